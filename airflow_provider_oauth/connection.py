@@ -1,0 +1,241 @@
+"""What an Airflow connection means: ``Connection`` to ``OAuthConfig``, in one place."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.fields import ALIASES, FIELDS
+from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+#: What Airflow shows instead of a secret; stored, it means that a secret was lost.
+REDACTED = "***"
+#: How alike an unknown key and a known one must be to be taken for a slip of the pen.
+ALIKE = 0.8
+#: What to write for no scheme word before the token.
+NO_SCHEME = "none"
+
+TRANSPORT = ("timeout", "verify", "cert", "proxies", "trust_env", "stream", "check_response")
+TRANSPORT += ("allow_redirects", "max_redirects")
+#: Fields that stand for something else than an ``OAuthConfig`` value of the same name, or need more than their type.
+DERIVED = ("grant_url", "response_map", "auth_scheme", "refresh_url", "authorize_url", "revoke_url")
+
+
+def read_connection(connection: Connection) -> OAuthConfig:
+    """Return what ``connection`` means.
+
+    :param connection: of one of this package's types
+    :raises ConfigurationError: if a field is missing, malformed, unknown but close to a known one, or unsafe; the text
+        names the connection and the field
+    """
+    conn_id = connection.conn_id or ""
+    warnings: list[str] = []
+    values = _values(conn_id, connection.extra, warnings)
+    base_url = _base_url(conn_id, connection)
+    if "grant_url" not in values:
+        hint = " Reading it from the issuer is not possible yet." if "issuer" in values else ""
+        raise ConfigurationError(f"Connection {conn_id!r}: grant_url (Token URL) is missing.{hint}")
+    urls = {name: _absolute(base_url, values[name]) for name in DERIVED if name.endswith("_url") and name in values}
+    scheme = values.get("auth_scheme", "Bearer")
+    return OAuthConfig(
+        conn_id=conn_id,
+        base_url=base_url,
+        token_url=urls.pop("grant_url"),
+        client_id=_unredacted(conn_id, "login", connection.login) or None,
+        client_secret=_unredacted(conn_id, "password", connection.password),
+        auth_scheme="" if scheme.lower() == NO_SCHEME else scheme,
+        response_map=_response_map(conn_id, values.get("response_map")),
+        transport=Transport(**_transport_values(values)),
+        warnings=tuple(warnings),
+        **urls,
+        **{name: value for name, value in values.items() if name not in (*TRANSPORT, *DERIVED)},
+    )
+
+
+def _values(conn_id: str, extra: str | None, warnings: list[str]) -> dict[str, Any]:
+    """Return the known fields of ``extra`` by their own names, coerced; what is null or empty is absent."""
+    values: dict[str, Any] = {}
+    for key, value in _decoded(conn_id, extra).items():
+        if key not in FIELDS:
+            _refuse_typo(conn_id, key)
+            warnings.append(f"The extra field {key!r} is unknown and was ignored; it is not sent as a header.")
+        elif value is not None and value != "":
+            name = ALIASES.get(key, key)
+            coerced = _coerced(conn_id, key, _unredacted(conn_id, key, value))
+            if values.setdefault(name, coerced) != coerced:
+                raise ConfigurationError(f"Connection {conn_id!r}: {key} and {name} say different things; leave one out.")
+    return values
+
+
+def _decoded(conn_id: str, extra: str | None) -> dict[str, Any]:
+    if not extra:
+        return {}
+    try:
+        decoded = json.loads(extra)
+    except ValueError:
+        decoded = None
+    if not isinstance(decoded, dict):
+        raise ConfigurationError(f"Connection {conn_id!r}: extra is not a JSON object.")
+    return decoded
+
+
+def _refuse_typo(conn_id: str, key: str) -> None:
+    close = difflib.get_close_matches(key.lower().replace("-", "_"), FIELDS, n=1, cutoff=ALIKE)
+    if close:
+        raise ConfigurationError(f"Connection {conn_id!r}: the extra field {key!r} is unknown; did you mean {close[0]!r}?")
+
+
+def _unredacted(conn_id: str, name: str, value: Any) -> Any:
+    """Return ``value``, unless it is what Airflow shows in place of a secret: then the secret was overwritten."""
+    nested = value.values() if isinstance(value, Mapping) else [value]
+    if any(part == REDACTED for part in nested):
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: {name} holds {REDACTED!r}, which Airflow shows in place of a secret: the connection "
+            f"was saved or imported from a redacted copy. Enter the real value again."
+        )
+    return value
+
+
+def _coerced(conn_id: str, name: str, value: Any) -> Any:
+    """Return ``value`` as its field's type: a URI connection gives texts, or numbers where a text was meant."""
+    field = FIELDS[name]
+    try:
+        result = COERCE.get(name, COERCE[field.type])(value)
+    except (ValueError, TypeError):
+        kind = {"object": "JSON object", "boolean": "boolean (true or false)"}.get(field.type, field.type)
+        raise ConfigurationError(f"Connection {conn_id!r}: {name} ({field.label}) is not a valid {kind}.") from None
+    if field.minimum is not None and result < field.minimum:
+        raise ConfigurationError(f"Connection {conn_id!r}: {name} ({field.label}) must be at least {field.minimum}.")
+    return result
+
+
+def _to_string(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise TypeError
+    return str(value)
+
+
+def _to_integer(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise TypeError
+    return int(value)
+
+
+def _to_boolean(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text in ("true", "t", "yes", "y", "on", "1"):
+        return True
+    if text in ("false", "f", "no", "n", "off", "0"):
+        return False
+    raise ValueError
+
+
+def _to_object(value: Any) -> dict[str, Any]:
+    decoded = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(decoded, dict):
+        raise TypeError
+    return decoded
+
+
+def _to_headers(value: Any) -> dict[str, str]:
+    headers = {name: _to_string(text) for name, text in _to_object(value).items() if text is not None}
+    for name, text in headers.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", text):
+            raise ValueError  # RFC 9110 section 5.1; nothing that could start another header
+    return headers
+
+
+def _to_proxies(value: Any) -> dict[str, str]:
+    if isinstance(value, str) and "://" in value:  # one for both, as aiohttp and HttpHook's "proxy" take it
+        return {"http": value, "https": value}
+    return {scheme: _to_string(proxy) for scheme, proxy in _to_object(value).items()}
+
+
+def _to_header_name(value: Any) -> str:
+    return next(iter(_to_headers({_to_string(value): ""})))
+
+
+def _to_verify(value: Any) -> bool | str:
+    try:
+        return _to_boolean(value)
+    except ValueError:
+        return _to_string(value)
+
+
+def _to_cert(value: Any) -> str | tuple[str, str]:
+    if isinstance(value, list):
+        certificate, key = map(_to_string, value)
+        return certificate, key
+    return _to_string(value)
+
+
+COERCE: dict[str, Callable[[Any], Any]] = {
+    "string": _to_string,
+    "integer": _to_integer,
+    "boolean": _to_boolean,
+    "object": _to_object,
+    "api_headers": _to_headers,
+    "secret_headers": _to_headers,
+    "grant_headers": _to_headers,
+    "header_name": _to_header_name,
+    "verify": _to_verify,
+    "verify_ssl": _to_verify,
+    "cert": _to_cert,
+    "proxies": _to_proxies,
+    "proxy": _to_proxies,
+}
+
+
+def _base_url(conn_id: str, connection: Connection) -> str:
+    """Return the API's base URL: host, which may be a whole URL; a URI connection may add a port and a path."""
+    host = (connection.host or "").strip()
+    if not host:
+        raise ConfigurationError(f"Connection {conn_id!r}: host (API base URL) is missing.")
+    schema = (connection.schema or "").strip("/")
+    if "://" not in host:
+        # As in HttpHook the schema of a URI connection names the scheme; anything else there is the URI's path.
+        scheme = schema if schema in ("http", "https") else "https"
+        host = f"{scheme}://{host}"
+    if schema in ("http", "https"):
+        schema = ""
+    if connection.port:
+        scheme, _, rest = host.partition("://")
+        authority, slash, path = rest.partition("/")
+        host = f"{scheme}://{authority}:{connection.port}{slash}{path}"
+    return host.rstrip("/") + (f"/{schema}" if schema else "")
+
+
+def _absolute(base_url: str, url: str) -> str:
+    """Return ``url``, taken as relative to the API base URL where it names no scheme."""
+    url = url.strip()
+    return url if "://" in url else f"{base_url}/{url.lstrip('/')}"
+
+
+def _response_map(conn_id: str, text: str | None) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in (text or "").split(","))):
+        name, equals, path = (part.strip() for part in pair.partition("="))
+        try:
+            jmespath.compile(path)
+        except JMESPathError:
+            equals = ""
+        if not (name and equals and path):
+            raise ConfigurationError(
+                f"Connection {conn_id!r}: response_map has {pair!r}, which is not a pair such as access_token=data.token."
+            )
+        pairs[name] = path
+    return pairs
+
+
+def _transport_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in TRANSPORT if name in values}

@@ -1,0 +1,144 @@
+"""The errors of this package.
+
+::
+
+    OAuthError (an AirflowException)
+    ├── ConfigurationError *      the connection does not say what it must, or says what it must not
+    ├── TokenRequestError         the token endpoint refused, or could not be reached
+    │   ├── InvalidClient *       client ID, secret or the way they are sent
+    │   ├── InvalidGrant          the refresh token or code is spent, revoked or expired
+    │   │   └── WrongPassword *   the user name or password of the password grant
+    │   ├── InvalidRequest  UnauthorizedClient  UnsupportedGrantType  InvalidScope
+    ├── TokenResponseError        the token endpoint answered, but not with a token
+    ├── TokenStoreError           the token could not be read from, or kept in, its Variable
+    ├── RenewalTimeout            another process renews the token and has not finished
+    ├── ConsentRequired *         nothing but a person's consent, or a new refresh token, helps
+    └── ApiError                  the API answered with an error status
+
+    * also an AirflowFailException: the task fails without Airflow's retries, which could lock an account
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+
+class OAuthError(AirflowException):
+    """Base of all errors of this package. Its text names the connection and holds no secret."""
+
+
+class ConfigurationError(OAuthError, AirflowFailException):
+    """The connection's fields do not make sense; the text names the connection and the field."""
+
+
+class TokenRequestError(OAuthError):
+    """The token endpoint refused the request (RFC 6749 section 5.2), or did not answer.
+
+    :param message: what happened, to which connection, and what to do
+    :param error: the server's error code
+    :param error_description: its explanation
+    :param error_uri: its page about the error
+    :param status_code: the HTTP status; None if there was no answer
+    :param retryable: whether the same request may succeed later
+    :param retry_after: seconds after which the server wants to be asked again, if it said so
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error: str | None = None,
+        error_description: str | None = None,
+        error_uri: str | None = None,
+        status_code: int | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.error = error
+        self.error_description = error_description
+        self.error_uri = error_uri
+        self.status_code = status_code
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+
+class InvalidRequest(TokenRequestError):
+    """``invalid_request``: a parameter is missing, repeated or malformed."""
+
+
+class InvalidClient(TokenRequestError, AirflowFailException):
+    """``invalid_client``: the server does not accept the client ID, the secret or the way they are sent."""
+
+
+class InvalidGrant(TokenRequestError):
+    """``invalid_grant``: the refresh token or authorization code is invalid, expired, revoked or spent."""
+
+
+class WrongPassword(InvalidGrant, AirflowFailException):
+    """``invalid_grant`` in answer to the password grant: the user name or password is wrong."""
+
+
+class UnauthorizedClient(TokenRequestError):
+    """``unauthorized_client``: the client may not use this grant type."""
+
+
+class UnsupportedGrantType(TokenRequestError):
+    """``unsupported_grant_type``: the server does not know this grant type."""
+
+
+class InvalidScope(TokenRequestError):
+    """``invalid_scope``: the scope is unknown, malformed or more than the client may have."""
+
+
+class TokenResponseError(OAuthError):
+    """The token endpoint answered, but neither with a token nor with an error that it names."""
+
+
+class TokenStoreError(OAuthError):
+    """The token's Variable could not be read or written."""
+
+
+class RenewalTimeout(OAuthError):
+    """Another process is renewing the token and has not finished in time."""
+
+
+class ConsentRequired(OAuthError, AirflowFailException):
+    """The grant is gone: a person has to consent again, or to paste a new refresh token."""
+
+
+class ApiError(OAuthError):
+    """The API answered with an error status.
+
+    :param message: what happened; starts with the status, as HttpHook's errors do
+    :param status_code: the HTTP status
+    """
+
+    def __init__(self, message: str, status_code: int | None = None) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+
+
+def to_event(error: OAuthError) -> dict[str, Any]:
+    """Describe ``error`` in JSON, for a trigger's event: a trigger that raises is only run again."""
+    fields = ("status_code", "error", "error_description", "error_uri", "retryable", "retry_after")
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        **{name: getattr(error, name) for name in fields if hasattr(error, name)},
+    }
+
+
+def from_event(event: dict[str, Any]) -> OAuthError:
+    """Return the error that ``to_event`` described."""
+    classes: dict[str, type[OAuthError]] = {}
+    pending: list[type[OAuthError]] = [OAuthError]
+    while pending:
+        cls = pending.pop()
+        classes[cls.__name__] = cls
+        pending.extend(cls.__subclasses__())
+    fields = dict(event)
+    cls, message = classes.get(fields.pop("type"), OAuthError), fields.pop("message")
+    return cls(message, **fields)

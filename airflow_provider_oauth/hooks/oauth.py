@@ -1,0 +1,281 @@
+"""Hooks for APIs behind OAuth 2.0: ``HttpHook`` and ``HttpAsyncHook``, authenticated."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from functools import cached_property, lru_cache
+from typing import Any
+
+import requests
+from aiohttp import ClientResponse, ClientResponseError, ClientTimeout
+from airflow.providers.common.compat.connection import get_async_connection
+from airflow.providers.common.compat.sdk import AirflowException, BaseHook
+from airflow.providers.http.exceptions import HttpErrorException
+from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook, SessionConfig
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
+
+from airflow_provider_oauth.connection import read_connection
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError
+from airflow_provider_oauth.hooks.sources import token_source
+from airflow_provider_oauth.hooks.trial import try_grant
+from airflow_provider_oauth.oauth.aio import OAuth2Middleware, good_token
+from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, origin
+from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+from airflow_provider_oauth.oauth.token import Token
+
+
+class OAuthHook(HttpHook):
+    """Calls an HTTP API with a token that is fetched, kept and renewed behind the scenes.
+
+    It is a ``HttpHook`` and takes what that takes, so the stock ``HttpOperator`` works with a connection of this type as
+    it is. Nothing is read or sent before the first call.
+
+    :param oauth_conn_id: the connection, of type OAuth 2.0 API
+    :param method: the HTTP method of ``run``
+    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials and
+        password grants
+    :param auth_type: ignored but for ``HttpHook``'s sake: the token is the authentication
+    :param tcp_keep_alive: keep idle connections alive by TCP
+    :param tcp_keep_alive_idle: seconds of silence before the first probe
+    :param tcp_keep_alive_count: probes without an answer before the connection is given up
+    :param tcp_keep_alive_interval: seconds between probes
+    :param adapter: instead of the one that all hooks of this process share
+    """
+
+    conn_name_attr = "oauth_conn_id"
+    default_conn_name = "oauth_default"
+    conn_type = "oauth"
+    hook_name = "OAuth 2.0 API"
+
+    def __init__(
+        self,
+        oauth_conn_id: str = default_conn_name,
+        method: str = "GET",
+        scope: str | None = None,
+        auth_type: type[AuthBase] | None = None,
+        tcp_keep_alive: bool = True,
+        tcp_keep_alive_idle: int = 120,
+        tcp_keep_alive_count: int = 20,
+        tcp_keep_alive_interval: int = 30,
+        adapter: HTTPAdapter | None = None,
+    ) -> None:
+        super().__init__(method=method, http_conn_id=oauth_conn_id, tcp_keep_alive=False)
+        self.oauth_conn_id = oauth_conn_id
+        self.scope = scope
+        self.adapter = adapter
+        self._keep_alive = (tcp_keep_alive_idle, tcp_keep_alive_count, tcp_keep_alive_interval) if tcp_keep_alive else None
+
+    @cached_property
+    def config(self) -> OAuthConfig:
+        """What the connection says; read once, at first use.
+
+        :raises ConfigurationError: if it makes no sense
+        """
+        config = read_connection(self.get_connection(self.oauth_conn_id))
+        for warning in config.warnings:
+            self.log.warning("Connection %r: %s", config.conn_id, warning)
+        return config
+
+    @property
+    def access(self) -> ApiAccess:
+        """What the connection adds to requests to its API."""
+        return ApiAccess(token_source(self.config), self.scope)
+
+    def get_token(self) -> Token:
+        """Return a token that may be sent now, for a client of your own. It is masked in logs; keep it out of XCom.
+
+        :raises OAuthError: one of its subclasses, see ``exceptions``
+        """
+        return self.access.token()
+
+    def get_conn(
+        self, headers: dict[str, Any] | None = None, extra_options: dict[str, Any] | None = None
+    ) -> requests.Session:
+        """Return a session that is authenticated at the API, renews its token, and retries a 401 once.
+
+        :param headers: for every request of the session
+        :param extra_options: as for ``run``; they win over the connection's
+        """
+        transport = self.config.transport
+        self.merged_extra = {**vars(transport), **(extra_options or {})}
+        access = self.access
+        self.base_url = access.base_url(access.token())
+        self._base_url_initialized = True
+        session = OAuthSession(access)
+        options = self.merged_extra
+        session.verify = options.get("verify_ssl", options["verify"])
+        session.proxies = dict(options.get("proxy") or options["proxies"])
+        session.cert, session.stream = options["cert"], options["stream"]
+        session.trust_env, session.max_redirects = options["trust_env"], options["max_redirects"]
+        adapter = self.adapter or _shared_adapter(os.getpid(), self._keep_alive)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.headers.update(headers or {})
+        return session
+
+    def url_from_endpoint(self, endpoint: str | None) -> str:
+        """Return the URL of ``endpoint``: relative to the API's base URL, or a whole URL of the API's own origin.
+
+        :raises ApiError: if it is a whole URL of another origin, where no token would go
+        """
+        if not self._base_url_initialized:
+            self.base_url = self.access.base_url(self.access.token())
+            self._base_url_initialized = True
+        if endpoint and "://" in endpoint.partition("?")[0]:
+            if origin(endpoint) != origin(self.base_url):
+                raise ApiError(
+                    f"Connection {self.oauth_conn_id!r}: {endpoint.partition('?')[0]} is not part of the API at "
+                    f"{self.base_url}. Its token is sent to no other place; use another connection for that one."
+                )
+            return endpoint
+        return super().url_from_endpoint(endpoint)
+
+    def check_response(self, response: requests.Response) -> None:
+        """Raise for an error status. What the API wrote is neither logged nor quoted: it may hold anything.
+
+        :raises ApiError: if the status is 400 or above; its text starts with the status
+        """
+        if response.status_code < 400:
+            return
+        told = response.headers.get("WWW-Authenticate", "")
+        hint = ""
+        if response.status_code == 401:
+            hint = " The API rejects a token that was renewed for it: check that the connection's host is the API that the token is for."
+        elif response.status_code == 403:
+            wanted = " It asks for another scope." if "insufficient_scope" in told else ""
+            hint = f" The token is good, but may not do this.{wanted}"
+        raise ApiError(
+            f"{response.status_code}:{response.reason} (connection {self.oauth_conn_id!r}, {response.request.method} "
+            f"{(response.url or '').partition('?')[0]}){hint and '.' + hint}",
+            status_code=response.status_code,
+        )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the token endpoint, keep nothing, and tell a person what came of it.
+
+        :return: whether it works, and one or more sentences without a secret
+        """
+        try:
+            return try_grant(self.config)
+        except OAuthError as error:
+            return False, str(error)
+
+
+def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) -> OAuthHook:
+    """Return the hook of the connection's own type.
+
+    :param oauth_conn_id: the connection
+    :param scope: as for ``OAuthHook``
+    :param hook_params: what ``HttpHook`` takes
+    :raises ConfigurationError: if its type is not one of ours: another hook would send the client's secret to the API
+    """
+    connection = BaseHook.get_connection(oauth_conn_id)
+    try:
+        hook = connection.get_hook(hook_params=hook_params)
+    except (TypeError, AirflowException):  # a hook of another kind, or none
+        hook = None
+    if not isinstance(hook, OAuthHook):
+        raise ConfigurationError(
+            f"Connection {oauth_conn_id!r} is of type {connection.conn_type!r}; set its type to OAuth 2.0 API."
+        )
+    hook.scope = scope
+    return hook
+
+
+class OAuthAsyncHook(HttpAsyncHook):
+    """Calls an HTTP API from the event loop, as ``OAuthHook`` does from a task.
+
+    :param oauth_conn_id: the connection, of type OAuth 2.0 API
+    :param method: the HTTP method of ``run``
+    :param scope: as for ``OAuthHook``
+    :param auth_type: ignored but for ``HttpAsyncHook``'s sake
+    :param retry_limit: how often a request is sent at most when the API answers 500 or above
+    :param retry_delay: seconds between those
+    """
+
+    conn_name_attr = "oauth_conn_id"
+    default_conn_name = "oauth_default"
+    conn_type = "oauth"
+    hook_name = "OAuth 2.0 API"
+
+    def __init__(
+        self,
+        oauth_conn_id: str = default_conn_name,
+        method: str = "GET",
+        scope: str | None = None,
+        auth_type: Any = None,
+        retry_limit: int = 3,
+        retry_delay: float = 1.0,
+    ) -> None:
+        super().__init__(method=method, http_conn_id=oauth_conn_id, retry_limit=retry_limit, retry_delay=retry_delay)
+        self.oauth_conn_id = oauth_conn_id
+        self.scope = scope
+
+    async def config(self) -> SessionConfig:
+        """Return what ``HttpAsyncHook`` sends requests by; the connection is read once, at first use.
+
+        :raises OAuthError: if the connection makes no sense, or there is no token to be had
+        """
+        if self._config is None:
+            connection = await get_async_connection(conn_id=self.oauth_conn_id, hook=self)
+            config = read_connection(connection)
+            access = ApiAccess(await asyncio.to_thread(token_source, config), self.scope)
+            self._config = SessionConfig(
+                base_url=access.base_url(await good_token(access)),
+                headers={},
+                extra_options={**_aiohttp_options(config.transport), "middlewares": (OAuth2Middleware(access),)},
+            )
+        return self._config
+
+    async def get_token(self) -> Token:
+        """Return a token that may be sent now; errors as for ``OAuthHook.get_token``."""
+        connection = await get_async_connection(conn_id=self.oauth_conn_id, hook=self)
+        source = await asyncio.to_thread(token_source, read_connection(connection))
+        return await good_token(ApiAccess(source, self.scope))
+
+    async def run(self, *args: Any, **kwargs: Any) -> ClientResponse:
+        """Perform a request; parameters as for ``HttpAsyncHook.run``.
+
+        :raises ApiError: if the API answers with an error status; its text starts with the status
+        :raises OAuthError: if there is no token to be had
+        """
+        try:
+            return await super().run(*args, **kwargs)
+        except HttpErrorException as error:
+            cause = error.__context__
+            status = cause.status if isinstance(cause, ClientResponseError) else None
+            raise ApiError(f"{error} (connection {self.oauth_conn_id!r})", status_code=status) from None
+
+
+def _aiohttp_options(transport: Transport) -> dict[str, Any]:
+    """Return what aiohttp calls the options of the connection."""
+    ssl_context: ssl.SSLContext | bool = transport.verify is not False
+    if isinstance(transport.verify, str) or transport.cert:
+        ssl_context = ssl.create_default_context(cafile=transport.verify if isinstance(transport.verify, str) else None)
+        if transport.cert:
+            ssl_context.load_cert_chain(*([transport.cert] if isinstance(transport.cert, str) else transport.cert))
+    proxy = transport.proxies.get("https") or transport.proxies.get("http")
+    return {
+        "timeout": ClientTimeout(total=transport.timeout),
+        "ssl": ssl_context,
+        "check_response": transport.check_response,
+        "allow_redirects": transport.allow_redirects,
+        "max_redirects": transport.max_redirects,
+        **({"proxy": proxy} if proxy else {}),
+    }
+
+
+@lru_cache(maxsize=16)
+def _shared_adapter(pid: int, keep_alive: tuple[int, int, int] | None) -> HTTPAdapter:
+    """Return the adapter, and with it the open sockets, that the hooks of one process share.
+
+    The stock operator makes a new hook a page, and a new hook with an adapter of its own connects anew.
+    """
+    if keep_alive is None:
+        return HTTPAdapter()
+    idle, count, interval = keep_alive
+    return TCPKeepAliveAdapter(idle=idle, count=count, interval=interval)

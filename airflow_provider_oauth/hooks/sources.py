@@ -1,0 +1,60 @@
+"""One token source a connection and process, for the synchronous and the asynchronous hook."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+from airflow.providers.common.compat.sdk import conf, mask_secret
+
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from airflow_provider_oauth.oauth.lease import HostLock
+from airflow_provider_oauth.oauth.source import TokenSource
+from airflow_provider_oauth.variable_store import VariableTokenStore
+
+_sources: dict[str, tuple[str, TokenSource]] = {}
+# A child process inherits neither threads nor their locks in a state that it could use.
+os.register_at_fork(after_in_child=_sources.clear)
+
+
+def token_source(config: OAuthConfig) -> TokenSource:
+    """Return this process's source of tokens for a connection; another one if the connection has changed."""
+    version = _version(config)
+    known = _sources.get(config.conn_id)
+    if known is None or known[0] != version:
+        for secret in config.secrets:
+            mask(secret)
+        source = TokenSource(
+            config,
+            endpoint=TokenEndpoint(config),
+            store=VariableTokenStore(config),
+            lock=HostLock(lock_folder(), config.conn_id),
+            mask=mask,
+        )
+        _sources[config.conn_id] = known = (version, source)
+    return known[1]
+
+
+def lock_folder() -> Path:
+    """Return the folder of this host's lock files: ``[oauth] lock_folder``, else one of this user's own."""
+    configured = conf.get("oauth", "lock_folder", fallback="")
+    return Path(configured) if configured else Path(tempfile.gettempdir()) / f"airflow-oauth-{os.getuid()}"
+
+
+@lru_cache(maxsize=256)
+def mask(secret: str) -> None:
+    """Have Airflow mask ``secret`` in logs, as it is and as it stands in a URL. Once, because each costs all later logs."""
+    for form in dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))):
+        mask_secret(form)
+
+
+def _version(config: OAuthConfig) -> str:
+    values = {name: value for name, value in vars(config).items() if name != "transport"}
+    text = json.dumps(values, sort_keys=True, default=dict) + repr(config.transport) + json.dumps(dict(config.transport.proxies))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,46 @@
+"""What the *Test* button says: whether a connection works, and if not, which field to look at."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from airflow_provider_oauth.exceptions import InvalidGrant
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from airflow_provider_oauth.oauth.token import Token
+
+
+def try_grant(config: OAuthConfig) -> tuple[bool, str]:
+    """Try the connection's grant at the token endpoint. Nothing is stored, and no refresh token is spent.
+
+    :param config: the connection
+    :return: whether it works, and what that proves, for a person to read
+    :raises OAuthError: if the server refuses, or does not answer, or does not make sense
+    """
+    works, said = _try_refresh(config) if config.lives_by_refresh else (True, _describe(config, TokenEndpoint(config).grant()))
+    return works, " ".join([said, *config.warnings])
+
+
+def _try_refresh(config: OAuthConfig) -> tuple[bool, str]:
+    """Send a made-up refresh token: how the server refuses it shows whether it knows the client."""
+    try:
+        TokenEndpoint(config).refresh(f"made-up-{uuid4().hex}")
+    except InvalidGrant as error:
+        return True, (
+            f"The token endpoint accepted the client: it answered {error.error or 'invalid_grant'} to a made-up refresh "
+            f"token, as it should. This proves Token URL, Client ID, Client secret and Client authentication; it does not "
+            f"prove the refresh token, which is good for one use and was not spent on a test."
+        )
+    return False, "The token endpoint issued a token for a made-up refresh token. Check Token URL: that is not a safe server."
+
+
+def _describe(config: OAuthConfig, token: Token) -> str:
+    seconds = round(token.lifetime.total_seconds())
+    asked = config.scope or "no scope in particular"
+    granted = token.scope if token.scope is not None else f"what was asked ({asked})"
+    missing = sorted(set((config.scope or "").split()) - set((token.scope or config.scope or "").split()))
+    lacking = f" Not granted: {', '.join(missing)}." if missing else ""
+    return (
+        f"The {config.grant_type} grant works: the token endpoint issued a token for {seconds} s. "
+        f"Scope asked: {asked}; granted: {granted or 'none'}.{lacking}"
+    )

@@ -1,0 +1,58 @@
+"""The token on API requests of the event loop: what ``auth.py`` does for requests, for aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import ClientRequest, ClientResponse
+from aiohttp.client_middlewares import ClientHandlerType
+from aiohttp.hdrs import ACCEPT, ACCEPT_ENCODING, USER_AGENT
+
+from airflow_provider_oauth.oauth.auth import ApiAccess
+from airflow_provider_oauth.oauth.token import Token
+
+
+class OAuth2Middleware:
+    """Sends the token with requests to the API, and renews it once if the API answers 401.
+
+    aiohttp calls it for every hop of a redirect with the headers that the caller set, so what it adds stays behind.
+
+    :param access: what to add
+    """
+
+    def __init__(self, access: ApiAccess) -> None:
+        self._access = access
+
+    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        """Send ``request``, with the token if it goes to the API's own origin."""
+        token = await good_token(self._access)
+        if not self._access.owns(str(request.url), token):
+            return await handler(request)
+        # aiohttp sets these itself; what the connection says is meant to replace them.
+        automatic = {ACCEPT: "*/*", ACCEPT_ENCODING: None, USER_AGENT: None}
+        for name, value in self._access.headers.items():
+            if name not in request.headers or automatic.get(name.title(), "") in (None, request.headers[name]):
+                request.headers[name] = value
+        missing = self._access.missing_params(str(request.url))
+        request.url = request.url.update_query({name: str(value) for name, value in missing.items()})
+        self._authorize(request, token)
+        response = await handler(request)
+        if response.status != 401:
+            return response
+        renewed = await good_token(self._access, rejected=token)
+        response.release()
+        self._authorize(request, renewed)
+        return await handler(request)
+
+    def _authorize(self, request: ClientRequest, token: Token) -> None:
+        name, value = self._access.header(token)
+        request.headers[name] = value
+
+
+async def good_token(access: ApiAccess, rejected: Token | None = None) -> Token:
+    """Return a token to send. The event loop waits for nothing: what may block is done in a thread."""
+    if rejected is None:
+        fresh = access.source.fresh(access.scope)
+        if fresh is not None:
+            return fresh
+    return await asyncio.to_thread(access.token, rejected)

@@ -1,0 +1,208 @@
+"""What the token endpoint answered: a token, or an error that says what to do. Pure functions, no I/O."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import jmespath
+
+from airflow_provider_oauth import exceptions
+from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.messages import TokenRequest
+from airflow_provider_oauth.oauth.quoting import scrub, visible_text
+from airflow_provider_oauth.oauth.token import Token
+
+#: ``expires_in`` beyond this many seconds (31 years) is a point in time, not a span: some servers send an epoch.
+LONGEST_SPAN = 1_000_000_000
+LONGEST_LIFETIME = timedelta(days=3650)
+
+ERRORS: dict[str, type[TokenRequestError]] = {
+    "invalid_request": exceptions.InvalidRequest,
+    "invalid_client": exceptions.InvalidClient,
+    "invalid_grant": exceptions.InvalidGrant,
+    "unauthorized_client": exceptions.UnauthorizedClient,
+    "unsupported_grant_type": exceptions.UnsupportedGrantType,
+    "invalid_scope": exceptions.InvalidScope,
+}
+ADVICE: dict[type[OAuthError], str] = {
+    exceptions.InvalidRequest: "Check Token request body, Client authentication and Token request parameters.",
+    exceptions.InvalidClient: "Check Client ID, Client secret and Client authentication.",
+    exceptions.WrongPassword: "Check User name and User password.",
+    exceptions.InvalidGrant: "The refresh token is invalid, expired, revoked or already used.",
+    exceptions.UnauthorizedClient: "Check Grant type: the server does not let this client use it.",
+    exceptions.UnsupportedGrantType: "Check Grant type, Token URL and Token request body.",
+    exceptions.InvalidScope: "Check Scope.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenAnswer:
+    """What came back. ``headers`` finds names in any case; ``sent_at`` is when the request left."""
+
+    status_code: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    sent_at: datetime
+
+
+def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> Token:
+    """Return the token in ``answer`` (RFC 6749 section 5.1).
+
+    :raises TokenRequestError: the server refused; one of its subclasses for the error codes of section 5.2
+    :raises TokenResponseError: the answer is neither a token nor an error
+    """
+    content = _content(answer)
+    values = _standard_names(config, content)
+    if answer.status_code >= 400 or _error_code(values):
+        raise refusal(config, request, answer, values)
+    if 300 <= answer.status_code < 400:
+        # Following it would carry the secret to where the connection does not say.
+        where = urlsplit(answer.headers.get("Location", ""))
+        raise _unusable(config, request, f"redirected to {where.netloc}{where.path}; set Token URL to that, if it is right")
+    access_token = values.get("access_token")
+    if not isinstance(access_token, str) or not access_token:
+        said = _description(values) or ("" if content else visible_text(answer.body.decode(errors="replace")))
+        quoted = f" ({scrub(said, request.secrets)!r})" if said.strip() else ""
+        raise _unusable(config, request, f"answered {answer.status_code} without an access token{quoted}")
+    if not all("\x21" <= char <= "\x7e" for char in access_token):  # RFC 6750 section 2.1: nothing to split a header with
+        raise _unusable(config, request, "answered with an access token that cannot stand in a header")
+    token_type = values.get("token_type") if isinstance(values.get("token_type"), str) else "Bearer"
+    if str(token_type).lower() in ("mac", "pop", "dpop"):
+        raise _unusable(config, request, f"issues tokens of type {token_type!r}, which need a signature for every request")
+    refresh_token, base_url = values.get("refresh_token"), values.get("base_url")
+    return Token(
+        access_token=access_token,
+        token_type=str(token_type),
+        issued_at=answer.sent_at,
+        expires_at=answer.sent_at + _lifetime(values.get("expires_in"), config.default_lifetime, answer.sent_at),
+        refresh_token=refresh_token if isinstance(refresh_token, str) and refresh_token else None,
+        scope=_scope(config, values.get("scope")),
+        base_url=base_url if isinstance(base_url, str) and base_url else None,
+    )
+
+
+def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, values: Mapping[str, Any]) -> OAuthError:
+    """Return the error that tells how the server refused, in its own words, and what to look at."""
+    code = _error_code(values)
+    description = scrub(_description(values), request.secrets) or None
+    if code is None and description is None:
+        description = scrub(visible_text(answer.body.decode(errors="replace")), request.secrets) or None
+    error = _error_class(request, answer.status_code, code, values)
+    said = ": ".join(part for part in (scrub(code or "", request.secrets), description) if part)
+    advice = ADVICE.get(error, "")
+    if error is exceptions.InvalidClient:
+        advice += f" (It is sent by {config.client_auth}.)"
+    retry_after = _retry_after(answer)
+    return error(
+        f"Connection {config.conn_id!r}: {_place(request)} refused the {request.grant_type} grant with status "
+        f"{answer.status_code}{f', {said!r}' if said else ''}. {advice}".rstrip(),
+        error=scrub(code, request.secrets) if code else None,
+        error_description=description,
+        error_uri=values.get("error_uri") if isinstance(values.get("error_uri"), str) else None,
+        status_code=answer.status_code,
+        retryable=answer.status_code == 429 or answer.status_code >= 500,
+        retry_after=retry_after,
+    )
+
+
+def _error_class(
+    request: TokenRequest, status_code: int, code: str | None, values: Mapping[str, Any]
+) -> type[TokenRequestError]:
+    if status_code == 429 or status_code >= 500:
+        return TokenRequestError
+    # league/oauth2-server (Justimmo) calls a bad refresh token or code an invalid_request, and names it in the hint.
+    about = str(values.get("hint", "")).lower()
+    if code == "invalid_request" and ("refresh token" in about or "authorization code" in about):
+        code = "invalid_grant"
+    if code is None and status_code == 401:  # RFC 6749 section 5.2 has 401 for the client's credentials only.
+        code = "invalid_client"
+    error = ERRORS.get(code or "", TokenRequestError)
+    if error is exceptions.InvalidGrant and request.grant_type == "password":
+        return exceptions.WrongPassword
+    return error
+
+
+def _unusable(config: OAuthConfig, request: TokenRequest, problem: str) -> TokenResponseError:
+    return TokenResponseError(f"Connection {config.conn_id!r}: {_place(request)} {problem}.")
+
+
+def _place(request: TokenRequest) -> str:
+    """Return the token URL without its query, which may hold a secret."""
+    parts = urlsplit(request.url)
+    return f"the token endpoint {parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def _content(answer: TokenAnswer) -> Any:
+    """Return the decoded body; None if it is not JSON, nor a form (as GitHub's was for years)."""
+    if "x-www-form-urlencoded" in answer.headers.get("Content-Type", ""):
+        return dict(parse_qsl(answer.body.decode(errors="replace")))
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _standard_names(config: OAuthConfig, content: Any) -> dict[str, Any]:
+    """Return the answer's values by RFC 6749's names, as ``response_map`` says."""
+    values = dict(content) if isinstance(content, dict) else {}
+    return values | {name: jmespath.search(path, content) for name, path in config.response_map.items()}
+
+
+def _error_code(values: Mapping[str, Any]) -> str | None:
+    error = values.get("error")
+    if isinstance(error, dict):  # {"error": {"type": …, "message": …}}, as several large APIs have it
+        error = error.get("type") or error.get("code") or error.get("status") or "error"
+    return str(error) if error else None
+
+
+def _description(values: Mapping[str, Any]) -> str:
+    """Return the server's explanation, whatever it calls it."""
+    nested = values.get("error")
+    places = [values, nested] if isinstance(nested, dict) else [values]
+    names = ("error_description", "message", "detail", "title", "hint")
+    found = [str(place[name]) for place in places for name in names if isinstance(place.get(name), str) and place[name]]
+    return " ".join(dict.fromkeys(found))
+
+
+def _lifetime(value: Any, default: int, now: datetime) -> timedelta:
+    """Return how long the token lives; nothing, if the server says zero or less."""
+    seconds: float = default
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except (ValueError, OverflowError):
+            seconds = default
+    if not math.isfinite(seconds):
+        seconds = default
+    if seconds > LONGEST_SPAN:
+        seconds -= now.timestamp()
+    return timedelta(seconds=max(0.0, min(seconds, LONGEST_LIFETIME.total_seconds())))
+
+
+def _scope(config: OAuthConfig, value: Any) -> str | None:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if not isinstance(value, str):
+        return None
+    return " ".join(value.replace(config.scope_separator, " ").split())
+
+
+def _retry_after(answer: TokenAnswer) -> float | None:
+    """Return the seconds that the server asks to wait (RFC 9110 section 10.2.3: seconds, or a date)."""
+    value = answer.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - answer.sent_at).total_seconds())

@@ -1,0 +1,158 @@
+"""The token on API requests: where it goes, where it does not, and what a 401 means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+from requests.auth import AuthBase
+from requests.utils import default_headers, rewind_body
+
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.source import TokenSource
+from airflow_provider_oauth.oauth.token import Token
+
+Origin = tuple[str, str | None, int | None]
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def origin(url: str) -> Origin:
+    """Return scheme, host and port of ``url`` (RFC 6454 section 4)."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
+
+
+class ApiAccess:
+    """What the connection adds to a request to its API, and to no other: the token, headers and parameters.
+
+    :param source: gives the tokens
+    :param scope: a scope of its own instead of the connection's, separated by spaces
+    """
+
+    def __init__(self, source: TokenSource, scope: str | None = None) -> None:
+        self.source = source
+        self.scope = scope
+
+    @property
+    def config(self) -> OAuthConfig:
+        """The connection."""
+        return self.source.config
+
+    def token(self, rejected: Token | None = None) -> Token:
+        """Return a token to send; never the one ``rejected`` by the API."""
+        return self.source.token(self.scope, rejected)
+
+    def base_url(self, token: Token) -> str:
+        """Return the API's base URL: the token answer's, where it names one."""
+        return (token.base_url or self.config.base_url).rstrip("/")
+
+    def owns(self, url: str, token: Token) -> bool:
+        """Tell whether ``url`` is of the API's own origin, the only place that the token is sent to."""
+        return origin(url) == origin(self.base_url(token))
+
+    def header(self, token: Token) -> tuple[str, str]:
+        """Return the header that carries the token (RFC 6750 section 2.1, but for name and scheme)."""
+        return self.config.header_name, f"{self.config.auth_scheme} {token.access_token}".lstrip()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The connection's own headers for API requests."""
+        return {**self.config.api_headers, **self.config.secret_headers}
+
+    def missing_params(self, url: str) -> dict[str, Any]:
+        """Return the connection's own query parameters for API requests, but for those that ``url`` has."""
+        present = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+        own = {**self.config.api_params, **self.config.secret_params}
+        return {name: value for name, value in own.items() if name not in present}
+
+
+class OAuth2Auth(AuthBase):
+    """Sends the token with a request to the API, and renews it once if the API answers 401.
+
+    A 401 means that the request was not carried out (RFC 9110 section 15.5.2), so it is sent again, once, if its body can
+    be. A 403 is left alone: another token of the same grant could do no more (RFC 6750 section 3.1).
+
+    :param access: what to add
+    """
+
+    def __init__(self, access: ApiAccess) -> None:
+        self._access = access
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the token to ``request``, if it goes to the API's own origin."""
+        token = self._access.token()
+        if self._access.owns(request.url or "", token):
+            body_starts_at = getattr(request, "_body_position", None)
+
+            def renew_on_401(response: requests.Response, **kwargs: Any) -> requests.Response:
+                return self._renew_on_401(response, token, body_starts_at, kwargs)
+
+            name, value = self._access.header(token)
+            request.headers[name] = value
+            request.register_hook("response", renew_on_401)
+        return request
+
+    def _renew_on_401(
+        self, response: requests.Response, sent: Token, body_starts_at: int | object | None, kwargs: Mapping[str, Any]
+    ) -> requests.Response:
+        request = response.request
+        name, value = self._access.header(sent)
+        if response.status_code != 401 or request.headers.get(name) != value:
+            return response
+        # requests notes where a body starts that can be rewound; for one that cannot, it notes something else.
+        if not (isinstance(request.body, (str, bytes, type(None))) or isinstance(body_starts_at, int)):
+            return response
+        token = self._access.token(rejected=sent)
+        again = request.copy()
+        if isinstance(body_starts_at, int):
+            rewind_body(again)
+        again.headers.update([self._access.header(token)])
+        _ = response.content  # read to the end, so that the connection can be used again
+        response.close()
+        repeated = response.connection.send(again, **kwargs)  # type: ignore[attr-defined]
+        repeated.history.append(response)
+        repeated.request = again
+        return repeated
+
+
+class OAuthSession(requests.Session):
+    """A ``requests.Session`` that is authenticated at the connection's API, and nowhere else.
+
+    :param access: what to add to requests to the API
+    """
+
+    def __init__(self, access: ApiAccess) -> None:
+        super().__init__()
+        self._access = access
+        # An object, not None: else requests takes what a .netrc file has for the host, over our header.
+        self.auth = OAuth2Auth(access)
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Add the connection's headers and parameters, where the caller has not set them, to a request to the API."""
+        if self._access.owns(request.url, self._access.token()):
+            defaults = default_headers()
+            given = {name.lower() for name in request.headers or {}}
+            given |= {name.lower() for name, value in self.headers.items() if defaults.get(name) != value}
+            added = {name: value for name, value in self._access.headers.items() if name.lower() not in given}
+            request.headers = {**added, **(request.headers or {})}
+            prepared = super().prepare_request(request)
+            prepared.prepare_url(prepared.url, self._access.missing_params(prepared.url or ""))
+            return prepared
+        return super().prepare_request(request)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send ``request``; never without a limit of time, which requests has none of by itself."""
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self._access.config.transport.timeout
+        return super().send(request, **kwargs)
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Take everything of the connection's off a request that was redirected to another origin.
+
+        requests' own does so for ``Authorization`` alone, and would put in what a .netrc file has.
+        """
+        if not self._access.owns(prepared_request.url or "", self._access.token()):
+            for name in (self._access.config.header_name, "Authorization", *self._access.headers):
+                prepared_request.headers.pop(name, None)

@@ -1,0 +1,189 @@
+"""What a connection means, as one frozen value. An ``OAuthConfig`` that exists is valid."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.oauth.client_auth import CLIENT_AUTH
+
+#: Grants that live by their refresh token: it is single-use, and when it is lost, a person has to consent again.
+REFRESHED_GRANTS = ("authorization_code", "refresh_token")
+#: Grants that can be repeated at any time: nothing single-use is at stake.
+REPEATED_GRANTS = ("client_credentials", "password")
+BODY_FORMATS = ("form", "json", "multipart")
+#: What ``response_map`` may name.
+MAPPABLE = (
+    "access_token",
+    "token_type",
+    "expires_in",
+    "refresh_token",
+    "scope",
+    "base_url",
+    "error",
+    "error_description",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transport:
+    """How requests travel: the options of ``HttpHook``, by the same names. ``timeout`` is in seconds."""
+
+    timeout: float = 60
+    verify: bool | str = True
+    cert: str | tuple[str, str] | None = None
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    trust_env: bool = True
+    stream: bool = False
+    check_response: bool = True
+    allow_redirects: bool = True
+    max_redirects: int = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuthConfig:
+    """An OAuth 2.0 client and the API that it calls.
+
+    The names are those of the connection's fields (see ``fields.py``), but for ``base_url`` (host), ``client_id``
+    (login), ``client_secret`` (password) and ``token_url`` (grant_url).
+
+    :raises ConfigurationError: if a value is missing, unknown or unsafe
+    """
+
+    conn_id: str
+    base_url: str
+    token_url: str
+    grant_type: str = "client_credentials"
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    refresh_url: str | None = None
+    authorize_url: str | None = None
+    revoke_url: str | None = None
+    issuer: str | None = None
+    scope: str | None = None
+    scope_separator: str = " "
+    audience: str | None = None
+    resource: str | None = None
+    username: str | None = None
+    user_password: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    use_refresh: bool = False
+    client_auth: str = "client_secret_basic"
+    body_format: str = "form"
+    grant_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    grant_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret_grant_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    api_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    api_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    auth_scheme: str = "Bearer"
+    header_name: str = "Authorization"
+    response_map: Mapping[str, str] = field(default_factory=dict)
+    leeway: int = 60
+    default_lifetime: int = 3600
+    allow_http: bool = False
+    transport: Transport = field(default_factory=Transport)
+    #: What was ignored when the connection was read, in sentences for people.
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, or would not be safe."""
+        self._check_grant()
+        self._check_client()
+        for name in ("base_url", "token_url", "refresh_url", "authorize_url", "revoke_url", "issuer"):
+            self._check_url(name, getattr(self, name))
+        for name in set(self.response_map) - set(MAPPABLE):
+            raise self.error("response_map", f"does not know {name!r}; it maps {', '.join(MAPPABLE)}")
+
+    def _check_grant(self) -> None:
+        if self.grant_type == "implicit":
+            raise self.error(
+                "grant_type",
+                "cannot be implicit: that grant hands the token to a browser, never to a server, and was withdrawn "
+                "(RFC 9700 section 2.1.2). Use authorization_code, or client_credentials where no user is involved",
+            )
+        known = REPEATED_GRANTS + REFRESHED_GRANTS
+        if self.grant_type not in known:
+            raise self.error("grant_type", f"is {self.grant_type!r}; it can be {', '.join(known)}")
+        if self.grant_type == "password":
+            for name in ("username", "user_password"):
+                if getattr(self, name) is None:
+                    raise self.error(name, "is missing; the password grant needs it")
+        if self.body_format not in BODY_FORMATS:
+            raise self.error("body_format", f"is {self.body_format!r}; it can be {', '.join(BODY_FORMATS)}")
+
+    def _check_client(self) -> None:
+        if self.client_auth not in CLIENT_AUTH:
+            raise self.error("client_auth", f"is {self.client_auth!r}; it can be {', '.join(CLIENT_AUTH)}")
+        if self.client_auth != "none" and not self.client_id:
+            raise self.error("login", "(client ID) is missing")
+        if self.client_auth != "none" and self.client_secret is None:
+            raise self.error(
+                "password", "(client secret) is missing; for a public client set Client authentication to none"
+            )
+
+    def _check_url(self, name: str, url: str | None) -> None:
+        if url is None:
+            return
+        shown = {"base_url": "host", "token_url": "grant_url"}.get(name, name)
+        try:
+            parts = urlsplit(url)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            raise self.error(shown, "is not a URL") from None
+        if parts.scheme not in ("http", "https") or not host:
+            raise self.error(shown, "is not an http(s) URL with a host")
+        if parts.username is not None or parts.password is not None:
+            raise self.error(shown, "must not hold a user name or password")
+        if parts.scheme == "http" and not (self.allow_http or is_loopback(host)):
+            raise self.error(
+                shown, f"is plain http to {host}, which shows tokens to the network; use https, or set allow_http"
+            )
+
+    def error(self, name: str, problem: str) -> ConfigurationError:
+        """Return the error that says what is wrong with which field of this connection."""
+        return ConfigurationError(f"Connection {self.conn_id!r}: {name} {problem}.")
+
+    @property
+    def lives_by_refresh(self) -> bool:
+        """Whether only the refresh token keeps this grant alive."""
+        return self.grant_type in REFRESHED_GRANTS
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret of the connection, for scrubbing what is quoted and for masking."""
+        maps = (self.secret_grant_params, self.secret_headers, self.secret_params)
+        values = [self.client_secret, self.user_password, self.refresh_token]
+        values += [str(value) for mapping in maps for value in mapping.values()]
+        values += [urlsplit(proxy).password for proxy in self.transport.proxies.values()]
+        return tuple(value for value in values if value)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a token was issued for: if any of it changes, a stored token is no longer ours."""
+        names = ("client_id", "token_url", "grant_type", "username", "audience", "resource")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "scope": normal_scope(self.scope),
+            "grant_params": dict(self.grant_params),
+        }
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` is this machine, by name (RFC 6761 section 6.3) or address."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def normal_scope(scope: str | None) -> str:
+    """Return ``scope`` with its words sorted: their order has no meaning (RFC 6749 section 3.3)."""
+    return " ".join(sorted((scope or "").split()))

@@ -1,0 +1,147 @@
+"""The exchange with the token endpoint: one question, one answer, whatever the network does meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import requests
+from requests.structures import CaseInsensitiveDict
+from tenacity import RetryCallState, Retrying, retry_if_exception
+from tenacity.wait import wait_random_exponential
+
+from airflow_provider_oauth import __version__
+from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
+from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer
+from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.messages import TokenRequest, grant_request, refresh_request
+from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.oauth.token import Token
+
+#: Seconds that an exchange may take, all attempts together.
+EXCHANGE_TIMEOUT = 20.0
+#: Seconds to wait for a connection.
+CONNECT_TIMEOUT = 5.0
+#: An answer with a token is a few kilobytes; what is longer is not one.
+LONGEST_ANSWER = 1024 * 1024
+
+
+class TokenEndpoint:
+    """Asks the token endpoint of one connection for tokens.
+
+    :param config: the connection
+    :param clock: time, for tests
+    """
+
+    def __init__(self, config: OAuthConfig, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock = clock or Clock()
+
+    def grant(self, scope: str | None = None, *, patient: bool = True) -> Token:
+        """Repeat the connection's grant.
+
+        :param scope: instead of the connection's, separated by spaces
+        :param patient: try again, within EXCHANGE_TIMEOUT, when the server is busy or out of reach
+        :raises TokenRequestError: the server refused, or cannot be reached
+        :raises TokenResponseError: it answered, but not with a token
+        """
+        return self._exchange(grant_request(self._config, scope), patient)
+
+    def refresh(self, refresh_token: str, *, patient: bool = True) -> Token:
+        """Trade ``refresh_token`` for a token; parameters and errors as in ``grant``.
+
+        An attempt whose answer was lost is repeated with the same token: there is no other, and servers that allow for
+        lost answers accept it again.
+        """
+        return self._exchange(refresh_request(self._config, refresh_token), patient)
+
+    def _exchange(self, request: TokenRequest, patient: bool) -> Token:
+        deadline = self._clock.monotonic() + EXCHANGE_TIMEOUT
+        attempts = Retrying(
+            retry=retry_if_exception(_worth_repeating),
+            wait=_pause,
+            stop=(lambda state: self._clock.monotonic() + state.upcoming_sleep >= deadline) if patient else _at_once,
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        return attempts(self._attempt, request, deadline)
+
+    def _attempt(self, request: TokenRequest, deadline: float) -> Token:
+        sent_at = self._clock.now()
+        try:
+            answer = self._send(request, sent_at, deadline)
+        except requests.RequestException as error:
+            # The text of a requests error may hold a header, so only the network's reason is quoted, and no cause kept.
+            raise self._unreachable(request, error) from None
+        return parse_answer(self._config, request, answer)
+
+    def _send(self, request: TokenRequest, sent_at: datetime, deadline: float) -> TokenAnswer:
+        transport = self._config.transport
+        remaining = max(deadline - self._clock.monotonic(), 0.1)
+        with requests.Session() as session:
+            session.trust_env = transport.trust_env
+            session.proxies = dict(transport.proxies)
+            session.verify = transport.verify
+            session.cert = transport.cert
+            session.headers["User-Agent"] = f"airflow-provider-oauth/{__version__}"
+            response = session.post(
+                request.url,
+                data=request.body,
+                headers=dict(request.headers),
+                auth=_unchanged,
+                timeout=(min(remaining, CONNECT_TIMEOUT), remaining),
+                allow_redirects=False,  # a 307 would carry the secret to another place
+                stream=True,
+            )
+            return TokenAnswer(
+                status_code=response.status_code,
+                headers=CaseInsensitiveDict(response.headers),
+                body=self._body(response, deadline),
+                sent_at=sent_at,
+            )
+
+    def _body(self, response: requests.Response, deadline: float) -> bytes:
+        body = b""
+        for chunk in response.iter_content(8192):
+            body += chunk
+            if len(body) > LONGEST_ANSWER:
+                raise TokenResponseError(
+                    f"Connection {self._config.conn_id!r}: the token endpoint answered more than {LONGEST_ANSWER} bytes."
+                )
+            if self._clock.monotonic() > deadline:
+                raise requests.ReadTimeout("the answer did not end in time")
+        return body
+
+    def _unreachable(self, request: TokenRequest, error: requests.RequestException) -> OAuthError:
+        reason = getattr(error.args[0], "reason", error.args[0]) if error.args else ""
+        passing = isinstance(error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError))
+        said = f" ({scrub(str(reason), request.secrets)})" if passing and reason else ""
+        return TokenRequestError(
+            f"Connection {self._config.conn_id!r}: no answer from the token endpoint {request.url.partition('?')[0]}: "
+            f"{type(error).__name__}{said}. Check Token URL, and that this host may reach it.",
+            retryable=passing,
+        )
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave the request as it is: without an auth object, requests would take one from .netrc over our header."""
+    return request
+
+
+def _worth_repeating(error: BaseException) -> bool:
+    return isinstance(error, TokenRequestError) and error.retryable
+
+
+def _at_once(_: RetryCallState) -> bool:
+    return True
+
+
+_backoff: Callable[[RetryCallState], float] = wait_random_exponential(multiplier=0.5, max=5)
+
+
+def _pause(state: RetryCallState) -> float:
+    """Wait as long as the server asks (``Retry-After``), else ever longer."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = getattr(error, "retry_after", None)
+    return max(asked or 0.0, _backoff(state))

@@ -1,0 +1,47 @@
+"""Who may renew: one process of a host at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from airflow_provider_oauth.exceptions import ConfigurationError
+
+
+class HostLock:
+    """A lock file that the processes of one host share. The kernel drops it when its holder dies.
+
+    :param folder: reached by every process of this host and by no other host; made when needed
+    :param conn_id: the connection whose renewal it guards
+    """
+
+    def __init__(self, folder: Path, conn_id: str) -> None:
+        self._conn_id = conn_id
+        self._path = folder / f"{hashlib.sha256(conn_id.encode()).hexdigest()[:24]}.lock"
+
+    @contextmanager
+    def attempt(self) -> Iterator[bool]:
+        """Try to take the lock, without waiting; the value says whether it was taken.
+
+        :raises ConfigurationError: if the folder cannot be made or written
+        """
+        lock = FileLock(self._path, mode=0o600, thread_local=False)
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock.acquire(blocking=False)
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            raise ConfigurationError(
+                f"Connection {self._conn_id!r}: the lock file {self._path} cannot be used ({error.strerror}). Set "
+                f"[oauth] lock_folder to a folder that every Airflow process of this host may write."
+            ) from error
+        try:
+            yield True
+        finally:
+            lock.release()

@@ -1,0 +1,108 @@
+"""What goes on the wire to the token endpoint: pure functions, no I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from urllib3.filepost import encode_multipart_formdata
+
+from airflow_provider_oauth.oauth.client_auth import CLIENT_AUTH
+from airflow_provider_oauth.oauth.config import OAuthConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRequest:
+    """One request to the token endpoint, ready to be sent.
+
+    :param grant_type: what it asks by
+    :param url: where it goes
+    :param headers: all that matter
+    :param body: the exact bytes
+    :param secrets: what must not be quoted from it
+    """
+
+    grant_type: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+def grant_request(config: OAuthConfig, scope: str | None = None) -> TokenRequest:
+    """Build the request that repeats the connection's grant (RFC 6749 sections 4.3.2 and 4.4.2).
+
+    :param config: a connection by client_credentials or password
+    :param scope: instead of the connection's, separated by spaces
+    """
+    fields: dict[str, Any] = {"grant_type": config.grant_type}
+    if config.grant_type == "password":
+        fields |= {"username": config.username, "password": config.user_password}
+    return _token_request(config, config.token_url, fields | _access_fields(config, scope or config.scope))
+
+
+def refresh_request(config: OAuthConfig, refresh_token: str) -> TokenRequest:
+    """Build the request that trades a refresh token for an access token (RFC 6749 section 6).
+
+    Scope, audience and resource are sent where this is the connection's only request, and left out where an earlier
+    one fixed them: left out, they mean what was granted before.
+    """
+    fields: dict[str, Any] = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    if config.grant_type == "refresh_token":
+        fields |= _access_fields(config, config.scope)
+    return _token_request(config, config.refresh_url or config.token_url, fields)
+
+
+def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
+    """Return what the token is to be good for."""
+    joined = config.scope_separator.join((scope or "").split())
+    wanted = {"scope": joined, "audience": config.audience, "resource": config.resource}  # RFC 8707 section 2
+    return {name: value for name, value in wanted.items() if value}
+
+
+def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any]) -> TokenRequest:
+    headers: dict[str, str] = {"Accept": "application/json"}
+    CLIENT_AUTH[config.client_auth].apply(config.client_id, config.client_secret, headers, fields)
+    for name, value in {**config.grant_params, **config.secret_grant_params}.items():
+        fields.setdefault(name, value)
+    body, headers["Content-Type"] = BODIES[config.body_format](fields)
+    # What the request needs wins over what the connection adds; header names know no case.
+    taken = {name.lower() for name in headers if name != "Accept"}
+    added = {name: value for name, value in config.grant_headers.items() if name.lower() not in taken}
+    if any(name.lower() == "accept" for name in added):
+        del headers["Accept"]
+    refresh_token = fields.get("refresh_token")
+    return TokenRequest(
+        grant_type=fields["grant_type"],
+        url=url,
+        headers={**headers, **added},
+        body=body,
+        secrets=config.secrets + ((refresh_token,) if isinstance(refresh_token, str) else ()),
+    )
+
+
+def _form(fields: Mapping[str, Any]) -> tuple[bytes, str]:
+    return urlencode(_pairs(fields)).encode("ascii"), "application/x-www-form-urlencoded"
+
+
+def _json(fields: Mapping[str, Any]) -> tuple[bytes, str]:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(), "application/json"
+
+
+def _multipart(fields: Mapping[str, Any]) -> tuple[bytes, str]:
+    return encode_multipart_formdata(_pairs(fields))
+
+
+def _pairs(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the fields as texts: a list as a repeated field, everything else but a text as JSON writes it."""
+    return [
+        (name, value if isinstance(value, str) else json.dumps(value))
+        for name, values in fields.items()
+        for value in (values if isinstance(values, list) else [values])
+    ]
+
+
+BODIES = {"form": _form, "json": _json, "multipart": _multipart}

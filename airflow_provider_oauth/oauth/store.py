@@ -1,0 +1,59 @@
+"""Where the token of a connection is kept: the record, and what a store of it has to do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from airflow_provider_oauth.oauth.token import Token
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is stored of one connection.
+
+    :param generation: goes up by one with every renewal
+    :param nonce: of the renewal that wrote it
+    :param origin: fingerprint of the connection's own refresh token that this grant began with
+    :param readable: whether it is ours to use; False if it was sealed for another secret, user, URL or scope
+    :param damaged: whether it is not a record at all, but say the ``***`` of an export that was imported again
+    :param tokens: the access tokens, by the scope that they were asked for; "" is the connection's own
+    :param refresh_token: the one that the next renewal uses
+    """
+
+    generation: int = 0
+    nonce: str = ""
+    origin: str | None = None
+    readable: bool = True
+    damaged: bool = False
+    tokens: Mapping[str, Token] = field(default_factory=dict)
+    refresh_token: str | None = field(default=None, repr=False)
+
+
+class TokenStore(Protocol):
+    """Keeps the record of one connection, for all processes on all hosts."""
+
+    #: Where a person finds it, for error messages.
+    name: str
+
+    def read(self) -> Record | None:
+        """Return the record; None if there seems to be none (a failed read can look the same).
+
+        :raises TokenStoreError: if the read failed and says so
+        """
+
+    def write(self, record: Record) -> None:
+        """Replace the record.
+
+        :raises TokenStoreError: if it could not be written, or cannot be read back
+        """
+
+    def is_absent(self) -> bool:
+        """Make sure that there is no record: True only where a failed read is ruled out."""
+
+
+def fingerprint(conn_id: str, refresh_token: str) -> str:
+    """Return what tells ``refresh_token`` from another, and no more than that."""
+    return hashlib.sha256(f"{conn_id}\0{refresh_token}".encode()).hexdigest()[:32]

@@ -1,0 +1,54 @@
+"""A token, and whether it is still good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+#: The part of its life after which a token is renewed, though still used.
+DUE = 0.75
+#: The part of its life that the leeway may take at most, so that short-lived tokens are used at all.
+LEEWAY_SHARE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """What the token endpoint issued (RFC 6749 section 5.1).
+
+    :param access_token: goes into the header of API requests
+    :param token_type: as the server says
+    :param issued_at: when the request for it was sent; its life counts from there
+    :param expires_at: when it ends; not after ``issued_at`` if it is good for one use only
+    :param refresh_token: the server's new one, if it sent one
+    :param scope: what was granted, separated by spaces; None: what was asked (section 5.1)
+    :param base_url: the API's base URL, where the answer names it (``response_map``)
+    """
+
+    access_token: str = field(repr=False)
+    token_type: str = "Bearer"
+    issued_at: datetime
+    expires_at: datetime
+    refresh_token: str | None = field(default=None, repr=False)
+    scope: str | None = None
+    base_url: str | None = None
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long it lives, from request to end."""
+        return self.expires_at - self.issued_at
+
+    def usable(self, now: datetime, leeway: float) -> bool:
+        """Tell whether it may still be sent.
+
+        :param now: aware time of day
+        :param leeway: seconds before its end from which it is not used, at most a tenth of its life
+        """
+        return now < self.expires_at - min(timedelta(seconds=leeway), LEEWAY_SHARE * self.lifetime)
+
+    def due(self, now: datetime, jitter: float = 0.0) -> bool:
+        """Tell whether it is time to renew it.
+
+        :param now: aware time of day
+        :param jitter: a part of its life, to renew earlier by: so that not all processes come at once
+        """
+        return now >= self.issued_at + (DUE - jitter) * self.lifetime

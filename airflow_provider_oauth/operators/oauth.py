@@ -1,0 +1,90 @@
+"""The operator for APIs behind OAuth 2.0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.http.operators.http import HttpOperator
+from airflow.providers.http.triggers.http import HttpResponseSerializer
+
+from airflow_provider_oauth.exceptions import from_event
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_oauth.hooks.oauth import OAuthHook
+
+
+class OAuthHttpOperator(HttpOperator):
+    """Calls an endpoint of an API behind OAuth 2.0; a ``HttpOperator`` in all else, deferrable too.
+
+    :param oauth_conn_id: the connection, of type OAuth 2.0 API or one made from it (templated)
+    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials and
+        password grants (templated)
+    :param endpoint: relative to the API's base URL (templated)
+    :param method: the HTTP method, POST unless given, as for ``HttpOperator``
+    :param data: the query of a GET, the body of any other request (templated)
+    :param headers: for this request (templated)
+    :param kwargs: all other parameters of ``HttpOperator``: pagination_function, response_check, response_filter,
+        extra_options, log_response, deferrable, retry_args, …
+    :return: the response's text, or what ``response_filter`` makes of it
+    :raises OAuthError: one of its subclasses, see ``exceptions``; wrong credentials fail the task without retries
+    """
+
+    conn_id_field = "oauth_conn_id"
+    template_fields: Sequence[str] = ("endpoint", "data", "headers", "oauth_conn_id", "scope")
+
+    def __init__(self, *, oauth_conn_id: str = "oauth_default", scope: str | None = None, **kwargs: Any) -> None:
+        super().__init__(http_conn_id=oauth_conn_id, **kwargs)
+        self.oauth_conn_id = oauth_conn_id
+        self.scope = scope
+
+    @cached_property
+    def hook(self) -> OAuthHook:
+        """The hook of the connection's own type.
+
+        :raises ConfigurationError: if the connection is of a type that knows nothing of OAuth
+        """
+        from airflow_provider_oauth.hooks.oauth import hook_of
+
+        return hook_of(
+            self.oauth_conn_id,
+            self.scope,
+            method=self.method,
+            auth_type=self.auth_type,
+            tcp_keep_alive=self.tcp_keep_alive,
+            tcp_keep_alive_idle=self.tcp_keep_alive_idle,
+            tcp_keep_alive_count=self.tcp_keep_alive_count,
+            tcp_keep_alive_interval=self.tcp_keep_alive_interval,
+        )
+
+    def execute_async(self, context: Context) -> None:
+        """Defer to the triggerer, which takes the token itself."""
+        self._defer_request(endpoint=self.endpoint, data=self.data, headers=self.headers, extra_options=self.extra_options)
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], paginated_responses: list[dict[str, Any]] | None = None
+    ) -> Any:
+        """Go on with the response, or raise the error, that the trigger fired with."""
+        if event["status"] == "error":
+            raise from_event(event["error"])
+        response = HttpResponseSerializer.deserialize(event["response"])
+        if not self.pagination_function:
+            return self.process_response(context=context, response=response)
+        pages = [*(paginated_responses or []), event["response"]]
+        next_page = self.pagination_function(response)
+        if not next_page:
+            return self.process_response(context, [HttpResponseSerializer.deserialize(page) for page in pages])
+        # As dicts, which Airflow can keep while the task is deferred; it cannot keep responses.
+        return self._defer_request(**self._merge_next_page_parameters(next_page), kwargs={"paginated_responses": pages})
+
+    def _defer_request(self, *, kwargs: dict[str, Any] | None = None, **request: Any) -> None:
+        from airflow_provider_oauth.triggers.oauth import OAuthHttpTrigger
+
+        self.defer(
+            trigger=OAuthHttpTrigger(oauth_conn_id=self.oauth_conn_id, method=self.method, scope=self.scope, **request),
+            method_name="execute_complete",
+            kwargs=kwargs,
+        )

@@ -1,0 +1,72 @@
+"""Sealing what is stored, so that only who can read the connection can use it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from airflow_provider_oauth.oauth.config import OAuthConfig
+
+#: scrypt's cost (RFC 7914): 16 MiB and some 40 ms, once a process.
+SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
+NONCE_BYTES = 12
+
+
+class Seal:
+    """AES-GCM under a key that scrypt makes of the connection's secrets.
+
+    A connection with no secret at all, a public client, has nothing to make a key of: its records stay open.
+
+    :param config: the connection
+    """
+
+    def __init__(self, config: OAuthConfig) -> None:
+        own = config.refresh_token if config.lives_by_refresh else None
+        secrets = [config.client_secret, config.user_password, dict(config.secret_grant_params)]
+        # A confidential client's key does not depend on its refresh token, which may be taken out once it is spent.
+        material = secrets if any(secrets) else [own] if own else None
+        self._material = json.dumps(material, sort_keys=True).encode() if material else None
+        self._identity = json.dumps(config.identity, sort_keys=True).encode()
+        self._bound_to = f"{config.conn_id}\n{config.token_url}".encode()
+        self._keys: dict[bytes, bytes] = {}
+
+    @property
+    def closes(self) -> bool:
+        """Whether there is a secret to seal with."""
+        return self._material is not None
+
+    def key_id(self, salt: bytes) -> str:
+        """Return what tells whether a record is for this client, these secrets, user, URL and scope."""
+        return hmac.new(self._key(salt), self._identity, hashlib.sha256).hexdigest()[:16]
+
+    def close(self, content: dict[str, Any], salt: bytes) -> str:
+        """Return ``content`` sealed, in base64."""
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = AESGCM(self._key(salt)).encrypt(nonce, json.dumps(content).encode(), self._bound_to)
+        return base64.b64encode(nonce + sealed).decode()
+
+    def open(self, sealed: str, salt: bytes) -> dict[str, Any]:
+        """Return the content of what ``close`` returned.
+
+        :raises ValueError: if it was changed, or sealed for another connection or token URL
+        """
+        data = base64.b64decode(sealed, validate=True)
+        try:
+            content = AESGCM(self._key(salt)).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], self._bound_to)
+        except InvalidTag:
+            raise ValueError("the seal is broken") from None
+        return dict(json.loads(content))
+
+    def _key(self, salt: bytes) -> bytes:
+        if self._material is None:
+            return salt
+        if salt not in self._keys:
+            self._keys[salt] = hashlib.scrypt(self._material, salt=salt, **SCRYPT)
+        return self._keys[salt]

@@ -1,0 +1,110 @@
+"""The sensor for APIs behind OAuth 2.0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.http.sensors.http import HttpSensor
+
+from airflow_provider_oauth.exceptions import ApiError, from_event
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, PokeReturnValue
+
+    from airflow_provider_oauth.hooks.oauth import OAuthHook
+
+
+class OAuthHttpSensor(HttpSensor):
+    """Waits until an API behind OAuth 2.0 answers without an error status; a ``HttpSensor`` in all else, deferrable too.
+
+    Wrong credentials fail the task without retries; with ``soft_fail`` it is skipped on them, as on any failure.
+
+    :param oauth_conn_id: the connection, of type OAuth 2.0 API or one made from it (templated)
+    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials and
+        password grants (templated)
+    :param endpoint: relative to the API's base URL (templated)
+    :param kwargs: all other parameters of ``HttpSensor``: request_params, headers, response_check,
+        response_error_codes_allowlist, extra_options, deferrable, poke_interval (seconds), timeout (seconds), …. With a
+        ``response_check`` it does not defer, because that may be any Python function. Deferred, it polls on after every
+        error status until its timeout, as ``HttpSensor`` does.
+    :raises ApiError: if the API answers with an error status that ``response_error_codes_allowlist`` does not list
+    :raises OAuthError: if there is no token to be had
+    """
+
+    template_fields: Sequence[str] = ("endpoint", "request_params", "headers", "oauth_conn_id", "scope")
+
+    def __init__(self, *, oauth_conn_id: str = "oauth_default", scope: str | None = None, **kwargs: Any) -> None:
+        super().__init__(http_conn_id=oauth_conn_id, **kwargs)
+        self.oauth_conn_id = oauth_conn_id
+        self.scope = scope
+
+    @cached_property
+    def hook(self) -> OAuthHook:
+        """The hook of the connection's own type.
+
+        :raises ConfigurationError: if the connection is of a type that knows nothing of OAuth
+        """
+        from airflow_provider_oauth.hooks.oauth import hook_of
+
+        return hook_of(
+            self.oauth_conn_id,
+            self.scope,
+            method=self.method,
+            tcp_keep_alive=self.tcp_keep_alive,
+            tcp_keep_alive_idle=self.tcp_keep_alive_idle,
+            tcp_keep_alive_count=self.tcp_keep_alive_count,
+            tcp_keep_alive_interval=self.tcp_keep_alive_interval,
+        )
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Ask once."""
+        from airflow.utils.operator_helpers import determine_kwargs
+
+        self.log.info("Poking: %s", self.endpoint)
+        try:
+            response = self.hook.run(
+                self.endpoint,
+                data=self.request_params,
+                headers=self.headers,
+                extra_options=self.extra_options,
+                **self.request_kwargs,
+            )
+        except ApiError as error:
+            if str(error.status_code) in self.response_error_codes_allowlist:
+                return False
+            raise
+        if self.response_check:
+            return self.response_check(response, **determine_kwargs(self.response_check, [response], context))
+        return True
+
+    def execute(self, context: Context) -> Any:
+        """Ask once; then wait in the triggerer if ``deferrable``, else here."""
+        if not self.deferrable or self.response_check:
+            return super().execute(context=context)
+        if not self.poke(context):
+            from airflow_provider_oauth.triggers.oauth import OAuthHttpSensorTrigger
+
+            self.defer(
+                timeout=timedelta(seconds=self.timeout),
+                trigger=OAuthHttpSensorTrigger(
+                    oauth_conn_id=self.oauth_conn_id,
+                    method=self.method,
+                    endpoint=self.endpoint,
+                    headers=self.headers,
+                    data=self.request_params,
+                    extra_options=self.extra_options,
+                    poke_interval=self.poke_interval,
+                    scope=self.scope,
+                ),
+                method_name="execute_complete",
+            )
+        return None
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
+        """End, or raise the error that the trigger fired with."""
+        if event and event["status"] == "error":
+            raise from_event(event["error"])
+        self.log.info("%s completed successfully.", self.task_id)
