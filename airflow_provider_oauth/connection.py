@@ -25,10 +25,8 @@ ALIKE = 0.8
 #: What to write for no scheme word before the token.
 NO_SCHEME = "none"
 
-TRANSPORT = ("timeout", "verify", "cert", "proxies", "trust_env", "stream", "check_response")
-TRANSPORT += ("allow_redirects", "max_redirects")
-#: Fields that stand for something else than an ``OAuthConfig`` value of the same name, or need more than their type.
-DERIVED = ("grant_url", "response_map", "auth_scheme", "refresh_url", "authorize_url", "revoke_url")
+#: Fields that say how requests travel.
+TRANSPORT = tuple(Transport.__dataclass_fields__)
 
 
 def read_connection(connection: Connection) -> OAuthConfig:
@@ -45,20 +43,21 @@ def read_connection(connection: Connection) -> OAuthConfig:
     if "grant_url" not in values:
         hint = " Reading it from the issuer is not possible yet." if "issuer" in values else ""
         raise ConfigurationError(f"Connection {conn_id!r}: grant_url (Token URL) is missing.{hint}")
-    urls = {name: _absolute(base_url, values[name]) for name in DERIVED if name.endswith("_url") and name in values}
-    scheme = values.get("auth_scheme", "Bearer")
+    for name in ("grant_url", "refresh_url", "authorize_url", "revoke_url"):
+        if name in values:
+            values[name] = _absolute(base_url, values[name])
+    if values.get("auth_scheme", "").lower() == NO_SCHEME:
+        values["auth_scheme"] = ""
     return OAuthConfig(
         conn_id=conn_id,
         base_url=base_url,
-        token_url=urls.pop("grant_url"),
+        token_url=values.pop("grant_url"),
         client_id=_unredacted(conn_id, "login", connection.login) or None,
         client_secret=_unredacted(conn_id, "password", connection.password),
-        auth_scheme="" if scheme.lower() == NO_SCHEME else scheme,
-        response_map=_response_map(conn_id, values.get("response_map")),
-        transport=Transport(**_transport_values(values)),
+        response_map=_response_map(conn_id, values.pop("response_map", None)),
+        transport=Transport(**{name: values.pop(name) for name in TRANSPORT if name in values}),
         warnings=tuple(warnings),
-        **urls,
-        **{name: value for name, value in values.items() if name not in (*TRANSPORT, *DERIVED)},
+        **values,
     )
 
 
@@ -73,7 +72,9 @@ def _values(conn_id: str, extra: str | None, warnings: list[str]) -> dict[str, A
             name = ALIASES.get(key, key)
             coerced = _coerced(conn_id, key, _unredacted(conn_id, key, value))
             if values.setdefault(name, coerced) != coerced:
-                raise ConfigurationError(f"Connection {conn_id!r}: {key} and {name} say different things; leave one out.")
+                raise ConfigurationError(
+                    f"Connection {conn_id!r}: {key} and {name} say different things; leave one out."
+                )
     return values
 
 
@@ -92,7 +93,9 @@ def _decoded(conn_id: str, extra: str | None) -> dict[str, Any]:
 def _refuse_typo(conn_id: str, key: str) -> None:
     close = difflib.get_close_matches(key.lower().replace("-", "_"), FIELDS, n=1, cutoff=ALIKE)
     if close:
-        raise ConfigurationError(f"Connection {conn_id!r}: the extra field {key!r} is unknown; did you mean {close[0]!r}?")
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: the extra field {key!r} is unknown; did you mean {close[0]!r}?"
+        )
 
 
 def _unredacted(conn_id: str, name: str, value: Any) -> Any:
@@ -100,8 +103,8 @@ def _unredacted(conn_id: str, name: str, value: Any) -> Any:
     nested = value.values() if isinstance(value, Mapping) else [value]
     if any(part == REDACTED for part in nested):
         raise ConfigurationError(
-            f"Connection {conn_id!r}: {name} holds {REDACTED!r}, which Airflow shows in place of a secret: the connection "
-            f"was saved or imported from a redacted copy. Enter the real value again."
+            f"Connection {conn_id!r}: {name} holds {REDACTED!r}, which Airflow shows in place of a secret: it was saved "
+            f"or imported from a redacted copy. Enter the real value again."
         )
     return value
 
@@ -231,11 +234,7 @@ def _response_map(conn_id: str, text: str | None) -> dict[str, str]:
             equals = ""
         if not (name and equals and path):
             raise ConfigurationError(
-                f"Connection {conn_id!r}: response_map has {pair!r}, which is not a pair such as access_token=data.token."
+                f"Connection {conn_id!r}: response_map has {pair!r}, not a pair such as access_token=data.token."
             )
         pairs[name] = path
     return pairs
-
-
-def _transport_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in TRANSPORT if name in values}

@@ -60,7 +60,7 @@ class TokenRequestError(OAuthError):
         self.error = error
         self.error_description = error_description
         self.error_uri = error_uri
-        self.status_code = status_code
+        self.status_code = status_code  # type: ignore[assignment]  # Airflow's own is for its web server
         self.retryable = retryable
         self.retry_after = retry_after
 
@@ -118,7 +118,7 @@ class ApiError(OAuthError):
 
     def __init__(self, message: str, status_code: int | None = None) -> None:
         super().__init__(message)
-        self.status_code = status_code
+        self.status_code = status_code  # type: ignore[assignment]  # Airflow's own is for its web server
 
 
 def to_event(error: OAuthError) -> dict[str, Any]:

@@ -64,8 +64,8 @@ FIELDS: dict[str, Field] = {
     "refresh_token": Field(
         "string",
         "Refresh token",
-        "Refresh token grant: the first one, obtained elsewhere. When the server replaces it, the new one is kept in an "
-        "Airflow Variable. Paste a new one here to start again.",
+        "Refresh token grant: the first one, obtained elsewhere. When the server replaces it, the new one is kept in "
+        "an Airflow Variable. Paste a new one here to start again.",
         secret=True,
     ),
     "client_auth": Field(
@@ -101,7 +101,9 @@ FIELDS: dict[str, Field] = {
     "revoke_url": Field("string", "Revocation URL", "Where tokens are revoked (RFC 7009)."),
     "issuer": Field("string", "Issuer", "The authorization server's name, a URL (RFC 8414)."),
     "scope_separator": Field(
-        "string", "Scope separator", "What stands between scopes on the wire, if not a space. Write them with spaces above."
+        "string",
+        "Scope separator",
+        "What stands between scopes on the wire, if not a space. Write them with spaces above.",
     ),
     "grant_params": Field("object", "Token request parameters", "JSON object of more parameters for the token URL."),
     "grant_headers": Field("object", "Token request headers", "JSON object of more headers for the token URL."),
@@ -111,9 +113,13 @@ FIELDS: dict[str, Field] = {
     "api_headers": Field("object", "API headers", "JSON object of headers for every API request, say a tenant."),
     "api_params": Field("object", "API parameters", "JSON object of query parameters for every API request."),
     "secret_headers": Field("object", "Secret API headers", "As API headers, with the values masked.", secret=True),
-    "secret_params": Field("object", "Secret API parameters", "As API parameters, with the values masked.", secret=True),
+    "secret_params": Field(
+        "object", "Secret API parameters", "As API parameters, with the values masked.", secret=True
+    ),
     "auth_scheme": Field(
-        "string", "Authorization scheme", 'The word before the token in the header. Default Bearer; "none" sends the token alone.'
+        "string",
+        "Authorization scheme",
+        'The word before the token in the header. Default Bearer; "none" sends the token alone.',
     ),
     "header_name": Field("string", "Authorization header", "The header that carries the token. Default Authorization."),
     "response_map": Field(

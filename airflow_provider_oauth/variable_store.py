@@ -9,15 +9,19 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.exceptions import TokenStoreError
-from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.oauth.store import Record, fingerprint
 from airflow_provider_oauth.oauth.token import Token
 from airflow_provider_oauth.sealing import Seal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_oauth.oauth.config import OAuthConfig
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +34,8 @@ SALT_BYTES = 16
 class VariableTokenStore:
     """Keeps a connection's record in the Variable ``oauth_token__<conn_id>``, sealed.
 
-    In clear stand the format's version, the key's id and salt, generation, nonce, the fingerprint of the connection's own
-    refresh token and when the token ends; sealed are the tokens and their scopes.
+    In clear stand the format's version, the key's id and salt, generation, nonce, the fingerprint of the connection's
+    own refresh token and when the token ends; sealed are the tokens and their scopes.
 
     :param config: the connection
     """
@@ -66,15 +70,15 @@ class VariableTokenStore:
         kept = self.read()
         if kept is None or kept.nonce != record.nonce:
             raise TokenStoreError(
-                f"Connection {self._conn_id!r}: {self.name} was written, but reads differently. Look for an environment "
-                f"variable or a secrets backend that holds a Variable of the same name."
+                f"Connection {self._conn_id!r}: {self.name} was written, but reads differently. Look for an "
+                f"environment variable or a secrets backend that holds a Variable of the same name."
             )
 
     def is_absent(self) -> bool:
         """Make sure that there is no record.
 
-        A failed read looks like absence, within milliseconds. So it is believed only between two reads of something that
-        was just written, and where Airflow can list the names of Variables (3.3), which fails loudly, asked that way too.
+        A failed read looks like absence, within milliseconds. So absence is believed only between two reads of what was
+        just written, and where Airflow can list Variables (3.3), which fails loudly, it is asked for that too.
         """
         nonce = uuid.uuid4().hex
         try:
@@ -116,7 +120,10 @@ class VariableTokenStore:
             values = dict(json.loads(text))
             salt = base64.b64decode(values["salt"], validate=True)
             clear = Record(
-                generation=int(values["generation"]), nonce=str(values["nonce"]), origin=values["origin"], readable=False
+                generation=int(values["generation"]),
+                nonce=str(values["nonce"]),
+                origin=values["origin"],
+                readable=False,
             )
             if values["format"] != FORMAT or values["key_id"] != self._seal.key_id(salt):
                 return clear
@@ -126,13 +133,8 @@ class VariableTokenStore:
             return Record(readable=False, damaged=True)
         try:
             content = self._seal.open(values["sealed"], salt) if self._seal.closes else values["open"]
-            return Record(
-                generation=clear.generation,
-                nonce=clear.nonce,
-                origin=clear.origin,
-                tokens={scope: _token(token) for scope, token in content["tokens"].items()},
-                refresh_token=content["refresh_token"],
-            )
+            tokens = {scope: _token(token) for scope, token in content["tokens"].items()}
+            return replace(clear, readable=True, tokens=tokens, refresh_token=content["refresh_token"])
         except (ValueError, TypeError, KeyError):
             log.error("Connection %r: the token in %s is damaged.", self._conn_id, self.name)
             return clear

@@ -1,0 +1,1 @@
+"""Hooks for APIs behind OAuth 2.0."""

@@ -6,16 +6,14 @@ import asyncio
 import os
 import ssl
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
 from aiohttp import ClientResponse, ClientResponseError, ClientTimeout
 from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowException, BaseHook
 from airflow.providers.http.exceptions import HttpErrorException
 from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook, SessionConfig
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
 from airflow_provider_oauth.connection import read_connection
@@ -24,20 +22,25 @@ from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.hooks.trial import try_grant
 from airflow_provider_oauth.oauth.aio import OAuth2Middleware, good_token
 from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, origin
-from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
-from airflow_provider_oauth.oauth.token import Token
+
+if TYPE_CHECKING:
+    import requests
+    from requests.auth import AuthBase
+
+    from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+    from airflow_provider_oauth.oauth.token import Token
 
 
 class OAuthHook(HttpHook):
     """Calls an HTTP API with a token that is fetched, kept and renewed behind the scenes.
 
-    It is a ``HttpHook`` and takes what that takes, so the stock ``HttpOperator`` works with a connection of this type as
-    it is. Nothing is read or sent before the first call.
+    It is a ``HttpHook`` and takes what that takes, so the stock ``HttpOperator`` works with a connection of this type
+    as it is. Nothing is read or sent before the first call.
 
     :param oauth_conn_id: the connection, of type OAuth 2.0 API
     :param method: the HTTP method of ``run``
-    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials and
-        password grants
+    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials
+        and password grants
     :param auth_type: ignored but for ``HttpHook``'s sake: the token is the authentication
     :param tcp_keep_alive: keep idle connections alive by TCP
     :param tcp_keep_alive_idle: seconds of silence before the first probe
@@ -67,7 +70,9 @@ class OAuthHook(HttpHook):
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
         self.adapter = adapter
-        self._keep_alive = (tcp_keep_alive_idle, tcp_keep_alive_count, tcp_keep_alive_interval) if tcp_keep_alive else None
+        self._keep_alive = (
+            (tcp_keep_alive_idle, tcp_keep_alive_count, tcp_keep_alive_interval) if tcp_keep_alive else None
+        )
 
     @cached_property
     def config(self) -> OAuthConfig:
@@ -144,7 +149,9 @@ class OAuthHook(HttpHook):
         told = response.headers.get("WWW-Authenticate", "")
         hint = ""
         if response.status_code == 401:
-            hint = " The API rejects a token that was renewed for it: check that the connection's host is the API that the token is for."
+            hint = (
+                " The API rejects a token that was renewed for it. Check that the token is for this API: Host, Scope."
+            )
         elif response.status_code == 403:
             wanted = " It asks for another scope." if "insufficient_scope" in told else ""
             hint = f" The token is good, but may not do this.{wanted}"
@@ -275,7 +282,8 @@ def _shared_adapter(pid: int, keep_alive: tuple[int, int, int] | None) -> HTTPAd
 
     The stock operator makes a new hook a page, and a new hook with an adapter of its own connects anew.
     """
-    if keep_alive is None:
-        return HTTPAdapter()
-    idle, count, interval = keep_alive
-    return TCPKeepAliveAdapter(idle=idle, count=count, interval=interval)
+    adapter = HTTPAdapter()
+    if keep_alive is not None:
+        idle, count, interval = keep_alive
+        adapter = TCPKeepAliveAdapter(idle=idle, count=count, interval=interval)
+    return adapter

@@ -8,15 +8,18 @@ import os
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from airflow.providers.common.compat.sdk import conf, mask_secret
 
-from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
 from airflow_provider_oauth.oauth.lease import HostLock
 from airflow_provider_oauth.oauth.source import TokenSource
 from airflow_provider_oauth.variable_store import VariableTokenStore
+
+if TYPE_CHECKING:
+    from airflow_provider_oauth.oauth.config import OAuthConfig
 
 _sources: dict[str, tuple[str, TokenSource]] = {}
 # A child process inherits neither threads nor their locks in a state that it could use.
@@ -49,12 +52,16 @@ def lock_folder() -> Path:
 
 @lru_cache(maxsize=256)
 def mask(secret: str) -> None:
-    """Have Airflow mask ``secret`` in logs, as it is and as it stands in a URL. Once, because each costs all later logs."""
+    """Have Airflow mask ``secret`` in logs, plain and as in a URL; once, because each one slows all later logging."""
     for form in dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))):
         mask_secret(form)
 
 
 def _version(config: OAuthConfig) -> str:
     values = {name: value for name, value in vars(config).items() if name != "transport"}
-    text = json.dumps(values, sort_keys=True, default=dict) + repr(config.transport) + json.dumps(dict(config.transport.proxies))
+    text = (
+        json.dumps(values, sort_keys=True, default=dict)
+        + repr(config.transport)
+        + json.dumps(dict(config.transport.proxies))
+    )
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from airflow_provider_oauth.exceptions import InvalidGrant
-from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
-from airflow_provider_oauth.oauth.token import Token
+
+if TYPE_CHECKING:
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.oauth.token import Token
 
 
 def try_grant(config: OAuthConfig) -> tuple[bool, str]:
@@ -17,7 +20,9 @@ def try_grant(config: OAuthConfig) -> tuple[bool, str]:
     :return: whether it works, and what that proves, for a person to read
     :raises OAuthError: if the server refuses, or does not answer, or does not make sense
     """
-    works, said = _try_refresh(config) if config.lives_by_refresh else (True, _describe(config, TokenEndpoint(config).grant()))
+    works, said = (
+        _try_refresh(config) if config.lives_by_refresh else (True, _describe(config, TokenEndpoint(config).grant()))
+    )
     return works, " ".join([said, *config.warnings])
 
 
@@ -27,11 +32,14 @@ def _try_refresh(config: OAuthConfig) -> tuple[bool, str]:
         TokenEndpoint(config).refresh(f"made-up-{uuid4().hex}")
     except InvalidGrant as error:
         return True, (
-            f"The token endpoint accepted the client: it answered {error.error or 'invalid_grant'} to a made-up refresh "
-            f"token, as it should. This proves Token URL, Client ID, Client secret and Client authentication; it does not "
-            f"prove the refresh token, which is good for one use and was not spent on a test."
+            f"The token endpoint accepted the client: it answered {error.error or 'invalid_grant'} to a made-up "
+            f"refresh token, as it should. This proves Token URL, Client ID, Client secret and Client authentication; it does "
+            f"not prove the refresh token, which is good for one use and was not spent on a test."
         )
-    return False, "The token endpoint issued a token for a made-up refresh token. Check Token URL: that is not a safe server."
+    return (
+        False,
+        "The token endpoint issued a token for a made-up refresh token. Check Token URL: that is not a safe server.",
+    )
 
 
 def _describe(config: OAuthConfig, token: Token) -> str:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from aiohttp import ClientRequest, ClientResponse
-from aiohttp.client_middlewares import ClientHandlerType
-from aiohttp.hdrs import ACCEPT, ACCEPT_ENCODING, USER_AGENT
+from aiohttp.http import SERVER_SOFTWARE
 
-from airflow_provider_oauth.oauth.auth import ApiAccess
-from airflow_provider_oauth.oauth.token import Token
+if TYPE_CHECKING:
+    from aiohttp import ClientRequest, ClientResponse
+    from aiohttp.client_middlewares import ClientHandlerType
+
+    from airflow_provider_oauth.oauth.auth import ApiAccess
+    from airflow_provider_oauth.oauth.token import Token
+
+#: What aiohttp sets where the caller sets nothing; what the connection says replaces it.
+AUTOMATIC = {"accept": "*/*", "user-agent": SERVER_SOFTWARE}
 
 
 class OAuth2Middleware:
@@ -28,10 +34,8 @@ class OAuth2Middleware:
         token = await good_token(self._access)
         if not self._access.owns(str(request.url), token):
             return await handler(request)
-        # aiohttp sets these itself; what the connection says is meant to replace them.
-        automatic = {ACCEPT: "*/*", ACCEPT_ENCODING: None, USER_AGENT: None}
         for name, value in self._access.headers.items():
-            if name not in request.headers or automatic.get(name.title(), "") in (None, request.headers[name]):
+            if name not in request.headers or request.headers[name] == AUTOMATIC.get(name.lower()):
                 request.headers[name] = value
         missing = self._access.missing_params(str(request.url))
         request.url = request.url.update_query({name: str(value) for name, value in missing.items()})

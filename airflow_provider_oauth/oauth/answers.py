@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import jmespath
 
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.messages import TokenRequest
 from airflow_provider_oauth.oauth.quoting import scrub, visible_text
 from airflow_provider_oauth.oauth.token import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.oauth.messages import TokenRequest
 
 #: ``expires_in`` beyond this many seconds (31 years) is a point in time, not a span: some servers send an epoch.
 LONGEST_SPAN = 1_000_000_000
@@ -66,17 +69,23 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
     if 300 <= answer.status_code < 400:
         # Following it would carry the secret to where the connection does not say.
         where = urlsplit(answer.headers.get("Location", ""))
-        raise _unusable(config, request, f"redirected to {where.netloc}{where.path}; set Token URL to that, if it is right")
+        raise _unusable(
+            config, request, f"redirected to {where.netloc}{where.path}; set Token URL to that, if it is right"
+        )
     access_token = values.get("access_token")
     if not isinstance(access_token, str) or not access_token:
         said = _description(values) or ("" if content else visible_text(answer.body.decode(errors="replace")))
         quoted = f" ({scrub(said, request.secrets)!r})" if said.strip() else ""
         raise _unusable(config, request, f"answered {answer.status_code} without an access token{quoted}")
-    if not all("\x21" <= char <= "\x7e" for char in access_token):  # RFC 6750 section 2.1: nothing to split a header with
+    if not all(
+        "\x21" <= char <= "\x7e" for char in access_token
+    ):  # RFC 6750 section 2.1: nothing to split a header with
         raise _unusable(config, request, "answered with an access token that cannot stand in a header")
     token_type = values.get("token_type") if isinstance(values.get("token_type"), str) else "Bearer"
     if str(token_type).lower() in ("mac", "pop", "dpop"):
-        raise _unusable(config, request, f"issues tokens of type {token_type!r}, which need a signature for every request")
+        raise _unusable(
+            config, request, f"issues tokens of type {token_type!r}, which need a signature for every request"
+        )
     refresh_token, base_url = values.get("refresh_token"), values.get("base_url")
     return Token(
         access_token=access_token,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from requests.auth import AuthBase
 from requests.utils import default_headers, rewind_body
 
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.source import TokenSource
-from airflow_provider_oauth.oauth.token import Token
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.oauth.source import TokenSource
+    from airflow_provider_oauth.oauth.token import Token
 
 Origin = tuple[str, str | None, int | None]
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -71,8 +73,8 @@ class ApiAccess:
 class OAuth2Auth(AuthBase):
     """Sends the token with a request to the API, and renews it once if the API answers 401.
 
-    A 401 means that the request was not carried out (RFC 9110 section 15.5.2), so it is sent again, once, if its body can
-    be. A 403 is left alone: another token of the same grant could do no more (RFC 6750 section 3.1).
+    A 401 means that the request was not carried out (RFC 9110 section 15.5.2), so it is sent again, once, if its body
+    can be. A 403 is left alone: another token of the same grant could do no more (RFC 6750 section 3.1).
 
     :param access: what to add
     """
@@ -111,7 +113,7 @@ class OAuth2Auth(AuthBase):
         again.headers.update([self._access.header(token)])
         _ = response.content  # read to the end, so that the connection can be used again
         response.close()
-        repeated = response.connection.send(again, **kwargs)  # type: ignore[attr-defined]
+        repeated = response.connection.send(again, **kwargs)
         repeated.history.append(response)
         repeated.request = again
         return repeated

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.oauth.client_auth import CLIENT_AUTH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Grants that live by their refresh token: it is single-use, and when it is lost, a person has to consent again.
 REFRESHED_GRANTS = ("authorization_code", "refresh_token")

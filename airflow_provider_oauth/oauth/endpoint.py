@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 import requests
 from requests.structures import CaseInsensitiveDict
@@ -14,10 +13,15 @@ from airflow_provider_oauth import __version__
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
 from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer
 from airflow_provider_oauth.oauth.clock import Clock
-from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.oauth.messages import TokenRequest, grant_request, refresh_request
 from airflow_provider_oauth.oauth.quoting import scrub
-from airflow_provider_oauth.oauth.token import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.oauth.token import Token
 
 #: Seconds that an exchange may take, all attempts together.
 EXCHANGE_TIMEOUT = 20.0
@@ -107,7 +111,7 @@ class TokenEndpoint:
             body += chunk
             if len(body) > LONGEST_ANSWER:
                 raise TokenResponseError(
-                    f"Connection {self._config.conn_id!r}: the token endpoint answered more than {LONGEST_ANSWER} bytes."
+                    f"Connection {self._config.conn_id!r}: the token endpoint sent more than {LONGEST_ANSWER} bytes."
                 )
             if self._clock.monotonic() > deadline:
                 raise requests.ReadTimeout("the answer did not end in time")
@@ -115,7 +119,9 @@ class TokenEndpoint:
 
     def _unreachable(self, request: TokenRequest, error: requests.RequestException) -> OAuthError:
         reason = getattr(error.args[0], "reason", error.args[0]) if error.args else ""
-        passing = isinstance(error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError))
+        passing = isinstance(
+            error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+        )
         said = f" ({scrub(str(reason), request.secrets)})" if passing and reason else ""
         return TokenRequestError(
             f"Connection {self._config.conn_id!r}: no answer from the token endpoint {request.url.partition('?')[0]}: "

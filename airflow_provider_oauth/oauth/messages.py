@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from urllib3.filepost import encode_multipart_formdata
 
 from airflow_provider_oauth.oauth.client_auth import CLIENT_AUTH
-from airflow_provider_oauth.oauth.config import OAuthConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_oauth.oauth.config import OAuthConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 from uuid import uuid4
 
 from airflow_provider_oauth.exceptions import (
@@ -22,7 +20,12 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.config import OAuthConfig, normal_scope
 from airflow_provider_oauth.oauth.store import Record, TokenStore, fingerprint
-from airflow_provider_oauth.oauth.token import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from airflow_provider_oauth.oauth.token import Token
 
 log = logging.getLogger(__name__)
 
@@ -111,9 +114,10 @@ class TokenSource:
         held = self._memory.get(key)
         if rejected is None and self._is_fresh(held):
             return held
-        usable = self._is_usable(held) and not _same(held, rejected)
-        if not self._one_thread.acquire(blocking=not usable):
-            return held  # usable, and another thread of this process sees to its renewal
+        if not self._one_thread.acquire(blocking=False):
+            if self._is_usable(held) and not _same(held, rejected):
+                return held  # another thread of this process sees to its renewal
+            self._one_thread.acquire()
         try:
             held = self._memory.get(key)  # another thread may have renewed meanwhile
             return held if self._is_fresh(held) and not _same(held, rejected) else self._shared_token(key, rejected)
@@ -124,41 +128,39 @@ class TokenSource:
         """Take the token from memory or store if it is good; else renew it, or wait for who does."""
         deadline = self._clock.monotonic() + PATIENCE
         for pause in _pauses():
-            token = self._best(key, rejected, self._read())
-            if self._is_fresh(token):
-                return token
-            if token and self._clock.monotonic() < self._respite_until:
-                return token
+            usable = self._best(key, rejected, self._read())
+            if usable and (self._is_fresh(usable) or self._clock.monotonic() < self._respite_until):
+                return usable
             with self._lock.attempt() as taken:
                 if taken:
                     return self._renew(key, rejected)
-            if token:
-                return token  # due, but usable: who holds the lock renews
+            if usable:
+                return usable  # due, but good: who holds the lock renews
             if self._clock.monotonic() + pause > deadline:
                 break
             self._clock.sleep(pause)
         if not self.config.lives_by_refresh:
-            log.warning("Connection %r: another process renews, but not in time; asking for a token too.", self._conn_id)
+            log.warning("Connection %r: another process renews, but not in time; asking too.", self._conn_id)
             return self._renew(key, rejected)
         raise RenewalTimeout(
-            f"Connection {self._conn_id!r}: another process has been renewing the token for {PATIENCE:.0f} s. It was not "
-            f"renewed here too, because a refresh token is good for one use. Look for a task that hangs."
+            f"Connection {self._conn_id!r}: another process has been renewing the token for {PATIENCE:.0f} s. It was "
+            f"not renewed here too, because a refresh token is good for one use. Look for a task that hangs."
         )
 
     def _renew(self, key: str, rejected: Token | None) -> Token:
         """Renew the token, as the one process that does. Check again first: another may have just done so."""
         record = self._read()
-        token = self._best(key, rejected, record)
-        if self._is_fresh(token):
-            return token
+        usable = self._best(key, rejected, record)
+        if self._is_fresh(usable):
+            return usable
         try:
-            return self._exchange(key, record, patient=token is None)
+            return self._exchange(key, record, patient=usable is None)
         except OAuthError as error:
-            if token is None:
+            if usable is None:
                 raise
             self._respite_until = self._clock.monotonic() + RESPITE
-            log.warning("The token is still good until %s, but could not be renewed. %s", token.expires_at, error)
-            return token
+            log.warning("The token is still good until %s, but could not be renewed. %s", usable.expires_at, error)
+            return usable
 
     def _exchange(self, key: str, record: Record | None, *, patient: bool) -> Token:
         """Ask for a token by whatever this grant lives by, and store it before anyone gets it."""
@@ -269,8 +271,8 @@ class TokenSource:
         return record
 
     def _best(self, key: str, rejected: Token | None, record: Record | None) -> Token | None:
-        """Return the usable token that lives longest, of the one in memory and the one stored; None if there is none."""
-        stored = record.tokens.get(key) if record and self._is_ours(record) else None
+        """Return the usable token that lives longest, of the one in memory and the one stored."""
+        stored = record.tokens.get(key) if self._is_ours(record) else None
         known = [self._memory.get(key), stored]
         usable = [token for token in known if self._is_usable(token) and not _same(token, rejected)]
         best = max(usable, key=lambda token: token.expires_at, default=None)
@@ -278,16 +280,16 @@ class TokenSource:
             self._memory[key] = best
         return best
 
-    def _is_ours(self, record: Record | None) -> bool:
+    def _is_ours(self, record: Record | None) -> TypeGuard[Record]:
         """Tell whether the record was granted to the connection as it is now, and by the refresh token it has now."""
         if record is None or not record.readable:
             return False
         return not self.config.lives_by_refresh or self._origin in (None, record.origin)
 
-    def _is_usable(self, token: Token | None) -> bool:
+    def _is_usable(self, token: Token | None) -> TypeGuard[Token]:
         return token is not None and token.usable(self._clock.now(), self.config.leeway)
 
-    def _is_fresh(self, token: Token | None) -> bool:
+    def _is_fresh(self, token: Token | None) -> TypeGuard[Token]:
         return token is not None and self._is_usable(token) and not token.due(self._clock.now(), self._jitter)
 
     def _mask_token(self, token: Token) -> None:
@@ -302,8 +304,8 @@ class TokenSource:
             return ""
         if self.config.lives_by_refresh:
             raise ConfigurationError(
-                f"Connection {self._conn_id!r}: scope {scope!r} was asked for a single call, but a {self.config.grant_type} "
-                f"grant has the scope that was consented to. Leave the scope out, or make another connection."
+                f"Connection {self._conn_id!r}: scope {scope!r} was asked for a single call, but a grant by "
+                f"{self.config.grant_type} has the scope that was consented to. Leave it out, or use another connection."
             )
         return key
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_oauth.oauth.token import Token
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_oauth.oauth.token import Token
 
 
 @dataclass(frozen=True, kw_only=True)

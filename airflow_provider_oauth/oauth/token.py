@@ -25,7 +25,7 @@ class Token:
     """
 
     access_token: str = field(repr=False)
-    token_type: str = "Bearer"
+    token_type: str = "Bearer"  # noqa: S105 - a type, no token
     issued_at: datetime
     expires_at: datetime
     refresh_token: str | None = field(default=None, repr=False)

@@ -1,0 +1,1 @@
+"""Operators for APIs behind OAuth 2.0."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ from airflow.providers.http.triggers.http import HttpResponseSerializer
 from airflow_provider_oauth.exceptions import from_event
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.sdk import Context
 
     from airflow_provider_oauth.hooks.oauth import OAuthHook
@@ -21,8 +22,8 @@ class OAuthHttpOperator(HttpOperator):
     """Calls an endpoint of an API behind OAuth 2.0; a ``HttpOperator`` in all else, deferrable too.
 
     :param oauth_conn_id: the connection, of type OAuth 2.0 API or one made from it (templated)
-    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials and
-        password grants (templated)
+    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials
+        and password grants (templated)
     :param endpoint: relative to the API's base URL (templated)
     :param method: the HTTP method, POST unless given, as for ``HttpOperator``
     :param data: the query of a GET, the body of any other request (templated)
@@ -62,9 +63,11 @@ class OAuthHttpOperator(HttpOperator):
 
     def execute_async(self, context: Context) -> None:
         """Defer to the triggerer, which takes the token itself."""
-        self._defer_request(endpoint=self.endpoint, data=self.data, headers=self.headers, extra_options=self.extra_options)
+        self._defer_request(
+            endpoint=self.endpoint, data=self.data, headers=self.headers, extra_options=self.extra_options
+        )
 
-    def execute_complete(
+    def execute_complete(  # type: ignore[override]  # its pages are responses, which Airflow cannot keep
         self, context: Context, event: dict[str, Any], paginated_responses: list[dict[str, Any]] | None = None
     ) -> Any:
         """Go on with the response, or raise the error, that the trigger fired with."""
@@ -77,7 +80,6 @@ class OAuthHttpOperator(HttpOperator):
         next_page = self.pagination_function(response)
         if not next_page:
             return self.process_response(context, [HttpResponseSerializer.deserialize(page) for page in pages])
-        # As dicts, which Airflow can keep while the task is deferred; it cannot keep responses.
         return self._defer_request(**self._merge_next_page_parameters(next_page), kwargs={"paginated_responses": pages})
 
     def _defer_request(self, *, kwargs: dict[str, Any] | None = None, **request: Any) -> None:

@@ -1,0 +1,1 @@
+"""Sensors for APIs behind OAuth 2.0."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,19 +11,21 @@ from airflow.providers.http.sensors.http import HttpSensor
 from airflow_provider_oauth.exceptions import ApiError, from_event
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.sdk import Context, PokeReturnValue
 
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
 
 class OAuthHttpSensor(HttpSensor):
-    """Waits until an API behind OAuth 2.0 answers without an error status; a ``HttpSensor`` in all else, deferrable too.
+    """Waits until an API behind OAuth 2.0 answers without an error status; a ``HttpSensor`` in all else.
 
     Wrong credentials fail the task without retries; with ``soft_fail`` it is skipped on them, as on any failure.
 
     :param oauth_conn_id: the connection, of type OAuth 2.0 API or one made from it (templated)
-    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials and
-        password grants (templated)
+    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials
+        and password grants (templated)
     :param endpoint: relative to the API's base URL (templated)
     :param kwargs: all other parameters of ``HttpSensor``: request_params, headers, response_check,
         response_error_codes_allowlist, extra_options, deferrable, poke_interval (seconds), timeout (seconds), …. With a
@@ -61,7 +62,7 @@ class OAuthHttpSensor(HttpSensor):
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask once."""
-        from airflow.utils.operator_helpers import determine_kwargs
+        from airflow.providers.common.compat.sdk import determine_kwargs
 
         self.log.info("Poking: %s", self.endpoint)
         try:

@@ -1,0 +1,1 @@
+"""Triggers for APIs behind OAuth 2.0."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from airflow_provider_oauth.exceptions import OAuthError, to_event
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
 
 #: Seconds at most between two polls of a watcher whose credentials are refused.
@@ -65,7 +66,7 @@ class OAuthHttpTrigger(HttpTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the request. An error becomes an event, because a trigger that raises is run again, and again."""
         try:
-            response = await self._get_response(self._get_async_hook())
+            response = await self._get_response(self._get_async_hook())  # type: ignore[no-untyped-call]
         except Exception as error:
             yield _failure(error)
         else:
@@ -75,8 +76,8 @@ class OAuthHttpTrigger(HttpTrigger):
 class OAuthHttpSensorTrigger(BaseTrigger):
     """Polls until the API answers without an error status.
 
-    After any error it waits for ``poke_interval`` and polls on, until the sensor times out; only what polling cannot mend,
-    such as refused credentials, ends it.
+    After any error it waits for ``poke_interval`` and polls on, until the sensor times out; only what polling cannot
+    mend, such as refused credentials, ends it.
 
     :param oauth_conn_id: the connection, of type OAuth 2.0 API
     :param method: the HTTP method
@@ -99,7 +100,7 @@ class OAuthHttpSensorTrigger(BaseTrigger):
         poke_interval: float = 60.0,
         scope: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.oauth_conn_id = oauth_conn_id
         self.method = method
         self.endpoint = endpoint
@@ -179,7 +180,7 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
         pause = self.poll_interval
         while True:
             try:
-                response = await self._get_response(hook)
+                response = await self._get_response(hook)  # type: ignore[no-untyped-call]
                 if await self._check(response):
                     yield TriggerEvent({"status": "success", "response": HttpResponseSerializer.serialize(response)})
                 pause = self.poll_interval
