@@ -103,8 +103,8 @@ def _unredacted(conn_id: str, name: str, value: Any) -> Any:
     nested = value.values() if isinstance(value, Mapping) else [value]
     if any(part == REDACTED for part in nested):
         raise ConfigurationError(
-            f"Connection {conn_id!r}: {name} holds {REDACTED!r}, which Airflow shows in place of a secret: it was saved "
-            f"or imported from a redacted copy. Enter the real value again."
+            f"Connection {conn_id!r}: {name} holds {REDACTED!r}, which Airflow shows in place of a secret: it was "
+            f"saved or imported from a redacted copy. Enter the real value again."
         )
     return value
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import ssl
 from functools import cached_property, lru_cache
@@ -20,7 +19,7 @@ from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError
 from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.hooks.trial import try_grant
-from airflow_provider_oauth.oauth.aio import OAuth2Middleware, good_token
+from airflow_provider_oauth.oauth.aio import OAuth2Middleware, good_token, in_thread
 from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, origin
 
 if TYPE_CHECKING:
@@ -230,7 +229,7 @@ class OAuthAsyncHook(HttpAsyncHook):
         if self._config is None:
             connection = await get_async_connection(conn_id=self.oauth_conn_id, hook=self)
             config = read_connection(connection)
-            access = ApiAccess(await asyncio.to_thread(token_source, config), self.scope)
+            access = ApiAccess(await in_thread(token_source)(config), self.scope)
             self._config = SessionConfig(
                 base_url=access.base_url(await good_token(access)),
                 headers={},
@@ -241,7 +240,7 @@ class OAuthAsyncHook(HttpAsyncHook):
     async def get_token(self) -> Token:
         """Return a token that may be sent now; errors as for ``OAuthHook.get_token``."""
         connection = await get_async_connection(conn_id=self.oauth_conn_id, hook=self)
-        source = await asyncio.to_thread(token_source, read_connection(connection))
+        source = await in_thread(token_source)(read_connection(connection))
         return await good_token(ApiAccess(source, self.scope))
 
     async def run(self, *args: Any, **kwargs: Any) -> ClientResponse:

@@ -33,8 +33,8 @@ def _try_refresh(config: OAuthConfig) -> tuple[bool, str]:
     except InvalidGrant as error:
         return True, (
             f"The token endpoint accepted the client: it answered {error.error or 'invalid_grant'} to a made-up "
-            f"refresh token, as it should. This proves Token URL, Client ID, Client secret and Client authentication; it does "
-            f"not prove the refresh token, which is good for one use and was not spent on a test."
+            f"refresh token, as it should. This proves Token URL, Client ID, Client secret and Client authentication; "
+            f"it does not prove the refresh token, which is good for one use and was not spent on a test."
         )
     return (
         False,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from aiohttp.http import SERVER_SOFTWARE
+from asgiref.sync import sync_to_async
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from aiohttp import ClientRequest, ClientResponse
     from aiohttp.client_middlewares import ClientHandlerType
 
     from airflow_provider_oauth.oauth.auth import ApiAccess
     from airflow_provider_oauth.oauth.token import Token
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: What aiohttp sets where the caller sets nothing; what the connection says replaces it.
 AUTOMATIC = {"accept": "*/*", "user-agent": SERVER_SOFTWARE}
@@ -59,4 +64,12 @@ async def good_token(access: ApiAccess, rejected: Token | None = None) -> Token:
         fresh = access.source.fresh(access.scope)
         if fresh is not None:
             return fresh
-    return await asyncio.to_thread(access.token, rejected)
+    return await in_thread(access.token)(rejected)
+
+
+def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return ``function`` as a coroutine that runs it in a thread.
+
+    asgiref's thread, not asyncio's: it lets Airflow before 3.3 find its way back to the triggerer's event loop.
+    """
+    return sync_to_async(function, thread_sensitive=False)

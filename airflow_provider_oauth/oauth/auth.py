@@ -144,6 +144,13 @@ class OAuthSession(requests.Session):
             return prepared
         return super().prepare_request(request)
 
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: bool | str | None, cert: Any
+    ) -> Any:
+        """Let the connection's ``verify`` win over the environment's CA bundle, as it does for ``cert``."""
+        own = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, own, cert)
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send ``request``; never without a limit of time, which requests has none of by itself."""
         if kwargs.get("timeout") is None:

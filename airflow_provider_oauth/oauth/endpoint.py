@@ -85,15 +85,16 @@ class TokenEndpoint:
         remaining = max(deadline - self._clock.monotonic(), 0.1)
         with requests.Session() as session:
             session.trust_env = transport.trust_env
-            session.proxies = dict(transport.proxies)
-            session.verify = transport.verify
-            session.cert = transport.cert
             session.headers["User-Agent"] = f"airflow-provider-oauth/{__version__}"
             response = session.post(
                 request.url,
                 data=request.body,
                 headers=dict(request.headers),
                 auth=_unchanged,
+                # Here, not on the session: there the environment's CA bundle would win over them.
+                verify=transport.verify,
+                cert=transport.cert,
+                proxies=dict(transport.proxies),
                 timeout=(min(remaining, CONNECT_TIMEOUT), remaining),
                 allow_redirects=False,  # a 307 would carry the secret to another place
                 stream=True,

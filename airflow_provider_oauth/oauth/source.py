@@ -305,7 +305,7 @@ class TokenSource:
         if self.config.lives_by_refresh:
             raise ConfigurationError(
                 f"Connection {self._conn_id!r}: scope {scope!r} was asked for a single call, but a grant by "
-                f"{self.config.grant_type} has the scope that was consented to. Leave it out, or use another connection."
+                f"{self.config.grant_type} has the scope consented to. Leave it out, or use a second connection."
             )
         return key
 

@@ -1,0 +1,58 @@
+# Everything runs in .venv, which is made when it is missing. PYTHON chooses the interpreter (3.11 or later).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OLDEST := .venv-oldest
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help demo test test-oldest test-browser test-distributed lint bench clean
+
+help:
+	@echo "make demo              run every example DAG on a real Airflow, against a local server"
+	@echo "make test              the test suite, but for what needs a browser or a running Airflow"
+	@echo "make test-oldest       the same on the oldest Airflow that is supported"
+	@echo "make test-distributed  tests on a running Airflow: scheduler, API server, triggerer"
+	@echo "make test-browser      tests of the connection form, in Chromium (Debian: apt-get install chromium)"
+	@echo "make lint              style, types, layers"
+	@echo "make bench             benchmarks, as ratios"
+
+# pip of Python 3.11 knows no dependency groups yet, so it is brought up to date first.
+$(VENV)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+
+$(OLDEST)/.done: pyproject.toml oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(OLDEST)/bin/python -m pip install --quiet --constraint oldest.txt --editable . --group dev
+	touch $@
+
+demo: $(VENV)/.done
+	$(BIN)/python -m sandbox.demo
+
+test: $(VENV)/.done
+	$(PYTEST) --cov --cov-report=term tests/unit tests/integration
+
+test-oldest: $(OLDEST)/.done
+	$(OLDEST)/bin/python -m pytest tests/unit tests/integration
+
+test-distributed: $(VENV)/.done
+	$(PYTEST) tests/distributed
+
+test-browser: $(VENV)/.done
+	@command -v $${CHROMIUM:-chromium} >/dev/null || { echo "Chromium is missing. Debian: apt-get install chromium; or set CHROMIUM to its path."; exit 1; }
+	$(PYTEST) tests/browser
+
+lint: $(VENV)/.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.done
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) $(OLDEST) .demo .artifacts

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+
+from airflow_provider_oauth.exceptions import InvalidClient, InvalidGrant, TokenRequestError, TokenResponseError
+from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+from airflow_provider_oauth.oauth.endpoint import EXCHANGE_TIMEOUT, LONGEST_ANSWER, TokenEndpoint
+
+URL = "https://auth.test/token"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+GOOD = {"access_token": "fake-token", "token_type": "Bearer", "expires_in": 60}
+
+
+class FakeClock:
+    def __init__(self):
+        self.seconds = 0.0
+        self.slept = []
+
+    def now(self):
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self):
+        return self.seconds
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.seconds += seconds
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+def endpoint(clock, **values):
+    values = {"client_id": "fake-id", "client_secret": "fake-secret", **values}
+    return TokenEndpoint(OAuthConfig(conn_id="api", base_url="https://api.test", token_url=URL, **values), clock)
+
+
+def test_a_grant_is_one_post_and_its_life_counts_from_when_it_was_sent(clock, requests_mock):
+    requests_mock.post(URL, json=GOOD)
+    token = endpoint(clock).grant("read")
+    assert token.expires_at == START + timedelta(seconds=60)
+    (request,) = requests_mock.request_history
+    assert request.body == b"grant_type=client_credentials&scope=read"
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert request.headers["User-Agent"].startswith("airflow-provider-oauth/")
+
+
+def test_a_refresh_sends_the_refresh_token_to_the_refresh_url(clock, requests_mock):
+    requests_mock.post("https://auth.test/refresh", json=GOOD)
+    endpoint(clock, refresh_url="https://auth.test/refresh").refresh("fake-refresh")
+    assert requests_mock.last_request.body == b"grant_type=refresh_token&refresh_token=fake-refresh"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        {"status_code": 503},
+        {"status_code": 500, "text": "<h1>oops</h1>"},
+        {"status_code": 429},
+        {"exc": requests.ConnectionError("refused")},
+        {"exc": requests.ReadTimeout("slow")},
+        {"exc": requests.exceptions.ChunkedEncodingError("cut off")},
+    ],
+)
+def test_what_may_pass_is_tried_again_with_growing_pauses(clock, requests_mock, failure):
+    requests_mock.post(URL, [failure, failure, {"json": GOOD}])
+    assert endpoint(clock).grant().access_token == "fake-token"
+    assert len(clock.slept) == 2
+    assert all(0 < pause <= 5 for pause in clock.slept)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 418])
+def test_other_client_errors_are_not_tried_again(clock, requests_mock, status):
+    requests_mock.post(URL, status_code=status, json={"error": "invalid_client"})
+    with pytest.raises(InvalidClient) as caught:
+        endpoint(clock).grant()
+    assert requests_mock.call_count == 1
+    assert caught.value.status_code == status
+
+
+def test_trying_again_ends_within_the_exchange_timeout(clock, requests_mock):
+    requests_mock.post(URL, status_code=503)
+    with pytest.raises(TokenRequestError) as caught:
+        endpoint(clock).grant()
+    assert caught.value.retryable
+    assert clock.seconds < EXCHANGE_TIMEOUT
+    assert requests_mock.call_count > 3
+
+
+def test_an_impatient_exchange_is_tried_once(clock, requests_mock):
+    requests_mock.post(URL, status_code=503)
+    with pytest.raises(TokenRequestError):
+        endpoint(clock).grant(patient=False)
+    assert requests_mock.call_count == 1
+    assert clock.slept == []
+
+
+def test_retry_after_in_seconds_is_waited_for(clock, requests_mock):
+    requests_mock.post(URL, [{"status_code": 429, "headers": {"Retry-After": "7"}}, {"json": GOOD}])
+    endpoint(clock).grant()
+    assert clock.slept[0] >= 7
+
+
+def test_retry_after_as_a_date_is_waited_for(clock, requests_mock):
+    header = {"Retry-After": "Thu, 01 Jan 2026 00:00:09 GMT"}
+    requests_mock.post(URL, [{"status_code": 503, "headers": header}, {"json": GOOD}])
+    endpoint(clock).grant()
+    assert clock.slept[0] >= 9
+
+
+def test_retry_after_beyond_the_exchange_timeout_is_not_waited_for(clock, requests_mock):
+    requests_mock.post(URL, status_code=429, headers={"Retry-After": "3600"})
+    with pytest.raises(TokenRequestError) as caught:
+        endpoint(clock).grant()
+    assert clock.slept == []
+    assert caught.value.retry_after == 3600
+
+
+def test_a_refresh_whose_answer_was_lost_is_sent_again_with_the_same_token(clock, requests_mock):
+    requests_mock.post(
+        URL, [{"exc": requests.ReadTimeout("lost")}, {"status_code": 400, "json": {"error": "invalid_grant"}}]
+    )
+    with pytest.raises(InvalidGrant):
+        endpoint(clock).refresh("fake-refresh")
+    bodies = {request.body for request in requests_mock.request_history}
+    assert bodies == {b"grant_type=refresh_token&refresh_token=fake-refresh"}
+    assert requests_mock.call_count == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_and_says_where_it_led(clock, requests_mock, status):
+    requests_mock.post(URL, status_code=status, headers={"Location": "https://evil.test/token?a=secret"})
+    elsewhere = requests_mock.post("https://evil.test/token", json=GOOD)
+    with pytest.raises(TokenResponseError, match=r"redirected to evil\.test/token; set Token URL"):
+        endpoint(clock).grant()
+    assert not elsewhere.called
+
+
+def test_a_netrc_entry_does_not_replace_the_clients_credentials(clock, requests_mock, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine auth.test login other password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    requests_mock.post(URL, json=GOOD)
+    endpoint(clock).grant()
+    expected = "Basic " + base64.b64encode(b"fake-id:fake-secret").decode()
+    assert requests_mock.last_request.headers["Authorization"] == expected
+
+
+def test_the_connections_transport_options_are_used(clock, requests_mock):
+    requests_mock.post(URL, json=GOOD)
+    transport = Transport(verify="/ca.pem", cert="/client.pem", proxies={"https": "http://proxy.test:3128"})
+    endpoint(clock, transport=transport).grant()
+    request = requests_mock.last_request
+    assert (request.verify, request.cert, dict(request.proxies)) == (
+        "/ca.pem",
+        "/client.pem",
+        {"https": "http://proxy.test:3128"},
+    )
+
+
+def test_no_attempt_may_take_longer_than_what_is_left(clock, requests_mock):
+    requests_mock.post(URL, [{"status_code": 429, "headers": {"Retry-After": "15"}}, {"json": GOOD}])
+    endpoint(clock).grant()
+    first, second = (request.timeout for request in requests_mock.request_history)
+    assert first == (5.0, EXCHANGE_TIMEOUT)
+    assert second[1] <= 5
+
+
+def test_an_answer_of_unreasonable_length_is_refused(clock, requests_mock):
+    requests_mock.post(URL, text="x" * (LONGEST_ANSWER + 1))
+    with pytest.raises(TokenResponseError, match="'api'.*bytes"):
+        endpoint(clock).grant()
+
+
+def test_an_unreachable_server_is_named_without_any_secret(clock, requests_mock):
+    reason = ConnectionError("refused while sending fake-secret")
+    requests_mock.post(URL, exc=requests.ConnectionError(reason))
+    with pytest.raises(TokenRequestError) as caught:
+        endpoint(clock).grant(patient=False)
+    text = str(caught.value)
+    assert "'api'" in text
+    assert "https://auth.test/token" in text
+    assert "refused while sending ***" in text
+    assert "fake-secret" not in repr(caught.value.__dict__)
+    assert caught.value.__cause__ is None
+
+
+def test_a_request_that_cannot_be_made_is_an_error_without_its_values(clock, requests_mock):
+    requests_mock.post(URL, exc=requests.exceptions.InvalidHeader("Header value fake-secret"))
+    with pytest.raises(TokenRequestError, match="InvalidHeader") as caught:
+        endpoint(clock).grant()
+    assert "fake-secret" not in str(caught.value)
+    assert not caught.value.retryable

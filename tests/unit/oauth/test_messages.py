@@ -1,0 +1,367 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.messages import TokenRequest, grant_request, refresh_request
+
+CLIENT_ID = "id:/+%&é "
+CLIENT_SECRET = "fake:/+%&é %3D"
+USER = "üser@example.com"
+USER_PASSWORD = "fake&pass=word%3D+ "
+REFRESH_TOKEN = "fake/refresh+token=="
+
+# Written out, not computed by what is tested.
+ENCODED_BASIC = "Basic aWQlM0ElMkYlMkIlMjUlMjYlQzMlQTkrOmZha2UlM0ElMkYlMkIlMjUlMjYlQzMlQTkrJTI1M0Q="
+RAW_BASIC = "Basic aWQ6LyslJsOpIDpmYWtlOi8rJSbDqSAlM0Q="
+
+AUTHORIZATION = {
+    "client_secret_basic": ENCODED_BASIC,
+    "client_secret_basic_raw": RAW_BASIC,
+    "client_secret_post": None,
+    "none": None,
+}
+GRANTS = ("client_credentials", "password", "refresh_token")
+
+FORM_GRANT = {
+    "client_credentials": b"grant_type=client_credentials&scope=read+wr%3Aite",
+    "password": (
+        b"grant_type=password&username=%C3%BCser%40example.com&password=fake%26pass%3Dword%253D%2B+"
+        b"&scope=read+wr%3Aite"
+    ),
+    "refresh_token": b"grant_type=refresh_token&refresh_token=fake%2Frefresh%2Btoken%3D%3D&scope=read+wr%3Aite",
+}
+FORM_CLIENT = {
+    "client_secret_basic": b"",
+    "client_secret_basic_raw": b"",
+    "client_secret_post": (
+        b"&client_id=id%3A%2F%2B%25%26%C3%A9+&client_secret=fake%3A%2F%2B%25%26%C3%A9+%253D"
+    ),
+    "none": b"&client_id=id%3A%2F%2B%25%26%C3%A9+",
+}
+JSON_GRANT = {
+    "client_credentials": '{"grant_type":"client_credentials","scope":"read wr:ite"',
+    "password": (
+        '{"grant_type":"password","username":"üser@example.com","password":"fake&pass=word%3D+ ","scope":"read wr:ite"'
+    ),
+    "refresh_token": '{"grant_type":"refresh_token","refresh_token":"fake/refresh+token==","scope":"read wr:ite"',
+}
+JSON_CLIENT = {
+    "client_secret_basic": "}",
+    "client_secret_basic_raw": "}",
+    "client_secret_post": ',"client_id":"id:/+%&é ","client_secret":"fake:/+%&é %3D"}',
+    "none": ',"client_id":"id:/+%&é "}',
+}
+PARTS_GRANT = {
+    "client_credentials": [("grant_type", "client_credentials"), ("scope", "read wr:ite")],
+    "password": [
+        ("grant_type", "password"),
+        ("username", USER),
+        ("password", USER_PASSWORD),
+        ("scope", "read wr:ite"),
+    ],
+    "refresh_token": [("grant_type", "refresh_token"), ("refresh_token", REFRESH_TOKEN), ("scope", "read wr:ite")],
+}
+PARTS_CLIENT = {
+    "client_secret_basic": [],
+    "client_secret_basic_raw": [],
+    "client_secret_post": [("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)],
+    "none": [("client_id", CLIENT_ID)],
+}
+
+
+def config(**changes: Any) -> OAuthConfig:
+    values: dict[str, Any] = {
+        "conn_id": "shop",
+        "base_url": "https://api.example.com",
+        "token_url": "https://login.example.com/token",
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "username": USER,
+        "user_password": USER_PASSWORD,
+    }
+    return OAuthConfig(**(values | changes))
+
+
+def plain(**changes: Any) -> OAuthConfig:
+    """Return a connection whose requests are short: nothing but the grant and a simple client."""
+    return config(**({"client_id": "app", "client_secret": "fake-secret"} | changes))
+
+
+def request_for(grant: str, **changes: Any) -> TokenRequest:
+    settings = config(grant_type=grant, scope="read wr:ite", **changes)
+    return refresh_request(settings, REFRESH_TOKEN) if grant == "refresh_token" else grant_request(settings)
+
+
+def multipart(request: TokenRequest, parts: list[tuple[str, str]]) -> bytes:
+    """Return the body that RFC 7578 has for ``parts``, with the boundary that the header announces."""
+    announced = re.fullmatch(r"multipart/form-data; boundary=([0-9A-Za-z'()+_,./:=?-]{1,70})", request.headers["Content-Type"])
+    assert announced, request.headers["Content-Type"]
+    boundary = announced[1].encode()
+    body = b"".join(
+        b"--%b\r\nContent-Disposition: form-data; name=\"%b\"\r\n\r\n%b\r\n" % (boundary, name.encode(), value.encode())
+        for name, value in parts
+    )
+    return body + b"--%b--\r\n" % boundary
+
+
+@pytest.mark.parametrize("client_auth", AUTHORIZATION)
+@pytest.mark.parametrize("grant", GRANTS)
+class TestEveryGrantAndClientAuthentication:
+    def test_as_a_form(self, grant: str, client_auth: str) -> None:
+        request = request_for(grant, client_auth=client_auth)
+
+        assert request.body == FORM_GRANT[grant] + FORM_CLIENT[client_auth]
+        assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+
+    def test_as_json_with_every_character_verbatim(self, grant: str, client_auth: str) -> None:
+        request = request_for(grant, client_auth=client_auth, body_format="json")
+
+        assert request.body == (JSON_GRANT[grant] + JSON_CLIENT[client_auth]).encode()
+        assert request.headers["Content-Type"] == "application/json"
+
+    def test_as_multipart(self, grant: str, client_auth: str) -> None:
+        request = request_for(grant, client_auth=client_auth, body_format="multipart")
+
+        assert request.body == multipart(request, PARTS_GRANT[grant] + PARTS_CLIENT[client_auth])
+
+    @pytest.mark.parametrize("body_format", ["form", "json", "multipart"])
+    def test_sends_these_headers_and_no_other(self, grant: str, client_auth: str, body_format: str) -> None:
+        request = request_for(grant, client_auth=client_auth, body_format=body_format)
+
+        headers = dict(request.headers)
+        assert headers.pop("Authorization", None) == AUTHORIZATION[client_auth]
+        assert headers.pop("Content-Type")
+        assert headers == {"Accept": "application/json"}
+
+    def test_goes_to_the_token_url_and_says_its_grant(self, grant: str, client_auth: str) -> None:
+        request = request_for(grant, client_auth=client_auth)
+
+        assert request.url == "https://login.example.com/token"
+        assert request.grant_type == grant
+
+
+def test_two_multipart_requests_have_two_boundaries() -> None:
+    first, second = (grant_request(config(body_format="multipart")) for _ in range(2))
+
+    assert first.headers["Content-Type"] != second.headers["Content-Type"]
+
+
+def test_a_public_client_without_a_name_sends_no_client_id() -> None:
+    request = grant_request(config(grant_type="password", client_auth="none", client_id=None, client_secret=None))
+
+    assert b"client_id" not in request.body
+    assert "Authorization" not in request.headers
+
+
+def test_none_never_sends_a_secret_even_where_there_is_one() -> None:
+    request = grant_request(config(client_auth="none", body_format="json"))
+
+    assert b"secret" not in request.body
+    assert b"fake" not in request.body
+
+
+def test_without_a_scope_none_is_sent() -> None:
+    assert grant_request(plain()).body == b"grant_type=client_credentials"
+
+
+def test_the_scope_of_a_call_stands_instead_of_the_connections() -> None:
+    request = grant_request(plain(scope="read"), scope="write  admin")
+
+    assert request.body == b"grant_type=client_credentials&scope=write+admin"
+
+
+@pytest.mark.parametrize(
+    ("separator", "sent"),
+    [(" ", b"a+b+c"), (",", b"a%2Cb%2Cc"), ("+", b"a%2Bb%2Bc"), (", ", b"a%2C+b%2C+c")],
+)
+def test_scopes_are_joined_by_the_separator_that_the_server_wants(separator: str, sent: bytes) -> None:
+    request = grant_request(plain(scope="a b  c", scope_separator=separator))
+
+    assert request.body == b"grant_type=client_credentials&scope=" + sent
+
+
+def test_audience_and_resource_are_sent_as_rfc_8707_has_them() -> None:
+    request = grant_request(plain(audience="https://api.example.com/", resource="urn:a b"))
+
+    assert request.body == (
+        b"grant_type=client_credentials&audience=https%3A%2F%2Fapi.example.com%2F&resource=urn%3Aa+b"
+    )
+
+
+class TestRefresh:
+    @pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code"])
+    def test_leaves_out_what_an_earlier_request_fixed(self, grant: str) -> None:
+        settings = plain(grant_type=grant, scope="read", audience="aud", resource="urn:res")
+
+        assert refresh_request(settings, "fake-refresh").body == b"grant_type=refresh_token&refresh_token=fake-refresh"
+
+    def test_says_what_it_is_for_where_it_is_the_only_request(self) -> None:
+        settings = plain(grant_type="refresh_token", scope="read", audience="aud", resource="urn:res")
+
+        assert refresh_request(settings, "fake-refresh").body == (
+            b"grant_type=refresh_token&refresh_token=fake-refresh&scope=read&audience=aud&resource=urn%3Ares"
+        )
+
+    def test_sends_the_refresh_token_given_not_the_connections(self) -> None:
+        settings = plain(grant_type="refresh_token", refresh_token="fake-first")
+
+        assert refresh_request(settings, "fake-second").body == b"grant_type=refresh_token&refresh_token=fake-second"
+
+    def test_of_a_password_grant_sends_neither_user_nor_password(self) -> None:
+        body = refresh_request(plain(grant_type="password"), "fake-refresh").body
+
+        assert b"username" not in body
+        assert b"password" not in body
+
+    def test_goes_to_the_refresh_url_where_there_is_one(self) -> None:
+        settings = plain(grant_type="password", refresh_url="https://login.example.com/refresh")
+
+        assert refresh_request(settings, "fake-refresh").url == "https://login.example.com/refresh"
+        assert grant_request(settings).url == "https://login.example.com/token"
+
+    def test_says_that_it_refreshes_whatever_the_connections_grant(self) -> None:
+        assert refresh_request(plain(grant_type="password"), "fake-refresh").grant_type == "refresh_token"
+
+    def test_carries_the_grant_parameters_too(self) -> None:
+        settings = plain(grant_type="authorization_code", grant_params={"tenant": "t1"})
+
+        assert refresh_request(settings, "fake-refresh").body == (
+            b"grant_type=refresh_token&refresh_token=fake-refresh&tenant=t1"
+        )
+
+    def test_is_not_changed_by_the_grant_parameters(self) -> None:
+        settings = plain(grant_type="refresh_token", grant_params={"refresh_token": "x", "grant_type": "x"})
+
+        assert refresh_request(settings, "fake-refresh").body == b"grant_type=refresh_token&refresh_token=fake-refresh"
+
+    def test_counts_the_refresh_token_among_its_secrets(self) -> None:
+        assert "fake-refresh" in refresh_request(plain(grant_type="refresh_token"), "fake-refresh").secrets
+
+
+class TestGrantParameters:
+    @pytest.mark.parametrize("field", ["grant_params", "secret_grant_params"])
+    @pytest.mark.parametrize(
+        "name", ["grant_type", "username", "password", "scope", "audience", "resource", "client_id", "client_secret"]
+    )
+    @pytest.mark.parametrize("body_format", ["form", "json", "multipart"])
+    def test_never_override_a_standard_parameter(self, field: str, name: str, body_format: str) -> None:
+        request = grant_request(
+            config(
+                grant_type="password",
+                client_auth="client_secret_post",
+                scope="read",
+                audience="aud",
+                resource="urn:res",
+                body_format=body_format,
+                **{field: {name: "OVERRIDDEN"}},
+            )
+        )
+
+        assert b"OVERRIDDEN" not in request.body
+
+    @pytest.mark.parametrize(
+        ("value", "form", "in_json"),
+        [
+            ("a&b=é", b"a%26b%3D%C3%A9", '"a&b=é"'),
+            ("", b"", '""'),
+            (7, b"7", "7"),
+            (1.5, b"1.5", "1.5"),
+            (True, b"true", "true"),
+            (False, b"false", "false"),
+            ({"a": 1}, b"%7B%22a%22%3A+1%7D", '{"a":1}'),
+        ],
+    )
+    @pytest.mark.parametrize("field", ["grant_params", "secret_grant_params"])
+    def test_of_every_type(self, field: str, value: Any, form: bytes, in_json: str) -> None:
+        as_form = grant_request(plain(**{field: {"extra": value}}))
+        as_json = grant_request(plain(body_format="json", **{field: {"extra": value}}))
+
+        assert as_form.body == b"grant_type=client_credentials&extra=" + form
+        assert as_json.body == f'{{"grant_type":"client_credentials","extra":{in_json}}}'.encode()
+
+    def test_a_list_is_a_repeated_field_in_a_form_and_a_list_in_json(self) -> None:
+        params = {"resource": ["urn:a", "urn:b"], "n": [1, True, "x"], "empty": []}
+
+        assert grant_request(plain(grant_params=params)).body == (
+            b"grant_type=client_credentials&resource=urn%3Aa&resource=urn%3Ab&n=1&n=true&n=x"
+        )
+        assert json.loads(grant_request(plain(grant_params=params, body_format="json")).body) == {
+            "grant_type": "client_credentials",
+            **params,
+        }
+
+    def test_a_list_is_a_repeated_part_in_multipart(self) -> None:
+        request = grant_request(plain(grant_params={"n": [1, True, "x"]}, body_format="multipart"))
+
+        assert request.body == multipart(
+            request, [("grant_type", "client_credentials"), ("n", "1"), ("n", "true"), ("n", "x")]
+        )
+
+    def test_the_secret_ones_win_over_the_others(self) -> None:
+        request = grant_request(plain(grant_params={"key": "open"}, secret_grant_params={"key": "fake-key"}))
+
+        assert request.body == b"grant_type=client_credentials&key=fake-key"
+
+    def test_do_not_change_the_connection(self) -> None:
+        params: dict[str, Any] = {"a": "1"}
+        settings = plain(grant_params=params, client_auth="client_secret_post", scope="read")
+
+        assert grant_request(settings).body == grant_request(settings).body
+        assert params == {"a": "1"}
+
+
+class TestGrantHeaders:
+    @pytest.mark.parametrize("name", ["Content-Type", "content-type", "CONTENT-TYPE"])
+    @pytest.mark.parametrize("client_auth", AUTHORIZATION)
+    def test_never_override_the_content_type(self, client_auth: str, name: str) -> None:
+        headers = grant_request(plain(client_auth=client_auth, grant_headers={name: "text/plain"})).headers
+
+        assert [value for key, value in headers.items() if key.lower() == "content-type"] == [
+            "application/x-www-form-urlencoded"
+        ]
+
+    @pytest.mark.parametrize("name", ["Authorization", "authorization"])
+    def test_never_override_the_clients_authorization(self, name: str) -> None:
+        headers = grant_request(config(grant_headers={name: "Basic other"})).headers
+
+        assert [value for key, value in headers.items() if key.lower() == "authorization"] == [ENCODED_BASIC]
+
+    @pytest.mark.parametrize("name", ["Accept", "accept", "ACCEPT"])
+    def test_may_replace_accept(self, name: str) -> None:
+        headers = grant_request(plain(grant_headers={name: "application/vnd.example+json"})).headers
+
+        assert [value for key, value in headers.items() if key.lower() == "accept"] == ["application/vnd.example+json"]
+
+    def test_are_sent_with_every_grant_and_with_a_refresh(self) -> None:
+        settings = plain(grant_headers={"X-Tenant": "t1"})
+
+        assert grant_request(settings).headers["X-Tenant"] == "t1"
+        assert refresh_request(settings, "fake-refresh").headers["X-Tenant"] == "t1"
+
+
+def test_the_headers_and_parameters_of_the_api_are_not_sent_to_the_token_endpoint() -> None:
+    request = grant_request(
+        plain(
+            api_headers={"X-Api": "API-ONLY"},
+            api_params={"p": "API-ONLY"},
+            secret_headers={"X-Secret": "API-ONLY"},
+            secret_params={"s": "API-ONLY"},
+        )
+    )
+
+    assert b"API-ONLY" not in request.body
+    assert "API-ONLY" not in request.headers.values()
+
+
+@pytest.mark.parametrize("client_auth", AUTHORIZATION)
+@pytest.mark.parametrize("grant", GRANTS)
+def test_a_requests_repr_shows_neither_body_nor_headers_nor_secrets(grant: str, client_auth: str) -> None:
+    shown = repr(request_for(grant, client_auth=client_auth, secret_grant_params={"key": "fake-key"}))
+
+    for secret in (CLIENT_SECRET, USER_PASSWORD, REFRESH_TOKEN, ENCODED_BASIC, RAW_BASIC, "fake"):
+        assert secret not in shown
