@@ -21,7 +21,9 @@ def try_grant(config: OAuthConfig) -> tuple[bool, str]:
     :raises OAuthError: if the server refuses, or does not answer, or does not make sense
     """
     works, said = (
-        _try_refresh(config) if config.lives_by_refresh else (True, _describe(config, TokenEndpoint(config).grant()))
+        _try_refresh(config)
+        if config.lives_by_refresh
+        else (True, _describe(config, TokenEndpoint(config).grant(patient=False)))
     )
     return works, " ".join([said, *config.warnings])
 
@@ -29,7 +31,7 @@ def try_grant(config: OAuthConfig) -> tuple[bool, str]:
 def _try_refresh(config: OAuthConfig) -> tuple[bool, str]:
     """Send a made-up refresh token: how the server refuses it shows whether it knows the client."""
     try:
-        TokenEndpoint(config).refresh(f"made-up-{uuid4().hex}")
+        TokenEndpoint(config).refresh(f"made-up-{uuid4().hex}", patient=False)
     except InvalidGrant as error:
         return True, (
             f"The token endpoint accepted the client: it answered {error.error or 'invalid_grant'} to a made-up "

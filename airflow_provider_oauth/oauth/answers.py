@@ -44,6 +44,16 @@ ADVICE: dict[type[OAuthError], str] = {
     exceptions.UnsupportedGrantType: "Check Grant type, Token URL and Token request body.",
     exceptions.InvalidScope: "Check Scope.",
 }
+ADVICE_BY_STATUS = {
+    404: "Check Token URL.",
+    405: "Check Token URL.",
+    415: "Check Token request body.",
+    429: "The server is asked too often; try again later.",
+    500: "The server failed; try again later.",
+    502: "The server failed; try again later.",
+    503: "The server is busy; try again later.",
+    504: "The server failed; try again later.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +116,7 @@ def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, val
         description = scrub(visible_text(answer.body.decode(errors="replace")), request.secrets) or None
     error = _error_class(request, answer.status_code, code, values)
     said = ": ".join(part for part in (scrub(code or "", request.secrets), description) if part)
-    advice = ADVICE.get(error, "")
+    advice = ADVICE.get(error) or ADVICE_BY_STATUS.get(answer.status_code, "")
     if error is exceptions.InvalidClient:
         advice += f" (It is sent by {config.client_auth}.)"
     retry_after = _retry_after(answer)
