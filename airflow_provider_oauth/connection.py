@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jmespath
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import ALIASES, FIELDS
@@ -43,7 +43,7 @@ def read_connection(connection: Connection) -> OAuthConfig:
     if "grant_url" not in values:
         hint = " Reading it from the issuer is not possible yet." if "issuer" in values else ""
         raise ConfigurationError(f"Connection {conn_id!r}: grant_url (Token URL) is missing.{hint}")
-    for name in ("grant_url", "refresh_url", "authorize_url", "revoke_url"):
+    for name in ("grant_url", "refresh_url", "authorize_url", "revoke_url", "issuer"):
         if name in values:
             values[name] = _absolute(base_url, values[name])
     if values.get("auth_scheme", "").lower() == NO_SCHEME:
@@ -64,17 +64,18 @@ def read_connection(connection: Connection) -> OAuthConfig:
 def _values(conn_id: str, extra: str | None, warnings: list[str]) -> dict[str, Any]:
     """Return the known fields of ``extra`` by their own names, coerced; what is null or empty is absent."""
     values: dict[str, Any] = {}
-    for key, value in _decoded(conn_id, extra).items():
+    decoded = _decoded(conn_id, extra)
+    for key, value in decoded.items():
         if key not in FIELDS:
             _refuse_typo(conn_id, key)
             warnings.append(f"The extra field {key!r} is unknown and was ignored; it is not sent as a header.")
         elif value is not None and value != "":
             name = ALIASES.get(key, key)
-            coerced = _coerced(conn_id, key, _unredacted(conn_id, key, value))
+            # Before, because *** is no number; and after, because JSON may come as a text.
+            coerced = _unredacted(conn_id, key, _coerced(conn_id, key, _unredacted(conn_id, key, value)))
             if values.setdefault(name, coerced) != coerced:
-                raise ConfigurationError(
-                    f"Connection {conn_id!r}: {key} and {name} say different things; leave one out."
-                )
+                said = " and ".join(each for each in FIELDS if ALIASES.get(each, each) == name and each in decoded)
+                raise ConfigurationError(f"Connection {conn_id!r}: {said} say different things; leave one out.")
     return values
 
 
@@ -83,7 +84,7 @@ def _decoded(conn_id: str, extra: str | None) -> dict[str, Any]:
         return {}
     try:
         decoded = json.loads(extra)
-    except ValueError:
+    except (ValueError, RecursionError):
         decoded = None
     if not isinstance(decoded, dict):
         raise ConfigurationError(f"Connection {conn_id!r}: extra is not a JSON object.")
@@ -100,8 +101,7 @@ def _refuse_typo(conn_id: str, key: str) -> None:
 
 def _unredacted(conn_id: str, name: str, value: Any) -> Any:
     """Return ``value``, unless it is what Airflow shows in place of a secret: then the secret was overwritten."""
-    nested = value.values() if isinstance(value, Mapping) else [value]
-    if any(part == REDACTED for part in nested):
+    if _holds_redacted(value):
         raise ConfigurationError(
             f"Connection {conn_id!r}: {name} holds {REDACTED!r}, which Airflow shows in place of a secret: it was "
             f"saved or imported from a redacted copy. Enter the real value again."
@@ -109,13 +109,21 @@ def _unredacted(conn_id: str, name: str, value: Any) -> Any:
     return value
 
 
+def _holds_redacted(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_redacted, value))
+    return bool(value == REDACTED)
+
+
 def _coerced(conn_id: str, name: str, value: Any) -> Any:
     """Return ``value`` as its field's type: a URI connection gives texts, or numbers where a text was meant."""
     field = FIELDS[name]
     try:
         result = COERCE.get(name, COERCE[field.type])(value)
-    except (ValueError, TypeError):
-        kind = {"object": "JSON object", "boolean": "boolean (true or false)"}.get(field.type, field.type)
+    except (ValueError, TypeError, RecursionError):
+        kind = KINDS.get(name) or KINDS.get(field.type) or field.type
         raise ConfigurationError(f"Connection {conn_id!r}: {name} ({field.label}) is not a valid {kind}.") from None
     if field.minimum is not None and result < field.minimum:
         raise ConfigurationError(f"Connection {conn_id!r}: {name} ({field.label}) must be at least {field.minimum}.")
@@ -123,9 +131,12 @@ def _coerced(conn_id: str, name: str, value: Any) -> Any:
 
 
 def _to_string(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+    if isinstance(value, str):
+        return value
+    # A URI connection's 12345 or true was a text. Its 1e10 was too, but nobody knows that it was not 10000000000.0.
+    if not isinstance(value, int):
         raise TypeError
-    return str(value)
+    return json.dumps(value)
 
 
 def _to_integer(value: Any) -> int:
@@ -153,13 +164,22 @@ def _to_object(value: Any) -> dict[str, Any]:
 def _to_headers(value: Any) -> dict[str, str]:
     headers = {name: _to_string(text) for name, text in _to_object(value).items() if text is not None}
     for name, text in headers.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", text):
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(
+            r"(?!\s)[\t\x20-\x7e\x80-\xff]*", text
+        ):
             raise ValueError  # RFC 9110 section 5.1; nothing that could start another header
     return headers
 
 
+def _to_scheme(value: Any) -> str:
+    scheme = _to_string(value)
+    if not re.fullmatch(r"[\x21-\x7e]+( [\x21-\x7e]+)*", scheme):
+        raise ValueError
+    return scheme
+
+
 def _to_proxies(value: Any) -> dict[str, str]:
-    if isinstance(value, str) and "://" in value:  # one for both, as aiohttp and HttpHook's "proxy" take it
+    if isinstance(value, str) and re.fullmatch(r"[^\s{}\x00-\x1f]+", value):  # one for both, as HttpHook's "proxy" is
         return {"http": value, "https": value}
     return {scheme: _to_string(proxy) for scheme, proxy in _to_object(value).items()}
 
@@ -176,6 +196,8 @@ def _to_verify(value: Any) -> bool | str:
 
 
 def _to_cert(value: Any) -> str | tuple[str, str]:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = json.loads(value)
     if isinstance(value, list):
         certificate, key = map(_to_string, value)
         return certificate, key
@@ -191,11 +213,24 @@ COERCE: dict[str, Callable[[Any], Any]] = {
     "secret_headers": _to_headers,
     "grant_headers": _to_headers,
     "header_name": _to_header_name,
+    "auth_scheme": _to_scheme,
     "verify": _to_verify,
     "verify_ssl": _to_verify,
     "cert": _to_cert,
     "proxies": _to_proxies,
     "proxy": _to_proxies,
+}
+
+
+#: What a field should have been, where its type does not say it all.
+KINDS = {
+    "object": "JSON object",
+    "boolean": "boolean (true or false)",
+    "api_headers": "JSON object of headers",
+    "secret_headers": "JSON object of headers",
+    "grant_headers": "JSON object of headers",
+    "header_name": "header name",
+    "auth_scheme": "header value",
 }
 
 
@@ -211,17 +246,19 @@ def _base_url(conn_id: str, connection: Connection) -> str:
         host = f"{scheme}://{host}"
     if schema in ("http", "https"):
         schema = ""
-    if connection.port:
-        scheme, _, rest = host.partition("://")
-        authority, slash, path = rest.partition("/")
-        host = f"{scheme}://{authority}:{connection.port}{slash}{path}"
-    return host.rstrip("/") + (f"/{schema}" if schema else "")
+    scheme, _, rest = host.partition("://")
+    authority, slash, path = rest.partition("/")
+    if authority.count(":") > 1 and not authority.startswith("["):
+        authority = f"[{authority}]"  # an IPv6 address, from which a URI connection takes the brackets
+    if connection.port and not re.search(r":\d+$", authority.rpartition("]")[2]):
+        authority += f":{connection.port}"
+    return f"{scheme}://{authority}{slash}{path}".rstrip("/") + (f"/{schema}" if schema else "")
 
 
 def _absolute(base_url: str, url: str) -> str:
     """Return ``url``, taken as relative to the API base URL where it names no scheme."""
     url = url.strip()
-    return url if "://" in url else f"{base_url}/{url.lstrip('/')}"
+    return url if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url) else f"{base_url}/{url.lstrip('/')}"
 
 
 def _response_map(conn_id: str, text: str | None) -> dict[str, str]:
@@ -229,12 +266,14 @@ def _response_map(conn_id: str, text: str | None) -> dict[str, str]:
     for pair in filter(None, (part.strip() for part in (text or "").split(","))):
         name, equals, path = (part.strip() for part in pair.partition("="))
         try:
-            jmespath.compile(path)
+            jmespath.search(path, {})
+        except JMESPathTypeError:
+            pass  # a function that does not fit an empty answer
         except JMESPathError:
             equals = ""
-        if not (name and equals and path):
+        if not (name and equals and path) or name in pairs:
             raise ConfigurationError(
-                f"Connection {conn_id!r}: response_map has {pair!r}, not a pair such as access_token=data.token."
+                f"Connection {conn_id!r}: response_map has {pair!r}, not a pair like access_token=data.token, or twice."
             )
         pairs[name] = path
     return pairs

@@ -127,7 +127,7 @@ def to_event(error: OAuthError) -> dict[str, Any]:
     return {
         "type": type(error).__name__,
         "message": str(error),
-        **{name: getattr(error, name) for name in fields if hasattr(error, name)},
+        **{name: value for name, value in vars(error).items() if name in fields},
     }
 
 
@@ -139,6 +139,6 @@ def from_event(event: dict[str, Any]) -> OAuthError:
         cls = pending.pop()
         classes[cls.__name__] = cls
         pending.extend(cls.__subclasses__())
-    fields = dict(event)
-    cls, message = classes.get(fields.pop("type"), OAuthError), fields.pop("message")
-    return cls(message, **fields)
+    error = classes.get(event["type"], OAuthError)(event["message"])
+    vars(error).update({name: value for name, value in event.items() if name in vars(error)})
+    return error

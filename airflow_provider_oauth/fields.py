@@ -58,7 +58,7 @@ FIELDS: dict[str, Field] = {
         "Where tokens are asked for, often ending in /token. Absolute, or relative to the API base URL.",
         required=True,
     ),
-    "scope": Field("string", "Scope", "What to ask access to, separated by spaces. Empty: the server's default."),
+    "scope": Field("string", "Scope", "Which access to ask for, separated by spaces. Empty: the server's default."),
     "username": Field("string", "User name", "Password grant only: the user that the token speaks for."),
     "user_password": Field("string", "User password", "Password grant only: that user's password.", secret=True),
     "refresh_token": Field(
@@ -108,13 +108,18 @@ FIELDS: dict[str, Field] = {
     "grant_params": Field("object", "Token request parameters", "JSON object of more parameters for the token URL."),
     "grant_headers": Field("object", "Token request headers", "JSON object of more headers for the token URL."),
     "secret_grant_params": Field(
-        "object", "Secret token request parameters", "As token request parameters, with the values masked.", secret=True
+        "object",
+        "Secret token request parameters",
+        "Like token request parameters, but the values are hidden.",
+        secret=True,
     ),
     "api_headers": Field("object", "API headers", "JSON object of headers for every API request, say a tenant."),
     "api_params": Field("object", "API parameters", "JSON object of query parameters for every API request."),
-    "secret_headers": Field("object", "Secret API headers", "As API headers, with the values masked.", secret=True),
+    "secret_headers": Field(
+        "object", "Secret API headers", "Like API headers, but the values are hidden.", secret=True
+    ),
     "secret_params": Field(
-        "object", "Secret API parameters", "As API parameters, with the values masked.", secret=True
+        "object", "Secret API parameters", "Like API parameters, but the values are hidden.", secret=True
     ),
     "auth_scheme": Field(
         "string",
@@ -135,6 +140,7 @@ FIELDS: dict[str, Field] = {
         "Leeway (seconds)",
         "A token is no longer used this long before it ends; never more than a tenth of its life.",
         default=60,
+        required=True,
         minimum=0,
     ),
     "default_lifetime": Field(

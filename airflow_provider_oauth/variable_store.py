@@ -51,9 +51,16 @@ class VariableTokenStore:
     def read(self) -> Record | None:
         """Return the record, opened if it is ours; None if there seems to be none.
 
-        A Variable that is missing and one that could not be read look the same.
+        A Variable that is missing and one that could not be read look the same, but for errors that Airflow raises.
+
+        :raises TokenStoreError: if Airflow raised one
         """
-        text = _get(self._variable)
+        try:
+            text = _get(self._variable)
+        except Exception as error:
+            raise TokenStoreError(
+                f"Connection {self._conn_id!r}: {self.name} could not be read ({type(error).__name__})."
+            ) from error
         return None if text is None else self._decode(text)
 
     def write(self, record: Record) -> None:
@@ -128,14 +135,14 @@ class VariableTokenStore:
             if values["format"] != FORMAT or values["key_id"] != self._seal.key_id(salt):
                 return clear
             self._salt = salt
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             log.error("Connection %r: %s does not hold a token record.", self._conn_id, self.name)
             return Record(readable=False, damaged=True)
         try:
             content = self._seal.open(values["sealed"], salt) if self._seal.closes else values["open"]
             tokens = {scope: _token(token) for scope, token in content["tokens"].items()}
             return replace(clear, readable=True, tokens=tokens, refresh_token=content["refresh_token"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             log.error("Connection %r: the token in %s is damaged.", self._conn_id, self.name)
             return clear
 

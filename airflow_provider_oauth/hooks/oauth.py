@@ -7,11 +7,10 @@ import ssl
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientResponse, ClientResponseError, ClientTimeout
+from aiohttp import ClientResponse, ClientResponseError, ClientSession, ClientTimeout
 from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowException, BaseHook
-from airflow.providers.http.exceptions import HttpErrorException
-from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook, SessionConfig
+from airflow.providers.http.hooks.http import AsyncHttpSession, HttpAsyncHook, HttpHook, SessionConfig
 from requests.adapters import HTTPAdapter
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
@@ -20,7 +19,7 @@ from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAut
 from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.hooks.trial import try_grant
 from airflow_provider_oauth.oauth.aio import OAuth2Middleware, good_token, in_thread
-from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, origin
+from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, on_the_wire, origin
 
 if TYPE_CHECKING:
     import requests
@@ -129,14 +128,7 @@ class OAuthHook(HttpHook):
         if not self._base_url_initialized:
             self.base_url = self.access.base_url(self.access.token())
             self._base_url_initialized = True
-        if endpoint and "://" in endpoint.partition("?")[0]:
-            if origin(endpoint) != origin(self.base_url):
-                raise ApiError(
-                    f"Connection {self.oauth_conn_id!r}: {endpoint.partition('?')[0]} is not part of the API at "
-                    f"{self.base_url}. Its token is sent to no other place; use another connection for that one."
-                )
-            return endpoint
-        return super().url_from_endpoint(endpoint)
+        return whole_url(self.oauth_conn_id, self.base_url, endpoint) or super().url_from_endpoint(endpoint)
 
     def check_response(self, response: requests.Response) -> None:
         """Raise for an error status. What the API wrote is neither logged nor quoted: it may hold anything.
@@ -148,9 +140,7 @@ class OAuthHook(HttpHook):
         told = response.headers.get("WWW-Authenticate", "")
         hint = ""
         if response.status_code == 401:
-            hint = (
-                " The API rejects a token that was renewed for it. Check that the token is for this API: Host, Scope."
-            )
+            hint = " The API does not accept the token. Check that it is for this API: Host, Scope, Audience."
         elif response.status_code == 403:
             wanted = " It asks for another scope." if "insufficient_scope" in told else ""
             hint = f" The token is good, but may not do this.{wanted}"
@@ -169,8 +159,23 @@ class OAuthHook(HttpHook):
             return try_grant(self.config)
         except OAuthError as error:
             # Airflow may test under a made-up name, and who tests knows which connection it is.
-            said = str(error).removeprefix(f"Connection {self.oauth_conn_id!r}: ")
-            return False, said[:1].upper() + said[1:]
+            return False, str(error).removeprefix(f"Connection {self.oauth_conn_id!r}: ")
+
+
+def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
+    """Return ``endpoint`` if it is a whole URL of the API; None if it is relative.
+
+    :raises ApiError: if it is a whole URL of another origin, where no token would go
+    """
+    if not endpoint or "://" not in endpoint.partition("?")[0]:
+        return None
+    url = on_the_wire(endpoint)
+    if origin(url) != origin(on_the_wire(base_url)):
+        raise ApiError(
+            f"Connection {conn_id!r}: {url.partition('?')[0]} is not part of the API at {base_url}. Its token is sent "
+            f"to no other place; use another connection for that one."
+        )
+    return url
 
 
 def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) -> OAuthHook:
@@ -231,11 +236,13 @@ class OAuthAsyncHook(HttpAsyncHook):
         if self._config is None:
             connection = await get_async_connection(conn_id=self.oauth_conn_id, hook=self)
             config = read_connection(connection)
+            for warning in config.warnings:
+                self.log.warning("Connection %r: %s", config.conn_id, warning)
             access = ApiAccess(await in_thread(token_source)(config), self.scope)
+            base_url = access.base_url(await good_token(access))
+            options = _aiohttp_options(config.transport, base_url.partition(":")[0])
             self._config = SessionConfig(
-                base_url=access.base_url(await good_token(access)),
-                headers={},
-                extra_options={**_aiohttp_options(config.transport), "middlewares": (OAuth2Middleware(access),)},
+                base_url=base_url, headers={}, extra_options={**options, "middlewares": (OAuth2Middleware(access),)}
             )
         return self._config
 
@@ -245,28 +252,40 @@ class OAuthAsyncHook(HttpAsyncHook):
         source = await in_thread(token_source)(read_connection(connection))
         return await good_token(ApiAccess(source, self.scope))
 
-    async def run(self, *args: Any, **kwargs: Any) -> ClientResponse:
+    async def run(  # type: ignore[override]  # the others by name, as everybody passes them
+        self, session: ClientSession | None = None, endpoint: str | None = None, **kwargs: Any
+    ) -> ClientResponse:
         """Perform a request; parameters as for ``HttpAsyncHook.run``.
 
+        :param session: where it is sent; None: a session of its own, so read the response at once
+        :param endpoint: relative to the API's base URL, or a whole URL of the API's own origin
         :raises ApiError: if the API answers with an error status; its text starts with the status
         :raises OAuthError: if there is no token to be had
         """
+        if session is None:
+            async with ClientSession() as own_session:
+                return await self.run(own_session, endpoint, **kwargs)
+        config = await self.config()
+        if whole_url(self.oauth_conn_id, config.base_url, endpoint):
+            config = config.model_copy(update={"base_url": ""})
+        http = AsyncHttpSession(hook=self, request=self._get_request_func(session=session), config=config)
         try:
-            return await super().run(*args, **kwargs)
-        except HttpErrorException as error:
-            cause = error.__context__
-            status = cause.status if isinstance(cause, ClientResponseError) else None
-            raise ApiError(f"{error} (connection {self.oauth_conn_id!r})", status_code=status) from None
+            return await http.run(endpoint=endpoint, **kwargs)
+        except ClientResponseError as error:
+            # Its own text, and that of its cause, may have headers.
+            raise ApiError(
+                f"{error.status}:{error.message} (connection {self.oauth_conn_id!r})", status_code=error.status
+            ) from None
 
 
-def _aiohttp_options(transport: Transport) -> dict[str, Any]:
+def _aiohttp_options(transport: Transport, scheme: str) -> dict[str, Any]:
     """Return what aiohttp calls the options of the connection."""
     ssl_context: ssl.SSLContext | bool = transport.verify is not False
     if isinstance(transport.verify, str) or transport.cert:
         ssl_context = ssl.create_default_context(cafile=transport.verify if isinstance(transport.verify, str) else None)
         if transport.cert:
             ssl_context.load_cert_chain(*([transport.cert] if isinstance(transport.cert, str) else transport.cert))
-    proxy = transport.proxies.get("https") or transport.proxies.get("http")
+    proxy = transport.proxies.get(scheme) or transport.proxies.get("all")
     return {
         "timeout": ClientTimeout(total=transport.timeout),
         "ssl": ssl_context,

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,26 +23,36 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.config import OAuthConfig
 
 _sources: dict[str, tuple[str, TokenSource]] = {}
-# A child process inherits neither threads nor their locks in a state that it could use.
-os.register_at_fork(after_in_child=_sources.clear)
+_one_thread = threading.Lock()
+
+
+def _forget() -> None:
+    """Start anew in a child process: it inherits locks in a state that it could not use."""
+    global _one_thread
+    _one_thread = threading.Lock()
+    _sources.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def token_source(config: OAuthConfig) -> TokenSource:
     """Return this process's source of tokens for a connection; another one if the connection has changed."""
     version = _version(config)
-    known = _sources.get(config.conn_id)
-    if known is None or known[0] != version:
-        for secret in config.secrets:
-            mask(secret)
-        source = TokenSource(
-            config,
-            endpoint=TokenEndpoint(config),
-            store=VariableTokenStore(config),
-            lock=HostLock(lock_folder(), config.conn_id),
-            mask=mask,
-        )
-        _sources[config.conn_id] = known = (version, source)
-    return known[1]
+    with _one_thread:
+        known = _sources.get(config.conn_id)
+        if known is None or known[0] != version:
+            for secret in config.secrets:
+                mask(secret)
+            source = TokenSource(
+                config,
+                endpoint=TokenEndpoint(config),
+                store=VariableTokenStore(config),
+                lock=HostLock(lock_folder(), config.conn_id),
+                mask=mask,
+            )
+            _sources[config.conn_id] = known = (version, source)
+        return known[1]
 
 
 def lock_folder() -> Path:

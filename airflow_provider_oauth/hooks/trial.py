@@ -48,7 +48,10 @@ def _describe(config: OAuthConfig, token: Token) -> str:
     seconds = round(token.lifetime.total_seconds())
     asked = config.scope or "no scope in particular"
     granted = token.scope if token.scope is not None else f"what was asked ({asked})"
-    missing = sorted(set((config.scope or "").split()) - set((token.scope or config.scope or "").split()))
+    missing = sorted(
+        set((config.scope or "").split())
+        - set(config.scope.split() if token.scope is None and config.scope else (token.scope or "").split())
+    )
     lacking = f" Not granted: {', '.join(missing)}." if missing else ""
     return (
         f"The {config.grant_type} grant works: the token endpoint issued a token for {seconds} s. "

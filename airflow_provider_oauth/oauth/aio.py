@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from aiohttp import Payload
 from aiohttp.http import SERVER_SOFTWARE
 from asgiref.sync import sync_to_async
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.oauth.auth import ApiAccess
     from airflow_provider_oauth.oauth.token import Token
+
+#: Who asks a source for a token just now.
+_asking: dict[Any, asyncio.Future[Token]] = {}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,13 +47,14 @@ class OAuth2Middleware:
         for name, value in self._access.headers.items():
             if name not in request.headers or request.headers[name] == AUTOMATIC.get(name.lower()):
                 request.headers[name] = value
-        missing = self._access.missing_params(str(request.url))
-        request.url = request.url.update_query({name: str(value) for name, value in missing.items()})
+        request.url = request.url.extend_query(self._access.missing_params(str(request.url)))
         self._authorize(request, token)
         response = await handler(request)
         if response.status != 401:
             return response
         renewed = await good_token(self._access, rejected=token)
+        if isinstance(request.body, Payload) and request.body.consumed:
+            return response  # it cannot be sent again
         response.release()
         self._authorize(request, renewed)
         return await handler(request)
@@ -59,12 +65,21 @@ class OAuth2Middleware:
 
 
 async def good_token(access: ApiAccess, rejected: Token | None = None) -> Token:
-    """Return a token to send. The event loop waits for nothing: what may block is done in a thread."""
-    if rejected is None:
-        fresh = access.source.fresh(access.scope)
-        if fresh is not None:
-            return fresh
-    return await in_thread(access.token)(rejected)
+    """Return a token to send. The event loop waits for nothing: what may block is done in a thread.
+
+    It is one thread, however many ask: the loop has few, and needs them for other things, such as looking up names.
+    """
+    source, scope = access.source, access.scope
+    if rejected is None and (fresh := source.fresh(scope)):
+        return fresh
+    key = (asyncio.get_running_loop(), source, scope, rejected.access_token if rejected else None)
+    asking = _asking.get(key)
+    if asking is None:
+        asking = _asking[key] = asyncio.ensure_future(in_thread(access.token)(rejected))
+        asking.add_done_callback(lambda _: _asking.pop(key))
+    elif rejected is None and (usable := source.usable(scope)):
+        return usable
+    return await asyncio.shield(asking)
 
 
 def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:

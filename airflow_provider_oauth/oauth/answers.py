@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import jmespath
+from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
-from airflow_provider_oauth.oauth.quoting import scrub, visible_text
+from airflow_provider_oauth.oauth.config import url_problem
+from airflow_provider_oauth.oauth.quoting import LONGEST_PAGE, scrub, visible_text
 from airflow_provider_oauth.oauth.token import Token
 
 if TYPE_CHECKING:
@@ -78,13 +80,12 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
         raise refusal(config, request, answer, values)
     if 300 <= answer.status_code < 400:
         # Following it would carry the secret to where the connection does not say.
-        where = urlsplit(answer.headers.get("Location", ""))
-        raise _unusable(
-            config, request, f"redirected to {where.netloc}{where.path}; set Token URL to that, if it is right"
-        )
+        where = scrub(_destination(answer), request.secrets)
+        raise _unusable(config, request, f"redirected to {where}; set Token URL to that, if it is right")
     access_token = values.get("access_token")
     if not isinstance(access_token, str) or not access_token:
-        said = _description(values) or ("" if content else visible_text(answer.body.decode(errors="replace")))
+        # What is no page may be a token in a shape of its own, so it is not quoted.
+        said = _description(values) or (_text(answer) if answer.body.lstrip().startswith(b"<") else "")
         quoted = f" ({scrub(said, request.secrets)!r})" if said.strip() else ""
         raise _unusable(config, request, f"answered {answer.status_code} without an access token{quoted}")
     if not all(
@@ -97,6 +98,8 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
             config, request, f"issues tokens of type {token_type!r}, which need a signature for every request"
         )
     refresh_token, base_url = values.get("refresh_token"), values.get("base_url")
+    if isinstance(base_url, str) and base_url and (problem := url_problem(base_url, allow_http=config.allow_http)):
+        raise _unusable(config, request, f"answered with a base_url (Token answer map) that {problem}")
     return Token(
         access_token=access_token,
         token_type=str(token_type),
@@ -112,8 +115,8 @@ def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, val
     """Return the error that tells how the server refused, in its own words, and what to look at."""
     code = _error_code(values)
     description = scrub(_description(values), request.secrets) or None
-    if code is None and description is None:
-        description = scrub(visible_text(answer.body.decode(errors="replace")), request.secrets) or None
+    if code is None and description is None and _content(answer) is None:
+        description = scrub(_text(answer), request.secrets) or None
     error = _error_class(request, answer.status_code, code, values)
     said = ": ".join(part for part in (scrub(code or "", request.secrets), description) if part)
     advice = ADVICE.get(error) or ADVICE_BY_STATUS.get(answer.status_code, "")
@@ -125,7 +128,7 @@ def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, val
         f"{answer.status_code}{f', {said!r}' if said else ''}. {advice}".rstrip(),
         error=scrub(code, request.secrets) if code else None,
         error_description=description,
-        error_uri=values.get("error_uri") if isinstance(values.get("error_uri"), str) else None,
+        error_uri=scrub(uri, request.secrets) if isinstance(uri := values.get("error_uri"), str) else None,
         status_code=answer.status_code,
         retryable=answer.status_code == 429 or answer.status_code >= 500,
         retry_after=retry_after,
@@ -137,12 +140,22 @@ def _error_class(
 ) -> type[TokenRequestError]:
     if status_code == 429 or status_code >= 500:
         return TokenRequestError
-    # league/oauth2-server (Justimmo) calls a bad refresh token or code an invalid_request, and names it in the hint.
-    about = str(values.get("hint", "")).lower()
-    if code == "invalid_request" and ("refresh token" in about or "authorization code" in about):
+    said = _description(values).lower()
+    if code == "invalid_request":
+        # league/oauth2-server (Justimmo) calls a bad refresh token or code so, and names it in message or hint.
+        if (
+            "refresh token" in said
+            or "authorization code" in said
+            or request.grant_type == "password"
+            and "password" in said
+            and "parameter" not in said
+        ):
+            code = "invalid_grant"
+    elif code == "invalid_credentials" and request.grant_type == "password":  # league's older name for it
         code = "invalid_grant"
-    if code is None and status_code == 401:  # RFC 6749 section 5.2 has 401 for the client's credentials only.
-        code = "invalid_client"
+    elif status_code == 401 and code not in ERRORS:
+        # RFC 6749 section 5.2 has 401 for credentials only. Whose, the code does not say: not to be tried again.
+        code = "invalid_grant" if request.grant_type == "password" else "invalid_client"
     error = ERRORS.get(code or "", TokenRequestError)
     if error is exceptions.InvalidGrant and request.grant_type == "password":
         return exceptions.WrongPassword
@@ -153,6 +166,19 @@ def _unusable(config: OAuthConfig, request: TokenRequest, problem: str) -> Token
     return TokenResponseError(f"Connection {config.conn_id!r}: {_place(request)} {problem}.")
 
 
+def _destination(answer: TokenAnswer) -> str:
+    """Return where a redirect leads, without user, query and fragment."""
+    try:
+        parts = urlsplit(answer.headers.get("Location", ""))
+        return f"{parts.netloc.rpartition('@')[2]}{parts.path}" or "nowhere"
+    except ValueError:
+        return "what is not a URL"
+
+
+def _text(answer: TokenAnswer) -> str:
+    return visible_text(answer.body[:LONGEST_PAGE].decode(errors="replace"))
+
+
 def _place(request: TokenRequest) -> str:
     """Return the token URL without its query, which may hold a secret."""
     parts = urlsplit(request.url)
@@ -161,7 +187,7 @@ def _place(request: TokenRequest) -> str:
 
 def _content(answer: TokenAnswer) -> Any:
     """Return the decoded body; None if it is not JSON, nor a form (as GitHub's was for years)."""
-    if "x-www-form-urlencoded" in answer.headers.get("Content-Type", ""):
+    if "x-www-form-urlencoded" in answer.headers.get("Content-Type", "").lower():
         return dict(parse_qsl(answer.body.decode(errors="replace")))
     try:
         return json.loads(answer.body)
@@ -172,12 +198,19 @@ def _content(answer: TokenAnswer) -> Any:
 def _standard_names(config: OAuthConfig, content: Any) -> dict[str, Any]:
     """Return the answer's values by RFC 6749's names, as ``response_map`` says."""
     values = dict(content) if isinstance(content, dict) else {}
-    return values | {name: jmespath.search(path, content) for name, path in config.response_map.items()}
+    for name, path in config.response_map.items():
+        try:
+            found = jmespath.search(path, content)
+        except JMESPathError:  # a function that does not fit what is there
+            found = None
+        if found is not None:
+            values[name] = found
+    return values
 
 
 def _error_code(values: Mapping[str, Any]) -> str | None:
     error = values.get("error")
-    if isinstance(error, dict):  # {"error": {"type": …, "message": …}}, as several large APIs have it
+    if error and isinstance(error, dict):  # {"error": {"type": …, "message": …}}, as several large APIs have it
         error = error.get("type") or error.get("code") or error.get("status") or "error"
     return str(error) if error else None
 
@@ -218,7 +251,7 @@ def _retry_after(answer: TokenAnswer) -> float | None:
     """Return the seconds that the server asks to wait (RFC 9110 section 10.2.3: seconds, or a date)."""
     value = answer.headers.get("Retry-After", "").strip()
     if value.isdecimal():
-        return float(value)
+        return float(value) if math.isfinite(float(value)) else None
     try:
         date = parsedate_to_datetime(value)
     except ValueError:

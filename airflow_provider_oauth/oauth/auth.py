@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from requests.auth import AuthBase
 from requests.utils import default_headers, rewind_body
+
+from airflow_provider_oauth.oauth.quoting import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +22,14 @@ if TYPE_CHECKING:
 
 Origin = tuple[str, str | None, int | None]
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@lru_cache(maxsize=256)
+def on_the_wire(url: str) -> str:
+    """Return ``url`` as requests sends it: host names in ASCII, odd characters escaped."""
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(url, None)
+    return prepared.url or url
 
 
 def origin(url: str) -> Origin:
@@ -51,8 +63,12 @@ class ApiAccess:
         return (token.base_url or self.config.base_url).rstrip("/")
 
     def owns(self, url: str, token: Token) -> bool:
-        """Tell whether ``url`` is of the API's own origin, the only place that the token is sent to."""
-        return origin(url) == origin(self.base_url(token))
+        """Tell whether ``url`` is of the API's own origin, the only place that the token is sent to.
+
+        :param url: as it is on the wire: parsers differ over what some spellings mean
+        :param token: it may name the API's base URL
+        """
+        return origin(url) == origin(on_the_wire(self.base_url(token)))
 
     def header(self, token: Token) -> tuple[str, str]:
         """Return the header that carries the token (RFC 6750 section 2.1, but for name and scheme)."""
@@ -63,11 +79,18 @@ class ApiAccess:
         """The connection's own headers for API requests."""
         return {**self.config.api_headers, **self.config.secret_headers}
 
-    def missing_params(self, url: str) -> dict[str, Any]:
-        """Return the connection's own query parameters for API requests, but for those that ``url`` has."""
+    def missing_params(self, url: str) -> list[tuple[str, str]]:
+        """Return the connection's own query parameters for API requests, but for those that ``url`` has.
+
+        A list is a repeated parameter, null is none, and anything else is as JSON writes it.
+        """
         present = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
-        own = {**self.config.api_params, **self.config.secret_params}
-        return {name: value for name, value in own.items() if name not in present}
+        return [
+            (name, value if isinstance(value, str) else json.dumps(value))
+            for name, values in {**self.config.api_params, **self.config.secret_params}.items()
+            for value in (values if isinstance(values, list) else [values])
+            if name not in present and value is not None
+        ]
 
 
 class OAuth2Auth(AuthBase):
@@ -103,16 +126,16 @@ class OAuth2Auth(AuthBase):
         name, value = self._access.header(sent)
         if response.status_code != 401 or request.headers.get(name) != value:
             return response
+        _ = response.content  # read to the end, so that the connection can be used again
+        response.close()
+        renewed = self._access.token(rejected=sent)
         # requests notes where a body starts that can be rewound; for one that cannot, it notes something else.
         if not (isinstance(request.body, (str, bytes, type(None))) or isinstance(body_starts_at, int)):
             return response
-        token = self._access.token(rejected=sent)
         again = request.copy()
+        again.headers.update([self._access.header(renewed)])
         if isinstance(body_starts_at, int):
             rewind_body(again)
-        again.headers.update([self._access.header(token)])
-        _ = response.content  # read to the end, so that the connection can be used again
-        response.close()
         repeated = response.connection.send(again, **kwargs)
         repeated.history.append(response)
         repeated.request = again
@@ -133,16 +156,14 @@ class OAuthSession(requests.Session):
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """Add the connection's headers and parameters, where the caller has not set them, to a request to the API."""
-        if self._access.owns(request.url, self._access.token()):
+        prepared = super().prepare_request(request)
+        if self._access.owns(prepared.url or "", self._access.token()):
             defaults = default_headers()
-            given = {name.lower() for name in request.headers or {}}
-            given |= {name.lower() for name, value in self.headers.items() if defaults.get(name) != value}
-            added = {name: value for name, value in self._access.headers.items() if name.lower() not in given}
-            request.headers = {**added, **(request.headers or {})}
-            prepared = super().prepare_request(request)
+            for name, value in self._access.headers.items():
+                if prepared.headers.get(name) == defaults.get(name):
+                    prepared.headers[name] = value
             prepared.prepare_url(prepared.url, self._access.missing_params(prepared.url or ""))
-            return prepared
-        return super().prepare_request(request)
+        return prepared
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: bool | str | None, cert: Any
@@ -155,13 +176,26 @@ class OAuthSession(requests.Session):
         """Send ``request``; never without a limit of time, which requests has none of by itself."""
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._access.config.transport.timeout
-        return super().send(request, **kwargs)
+        try:
+            return super().send(request, **kwargs)
+        except requests.RequestException as error:
+            # Its text has the URL, and that a secret parameter. The type stays, for who retries by it.
+            error.args = (scrub(str(error), self._access.config.secrets),)
+            raise error from None
+
+    def close(self) -> None:
+        """Leave the sockets open: the adapter belongs to all hooks of this process."""
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Take everything of the connection's off a request that was redirected to another origin.
 
-        requests' own does so for ``Authorization`` alone, and would put in what a .netrc file has.
+        requests' own does so for ``Authorization`` alone, and would put in what a .netrc file has. Within the API the
+        token is set again: requests makes this request of the first one, whose token may have been renewed since.
         """
-        if not self._access.owns(prepared_request.url or "", self._access.token()):
-            for name in (self._access.config.header_name, "Authorization", *self._access.headers):
-                prepared_request.headers.pop(name, None)
+        token = self._access.token()
+        name, value = self._access.header(token)
+        if not self._access.owns(prepared_request.url or "", token):
+            for each in (name, "Authorization", *self._access.headers):
+                prepared_request.headers.pop(each, None)
+        elif name in prepared_request.headers:
+            prepared_request.headers[name] = value

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,13 +13,15 @@ from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.oauth.client_auth import CLIENT_AUTH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
 #: Grants that live by their refresh token: it is single-use, and when it is lost, a person has to consent again.
 REFRESHED_GRANTS = ("authorization_code", "refresh_token")
 #: Grants that can be repeated at any time: nothing single-use is at stake.
 REPEATED_GRANTS = ("client_credentials", "password")
 BODY_FORMATS = ("form", "json", "multipart")
+#: The password in a proxy's URL, with or without a scheme.
+PROXY_PASSWORD = re.compile(r"(?:^|//)[^/@:]*:([^/@]*)@")
 #: What ``response_map`` may name.
 MAPPABLE = (
     "access_token",
@@ -58,13 +62,13 @@ class OAuthConfig:
 
     conn_id: str
     base_url: str
-    token_url: str
+    token_url: str = field(repr=False)  # some hold a secret in their query
     grant_type: str = "client_credentials"
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
-    refresh_url: str | None = None
-    authorize_url: str | None = None
-    revoke_url: str | None = None
+    refresh_url: str | None = field(default=None, repr=False)
+    authorize_url: str | None = field(default=None, repr=False)
+    revoke_url: str | None = field(default=None, repr=False)
     issuer: str | None = None
     scope: str | None = None
     scope_separator: str = " "
@@ -130,22 +134,8 @@ class OAuthConfig:
             )
 
     def _check_url(self, name: str, url: str | None) -> None:
-        if url is None:
-            return
-        shown = {"base_url": "host", "token_url": "grant_url"}.get(name, name)
-        try:
-            parts = urlsplit(url)
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            raise self.error(shown, "is not a URL") from None
-        if parts.scheme not in ("http", "https") or not host:
-            raise self.error(shown, "is not an http(s) URL with a host")
-        if parts.username is not None or parts.password is not None:
-            raise self.error(shown, "must not hold a user name or password")
-        if parts.scheme == "http" and not (self.allow_http or is_loopback(host)):
-            raise self.error(
-                shown, f"is plain http to {host}, which shows tokens to the network; use https, or set allow_http"
-            )
+        if url is not None and (problem := url_problem(url, allow_http=self.allow_http)):
+            raise self.error({"base_url": "host", "token_url": "grant_url"}.get(name, name), problem)
 
     def error(self, name: str, problem: str) -> ConfigurationError:
         """Return the error that says what is wrong with which field of this connection."""
@@ -161,8 +151,8 @@ class OAuthConfig:
         """Every secret of the connection, for scrubbing what is quoted and for masking."""
         maps = (self.secret_grant_params, self.secret_headers, self.secret_params)
         values = [self.client_secret, self.user_password, self.refresh_token]
-        values += [str(value) for mapping in maps for value in mapping.values()]
-        values += [urlsplit(proxy).password for proxy in self.transport.proxies.values()]
+        values += [text for mapping in maps for text in _texts(mapping)]
+        values += [found[1] for proxy in self.transport.proxies.values() if (found := PROXY_PASSWORD.search(proxy))]
         return tuple(value for value in values if value)
 
     @property
@@ -176,6 +166,28 @@ class OAuthConfig:
         }
 
 
+def url_problem(url: str, *, allow_http: bool) -> str | None:
+    """Say why ``url`` cannot be that of an API or of one of its server's endpoints; None if it can.
+
+    :param url: the URL
+    :param allow_http: whether plain http is good enough even to another machine
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\]", url):
+        return "is not an http(s) URL with a host"
+    if parts.username is not None or parts.password is not None:
+        return "must not hold a user name or password"
+    if parts.fragment:  # RFC 6749 sections 3.1 and 3.2
+        return "must not have a fragment (#…)"
+    if parts.scheme == "http" and not (allow_http or is_loopback(host)):
+        return f"is plain http to {host}, which shows tokens to the network; use https, or set allow_http"
+    return None
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether ``host`` is this machine, by name (RFC 6761 section 6.3) or address."""
     if host == "localhost" or host.endswith(".localhost"):
@@ -184,6 +196,17 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text and number in a value from JSON."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
 
 
 def normal_scope(scope: str | None) -> str:

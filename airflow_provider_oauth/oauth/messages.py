@@ -29,7 +29,7 @@ class TokenRequest:
     """
 
     grant_type: str
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -77,13 +77,13 @@ def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any]) -> Tok
     added = {name: value for name, value in config.grant_headers.items() if name.lower() not in taken}
     if any(name.lower() == "accept" for name in added):
         del headers["Accept"]
-    refresh_token = fields.get("refresh_token")
+    shown_by = (headers.get("Authorization", "").removeprefix("Basic "), fields.get("refresh_token"))
     return TokenRequest(
         grant_type=fields["grant_type"],
         url=url,
         headers={**headers, **added},
         body=body,
-        secrets=config.secrets + ((refresh_token,) if isinstance(refresh_token, str) else ()),
+        secrets=config.secrets + tuple(secret for secret in shown_by if isinstance(secret, str) and secret),
     )
 
 

@@ -99,6 +99,11 @@ class TokenSource:
         token = self._memory.get(self._key(scope))
         return token if self._is_fresh(token) else None
 
+    def usable(self, scope: str | None = None) -> Token | None:
+        """Return the token that this process holds, if it may still be sent. Never waits, reads nothing."""
+        token = self._memory.get(self._key(scope))
+        return token if self._is_usable(token) else None
+
     def token(self, scope: str | None = None, rejected: Token | None = None) -> Token:
         """Return a token that may be sent now.
 

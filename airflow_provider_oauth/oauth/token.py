@@ -43,7 +43,7 @@ class Token:
         :param now: aware time of day
         :param leeway: seconds before its end from which it is not used, at most a tenth of its life
         """
-        return now < self.expires_at - min(timedelta(seconds=leeway), LEEWAY_SHARE * self.lifetime)
+        return now < self.expires_at - timedelta(seconds=min(leeway, LEEWAY_SHARE * self.lifetime.total_seconds()))
 
     def due(self, now: datetime, jitter: float = 0.0) -> bool:
         """Tell whether it is time to renew it.

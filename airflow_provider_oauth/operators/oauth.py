@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.triggers.http import HttpResponseSerializer
 
-from airflow_provider_oauth.exceptions import from_event
+from airflow_provider_oauth.exceptions import ConfigurationError, from_event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,10 +62,13 @@ class OAuthHttpOperator(HttpOperator):
         )
 
     def execute_async(self, context: Context) -> None:
-        """Defer to the triggerer, which takes the token itself."""
-        self._defer_request(
-            endpoint=self.endpoint, data=self.data, headers=self.headers, extra_options=self.extra_options
-        )
+        """Defer to the triggerer, which takes the token itself.
+
+        One is taken here first: refused credentials are to fail the task in its worker. What fails within seconds of
+        being resumed, Airflow (3.3.2) may take for lost, and retry.
+        """
+        self.hook.get_token()
+        self._defer_request(**self._merge_next_page_parameters({}))
 
     def execute_complete(  # type: ignore[override]  # its pages are responses, which Airflow cannot keep
         self, context: Context, event: dict[str, Any], paginated_responses: list[dict[str, Any]] | None = None
@@ -85,6 +88,12 @@ class OAuthHttpOperator(HttpOperator):
     def _defer_request(self, *, kwargs: dict[str, Any] | None = None, **request: Any) -> None:
         from airflow_provider_oauth.triggers.oauth import OAuthHttpTrigger
 
+        unknown = set(self.request_kwargs) - {"json"}
+        if unknown:
+            raise ConfigurationError(
+                f"Connection {self.oauth_conn_id!r}: a deferred request takes of request_kwargs only json, not "
+                f"{', '.join(sorted(unknown))}. Leave deferrable out."
+            )
         self.defer(
             trigger=OAuthHttpTrigger(oauth_conn_id=self.oauth_conn_id, method=self.method, scope=self.scope, **request),
             method_name="execute_complete",

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.providers.http.sensors.http import HttpSensor
 
 from airflow_provider_oauth.exceptions import ApiError, from_event
@@ -85,7 +86,13 @@ class OAuthHttpSensor(HttpSensor):
         """Ask once; then wait in the triggerer if ``deferrable``, else here."""
         if not self.deferrable or self.response_check:
             return super().execute(context=context)
-        if not self.poke(context):
+        try:
+            found = self.poke(context)
+        except AirflowException as error:
+            if self.never_fail or (self.soft_fail and isinstance(error, AirflowFailException)):
+                raise AirflowSkipException("Skipping due to soft_fail or never_fail.") from error
+            raise
+        if not found:
             from airflow_provider_oauth.triggers.oauth import OAuthHttpSensorTrigger
 
             self.defer(

@@ -7,6 +7,7 @@ import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from aiohttp import ClientSession
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.providers.http.triggers.http import HttpResponseSerializer, HttpTrigger
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
@@ -15,6 +16,8 @@ from airflow_provider_oauth.exceptions import OAuthError, to_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from requests import Response
 
     from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
 
@@ -32,6 +35,7 @@ class OAuthHttpTrigger(HttpTrigger):
     :param data: the query of a GET, the body of any other request
     :param extra_options: more arguments for aiohttp's request method
     :param scope: as for ``OAuthHook``
+    :param json: instead of ``data``, to be sent as JSON
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class OAuthHttpTrigger(HttpTrigger):
         data: dict[str, Any] | str | None = None,
         extra_options: dict[str, Any] | None = None,
         scope: str | None = None,
+        json: Any = None,
     ) -> None:
         super().__init__(
             http_conn_id=oauth_conn_id,
@@ -54,19 +59,32 @@ class OAuthHttpTrigger(HttpTrigger):
         )
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
+        self.json = json
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; no token is among them."""
-        names = ("oauth_conn_id", "method", "endpoint", "headers", "data", "extra_options", "scope")
+        names = ("oauth_conn_id", "method", "endpoint", "headers", "data", "extra_options", "scope", "json")
         return _path(self), {name: getattr(self, name) for name in names}
 
     def _get_async_hook(self) -> OAuthAsyncHook:
         return _hook(self)
 
+    async def _get_response(self, hook: OAuthAsyncHook) -> Response:
+        async with ClientSession() as session:
+            response = await hook.run(
+                session=session,
+                endpoint=self.endpoint,
+                data=self.data,
+                json=self.json,
+                headers=self.headers,
+                extra_options=self.extra_options,
+            )
+            return await self._convert_response(response)
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the request. An error becomes an event, because a trigger that raises is run again, and again."""
         try:
-            response = await self._get_response(self._get_async_hook())  # type: ignore[no-untyped-call]
+            response = await self._get_response(self._get_async_hook())
         except Exception as error:
             yield _failure(error)
         else:
@@ -147,6 +165,7 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
     :param extra_options: more arguments for aiohttp's request method
     :param poll_interval: seconds between two polls, after an event too
     :param scope: as for ``OAuthHook``
+    :param json: instead of ``data``, to be sent as JSON
     """
 
     def __init__(
@@ -160,19 +179,17 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
         extra_options: dict[str, Any] | None = None,
         poll_interval: float = 60.0,
         scope: str | None = None,
+        json: Any = None,
     ) -> None:
-        super().__init__(oauth_conn_id, method, endpoint, headers, data, extra_options, scope)
+        super().__init__(oauth_conn_id, method, endpoint, headers, data, extra_options, scope, json)
         self.response_check_path = response_check_path
         self.poll_interval = poll_interval
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; no token is among them."""
         path, arguments = super().serialize()
-        return path, {
-            **arguments,
-            "response_check_path": self.response_check_path,
-            "poll_interval": self.poll_interval,
-        }
+        own = {"response_check_path": self.response_check_path, "poll_interval": self.poll_interval}
+        return path, {**arguments, **own}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for as long as the asset is watched; an event may follow another only after ``poll_interval``."""
@@ -180,7 +197,7 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
         pause = self.poll_interval
         while True:
             try:
-                response = await self._get_response(hook)  # type: ignore[no-untyped-call]
+                response = await self._get_response(hook)
                 if await self._check(response):
                     yield TriggerEvent({"status": "success", "response": HttpResponseSerializer.serialize(response)})
                 pause = self.poll_interval
