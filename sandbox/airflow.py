@@ -1,0 +1,253 @@
+"""Real Airflow on its embedded default (SQLite, LocalExecutor), for the demo and the tests.
+
+    with Airflow(home=Path(".demo/airflow"), dags=Path("example_dags")) as airflow:
+        airflow.wait_until_parsed(["my_dag"])
+        run_id = airflow.trigger("my_dag")
+        print(airflow.wait("my_dag", run_id))
+
+Listens on loopback only. Everything it writes is under ``home``, and stays there for the next start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Self
+
+import requests
+from cryptography.fernet import Fernet
+
+from sandbox.airflow_client import AirflowClient, AirflowError
+from sandbox.processes import Component, free_ports, interrupted_by_signals, not_interrupted, stop, tail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["Airflow", "AirflowError"]
+
+USER = "admin"
+
+COMPONENTS = {
+    "api-server": ["api-server"],
+    # Airflow's log servers bind to all interfaces and to fixed ports. The API server reads the log files itself here.
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+}
+
+
+class Airflow(AirflowClient):
+    """Airflow's API server, scheduler, DAG processor and triggerer, as a context manager.
+
+    :param home: AIRFLOW_HOME; made if it does not exist, else its database is used again
+    :param dags: the DAGs folder
+    :param env: more environment variables, say ``AIRFLOW_CONN_…``; they win over the ones set here
+    :param log_level: ``[logging] logging_level``
+    :param start_timeout: seconds to wait for all four to be healthy
+    :param grace: seconds between SIGTERM and SIGKILL
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        dags: Path,
+        env: Mapping[str, str] | None = None,
+        log_level: str = "INFO",
+        start_timeout: float = 120,
+        grace: float = 10,
+    ) -> None:
+        self.home = home.resolve()
+        self.dags = dags.resolve()
+        self.console = self.home / "console"
+        self.components: list[Component] = []
+        self.session = requests.Session()
+        self.session.trust_env = False  # no proxy between loopback and loopback
+        self._more_env = dict(env or {})
+        self._log_level = log_level
+        self._start_timeout = start_timeout
+        self._grace = grace
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start all four and wait until they are healthy."""
+        with ExitStack() as on_failure:
+            on_failure.enter_context(interrupted_by_signals())
+            on_failure.callback(self._stop)
+            self._start()
+            self._exit = on_failure.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop all that was started."""
+        self._exit.close()
+
+    @property
+    def password(self) -> str:
+        """The password of the user ``admin`` in the UI."""
+        return self._keys()["password"]
+
+    def cli(self, *arguments: str, timeout: float = 120) -> str:
+        """Run an ``airflow`` command in the same environment, and return its output.
+
+        :param timeout: seconds
+        :raises AirflowError: it failed
+        """
+        command = [sys.executable, "-m", "airflow", *arguments]
+        result = subprocess.run(  # noqa: S603
+            command, env=self.env, cwd=self.home, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        if result.returncode:
+            raise AirflowError(f"airflow {' '.join(arguments)} failed:\n{result.stdout}{result.stderr}")
+        return result.stdout
+
+    def _start(self) -> None:
+        self.console.mkdir(parents=True, exist_ok=True)
+        (port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{port}"
+        self.env = self._environment(port)
+        self._write_password()
+        self._migrate()
+        self.started = datetime.now(UTC)
+        for name, arguments in COMPONENTS.items():
+            command = [sys.executable, "-m", "airflow", *arguments]
+            self.components.append(Component(name, command, self.env, self.home, self.console / f"{name}.log"))
+        self._wait_until_healthy()
+        self._log_in()
+
+    def _stop(self) -> None:
+        with not_interrupted():
+            stop(self.components, self._grace)
+            self.components.clear()
+            self.session.close()
+
+    def _environment(self, port: int) -> dict[str, str]:
+        keys = self._keys()
+        own = {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__API_AUTH__JWT_SECRET": keys["jwt_secret"],
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__SECRET_KEY": keys["api_secret_key"],
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__FERNET_KEY": keys["fernet_key"],
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "6",  # worker processes, all forked at the start
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(self.home / "bundles"),
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3",
+            "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": self._log_level,
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+            # A worker notices the end of its task up to this many seconds late (5 by default). A deferred task that
+            # comes back before that is taken for failed by the scheduler of 3.3.2, and is retried whatever it raised.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "NO_COLOR": "1",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "PYTHONUNBUFFERED": "1",
+        }
+        # Settings of another Airflow in the caller's environment are none of ours.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+        return inherited | own | self._more_env
+
+    def _keys(self) -> dict[str, str]:
+        """Return this home's internal secrets, made at the first start."""
+        path = self.home / "keys.json"
+        if not path.exists():
+            keys = {name: secrets.token_urlsafe(48) for name in ("jwt_secret", "api_secret_key", "password")}
+            _write_private(path, json.dumps(keys | {"fernet_key": Fernet.generate_key().decode()}))
+        return dict(json.loads(path.read_text()))
+
+    def _write_password(self) -> None:
+        # Without this file Airflow makes a password up and prints it.
+        _write_private(self.home / "simple_auth_manager_passwords.json.generated", json.dumps({USER: self.password}))
+
+    def _migrate(self) -> None:
+        """Make the database, or bring it to this version of Airflow."""
+        done = self.home / "migrated"
+        airflow_version = version("apache-airflow")
+        if done.exists() and done.read_text() == airflow_version:
+            return
+        log = self.console / "migrate.log"
+        command = [sys.executable, "-m", "airflow", "db", "migrate"]
+        migration = Component("migrate", command, self.env, self.home, log)
+        self.components.append(migration)
+        deadline = time.monotonic() + self._start_timeout
+        while migration.exit_code is None:
+            self._sleep(deadline, f"airflow db migrate takes more than {self._start_timeout:g} s")
+        self.components.remove(migration)
+        if migration.exit_code:
+            raise AirflowError(f"airflow db migrate failed ({log}):\n{migration.tail()}")
+        done.write_text(airflow_version)
+
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + self._start_timeout
+        while unhealthy := self._unhealthy():
+            self._raise_exited()
+            worst = self.console / f"{unhealthy[0]}.log"
+            self._sleep(
+                deadline,
+                f"Airflow's {', '.join(unhealthy)} not healthy in {self._start_timeout:g} s ({worst}):\n{tail(worst)}",
+            )
+
+    def _unhealthy(self) -> list[str]:
+        """Return the names of the components that are not up yet."""
+        try:
+            health = self.session.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
+        except requests.RequestException:
+            return ["api-server"]
+        unhealthy = []
+        for name in ("scheduler", "dag_processor", "triggerer"):
+            heartbeat = health.get(name, {}).get(f"latest_{name}_heartbeat")
+            # The heartbeat of the last start counts as healthy for half a minute.
+            if not heartbeat or datetime.fromisoformat(heartbeat) < self.started:
+                unhealthy.append(name.replace("_", "-"))
+        return unhealthy
+
+    def _raise_exited(self) -> None:
+        for component in self.components:
+            if component.exit_code is not None:
+                raise AirflowError(
+                    f"Airflow's {component.name} ended with exit code {component.exit_code} "
+                    f"({component.log}):\n{component.tail()}"
+                )
+
+    def _log_in(self) -> None:
+        response = self.session.post(
+            f"{self.url}/auth/token", json={"username": USER, "password": self.password}, timeout=30
+        )
+        if response.status_code != 201:
+            raise AirflowError(self._with_log(f"The log-in answered {response.status_code}"))
+        self.session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
+
+    def _sleep(self, deadline: float, message: str) -> None:
+        super()._sleep(deadline, message)
+        if len(self.components) == len(COMPONENTS):
+            self._raise_exited()
+
+    def _with_log(self, message: str) -> str:
+        return f"{message}\nLogs: {self.console}, {self.home / 'logs'}"
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, from its first moment."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text)

@@ -1,0 +1,143 @@
+"""Airflow's public REST API (v2), as far as the demo and the tests need it."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+#: States that a DAG run does not leave by itself.
+FINISHED = ("success", "failed")
+
+
+class AirflowError(RuntimeError):
+    """Airflow did not start, did not answer, or did not do what it was asked."""
+
+
+class AirflowClient:
+    """Asks one Airflow to run DAGs, and looks at what came of it."""
+
+    #: Base URL of the API server, without a slash at the end.
+    url: str
+    #: A session that is logged in.
+    session: requests.Session
+    #: When this Airflow was started; what it knows from before is not news.
+    started: datetime
+
+    def wait_until_parsed(self, dag_ids: Iterable[str], timeout: float = 60) -> None:
+        """Wait until the DAG processor has parsed these DAGs since the start.
+
+        :param timeout: seconds
+        :raises AirflowError: a DAG file could not be imported, or the time is over
+        """
+        missing = set(dag_ids)
+        deadline = time.monotonic() + timeout
+        while missing:
+            self._raise_import_errors()
+            missing = {dag_id for dag_id in missing if not self._parsed(dag_id)}
+            if missing:
+                self._sleep(deadline, f"Airflow has not parsed {', '.join(sorted(missing))} within {timeout:g} s")
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Unpause a DAG, start a run of it, and return the run's id."""
+        self.unpause(dag_id)
+        run = self.api("POST", f"dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})})
+        return str(run["dag_run_id"])
+
+    def unpause(self, dag_id: str, paused: bool = False) -> None:
+        """Let the scheduler run a DAG, and the triggerer watch its assets; or stop that."""
+        self.api("PATCH", f"dags/{dag_id}", json={"is_paused": paused})
+
+    def wait(self, dag_id: str, run_id: str, timeout: float = 120) -> str:
+        """Wait for a run to end, and return ``success`` or ``failed``.
+
+        :param timeout: seconds
+        :raises AirflowError: the time is over
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            state = self.api("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}")["state"]
+            if state in FINISHED:
+                return str(state)
+            tasks = self.task_states(dag_id, run_id)
+            self._sleep(deadline, f"Run {run_id} of {dag_id} is still {state} after {timeout:g} s; tasks: {tasks}")
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return the latest runs of a DAG, a hundred at most, as the API describes them, oldest first."""
+        answer = self.api("GET", f"dags/{dag_id}/dagRuns", params={"limit": 100, "order_by": "-run_after"})
+        return list(reversed(answer["dag_runs"]))
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the task instances of a run as the API describes them."""
+        answer = self.api("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances", params={"limit": 100})
+        return list(answer["task_instances"])
+
+    def task_states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
+        """Return each task's state; a mapped task is named ``task_id[map_index]``."""
+        return {
+            each["task_id"] if each["map_index"] < 0 else f"{each['task_id']}[{each['map_index']}]": each["state"]
+            for each in self.task_instances(dag_id, run_id)
+        }
+
+    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
+        """Return a task's log as text, a line an event, with what was logged along with it."""
+        path = f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/logs/{try_number}"
+        answer = self.api("GET", path, params={"map_index": map_index, "full_content": True})
+        return "\n".join(_log_line(each) for each in answer["content"])
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """Return what a task pushed to XCom."""
+        path = f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
+        return self.api("GET", path, params={"map_index": map_index, "deserialize": True})["value"]
+
+    def api(self, method: str, path: str, **options: Any) -> Any:
+        """Call the API and return the JSON of its answer.
+
+        :param path: relative to ``/api/v2/``
+        :param options: as in ``requests.request``
+        :raises AirflowError: the answer is not a success
+        """
+        try:
+            response = self.session.request(method, f"{self.url}/api/v2/{path}", timeout=30, **options)
+        except requests.RequestException as error:
+            raise AirflowError(self._with_log(f"{method} {path} got no answer: {error}")) from error
+        if not response.ok:
+            raise AirflowError(self._with_log(f"{method} {path} answered {response.status_code}: {response.text}"))
+        return response.json() if response.content else None
+
+    def _parsed(self, dag_id: str) -> bool:
+        response = self.session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30)
+        if not response.ok:
+            return False
+        parsed = response.json().get("last_parsed_time")
+        return bool(parsed) and datetime.fromisoformat(parsed) >= self.started
+
+    def _raise_import_errors(self) -> None:
+        errors = [
+            f"{each['filename']}:\n{each['stack_trace']}"
+            for each in self.api("GET", "importErrors")["import_errors"]
+            if datetime.fromisoformat(each["timestamp"]) >= self.started
+        ]
+        if errors:
+            raise AirflowError("DAG files that cannot be imported:\n" + "\n".join(errors))
+
+    def _sleep(self, deadline: float, message: str) -> None:
+        if time.monotonic() > deadline:
+            raise AirflowError(self._with_log(message))
+        time.sleep(0.25)
+
+    def _with_log(self, message: str) -> str:
+        return message
+
+
+def _log_line(entry: dict[str, Any] | str) -> str:
+    if isinstance(entry, str):
+        return entry
+    rest = {key: value for key, value in entry.items() if key not in {"timestamp", "event", "level"} and value}
+    return f"{entry.get('level', '')} {entry['event']} {rest or ''}".strip()

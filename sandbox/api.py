@@ -1,0 +1,169 @@
+"""The API that the tokens are for: it serves who shows a good token in the right place (RFC 6750)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute
+
+from sandbox.control import misbehaving
+from sandbox.state import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sandbox.authorization import Server
+    from sandbox.state import IssuedToken, State
+
+ITEMS = [{"id": number, "name": f"Item {number}"} for number in range(1, 251)]
+
+
+class BearerError(HTTPException):
+    """A request that is refused for its token (RFC 6750 §3).
+
+    :param error: One of ``invalid_request``, ``invalid_token``, ``insufficient_scope``; ``None`` when no
+        token was shown at all: then the challenge carries no error (§3.1).
+    """
+
+    def __init__(self, status: int, error: str | None, description: str, **attributes: str) -> None:
+        fields = {"realm": "sandbox"}
+        if error:
+            fields |= {"error": error, "error_description": description, **attributes}
+        challenge = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in fields.items())
+        super().__init__(status, {"error": error, "message": description}, {"WWW-Authenticate": challenge})
+
+
+def api_router(server: Server, state: State) -> APIRouter:
+    """Return the server's API, to be mounted."""
+
+    class ProtectedRoute(APIRoute):
+        """Lets a request in only with a good access token, and counts it."""
+
+        def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+            return _protect(server, state, super().get_route_handler())
+
+    router = APIRouter(prefix=f"/{server.name}{server.api_path}", route_class=ProtectedRoute)
+    _add_items(router, state)
+    _add_probes(router, server, state)
+    return router
+
+
+def _protect(
+    server: Server, state: State, inner: Callable[[Request], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        value = _bearer(request)
+        token = state.token("access", server.name, value) if value else None
+        caller = token.client_id if token else UNKNOWN
+
+        async def process() -> Response:
+            try:
+                await _refuse_misplaced_tokens(request)
+                request.state.token = _checked(state, value, token)
+                return await inner(request)
+            except HTTPException as error:
+                return JSONResponse(error.detail, error.status_code, error.headers)
+
+        state.count(caller, "api_calls")
+        response = await misbehaving(state.next_misbehaviour(server.name, "api"), process)
+        if response.status_code == 401:
+            state.count(caller, "api_401")
+        return response
+
+    return handle
+
+
+def _bearer(request: Request) -> str | None:
+    """Return the token of the ``Authorization`` header, the only place it is looked for (RFC 6750 §2.1)."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else None
+
+
+async def _refuse_misplaced_tokens(request: Request) -> None:
+    """Refuse a token in the query or the body: RFC 6750 §2.2 and §2.3 make both optional, RFC 9700 forbids one."""
+    if "access_token" in request.query_params or "access_token" in await _body_fields(request):
+        raise BearerError(400, "invalid_request", "The token goes in the Authorization header only")
+
+
+def _checked(state: State, value: str | None, token: IssuedToken | None) -> IssuedToken:
+    if value is None:
+        raise BearerError(401, None, "A bearer token is needed")
+    if token is None or not state.is_live(token):
+        raise BearerError(401, "invalid_token", "The access token is unknown, expired or revoked")
+    return token
+
+
+def _need_scope(request: Request, scope: str) -> None:
+    if scope not in request.state.token.scope.split():
+        raise BearerError(403, "insufficient_scope", f"Scope {scope} is needed", scope=scope)
+
+
+async def _body_fields(request: Request) -> dict[str, Any]:
+    """Return the members of a JSON object, or the fields of a form; nothing for anything else."""
+    body = await request.body()
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if media_type == "application/json":
+            parsed = json.loads(body)
+            return parsed if isinstance(parsed, dict) else {}
+        if media_type == "application/x-www-form-urlencoded":
+            return dict(parse_qsl(body.decode(), keep_blank_values=True))
+    except ValueError:
+        raise HTTPException(400, {"message": "The body cannot be read"}) from None
+    return {}
+
+
+def _add_items(router: APIRouter, state: State) -> None:
+    @router.get("/items")
+    async def list_items(
+        request: Request,
+        page: Annotated[int, Query(ge=1)] = 1,
+        limit: Annotated[int, Query(ge=1, le=250)] = 50,
+    ) -> dict[str, Any]:
+        rows = ITEMS[(page - 1) * limit : page * limit]
+        state.count(request.state.token.client_id, "rows", n=len(rows))
+        return {"data": rows, "page": page, "pages": -(-len(ITEMS) // limit), "total": len(ITEMS)}
+
+    @router.get("/items/{number}")
+    async def get_item(number: int) -> dict[str, Any]:
+        if not 1 <= number <= len(ITEMS):
+            raise HTTPException(404, {"message": f"There is no item {number}"})
+        return ITEMS[number - 1]
+
+    @router.post("/items", status_code=201)
+    async def add_item(request: Request) -> dict[str, Any]:
+        _need_scope(request, "write")
+        return await _body_fields(request)
+
+
+def _add_probes(router: APIRouter, server: Server, state: State) -> None:
+    @router.get("/ready/{key}")
+    async def ready(key: str, after: Annotated[int, Query(ge=0)] = 2) -> dict[str, bool]:
+        if state.ask(server.name, key) <= after:
+            raise HTTPException(404, {"message": f"{key} is not ready yet"})
+        return {"ready": True}
+
+    @router.get("/admin")
+    async def admin(request: Request) -> dict[str, bool]:
+        _need_scope(request, "admin")
+        return {"admin": True}
+
+    @router.get("/redirect")
+    async def redirect(to: str, status: Annotated[int, Query(ge=301, le=308)] = 302) -> Response:
+        return RedirectResponse(to, status)
+
+    @router.get("/whoami")
+    async def whoami(request: Request) -> dict[str, Any]:
+        token: IssuedToken = request.state.token
+        headers = {name: value for name, value in request.headers.items() if name != "authorization"}
+        return {
+            "client_id": token.client_id,
+            "username": token.username,
+            "scope": token.scope,
+            "headers": headers,
+            "query": dict(request.query_params),
+        }

@@ -1,0 +1,89 @@
+"""Reading the parameters of a token request, in the one format that a server takes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from sandbox.errors import invalid_request
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+BodyFormat = Literal["form", "multipart", "json"]
+
+_MEDIA_TYPES: dict[BodyFormat, str] = {
+    "form": "application/x-www-form-urlencoded",
+    "multipart": "multipart/form-data",
+    "json": "application/json",
+}
+
+#: RFC 6749 §2.3.1 and §3.2 want these in the body, never in the request URI, which ends up in logs.
+_BODY_ONLY = {"grant_type", "client_id", "client_secret", "username", "password", "refresh_token", "scope"}
+
+
+async def read_parameters(request: Request, body_format: BodyFormat) -> dict[str, str]:
+    """Read the parameters of a token request.
+
+    :raises TokenError: Wrong content type (with status 415), malformed or repeated parameters.
+    """
+    expected = _MEDIA_TYPES[body_format]
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != expected:
+        raise invalid_request(f"The content type must be {expected}, not {media_type or 'absent'}", 415)
+    misplaced = sorted(_BODY_ONLY.intersection(request.query_params))
+    if misplaced:
+        raise invalid_request(f"Parameter {misplaced[0]} must be in the body, not in the URL")
+    pairs = await {"form": _form, "multipart": _multipart, "json": _json}[body_format](request)
+    return _once_each(pairs)
+
+
+def _once_each(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for name, value in pairs:
+        if name in parameters:
+            raise invalid_request(f"Parameter {name} is repeated")
+        parameters[name] = value
+    # RFC 6749 §3.2: a parameter without a value is treated as omitted.
+    return {name: value for name, value in parameters.items() if value}
+
+
+async def _form(request: Request) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl((await request.body()).decode("ascii"), keep_blank_values=True, errors="strict")
+    except UnicodeError:
+        raise invalid_request("The body is not form-encoded UTF-8") from None
+
+
+async def _multipart(request: Request) -> list[tuple[str, str]]:
+    try:
+        async with request.form() as form:
+            items = form.multi_items()
+    except HTTPException:
+        raise invalid_request("The body is not valid multipart/form-data") from None
+    for name, value in items:
+        if isinstance(value, UploadFile):
+            raise invalid_request(f"Parameter {name} must be a field, not a file")
+    return [(name, str(value)) for name, value in items]
+
+
+async def _json(request: Request) -> list[tuple[str, str]]:
+    try:
+        # As pairs: a dict would hide a repeated name. Inner objects become lists, which are refused below anyway.
+        pairs: Any = json.loads(await request.body(), object_pairs_hook=_Pairs)
+    except ValueError:
+        raise invalid_request("The body is not valid JSON") from None
+    if not isinstance(pairs, _Pairs):
+        raise invalid_request("The body must be a JSON object")
+    for name, value in pairs:
+        if not isinstance(value, str):
+            raise invalid_request(f"Parameter {name} must be a string")
+    return pairs
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The members of a JSON object, repeated names and all."""

@@ -1,0 +1,154 @@
+"""Child processes that are gone when their caller is: each in a session of its own, with its output in a file.
+
+A component of Airflow starts processes itself, some in process groups of their own (every task is one). They all stay
+in the session that :class:`Component` opened for it, and by that session they are found and ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+
+class Component:
+    """One long-running child process.
+
+    :param name: what to call it in messages
+    :param command: its argument list
+    :param env: its whole environment
+    :param cwd: its working directory
+    :param log: file that its output is appended to
+    """
+
+    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._log_start = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603
+                command, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is also the id of its process group and session."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        return self._process.poll()
+
+    def tail(self, lines: int = 30) -> str:
+        """Return the last lines of its output since it was started."""
+        return tail(self.log, lines, since=self._log_start)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to its process group."""
+        if self.exit_code is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+    def members(self) -> list[psutil.Process]:
+        """Return every live process of its session, itself and what it started."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
+                if os.getsid(process.pid) == self.pid and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+
+def stop(components: Iterable[Component], grace: float) -> None:
+    """End the components: SIGTERM to their groups, then SIGKILL to all that is left in their sessions.
+
+    :param grace: seconds between the two, at most
+    """
+    components = list(components)
+    for component in components:
+        component.signal(signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    while time.monotonic() < deadline and any(component.exit_code is None for component in components):
+        time.sleep(0.05)
+    for component in components:
+        # Several rounds: a process may start another while it is being killed.
+        for _ in range(5):
+            members = component.members()
+            for process in members:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(members, timeout=5)
+            if not members:
+                break
+        _ = component.exit_code  # reaps it
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that ``with`` blocks and fixtures clean up.
+
+    Does nothing outside the main thread, where Python allows no handlers.
+    """
+    with _handlers(_interrupt, signal.SIGTERM, signal.SIGHUP):
+        yield
+
+
+@contextmanager
+def not_interrupted() -> Iterator[None]:
+    """Ignore Ctrl-C, SIGTERM and SIGHUP meanwhile: for a clean-up that takes a bounded time."""
+    with _handlers(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        yield
+
+
+def free_ports(count: int) -> list[int]:
+    """Return that many different loopback ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def tail(path: Path, lines: int = 30, since: int = 0) -> str:
+    """Return the last lines of a text file.
+
+    :param since: byte offset to start from
+    """
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(since, path.stat().st_size - 65536))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
+
+
+@contextmanager
+def _handlers(handler: object, *numbers: signal.Signals) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

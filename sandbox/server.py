@@ -1,0 +1,228 @@
+"""Running the sandbox: in a thread of this process (:func:`serve`), or in one of its own (:class:`SandboxProcess`)."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sandbox.api import api_router
+from sandbox.authorization import token_router
+from sandbox.control import control_router
+from sandbox.state import State
+from sandbox.vendors import SERVERS
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sandbox.authorization import Server
+
+#: What ``python -m sandbox`` prints, before the URL, when it accepts connections.
+READY = "sandbox ready on "
+
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 10.0
+
+
+def create_app(state: State, servers: Sequence[Server] = SERVERS) -> FastAPI:
+    """Return the application: every server's token endpoint and API, and the control routes."""
+    # A real token endpoint does not redirect "/token/" to "/token" with the secrets in hand.
+    app = FastAPI(title="sandbox", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.include_router(control_router(state, [server.name for server in servers]))
+    for server in servers:
+        app.include_router(token_router(server, state))
+        app.include_router(api_router(server, state))
+    return app
+
+
+class Protocol(H11Protocol):
+    """uvicorn's HTTP/1.1, which also lets a response reach the connection, to cut it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Put the transport where a response finds it: ``scope["state"]["transport"]``."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A sandbox running in this process.
+
+    :param url: Where it listens, e.g. ``http://127.0.0.1:4711``.
+    :param state: Its memory, to register clients with and to read counts from.
+    """
+
+    url: str
+    state: State
+
+
+class _Server(uvicorn.Server):
+    """Says when it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@contextlib.contextmanager
+def serve(
+    state_dir: str | Path,
+    port: int = 0,
+    clock: Callable[[], float] = time.time,
+    servers: Sequence[Server] = SERVERS,
+    host: str = "127.0.0.1",
+) -> Iterator[Sandbox]:
+    """Run the sandbox in a background thread.
+
+    :param state_dir: Folder of its state.
+    :param port: 0 for the port this state was last served on if that is free, else any.
+    :param clock: Gives the time in seconds since the epoch.
+    :param servers: The servers to stand in for.
+    :param host: A loopback address.
+    :raises ValueError: The host is not loopback.
+    """
+    state = State(state_dir, clock)
+    listener = _listen(state.directory / "port", host, port)
+    config = uvicorn.Config(
+        create_app(state, servers),
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
+    thread.start()
+    try:
+        if not server.ready.wait(_START_TIMEOUT):
+            raise RuntimeError("the sandbox did not start")
+        address = f"[{host}]" if ":" in host else host
+        yield Sandbox(f"http://{address}:{listener.getsockname()[1]}", state)
+    finally:
+        server.should_exit = True
+        thread.join(_STOP_TIMEOUT)
+        listener.close()
+        state.close()
+
+
+def check_loopback(host: str) -> None:
+    """Refuse a host that others could reach.
+
+    :raises ValueError: It is not loopback.
+    """
+    with contextlib.suppress(ValueError):
+        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+            return
+    raise ValueError(f"the sandbox listens on loopback only (127.0.0.1, ::1, localhost), not on {host!r}")
+
+
+def _listen(port_file: Path, host: str, port: int) -> socket.socket:
+    """Listen, on the port of the last time where there is a choice, and remember the port."""
+    check_loopback(host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    last = int(port_file.read_text()) if port == 0 and port_file.exists() else port
+    try:
+        listener = socket.create_server((host, last), family=family)
+    except OSError:
+        if port:
+            raise
+        listener = socket.create_server((host, 0), family=family)
+    port_file.write_text(str(listener.getsockname()[1]))
+    return listener
+
+
+class SandboxProcess:
+    """A sandbox in a process of its own, from ``with`` to the end of the block.
+
+    :param state_dir: Folder of its state and of its log, ``sandbox.log``.
+    :param port: As for :func:`serve`.
+    """
+
+    def __init__(self, state_dir: str | Path, port: int = 0) -> None:
+        self.state_dir = Path(state_dir)
+        self.port = port
+        self.url = ""
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> SandboxProcess:
+        """Start it and wait until it accepts connections."""
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        root = Path(__file__).parent.parent
+        path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+        command = [
+            sys.executable,
+            "-m",
+            "sandbox",
+            "--port",
+            str(self.port),
+            "--state",
+            str(self.state_dir.resolve()),
+        ]
+        with (self.state_dir / "sandbox.log").open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                command, cwd=root, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=log
+            )
+        try:
+            self.url = self._wait_until_ready(self.process)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """End it."""
+        self.stop()
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> str:
+        assert process.stdout is not None  # noqa: S101 - for the type checker
+        readable, _, _ = select.select([process.stdout], [], [], _START_TIMEOUT)
+        line = process.stdout.readline().decode().strip() if readable else ""
+        if not line.startswith(READY):
+            raise RuntimeError(f"the sandbox did not start; see {self.state_dir / 'sandbox.log'}")
+        return line.removeprefix(READY)
+
+    def stop(self) -> None:
+        """End the process that was started here, politely first."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Call a control route: GET, or POST if there is a body (``{}`` counts as one).
+
+        :param path: Below ``/_control/``, e.g. ``counts``.
+        :return: The parsed answer, or ``None`` when there is none.
+        """
+        method = "GET" if body is None else "POST"
+        response = requests.request(method, f"{self.url}/_control/{path}", json=body, timeout=10)
+        response.raise_for_status()
+        return response.json() if response.content else None

@@ -1,0 +1,329 @@
+"""What the sandbox remembers: clients, tokens, counts and the misbehaviour it was asked for.
+
+Everything is in one SQLite file and every change is committed at once, so that a sandbox that was killed goes on where
+it was. One connection behind one lock serves all threads; the clock is an argument, so that tests make tokens expire
+without waiting.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+#: The key under which requests are counted that name no client this sandbox knows.
+UNKNOWN = "?"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS clients (
+    server TEXT, client_id TEXT, client TEXT NOT NULL, PRIMARY KEY (server, client_id));
+CREATE TABLE IF NOT EXISTS tokens (
+    value TEXT PRIMARY KEY, kind TEXT NOT NULL, server TEXT NOT NULL, client_id TEXT NOT NULL, username TEXT,
+    scope TEXT NOT NULL, family TEXT NOT NULL, expires_at REAL,
+    spent INTEGER NOT NULL DEFAULT 0, revoked INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS tokens_by_family ON tokens (family);
+CREATE TABLE IF NOT EXISTS counts (
+    client_id TEXT, what TEXT, detail TEXT, n INTEGER NOT NULL, PRIMARY KEY (client_id, what, detail));
+CREATE TABLE IF NOT EXISTS misbehaviours (
+    id INTEGER PRIMARY KEY, server TEXT NOT NULL, place TEXT NOT NULL, times_left INTEGER NOT NULL, what TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS asked (
+    server TEXT, key TEXT, n INTEGER NOT NULL, PRIMARY KEY (server, key));
+"""
+
+_PLAIN_COUNTS = ("token_requests", "refresh_reused", "api_calls", "api_401", "rows")
+_COUNTS_BY_DETAIL = ("token_requests_by_grant", "token_errors")
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client registered at one of the servers.
+
+    :param server: The server's name, e.g. ``standard``.
+    :param client_id: The client identifier.
+    :param client_secret: Its secret; ``None`` makes it a public client.
+    :param scopes: The scopes it may be granted.
+    :param users: User names and passwords it may use with the password grant.
+    :param access_lifetime: Seconds its access tokens live, instead of the server's own lifetime.
+    """
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+
+    server: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    scopes: list[str] = field(default_factory=lambda: ["read"])
+    users: dict[str, str] = field(default_factory=dict, repr=False)
+    access_lifetime: int | None = None
+
+
+@dataclass(frozen=True)
+class IssuedToken:
+    """An access or refresh token that was issued, and what has become of it."""
+
+    value: str = field(repr=False)
+    kind: Literal["access", "refresh"]
+    server: str
+    client_id: str
+    username: str | None
+    scope: str
+    family: str
+    expires_at: float | None
+    spent: bool = False
+    revoked: bool = False
+
+
+@dataclass(frozen=True)
+class Misbehaviour:
+    """What the next requests get instead of the real answer.
+
+    Without a ``status`` and without ``drop`` the real answer is given, only ``delay`` seconds late.
+
+    :param server: The server that is to misbehave.
+    :param where: Its token endpoint or its API.
+    :param times: For how many requests.
+    :param status: The HTTP status of the answer.
+    :param headers: Headers of the answer.
+    :param body: Body of the answer.
+    :param content_type: Content type of the answer.
+    :param delay: Seconds to wait before the answer.
+    :param after_processing: The request takes effect (a refresh token is spent), only its answer is lost.
+    :param drop: Close the connection without an answer.
+    """
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+
+    server: str
+    where: Literal["token", "api"]
+    times: int = 1
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    content_type: str = "text/plain"
+    delay: float = 0.0
+    after_processing: bool = False
+    drop: bool = False
+
+    @property
+    def replaces_the_answer(self) -> bool:
+        """Whether the real answer is withheld, and not only delayed."""
+        return self.drop or self.status is not None
+
+
+class State:
+    """The sandbox's memory, safe to use from any thread.
+
+    :param directory: Folder for the SQLite file; made when missing.
+    :param clock: Gives the time in seconds since the epoch.
+    """
+
+    def __init__(self, directory: str | Path, clock: Callable[[], float] = time.time) -> None:
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.clock = clock
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(self.directory / "sandbox.sqlite", check_same_thread=False, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
+        # A killed process loses nothing committed in WAL mode; only a power cut could, and that is no test of ours.
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._db.close()
+
+    def _run(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+    # --- clients
+
+    def add_client(
+        self,
+        server: str,
+        client_id: str,
+        client_secret: str | None,
+        scopes: Iterable[str] = ("read",),
+        users: Mapping[str, str] | None = None,
+        access_lifetime: int | None = None,
+    ) -> Client:
+        """Register a client, or replace it; tokens it already has stay valid. See :class:`Client`."""
+        client = Client(server, client_id, client_secret, list(scopes), dict(users or {}), access_lifetime)
+        self._run("REPLACE INTO clients VALUES (?, ?, ?)", server, client_id, json.dumps(asdict(client)))
+        return client
+
+    def client(self, server: str, client_id: str | None) -> Client | None:
+        """Return the client registered under this identifier at this server."""
+        rows = self._run("SELECT client FROM clients WHERE server = ? AND client_id = ?", server, client_id)
+        return Client(**json.loads(rows[0]["client"])) if rows else None
+
+    # --- tokens
+
+    def issue(
+        self,
+        kind: Literal["access", "refresh"],
+        client: Client,
+        *,
+        scope: str,
+        username: str | None,
+        family: str,
+        lifetime: int | None,
+    ) -> str:
+        """Issue and remember a new random token.
+
+        :param family: Identifies the grant; reuse of one of its refresh tokens revokes all of it.
+        :param lifetime: Seconds, or ``None`` for a token that does not expire.
+        """
+        # Characters a client must encode: "+/=" are legal in a bearer token (RFC 6750 §2.1), and refresh tokens
+        # that end in "%3d" are what one vendor's documents show.
+        value = secrets.token_urlsafe(32) + ("+/=" if kind == "access" else "%3d")
+        expires_at = None if lifetime is None else self.clock() + lifetime
+        self._run(
+            "INSERT INTO tokens (value, kind, server, client_id, username, scope, family, expires_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            *(value, kind, client.server, client.client_id, username, scope, family, expires_at),
+        )
+        return value
+
+    def issue_refresh_token(
+        self, server: str, client_id: str, *, scope: str | None = None, username: str | None = None
+    ) -> str:
+        """Return a first refresh token, as if it had been obtained elsewhere (by a consent page, say).
+
+        :param scope: Space-separated; all the client may have by default.
+        :raises KeyError: No such client.
+        """
+        client = self.client(server, client_id)
+        if client is None:
+            raise KeyError(f"no client {client_id!r} at server {server!r}")
+        return self.issue(
+            "refresh",
+            client,
+            scope=" ".join(client.scopes) if scope is None else scope,
+            username=username,
+            family=new_family(),
+            lifetime=None,
+        )
+
+    def token(self, kind: Literal["access", "refresh"], server: str, value: str) -> IssuedToken | None:
+        """Return what is known of a token, valid or not."""
+        rows = self._run("SELECT * FROM tokens WHERE kind = ? AND server = ? AND value = ?", kind, server, value)
+        if not rows:
+            return None
+        row = dict(rows[0])
+        return IssuedToken(**{**row, "spent": bool(row["spent"]), "revoked": bool(row["revoked"])})
+
+    def is_live(self, token: IssuedToken) -> bool:
+        """Whether the token has neither expired nor been revoked."""
+        return not token.revoked and (token.expires_at is None or self.clock() < token.expires_at)
+
+    def spend(self, token: IssuedToken) -> bool:
+        """Use up a single-use refresh token.
+
+        :return: Whether this was its first use. If not, its whole family is revoked now (RFC 9700 §4.14.2).
+        """
+        with self._lock:
+            if self._run("UPDATE tokens SET spent = 1 WHERE value = ? AND spent = 0 RETURNING 1", token.value):
+                return True
+            self._run("UPDATE tokens SET revoked = 1 WHERE family = ?", token.family)
+            self.count(token.client_id, "refresh_reused")
+            return False
+
+    def revoke(
+        self, server: str, client_id: str | None = None, what: Literal["access", "refresh", "all"] = "all"
+    ) -> int:
+        """Revoke tokens of one server.
+
+        :param client_id: Only this client's.
+        :param what: Which kind.
+        :return: How many were revoked.
+        """
+        sql = "UPDATE tokens SET revoked = 1 WHERE revoked = 0 AND server = ?1"
+        sql += " AND (?2 IS NULL OR client_id = ?2) AND (?3 = 'all' OR kind = ?3) RETURNING 1"
+        return len(self._run(sql, server, client_id, what))
+
+    def issued(self) -> list[str]:
+        """Return every access and refresh token ever issued, oldest first."""
+        return [row["value"] for row in self._run("SELECT value FROM tokens ORDER BY rowid")]
+
+    # --- counts
+
+    def count(self, client_id: str, what: str, detail: str = "", n: int = 1) -> None:
+        """Add to a count."""
+        self._run(
+            "INSERT INTO counts VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (client_id, what, detail) DO UPDATE SET n = n + excluded.n",
+            *(client_id, what, detail, n),
+        )
+
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """Return what was counted by client ID, with zeros for clients that have not called."""
+        with self._lock:
+            clients = [row["client_id"] for row in self._run("SELECT DISTINCT client_id FROM clients")]
+            rows = self._run("SELECT * FROM counts")
+        result: dict[str, dict[str, Any]] = {}
+        for client_id in [*clients, *(row["client_id"] for row in rows)]:
+            zeros: dict[str, Any] = {
+                **dict.fromkeys(_PLAIN_COUNTS, 0),
+                **{what: {} for what in _COUNTS_BY_DETAIL},
+            }
+            result.setdefault(client_id, zeros)
+        for row in rows:
+            of_client = result[row["client_id"]]
+            if row["what"] in _COUNTS_BY_DETAIL:
+                of_client[row["what"]][row["detail"]] = row["n"]
+            else:
+                of_client[row["what"]] = row["n"]
+        return result
+
+    def reset_counts(self) -> None:
+        """Start counting from zero."""
+        self._run("DELETE FROM counts")
+
+    def ask(self, server: str, key: str) -> int:
+        """Return how often this key has been asked for at this server, this time included."""
+        rows = self._run(
+            "INSERT INTO asked VALUES (?, ?, 1) ON CONFLICT (server, key) DO UPDATE SET n = n + 1 RETURNING n",
+            *(server, key),
+        )
+        return int(rows[0]["n"])
+
+    # --- misbehaviour
+
+    def misbehave(self, server: str, where: Literal["token", "api"], times: int = 1, **answer: Any) -> None:
+        """Answer the next requests otherwise than they deserve, after what was asked for earlier is used up.
+
+        :param answer: The other fields of :class:`Misbehaviour`.
+        """
+        what = Misbehaviour(server, where, times, **answer)
+        self._run(
+            "INSERT INTO misbehaviours (server, place, times_left, what) VALUES (?, ?, ?, ?)",
+            *(server, where, times, json.dumps(asdict(what))),
+        )
+
+    def next_misbehaviour(self, server: str, where: Literal["token", "api"]) -> Misbehaviour | None:
+        """Take the misbehaviour that the next request there is to get, if any."""
+        rows = self._run(
+            "UPDATE misbehaviours SET times_left = times_left - 1 WHERE id = (SELECT MIN(id) FROM misbehaviours"
+            " WHERE server = ? AND place = ? AND times_left > 0) RETURNING what",
+            *(server, where),
+        )
+        return Misbehaviour(**json.loads(rows[0]["what"])) if rows else None
+
+    def behave(self) -> None:
+        """Drop all misbehaviour that is still to come."""
+        self._run("DELETE FROM misbehaviours")
+
+
+def new_family() -> str:
+    """Return an identifier for a new grant: all tokens that descend from one authorization."""
+    return secrets.token_hex(16)

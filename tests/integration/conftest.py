@@ -1,0 +1,68 @@
+"""A sandbox in this process, a clock that moves when told to, and an Airflow home with a database of its own."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.server import Sandbox, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Airflow reads its home when it is first imported. The unit tests may have made one already; never the user's.
+if "airflow" not in sys.modules and not Path(os.environ.get("AIRFLOW_HOME", "")).name.startswith("airflow-home-"):
+    _home = tempfile.mkdtemp(prefix="airflow-home-integration-")
+    atexit.register(shutil.rmtree, _home, ignore_errors=True)
+    for _name in [name for name in os.environ if name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
+        del os.environ[_name]
+    os.environ["AIRFLOW_HOME"] = _home
+    os.environ["AIRFLOW_CONFIG"] = str(Path(_home, "airflow.cfg"))
+    os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
+    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+
+class SettableClock:
+    """A clock in seconds since the epoch."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def sandbox_clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, sandbox_clock: SettableClock) -> Iterator[Sandbox]:
+    with serve(tmp_path / "sandbox", clock=sandbox_clock) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Airflow's database, migrated, in a home that is ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Airflow's own
+        from airflow import settings
+        from airflow.utils.db import initdb
+
+        home = Path(settings.AIRFLOW_HOME)
+        if not home.name.startswith("airflow-home-") or str(home) not in settings.SQL_ALCHEMY_CONN:
+            pytest.fail(f"refusing to migrate the database of {home}: it is not a home that these tests made")
+        initdb()

@@ -1,0 +1,736 @@
+"""The sandbox gives what the real servers give, and refuses what they refuse; over a real socket."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+import requests
+
+from sandbox.authorization import Server
+from sandbox.server import SandboxProcess, serve
+
+ROOT = Path(__file__).parents[2]
+ID = "reports:/+%&é client"
+SECRET = "fake-secret-:/+%&é 1"
+USERS = {"ada@example.com": "fake-password-:/+%&é 1"}
+SCOPES = ["read", "write"]
+
+
+@pytest.fixture(autouse=True)
+def clients(sandbox):
+    for server in ("standard", "multipart", "jsonbody"):
+        sandbox.state.add_client(server, ID, SECRET, scopes=SCOPES, users=USERS)
+    sandbox.state.add_client("standard", "public", None, users=USERS)
+
+
+def basic(client_id=ID, secret=SECRET, encode=quote_plus):
+    pair = f"{encode(client_id)}:{encode(secret)}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
+def ask(sandbox, _server="standard", _headers=None, **parameters):
+    """Ask for a token in the server's own format: Basic for standard, credentials in the body for the others."""
+    url = f"{sandbox.url}/{_server}/token"
+    if _server == "standard":
+        headers = basic() if _headers is None else _headers
+        return requests.post(url, data=parameters, headers=headers, timeout=10)
+    parameters = {"client_id": ID, "client_secret": SECRET, **parameters}
+    if _server == "jsonbody":
+        return requests.post(url, json=parameters, headers=_headers, timeout=10)
+    files = {name: (None, value) for name, value in parameters.items()}
+    return requests.post(url, files=files, headers=_headers, timeout=10)
+
+
+def password(sandbox, server="standard", **more):
+    user, secret = next(iter(USERS.items()))
+    return ask(sandbox, server, grant_type="password", username=user, password=secret, **more)
+
+
+def call(sandbox, path, token=None, method="GET", server="standard", **options):
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers |= options.pop("headers", {})
+    url = f"{sandbox.url}/{server}/api/{path}"
+    return requests.request(method, url, headers=headers, timeout=10, allow_redirects=False, **options)
+
+
+@pytest.fixture
+def token(sandbox):
+    return ask(sandbox, grant_type="client_credentials").json()["access_token"]
+
+
+def assert_refused(response, error, status=400, says=""):
+    assert (response.status_code, response.json()["error"]) == (status, error), response.text
+    assert says in response.json()["error_description"]
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+# --- grants
+
+
+def test_client_credentials_give_an_access_token_and_no_refresh_token(sandbox):
+    response = ask(sandbox, grant_type="client_credentials", scope="read write")
+    assert response.status_code == 200
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.json() == {
+        "access_token": sandbox.state.issued()[0],
+        "token_type": "Bearer",
+        "expires_in": 3600,
+    }
+
+
+def test_password_gives_a_refresh_token_too(sandbox):
+    answer = password(sandbox).json()
+    assert answer["refresh_token"] in sandbox.state.issued()
+    assert call(sandbox, "whoami", answer["access_token"]).json()["username"] == "ada@example.com"
+
+
+def test_multipart_answers_with_the_fields_of_its_documents(sandbox):
+    answer = password(sandbox, "multipart").json()
+    assert set(answer) == {
+        "access_token",
+        "expires_in",
+        "refresh_expires_in",
+        "refresh_token",
+        "token_type",
+        "not-before-policy",
+        "session_state",
+        "scope",
+    }
+    assert (answer["expires_in"], answer["refresh_expires_in"], answer["scope"]) == (36000, 86400, "read write")
+
+
+@pytest.mark.parametrize("grant", ["client_credentials", "password"])
+def test_jsonbody_gives_a_refresh_token_with_every_grant_and_a_fresh_one_each_time(sandbox, grant):
+    first = password(sandbox, "jsonbody") if grant == "password" else ask(sandbox, "jsonbody", grant_type=grant)
+    tokens = [first.json()["refresh_token"]]
+    for _ in range(2):
+        answer = ask(sandbox, "jsonbody", grant_type="refresh_token", refresh_token=tokens[-1]).json()
+        tokens.append(answer["refresh_token"])
+    assert len(set(tokens)) == 3
+    assert call(sandbox, "items", answer["access_token"], server="jsonbody").status_code == 200
+
+
+@pytest.mark.parametrize("server", ["standard", "jsonbody"])
+def test_a_spent_refresh_token_revokes_its_whole_family(sandbox, server):
+    first = password(sandbox, server).json()
+    second = ask(sandbox, server, grant_type="refresh_token", refresh_token=first["refresh_token"]).json()
+    reused = ask(sandbox, server, grant_type="refresh_token", refresh_token=first["refresh_token"])
+    assert_refused(reused, "invalid_grant")
+    after = ask(sandbox, server, grant_type="refresh_token", refresh_token=second["refresh_token"])
+    assert_refused(after, "invalid_grant")
+    assert call(sandbox, "items", second["access_token"], server=server).status_code == 401
+    assert sandbox.state.counts()[ID]["refresh_reused"] == 1
+
+
+def test_a_refused_refresh_does_not_cost_the_refresh_token(sandbox):
+    refresh_token = password(sandbox, scope="read").json()["refresh_token"]
+    wider = ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token, scope="read write")
+    assert_refused(wider, "invalid_scope")
+    assert ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token).status_code == 200
+
+
+def test_a_refresh_may_narrow_the_scope_and_the_next_one_may_have_it_all_again(sandbox):
+    first = password(sandbox, scope="read write").json()
+    narrow = ask(sandbox, grant_type="refresh_token", refresh_token=first["refresh_token"], scope="read").json()
+    assert call(sandbox, "whoami", narrow["access_token"]).json()["scope"] == "read"
+    wide = ask(sandbox, grant_type="refresh_token", refresh_token=narrow["refresh_token"]).json()
+    assert call(sandbox, "whoami", wide["access_token"]).json()["scope"] == "read write"
+
+
+def test_a_refresh_token_of_another_client_or_server_is_refused(sandbox):
+    sandbox.state.add_client("standard", "other", "fake-secret-2")
+    for server, client_id in (("standard", "other"), ("jsonbody", ID)):
+        stolen = sandbox.state.issue_refresh_token(server, client_id)
+        assert_refused(ask(sandbox, grant_type="refresh_token", refresh_token=stolen), "invalid_grant")
+
+
+def test_a_refresh_token_obtained_elsewhere_works(sandbox):
+    first = sandbox.state.issue_refresh_token("standard", ID, scope="read", username="ada")
+    answer = ask(sandbox, grant_type="refresh_token", refresh_token=first).json()
+    who = call(sandbox, "whoami", answer["access_token"]).json()
+    assert (who["username"], who["scope"]) == ("ada", "read")
+
+
+def test_there_is_no_refresh_token_for_a_client_that_is_not_registered(sandbox):
+    with pytest.raises(KeyError, match="nobody"):
+        sandbox.state.issue_refresh_token("standard", "nobody")
+
+
+def test_a_server_need_not_rotate_and_refresh_tokens_may_expire(tmp_path, sandbox_clock):
+    keeps = Server("keeps", ("password", "refresh_token"), rotates_refresh_tokens=False, refresh_lifetime=100)
+    with serve(tmp_path / "keeps", clock=sandbox_clock, servers=[keeps]) as sandbox:
+        sandbox.state.add_client("keeps", "public", None, users={"ada": "fake-password"})
+
+        def post(**parameters):
+            data = {"client_id": "public", **parameters}
+            return requests.post(f"{sandbox.url}/keeps/token", data=data, timeout=10)
+
+        refresh_token = post(grant_type="password", username="ada", password="fake-password").json()["refresh_token"]
+        for _ in range(2):
+            assert "refresh_token" not in post(grant_type="refresh_token", refresh_token=refresh_token).json()
+        sandbox_clock.advance(100)
+        assert_refused(post(grant_type="refresh_token", refresh_token=refresh_token), "invalid_grant")
+
+
+# --- scopes
+
+
+def test_the_answer_says_the_scope_only_when_it_is_not_the_one_asked_for(sandbox):
+    assert "scope" not in ask(sandbox, grant_type="client_credentials", scope="write read").json()
+    assert ask(sandbox, grant_type="client_credentials", scope="read admin").json()["scope"] == "read"
+    assert ask(sandbox, grant_type="client_credentials").json()["scope"] == "read write"
+
+
+@pytest.mark.parametrize("scope", ["read nonsense", "admin"])
+def test_a_scope_that_does_not_exist_or_is_not_for_this_client_is_refused(sandbox, scope):
+    assert_refused(ask(sandbox, grant_type="client_credentials", scope=scope), "invalid_scope")
+
+
+# --- client authentication
+
+
+def test_basic_credentials_are_form_decoded(sandbox):
+    assert ask(sandbox, grant_type="client_credentials").status_code == 200
+
+
+def test_basic_credentials_that_were_not_form_encoded_are_refused(sandbox):
+    raw = basic(encode=str)
+    response = ask(sandbox, _headers=raw, grant_type="client_credentials")
+    assert_refused(response, "invalid_client", 401)
+
+
+def test_a_server_may_want_basic_credentials_raw(tmp_path):
+    raw = Server("raw", ("client_credentials",), client_auth=("client_secret_basic_raw",))
+    with serve(tmp_path / "raw", servers=[raw]) as sandbox:
+        sandbox.state.add_client("raw", "a+b", "fake%20secret:é")
+        url, data = f"{sandbox.url}/raw/token", {"grant_type": "client_credentials"}
+        good = requests.post(url, data=data, headers=basic("a+b", "fake%20secret:é", str), timeout=10)
+        encoded = requests.post(url, data=data, headers=basic("a+b", "fake%20secret:é"), timeout=10)
+    assert (good.status_code, encoded.status_code) == (200, 401)
+
+
+def test_the_secret_may_be_in_the_body_instead(sandbox):
+    response = ask(sandbox, _headers={}, grant_type="client_credentials", client_id=ID, client_secret=SECRET)
+    assert response.status_code == 200
+
+
+def test_a_secret_in_the_header_and_in_the_body_is_refused(sandbox):
+    response = ask(sandbox, grant_type="client_credentials", client_id=ID, client_secret=SECRET)
+    assert_refused(response, "invalid_request", says="not both")
+
+
+def test_a_client_id_in_the_body_must_be_the_one_of_the_header(sandbox):
+    assert ask(sandbox, grant_type="client_credentials", client_id=ID).status_code == 200
+    other = ask(sandbox, grant_type="client_credentials", client_id="public")
+    assert_refused(other, "invalid_request", says="client_id")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(basic(secret="wrong")["Authorization"], id="wrong secret"),
+        pytest.param(basic(client_id="nobody")["Authorization"], id="unknown client"),
+        pytest.param("Basic !!!", id="not base64"),
+        pytest.param("Basic " + base64.b64encode(b"no-colon").decode(), id="no colon"),
+        pytest.param("Bearer something", id="not Basic"),
+    ],
+)
+def test_bad_header_credentials_are_a_401_with_a_challenge(sandbox, header):
+    response = ask(sandbox, _headers={"Authorization": header}, grant_type="client_credentials")
+    assert_refused(response, "invalid_client", 401)
+    assert response.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("server", ["standard", "multipart", "jsonbody"])
+def test_a_wrong_secret_in_the_body_is_a_401_without_a_challenge(sandbox, server):
+    response = ask(sandbox, server, {}, grant_type="password", client_id=ID, client_secret="wrong")
+    assert_refused(response, "invalid_client", 401)
+    assert "WWW-Authenticate" not in response.headers
+
+
+@pytest.mark.parametrize("server", ["multipart", "jsonbody"])
+def test_servers_that_take_credentials_in_the_body_refuse_basic(sandbox, server):
+    url = f"{sandbox.url}/{server}/token"
+    body = (
+        {"json": {"grant_type": "password"}} if server == "jsonbody" else {"files": {"grant_type": (None, "password")}}
+    )
+    response = requests.post(url, headers=basic(), timeout=10, **body)
+    assert_refused(response, "invalid_client", 401, says="not an authentication method")
+
+
+def test_no_client_at_all_is_refused(sandbox):
+    response = ask(sandbox, _headers={}, grant_type="client_credentials")
+    assert_refused(response, "invalid_client", 401, says="client_id is missing")
+
+
+def test_a_confidential_client_must_show_its_secret(sandbox):
+    response = ask(sandbox, _headers={}, grant_type="client_credentials", client_id=ID)
+    assert_refused(response, "invalid_client", 401)
+
+
+def test_a_public_client_has_no_secret_to_show(sandbox):
+    public = {"_headers": {}, "client_id": "public", "grant_type": "password"}
+    user = {"username": "ada@example.com", "password": USERS["ada@example.com"]}
+    assert ask(sandbox, **public, **user).status_code == 200
+    assert_refused(ask(sandbox, **public, **user, client_secret="made-up"), "invalid_client", 401)
+
+
+def test_a_public_client_may_not_use_client_credentials(sandbox):
+    response = ask(sandbox, _headers={}, grant_type="client_credentials", client_id="public")
+    assert_refused(response, "unauthorized_client")
+
+
+# --- what the token endpoint refuses otherwise
+
+
+@pytest.mark.parametrize(
+    ("server", "body"),
+    [
+        ("standard", {"json": {"grant_type": "client_credentials"}}),
+        ("standard", {"files": {"grant_type": (None, "client_credentials")}}),
+        ("standard", {"data": b"grant_type=client_credentials"}),
+        ("multipart", {"data": {"grant_type": "password"}}),
+        ("multipart", {"json": {"grant_type": "password"}}),
+        ("jsonbody", {"data": {"grant_type": "password"}}),
+    ],
+)
+def test_a_body_in_another_format_is_refused(sandbox, server, body):
+    response = requests.post(f"{sandbox.url}/{server}/token", timeout=10, **body)
+    assert_refused(response, "invalid_request", 415, says="content type")
+
+
+@pytest.mark.parametrize(
+    ("server", "content_type", "body"),
+    [
+        ("standard", "application/x-www-form-urlencoded", b"grant_type=%ff"),
+        ("standard", "application/x-www-form-urlencoded", "grant_type=é".encode()),
+        ("multipart", "multipart/form-data", b"no boundary"),
+        ("jsonbody", "application/json", b"{not json"),
+        ("jsonbody", "application/json", b'["a list"]'),
+        ("jsonbody", "application/json", b'{"grant_type": 1}'),
+        ("jsonbody", "application/json", b'{"grant_type": {"inner": "object"}}'),
+    ],
+)
+def test_a_malformed_body_is_refused(sandbox, server, content_type, body):
+    url, headers = f"{sandbox.url}/{server}/token", {"Content-Type": content_type}
+    assert_refused(requests.post(url, data=body, headers=headers, timeout=10), "invalid_request")
+
+
+def test_a_file_instead_of_a_field_is_refused(sandbox):
+    files = {"grant_type": ("grant.txt", "password")}
+    response = requests.post(f"{sandbox.url}/multipart/token", files=files, timeout=10)
+    assert_refused(response, "invalid_request", says="not a file")
+
+
+@pytest.mark.parametrize(
+    ("server", "body"),
+    [
+        ("standard", {"data": [("scope", "read"), ("scope", "write")]}),
+        ("multipart", {"files": [("scope", (None, "read")), ("scope", (None, "write"))]}),
+        ("jsonbody", {"data": '{"scope": "read", "scope": "write"}', "headers": {"Content-Type": "application/json"}}),
+    ],
+)
+def test_a_repeated_parameter_is_refused(sandbox, server, body):
+    response = requests.post(f"{sandbox.url}/{server}/token", timeout=10, **body)
+    assert_refused(response, "invalid_request", says="scope is repeated")
+
+
+@pytest.mark.parametrize("name", ["grant_type", "client_secret", "refresh_token"])
+def test_a_parameter_in_the_url_is_refused(sandbox, name):
+    data = {"grant_type": "client_credentials"}
+    response = requests.post(
+        f"{sandbox.url}/standard/token", params={name: "x"}, data=data, headers=basic(), timeout=10
+    )
+    assert_refused(response, "invalid_request", says=f"{name} must be in the body")
+
+
+@pytest.mark.parametrize(
+    ("missing", "parameters"),
+    [
+        ("grant_type", {"scope": "read"}),
+        ("username", {"grant_type": "password", "password": "x"}),
+        ("password", {"grant_type": "password", "username": "x"}),
+        ("password", {"grant_type": "password", "username": "x", "password": ""}),
+        ("refresh_token", {"grant_type": "refresh_token"}),
+    ],
+)
+@pytest.mark.parametrize("server", ["standard", "jsonbody"])
+def test_a_missing_parameter_is_named(sandbox, server, missing, parameters):
+    assert_refused(ask(sandbox, server, **parameters), "invalid_request", says=f"{missing} is missing")
+
+
+@pytest.mark.parametrize(
+    ("server", "grant"),
+    [
+        ("standard", "authorization_code"),
+        ("multipart", "client_credentials"),
+        ("multipart", "refresh_token"),
+    ],
+)
+def test_a_grant_that_the_server_does_not_have_is_refused(sandbox, server, grant):
+    assert_refused(ask(sandbox, server, grant_type=grant), "unsupported_grant_type")
+
+
+@pytest.mark.parametrize("server", ["standard", "multipart", "jsonbody"])
+@pytest.mark.parametrize(
+    "user", [{"username": "ada@example.com", "password": "wrong"}, {"username": "nobody", "password": "x"}]
+)
+def test_a_wrong_password_is_an_invalid_grant(sandbox, server, user):
+    assert_refused(ask(sandbox, server, grant_type="password", **user), "invalid_grant")
+
+
+def test_an_unknown_refresh_token_is_an_invalid_grant(sandbox, token):
+    for value in ("made-up", token):
+        response = ask(sandbox, grant_type="refresh_token", refresh_token=value)
+        assert_refused(response, "invalid_grant")
+
+
+def test_the_token_endpoint_takes_only_post(sandbox):
+    response = requests.get(f"{sandbox.url}/standard/token", timeout=10)
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+
+
+def test_the_token_endpoint_does_not_redirect_a_trailing_slash(sandbox):
+    url = f"{sandbox.url}/standard/token/"
+    assert requests.post(url, allow_redirects=False, timeout=10).status_code == 404
+
+
+def test_errors_may_be_written_as_the_php_league_writes_them(tmp_path):
+    league = Server("league", ("client_credentials",), error_style="league")
+    with serve(tmp_path / "league", servers=[league]) as sandbox:
+        response = requests.post(f"{sandbox.url}/league/token", data={"grant_type": "x"}, timeout=10)
+    assert response.status_code == 401
+    assert set(response.json()) == {"error", "message", "hint"}
+
+
+# --- the API
+
+
+def test_an_access_token_is_good_until_the_second_it_expires(sandbox, sandbox_clock, token):
+    sandbox_clock.advance(3599)
+    assert call(sandbox, "items", token).status_code == 200
+    sandbox_clock.advance(1)
+    response = call(sandbox, "items", token)
+    assert response.status_code == 401
+    assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
+
+
+def test_a_client_may_have_a_shorter_lifetime(sandbox, sandbox_clock):
+    sandbox.state.add_client("standard", ID, SECRET, access_lifetime=5)
+    answer = ask(sandbox, grant_type="client_credentials").json()
+    sandbox_clock.advance(5)
+    assert answer["expires_in"] == 5
+    assert call(sandbox, "items", answer["access_token"]).status_code == 401
+
+
+@pytest.mark.parametrize("value", ["Bearer made-up", "Bearer None"])
+def test_a_made_up_token_is_an_invalid_token(sandbox, value):
+    response = call(sandbox, "items", headers={"Authorization": value})
+    assert response.status_code == 401
+    assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("headers", [{}, basic()])
+def test_without_a_bearer_token_the_challenge_names_no_error(sandbox, headers):
+    response = call(sandbox, "items", headers=headers)
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, 'Bearer realm="sandbox"')
+
+
+def test_a_token_of_another_server_and_a_refresh_token_are_no_access_tokens(sandbox, token):
+    assert call(sandbox, "items", token, server="jsonbody").status_code == 401
+    refresh_token = password(sandbox).json()["refresh_token"]
+    assert call(sandbox, "items", refresh_token).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda token: {"params": {"access_token": token}},
+        lambda token: {"data": {"access_token": token}, "method": "POST"},
+        lambda token: {"json": {"access_token": token}, "method": "POST"},
+    ],
+)
+def test_a_token_in_the_query_or_the_body_is_refused(sandbox, token, place):
+    for in_header in (None, token):
+        response = call(sandbox, "items", in_header, **place(token))
+        assert response.status_code == 400
+        assert 'error="invalid_request"' in response.headers["WWW-Authenticate"]
+
+
+def test_items_come_in_pages_and_the_rows_served_are_counted(sandbox, token):
+    first = call(sandbox, "items", token).json()
+    assert (len(first["data"]), first["page"], first["pages"], first["total"]) == (50, 1, 5, 250)
+    last = call(sandbox, "items", token, params={"page": 3, "limit": 100}).json()
+    assert [last["data"][0]["id"], last["data"][-1]["id"], last["pages"]] == [201, 250, 3]
+    assert call(sandbox, "items", token, params={"page": 99}).json()["data"] == []
+    assert sandbox.state.counts()[ID]["rows"] == 100
+
+
+def test_a_page_that_cannot_be_is_refused(sandbox, token):
+    assert call(sandbox, "items", token, params={"page": 0}).status_code == 422
+
+
+def test_one_item_is_found_by_its_number(sandbox, token):
+    assert call(sandbox, "items/250", token).json() == {"id": 250, "name": "Item 250"}
+    assert call(sandbox, "items/251", token).status_code == 404
+
+
+@pytest.mark.parametrize("body", [{"json": {"name": "é"}}, {"data": {"name": "é"}}])
+def test_an_item_that_was_sent_comes_back(sandbox, token, body):
+    response = call(sandbox, "items", token, "POST", **body)
+    assert (response.status_code, response.json()) == (201, {"name": "é"})
+
+
+def test_an_unreadable_item_is_refused(sandbox, token):
+    headers = {"Content-Type": "application/json"}
+    assert call(sandbox, "items", token, "POST", data=b"{not json", headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), [("POST", "items", "write"), ("GET", "admin", "admin")])
+def test_a_scope_that_is_missing_is_a_403_that_names_it(sandbox, method, path, scope):
+    token = ask(sandbox, grant_type="client_credentials", scope="read").json()["access_token"]
+    response = call(sandbox, path, token, method, json={} if method == "POST" else None)
+    assert response.status_code == 403
+    challenge = response.headers["WWW-Authenticate"]
+    assert 'error="insufficient_scope"' in challenge
+    assert f'scope="{scope}"' in challenge
+
+
+def test_an_admin_may_see_admin(sandbox):
+    sandbox.state.add_client("standard", ID, SECRET, scopes=["admin"])
+    token = ask(sandbox, grant_type="client_credentials").json()["access_token"]
+    assert call(sandbox, "admin", token).json() == {"admin": True}
+
+
+def test_something_becomes_ready_after_it_was_asked_for_often_enough(sandbox, token):
+    answers = [call(sandbox, "ready/file", token).status_code for _ in range(3)]
+    assert answers == [404, 404, 200]
+    assert call(sandbox, "ready/file", token).json() == {"ready": True}
+    assert call(sandbox, "ready/other", token, params={"after": 0}).status_code == 200
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_redirect_goes_where_it_is_told(sandbox, token, status):
+    target = "http://localhost:1/elsewhere?a=b"
+    response = call(sandbox, "redirect", token, params={"to": target, "status": status})
+    assert (response.status_code, response.headers["Location"]) == (status, target)
+
+
+def test_whoami_tells_what_arrived_but_not_the_token(sandbox, token):
+    response = call(sandbox, "whoami", token, headers={"X-Tenant": "7"}, params={"account": "9"})
+    who = response.json()
+    assert (who["client_id"], who["username"], who["scope"]) == (ID, None, "read write")
+    assert (who["headers"]["x-tenant"], who["query"]) == ("7", {"account": "9"})
+    assert token not in response.text
+
+
+# --- control
+
+
+def control(sandbox, path, body=None):
+    method = "GET" if body is None else "POST"
+    return requests.request(method, f"{sandbox.url}/_control/{path}", json=body, timeout=10)
+
+
+def test_clients_and_grants_are_registered_over_http_too(sandbox):
+    client = {"server": "standard", "client_id": "new", "client_secret": "fake-secret-3", "scopes": ["read"]}
+    assert control(sandbox, "clients", client).status_code == 204
+    grant = control(sandbox, "grants", {"server": "standard", "client_id": "new"}).json()
+    response = ask(sandbox, _headers=basic("new", "fake-secret-3"), grant_type="refresh_token", **grant)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("clients", {"server": "standrad", "client_id": "x"}, 404),
+        ("clients", {"server": "standard", "client_id": "x", "scope": "read"}, 422),
+        ("grants", {"server": "standard", "client_id": "nobody"}, 404),
+        ("misbehave", {"server": "nowhere", "where": "api"}, 404),
+        ("misbehave", {"server": "standard", "where": "nowhere"}, 422),
+        ("revoke", {"server": "nowhere"}, 404),
+    ],
+)
+def test_a_mistake_in_a_control_request_is_told(sandbox, path, body, status):
+    assert control(sandbox, path, body).status_code == status
+
+
+def test_a_replaced_client_has_its_new_secret_and_keeps_its_tokens(sandbox, token):
+    sandbox.state.add_client("standard", ID, "fake-secret-new")
+    assert_refused(ask(sandbox, grant_type="client_credentials"), "invalid_client", 401)
+    assert call(sandbox, "items", token).status_code == 200
+
+
+def test_requests_are_counted_by_client_and_outcome(sandbox, token):
+    ask(sandbox, grant_type="password", username="ada@example.com", password="wrong")
+    ask(sandbox, _headers=basic("nobody"), grant_type="client_credentials")
+    requests.post(f"{sandbox.url}/standard/token", json={}, timeout=10)
+    call(sandbox, "items", token, params={"limit": 7})
+    call(sandbox, "items", "made-up")
+    sandbox.state.revoke("standard")
+    call(sandbox, "items", token)
+    assert control(sandbox, "counts").json() == {
+        ID: {
+            "token_requests": 2,
+            "token_requests_by_grant": {"client_credentials": 1, "password": 1},
+            "token_errors": {"invalid_grant": 1},
+            "refresh_reused": 0,
+            "api_calls": 2,
+            "api_401": 1,
+            "rows": 7,
+        },
+        "?": {
+            "token_requests": 2,
+            "token_requests_by_grant": {"client_credentials": 1, "?": 1},
+            "token_errors": {"invalid_client": 1, "invalid_request": 1},
+            "refresh_reused": 0,
+            "api_calls": 1,
+            "api_401": 1,
+            "rows": 0,
+        },
+        "public": {
+            "token_requests": 0,
+            "token_requests_by_grant": {},
+            "token_errors": {},
+            "refresh_reused": 0,
+            "api_calls": 0,
+            "api_401": 0,
+            "rows": 0,
+        },
+    }
+    assert control(sandbox, "counts/reset", {}).status_code == 204
+    assert control(sandbox, "counts").json()[ID]["token_requests"] == 0
+
+
+def test_every_token_issued_is_listed(sandbox):
+    answer = password(sandbox).json()
+    assert control(sandbox, "issued").json() == [answer["access_token"], answer["refresh_token"]]
+
+
+def test_misbehaviour_replaces_the_next_answers_and_has_no_effect(sandbox):
+    refresh_token = sandbox.state.issue_refresh_token("standard", ID)
+    body = {
+        "server": "standard",
+        "where": "token",
+        "times": 2,
+        "status": 503,
+        "body": "<p>busy",
+        "content_type": "text/html",
+    }
+    assert control(sandbox, "misbehave", {**body, "headers": {"Retry-After": "1"}}).status_code == 204
+    for _ in range(2):
+        response = ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
+        assert (response.status_code, response.text) == (503, "<p>busy")
+        assert response.headers["Retry-After"] == "1"
+        assert response.headers["Content-Type"].startswith("text/html")
+    assert ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token).status_code == 200
+    assert sandbox.state.counts()[ID]["token_requests"] == 3
+
+
+def test_an_answer_can_be_lost_after_its_refresh_token_was_spent(sandbox):
+    refresh_token = sandbox.state.issue_refresh_token("standard", ID)
+    sandbox.state.misbehave("standard", "token", status=500, after_processing=True)
+    assert ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token).status_code == 500
+    again = ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
+    assert_refused(again, "invalid_grant")
+
+
+@pytest.mark.parametrize("after_processing", [False, True])
+def test_a_connection_can_be_dropped_without_an_answer(sandbox, after_processing):
+    refresh_token = sandbox.state.issue_refresh_token("standard", ID)
+    sandbox.state.misbehave("standard", "token", drop=True, after_processing=after_processing)
+    with pytest.raises(requests.ConnectionError):
+        ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
+    again = ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
+    assert again.status_code == (400 if after_processing else 200)
+
+
+def test_the_api_misbehaves_too_until_told_to_behave(sandbox, token):
+    sandbox.state.misbehave("standard", "api", status=401)
+    sandbox.state.misbehave("standard", "api", times=5, drop=True)
+    assert call(sandbox, "items", token).status_code == 401
+    with pytest.raises(requests.ConnectionError):
+        call(sandbox, "items", token)
+    assert control(sandbox, "behave", {}).status_code == 204
+    assert call(sandbox, "items", token).status_code == 200
+    assert sandbox.state.counts()[ID]["api_401"] == 1
+
+
+@pytest.mark.parametrize("after_processing", [False, True])
+def test_a_real_answer_can_be_late(sandbox, token, after_processing):
+    sandbox.state.misbehave("standard", "api", delay=0.2, after_processing=after_processing)
+    response = call(sandbox, "items", token)
+    assert response.status_code == 200
+    assert response.elapsed.total_seconds() >= 0.2
+
+
+@pytest.mark.parametrize(
+    ("what", "access", "refresh"), [("access", 401, 200), ("refresh", 200, 400), ("all", 401, 400)]
+)
+def test_tokens_are_revoked_by_kind_and_client(sandbox, what, access, refresh):
+    answer = password(sandbox).json()
+    assert control(sandbox, "revoke", {"server": "standard", "client_id": "public"}).json() == {"revoked": 0}
+    control(sandbox, "revoke", {"server": "standard", "client_id": ID, "what": what})
+    assert call(sandbox, "items", answer["access_token"]).status_code == access
+    renewed = ask(sandbox, grant_type="refresh_token", refresh_token=answer["refresh_token"])
+    assert renewed.status_code == refresh
+
+
+# --- processes
+
+
+def test_state_and_port_survive_a_kill_and_a_restart(tmp_path):
+    client = {"server": "standard", "client_id": ID, "client_secret": SECRET}
+    with SandboxProcess(tmp_path) as first:
+        first.control("clients", client)
+        token = ask(first, grant_type="client_credentials").json()["access_token"]
+        call(first, "ready/file", token, params={"after": 1})
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait(10)
+    with SandboxProcess(tmp_path) as second:
+        assert second.url == first.url
+        assert call(second, "ready/file", token, params={"after": 1}).status_code == 200
+        assert second.control("counts")[ID]["token_requests"] == 1
+        process = second.process
+    assert process.returncode == 0
+
+
+def test_another_port_is_taken_when_the_last_one_is_not_free(tmp_path):
+    with serve(tmp_path / "one") as first:
+        (tmp_path / "two").mkdir()
+        (tmp_path / "two" / "port").write_text(first.url.rpartition(":")[2])
+        with serve(tmp_path / "two") as second:
+            assert second.url != first.url
+            assert control(second, "issued").json() == []
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path, sandbox):
+    port = int(sandbox.url.rpartition(":")[2])
+    with pytest.raises(OSError, match="in use"), serve(tmp_path / "other", port=port):
+        pass
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])  # noqa: S104 - refused
+def test_a_host_that_is_not_loopback_is_refused(tmp_path, host):
+    with pytest.raises(ValueError, match="loopback only"), serve(tmp_path / "other", host=host):
+        pass
+
+
+def test_the_command_line_refuses_a_host_that_is_not_loopback(tmp_path):
+    command = [sys.executable, "-m", "sandbox", "--state", str(tmp_path / "state"), "--host", "0.0.0.0"]  # noqa: S104 - refused
+    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "loopback only" in done.stderr
+
+
+def test_a_sandbox_that_cannot_start_says_where_to_look(tmp_path, sandbox):
+    port = int(sandbox.url.rpartition(":")[2])
+    with pytest.raises(RuntimeError, match=r"sandbox\.log"):
+        SandboxProcess(tmp_path / "other", port).__enter__()
