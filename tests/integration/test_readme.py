@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-
 from airflow.sdk import DAG, Connection
+
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.fields import FIELDS
 

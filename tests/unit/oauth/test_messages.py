@@ -30,17 +30,14 @@ GRANTS = ("client_credentials", "password", "refresh_token")
 FORM_GRANT = {
     "client_credentials": b"grant_type=client_credentials&scope=read+wr%3Aite",
     "password": (
-        b"grant_type=password&username=%C3%BCser%40example.com&password=fake%26pass%3Dword%253D%2B+"
-        b"&scope=read+wr%3Aite"
+        b"grant_type=password&username=%C3%BCser%40example.com&password=fake%26pass%3Dword%253D%2B+&scope=read+wr%3Aite"
     ),
     "refresh_token": b"grant_type=refresh_token&refresh_token=fake%2Frefresh%2Btoken%3D%3D&scope=read+wr%3Aite",
 }
 FORM_CLIENT = {
     "client_secret_basic": b"",
     "client_secret_basic_raw": b"",
-    "client_secret_post": (
-        b"&client_id=id%3A%2F%2B%25%26%C3%A9+&client_secret=fake%3A%2F%2B%25%26%C3%A9+%253D"
-    ),
+    "client_secret_post": (b"&client_id=id%3A%2F%2B%25%26%C3%A9+&client_secret=fake%3A%2F%2B%25%26%C3%A9+%253D"),
     "none": b"&client_id=id%3A%2F%2B%25%26%C3%A9+",
 }
 JSON_GRANT = {
@@ -99,11 +96,13 @@ def request_for(grant: str, **changes: Any) -> TokenRequest:
 
 def multipart(request: TokenRequest, parts: list[tuple[str, str]]) -> bytes:
     """Return the body that RFC 7578 has for ``parts``, with the boundary that the header announces."""
-    announced = re.fullmatch(r"multipart/form-data; boundary=([0-9A-Za-z'()+_,./:=?-]{1,70})", request.headers["Content-Type"])
+    announced = re.fullmatch(
+        r"multipart/form-data; boundary=([0-9A-Za-z'()+_,./:=?-]{1,70})", request.headers["Content-Type"]
+    )
     assert announced, request.headers["Content-Type"]
     boundary = announced[1].encode()
     body = b"".join(
-        b"--%b\r\nContent-Disposition: form-data; name=\"%b\"\r\n\r\n%b\r\n" % (boundary, name.encode(), value.encode())
+        b'--%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (boundary, name.encode(), value.encode())
         for name, value in parts
     )
     return body + b"--%b--\r\n" % boundary

@@ -1,0 +1,387 @@
+"""``OAuthAsyncHook`` and the triggers over real sockets: token, redirect, 401, and a loop that never waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import aiohttp
+import pytest
+
+from airflow_provider_oauth import variable_store
+from airflow_provider_oauth.exceptions import ApiError, InvalidClient
+from airflow_provider_oauth.hooks import oauth as hooks_oauth
+from airflow_provider_oauth.hooks import sources
+from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook
+from airflow_provider_oauth.triggers.oauth import OAuthHttpSensorTrigger, OAuthHttpTrigger
+
+SECRET = "fake+secret/1%="
+
+
+class Recorder(ThreadingHTTPServer):
+    """Notes what it is sent, and answers 200 unless there is something else in ``answers`` for the path."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), RecordingHandler)
+        self.requests = []
+        self.answers = {}
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request, client_address):
+        """Say nothing of clients that went away."""
+
+
+class RecordingHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.requests.append((self.command, self.path, dict(self.headers), body))
+        planned = self.server.answers.get(self.path.partition("?")[0])
+        status, headers = planned.pop(0) if planned else (200, {})
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "6")
+        self.end_headers()
+        self.wfile.write(b"answer")
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *args):
+        """Print nothing."""
+
+
+@contextlib.contextmanager
+def recorder():
+    server = Recorder()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def api():
+    with recorder() as running:
+        yield running
+
+
+@pytest.fixture
+def elsewhere():
+    with recorder() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch, tmp_path):
+    kept = {}
+    monkeypatch.setattr(variable_store, "_get", kept.get)
+    monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
+    monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
+    monkeypatch.setattr(sources, "lock_folder", lambda: tmp_path / "locks")
+    for clear in (sources._sources.clear, sources.mask.cache_clear, hooks_oauth._shared_adapter.cache_clear):
+        clear()
+    return kept
+
+
+@pytest.fixture
+def connect(monkeypatch, sandbox):
+    def define(conn_id="my_api", host=None, **extra):
+        sandbox.state.add_client("standard", conn_id, SECRET, scopes=["read", "write"])
+        values = {
+            "conn_type": "oauth",
+            "host": host or f"{sandbox.url}/standard/api",
+            "login": conn_id,
+            "password": SECRET,
+            "extra": {"grant_url": f"{sandbox.url}/standard/token", "leeway": 60} | extra,
+        }
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(values))
+
+    return define
+
+
+def call(hook=None, **request):
+    """Send one request, and return status, body and how it came about."""
+
+    async def scenario():
+        async with aiohttp.ClientSession() as session:
+            response = await (hook or OAuthAsyncHook("my_api")).run(session=session, **request)
+            return response.status, await response.read()
+
+    return asyncio.run(scenario())
+
+
+def test_the_token_goes_to_the_api_and_is_the_one_the_synchronous_hook_has(connect, sandbox):
+    connect()
+    status, body = call(endpoint="whoami")
+    assert (status, json.loads(body)["client_id"]) == (200, "my_api")
+    assert OAuthHook("my_api").run("whoami").status_code == 200
+    assert asyncio.run(OAuthAsyncHook("my_api").get_token()) == OAuthHook("my_api").get_token()
+    assert sandbox.state.counts()["my_api"]["token_requests"] == 1
+
+
+def test_a_401_renews_once_and_the_body_is_sent_again(connect, sandbox):
+    connect()
+    call(endpoint="whoami")
+    sandbox.state.revoke("standard", "my_api", "access")
+    status, body = call(OAuthAsyncHook("my_api", "POST"), endpoint="items", json={"a": 1})
+    assert (status, json.loads(body)) == (201, {"a": 1})
+    sandbox.state.revoke("standard", "my_api", "access")
+    status, body = call(OAuthAsyncHook("my_api", "POST"), endpoint="items", data={"b": "2"})
+    assert (status, json.loads(body)) == (201, {"b": "2"})
+    counts = sandbox.state.counts()["my_api"]
+    assert (counts["token_requests"], counts["api_401"]) == (3, 2)
+
+
+def test_a_second_401_is_the_answer(connect, api, sandbox):
+    connect(host=api.url)
+    api.answers["/items"] = [(401, {})] * 9
+    with pytest.raises(ApiError, match="^401") as caught:
+        call(endpoint="items")
+    assert caught.value.status_code == 401
+    assert len(api.requests) == 2
+    assert sandbox.state.counts()["my_api"]["token_requests"] == 2
+
+
+def test_a_403_does_not_renew(connect, sandbox):
+    connect()
+    with pytest.raises(ApiError, match="^403"):
+        call(endpoint="admin")
+    assert sandbox.state.counts()["my_api"]["token_requests"] == 1
+
+
+def test_a_body_that_is_used_up_is_not_sent_again_empty_or_in_part(connect, api):
+    connect(host=api.url)
+    api.answers["/items"] = [(401, {})]
+
+    async def parts():
+        yield b"a"
+        yield b"b"
+
+    with pytest.raises(ApiError, match="^401"):
+        call(OAuthAsyncHook("my_api", "POST"), endpoint="items", data=parts())
+    assert [body for *_, body in api.requests] == [b"ab"]
+
+
+def test_a_file_is_sent_again_whole_or_not_at_all(connect, api, tmp_path):
+    connect(host=api.url)
+    api.answers["/items"] = [(401, {})]
+    path = tmp_path / "upload"
+    path.write_bytes(b"content of the file")
+    with path.open("rb") as file, contextlib.suppress(ApiError):
+        call(OAuthAsyncHook("my_api", "POST"), endpoint="items", data=file)
+    assert {body for *_, body in api.requests} == {b"content of the file"}
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_redirect_to_another_origin_carries_nothing_of_the_connections(connect, api, elsewhere, status):
+    connect(
+        host=api.url,
+        header_name="X-Session",
+        api_headers={"X-Tenant": "7"},
+        secret_headers={"X-Key": "fake-key"},
+        api_params={"account": "fake-account"},
+        secret_params={"key": "fake-param"},
+    )
+    api.answers["/moved"] = [(status, {"Location": f"{elsewhere.url}/landing"})]
+    call(endpoint="moved", headers={"X-Mine": "stays"})
+    (_, path, sent, _), (_, landing, arrived, _) = api.requests[0], elsewhere.requests[0]
+    assert path == "/moved?account=fake-account&key=fake-param"
+    assert {"X-Session", "X-Tenant", "X-Key"} <= set(sent)
+    assert landing == "/landing"
+    assert arrived["X-Mine"] == "stays"
+    assert not {"x-session", "authorization", "x-tenant", "x-key"} & {name.lower() for name in arrived}
+
+
+def test_a_redirect_within_the_api_keeps_the_token(connect):
+    connect()
+    assert json.loads(call(endpoint="redirect?to=whoami")[1])["client_id"] == "my_api"
+
+
+def test_what_the_caller_says_wins_over_the_connections_headers_and_parameters(connect, api):
+    connect(
+        host=api.url, api_headers={"X-Tenant": "7", "Accept": "text/fake"}, api_params={"account": "1", "lang": "de"}
+    )
+    call(endpoint="items?account=2", headers={"x-tenant": "8"})
+    (_, path, headers, _) = api.requests[0]
+    assert path == "/items?account=2&lang=de"
+    assert headers["x-tenant"] == "8"
+    assert headers["Accept"] == "text/fake"
+
+
+@pytest.mark.parametrize("value", ["a b&c", 7, True, ["x", "y"], None])
+def test_a_parameter_of_the_connection_looks_the_same_from_both_hooks(connect, api, value):
+    connect(host=api.url, api_params={"p": value, "q": "1"})
+    OAuthHook("my_api").run("items", {"page": "1"})
+    call(endpoint="items", data={"page": "1"})
+    (_, one, *_), (_, two, *_) = api.requests
+    assert two.replace("%20", "+") == one.replace("%20", "+")
+
+
+def test_what_the_caller_encoded_stays_when_parameters_are_added(connect, api):
+    connect(host=api.url, api_params={"account": "1"})
+    call(endpoint="items?q=x%2By%26z&q=2")
+    assert api.requests[0][1] == "/items?q=x%2By%26z&q=2&account=1"
+
+
+def test_a_whole_url_of_the_api_is_taken_as_by_the_synchronous_hook(connect, api):
+    connect(host=f"{api.url}/v1")
+    OAuthHook("my_api").run(f"{api.url}/v2/items?page=2")
+    call(endpoint=f"{api.url}/v2/items?page=2")
+    assert [path for _, path, *_ in api.requests] == ["/v2/items?page=2"] * 2
+
+
+def test_a_whole_url_of_another_origin_is_refused_as_by_the_synchronous_hook(connect, api, elsewhere):
+    connect(host=api.url)
+    with pytest.raises(ApiError, match="not part of the API"):
+        call(endpoint=f"{elsewhere.url}/items")
+    assert (api.requests, elsewhere.requests) == ([], [])
+
+
+def test_a_500_is_tried_again_up_to_the_limit(connect, api):
+    connect(host=api.url)
+    api.answers["/items"] = [(500, {}), (503, {})]
+    assert call(OAuthAsyncHook("my_api", retry_limit=3, retry_delay=0), endpoint="items") == (200, b"answer")
+    api.answers["/items"] = [(500, {})] * 9
+    with pytest.raises(ApiError, match="^500"):
+        call(OAuthAsyncHook("my_api", retry_limit=2, retry_delay=0), endpoint="items")
+    assert len(api.requests) == 5
+
+
+def test_errors_name_the_connection_and_no_parameter(connect, api):
+    connect(host=api.url, secret_params={"key": "fake-param"})
+    api.answers["/items"] = [(404, {})]
+    with pytest.raises(ApiError, match=r"^404:Not Found.*'my_api'") as caught:
+        call(endpoint="items")
+    assert "fake-param" not in str(caught.value)
+    assert caught.value.status_code == 404
+
+
+def test_the_connections_timeout_holds(connect, sandbox):
+    connect(timeout=1)
+    sandbox.state.misbehave("standard", "api", delay=5)
+    with pytest.raises(TimeoutError):
+        call(endpoint="whoami")
+
+
+def test_a_proxy_is_used_for_the_scheme_that_it_is_for(connect, api, elsewhere):
+    connect(host=api.url, proxies={"https": elsewhere.url})
+    call(endpoint="items")
+    assert (len(api.requests), len(elsewhere.requests)) == (1, 0)
+
+
+def test_a_proxy_for_the_scheme_is_used(connect, api, elsewhere, monkeypatch):
+    connect(host=api.url, proxies={"http": elsewhere.url})
+    OAuthAsyncHook("my_api")
+    hook = OAuthAsyncHook("my_api")
+    monkeypatch.setattr(sources, "TokenSource", _NoNetworkSource)
+    call(hook, endpoint="items")
+    assert (len(api.requests), [path for _, path, *_ in elsewhere.requests]) == (0, [f"{api.url}/items"])
+
+
+class _NoNetworkSource:
+    """A source whose token endpoint needs no proxy."""
+
+    def __init__(self, config, **kwargs):
+        self.config = config
+
+    def fresh(self, scope=None):
+        from datetime import UTC, datetime, timedelta
+
+        from airflow_provider_oauth.oauth.token import Token
+
+        now = datetime.now(UTC)
+        return Token(access_token="fake-token", issued_at=now, expires_at=now + timedelta(hours=1))
+
+    token = fresh
+
+
+# --- triggers
+
+
+def test_a_trigger_fires_with_the_response_and_without_the_token(connect, sandbox):
+    connect()
+    event = asyncio.run(anext(OAuthHttpTrigger("my_api", endpoint="items").run())).payload
+    assert event["status"] == "success"
+    assert not any(token in json.dumps(event) for token in sandbox.state.issued())
+
+
+def test_a_trigger_whose_client_is_refused_fires_with_that(connect, sandbox):
+    connect()
+    sandbox.state.add_client("standard", "my_api", "another-fake-secret")
+    event = asyncio.run(anext(OAuthHttpTrigger("my_api", endpoint="items").run())).payload
+    assert event["error"]["type"] == InvalidClient.__name__
+    assert sandbox.state.counts()["my_api"]["token_requests"] == 1
+
+
+def test_a_sensor_trigger_polls_until_it_is_ready(connect, sandbox):
+    connect()
+    trigger = OAuthHttpSensorTrigger("my_api", endpoint="ready/key", data={"after": "2"}, poke_interval=0)
+    assert asyncio.run(anext(trigger.run())).payload == {"status": "success"}
+    counts = sandbox.state.counts()["my_api"]
+    assert (counts["api_calls"], counts["token_requests"]) == (3, 1)
+
+
+def test_fifty_triggers_cause_one_token_request_and_never_block_the_loop(connect, sandbox):
+    connect()
+    sandbox.state.misbehave("standard", "token", delay=1.0)
+
+    async def scenario():
+        stalls = []
+        done = asyncio.Event()
+
+        async def tick():
+            while not done.is_set():
+                before = time.monotonic()
+                await asyncio.sleep(0.01)
+                stalls.append(time.monotonic() - before)
+
+        ticker = asyncio.create_task(tick())
+        triggers = [OAuthHttpTrigger("my_api", endpoint=f"items/{number}") for number in range(1, 51)]
+        fired = await asyncio.gather(*(anext(trigger.run()) for trigger in triggers))
+        done.set()
+        await ticker
+        return fired, stalls
+
+    fired, stalls = asyncio.run(scenario())
+    assert [event.payload["status"] for event in fired] == ["success"] * 50
+    assert sandbox.state.counts()["my_api"]["token_requests"] == 1
+    assert len(stalls) > 10
+    assert max(stalls) < 0.5
+
+
+def test_waiting_for_a_token_leaves_threads_for_others(connect, sandbox):
+    """The loop's default threads also look up host names; all of them must not wait for one token endpoint."""
+    connect()
+    sandbox.state.misbehave("standard", "token", delay=1.5)
+
+    async def scenario():
+        triggers = [OAuthHttpTrigger("my_api", endpoint="items/1") for _ in range(50)]
+        running = [asyncio.create_task(anext(trigger.run())) for trigger in triggers]
+        while not sandbox.state.counts()["my_api"]["token_requests"]:  # noqa: ASYNC110 - a count of the server's
+            await asyncio.sleep(0.01)
+        before = time.monotonic()
+        await asyncio.to_thread(lambda: None)
+        waited = time.monotonic() - before
+        await asyncio.gather(*running)
+        return waited
+
+    assert asyncio.run(scenario()) < 0.75

@@ -1,0 +1,576 @@
+"""``OAuthHook``: a ``HttpHook`` in all that its callers see, but for the token."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import socket
+import threading
+from datetime import timedelta
+
+import pytest
+import requests
+from airflow.providers.common.compat.sdk import AirflowException, BaseHook
+from airflow.providers.http.operators.http import HttpOperator
+from requests.adapters import HTTPAdapter
+from requests_mock import ANY
+
+from airflow_provider_oauth import variable_store
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError, WrongPassword
+from airflow_provider_oauth.hooks import oauth as hooks_oauth
+from airflow_provider_oauth.hooks import sources
+from airflow_provider_oauth.hooks.oauth import OAuthHook, hook_of
+
+# The HTTP provider's own import, when a stock operator has its response.
+pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
+
+API = "https://api.example.com/v1"
+TOKEN_URL = "https://login.example.com/token"
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch, tmp_path):
+    """Variables as a dict, and nothing left of other tests."""
+    kept = {}
+    monkeypatch.setattr(variable_store, "_get", kept.get)
+    monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
+    monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
+    monkeypatch.setattr(sources, "lock_folder", lambda: tmp_path / "locks")
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    # Airflow's own logger writes past caplog.
+    monkeypatch.setattr(OAuthHook, "log", logging.getLogger("airflow.task.hooks"))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    for forget in (sources._sources.clear, sources.mask.cache_clear, hooks_oauth._shared_adapter.cache_clear):
+        forget()
+    return kept
+
+
+@pytest.fixture
+def connect(monkeypatch):
+    """Define the connection ``my_api``; what is given goes into extra."""
+
+    def define(conn_id="my_api", **extra):
+        values = {
+            "conn_type": extra.pop("conn_type", "oauth"),
+            "host": extra.pop("host", API),
+            "login": "reports",
+            "password": extra.pop("password", "fake-secret"),
+            "extra": {"grant_url": TOKEN_URL, "leeway": 60} | extra,
+        }
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(values))
+
+    return define
+
+
+@pytest.fixture
+def endpoint(requests_mock):
+    """A token endpoint that issues fake-token-1, fake-token-2, …."""
+    issued = []
+
+    def answer(request, context):
+        issued.append(f"fake-token-{len(issued) + 1}")
+        return {"access_token": issued[-1], "expires_in": 3600}
+
+    return requests_mock.post(TOKEN_URL, json=answer)
+
+
+@pytest.fixture
+def api(requests_mock, endpoint, connect):
+    connect()
+    return requests_mock.register_uri(ANY, f"{API}/items", text="answer")
+
+
+# --- nothing happens early
+
+
+def test_the_constructor_touches_no_connection_variable_or_network(monkeypatch, requests_mock):
+    def refuse(*args, **kwargs):
+        raise AssertionError("touched")
+
+    monkeypatch.setattr(BaseHook, "get_connection", refuse)
+    for name in ("_get", "_set", "_is_listed"):
+        monkeypatch.setattr(variable_store, name, refuse)
+    OAuthHook("no_such_connection", method="POST", scope="read", adapter=HTTPAdapter())
+    assert requests_mock.call_count == 0
+
+
+def test_the_parameters_are_those_of_the_design_in_its_order():
+    hook = OAuthHook("my_api", "put", "read write")
+    assert (hook.oauth_conn_id, hook.http_conn_id, hook.method, hook.scope) == ("my_api", "my_api", "PUT", "read write")
+    assert (OAuthHook().oauth_conn_id, OAuthHook().method) == ("oauth_default", "GET")
+
+
+# --- run, get_conn, get_token
+
+
+def test_run_sends_the_query_of_a_get_with_the_token(api):
+    assert OAuthHook("my_api").run("items", {"page": 2}, {"X-Mine": "1"}).text == "answer"
+    assert api.last_request.url == f"{API}/items?page=2"
+    assert api.last_request.headers["Authorization"] == "Bearer fake-token-1"
+    assert api.last_request.headers["X-Mine"] == "1"
+
+
+def test_run_sends_the_body_of_a_post_and_what_requests_takes(api):
+    hook = OAuthHook("my_api", method="POST")
+    hook.run("items", "text")
+    assert api.last_request.text == "text"
+    hook.run("items", json={"a": 1})
+    assert api.last_request.json() == {"a": 1}
+
+
+def test_run_adds_the_connections_parameters_and_headers(api, connect):
+    connect(api_params={"account": "7"}, secret_params={"key": "fake-key"}, api_headers={"X-Tenant": "t"})
+    OAuthHook("my_api").run("items", {"page": 1})
+    assert api.last_request.url == f"{API}/items?page=1&account=7&key=fake-key"
+    assert api.last_request.headers["X-Tenant"] == "t"
+
+
+def test_no_extra_becomes_a_header(api, connect):
+    connect(scope="read", username="fake-user", audience="fake-audience", timeout=5, unheard_of="fake-value")
+    OAuthHook("my_api").run("items")
+    sent = {name.lower(): value for name, value in api.last_request.headers.items()}
+    assert set(sent) <= {"user-agent", "accept", "accept-encoding", "connection", "authorization"}
+
+
+def test_get_conn_is_a_session_that_is_authenticated(api):
+    session = OAuthHook("my_api").get_conn(headers={"X-Mine": "1"})
+    assert isinstance(session, requests.Session)
+    session.get(f"{API}/items")
+    assert api.last_request.headers["Authorization"] == "Bearer fake-token-1"
+    assert api.last_request.headers["X-Mine"] == "1"
+
+
+def test_get_token_gives_the_token_that_run_sends(api, endpoint):
+    hook = OAuthHook("my_api")
+    token = hook.get_token()
+    hook.run("items")
+    assert api.last_request.headers["Authorization"] == f"Bearer {token.access_token}"
+    assert token.lifetime == timedelta(hours=1)
+    assert "fake-token-1" not in repr(token)
+    assert endpoint.call_count == 1
+
+
+def test_a_scope_of_the_hooks_own_has_a_token_of_its_own(api, endpoint):
+    OAuthHook("my_api").run("items")
+    OAuthHook("my_api", scope="write").run("items")
+    assert api.last_request.headers["Authorization"] == "Bearer fake-token-2"
+    assert "scope=write" in endpoint.last_request.text
+    OAuthHook("my_api").run("items")
+    assert api.last_request.headers["Authorization"] == "Bearer fake-token-1"
+
+
+def test_a_401_renews_once_for_all_hooks(api, endpoint, requests_mock):
+    requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "ok"}, {"text": "again"}])
+    assert OAuthHook("my_api").run("items").text == "ok"
+    assert OAuthHook("my_api").run("items").text == "again"
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-2"
+    assert endpoint.call_count == 2
+
+
+# --- URLs
+
+
+@pytest.mark.parametrize("host", ["https://api.example.com/v1", "https://api.example.com/v1/", "api.example.com/v1"])
+@pytest.mark.parametrize("endpoint_", ["items", "/items"])
+def test_host_and_endpoint_are_joined_by_one_slash(api, connect, host, endpoint_):
+    connect(host=host)
+    hook = OAuthHook("my_api")
+    hook.run(endpoint_)
+    assert api.last_request.url == f"{API}/items"
+    assert hook.url_from_endpoint(endpoint_) == f"{API}/items"
+
+
+@pytest.mark.parametrize("endpoint_", [None, ""])
+def test_no_endpoint_is_the_base_url_itself(api, requests_mock, endpoint_):
+    base = requests_mock.get(API, text="base")
+    assert OAuthHook("my_api").run(endpoint_).text == "base"
+    assert base.called
+
+
+def test_url_from_endpoint_needs_no_request_to_the_api_before(api):
+    assert OAuthHook("my_api").url_from_endpoint("items") == f"{API}/items"
+    assert not api.called
+
+
+def test_a_whole_url_of_the_apis_origin_is_taken_as_it_is(api, requests_mock):
+    other = requests_mock.get("https://api.example.com/v2/items?page=2")
+    OAuthHook("my_api").run("https://api.example.com/v2/items?page=2")
+    assert other.last_request.headers["Authorization"] == "Bearer fake-token-1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://elsewhere.example.net/items",
+        "http://api.example.com/v1/items",
+        "https://api.example.com:8443/items",
+        "https://api.example.com@elsewhere.example.net/",
+        "https://elsewhere.example.net\\@api.example.com/",
+    ],
+)
+def test_a_whole_url_of_another_origin_is_refused_before_anything_is_sent(api, requests_mock, url):
+    requests_mock.get(ANY)
+    with pytest.raises(ApiError, match="not part of the API"):
+        OAuthHook("my_api").run(url)
+    assert {sent.hostname for sent in requests_mock.request_history} == {"login.example.com"}
+
+
+def test_a_refused_url_is_named_without_its_query(api):
+    with pytest.raises(ApiError) as caught:
+        OAuthHook("my_api").run("https://elsewhere.example.net/items?key=fake-key")
+    assert "fake-key" not in str(caught.value)
+
+
+def test_an_endpoint_with_a_url_in_its_query_is_relative(api):
+    OAuthHook("my_api").run("items?next=https://elsewhere.example.net/")
+    assert api.last_request.hostname == "api.example.com"
+
+
+@pytest.mark.parametrize("endpoint_", ["//elsewhere.example.net/x", "@elsewhere.example.net/x", ":1@elsewhere/x"])
+def test_no_relative_endpoint_leaves_the_api(api, requests_mock, endpoint_):
+    requests_mock.get(ANY)
+    OAuthHook("my_api").run(endpoint_)
+    assert requests_mock.last_request.hostname == "api.example.com"
+
+
+def test_the_base_url_of_the_token_answer_is_used(connect, requests_mock):
+    connect(response_map="base_url=instance_url")
+    answer = {"access_token": "fake-token", "expires_in": 60, "instance_url": "https://eu7.example.com/base/"}
+    requests_mock.post(TOKEN_URL, json=answer)
+    item = requests_mock.get("https://eu7.example.com/base/items")
+    OAuthHook("my_api").run("items")
+    assert item.last_request.headers["Authorization"] == "Bearer fake-token"
+
+
+@pytest.mark.parametrize("base_url", ["http://eu7.example.com", "eu7.example.com", "ftp://eu7.example.com", "https://"])
+def test_a_base_url_of_the_token_answer_is_as_strictly_checked_as_host(connect, requests_mock, base_url):
+    connect(response_map="base_url=instance_url")
+    answer = {"access_token": "fake-token", "expires_in": 60, "instance_url": base_url}
+    requests_mock.post(TOKEN_URL, json=answer)
+    requests_mock.get(ANY)
+    with pytest.raises(OAuthError):
+        OAuthHook("my_api").run("items")
+    assert [sent.url for sent in requests_mock.request_history] == [TOKEN_URL]
+
+
+# --- error statuses
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503])
+def test_an_error_status_is_an_api_error_that_starts_with_the_status(api, requests_mock, caplog, status):
+    caplog.set_level(logging.DEBUG)
+    requests_mock.get(f"{API}/items", status_code=status, reason="Because", text="fake-body-of-the-answer")
+    with pytest.raises(ApiError) as caught:
+        OAuthHook("my_api").run("items?key=fake-key")
+    assert str(caught.value).startswith(f"{status}:Because")
+    assert caught.value.status_code == status
+    assert isinstance(caught.value, AirflowException)
+    assert "'my_api'" in str(caught.value)
+    assert "GET https://api.example.com/v1/items" in str(caught.value)
+    assert "fake-body" not in str(caught.value) + caplog.text
+    assert "fake-key" not in str(caught.value)
+
+
+def test_a_401_that_renewal_did_not_mend_says_what_to_look_at(api, requests_mock):
+    requests_mock.get(f"{API}/items", status_code=401)
+    with pytest.raises(ApiError, match="Scope"):
+        OAuthHook("my_api").run("items")
+
+
+def test_a_403_says_that_the_token_may_not_do_this(api, requests_mock):
+    requests_mock.get(f"{API}/items", status_code=403)
+    with pytest.raises(ApiError, match="may not do this") as caught:
+        OAuthHook("my_api").run("items")
+    assert "another scope" not in str(caught.value)
+
+
+def test_a_403_for_lack_of_scope_says_so(api, requests_mock):
+    challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="admin"'}
+    requests_mock.get(f"{API}/items", status_code=403, headers=challenge)
+    with pytest.raises(ApiError, match="another scope"):
+        OAuthHook("my_api").run("items")
+
+
+@pytest.mark.parametrize("status", [200, 204, 302, 304])
+def test_no_other_status_is_an_error(api, requests_mock, status):
+    requests_mock.get(f"{API}/items", status_code=status)
+    assert OAuthHook("my_api").run("items").status_code == status
+
+
+def test_an_error_status_is_an_answer_where_check_response_is_off(api, connect, requests_mock):
+    requests_mock.get(f"{API}/items", status_code=500)
+    assert OAuthHook("my_api").run("items", extra_options={"check_response": False}).status_code == 500
+    connect(check_response=False)
+    assert OAuthHook("my_api").run("items").status_code == 500
+    with pytest.raises(ApiError):
+        OAuthHook("my_api").run("items", extra_options={"check_response": True})
+
+
+def test_a_secret_parameter_is_not_in_the_error_or_the_log_when_there_is_no_answer(api, connect, requests_mock, caplog):
+    caplog.set_level(logging.DEBUG)
+    connect(secret_params={"key": "fake-secret-param"})
+
+    def fail(request, context):
+        # As urllib3 words it.
+        raise requests.ConnectionError(f"Max retries exceeded with url: {request.path_url} (Caused by …)")
+
+    requests_mock.get(f"{API}/items", text=fail)
+    with pytest.raises((requests.ConnectionError, AirflowException)) as caught:
+        OAuthHook("my_api").run("items")
+    assert "fake-secret-param" not in str(caught.value) + caplog.text
+
+
+def test_wrong_credentials_reach_the_caller_as_their_own_error(connect, requests_mock):
+    connect(grant_type="password", username="fake-user", user_password="fake-password")
+    requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
+    with pytest.raises(WrongPassword):
+        OAuthHook("my_api").run("items")
+    assert requests_mock.call_count == 1
+
+
+# --- transport options
+
+SENT = {
+    "verify": ("/fake/ca.pem", "verify"),
+    "cert": ("/fake/cert.pem", "cert"),
+    "timeout": (7, "timeout"),
+    "stream": (True, "stream"),
+    "proxies": ({"https": "http://proxy.example.com:3128"}, "proxies"),
+}
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_a_transport_option_of_the_connection_reaches_requests(api, connect, name):
+    value, attribute = SENT[name]
+    connect(**{name: value})
+    OAuthHook("my_api").run("items")
+    assert getattr(api.last_request, attribute) == value
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_an_extra_option_of_the_call_wins_over_the_connections(api, connect, name):
+    other = {"verify": False, "cert": None, "timeout": 70, "stream": False, "proxies": {"https": "http://fake.test"}}
+    connect(**{name: other[name]})
+    value, attribute = SENT[name]
+    OAuthHook("my_api").run("items", extra_options={name: value})
+    assert getattr(api.last_request, attribute) == value
+
+
+@pytest.mark.parametrize(
+    ("alias", "value", "attribute"),
+    [("verify_ssl", False, "verify"), ("proxy", {"https": "http://proxy.example.com:3128"}, "proxies")],
+)
+def test_http_hooks_other_names_of_options_are_understood(api, connect, alias, value, attribute):
+    OAuthHook("my_api").run("items", extra_options={alias: value})
+    assert getattr(api.last_request, attribute) == value
+    connect(**{alias: value})
+    OAuthHook("my_api").run("items")
+    assert getattr(api.last_request, attribute) == value
+
+
+def test_the_connections_transport_options_hold_for_the_token_request_too(api, connect, endpoint):
+    connect(verify="/fake/ca.pem", cert="/fake/cert.pem", proxies={"https": "http://proxy.example.com:3128"})
+    OAuthHook("my_api").run("items")
+    sent = endpoint.last_request
+    assert (sent.verify, sent.cert) == ("/fake/ca.pem", "/fake/cert.pem")
+    assert sent.proxies == {"https": "http://proxy.example.com:3128"}
+
+
+def test_there_is_a_timeout_where_nobody_set_one(api):
+    OAuthHook("my_api").run("items")
+    assert api.last_request.timeout == 60
+    OAuthHook("my_api").run("items", extra_options={"timeout": None})
+    assert api.last_request.timeout == 60
+
+
+def test_redirects_are_followed_unless_the_connection_or_the_call_says_no(api, connect, requests_mock):
+    requests_mock.get(f"{API}/moved", status_code=302, headers={"Location": f"{API}/items"})
+    assert OAuthHook("my_api").run("moved").text == "answer"
+    assert OAuthHook("my_api").run("moved", extra_options={"allow_redirects": False}).status_code == 302
+    connect(allow_redirects=False)
+    assert OAuthHook("my_api").run("moved").status_code == 302
+
+
+def test_no_more_redirects_are_followed_than_allowed(api, connect, requests_mock):
+    requests_mock.get(f"{API}/moved", status_code=302, headers={"Location": f"{API}/moved"})
+    connect(max_redirects=2)
+    with pytest.raises(requests.TooManyRedirects):
+        OAuthHook("my_api").run("moved")
+    assert len([sent for sent in requests_mock.request_history if sent.path == "/v1/moved"]) == 3
+
+
+def test_the_environment_is_trusted_only_where_the_connection_does(api, connect, endpoint, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://environment.example.com:3128")
+    OAuthHook("my_api").run("items")
+    assert api.last_request.proxies.get("https") == "http://environment.example.com:3128"
+    sources._sources.clear()
+    connect(trust_env=False, password="another-fake-secret")
+    OAuthHook("my_api").run("items")
+    assert not api.last_request.proxies.get("https")
+    assert not endpoint.last_request.proxies.get("https")
+
+
+# --- sockets
+
+
+def adapters(session):
+    return {prefix: session.adapters[prefix] for prefix in ("https://", "http://")}
+
+
+def test_two_hooks_share_their_sockets(api):
+    one, two = OAuthHook("my_api").get_conn(), OAuthHook("my_api", method="POST").get_conn()
+    assert one is not two
+    assert adapters(one) == adapters(two)
+    assert one.headers is not two.headers
+
+
+def test_hooks_with_other_keep_alive_options_have_other_sockets(api):
+    kinds = [{}, {"tcp_keep_alive": False}, {"tcp_keep_alive_idle": 9}, {"tcp_keep_alive_count": 9}]
+    kinds.append({"tcp_keep_alive_interval": 9})
+    found = [OAuthHook("my_api", **kind).get_conn().adapters["https://"] for kind in kinds]
+    assert len({id(adapter) for adapter in found}) == 5
+    options = [set(adapter.poolmanager.connection_pool_kw.get("socket_options") or []) for adapter in found]
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options[0]
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) not in options[1]
+    assert (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 9) in options[2]
+    assert (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 9) in options[3]
+    assert (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 9) in options[4]
+
+
+def test_an_adapter_of_its_own_is_used_instead(api):
+    own = HTTPAdapter()
+    assert set(adapters(OAuthHook("my_api", adapter=own).get_conn()).values()) == {own}
+    assert own not in adapters(OAuthHook("my_api").get_conn()).values()
+
+
+def test_closing_one_session_leaves_the_sockets_that_others_share(api, monkeypatch):
+    hook = OAuthHook("my_api")
+    shared = hook.get_conn().adapters["https://"]
+    closed = []
+    monkeypatch.setattr(type(shared), "close", lambda self: closed.append(self))
+    with hook.get_conn():
+        pass
+    assert closed == []
+
+
+# --- the connection
+
+
+def test_a_changed_connection_has_a_new_source_of_tokens(api, connect, endpoint):
+    OAuthHook("my_api").run("items")
+    first = sources.token_source(OAuthHook("my_api").config)
+    connect(password="another-fake-secret")
+    OAuthHook("my_api").run("items")
+    assert sources.token_source(OAuthHook("my_api").config) is not first
+    assert endpoint.call_count == 2
+    assert api.last_request.headers["Authorization"] == "Bearer fake-token-2"
+
+
+def test_an_unchanged_connection_keeps_its_source(api):
+    assert sources.token_source(OAuthHook("my_api").config) is sources.token_source(OAuthHook("my_api").config)
+
+
+def test_threads_that_ask_at_the_same_time_get_the_same_source(api, monkeypatch):
+    config = OAuthHook("my_api").config
+    both = threading.Barrier(2)
+    real = sources.TokenSource
+
+    def slow(*args, **kwargs):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # both are in here at once, unless somebody sees to it that they are not
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(sources, "TokenSource", slow)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(sources.token_source(config))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[0] is found[1]
+
+
+def test_every_secret_is_masked_before_the_first_request_once(api, connect, monkeypatch):
+    masked = []
+    monkeypatch.setattr(sources, "mask_secret", masked.append)
+    connect(password="fake secret+1", secret_headers={"X-Key": "fake-key"}, secret_params={"k": "fake-param"})
+    hook = OAuthHook("my_api")
+    hook.run("items")
+    wanted = {"fake secret+1", "fake%20secret%2B1", "fake+secret%2B1", "fake-key", "fake-param", "fake-token-1"}
+    assert wanted <= set(masked)
+    OAuthHook("my_api").run("items")
+    assert len(masked) == len(set(masked))
+
+
+def test_warnings_about_the_connection_are_logged_once_a_hook(api, connect, caplog):
+    connect(unheard_of="fake-value")
+    hook = OAuthHook("my_api")
+    hook.run("items")
+    hook.run("items")
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(said) == 1
+    assert "'my_api'" in said[0]
+    assert "unheard_of" in said[0]
+    assert "fake-value" not in said[0]
+
+
+def test_a_connection_that_makes_no_sense_says_which_field(connect, requests_mock):
+    connect(grant_type="implicit")
+    with pytest.raises(ConfigurationError, match=r"'my_api'.*grant_type"):
+        OAuthHook("my_api").run("items")
+    assert requests_mock.call_count == 0
+
+
+@pytest.mark.parametrize("conn_type", ["http", "postgres", "sqlite", "no_such_type", ""])
+def test_a_connection_of_another_type_is_refused_before_its_secret_goes_anywhere(connect, requests_mock, conn_type):
+    connect(conn_type=conn_type)
+    with pytest.raises(ConfigurationError, match="OAuth 2.0 API"):
+        hook_of("my_api", method="GET")
+    assert requests_mock.call_count == 0
+
+
+def test_hook_of_gives_the_connections_own_hook_with_scope_and_parameters(connect):
+    connect()
+    hook = hook_of("my_api", "write", method="PUT", tcp_keep_alive=False)
+    assert type(hook) is OAuthHook
+    assert (hook.oauth_conn_id, hook.scope, hook.method, hook._keep_alive) == ("my_api", "write", "PUT", None)
+
+
+# --- the stock operator
+
+
+def test_the_stock_operator_works_unchanged(api):
+    operator = HttpOperator(task_id="stock", http_conn_id="my_api", method="GET", endpoint="items", data={"page": 1})
+    assert operator.execute({}) == "answer"
+    assert api.last_request.url == f"{API}/items?page=1"
+    assert api.last_request.headers["Authorization"] == "Bearer fake-token-1"
+
+
+def test_the_stock_operator_paginates_with_one_token_and_the_same_sockets(api, endpoint, requests_mock, monkeypatch):
+    used = []
+    real = OAuthHook.get_conn
+    monkeypatch.setattr(OAuthHook, "get_conn", lambda self, *args: used.append(real(self, *args)) or used[-1])
+    requests_mock.get(f"{API}/items", text=lambda request, context: request.qs["page"][0])
+    operator = HttpOperator(
+        task_id="stock",
+        http_conn_id="my_api",
+        method="GET",
+        endpoint="items",
+        data={"page": "1"},
+        pagination_function=lambda page: {"data": {"page": int(page.text) + 1}} if page.text != "3" else None,
+    )
+    assert operator.execute({}) == ["1", "2", "3"]
+    assert endpoint.call_count == 1
+    assert len({id(session.adapters["https://"]) for session in used}) == 1
+    assert len(used) == 3
+
+
+def test_the_stock_operator_retries_as_told(api, requests_mock):
+    import tenacity
+
+    requests_mock.get(f"{API}/items", [{"status_code": 500}, {"text": "ok"}])
+    retry = {"stop": tenacity.stop_after_attempt(2), "retry": tenacity.retry_if_exception_type(AirflowException)}
+    operator = HttpOperator(task_id="stock", http_conn_id="my_api", method="GET", endpoint="items", retry_args=retry)
+    assert operator.execute({}) == "ok"

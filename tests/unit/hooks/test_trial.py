@@ -1,0 +1,299 @@
+"""What *Test* says, and what it does not do: store, spend, tell."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from urllib.parse import parse_qs, quote
+
+import pytest
+import requests
+
+from airflow_provider_oauth import variable_store
+from airflow_provider_oauth.hooks import sources
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.oauth import endpoint
+
+TOKEN_URL = "https://login.example.com/token"
+SECRETS = {"password": "fake secret/1%", "user_password": "fake&password", "refresh_token": "fake-refresh+token="}
+
+
+class InstantClock(endpoint.Clock):
+    """Time that passes when somebody sleeps."""
+
+    def __init__(self):
+        self.slept = 0.0
+
+    def monotonic(self):
+        return self.slept
+
+    def sleep(self, seconds):
+        self.slept += seconds
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch):
+    """Variables as a dict; a test of a connection must leave it empty."""
+    kept = {}
+    monkeypatch.setattr(variable_store, "_get", kept.get)
+    monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
+    monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
+    monkeypatch.setattr(endpoint, "Clock", InstantClock)
+    sources._sources.clear()
+    yield kept
+    assert kept == {}
+    assert sources._sources == {}
+
+
+@pytest.fixture
+def test_of(monkeypatch, caplog):
+    """Test a connection; no secret may be in what is said and logged."""
+    caplog.set_level(logging.DEBUG)
+
+    def run(conn_id="my_api", **extra):
+        values = {
+            "conn_type": "oauth",
+            "host": "https://api.example.com/v1",
+            "login": "reports",
+            "password": SECRETS["password"],
+            "extra": {"grant_url": TOKEN_URL, "leeway": 60} | extra,
+        }
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(values))
+        works, said = OAuthHook(conn_id).test_connection()
+        for secret in (*SECRETS.values(), "fake-access-token"):
+            for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")):
+                assert form not in said + caplog.text
+        return works, said
+
+    return run
+
+
+PASSWORD = {"grant_type": "password", "username": "fake-user", "user_password": SECRETS["user_password"]}
+REFRESH = {"grant_type": "refresh_token", "refresh_token": SECRETS["refresh_token"]}
+
+
+# --- it works
+
+
+def test_success_names_the_grant_the_scope_granted_and_asked_and_the_lifetime(test_of, requests_mock):
+    answer = {"access_token": "fake-access-token", "expires_in": 1800, "scope": "read"}
+    requests_mock.post(TOKEN_URL, json=answer)
+    works, said = test_of(scope="read write")
+    assert works
+    assert "client_credentials grant" in said
+    assert "1800 s" in said
+    assert "asked: read write" in said
+    assert "granted: read." in said
+    assert "Not granted: write." in said
+
+
+def test_a_scope_that_the_answer_leaves_out_is_the_one_asked_for(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
+    works, said = test_of(scope="read")
+    assert works
+    assert "granted: what was asked (read)" in said
+    assert "Not granted" not in said
+
+
+def test_no_scope_asked_and_none_told_reads_like_a_sentence(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
+    assert "no scope in particular" in test_of()[1]
+
+
+def test_an_empty_scope_grants_nothing_of_what_was_asked(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60, "scope": ""})
+    assert "Not granted: read." in test_of(scope="read")[1]
+
+
+def test_the_password_grant_is_tried_with_the_password(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
+    works, said = test_of(**PASSWORD)
+    assert works
+    assert "password grant works" in said
+    assert parse_qs(requests_mock.last_request.text)["password"] == [SECRETS["user_password"]]
+
+
+def test_nothing_but_the_token_endpoint_is_asked_and_only_once(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
+    test_of()
+    assert [(sent.method, sent.url) for sent in requests_mock.request_history] == [("POST", TOKEN_URL)]
+
+
+def test_what_was_ignored_in_the_connection_is_listed(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
+    works, said = test_of(unheard_of=1)
+    assert works
+    assert "'unheard_of'" in said
+
+
+def test_a_random_conn_id_works_as_airflows_button_has_it(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
+    assert test_of(conn_id="x7d3kq9w")[0]
+    assert not test_of(conn_id="x7d3kq9v", **REFRESH)[0]
+
+
+def test_each_test_asks_anew(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 3600})
+    test_of()
+    test_of()
+    assert requests_mock.call_count == 2
+
+
+# --- it does not work
+
+
+@pytest.mark.parametrize(
+    ("error", "fields"),
+    [
+        ("invalid_client", ["Client ID", "Client secret", "Client authentication", "client_secret_basic"]),
+        ("unauthorized_client", ["Grant type"]),
+        ("unsupported_grant_type", ["Grant type", "Token URL", "Token request body"]),
+        ("invalid_scope", ["Scope"]),
+        ("invalid_request", ["Token request body", "Client authentication", "Token request parameters"]),
+    ],
+)
+def test_a_refusal_quotes_the_server_and_names_the_fields_to_look_at(test_of, requests_mock, error, fields):
+    answer = {"error": error, "error_description": "The reason, in the server's words"}
+    requests_mock.post(TOKEN_URL, status_code=400, json=answer)
+    works, said = test_of()
+    assert not works
+    assert error in said
+    assert "The reason, in the server's words" in said
+    assert "400" in said
+    for field in fields:
+        assert field in said
+    assert requests_mock.call_count == 1
+
+
+def test_a_wrong_password_names_its_fields_and_is_tried_once(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
+    works, said = test_of(**PASSWORD)
+    assert not works
+    assert "User name" in said
+    assert "User password" in said
+    assert requests_mock.call_count == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status_code": 200, "text": "<html><body>Please log in</body></html>"},
+        {"status_code": 200, "json": {"message": "no token today"}},
+        {"status_code": 200, "text": ""},
+        {"status_code": 404, "text": "<h1>Not found</h1>"},
+        {"status_code": 405, "text": ""},
+        {"status_code": 302, "headers": {"Location": "https://login.example.com/signin"}},
+        {"status_code": 500, "text": "broken"},
+        {"exc": requests.ConnectTimeout},
+        {"exc": requests.exceptions.SSLError},
+        {"exc": requests.exceptions.InvalidURL},
+    ],
+)
+@pytest.mark.parametrize("grant", [{}, REFRESH], ids=["client_credentials", "refresh_token"])
+def test_whatever_comes_back_it_is_an_answer_in_words(test_of, requests_mock, answer, grant):
+    requests_mock.post(TOKEN_URL, **answer)
+    works, said = test_of(**grant)
+    assert not works
+    assert "token endpoint" in said
+    assert "<" not in said
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"grant_type": "implicit"}, {"grant_url": ""}, {"scop": "read"}, {"body_format": "xml"}, {"leeway": "soon"}],
+)
+def test_a_connection_that_makes_no_sense_is_an_answer_too(test_of, requests_mock, extra):
+    works, said = test_of(**extra)
+    assert not works
+    assert next(iter(extra)) in said
+    assert requests_mock.call_count == 0
+
+
+def test_an_error_of_the_server_that_echoes_the_request_shows_no_secret(test_of, requests_mock):
+    def echo(request, context):
+        context.status_code = 400
+        said = f"got {request.headers.get('Authorization')} and {request.text}"
+        return {"error": "invalid_request", "error_description": said}
+
+    requests_mock.post(TOKEN_URL, json=echo)
+    works, said = test_of(**PASSWORD)
+    assert not works
+    # Basic with id and secret is a secret as well as its parts: anybody can decode it.
+    assert requests_mock.last_request.headers["Authorization"].removeprefix("Basic ") not in said
+
+
+def test_a_page_that_echoes_the_secret_as_html_shows_it_no_more_than_as_text(test_of, requests_mock):
+    page = "<html><p>Unknown user: fake-user, password: fake&amp;password</p></html>"
+    requests_mock.post(TOKEN_URL, status_code=400, text=page)
+    works, said = test_of(**PASSWORD)
+    assert not works
+    assert "fake&amp;password" not in said
+
+
+# --- refresh tokens are not spent
+
+
+def made_up(requests_mock):
+    sent = parse_qs(requests_mock.last_request.text)
+    assert sent["grant_type"] == ["refresh_token"]
+    return sent["refresh_token"][0]
+
+
+@pytest.mark.parametrize(
+    "extra", [REFRESH, REFRESH | {"grant_type": "authorization_code"}, {"grant_type": "authorization_code"}]
+)
+def test_the_real_refresh_token_is_never_sent(test_of, requests_mock, extra):
+    requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
+    test_of(**extra)
+    assert requests_mock.call_count == 1
+    assert SECRETS["refresh_token"] not in requests_mock.last_request.text
+    assert quote(SECRETS["refresh_token"], safe="") not in requests_mock.last_request.text
+    assert made_up(requests_mock) != SECRETS["refresh_token"]
+
+
+def test_another_one_is_made_up_every_time(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
+    test_of(**REFRESH)
+    first = made_up(requests_mock)
+    test_of(**REFRESH)
+    assert made_up(requests_mock) != first
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": "invalid_grant", "error_description": "unknown token"},
+        # league/oauth2-server
+        {"error": "invalid_request", "message": "…", "hint": "Cannot decrypt the refresh token"},
+    ],
+)
+def test_an_invalid_grant_proves_the_client_and_not_the_refresh_token(test_of, requests_mock, answer):
+    requests_mock.post(TOKEN_URL, status_code=400, json=answer)
+    works, said = test_of(**REFRESH)
+    assert works
+    for field in ("Token URL", "Client ID", "Client secret", "Client authentication"):
+        assert field in said.partition("does not prove")[0]
+    assert "refresh token" in said.partition("does not prove")[2]
+
+
+@pytest.mark.parametrize(("status", "answer"), [(401, {"error": "invalid_client"}), (401, {}), (400, {"error": "x"})])
+def test_any_other_refusal_means_that_it_does_not_work(test_of, requests_mock, status, answer):
+    requests_mock.post(TOKEN_URL, status_code=status, json=answer)
+    works, said = test_of(**REFRESH)
+    assert not works
+    if status == 401:
+        assert "Client secret" in said
+
+
+def test_a_server_that_takes_a_made_up_token_is_not_to_be_trusted(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
+    works, said = test_of(**REFRESH)
+    assert not works
+    assert "Token URL" in said
+
+
+def test_a_refresh_test_goes_to_the_refresh_url(test_of, requests_mock):
+    other = requests_mock.post("https://login.example.com/refresh", status_code=400, json={"error": "invalid_grant"})
+    assert test_of(refresh_url="https://login.example.com/refresh", **REFRESH)[0]
+    assert other.called

@@ -1,0 +1,528 @@
+"""Where the token goes, where it does not, and what a 401 means: ``oauth/auth.py``."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+from requests_mock import ANY
+
+from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, origin
+from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+from airflow_provider_oauth.oauth.token import Token
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+API = "https://api.example.com/v1"
+ELSEWHERE = "https://elsewhere.example.net/landing"
+
+
+class FakeSource:
+    """Gives out fake-token-1, and the next one whenever the present one is rejected."""
+
+    def __init__(self, config, base_url=None):
+        self.config = config
+        self.base_url = base_url
+        self.number = 1
+        self.scopes = []
+        self.renewals = 0
+
+    def token(self, scope=None, rejected=None):
+        self.scopes.append(scope)
+        if rejected is not None:
+            self.renewals += 1
+            if rejected.access_token == f"fake-token-{self.number}":
+                self.number += 1
+        return Token(
+            access_token=f"fake-token-{self.number}",
+            issued_at=START,
+            expires_at=START + timedelta(hours=1),
+            base_url=self.base_url,
+        )
+
+
+def config(**changes):
+    values = {
+        "conn_id": "my_api",
+        "base_url": API,
+        "token_url": "https://login.example.com/token",
+        "client_id": "reports",
+        "client_secret": "fake-secret",
+    }
+    return OAuthConfig(**(values | changes))
+
+
+def session_for(source=None, scope=None, **changes):
+    return OAuthSession(ApiAccess(source or FakeSource(config(**changes)), scope))
+
+
+@pytest.fixture(autouse=True)
+def no_netrc(monkeypatch, tmp_path):
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+
+
+# --- the header
+
+
+def test_the_token_goes_in_the_authorization_header_of_a_request_to_the_api(requests_mock):
+    requests_mock.get(f"{API}/items")
+    session_for().get(f"{API}/items")
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
+
+
+def test_the_token_is_asked_for_by_the_scope_of_the_access(requests_mock):
+    requests_mock.get(f"{API}/items")
+    source = FakeSource(config())
+    session_for(source, scope="write").get(f"{API}/items")
+    assert set(source.scopes) == {"write"}
+
+
+def test_scheme_and_name_of_the_header_are_the_connections(requests_mock):
+    requests_mock.get(f"{API}/items")
+    session_for(auth_scheme="Token", header_name="X-Session").get(f"{API}/items")
+    assert requests_mock.last_request.headers["X-Session"] == "Token fake-token-1"
+    assert "Authorization" not in requests_mock.last_request.headers
+
+
+def test_an_empty_scheme_sends_the_token_alone(requests_mock):
+    requests_mock.get(f"{API}/items")
+    session_for(auth_scheme="").get(f"{API}/items")
+    assert requests_mock.last_request.headers["Authorization"] == "fake-token-1"
+
+
+def test_the_token_replaces_an_authorization_header_of_the_callers(requests_mock):
+    requests_mock.get(f"{API}/items")
+    session_for().get(f"{API}/items", headers={"authorization": "Basic fake"})
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
+
+
+# --- the origin
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.example.com/",
+        "https://api.example.com/other/path",
+        "https://api.example.com:443/v1/items",
+        "HTTPS://API.Example.COM/v1/items",
+        "https://api.example.com?only=query",
+    ],
+)
+def test_every_url_of_the_apis_own_origin_gets_the_token(requests_mock, url):
+    requests_mock.get(ANY)
+    session_for().get(url)
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example.com/v1/items",
+        "https://api.example.com:8443/v1/items",
+        "https://api.example.com.evil.example/v1/items",
+        "https://example.com/v1/items",
+        "https://sub.api.example.com/v1/items",
+        "https://elsewhere.example.net/?https://api.example.com/v1",
+        "https://elsewhere.example.net/#@api.example.com/v1",
+        "https://api.example.com@elsewhere.example.net/v1",
+        "https://elsewhere.example.net\\@api.example.com/v1",
+    ],
+)
+def test_nothing_of_the_connections_goes_to_another_origin(requests_mock, url):
+    requests_mock.get(ANY)
+    session = session_for(
+        api_headers={"X-Tenant": "fake-tenant"},
+        secret_headers={"X-Key": "fake-key"},
+        api_params={"account": "fake-account"},
+        secret_params={"key": "fake-param"},
+    )
+    session.get(url)
+    sent = requests_mock.last_request
+    assert not {"authorization", "x-tenant", "x-key"} & {name.lower() for name in sent.headers}
+    assert "fake-token" not in sent.url
+    assert "fake-account" not in sent.url
+    assert "fake-param" not in sent.url
+
+
+def test_a_port_of_the_base_url_is_part_of_the_origin(requests_mock):
+    requests_mock.get(ANY)
+    session = session_for(base_url="https://api.example.com:8443/v1")
+    session.get("https://api.example.com/v1/items")
+    assert "Authorization" not in requests_mock.last_request.headers
+    session.get("https://api.example.com:8443/v1/items")
+    assert "Authorization" in requests_mock.last_request.headers
+
+
+def test_a_host_name_in_letters_beyond_ascii_is_the_same_host_on_the_wire(requests_mock):
+    requests_mock.get(ANY)
+    session_for(base_url="https://bücher.example/v1").get("https://bücher.example/v1/items")
+    assert requests_mock.last_request.hostname == "xn--bcher-kva.example"
+    assert requests_mock.last_request.headers.get("Authorization") == "Bearer fake-token-1"
+
+
+def test_the_base_url_of_the_token_answer_is_the_apis_origin(requests_mock):
+    requests_mock.get(ANY)
+    session = session_for(FakeSource(config(), base_url="https://eu7.example.com/"))
+    session.get("https://eu7.example.com/items")
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
+    session.get(f"{API}/items")
+    assert "Authorization" not in requests_mock.last_request.headers
+
+
+def test_origin_is_scheme_host_and_port_with_the_default_filled_in():
+    assert (
+        origin("https://API.example.com/x")
+        == origin("https://api.example.com:443")
+        == (
+            "https",
+            "api.example.com",
+            443,
+        )
+    )
+    assert origin("http://[::1]:8080/x") == ("http", "::1", 8080)
+
+
+# --- headers and parameters of the connection
+
+
+def test_headers_of_the_connection_are_added_to_requests_to_the_api(requests_mock):
+    requests_mock.get(f"{API}/items")
+    session_for(api_headers={"X-Tenant": "7"}, secret_headers={"X-Key": "fake-key"}).get(f"{API}/items")
+    assert requests_mock.last_request.headers["X-Tenant"] == "7"
+    assert requests_mock.last_request.headers["X-Key"] == "fake-key"
+
+
+def test_a_header_of_the_request_wins_over_the_connections_whatever_its_case(requests_mock):
+    requests_mock.get(f"{API}/items")
+    session_for(api_headers={"X-Tenant": "7"}).get(f"{API}/items", headers={"x-tenant": "8"})
+    assert requests_mock.last_request.headers["X-Tenant"] == "8"
+    assert len([name for name in requests_mock.last_request.headers if name.lower() == "x-tenant"]) == 1
+
+
+def test_a_header_of_the_session_wins_over_the_connections(requests_mock):
+    requests_mock.get(f"{API}/items")
+    session = session_for(api_headers={"X-Tenant": "7", "Accept": "application/vnd.fake+json"})
+    session.headers["X-Tenant"] = "9"
+    session.get(f"{API}/items")
+    assert requests_mock.last_request.headers["X-Tenant"] == "9"
+    assert requests_mock.last_request.headers["Accept"] == "application/vnd.fake+json"
+
+
+def test_parameters_of_the_connection_are_added_where_neither_the_url_nor_the_caller_has_them(requests_mock):
+    requests_mock.get(f"{API}/items")
+    session = session_for(api_params={"account": "1", "lang": "de"}, secret_params={"key": "fake-key"})
+    session.get(f"{API}/items?account=2", params={"lang": "en", "empty": ""})
+    assert requests_mock.last_request.url == f"{API}/items?account=2&lang=en&empty=&key=fake-key"
+
+
+def test_an_empty_parameter_of_the_callers_counts_as_set(requests_mock):
+    requests_mock.get(f"{API}/items")
+    session_for(api_params={"account": "1"}).get(f"{API}/items?account=")
+    assert requests_mock.last_request.url == f"{API}/items?account="
+
+
+def test_what_the_caller_encoded_stays_as_it_is_when_parameters_are_added(requests_mock):
+    requests_mock.get(f"{API}/items")
+    session_for(api_params={"account": "a b&c"}).get(f"{API}/items?q=x%2By%26z&q=2#part")
+    assert requests_mock.last_request.url == f"{API}/items?q=x%2By%26z&q=2&account=a+b%26c#part"
+
+
+# --- redirects
+
+
+def redirect(requests_mock, where, status=302, method="GET"):
+    requests_mock.register_uri(method, f"{API}/moved", status_code=status, headers={"Location": where})
+    requests_mock.register_uri(ANY, where)
+
+
+def test_a_redirect_to_another_origin_carries_nothing_of_the_connections(requests_mock):
+    redirect(requests_mock, ELSEWHERE)
+    session = session_for(
+        header_name="X-Session",
+        api_headers={"X-Tenant": "7"},
+        secret_headers={"x-key": "fake-key"},
+        api_params={"account": "fake-account"},
+        secret_params={"key": "fake-param"},
+    )
+    session.get(f"{API}/moved", headers={"X-Mine": "stays"})
+    first, second = requests_mock.request_history
+    assert {"X-Session", "X-Tenant", "x-key"} <= set(first.headers)
+    assert second.hostname == "elsewhere.example.net"
+    assert not {"x-session", "authorization", "x-tenant", "x-key"} & {name.lower() for name in second.headers}
+    assert second.headers["X-Mine"] == "stays"
+    assert "fake" not in second.url
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_kind_of_redirect_carries_the_token_to_another_origin(requests_mock, status):
+    redirect(requests_mock, ELSEWHERE, status, "POST")
+    session_for().post(f"{API}/moved", data=b"x")
+    assert "Authorization" in requests_mock.request_history[0].headers
+    assert "Authorization" not in requests_mock.request_history[1].headers
+
+
+@pytest.mark.parametrize("where", ["http://api.example.com/v1/x", "https://api.example.com:8443/v1/x"])
+def test_another_scheme_or_port_is_another_origin_for_a_redirect(requests_mock, where):
+    redirect(requests_mock, where)
+    session_for(secret_headers={"X-Key": "fake-key"}).get(f"{API}/moved")
+    assert "Authorization" not in requests_mock.last_request.headers
+    assert "X-Key" not in requests_mock.last_request.headers
+
+
+def test_a_redirect_within_the_origin_keeps_all(requests_mock):
+    redirect(requests_mock, "https://api.example.com:443/v2/items")
+    session_for(api_headers={"X-Tenant": "7"}, secret_headers={"X-Key": "fake-key"}).get(f"{API}/moved")
+    assert requests_mock.last_request.path == "/v2/items"
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
+    assert requests_mock.last_request.headers["X-Tenant"] == "7"
+    assert requests_mock.last_request.headers["X-Key"] == "fake-key"
+
+
+def test_a_401_of_another_origin_after_a_redirect_does_not_renew(requests_mock):
+    redirect(requests_mock, ELSEWHERE)
+    requests_mock.get(ELSEWHERE, status_code=401)
+    source = FakeSource(config())
+    assert session_for(source).get(f"{API}/moved").status_code == 401
+    assert source.renewals == 0
+
+
+def test_a_401_after_a_redirect_within_the_origin_renews(requests_mock):
+    redirect(requests_mock, f"{API}/items")
+    requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "ok"}])
+    source = FakeSource(config())
+    assert session_for(source).get(f"{API}/moved").text == "ok"
+    assert source.renewals == 1
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-2"
+
+
+def test_a_redirect_after_a_renewal_carries_the_new_token(requests_mock):
+    requests_mock.get(f"{API}/moved", [{"status_code": 401}, {"status_code": 302, "headers": {"Location": "items"}}])
+    requests_mock.get(f"{API}/items", text="ok")
+    response = session_for().get(f"{API}/moved")
+    assert response.text == "ok"
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-2"
+
+
+# --- .netrc
+
+
+@pytest.fixture
+def netrc(monkeypatch, tmp_path):
+    path = tmp_path / "netrc"
+    path.write_text(
+        "machine api.example.com login fake-user password fake-netrc-password\n"
+        "machine elsewhere.example.net login fake-user password fake-netrc-password\n"
+    )
+    path.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(path))
+
+
+@pytest.mark.usefixtures("netrc")
+def test_a_netrc_entry_for_the_api_does_not_replace_the_token(requests_mock):
+    requests_mock.get(f"{API}/items")
+    requests.get(f"{API}/items", timeout=1)
+    assert requests_mock.last_request.headers["Authorization"].startswith("Basic "), "the file is read, in principle"
+    session_for().get(f"{API}/items")
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
+
+
+@pytest.mark.usefixtures("netrc")
+def test_a_netrc_entry_is_not_used_on_redirects_either(requests_mock):
+    redirect(requests_mock, f"{API}/items")
+    session_for().get(f"{API}/moved")
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
+
+
+@pytest.mark.usefixtures("netrc")
+def test_a_netrc_entry_is_not_used_for_another_origin(requests_mock):
+    redirect(requests_mock, ELSEWHERE)
+    session = session_for()
+    session.get(f"{API}/moved")
+    assert "Authorization" not in requests_mock.last_request.headers
+    session.get(ELSEWHERE)
+    assert "Authorization" not in requests_mock.last_request.headers
+
+
+# --- 401 and 403
+
+
+def read(body):
+    """Return what a server would have received, and use the body up, as sending it does."""
+    return body.read() if hasattr(body, "read") else body
+
+
+def received_by(requests_mock, statuses):
+    """Answer with ``statuses`` in turn, and note the bodies that arrived."""
+    bodies = []
+    remaining = list(statuses)
+
+    def answer(request, context):
+        body = request.body
+        bodies.append(b"".join(body) if hasattr(body, "__next__") else read(body))
+        context.status_code = remaining.pop(0)
+        return "answer"
+
+    requests_mock.post(f"{API}/items", text=answer)
+    return bodies
+
+
+class Rewindable:
+    """A body that can be read, told and sought, and no more."""
+
+    def __init__(self, content, start=0):
+        self.inner = io.BytesIO(content)
+        self.inner.seek(start)
+
+    def __iter__(self):
+        return iter(self.inner)
+
+    def read(self, size=-1):
+        return self.inner.read(size)
+
+    def tell(self):
+        return self.inner.tell()
+
+    def seek(self, *where):
+        return self.inner.seek(*where)
+
+
+class Unseekable(Rewindable):
+    """A pipe, say."""
+
+    def tell(self):
+        raise OSError("not seekable")
+
+
+@pytest.mark.parametrize(
+    ("data", "arrived"),
+    [
+        ("text", "text"),
+        (b"bytes", b"bytes"),
+        (None, None),
+        ({"a": "1 2"}, "a=1+2"),
+        (Rewindable(b"rewindable"), b"rewindable"),
+        (Rewindable(b"skipped-and-sent", start=12), b"sent"),
+    ],
+)
+def test_a_401_renews_once_and_repeats_the_request_with_the_same_body(requests_mock, data, arrived):
+    bodies = received_by(requests_mock, [401, 200])
+    source = FakeSource(config())
+    response = session_for(source).post(f"{API}/items", data=data, headers={"X-Mine": "stays"})
+    assert response.status_code == 200
+    assert bodies == [arrived, arrived]
+    assert source.renewals == 1
+    first, second = requests_mock.request_history
+    assert first.headers["Authorization"] == "Bearer fake-token-1"
+    assert second.headers["Authorization"] == "Bearer fake-token-2"
+    assert second.headers["X-Mine"] == "stays"
+    assert (second.method, second.url) == (first.method, first.url)
+
+
+def test_a_401_repeats_a_file(requests_mock, tmp_path):
+    bodies = received_by(requests_mock, [401, 200])
+    path = tmp_path / "upload.bin"
+    path.write_bytes(b"content of the file")
+    with path.open("rb") as file:
+        assert session_for().post(f"{API}/items", data=file).status_code == 200
+    assert bodies == [b"content of the file"] * 2
+
+
+def test_a_401_repeats_a_multipart_upload(requests_mock):
+    bodies = received_by(requests_mock, [401, 200])
+    session_for().post(f"{API}/items", files={"part": io.BytesIO(b"content")})
+    assert bodies[0] == bodies[1]
+    assert b"content" in bodies[0]
+
+
+@pytest.mark.parametrize("body", [lambda: (part for part in [b"a", b"b"]), lambda: Unseekable(b"ab")])
+def test_a_401_does_not_repeat_a_body_that_is_used_up(requests_mock, body):
+    bodies = received_by(requests_mock, [401, 200])
+    response = session_for().post(f"{API}/items", data=body())
+    assert response.status_code == 401
+    assert bodies == [b"ab"]
+
+
+def test_a_401_that_cannot_be_repeated_still_spoils_the_token_for_the_next_request(requests_mock):
+    received_by(requests_mock, [401, 200])
+    session = session_for()
+    session.post(f"{API}/items", data=(part for part in [b"a"]))
+    assert session.post(f"{API}/items", data=b"a").status_code == 200
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-2", (
+        "airflow 72688: the rejected token is used until the process restarts"
+    )
+
+
+def test_a_second_401_is_the_answer(requests_mock):
+    requests_mock.get(f"{API}/items", status_code=401, text="no")
+    source = FakeSource(config())
+    response = session_for(source).get(f"{API}/items")
+    assert (response.status_code, response.text) == (401, "no")
+    assert source.renewals == 1
+    assert requests_mock.call_count == 2
+
+
+def test_the_next_request_of_a_session_may_renew_again(requests_mock):
+    requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "1"}, {"status_code": 401}, {"text": "2"}])
+    session = session_for()
+    assert [session.get(f"{API}/items").text for _ in range(2)] == ["1", "2"]
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-3"
+
+
+def test_the_401_before_the_renewal_stays_in_the_history(requests_mock):
+    requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "ok"}])
+    response = session_for().get(f"{API}/items")
+    assert [earlier.status_code for earlier in response.history] == [401]
+    assert response.request.headers["Authorization"] == "Bearer fake-token-2"
+
+
+def test_the_rejected_answer_is_read_to_the_end_and_closed_before_the_request_is_repeated(requests_mock):
+    rest = io.BytesIO(b"a long explanation")
+    requests_mock.get(f"{API}/items", [{"status_code": 401, "body": rest}, {"text": "ok"}])
+    response = session_for().get(f"{API}/items", stream=True)
+    assert response.history[0].content == b"a long explanation"
+
+
+def test_the_repeated_request_travels_by_the_same_options(requests_mock):
+    requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "ok"}])
+    session_for().get(f"{API}/items", timeout=7, verify="/fake/ca.pem", cert="/fake/cert.pem")
+    for sent in requests_mock.request_history:
+        assert (sent.timeout, sent.verify, sent.cert) == (7, "/fake/ca.pem", "/fake/cert.pem")
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 407, 500])
+def test_no_other_status_renews(requests_mock, status):
+    requests_mock.get(f"{API}/items", status_code=status, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    source = FakeSource(config())
+    assert session_for(source).get(f"{API}/items").status_code == status
+    assert source.renewals == 0
+    assert requests_mock.call_count == 1
+
+
+def test_the_401_of_a_custom_header_renews_in_that_header(requests_mock):
+    requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "ok"}])
+    session_for(header_name="X-Session", auth_scheme="").get(f"{API}/items")
+    assert [sent.headers["X-Session"] for sent in requests_mock.request_history] == ["fake-token-1", "fake-token-2"]
+
+
+# --- time
+
+
+def test_every_request_has_a_timeout_the_connections_unless_the_caller_sets_one(requests_mock):
+    requests_mock.get(f"{API}/items")
+    session = session_for(transport=Transport(timeout=12))
+    session.get(f"{API}/items")
+    assert requests_mock.last_request.timeout == 12
+    session.get(f"{API}/items", timeout=None)
+    assert requests_mock.last_request.timeout == 12
+    session.get(f"{API}/items", timeout=3)
+    assert requests_mock.last_request.timeout == 3
+
+
+def test_the_timeout_holds_for_redirects_and_for_other_origins_too(requests_mock):
+    redirect(requests_mock, ELSEWHERE)
+    session = session_for()
+    session.get(f"{API}/moved")
+    session.get(ELSEWHERE)
+    assert [sent.timeout for sent in requests_mock.request_history] == [60, 60, 60]

@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.oauth.config import MAPPABLE, OAuthConfig, Transport, is_loopback, normal_scope
+
+# The name in the form, by which a message has to name the field.
+URLS = {
+    "base_url": "host",
+    "token_url": "grant_url",
+    "refresh_url": "refresh_url",
+    "authorize_url": "authorize_url",
+    "revoke_url": "revoke_url",
+    "issuer": "issuer",
+}
+
+
+def config(**changes: Any) -> OAuthConfig:
+    values: dict[str, Any] = {
+        "conn_id": "shop",
+        "base_url": "https://api.example.com",
+        "token_url": "https://login.example.com/token",
+        "client_id": "app",
+        "client_secret": "fake-secret",
+    }
+    return OAuthConfig(**(values | changes))
+
+
+def refusal(**changes: Any) -> str:
+    with pytest.raises(ConfigurationError) as raised:
+        config(**changes)
+    assert isinstance(raised.value, AirflowFailException)
+    assert str(raised.value).startswith("Connection 'shop': ")
+    return str(raised.value).removeprefix("Connection 'shop': ")
+
+
+class TestGrant:
+    @pytest.mark.parametrize("grant_type", ["client_credentials", "authorization_code", "refresh_token"])
+    def test_needs_no_user(self, grant_type: str) -> None:
+        assert config(grant_type=grant_type).grant_type == grant_type
+
+    @pytest.mark.parametrize("grant_type", ["", "Password", "device_code", "code"])
+    def test_that_is_unknown_is_refused_with_those_that_are_known(self, grant_type: str) -> None:
+        assert refusal(grant_type=grant_type) == (
+            f"grant_type is {grant_type!r}; it can be client_credentials, password, authorization_code, refresh_token."
+        )
+
+    def test_implicit_is_refused_with_a_way_out(self) -> None:
+        message = refusal(grant_type="implicit")
+
+        assert message.startswith("grant_type cannot be implicit")
+        assert "RFC 9700" in message
+        assert "authorization_code" in message
+
+    @pytest.mark.parametrize("missing", ["username", "user_password"])
+    def test_password_needs_user_and_password(self, missing: str) -> None:
+        user = {"username": "anna", "user_password": "fake"}
+        assert config(grant_type="password", **user)
+
+        assert refusal(grant_type="password", **(user | {missing: None})) == (
+            f"{missing} is missing; the password grant needs it."
+        )
+
+    @pytest.mark.parametrize(
+        ("grant_type", "lives_by_refresh"),
+        [("client_credentials", False), ("password", False), ("authorization_code", True), ("refresh_token", True)],
+    )
+    def test_lives_by_its_refresh_token_where_it_cannot_be_repeated(
+        self, grant_type: str, lives_by_refresh: bool
+    ) -> None:
+        settings = config(grant_type=grant_type, username="anna", user_password="fake", use_refresh=True)
+
+        assert settings.lives_by_refresh is lives_by_refresh
+
+
+class TestClient:
+    @pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_basic_raw", "client_secret_post"])
+    def test_needs_a_name_and_a_secret(self, client_auth: str) -> None:
+        assert config(client_auth=client_auth)
+        assert refusal(client_auth=client_auth, client_id=None) == "login (client ID) is missing."
+        assert refusal(client_auth=client_auth, client_id="") == "login (client ID) is missing."
+        assert refusal(client_auth=client_auth, client_secret=None).startswith("password (client secret) is missing; ")
+
+    def test_that_is_public_needs_neither(self) -> None:
+        assert config(client_auth="none", client_id=None, client_secret=None).client_id is None
+
+    @pytest.mark.parametrize("client_auth", ["", "basic", "private_key_jwt", "None"])
+    def test_authentication_that_is_unknown_is_refused(self, client_auth: str) -> None:
+        assert refusal(client_auth=client_auth) == (
+            f"client_auth is {client_auth!r}; it can be client_secret_basic, client_secret_basic_raw, "
+            f"client_secret_post, none."
+        )
+
+    @pytest.mark.parametrize("body_format", ["", "xml", "JSON"])
+    def test_body_format_that_is_unknown_is_refused(self, body_format: str) -> None:
+        assert refusal(body_format=body_format) == f"body_format is {body_format!r}; it can be form, json, multipart."
+
+
+class TestUrls:
+    @pytest.mark.parametrize("field", URLS)
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://localhost/x",
+            "http://LOCALHOST:8080/x",
+            "http://api.localhost/x",
+            "http://127.0.0.1/x",
+            "http://127.9.8.7:1/x",
+            "http://[::1]:8080/x",
+            "https://api.example.com:8443/x?y=z",
+            "HTTPS://api.example.com",
+            "https://[2001:db8::1]/x",
+            "https://10.0.0.1/x",
+        ],
+    )
+    def test_over_https_or_on_this_machine_are_accepted(self, field: str, url: str) -> None:
+        assert getattr(config(**{field: url}), field) == url
+
+    @pytest.mark.parametrize("field", URLS)
+    @pytest.mark.parametrize(
+        ("url", "host"),
+        [
+            ("http://api.example.com/x", "api.example.com"),
+            ("HTTP://api.example.com/x", "api.example.com"),
+            ("http://localhost.example.com", "localhost.example.com"),
+            ("http://notlocalhost", "notlocalhost"),
+            ("http://127.0.0.1.example.com", "127.0.0.1.example.com"),
+            ("http://128.0.0.1", "128.0.0.1"),
+            ("http://0.0.0.0", "0.0.0.0"),  # noqa: S104
+            ("http://10.0.0.1", "10.0.0.1"),
+            ("http://[::2]", "::2"),
+            ("http://[2001:db8::1]:8080", "2001:db8::1"),
+            ("http://2130706433", "2130706433"),
+        ],
+    )
+    def test_over_plain_http_to_elsewhere_need_permission(self, field: str, url: str, host: str) -> None:
+        message = refusal(**{field: url})
+
+        assert message.startswith(f"{URLS[field]} is plain http to {host}, ")
+        assert "allow_http" in message
+        assert getattr(config(**{field: url}, allow_http=True), field) == url
+
+    @pytest.mark.parametrize("field", URLS)
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "api.example.com",
+            "/token",
+            "//api.example.com",
+            "ftp://api.example.com",
+            "file:///etc/passwd",
+            "https://",
+            "https:///token",
+            "https://:8080/",
+            "javascript://api.example.com/%0aalert(1)",
+            "https://[::1",
+            "https://api.example.com:port/",
+            "https://api.example.com:99999/",
+            "https://api example.com/",
+        ],
+    )
+    @pytest.mark.parametrize("allow_http", [False, True])
+    def test_that_are_none_are_refused(self, field: str, url: str, allow_http: bool) -> None:
+        assert refusal(**{field: url}, allow_http=allow_http).startswith(f"{URLS[field]} is not a")
+
+    @pytest.mark.parametrize("field", URLS)
+    @pytest.mark.parametrize("user", ["anna:fake-secret", "anna", ":fake-secret", ":", ""])
+    def test_with_a_user_are_refused_and_not_shown(self, field: str, user: str) -> None:
+        message = refusal(**{field: f"https://{user}@api.example.com/"})
+
+        assert message == f"{URLS[field]} must not hold a user name or password."
+
+    @pytest.mark.parametrize("field", ["token_url", "refresh_url", "authorize_url", "revoke_url"])
+    def test_of_endpoints_have_no_fragment(self, field: str) -> None:
+        # RFC 6749 sections 3.1 and 3.2: the endpoint URI MUST NOT include a fragment component.
+        assert refusal(**{field: "https://login.example.com/token#part"}).startswith(URLS[field])
+
+
+@pytest.mark.parametrize("name", ["token", "Access_Token", "expires_at", ""])
+def test_response_map_of_an_unknown_name_is_refused(name: str) -> None:
+    message = refusal(response_map={name: "data"})
+
+    assert message == f"response_map does not know {name!r}; it maps {', '.join(MAPPABLE)}."
+
+
+@pytest.mark.parametrize("name", MAPPABLE)
+def test_response_map_of_a_known_name_is_accepted(name: str) -> None:
+    assert config(response_map={name: "data"}).response_map == {name: "data"}
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("a.localhost", True),
+        ("127.0.0.1", True),
+        ("127.255.255.255", True),
+        ("::1", True),
+        ("126.255.255.255", False),
+        ("128.0.0.0", False),
+        ("::", False),
+        ("localhost.example.com", False),
+        ("xlocalhost", False),
+        ("", False),
+    ],
+)
+def test_what_is_this_machine(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    ("scope", "normal"), [(None, ""), ("", ""), ("  ", ""), ("b a", "a b"), (" a\t b\n", "a b"), ("a", "a")]
+)
+def test_the_order_of_scopes_has_no_meaning(scope: str | None, normal: str) -> None:
+    assert normal_scope(scope) == normal
+
+
+class TestIdentity:
+    BASE: dict[str, Any] = {  # noqa: RUF012
+        "grant_type": "password",
+        "username": "anna",
+        "user_password": "fake-1",
+        "scope": "a b",
+        "audience": "aud",
+        "resource": "res",
+        "grant_params": {"tenant": "t1"},
+    }
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("client_id", "other"),
+            ("token_url", "https://other.example.com/token"),
+            ("grant_type", "client_credentials"),
+            ("username", "berta"),
+            ("scope", "a"),
+            ("scope", None),
+            ("audience", None),
+            ("resource", "other"),
+            ("grant_params", {}),
+            ("grant_params", {"tenant": "t2"}),
+        ],
+    )
+    def test_changes_with_what_a_token_is_issued_for(self, name: str, value: Any) -> None:
+        assert config(**(self.BASE | {name: value})).identity != config(**self.BASE).identity
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("scope", "b  a"),
+            ("leeway", 5),
+            ("default_lifetime", 5),
+            ("api_headers", {"X": "1"}),
+            ("client_auth", "client_secret_post"),
+            ("body_format", "json"),
+            ("transport", Transport(timeout=5)),
+            ("warnings", ("w",)),
+        ],
+    )
+    def test_stays_with_all_else(self, name: str, value: Any) -> None:
+        assert config(**(self.BASE | {name: value})).identity == config(**self.BASE).identity
+
+    def test_holds_no_secret(self) -> None:
+        settings = config(**self.BASE, refresh_token="fake-2", secret_grant_params={"k": "fake-3"})
+
+        assert "fake" not in repr(settings.identity)
+
+
+class TestSecrets:
+    ALL: dict[str, Any] = {  # noqa: RUF012
+        "client_secret": "fake-client",
+        "user_password": "fake-user",
+        "refresh_token": "fake-refresh",
+        "secret_grant_params": {"a": "fake-param"},
+        "secret_headers": {"X-Key": "fake-header"},
+        "secret_params": {"key": "fake-query"},
+    }
+
+    def test_are_all_known(self) -> None:
+        proxies = {"https": "http://user:fake-proxy@proxy.example.com:3128"}
+
+        settings = config(**self.ALL, transport=Transport(proxies=proxies))
+
+        assert set(settings.secrets) == {
+            "fake-client",
+            "fake-user",
+            "fake-refresh",
+            "fake-param",
+            "fake-header",
+            "fake-query",
+            "fake-proxy",
+        }
+
+    def test_of_a_public_client_are_none(self) -> None:
+        assert config(client_auth="none", client_secret=None).secrets == ()
+
+    def test_that_are_empty_are_left_out(self) -> None:
+        assert "" not in config(client_secret="", secret_params={"a": ""}).secrets
+
+    @pytest.mark.parametrize("field", ["secret_grant_params", "secret_params"])
+    @pytest.mark.parametrize("value", [["fake-inner", "x-other"], {"a": {"b": ["fake-inner"]}}])
+    def test_within_lists_and_objects_are_known_one_by_one(self, field: str, value: Any) -> None:
+        assert "fake-inner" in config(**{field: {"key": value}}).secrets
+
+    @pytest.mark.parametrize(
+        "proxy", ["user:fake-proxy@proxy.example.com:3128", "http://user:fake-proxy@proxy.example.com"]
+    )
+    def test_of_a_proxy_are_known_with_and_without_its_scheme(self, proxy: str) -> None:
+        assert "fake-proxy" in config(transport=Transport(proxies={"https": proxy})).secrets
+
+    def test_of_a_proxy_that_is_no_url_are_none(self) -> None:
+        assert config(transport=Transport(proxies={"https": "http://[bad"})).secrets == ("fake-secret",)
+
+    def test_are_shown_in_no_repr(self) -> None:
+        settings = config(
+            **self.ALL,
+            grant_params={"password": "fake-open"},
+            api_headers={"X-Token": "fake-open"},
+            transport=Transport(proxies={"https": "http://user:fake-proxy@proxy.example.com:3128"}),
+        )
+
+        assert "fake" not in repr(settings)
+        assert "fake" not in str(settings)
+        assert "fake" not in repr(settings.transport)
+
+    def test_in_the_query_of_the_token_url_are_shown_in_no_repr(self) -> None:
+        assert "fake" not in repr(config(token_url="https://login.example.com/token?key=fake-key"))
+
+    @pytest.mark.parametrize("field", ["grant_type", "client_auth", "body_format"])
+    def test_are_quoted_by_no_other_fields_refusal(self, field: str) -> None:
+        assert "fake" not in refusal(**self.ALL, **{field: "unknown"})
+
+
+def test_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config().scope = "more"  # type: ignore[misc]
+
+
+def test_an_error_names_connection_and_field() -> None:
+    assert str(config().error("scope", "is odd")) == "Connection 'shop': scope is odd."

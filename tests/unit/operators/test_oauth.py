@@ -1,0 +1,255 @@
+"""``OAuthHttpOperator``: a ``HttpOperator`` in all that DAG authors see; deferred, nothing secret travels."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
+from airflow.providers.http.operators.http import HttpOperator
+from airflow.providers.http.triggers.http import HttpResponseSerializer
+from airflow.sdk.serde import deserialize, serialize
+
+from airflow_provider_oauth import exceptions, variable_store
+from airflow_provider_oauth.hooks import oauth as hooks_oauth
+from airflow_provider_oauth.hooks import sources
+from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
+from airflow_provider_oauth.triggers.oauth import OAuthHttpTrigger
+
+# The HTTP provider's own import, when an operator has its response.
+pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
+
+API = "https://api.example.com/v1"
+TOKEN_URL = "https://login.example.com/token"
+SECRETS = ("fake-secret", "fake-token")
+
+
+@pytest.fixture(autouse=True)
+def connection(monkeypatch, tmp_path, requests_mock):
+    kept = {}
+    monkeypatch.setattr(variable_store, "_get", kept.get)
+    monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
+    monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
+    monkeypatch.setattr(sources, "lock_folder", lambda: tmp_path)
+    for forget in (sources._sources.clear, sources.mask.cache_clear, hooks_oauth._shared_adapter.cache_clear):
+        forget()
+    values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret"}
+    values["extra"] = {"grant_url": TOKEN_URL, "leeway": 60}
+    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+    return requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
+
+
+def operator(**changes):
+    return OAuthHttpOperator(
+        **({"task_id": "call", "oauth_conn_id": "my_api", "method": "GET", "endpoint": "items"} | changes)
+    )
+
+
+def through_airflow(values):
+    """Carry values as Airflow's task runner does when a task defers: serde, then JSON in the database."""
+    return deserialize(json.loads(json.dumps(serialize(values))))
+
+
+def deferred_by(action):
+    with pytest.raises(TaskDeferred) as caught:
+        action()
+    return caught.value
+
+
+def event_of(text, status=200):
+    response = requests.Response()
+    response.status_code, response._content, response.url = status, text.encode(), f"{API}/items"
+    return through_airflow({"status": "success", "response": HttpResponseSerializer.serialize(response)})
+
+
+# --- here
+
+
+def test_it_is_a_http_operator_that_returns_the_text(requests_mock):
+    requests_mock.get(f"{API}/items", text="answer")
+    assert issubclass(OAuthHttpOperator, HttpOperator)
+    assert operator(data={"page": 1}, headers={"X-Mine": "1"}).execute({}) == "answer"
+    assert requests_mock.last_request.url == f"{API}/items?page=1"
+    assert requests_mock.last_request.headers["X-Mine"] == "1"
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token"
+
+
+def test_the_method_is_post_unless_given(requests_mock):
+    posted = requests_mock.post(f"{API}/items")
+    OAuthHttpOperator(
+        task_id="call", oauth_conn_id="my_api", endpoint="items", request_kwargs={"json": {"a": 1}}
+    ).execute({})
+    assert posted.last_request.json() == {"a": 1}
+
+
+def test_the_connection_is_oauth_default_unless_given():
+    assert OAuthHttpOperator(task_id="call").oauth_conn_id == "oauth_default"
+
+
+def test_building_it_reads_no_connection_and_sends_nothing(requests_mock):
+    operator(oauth_conn_id="no_such_connection")
+    assert requests_mock.call_count == 0
+
+
+def test_its_own_scope_reaches_the_token_endpoint(requests_mock, connection):
+    requests_mock.get(f"{API}/items")
+    operator(scope="write").execute({})
+    assert "scope=write" in connection.last_request.text
+
+
+def test_check_and_filter_work_as_in_http_operator(requests_mock):
+    requests_mock.get(f"{API}/items", json={"data": [1, 2]})
+    assert operator(response_filter=lambda response: response.json()["data"]).execute({}) == [1, 2]
+    with pytest.raises(AirflowException, match="check returned False"):
+        operator(response_check=lambda response: False).execute({})
+
+
+def test_pages_share_a_token(requests_mock, connection):
+    requests_mock.get(f"{API}/items", text=lambda request, context: request.qs["page"][0])
+    follow = lambda page: {"data": {"page": int(page.text) + 1}} if page.text != "3" else None  # noqa: E731
+    assert operator(data={"page": "1"}, pagination_function=follow).execute({}) == ["1", "2", "3"]
+    assert connection.call_count == 1
+
+
+def test_a_connection_of_type_http_is_refused_before_its_password_goes_out(monkeypatch, requests_mock):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_MY_API", json.dumps({"conn_type": "http", "host": API, "login": "u", "password": "p"})
+    )
+    with pytest.raises(exceptions.ConfigurationError, match="'http'"):
+        operator().execute({})
+    assert requests_mock.call_count == 0
+
+
+# --- templates
+
+
+def test_the_template_fields_are_documented_ones_and_hold_no_secret(requests_mock):
+    requests_mock.get(f"{API}/items-7", text="ok")
+    task = operator(
+        oauth_conn_id="{{ conn }}",
+        scope="{{ scope }}",
+        endpoint="items-{{ n }}",
+        data={"q": "{{ n }}"},
+        headers={"X": "{{ n }}"},
+    )
+    task.render_template_fields({"conn": "my_api", "scope": "read", "n": 7})
+    assert task.execute({}) == "ok"
+    assert requests_mock.last_request.headers["X"] == "7"
+    rendered = {name: getattr(task, name) for name in task.template_fields}
+    assert rendered == {
+        "endpoint": "items-7",
+        "data": {"q": "7"},
+        "headers": {"X": "7"},
+        "oauth_conn_id": "my_api",
+        "scope": "read",
+    }
+    assert not any(secret in repr(rendered) for secret in SECRETS)
+
+
+# --- deferred
+
+
+def test_deferring_asks_for_a_token_only_and_hands_over_what_the_trigger_needs(requests_mock):
+    task = operator(deferrable=True, scope="read", data={"page": 1}, headers={"X": "1"}, extra_options={"timeout": 5})
+    deferral = deferred_by(lambda: task.execute({}))
+    assert {request.hostname for request in requests_mock.request_history} == {"login.example.com"}
+    assert deferral.method_name == "execute_complete"
+    path, arguments = deferral.trigger.serialize()
+    assert path == "airflow_provider_oauth.triggers.oauth.OAuthHttpTrigger"
+    assert through_airflow(arguments) == {
+        "oauth_conn_id": "my_api",
+        "method": "GET",
+        "endpoint": "items",
+        "headers": {"X": "1"},
+        "data": {"page": 1},
+        "extra_options": {"timeout": 5},
+        "scope": "read",
+        "json": None,
+    }
+    assert OAuthHttpTrigger(**through_airflow(arguments)).serialize() == (path, arguments)
+    assert not any(secret in json.dumps(arguments) for secret in SECRETS)
+
+
+def test_what_request_kwargs_say_is_not_lost_silently_when_deferring():
+    task = operator(method="POST", deferrable=True, request_kwargs={"json": {"a": 1}}, warn_on_non_idempotent=False)
+    # Refused in words is as good as handed over.
+    with pytest.raises((TaskDeferred, exceptions.ConfigurationError)) as caught:
+        task.execute({})
+    if isinstance(caught.value, TaskDeferred):
+        assert '{"a": 1}' in json.dumps(caught.value.trigger.serialize()[1])
+
+
+def test_the_event_of_success_completes_with_the_text_or_what_the_filter_makes_of_it():
+    assert operator().execute_complete({}, event_of("answer")) == "answer"
+    assert operator(response_filter=lambda response: response.json()).execute_complete({}, event_of("[1]")) == [1]
+    with pytest.raises(AirflowException, match="check returned False"):
+        operator(response_check=lambda response: False).execute_complete({}, event_of("answer"))
+
+
+ERRORS = [
+    exceptions.ConfigurationError("c"),
+    exceptions.InvalidClient("c", error="invalid_client", status_code=401),
+    exceptions.WrongPassword("w", error="invalid_grant", status_code=400),
+    exceptions.ConsentRequired("g"),
+    exceptions.InvalidGrant("g", error="invalid_grant", error_description="spent", error_uri="https://e.example/"),
+    exceptions.InvalidScope("s", error="invalid_scope", status_code=400),
+    exceptions.TokenRequestError("t", status_code=503, retryable=True, retry_after=7.0),
+    exceptions.TokenResponseError("t"),
+    exceptions.TokenStoreError("t"),
+    exceptions.RenewalTimeout("r"),
+    exceptions.ApiError("500:broken", status_code=500),
+    exceptions.ApiError("no status"),
+    exceptions.OAuthError("o"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_the_event_of_an_error_raises_that_error_with_all_it_says(error):
+    event = through_airflow({"status": "error", "error": exceptions.to_event(error)})
+    with pytest.raises(type(error)) as caught:
+        operator().execute_complete({}, event)
+    assert type(caught.value) is type(error)
+    assert str(caught.value) == str(error)
+    assert isinstance(caught.value, AirflowFailException) is isinstance(error, AirflowFailException)
+    assert vars(caught.value) == vars(error)
+
+
+def test_an_error_of_a_later_version_is_still_an_oauth_error():
+    with pytest.raises(exceptions.OAuthError, match="later"):
+        operator().execute_complete({}, {"status": "error", "error": {"type": "Unheard", "message": "later"}})
+
+
+def follow(page):
+    return {"data": {"page": int(page.text) + 1}} if page.text != "3" else None
+
+
+def test_deferred_pages_survive_airflows_own_storage_and_come_back_in_order():
+    task = operator(deferrable=True, data={"page": 1, "limit": 2}, pagination_function=follow, headers={"X": "1"})
+    deferral = deferred_by(lambda: task.execute({}))
+    for page in ("1", "2"):
+        kept = through_airflow(deferral.kwargs or {})
+        deferral = deferred_by(lambda page=page, kept=kept: task.execute_complete({}, event=event_of(page), **kept))
+        arguments = through_airflow(deferral.trigger.serialize()[1])
+        assert arguments["data"] == {"page": int(page) + 1, "limit": 2}
+        assert arguments["headers"] == {"X": "1"}
+        assert (arguments["endpoint"], arguments["method"], arguments["oauth_conn_id"]) == ("items", "GET", "my_api")
+    assert task.execute_complete({}, event=event_of("3"), **through_airflow(deferral.kwargs)) == ["1", "2", "3"]
+
+
+def test_a_single_deferred_page_is_a_list_as_it_is_without_deferring():
+    assert operator(pagination_function=follow).execute_complete({}, event_of("3")) == ["3"]
+
+
+def test_an_error_on_a_later_page_is_raised():
+    failure = {"status": "error", "error": exceptions.to_event(exceptions.InvalidClient("no"))}
+    with pytest.raises(exceptions.InvalidClient):
+        operator(pagination_function=follow).execute_complete(
+            {}, failure, paginated_responses=[event_of("1")["response"]]
+        )
+
+
+def test_a_deferred_page_keeps_what_was_asked_for_in_request_kwargs():
+    task = operator(method="POST", deferrable=True, pagination_function=follow, request_kwargs={"json": {"a": 1}})
+    deferral = deferred_by(lambda: task.execute_complete({}, event_of("1")))
+    assert isinstance(deferral.trigger, OAuthHttpTrigger)

@@ -1,0 +1,229 @@
+"""``OAuthHttpSensor``: a ``HttpSensor`` in all that DAG authors see."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, TaskDeferred
+from airflow.providers.http.sensors.http import HttpSensor
+from airflow.sdk import PokeReturnValue
+from airflow.sdk.serde import deserialize, serialize
+
+from airflow_provider_oauth import exceptions, variable_store
+from airflow_provider_oauth.hooks import oauth as hooks_oauth
+from airflow_provider_oauth.hooks import sources
+from airflow_provider_oauth.sensors.oauth import OAuthHttpSensor
+from airflow_provider_oauth.triggers.oauth import OAuthHttpSensorTrigger
+
+API = "https://api.example.com/v1"
+READY = f"{API}/ready"
+TOKEN_URL = "https://login.example.com/token"
+
+
+@pytest.fixture(autouse=True)
+def connection(monkeypatch, tmp_path, requests_mock):
+    kept = {}
+    monkeypatch.setattr(variable_store, "_get", kept.get)
+    monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
+    monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
+    monkeypatch.setattr(sources, "lock_folder", lambda: tmp_path)
+    for forget in (sources._sources.clear, sources.mask.cache_clear, hooks_oauth._shared_adapter.cache_clear):
+        forget()
+    values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret"}
+    values["extra"] = {"grant_url": TOKEN_URL, "leeway": 60}
+    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+    return requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
+
+
+@pytest.fixture
+def refused(requests_mock):
+    requests_mock.post(TOKEN_URL, status_code=401, json={"error": "invalid_client"})
+
+
+def sensor(**changes):
+    return OAuthHttpSensor(
+        **({"task_id": "wait", "oauth_conn_id": "my_api", "endpoint": "ready", "poke_interval": 0} | changes)
+    )
+
+
+# --- here
+
+
+def test_it_is_a_http_sensor_that_succeeds_on_an_answer_without_error(requests_mock):
+    requests_mock.get(READY)
+    assert issubclass(OAuthHttpSensor, HttpSensor)
+    assert sensor(request_params={"day": "1"}, headers={"X": "1"}).poke({}) is True
+    assert requests_mock.last_request.url == f"{READY}?day=1"
+    assert requests_mock.last_request.headers["X"] == "1"
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token"
+
+
+def test_building_it_reads_no_connection_and_sends_nothing(requests_mock):
+    assert OAuthHttpSensor(task_id="wait", endpoint="x").oauth_conn_id == "oauth_default"
+    assert requests_mock.call_count == 0
+
+
+def test_a_404_means_not_yet_unless_told_otherwise(requests_mock):
+    requests_mock.get(READY, status_code=404)
+    assert sensor().poke({}) is False
+    with pytest.raises(exceptions.ApiError, match="^404"):
+        sensor(response_error_codes_allowlist=[]).poke({})
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 500, 503])
+def test_any_other_error_status_is_an_error_unless_it_is_listed(requests_mock, status):
+    requests_mock.get(READY, status_code=status)
+    with pytest.raises(exceptions.ApiError, match=f"^{status}"):
+        sensor().poke({})
+    assert sensor(response_error_codes_allowlist=[str(status)]).poke({}) is False
+
+
+def test_the_list_is_of_whole_statuses_and_not_of_beginnings_of_a_text(requests_mock):
+    requests_mock.get(READY, status_code=404, reason="4")
+    with pytest.raises(exceptions.ApiError):
+        sensor(response_error_codes_allowlist=["4", "40", "404:"]).poke({})
+
+
+def test_the_response_check_decides_and_may_return_a_value(requests_mock):
+    requests_mock.get(READY, json={"ready": False})
+    assert sensor(response_check=lambda response: response.json()["ready"]).poke({}) is False
+    result = PokeReturnValue(is_done=True, xcom_value=7)
+    assert sensor(response_check=lambda response, ds: result).poke({"ds": "x"}) is result
+
+
+def test_it_pokes_until_it_succeeds_with_one_token(requests_mock, connection):
+    requests_mock.get(READY, [{"status_code": 404}, {"status_code": 404}, {"text": "ready"}])
+    sensor().execute({})
+    assert connection.call_count == 1
+
+
+def test_a_connection_of_type_http_is_refused_before_its_password_goes_out(monkeypatch, requests_mock):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_MY_API", json.dumps({"conn_type": "http", "host": API, "login": "u", "password": "p"})
+    )
+    with pytest.raises(exceptions.ConfigurationError, match="'http'"):
+        sensor().poke({})
+    assert requests_mock.call_count == 0
+
+
+def test_the_template_fields_are_rendered_and_hold_no_secret(requests_mock):
+    requests_mock.get(f"{API}/ready-7")
+    task = sensor(
+        oauth_conn_id="{{ conn }}", scope="{{ scope }}", endpoint="ready-{{ n }}", request_params={"q": "{{ n }}"}
+    )
+    task.render_template_fields({"conn": "my_api", "scope": "read", "n": 7})
+    assert task.poke({})
+    rendered = {name: getattr(task, name) for name in task.template_fields}
+    assert rendered == {
+        "endpoint": "ready-7",
+        "request_params": {"q": "7"},
+        "headers": {},
+        "oauth_conn_id": "my_api",
+        "scope": "read",
+    }
+
+
+# --- failing
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.usefixtures("refused")
+def test_refused_credentials_fail_without_retries_or_another_poke(requests_mock, deferrable):
+    with pytest.raises(exceptions.InvalidClient):
+        sensor(deferrable=deferrable).execute({})
+    assert requests_mock.call_count == 1
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.usefixtures("refused")
+def test_with_soft_fail_refused_credentials_skip(deferrable):
+    with pytest.raises(AirflowSkipException):
+        sensor(soft_fail=True, deferrable=deferrable).execute({})
+
+
+@pytest.mark.usefixtures("refused")
+def test_with_silent_fail_refused_credentials_are_not_poked_again(requests_mock):
+    with pytest.raises(exceptions.InvalidClient):
+        sensor(silent_fail=True).execute({})
+    assert requests_mock.call_count == 1
+
+
+# --- deferred
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_what_is_ready_at_once_is_not_waited_for(requests_mock, deferrable):
+    requests_mock.get(READY)
+    assert sensor(deferrable=deferrable).execute({}) is None
+
+
+def test_it_defers_after_a_first_poke_with_what_the_trigger_needs(requests_mock):
+    requests_mock.get(READY, status_code=404)
+    task = sensor(
+        deferrable=True,
+        poke_interval=7,
+        timeout=99,
+        scope="read",
+        request_params={"day": "1"},
+        headers={"X": "1"},
+        extra_options={"timeout": 5},
+    )
+    with pytest.raises(TaskDeferred) as caught:
+        task.execute({})
+    path, arguments = caught.value.trigger.serialize()
+    assert path == "airflow_provider_oauth.triggers.oauth.OAuthHttpSensorTrigger"
+    stored = deserialize(json.loads(json.dumps(serialize(arguments))))
+    assert stored == {
+        "oauth_conn_id": "my_api",
+        "method": "GET",
+        "endpoint": "ready",
+        "headers": {"X": "1"},
+        "data": {"day": "1"},
+        "extra_options": {"timeout": 5},
+        "poke_interval": 7,
+        "scope": "read",
+    }
+    assert OAuthHttpSensorTrigger(**stored).serialize() == (path, arguments)
+    assert caught.value.timeout == timedelta(seconds=99)
+    assert caught.value.method_name == "execute_complete"
+    assert "fake-" not in json.dumps(arguments)
+
+
+def test_with_a_response_check_it_waits_here(requests_mock):
+    requests_mock.get(READY, [{"json": False}, {"json": True}])
+    sensor(deferrable=True, response_check=lambda response: response.json()).execute({})
+    assert [sent.path for sent in requests_mock.request_history].count("/v1/ready") == 2
+
+
+def test_the_event_of_success_ends_it():
+    assert sensor(deferrable=True).execute_complete({}, {"status": "success"}) is None
+
+
+FAILURE = {"status": "error", "error": exceptions.to_event(exceptions.ConsentRequired("ask Ann"))}
+
+
+def test_the_event_of_an_error_raises_that_error():
+    with pytest.raises(exceptions.ConsentRequired, match="ask Ann"):
+        sensor(deferrable=True).execute_complete({}, FAILURE)
+
+
+def test_with_soft_fail_the_event_of_an_error_skips():
+    task = sensor(deferrable=True, soft_fail=True)
+    with pytest.raises(AirflowSkipException):
+        task.resume_execution("execute_complete", {"event": FAILURE}, {})
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_never_fail_skips_on_any_error(requests_mock, deferrable):
+    requests_mock.get(READY, status_code=500)
+    with pytest.raises(AirflowSkipException):
+        sensor(never_fail=True, deferrable=deferrable).execute({})
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_an_error_status_that_is_not_listed_fails_the_first_poke(requests_mock, deferrable):
+    requests_mock.get(READY, status_code=500)
+    with pytest.raises(AirflowException, match="^500"):
+        sensor(deferrable=deferrable).execute({})

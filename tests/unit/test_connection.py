@@ -1,0 +1,666 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from airflow.models import Connection as CoreConnection
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk import Connection as TaskConnection
+
+from airflow_provider_oauth.connection import read_connection
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.fields import FIELDS
+from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+
+MISSING: Any = object()
+
+
+def connection(extra: Any = MISSING, **changes: Any) -> TaskConnection:
+    """Return a connection as its JSON form gives it; ``extra`` is added to what it needs at least."""
+    if not isinstance(extra, str | None):
+        extra = json.dumps({"grant_url": "/token"} | ({} if extra is MISSING else extra))
+    values = {
+        "conn_id": "shop",
+        "conn_type": "oauth",
+        "host": "https://api.example.com/v1",
+        "login": "app",
+        "password": "fake-secret",
+        "extra": extra,
+    }
+    return TaskConnection(**(values | changes))
+
+
+def read(extra: Any = MISSING, **changes: Any) -> OAuthConfig:
+    return read_connection(connection(extra, **changes))
+
+
+def refusal(extra: Any = MISSING, **changes: Any) -> str:
+    with pytest.raises(ConfigurationError) as raised:
+        read(extra, **changes)
+    assert isinstance(raised.value, AirflowFailException)
+    assert str(raised.value).startswith("Connection 'shop': ")
+    return str(raised.value).removeprefix("Connection 'shop': ")
+
+
+def uri(query: dict[str, str], authority: str = "app:fake-secret@api.example.com/") -> str:
+    return f"oauth://{authority}?{urlencode({'grant_url': '/token'} | query)}"
+
+
+def read_uri(kind: type, query: dict[str, str], **where: str) -> OAuthConfig:
+    return read_connection(kind(conn_id="shop", uri=uri(query, **where)))
+
+
+def value_of(settings: OAuthConfig, name: str) -> Any:
+    return getattr(settings.transport if name in Transport.__dataclass_fields__ else settings, name)
+
+
+USER = {"username": "anna", "user_password": "fake-pass"}
+
+# Field, as JSON, as text in a URI, name in OAuthConfig, value there.
+FIELDS_READ: list[tuple[str, Any, str, str, Any]] = [
+    ("grant_type", "refresh_token", "refresh_token", "grant_type", "refresh_token"),
+    ("grant_url", "https://login.example.com/t", "https://login.example.com/t", "token_url", "https://login.example.com/t"),
+    ("refresh_url", "https://login.example.com/r", "https://login.example.com/r", "refresh_url", "https://login.example.com/r"),
+    ("authorize_url", "https://login.example.com/a", "https://login.example.com/a", "authorize_url", "https://login.example.com/a"),
+    ("revoke_url", "https://login.example.com/d", "https://login.example.com/d", "revoke_url", "https://login.example.com/d"),
+    ("issuer", "https://login.example.com", "https://login.example.com", "issuer", "https://login.example.com"),
+    ("scope", "read write", "read write", "scope", "read write"),
+    ("scope_separator", ",", ",", "scope_separator", ","),
+    ("audience", "aud", "aud", "audience", "aud"),
+    ("resource", "urn:res", "urn:res", "resource", "urn:res"),
+    ("username", "anna", "anna", "username", "anna"),
+    ("user_password", "fake é%3D", "fake é%3D", "user_password", "fake é%3D"),
+    ("refresh_token", "fake-refresh", "fake-refresh", "refresh_token", "fake-refresh"),
+    ("use_refresh", True, "true", "use_refresh", True),
+    ("client_auth", "client_secret_post", "client_secret_post", "client_auth", "client_secret_post"),
+    ("body_format", "json", "json", "body_format", "json"),
+    ("grant_params", {"a": [1, True]}, '{"a": [1, true]}', "grant_params", {"a": [1, True]}),
+    ("grant_headers", {"X-A": "1"}, '{"X-A": 1}', "grant_headers", {"X-A": "1"}),
+    ("api_headers", {"X-A": "é"}, '{"X-A": "é"}', "api_headers", {"X-A": "é"}),
+    ("api_params", {"account": 7}, '{"account": 7}', "api_params", {"account": 7}),
+    ("secret_grant_params", {"k": "fake"}, '{"k": "fake"}', "secret_grant_params", {"k": "fake"}),
+    ("secret_headers", {"X-K": "fake"}, '{"X-K": "fake"}', "secret_headers", {"X-K": "fake"}),
+    ("secret_params", {"k": "fake"}, '{"k": "fake"}', "secret_params", {"k": "fake"}),
+    ("auth_scheme", "Token", "Token", "auth_scheme", "Token"),
+    ("header_name", "X-Auth", "X-Auth", "header_name", "X-Auth"),
+    ("response_map", "access_token=d.t", "access_token=d.t", "response_map", {"access_token": "d.t"}),
+    ("leeway", 30, "30", "leeway", 30),
+    ("default_lifetime", 900, "900", "default_lifetime", 900),
+    ("timeout", 5, "5", "timeout", 5),
+    ("allow_http", True, "true", "allow_http", True),
+    ("verify", False, "false", "verify", False),
+    ("verify_ssl", "/etc/ca.pem", "/etc/ca.pem", "verify", "/etc/ca.pem"),
+    ("cert", ["/c.pem", "/k.pem"], '["/c.pem", "/k.pem"]', "cert", ("/c.pem", "/k.pem")),
+    ("proxies", {"https": "http://p:1"}, '{"https": "http://p:1"}', "proxies", {"https": "http://p:1"}),
+    ("proxy", "http://p:1", "http://p:1", "proxies", {"http": "http://p:1", "https": "http://p:1"}),
+    ("trust_env", False, "false", "trust_env", False),
+    ("stream", True, "true", "stream", True),
+    ("check_response", False, "false", "check_response", False),
+    ("allow_redirects", False, "false", "allow_redirects", False),
+    ("max_redirects", 3, "3", "max_redirects", 3),
+    ("token_url", "https://login.example.com/t", "https://login.example.com/t", "token_url", "https://login.example.com/t"),
+    ("token_endpoint", "https://login.example.com/t", "https://login.example.com/t", "token_url", "https://login.example.com/t"),
+]  # fmt: skip
+EVERY_FIELD = pytest.mark.parametrize(
+    ("field", "in_json", "in_uri", "name", "value"), FIELDS_READ, ids=[row[0] for row in FIELDS_READ]
+)
+
+
+def without_grant_url(field: str) -> dict[str, Any]:
+    return {"grant_url": None} if field in ("token_url", "token_endpoint") else {}
+
+
+class TestEveryField:
+    def test_has_a_row_here(self) -> None:
+        assert [row[0] for row in FIELDS_READ if row[0] not in FIELDS] == []
+        assert set(FIELDS) - {row[0] for row in FIELDS_READ} == set()
+
+    @EVERY_FIELD
+    def test_is_read_from_json(self, field: str, in_json: Any, in_uri: str, name: str, value: Any) -> None:
+        settings = read(without_grant_url(field) | {field: in_json})
+
+        assert value_of(settings, name) == value
+        assert type(value_of(settings, name)) is type(value)
+        assert settings.warnings == ()
+
+    @EVERY_FIELD
+    @pytest.mark.parametrize("kind", [TaskConnection, CoreConnection], ids=["task", "core"])
+    def test_is_read_from_a_uri(self, kind: type, field: str, in_json: Any, in_uri: str, name: str, value: Any) -> None:
+        query = {"grant_url": ""} if field in ("token_url", "token_endpoint") else {}
+
+        settings = read_uri(kind, query | {field: in_uri})
+
+        assert value_of(settings, name) == value
+        assert type(value_of(settings, name)) is type(value)
+
+    @EVERY_FIELD
+    @pytest.mark.parametrize("empty", [None, ""])
+    def test_that_is_null_or_empty_is_absent(
+        self, field: str, in_json: Any, in_uri: str, name: str, value: Any, empty: Any
+    ) -> None:
+        if field == "grant_url":
+            assert refusal({"grant_url": empty}).startswith("grant_url (Token URL) is missing")
+        else:
+            assert read({field: empty}) == read()
+
+    @EVERY_FIELD
+    def test_that_is_redacted_is_refused(self, field: str, in_json: Any, in_uri: str, name: str, value: Any) -> None:
+        message = refusal(without_grant_url(field) | {field: "***"})
+
+        assert message.startswith(f"{field} holds '***'")
+        assert "redacted" in message
+
+    @EVERY_FIELD
+    @pytest.mark.parametrize("nonsense", [[[]], [{"a": "b"}], "\x00{"])
+    def test_of_another_type_is_refused_by_its_name(
+        self, field: str, in_json: Any, in_uri: str, name: str, value: Any, nonsense: Any
+    ) -> None:
+        if isinstance(nonsense, str) and FIELDS[field].type == "string":
+            return
+        message = refusal(without_grant_url(field) | {field: nonsense})
+
+        assert message.startswith(f"{field} ({FIELDS[field].label}) is not a valid ")
+
+
+class TestDefaults:
+    def test_of_the_shortest_connection(self) -> None:
+        assert read() == OAuthConfig(
+            conn_id="shop",
+            base_url="https://api.example.com/v1",
+            token_url="https://api.example.com/v1/token",
+            grant_type="client_credentials",
+            client_id="app",
+            client_secret="fake-secret",
+            scope_separator=" ",
+            use_refresh=False,
+            client_auth="client_secret_basic",
+            body_format="form",
+            auth_scheme="Bearer",
+            header_name="Authorization",
+            leeway=60,
+            default_lifetime=3600,
+            allow_http=False,
+            transport=Transport(
+                timeout=60,
+                verify=True,
+                cert=None,
+                proxies={},
+                trust_env=True,
+                stream=False,
+                check_response=True,
+                allow_redirects=True,
+                max_redirects=30,
+            ),
+            warnings=(),
+        )
+
+    def test_a_new_connection_as_the_form_stores_it_means_the_same(self) -> None:
+        stored = {name: field.default for name, field in FIELDS.items() if field.shown} | {"grant_url": "/token"}
+
+        assert read(stored) == read()
+
+
+class TestCoercion:
+    @pytest.mark.parametrize("written", ["12345", "007", "+7", "12345678901234567890", "'quoted'", "{x}", "[", "%3D"])
+    @pytest.mark.parametrize("kind", [TaskConnection, CoreConnection], ids=["task", "core"])
+    def test_a_text_that_looks_like_a_number_is_a_text(self, kind: type, written: str) -> None:
+        settings = read_uri(kind, {"username": written, "user_password": written})
+
+        assert (settings.username, settings.user_password) == (written, written)
+
+    @pytest.mark.parametrize("written", ["true", "false"])
+    @pytest.mark.parametrize("kind", [TaskConnection, CoreConnection], ids=["task", "core"])
+    def test_a_text_that_looks_like_a_boolean_is_a_text(self, kind: type, written: str) -> None:
+        assert read_uri(kind, {"user_password": written}).user_password == written
+
+    @pytest.mark.parametrize("written", ["1e10", "1.10", "1E5", "NaN", "Infinity", "1e400", "1.0000000000000000001"])
+    def test_a_secret_that_core_has_changed_already_is_not_sent_changed(self, written: str) -> None:
+        # Core parses it as a JSON number, and what was written cannot be told from that. A password sent wrong, again
+        # and again, locks the account.
+        refused = None
+        sent: tuple[str | None, ...] = ()
+        try:
+            settings = read_uri(CoreConnection, {"user_password": written, "refresh_token": written})
+            sent = (settings.user_password, settings.refresh_token)
+        except ConfigurationError as error:
+            refused = str(error)
+
+        assert "user_password" in refused if refused else sent == (written, written)
+
+    @pytest.mark.parametrize("written", ["1e10", "1.10", "NaN", "12345678901234567890", "null", "[1]", "{}"])
+    def test_a_text_in_a_task_is_what_was_written(self, written: str) -> None:
+        assert read_uri(TaskConnection, {"user_password": written}).user_password == written
+
+    @pytest.mark.parametrize("number", [5, 5.0, "5", " 5 "])
+    def test_an_integer_is_written_in_several_ways(self, number: Any) -> None:
+        settings = read({"leeway": number})
+
+        assert settings.leeway == 5
+        assert type(settings.leeway) is int
+
+    @pytest.mark.parametrize("number", [5.5, "5.5", "five", True, False, "1e3", [5], {"a": 5}, "0x10", "--5"])
+    @pytest.mark.parametrize("field", ["leeway", "default_lifetime", "timeout", "max_redirects"])
+    def test_what_is_no_integer_is_refused(self, field: str, number: Any) -> None:
+        assert refusal({field: number}) == f"{field} ({FIELDS[field].label}) is not a valid integer."
+
+    @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
+    def test_what_is_no_finite_number_is_refused(self, number: str) -> None:
+        message = refusal(f'{{"grant_url": "/token", "leeway": {number}}}')
+
+        assert message == "leeway (Leeway (seconds)) is not a valid integer."
+
+    @pytest.mark.parametrize(
+        ("field", "lowest"), [("leeway", 0), ("default_lifetime", 1), ("timeout", 1), ("max_redirects", 0)]
+    )
+    def test_an_integer_has_a_lowest_value(self, field: str, lowest: int) -> None:
+        assert value_of(read({field: lowest}), field) == lowest
+        assert refusal({field: lowest - 1}) == f"{field} ({FIELDS[field].label}) must be at least {lowest}."
+
+    @pytest.mark.parametrize("value", [True, "true", "True", "TRUE", "t", "yes", "y", "on", "1", 1])
+    def test_true_is_written_in_several_ways(self, value: Any) -> None:
+        assert read({"use_refresh": value}).use_refresh is True
+        assert read({"verify": value}).transport.verify is True
+
+    @pytest.mark.parametrize("value", [False, "false", "False", "FALSE", "f", "no", "n", "off", "0", 0])
+    def test_false_is_written_in_several_ways(self, value: Any) -> None:
+        settings = read({"check_response": value, "trust_env": value, "verify": value})
+
+        assert settings.transport.check_response is False
+        assert settings.transport.trust_env is False
+        assert settings.transport.verify is False
+
+    @pytest.mark.parametrize("value", ["maybe", 2, -1, "wahr", [True], {"a": True}])
+    @pytest.mark.parametrize("field", ["allow_http", "use_refresh", "trust_env", "check_response"])
+    def test_what_is_no_boolean_is_refused_rather_than_guessed(self, field: str, value: Any) -> None:
+        assert refusal({field: value}) == f"{field} ({FIELDS[field].label}) is not a valid boolean (true or false)."
+
+    @pytest.mark.parametrize("field", ["grant_params", "api_params", "secret_params", "secret_grant_params"])
+    @pytest.mark.parametrize("value", ["[]", "text", "5", 5, [], "{"])
+    def test_what_is_no_object_is_refused(self, field: str, value: Any) -> None:
+        assert refusal({field: value}) == f"{field} ({FIELDS[field].label}) is not a valid JSON object."
+
+    @pytest.mark.parametrize("value", ["none", "None", "NONE"])
+    def test_auth_scheme_none_is_no_word_at_all(self, value: str) -> None:
+        assert read({"auth_scheme": value}).auth_scheme == ""
+
+    @pytest.mark.parametrize("kind", [TaskConnection, CoreConnection], ids=["task", "core"])
+    def test_a_whole_extra_in_a_uri(self, kind: type) -> None:
+        extra = json.dumps({"grant_url": "/token", "leeway": 5, "grant_params": {"a": 1}})
+
+        settings = read_connection(
+            kind(conn_id="shop", uri=f"oauth://app:fake@api.example.com/?{urlencode({'__extra__': extra})}")
+        )
+
+        assert (settings.leeway, settings.grant_params) == (5, {"a": 1})
+
+
+class TestClient:
+    @pytest.mark.parametrize("kind", [TaskConnection, CoreConnection], ids=["task", "core"])
+    def test_id_and_secret_of_a_uri_are_decoded_once(self, kind: type) -> None:
+        authority = "id%3A%2F%2B%25%26%C3%A9%20:fake%3A%2F%2B%25%26%C3%A9%20%253D@api.example.com/"
+
+        settings = read_uri(kind, {}, authority=authority)
+
+        assert (settings.client_id, settings.client_secret) == ("id:/+%&é ", "fake:/+%&é %3D")
+
+    def test_id_that_is_missing_is_named(self) -> None:
+        assert refusal(login=None) == "login (client ID) is missing."
+        assert refusal(login="") == "login (client ID) is missing."
+
+    def test_secret_that_is_missing_is_named(self) -> None:
+        assert refusal(password=None).startswith("password (client secret) is missing; for a public client")
+
+    @pytest.mark.parametrize("login", [None, "", "app"])
+    def test_that_is_public_needs_no_secret(self, login: str | None) -> None:
+        settings = read({"client_auth": "none"}, login=login, password=None)
+
+        assert (settings.client_id, settings.client_secret) == (login or None, None)
+
+    @pytest.mark.parametrize("field", ["login", "password"])
+    def test_that_is_redacted_is_refused(self, field: str) -> None:
+        assert refusal(**{field: "***"}).startswith(f"{field} holds '***'")
+
+    @pytest.mark.parametrize("grant_type", ["password"])
+    @pytest.mark.parametrize("missing", ["username", "user_password"])
+    @pytest.mark.parametrize("empty", [None, ""])
+    def test_of_a_password_grant_needs_the_user(self, grant_type: str, missing: str, empty: Any) -> None:
+        assert refusal({"grant_type": grant_type} | USER | {missing: empty}) == (
+            f"{missing} is missing; the password grant needs it."
+        )
+
+
+class TestRedacted:
+    @pytest.mark.parametrize(
+        "field", ["grant_params", "secret_grant_params", "api_headers", "secret_headers", "proxies"]
+    )
+    @pytest.mark.parametrize("as_text", [False, True], ids=["object", "text"])
+    def test_values_within_an_object_are_refused(self, field: str, as_text: bool) -> None:
+        value: Any = {"a": "ok", "b": "***"}
+
+        assert refusal({field: json.dumps(value) if as_text else value}).startswith(f"{field} holds '***'")
+
+    @pytest.mark.parametrize("value", [{"a": ["***"]}, {"a": {"b": "***"}}])
+    def test_values_deep_within_an_object_are_refused(self, value: Any) -> None:
+        assert refusal({"secret_grant_params": value}).startswith("secret_grant_params holds '***'")
+
+    def test_stars_that_are_no_more_than_part_of_a_secret_are_accepted(self) -> None:
+        assert read(password="***fake***").client_secret == "***fake***"
+
+
+class TestAliases:
+    @pytest.mark.parametrize("alias", ["token_url", "token_endpoint"])
+    def test_of_the_token_url_may_be_relative_too(self, alias: str) -> None:
+        assert read({"grant_url": None, alias: "/oauth/token"}).token_url == "https://api.example.com/v1/oauth/token"
+
+    @pytest.mark.parametrize("alias", ["token_url", "token_endpoint"])
+    def test_that_say_the_same_agree(self, alias: str) -> None:
+        assert read({alias: "/token"}) == read()
+
+    @pytest.mark.parametrize(
+        ("extra", "alias", "name"),
+        [
+            ({"grant_url": "/a", "token_url": "/b"}, "token_url", "grant_url"),
+            ({"token_endpoint": "/b", "grant_url": "/a"}, "token_endpoint", "grant_url"),
+            ({"verify": True, "verify_ssl": False}, "verify_ssl", "verify"),
+            ({"proxies": {"https": "http://a"}, "proxy": "http://b"}, "proxy", "proxies"),
+            ({"grant_url": None, "token_url": "/a", "token_endpoint": "/b"}, "token_url", "token_endpoint"),
+        ],
+    )
+    def test_that_say_different_things_are_refused_by_the_names_that_were_used(
+        self, extra: dict[str, Any], alias: str, name: str
+    ) -> None:
+        message = refusal(extra)
+
+        assert alias in message
+        assert name in message
+        assert "different things" in message
+
+    def test_that_conflict_do_not_show_what_they_say(self) -> None:
+        message = refusal({"proxies": {"https": "http://u:fake-1@a"}, "proxy": "http://u:fake-2@b"})
+
+        assert "fake" not in message
+
+    def test_missing_is_said_by_the_forms_label(self) -> None:
+        assert refusal({"grant_url": None}) == "grant_url (Token URL) is missing."
+        assert refusal({"grant_url": None, "issuer": "https://login.example.com"}).startswith(
+            "grant_url (Token URL) is missing."
+        )
+
+
+class TestUnknownKeys:
+    @pytest.mark.parametrize(
+        ("typo", "meant"),
+        [
+            ("grant_typ", "grant_type"),
+            ("grantType", "grant_type"),
+            ("Grant-Type", "grant_type"),
+            ("scopes", "scope"),
+            ("SCOPE", "scope"),
+            ("token-url", "token_url"),
+            ("tokenUrl", "token_url"),
+            ("refresh_tokn", "refresh_token"),
+            ("usr_password", "user_password"),
+            ("secret_header", "secret_headers"),
+            ("client_authentication", None),
+            ("leaway", "leeway"),
+        ],
+    )
+    def test_that_are_close_to_a_known_one_are_refused_with_what_was_meant(self, typo: str, meant: str | None) -> None:
+        if meant is None:
+            assert len(read({typo: "x"}).warnings) == 1
+        else:
+            assert refusal({typo: "fake-value"}) == f"the extra field {typo!r} is unknown; did you mean {meant!r}?"
+
+    @pytest.mark.parametrize("key", ["X-Tenant", "aws_role", "Content-Type", "headers", "extra__jdbc__drv_path", "ß"])
+    def test_that_are_far_from_all_are_ignored_with_a_warning_that_shows_no_value(self, key: str) -> None:
+        settings = read({key: "fake-value"})
+
+        assert [key in warning for warning in settings.warnings] == [True]
+        assert "fake-value" not in repr(settings)
+
+    def test_are_listed_all(self) -> None:
+        assert len(read({"X-One": "1", "X-Two": "2"}).warnings) == 2
+
+    def test_become_no_header_and_no_parameter(self) -> None:
+        settings = read({"X-Tenant": "t1"})
+
+        assert settings.api_headers == {}
+        assert settings.grant_headers == {}
+        assert settings.api_params == {}
+        assert settings.grant_params == {}
+
+
+class TestHost:
+    @pytest.mark.parametrize(
+        ("parts", "base_url"),
+        [
+            ({"host": "api.example.com"}, "https://api.example.com"),
+            ({"host": "api.example.com/v1/"}, "https://api.example.com/v1"),
+            ({"host": " https://api.example.com/v1// "}, "https://api.example.com/v1"),
+            ({"host": "api.example.com:8443"}, "https://api.example.com:8443"),
+            ({"host": "api.example.com", "port": 8443}, "https://api.example.com:8443"),
+            ({"host": "https://api.example.com/v1", "port": 8443}, "https://api.example.com:8443/v1"),
+            ({"host": "https://api.example.com:8443/v1", "port": 8443}, "https://api.example.com:8443/v1"),
+            ({"host": "api.example.com", "port": 0}, "https://api.example.com"),
+            ({"host": "api.example.com", "schema": "https"}, "https://api.example.com"),
+            ({"host": "localhost", "schema": "http", "port": 8080}, "http://localhost:8080"),
+            ({"host": "https://api.example.com", "schema": "https"}, "https://api.example.com"),
+            ({"host": "https://api.example.com", "schema": "v1"}, "https://api.example.com/v1"),
+            ({"host": "api.example.com", "schema": "/v1/x/"}, "https://api.example.com/v1/x"),
+            ({"host": "api.example.com", "schema": "v1", "port": 8443}, "https://api.example.com:8443/v1"),
+            ({"host": "[::1]", "schema": "http", "port": 8080}, "http://[::1]:8080"),
+            ({"host": "http://[::1]:8080/v1"}, "http://[::1]:8080/v1"),
+        ],
+    )
+    def test_with_port_and_schema_makes_the_base_url(self, parts: dict[str, Any], base_url: str) -> None:
+        assert read(**parts).base_url == base_url
+
+    @pytest.mark.parametrize("kind", [TaskConnection, CoreConnection], ids=["task", "core"])
+    @pytest.mark.parametrize(
+        ("authority", "base_url"),
+        [
+            ("app:fake@api.example.com/", "https://api.example.com"),
+            ("app:fake@api.example.com:8443/v1", "https://api.example.com:8443/v1"),
+            ("app:fake@https%3A%2F%2FApi.example.com%2FV1/", "https://Api.example.com/V1"),
+            ("https://app:fake@api.example.com/v1", "https://api.example.com/v1"),
+            ("app:fake@api.example.com/v1%2Fx", "https://api.example.com/v1/x"),
+            ("app:fake@localhost:8080/http", "http://localhost:8080"),
+            ("http://app:fake@127.0.0.1:8080/", "http://127.0.0.1:8080"),
+            ("app:fake@[2001:db8::1]:8443/", "https://[2001:db8::1]:8443"),
+            ("app:fake@[2001:db8::1]/", "https://[2001:db8::1]"),
+        ],
+    )
+    def test_of_a_uri_makes_the_base_url(self, kind: type, authority: str, base_url: str) -> None:
+        settings = read_uri(kind, {}, authority=authority)
+
+        assert settings.base_url == base_url
+        assert settings.token_url == f"{base_url}/token"
+
+    @pytest.mark.parametrize("host", [None, "", "  "])
+    def test_that_is_missing_is_named(self, host: str | None) -> None:
+        assert refusal(host=host) == "host (API base URL) is missing."
+
+    @pytest.mark.parametrize(
+        "host", ["ftp://api.example.com", "https://", "https:///v1", "api:port", "a b.example.com"]
+    )
+    def test_that_is_none_is_refused(self, host: str) -> None:
+        assert refusal({"grant_url": "https://login.example.com/token"}, host=host).startswith("host is not a")
+
+    def test_over_plain_http_needs_permission(self) -> None:
+        assert refusal(host="http://api.example.com").startswith("host is plain http to api.example.com")
+        assert refusal(host="api.example.com", schema="http").startswith("host is plain http")
+        assert read({"allow_http": True}, host="http://api.example.com").base_url == "http://api.example.com"
+
+    @pytest.mark.parametrize("host", ["https://anna:fake-pass@api.example.com", "anna:fake-pass@api.example.com"])
+    def test_with_a_user_is_refused_and_not_shown(self, host: str) -> None:
+        message = refusal(host=host)
+
+        assert message.startswith("host must not hold a user name or password")
+        assert "fake-pass" not in message
+
+
+class TestRelativeUrls:
+    @pytest.mark.parametrize("name", ["refresh_url", "authorize_url", "revoke_url", "issuer"])
+    @pytest.mark.parametrize(
+        ("url", "absolute"),
+        [
+            ("oauth/x", "https://api.example.com/v1/oauth/x"),
+            ("/oauth/x", "https://api.example.com/v1/oauth/x"),
+            (" /oauth/x ", "https://api.example.com/v1/oauth/x"),
+            ("https://login.example.com/x", "https://login.example.com/x"),
+            (" https://login.example.com/x ", "https://login.example.com/x"),
+            ("//login.example.com/x", "https://api.example.com/v1/login.example.com/x"),
+        ],
+    )
+    def test_stand_below_the_base_url(self, name: str, url: str, absolute: str) -> None:
+        assert getattr(read({name: url}), name) == absolute
+
+    def test_with_a_url_in_their_query_are_relative_still(self) -> None:
+        assert read({"grant_url": "token?aud=https://api.example.com"}).token_url == (
+            "https://api.example.com/v1/token?aud=https://api.example.com"
+        )
+
+    def test_go_where_a_port_and_a_path_say(self) -> None:
+        assert read(host="api.example.com", port=8443, schema="v2").token_url == "https://api.example.com:8443/v2/token"
+
+    @pytest.mark.parametrize("name", ["grant_url", "refresh_url", "authorize_url", "revoke_url", "issuer"])
+    def test_that_are_absolute_over_plain_http_need_permission(self, name: str) -> None:
+        assert refusal({name: "http://login.example.com/x"}).startswith(f"{name} is plain http to login.example.com")
+
+
+class TestExtra:
+    @pytest.mark.parametrize("extra", ["{", "text", "[]", "5", '"text"', "true", "{'grant_url': '/token'}", "[{}]"])
+    def test_that_is_no_json_object_is_refused(self, extra: str) -> None:
+        assert refusal(extra) == "extra is not a JSON object."
+
+    @pytest.mark.parametrize("extra", [None, "", "{}"])
+    def test_that_is_empty_misses_the_token_url(self, extra: str | None) -> None:
+        assert refusal(extra) == "grant_url (Token URL) is missing."
+
+    def test_that_is_nested_too_deeply_is_refused(self) -> None:
+        assert refusal('{"a":' * 100_000 + "1" + "}" * 100_000) == "extra is not a JSON object."
+
+
+class TestHeaders:
+    @pytest.mark.parametrize("field", ["api_headers", "secret_headers", "grant_headers"])
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("X-A", "1\r\nX-Evil: 1"),
+            ("X-A", "1\n"),
+            ("X-A", "\x00"),
+            ("X-A", "\x7f"),
+            ("X-A", "€"),
+            ("X-A", " fake"),
+            ("X-A", "\tfake"),
+            ("X-A: 1\r\nX-Evil", "1"),
+            ("X A", "1"),
+            ("X-A\n", "1"),
+            ("X-Ä", "1"),
+            (":path", "1"),
+            ("", "1"),
+        ],
+    )
+    def test_that_could_start_another_or_be_refused_when_sent_are_refused_now(
+        self, field: str, name: str, value: str
+    ) -> None:
+        message = refusal({field: {name: value}})
+
+        assert message.startswith(f"{field} ({FIELDS[field].label}) ")
+        assert "fake" not in message
+
+    @pytest.mark.parametrize("field", ["api_headers", "secret_headers", "grant_headers"])
+    def test_that_are_refused_are_not_said_to_be_bad_json(self, field: str) -> None:
+        message = refusal({field: {"X-A": "1\r\n2"}})
+
+        assert "header" in message.partition(")")[2]
+
+    @pytest.mark.parametrize("field", ["api_headers", "secret_headers", "grant_headers"])
+    def test_have_texts_and_numbers_as_values_and_leave_out_nulls(self, field: str) -> None:
+        headers = getattr(read({field: {"X-A": "a\tb é", "X-B": 7, "x.c~": "", "X-D": None}}), field)
+
+        assert headers == {"X-A": "a\tb é", "X-B": "7", "x.c~": ""}
+
+    @pytest.mark.parametrize("name", ["X Auth", "X-Auth:", "X-Auth\r\nX-Evil", "Ä", "(x)"])
+    def test_the_tokens_header_has_a_name_that_can_be_sent(self, name: str) -> None:
+        assert refusal({"header_name": name}).startswith("header_name (Authorization header) ")
+
+    @pytest.mark.parametrize("scheme", ["Bearer\r\nX-Evil: 1", "Bearer\n", "\x00", "Bear\x7fer", "Bärer€"])
+    def test_the_word_before_the_token_cannot_start_another(self, scheme: str) -> None:
+        # requests would refuse it too, but in an error whose text has the token.
+        assert refusal({"auth_scheme": scheme}).startswith("auth_scheme ")
+
+
+class TestResponseMap:
+    @pytest.mark.parametrize(
+        ("text", "pairs"),
+        [
+            ("access_token=data.token", {"access_token": "data.token"}),
+            (
+                " access_token = data.token ,, expires_in=a[0].b, ",
+                {"access_token": "data.token", "expires_in": "a[0].b"},
+            ),
+            ("base_url=instance_url", {"base_url": "instance_url"}),
+            ('access_token="a-b".c', {"access_token": '"a-b".c'}),
+            ("access_token=a[?b=='c'].d | [0]", {"access_token": "a[?b=='c'].d | [0]"}),
+            (",", {}),
+        ],
+    )
+    def test_is_a_text_of_pairs(self, text: str, pairs: dict[str, str]) -> None:
+        assert read({"response_map": text}).response_map == pairs
+
+    @pytest.mark.parametrize(
+        "text",
+        ["access_token", "=data.token", "access_token=", "access_token=a..b", "access_token=[", "a=b=c=", "=", "x y"],
+    )
+    def test_that_is_malformed_is_refused_with_the_part(self, text: str) -> None:
+        message = refusal({"response_map": text})
+
+        assert message.startswith(f"response_map has {text!r}, ")
+        assert "access_token=data.token" in message
+
+    def test_of_an_unknown_name_is_refused(self) -> None:
+        assert refusal({"response_map": "token=data.token"}).startswith("response_map does not know 'token'")
+
+    def test_with_a_function_that_does_not_exist_is_refused(self) -> None:
+        assert refusal({"response_map": "access_token=nonsense(a)"}).startswith("response_map ")
+
+    def test_with_a_name_twice_is_refused_rather_than_guessed(self) -> None:
+        assert refusal({"response_map": "access_token=a, access_token=b"}).startswith("response_map ")
+
+    def test_as_an_object_is_refused(self) -> None:
+        assert refusal({"response_map": {"access_token": "a"}}).startswith("response_map (Token answer map) ")
+
+
+class TestSecrets:
+    def test_are_in_no_refusal(self) -> None:
+        extra: dict[str, Any] = {
+            "grant_type": "password",
+            "username": "anna",
+            "user_password": "fake-pass",
+            "refresh_token": "fake-refresh",
+            "secret_grant_params": {"k": "fake-param"},
+            "secret_headers": {"X-K": "fake-header"},
+            "secret_params": {"k": "fake-query"},
+        }
+        for wrong in (
+            {"grant_type": "implicit"},
+            {"client_auth": "x"},
+            {"body_format": "x"},
+            {"leeway": -1},
+            {"secret_headers": {"X-K": "fake\r\n"}},
+            {"secret_params": "fake"},
+            {"user_password": ["fake"]},
+            {"refresh_token": {"fake": "fake"}},
+            {"refresh_url": "http://api.example.com"},
+        ):
+            assert "fake" not in refusal(extra | wrong)
+
+    def test_are_no_cause_of_a_refusal_either(self) -> None:
+        with pytest.raises(ConfigurationError) as raised:
+            read({"secret_params": '{"k": fake-secret'})
+
+        assert raised.value.__cause__ is None
+        assert raised.value.__suppress_context__

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import base64
+import os
+from typing import Any
+
+import pytest
+
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.sealing import Seal
+
+SALT = b"0123456789abcdef"
+CONTENT = {"refresh_token": "fake-refresh é", "tokens": {"": {"access_token": "fake-access"}}}
+
+
+def config(**changes: Any) -> OAuthConfig:
+    values: dict[str, Any] = {
+        "conn_id": "shop",
+        "base_url": "https://api.example.com",
+        "token_url": "https://login.example.com/token",
+        "client_id": "app",
+        "client_secret": "fake-secret",
+        "grant_type": "password",
+        "username": "anna",
+        "user_password": "fake-pass",
+        "scope": "a b",
+    }
+    return OAuthConfig(**(values | changes))
+
+
+PUBLIC: dict[str, Any] = {
+    "grant_type": "authorization_code",
+    "client_auth": "none",
+    "client_secret": None,
+    "user_password": None,
+}
+OTHER_SECRETS = [
+    {"client_secret": "fake-other"},
+    {"user_password": "fake-other"},
+    {"secret_grant_params": {"key": "fake"}},
+]
+OTHER_IDENTITIES: list[dict[str, Any]] = [
+    {"client_id": "other"},
+    {"username": "berta"},
+    {"token_url": "https://other.example.com/token"},
+    {"scope": "a"},
+    {"audience": "aud"},
+    {"resource": "res"},
+    {"grant_type": "client_credentials"},
+    {"grant_params": {"tenant": "t"}},
+]
+
+
+def test_what_was_sealed_is_opened() -> None:
+    assert Seal(config()).open(Seal(config()).close(CONTENT, SALT), SALT) == CONTENT
+
+
+def test_what_is_sealed_twice_looks_different() -> None:
+    seal = Seal(config())
+
+    assert seal.close(CONTENT, SALT) != seal.close(CONTENT, SALT)
+
+
+def test_shows_nothing_of_its_content() -> None:
+    sealed = Seal(config()).close(CONTENT, SALT)
+
+    for text in (sealed, base64.b64decode(sealed).decode("latin-1")):
+        assert "fake" not in text
+        assert "token" not in text
+
+
+@pytest.mark.parametrize(
+    "change", [*OTHER_SECRETS, {"conn_id": "other"}, {"token_url": "https://other.example.com/token"}]
+)
+def test_is_not_opened_with_another_secret_nor_for_another_connection_or_token_url(change: dict[str, Any]) -> None:
+    sealed = Seal(config()).close(CONTENT, SALT)
+
+    with pytest.raises(ValueError, match="^the seal is broken$"):
+        Seal(config(**change)).open(sealed, SALT)
+
+
+def test_is_not_opened_with_another_salt() -> None:
+    seal = Seal(config())
+
+    with pytest.raises(ValueError, match="^the seal is broken$"):
+        seal.open(seal.close(CONTENT, SALT), b"x" * 16)
+
+
+@pytest.mark.parametrize("change", [*OTHER_SECRETS, *OTHER_IDENTITIES])
+def test_the_key_id_tells_secret_user_url_and_scope(change: dict[str, Any]) -> None:
+    assert Seal(config(**change)).key_id(SALT) != Seal(config()).key_id(SALT)
+
+
+@pytest.mark.parametrize(
+    "change", [{"scope": "b  a"}, {"leeway": 5}, {"client_auth": "client_secret_post"}, {"api_headers": {"X": "1"}}]
+)
+def test_the_key_id_stays_with_all_else(change: dict[str, Any]) -> None:
+    assert Seal(config(**change)).key_id(SALT) == Seal(config()).key_id(SALT)
+
+
+def test_the_key_id_depends_on_the_salt() -> None:
+    assert Seal(config()).key_id(SALT) != Seal(config()).key_id(b"x" * 16)
+
+
+@pytest.mark.parametrize("position", ["nonce", "text", "tag"])
+def test_what_was_tampered_with_is_not_opened(position: str) -> None:
+    seal = Seal(config())
+    data = bytearray(base64.b64decode(seal.close(CONTENT, SALT)))
+    data[{"nonce": 0, "text": 20, "tag": -1}[position]] ^= 1
+
+    with pytest.raises(ValueError, match="^the seal is broken$"):
+        seal.open(base64.b64encode(data).decode(), SALT)
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 11, 12, 13, 27, 28, 40])
+def test_what_was_cut_off_is_not_opened(length: int) -> None:
+    seal = Seal(config())
+    data = base64.b64decode(seal.close(CONTENT, SALT))
+
+    with pytest.raises(ValueError):  # noqa: PT011 - any: the caller takes all of them for damage
+        seal.open(base64.b64encode(data[:length]).decode(), SALT)
+
+
+@pytest.mark.parametrize("text", ["***", "", "é", "not base64!", "AAAA\n"])
+def test_what_is_no_seal_is_not_opened(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        Seal(config()).open(text, SALT)
+
+
+class TestPublicClient:
+    def test_without_any_secret_stays_open(self) -> None:
+        assert not Seal(config(**PUBLIC)).closes
+
+    @pytest.mark.parametrize(
+        "secret", [{"client_secret": "fake"}, {"user_password": "fake"}, {"secret_grant_params": {"k": "fake"}}]
+    )
+    def test_with_any_secret_is_closed(self, secret: dict[str, Any]) -> None:
+        assert Seal(config(**(PUBLIC | secret))).closes
+
+    def test_is_closed_with_the_refresh_token_that_it_began_with(self) -> None:
+        seal = Seal(config(**PUBLIC, refresh_token="fake-first"))
+
+        assert seal.closes
+        assert seal.key_id(SALT) != Seal(config(**PUBLIC, refresh_token="fake-second")).key_id(SALT)
+
+    def test_has_a_key_id_all_the_same(self) -> None:
+        assert Seal(config(**PUBLIC)).key_id(SALT) != Seal(config(**PUBLIC, audience="aud")).key_id(SALT)
+
+
+def test_a_confidential_clients_key_does_not_depend_on_its_refresh_token() -> None:
+    first, second = (Seal(config(grant_type="refresh_token", refresh_token=token)) for token in ("fake-1", None))
+
+    assert second.open(first.close(CONTENT, SALT), SALT) == CONTENT
+    assert first.key_id(SALT) == second.key_id(SALT)
+
+
+def test_two_secrets_do_not_run_into_each_other() -> None:
+    one = config(client_secret="ab", user_password="c")
+    other = config(client_secret="a", user_password="bc")
+
+    assert Seal(one).key_id(SALT) != Seal(other).key_id(SALT)
+
+
+def test_every_connection_has_a_key_of_its_own_salt(monkeypatch: pytest.MonkeyPatch) -> None:
+    nonces = iter([b"n" * 12, b"m" * 12])
+    monkeypatch.setattr(os, "urandom", lambda size: next(nonces)[:size])
+    seal = Seal(config())
+
+    sealed = [base64.b64decode(seal.close(CONTENT, SALT)) for _ in range(2)]
+
+    assert [data[:12] for data in sealed] == [b"n" * 12, b"m" * 12]
+    assert sealed[0][12:] != sealed[1][12:]

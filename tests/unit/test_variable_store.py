@@ -1,0 +1,450 @@
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_oauth import variable_store
+from airflow_provider_oauth.exceptions import TokenStoreError
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.store import Record
+from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.variable_store import VariableTokenStore, variable_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME, LEASE = "oauth_token__shop", "oauth_lease__shop"
+START = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
+
+
+def token(access_token: str = "fake-access", **changes: Any) -> Token:
+    values: dict[str, Any] = {"issued_at": START, "expires_at": START + timedelta(hours=1)}
+    return Token(access_token=access_token, **(values | changes))
+
+
+RECORD = Record(
+    generation=7,
+    nonce="nonce-7",
+    origin="fingerprint",
+    tokens={
+        "": token(scope="a b", base_url="https://eu.example.com", token_type="bearer"),
+        "other scope": token("fake-narrow", expires_at=START + timedelta(hours=2)),
+    },
+    refresh_token="fake-refresh é",
+)
+
+
+def config(**changes: Any) -> OAuthConfig:
+    values: dict[str, Any] = {
+        "conn_id": "shop",
+        "base_url": "https://api.example.com",
+        "token_url": "https://login.example.com/token",
+        "client_id": "app",
+        "client_secret": "fake-secret",
+        "scope": "a b",
+    }
+    return OAuthConfig(**(values | changes))
+
+
+PUBLIC = {"grant_type": "authorization_code", "client_auth": "none", "client_secret": None}
+
+
+class Variables:
+    """Airflow's Variables, and what can go wrong with them."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.descriptions: dict[str, str] = {}
+        self.calls: list[str] = []
+        self.failing: dict[int, Any] = {}  # number of the call, from 0: what happens instead
+        self.listed: set[str] | None = None
+
+    def _fails(self, call: str) -> bool:
+        self.calls.append(call)
+        failure = self.failing.get(len(self.calls) - 1)
+        if isinstance(failure, BaseException):
+            raise failure
+        return failure is not None
+
+    def get(self, name: str) -> str | None:
+        return None if self._fails(f"get {name}") else self.values.get(name)
+
+    def set(self, name: str, value: str, description: str) -> None:
+        if not self._fails(f"set {name}"):
+            self.values[name] = value
+            self.descriptions[name] = description
+
+    def is_listed(self, name: str) -> bool:
+        self._fails(f"list {name}")
+        return name in (self.values if self.listed is None else self.listed)
+
+
+LOST = "lost"  # the call does nothing, and says nothing
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Variables]:
+    variables = Variables()
+    monkeypatch.setattr(variable_store, "_get", variables.get)
+    monkeypatch.setattr(variable_store, "_set", variables.set)
+    monkeypatch.setattr(variable_store, "_is_listed", variables.is_listed)
+    return variables
+
+
+class TestRecord:
+    def test_is_read_as_it_was_written(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(RECORD)
+
+        assert VariableTokenStore(config()).read() == RECORD
+
+    def test_of_a_public_client_is_read_as_it_was_written(self, variables: Variables) -> None:
+        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+
+        assert VariableTokenStore(config(**PUBLIC)).read() == RECORD
+
+    def test_without_tokens_is_read_as_it_was_written(self, variables: Variables) -> None:
+        record = Record(generation=1, nonce="n")
+        VariableTokenStore(config()).write(record)
+
+        assert VariableTokenStore(config()).read() == record
+
+    def test_absent_is_none(self, variables: Variables) -> None:
+        assert VariableTokenStore(config()).read() is None
+
+    def test_is_one_variable_and_no_lease(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(RECORD)
+
+        assert list(variables.values) == [NAME]
+        assert "shop" in variables.descriptions[NAME]
+
+    def test_has_in_clear_what_the_design_says_and_no_more(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(RECORD)
+        stored = json.loads(variables.values[NAME])
+
+        assert {name: value for name, value in stored.items() if name not in ("key_id", "salt", "sealed")} == {
+            "format": 1,
+            "generation": 7,
+            "nonce": "nonce-7",
+            "origin": "fingerprint",
+            "expires_at": "2026-03-01T13:00:00.000005+00:00",
+        }
+        assert len(base64.b64decode(stored["salt"])) == 16
+
+    def test_shows_no_secret_token_or_scope(self, variables: Variables) -> None:
+        settings = config(
+            grant_type="password",
+            username="anna",
+            user_password="fake-pass",
+            refresh_token="fake-own",
+            secret_grant_params={"k": "fake-param"},
+            scope="confidential-scope",
+        )
+        VariableTokenStore(settings).write(replace(RECORD, tokens={"confidential-scope": token()}))
+        text = variables.values[NAME] + variables.descriptions[NAME]
+
+        assert "fake" not in text
+        assert "confidential" not in text
+        for part in re.findall(r"[A-Za-z0-9+/=]{12,}", text):
+            assert b"fake" not in base64.b64decode(part + "=" * (-len(part) % 4))
+
+    def test_keeps_its_salt_and_so_its_key(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(RECORD)
+        first = json.loads(variables.values[NAME])["salt"]
+        store = VariableTokenStore(config())
+        store.read()
+        store.write(RECORD)
+
+        assert json.loads(variables.values[NAME])["salt"] == first
+
+    def test_is_told_by_the_name_of_its_variable(self, variables: Variables) -> None:
+        assert VariableTokenStore(config()).name == "the Airflow Variable oauth_token__shop"
+
+
+class TestSomeoneElsesRecord:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"client_secret": "fake-other"},
+            {"client_id": "other"},
+            {"token_url": "https://other.example.com/token"},
+            {"scope": "a"},
+            {"audience": "aud"},
+            {"grant_type": "password", "username": "anna", "user_password": "fake"},
+            {"secret_grant_params": {"k": "fake"}},
+            PUBLIC,
+        ],
+    )
+    def test_is_not_readable_but_shows_its_generation(self, variables: Variables, change: dict[str, Any]) -> None:
+        VariableTokenStore(config(**change)).write(RECORD)
+
+        assert VariableTokenStore(config()).read() == Record(
+            generation=7, nonce="nonce-7", origin="fingerprint", readable=False
+        )
+
+    def test_that_was_copied_from_another_connection_is_not_readable(self, variables: Variables) -> None:
+        VariableTokenStore(config(conn_id="other")).write(RECORD)
+        variables.values[NAME] = variables.values.pop("oauth_token__other")
+
+        record = VariableTokenStore(config()).read()
+
+        assert record is not None
+        assert (record.readable, record.tokens, record.refresh_token) == (False, {}, None)
+
+    def test_of_a_later_format_is_not_readable(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(RECORD)
+        variables.values[NAME] = json.dumps(json.loads(variables.values[NAME]) | {"format": 2})
+
+        record = VariableTokenStore(config()).read()
+
+        assert record is not None
+        assert (record.readable, record.generation) == (False, 7)
+
+    def test_is_replaced_by_writing(self, variables: Variables) -> None:
+        VariableTokenStore(config(client_secret="fake-old")).write(RECORD)
+        store = VariableTokenStore(config())
+        store.read()
+        store.write(replace(RECORD, generation=8, nonce="nonce-8"))
+
+        read = VariableTokenStore(config()).read()
+        assert read is not None
+        assert (read.readable, read.generation, read.refresh_token) == (True, 8, "fake-refresh é")
+
+
+class TestDamagedRecord:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "***",
+            "",
+            " ",
+            "null",
+            "5",
+            '"text"',
+            "[]",
+            "[[1, 2]]",
+            "{}",
+            "{",
+            '{"salt": 5}',
+            '{"salt": "***"}',
+            '{"salt": "é"}',
+            '{"salt": "", "generation": null}',
+            '{"salt": "", "generation": "x", "nonce": ""}',
+            '{"salt": "", "generation": 1e999, "nonce": "", "origin": null, "format": 1, "key_id": ""}',
+            '{"salt": "", "generation": 1, "nonce": ""}',
+            '{"a":' * 50_000 + "1" + "}" * 50_000,
+        ],
+    )
+    def test_is_told_as_one(self, variables: Variables, text: str, caplog: pytest.LogCaptureFixture) -> None:
+        variables.values[NAME] = text
+
+        assert VariableTokenStore(config()).read() == Record(readable=False, damaged=True)
+        assert "'shop'" in caplog.text
+        assert NAME in caplog.text
+
+    @pytest.mark.parametrize("value", ["***", "", "AAAA", None, 5, [], {}, "A" * 40])
+    def test_with_a_broken_seal_is_not_readable(self, variables: Variables, value: Any) -> None:
+        VariableTokenStore(config()).write(RECORD)
+        variables.values[NAME] = json.dumps(json.loads(variables.values[NAME]) | {"sealed": value})
+
+        record = VariableTokenStore(config()).read()
+
+        assert record is not None
+        assert (record.readable, record.tokens, record.refresh_token) == (False, {}, None)
+
+    @pytest.mark.parametrize("end", [-1, -20])
+    def test_that_was_cut_off_is_damaged(self, variables: Variables, end: int) -> None:
+        VariableTokenStore(config()).write(RECORD)
+        variables.values[NAME] = variables.values[NAME][:end]
+
+        assert VariableTokenStore(config()).read() == Record(readable=False, damaged=True)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            None,
+            5,
+            "***",
+            [],
+            {},
+            {"tokens": [], "refresh_token": None},
+            {"tokens": "***", "refresh_token": None},
+            {"tokens": {"": []}, "refresh_token": None},
+            {"tokens": {"": "***"}, "refresh_token": None},
+            {"tokens": {"": {"issued_at": "x", "expires_at": "x"}}, "refresh_token": None},
+            {"tokens": {"": {"issued_at": 5, "expires_at": 5}}, "refresh_token": None},
+            {
+                "tokens": {
+                    "": {
+                        "access_token": "x",
+                        "issued_at": "0001-01-01T00:00:00+14:00",
+                        "expires_at": "0001-01-01T00:00:00+14:00",
+                    }
+                },
+                "refresh_token": None,
+            },
+            {"tokens": {"": {"unknown": 1}}, "refresh_token": None},
+            {"tokens": {}},
+        ],
+    )
+    def test_of_a_public_client_is_not_readable(self, variables: Variables, content: Any) -> None:
+        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        variables.values[NAME] = json.dumps(json.loads(variables.values[NAME]) | {"open": content})
+
+        record = VariableTokenStore(config(**PUBLIC)).read()
+
+        assert record is not None
+        assert (record.readable, record.tokens, record.refresh_token) == (False, {}, None)
+
+    def test_is_not_quoted_in_the_log(self, variables: Variables, caplog: pytest.LogCaptureFixture) -> None:
+        variables.values[NAME] = '{"salt": "fake-access"'
+        VariableTokenStore(config()).read()
+
+        assert "fake-access" not in caplog.text
+
+
+class TestFailures:
+    def test_a_write_that_raises_is_a_store_error_without_the_record(self, variables: Variables) -> None:
+        variables.failing = {0: RuntimeError("INSERT INTO variable VALUES ('fake-access')")}
+
+        with pytest.raises(TokenStoreError) as raised:
+            VariableTokenStore(config()).write(RECORD)
+
+        assert str(raised.value).startswith(f"Connection 'shop': the Airflow Variable {NAME} could not be written")
+        assert "RuntimeError" in str(raised.value)
+        assert "fake-access" not in str(raised.value)
+
+    def test_a_write_that_is_lost_is_noticed(self, variables: Variables) -> None:
+        variables.failing = {0: LOST}
+
+        with pytest.raises(TokenStoreError, match="reads differently"):
+            VariableTokenStore(config()).write(RECORD)
+
+    def test_a_write_that_an_environment_variable_shadows_is_noticed(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(RECORD)
+        shadow = variables.values[NAME]
+        store = VariableTokenStore(config())
+        variables.failing = {len(variables.calls): LOST}
+
+        with pytest.raises(TokenStoreError) as raised:
+            store.write(replace(RECORD, generation=8, nonce="nonce-8"))
+
+        assert variables.values[NAME] == shadow
+        assert "environment variable" in str(raised.value)
+        assert "secrets backend" in str(raised.value)
+
+    def test_a_record_that_cannot_be_read_back_was_not_kept(self, variables: Variables) -> None:
+        variables.failing = {1: LOST}
+
+        with pytest.raises(TokenStoreError, match="reads differently"):
+            VariableTokenStore(config()).write(RECORD)
+
+    def test_reading_back_that_raises_is_a_store_error_too(self, variables: Variables) -> None:
+        # TokenSource tries again on this error only: with any other, a renewed refresh token would be lost.
+        variables.failing = {1: RuntimeError("the database is away")}
+
+        with pytest.raises(TokenStoreError, match="^Connection 'shop': "):
+            VariableTokenStore(config()).write(RECORD)
+
+    def test_a_read_that_raises_is_a_store_error(self, variables: Variables) -> None:
+        variables.failing = {0: RuntimeError("the database is away")}
+
+        with pytest.raises(TokenStoreError, match="^Connection 'shop': "):
+            VariableTokenStore(config()).read()
+
+
+class TestAbsence:
+    CALLS = [f"set {LEASE}", f"get {LEASE}", f"get {NAME}", f"list {NAME}", f"get {LEASE}"]  # noqa: RUF012
+
+    def test_is_believed_between_two_reads_of_what_was_just_written(self, variables: Variables) -> None:
+        assert VariableTokenStore(config()).is_absent() is True
+        assert variables.calls == self.CALLS
+
+    def test_is_not_found_where_there_is_a_record(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(RECORD)
+
+        assert VariableTokenStore(config()).is_absent() is False
+
+    def test_leaves_the_record_alone(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(RECORD)
+        stored = variables.values[NAME]
+        VariableTokenStore(config()).is_absent()
+
+        assert variables.values[NAME] == stored
+
+    @pytest.mark.parametrize("position", [0, 1, 4])
+    def test_is_not_believed_where_the_lease_is_not_read_back(self, variables: Variables, position: int) -> None:
+        variables.failing = {position: LOST}
+
+        assert VariableTokenStore(config()).is_absent() is False
+
+    @pytest.mark.parametrize("position", range(5))
+    def test_is_not_believed_where_anything_raises(self, variables: Variables, position: int) -> None:
+        variables.failing = {position: RuntimeError("the database is away")}
+
+        assert VariableTokenStore(config()).is_absent() is False
+        assert len(variables.calls) == position + 1
+
+    @pytest.mark.parametrize("answer", [{2: LOST}, {1: LOST, 2: LOST}, {2: LOST, 4: LOST}, {1: LOST, 2: LOST, 4: LOST}])
+    def test_is_not_believed_of_a_record_that_a_failing_read_hides(
+        self, variables: Variables, answer: dict[int, Any]
+    ) -> None:
+        VariableTokenStore(config()).write(RECORD)
+        before = len(variables.calls)
+        variables.failing = {before + position: failure for position, failure in answer.items()}
+
+        assert VariableTokenStore(config()).is_absent() is False
+
+    def test_is_not_believed_where_the_record_is_listed_although_get_says_none(self, variables: Variables) -> None:
+        variables.listed = {NAME}
+
+        assert VariableTokenStore(config()).is_absent() is False
+
+    def test_is_not_believed_where_another_process_wrote_the_lease_meanwhile(
+        self, variables: Variables, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def listed(name: str) -> bool:
+            variables.values[LEASE] = "nonce of another"
+            return False
+
+        monkeypatch.setattr(variable_store, "_is_listed", listed)
+
+        assert VariableTokenStore(config()).is_absent() is False
+
+    def test_writes_another_nonce_every_time(self, variables: Variables) -> None:
+        store = VariableTokenStore(config())
+        seen = set()
+        for _ in range(3):
+            store.is_absent()
+            seen.add(variables.values[LEASE])
+
+        assert len(seen) == 3
+
+
+class TestVariableName:
+    @pytest.mark.parametrize("conn_id", ["shop", "a", "A-b_c.9", "x" * 237])
+    def test_is_the_conn_id_where_that_fits(self, conn_id: str) -> None:
+        assert variable_name("oauth_token__", conn_id) == f"oauth_token__{conn_id}"
+
+    @pytest.mark.parametrize("conn_id", ["x" * 238, "x" * 5000, "a b", "a/b", "é", "a:b", "a\n", "::", "日本" * 100])
+    def test_is_shortened_and_made_fit_where_it_does_not(self, conn_id: str) -> None:
+        name = variable_name("oauth_token__", conn_id)
+
+        assert name.startswith("oauth_token__")
+        assert len(name) <= 250
+        assert re.fullmatch(r"[A-Za-z0-9_.-]+", name)
+        assert variable_name("oauth_token__", conn_id) == name
+
+    def test_tells_connections_apart(self) -> None:
+        conn_ids = ["a b", "a-b", "a/b", "a:b", "x" * 238, "x" * 239, "x" * 237, "é", "è"]
+
+        assert len({variable_name("oauth_token__", conn_id) for conn_id in conn_ids}) == len(conn_ids)
+
+    def test_of_record_and_lease_differ_however_long(self) -> None:
+        for conn_id in ("shop", "x" * 300):
+            assert variable_name("oauth_token__", conn_id) != variable_name("oauth_lease__", conn_id)
