@@ -1,0 +1,101 @@
+"""One sandbox, one Airflow and one Chromium for all browser tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.fernet import Fernet
+from playwright.sync_api import sync_playwright
+
+from sandbox.airflow import Airflow
+from sandbox.server import SandboxProcess
+from tests.browser.form import ConnectionsPage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, Page
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    """The authorization servers and APIs."""
+    with SandboxProcess(tmp_path_factory.mktemp("browser_sandbox")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """Airflow, without any connection."""
+    with Airflow(tmp_path_factory.mktemp("browser_airflow"), Path(__file__).parent / "dags") as airflow:
+        airflow.wait_until_parsed(["uses_connection"])
+        yield airflow
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, or the one that $CHROMIUM names."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    if not os.access(path, os.X_OK):
+        pytest.fail(f"The browser tests need Chromium, and {path} is none: apt-get install chromium, or set CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, airflow: Airflow) -> Iterator[Page]:
+    """A page that is logged in."""
+    context = chromium.new_context(
+        viewport={"width": 1280, "height": 1000}, permissions=["clipboard-read", "clipboard-write"]
+    )
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    page.goto(f"{airflow.url}/connections")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(airflow.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Add Connection").wait_for()
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def connections(page: Page, airflow: Airflow) -> ConnectionsPage:
+    """The connections page."""
+    return ConnectionsPage(page, airflow.url)
+
+
+@pytest.fixture
+def stored(airflow: Airflow) -> Callable[[str], dict[str, Any]]:
+    """Read a connection out of the database, decrypted, extra as a dictionary. The API would redact it."""
+    fernet = Fernet(json.loads((airflow.home / "keys.json").read_text())["fernet_key"])
+
+    def read(conn_id: str) -> dict[str, Any]:
+        with closing(sqlite3.connect(f"file:{airflow.home / 'airflow.db'}?mode=ro", uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            row = dict(database.execute("SELECT * FROM connection WHERE conn_id = ?", [conn_id]).fetchone())
+        for name, flag in (("password", "is_encrypted"), ("extra", "is_extra_encrypted")):
+            if row[name] and row[flag]:
+                row[name] = fernet.decrypt(row[name].encode()).decode()
+        return {**row, "extra": json.loads(row["extra"] or "{}")}
+
+    return read

@@ -1,0 +1,21 @@
+"""Calls the API with the connection that the run names."""
+
+from __future__ import annotations
+
+from airflow.sdk import dag
+
+from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
+
+
+@dag(schedule=None)
+def uses_connection():
+    OAuthHttpOperator(
+        task_id="whoami",
+        oauth_conn_id="{{ dag_run.conf['conn_id'] }}",
+        method="GET",
+        endpoint="whoami",
+        response_filter=lambda response: response.json(),
+    )
+
+
+uses_connection()

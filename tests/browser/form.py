@@ -1,0 +1,151 @@
+"""The connections page and its form, as a person uses them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Locator, Page
+
+STANDARD_FIELDS = ("host", "login", "password", "description")
+#: What the list and the API show instead of a secret.
+REDACTED = "***"
+
+
+class ConnectionsPage:
+    """The list of connections.
+
+    :param page: logged in
+    :param url: Airflow's base URL
+    """
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self._url = url
+
+    def open(self) -> None:
+        """Load the page anew."""
+        self.page.goto(f"{self._url}/connections")
+        self.page.get_by_role("button", name="Add Connection").wait_for()
+
+    def add(self, conn_id: str, type_label: str) -> ConnectionForm:
+        """Open the form of a new connection and choose its type."""
+        self.open()
+        self.page.get_by_role("button", name="Add Connection").click()
+        form = ConnectionForm(self.page)
+        form.dialog.get_by_label("Connection ID").fill(conn_id)
+        form.choose_type(type_label)
+        return form
+
+    def edit(self, conn_id: str) -> ConnectionForm:
+        """Open the form of an existing connection."""
+        self.open()
+        row = self.page.get_by_role("row").filter(has=self.page.get_by_role("cell", name=conn_id, exact=True))
+        row.get_by_role("button", name="Edit Connection").click()
+        return ConnectionForm(self.page)
+
+
+class ConnectionForm:
+    """The dialog. Fields go by their key in the connection, or in its extra."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.dialog = page.get_by_role("dialog")
+        self.dialog.wait_for()
+
+    def choose_type(self, label: str) -> None:
+        """Choose the connection type."""
+        self._choose(self.dialog.get_by_role("combobox", name="Connection Type"), label)
+        expect(self.dialog.get_by_role("button", name="Extra Fields", exact=True)).to_be_visible()
+
+    def show(self, section: str) -> None:
+        """Unfold a section: Standard Fields, Extra Fields, Extra Fields JSON."""
+        button = self.dialog.get_by_role("button", name=section, exact=True)
+        if button.get_attribute("aria-expanded") != "true":
+            button.click()
+            expect(button).to_have_attribute("aria-expanded", "true")
+
+    def text(self, name: str, value: str) -> None:
+        """Fill a text, number or password field."""
+        field = self._input(name)
+        field.fill(value)
+        field.press("Tab")
+
+    def choice(self, name: str, label: str) -> None:
+        """Choose from a dropdown."""
+        self._choose(self._element(name).get_by_role("combobox"), label)
+
+    def toggle(self, name: str) -> None:
+        """Flip a switch."""
+        self.dialog.locator(f"[id='switch:element_{name}']").click()
+
+    def json(self, name: str, value: dict[str, Any]) -> None:
+        """Paste into a JSON field."""
+        self._paste(self._element(name), value)
+
+    def extra_json(self, value: dict[str, Any]) -> None:
+        """Paste into the section Extra Fields JSON, instead of what is there."""
+        self.show("Extra Fields JSON")
+        # Sections that were folded keep their editors, unseen.
+        self._paste(self.dialog.locator("section:visible", has=self.page.locator(".view-lines")).last, value)
+
+    def _paste(self, editor: Locator, value: dict[str, Any]) -> None:
+        # Typing would need the editor's own closing of brackets undone.
+        editor.scroll_into_view_if_needed()
+        editor.locator(".view-lines").click()
+        self.page.keyboard.press("Control+a")
+        self.page.evaluate("text => navigator.clipboard.writeText(text)", json.dumps(value))
+        self.page.keyboard.press("Control+v")
+        for key in value:
+            expect(editor.locator(".view-lines")).to_contain_text(f'"{key}"')
+
+    def shown(self, name: str) -> str:
+        """Return what a text, number or password field holds, or the label that a dropdown shows."""
+        if (
+            name not in STANDARD_FIELDS
+            and self._element(name).count()
+            and self._element(name).get_by_role("combobox").count()
+        ):
+            return self._element(name).inner_text().strip()
+        return self._input(name).input_value()
+
+    def shown_json(self, name: str) -> Any:
+        """Return what a JSON editor holds."""
+        editor = self._element(name)
+        editor.scroll_into_view_if_needed()
+        return json.loads(editor.locator(".view-lines").inner_text().replace("\u00a0", " "))
+
+    def is_on(self, name: str) -> bool:
+        """Return whether a switch is on."""
+        return self.dialog.locator(f"[id='switch:element_{name}']").get_attribute("data-state") == "checked"
+
+    def is_masked(self, name: str) -> bool:
+        """Return whether a field shows dots."""
+        return self._input(name).get_attribute("type") == "password"
+
+    def save(self) -> None:
+        """Save, and wait until the dialog has gone."""
+        button = self.dialog.get_by_role("button", name="Save")
+        expect(button).to_be_enabled()
+        button.click()
+        expect(self.dialog).to_be_hidden()
+
+    def screenshot(self, path: Path) -> None:
+        """Take a picture of the page with the dialog as it is scrolled now."""
+        self.page.evaluate("document.activeElement?.blur()")
+        self.page.screenshot(path=path, animations="disabled", caret="hide")
+
+    def _input(self, name: str) -> Locator:
+        return self.dialog.locator(f"[name={name if name in STANDARD_FIELDS else f'element_{name}'}]")
+
+    def _element(self, name: str) -> Locator:
+        return self.dialog.locator(f"[id=element_{name}]")
+
+    def _choose(self, combobox: Locator, label: str) -> None:
+        combobox.fill(label)
+        self.page.get_by_role("option", name=label, exact=True).click()

@@ -1,0 +1,236 @@
+"""The form of the connection type OAuth 2.0 API, in a browser, with what Airflow then stores and does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.form import REDACTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.airflow import Airflow
+    from sandbox.server import SandboxProcess
+    from tests.browser.form import ConnectionForm, ConnectionsPage
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+TYPE = "OAuth 2.0 API"
+SECRET = "not-a-real-secret+/="  # noqa: S105
+USER_PASSWORD = "not a real password&%"  # noqa: S105
+#: Keys of extra whose values are masked, and what is filled in.
+SECRET_EXTRA: dict[str, Any] = {
+    "user_password": USER_PASSWORD,
+    "refresh_token": "not-a-real-refresh-token",
+    "secret_headers": {"X-Key": "hidden header"},
+    "secret_params": {"key": "hidden parameter"},
+    "secret_grant_params": {"pin": "hidden pin"},
+}
+PLAIN_EXTRA: dict[str, Any] = {
+    "grant_type": "password",
+    "scope": "read write",
+    "username": "ada",
+    "client_auth": "client_secret_post",
+    "body_format": "form",
+    "use_refresh": True,
+    "grant_params": {"tenant": "acme"},
+    "api_headers": {"X-Tenant": "acme"},
+    "api_params": {"account": "1"},
+    "leeway": 30,
+    "timeout": 20,
+    "allow_http": False,
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clients(sandbox: SandboxProcess) -> None:
+    """Register the client that the connections name."""
+    client = {
+        "server": "standard", "client_id": "form_client", "client_secret": SECRET, "scopes": ["read", "write"],
+        "users": {"ada": USER_PASSWORD},
+    }  # fmt: skip
+    sandbox.control("clients", client)
+
+
+def fill_everything(form: ConnectionForm, url: str) -> None:
+    """Fill in every kind of field."""
+    form.text("host", f"{url}/standard/api")
+    form.text("login", "form_client")
+    form.text("password", SECRET)
+    form.text("description", "The sandbox, for a user")
+    form.show("Extra Fields")
+    form.choice("grant_type", "Password (user name and password)")
+    form.text("grant_url", f"{url}/standard/token")
+    for name in ("scope", "username"):
+        form.text(name, PLAIN_EXTRA[name])
+    for name in ("user_password", "refresh_token"):
+        form.text(name, SECRET_EXTRA[name])
+    form.choice("client_auth", "In the request body")
+    form.toggle("use_refresh")
+    for name in ("grant_params", "api_headers", "api_params"):
+        form.json(name, PLAIN_EXTRA[name])
+    for name in ("secret_headers", "secret_params", "secret_grant_params"):
+        form.json(name, SECRET_EXTRA[name])
+    for name in ("leeway", "timeout"):
+        form.text(name, str(PLAIN_EXTRA[name]))
+
+
+def expect_everything(stored: dict[str, Any], url: str) -> None:
+    """Compare what the database holds with what was filled in."""
+    assert stored["conn_type"] == "oauth"
+    assert (stored["host"], stored["login"]) == (f"{url}/standard/api", "form_client")
+    assert (stored["password"], stored["description"]) == (SECRET, "The sandbox, for a user")
+    filled = {name: value for name, value in stored["extra"].items() if value is not None}
+    assert filled == {**PLAIN_EXTRA, **SECRET_EXTRA, "grant_url": f"{url}/standard/token"}
+    assert REDACTED not in json.dumps(stored)
+
+
+def run_dag(airflow: Airflow, conn_id: str) -> dict[str, Any]:
+    """Call the API with the connection, in a task; return what the API saw."""
+    run_id = airflow.trigger("uses_connection", conf={"conn_id": conn_id})
+    state = airflow.wait("uses_connection", run_id)
+    assert state == "success", airflow.task_log("uses_connection", run_id, "whoami")
+    return dict(airflow.xcom("uses_connection", run_id, "whoami"))
+
+
+def test_everything_filled_into_the_form_is_stored_and_a_dag_can_use_the_connection(
+    connections: ConnectionsPage, sandbox: SandboxProcess, airflow: Airflow, stored: Callable[[str], dict[str, Any]]
+) -> None:
+    form = connections.add("filled", TYPE)
+    fill_everything(form, sandbox.url)
+    form.save()
+    expect_everything(stored("filled"), sandbox.url)
+    seen = run_dag(airflow, "filled")
+    assert (seen["client_id"], seen["username"], seen["scope"]) == ("form_client", "ada", "read write")
+    assert (seen["headers"]["x-tenant"], seen["headers"]["x-key"]) == ("acme", "hidden header")
+    assert seen["query"] == {"account": "1", "key": "hidden parameter"}
+
+
+def test_the_form_shows_what_was_stored_with_the_secrets_redacted(
+    connections: ConnectionsPage, sandbox: SandboxProcess
+) -> None:
+    form = connections.add("shown_again", TYPE)
+    fill_everything(form, sandbox.url)
+    form.save()
+    form = connections.edit("shown_again")
+    assert form.shown("host") == f"{sandbox.url}/standard/api"
+    assert form.shown("login") == "form_client"
+    form.show("Extra Fields")
+    assert form.shown("grant_type") == "Password (user name and password)"
+    assert form.shown("client_auth") == "In the request body"
+    assert form.shown("grant_url") == f"{sandbox.url}/standard/token"
+    assert (form.shown("scope"), form.shown("username")) == ("read write", "ada")
+    assert (form.shown("leeway"), form.shown("timeout")) == ("30", "20")
+    assert form.is_on("use_refresh")
+    assert not form.is_on("allow_http")
+    assert form.shown_json("api_headers") == {"X-Tenant": "acme"}
+    assert form.shown("user_password") == form.shown("refresh_token") == REDACTED
+    assert form.shown_json("secret_headers") == {"X-Key": REDACTED}
+
+
+def test_saving_again_unchanged_keeps_every_value(
+    connections: ConnectionsPage, sandbox: SandboxProcess, airflow: Airflow, stored: Callable[[str], dict[str, Any]]
+) -> None:
+    form = connections.add("saved_again", TYPE)
+    fill_everything(form, sandbox.url)
+    form.save()
+    connections.edit("saved_again").save()
+    form = connections.edit("saved_again")
+    form.show("Extra Fields")
+    form.save()
+    expect_everything(stored("saved_again"), sandbox.url)
+    assert run_dag(airflow, "saved_again")["username"] == "ada"
+
+
+def test_secrets_are_dots_in_the_form(connections: ConnectionsPage) -> None:
+    form = connections.add("dots", TYPE)
+    assert form.is_masked("password")
+    form.show("Extra Fields")
+    assert form.is_masked("user_password")
+    assert form.is_masked("refresh_token")
+    assert not form.is_masked("grant_url")
+
+
+def test_the_least_to_fill_in_is_base_url_client_and_token_url(
+    connections: ConnectionsPage, sandbox: SandboxProcess, airflow: Airflow, stored: Callable[[str], dict[str, Any]]
+) -> None:
+    form = connections.add("least", TYPE)
+    form.text("host", f"{sandbox.url}/standard/api")
+    form.text("login", "form_client")
+    form.text("password", SECRET)
+    form.show("Extra Fields")
+    form.text("grant_url", f"{sandbox.url}/standard/token")
+    form.save()
+    extra = {name: value for name, value in stored("least")["extra"].items() if value not in (None, False)}
+    assert extra == {
+        "grant_type": "client_credentials",
+        "grant_url": f"{sandbox.url}/standard/token",
+        "client_auth": "client_secret_basic",
+        "body_format": "form",
+        "leeway": 60,
+    }
+    assert run_dag(airflow, "least")["client_id"] == "form_client"
+
+
+def test_an_http_connection_without_extras_gets_the_whole_form_when_its_type_is_changed(
+    connections: ConnectionsPage, sandbox: SandboxProcess, airflow: Airflow, stored: Callable[[str], dict[str, Any]]
+) -> None:
+    # As the command line and imports make them.
+    http = {"conn_type": "http", "host": f"{sandbox.url}/standard/api", "login": "form_client", "password": SECRET}
+    airflow.api("POST", "connections", json={"connection_id": "was_plain_http", **http})
+    form = connections.edit("was_plain_http")
+    form.choose_type(TYPE)
+    form.show("Extra Fields")
+    form.text("grant_url", f"{sandbox.url}/standard/token")
+    form.save()
+    changed = stored("was_plain_http")
+    assert (changed["conn_type"], changed["password"]) == ("oauth", SECRET)
+    # The integer that keeps stock code from sending the extras anywhere.
+    assert changed["extra"]["leeway"] == 60
+    assert run_dag(airflow, "was_plain_http")["client_id"] == "form_client"
+
+
+def test_an_http_connection_made_in_the_form_becomes_one_of_ours_by_the_documented_json(
+    connections: ConnectionsPage, sandbox: SandboxProcess, airflow: Airflow, stored: Callable[[str], dict[str, Any]]
+) -> None:
+    form = connections.add("was_http", "HTTP")
+    form.text("host", f"{sandbox.url}/standard/api")
+    form.text("login", "form_client")
+    form.text("password", SECRET)
+    form.save()
+    assert stored("was_http")["conn_type"] == "http"
+    form = connections.edit("was_http")
+    form.choose_type(TYPE)
+    # Airflow 3.3.2 shows the fields of the keys already in extra, and the form of HTTP has put one there.
+    extra = {"grant_type": "client_credentials", "grant_url": f"{sandbox.url}/standard/token", "leeway": 60}
+    form.extra_json(extra)
+    form.save()
+    changed = stored("was_http")
+    assert (changed["conn_type"], changed["password"], changed["extra"]) == ("oauth", SECRET, extra)
+    assert run_dag(airflow, "was_http")["client_id"] == "form_client"
+
+
+def test_pictures_for_the_documentation(connections: ConnectionsPage, airflow: Airflow) -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for other in airflow.api("GET", "connections")["connections"]:  # of the other tests
+        airflow.api("DELETE", f"connections/{other['connection_id']}")
+    form = connections.add("shop_api", TYPE)
+    form.screenshot(IMAGES / "form.png")
+    form.text("host", "https://api.example.com/v1")
+    form.text("login", "airflow")
+    form.text("password", SECRET)
+    form.text("description", "Orders and stock of the shop")
+    form.screenshot(IMAGES / "form-standard-fields.png")
+    form.show("Extra Fields")
+    form.text("grant_url", "https://login.example.com/oauth/token")
+    form.text("scope", "orders.read stock.read")
+    form.dialog.get_by_role("button", name="Extra Fields", exact=True).scroll_into_view_if_needed()
+    form.screenshot(IMAGES / "form-filled.png")
+    form.save()
+    connections.open()
+    connections.page.get_by_role("cell", name="shop_api", exact=True).wait_for()
+    connections.page.screenshot(path=IMAGES / "connections.png", animations="disabled")
+    assert {path.name for path in IMAGES.glob("*.png")} >= {"form.png", "form-filled.png", "connections.png"}

@@ -1,0 +1,148 @@
+"""No secret, and no token issued, is in anything that Airflow writes at DEBUG while the example DAGs run."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from sandbox.airflow import Airflow
+from sandbox.examples import EXAMPLES, EXAMPLES_FOLDER, Wiring, start_example
+from sandbox.server import SandboxProcess
+from tests.distributed.leak_search import forms, report, search
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: A task that leaks its token in every way that this test should notice.
+PLANTED = """
+import base64
+
+from airflow.sdk import dag, task
+
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+
+
+@dag(schedule=None)
+def planted_leak():
+    @task
+    def leak():
+        token = OAuthHook(oauth_conn_id="planted").get_token().access_token
+        print("base64:", base64.b64encode(f"Bearer {token}".encode()).decode())
+        return f"https://api.example.com/?access_token={token}"
+
+    leak()
+
+
+planted_leak()
+"""
+PLANTED_SECRET = "not-a-real-secret-of-the-planted-client"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is left of an Airflow that ran all examples, and then a DAG that leaks on purpose.
+
+    :param home: its AIRFLOW_HOME
+    :param states: how the examples ended
+    :param tokens: what the server issued to the examples
+    :param secrets: what is configured for the examples, and how HTTP Basic sends it
+    :param planted: what the server issued to the DAG that leaks
+    """
+
+    home: Path
+    states: dict[str, str]
+    tokens: dict[str, str]
+    secrets: dict[str, str]
+    planted: dict[str, str]
+
+
+@pytest.fixture(scope="module", params=["environment", "database"])
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """Run everything at DEBUG, with the connections in one of the two usual places; then stop it."""
+    folder = tmp_path_factory.mktemp("leaks")
+    dags = folder / "dags"
+    shutil.copytree(EXAMPLES_FOLDER, dags, ignore=shutil.ignore_patterns("__pycache__"))
+    (dags / "planted_leak.py").write_text(PLANTED)
+    with SandboxProcess(folder / "sandbox") as sandbox:
+        wiring = Wiring(folder / "clients.json")
+        wiring.register(sandbox)
+        sandbox.control("clients", {"server": "standard", "client_id": "planted", "client_secret": PLANTED_SECRET})
+        connections = wiring.connections(sandbox)
+        connections["AIRFLOW_CONN_PLANTED"] = (
+            connections["AIRFLOW_CONN_EXAMPLE_STOCK"]
+            .replace(wiring.secrets()["client_secret of example_stock"], PLANTED_SECRET)
+            .replace("example_stock", "planted")
+        )
+        env = {"PYTHONPATH": str(dags), **(connections if request.param == "environment" else {})}
+        with Airflow(folder / "airflow", dags, env, log_level="DEBUG") as airflow:
+            if request.param == "database":
+                store(airflow, connections)
+            airflow.wait_until_parsed([*EXAMPLES, "planted_leak"])
+            started = {dag_id: start_example(airflow, dag_id) for dag_id in EXAMPLES}
+            states = {dag_id: airflow.wait(dag_id, run_id, 240) for dag_id, run_id in started.items()}
+            issued = sandbox.control("issued")
+            assert airflow.wait("planted_leak", airflow.trigger("planted_leak")) == "success"
+            planted = sandbox.control("issued")[len(issued) :]
+    return Written(
+        home=folder / "airflow",
+        states=states,
+        tokens={f"token {number}": token for number, token in enumerate(issued)},
+        secrets=wiring.secrets() | wiring.basic_pairs(),
+        planted={f"planted token {number}": token for number, token in enumerate(planted)},
+    )
+
+
+def store(airflow: Airflow, connections: dict[str, str]) -> None:
+    """Put the connections into the database, as the form does."""
+    for name, value in connections.items():
+        fields = json.loads(value)
+        conn_id = name.removeprefix("AIRFLOW_CONN_").lower()
+        airflow.api(
+            "POST", "connections", json={**fields, "connection_id": conn_id, "extra": json.dumps(fields["extra"])}
+        )
+
+
+def test_every_example_dag_succeeds_at_debug(written: Written) -> None:
+    assert written.states == dict.fromkeys(EXAMPLES, "success")
+
+
+def test_no_token_issued_to_an_example_dag_is_written_anywhere(written: Written) -> None:
+    assert len(written.tokens) >= len(EXAMPLES)
+    leaks = search(written.home, written.tokens)
+    assert not leaks, report(leaks)
+
+
+def test_no_configured_secret_is_written_anywhere(written: Written) -> None:
+    assert len(written.secrets) >= 2 * len(EXAMPLES)
+    leaks = search(written.home, written.secrets)
+    assert not leaks, report(leaks)
+
+
+def test_a_leak_planted_on_purpose_is_found_in_the_log_the_console_and_the_database(written: Written) -> None:
+    assert len(written.planted) == 1
+    leaks = search(written.home, written.planted)
+    places = {(leak.place.partition("/")[0], leak.form.partition(",")[0]) for leak in leaks}
+    assert ("logs", "base64") in places, report(leaks)
+    assert ("console", "base64") in places, report(leaks)
+    assert ("airflow.db, xcom.value", "plain") in places, report(leaks)
+
+
+@pytest.mark.parametrize("before", range(4))
+@pytest.mark.parametrize("after", range(4))
+@pytest.mark.parametrize("secret", ["k/8+x=?>~", "a token of 21 letters", "ünïcödé/%3d"])
+def test_a_secret_is_found_in_base64_wherever_it_starts_and_ends(secret: str, before: int, after: int) -> None:
+    haystack = b"<" * before + secret.encode() + b">" * after
+    assert any(form in base64.b64encode(haystack) for form in forms(secret).values())
+    assert any(form in base64.urlsafe_b64encode(haystack) for form in forms(secret).values())
+
+
+def test_a_secret_is_found_in_urls() -> None:
+    secret = "a/b+c d%="  # noqa: S105
+    for haystack in (f"?t={quote(secret)}&", f"?t={quote(secret, safe='')}&", "?t=a%2Fb%2Bc+d%25%3D&"):
+        assert any(form in haystack.encode() for form in forms(secret).values())

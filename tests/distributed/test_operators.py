@@ -1,0 +1,164 @@
+"""Operators, sensors and triggers, stock ones too, through the real scheduler, API server and triggerer."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.airflow import Airflow
+from sandbox.examples import EXAMPLES_FOLDER
+from sandbox.server import SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DAGS = Path(__file__).parent / "dags"
+OURS = ("operator", "operator_deferred", "sensor", "sensor_deferred")
+SECRET = "not-a-real-secret"  # noqa: S105
+WRONG = "another-secret"
+
+
+def connection(url: str, client_id: str, secret: str = SECRET, **extra: Any) -> str:
+    """Return a connection to the sandbox's standard server as JSON."""
+    extra = {
+        "grant_type": "client_credentials", "grant_url": f"{url}/standard/token", "scope": "read", "leeway": 60, **extra
+    }  # fmt: skip
+    return json.dumps(
+        {
+            "conn_type": "oauth",
+            "host": f"{url}/standard/api",
+            "login": client_id,
+            "password": secret,
+            "extra": extra,
+        }
+    )
+
+
+def client(client_id: str, **fields: Any) -> dict[str, Any]:
+    """Return the registration of a client at the standard server."""
+    return {"server": "standard", "client_id": client_id, "client_secret": SECRET, "scopes": ["read"], **fields}
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    """With a client for every connection."""
+    with SandboxProcess(tmp_path_factory.mktemp("operators_sandbox")) as sandbox:
+        for client_id in ("good", "wrong_secret", "stock", "watcher", "changed"):
+            sandbox.control("clients", client(client_id))
+        sandbox.control("clients", client("wrong_password", users={"ada": "her password"}))
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def airflow(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """With a connection for every client, some of them wrong."""
+    url = sandbox.url
+    password = {"grant_type": "password", "username": "ada", "user_password": WRONG}
+    env = {
+        "AIRFLOW_CONN_GOOD": connection(url, "good"),
+        "AIRFLOW_CONN_WRONG_SECRET": connection(url, "wrong_secret", WRONG),
+        "AIRFLOW_CONN_WRONG_PASSWORD": connection(url, "wrong_password", **password),
+        "AIRFLOW_CONN_CHANGED": connection(url, "changed"),
+        "AIRFLOW_CONN_STOCK": connection(url, "stock"),
+        "AIRFLOW_CONN_WATCHER": connection(url, "watcher"),
+        "PYTHONPATH": str(EXAMPLES_FOLDER),  # the watcher's check
+    }
+    with Airflow(tmp_path_factory.mktemp("operators_airflow"), DAGS, env) as airflow:
+        airflow.wait_until_parsed([f"{kind}__good" for kind in OURS])
+        yield airflow
+
+
+def run(airflow: Airflow, dag_id: str) -> tuple[str, dict[str, Any], str]:
+    """Run a DAG to its end; return its state, its task as the API describes it, and the task's log."""
+    run_id = airflow.trigger(dag_id)
+    state = airflow.wait(dag_id, run_id)
+    (task,) = airflow.task_instances(dag_id, run_id)
+    return state, task, airflow.task_log(dag_id, run_id, "call", max(1, task["try_number"]))
+
+
+def wait_until(condition: Callable[[], Any], message: str, timeout: float = 60) -> None:
+    """Poll until the condition holds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, message
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_a_task_with_good_credentials_succeeds_at_the_first_try(airflow: Airflow, kind: str) -> None:
+    state, task, log = run(airflow, f"{kind}__good")
+    assert (state, task["try_number"]) == ("success", 1), log
+    if kind.startswith("operator"):
+        assert airflow.xcom(f"{kind}__good", task["dag_run_id"], "call") == 250
+
+
+def test_tasks_and_triggerer_share_one_token(airflow: Airflow, sandbox: SandboxProcess) -> None:
+    for kind in OURS:
+        assert run(airflow, f"{kind}__good")[0] == "success"
+    counts = sandbox.control("counts")["good"]
+    assert (counts["token_requests"], counts["api_401"]) == (1, 0)
+
+
+@pytest.mark.parametrize("kind", OURS)
+@pytest.mark.parametrize(
+    ("conn_id", "error"), [("wrong_secret", "invalid_client"), ("wrong_password", "invalid_grant")]
+)
+def test_wrong_credentials_fail_the_task_without_retries(airflow: Airflow, kind: str, conn_id: str, error: str) -> None:
+    state, task, log = run(airflow, f"{kind}__{conn_id}")
+    assert (state, task["state"], task["try_number"], task["max_tries"]) == ("failed", "failed", 1, 3), log
+    assert error in log
+    assert f"'{conn_id}'" in log
+
+
+def test_a_deferred_sensor_fails_without_retries_when_its_credentials_are_withdrawn_meanwhile(
+    airflow: Airflow, sandbox: SandboxProcess
+) -> None:
+    run_id = airflow.trigger("sensor_deferred__changed", conf={"after": 1000})
+    wait_until(
+        lambda: airflow.task_states("sensor_deferred__changed", run_id)["call"] == "deferred", "it was not deferred"
+    )
+    before = sandbox.control("counts")["changed"]["api_calls"]
+    wait_until(lambda: sandbox.control("counts")["changed"]["api_calls"] > before, "the triggerer does not poll")
+    sandbox.control("clients", client("changed", client_secret=WRONG))
+    sandbox.control("revoke", {"server": "standard", "client_id": "changed"})
+    assert airflow.wait("sensor_deferred__changed", run_id) == "failed"
+    (task,) = airflow.task_instances("sensor_deferred__changed", run_id)
+    assert task["try_number"] == 1
+    assert "invalid_client" in airflow.task_log("sensor_deferred__changed", run_id, "call")
+
+
+def test_the_stock_operator_works_with_the_connection(airflow: Airflow, sandbox: SandboxProcess) -> None:
+    state, task, log = run(airflow, "stock_operator__stock")
+    assert state == "success", log
+    assert airflow.xcom("stock_operator__stock", task["dag_run_id"], "call") == 250
+
+
+@pytest.mark.parametrize("kind", ["stock_operator_deferred", "stock_sensor", "stock_sensor_deferred"])
+def test_stock_code_that_bypasses_the_hook_fails_before_anything_is_sent(
+    airflow: Airflow, sandbox: SandboxProcess, kind: str
+) -> None:
+    run_id = airflow.trigger(f"{kind}__stock")
+    wait_until(
+        lambda: airflow.task_states(f"{kind}__stock", run_id).get("call") in ("failed", "up_for_retry"),
+        "it did not fail",
+    )
+    # Requests that show no good token are counted for nobody.
+    assert sandbox.control("counts").get("?", {}).get("api_calls", 0) == 0
+    airflow.unpause(f"{kind}__stock", paused=True)
+
+
+def test_a_watcher_starts_one_run_for_one_event_and_goes_on_polling(airflow: Airflow, sandbox: SandboxProcess) -> None:
+    airflow.wait_until_parsed(["watcher"])
+    airflow.unpause("watcher")
+    wait_until(lambda: airflow.runs("watcher"), "the watcher started no run")
+    (first,) = airflow.runs("watcher")
+    assert airflow.wait("watcher", first["dag_run_id"]) == "success"
+    assert airflow.xcom("watcher", first["dag_run_id"], "count_events") == 1
+    calls = sandbox.control("counts")["watcher"]["api_calls"]
+    wait_until(lambda: sandbox.control("counts")["watcher"]["api_calls"] > calls + 2, "the watcher stopped polling")
+    assert len(airflow.runs("watcher")) == 1
+    assert sandbox.control("counts")["watcher"]["token_requests"] == 1
