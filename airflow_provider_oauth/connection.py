@@ -61,7 +61,7 @@ def read_connection(connection: Connection) -> OAuthConfig:
     )
 
 
-def _values(conn_id: str, extra: str | None, warnings: list[str]) -> dict[str, Any]:
+def _values(conn_id: str, extra: str | dict[str, Any] | None, warnings: list[str]) -> dict[str, Any]:
     """Return the known fields of ``extra`` by their own names, coerced; what is null or empty is absent."""
     values: dict[str, Any] = {}
     decoded = _decoded(conn_id, extra)
@@ -79,9 +79,11 @@ def _values(conn_id: str, extra: str | None, warnings: list[str]) -> dict[str, A
     return values
 
 
-def _decoded(conn_id: str, extra: str | None) -> dict[str, Any]:
+def _decoded(conn_id: str, extra: str | dict[str, Any] | None) -> dict[str, Any]:
     if not extra:
         return {}
+    if isinstance(extra, dict):  # so has Airflow 3.2 it, for a URI connection in a task
+        return extra
     try:
         decoded = json.loads(extra)
     except (ValueError, RecursionError):

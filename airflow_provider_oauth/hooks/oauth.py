@@ -8,7 +8,6 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientResponse, ClientResponseError, ClientSession, ClientTimeout
-from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowException, BaseHook
 from airflow.providers.http.hooks.http import AsyncHttpSession, HttpAsyncHook, HttpHook, SessionConfig
 from requests.adapters import HTTPAdapter
@@ -234,8 +233,7 @@ class OAuthAsyncHook(HttpAsyncHook):
         :raises OAuthError: if the connection makes no sense, or there is no token to be had
         """
         if self._config is None:
-            connection = await get_async_connection(conn_id=self.oauth_conn_id, hook=self)
-            config = read_connection(connection)
+            config = read_connection(await in_thread(self.get_connection)(self.oauth_conn_id))
             for warning in config.warnings:
                 self.log.warning("Connection %r: %s", config.conn_id, warning)
             access = ApiAccess(await in_thread(token_source)(config), self.scope)
@@ -248,8 +246,8 @@ class OAuthAsyncHook(HttpAsyncHook):
 
     async def get_token(self) -> Token:
         """Return a token that may be sent now; errors as for ``OAuthHook.get_token``."""
-        connection = await get_async_connection(conn_id=self.oauth_conn_id, hook=self)
-        source = await in_thread(token_source)(read_connection(connection))
+        config = read_connection(await in_thread(self.get_connection)(self.oauth_conn_id))
+        source = await in_thread(token_source)(config)
         return await good_token(ApiAccess(source, self.scope))
 
     async def run(  # type: ignore[override]  # the others by name, as everybody passes them

@@ -172,7 +172,7 @@ def test_deferring_asks_for_a_token_only_and_hands_over_what_the_trigger_needs(r
 
 
 def test_what_request_kwargs_say_is_not_lost_silently_when_deferring():
-    task = operator(method="POST", deferrable=True, request_kwargs={"json": {"a": 1}}, warn_on_non_idempotent=False)
+    task = operator(method="POST", deferrable=True, request_kwargs={"json": {"a": 1}})
     # Refused in words is as good as handed over.
     with pytest.raises((TaskDeferred, exceptions.ConfigurationError)) as caught:
         task.execute({})
