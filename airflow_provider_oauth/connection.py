@@ -65,11 +65,18 @@ def _values(conn_id: str, extra: str | dict[str, Any] | None, warnings: list[str
     """Return the known fields of ``extra`` by their own names, coerced; what is null or empty is absent."""
     values: dict[str, Any] = {}
     decoded = _decoded(conn_id, extra)
+    if type(decoded.get("leeway")) is not int:
+        warnings.append(
+            "The extra field leeway is no integer, so the stock HttpSensor and the stock deferrable HttpOperator would "
+            "send this connection's secrets to the API. Write 60, in JSON."
+        )
     for key, value in decoded.items():
+        if value is None or value == "":
+            continue
         if key not in FIELDS:
             _refuse_typo(conn_id, key)
             warnings.append(f"The extra field {key!r} is unknown and was ignored; it is not sent as a header.")
-        elif value is not None and value != "":
+        else:
             name = ALIASES.get(key, key)
             # Before, because *** is no number; and after, because JSON may come as a text.
             coerced = _unredacted(conn_id, key, _coerced(conn_id, key, _unredacted(conn_id, key, value)))

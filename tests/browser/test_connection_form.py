@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from sandbox.server import SandboxProcess
     from tests.browser.form import ConnectionForm, ConnectionsPage
 
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
+#: Where pictures go: the README's are made by SCREENSHOTS=docs/images make test-browser.
+IMAGES = Path(os.environ.get("SCREENSHOTS", ".artifacts")).resolve()
 TYPE = "OAuth 2.0 API"
 SECRET = "not-a-real-secret+/="  # noqa: S105
 USER_PASSWORD = "not a real password&%"  # noqa: S105

@@ -41,6 +41,30 @@ def planted_leak():
 
 planted_leak()
 """
+#: Tasks that fail, and say so with a traceback: the secret is refused, the API forbids, the API is not there.
+FAILING = """
+from airflow.sdk import dag
+
+from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
+
+
+@dag(schedule=None)
+def failing():
+    OAuthHttpOperator(task_id="refused", oauth_conn_id="refused", method="GET", endpoint="items")
+    OAuthHttpOperator(
+        task_id="refused_deferred", oauth_conn_id="refused", method="GET", endpoint="items", deferrable=True
+    )
+    OAuthHttpOperator(task_id="forbidden", oauth_conn_id="example_operator", method="GET", endpoint="admin")
+    OAuthHttpOperator(task_id="unreachable", oauth_conn_id="unreachable", method="GET", endpoint="items")
+
+
+failing()
+"""
+FAILING_SECRETS = {
+    "secret that is refused": "fake-refused/+secret%3D",
+    "secret parameter": "fake-parameter/+secret%3D",
+    "secret header": "fake-header/+secret%3D",
+}
 PLANTED_SECRET = "not-a-real-secret-of-the-planted-client"  # noqa: S105
 
 
@@ -49,7 +73,8 @@ class Written:
     """What is left of an Airflow that ran all examples, and then a DAG that leaks on purpose.
 
     :param home: its AIRFLOW_HOME
-    :param states: how the examples ended
+    :param states: how the examples, and the DAG that is to fail, ended
+    :param failures: how each task of the latter ended
     :param tokens: what the server issued to the examples
     :param secrets: what is configured for the examples, and how HTTP Basic sends it
     :param planted: what the server issued to the DAG that leaks
@@ -57,6 +82,7 @@ class Written:
 
     home: Path
     states: dict[str, str]
+    failures: dict[str, str]
     tokens: dict[str, str]
     secrets: dict[str, str]
     planted: dict[str, str]
@@ -69,6 +95,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     dags = folder / "dags"
     shutil.copytree(EXAMPLES_FOLDER, dags, ignore=shutil.ignore_patterns("__pycache__"))
     (dags / "planted_leak.py").write_text(PLANTED)
+    (dags / "failing.py").write_text(FAILING)
     with SandboxProcess(folder / "sandbox") as sandbox:
         wiring = Wiring(folder / "clients.json")
         wiring.register(sandbox)
@@ -79,23 +106,40 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             .replace(wiring.secrets()["client_secret of example_stock"], PLANTED_SECRET)
             .replace("example_stock", "planted")
         )
+        connections |= failing_connections(connections["AIRFLOW_CONN_EXAMPLE_OPERATOR"])
         env = {"PYTHONPATH": str(dags), **(connections if request.param == "environment" else {})}
         with Airflow(folder / "airflow", dags, env, log_level="DEBUG") as airflow:
             if request.param == "database":
                 store(airflow, connections)
-            airflow.wait_until_parsed([*EXAMPLES, "planted_leak"])
+            airflow.wait_until_parsed([*EXAMPLES, "planted_leak", "failing"])
             started = {dag_id: start_example(airflow, dag_id) for dag_id in EXAMPLES}
             states = {dag_id: airflow.wait(dag_id, run_id, 240) for dag_id, run_id in started.items()}
+            states["failing"] = airflow.wait("failing", run_id := airflow.trigger("failing"), 240)
+            failures = airflow.task_states("failing", run_id)
             issued = sandbox.control("issued")
             assert airflow.wait("planted_leak", airflow.trigger("planted_leak")) == "success"
             planted = sandbox.control("issued")[len(issued) :]
     return Written(
         home=folder / "airflow",
         states=states,
+        failures=failures,
         tokens={f"token {number}": token for number, token in enumerate(issued)},
-        secrets=wiring.secrets() | wiring.basic_pairs(),
+        secrets=wiring.secrets() | wiring.basic_pairs() | FAILING_SECRETS,
         planted={f"planted token {number}": token for number, token in enumerate(planted)},
     )
+
+
+def failing_connections(good: str) -> dict[str, str]:
+    """Return the connections of the tasks that fail, made from one that works."""
+    refused, unreachable = json.loads(good), json.loads(good)
+    refused["password"] = FAILING_SECRETS["secret that is refused"]
+    unreachable["host"] = "http://127.0.0.1:9"
+    unreachable["extra"]["secret_params"] = {"key": FAILING_SECRETS["secret parameter"]}
+    unreachable["extra"]["secret_headers"] = {"X-Key": FAILING_SECRETS["secret header"]}
+    return {
+        "AIRFLOW_CONN_REFUSED": json.dumps(refused),
+        "AIRFLOW_CONN_UNREACHABLE": json.dumps(unreachable),
+    }
 
 
 def store(airflow: Airflow, connections: dict[str, str]) -> None:
@@ -109,7 +153,12 @@ def store(airflow: Airflow, connections: dict[str, str]) -> None:
 
 
 def test_every_example_dag_succeeds_at_debug(written: Written) -> None:
-    assert written.states == dict.fromkeys(EXAMPLES, "success")
+    assert written.states == {**dict.fromkeys(EXAMPLES, "success"), "failing": "failed"}
+
+
+def test_every_task_that_is_to_fail_does(written: Written) -> None:
+    tasks = ("refused", "refused_deferred", "forbidden", "unreachable")
+    assert written.failures == dict.fromkeys(tasks, "failed")
 
 
 def test_no_token_issued_to_an_example_dag_is_written_anywhere(written: Written) -> None:

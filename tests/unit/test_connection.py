@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ MISSING: Any = object()
 def connection(extra: Any = MISSING, **changes: Any) -> TaskConnection:
     """Return a connection as its JSON form gives it; ``extra`` is added to what it needs at least."""
     if not isinstance(extra, str | None):
-        extra = json.dumps({"grant_url": "/token"} | ({} if extra is MISSING else extra))
+        extra = json.dumps({"grant_url": "/token", "leeway": 60} | ({} if extra is MISSING else extra))
     values = {
         "conn_id": "shop",
         "conn_type": "oauth",
@@ -143,7 +144,7 @@ class TestEveryField:
         if field == "grant_url":
             assert refusal({"grant_url": empty}).startswith("grant_url (Token URL) is missing")
         else:
-            assert read({field: empty}) == read()
+            assert replace(read({field: empty}), warnings=()) == read()
 
     @EVERY_FIELD
     def test_that_is_redacted_is_refused(self, field: str, in_json: Any, in_uri: str, name: str, value: Any) -> None:
@@ -419,6 +420,15 @@ class TestUnknownKeys:
 
         assert [key in warning for warning in settings.warnings] == [True]
         assert "fake-value" not in repr(settings)
+
+    def test_that_are_null_are_absent(self) -> None:
+        assert read({"srv_lookup": None, "scpoe": None}).warnings == ()
+
+    @pytest.mark.parametrize("leeway", [None, "60", 60.0])
+    def test_a_leeway_that_stops_no_stock_code_is_warned_of(self, leeway: Any) -> None:
+        (warning,) = read({"leeway": leeway}).warnings
+
+        assert "stock HttpSensor" in warning
 
     def test_are_listed_all(self) -> None:
         assert len(read({"X-One": "1", "X-Two": "2"}).warnings) == 2
