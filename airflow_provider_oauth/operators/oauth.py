@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.triggers.http import HttpResponseSerializer
 
 from airflow_provider_oauth.exceptions import ConfigurationError, from_event
+from airflow_provider_oauth.hooks.task import OAuthTask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
 
-    from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-
-class OAuthHttpOperator(HttpOperator):
+class OAuthHttpOperator(OAuthTask, HttpOperator):
     """Calls an endpoint of an API behind OAuth 2.0; a ``HttpOperator`` in all else, deferrable too.
 
     :param oauth_conn_id: the connection, of type OAuth 2.0 API or one made from it (templated)
@@ -41,25 +39,6 @@ class OAuthHttpOperator(HttpOperator):
         super().__init__(http_conn_id=oauth_conn_id, **kwargs)
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
-
-    @cached_property
-    def hook(self) -> OAuthHook:
-        """The hook of the connection's own type.
-
-        :raises ConfigurationError: if the connection is of a type that knows nothing of OAuth
-        """
-        from airflow_provider_oauth.hooks.oauth import hook_of
-
-        return hook_of(
-            self.oauth_conn_id,
-            self.scope,
-            method=self.method,
-            auth_type=self.auth_type,
-            tcp_keep_alive=self.tcp_keep_alive,
-            tcp_keep_alive_idle=self.tcp_keep_alive_idle,
-            tcp_keep_alive_count=self.tcp_keep_alive_count,
-            tcp_keep_alive_interval=self.tcp_keep_alive_interval,
-        )
 
     def execute_async(self, context: Context) -> None:
         """Defer to the triggerer, which takes the token itself.

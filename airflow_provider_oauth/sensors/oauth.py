@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.providers.http.sensors.http import HttpSensor
 
 from airflow_provider_oauth.exceptions import ApiError, from_event
+from airflow_provider_oauth.hooks.task import OAuthTask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context, PokeReturnValue
 
-    from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-
-class OAuthHttpSensor(HttpSensor):
+class OAuthHttpSensor(OAuthTask, HttpSensor):
     """Waits until an API behind OAuth 2.0 answers without an error status; a ``HttpSensor`` in all else.
 
     Wrong credentials fail the task without retries; with ``soft_fail`` it is skipped on them, as on any failure.
@@ -42,24 +40,6 @@ class OAuthHttpSensor(HttpSensor):
         super().__init__(http_conn_id=oauth_conn_id, **kwargs)
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
-
-    @cached_property
-    def hook(self) -> OAuthHook:
-        """The hook of the connection's own type.
-
-        :raises ConfigurationError: if the connection is of a type that knows nothing of OAuth
-        """
-        from airflow_provider_oauth.hooks.oauth import hook_of
-
-        return hook_of(
-            self.oauth_conn_id,
-            self.scope,
-            method=self.method,
-            tcp_keep_alive=self.tcp_keep_alive,
-            tcp_keep_alive_idle=self.tcp_keep_alive_idle,
-            tcp_keep_alive_count=self.tcp_keep_alive_count,
-            tcp_keep_alive_interval=self.tcp_keep_alive_interval,
-        )
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Ask once."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import ClientSession
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.providers.http.triggers.http import HttpResponseSerializer, HttpTrigger
-from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_oauth.exceptions import OAuthError, to_event
 
@@ -38,6 +38,18 @@ class OAuthHttpTrigger(HttpTrigger):
     :param json: instead of ``data``, to be sent as JSON
     """
 
+    #: What the trigger is made of, and made again from in the triggerer.
+    arguments: tuple[str, ...] = (
+        "oauth_conn_id",
+        "method",
+        "endpoint",
+        "headers",
+        "data",
+        "extra_options",
+        "scope",
+        "json",
+    )
+
     def __init__(
         self,
         oauth_conn_id: str = "oauth_default",
@@ -63,11 +75,13 @@ class OAuthHttpTrigger(HttpTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments; no token is among them."""
-        names = ("oauth_conn_id", "method", "endpoint", "headers", "data", "extra_options", "scope", "json")
-        return _path(self), {name: getattr(self, name) for name in names}
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, {name: getattr(self, name) for name in self.arguments}
 
     def _get_async_hook(self) -> OAuthAsyncHook:
-        return _hook(self)
+        from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
+
+        return OAuthAsyncHook(oauth_conn_id=self.oauth_conn_id, method=self.method, scope=self.scope)
 
     async def _get_response(self, hook: OAuthAsyncHook) -> Response:
         async with ClientSession() as session:
@@ -91,56 +105,29 @@ class OAuthHttpTrigger(HttpTrigger):
             yield TriggerEvent({"status": "success", "response": HttpResponseSerializer.serialize(response)})
 
 
-class OAuthHttpSensorTrigger(BaseTrigger):
+class OAuthHttpSensorTrigger(OAuthHttpTrigger):
     """Polls until the API answers without an error status.
 
     After any error it waits for ``poke_interval`` and polls on, until the sensor times out; only what polling cannot
     mend, such as refused credentials, ends it.
 
     :param oauth_conn_id: the connection, of type OAuth 2.0 API
-    :param method: the HTTP method
-    :param endpoint: relative to the API's base URL
-    :param headers: for every request
-    :param data: the query of a GET, the body of any other request
-    :param extra_options: more arguments for aiohttp's request method
     :param poke_interval: seconds between two polls
-    :param scope: as for ``OAuthHook``
+    :param request: what is asked, by the other parameters of ``OAuthHttpTrigger``
     """
 
-    def __init__(
-        self,
-        oauth_conn_id: str = "oauth_default",
-        method: str = "GET",
-        endpoint: str | None = None,
-        headers: dict[str, str] | None = None,
-        data: dict[str, Any] | str | None = None,
-        extra_options: dict[str, Any] | None = None,
-        poke_interval: float = 60.0,
-        scope: str | None = None,
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.oauth_conn_id = oauth_conn_id
-        self.method = method
-        self.endpoint = endpoint
-        self.headers = headers
-        self.data = data
-        self.extra_options = extra_options
-        self.poke_interval = poke_interval
-        self.scope = scope
+    arguments = (*OAuthHttpTrigger.arguments, "poke_interval")
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return class path and arguments; no token is among them."""
-        names = ("oauth_conn_id", "method", "endpoint", "headers", "data", "extra_options", "poke_interval", "scope")
-        return _path(self), {name: getattr(self, name) for name in names}
+    def __init__(self, oauth_conn_id: str = "oauth_default", *, poke_interval: float = 60.0, **request: Any) -> None:
+        super().__init__(oauth_conn_id, **request)
+        self.poke_interval = poke_interval
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll, and fire once."""
-        hook = _hook(self)
+        hook = self._get_async_hook()
         while True:
             try:
-                response = await hook.run(
-                    endpoint=self.endpoint, data=self.data, headers=self.headers, extra_options=self.extra_options
-                )
+                await self._get_response(hook)
             except AirflowFailException as error:
                 yield _failure(error)
                 return
@@ -148,7 +135,6 @@ class OAuthHttpSensorTrigger(BaseTrigger):
                 self.log.info("Polling again in %s s: %s", self.poke_interval, _text(error))
                 await asyncio.sleep(self.poke_interval)
             else:
-                response.release()
                 yield TriggerEvent({"status": "success"})
                 return
 
@@ -158,38 +144,23 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
 
     :param response_check_path: path of an async function of the response that tells whether it is an event
     :param oauth_conn_id: the connection, of type OAuth 2.0 API
-    :param method: the HTTP method
-    :param endpoint: relative to the API's base URL
-    :param headers: for every request
-    :param data: the query of a GET, the body of any other request
-    :param extra_options: more arguments for aiohttp's request method
     :param poll_interval: seconds between two polls, after an event too
-    :param scope: as for ``OAuthHook``
-    :param json: instead of ``data``, to be sent as JSON
+    :param request: what is asked, by the other parameters of ``OAuthHttpTrigger``
     """
+
+    arguments = (*OAuthHttpTrigger.arguments, "response_check_path", "poll_interval")
 
     def __init__(
         self,
         response_check_path: str,
         oauth_conn_id: str = "oauth_default",
-        method: str = "GET",
-        endpoint: str | None = None,
-        headers: dict[str, str] | None = None,
-        data: dict[str, Any] | str | None = None,
-        extra_options: dict[str, Any] | None = None,
+        *,
         poll_interval: float = 60.0,
-        scope: str | None = None,
-        json: Any = None,
+        **request: Any,
     ) -> None:
-        super().__init__(oauth_conn_id, method, endpoint, headers, data, extra_options, scope, json)
+        super().__init__(oauth_conn_id, **request)
         self.response_check_path = response_check_path
         self.poll_interval = poll_interval
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return class path and arguments; no token is among them."""
-        path, arguments = super().serialize()
-        own = {"response_check_path": self.response_check_path, "poll_interval": self.poll_interval}
-        return path, {**arguments, **own}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for as long as the asset is watched; an event may follow another only after ``poll_interval``."""
@@ -216,16 +187,6 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
         if not inspect.iscoroutinefunction(check):
             raise AirflowException(f"{self.response_check_path} is not an async function")
         return bool(await check(response))
-
-
-def _hook(trigger: OAuthHttpTrigger | OAuthHttpSensorTrigger) -> OAuthAsyncHook:
-    from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
-
-    return OAuthAsyncHook(oauth_conn_id=trigger.oauth_conn_id, method=trigger.method, scope=trigger.scope)
-
-
-def _path(trigger: BaseTrigger) -> str:
-    return f"{type(trigger).__module__}.{type(trigger).__qualname__}"
 
 
 def _failure(error: Exception) -> TriggerEvent:

@@ -183,6 +183,7 @@ def test_it_defers_after_a_first_poke_with_what_the_trigger_needs(requests_mock)
         "data": {"day": "1"},
         "extra_options": {"timeout": 5},
         "poke_interval": 7,
+        "json": None,
         "scope": "read",
     }
     assert OAuthHttpSensorTrigger(**stored).serialize() == (path, arguments)
