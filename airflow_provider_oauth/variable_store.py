@@ -34,8 +34,8 @@ SALT_BYTES = 16
 class VariableTokenStore:
     """Keeps a connection's record in the Variable ``oauth_token__<conn_id>``, sealed.
 
-    In clear stand the format's version, the key's id and salt, generation, nonce, the fingerprint of the connection's
-    own refresh token and when the token ends; sealed are the tokens and their scopes.
+    In clear stand the format's version, the key's id and salt, generation, nonce, fingerprints of the connection's
+    own refresh tokens and when the token ends; sealed are the tokens and their scopes.
 
     :param config: the connection
     """
@@ -115,7 +115,7 @@ class VariableTokenStore:
                 "salt": base64.b64encode(self._salt).decode(),
                 "generation": record.generation,
                 "nonce": record.nonce,
-                "origin": record.origin,
+                "origins": record.origins,
                 "expires_at": own.expires_at.isoformat() if own else None,
                 **({"sealed": self._seal.close(content, self._salt)} if self._seal.closes else {"open": content}),
             }
@@ -129,7 +129,7 @@ class VariableTokenStore:
             clear = Record(
                 generation=int(values["generation"]),
                 nonce=str(values["nonce"]),
-                origin=values["origin"],
+                origins=tuple(map(str, values["origins"])),
                 readable=False,
             )
             if values["format"] != FORMAT or values["key_id"] != self._seal.key_id(salt):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.hooks.trial import try_grant
 from airflow_provider_oauth.oauth.aio import OAuth2Middleware, good_token, in_thread
 from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, on_the_wire, origin
+from airflow_provider_oauth.oauth.config import Transport
 
 if TYPE_CHECKING:
     import requests
     from requests.auth import AuthBase
 
-    from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+    from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.token import Token
 
 
@@ -104,10 +106,7 @@ class OAuthHook(HttpHook):
         """
         transport = self.config.transport
         self.merged_extra = {**vars(transport), **(extra_options or {})}
-        access = self.access
-        self.base_url = access.base_url(access.token())
-        self._base_url_initialized = True
-        session = OAuthSession(access)
+        session = OAuthSession(self.access)
         options = self.merged_extra
         session.verify = options.get("verify_ssl", options["verify"])
         session.proxies = dict(options.get("proxy") or options["proxies"])
@@ -124,9 +123,9 @@ class OAuthHook(HttpHook):
 
         :raises ApiError: if it is a whole URL of another origin, where no token would go
         """
-        if not self._base_url_initialized:
-            self.base_url = self.access.base_url(self.access.token())
-            self._base_url_initialized = True
+        access = self.access
+        self.base_url = access.base_url(access.token() if access.base_url_is_in_token else None)
+        self._base_url_initialized = True
         return whole_url(self.oauth_conn_id, self.base_url, endpoint) or super().url_from_endpoint(endpoint)
 
     def check_response(self, response: requests.Response) -> None:
@@ -226,6 +225,7 @@ class OAuthAsyncHook(HttpAsyncHook):
         super().__init__(method=method, http_conn_id=oauth_conn_id, retry_limit=retry_limit, retry_delay=retry_delay)
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
+        self._transport = Transport()
 
     async def config(self) -> SessionConfig:
         """Return what ``HttpAsyncHook`` sends requests by; the connection is read once, at first use.
@@ -237,7 +237,8 @@ class OAuthAsyncHook(HttpAsyncHook):
             for warning in config.warnings:
                 self.log.warning("Connection %r: %s", config.conn_id, warning)
             access = ApiAccess(await in_thread(token_source)(config), self.scope)
-            base_url = access.base_url(await good_token(access))
+            base_url = access.base_url(await good_token(access) if access.base_url_is_in_token else None)
+            self._transport = config.transport
             options = _aiohttp_options(config.transport, base_url.partition(":")[0])
             self._config = SessionConfig(
                 base_url=base_url, headers={}, extra_options={**options, "middlewares": (OAuth2Middleware(access),)}
@@ -251,29 +252,48 @@ class OAuthAsyncHook(HttpAsyncHook):
         return await good_token(ApiAccess(source, self.scope))
 
     async def run(  # type: ignore[override]  # the others by name, as everybody passes them
-        self, session: ClientSession | None = None, endpoint: str | None = None, **kwargs: Any
+        self,
+        session: ClientSession | None = None,
+        endpoint: str | None = None,
+        *,
+        extra_options: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> ClientResponse:
         """Perform a request; parameters as for ``HttpAsyncHook.run``.
 
-        :param session: where it is sent; None: a session of its own, so read the response at once
+        :param session: where it is sent; None: a session of its own, and the response is read before that is closed
         :param endpoint: relative to the API's base URL, or a whole URL of the API's own origin
+        :param extra_options: those of ``HttpHook``, which win over the connection's, and any others of aiohttp
         :raises ApiError: if the API answers with an error status; its text starts with the status
         :raises OAuthError: if there is no token to be had
         """
         if session is None:
             async with ClientSession() as own_session:
-                return await self.run(own_session, endpoint, **kwargs)
+                response = await self.run(own_session, endpoint, extra_options=extra_options, **kwargs)
+                await response.read()
+                return response
         config = await self.config()
         if whole_url(self.oauth_conn_id, config.base_url, endpoint):
             config = config.model_copy(update={"base_url": ""})
         http = AsyncHttpSession(hook=self, request=self._get_request_func(session=session), config=config)
         try:
-            return await http.run(endpoint=endpoint, **kwargs)
+            return await http.run(endpoint=endpoint, extra_options=self._options(extra_options or {}), **kwargs)
         except ClientResponseError as error:
             # Its own text, and that of its cause, may have headers.
             raise ApiError(
                 f"{error.status}:{error.message} (connection {self.oauth_conn_id!r})", status_code=error.status
             ) from None
+
+    def _options(self, extra_options: dict[str, Any]) -> dict[str, Any]:
+        """Return ``extra_options`` in aiohttp's words, so that a deferred task may have those of one that is not."""
+        names = {"verify_ssl": "verify", "proxy": "proxies"}
+        options = {names.get(name, name): value for name, value in extra_options.items()}
+        own = {name: options.pop(name) for name in Transport.__dataclass_fields__ if name in options}
+        if isinstance(own.get("proxies"), str):
+            own["proxies"] = {"all": own["proxies"]}
+        scheme = self._config.base_url.partition(":")[0] if self._config else "https"
+        changed = _aiohttp_options(replace(self._transport, **own), scheme) if own else {}
+        return {**changed, **options}
 
 
 def _aiohttp_options(transport: Transport, scheme: str) -> dict[str, Any]:

@@ -49,17 +49,19 @@ def token_source(config: OAuthConfig) -> TokenSource:
                 config,
                 endpoint=TokenEndpoint(config),
                 store=VariableTokenStore(config),
-                lock=HostLock(lock_folder(), config.conn_id),
+                lock=host_lock(config.conn_id),
                 mask=mask,
             )
             _sources[config.conn_id] = known = (version, source)
         return known[1]
 
 
-def lock_folder() -> Path:
-    """Return the folder of this host's lock files: ``[oauth] lock_folder``, else one of this user's own."""
+def host_lock(conn_id: str) -> HostLock:
+    """Return the lock of this host: in ``[oauth] lock_folder``, else in a folder of this user's own."""
     configured = conf.get("oauth", "lock_folder", fallback="")
-    return Path(configured) if configured else Path(tempfile.gettempdir()) / f"airflow-oauth-{os.getuid()}"
+    if configured:
+        return HostLock(Path(configured), conn_id, shared=True)
+    return HostLock(Path(tempfile.gettempdir()) / f"airflow-oauth-{os.getuid()}", conn_id)
 
 
 @lru_cache(maxsize=256)

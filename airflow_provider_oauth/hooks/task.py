@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_oauth.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.hooks.oauth import OAuthHook
@@ -22,6 +24,21 @@ class OAuthTask:
     tcp_keep_alive_idle: int
     tcp_keep_alive_count: int
     tcp_keep_alive_interval: int
+
+    request_kwargs: dict[str, Any]
+
+    def json_to_defer(self) -> Any:
+        """Return the one of ``request_kwargs`` that a trigger can send.
+
+        :raises ConfigurationError: if there are others
+        """
+        unknown = sorted(set(self.request_kwargs) - {"json"})
+        if unknown:
+            raise ConfigurationError(
+                f"Connection {self.oauth_conn_id!r}: a deferred request takes of request_kwargs only json, not "
+                f"{', '.join(unknown)}. Leave deferrable out."
+            )
+        return self.request_kwargs.get("json")
 
     @cached_property
     def hook(self) -> OAuthHook:

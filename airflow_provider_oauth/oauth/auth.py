@@ -58,9 +58,14 @@ class ApiAccess:
         """Return a token to send; never the one ``rejected`` by the API."""
         return self.source.token(self.scope, rejected)
 
-    def base_url(self, token: Token) -> str:
+    def base_url(self, token: Token | None) -> str:
         """Return the API's base URL: the token answer's, where it names one."""
-        return (token.base_url or self.config.base_url).rstrip("/")
+        return ((token and token.base_url) or self.config.base_url).rstrip("/")
+
+    @property
+    def base_url_is_in_token(self) -> bool:
+        """Whether it takes a token to know the API's base URL."""
+        return "base_url" in self.config.response_map
 
     def owns(self, url: str, token: Token) -> bool:
         """Tell whether ``url`` is of the API's own origin, the only place that the token is sent to.
@@ -106,7 +111,10 @@ class OAuth2Auth(AuthBase):
         self._access = access
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the token to ``request``, if it goes to the API's own origin."""
+        """Add to ``request``, if it goes to the API's own origin, the token and what the connection adds.
+
+        Its headers and parameters only where the caller has not set them.
+        """
         token = self._access.token()
         if self._access.owns(request.url or "", token):
             body_starts_at = getattr(request, "_body_position", None)
@@ -114,8 +122,12 @@ class OAuth2Auth(AuthBase):
             def renew_on_401(response: requests.Response, **kwargs: Any) -> requests.Response:
                 return self._renew_on_401(response, token, body_starts_at, kwargs)
 
-            name, value = self._access.header(token)
-            request.headers[name] = value
+            defaults = default_headers()
+            for name, value in self._access.headers.items():
+                if request.headers.get(name) == defaults.get(name):
+                    request.headers[name] = value
+            request.prepare_url(request.url, self._access.missing_params(request.url or ""))
+            request.headers.update([self._access.header(token)])
             request.register_hook("response", renew_on_401)
         return request
 
@@ -153,17 +165,6 @@ class OAuthSession(requests.Session):
         self._access = access
         # An object, not None: else requests takes what a .netrc file has for the host, over our header.
         self.auth = OAuth2Auth(access)
-
-    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """Add the connection's headers and parameters, where the caller has not set them, to a request to the API."""
-        prepared = super().prepare_request(request)
-        if self._access.owns(prepared.url or "", self._access.token()):
-            defaults = default_headers()
-            for name, value in self._access.headers.items():
-                if prepared.headers.get(name) == defaults.get(name):
-                    prepared.headers[name] = value
-            prepared.prepare_url(prepared.url, self._access.missing_params(prepared.url or ""))
-        return prepared
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: bool | str | None, cert: Any

@@ -163,6 +163,7 @@ class OAuthConfig:
             **{name: getattr(self, name) for name in names},
             "scope": normal_scope(self.scope),
             "grant_params": dict(self.grant_params),
+            "grant_headers": dict(self.grant_headers),
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import requests
+import urllib3
 from requests.structures import CaseInsensitiveDict
 from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.token import Token
 
-#: Seconds that an exchange may take, all attempts together.
+#: Seconds that an exchange may take, all attempts together; a server that stops in mid-answer can add as much again.
 EXCHANGE_TIMEOUT = 20.0
 #: Seconds to wait for a connection.
 CONNECT_TIMEOUT = 5.0
@@ -108,7 +109,8 @@ class TokenEndpoint:
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         body = b""
-        for chunk in response.iter_content(8192):
+        # Not iter_content, which waits for a whole chunk: a server that dribbles would hold the host's lock for long.
+        while chunk := self._arrived(response):
             body += chunk
             if len(body) > LONGEST_ANSWER:
                 raise TokenResponseError(
@@ -117,6 +119,12 @@ class TokenEndpoint:
             if self._clock.monotonic() > deadline:
                 raise requests.ReadTimeout("the answer did not end in time")
         return body
+
+    def _arrived(self, response: requests.Response) -> bytes:
+        try:
+            return bytes(response.raw.read1(8192, decode_content=True))
+        except urllib3.exceptions.HTTPError as error:
+            raise requests.ConnectionError(error) from None
 
     def _unreachable(self, request: TokenRequest, error: requests.RequestException) -> OAuthError:
         reason = getattr(error.args[0], "reason", error.args[0]) if error.args else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 from uuid import uuid4
@@ -37,6 +38,8 @@ STORING = 30.0
 STORING_INTERVAL = 0.9
 #: Seconds for which a process that could not renew ahead of time leaves it at that.
 RESPITE = 30.0
+#: How many of a connection's own refresh tokens are known to be spent.
+REMEMBERED = 20
 #: The part of a token's life by which a process renews earlier than others, at most.
 JITTER = 0.05
 
@@ -93,6 +96,7 @@ class TokenSource:
         self._memory: dict[str, Token] = {}
         self._one_thread = threading.Lock()
         self._respite_until = 0.0
+        self._unwritten: Record | None = None
 
     def fresh(self, scope: str | None = None) -> Token | None:
         """Return the token that this process holds, if it needs no renewal. Never waits, reads nothing."""
@@ -126,6 +130,13 @@ class TokenSource:
         try:
             held = self._memory.get(key)  # another thread may have renewed meanwhile
             return held if self._is_fresh(held) and not _same(held, rejected) else self._shared_token(key, rejected)
+        except OAuthError as error:
+            usable = self._best(key, rejected, None)
+            if usable is None:
+                raise
+            self._respite_until = self._clock.monotonic() + RESPITE
+            log.warning("The token is still good until %s, but could not be renewed. %s", usable.expires_at, error)
+            return usable
         finally:
             self._one_thread.release()
 
@@ -155,17 +166,13 @@ class TokenSource:
     def _renew(self, key: str, rejected: Token | None) -> Token:
         """Renew the token, as the one process that does. Check again first: another may have just done so."""
         record = self._read()
+        if self._unwritten and (record is None or record.generation < self._unwritten.generation):
+            self._write(record := self._unwritten)
+        self._unwritten = None
         usable = self._best(key, rejected, record)
         if self._is_fresh(usable):
             return usable
-        try:
-            return self._exchange(key, record, patient=usable is None)
-        except OAuthError as error:
-            if usable is None:
-                raise
-            self._respite_until = self._clock.monotonic() + RESPITE
-            log.warning("The token is still good until %s, but could not be renewed. %s", usable.expires_at, error)
-            return usable
+        return self._exchange(key, record, patient=usable is None)
 
     def _exchange(self, key: str, record: Record | None, *, patient: bool) -> Token:
         """Ask for a token by whatever this grant lives by, and store it before anyone gets it."""
@@ -181,19 +188,20 @@ class TokenSource:
     def _refresh(
         self, key: str, record: Record | None, refresh_token: str, patient: bool
     ) -> tuple[Token, Record | None, str | None]:
-        """Trade the refresh token; if it is refused, use a newer one that was stored meanwhile, else the full grant."""
-        try:
-            return self._endpoint.refresh(refresh_token, patient=patient), record, refresh_token
-        except InvalidGrant as error:
-            record = self._read()
+        """Trade the refresh token; if it is refused, a newer one that was stored meanwhile, else use the full grant."""
+        while True:
+            try:
+                return self._endpoint.refresh(refresh_token, patient=patient), record, refresh_token
+            except InvalidGrant as error:
+                refused, record = error, self._read()
             newer = self._refresh_token(key, record)
-            if newer is not None and newer != refresh_token:
-                return self._endpoint.refresh(newer, patient=patient), record, newer
-            if not self.config.lives_by_refresh:
-                return self._endpoint.grant(key or None, patient=patient), record, None
-            raise self._consent_required(
-                f"the server no longer accepts its refresh token ({error.error_description or error.error})"
-            ) from None
+            if newer is None or newer == refresh_token:
+                break
+            refresh_token = newer
+        if not self.config.lives_by_refresh:
+            return self._endpoint.grant(key or None, patient=patient), record, None
+        said = refused.error_description or refused.error
+        raise self._consent_required(f"the server no longer accepts its refresh token ({said})")
 
     def _refresh_token(self, key: str, record: Record | None) -> str | None:
         """Return the refresh token to use; None if the grant is to be repeated.
@@ -206,17 +214,17 @@ class TokenSource:
             return record.refresh_token if record and record.readable and self.config.use_refresh and not key else None
         own = self.config.refresh_token
         if record is None:
-            if own is None:
-                raise self._consent_required("it holds no refresh token yet")
             if not self._store.is_absent():
                 raise TokenStoreError(
                     f"Connection {self._conn_id!r}: {self._store.name} could not be read. The connection's own refresh "
                     f"token is not sent, because it may be spent. Try again when Airflow's database answers."
                 )
+            if own is None:
+                raise self._consent_required("it holds no refresh token yet")
             return own
         if record.damaged:
             raise self._consent_required(f"{self._store.name} is damaged; delete it")
-        if own is not None and self._origin != record.origin:
+        if own is not None and self._origin not in record.origins:
             return own
         if not record.readable:
             raise self._consent_required(
@@ -240,7 +248,7 @@ class TokenSource:
                 Record(
                     generation=record.generation + 1 if record else 1,
                     nonce=uuid4().hex,
-                    origin=self._origin or (record.origin if record else None),
+                    origins=self._origins(record),
                     tokens=tokens,
                     refresh_token=refresh_token if self.config.lives_by_refresh or self.config.use_refresh else None,
                 )
@@ -260,12 +268,20 @@ class TokenSource:
                     log.warning("The token is used, but other tasks have to ask for their own. %s", error)
                     return None
                 if self._clock.monotonic() + STORING_INTERVAL > deadline:
+                    self._unwritten = record  # this process tries again before it asks for another
+                    log.error("A renewed refresh token is known to this process only, and not stored. %s", error)
                     raise
                 log.warning("Trying again. %s", error)
             self._clock.sleep(STORING_INTERVAL)
-            stored = self._read()
-            if stored and stored.generation >= record.generation:
-                return None  # ours after all, or a newer one
+            with suppress(TokenStoreError):
+                stored = self._read()
+                if stored and stored.generation >= record.generation:
+                    return None  # ours after all, or a newer one
+
+    def _origins(self, record: Record | None) -> tuple[str, ...]:
+        """Return the fingerprints of the connection's own refresh tokens, this one last: none of them is used again."""
+        seen = [origin for origin in (record.origins if record else ()) if origin != self._origin]
+        return tuple([*seen, self._origin] if self._origin else seen)[-REMEMBERED:]
 
     def _read(self) -> Record | None:
         record = self._store.read()
@@ -289,7 +305,7 @@ class TokenSource:
         """Tell whether the record was granted to the connection as it is now, and by the refresh token it has now."""
         if record is None or not record.readable:
             return False
-        return not self.config.lives_by_refresh or self._origin in (None, record.origin)
+        return not self.config.lives_by_refresh or self._origin is None or self._origin in record.origins
 
     def _is_usable(self, token: Token | None) -> TypeGuard[Token]:
         return token is not None and token.usable(self._clock.now(), self.config.leeway)

@@ -18,7 +18,7 @@ class Record:
 
     :param generation: goes up by one with every renewal
     :param nonce: of the renewal that wrote it
-    :param origin: fingerprint of the connection's own refresh token that this grant began with
+    :param origins: fingerprints of the connection's own refresh tokens that were used, the latest last
     :param readable: whether it is ours to use; False if it was sealed for another secret, user, URL or scope
     :param damaged: whether it is not a record at all, but say the ``***`` of an export that was imported again
     :param tokens: the access tokens, by the scope that they were asked for; "" is the connection's own
@@ -27,7 +27,7 @@ class Record:
 
     generation: int = 0
     nonce: str = ""
-    origin: str | None = None
+    origins: tuple[str, ...] = ()
     readable: bool = True
     damaged: bool = False
     tokens: Mapping[str, Token] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.triggers.http import HttpResponseSerializer
 
-from airflow_provider_oauth.exceptions import ConfigurationError, from_event
+from airflow_provider_oauth.exceptions import from_event
 from airflow_provider_oauth.hooks.task import OAuthTask
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
         One is taken here first: refused credentials are to fail the task in its worker. What fails within seconds of
         being resumed, Airflow (3.3.2) may take for lost, and retry.
         """
+        self.json_to_defer()
         self.hook.get_token()
         self._defer_request(**self._merge_next_page_parameters({}))
 
@@ -67,12 +68,6 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
     def _defer_request(self, *, kwargs: dict[str, Any] | None = None, **request: Any) -> None:
         from airflow_provider_oauth.triggers.oauth import OAuthHttpTrigger
 
-        unknown = set(self.request_kwargs) - {"json"}
-        if unknown:
-            raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: a deferred request takes of request_kwargs only json, not "
-                f"{', '.join(sorted(unknown))}. Leave deferrable out."
-            )
         self.defer(
             trigger=OAuthHttpTrigger(oauth_conn_id=self.oauth_conn_id, method=self.method, scope=self.scope, **request),
             method_name="execute_complete",

@@ -66,6 +66,7 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
         """Ask once; then wait in the triggerer if ``deferrable``, else here."""
         if not self.deferrable or self.response_check:
             return super().execute(context=context)
+        json = self.json_to_defer()
         try:
             found = self.poke(context)
         except AirflowException as error:
@@ -86,6 +87,7 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
                     extra_options=self.extra_options,
                     poke_interval=self.poke_interval,
                     scope=self.scope,
+                    json=json,
                 ),
                 method_name="execute_complete",
             )

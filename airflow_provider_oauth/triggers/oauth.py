@@ -124,11 +124,10 @@ class OAuthHttpSensorTrigger(OAuthHttpTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll, and fire once."""
-        hook = self._get_async_hook()
         while True:
             try:
-                await self._get_response(hook)
-            except AirflowFailException as error:
+                await self._get_response(self._get_async_hook())  # anew, because the connection may have changed
+            except (AirflowFailException, TypeError) as error:  # or an option that aiohttp does not know
                 yield _failure(error)
                 return
             except Exception as error:
@@ -164,11 +163,10 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for as long as the asset is watched; an event may follow another only after ``poll_interval``."""
-        hook = self._get_async_hook()
         pause = self.poll_interval
         while True:
             try:
-                response = await self._get_response(hook)
+                response = await self._get_response(self._get_async_hook())
                 if await self._check(response):
                     yield TriggerEvent({"status": "success", "response": HttpResponseSerializer.serialize(response)})
                 pause = self.poll_interval

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +18,7 @@ from airflow_provider_oauth.exceptions import ApiError, InvalidClient
 from airflow_provider_oauth.hooks import oauth as hooks_oauth
 from airflow_provider_oauth.hooks import sources
 from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook
-from airflow_provider_oauth.triggers.oauth import OAuthHttpSensorTrigger, OAuthHttpTrigger
+from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger, OAuthHttpSensorTrigger, OAuthHttpTrigger
 
 SECRET = "fake+secret/1%="
 
@@ -96,7 +97,7 @@ def variables(monkeypatch, tmp_path):
     monkeypatch.setattr(variable_store, "_get", kept.get)
     monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
     monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
-    monkeypatch.setattr(sources, "lock_folder", lambda: tmp_path / "locks")
+    monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
     for clear in (sources._sources.clear, sources.mask.cache_clear, hooks_oauth._shared_adapter.cache_clear):
         clear()
     return kept
@@ -385,3 +386,46 @@ def test_waiting_for_a_token_leaves_threads_for_others(connect, sandbox):
         return waited
 
     assert asyncio.run(scenario()) < 0.75
+
+
+def test_without_a_session_of_the_callers_the_response_is_read_before_its_session_closes(connect, sandbox):
+    connect()
+    sandbox.state.misbehave("standard", "api", body="x" * 2_000_000, status=200)
+
+    async def scenario():
+        response = await OAuthAsyncHook("my_api").run(endpoint="items")
+        return await response.read()
+
+    assert len(asyncio.run(scenario())) == 2_000_000
+
+
+def test_options_of_a_task_that_is_not_deferred_are_understood(connect, api, elsewhere):
+    connect(host=f"http://127.0.0.1:{api.server_port}")
+    proxy = f"http://127.0.0.1:{elsewhere.server_port}"
+    call(endpoint="items", extra_options={"verify": False, "timeout": 5, "stream": True, "proxies": {"http": proxy}})
+    assert api.requests == []
+    assert len(elsewhere.requests) == 1
+
+
+def test_a_watcher_takes_up_a_changed_connection_at_the_next_poll(connect, monkeypatch, sandbox):
+    connect()
+    good = os.environ["AIRFLOW_CONN_MY_API"]
+    monkeypatch.setenv("AIRFLOW_CONN_MY_API", good.replace(SECRET, "fake-outdated-secret"))
+    pauses = []
+
+    async def correct_the_connection(pause):
+        pauses.append(pause)
+        monkeypatch.setenv("AIRFLOW_CONN_MY_API", good)
+
+    async def scenario():
+        trigger = OAuthHttpEventTrigger(f"{__name__}.always", "my_api", endpoint="items", poll_interval=5)
+        monkeypatch.setattr("airflow_provider_oauth.triggers.oauth.asyncio.sleep", correct_the_connection)
+        event = await anext(trigger.run())
+        return event.payload["status"]
+
+    assert asyncio.run(scenario()) == "success"
+    assert pauses == [10]
+
+
+async def always(response):
+    return True

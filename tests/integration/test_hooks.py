@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -116,7 +117,7 @@ def elsewhere():
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch, tmp_path):
     """Forget what other tests left, as a new process would."""
-    monkeypatch.setattr(sources, "lock_folder", lambda: tmp_path / "locks")
+    monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     forget()
     yield
@@ -464,3 +465,37 @@ def test_a_lost_answer_to_a_refresh_is_told_as_what_it_is(connect, sandbox, vari
     with pytest.raises(ConsentRequired, match="'lost'"):
         OAuthHook("lost").run("whoami")
     assert variables == {} or "oauth_token__lost" not in variables
+
+
+def test_a_token_good_for_one_use_is_asked_for_once_a_request(connect, api, sandbox, variables):
+    connect("one_use", host=f"http://127.0.0.1:{api.server_port}", lifetime=0)
+    for _ in range(2):
+        OAuthHook("one_use").run("items")
+    assert len(api.requests) == 2
+    assert sandbox.state.counts()["one_use"]["token_requests"] == 2
+
+
+def test_a_token_endpoint_that_dribbles_is_given_up_in_time(connect, monkeypatch, variables):
+    monkeypatch.setattr("airflow_provider_oauth.oauth.endpoint.EXCHANGE_TIMEOUT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def dribble():
+            client, _ = server.accept()
+            with client, contextlib.suppress(OSError):
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                while True:
+                    client.sendall(b" ")
+                    stopped.wait(0.02)
+
+        stopped = threading.Event()
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        connect("dribble", grant_url=f"http://127.0.0.1:{server.getsockname()[1]}/token")
+        try:
+            works, said = OAuthHook("dribble").test_connection()
+        finally:
+            stopped.set()
+            thread.join(10)
+        assert not works
+        assert "did not end in time" in said

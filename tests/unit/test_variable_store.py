@@ -31,7 +31,7 @@ def token(access_token: str = "fake-access", **changes: Any) -> Token:
 RECORD = Record(
     generation=7,
     nonce="nonce-7",
-    origin="fingerprint",
+    origins=("fingerprint",),
     tokens={
         "": token(scope="a b", base_url="https://eu.example.com", token_type="bearer"),
         "other scope": token("fake-narrow", expires_at=START + timedelta(hours=2)),
@@ -131,7 +131,7 @@ class TestRecord:
             "format": 1,
             "generation": 7,
             "nonce": "nonce-7",
-            "origin": "fingerprint",
+            "origins": ["fingerprint"],
             "expires_at": "2026-03-01T13:00:00.000005+00:00",
         }
         assert len(base64.b64decode(stored["salt"])) == 16
@@ -184,7 +184,7 @@ class TestSomeoneElsesRecord:
         VariableTokenStore(config(**change)).write(RECORD)
 
         assert VariableTokenStore(config()).read() == Record(
-            generation=7, nonce="nonce-7", origin="fingerprint", readable=False
+            generation=7, nonce="nonce-7", origins=("fingerprint",), readable=False
         )
 
     def test_that_was_copied_from_another_connection_is_not_readable(self, variables: Variables) -> None:
@@ -235,7 +235,7 @@ class TestDamagedRecord:
             '{"salt": "é"}',
             '{"salt": "", "generation": null}',
             '{"salt": "", "generation": "x", "nonce": ""}',
-            '{"salt": "", "generation": 1e999, "nonce": "", "origin": null, "format": 1, "key_id": ""}',
+            '{"salt": "", "generation": 1e999, "nonce": "", "origins": [], "format": 1, "key_id": ""}',
             '{"salt": "", "generation": 1, "nonce": ""}',
             '{"a":' * 50_000 + "1" + "}" * 50_000,
         ],

@@ -72,3 +72,28 @@ def test_a_folder_that_cannot_be_used_says_which_setting_to_change(tmp_path):
         HostLock(tmp_path / "file", "api").attempt(),
     ):
         pass
+
+
+def test_a_folder_that_another_user_could_hold_the_lock_in_is_refused(tmp_path):
+    folder = tmp_path / "locks"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(ConfigurationError, match="open to other users"), HostLock(folder, "api").attempt():
+        pass
+
+
+def test_a_link_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "target").mkdir(mode=0o700)
+    (tmp_path / "locks").symlink_to(tmp_path / "target")
+    with pytest.raises(ConfigurationError), HostLock(tmp_path / "locks", "api").attempt():
+        pass
+
+
+def test_a_configured_folder_can_be_shared_by_several_users(tmp_path):
+    folder = tmp_path / "locks"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with HostLock(folder, "api", shared=True).attempt() as taken:
+        assert taken
+    (file,) = folder.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o666

@@ -89,9 +89,14 @@ class FakeStore:
         self.failing_writes = 0
         self.landing_writes = 0
         self.seems_absent = False
+        self.failing_reads = 0
+        self.failing_reads_after_write = 0
 
     def read(self):
         self.reads += 1
+        if self.failing_reads:
+            self.failing_reads -= 1
+            raise TokenStoreError("the Variable cannot be read")
         return None if self.seems_absent else self.record
 
     def write(self, record):
@@ -101,6 +106,7 @@ class FakeStore:
             raise TokenStoreError("written, but the answer was lost")
         if self.failing_writes:
             self.failing_writes -= 1
+            self.failing_reads, self.failing_reads_after_write = self.failing_reads_after_write, 0
             raise TokenStoreError("not written")
         self.writes.append(record)
         self.record = record
@@ -139,6 +145,10 @@ class World:
             conn_id="api", base_url="https://api.test", token_url="https://auth.test/token", **values
         )
         self.endpoint.refresh_tokens = self.config.lives_by_refresh or self.config.use_refresh
+
+    def record_of(self, refresh_token):
+        origins = (fingerprint("api", self.config.refresh_token),)
+        return Record(generation=1, nonce="n", origins=origins, refresh_token=refresh_token)
 
     def process(self, **config):
         source = TokenSource(
@@ -353,7 +363,7 @@ def test_a_newly_pasted_refresh_token_is_picked_up_and_the_old_grants_token_drop
     assert rotating.process(refresh_token="fake-second").token().access_token == "token-2"
     assert rotating.endpoint.asked[-1] == ("refresh", "fake-second")
     assert rotating.store.record.generation == 2
-    assert rotating.store.record.origin == fingerprint("api", "fake-second")
+    assert rotating.store.record.origins == (fingerprint("api", "fake-first"), fingerprint("api", "fake-second"))
 
 
 def test_a_newly_pasted_refresh_token_replaces_a_record_that_cannot_be_opened(rotating):
@@ -396,6 +406,22 @@ def test_a_failed_read_is_not_taken_for_an_absent_record(rotating):
     assert len(rotating.endpoint.asked) == 1
 
 
+def test_a_failed_read_asks_nobody_for_consent_where_the_first_token_was_taken_out(rotating):
+    rotating.process().token()
+    rotating.store.seems_absent = True
+    with pytest.raises(TokenStoreError):
+        rotating.process(refresh_token=None).token()
+
+
+def test_a_process_that_still_has_an_older_refresh_token_uses_the_record(rotating):
+    rotating.process().token()
+    rotating.process(refresh_token="fake-second").token()
+    rotating.clock.seconds = 990
+    assert rotating.process().token().access_token == "token-3"
+    assert rotating.process(refresh_token="fake-second").token().access_token == "token-3"
+    assert rotating.endpoint.asked == [("refresh", "fake-first"), ("refresh", "fake-second"), ("refresh", "refresh-2")]
+
+
 def test_a_grant_that_was_never_consented_to_asks_for_consent():
     world = World(grant_type="authorization_code")
     with pytest.raises(ConsentRequired, match="'api': it holds no refresh token yet"):
@@ -426,6 +452,21 @@ def test_a_refused_refresh_token_gives_way_to_a_newer_one_that_was_stored_meanwh
     assert rotating.process().token().access_token == "token-3"
     assert rotating.endpoint.asked[1:] == [("refresh", "refresh-1"), ("refresh", "refresh-of-another")]
     assert rotating.store.record.generation == 8
+
+
+def test_a_newer_refresh_token_that_is_refused_too_asks_for_consent(rotating):
+    rotating.process().token()
+    rotating.clock.seconds = 990
+
+    def another_stores():
+        rotating.store.record = replace(rotating.store.record, refresh_token="refresh-of-another")
+        rotating.endpoint.during = lambda: None
+
+    rotating.endpoint.during = another_stores
+    rotating.endpoint.errors = [InvalidGrant("spent"), InvalidGrant("spent", error_description="revoked")]
+    with pytest.raises(ConsentRequired, match="revoked"):
+        rotating.process().token()
+    assert rotating.endpoint.asked[1:] == [("refresh", "refresh-1"), ("refresh", "refresh-of-another")]
 
 
 @pytest.mark.parametrize("grant_type", ["client_credentials", "password"])
@@ -475,6 +516,55 @@ def test_a_write_that_landed_though_it_failed_is_not_repeated(rotating):
     rotating.process().token()
     assert rotating.store.writes == []
     assert rotating.store.record.refresh_token == "refresh-1"
+
+
+def test_a_refresh_token_that_could_not_be_stored_is_stored_before_another_is_asked_for(rotating, caplog):
+    source = rotating.process()
+    source.token()
+    rotating.clock.seconds = 800
+    rotating.store.failing_writes = 10_000
+    assert source.token().access_token == "token-1"
+    assert "known to this process only" in caplog.text
+    rotating.store.failing_writes = 0
+    rotating.clock.seconds = 990
+    assert source.token().access_token == "token-2"
+    assert rotating.endpoint.asked == [("refresh", "fake-first"), ("refresh", "refresh-1")]
+    assert rotating.store.record.refresh_token == "refresh-2"
+
+
+def test_an_unstored_refresh_token_gives_way_to_a_newer_record(rotating):
+    source = rotating.process()
+    rotating.store.failing_writes = 10_000
+    with pytest.raises(TokenStoreError):
+        source.token()
+    rotating.store.failing_writes = 0
+    rotating.store.record = replace(rotating.record_of("refresh-of-another"), generation=9)
+    source.token()
+    assert rotating.endpoint.asked[-1] == ("refresh", "refresh-of-another")
+
+
+def test_storing_insists_though_reading_fails_too(rotating):
+    rotating.store.failing_writes = 2
+    rotating.store.failing_reads_after_write = 1
+    rotating.process().token()
+    assert rotating.store.record.refresh_token == "refresh-1"
+
+
+def test_a_usable_token_is_used_though_the_store_cannot_be_read(world, caplog):
+    source = world.process()
+    source.token()
+    world.clock.seconds = 800
+    world.store.failing_reads = 1
+    assert source.token().access_token == "token-1"
+    assert "cannot be read" in caplog.text
+
+
+def test_a_usable_token_is_used_though_the_lock_cannot_be_taken(world):
+    source = world.process()
+    source.token()
+    world.clock.seconds = 800
+    world.lock.attempt = lambda: (_ for _ in ()).throw(ConfigurationError("no lock folder"))
+    assert source.token().access_token == "token-1"
 
 
 def test_a_repeatable_grants_token_is_used_even_if_it_cannot_be_stored(world, caplog):

@@ -28,7 +28,7 @@ def connection(monkeypatch, tmp_path, requests_mock):
     monkeypatch.setattr(variable_store, "_get", kept.get)
     monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
     monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
-    monkeypatch.setattr(sources, "lock_folder", lambda: tmp_path)
+    monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path))
     for forget in (sources._sources.clear, sources.mask.cache_clear, hooks_oauth._shared_adapter.cache_clear):
         forget()
     values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret"}
