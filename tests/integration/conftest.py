@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.server import Sandbox, serve
+from tests.integration.recorder import recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,3 +67,17 @@ def airflow_db() -> None:
         if not home.name.startswith("airflow-home-") or str(home) not in settings.SQL_ALCHEMY_CONN:
             pytest.fail(f"refusing to migrate the database of {home}: it is not a home that these tests made")
         initdb()
+
+
+@pytest.fixture
+def api():
+    """A server in the place of the API, that notes all it is sent."""
+    with recorder() as running:
+        yield running
+
+
+@pytest.fixture
+def elsewhere():
+    """Another one, of another origin."""
+    with recorder() as running:
+        yield running

@@ -6,16 +6,13 @@ import asyncio
 import contextlib
 import json
 import os
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.exceptions import ApiError, InvalidClient
-from airflow_provider_oauth.hooks import oauth as hooks_oauth
 from airflow_provider_oauth.hooks import sources
 from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook
 from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger, OAuthHttpSensorTrigger, OAuthHttpTrigger
@@ -23,84 +20,7 @@ from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger, OAuthHt
 SECRET = "fake+secret/1%="
 
 
-class Recorder(ThreadingHTTPServer):
-    """Notes what it is sent, and answers 200 unless there is something else in ``answers`` for the path."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), RecordingHandler)
-        self.requests = []
-        self.answers = {}
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-
-    def handle_error(self, request, client_address):
-        """Say nothing of clients that went away."""
-
-
-class RecordingHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def answer(self):
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            body = b""
-            while size := int(self.rfile.readline(), 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-        else:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.requests.append((self.command, self.path, dict(self.headers), body))
-        planned = self.server.answers.get(self.path.partition("?")[0])
-        status, headers = planned.pop(0) if planned else (200, {})
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", "6")
-        self.end_headers()
-        self.wfile.write(b"answer")
-
-    do_GET = do_POST = answer
-
-    def log_message(self, *args):
-        """Print nothing."""
-
-
-@contextlib.contextmanager
-def recorder():
-    server = Recorder()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.fixture
-def api():
-    with recorder() as running:
-        yield running
-
-
-@pytest.fixture
-def elsewhere():
-    with recorder() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def variables(monkeypatch, tmp_path):
-    kept = {}
-    monkeypatch.setattr(variable_store, "_get", kept.get)
-    monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
-    monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
-    monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
-    for clear in (sources._sources.clear, sources.mask.cache_clear, hooks_oauth._shared_adapter.cache_clear):
-        clear()
-    return kept
+pytestmark = pytest.mark.usefixtures("variables")
 
 
 @pytest.fixture
@@ -260,7 +180,7 @@ def test_a_whole_url_of_another_origin_is_refused_as_by_the_synchronous_hook(con
 def test_a_500_is_tried_again_up_to_the_limit(connect, api):
     connect(host=api.url)
     api.answers["/items"] = [(500, {}), (503, {})]
-    assert call(OAuthAsyncHook("my_api", retry_limit=3, retry_delay=0), endpoint="items") == (200, b"answer")
+    assert call(OAuthAsyncHook("my_api", retry_limit=3, retry_delay=0), endpoint="items") == (200, b'{"answer": true}')
     api.answers["/items"] = [(500, {})] * 9
     with pytest.raises(ApiError, match="^500"):
         call(OAuthAsyncHook("my_api", retry_limit=2, retry_delay=0), endpoint="items")
@@ -419,7 +339,9 @@ def test_a_watcher_takes_up_a_changed_connection_at_the_next_poll(connect, monke
 
     async def scenario():
         trigger = OAuthHttpEventTrigger(f"{__name__}.always", "my_api", endpoint="items", poll_interval=5)
-        monkeypatch.setattr("airflow_provider_oauth.triggers.oauth.asyncio.sleep", correct_the_connection)
+        # In the trigger's module only: the sandbox sleeps too.
+        stub = SimpleNamespace(sleep=correct_the_connection, to_thread=asyncio.to_thread)
+        monkeypatch.setattr("airflow_provider_oauth.triggers.oauth.asyncio", stub)
         event = await anext(trigger.run())
         return event.payload["status"]
 

@@ -7,7 +7,6 @@ import contextlib
 import json
 import socket
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from airflow.providers.http.operators.http import HttpOperator
@@ -45,75 +44,6 @@ WIRE = {
 }
 
 
-class Recorder(ThreadingHTTPServer):
-    """Notes connections and requests, and answers 200 unless there is something else in ``answers`` for the path."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), RecordingHandler)
-        self.connections = 0
-        self.requests = []
-        self.answers = {}
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-
-    def get_request(self):
-        accepted = super().get_request()
-        self.connections += 1
-        return accepted
-
-    def handle_error(self, request, client_address):
-        """Say nothing of clients that went away."""
-
-
-class RecordingHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-
-    def answer(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.requests.append((self.command, self.path, dict(self.headers), body))
-        planned = self.server.answers.get(self.path.partition("?")[0])
-        status, headers = planned.pop(0) if planned else (200, {})
-        content = b'{"answer": true}'
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = answer
-
-    def log_message(self, *args):
-        """Print nothing."""
-
-
-@contextlib.contextmanager
-def recorder():
-    server = Recorder()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.fixture
-def api():
-    with recorder() as running:
-        yield running
-
-
-@pytest.fixture
-def elsewhere():
-    with recorder() as running:
-        yield running
-
-
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch, tmp_path):
     """Forget what other tests left, as a new process would."""
@@ -128,15 +58,6 @@ def fresh_process(monkeypatch, tmp_path):
 def forget():
     for clear in (sources._sources.clear, sources.mask.cache_clear, hooks_oauth._shared_adapter.cache_clear):
         clear()
-
-
-@pytest.fixture
-def variables(monkeypatch):
-    kept = {}
-    monkeypatch.setattr(variable_store, "_get", kept.get)
-    monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
-    monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
-    return kept
 
 
 @pytest.fixture

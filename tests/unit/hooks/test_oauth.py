@@ -18,7 +18,6 @@ from requests_mock import ANY
 
 from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError, WrongPassword
-from airflow_provider_oauth.hooks import oauth as hooks_oauth
 from airflow_provider_oauth.hooks import sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook, hook_of
 
@@ -30,21 +29,14 @@ TOKEN_URL = "https://login.example.com/token"
 
 
 @pytest.fixture(autouse=True)
-def variables(monkeypatch, tmp_path):
+def variables(variables, monkeypatch, tmp_path):
     """Variables as a dict, and nothing left of other tests."""
-    kept = {}
-    monkeypatch.setattr(variable_store, "_get", kept.get)
-    monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
-    monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
-    monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     # Airflow's own logger writes past caplog.
     monkeypatch.setattr(OAuthHook, "log", logging.getLogger("airflow.task.hooks"))
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
-    for forget in (sources._sources.clear, sources.mask.cache_clear, hooks_oauth._shared_adapter.cache_clear):
-        forget()
-    return kept
+    return variables
 
 
 @pytest.fixture

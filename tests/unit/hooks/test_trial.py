@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, quote
 import pytest
 import requests
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.hooks import sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.oauth import endpoint
@@ -33,16 +32,11 @@ class InstantClock(endpoint.Clock):
 
 
 @pytest.fixture(autouse=True)
-def variables(monkeypatch):
+def variables(variables, monkeypatch):
     """Variables as a dict; a test of a connection must leave it empty."""
-    kept = {}
-    monkeypatch.setattr(variable_store, "_get", kept.get)
-    monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
-    monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
     monkeypatch.setattr(endpoint, "Clock", InstantClock)
-    sources._sources.clear()
-    yield kept
-    assert kept == {}
+    yield variables
+    assert variables == {}
     assert sources._sources == {}
 
 

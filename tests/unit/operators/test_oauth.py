@@ -11,9 +11,7 @@ from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.triggers.http import HttpResponseSerializer
 from airflow.sdk.serde import deserialize, serialize
 
-from airflow_provider_oauth import exceptions, variable_store
-from airflow_provider_oauth.hooks import oauth as hooks_oauth
-from airflow_provider_oauth.hooks import sources
+from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
 from airflow_provider_oauth.triggers.oauth import OAuthHttpTrigger
 
@@ -26,14 +24,7 @@ SECRETS = ("fake-secret", "fake-token")
 
 
 @pytest.fixture(autouse=True)
-def connection(monkeypatch, tmp_path, requests_mock):
-    kept = {}
-    monkeypatch.setattr(variable_store, "_get", kept.get)
-    monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
-    monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
-    monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path))
-    for forget in (sources._sources.clear, sources.mask.cache_clear, hooks_oauth._shared_adapter.cache_clear):
-        forget()
+def connection(monkeypatch, variables, requests_mock):
     values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret"}
     values["extra"] = {"grant_url": TOKEN_URL, "leeway": 60}
     monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))

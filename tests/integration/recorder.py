@@ -1,0 +1,73 @@
+"""A server that notes all it is sent, for what must not be sent, or must be sent again."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Recorder(ThreadingHTTPServer):
+    """Notes connections and requests, and answers 200 unless there is something else in ``answers`` for the path."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), RecordingHandler)
+        self.connections = 0
+        self.requests = []
+        self.answers = {}
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def get_request(self):
+        accepted = super().get_request()
+        self.connections += 1
+        return accepted
+
+    def handle_error(self, request, client_address):
+        """Say nothing of clients that went away."""
+
+
+class RecordingHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+
+    def answer(self):
+        self.server.requests.append((self.command, self.path, dict(self.headers), self._body()))
+        planned = self.server.answers.get(self.path.partition("?")[0])
+        status, headers = planned.pop(0) if planned else (200, {})
+        content = b'{"answer": true}'
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = answer
+
+    def _body(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def log_message(self, *args):
+        """Print nothing."""
+
+
+@contextlib.contextmanager
+def recorder():
+    server = Recorder()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
