@@ -4,9 +4,8 @@ It runs in the triggerer, which does not look into the DAGs folder for modules: 
 package, or a folder on PYTHONPATH.
 """
 
-import asyncio
-
 from airflow.sdk import Variable
+from asgiref.sync import sync_to_async
 
 SEEN = "example_watcher_seen"
 
@@ -18,8 +17,8 @@ async def has_new_items(response):
     run at every poll: a check must become false by what it reports. So this one remembers what it has seen.
     """
     total = response.json()["total"]
-    # In the triggerer's event loop, Variables are read and written in a thread.
-    if total <= int(await asyncio.to_thread(Variable.get, SEEN, "0")):
+    # In the triggerer's event loop, Variables are read and written in a thread; before Airflow 3.3 in asgiref's only.
+    if total <= int(await sync_to_async(Variable.get)(SEEN, "0")):
         return False
-    await asyncio.to_thread(Variable.set, SEEN, str(total))
+    await sync_to_async(Variable.set)(SEEN, str(total))
     return True

@@ -81,8 +81,7 @@ items = Asset(
             name="new_items",
             trigger=OAuthHttpEventTrigger(
                 oauth_conn_id="watcher",
-                endpoint="items",
-                data={"limit": 1},
+                endpoint="items?limit=1",  # Airflow 3.2 hands a watcher no dict, such as data, intact
                 response_check_path="oauth_example_checks.has_new_items",
                 poll_interval=1,
             ),
