@@ -47,7 +47,7 @@ def _try_refresh(config: OAuthConfig) -> tuple[bool, str]:
 def _describe(config: OAuthConfig, token: Token) -> str:
     seconds = round(token.lifetime.total_seconds())
     asked = config.scope or "no scope in particular"
-    granted = token.scope if token.scope is not None else f"what was asked ({asked})"
+    granted = token.scope if token.scope is not None else "the same"  # so RFC 6749 section 5.1
     missing = sorted(
         set((config.scope or "").split())
         - set(config.scope.split() if token.scope is None and config.scope else (token.scope or "").split())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.airflow import Airflow
+from sandbox.airflow import Airflow, AirflowError
 from sandbox.examples import EXAMPLES_FOLDER
 from sandbox.server import SandboxProcess
 
@@ -65,6 +65,7 @@ def airflow(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -
         "AIRFLOW_CONN_CHANGED": connection(url, "changed"),
         "AIRFLOW_CONN_STOCK": connection(url, "stock"),
         "AIRFLOW_CONN_WATCHER": connection(url, "watcher"),
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "PYTHONPATH": str(EXAMPLES_FOLDER),  # the watcher's check
     }
     with Airflow(tmp_path_factory.mktemp("operators_airflow"), DAGS, env) as airflow:
@@ -162,3 +163,29 @@ def test_a_watcher_starts_one_run_for_one_event_and_goes_on_polling(airflow: Air
     wait_until(lambda: sandbox.control("counts")["watcher"]["api_calls"] > calls + 2, "the watcher stopped polling")
     assert len(airflow.runs("watcher")) == 1
     assert sandbox.control("counts")["watcher"]["token_requests"] == 1
+
+
+@pytest.mark.parametrize(
+    ("secret", "works", "said"),
+    [
+        (SECRET, True, "Scope asked: read; granted: the same."),
+        (WRONG, False, "Check Client ID, Client secret and Client authentication."),
+    ],
+)
+def test_the_test_button_tells_a_person_what_came_of_it_and_keeps_nothing(
+    airflow: Airflow, sandbox: SandboxProcess, secret: str, works: bool, said: str
+) -> None:
+    fields = json.loads(connection(sandbox.url, "good", secret, scope="read"))
+    before = airflow.api("GET", "variables")["total_entries"]
+    body = {**fields, "connection_id": "tested", "extra": json.dumps(fields["extra"])}
+    answer = airflow.api("POST", "connections/test", json=body)
+    assert answer["status"] is works
+    assert said in answer["message"]
+    assert secret not in answer["message"]
+    assert airflow.api("GET", "variables")["total_entries"] == before
+
+
+def test_the_command_line_tests_a_connection(airflow: Airflow) -> None:
+    assert "Connection success!" in airflow.cli("connections", "test", "good")
+    with pytest.raises(AirflowError, match="(?s)Connection failed!.*invalid_client"):
+        airflow.cli("connections", "test", "wrong_secret")

@@ -86,7 +86,7 @@ def test_a_scope_that_the_answer_leaves_out_is_the_one_asked_for(test_of, reques
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
     works, said = test_of(scope="read")
     assert works
-    assert "granted: what was asked (read)" in said
+    assert "Scope asked: read; granted: the same." in said
     assert "Not granted" not in said
 
 
