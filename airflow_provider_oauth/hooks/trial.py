@@ -48,10 +48,8 @@ def _describe(config: OAuthConfig, token: Token) -> str:
     seconds = round(token.lifetime.total_seconds())
     asked = config.scope or "no scope in particular"
     granted = token.scope if token.scope is not None else "the same"  # so RFC 6749 section 5.1
-    missing = sorted(
-        set((config.scope or "").split())
-        - set(config.scope.split() if token.scope is None and config.scope else (token.scope or "").split())
-    )
+    words = (config.scope if token.scope is None else token.scope) or ""
+    missing = sorted(set((config.scope or "").split()) - set(words.split()))
     lacking = f" Not granted: {', '.join(missing)}." if missing else ""
     return (
         f"The {config.grant_type} grant works: the token endpoint issued a token for {seconds} s. "
