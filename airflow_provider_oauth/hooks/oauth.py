@@ -19,7 +19,7 @@ from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAut
 from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.hooks.trial import try_grant
 from airflow_provider_oauth.oauth.aio import OAuth2Middleware, good_token, in_thread
-from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, on_the_wire, origin
+from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, of_api, on_the_wire
 from airflow_provider_oauth.oauth.config import Transport
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
     if not endpoint or "://" not in endpoint.partition("?")[0]:
         return None
     url = on_the_wire(endpoint)
-    if origin(url) != origin(on_the_wire(base_url)):
+    if not of_api(url, base_url):
         raise ApiError(
             f"Connection {conn_id!r}: {url.partition('?')[0]} is not part of the API at {base_url}. Its token is sent "
             f"to no other place; use another connection for that one."
@@ -225,21 +225,29 @@ class OAuthAsyncHook(HttpAsyncHook):
         super().__init__(method=method, http_conn_id=oauth_conn_id, retry_limit=retry_limit, retry_delay=retry_delay)
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
-        self._transport = Transport()
+        self._access: ApiAccess | None = None
+
+    async def access(self) -> ApiAccess:
+        """Return what the connection adds to requests to its API; it is read once, at first use.
+
+        :raises ConfigurationError: if the connection makes no sense
+        """
+        if self._access is None:
+            config = read_connection(await in_thread(self.get_connection)(self.oauth_conn_id))
+            for warning in config.warnings:
+                self.log.warning("Connection %r: %s", config.conn_id, warning)
+            self._access = ApiAccess(await in_thread(token_source)(config), self.scope)
+        return self._access
 
     async def config(self) -> SessionConfig:
-        """Return what ``HttpAsyncHook`` sends requests by; the connection is read once, at first use.
+        """Return what ``HttpAsyncHook`` sends requests by.
 
         :raises OAuthError: if the connection makes no sense, or there is no token to be had
         """
         if self._config is None:
-            config = read_connection(await in_thread(self.get_connection)(self.oauth_conn_id))
-            for warning in config.warnings:
-                self.log.warning("Connection %r: %s", config.conn_id, warning)
-            access = ApiAccess(await in_thread(token_source)(config), self.scope)
+            access = await self.access()
             base_url = access.base_url(await good_token(access) if access.base_url_is_in_token else None)
-            self._transport = config.transport
-            options = _aiohttp_options(config.transport, base_url.partition(":")[0])
+            options = _aiohttp_options(access.config.transport, base_url)
             self._config = SessionConfig(
                 base_url=base_url, headers={}, extra_options={**options, "middlewares": (OAuth2Middleware(access),)}
             )
@@ -247,9 +255,7 @@ class OAuthAsyncHook(HttpAsyncHook):
 
     async def get_token(self) -> Token:
         """Return a token that may be sent now; errors as for ``OAuthHook.get_token``."""
-        config = read_connection(await in_thread(self.get_connection)(self.oauth_conn_id))
-        source = await in_thread(token_source)(config)
-        return await good_token(ApiAccess(source, self.scope))
+        return await good_token(await self.access())
 
     async def run(  # type: ignore[override]  # the others by name, as everybody passes them
         self,
@@ -273,37 +279,37 @@ class OAuthAsyncHook(HttpAsyncHook):
                 await response.read()
                 return response
         config = await self.config()
+        options = _translated(extra_options or {}, (await self.access()).config.transport, config.base_url)
         if whole_url(self.oauth_conn_id, config.base_url, endpoint):
             config = config.model_copy(update={"base_url": ""})
         http = AsyncHttpSession(hook=self, request=self._get_request_func(session=session), config=config)
         try:
-            return await http.run(endpoint=endpoint, extra_options=self._options(extra_options or {}), **kwargs)
+            return await http.run(endpoint=endpoint, extra_options=options, **kwargs)
         except ClientResponseError as error:
             # Its own text, and that of its cause, may have headers.
             raise ApiError(
                 f"{error.status}:{error.message} (connection {self.oauth_conn_id!r})", status_code=error.status
             ) from None
 
-    def _options(self, extra_options: dict[str, Any]) -> dict[str, Any]:
-        """Return ``extra_options`` in aiohttp's words, so that a deferred task may have those of one that is not."""
-        names = {"verify_ssl": "verify", "proxy": "proxies"}
-        options = {names.get(name, name): value for name, value in extra_options.items()}
-        own = {name: options.pop(name) for name in Transport.__dataclass_fields__ if name in options}
-        if isinstance(own.get("proxies"), str):
-            own["proxies"] = {"all": own["proxies"]}
-        scheme = self._config.base_url.partition(":")[0] if self._config else "https"
-        changed = _aiohttp_options(replace(self._transport, **own), scheme) if own else {}
-        return {**changed, **options}
+
+def _translated(extra_options: dict[str, Any], transport: Transport, base_url: str) -> dict[str, Any]:
+    """Return ``extra_options`` in aiohttp's words, so that a deferred task may have those of one that is not."""
+    names = {"verify_ssl": "verify", "proxy": "proxies"}
+    options = {names.get(name, name): value for name, value in extra_options.items()}
+    own = {name: options.pop(name) for name in Transport.__dataclass_fields__ if name in options}
+    if isinstance(own.get("proxies"), str):
+        own["proxies"] = {"all": own["proxies"]}
+    return {**(_aiohttp_options(replace(transport, **own), base_url) if own else {}), **options}
 
 
-def _aiohttp_options(transport: Transport, scheme: str) -> dict[str, Any]:
+def _aiohttp_options(transport: Transport, base_url: str) -> dict[str, Any]:
     """Return what aiohttp calls the options of the connection."""
     ssl_context: ssl.SSLContext | bool = transport.verify is not False
     if isinstance(transport.verify, str) or transport.cert:
         ssl_context = ssl.create_default_context(cafile=transport.verify if isinstance(transport.verify, str) else None)
         if transport.cert:
             ssl_context.load_cert_chain(*([transport.cert] if isinstance(transport.cert, str) else transport.cert))
-    proxy = transport.proxies.get(scheme) or transport.proxies.get("all")
+    proxy = transport.proxies.get(base_url.partition(":")[0]) or transport.proxies.get("all")
     return {
         "timeout": ClientTimeout(total=transport.timeout),
         "ssl": ssl_context,

@@ -38,6 +38,11 @@ def origin(url: str) -> Origin:
     return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
+def of_api(url: str, base_url: str) -> bool:
+    """Tell whether ``url``, as it is on the wire, is of the same origin as the API at ``base_url``."""
+    return origin(url) == origin(on_the_wire(base_url))
+
+
 class ApiAccess:
     """What the connection adds to a request to its API, and to no other: the token, headers and parameters.
 
@@ -73,7 +78,7 @@ class ApiAccess:
         :param url: as it is on the wire: parsers differ over what some spellings mean
         :param token: it may name the API's base URL
         """
-        return origin(url) == origin(on_the_wire(self.base_url(token)))
+        return of_api(url, self.base_url(token))
 
     def header(self, token: Token) -> tuple[str, str]:
         """Return the header that carries the token (RFC 6750 section 2.1, but for name and scheme)."""

@@ -181,7 +181,7 @@ class TokenSource:
             token = self._endpoint.grant(key or None, patient=patient)
         else:
             token, record, refresh_token = self._refresh(key, record, refresh_token, patient)
-        self._mask_token(token)
+        self._mask_all(token.access_token, token.refresh_token)
         self._keep(key, token, record, refresh_token)
         return token
 
@@ -286,9 +286,7 @@ class TokenSource:
     def _read(self) -> Record | None:
         record = self._store.read()
         if record:
-            for secret in (record.refresh_token, *(token.access_token for token in record.tokens.values())):
-                if secret:
-                    self._mask(secret)
+            self._mask_all(record.refresh_token, *(token.access_token for token in record.tokens.values()))
         return record
 
     def _best(self, key: str, rejected: Token | None, record: Record | None) -> Token | None:
@@ -313,10 +311,9 @@ class TokenSource:
     def _is_fresh(self, token: Token | None) -> TypeGuard[Token]:
         return token is not None and self._is_usable(token) and not token.due(self._clock.now(), self._jitter)
 
-    def _mask_token(self, token: Token) -> None:
-        for secret in (token.access_token, token.refresh_token):
-            if secret:
-                self._mask(secret)
+    def _mask_all(self, *secrets: str | None) -> None:
+        for secret in filter(None, secrets):
+            self._mask(secret)
 
     def _key(self, scope: str | None) -> str:
         """Return the name under which tokens of this scope are kept: "" for the connection's own."""
