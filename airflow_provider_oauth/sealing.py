@@ -34,7 +34,7 @@ class Seal:
         # A confidential client's key does not depend on its refresh token, which may be taken out once it is spent.
         material = secrets if any(secrets) else [own] if own else None
         self._material = json.dumps(material, sort_keys=True).encode() if material else None
-        self._identity = json.dumps(config.identity, sort_keys=True).encode()
+        self._identity = json.dumps(config.identity, sort_keys=True)
         self._bound_to = f"{config.conn_id}\n{config.token_url}".encode()
         self._keys: dict[bytes, bytes] = {}
 
@@ -45,7 +45,11 @@ class Seal:
 
     def key_id(self, salt: bytes) -> str:
         """Return what tells whether a record is for this client, these secrets, user, URL and scope."""
-        return hmac.new(self._key(salt), self._identity, hashlib.sha256).hexdigest()[:16]
+        return self.fingerprint(self._identity, salt)
+
+    def fingerprint(self, text: str, salt: bytes) -> str:
+        """Return what tells ``text`` from another, and lets nobody guess it who does not know the key."""
+        return hmac.new(self._key(salt), text.encode(), hashlib.sha256).hexdigest()[:16]
 
     def close(self, content: dict[str, Any], salt: bytes) -> str:
         """Return ``content`` sealed, in base64."""

@@ -8,18 +8,18 @@ import logging
 import os
 import re
 import sys
-import uuid
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.exceptions import TokenStoreError
-from airflow_provider_oauth.oauth.store import Record, fingerprint
+from airflow_provider_oauth.exceptions import TokenStoreError, from_event, to_event
+from airflow_provider_oauth.oauth.store import Record, Refusal, fingerprint
 from airflow_provider_oauth.oauth.token import Token
 from airflow_provider_oauth.sealing import Seal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_oauth.oauth.config import OAuthConfig
 
@@ -35,7 +35,8 @@ class VariableTokenStore:
     """Keeps a connection's record in the Variable ``oauth_token__<conn_id>``, sealed.
 
     In clear stand the format's version, the key's id and salt, generation, nonce, fingerprints of the connection's
-    own refresh tokens and when the token ends; sealed are the tokens and their scopes.
+    own refresh tokens, when the token ends, and after wrong credentials what the server said and until when nobody asks
+    again; sealed are the tokens and their scopes. The lease is the Variable ``oauth_lease__<conn_id>``, a nonce.
 
     :param config: the connection
     """
@@ -43,6 +44,7 @@ class VariableTokenStore:
     def __init__(self, config: OAuthConfig) -> None:
         self._conn_id = config.conn_id
         self._seal = Seal(config)
+        self._connection = config.version
         self._salt: bytes | None = None
         self._variable = variable_name("oauth_token__", config.conn_id)
         self._lease = variable_name("oauth_lease__", config.conn_id)
@@ -55,12 +57,8 @@ class VariableTokenStore:
 
         :raises TokenStoreError: if Airflow raised one
         """
-        try:
+        with self._told_apart("read"):
             text = _get(self._variable)
-        except Exception as error:
-            raise TokenStoreError(
-                f"Connection {self._conn_id!r}: {self.name} could not be read ({type(error).__name__})."
-            ) from error
         return None if text is None else self._decode(text)
 
     def write(self, record: Record) -> None:
@@ -68,39 +66,63 @@ class VariableTokenStore:
 
         :raises TokenStoreError: if it was not kept
         """
-        try:
+        with self._told_apart("written"):
             _set(self._variable, self._encode(record), f"Token of the connection {self._conn_id}. Do not edit.")
-        except Exception as error:
-            raise TokenStoreError(
-                f"Connection {self._conn_id!r}: {self.name} could not be written ({type(error).__name__})."
-            ) from error
         kept = self.read()
-        if kept is None or kept.nonce != record.nonce:
+        if kept is None or (kept.nonce != record.nonce and kept.generation <= record.generation):
             raise TokenStoreError(
                 f"Connection {self._conn_id!r}: {self.name} was written, but reads differently. Look for an "
                 f"environment variable or a secrets backend that holds a Variable of the same name."
             )
 
-    def is_absent(self) -> bool:
-        """Make sure that there is no record.
+    def is_listed(self) -> bool | None:
+        """Tell whether the record's Variable is among all Variables; None in a task on Airflow 3.2, which cannot say.
 
-        A failed read looks like absence, within milliseconds. So absence is believed only between two reads of what was
-        just written, and where Airflow can list Variables (3.3), which fails loudly, it is asked for that too.
+        :raises TokenStoreError: if they cannot be listed now; a failed read would look like absence
         """
-        nonce = uuid.uuid4().hex
+        with self._told_apart("listed"):
+            return _is_listed(self._variable)
+
+    def read_lease(self) -> str | None:
+        """Return the nonce in the lease; None if there seems to be none.
+
+        :raises TokenStoreError: if Airflow raised an error
+        """
+        with self._told_apart("read"):
+            return _get(self._lease)
+
+    def write_lease(self, nonce: str) -> None:
+        """Put ``nonce`` into the lease.
+
+        :raises TokenStoreError: if Airflow raised an error
+        """
+        with self._told_apart("written"):
+            _set(self._lease, nonce, f"Who renews the token of the connection {self._conn_id}. Do not edit.")
+
+    @contextmanager
+    def _told_apart(self, what: str) -> Iterator[None]:
+        """Turn whatever Airflow raises into our own error."""
         try:
-            _set(self._lease, nonce, f"Renewal of the connection {self._conn_id}. Do not edit.")
-            return (
-                _get(self._lease) == nonce
-                and _get(self._variable) is None
-                and not _is_listed(self._variable)
-                and _get(self._lease) == nonce
-            )
+            yield
         except Exception as error:
-            log.warning("Connection %r: Variables cannot be read now (%s).", self._conn_id, type(error).__name__)
-            return False
+            raise TokenStoreError(
+                f"Connection {self._conn_id!r}: {self.name} could not be {what} ({type(error).__name__})."
+            ) from error
 
     def _encode(self, record: Record) -> str:
+        values = dict(record.unopened) if record.unopened else self._sealed(record)
+        values["nonce"] = record.nonce
+        values.pop("refused", None)
+        if record.refused:
+            salt = base64.b64decode(values["salt"])
+            values["refused"] = {
+                "until": record.refused.until.isoformat(),
+                "error": to_event(record.refused.error),
+                "connection": self._seal.fingerprint(self._connection, salt),
+            }
+        return json.dumps(values)
+
+    def _sealed(self, record: Record) -> dict[str, Any]:
         if self._salt is None:
             self._salt = os.urandom(SALT_BYTES)
         content = {
@@ -108,18 +130,15 @@ class VariableTokenStore:
             "tokens": {scope: _token_values(token) for scope, token in record.tokens.items()},
         }
         own = record.tokens.get("")
-        return json.dumps(
-            {
-                "format": FORMAT,
-                "key_id": self._seal.key_id(self._salt),
-                "salt": base64.b64encode(self._salt).decode(),
-                "generation": record.generation,
-                "nonce": record.nonce,
-                "origins": record.origins,
-                "expires_at": own.expires_at.isoformat() if own else None,
-                **({"sealed": self._seal.close(content, self._salt)} if self._seal.closes else {"open": content}),
-            }
-        )
+        return {
+            "format": FORMAT,
+            "key_id": self._seal.key_id(self._salt),
+            "salt": base64.b64encode(self._salt).decode(),
+            "generation": record.generation,
+            "origins": record.origins,
+            "expires_at": own.expires_at.isoformat() if own else None,
+            **({"sealed": self._seal.close(content, self._salt)} if self._seal.closes else {"open": content}),
+        }
 
     def _decode(self, text: str) -> Record:
         """Return the record in ``text``; an unreadable one where it is not ours, a damaged one where it is none."""
@@ -131,6 +150,8 @@ class VariableTokenStore:
                 nonce=str(values["nonce"]),
                 origins=tuple(map(str, values["origins"])),
                 readable=False,
+                refused=self._refusal(values.get("refused"), salt),
+                unopened=values,
             )
             if values["format"] != FORMAT or values["key_id"] != self._seal.key_id(salt):
                 return clear
@@ -141,10 +162,21 @@ class VariableTokenStore:
         try:
             content = self._seal.open(values["sealed"], salt) if self._seal.closes else values["open"]
             tokens = {scope: _token(token) for scope, token in content["tokens"].items()}
-            return replace(clear, readable=True, tokens=tokens, refresh_token=content["refresh_token"])
+            return replace(clear, readable=True, tokens=tokens, refresh_token=content["refresh_token"], unopened={})
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             log.error("Connection %r: the token in %s is damaged.", self._conn_id, self.name)
             return clear
+
+    def _refusal(self, values: Any, salt: bytes) -> Refusal | None:
+        """Return the refusal, if it was of the connection as it is now: a changed one is tried at once."""
+        try:
+            if values["connection"] != self._seal.fingerprint(self._connection, salt):
+                return None
+            return Refusal(
+                error=from_event(values["error"]), until=datetime.fromisoformat(values["until"]).astimezone(UTC)
+            )
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+            return None
 
 
 def variable_name(prefix: str, conn_id: str) -> str:
@@ -199,7 +231,7 @@ def _set(name: str, value: str, description: str) -> None:
         CoreVariable.set(name, value, description=description)
 
 
-def _is_listed(name: str) -> bool:
+def _is_listed(name: str) -> bool | None:
     """Ask the database whether there is such a Variable, in a way that fails where ``get`` would say there is none."""
     if not _in_task():
         from airflow.models.variable import Variable as CoreVariable
@@ -211,4 +243,4 @@ def _is_listed(name: str) -> bool:
     from airflow.sdk import Variable
 
     keys = getattr(Variable, "keys", None)  # since 3.3
-    return keys is not None and name in keys(prefix=name)
+    return None if keys is None else name in keys(prefix=name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import tempfile
 import threading
@@ -39,10 +37,9 @@ os.register_at_fork(after_in_child=_forget)
 
 def token_source(config: OAuthConfig) -> TokenSource:
     """Return this process's source of tokens for a connection; another one if the connection has changed."""
-    version = _version(config)
     with _one_thread:
         known = _sources.get(config.conn_id)
-        if known is None or known[0] != version:
+        if known is None or known[0] != config.version:
             for secret in config.secrets:
                 mask(secret)
             source = TokenSource(
@@ -52,7 +49,7 @@ def token_source(config: OAuthConfig) -> TokenSource:
                 lock=host_lock(config.conn_id),
                 mask=mask,
             )
-            _sources[config.conn_id] = known = (version, source)
+            _sources[config.conn_id] = known = (config.version, source)
         return known[1]
 
 
@@ -69,13 +66,3 @@ def mask(secret: str) -> None:
     """Have Airflow mask ``secret`` in logs, plain and as in a URL; once, because each one slows all later logging."""
     for form in dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))):
         mask_secret(form)
-
-
-def _version(config: OAuthConfig) -> str:
-    values = {name: value for name, value in vars(config).items() if name != "transport"}
-    text = (
-        json.dumps(values, sort_keys=True, default=dict)
-        + repr(config.transport)
-        + json.dumps(dict(config.transport.proxies))
-    )
-    return hashlib.sha256(text.encode()).hexdigest()

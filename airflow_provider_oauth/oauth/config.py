@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -155,6 +158,12 @@ class OAuthConfig:
         values += [found[1] for proxy in self.transport.proxies.values() if (found := PROXY_PASSWORD.search(proxy))]
         return tuple(value for value in values if value)
 
+    @cached_property
+    def version(self) -> str:
+        """What tells this state of the connection from any other. A hash of its secrets too: never to be stored."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return hashlib.sha256(json.dumps(values, sort_keys=True, default=_plain).encode()).hexdigest()
+
     @property
     def identity(self) -> dict[str, Any]:
         """What a token was issued for: if any of it changes, a stored token is no longer ours."""
@@ -208,6 +217,11 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(part)
     elif value is not None and not isinstance(value, bool):
         yield str(value)
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """Return the content of a Mapping or of the transport options, for JSON."""
+    return dict(value) if isinstance(value, Mapping) else vars(value)
 
 
 def normal_scope(scope: str | None) -> str:

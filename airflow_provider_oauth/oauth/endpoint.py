@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import requests
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.token import Token
 
-#: Seconds that an exchange may take, all attempts together; a server that stops in mid-answer can add as much again.
+#: Seconds for an exchange, all attempts together.
 EXCHANGE_TIMEOUT = 20.0
 #: Seconds to wait for a connection.
 CONNECT_TIMEOUT = 5.0
+#: Seconds that an exchange takes at most: its last attempt may have to wait for a connection first.
+LONGEST_EXCHANGE = EXCHANGE_TIMEOUT + CONNECT_TIMEOUT
 #: An answer with a token is a few kilobytes; what is longer is not one.
 LONGEST_ANSWER = 1024 * 1024
 
@@ -108,16 +112,33 @@ class TokenEndpoint:
             )
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
-        body = b""
-        # Not iter_content, which waits for a whole chunk: a server that dribbles would hold the host's lock for long.
-        while chunk := self._arrived(response):
-            body += chunk
-            if len(body) > LONGEST_ANSWER:
-                raise TokenResponseError(
-                    f"Connection {self._config.conn_id!r}: the token endpoint sent more than {LONGEST_ANSWER} bytes."
-                )
-            if self._clock.monotonic() > deadline:
-                raise requests.ReadTimeout("the answer did not end in time")
+        """Read the answer, until the deadline at most: requests' timeout begins anew with whatever arrives."""
+        cut = threading.Event()
+
+        def cut_off() -> None:
+            cut.set()
+            with suppress(ValueError, RuntimeError):  # it has just been read to its end
+                response.raw.shutdown()
+
+        timer = threading.Timer(deadline - self._clock.monotonic(), cut_off)
+        timer.daemon = True
+        timer.start()
+        try:
+            body = b""
+            # Not iter_content, which waits for a whole chunk.
+            while chunk := self._arrived(response):
+                body += chunk
+                if len(body) > LONGEST_ANSWER:
+                    raise TokenResponseError(
+                        f"Connection {self._config.conn_id!r}: the token endpoint sent over {LONGEST_ANSWER} bytes."
+                    )
+        except requests.ConnectionError:
+            if not cut.is_set():
+                raise
+        finally:
+            timer.cancel()
+        if cut.is_set():
+            raise requests.ReadTimeout("the answer did not end in time")
         return body
 
     def _arrived(self, response: requests.Response) -> bytes:

@@ -1,20 +1,40 @@
-"""Who may renew: one process of a host at a time."""
+"""Who may renew: one process of a host at a time, and one of all hosts.
+
+The hosts share nothing but Variables: registers that are read and written, with no compare-and-set. That is enough for
+Fischer's mutual exclusion (in Lamport's "A Fast Mutual Exclusion Algorithm", 1987), which has time for an atomic
+operation: write your name, wait until every write that was under way has landed, go on if your name stands.
+``docs/renewal.md`` says what it bears, and what it does not.
+"""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
-from contextlib import contextmanager
+import random
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.exceptions import ConfigurationError, TokenStoreError
+from airflow_provider_oauth.oauth.endpoint import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from airflow_provider_oauth.oauth.clock import Clock
+    from airflow_provider_oauth.oauth.store import Record, TokenStore
+
+#: W, in seconds: a claim that took longer than half of it to write is void, so one that stands for all of it is alone.
+WAIT = 2.0
+#: L, in seconds: a holder is done by then, or it is dead.
+TERM = 90.0
+#: Seconds kept for storing a renewed refresh token.
+STORING = 30.0
 
 
 class HostLock:
@@ -29,29 +49,34 @@ class HostLock:
         self._shared = shared
         self._conn_id = conn_id
         self._path = folder / f"{hashlib.sha256(conn_id.encode()).hexdigest()[:24]}.lock"
+        self._lock: FileLock | None = None
 
-    @contextmanager
-    def attempt(self) -> Iterator[bool]:
-        """Try to take the lock, without waiting; the value says whether it was taken.
+    def acquire(self) -> bool:
+        """Take the lock, without waiting; say whether we have it.
 
         :raises ConfigurationError: if the folder cannot be made or written
         """
+        if self._lock:
+            return True
         lock = FileLock(self._path, mode=0o600, thread_local=False)
         try:
             self._prepare()
             lock.acquire(blocking=False)
         except Timeout:
-            yield False
-            return
+            return False
         except OSError as error:
             raise ConfigurationError(
                 f"Connection {self._conn_id!r}: the lock file {self._path} cannot be used ({error.strerror}). Set "
                 f"[oauth] lock_folder to a folder of its own that every Airflow process of this host may write."
             ) from error
-        try:
-            yield True
-        finally:
-            lock.release()
+        self._lock = lock
+        return True
+
+    def release(self) -> None:
+        """Let go of the lock, if it was taken."""
+        if self._lock:
+            self._lock.release()
+            self._lock = None
 
     def _prepare(self) -> None:
         """Make the folder, and the file if others are to write it too.
@@ -67,3 +92,120 @@ class HostLock:
         elif not self._path.exists():
             self._path.touch()
             self._path.chmod(0o666)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to renew.
+
+    :param nonce: what it is known by; whoever notes it in the record is done, and the lease free again
+    :param record: the record, as it is while the claim stands
+    :param alone: whether nobody else can have such a right: only then may a refresh token be spent
+    :param ends: when it does, on this process's monotonic clock
+    """
+
+    nonce: str
+    record: Record | None
+    alone: bool
+    ends: float
+
+    def covers_an_exchange(self, now: float) -> bool:
+        """Tell whether enough of it is left to ask for a token and to store it.
+
+        :param now: on this process's monotonic clock
+        """
+        return self.alone and now + LONGEST_EXCHANGE + STORING <= self.ends
+
+
+class Lease:
+    """The right to renew, given to one process of all hosts at a time.
+
+    It is free when the record notes the nonce in it, for that renewal is over, and when this process has seen the same
+    nonce for TERM. No clock is compared between hosts, and nobody ever writes that it is free.
+
+    :param store: where lease and record are kept
+    :param clock: time, as an argument for tests
+    """
+
+    def __init__(self, store: TokenStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._seen: tuple[str | None, float] = (None, 0.0)
+
+    def claim(self, seen: Record | None, wanted: Callable[[Record | None], bool], *, alone: bool) -> Claim | None:
+        """Claim the lease; None if somebody else has it, or might have it. To be tried again then.
+
+        :param seen: the record as it was read last
+        :param wanted: tells of the record whether a renewal is needed still; what it raises is passed on
+        :param alone: wait until no other claim can stand; else look, but go on at once
+        :raises TokenStoreError: if storage cannot be read or written
+        """
+        if self._is_held(self._store.read_lease(), seen, TERM if alone else LONGEST_EXCHANGE):
+            return None
+        return self._claim_alone(wanted) if alone else self._claim_at_once(wanted)
+
+    def claim_anyhow(self) -> Claim:
+        """Return a claim that does not mind others: good for what is harmless if done twice."""
+        record = None
+        with suppress(TokenStoreError):
+            record = self._store.read()
+        return Claim(nonce=uuid4().hex, record=record, alone=False, ends=self._clock.monotonic())
+
+    def is_still(self, record: Record | None) -> bool:
+        """Tell whether the record is as it was.
+
+        :raises TokenStoreError: if there seems to be none, but a list of what is stored has it: the read failed
+        """
+        now = self._store.read()
+        if now is None and self._store.is_listed():
+            raise TokenStoreError(f"{self._store.name} is there, but cannot be read. Look at Airflow's database.")
+        if record is None or now is None:
+            return record is now
+        return (now.generation, now.nonce) == (record.generation, record.nonce)
+
+    def _claim_at_once(self, wanted: Callable[[Record | None], bool]) -> Claim | None:
+        record = self._store.read()
+        if not wanted(record):
+            return None
+        nonce = uuid4().hex
+        with suppress(TokenStoreError):  # it tells the others, no more
+            self._store.write_lease(nonce)
+        return self._granted(Claim(nonce=nonce, record=record, alone=False, ends=self._clock.monotonic()))
+
+    def _claim_alone(self, wanted: Callable[[Record | None], bool]) -> Claim | None:
+        self._clock.sleep(random.uniform(0, WAIT))  # noqa: S311 - parts those who come together, protects nothing
+        begun = self._clock.monotonic()
+        record, held = self._store.read(), self._store.read_lease()
+        if self._clock.monotonic() - begun > WAIT / 8:
+            return None  # what was read may be out of date
+        if not wanted(record) or self._is_held(held, record, TERM):
+            return None
+        nonce = uuid4().hex
+        self._store.write_lease(nonce)
+        if self._clock.monotonic() - begun > WAIT / 2:
+            return None  # void: it may have landed on one that is relied on. It stays, until it was seen for TERM
+        # A database error can look like an absent lease: then wait until whoever holds it must be done asking.
+        self._let_settle(EXCHANGE_TIMEOUT if held is None else WAIT)
+        claim = Claim(nonce=nonce, record=record, alone=True, ends=begun + TERM)
+        stands = self._store.read_lease() == nonce and self.is_still(record)
+        if stands and record is None:
+            stands = self._store.read_lease() == nonce  # absence counts between two reads of what was just written
+        return self._granted(claim) if stands and claim.covers_an_exchange(self._clock.monotonic()) else None
+
+    def _granted(self, claim: Claim) -> Claim:
+        """Note the nonce as seen: should this process have to wait for itself, then no longer than others."""
+        self._seen = (claim.nonce, self._clock.monotonic())
+        return claim
+
+    def _let_settle(self, seconds: float) -> None:
+        """Wait until every write that was under way has landed, or been given up by who wrote it."""
+        self._clock.sleep(seconds)
+
+    def _is_held(self, nonce: str | None, record: Record | None, term: float) -> bool:
+        """Tell whether somebody is renewing, or may be, as far as this process has seen."""
+        now = self._clock.monotonic()
+        if nonce is None or (record is not None and record.nonce == nonce):
+            return False
+        if self._seen[0] != nonce:
+            self._seen = (nonce, now)
+        return now - self._seen[1] < term

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
+    from airflow_provider_oauth.exceptions import OAuthError
     from airflow_provider_oauth.oauth.token import Token
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Credentials that the server refused: who asks again and again with them may lock an account.
+
+    :param error: what it said
+    :param until: when they may be tried again
+    """
+
+    error: OAuthError
+    until: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,12 +31,14 @@ class Record:
     """What is stored of one connection.
 
     :param generation: goes up by one with every renewal
-    :param nonce: of the renewal that wrote it
+    :param nonce: of the claim under which it was written, see ``lease.py``
     :param origins: fingerprints of the connection's own refresh tokens that were used, the latest last
     :param readable: whether it is ours to use; False if it was sealed for another secret, user, URL or scope
     :param damaged: whether it is not a record at all, but say the ``***`` of an export that was imported again
     :param tokens: the access tokens, by the scope that they were asked for; "" is the connection's own
     :param refresh_token: the one that the next renewal uses
+    :param refused: that the connection, as it is now, was refused last
+    :param unopened: all that stands in a record that is not readable: it is written back as it was
     """
 
     generation: int = 0
@@ -32,10 +48,12 @@ class Record:
     damaged: bool = False
     tokens: Mapping[str, Token] = field(default_factory=dict)
     refresh_token: str | None = field(default=None, repr=False)
+    refused: Refusal | None = None
+    unopened: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class TokenStore(Protocol):
-    """Keeps the record of one connection, for all processes on all hosts."""
+    """Keeps the record and the lease of one connection, for all processes on all hosts: two plain registers."""
 
     #: Where a person finds it, for error messages.
     name: str
@@ -52,8 +70,23 @@ class TokenStore(Protocol):
         :raises TokenStoreError: if it could not be written, or cannot be read back
         """
 
-    def is_absent(self) -> bool:
-        """Make sure that there is no record: True only where a failed read is ruled out."""
+    def is_listed(self) -> bool | None:
+        """Tell whether there is a record, in a way that fails where ``read`` says None; None if there is no such way.
+
+        :raises TokenStoreError: if that cannot be told now
+        """
+
+    def read_lease(self) -> str | None:
+        """Return the nonce in the lease; None if there seems to be no lease (a failed read can look the same).
+
+        :raises TokenStoreError: if the read failed and says so
+        """
+
+    def write_lease(self, nonce: str) -> None:
+        """Put ``nonce`` into the lease, whatever is there.
+
+        :raises TokenStoreError: if that failed, or seems to have
+        """
 
 
 def fingerprint(conn_id: str, refresh_token: str) -> str:

@@ -7,12 +7,14 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_oauth.oauth.clock import Clock
 from sandbox.server import Sandbox, serve
 from tests.integration.recorder import recorder
 
@@ -42,6 +44,12 @@ class SettableClock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a fortieth of what the lease and the backoff ask for. That the waits are long enough is not shown here."""
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: time.sleep(seconds / 40))
 
 
 @pytest.fixture

@@ -43,7 +43,8 @@ def connect(airflow_db, monkeypatch, server):
         sources._sources.clear()
         return OAuthHook("authlib", method="GET")
 
-    Variable.delete("oauth_token__authlib")
+    for name in ("oauth_token__authlib", "oauth_lease__authlib"):
+        Variable.delete(name)
     return define
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_oauth import variable_store
-from airflow_provider_oauth.exceptions import TokenStoreError
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.store import Record
+from airflow_provider_oauth.exceptions import InvalidClient, TokenStoreError
+from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+from airflow_provider_oauth.oauth.store import Record, Refusal
 from airflow_provider_oauth.oauth.token import Token
 from airflow_provider_oauth.variable_store import VariableTokenStore, variable_name
 
@@ -64,6 +64,7 @@ class Variables:
         self.calls: list[str] = []
         self.failing: dict[int, Any] = {}  # number of the call, from 0: what happens instead
         self.listed: set[str] | None = None
+        self.on_set = lambda: None
 
     def _fails(self, call: str) -> bool:
         self.calls.append(call)
@@ -79,6 +80,7 @@ class Variables:
         if not self._fails(f"set {name}"):
             self.values[name] = value
             self.descriptions[name] = description
+            self.on_set()
 
     def is_listed(self, name: str) -> bool:
         self._fails(f"list {name}")
@@ -183,7 +185,10 @@ class TestSomeoneElsesRecord:
     def test_is_not_readable_but_shows_its_generation(self, variables: Variables, change: dict[str, Any]) -> None:
         VariableTokenStore(config(**change)).write(RECORD)
 
-        assert VariableTokenStore(config()).read() == Record(
+        read = VariableTokenStore(config()).read()
+        assert read is not None
+        assert read.unopened == json.loads(variables.values[NAME])
+        assert replace(read, unopened={}) == Record(
             generation=7, nonce="nonce-7", origins=("fingerprint",), readable=False
         )
 
@@ -344,6 +349,15 @@ class TestFailures:
         with pytest.raises(TokenStoreError, match="reads differently"):
             VariableTokenStore(config()).write(RECORD)
 
+    def test_a_record_that_another_has_replaced_by_a_newer_one_was_kept_for_all_that_matters(
+        self, variables: Variables
+    ) -> None:
+        VariableTokenStore(config()).write(replace(RECORD, generation=8, nonce="nonce-8"))
+        newer = variables.values[NAME]
+        variables.on_set = lambda: variables.values.update({NAME: newer})
+
+        VariableTokenStore(config()).write(RECORD)
+
     def test_reading_back_that_raises_is_a_store_error_too(self, variables: Variables) -> None:
         # TokenSource tries again on this error only: with any other, a renewed refresh token would be lost.
         variables.failing = {1: RuntimeError("the database is away")}
@@ -358,72 +372,113 @@ class TestFailures:
             VariableTokenStore(config()).read()
 
 
-class TestAbsence:
-    CALLS = [f"set {LEASE}", f"get {LEASE}", f"get {NAME}", f"list {NAME}", f"get {LEASE}"]  # noqa: RUF012
-
-    def test_is_believed_between_two_reads_of_what_was_just_written(self, variables: Variables) -> None:
-        assert VariableTokenStore(config()).is_absent() is True
-        assert variables.calls == self.CALLS
-
-    def test_is_not_found_where_there_is_a_record(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(RECORD)
-
-        assert VariableTokenStore(config()).is_absent() is False
-
-    def test_leaves_the_record_alone(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(RECORD)
-        stored = variables.values[NAME]
-        VariableTokenStore(config()).is_absent()
-
-        assert variables.values[NAME] == stored
-
-    @pytest.mark.parametrize("position", [0, 1, 4])
-    def test_is_not_believed_where_the_lease_is_not_read_back(self, variables: Variables, position: int) -> None:
-        variables.failing = {position: LOST}
-
-        assert VariableTokenStore(config()).is_absent() is False
-
-    @pytest.mark.parametrize("position", range(5))
-    def test_is_not_believed_where_anything_raises(self, variables: Variables, position: int) -> None:
-        variables.failing = {position: RuntimeError("the database is away")}
-
-        assert VariableTokenStore(config()).is_absent() is False
-        assert len(variables.calls) == position + 1
-
-    @pytest.mark.parametrize("answer", [{2: LOST}, {1: LOST, 2: LOST}, {2: LOST, 4: LOST}, {1: LOST, 2: LOST, 4: LOST}])
-    def test_is_not_believed_of_a_record_that_a_failing_read_hides(
-        self, variables: Variables, answer: dict[int, Any]
-    ) -> None:
-        VariableTokenStore(config()).write(RECORD)
-        before = len(variables.calls)
-        variables.failing = {before + position: failure for position, failure in answer.items()}
-
-        assert VariableTokenStore(config()).is_absent() is False
-
-    def test_is_not_believed_where_the_record_is_listed_although_get_says_none(self, variables: Variables) -> None:
-        variables.listed = {NAME}
-
-        assert VariableTokenStore(config()).is_absent() is False
-
-    def test_is_not_believed_where_another_process_wrote_the_lease_meanwhile(
-        self, variables: Variables, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def listed(name: str) -> bool:
-            variables.values[LEASE] = "nonce of another"
-            return False
-
-        monkeypatch.setattr(variable_store, "_is_listed", listed)
-
-        assert VariableTokenStore(config()).is_absent() is False
-
-    def test_writes_another_nonce_every_time(self, variables: Variables) -> None:
+class TestLease:
+    def test_is_a_variable_of_its_own(self, variables: Variables) -> None:
         store = VariableTokenStore(config())
-        seen = set()
-        for _ in range(3):
-            store.is_absent()
-            seen.add(variables.values[LEASE])
+        assert store.read_lease() is None
 
-        assert len(seen) == 3
+        store.write_lease("nonce-1")
+
+        assert variables.values == {LEASE: "nonce-1"}
+        assert VariableTokenStore(config()).read_lease() == "nonce-1"
+
+    @pytest.mark.parametrize("call", [lambda store: store.read_lease(), lambda store: store.write_lease("nonce")])
+    def test_that_cannot_be_reached_is_a_store_error(self, variables: Variables, call: Any) -> None:
+        variables.failing = {0: RuntimeError("the database is away")}
+
+        with pytest.raises(TokenStoreError, match="^Connection 'shop': "):
+            call(VariableTokenStore(config()))
+
+
+class TestAbsence:
+    def test_is_what_the_list_says(self, variables: Variables) -> None:
+        assert VariableTokenStore(config()).is_listed() is False
+        VariableTokenStore(config()).write(RECORD)
+        assert VariableTokenStore(config()).is_listed() is True
+
+    def test_is_not_known_where_the_list_cannot_be_read(self, variables: Variables) -> None:
+        variables.failing = {0: RuntimeError("the database is away")}
+
+        with pytest.raises(TokenStoreError, match="could not be listed"):
+            VariableTokenStore(config()).is_listed()
+
+
+REFUSAL = Refusal(
+    error=InvalidClient("the server said no", error="invalid_client", status_code=401, retry_after=7.0),
+    until=START + timedelta(minutes=1),
+)
+
+
+class TestRefusal:
+    def test_stands_in_clear_and_comes_back(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(replace(RECORD, refused=REFUSAL))
+
+        assert json.loads(variables.values[NAME])["refused"]["until"] == REFUSAL.until.isoformat()
+        assert "the server said no" in variables.values[NAME]
+        read = VariableTokenStore(config()).read()
+        assert read is not None
+        assert read.refused is not None
+        assert read.refused.until == REFUSAL.until
+        assert type(read.refused.error) is InvalidClient
+        assert str(read.refused.error) == "the server said no"
+        assert (read.refused.error.error, read.refused.error.retry_after) == ("invalid_client", 7.0)
+        assert read.refresh_token == RECORD.refresh_token
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"client_secret": "another"},
+            {"scope": "a"},
+            {"client_auth": "client_secret_post"},
+            {"body_format": "json"},
+            {"token_url": "https://other.example.com/token"},
+            {"refresh_url": "https://login.example.com/refresh"},
+            {"secret_headers": {"X-Key": "another"}},
+            {"transport": Transport(verify=False)},
+        ],
+    )
+    def test_is_of_a_connection_as_it_was(self, variables: Variables, change: dict[str, Any]) -> None:
+        VariableTokenStore(config()).write(replace(RECORD, refused=REFUSAL))
+
+        read = VariableTokenStore(config(**change)).read()
+        assert read is not None
+        assert read.refused is None
+
+    def test_does_not_let_anybody_guess_the_secrets(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(replace(RECORD, refused=REFUSAL))
+
+        assert config().version not in variables.values[NAME]
+        assert config().version[:16] not in variables.values[NAME]
+
+    def test_of_a_new_secret_leaves_what_is_sealed_under_the_old_one(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(RECORD)
+        changed = VariableTokenStore(config(client_secret="mistyped"))
+        unreadable = changed.read()
+        assert unreadable is not None
+        changed.write(replace(unreadable, nonce="nonce-8", refused=REFUSAL))
+
+        read = changed.read()
+        assert read is not None
+        assert (read.readable, read.nonce) == (False, "nonce-8")
+        assert read.refused is not None
+        put_back = VariableTokenStore(config()).read()
+        assert put_back is not None
+        assert put_back.refused is None
+        assert (put_back.tokens, put_back.refresh_token) == (RECORD.tokens, RECORD.refresh_token)
+
+    @pytest.mark.parametrize(
+        "refused", [[], "no", 3, {"connection": None}, {"until": "soon"}, {"error": {}}, {"error": 5}, {"until": 5}]
+    )
+    def test_that_is_damaged_is_none(self, variables: Variables, refused: Any) -> None:
+        VariableTokenStore(config()).write(replace(RECORD, refused=REFUSAL))
+        values = json.loads(variables.values[NAME])
+        values["refused"] = {**values["refused"], **refused} if isinstance(refused, dict) else refused
+        variables.values[NAME] = json.dumps(values)
+
+        read = VariableTokenStore(config()).read()
+        assert read is not None
+        assert read.refused is None
+        assert read.tokens == RECORD.tokens
 
 
 class TestVariableName:

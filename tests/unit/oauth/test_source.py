@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,10 +15,14 @@ from airflow_provider_oauth.exceptions import (
     InvalidGrant,
     RenewalTimeout,
     TokenRequestError,
+    TokenResponseError,
     TokenStoreError,
+    WrongPassword,
 )
 from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.source import PATIENCE, RESPITE, TokenSource
+from airflow_provider_oauth.oauth.lease import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE, STORING, TERM, WAIT
+from airflow_provider_oauth.oauth.renewal import COOL_DOWN, LONGEST_COOL_DOWN
+from airflow_provider_oauth.oauth.source import HOST_PATIENCE, PATIENCE, RESPITE, TokenSource
 from airflow_provider_oauth.oauth.store import Record, fingerprint
 from airflow_provider_oauth.oauth.token import Token
 
@@ -91,6 +94,9 @@ class FakeStore:
         self.seems_absent = False
         self.failing_reads = 0
         self.failing_reads_after_write = 0
+        self.lease = None
+        self.leases = []
+        self.failing_lease = self.failing_lease_writes = False
 
     def read(self):
         self.reads += 1
@@ -111,8 +117,19 @@ class FakeStore:
         self.writes.append(record)
         self.record = record
 
-    def is_absent(self):
-        return self.record is None
+    def is_listed(self):
+        return self.record is not None
+
+    def read_lease(self):
+        if self.failing_lease:
+            raise TokenStoreError("the lease cannot be read")
+        return self.lease
+
+    def write_lease(self, nonce):
+        if self.failing_lease_writes:
+            raise TokenStoreError("the lease cannot be written")
+        self.leases.append(nonce)
+        self.lease = nonce
 
 
 class FakeLock:
@@ -122,10 +139,12 @@ class FakeLock:
         self.taken_elsewhere = False
         self.attempts = 0
 
-    @contextmanager
-    def attempt(self):
+    def acquire(self):
         self.attempts += 1
-        yield not self.taken_elsewhere
+        return not self.taken_elsewhere
+
+    def release(self):
+        pass
 
 
 class World:
@@ -252,25 +271,36 @@ def test_a_waiter_renews_too_when_renewing_twice_is_harmless(world):
     assert world.clock.seconds <= PATIENCE
 
 
-def test_a_waiter_never_uses_a_refresh_token_without_the_lock(rotating):
+def test_who_holds_the_lock_of_the_host_for_too_long_is_taken_to_be_frozen(rotating):
     rotating.lock.taken_elsewhere = True
+    rotating.process().token()
+    assert HOST_PATIENCE < rotating.clock.seconds < HOST_PATIENCE + 30
+
+
+@pytest.mark.parametrize("taken_elsewhere", [True, False])
+def test_a_waiter_never_uses_a_refresh_token_without_the_lease(rotating, taken_elsewhere):
+    rotating.lock.taken_elsewhere = taken_elsewhere
+    rotating.store.record = rotating.record_of("refresh-0")
+
+    def others_renew_and_renew():
+        rotating.store.lease = f"nonce-{rotating.clock.seconds // 60}"
+
+    others_renew_and_renew()
+    rotating.clock.on_sleep = others_renew_and_renew
     with pytest.raises(RenewalTimeout, match="'api'"):
         rotating.process().token()
     assert rotating.endpoint.asked == []
-    assert rotating.clock.seconds <= PATIENCE
+    assert PATIENCE < rotating.clock.seconds < PATIENCE + 5
 
 
 def test_the_winner_of_the_lock_looks_again_before_it_asks(world):
     source = world.process()
-    original = world.lock.attempt
 
-    @contextmanager
-    def attempt_after_another_renewed():
+    def acquire_after_another_renewed():
         world.store.record = Record(generation=1, nonce="n", tokens={"": token(world, "from-the-other")})
-        with original() as taken:
-            yield taken
+        return True
 
-    world.lock.attempt = attempt_after_another_renewed
+    world.lock.acquire = acquire_after_another_renewed
     assert source.token().access_token == "from-the-other"
     assert world.endpoint.asked == []
 
@@ -280,7 +310,7 @@ def test_a_token_good_for_one_use_is_returned_but_not_kept(world):
     source = world.process()
     assert source.token().access_token == "token-1"
     assert source.token().access_token == "token-2"
-    assert world.store.record is None
+    assert world.store.record.tokens == {}
 
 
 def test_the_refresh_token_of_a_one_use_token_is_kept_all_the_same(rotating):
@@ -296,7 +326,10 @@ def test_every_secret_is_masked_before_anybody_gets_it(rotating):
     assert {"token-1", "refresh-1"} <= set(rotating.masked)
     rotating.masked.clear()
     rotating.process().token()
-    assert {"token-1", "refresh-1"} <= set(rotating.masked)
+    assert "token-1" in rotating.masked
+    rotating.clock.seconds = 990
+    rotating.process().token()
+    assert {"refresh-1", "token-2", "refresh-2"} <= set(rotating.masked)
 
 
 # --- a token that the API rejected
@@ -401,7 +434,7 @@ def test_a_damaged_record_is_replaced_where_the_grant_can_be_repeated(world):
 def test_a_failed_read_is_not_taken_for_an_absent_record(rotating):
     rotating.process().token()
     rotating.store.seems_absent = True
-    with pytest.raises(TokenStoreError, match="not sent, because it may be spent"):
+    with pytest.raises(TokenStoreError, match="is there, but cannot be read"):
         rotating.process().token()
     assert len(rotating.endpoint.asked) == 1
 
@@ -435,7 +468,9 @@ def test_a_refused_refresh_token_asks_for_consent_and_deletes_nothing(rotating):
     rotating.endpoint.errors = [InvalidGrant("no", error="invalid_grant", error_description="Token is revoked")]
     with pytest.raises(ConsentRequired, match="Token is revoked"):
         rotating.process().token()
-    assert rotating.store.record is record
+    assert rotating.store.record.refresh_token == record.refresh_token
+    assert rotating.store.record.tokens == record.tokens
+    assert rotating.store.record.generation == record.generation
 
 
 def test_a_refused_refresh_token_gives_way_to_a_newer_one_that_was_stored_meanwhile(rotating):
@@ -502,7 +537,8 @@ def test_a_renewed_refresh_token_is_stored_before_anybody_gets_the_token(rotatin
     rotating.store.failing_writes = 10_000
     with pytest.raises(TokenStoreError):
         rotating.process().token()
-    assert 25 < rotating.clock.seconds <= 30
+    assert rotating.endpoint.asked == [("refresh", "fake-first")]
+    assert rotating.clock.seconds > STORING
 
 
 def test_storing_is_tried_again_until_it_works(rotating):
@@ -563,7 +599,7 @@ def test_a_usable_token_is_used_though_the_lock_cannot_be_taken(world):
     source = world.process()
     source.token()
     world.clock.seconds = 800
-    world.lock.attempt = lambda: (_ for _ in ()).throw(ConfigurationError("no lock folder"))
+    world.lock.acquire = lambda: (_ for _ in ()).throw(ConfigurationError("no lock folder"))
     assert source.token().access_token == "token-1"
 
 
@@ -663,3 +699,290 @@ def test_threads_go_on_with_a_usable_token_while_one_renews(world):
 
 def token(world, name):
     return Token(access_token=name, issued_at=world.clock.now(), expires_at=world.clock.now() + timedelta(seconds=1000))
+
+
+# --- the lease: what is too rare for the simulation, or says more by itself
+
+
+def another_renewed(world, nonce="n-1", **changes):
+    """Leave what another process leaves that is done."""
+    own = fingerprint("api", world.config.refresh_token) if world.config.refresh_token else ""
+    values = {"generation": 1, "nonce": nonce, "origins": (own,), "refresh_token": "refresh-0", **changes}
+    world.store.record = Record(**values)
+    world.store.lease = nonce
+
+
+def test_a_free_lease_is_claimed_by_writing_and_waiting(rotating):
+    another_renewed(rotating)
+    rotating.process().token()
+    assert len(rotating.store.leases) == 1
+    assert rotating.store.record.nonce == rotating.store.lease == rotating.store.leases[0]
+    assert WAIT <= rotating.clock.seconds <= 2 * WAIT
+
+
+def test_an_absent_lease_is_waited_for_as_long_as_an_exchange_may_take(rotating):
+    rotating.process().token()
+    assert EXCHANGE_TIMEOUT <= rotating.clock.seconds <= EXCHANGE_TIMEOUT + WAIT
+
+
+@pytest.mark.parametrize("grant_type", ["client_credentials", "password"])
+def test_where_renewing_twice_is_harmless_nobody_waits(grant_type):
+    world = World(grant_type=grant_type)
+    world.process().token()
+    assert world.clock.seconds == 0
+    assert world.store.record.nonce == world.store.lease
+
+
+def test_where_renewing_twice_is_harmless_a_renewal_elsewhere_is_still_waited_for(world):
+    world.store.lease = "of-another-host"
+
+    def the_other_host_stores():
+        world.store.record = Record(generation=1, nonce="of-another-host", tokens={"": token(world, "theirs")})
+
+    world.clock.on_sleep = the_other_host_stores
+    assert world.process().token().access_token == "theirs"
+    assert world.endpoint.asked == []
+
+
+def test_where_renewing_twice_is_harmless_a_dead_holder_is_waited_for_as_long_as_it_may_ask(world):
+    world.store.lease = "of-a-dead-one"
+    world.process().token()
+    assert LONGEST_EXCHANGE <= world.clock.seconds < LONGEST_EXCHANGE + 2
+
+
+def test_while_another_host_renews_a_due_token_is_used_without_waiting(rotating):
+    source = rotating.process()
+    source.token()
+    rotating.clock.seconds = begun = 800
+    rotating.store.lease = "of-another-host"
+    assert source.token().access_token == "token-1"
+    assert rotating.clock.seconds == begun
+    assert len(rotating.endpoint.asked) == 1
+
+
+def test_a_claim_that_another_has_overwritten_is_given_up(rotating):
+    another_renewed(rotating)
+
+    def another_claims_then_renews():
+        if rotating.store.leases and rotating.store.lease == rotating.store.leases[0]:
+            rotating.store.lease = "n-2"
+        elif rotating.clock.seconds > 20:
+            another_renewed(rotating, "n-2", generation=2, tokens={"": token(rotating, "theirs")})
+
+    rotating.clock.on_sleep = another_claims_then_renews
+    assert rotating.process().token().access_token == "theirs"
+    assert rotating.endpoint.asked == []
+
+
+def test_a_claim_that_took_too_long_to_write_is_void_and_stays(rotating):
+    another_renewed(rotating)
+    write = rotating.store.write_lease
+
+    def slowly(nonce):
+        write(nonce)
+        rotating.clock.seconds += WAIT / 2 + 0.1
+        rotating.store.write_lease = write
+
+    rotating.store.write_lease = slowly
+    rotating.process().token()
+    assert len(rotating.store.leases) == 2
+    assert TERM < rotating.clock.seconds < TERM + 10  # it waits for its own void claim as for anybody's
+
+
+def test_a_holder_that_was_refused_by_the_network_makes_the_lease_free_at_once(rotating):
+    another_renewed(rotating)
+    rotating.endpoint.errors = [TokenRequestError("no answer", retryable=True)]
+    with pytest.raises(TokenRequestError):
+        rotating.process().token()
+    assert rotating.store.record.nonce == rotating.store.lease
+    assert (rotating.store.record.generation, rotating.store.record.refresh_token) == (1, "refresh-0")
+    before = rotating.clock.seconds
+    rotating.process().token()
+    assert rotating.clock.seconds - before <= 2 * WAIT
+    assert rotating.endpoint.asked == [("refresh", "refresh-0"), ("refresh", "refresh-0")]
+
+
+def test_a_failed_renewal_is_not_noted_over_a_newer_record(rotating):
+    another_renewed(rotating)
+    newer = replace(rotating.store.record, generation=5, nonce="n-5", refresh_token="refresh-5")
+
+    def a_late_write_lands():
+        rotating.store.record = newer
+
+    rotating.endpoint.during = a_late_write_lands
+    rotating.endpoint.errors = [TokenRequestError("no answer", retryable=True)]
+    with pytest.raises(TokenRequestError):
+        rotating.process().token()
+    assert rotating.store.record is newer
+
+
+def test_storage_that_fails_for_a_while_is_waited_for(rotating):
+    another_renewed(rotating)
+    rotating.store.failing_reads = 5
+    assert rotating.process().token().access_token == "token-1"
+
+
+def test_storage_that_fails_for_good_is_what_the_error_says(rotating):
+    rotating.store.failing_reads = 10_000
+    with pytest.raises(TokenStoreError, match="cannot be read"):
+        rotating.process().token()
+    assert rotating.clock.seconds > PATIENCE
+
+
+def test_a_repeatable_grant_needs_no_storage_in_the_end(world):
+    world.store.failing_reads = 10_000
+    assert world.process().token().access_token == "token-1"
+    assert HOST_PATIENCE < world.clock.seconds < HOST_PATIENCE + 5
+
+
+def test_a_repeatable_grant_does_not_mind_a_lease_that_cannot_be_written(world):
+    world.store.failing_lease_writes = True
+    assert world.process().token().access_token == "token-1"
+    assert world.clock.seconds == 0
+
+
+def test_use_refresh_spends_a_refresh_token_only_while_it_is_alone():
+    world = World(use_refresh=True)
+    world.process().token()
+    assert world.clock.seconds == 0
+    world.clock.seconds = 990
+    world.process().token()
+    assert WAIT <= world.clock.seconds - 990 <= 2 * WAIT
+    world.clock.seconds = 2000
+    world.lock.taken_elsewhere = True
+    world.clock.on_sleep = lambda: setattr(world.store, "lease", f"n-{world.clock.seconds}")
+    world.store.lease = "n"
+    assert world.process().token().access_token == "token-3"
+    assert [question for question, _ in world.endpoint.asked] == ["grant", "refresh", "grant"]
+
+
+# --- credentials that were refused
+
+
+WRONG = {
+    "client_credentials": InvalidClient("who are you", error="invalid_client"),
+    "password": WrongPassword("wrong", error="invalid_grant"),
+    "refresh_token": InvalidClient("who are you", error="invalid_client"),
+}
+
+
+@pytest.mark.parametrize("grant_type", WRONG)
+def test_after_wrong_credentials_nobody_asks_again_for_a_while(grant_type):
+    error = WRONG[grant_type]
+    world = World(grant_type=grant_type, refresh_token="fake-first")
+    world.endpoint.errors = [error]
+    with pytest.raises(type(error)):
+        world.process().token()
+    refused_at = world.clock.seconds
+    for seconds in (0, COOL_DOWN - 0.1):
+        world.clock.seconds = refused_at + seconds
+        with pytest.raises(type(error), match=rf"{error}.*Nobody asks again until 2026-01-01 00:0\d:\d\d UTC"):
+            world.process().token()
+        assert world.clock.seconds == refused_at + seconds  # it fails at once
+    assert len(world.endpoint.asked) == 1
+    world.clock.seconds = refused_at + COOL_DOWN
+    assert world.process().token().access_token == "token-2"
+    assert world.store.record.refused is None
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(5.0, 5.0), (0.0, 0.0), (1e12, LONGEST_COOL_DOWN)])
+def test_the_server_may_name_the_time(world, asked, seconds):
+    world.endpoint.errors = [InvalidClient("who are you", retry_after=asked)]
+    with pytest.raises(InvalidClient):
+        world.process().token()
+    assert world.store.record.refused.until == START + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TokenRequestError("busy", status_code=503, retryable=True, retry_after=30.0),
+        TokenRequestError("no answer", retryable=True),
+        TokenResponseError("not a token"),
+    ],
+)
+def test_server_errors_and_timeouts_are_no_wrong_credentials(world, error):
+    world.endpoint.errors = [error]
+    with pytest.raises(type(error)):
+        world.process().token()
+    assert world.process().token().access_token == "token-2"
+
+
+def test_a_refused_refresh_token_is_not_sent_again_for_a_while_either(rotating):
+    another_renewed(rotating)
+    rotating.endpoint.errors = [InvalidGrant("spent", error_description="revoked")]
+    for _ in range(3):
+        with pytest.raises(ConsentRequired, match="revoked"):
+            rotating.process().token()
+    assert len(rotating.endpoint.asked) == 1
+
+
+def test_while_credentials_are_refused_a_usable_token_is_still_used(world, caplog):
+    source = world.process()
+    source.token()
+    world.clock.seconds = 800
+    world.endpoint.errors = [InvalidClient("who are you")]
+    assert source.token().access_token == "token-1"
+    assert world.process().token().access_token == "token-1"
+    assert len(world.endpoint.asked) == 2
+    assert "who are you" in caplog.text
+
+
+def test_a_refusal_keeps_what_is_stored(rotating):
+    rotating.process().token()
+    before = rotating.store.record
+    rotating.clock.seconds = 990
+    rotating.endpoint.errors = [InvalidClient("who are you")]
+    with pytest.raises(InvalidClient):
+        rotating.process().token()
+    after = rotating.store.record
+    assert replace(after, nonce=before.nonce, refused=None) == before
+
+
+def test_wrong_credentials_replace_a_damaged_record_of_a_repeatable_grant(world):
+    world.store.record = Record(readable=False, damaged=True)
+    world.endpoint.errors = [InvalidClient("who are you")]
+    for _ in range(2):
+        with pytest.raises(InvalidClient):
+            world.process().token()
+    assert len(world.endpoint.asked) == 1
+
+
+def test_a_refusal_that_cannot_be_stored_is_told_all_the_same(world):
+    world.endpoint.errors = [InvalidClient("who are you")]
+    world.store.failing_writes = 1
+    with pytest.raises(InvalidClient, match="who are you"):
+        world.process().token()
+
+
+# --- clocks
+
+
+@pytest.mark.parametrize("lifetime", [3, 180, 3600])
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_hosts_whose_clocks_differ_get_good_tokens(rotating, lifetime, minutes):
+    rotating.endpoint.lifetime = lifetime
+    here, there = rotating.process(), rotating.process()
+    there._clock = there._renewal._clock = Shifted(rotating.clock, minutes * 60)
+    for _ in range(3):
+        for process in (here, there):
+            process._memory.clear()
+            token = process.token()
+            assert token.access_token
+            token = process.token(rejected=token)  # as if the API took it for too old
+            assert token.access_token == f"token-{len(rotating.endpoint.asked)}"
+        rotating.clock.seconds += lifetime
+    refresh_tokens = [refresh_token for _, refresh_token in rotating.endpoint.asked]
+    assert len(set(refresh_tokens)) == len(refresh_tokens)
+
+
+class Shifted:
+    """The clock of a host that is wrong."""
+
+    def __init__(self, clock, seconds):
+        self.clock = clock
+        self.seconds = seconds
+        self.monotonic, self.sleep = clock.monotonic, clock.sleep
+
+    def now(self):
+        return self.clock.now() + timedelta(seconds=self.seconds)

@@ -1,0 +1,270 @@
+"""One renewal: by which token, what becomes of the answer, and of none."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_oauth.exceptions import (
+    ConsentRequired,
+    InvalidClient,
+    InvalidGrant,
+    OAuthError,
+    RenewalTimeout,
+    TokenRequestError,
+    TokenStoreError,
+    WrongPassword,
+    from_event,
+    to_event,
+)
+from airflow_provider_oauth.oauth.lease import STORING
+from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeGuard
+
+    from airflow_provider_oauth.oauth.clock import Clock
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.oauth.lease import Claim, Lease
+    from airflow_provider_oauth.oauth.token import Token
+
+log = logging.getLogger(__name__)
+
+#: Seconds between attempts to store.
+STORING_INTERVAL = 0.9
+#: Seconds for which nobody asks again with credentials that were refused, unless the server names them.
+COOL_DOWN = 60.0
+#: The most that a server can name: a day.
+LONGEST_COOL_DOWN = 24 * 3600.0
+#: How many of a connection's own refresh tokens are known to be spent.
+REMEMBERED = 20
+
+
+class Endpoint(Protocol):
+    """The token endpoint, as ``TokenEndpoint`` implements it."""
+
+    def grant(self, scope: str | None = None, *, patient: bool = True) -> Token:
+        """Repeat the grant."""
+
+    def refresh(self, refresh_token: str, *, patient: bool = True) -> Token:
+        """Trade a refresh token."""
+
+
+class Renewal:
+    """Renews the token of one connection under a claim, and stores it before anyone gets it.
+
+    :param config: the connection
+    :param endpoint: where tokens come from
+    :param store: where they are kept
+    :param lease: who may renew
+    :param clock: time
+    :param mask: called with every secret that comes up
+    """
+
+    def __init__(
+        self,
+        config: OAuthConfig,
+        endpoint: Endpoint,
+        store: TokenStore,
+        lease: Lease,
+        clock: Clock,
+        mask: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._endpoint = endpoint
+        self._store = store
+        self._lease = lease
+        self._clock = clock
+        self._mask = mask
+        own = config.refresh_token if config.lives_by_refresh else None
+        self._origin = fingerprint(config.conn_id, own) if own else None
+        self._unwritten: Record | None = None
+
+    def is_ours(self, record: Record | None) -> TypeGuard[Record]:
+        """Tell whether the record was granted to the connection as it is now, and by the refresh token it has now."""
+        if record is None or not record.readable:
+            return False
+        return not self._config.lives_by_refresh or self._origin is None or self._origin in record.origins
+
+    def spends(self, key: str, record: Record | None) -> bool:
+        """Tell whether a renewal would use a refresh token: every one is taken to be single-use."""
+        if self._config.lives_by_refresh:
+            return True
+        return self._config.use_refresh and not key and self.is_ours(record) and record.refresh_token is not None
+
+    def check(self, key: str, record: Record | None) -> None:
+        """Raise what can be known of a renewal before it is tried.
+
+        :param key: the scope, "" for the connection's own
+        :param record: what is stored
+        :raises InvalidClient: and so ``WrongPassword`` or ``ConsentRequired``, if that was the answer a moment ago, and
+            the connection is still the same
+        :raises ConsentRequired: if this grant lives by a refresh token, and there is none to use
+        """
+        if record and record.refused and self._clock.now() < record.refused.until:
+            event = to_event(record.refused.error)
+            event["message"] += (
+                f" Nobody asks again until {record.refused.until:%Y-%m-%d %H:%M:%S} UTC; a changed connection is tried "
+                f"at once."
+            )
+            raise from_event(event)
+        if not self._config.lives_by_refresh:
+            return
+        # That there is no record has to be made sure of, which the lease does, unless nothing could be sent anyhow.
+        if record or (self._config.refresh_token is None and self._store.is_listed() is False):
+            self._refresh_token(key, record)
+
+    def renew(self, key: str, claim: Claim, *, patient: bool) -> Token | None:
+        """Ask for a token by whatever this grant lives by, and store it.
+
+        :param key: the scope, "" for the connection's own
+        :param claim: the right to do so
+        :param patient: whether to insist, because nobody has a token that is usable
+        :return: the token; None if first one had to be stored that this process has renewed before
+        """
+        if self._stored_at_last(claim):
+            return None
+        record = claim.record
+        try:
+            refresh_token = self._refresh_token(key, record) if claim.alone else None
+            if refresh_token is None:
+                token = self._endpoint.grant(key or None, patient=patient)
+            else:
+                token, record, refresh_token = self._refresh(key, claim, refresh_token, patient)
+        except OAuthError as error:
+            self._note(claim, error)
+            raise
+        return self._keep(key, token, claim, record, refresh_token)
+
+    def _refresh(
+        self, key: str, claim: Claim, refresh_token: str, patient: bool
+    ) -> tuple[Token, Record | None, str | None]:
+        """Trade the refresh token; if it is refused, a newer one that was stored meanwhile, else use the full grant."""
+        record = claim.record
+        while True:
+            self._mask(refresh_token)
+            try:
+                return self._endpoint.refresh(refresh_token, patient=patient), record, refresh_token
+            except InvalidGrant as error:
+                refused, stored = error, self._store.read()
+            newer = self._refresh_token(key, stored) if stored else None
+            if newer is None or newer == refresh_token:
+                break
+            record, refresh_token = stored, newer
+            if not claim.covers_an_exchange(self._clock.monotonic()):
+                raise RenewalTimeout(
+                    f"Connection {self._config.conn_id!r}: the token endpoint took so long to refuse the refresh token "
+                    f"that another process has stored a newer one. It is used when the task is tried again."
+                )
+        if not self._config.lives_by_refresh:
+            return self._endpoint.grant(key or None, patient=patient), record, None
+        said = refused.error_description or refused.error
+        raise self._consent_required(f"the server no longer accepts its refresh token ({said})") from refused
+
+    def _refresh_token(self, key: str, record: Record | None) -> str | None:
+        """Return the refresh token to use; None if the grant is to be repeated.
+
+        The connection's own is used only where no record has seen it.
+
+        :raises ConsentRequired: if this grant lives by a refresh token, and there is none to use
+        """
+        if not self._config.lives_by_refresh:
+            return record.refresh_token if record and self.spends(key, record) else None
+        own = self._config.refresh_token
+        if record is None:
+            if own is None:
+                raise self._consent_required("it holds no refresh token yet")
+            return own
+        if record.damaged:
+            raise self._consent_required(f"{self._store.name} is damaged; delete it")
+        if own is not None and self._origin not in record.origins:
+            return own
+        if not record.readable:
+            raise self._consent_required(
+                f"what {self._store.name} holds was granted to another client, secret, user, URL or scope"
+            )
+        if record.refresh_token is None:
+            raise self._consent_required("the server has issued no refresh token")
+        return record.refresh_token
+
+    def _keep(self, key: str, token: Token, claim: Claim, record: Record | None, used: str | None) -> Token:
+        """Store the token, without its refresh token, and return it as it is kept."""
+        for secret in filter(None, (token.access_token, token.refresh_token)):
+            self._mask(secret)
+        refresh_token = (token.refresh_token or used) if not key else (record.refresh_token if record else None)
+        now = self._clock.now()
+        kept = record.tokens if self.is_ours(record) else {}
+        tokens = {name: old for name, old in kept.items() if name != key and now < old.expires_at}
+        token = replace(token, refresh_token=None)
+        if token.lifetime.total_seconds() > 0:  # else it is good for one use only
+            tokens[key] = token
+        self._write(
+            Record(
+                generation=record.generation + 1 if record else 1,
+                nonce=claim.nonce,
+                origins=self._origins(record),
+                tokens=tokens,
+                refresh_token=refresh_token if self._config.lives_by_refresh or self._config.use_refresh else None,
+            )
+        )
+        log.info("Connection %r: renewed the token, valid until %s.", self._config.conn_id, token.expires_at)
+        return token
+
+    def _write(self, record: Record) -> None:
+        """Write the record; insist where a refresh token would be lost with it."""
+        deadline = self._clock.monotonic() + STORING
+        while True:
+            try:
+                return self._store.write(record)
+            except TokenStoreError as error:
+                if not self._config.lives_by_refresh:
+                    log.warning("The token is used, but other tasks have to ask for their own. %s", error)
+                    return None
+                if self._clock.monotonic() + STORING_INTERVAL > deadline:
+                    self._unwritten = record  # this process tries again before it asks for another
+                    log.error("A renewed refresh token is known to this process only, and not stored. %s", error)
+                    raise
+                log.warning("Trying again. %s", error)
+            self._clock.sleep(STORING_INTERVAL)
+            with suppress(TokenStoreError):
+                stored = self._store.read()
+                if stored and stored.generation >= record.generation:
+                    return None  # ours after all, or a newer one
+
+    def _stored_at_last(self, claim: Claim) -> bool:
+        """Store what this process could not store when it renewed, unless there is something newer by now."""
+        record, self._unwritten = self._unwritten, None
+        if record is None or (claim.record and claim.record.generation >= record.generation):
+            return False
+        self._write(replace(record, nonce=claim.nonce))
+        return True
+
+    def _note(self, claim: Claim, error: OAuthError) -> None:
+        """Note that this renewal is over, so that others need not wait for its end; and that credentials were refused.
+
+        All else in the record stays. Where that fails, the lease becomes free by itself.
+        """
+        refused = None
+        if isinstance(error, (InvalidClient, WrongPassword, ConsentRequired)):
+            asked = error.retry_after if isinstance(error, TokenRequestError) else None
+            seconds = min(COOL_DOWN if asked is None else asked, LONGEST_COOL_DOWN)
+            refused = Refusal(error=error, until=self._clock.now() + timedelta(seconds=seconds))
+        with suppress(TokenStoreError):
+            if self._lease.is_still(claim.record):
+                base = claim.record if claim.record and not claim.record.damaged else Record()
+                self._store.write(replace(base, nonce=claim.nonce, refused=refused))
+
+    def _origins(self, record: Record | None) -> tuple[str, ...]:
+        """Return the fingerprints of the connection's own refresh tokens, this one last: none of them is used again."""
+        seen = [origin for origin in (record.origins if record else ()) if origin != self._origin]
+        return tuple([*seen, self._origin] if self._origin else seen)[-REMEMBERED:]
+
+    def _consent_required(self, problem: str) -> ConsentRequired:
+        return ConsentRequired(
+            f"Connection {self._config.conn_id!r}: {problem}. Obtain a new refresh token and paste it into the "
+            f"connection's Refresh token field."
+        )

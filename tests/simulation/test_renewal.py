@@ -1,0 +1,207 @@
+"""The rules of renewal, under schedules that hypothesis makes up: ``docs/renewal.md`` explains them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_oauth.oauth import lease, source
+from airflow_provider_oauth.oauth.lease import TERM, WAIT, Claim, Lease
+from tests.simulation.world import FIRST, Schedule, World, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Schedules of each kind. CI runs at least 10,000 in all.
+EXAMPLES = int(os.environ.get("SCHEDULES", "2500"))
+SETTINGS = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize="SCHEDULES" not in os.environ,  # the same ones every time in CI; others where somebody asks for more
+    suppress_health_check=list(HealthCheck),
+)
+share = st.floats(0, 1)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Logging takes most of the time otherwise."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def schedules(**faults: Any) -> st.SearchStrategy[Schedule]:
+    """Return schedules with up to so many faults: the greatest share of each, by its name."""
+    return st.builds(
+        Schedule,
+        seed=st.integers(0, 2**32),
+        processes=st.sampled_from([2, 3, 5, 8]),
+        hosts=st.sampled_from([8, 2, 1]),
+        lifetime=st.sampled_from([180.0, 3600.0, 3.0]),
+        rounds=st.sampled_from([1, 2, 4]),
+        spread=st.sampled_from([5.0, 0.1, 200.0]),
+        grace=st.booleans(),
+        skew=st.sampled_from([0.0, 300.0, -300.0]),
+        new=st.booleans(),
+        **{name: st.sampled_from([greatest, greatest / 4]) for name, greatest in faults.items()},
+    )
+
+
+KINDS: dict[str, dict[str, float]] = {
+    "all is well": {},
+    "processes are killed, or sleep too long": {"crashes": 0.02, "naps": 0.1},
+    "storage fails, and reads find nothing": {"failing": 0.04, "absent": 0.02},
+    "storage is late": {"late": 0.15, "naps": 0.05},
+    "storage is late, and reads find nothing": {"late": 0.15, "absent": 0.01},
+    "the server is down, and answers are lost": {"down": 0.3, "lost": 0.1},
+    "everything at once": {
+        "crashes": 0.01, "naps": 0.03, "failing": 0.02, "absent": 0.01, "late": 0.15, "down": 0.1, "lost": 0.05
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_refresh_token_is_used_by_two_processes_and_none_is_lost_but_by_a_lost_answer(kind: str) -> None:
+    @SETTINGS
+    @given(schedules(**KINDS[kind]))
+    def holds(schedule: Schedule) -> None:
+        run(schedule)
+
+    holds()
+
+
+@settings(SETTINGS, max_examples=max(EXAMPLES // 20, 50))
+@given(schedules(crashes=0.005, failing=0.01, late=0.02).map(lambda each: replace(each, processes=32, hosts=32)))
+def test_it_holds_with_32_hosts_too(schedule: Schedule) -> None:
+    run(schedule)
+
+
+# --- that the simulation would notice
+
+
+@contextmanager
+def without(rule: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take one of the rules out of the production code."""
+    with monkeypatch.context() as patch:
+        if rule == "the wait":
+            patch.setattr(Lease, "_let_settle", lambda self, seconds: None)
+        elif rule == "that the lease is given up only after its term":
+            patch.setattr(lease, "TERM", 10.0)
+            patch.setattr(Claim, "covers_an_exchange", lambda self, now: True)
+        elif rule == "that the rest of the term covers exchange and storing":
+            patch.setattr(Claim, "covers_an_exchange", lambda self, now: True)
+        elif rule == "that the record is unchanged":
+            patch.setattr(Lease, "is_still", lambda self, record: True)
+        elif rule == "the lease":
+            patch.setattr(
+                Lease, "claim", lambda self, seen, wanted, alone: replace(self.claim_anyhow(), alone=True, ends=1e9)
+            )
+        else:
+            raise LookupError(rule)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind"),
+    [
+        ("the lease", "all is well"),
+        ("the wait", "all is well"),
+        ("that the lease is given up only after its term", "all is well"),
+        ("that the rest of the term covers exchange and storing", "storage is late"),
+        ("that the record is unchanged", "storage is late, and reads find nothing"),
+    ],
+)
+def test_without_a_rule_it_fails(rule: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @settings(SETTINGS, max_examples=20_000, derandomize=True, phases=[Phase.generate])
+    @given(schedules(**KINDS[kind]))
+    def holds(schedule: Schedule) -> None:
+        run(schedule)
+
+    with without(rule, monkeypatch), pytest.raises(AssertionError, match="again, after|is lost"):
+        holds()
+
+
+# --- a process that is killed
+
+
+def killed_at(seam: int, schedule: Schedule) -> tuple[World, bool]:
+    """Kill the only process at one of its seams, then let another one want a token; also return whether it died."""
+    world = World(replace(schedule, rounds=1, spread=0.0))
+    world.start(0, 1).dies_at = seam
+    world.run_all()
+    died = len(world.processes) > 1  # the one that takes its place is the next
+    assert not world.problems, world.problems
+    return world, died
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_a_process_killed_between_any_two_steps_leaves_a_state_that_the_next_recovers_from(new: bool) -> None:
+    schedule = Schedule(new=new, grace=True)
+    seam, died = 1, True
+    while died:
+        world, died = killed_at(seam, schedule)
+        waited = world.processes[-1].waits[0]
+        # From first seeing the lease of the dead: L, W, the random moment, and its own renewal.
+        assert waited < TERM + 2 * WAIT + (lease.EXCHANGE_TIMEOUT if new else 0) + 5, seam
+        assert world.record is not None
+        assert world.record.refresh_token == world.server.valid, seam
+        # With the newest stored token; what was used already only if the first process died before it could store.
+        assert len(world.server.uses[FIRST]) <= 2
+        seam += 1
+    assert seam > 20
+
+
+def test_killed_between_sending_and_storing_the_next_sends_the_old_token_once_and_then_asks_for_consent() -> None:
+    schedule = Schedule(grace=False)
+    seam, died, asked = 1, True, []
+    while died:
+        world, died = killed_at(seam, schedule)
+        if world.lost_an_answer():
+            asked.append(world.record.refused if world.record else None)
+            assert world.server.requests == 2
+        seam += 1
+    assert len(asked) == 2  # while it waits for the answer, and while it writes the record
+    assert all(refused and "no longer accepts" in str(refused.error) for refused in asked)
+
+
+# --- beyond the bounds
+
+
+def test_a_holder_frozen_between_its_last_check_and_the_exchange_is_what_no_lease_can_stop() -> None:
+    """Explained in docs/renewal.md: kept, so that nobody believes more than holds."""
+    world = World(Schedule(grace=False))
+    frozen = world.start(0, 1)
+    refresh = frozen.endpoint.refresh
+
+    def wake_up_after_the_term(refresh_token: str, *, patient: bool = True) -> Any:
+        world.start(1, 1)
+        frozen.pause(TERM + 30)
+        return refresh(refresh_token, patient=patient)
+
+    frozen.endpoint.refresh = wake_up_after_the_term  # type: ignore[method-assign]
+    world.run_all()
+    assert world.processes[1].waits[0] > TERM - 5  # it gave the frozen one all the time that was due
+    assert any("again, after" in problem for problem in world.problems)
+
+
+def test_under_steady_load_each_period_costs_one_token_request() -> None:
+    @settings(SETTINGS, max_examples=500)
+    @given(schedules().map(lambda each: replace(each, rounds=6, skew=0.0, lifetime=max(each.lifetime, 180.0))))
+    def holds(schedule: Schedule) -> None:
+        world = run(schedule)
+        assert world.server.requests <= 1 + world.now / (0.7 * schedule.lifetime), schedule
+
+    holds()
+
+
+def test_patience_outlasts_a_dead_holder_and_a_slow_renewal() -> None:
+    assert source.PATIENCE > TERM + 2 * WAIT + lease.EXCHANGE_TIMEOUT + lease.LONGEST_EXCHANGE + lease.STORING

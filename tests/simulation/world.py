@@ -1,0 +1,422 @@
+"""Processes that share a token, on a clock that jumps: the production ``TokenSource`` and ``Lease``, by their seams.
+
+Every process is a greenlet. It runs until it calls a seam (store, token endpoint, sleep), which hands over to the
+scheduler with the time at which it wants to go on. So a :class:`Schedule` decides all that happens, and hours take
+milliseconds. Whatever happens to storage, network and processes happens in the seams.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from greenlet import getcurrent, greenlet
+
+from airflow_provider_oauth.exceptions import (
+    ConsentRequired,
+    InvalidGrant,
+    OAuthError,
+    TokenRequestError,
+    TokenStoreError,
+)
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.source import PATIENCE, TokenSource
+from airflow_provider_oauth.oauth.store import Record
+from airflow_provider_oauth.oauth.token import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST = "fake-first"
+CONFIG = OAuthConfig(
+    conn_id="api",
+    base_url="https://api.test",
+    token_url="https://auth.test/token",
+    grant_type="refresh_token",
+    client_id="fake-id",
+    client_secret="fake-secret",
+    refresh_token=FIRST,
+)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What happens in a run. Shares are of 1.
+
+    :param seed: decides all that the rest leaves open
+    :param processes: how many at a time
+    :param hosts: how many hosts they are spread over; those of one host share its lock
+    :param lifetime: of an access token, in seconds
+    :param rounds: how often each process wants a token
+    :param spread: the processes start within so many seconds
+    :param late: share of reads and writes that take up to 60 s; of a record's writes up to 28 s, after which Airflow
+        gives up
+    :param absent: share of reads that say there is nothing, though there is
+    :param failing: share of reads and writes that fail and say so; some of the writes have landed, or land soon after
+    :param down: share of token requests that fail before the server has seen them
+    :param lost: share of token requests whose answer is lost
+    :param crashes: share of seams at which a process is killed; another takes its place
+    :param naps: share of sleeps that last up to 30 s longer, for the process was not running
+    :param grace: whether the server accepts a refresh token again as long as its successor was not used
+    :param skew: seconds that the hosts' clocks are apart
+    :param new: whether the connection was never used, and so has neither lease nor record
+    """
+
+    seed: int = 0
+    processes: int = 3
+    hosts: int = 3
+    lifetime: float = 180
+    rounds: int = 3
+    spread: float = 5
+    late: float = 0.0
+    absent: float = 0.0
+    failing: float = 0.0
+    down: float = 0.0
+    lost: float = 0.0
+    crashes: float = 0.0
+    naps: float = 0.0
+    grace: bool = True
+    skew: float = 0.0
+    new: bool = False
+
+
+class Killed(BaseException):
+    """``kill -9``, which no production code catches. What ``finally`` does the kernel does too: it drops the lock."""
+
+
+class Server:
+    """The authorization server: every refresh token is good for one use. It remembers who used which."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.valid = FIRST
+        self.successor: dict[str, str] = {}
+        self.uses: dict[str, list[Use]] = {}
+        self.numbers = count(1)
+        self.requests = 0
+
+    def use(self, process: Process, refresh_token: str) -> Use | None:
+        """Trade a refresh token for its successor; None if it is refused."""
+        self.requests += 1
+        earlier = self.uses.setdefault(refresh_token, [])
+        # The rule that all this is about: nobody uses a refresh token again, unless every answer to it was lost.
+        process.world.check(
+            all(use.lost for use in earlier), f"{process.name} used {refresh_token} again, after {earlier}"
+        )
+        if refresh_token != self.valid:
+            successor = self.successor.get(refresh_token)
+            if not (self.schedule.grace and successor == self.valid and not self.uses.get(successor)):
+                return None
+        self.valid = f"refresh-{next(self.numbers)}"
+        self.successor[refresh_token] = self.valid
+        use = Use(process, self.valid)
+        earlier.append(use)
+        return use
+
+
+@dataclass
+class Use:
+    """One use of a refresh token. It is lost when nobody can store what it brought."""
+
+    process: Process = field(repr=False)
+    refresh_token: str
+    lost: bool = False
+    stored: bool = False
+
+    def __repr__(self) -> str:
+        return f"{self.process.name}:{self.refresh_token}{' (lost)' if self.lost else ''}"
+
+
+class World:
+    """One connection, its server, its storage and its processes.
+
+    :param schedule: what happens
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.random = random.Random(schedule.seed)
+        random.seed(schedule.seed)  # the production code's own choices
+        self.scheduler = getcurrent()
+        self.now = 0.0
+        self.server = Server(schedule)
+        self.record: Record | None = None
+        self.lease: str | None = None
+        self.locks: dict[int, Process] = {}
+        self.processes: list[Process] = []
+        self.problems: list[str] = []
+        self.calm = False  # no more faults
+        self.kills_left = 20
+        self._queue: list[tuple[float, int, Callable[[], Any]]] = []
+        self._order = count()
+        self._names = count(1)
+        if not schedule.new:
+            self.record = Record(generation=1, nonce="done", origins=(), refresh_token=None)
+            self.lease = "done"
+
+    def at(self, delay: float, action: Callable[[], Any]) -> None:
+        """Do something later."""
+        heapq.heappush(self._queue, (self.now + delay, next(self._order), action))
+
+    def run(self) -> None:
+        """Run the schedule to its end, then let one more process want a token, without faults."""
+        for number in range(self.schedule.processes):
+            self.start(number % self.schedule.hosts, self.schedule.rounds)
+        self.run_all()
+        self.calm = True
+        self.start(0, 1)
+        self.run_all()
+        self.check_the_end()
+
+    def run_all(self) -> None:
+        """Go on until nobody wants to do anything any more, or a rule was broken."""
+        while self._queue and not self.problems:
+            self.now, _, action = heapq.heappop(self._queue)
+            action()
+
+    def start(self, host: int, rounds: int) -> Process:
+        """Start a process."""
+        process = Process(self, f"process {next(self._names)}", host, rounds)
+        self.processes.append(process)
+        self.at(self.random.uniform(0, self.schedule.spread), process.greenlet.switch)
+        return process
+
+    def lost_an_answer(self) -> bool:
+        """Tell whether an answer was lost so far."""
+        return any(use.lost for uses in self.server.uses.values() for use in uses)
+
+    def chance(self, share: float) -> bool:
+        """Tell whether something happens that happens to this share."""
+        return not self.calm and share > 0 and self.random.random() < share
+
+    def check(self, holds: bool, problem: str) -> None:
+        """Note a broken rule. It is not raised here, in a process whose production code might catch it."""
+        if not holds:
+            self.problems.append(f"{self.now:.3f}: {problem}")
+
+    def check_the_end(self) -> None:
+        """No refresh token may be lost but with a lost answer: the valid one is stored."""
+        stored = self.record.refresh_token if self.record else None
+        if not self.lost_an_answer():
+            self.check(stored == self.server.valid, f"{self.server.valid} is lost; the record has {stored}")
+
+
+class Process:
+    """A process that wants a token now and then; a greenlet, and the seams of its ``TokenSource``."""
+
+    def __init__(self, world: World, name: str, host: int, rounds: int) -> None:
+        self.world = world
+        self.schedule = world.schedule
+        self.name = name
+        self.host = host
+        self.rounds = rounds
+        self.offset = world.random.uniform(0, 1000)
+        self.in_flight: Use | None = None
+        self.waits: list[float] = []
+        self.dies_at: int | None = None
+        self.seams = 0
+        self.greenlet = greenlet(self._live, parent=world.scheduler)
+        self.endpoint = Endpoint(self)
+        self.source = TokenSource(CONFIG, self.endpoint, Store(self), Lock(self), Clock(self))
+
+    def _live(self) -> None:
+        for number in range(self.rounds):
+            try:
+                self._want_a_token()
+            except Killed:
+                self._die(self.rounds - number)
+                return
+        self._forget()
+
+    def _want_a_token(self) -> None:
+        begun = self.world.now
+        try:
+            token = self.source.token()
+            if self.schedule.lifetime > 60:  # else it may have ended on its way here
+                self.world.check(token.usable(self.clock_time(), 0), f"{self.name} got a token that has ended")
+        except ConsentRequired as error:
+            lost = self.world.lost_an_answer()
+            self.world.check(lost, f"{self.name} was asked for consent though no answer was lost: {error}")
+        except OAuthError as error:
+            self.world.check(not self.world.calm, f"{self.name} got no token though all was well: {error}")
+        self.waits.append(waited := self.world.now - begun)
+        limit = PATIENCE + 300  # the last look, with every read and write in it late
+        self.world.check(waited < limit, f"{self.name} waited for {waited:.0f} s")
+        self.pause(self.world.random.uniform(0, 1.2 * self.schedule.lifetime))
+
+    def _die(self, rounds: int) -> None:
+        """Be gone, with all that only this process knows; another takes over what is left to do."""
+        self._forget()
+        self.world.start(self.host, rounds)
+
+    def _forget(self) -> None:
+        if self.in_flight and not self.in_flight.stored:
+            self.in_flight.lost = True
+
+    def clock_time(self) -> datetime:
+        """Return the time of day as this host has it."""
+        return START + timedelta(seconds=self.world.now + self.schedule.skew * self.host)
+
+    # --- what seams do
+
+    def pause(self, seconds: float) -> None:
+        """Let the others run for a while."""
+        self.world.at(seconds, self.greenlet.switch)
+        self.world.scheduler.switch()
+        self.seams += 1
+        if self.seams == self.dies_at:
+            raise Killed
+        if self.world.kills_left and self.world.chance(self.schedule.crashes):
+            self.world.kills_left -= 1
+            raise Killed
+
+    def under_way(self, longest: float = 60.0) -> None:
+        """Half of a read or write: some milliseconds, or much longer."""
+        late = self.world.chance(self.schedule.late / 2)
+        self.pause(self.world.random.uniform(0, longest) if late else self.world.random.uniform(0.001, 0.02))
+
+
+class Clock:
+    """Virtual time, with a monotonic clock that starts anywhere."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+
+    def now(self) -> datetime:
+        return self.process.clock_time()
+
+    def monotonic(self) -> float:
+        return self.process.world.now + self.process.offset
+
+    def sleep(self, seconds: float) -> None:
+        world = self.process.world
+        nap = world.random.uniform(0, 30) if world.chance(self.process.schedule.naps) else 0.0
+        self.process.pause(seconds + nap)
+
+
+class Lock:
+    """The lock file of a host."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+
+    def acquire(self) -> bool:
+        holder = self.process.world.locks.setdefault(self.process.host, self.process)
+        return holder is self.process
+
+    def release(self) -> None:
+        if self.process.world.locks.get(self.process.host) is self.process:
+            del self.process.world.locks[self.process.host]
+
+
+class Store:
+    """Record and lease: two registers, and a list of Variables that is never silently wrong."""
+
+    name = "the Variable"
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.world = process.world
+
+    def read(self) -> Record | None:
+        return self._read(lambda: self.world.record)
+
+    def read_lease(self) -> str | None:
+        return self._read(lambda: self.world.lease)
+
+    def is_listed(self) -> bool | None:
+        self.process.under_way()
+        if self.world.chance(self.process.schedule.failing + self.process.schedule.absent):
+            raise TokenStoreError("the list cannot be read")
+        return self.world.record is not None
+
+    def write_lease(self, nonce: str) -> None:
+        def land() -> None:
+            self.world.lease = nonce
+
+        self._write(land, 60.0)
+
+    def write(self, record: Record) -> None:
+        use = self.process.in_flight
+
+        def land() -> None:
+            self.world.record = record
+            if use and record.refresh_token == use.refresh_token:
+                use.stored = True
+                use.lost = False
+
+        self._write(land, 28.0)
+        kept = self.read()
+        if kept is None or (kept.nonce != record.nonce and kept.generation <= record.generation):
+            raise TokenStoreError("reads differently")
+
+    def _read(self, value: Callable[[], Any]) -> Any:
+        self.process.under_way()
+        found = value()
+        self.process.under_way()
+        if self.world.chance(self.process.schedule.failing):
+            raise TokenStoreError("cannot be read")
+        return None if self.world.chance(self.process.schedule.absent) else found
+
+    def _write(self, land: Callable[[], None], longest: float) -> None:
+        self.process.under_way(longest)
+        if not self.world.chance(self.process.schedule.failing):
+            land()
+            self.process.under_way(0.02 if longest < 60 else longest)
+            return
+        what = self.world.random.choice(["not landed", "landed", "lands later"])
+        if what == "landed":
+            land()
+        elif what == "lands later":
+            self.world.at(self.world.random.uniform(0, 0.8), land)
+        raise TokenStoreError(f"the write failed ({what})")
+
+
+class Endpoint:
+    """The way to the authorization server and back."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.world = process.world
+
+    def grant(self, scope: str | None = None, *, patient: bool = True) -> Token:
+        raise AssertionError("this grant lives by its refresh token")
+
+    def refresh(self, refresh_token: str, *, patient: bool = True) -> Token:
+        schedule, world = self.process.schedule, self.world
+        sent_at = self.process.clock_time()
+        self.process.pause(world.random.uniform(0.01, 0.1))
+        if world.chance(schedule.down):
+            raise TokenRequestError("the server is down", retryable=True)
+        use = world.server.use(self.process, refresh_token)
+        if use is None:
+            self.process.pause(0.1)
+            raise InvalidGrant("spent", error="invalid_grant")
+        self.process.in_flight = use
+        slow = world.chance(0.02)
+        self.process.pause(world.random.uniform(5, 20) if slow else world.random.uniform(0.1, 1))
+        if world.chance(schedule.lost):
+            use.lost = True
+            raise TokenRequestError("no answer", retryable=True)
+        return Token(
+            access_token=f"access-for-{use.refresh_token}",
+            issued_at=sent_at,
+            expires_at=sent_at + timedelta(seconds=schedule.lifetime),
+            refresh_token=use.refresh_token,
+        )
+
+
+def run(schedule: Schedule) -> World:
+    """Run a schedule.
+
+    :raises AssertionError: if a rule was broken
+    """
+    world = World(schedule)
+    world.run()
+    assert not world.problems, f"{replace(schedule)}\n" + "\n".join(world.problems)
+    return world
