@@ -9,13 +9,13 @@ import pytest
 def variables(monkeypatch, tmp_path):
     """Airflow's Variables as a dict, and a process that knows no connection, token or server yet."""
     from airflow_provider_oauth import variable_store
-    from airflow_provider_oauth.hooks import oauth, sources
+    from airflow_provider_oauth.hooks import masking, oauth, sources
 
     kept = {}
     monkeypatch.setattr(variable_store, "_get", kept.get)
     monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
     monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
     monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
-    for forget in (sources._sources.clear, sources.mask.cache_clear, oauth._shared_adapter.cache_clear):
+    for forget in (sources._sources.clear, masking.forget_all, oauth._shared_adapter.cache_clear):
         forget()
     return kept

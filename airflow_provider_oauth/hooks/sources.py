@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
 
 from airflow.providers.common.compat.sdk import conf
-from airflow.sdk.log import mask_secret
 
+from airflow_provider_oauth.hooks.masking import forget_all, mask
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
 from airflow_provider_oauth.oauth.lease import HostLock
 from airflow_provider_oauth.oauth.source import TokenSource
@@ -30,6 +28,7 @@ def _forget() -> None:
     global _one_thread
     _one_thread = threading.Lock()
     _sources.clear()
+    forget_all()
 
 
 os.register_at_fork(after_in_child=_forget)
@@ -59,10 +58,3 @@ def host_lock(conn_id: str) -> HostLock:
     if configured:
         return HostLock(Path(configured), conn_id, shared=True)
     return HostLock(Path(tempfile.gettempdir()) / f"airflow-oauth-{os.getuid()}", conn_id)
-
-
-@lru_cache(maxsize=256)
-def mask(secret: str) -> None:
-    """Have Airflow mask ``secret`` in logs, plain and as in a URL; once, because each one slows all later logging."""
-    for form in dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))):
-        mask_secret(form)

@@ -25,6 +25,7 @@ from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore, fing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from typing import TypeGuard
 
     from airflow_provider_oauth.oauth.clock import Clock
@@ -62,7 +63,7 @@ class Renewal:
     :param store: where they are kept
     :param lease: who may renew
     :param clock: time
-    :param mask: called with every secret that comes up
+    :param mask: called with every secret that comes up, and with when it is worth nothing any more
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Renewal:
         store: TokenStore,
         lease: Lease,
         clock: Clock,
-        mask: Callable[[str], None],
+        mask: Callable[[str, datetime | None], None],
     ) -> None:
         self._config = config
         self._endpoint = endpoint
@@ -146,7 +147,7 @@ class Renewal:
         """Trade the refresh token; if it is refused, a newer one that was stored meanwhile, else use the full grant."""
         record = claim.record
         while True:
-            self._mask(refresh_token)
+            self._mask(refresh_token, None)
             try:
                 return self._endpoint.refresh(refresh_token, patient=patient), record, refresh_token
             except InvalidGrant as error:
@@ -193,8 +194,11 @@ class Renewal:
 
     def _keep(self, key: str, token: Token, claim: Claim, record: Record | None, used: str | None) -> Token:
         """Store the token, without its refresh token, and return it as it is kept."""
-        for secret in filter(None, (token.access_token, token.refresh_token)):
-            self._mask(secret)
+        self._mask(token.access_token, token.expires_at)
+        if token.refresh_token:
+            self._mask(token.refresh_token, None)
+            if used and used != token.refresh_token:
+                self._mask(used, self._clock.now())
         refresh_token = (token.refresh_token or used) if not key else (record.refresh_token if record else None)
         now = self._clock.now()
         kept = record.tokens if self.is_ours(record) else {}

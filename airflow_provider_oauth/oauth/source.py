@@ -15,6 +15,7 @@ from airflow_provider_oauth.oauth.renewal import Endpoint, Renewal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from airflow_provider_oauth.oauth.store import Record, TokenStore
     from airflow_provider_oauth.oauth.token import Token
@@ -52,7 +53,7 @@ class TokenSource:
     :param store: where they are kept
     :param lock: one process of this host at a time
     :param clock: time, for tests
-    :param mask: called with every secret that this source learns, before anything can log it
+    :param mask: called with every secret that this source uses, before anything can log it, and with when it ends
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class TokenSource:
         store: TokenStore,
         lock: Lock,
         clock: Clock | None = None,
-        mask: Callable[[str], None] = lambda secret: None,
+        mask: Callable[[str, datetime | None], None] = lambda secret, until: None,
     ) -> None:
         self.config = config
         self._clock = clock or Clock()
@@ -186,7 +187,7 @@ class TokenSource:
         usable = [token for token in known if self._is_usable(token) and not _same(token, rejected)]
         best = max(usable, key=lambda token: token.expires_at, default=None)
         if best:
-            self._mask(best.access_token)
+            self._mask(best.access_token, best.expires_at)
             self._memory[key] = best
         return best
 

@@ -22,8 +22,8 @@ from airflow_provider_oauth.exceptions import (
     UnsupportedGrantType,
     WrongPassword,
 )
+from airflow_provider_oauth.hooks import masking, sources
 from airflow_provider_oauth.hooks import oauth as hooks_oauth
-from airflow_provider_oauth.hooks import sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.oauth import endpoint
 
@@ -56,7 +56,7 @@ def fresh_process(monkeypatch, tmp_path):
 
 
 def forget():
-    for clear in (sources._sources.clear, sources.mask.cache_clear, hooks_oauth._shared_adapter.cache_clear):
+    for clear in (sources._sources.clear, masking.forget_all, hooks_oauth._shared_adapter.cache_clear):
         clear()
 
 

@@ -18,7 +18,7 @@ from requests_mock import ANY
 
 from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError, WrongPassword
-from airflow_provider_oauth.hooks import sources
+from airflow_provider_oauth.hooks import masking, sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook, hook_of
 
 # The HTTP provider's own import, when a stock operator has its response.
@@ -486,7 +486,7 @@ def test_threads_that_ask_at_the_same_time_get_the_same_source(api, monkeypatch)
 
 def test_every_secret_is_masked_before_the_first_request_once(api, connect, monkeypatch):
     masked = []
-    monkeypatch.setattr(sources, "mask_secret", masked.append)
+    monkeypatch.setattr(masking, "mask_secret", masked.append)
     connect(password="fake secret+1", secret_headers={"X-Key": "fake-key"}, secret_params={"k": "fake-param"})
     hook = OAuthHook("my_api")
     hook.run("items")

@@ -165,13 +165,16 @@ class World:
         )
         self.endpoint.refresh_tokens = self.config.lives_by_refresh or self.config.use_refresh
 
+    def mask(self, secret, until):
+        self.masked.append(secret)
+
     def record_of(self, refresh_token):
         origins = (fingerprint("api", self.config.refresh_token),)
         return Record(generation=1, nonce="n", origins=origins, refresh_token=refresh_token)
 
     def process(self, **config):
         source = TokenSource(
-            replace(self.config, **config), self.endpoint, self.store, self.lock, self.clock, self.masked.append
+            replace(self.config, **config), self.endpoint, self.store, self.lock, self.clock, self.mask
         )
         source._jitter = 0.0
         return source

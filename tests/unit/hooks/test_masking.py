@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import pytest
+from airflow.sdk.log import _secrets_masker, redact
+
+from airflow_provider_oauth.hooks import masking
+
+NOW = datetime.now(UTC)
+ENDED, LATER = NOW - timedelta(seconds=1), NOW + timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    monkeypatch.setattr(_secrets_masker(), "patterns", set())
+    monkeypatch.setattr(_secrets_masker(), "replacer", None)
+    masking.forget_all()
+    yield
+    masking.forget_all()
+
+
+def is_masked(text):
+    return text not in str(redact(f"line with {text} in it"))
+
+
+def test_a_secret_is_masked_plain_and_as_in_a_url():
+    masking.mask("fake secret/1+%")
+    assert is_masked("fake secret/1+%")
+    assert is_masked(quote("fake secret/1+%", safe=""))
+    assert is_masked("fake+secret%2F1%2B%25")
+
+
+def test_a_token_that_has_ended_is_forgotten_with_the_next_one():
+    masking.mask("fake-token-one", ENDED)
+    assert is_masked("fake-token-one")
+    masking.mask("fake-token-two", LATER)
+    assert not is_masked("fake-token-one")
+    assert is_masked("fake-token-two")
+
+
+def test_a_secret_whose_end_is_not_known_is_kept_until_it_is():
+    masking.mask("fake-refresh-one")
+    masking.mask("fake-token-one", LATER)
+    assert is_masked("fake-refresh-one")
+    masking.mask("fake-refresh-one", ENDED)
+    assert is_masked("fake-refresh-one")
+    masking.mask("fake-refresh-two")
+    assert not is_masked("fake-refresh-one")
+    assert is_masked("fake-token-one")
+
+
+def test_over_a_thousand_renewals_there_is_never_more_to_search_for():
+    for number in range(1000):
+        masking.mask(f"fake-token-{number}-of-a-thousand", ENDED)
+        masking.mask(f"fake-refresh-{number}-of-a-thousand")
+        masking.mask(f"fake-refresh-{number}-of-a-thousand", ENDED)
+    assert len(_secrets_masker().patterns) <= 4
+    assert is_masked("fake-refresh-999-of-a-thousand")
+
+
+def test_where_airflow_has_another_masker_nothing_is_forgotten(monkeypatch):
+    monkeypatch.delattr("airflow.sdk.log._secrets_masker", raising=True)
+    masked = []
+    monkeypatch.setattr(masking, "mask_secret", masked.append)
+    masking.mask("fake-token-one", ENDED)
+    masking.mask("fake-token-two", LATER)
+    assert masked == ["fake-token-one", "fake-token-two"]
+
+
+def test_what_is_masked_already_is_not_compiled_again(monkeypatch):
+    masked = []
+    monkeypatch.setattr(masking, "mask_secret", masked.append)
+    for _ in range(3):
+        masking.mask("fake-token", LATER)
+    masking.mask("fake-token", ENDED)
+    assert masked == ["fake-token"]
