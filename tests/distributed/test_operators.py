@@ -115,6 +115,19 @@ def test_wrong_credentials_fail_the_task_without_retries(airflow: Airflow, kind:
     assert f"'{conn_id}'" in log
 
 
+def test_after_a_wrong_password_the_next_tasks_fail_with_the_same_reason_and_ask_nobody(
+    airflow: Airflow, sandbox: SandboxProcess
+) -> None:
+    run(airflow, "operator__wrong_password")
+    asked = sandbox.control("counts")["wrong_password"]["token_requests"]
+    assert asked > 0
+    state, task, log = run(airflow, "operator_deferred__wrong_password")
+    assert (state, task["try_number"]) == ("failed", 1)
+    assert "invalid_grant" in log
+    assert "Nobody asks again until" in log
+    assert sandbox.control("counts")["wrong_password"]["token_requests"] == asked
+
+
 def test_a_deferred_sensor_fails_without_retries_when_its_credentials_are_withdrawn_meanwhile(
     airflow: Airflow, sandbox: SandboxProcess
 ) -> None:
