@@ -1,0 +1,88 @@
+"""The Variables that a process reads and writes to have a token: every step in a process that holds nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_oauth import variable_store
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.oauth.clock import Clock
+from benchmarks.client import register
+from benchmarks.measuring import Row
+from sandbox.server import SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+#: Steps of one connection, in their order: hours since its first use, and what a process meets then. A token of the
+#: sandbox lives for an hour.
+STEPS = (
+    (0.0, "first use ever"),
+    (0.1, "token stored, 3 hooks"),
+    (0.9, "token still good, but due for renewal"),
+    (3.0, "token ended"),
+)
+GOALS = {"token stored, 3 hooks": "1 read, 0 writes"}
+fork = multiprocessing.get_context("fork")
+
+
+def counts(conn_id: str, hours: float) -> Counter[str]:
+    """Return how often a new process calls what reads and writes Variables, and how many seconds it waits.
+
+    The waits themselves are skipped.
+
+    :param conn_id: the connection whose token it asks for, by three hooks in turn
+    :param hours: since now
+    """
+    receiver, sender = fork.Pipe(duplex=False)
+    process = fork.Process(target=_child, args=(conn_id, hours, sender))
+    process.start()
+    sender.close()  # so that recv ends if the child dies
+    try:
+        return receiver.recv()
+    finally:
+        process.join()
+
+
+def _child(conn_id: str, hours: float, sender: Connection) -> None:
+    counted: Counter[str] = Counter()
+    for name, what in (("_get", "reads"), ("_set", "writes"), ("_is_listed", "listings")):
+        setattr(variable_store, name, _counting(getattr(variable_store, name), what, counted))
+    now = Clock.now
+    Clock.now = lambda self: now(self) + timedelta(hours=hours)  # type: ignore[method-assign]
+    Clock.sleep = lambda self, seconds: counted.update(waits=seconds)  # type: ignore[method-assign]
+    for _ in range(3):
+        OAuthHook(conn_id).get_token()
+    sender.send(counted)
+
+
+def _counting(call: Callable[..., Any], what: str, counted: Counter[str]) -> Callable[..., Any]:
+    def counting(name: str, *args: Any) -> Any:
+        counted[what] += 1
+        return call(name, *args)
+
+    return counting
+
+
+def _row(grant_type: str, step: str, counted: Counter[str]) -> Row:
+    parts = [f"{counted['reads']} read", f"{counted['writes']} write", f"{counted['listings']} listing"]
+    text = ", ".join(part if part.startswith("1 ") else f"{part}s" for part in parts if part != "0 listing")
+    waits = f"; waits {counted['waits']:.0f} s" if counted["waits"] else ""
+    return Row(f"Variables, {grant_type}: {step}", "", text + waits, "", GOALS.get(step, ""))
+
+
+def rows() -> list[Row]:
+    """Return what goes into the table."""
+    found = []
+    with SandboxProcess(Path(os.environ["AIRFLOW_HOME"], "variables")) as sandbox:
+        for grant_type in ("client_credentials", "refresh_token"):
+            register(sandbox, grant_type, grant_type)
+            for hours, step in STEPS:
+                found.append(_row(grant_type, step, counts(grant_type, hours)))
+    return found
