@@ -5,14 +5,16 @@ BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-oldest test-browser test-distributed lint bench clean
+.PHONY: help demo test test-oldest simulate test-browser test-distributed services soak lint bench clean
 
 help:
 	@echo "make demo              run every example DAG on a real Airflow, against a local server"
 	@echo "make test              the test suite, but for what needs a browser or a running Airflow"
 	@echo "make test-oldest       the same on the oldest Airflow that is supported"
-	@echo "make test-distributed  tests on a running Airflow: scheduler, API server, triggerer"
+	@echo "make simulate          the rules of renewal, under 18,000 schedules of faults"
+	@echo "make test-distributed  tests on a running Airflow, also of two hosts (Debian: apt-get install postgresql redis-server)"
 	@echo "make test-browser      tests of the connection form, in Chromium (Debian: apt-get install chromium)"
+	@echo "make soak              200 tasks on two hosts while everything fails in turn, 15 minutes (as test-distributed)"
 	@echo "make lint              style, types, layers"
 	@echo "make bench             benchmarks, as ratios"
 
@@ -20,7 +22,7 @@ help:
 $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev --group distributed
 	touch $@
 
 $(OLDEST)/.done: pyproject.toml oldest.txt
@@ -38,8 +40,18 @@ test: $(VENV)/.done
 test-oldest: $(OLDEST)/.done
 	$(OLDEST)/bin/python -m pytest tests/unit tests/integration
 
-test-distributed: $(VENV)/.done
+# SCHEDULES=100000 for as many of each kind, and others every time.
+simulate: $(VENV)/.done
+	$(PYTEST) tests/simulation
+
+test-distributed: $(VENV)/.done services
 	$(PYTEST) tests/distributed
+
+soak: $(VENV)/.done services
+	$(PYTEST) -o faulthandler_timeout=900 tests/soak
+
+services:
+	@{ command -v redis-server && { command -v postgres || ls /usr/lib/postgresql/*/bin/postgres; }; } >/dev/null 2>&1 || { echo "PostgreSQL or Redis is missing. Debian: apt-get install postgresql redis-server"; exit 1; }
 
 test-browser: $(VENV)/.done
 	@command -v $${CHROMIUM:-chromium} >/dev/null || { echo "Chromium is missing. Debian: apt-get install chromium; or set CHROMIUM to its path."; exit 1; }

@@ -19,7 +19,7 @@ import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import requests
 from cryptography.fernet import Fernet
@@ -28,7 +28,7 @@ from sandbox.airflow_client import AirflowClient, AirflowError
 from sandbox.processes import Component, free_ports, interrupted_by_signals, not_interrupted, stop, tail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -52,9 +52,12 @@ class Airflow(AirflowClient):
     :param dags: the DAGs folder
     :param env: more environment variables, say ``AIRFLOW_CONN_…``; they win over the ones set here
     :param log_level: ``[logging] logging_level``
-    :param start_timeout: seconds to wait for all four to be healthy
+    :param start_timeout: seconds to wait for all components to be healthy
     :param grace: seconds between SIGTERM and SIGKILL
     """
+
+    #: Arguments of ``airflow`` for each component, by its name.
+    commands: Mapping[str, Sequence[str]] = COMPONENTS
 
     def __init__(
         self,
@@ -75,10 +78,11 @@ class Airflow(AirflowClient):
         self._log_level = log_level
         self._start_timeout = start_timeout
         self._grace = grace
+        self._component_started: dict[str, datetime] = {}
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
-        """Start all four and wait until they are healthy."""
+        """Start all components and wait until they are healthy."""
         with ExitStack() as on_failure:
             on_failure.enter_context(interrupted_by_signals())
             on_failure.callback(self._stop)
@@ -119,11 +123,20 @@ class Airflow(AirflowClient):
         self._write_password()
         self._migrate()
         self.started = datetime.now(UTC)
-        for name, arguments in COMPONENTS.items():
-            command = [sys.executable, "-m", "airflow", *arguments]
-            self.components.append(Component(name, command, self.env, self.home, self.console / f"{name}.log"))
+        for name in self.commands:
+            self._start_component(name)
         self._wait_until_healthy()
         self._log_in()
+
+    def _start_component(self, name: str) -> None:
+        command = [sys.executable, "-m", "airflow", *self.commands[name]]
+        log = self.console / f"{name}.log"
+        self._component_started[name] = datetime.now(UTC)
+        self.components.append(Component(name, command, self._environment_of(name), self.home, log))
+
+    def _environment_of(self, name: str) -> dict[str, str]:
+        """Return the environment of one component."""
+        return self.env
 
     def _stop(self) -> None:
         with not_interrupted():
@@ -190,7 +203,7 @@ class Airflow(AirflowClient):
         self.components.append(migration)
         deadline = time.monotonic() + self._start_timeout
         while migration.exit_code is None:
-            self._sleep(deadline, f"airflow db migrate takes more than {self._start_timeout:g} s")
+            super()._sleep(deadline, f"airflow db migrate takes more than {self._start_timeout:g} s")
         self.components.remove(migration)
         if migration.exit_code:
             raise AirflowError(f"airflow db migrate failed ({log}):\n{migration.tail()}")
@@ -199,25 +212,33 @@ class Airflow(AirflowClient):
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + self._start_timeout
         while unhealthy := self._unhealthy():
-            self._raise_exited()
             worst = self.console / f"{unhealthy[0]}.log"
             self._sleep(
                 deadline,
                 f"Airflow's {', '.join(unhealthy)} not healthy in {self._start_timeout:g} s ({worst}):\n{tail(worst)}",
             )
 
+    def has_database(self) -> bool:
+        """Tell whether the API server runs and reaches its database."""
+        return bool(self._health().get("metadatabase", {}).get("status") == "healthy")
+
+    def _health(self) -> dict[str, Any]:
+        """Return what the API server says about all components; nothing if it does not answer."""
+        try:
+            return dict(self.session.get(f"{self.url}/api/v2/monitor/health", timeout=5).json())
+        except requests.RequestException:
+            return {}
+
     def _unhealthy(self) -> list[str]:
         """Return the names of the components that are not up yet."""
-        try:
-            health = self.session.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
-        except requests.RequestException:
-            return ["api-server"]
-        unhealthy = []
-        for name in ("scheduler", "dag_processor", "triggerer"):
-            heartbeat = health.get(name, {}).get(f"latest_{name}_heartbeat")
+        health = self._health()
+        unhealthy = [] if health else ["api-server"]
+        for name in ("scheduler", "dag-processor", "triggerer"):
+            key = name.replace("-", "_")
+            heartbeat = health.get(key, {}).get(f"latest_{key}_heartbeat")
             # The heartbeat of the last start counts as healthy for half a minute.
-            if not heartbeat or datetime.fromisoformat(heartbeat) < self.started:
-                unhealthy.append(name.replace("_", "-"))
+            if not heartbeat or datetime.fromisoformat(heartbeat) < self._component_started[name]:
+                unhealthy.append(name)
         return unhealthy
 
     def _raise_exited(self) -> None:
@@ -238,8 +259,7 @@ class Airflow(AirflowClient):
 
     def _sleep(self, deadline: float, message: str) -> None:
         super()._sleep(deadline, message)
-        if len(self.components) == len(COMPONENTS):
-            self._raise_exited()
+        self._raise_exited()
 
     def _with_log(self, message: str) -> str:
         return f"{message}\nLogs: {self.console}, {self.home / 'logs'}"

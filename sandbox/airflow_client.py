@@ -20,6 +20,10 @@ class AirflowError(RuntimeError):
     """Airflow did not start, did not answer, or did not do what it was asked."""
 
 
+class Unavailable(AirflowError):
+    """The API server does not answer, or answers with an error of its own."""
+
+
 class AirflowClient:
     """Asks one Airflow to run DAGs, and looks at what came of it."""
 
@@ -29,6 +33,8 @@ class AirflowClient:
     session: requests.Session
     #: When this Airflow was started; what it knows from before is not news.
     started: datetime
+    #: Seconds for which the API server is asked again while it is :class:`Unavailable`.
+    patience = 0.0
 
     def wait_until_parsed(self, dag_ids: Iterable[str], timeout: float = 60) -> None:
         """Wait until the DAG processor has parsed these DAGs since the start.
@@ -62,11 +68,15 @@ class AirflowClient:
         """
         deadline = time.monotonic() + timeout
         while True:
-            state = self.api("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}")["state"]
+            state = self.run_state(dag_id, run_id)
             if state in FINISHED:
-                return str(state)
+                return state
             tasks = self.task_states(dag_id, run_id)
             self._sleep(deadline, f"Run {run_id} of {dag_id} is still {state} after {timeout:g} s; tasks: {tasks}")
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """Return the state of a run: queued, running, success or failed."""
+        return str(self.api("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}")["state"])
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the latest runs of a DAG, a hundred at most, as the API describes them, oldest first."""
@@ -75,8 +85,13 @@ class AirflowClient:
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run as the API describes them."""
-        answer = self.api("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances", params={"limit": 100})
-        return list(answer["task_instances"])
+        found: list[dict[str, Any]] = []
+        while True:
+            page = {"limit": 100, "offset": len(found), "order_by": "map_index"}
+            answer = self.api("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances", params=page)
+            found += answer["task_instances"]
+            if len(found) >= answer["total_entries"] or not answer["task_instances"]:
+                return found
 
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
         """Return each task's state; a mapped task is named ``task_id[map_index]``."""
@@ -103,13 +118,26 @@ class AirflowClient:
         :param options: as in ``requests.request``
         :raises AirflowError: the answer is not a success
         """
+        deadline = time.monotonic() + (self.patience if method == "GET" else 0)
+        while True:
+            try:
+                response = self._answer(method, path, **options)
+            except Unavailable as error:
+                if time.monotonic() >= deadline:
+                    raise
+                self._sleep(deadline, str(error))
+            else:
+                return response.json() if response.content else None
+
+    def _answer(self, method: str, path: str, **options: Any) -> requests.Response:
         try:
             response = self.session.request(method, f"{self.url}/api/v2/{path}", timeout=30, **options)
         except requests.RequestException as error:
-            raise AirflowError(self._with_log(f"{method} {path} got no answer: {error}")) from error
+            raise Unavailable(self._with_log(f"{method} {path} got no answer: {error}")) from error
         if not response.ok:
-            raise AirflowError(self._with_log(f"{method} {path} answered {response.status_code}: {response.text}"))
-        return response.json() if response.content else None
+            kind = Unavailable if response.status_code >= 500 else AirflowError
+            raise kind(self._with_log(f"{method} {path} answered {response.status_code}: {response.text}"))
+        return response
 
     def _parsed(self, dag_id: str) -> bool:
         response = self.session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30)

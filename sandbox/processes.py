@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -30,16 +30,19 @@ class Component:
     :param env: its whole environment
     :param cwd: its working directory
     :param log: file that its output is appended to
+    :param identity: ``user``, ``group`` and ``extra_groups`` as in ``subprocess.Popen``, to run as somebody else
     """
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path, **identity: Any
+    ) -> None:
         self.name = name
         self.log = log
         self._log_start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603
                 command, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                start_new_session=True,
+                start_new_session=True, **identity,
             )  # fmt: skip
 
     @property
@@ -56,6 +59,12 @@ class Component:
         """Return the last lines of its output since it was started."""
         return tail(self.log, lines, since=self._log_start)
 
+    def has_printed(self, text: str) -> bool:
+        """Tell whether this text is in its output since it was started."""
+        with self.log.open("rb") as output:
+            output.seek(self._log_start)
+            return text.encode() in output.read()
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to its process group."""
         if self.exit_code is None:
@@ -71,6 +80,26 @@ class Component:
                     found.append(process)
         return found
 
+    def pause(self) -> None:
+        """Stop every process of its session, until :meth:`resume`: as a host that hangs."""
+        deadline = time.monotonic() + 10
+        # Several rounds: a process may start another while it is being stopped, which takes a moment.
+        while not self._stand_still() and time.monotonic() < deadline:
+            for process in self.members():
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
+
+    def _stand_still(self) -> bool:
+        with suppress(psutil.NoSuchProcess):
+            return all(process.status() == psutil.STATUS_STOPPED for process in self.members())
+        return False
+
+    def resume(self) -> None:
+        """Let every process of its session go on."""
+        for process in self.members():
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
 
 def stop(components: Iterable[Component], grace: float) -> None:
     """End the components: SIGTERM to their groups, then SIGKILL to all that is left in their sessions.
@@ -83,6 +112,11 @@ def stop(components: Iterable[Component], grace: float) -> None:
     deadline = time.monotonic() + grace
     while time.monotonic() < deadline and any(component.exit_code is None for component in components):
         time.sleep(0.05)
+    kill(components)
+
+
+def kill(components: Iterable[Component]) -> None:
+    """Send SIGKILL to all that is left in the components' sessions, and reap them."""
     for component in components:
         # Several rounds: a process may start another while it is being killed.
         for _ in range(5):

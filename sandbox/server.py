@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -110,6 +111,8 @@ def serve(
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=1,
+        # After a pause of this process, idle connections are not all cut, with the requests that have come meanwhile.
+        timeout_keep_alive=60,
     )
     server = _Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
@@ -215,6 +218,16 @@ class SandboxProcess:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it stand still within the block: requests arrive, and wait."""
+        assert self.process is not None  # noqa: S101 - for the type checker
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call a control route: GET, or POST if there is a body (``{}`` counts as one).

@@ -8,6 +8,7 @@ without waiting.
 from __future__ import annotations
 
 import json
+import random
 import secrets
 import sqlite3
 import threading
@@ -89,6 +90,7 @@ class Misbehaviour:
     :param server: The server that is to misbehave.
     :param where: Its token endpoint or its API.
     :param times: For how many requests.
+    :param share: The part of the requests that it meets, by chance; the others get the real answer.
     :param status: The HTTP status of the answer.
     :param headers: Headers of the answer.
     :param body: Body of the answer.
@@ -103,6 +105,7 @@ class Misbehaviour:
     server: str
     where: Literal["token", "api"]
     times: int = 1
+    share: float = 1.0
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
@@ -312,12 +315,17 @@ class State:
 
     def next_misbehaviour(self, server: str, where: Literal["token", "api"]) -> Misbehaviour | None:
         """Take the misbehaviour that the next request there is to get, if any."""
-        rows = self._run(
-            "UPDATE misbehaviours SET times_left = times_left - 1 WHERE id = (SELECT MIN(id) FROM misbehaviours"
-            " WHERE server = ? AND place = ? AND times_left > 0) RETURNING what",
-            *(server, where),
-        )
-        return Misbehaviour(**json.loads(rows[0]["what"])) if rows else None
+        with self._lock:
+            rows = self._run(
+                "SELECT id, what FROM misbehaviours WHERE server = ? AND place = ? AND times_left > 0"
+                " ORDER BY id LIMIT 1",
+                *(server, where),
+            )
+            what = Misbehaviour(**json.loads(rows[0]["what"])) if rows else None
+            if what is None or random.random() >= what.share:  # noqa: S311 - chance, no secret
+                return None
+            self._run("UPDATE misbehaviours SET times_left = times_left - 1 WHERE id = ?", rows[0]["id"])
+            return what
 
     def behave(self) -> None:
         """Drop all misbehaviour that is still to come."""

@@ -634,6 +634,12 @@ def test_misbehaviour_replaces_the_next_answers_and_has_no_effect(sandbox):
     assert sandbox.state.counts()[ID]["token_requests"] == 3
 
 
+@pytest.mark.parametrize(("share", "status"), [(0.0, 200), (1.0, 503)])
+def test_misbehaviour_meets_a_share_of_the_requests(sandbox, share, status):
+    sandbox.state.misbehave("standard", "token", share=share, status=503)
+    assert ask(sandbox, grant_type="client_credentials").status_code == status
+
+
 def test_an_answer_can_be_lost_after_its_refresh_token_was_spent(sandbox):
     refresh_token = sandbox.state.issue_refresh_token("standard", ID)
     sandbox.state.misbehave("standard", "token", status=500, after_processing=True)

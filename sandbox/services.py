@@ -1,0 +1,295 @@
+"""PostgreSQL and Redis from Debian's packages, for an Airflow of several hosts: each on a free loopback port.
+
+    with PostgreSQL(Path("postgresql")) as postgresql, Redis(Path("redis")) as redis:
+        print(postgresql.url, redis.url)
+        postgresql.restart()
+
+Nothing of a PostgreSQL or Redis that the machine runs anyway is used or touched.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from sandbox.processes import Component, free_ports, interrupted_by_signals, kill, not_interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Where Debian keeps the servers of its versions of PostgreSQL; none of them is in PATH.
+_DEBIAN_POSTGRESQL = "/usr/lib/postgresql"
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 30.0
+
+#: How PostgreSQL ends: it waits for its clients to leave, it sends them away, or it drops everything, as in a crash.
+StopMode = Literal["smart", "fast", "immediate"]
+_STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+
+class ServiceError(RuntimeError):
+    """A service is not installed, did not start or did not stop."""
+
+
+class Service(ABC):
+    """A server process on a loopback port of its own, which it keeps over restarts.
+
+    :param folder: for its log; made if it does not exist
+    """
+
+    name: str
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.port = 0
+        self._component: Component | None = None
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start it and wait until it answers."""
+        with ExitStack() as on_failure:
+            on_failure.enter_context(interrupted_by_signals())
+            on_failure.callback(self.close)
+            self.start()
+            self._exit = on_failure.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """End it, whatever it takes."""
+        self._exit.close()
+
+    def close(self) -> None:
+        """End it for good."""
+        with not_interrupted():
+            self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server, which is running."""
+        assert self._component is not None  # noqa: S101 - for the type checker
+        return self._component.pid
+
+    @property
+    def log(self) -> Path:
+        """The file of its output."""
+        return self.folder / f"{self.name}.log"
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        :raises ServiceError: it is not installed, or does not answer in time
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = self.port or free_ports(1)[0]
+        self._component = self._run()
+        deadline = time.monotonic() + _START_TIMEOUT
+        while not self._answers():
+            if self._component.exit_code is not None or time.monotonic() > deadline:
+                raise ServiceError(f"{self.name} does not answer ({self.log}):\n{self._component.tail()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it politely, and kill what does not end in time. Does nothing if it does not run."""
+        self._stop(signal.SIGTERM)
+
+    def restart(self) -> None:
+        """End it and start it again, on the same port with the same data."""
+        self.stop()
+        self.start()
+
+    def _stop(self, number: signal.Signals) -> None:
+        component, self._component = self._component, None
+        if component is None:
+            return
+        component.signal(number)
+        deadline = time.monotonic() + _STOP_TIMEOUT
+        while component.exit_code is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        kill([component])
+
+    @abstractmethod
+    def _run(self) -> Component:
+        """Start the process."""
+
+    @abstractmethod
+    def _answers(self) -> bool:
+        """Tell whether it can be used."""
+
+
+class Redis(Service):
+    """A Redis without persistence, with a random password.
+
+    :param folder: for its log and its configuration
+    """
+
+    name = "redis"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.password = secrets.token_urlsafe(16)
+
+    @property
+    def url(self) -> str:
+        """Its first database."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    def _run(self) -> Component:
+        settings = {"bind": "127.0.0.1", "port": self.port, "save": '""', "requirepass": self.password}
+        configuration = self.folder / "redis.conf"
+        configuration.touch(mode=0o600)
+        configuration.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+        command = [_find("redis-server", "redis-server"), str(configuration)]
+        return Component(self.name, command, _environment(), self.folder, self.log)
+
+    def _answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+            connection.sendall(f"AUTH {self.password}\r\n".encode())
+            return connection.recv(16) == b"+OK\r\n"
+        return False
+
+
+class PostgreSQL(Service):
+    """A PostgreSQL cluster with one empty database, ``airflow``, and a user of that name with a random password.
+
+    Its data is in a temporary folder of its own: PostgreSQL refuses to run as root, and the user it runs as instead
+    could not reach a folder below one of root's. It survives :meth:`restart`, and is gone at the end of the block.
+
+    :param folder: for its log
+    """
+
+    name = "postgresql"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.password = secrets.token_urlsafe(16)
+        self._cluster: tempfile.TemporaryDirectory[str] | None = None
+        self._identity: dict[str, Any] = _unprivileged()
+
+    def close(self) -> None:
+        """End it for good, and delete its data."""
+        with not_interrupted():
+            self.stop("immediate")
+            if self._cluster:
+                self._cluster.cleanup()
+                self._cluster = None
+
+    @property
+    def url(self) -> str:
+        """Its database, as SQLAlchemy understands it; the driver is psycopg2."""
+        return f"postgresql+psycopg2://airflow:{self.password}@127.0.0.1:{self.port}/airflow"
+
+    def query(self, sql: str) -> list[list[str]]:
+        """Return the rows of a query in the database, as text.
+
+        :raises ServiceError: it failed
+        """
+        command = [_postgresql("psql"), "-X", "-A", "-t", "-F", "\t", "-c", sql]
+        where = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "airflow", "PGDATABASE": "airflow"}
+        env = _environment() | where | {"PGPASSWORD": self.password}
+        result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+        if result.returncode:
+            raise ServiceError(f"psql failed:\n{result.stderr}")
+        return [line.split("\t") for line in result.stdout.splitlines()]
+
+    def stop(self, mode: StopMode = "fast") -> None:
+        """End it. Does nothing if it does not run."""
+        # Its own processes are in sessions of their own; they end by themselves when the first one is gone.
+        self._stop(_STOP_SIGNALS[mode])
+
+    def restart(self, mode: StopMode = "fast") -> None:
+        """End it and start it again, on the same port with the same data."""
+        self.stop(mode)
+        self.start()
+
+    def _run(self) -> Component:
+        data = self._data()
+        settings = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": 300,
+            "fsync": "off",  # what a crash of this machine would lose is of no use to anybody
+            "full_page_writes": "off",
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        command = [_postgresql("postgres"), "-D", str(data), *options]
+        return Component(self.name, command, _environment(), data, self.log, **self._identity)
+
+    def _answers(self) -> bool:
+        # The first query fails until recovery is over.
+        with suppress(ServiceError):
+            return self.query("SELECT 1") == [["1"]]
+        return False
+
+    def _data(self) -> Path:
+        """Return the folder of the data; make it with the first start."""
+        if self._cluster is None:
+            self._cluster = tempfile.TemporaryDirectory(prefix="postgresql-")
+            home = Path(self._cluster.name)
+            password = home / "password"
+            password.write_text(self.password)
+            if self._identity:
+                for path in (home, password):
+                    os.chown(path, self._identity["user"], self._identity["group"])
+            self._initialize(home / "data", password)
+        return Path(self._cluster.name) / "data"
+
+    def _initialize(self, data: Path, password: Path) -> None:
+        options = ["--no-sync", "--no-instructions", "--locale=C.UTF-8", "--encoding=UTF8", "--auth=scram-sha-256"]
+        initdb = [_postgresql("initdb"), *options, "--username=airflow", f"--pwfile={password}", "-D", str(data)]
+        server = [_postgresql("postgres"), "--single", "-D", str(data), "postgres"]
+        for command, stdin in ((initdb, ""), (server, "CREATE DATABASE airflow\n")):
+            result = subprocess.run(
+                command, env=_environment(), cwd=data.parent, input=stdin, capture_output=True, text=True,
+                timeout=_START_TIMEOUT, check=False, **self._identity,
+            )  # fmt: skip
+            if result.returncode:
+                raise ServiceError(f"{command[0]} failed:\n{result.stdout}{result.stderr}")
+        password.unlink()
+
+
+def _unprivileged() -> dict[str, Any]:
+    """Return the user, group and groups to run PostgreSQL as; nothing for those we have, if we are not root."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    raise ServiceError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
+
+
+def _postgresql(program: str) -> str:
+    return _find(program, "postgresql", _DEBIAN_POSTGRESQL)
+
+
+def _find(program: str, package: str, versions: str = "") -> str:
+    """Return the path of a program, from PATH or from the newest version's folder.
+
+    :param package: Debian's name of what is to be installed if it is missing
+    :param versions: folder of one folder a version, each with a ``bin``
+    """
+    newest_first: Sequence[Path] = []
+    if versions:
+        newest_first = sorted(Path(versions).glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, newest_first)])
+    found = shutil.which(program, path=path)
+    if found is None:
+        raise ServiceError(f"{program} is missing. Debian: apt-get install {package}")
+    return found
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which no setting of another PostgreSQL is left."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C.UTF-8"}

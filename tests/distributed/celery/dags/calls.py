@@ -1,0 +1,38 @@
+"""DAGs of many tasks that call the API at the same time: ``calls__<conn_id>__<number of tasks>``.
+
+A run's conf says how many times each task calls, and how many seconds of other work come before each call.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import timedelta
+
+from airflow.sdk import dag, task
+
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+
+RETRIES = {"retries": 5, "retry_delay": timedelta(seconds=1)}
+
+
+def make(dag_id, conn_id, tasks):
+    @dag(dag_id=dag_id, schedule=None, default_args=RETRIES)
+    def calls():
+        @task
+        def call(number, dag_run=None):
+            hook = OAuthHook(conn_id)
+            rows = 0
+            for _ in range(dag_run.conf["calls"]):
+                time.sleep(dag_run.conf["pause"])
+                rows += len(hook.run("items", data={"page": 1 + number % 5}).json()["data"])
+            return rows
+
+        call.expand(number=list(range(tasks)))
+
+    calls()
+
+
+for each in json.loads(os.environ["CALLS"]):
+    make(*each)
