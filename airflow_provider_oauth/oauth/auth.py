@@ -38,9 +38,14 @@ def origin(url: str) -> Origin:
     return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
+@lru_cache(maxsize=256)
+def _origin_on_the_wire(url: str) -> Origin:
+    return origin(on_the_wire(url))
+
+
 def of_api(url: str, base_url: str) -> bool:
     """Tell whether ``url``, as it is on the wire, is of the same origin as the API at ``base_url``."""
-    return origin(url) == origin(on_the_wire(base_url))
+    return origin(url) == _origin_on_the_wire(base_url)
 
 
 class ApiAccess:
@@ -94,10 +99,13 @@ class ApiAccess:
 
         A list is a repeated parameter, null is none, and anything else is as JSON writes it.
         """
+        params = {**self.config.api_params, **self.config.secret_params}
+        if not params:
+            return []
         present = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
         return [
             (name, value if isinstance(value, str) else json.dumps(value))
-            for name, values in {**self.config.api_params, **self.config.secret_params}.items()
+            for name, values in params.items()
             for value in (values if isinstance(values, list) else [values])
             if name not in present and value is not None
         ]
@@ -127,12 +135,15 @@ class OAuth2Auth(AuthBase):
             def renew_on_401(response: requests.Response, **kwargs: Any) -> requests.Response:
                 return self._renew_on_401(response, token, body_starts_at, kwargs)
 
-            defaults = default_headers()
-            for name, value in self._access.headers.items():
-                if request.headers.get(name) == defaults.get(name):
-                    request.headers[name] = value
-            request.prepare_url(request.url, self._access.missing_params(request.url or ""))
-            request.headers.update([self._access.header(token)])
+            if headers := self._access.headers:
+                defaults = default_headers()
+                for name, value in headers.items():
+                    if request.headers.get(name) == defaults.get(name):
+                        request.headers[name] = value
+            if params := self._access.missing_params(request.url or ""):
+                request.prepare_url(request.url, params)
+            name, value = self._access.header(token)
+            request.headers[name] = value
             request.register_hook("response", renew_on_401)
         return request
 

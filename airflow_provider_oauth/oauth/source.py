@@ -199,6 +199,8 @@ class TokenSource:
 
     def _key(self, scope: str | None) -> str:
         """Return the name under which tokens of this scope are kept: "" for the connection's own."""
+        if scope is None:
+            return ""
         key = normal_scope(scope)
         if not key or key == normal_scope(self.config.scope):
             return ""
