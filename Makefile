@@ -11,7 +11,7 @@ help:
 	@echo "make demo              run every example DAG on a real Airflow, against a local server"
 	@echo "make test              the test suite, but for what needs a browser or a running Airflow"
 	@echo "make test-oldest       the same on the oldest Airflow that is supported"
-	@echo "make simulate          the rules of renewal, under 18,000 schedules of faults"
+	@echo "make simulate          the rules of renewal, under 20,000 schedules of faults"
 	@echo "make test-distributed  tests on a running Airflow, also of two hosts (Debian: apt-get install postgresql redis-server)"
 	@echo "make test-browser      tests of the connection form, in Chromium (Debian: apt-get install chromium)"
 	@echo "make soak              200 tasks on two hosts while everything fails in turn, 15 minutes (as test-distributed)"

@@ -49,7 +49,7 @@ def _forget_the_worthless(now: datetime) -> None:
         del _masked[secret]
     # There is no public way. Where this one is gone, logging becomes slower, no more.
     with suppress(ImportError, AttributeError):
-        from airflow.sdk.log import _secrets_masker  # type: ignore[attr-defined]
+        from airflow.sdk._shared.secrets_masker import _secrets_masker
 
         patterns = {re.escape(form) for secret in worthless for form in _forms(secret)}
         _secrets_masker().patterns.difference_update(patterns)  # the next one that is masked recompiles the rest

@@ -116,6 +116,10 @@ class Claim:
         """
         return self.alone and now + LONGEST_EXCHANGE + STORING <= self.ends
 
+    def covers_storing(self, now: float) -> bool:
+        """Tell whether something can still be stored under it."""
+        return not self.alone or now + STORING <= self.ends
+
 
 class Lease:
     """The right to renew, given to one process of all hosts at a time.
@@ -187,10 +191,14 @@ class Lease:
         # A database error can look like an absent lease: then wait until whoever holds it must be done asking.
         self._let_settle(EXCHANGE_TIMEOUT if held is None else WAIT)
         claim = Claim(nonce=nonce, record=record, alone=True, ends=begun + TERM)
+        looked = self._clock.monotonic()
         stands = self._store.read_lease() == nonce and self.is_still(record)
         if stands and record is None:
             stands = self._store.read_lease() == nonce  # absence counts between two reads of what was just written
-        return self._granted(claim) if stands and claim.covers_an_exchange(self._clock.monotonic()) else None
+        now = self._clock.monotonic()
+        if now - looked > WAIT / 2:
+            return None  # it is not known any more how things stand
+        return self._granted(claim) if stands and claim.covers_an_exchange(now) else None
 
     def _granted(self, claim: Claim) -> Claim:
         """Note the nonce as seen: should this process have to wait for itself, then no longer than others."""

@@ -20,7 +20,7 @@ from airflow_provider_oauth.exceptions import (
     from_event,
     to_event,
 )
-from airflow_provider_oauth.oauth.lease import STORING
+from airflow_provider_oauth.oauth.lease import STORING, WAIT
 from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore, fingerprint
 
 if TYPE_CHECKING:
@@ -228,16 +228,27 @@ class Renewal:
                 if not self._config.lives_by_refresh:
                     log.warning("The token is used, but other tasks have to ask for their own. %s", error)
                     return None
-                if self._clock.monotonic() + STORING_INTERVAL > deadline:
-                    self._unwritten = record  # this process tries again before it asks for another
-                    log.error("A renewed refresh token is known to this process only, and not stored. %s", error)
-                    raise
-                log.warning("Trying again. %s", error)
+                trouble = error
+            log.warning("Trying again. %s", trouble)
+            generation = self._generation(deadline)
+            if generation is None:
+                self._unwritten = record  # this process tries again before it asks for another
+                log.error("A renewed refresh token is known to this process only, and not stored. %s", trouble)
+                raise trouble
+            if generation >= record.generation:
+                return None  # it is stored after all, or a newer one is
+
+    def _generation(self, deadline: float) -> int | None:
+        """Return which generation is stored, 0 for none, as soon as that can be told; None if not by the deadline."""
+        while self._clock.monotonic() + STORING_INTERVAL <= deadline:
             self._clock.sleep(STORING_INTERVAL)
+            looked = self._clock.monotonic()
             with suppress(TokenStoreError):
                 stored = self._store.read()
-                if stored and stored.generation >= record.generation:
-                    return None  # ours after all, or a newer one
+                is_known = stored is not None or not self._store.is_listed()
+                if is_known and self._clock.monotonic() - looked <= WAIT / 2:
+                    return stored.generation if stored else 0
+        return None
 
     def _stored_at_last(self, claim: Claim) -> bool:
         """Store what this process could not store when it renewed, unless there is something newer by now."""
@@ -258,7 +269,11 @@ class Renewal:
             seconds = min(COOL_DOWN if asked is None else asked, LONGEST_COOL_DOWN)
             refused = Refusal(error=error, until=self._clock.now() + timedelta(seconds=seconds))
         with suppress(TokenStoreError):
-            if self._lease.is_still(claim.record):
+            looked = self._clock.monotonic()
+            still = self._lease.is_still(claim.record)
+            now = self._clock.monotonic()
+            # Not over what another has stored meanwhile, so not if one was held up on the way here.
+            if still and now - looked <= WAIT / 8 and claim.covers_storing(now):
                 base = claim.record if claim.record and not claim.record.damaged else Record()
                 self._store.write(replace(base, nonce=claim.nonce, refused=refused))
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import aiohttp
 import pytest
-from airflow.sdk.log import _secrets_masker
+from airflow.sdk._shared.secrets_masker import _secrets_masker
 
 from airflow_provider_oauth.exceptions import ApiError, InvalidClient
 from airflow_provider_oauth.hooks import sources

@@ -62,6 +62,7 @@ KINDS: dict[str, dict[str, float]] = {
     "storage fails, and reads find nothing": {"failing": 0.04, "absent": 0.02},
     "storage is late": {"late": 0.15, "naps": 0.05},
     "storage is late, and reads find nothing": {"late": 0.15, "absent": 0.01},
+    "storage is late, and fails": {"late": 0.1, "failing": 0.05},
     "the server is down, and answers are lost": {"down": 0.3, "lost": 0.1},
     "everything at once": {
         "crashes": 0.01, "naps": 0.03, "failing": 0.02, "absent": 0.01, "late": 0.15, "down": 0.1, "lost": 0.05

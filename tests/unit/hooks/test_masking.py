@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
-from airflow.sdk.log import _secrets_masker, redact
+from airflow.sdk._shared.secrets_masker import _secrets_masker, redact
 
 from airflow_provider_oauth.hooks import masking
 
@@ -61,7 +61,7 @@ def test_over_a_thousand_renewals_there_is_never_more_to_search_for():
 
 
 def test_where_airflow_has_another_masker_nothing_is_forgotten(monkeypatch):
-    monkeypatch.delattr("airflow.sdk.log._secrets_masker", raising=True)
+    monkeypatch.delattr("airflow.sdk._shared.secrets_masker._secrets_masker", raising=True)
     masked = []
     monkeypatch.setattr(masking, "mask_secret", masked.append)
     masking.mask("fake-token-one", ENDED)

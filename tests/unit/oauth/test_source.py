@@ -589,6 +589,14 @@ def test_storing_insists_though_reading_fails_too(rotating):
     assert rotating.store.record.refresh_token == "refresh-1"
 
 
+def test_nothing_is_stored_again_before_it_is_known_what_is_stored(rotating):
+    rotating.store.failing_writes = 1
+    rotating.store.failing_reads_after_write = 10_000
+    with pytest.raises(TokenStoreError):
+        rotating.process().token()
+    assert rotating.store.writes == []
+
+
 def test_a_usable_token_is_used_though_the_store_cannot_be_read(world, caplog):
     source = world.process()
     source.token()
