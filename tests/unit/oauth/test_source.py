@@ -785,6 +785,53 @@ def test_a_claim_that_another_has_overwritten_is_given_up(rotating):
     assert rotating.endpoint.asked == []
 
 
+def test_a_round_whose_first_look_took_too_long_is_given_up_before_anything_is_written(rotating):
+    another_renewed(rotating)
+    read = rotating.store.read
+    written = []
+
+    def slowly():
+        written.append(len(rotating.store.leases))
+        if len(written) <= 4:
+            rotating.clock.seconds += WAIT / 8 + 0.01
+        return read()
+
+    rotating.store.read = slowly
+    rotating.process().token()
+    assert written[:5] == [0] * 5
+
+
+def test_a_last_look_that_took_too_long_gives_the_claim_up(rotating):
+    another_renewed(rotating)
+    read_lease = rotating.store.read_lease
+
+    def slowly():
+        if len(rotating.store.leases) == 1 and rotating.store.read_lease is slowly:
+            rotating.store.read_lease = read_lease
+            rotating.clock.seconds += WAIT / 2 + 0.1
+        return read_lease()
+
+    rotating.store.read_lease = slowly
+    rotating.process().token()
+    assert len(rotating.store.leases) == 2
+    assert rotating.clock.seconds > TERM
+
+
+def test_that_there_is_no_record_is_believed_only_while_the_lease_is_still_ours(rotating):
+    def another_claims():
+        rotating.store.lease = "n-2"
+        rotating.store.is_listed = lambda: rotating.store.record is not None
+        rotating.clock.on_sleep = another_is_done
+        return False
+
+    def another_is_done():
+        another_renewed(rotating, "n-2", tokens={"": token(rotating, "theirs")})
+
+    rotating.store.is_listed = another_claims
+    assert rotating.process().token().access_token == "theirs"
+    assert rotating.endpoint.asked == []
+
+
 def test_a_claim_that_took_too_long_to_write_is_void_and_stays(rotating):
     another_renewed(rotating)
     write = rotating.store.write_lease
