@@ -91,6 +91,11 @@ class VariableTokenStore:
         with self._told_apart("read"):
             return _get(self._lease)
 
+    def lease_is_listed(self) -> bool | None:
+        """Tell whether the lease's Variable is among all Variables, as ``is_listed`` does for the record's."""
+        with self._told_apart("listed"):
+            return _is_listed(self._lease)
+
     def write_lease(self, nonce: str) -> None:
         """Put ``nonce`` into the lease.
 

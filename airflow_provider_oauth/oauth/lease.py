@@ -184,11 +184,13 @@ class Lease:
             return None  # what was read may be out of date
         if not wanted(record) or self._is_held(held, record, TERM):
             return None
+        if held is None and self._store.lease_is_listed():
+            return None  # a database error looked like an absent lease
         nonce = uuid4().hex
         self._store.write_lease(nonce)
         if self._clock.monotonic() - begun > WAIT / 2:
             return None  # void: it may have landed on one that is relied on. It stays, until it was seen for TERM
-        # A database error can look like an absent lease: then wait until whoever holds it must be done asking.
+        # Where absence cannot be made sure of, wait until whoever might hold the lease must be done asking.
         self._let_settle(EXCHANGE_TIMEOUT if held is None else WAIT)
         claim = Claim(nonce=nonce, record=record, alone=True, ends=begun + TERM)
         looked = self._clock.monotonic()

@@ -20,7 +20,7 @@ from airflow_provider_oauth.exceptions import (
     from_event,
     to_event,
 )
-from airflow_provider_oauth.oauth.lease import STORING, WAIT
+from airflow_provider_oauth.oauth.lease import WAIT
 from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore, fingerprint
 
 if TYPE_CHECKING:
@@ -213,14 +213,14 @@ class Renewal:
                 origins=self._origins(record),
                 tokens=tokens,
                 refresh_token=refresh_token if self._config.lives_by_refresh or self._config.use_refresh else None,
-            )
+            ),
+            until=claim.ends,
         )
         log.info("Connection %r: renewed the token, valid until %s.", self._config.conn_id, token.expires_at)
         return token
 
-    def _write(self, record: Record) -> None:
-        """Write the record; insist where a refresh token would be lost with it."""
-        deadline = self._clock.monotonic() + STORING
+    def _write(self, record: Record, until: float) -> None:
+        """Write the record; where a refresh token would be lost with it, insist as long as nobody else may renew."""
         while True:
             try:
                 return self._store.write(record)
@@ -230,7 +230,7 @@ class Renewal:
                     return None
                 trouble = error
             log.warning("Trying again. %s", trouble)
-            generation = self._generation(deadline)
+            generation = self._generation(until)
             if generation is None:
                 self._unwritten = record  # this process tries again before it asks for another
                 log.error("A renewed refresh token is known to this process only, and not stored. %s", trouble)
@@ -238,9 +238,9 @@ class Renewal:
             if generation >= record.generation:
                 return None  # it is stored after all, or a newer one is
 
-    def _generation(self, deadline: float) -> int | None:
-        """Return which generation is stored, 0 for none, as soon as that can be told; None if not by the deadline."""
-        while self._clock.monotonic() + STORING_INTERVAL <= deadline:
+    def _generation(self, until: float) -> int | None:
+        """Return which generation is stored, 0 for none, as soon as that can be told; None if not by then."""
+        while self._clock.monotonic() + STORING_INTERVAL <= until:
             self._clock.sleep(STORING_INTERVAL)
             looked = self._clock.monotonic()
             with suppress(TokenStoreError):
@@ -255,7 +255,7 @@ class Renewal:
         record, self._unwritten = self._unwritten, None
         if record is None or (claim.record and claim.record.generation >= record.generation):
             return False
-        self._write(replace(record, nonce=claim.nonce))
+        self._write(replace(record, nonce=claim.nonce), until=claim.ends)
         return True
 
     def _note(self, claim: Claim, error: OAuthError) -> None:

@@ -82,6 +82,9 @@ class TokenStore(Protocol):
         :raises TokenStoreError: if the read failed and says so
         """
 
+    def lease_is_listed(self) -> bool | None:
+        """Tell whether there is a lease, as ``is_listed`` does for the record."""
+
     def write_lease(self, nonce: str) -> None:
         """Put ``nonce`` into the lease, whatever is there.
 

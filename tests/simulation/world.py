@@ -61,7 +61,8 @@ class Schedule:
     :param down: share of token requests that fail before the server has seen them
     :param lost: share of token requests whose answer is lost
     :param crashes: share of seams at which a process is killed; another takes its place
-    :param naps: share of sleeps that last up to 30 s longer, for the process was not running
+    :param naps: share of sleeps that last longer, for the process was not running
+    :param nap: by how many seconds, at most
     :param grace: whether the server accepts a refresh token again as long as its successor was not used
     :param skew: seconds that the hosts' clocks are apart
     :param new: whether the connection was never used, and so has neither lease nor record
@@ -80,6 +81,7 @@ class Schedule:
     lost: float = 0.0
     crashes: float = 0.0
     naps: float = 0.0
+    nap: float = 30.0
     grace: bool = True
     skew: float = 0.0
     new: bool = False
@@ -245,7 +247,7 @@ class Process:
         except OAuthError as error:
             self.world.check(not self.world.calm, f"{self.name} got no token though all was well: {error}")
         self.waits.append(waited := self.world.now - begun)
-        limit = PATIENCE + 300  # the last look, with every read and write in it late
+        limit = PATIENCE + 240 + 2 * self.schedule.nap  # the last look, with every read, write and sleep in it late
         self.world.check(waited < limit, f"{self.name} waited for {waited:.0f} s")
         self.pause(self.world.random.uniform(0, 1.2 * self.schedule.lifetime))
 
@@ -295,7 +297,7 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         world = self.process.world
-        nap = world.random.uniform(0, 30) if world.chance(self.process.schedule.naps) else 0.0
+        nap = world.random.uniform(0, self.process.schedule.nap) if world.chance(self.process.schedule.naps) else 0.0
         self.process.pause(seconds + nap)
 
 
@@ -330,10 +332,10 @@ class Store:
         return self._read(lambda: self.world.lease)
 
     def is_listed(self) -> bool | None:
-        self.process.under_way()
-        if self.world.chance(self.process.schedule.failing + self.process.schedule.absent):
-            raise TokenStoreError("the list cannot be read")
-        return self.world.record is not None
+        return self._list(lambda: self.world.record is not None)
+
+    def lease_is_listed(self) -> bool | None:
+        return self._list(lambda: self.world.lease is not None)
 
     def write_lease(self, nonce: str) -> None:
         def land() -> None:
@@ -354,6 +356,14 @@ class Store:
         kept = self.read()
         if kept is None or (kept.nonce != record.nonce and kept.generation <= record.generation):
             raise TokenStoreError("reads differently")
+
+    def _list(self, there: Callable[[], bool]) -> bool:
+        self.process.under_way()
+        found = there()
+        self.process.under_way()
+        if self.world.chance(self.process.schedule.failing + self.process.schedule.absent):
+            raise TokenStoreError("the list cannot be read")
+        return found
 
     def _read(self, value: Callable[[], Any]) -> Any:
         self.process.under_way()

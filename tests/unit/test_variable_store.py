@@ -396,6 +396,12 @@ class TestAbsence:
         VariableTokenStore(config()).write(RECORD)
         assert VariableTokenStore(config()).is_listed() is True
 
+    def test_of_the_lease_too(self, variables: Variables) -> None:
+        assert VariableTokenStore(config()).lease_is_listed() is False
+        VariableTokenStore(config()).write_lease("nonce")
+        assert VariableTokenStore(config()).lease_is_listed() is True
+        assert VariableTokenStore(config()).is_listed() is False
+
     def test_is_not_known_where_the_list_cannot_be_read(self, variables: Variables) -> None:
         variables.failing = {0: RuntimeError("the database is away")}
 

@@ -20,7 +20,7 @@ from airflow_provider_oauth.exceptions import (
     WrongPassword,
 )
 from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.lease import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE, STORING, TERM, WAIT
+from airflow_provider_oauth.oauth.lease import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE, TERM, WAIT
 from airflow_provider_oauth.oauth.renewal import COOL_DOWN, LONGEST_COOL_DOWN
 from airflow_provider_oauth.oauth.source import HOST_PATIENCE, PATIENCE, RESPITE, TokenSource
 from airflow_provider_oauth.oauth.store import Record, fingerprint
@@ -96,6 +96,7 @@ class FakeStore:
         self.failing_reads_after_write = 0
         self.lease = None
         self.leases = []
+        self.lease_seems_absent = False
         self.failing_lease = self.failing_lease_writes = False
 
     def read(self):
@@ -120,10 +121,13 @@ class FakeStore:
     def is_listed(self):
         return self.record is not None
 
+    def lease_is_listed(self):
+        return self.lease is not None
+
     def read_lease(self):
         if self.failing_lease:
             raise TokenStoreError("the lease cannot be read")
-        return self.lease
+        return None if self.lease_seems_absent else self.lease
 
     def write_lease(self, nonce):
         if self.failing_lease_writes:
@@ -541,7 +545,20 @@ def test_a_renewed_refresh_token_is_stored_before_anybody_gets_the_token(rotatin
     with pytest.raises(TokenStoreError):
         rotating.process().token()
     assert rotating.endpoint.asked == [("refresh", "fake-first")]
-    assert rotating.clock.seconds > STORING
+
+
+def test_storing_is_tried_again_as_long_as_nobody_else_may_renew(rotating):
+    rotating.store.failing_writes = 10_000
+
+    def the_database_recovers():
+        if rotating.clock.seconds > TERM - 5:
+            rotating.store.failing_writes = 0
+
+    rotating.clock.on_sleep = the_database_recovers
+    rotating.process().token()
+    assert rotating.store.record.refresh_token == "refresh-1"
+    assert rotating.store.leases == [rotating.store.record.nonce]  # under the same claim
+    assert rotating.clock.seconds < TERM
 
 
 def test_storing_is_tried_again_until_it_works(rotating):
@@ -734,6 +751,21 @@ def test_a_free_lease_is_claimed_by_writing_and_waiting(rotating):
 def test_an_absent_lease_is_waited_for_as_long_as_an_exchange_may_take(rotating):
     rotating.process().token()
     assert EXCHANGE_TIMEOUT <= rotating.clock.seconds <= EXCHANGE_TIMEOUT + WAIT
+
+
+def test_a_lease_that_only_seems_absent_is_left_to_who_holds_it(rotating):
+    rotating.store.lease, rotating.store.lease_seems_absent = "of-another-host", True
+
+    def the_database_recovers():
+        if rotating.clock.seconds > 30:
+            rotating.store.lease_seems_absent = False
+        if rotating.clock.seconds > 60:
+            another_renewed(rotating, tokens={"": token(rotating, "theirs")})
+
+    rotating.clock.on_sleep = the_database_recovers
+    assert rotating.process().token().access_token == "theirs"
+    assert rotating.store.leases == []
+    assert rotating.endpoint.asked == []
 
 
 @pytest.mark.parametrize("grant_type", ["client_credentials", "password"])
