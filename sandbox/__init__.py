@@ -20,9 +20,13 @@ or in one of its own, for other processes to talk to::
 ======================= ===============================================================================
 ``/<server>/token``     the token endpoint; servers are ``standard``, ``multipart`` and ``jsonbody``
 ``/<server>/api/...``   the API: items, items/{id}, ready/{key}, admin, redirect, whoami
-``/_control/...``       clients, grants, counts, counts/reset, issued, misbehave, behave, revoke
+``/justlogin/...``      the vendor's own paths; token endpoint ``v1/auth/connect/token``
+``/justimmo/...``       the vendor's own paths; token endpoint ``access_token``
+``/joor/...``           the vendor's own paths; token endpoint ``auth/``
+``/_control/...``       clients, grants, codes, counts, counts/reset, issued, misbehave, behave, revoke
 ======================= ===============================================================================
 
 ``server`` runs it · ``authorization`` the token endpoint (``bodies`` reads, ``client_auth`` authenticates, ``errors``
-answers) · ``api`` the API · ``control`` the switches · ``state`` the memory · ``vendors`` what each server is like.
+answers) · ``api`` the API · ``control`` the switches · ``state`` the memory, of ``records`` · ``vendors`` what each
+server is like.
 """

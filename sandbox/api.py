@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from sandbox.authorization import Server
-    from sandbox.state import IssuedToken, State
+    from sandbox.records import IssuedToken
+    from sandbox.state import State
 
 ITEMS = [{"id": number, "name": f"Item {number}"} for number in range(1, 251)]
+
+_COUNTED_STATUSES = {401: "api_401", 429: "rate_limited"}
 
 
 class BearerError(HTTPException):
@@ -47,8 +51,8 @@ def api_router(server: Server, state: State) -> APIRouter:
             return _protect(server, state, super().get_route_handler())
 
     router = APIRouter(prefix=f"/{server.name}{server.api_path}", route_class=ProtectedRoute)
-    _add_items(router, state)
-    _add_probes(router, server, state)
+    add_routes = server.add_api or _add_generic
+    add_routes(router, server, state)
     return router
 
 
@@ -65,16 +69,34 @@ def _protect(
                 await _refuse_misplaced_tokens(request)
                 request.state.token = _checked(state, value, token)
                 return await inner(request)
-            except HTTPException as error:
-                return JSONResponse(error.detail, error.status_code, error.headers)
+            except (HTTPException, RequestValidationError) as error:
+                return _refusal(server, error)
 
         state.count(caller, "api_calls")
         response = await misbehaving(state.next_misbehaviour(server.name, "api"), process)
-        if response.status_code == 401:
-            state.count(caller, "api_401")
+        if counted := _COUNTED_STATUSES.get(response.status_code):
+            state.count(caller, counted)
         return response
 
     return handle
+
+
+def _refusal(server: Server, error: HTTPException | RequestValidationError) -> Response:
+    """Write the error as the server's API has it; FastAPI's 422 is none of a vendor's."""
+    if isinstance(error, RequestValidationError):
+        if server.api_error is None:
+            raise error
+        first = error.errors()[0]
+        error = HTTPException(400, {"error": "invalid_request", "message": f"{first['loc'][-1]}: {first['msg']}"})
+    write = server.api_error or _generic_error
+    detail: Any = error.detail
+    response = write(error.status_code, detail)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _generic_error(status: int, detail: dict[str, Any]) -> Response:
+    return JSONResponse(detail, status)
 
 
 def _bearer(request: Request) -> str | None:
@@ -115,6 +137,12 @@ async def _body_fields(request: Request) -> dict[str, Any]:
     except ValueError:
         raise HTTPException(400, {"message": "The body cannot be read"}) from None
     return {}
+
+
+def _add_generic(router: APIRouter, server: Server, state: State) -> None:
+    """Add the API of the servers that are no vendor's."""
+    _add_items(router, state)
+    _add_probes(router, server, state)
 
 
 def _add_items(router: APIRouter, state: State) -> None:

@@ -23,7 +23,7 @@ _MEDIA_TYPES: dict[BodyFormat, str] = {
 }
 
 #: RFC 6749 §2.3.1 and §3.2 want these in the body, never in the request URI, which ends up in logs.
-_BODY_ONLY = {"grant_type", "client_id", "client_secret", "username", "password", "refresh_token", "scope"}
+_BODY_ONLY = {"grant_type", "client_id", "client_secret", "username", "password", "code", "refresh_token", "scope"}
 
 
 async def read_parameters(request: Request, body_format: BodyFormat) -> dict[str, str]:

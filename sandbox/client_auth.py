@@ -13,7 +13,8 @@ from sandbox.errors import TokenError, invalid_request
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from sandbox.state import Client, State
+    from sandbox.records import Client
+    from sandbox.state import State
 
 #: ``client_secret_basic_raw`` is our name for servers that do not form-decode what comes in by Basic.
 ClientAuth = Literal["client_secret_basic", "client_secret_basic_raw", "client_secret_post", "none"]

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
 
-from sandbox.state import Client, Misbehaviour  # noqa: TC001 - FastAPI reads the annotations
+from sandbox.records import Client, Misbehaviour  # noqa: TC001 - FastAPI reads the annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from starlette.types import Receive, Scope, Send
 
+    from sandbox.authorization import Server
     from sandbox.state import State
 
 
@@ -32,6 +33,19 @@ class GrantRequest:
     client_id: str
     scope: str | None = None
     username: str | None = None
+
+
+@dataclass(frozen=True)
+class CodeRequest:
+    """Asks for an authorization code; see :meth:`sandbox.state.State.issue_code`."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+
+    server: str
+    client_id: str
+    scope: str | None = None
+    username: str = "user"
+    redirect_uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,18 +87,19 @@ async def misbehaving(what: Misbehaviour | None, process: Callable[[], Awaitable
     return await process() if real is None else real
 
 
-def control_router(state: State, servers: Collection[str]) -> APIRouter:
+def control_router(state: State, servers: Sequence[Server]) -> APIRouter:
     """Return the routes under ``/_control``.
 
-    :param servers: Names of the servers there are, to catch typing errors in tests.
+    :param servers: The servers there are, to catch typing errors in tests.
     """
     router = APIRouter(prefix="/_control")
-    _add_registration(router, state, servers)
+    by_name = {server.name: server for server in servers}
+    _add_registration(router, state, by_name)
     _add_counting(router, state)
 
     @router.post("/misbehave", status_code=204)
     async def misbehave(what: Misbehaviour) -> None:
-        _check(what.server, servers)
+        _find(what.server, by_name)
         state.misbehave(**asdict(what))
 
     @router.post("/behave", status_code=204)
@@ -93,28 +108,39 @@ def control_router(state: State, servers: Collection[str]) -> APIRouter:
 
     @router.post("/revoke")
     async def revoke(what: Revocation) -> dict[str, int]:
-        _check(what.server, servers)
+        _find(what.server, by_name)
         return {"revoked": state.revoke(**asdict(what))}
 
     return router
 
 
-def _check(server: str, servers: Collection[str]) -> None:
-    if server not in servers:
-        raise HTTPException(404, f"There is no server {server!r}, only {', '.join(servers)}")
+def _find(name: str, servers: Mapping[str, Server]) -> Server:
+    if name not in servers:
+        raise HTTPException(404, f"There is no server {name!r}, only {', '.join(servers)}")
+    return servers[name]
 
 
-def _add_registration(router: APIRouter, state: State, servers: Collection[str]) -> None:
+def _add_registration(router: APIRouter, state: State, servers: Mapping[str, Server]) -> None:
     @router.post("/clients", status_code=204)
     async def add_client(client: Client) -> None:
-        _check(client.server, servers)
+        _find(client.server, servers)
         state.add_client(**asdict(client))
 
     @router.post("/grants")
     async def issue_refresh_token(grant: GrantRequest) -> dict[str, str]:
-        _check(grant.server, servers)
+        lifetime = _find(grant.server, servers).refresh_lifetime
         try:
-            return {"refresh_token": state.issue_refresh_token(**asdict(grant))}
+            return {"refresh_token": state.issue_refresh_token(**asdict(grant), lifetime=lifetime)}
+        except KeyError as error:
+            raise HTTPException(404, str(error)) from None
+
+    @router.post("/codes")
+    async def issue_code(consent: CodeRequest) -> dict[str, str]:
+        server = _find(consent.server, servers)
+        if "authorization_code" not in server.grants:
+            raise HTTPException(409, f"Server {server.name!r} does not support authorization_code")
+        try:
+            return {"code": state.issue_code(**asdict(consent), lifetime=server.code_lifetime)}
         except KeyError as error:
             raise HTTPException(404, str(error)) from None
 

@@ -11,6 +11,12 @@ ErrorStyle = Literal["rfc6749", "league"]
 #: RFC 6749 §5.1 asks for these on every answer with a token; on errors they do no harm.
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
+#: What the league style says of every request that it calls invalid; the hint says more.
+LEAGUE_INVALID_REQUEST = (
+    "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than"
+    " once, or is otherwise malformed."
+)
+
 
 class TokenError(Exception):
     """A token request that is refused.
@@ -19,14 +25,23 @@ class TokenError(Exception):
     :param description: What is wrong, for a person. Never quotes a secret.
     :param status: The HTTP status.
     :param challenge: Value of a ``WWW-Authenticate`` header.
+    :param hint: What else the ``league`` style says.
     """
 
-    def __init__(self, error: str, description: str, status: int = 400, challenge: str | None = None) -> None:
+    def __init__(
+        self,
+        error: str,
+        description: str,
+        status: int = 400,
+        challenge: str | None = None,
+        hint: str = "Check the request's parameters",
+    ) -> None:
         super().__init__(error, description)
         self.error = error
         self.description = description
         self.status = status
         self.challenge = challenge
+        self.hint = hint
 
     def response(self, style: ErrorStyle) -> JSONResponse:
         """Write the error as the server's style has it."""
@@ -38,11 +53,10 @@ class TokenError(Exception):
     def _body(self, style: ErrorStyle) -> dict[str, str]:
         if style == "league":
             # The PHP League's server, widely deployed: no error_description.
-            return {
-                "error": self.error,
-                "message": self.description,
-                "hint": "Check the request's parameters",
-            }
+            if self.error == "invalid_client":
+                # One message for all of them and no hint, as Justimmo's page shows it.
+                return {"error": self.error, "message": "Client authentication failed"}
+            return {"error": self.error, "message": self.description, "hint": self.hint}
         return {"error": self.error, "error_description": self.description}
 
 

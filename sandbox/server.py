@@ -44,7 +44,7 @@ def create_app(state: State, servers: Sequence[Server] = SERVERS) -> FastAPI:
     """Return the application: every server's token endpoint and API, and the control routes."""
     # A real token endpoint does not redirect "/token/" to "/token" with the secrets in hand.
     app = FastAPI(title="sandbox", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.include_router(control_router(state, [server.name for server in servers]))
+    app.include_router(control_router(state, servers))
     for server in servers:
         app.include_router(token_router(server, state))
         app.include_router(api_router(server, state))

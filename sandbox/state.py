@@ -13,12 +13,16 @@ import secrets
 import sqlite3
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from sandbox.records import Client, IssuedToken, Misbehaviour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from sandbox.records import TokenKind
 
 #: The key under which requests are counted that name no client this sandbox knows.
 UNKNOWN = "?"
@@ -37,87 +41,30 @@ CREATE TABLE IF NOT EXISTS misbehaviours (
     id INTEGER PRIMARY KEY, server TEXT NOT NULL, place TEXT NOT NULL, times_left INTEGER NOT NULL, what TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS asked (
     server TEXT, key TEXT, n INTEGER NOT NULL, PRIMARY KEY (server, key));
+CREATE TABLE IF NOT EXISTS redirects (
+    code TEXT PRIMARY KEY, redirect_uri TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS budgets (
+    server TEXT, account TEXT, started_at REAL NOT NULL, spent INTEGER NOT NULL, PRIMARY KEY (server, account));
+CREATE TABLE IF NOT EXISTS written (
+    collection TEXT, number INTEGER, written TEXT NOT NULL, PRIMARY KEY (collection, number));
 """
 
-_PLAIN_COUNTS = ("token_requests", "refresh_reused", "api_calls", "api_401", "rows")
+_PLAIN_COUNTS = (
+    "token_requests",
+    "refresh_reused",
+    "code_reused",
+    "refresh_with_bearer",
+    "api_calls",
+    "api_401",
+    "rate_limited",
+    "rows",
+    "rows_written",
+)
 _COUNTS_BY_DETAIL = ("token_requests_by_grant", "token_errors")
 
-
-@dataclass(frozen=True)
-class Client:
-    """A client registered at one of the servers.
-
-    :param server: The server's name, e.g. ``standard``.
-    :param client_id: The client identifier.
-    :param client_secret: Its secret; ``None`` makes it a public client.
-    :param scopes: The scopes it may be granted.
-    :param users: User names and passwords it may use with the password grant.
-    :param access_lifetime: Seconds its access tokens live, instead of the server's own lifetime.
-    """
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
-
-    server: str
-    client_id: str
-    client_secret: str | None = field(default=None, repr=False)
-    scopes: list[str] = field(default_factory=lambda: ["read"])
-    users: dict[str, str] = field(default_factory=dict, repr=False)
-    access_lifetime: int | None = None
-
-
-@dataclass(frozen=True)
-class IssuedToken:
-    """An access or refresh token that was issued, and what has become of it."""
-
-    value: str = field(repr=False)
-    kind: Literal["access", "refresh"]
-    server: str
-    client_id: str
-    username: str | None
-    scope: str
-    family: str
-    expires_at: float | None
-    spent: bool = False
-    revoked: bool = False
-
-
-@dataclass(frozen=True)
-class Misbehaviour:
-    """What the next requests get instead of the real answer.
-
-    Without a ``status`` and without ``drop`` the real answer is given, only ``delay`` seconds late.
-
-    :param server: The server that is to misbehave.
-    :param where: Its token endpoint or its API.
-    :param times: For how many requests.
-    :param share: The part of the requests that it meets, by chance; the others get the real answer.
-    :param status: The HTTP status of the answer.
-    :param headers: Headers of the answer.
-    :param body: Body of the answer.
-    :param content_type: Content type of the answer.
-    :param delay: Seconds to wait before the answer.
-    :param after_processing: The request takes effect (a refresh token is spent), only its answer is lost.
-    :param drop: Close the connection without an answer.
-    """
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
-
-    server: str
-    where: Literal["token", "api"]
-    times: int = 1
-    share: float = 1.0
-    status: int | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    body: str = ""
-    content_type: str = "text/plain"
-    delay: float = 0.0
-    after_processing: bool = False
-    drop: bool = False
-
-    @property
-    def replaces_the_answer(self) -> bool:
-        """Whether the real answer is withheld, and not only delayed."""
-        return self.drop or self.status is not None
+# Characters a client must encode: "+/=" are legal in a bearer token (RFC 6750 §2.1); codes that end in "%3D" and
+# refresh tokens that end in "%3d" are what one vendor's documents show. They are part of the value, never decoded.
+_ENDINGS: dict[TokenKind, str] = {"access": "+/=", "refresh": "%3d", "code": "%3D"}
 
 
 class State:
@@ -158,9 +105,14 @@ class State:
         scopes: Iterable[str] = ("read",),
         users: Mapping[str, str] | None = None,
         access_lifetime: int | None = None,
+        credits: int | None = None,
+        credit_window: float | None = None,
     ) -> Client:
         """Register a client, or replace it; tokens it already has stay valid. See :class:`Client`."""
-        client = Client(server, client_id, client_secret, list(scopes), dict(users or {}), access_lifetime)
+        client = Client(
+            *(server, client_id, client_secret, list(scopes), dict(users or {})),
+            *(access_lifetime, credits, credit_window),
+        )
         self._run("REPLACE INTO clients VALUES (?, ?, ?)", server, client_id, json.dumps(asdict(client)))
         return client
 
@@ -173,7 +125,7 @@ class State:
 
     def issue(
         self,
-        kind: Literal["access", "refresh"],
+        kind: TokenKind,
         client: Client,
         *,
         scope: str,
@@ -183,12 +135,10 @@ class State:
     ) -> str:
         """Issue and remember a new random token.
 
-        :param family: Identifies the grant; reuse of one of its refresh tokens revokes all of it.
+        :param family: Identifies the grant; reuse of its code or one of its refresh tokens revokes all of it.
         :param lifetime: Seconds, or ``None`` for a token that does not expire.
         """
-        # Characters a client must encode: "+/=" are legal in a bearer token (RFC 6750 §2.1), and refresh tokens
-        # that end in "%3d" are what one vendor's documents show.
-        value = secrets.token_urlsafe(32) + ("+/=" if kind == "access" else "%3d")
+        value = secrets.token_urlsafe(32) + _ENDINGS[kind]
         expires_at = None if lifetime is None else self.clock() + lifetime
         self._run(
             "INSERT INTO tokens (value, kind, server, client_id, username, scope, family, expires_at)"
@@ -198,26 +148,60 @@ class State:
         return value
 
     def issue_refresh_token(
-        self, server: str, client_id: str, *, scope: str | None = None, username: str | None = None
+        self,
+        server: str,
+        client_id: str,
+        *,
+        scope: str | None = None,
+        username: str | None = None,
+        lifetime: int | None = None,
     ) -> str:
         """Return a first refresh token, as if it had been obtained elsewhere (by a consent page, say).
 
         :param scope: Space-separated; all the client may have by default.
+        :param lifetime: Seconds, or ``None`` for a token that does not expire.
         :raises KeyError: No such client.
         """
+        client = self._registered(server, client_id)
+        scope = " ".join(client.scopes) if scope is None else scope
+        return self.issue("refresh", client, scope=scope, username=username, family=new_family(), lifetime=lifetime)
+
+    def issue_code(
+        self,
+        server: str,
+        client_id: str,
+        *,
+        scope: str | None = None,
+        username: str = "user",
+        redirect_uri: str | None = None,
+        lifetime: int = 600,
+    ) -> str:
+        """Return an authorization code, as if this user had consented.
+
+        :param scope: Space-separated; all the client may have by default.
+        :param redirect_uri: Where the code was sent: the token request must then name it too (RFC 6749 §4.1.3).
+        :param lifetime: Seconds.
+        :raises KeyError: No such client.
+        """
+        client = self._registered(server, client_id)
+        scope = " ".join(client.scopes) if scope is None else scope
+        code = self.issue("code", client, scope=scope, username=username, family=new_family(), lifetime=lifetime)
+        if redirect_uri is not None:
+            self._run("INSERT INTO redirects VALUES (?, ?)", code, redirect_uri)
+        return code
+
+    def redirect_uri(self, code: IssuedToken) -> str | None:
+        """Return the redirect URI that was registered with this code, if one was."""
+        rows = self._run("SELECT redirect_uri FROM redirects WHERE code = ?", code.value)
+        return rows[0]["redirect_uri"] if rows else None
+
+    def _registered(self, server: str, client_id: str) -> Client:
         client = self.client(server, client_id)
         if client is None:
             raise KeyError(f"no client {client_id!r} at server {server!r}")
-        return self.issue(
-            "refresh",
-            client,
-            scope=" ".join(client.scopes) if scope is None else scope,
-            username=username,
-            family=new_family(),
-            lifetime=None,
-        )
+        return client
 
-    def token(self, kind: Literal["access", "refresh"], server: str, value: str) -> IssuedToken | None:
+    def token(self, kind: TokenKind, server: str, value: str) -> IssuedToken | None:
         """Return what is known of a token, valid or not."""
         rows = self._run("SELECT * FROM tokens WHERE kind = ? AND server = ? AND value = ?", kind, server, value)
         if not rows:
@@ -230,15 +214,16 @@ class State:
         return not token.revoked and (token.expires_at is None or self.clock() < token.expires_at)
 
     def spend(self, token: IssuedToken) -> bool:
-        """Use up a single-use refresh token.
+        """Use up a code, or a single-use refresh token.
 
-        :return: Whether this was its first use. If not, its whole family is revoked now (RFC 9700 §4.14.2).
+        :return: Whether this was its first use. If not, its whole family is revoked now (RFC 6749 §4.1.2, RFC 9700
+            §4.14.2).
         """
         with self._lock:
             if self._run("UPDATE tokens SET spent = 1 WHERE value = ? AND spent = 0 RETURNING 1", token.value):
                 return True
             self._run("UPDATE tokens SET revoked = 1 WHERE family = ?", token.family)
-            self.count(token.client_id, "refresh_reused")
+            self.count(token.client_id, f"{token.kind}_reused")
             return False
 
     def revoke(
@@ -256,7 +241,7 @@ class State:
 
     def issued(self) -> list[str]:
         """Return every access and refresh token ever issued, oldest first."""
-        return [row["value"] for row in self._run("SELECT value FROM tokens ORDER BY rowid")]
+        return [row["value"] for row in self._run("SELECT value FROM tokens WHERE kind <> 'code' ORDER BY rowid")]
 
     # --- counts
 
@@ -299,6 +284,35 @@ class State:
             *(server, key),
         )
         return int(rows[0]["n"])
+
+    # --- what an API keeps
+
+    def charge(self, server: str, account: str, price: int, *, limit: int, window: float) -> bool:
+        """Take the price of a call from an account's budget, which is full again when its window has passed.
+
+        :param limit: The budget of one window.
+        :param window: Seconds; a window begins with the first call after the last one.
+        :return: Whether the budget was enough. If not, nothing is taken.
+        """
+        with self._lock:
+            now = self.clock()
+            rows = self._run("SELECT * FROM budgets WHERE server = ? AND account = ?", server, account)
+            started_at, spent = (rows[0]["started_at"], rows[0]["spent"]) if rows else (now, 0)
+            if now >= started_at + window:
+                started_at, spent = now, 0
+            if spent + price > limit:
+                return False
+            self._run("REPLACE INTO budgets VALUES (?, ?, ?, ?)", server, account, started_at, spent + price)
+            return True
+
+    def write(self, collection: str, row: dict[str, Any]) -> None:
+        """Keep a row of an API's data under its ``id``."""
+        self._run("REPLACE INTO written VALUES (?, ?, ?)", collection, row["id"], json.dumps(row))
+
+    def written(self, collection: str) -> dict[int, dict[str, Any]]:
+        """Return the rows that were written, by their id."""
+        rows = self._run("SELECT * FROM written WHERE collection = ? ORDER BY number", collection)
+        return {row["number"]: json.loads(row["written"]) for row in rows}
 
     # --- misbehaviour
 

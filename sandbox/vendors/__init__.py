@@ -5,6 +5,6 @@ To add a vendor: a module with its :class:`~sandbox.authorization.Server`, and i
 
 from __future__ import annotations
 
-from sandbox.vendors import jsonbody, multipart, standard
+from sandbox.vendors import joor, jsonbody, justimmo, justlogin, multipart, standard
 
-SERVERS = (standard.SERVER, multipart.SERVER, jsonbody.SERVER)
+SERVERS = (standard.SERVER, multipart.SERVER, jsonbody.SERVER, justlogin.SERVER, justimmo.SERVER, joor.SERVER)

@@ -405,9 +405,13 @@ def test_the_token_endpoint_does_not_redirect_a_trailing_slash(sandbox):
 def test_errors_may_be_written_as_the_php_league_writes_them(tmp_path):
     league = Server("league", ("client_credentials",), error_style="league")
     with serve(tmp_path / "league", servers=[league]) as sandbox:
-        response = requests.post(f"{sandbox.url}/league/token", data={"grant_type": "x"}, timeout=10)
-    assert response.status_code == 401
+        sandbox.state.add_client("league", "public", None)
+        data, url = {"grant_type": "x", "client_id": "public"}, f"{sandbox.url}/league/token"
+        response = requests.post(url, data=data, timeout=10)
+        nobody = requests.post(url, data=data | {"client_id": "nobody"}, timeout=10)
+    assert response.status_code == 400
     assert set(response.json()) == {"error", "message", "hint"}
+    assert (nobody.status_code, set(nobody.json())) == (401, {"error", "message"})
 
 
 # --- the API
@@ -576,34 +580,28 @@ def test_requests_are_counted_by_client_and_outcome(sandbox, token):
     call(sandbox, "items", "made-up")
     sandbox.state.revoke("standard")
     call(sandbox, "items", token)
+    zeros = dict.fromkeys(
+        ("refresh_reused", "code_reused", "refresh_with_bearer", "api_401", "rate_limited", "rows", "rows_written"), 0
+    )
     assert control(sandbox, "counts").json() == {
-        ID: {
+        ID: zeros
+        | {
             "token_requests": 2,
             "token_requests_by_grant": {"client_credentials": 1, "password": 1},
             "token_errors": {"invalid_grant": 1},
-            "refresh_reused": 0,
             "api_calls": 2,
             "api_401": 1,
             "rows": 7,
         },
-        "?": {
+        "?": zeros
+        | {
             "token_requests": 2,
             "token_requests_by_grant": {"client_credentials": 1, "?": 1},
             "token_errors": {"invalid_client": 1, "invalid_request": 1},
-            "refresh_reused": 0,
             "api_calls": 1,
             "api_401": 1,
-            "rows": 0,
         },
-        "public": {
-            "token_requests": 0,
-            "token_requests_by_grant": {},
-            "token_errors": {},
-            "refresh_reused": 0,
-            "api_calls": 0,
-            "api_401": 0,
-            "rows": 0,
-        },
+        "public": zeros | {"token_requests": 0, "token_requests_by_grant": {}, "token_errors": {}, "api_calls": 0},
     }
     assert control(sandbox, "counts/reset", {}).status_code == 204
     assert control(sandbox, "counts").json()[ID]["token_requests"] == 0

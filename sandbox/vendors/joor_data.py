@@ -1,0 +1,100 @@
+"""Made-up data of JOOR's API, always the same, and what each of its resources takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Row = dict[str, Any]
+
+#: How a filter compares: one of some values or IDs, or the beginning or end of a time.
+Comparison = Literal["values", "ids", "from", "until"]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource of the API.
+
+    :param path: Its path, and its name in messages.
+    :param rows: What there is before anything is written.
+    :param filters: By query parameter: the comparison, and the member of the row that is compared.
+    :param required: The query parameters without which it cannot be read.
+    :param writes: What each write needs in every item; a write that is not here does not exist.
+    """
+
+    path: str
+    rows: tuple[Row, ...]
+    filters: Mapping[str, tuple[Comparison, str]] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    writes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def _order(number: int) -> Row:
+    changed = datetime(2026, 1, 1, 8, tzinfo=UTC) + timedelta(hours=12 * number)
+    status = ("pending", "approved", "shipped")[number % 3]
+    return {
+        "id": number,
+        "retailer_id": 1000 + number % 7,
+        "price_type_id": 1 + number % 2,
+        "collection_id": 1 + number % 8,
+        "status": status,
+        "export_status": "exported" if number % 2 else "not_exported",
+        "date_approved": None if status == "pending" else (date(2026, 1, 1) + timedelta(days=number)).isoformat(),
+        "last_modified": changed.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _named(kind: str, count: int, **more: Any) -> tuple[Row, ...]:
+    return tuple({"id": number, "name": f"Made-up {kind} {number}", **more} for number in range(1, count + 1))
+
+
+_BULK_UPDATE = {"bulk_update": ("id",)}
+_LINES = tuple(
+    {"id": 10 * order + line, "order_id": order, "sku_id": line, "quantity": line}
+    for order in range(1, 231)
+    for line in (1, 2)
+)
+
+RESOURCES = (
+    # Only order_ids is in the vendor's documents; the other filters of orders are seen in public clients.
+    Resource(
+        "orders",
+        tuple(_order(number) for number in range(1, 231)),
+        {
+            "order_ids": ("ids", "id"),
+            "status": ("values", "status"),
+            "export_status": ("values", "export_status"),
+            "date_approved_start": ("from", "date_approved"),
+            "date_approved_end": ("until", "date_approved"),
+            "last_modified": ("from", "last_modified"),
+        },
+        writes=_BULK_UPDATE | {"bulk_create": ("retailer_id",)},
+    ),
+    Resource(
+        "orders/sku_line_items",
+        _LINES,
+        {"order_ids": ("ids", "order_id")},
+        required=("order_ids",),
+        writes={"bulk_update": ("id", "quantity")},
+    ),
+    Resource("products", _named("product", 60), writes=_BULK_UPDATE | {"bulk_create": ("name",)}),
+    Resource(
+        "skus",
+        tuple({"id": number, "product_id": -(-number // 3), "upc": f"{number:012}"} for number in range(1, 181)),
+        {"product_ids": ("ids", "product_id")},
+        writes=_BULK_UPDATE | {"bulk_create": ("product_id",)},
+    ),
+    Resource(
+        "prices",
+        tuple({"id": number, "sku_id": number, "price_type_id": 1, "wholesale": "10.00"} for number in range(1, 181)),
+        writes=_BULK_UPDATE | {"bulk_create": ("sku_id",)},
+    ),
+    Resource("collections", _named("collection", 8), writes=_BULK_UPDATE | {"bulk_create": ("name",)}),
+    Resource("categories", _named("category", 12)),
+    Resource("traits", _named("trait", 10)),
+    Resource("seasons", _named("season", 6)),
+)
