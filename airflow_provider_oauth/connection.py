@@ -12,8 +12,10 @@ import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.fields import ALIASES, FIELDS
+from airflow_provider_oauth.fields import ALIASES, Field
 from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+from airflow_provider_oauth.presets import OAUTH, Preset
+from airflow_provider_oauth.presets.preset import STANDARD
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -29,17 +31,27 @@ NO_SCHEME = "none"
 TRANSPORT = tuple(Transport.__dataclass_fields__)
 
 
-def read_connection(connection: Connection) -> OAuthConfig:
+def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConfig:
     """Return what ``connection`` means.
 
     :param connection: of one of this package's types
+    :param preset: what its type fixes
     :raises ConfigurationError: if a field is missing, malformed, unknown but close to a known one, or unsafe; the text
         names the connection and the field
     """
     conn_id = connection.conn_id or ""
     warnings: list[str] = []
-    values = _values(conn_id, connection.extra, warnings)
-    base_url = _base_url(conn_id, connection)
+    values = _values(conn_id, connection.extra, preset.known, warnings)
+    fixed = _fixed(conn_id, values.pop("environment", None), preset)
+    _apply(conn_id, fixed, connection, values, warnings)
+    _move_own_fields(conn_id, preset, values)
+    if values.get("grant_type", preset.grants[0]) not in preset.grants and preset is not OAUTH:
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: grant_type is {values['grant_type']!r}; {preset.name} offers "
+            f"{', '.join(preset.grants)}."
+        )
+    values.setdefault("grant_type", preset.grants[0])
+    base_url = _base_url(conn_id, fixed.get("host"), connection)
     if "grant_url" not in values:
         hint = " Reading it from the issuer is not possible yet." if "issuer" in values else ""
         raise ConfigurationError(f"Connection {conn_id!r}: grant_url (Token URL) is missing.{hint}")
@@ -52,16 +64,58 @@ def read_connection(connection: Connection) -> OAuthConfig:
         conn_id=conn_id,
         base_url=base_url,
         token_url=values.pop("grant_url"),
-        client_id=_unredacted(conn_id, "login", connection.login) or None,
-        client_secret=_unredacted(conn_id, "password", connection.password),
+        client_id=fixed.get("login", _unredacted(conn_id, "login", connection.login)) or None,
+        client_secret=fixed.get("password", _unredacted(conn_id, "password", connection.password)),
         response_map=_response_map(conn_id, values.pop("response_map", None)),
         transport=Transport(**{name: values.pop(name) for name in TRANSPORT if name in values}),
+        refresh_bearer=preset.refresh_bearer,
         warnings=tuple(warnings),
         **values,
     )
 
 
-def _values(conn_id: str, extra: str | dict[str, Any] | None, warnings: list[str]) -> dict[str, Any]:
+def _fixed(conn_id: str, environment: str | None, preset: Preset) -> dict[str, Any]:
+    """Return the fields that the preset fixes, for this environment."""
+    fixed = preset.fixed_in(environment)
+    if fixed is None:
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: environment is {environment!r}; {preset.name} has "
+            f"{', '.join(preset.environments)}. (For tests it can be the URL of a stand-in.)"
+        )
+    return fixed
+
+
+def _apply(
+    conn_id: str, fixed: Mapping[str, Any], connection: Connection, values: dict[str, Any], warnings: list[str]
+) -> None:
+    """Put in what the preset fixes; say what it replaces."""
+    if "host" in fixed and (connection.host or connection.schema or connection.port):
+        warnings.append("Host, schema and port are fixed for this connection type; they were ignored.")
+    for name, value in fixed.items():
+        if name not in STANDARD:
+            if values.get(name, value) != value:
+                warnings.append(f"The extra field {name!r} is fixed for this connection type; it was ignored.")
+            values[name] = value
+
+
+def _move_own_fields(conn_id: str, preset: Preset, values: dict[str, Any]) -> None:
+    """Put the vendor's own fields where they are sent."""
+    for name, (place, wire_name) in preset.sent_as.items():
+        if name in values:
+            own = {wire_name: values.pop(name)}
+            if place == "api_headers":
+                try:
+                    own = _to_headers(own)
+                except ValueError:
+                    raise ConfigurationError(
+                        f"Connection {conn_id!r}: {name} ({preset.known[name].label}) is not a valid header value."
+                    ) from None
+            values[place] = {**values.get(place, {}), **own}
+
+
+def _values(
+    conn_id: str, extra: str | dict[str, Any] | None, fields: Mapping[str, Field], warnings: list[str]
+) -> dict[str, Any]:
     """Return the known fields of ``extra`` by their own names, coerced; what is null or empty is absent."""
     values: dict[str, Any] = {}
     decoded = _decoded(conn_id, extra)
@@ -73,15 +127,15 @@ def _values(conn_id: str, extra: str | dict[str, Any] | None, warnings: list[str
     for key, value in decoded.items():
         if value is None or value == "":
             continue
-        if key not in FIELDS:
-            _refuse_typo(conn_id, key)
+        if key not in fields:
+            _refuse_typo(conn_id, key, fields)
             warnings.append(f"The extra field {key!r} is unknown and was ignored; it is not sent as a header.")
         else:
             name = ALIASES.get(key, key)
             # Before, because *** is no number; and after, because JSON may come as a text.
-            coerced = _unredacted(conn_id, key, _coerced(conn_id, key, _unredacted(conn_id, key, value)))
+            coerced = _unredacted(conn_id, key, _coerced(conn_id, key, fields[key], _unredacted(conn_id, key, value)))
             if values.setdefault(name, coerced) != coerced:
-                said = " and ".join(each for each in FIELDS if ALIASES.get(each, each) == name and each in decoded)
+                said = " and ".join(each for each in fields if ALIASES.get(each, each) == name and each in decoded)
                 raise ConfigurationError(f"Connection {conn_id!r}: {said} say different things; leave one out.")
     return values
 
@@ -100,8 +154,8 @@ def _decoded(conn_id: str, extra: str | dict[str, Any] | None) -> dict[str, Any]
     return decoded
 
 
-def _refuse_typo(conn_id: str, key: str) -> None:
-    close = difflib.get_close_matches(key.lower().replace("-", "_"), FIELDS, n=1, cutoff=ALIKE)
+def _refuse_typo(conn_id: str, key: str, fields: Mapping[str, Field]) -> None:
+    close = difflib.get_close_matches(key.lower().replace("-", "_"), fields, n=1, cutoff=ALIKE)
     if close:
         raise ConfigurationError(
             f"Connection {conn_id!r}: the extra field {key!r} is unknown; did you mean {close[0]!r}?"
@@ -126,9 +180,8 @@ def _holds_redacted(value: Any) -> bool:
     return bool(value == REDACTED)
 
 
-def _coerced(conn_id: str, name: str, value: Any) -> Any:
+def _coerced(conn_id: str, name: str, field: Field, value: Any) -> Any:
     """Return ``value`` as its field's type: a URI connection gives texts, or numbers where a text was meant."""
-    field = FIELDS[name]
     try:
         result = COERCE.get(name, COERCE[field.type])(value)
     except (ValueError, TypeError, RecursionError):
@@ -243,8 +296,10 @@ KINDS = {
 }
 
 
-def _base_url(conn_id: str, connection: Connection) -> str:
+def _base_url(conn_id: str, fixed: str | None, connection: Connection) -> str:
     """Return the API's base URL: host, which may be a whole URL; a URI connection may add a port and a path."""
+    if fixed:
+        return fixed
     host = (connection.host or "").strip()
     if not host:
         raise ConfigurationError(f"Connection {conn_id!r}: host (API base URL) is missing.")

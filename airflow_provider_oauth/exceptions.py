@@ -13,9 +13,10 @@
     ├── TokenStoreError           the token could not be read from, or kept in, its Variable
     ├── RenewalTimeout            another process renews the token and has not finished
     ├── ConsentRequired *         nothing but a person's consent, or a new refresh token, helps
-    └── ApiError                  the API answered with an error status
+    └── ApiError                  the API answered with an error status, or not as it should
+        └── PartialWriteError *   it did after something had been written
 
-    * also an AirflowFailException: the task fails without Airflow's retries, which could lock an account
+    * also an AirflowFailException: the task fails without Airflow's retries, which could lock an account or write twice
 """
 
 from __future__ import annotations
@@ -119,6 +120,10 @@ class ApiError(OAuthError):
     def __init__(self, message: str, status_code: int | None = None) -> None:
         super().__init__(message)
         self.status_code = status_code  # type: ignore[assignment]  # Airflow's own is for its web server
+
+
+class PartialWriteError(ApiError, AirflowFailException):
+    """Some of what was to be written was not, after something had been: a retry would write that again."""
 
 
 def to_event(error: OAuthError) -> dict[str, Any]:

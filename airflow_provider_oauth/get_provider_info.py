@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_oauth.fields import FIELDS, Field
+from airflow_provider_oauth.presets import PRESETS
+
+#: By connection type: name, documentation, kind.
+INTEGRATIONS = {
+    "oauth": ("OAuth 2.0", "https://www.rfc-editor.org/rfc/rfc6749", "protocol"),
+    "justlogin": ("JustLogin", "https://github.com/justlogincom/public-api-docs", "service"),
+    "justimmo": ("Justimmo", "https://api-docs.justimmo.at", "service"),
+    "joor": ("JOOR", "https://api-docs.jooraccess.com", "service"),
+}
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -17,29 +25,14 @@ def get_provider_info() -> dict[str, Any]:
         "name": "OAuth 2.0",
         "description": "Any OAuth 2.0 protected HTTP API as an Airflow connection.",
         "integrations": [
-            {
-                "integration-name": "OAuth 2.0",
-                "external-doc-url": "https://www.rfc-editor.org/rfc/rfc6749",
-                "tags": ["protocol"],
-            }
+            {"integration-name": name, "external-doc-url": documentation, "tags": [tag]}
+            for name, documentation, tag in INTEGRATIONS.values()
         ],
-        "hooks": [_modules("hooks")],
-        "operators": [_modules("operators")],
-        "sensors": [_modules("sensors")],
-        "triggers": [_modules("triggers")],
-        "connection-types": [
-            {
-                "connection-type": "oauth",
-                "hook-name": "OAuth 2.0 API",
-                "hook-class-name": "airflow_provider_oauth.hooks.oauth.OAuthHook",
-                "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port"],
-                    "relabeling": {"host": "API base URL", "login": "Client ID", "password": "Client secret"},
-                    "placeholders": {"host": "https://api.example.com/v1"},
-                },
-                "conn-fields": {name: _form_field(field) for name, field in FIELDS.items() if field.shown},
-            }
-        ],
+        "hooks": [_modules("hooks", name) for name in PRESETS],
+        "operators": [_modules("operators", name) for name in PRESETS],
+        "sensors": [_modules("sensors", "oauth")],
+        "triggers": [_modules("triggers", "oauth")],
+        "connection-types": [preset.connection_type() for preset in PRESETS.values()],
         "config": {
             "oauth": {
                 "description": "Settings of the OAuth 2.0 provider (airflow-provider-oauth).",
@@ -61,19 +54,6 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
-def _modules(kind: str) -> dict[str, Any]:
-    return {"integration-name": "OAuth 2.0", "python-modules": [f"airflow_provider_oauth.{kind}.oauth"]}
-
-
-def _form_field(field: Field) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": field.type if field.required else [field.type, "null"]}
-    if field.default is not None:
-        schema["default"] = field.default
-    if field.choices:
-        schema["enum"] = list(field.choices)
-        schema["values_display"] = field.choices
-    if field.secret and field.type == "string":
-        schema["format"] = "password"
-    if field.minimum is not None:
-        schema["minimum"] = field.minimum
-    return {"label": field.label, "description": field.description, "schema": schema}
+def _modules(kind: str, name: str) -> dict[str, Any]:
+    module = f"airflow_provider_oauth.{kind}.{name}"
+    return {"integration-name": INTEGRATIONS[name][0], "python-modules": [module]}

@@ -33,6 +33,8 @@ class Example:
     :param grant: the grant type
     :param extra: more of the connection's extra
     :param scopes: what its client may be granted
+    :param conn_type: its connection type; a vendor's takes the sandbox as its environment
+    :param pool: a pool that its tasks share, and how many slots that has
     :param watched: run by its asset watcher instead of by hand
     """
 
@@ -41,6 +43,8 @@ class Example:
     grant: str
     extra: dict[str, Any] = field(default_factory=dict)
     scopes: tuple[str, ...] = ("read",)
+    conn_type: str = "oauth"
+    pool: tuple[str, int] | None = None
     watched: bool = False
 
 
@@ -61,6 +65,25 @@ EXAMPLES = {
         "jsonbody",
         "refresh_token",
         {"client_auth": "client_secret_post", "body_format": "json"},
+    ),
+    "example_json_token": Example(
+        "example_json",
+        "jsonbody",
+        "password",
+        {"client_auth": "client_secret_post", "body_format": "json", "use_refresh": True},
+    ),
+    "example_justlogin": Example(
+        "example_justlogin", "justlogin", "refresh_token", scopes=("openid",), conn_type="justlogin"
+    ),
+    "example_justimmo": Example("example_justimmo", "justimmo", "refresh_token", conn_type="justimmo"),
+    "example_joor": Example(
+        "example_joor",
+        "joor",
+        "password",
+        {"account": "1234"},
+        ("email", "profile"),
+        conn_type="joor",
+        pool=("joor", 4),
     ),
     "example_asset_watcher": Example(
         "example_watcher", "standard", "client_credentials", {"scope": "read"}, watched=True
@@ -98,7 +121,7 @@ class Wiring:
             }
             sandbox.control("clients", client)
             if example.grant == "refresh_token" and "refresh_token" not in kept:
-                grant = {"server": example.server, "client_id": example.conn_id}
+                grant = {"server": example.server, "client_id": example.conn_id, "username": USERNAME}
                 kept["refresh_token"] = sandbox.control("grants", grant)["refresh_token"]
         self._save()
 
@@ -119,14 +142,18 @@ class Wiring:
 
     def _connection(self, example: Example, url: str) -> dict[str, Any]:
         kept = self._kept[example.conn_id]
-        extra = {"grant_type": example.grant, "grant_url": f"{url}/{example.server}/token", "leeway": 60}
+        extra: dict[str, Any] = {"grant_type": example.grant, "leeway": 60}
+        if example.conn_type == "oauth":
+            extra["grant_url"] = f"{url}/{example.server}/token"
+        else:
+            extra["environment"] = f"{url}/{example.server}"
         if "user_password" in kept:
             extra |= {"username": USERNAME, "user_password": kept["user_password"]}
         if "refresh_token" in kept:
             extra["refresh_token"] = kept["refresh_token"]
         return {
-            "conn_type": "oauth",
-            "host": f"{url}/{example.server}/api",
+            "conn_type": example.conn_type,
+            "host": f"{url}/{example.server}/api" if example.conn_type == "oauth" else None,
             "login": example.conn_id,
             "password": kept["client_secret"],
             "extra": extra | example.extra,
@@ -169,6 +196,8 @@ def end_unfinished_runs(airflow: Airflow) -> None:
 
 def start_example(airflow: Airflow, dag_id: str) -> str:
     """Start a run of an example DAG, or have its watcher start one, and return the run's id."""
+    if pool := EXAMPLES[dag_id].pool:
+        make_pool(airflow, *pool)
     if not EXAMPLES[dag_id].watched:
         return airflow.trigger(dag_id)
     before = {run["dag_run_id"] for run in airflow.runs(dag_id)}
@@ -177,6 +206,12 @@ def start_example(airflow: Airflow, dag_id: str) -> str:
         airflow.api("DELETE", f"variables/{WATCHER_SEEN}")
     airflow.unpause(dag_id)
     return _wait_for_new_run(airflow, dag_id, before)
+
+
+def make_pool(airflow: Airflow, name: str, slots: int) -> None:
+    """Make a pool, unless there is one of that name."""
+    if not any(pool["name"] == name for pool in airflow.api("GET", "pools")["pools"]):
+        airflow.api("POST", "pools", json={"name": name, "slots": slots, "include_deferred": False})
 
 
 def _wait_for_new_run(airflow: Airflow, dag_id: str, before: set[str], timeout: float = 90) -> str:

@@ -6,8 +6,9 @@ import os
 import ssl
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import jmespath
 from aiohttp import ClientResponse, ClientResponseError, ClientSession, ClientTimeout
 from airflow.providers.common.compat.sdk import AirflowException, BaseHook
 from airflow.providers.http.hooks.http import AsyncHttpSession, HttpAsyncHook, HttpHook, SessionConfig
@@ -21,23 +22,36 @@ from airflow_provider_oauth.hooks.trial import try_grant
 from airflow_provider_oauth.oauth.aio import OAuth2Middleware, good_token, in_thread
 from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, of_api, on_the_wire
 from airflow_provider_oauth.oauth.config import Transport
+from airflow_provider_oauth.oauth.pace import Pace
+from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.paging import pages
+from airflow_provider_oauth.presets import OAUTH, PRESETS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import requests
+    from airflow.sdk import Connection
     from requests.auth import AuthBase
 
     from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.oauth.pace import Budget
     from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.paging import Page, Paginator
+    from airflow_provider_oauth.presets import Preset
 
 
 class OAuthHook(HttpHook):
     """Calls an HTTP API with a token that is fetched, kept and renewed behind the scenes.
 
     It is a ``HttpHook`` and takes what that takes, so the stock ``HttpOperator`` works with a connection of this type
-    as it is. Nothing is read or sent before the first call.
+    as it is. Nothing is read or sent before the first call. A vendor's hook is this one with another ``preset``.
 
-    :param oauth_conn_id: the connection, of type OAuth 2.0 API
-    :param method: the HTTP method of ``run``
+    Two attributes say how fast it calls the API; they are the vendor's, and may be set before the first call:
+    ``budget``, and ``patience``, the seconds for which a request is sent again that was answered 429.
+
+    :param oauth_conn_id: the connection, of type OAuth 2.0 API or one made from it
+    :param method: the HTTP method of ``run`` and ``paginate``
     :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials
         and password grants
     :param auth_type: ignored but for ``HttpHook``'s sake: the token is the authentication
@@ -52,6 +66,7 @@ class OAuthHook(HttpHook):
     default_conn_name = "oauth_default"
     conn_type = "oauth"
     hook_name = "OAuth 2.0 API"
+    preset: ClassVar[Preset] = OAUTH
 
     def __init__(
         self,
@@ -69,6 +84,8 @@ class OAuthHook(HttpHook):
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
         self.adapter = adapter
+        self.budget: Budget | None = self.preset.budget
+        self.patience: float = self.preset.patience
         self._keep_alive = (
             (tcp_keep_alive_idle, tcp_keep_alive_count, tcp_keep_alive_interval) if tcp_keep_alive else None
         )
@@ -79,10 +96,16 @@ class OAuthHook(HttpHook):
 
         :raises ConfigurationError: if it makes no sense
         """
-        config = read_connection(self.get_connection(self.oauth_conn_id))
+        connection = self.get_connection(self.oauth_conn_id)
+        config = read_connection(connection, preset_of(connection, self.preset))
         for warning in config.warnings:
             self.log.warning("Connection %r: %s", config.conn_id, warning)
         return config
+
+    @cached_property
+    def _pace(self) -> Pace:
+        """One for all sessions of this hook."""
+        return Pace(self.budget, self.patience)
 
     @property
     def access(self) -> ApiAccess:
@@ -106,7 +129,7 @@ class OAuthHook(HttpHook):
         """
         transport = self.config.transport
         self.merged_extra = {**vars(transport), **(extra_options or {})}
-        session = OAuthSession(self.access)
+        session = OAuthSession(self.access, self._pace)
         options = self.merged_extra
         session.verify = options.get("verify_ssl", options["verify"])
         session.proxies = dict(options.get("proxy") or options["proxies"])
@@ -117,6 +140,33 @@ class OAuthHook(HttpHook):
         session.mount("http://", adapter)
         session.headers.update(headers or {})
         return session
+
+    def paginate(
+        self,
+        endpoint: str | None = None,
+        paginator: Paginator | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: dict[str, Any] | None = None,
+        extra_options: dict[str, Any] | None = None,
+        rows: str | None = None,
+    ) -> Iterator[Page]:
+        """Yield the pages of a list, one in memory at a time; each has ``rows``, ``content`` and ``response``.
+
+        :param endpoint: relative to the API's base URL
+        :param paginator: how the API hands out the list, one of ``paging``; None: as a whole
+        :param data: query parameters; they win over the paginator's
+        :param headers: for every request
+        :param extra_options: as for ``run``
+        :param rows: where the rows are, as JMESPath; None: the answer is an array, or has a single one
+        :raises ApiError: if the API answers with an error status, or not with a page
+        :raises OAuthError: if there is no token to be had
+        """
+
+        def get(url: str | None, params: Mapping[str, Any]) -> requests.Response:
+            response: requests.Response = self.run(url or endpoint, dict(params), headers, extra_options)
+            return response
+
+        return pages(get, paginator, data or {}, rows)
 
     def url_from_endpoint(self, endpoint: str | None) -> str:
         """Return the URL of ``endpoint``: relative to the API's base URL, or a whole URL of the API's own origin.
@@ -129,7 +179,9 @@ class OAuthHook(HttpHook):
         return whole_url(self.oauth_conn_id, self.base_url, endpoint) or super().url_from_endpoint(endpoint)
 
     def check_response(self, response: requests.Response) -> None:
-        """Raise for an error status. What the API wrote is neither logged nor quoted: it may hold anything.
+        """Raise for an error status. What the API wrote is not logged, for it may hold anything.
+
+        Of a vendor's error the words that are meant for people are quoted, where its preset knows them.
 
         :raises ApiError: if the status is 400 or above; its text starts with the status
         """
@@ -137,16 +189,31 @@ class OAuthHook(HttpHook):
             return
         told = response.headers.get("WWW-Authenticate", "")
         hint = ""
-        if response.status_code == 401:
+        if advice := self.preset.advice.get(response.status_code):
+            hint = f" {advice}"
+        elif response.status_code == 401:
             hint = " The API does not accept the token. Check that it is for this API: Host, Scope, Audience."
         elif response.status_code == 403:
             wanted = " It asks for another scope." if "insufficient_scope" in told else ""
             hint = f" The token is good, but may not do this.{wanted}"
+        hint = self._said(response) + hint
         raise ApiError(
             f"{response.status_code}:{response.reason} (connection {self.oauth_conn_id!r}, {response.request.method} "
             f"{(response.url or '').partition('?')[0]}){hint and '.' + hint}",
             status_code=response.status_code,
         )
+
+    def _said(self, response: requests.Response) -> str:
+        """Quote what the vendor's error says to people."""
+        if self.preset.error_path is None:
+            return ""
+        try:
+            found = jmespath.search(self.preset.error_path, response.json())
+        except ValueError:
+            return ""
+        words = " ".join(str(word) for word in (found if isinstance(found, list) else [found]) if word)
+        token = response.request.headers.get(self.config.header_name, "").rpartition(" ")[2]
+        return f" It says: {scrub(words, (*self.config.secrets, token))!r}." if words else ""
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the token endpoint, keep nothing, and tell a person what came of it.
@@ -158,6 +225,22 @@ class OAuthHook(HttpHook):
         except OAuthError as error:
             # Airflow may test under a made-up name, and who tests knows which connection it is.
             return False, str(error).removeprefix(f"Connection {self.oauth_conn_id!r}: ")
+
+
+def preset_of(connection: Connection, preset: Preset) -> Preset:
+    """Return what is known of the connection's type; ``preset`` if that is not one of ours.
+
+    A vendor's connection is read in the same way by any of our hooks.
+    """
+    if connection.conn_type == preset.conn_type:
+        return preset
+    if connection.conn_type in PRESETS:
+        return PRESETS[connection.conn_type]
+    try:
+        hook = connection.get_hook()
+    except (TypeError, AirflowException, ImportError):
+        return preset
+    return hook.preset if isinstance(hook, OAuthHook) else preset
 
 
 def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
@@ -233,11 +316,15 @@ class OAuthAsyncHook(HttpAsyncHook):
         :raises ConfigurationError: if the connection makes no sense
         """
         if self._access is None:
-            config = read_connection(await in_thread(self.get_connection)(self.oauth_conn_id))
+            config = await in_thread(self._config_of_connection)()
             for warning in config.warnings:
                 self.log.warning("Connection %r: %s", config.conn_id, warning)
             self._access = ApiAccess(await in_thread(token_source)(config), self.scope)
         return self._access
+
+    def _config_of_connection(self) -> OAuthConfig:
+        connection = self.get_connection(self.oauth_conn_id)
+        return read_connection(connection, preset_of(connection, OAUTH))
 
     async def config(self) -> SessionConfig:
         """Return what ``HttpAsyncHook`` sends requests by.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from airflow_provider_oauth.exceptions import InvalidGrant
@@ -34,14 +35,20 @@ def _try_refresh(config: OAuthConfig) -> tuple[bool, str]:
         TokenEndpoint(config).refresh(f"made-up-{uuid4().hex}", patient=False)
     except InvalidGrant as error:
         return True, (
-            f"The token endpoint accepted the client: it answered {error.error or 'invalid_grant'} to a made-up "
-            f"refresh token, as it should. This proves Token URL, Client ID, Client secret and Client authentication; "
-            f"it does not prove the refresh token, which is good for one use and was not spent on a test."
+            f"The token endpoint at {_host(config)} accepted the client: it answered "
+            f"{error.error or 'invalid_grant'} to a made-up refresh token, as it should. This proves "
+            f"Token URL, Client ID, Client secret and Client authentication; it does not prove the refresh token, "
+            f"which is good for one use and was not spent on a test."
         )
     return (
         False,
         "The token endpoint issued a token for a made-up refresh token. Check Token URL: that is not a safe server.",
     )
+
+
+def _host(config: OAuthConfig) -> str:
+    """Return which server was asked: a sandbox is easily taken for the real one."""
+    return urlsplit(config.token_url).netloc
 
 
 def _describe(config: OAuthConfig, token: Token) -> str:
@@ -52,6 +59,6 @@ def _describe(config: OAuthConfig, token: Token) -> str:
     missing = sorted(set((config.scope or "").split()) - set(words.split()))
     lacking = f" Not granted: {', '.join(missing)}." if missing else ""
     return (
-        f"The {config.grant_type} grant works: the token endpoint issued a token for {seconds} s. "
+        f"The {config.grant_type} grant works: the token endpoint at {_host(config)} issued a token for {seconds} s. "
         f"Scope asked: {asked}; granted: {granted or 'none'}.{lacking}"
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,11 +15,13 @@ from jmespath.exceptions import JMESPathError
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
 from airflow_provider_oauth.oauth.config import url_problem
+from airflow_provider_oauth.oauth.pace import retry_after
 from airflow_provider_oauth.oauth.quoting import LONGEST_PAGE, scrub, visible_text
 from airflow_provider_oauth.oauth.token import Token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.messages import TokenRequest
@@ -122,7 +123,7 @@ def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, val
     advice = ADVICE.get(error) or ADVICE_BY_STATUS.get(answer.status_code, "")
     if error is exceptions.InvalidClient:
         advice += f" (It is sent by {config.client_auth}.)"
-    retry_after = _retry_after(answer)
+    after = retry_after(answer.headers.get("Retry-After", ""), answer.sent_at)
     return error(
         f"Connection {config.conn_id!r}: {_place(request)} refused the {request.grant_type} grant with status "
         f"{answer.status_code}{f', {said!r}' if said else ''}. {advice}".rstrip(),
@@ -131,7 +132,7 @@ def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, val
         error_uri=scrub(uri, request.secrets) if isinstance(uri := values.get("error_uri"), str) else None,
         status_code=answer.status_code,
         retryable=answer.status_code == 429 or answer.status_code >= 500,
-        retry_after=retry_after,
+        retry_after=after,
     )
 
 
@@ -245,16 +246,3 @@ def _scope(config: OAuthConfig, value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     return " ".join(value.replace(config.scope_separator, " ").split())
-
-
-def _retry_after(answer: TokenAnswer) -> float | None:
-    """Return the seconds that the server asks to wait (RFC 9110 section 10.2.3: seconds, or a date)."""
-    value = answer.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value) if math.isfinite(float(value)) else None
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (date - answer.sent_at).total_seconds())

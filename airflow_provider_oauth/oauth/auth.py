@@ -11,6 +11,7 @@ import requests
 from requests.auth import AuthBase
 from requests.utils import default_headers, rewind_body
 
+from airflow_provider_oauth.oauth.pace import Pace
 from airflow_provider_oauth.oauth.quoting import scrub
 
 if TYPE_CHECKING:
@@ -174,11 +175,13 @@ class OAuthSession(requests.Session):
     """A ``requests.Session`` that is authenticated at the connection's API, and nowhere else.
 
     :param access: what to add to requests to the API
+    :param pace: how fast they may follow each other
     """
 
-    def __init__(self, access: ApiAccess) -> None:
+    def __init__(self, access: ApiAccess, pace: Pace | None = None) -> None:
         super().__init__()
         self._access = access
+        self._pace = pace or Pace(None, 0)
         # An object, not None: else requests takes what a .netrc file has for the host, over our header.
         self.auth = OAuth2Auth(access)
 
@@ -193,8 +196,9 @@ class OAuthSession(requests.Session):
         """Send ``request``; never without a limit of time, which requests has none of by itself."""
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._access.config.transport.timeout
+        send = super().send
         try:
-            return super().send(request, **kwargs)
+            return self._pace.send(request, lambda: send(request, **kwargs))
         except requests.RequestException as error:
             # Its text has the URL, and that a secret parameter. The type stays, for who retries by it.
             error.args = (scrub(str(error), self._access.config.secrets),)

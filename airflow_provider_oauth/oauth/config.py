@@ -93,6 +93,7 @@ class OAuthConfig:
     auth_scheme: str = "Bearer"
     header_name: str = "Authorization"
     response_map: Mapping[str, str] = field(default_factory=dict)
+    refresh_bearer: bool = False  # not a field of the form: a vendor's preset says so
     leeway: int = 60
     default_lifetime: int = 3600
     allow_http: bool = False

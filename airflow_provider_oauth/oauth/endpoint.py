@@ -57,13 +57,13 @@ class TokenEndpoint:
         """
         return self._exchange(grant_request(self._config, scope), patient)
 
-    def refresh(self, refresh_token: str, *, patient: bool = True) -> Token:
-        """Trade ``refresh_token`` for a token; parameters and errors as in ``grant``.
+    def refresh(self, refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Token:
+        """Trade ``refresh_token`` for a token; parameters and errors as in ``grant``, ``refresh_request``.
 
         An attempt whose answer was lost is repeated with the same token: there is no other, and servers that allow for
         lost answers accept it again.
         """
-        return self._exchange(refresh_request(self._config, refresh_token), patient)
+        return self._exchange(refresh_request(self._config, refresh_token, access_token), patient)
 
     def _exchange(self, request: TokenRequest, patient: bool) -> Token:
         deadline = self._clock.monotonic() + EXCHANGE_TIMEOUT

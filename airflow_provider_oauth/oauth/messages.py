@@ -47,16 +47,21 @@ def grant_request(config: OAuthConfig, scope: str | None = None) -> TokenRequest
     return _token_request(config, config.token_url, fields | _access_fields(config, scope or config.scope))
 
 
-def refresh_request(config: OAuthConfig, refresh_token: str) -> TokenRequest:
+def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str | None = None) -> TokenRequest:
     """Build the request that trades a refresh token for an access token (RFC 6749 section 6).
 
     Scope, audience and resource are sent where this is the connection's only request, and left out where an earlier
     one fixed them: left out, they mean what was granted before.
+
+    :param config: a connection that has a refresh token
+    :param refresh_token: what is traded
+    :param access_token: the one that is to be replaced, for servers that want to see it (JustLogin)
     """
     fields: dict[str, Any] = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     if config.grant_type == "refresh_token":
         fields |= _access_fields(config, config.scope)
-    return _token_request(config, config.refresh_url or config.token_url, fields)
+    bearer = access_token if config.refresh_bearer else None
+    return _token_request(config, config.refresh_url or config.token_url, fields, bearer)
 
 
 def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
@@ -66,8 +71,10 @@ def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
     return {name: value for name, value in wanted.items() if value}
 
 
-def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any]) -> TokenRequest:
+def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any], bearer: str | None = None) -> TokenRequest:
     headers: dict[str, str] = {"Accept": "application/json"}
+    if bearer:
+        headers["Authorization"] = f"Bearer {bearer}"
     CLIENT_AUTH[config.client_auth].apply(config.client_id, config.client_secret, headers, fields)
     for name, value in {**config.grant_params, **config.secret_grant_params}.items():
         fields.setdefault(name, value)
@@ -77,7 +84,7 @@ def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any]) -> Tok
     added = {name: value for name, value in config.grant_headers.items() if name.lower() not in taken}
     if any(name.lower() == "accept" for name in added):
         del headers["Accept"]
-    shown_by = (headers.get("Authorization", "").removeprefix("Basic "), fields.get("refresh_token"))
+    shown_by = (headers.get("Authorization", "").partition(" ")[2], fields.get("refresh_token"))
     return TokenRequest(
         grant_type=fields["grant_type"],
         url=url,

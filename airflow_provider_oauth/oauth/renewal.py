@@ -51,8 +51,8 @@ class Endpoint(Protocol):
     def grant(self, scope: str | None = None, *, patient: bool = True) -> Token:
         """Repeat the grant."""
 
-    def refresh(self, refresh_token: str, *, patient: bool = True) -> Token:
-        """Trade a refresh token."""
+    def refresh(self, refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Token:
+        """Trade a refresh token; some servers want to see the access token that it came with."""
 
 
 class Renewal:
@@ -148,8 +148,10 @@ class Renewal:
         record = claim.record
         while True:
             self._mask(refresh_token, None)
+            old = record.tokens.get(key) if self.is_ours(record) else None
             try:
-                return self._endpoint.refresh(refresh_token, patient=patient), record, refresh_token
+                token = self._endpoint.refresh(refresh_token, old.access_token if old else None, patient=patient)
+                return token, record, refresh_token
             except InvalidGrant as error:
                 refused, stored = error, self._store.read()
             newer = self._refresh_token(key, stored) if stored else None

@@ -1,4 +1,4 @@
-"""The operator for APIs behind OAuth 2.0."""
+"""The operators for APIs behind OAuth 2.0."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from airflow.providers.http.triggers.http import HttpResponseSerializer
 
 from airflow_provider_oauth.exceptions import from_event
 from airflow_provider_oauth.hooks.task import OAuthTask
+from airflow_provider_oauth.operators.extract import ExtractOperator, Read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow.sdk import Context
+
+    from airflow_provider_oauth.hooks.oauth import OAuthHook
+    from airflow_provider_oauth.paging import Paginator
 
 
 class OAuthHttpOperator(OAuthTask, HttpOperator):
@@ -72,4 +76,50 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
             trigger=OAuthHttpTrigger(oauth_conn_id=self.oauth_conn_id, method=self.method, scope=self.scope, **request),
             method_name="execute_complete",
             kwargs=kwargs,
+        )
+
+
+class OAuthExtractOperator(ExtractOperator):
+    """Reads a list of an API behind OAuth 2.0, page by page, into a file, in bounded memory.
+
+    All pages go over one connection, and one is in memory at a time. All parameters of ``ExtractOperator`` too:
+    ``path``, ``returns``, ``oauth_conn_id``, ``scope``.
+
+    :param endpoint: relative to the API's base URL (templated)
+    :param paginator: how the API hands out the list, one of ``paging``; None: as a whole
+    :param data: query parameters; they win over the paginator's (templated)
+    :param headers: for every request (templated)
+    :param rows: where the rows are in an answer, as JMESPath; None: it is an array, or has a single one
+    :param patience: seconds for which a request is sent again that was answered 429 (Too Many Requests)
+    """
+
+    template_fields: Sequence[str] = ("endpoint", "data", "headers", *ExtractOperator.template_fields)
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        paginator: Paginator | None = None,
+        data: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        rows: str | None = None,
+        patience: float = 300,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.endpoint = endpoint
+        self.paginator = paginator
+        self.data = data
+        self.headers = headers
+        self.rows = rows
+        self.patience = patience
+
+    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+        """Yield the one list that was named."""
+        yield Read(
+            endpoint=self.endpoint,
+            data=self.data or {},
+            headers=self.headers or {},
+            paginator=self.paginator,
+            rows=self.rows,
         )

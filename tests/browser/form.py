@@ -76,6 +76,17 @@ class ConnectionForm:
         field.fill(value)
         field.press("Tab")
 
+    def fields(self) -> list[str]:
+        """Return the names of what the section Extra Fields asks for, in order."""
+        elements = self.dialog.locator("[id^=element_], [name^=element_]")
+        expect(elements.first).to_be_visible()
+        names = [each.get_attribute("name") or each.get_attribute("id") or "" for each in elements.all()]
+        return list(dict.fromkeys(name.removeprefix("element_") for name in names))
+
+    def asks_for(self, name: str) -> bool:
+        """Return whether a standard field is there."""
+        return self._input(name).count() > 0
+
     def choice(self, name: str, label: str) -> None:
         """Choose from a dropdown."""
         self._choose(self._element(name).get_by_role("combobox"), label)

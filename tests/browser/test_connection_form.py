@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk import Connection
 
+from airflow_provider_oauth.connection import read_connection
+from airflow_provider_oauth.presets import PRESETS
 from tests.browser.form import REDACTED
 
 if TYPE_CHECKING:
@@ -213,6 +216,48 @@ def test_an_http_connection_made_in_the_form_becomes_one_of_ours_by_the_document
     changed = stored("was_http")
     assert (changed["conn_type"], changed["password"], changed["extra"]) == ("oauth", SECRET, extra)
     assert run_dag(airflow, "was_http")["client_id"] == "form_client"
+
+
+VENDORS: dict[str, tuple[str, list[str], dict[str, str]]] = {
+    "justlogin": ("JustLogin", ["environment", "grant_type", "refresh_token", "leeway"], {"environment": "Sandbox"}),
+    "justimmo": ("Justimmo", ["grant_type", "refresh_token", "tenant_id", "user_id", "leeway"], {}),
+    "joor": ("JOOR", ["environment", "username", "user_password", "account", "leeway"], {"environment": "Sandbox"}),
+}
+
+
+@pytest.mark.parametrize("conn_type", VENDORS)
+def test_the_form_of_a_vendor_asks_only_what_its_customers_are_given(
+    connections: ConnectionsPage, stored: Callable[[str], dict[str, Any]], conn_type: str
+) -> None:
+    label, fields, choices = VENDORS[conn_type]
+    form = connections.add(f"form_{conn_type}", label)
+    assert not form.asks_for("host")
+    form.text("login", "made_up_client")
+    form.text("password", SECRET)
+    form.show("Extra Fields")
+    assert form.fields() == fields
+    filled = {"refresh_token": "not-a-real-refresh-token", "tenant_id": "5678", "account": "1234", "username": "ada"}
+    filled["user_password"] = USER_PASSWORD
+    filled = {name: value for name, value in filled.items() if name in fields}
+    for name, value in filled.items():
+        form.text(name, value)
+    for name, choice in choices.items():
+        form.choice(name, choice)
+    for name in {"refresh_token", "user_password"} & set(fields):
+        assert form.is_masked(name)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    form.screenshot(IMAGES / f"form-{conn_type}.png")
+    form.save()
+    values = stored(f"form_{conn_type}")
+    assert (values["conn_type"], values["login"], values["password"]) == (conn_type, "made_up_client", SECRET)
+    given = {name: values[name] for name in ("conn_id", "conn_type", "host", "login", "password")}
+    connection = Connection(**given, extra=json.dumps(values["extra"]))
+    config = read_connection(connection, PRESETS[conn_type])
+    assert config.warnings == ()
+    assert config.client_auth == "client_secret_post"
+    if choices:
+        assert config.token_url in ("https://apis.justloginstaging.xyz/v1/auth/connect/token",
+                                    "https://atlas-sandbox.jooraccess.com/auth/")  # fmt: skip
 
 
 def test_pictures_for_the_documentation(connections: ConnectionsPage, airflow: Airflow) -> None:

@@ -142,7 +142,7 @@ def a_holder_is_slow() -> list[str]:
         slow.pause(75)
         sleep(seconds)
 
-    def take_long(refresh_token: str, *, patient: bool = True) -> Any:
+    def take_long(refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Any:
         token = refresh(refresh_token, patient=patient)
         slow.pause(19)
         return token
@@ -211,7 +211,7 @@ def test_a_holder_frozen_between_its_last_check_and_the_exchange_is_what_no_leas
     frozen = world.start(0, 1)
     refresh = frozen.endpoint.refresh
 
-    def wake_up_after_the_term(refresh_token: str, *, patient: bool = True) -> Any:
+    def wake_up_after_the_term(refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Any:
         world.start(1, 1)
         frozen.pause(TERM + 30)
         return refresh(refresh_token, patient=patient)

@@ -397,7 +397,7 @@ class Endpoint:
     def grant(self, scope: str | None = None, *, patient: bool = True) -> Token:
         raise AssertionError("this grant lives by its refresh token")
 
-    def refresh(self, refresh_token: str, *, patient: bool = True) -> Token:
+    def refresh(self, refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Token:
         schedule, world = self.process.schedule, self.world
         sent_at = self.process.clock_time()
         self.process.pause(world.random.uniform(0.01, 0.1))

@@ -18,6 +18,7 @@ from airflow_provider_oauth.exceptions import (
     InvalidRequest,
     InvalidScope,
     OAuthError,
+    PartialWriteError,
     RenewalTimeout,
     TokenRequestError,
     TokenResponseError,
@@ -45,8 +46,9 @@ TREE: dict[type[OAuthError], type[Exception]] = {
     RenewalTimeout: OAuthError,
     ConsentRequired: OAuthError,
     ApiError: OAuthError,
+    PartialWriteError: ApiError,
 }
-NOT_RETRIED = {ConfigurationError, InvalidClient, WrongPassword, ConsentRequired}
+NOT_RETRIED = {ConfigurationError, InvalidClient, WrongPassword, ConsentRequired, PartialWriteError}
 REFUSAL: dict[str, Any] = {
     "error": "code",
     "error_description": "Words.",

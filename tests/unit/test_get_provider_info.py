@@ -12,10 +12,18 @@ from airflow.providers_manager import ProvidersManager
 from airflow.serialization.definitions.param import SerializedParam
 from jsonschema import Draft7Validator
 
-from airflow_provider_oauth.fields import FIELDS
+from airflow_provider_oauth.fields import FIELDS, Field
 from airflow_provider_oauth.get_provider_info import get_provider_info
+from airflow_provider_oauth.presets import PRESETS
 
 FORM = {name: field for name, field in FIELDS.items() if field.shown}
+FORMS = {
+    conn_type: {name: field for name, field in preset.form.items() if field.shown}
+    for conn_type, preset in PRESETS.items()
+}
+EVERY_FIELD = pytest.mark.parametrize(
+    ("conn_type", "name"), [(conn_type, name) for conn_type, form in FORMS.items() for name in form]
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +35,14 @@ def manager() -> ProvidersManager:
 
 
 @pytest.fixture(scope="module")
-def widgets(manager: ProvidersManager) -> dict[str, dict[str, Any]]:
-    """Return the form's fields as the API server gets them: by name, as a dumped param."""
-    return {
-        widget.field_name: dict(widget.field)
-        for name, widget in manager._connection_form_widgets.items()
-        if name.startswith("extra__oauth__")
-    }
+def forms(manager: ProvidersManager) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the fields of the forms as the API server gets them: by type and name, as a dumped param."""
+    found: dict[str, dict[str, dict[str, Any]]] = {conn_type: {} for conn_type in PRESETS}
+    for name, widget in manager._connection_form_widgets.items():
+        conn_type = name.removeprefix("extra__").partition("__")[0]
+        if conn_type in found:
+            found[conn_type][widget.field_name] = dict(widget.field)
+    return found
 
 
 @pytest.mark.parametrize("name", ["provider_info.schema.json", "provider.yaml.schema.json"])
@@ -74,69 +83,113 @@ def test_its_modules_exist(kind: str) -> None:
             importlib.import_module(module)
 
 
-def test_its_hook_exists_and_takes_the_connection_by_name() -> None:
-    (connection_type,) = get_provider_info()["connection-types"]
-    module, _, name = connection_type["hook-class-name"].rpartition(".")
+@pytest.mark.parametrize("conn_type", PRESETS)
+def test_its_hooks_exist_and_take_the_connection_by_name(conn_type: str) -> None:
+    (declared,) = [each for each in get_provider_info()["connection-types"] if each["connection-type"] == conn_type]
+    module, _, name = declared["hook-class-name"].rpartition(".")
     hook = getattr(importlib.import_module(module), name)
 
-    assert hook.conn_type == connection_type["connection-type"] == "oauth"
-    assert hook.hook_name == connection_type["hook-name"] == "OAuth 2.0 API"
-    assert (hook.conn_name_attr, hook.default_conn_name) == ("oauth_conn_id", "oauth_default")
+    assert hook.conn_type == conn_type
+    assert hook.hook_name == declared["hook-name"]
+    assert (hook.conn_name_attr, hook.default_conn_name) == ("oauth_conn_id", f"{conn_type}_default")
+    assert hook().oauth_conn_id == hook.default_conn_name
+    assert hook("other", method="PUT").oauth_conn_id == "other"
+    assert hook.preset is PRESETS[conn_type]
+
+
+def test_every_integration_that_is_named_is_declared() -> None:
+    info = get_provider_info()
+    declared = [each["integration-name"] for each in info["integrations"]]
+
+    assert declared == ["OAuth 2.0", "JustLogin", "Justimmo", "JOOR"]
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        assert {each["integration-name"] for each in info[kind]} <= set(declared)
 
 
 class TestWhatAirflowReads:
-    def test_the_connection_type(self, manager: ProvidersManager) -> None:
-        hook = manager._hooks_lazy_dict["oauth"]
+    @pytest.mark.parametrize(
+        ("conn_type", "hook", "name"),
+        [
+            ("oauth", "oauth.OAuthHook", "OAuth 2.0 API"),
+            ("justlogin", "justlogin.JustLoginHook", "JustLogin"),
+            ("justimmo", "justimmo.JustimmoHook", "Justimmo"),
+            ("joor", "joor.JoorHook", "JOOR"),
+        ],
+    )
+    def test_the_connection_types(self, manager: ProvidersManager, conn_type: str, hook: str, name: str) -> None:
+        found = manager._hooks_lazy_dict[conn_type]
 
-        assert hook.hook_class_name == "airflow_provider_oauth.hooks.oauth.OAuthHook"
-        assert hook.package_name == "airflow-provider-oauth"
-        assert hook.hook_name == "OAuth 2.0 API"
-        assert hook.connection_id_attribute_name == "oauth_conn_id"
-        assert hook.connection_testable
+        assert found.hook_class_name == f"airflow_provider_oauth.hooks.{hook}"
+        assert found.package_name == "airflow-provider-oauth"
+        assert found.hook_name == name
+        assert found.connection_id_attribute_name == "oauth_conn_id"
+        assert found.connection_testable
 
-    def test_the_standard_fields(self, manager: ProvidersManager) -> None:
-        behaviour = manager._field_behaviours["oauth"]
+    @pytest.mark.parametrize(
+        ("conn_type", "hidden", "labels"),
+        [
+            (
+                "oauth",
+                ["port", "schema"],
+                {"host": "API base URL", "login": "Client ID", "password": "Client secret"},
+            ),
+            ("justlogin", ["host", "port", "schema"], {"login": "Client Id", "password": "Client Secret"}),
+            ("justimmo", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
+            ("joor", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
+        ],
+    )
+    def test_the_standard_fields(
+        self, manager: ProvidersManager, conn_type: str, hidden: list[str], labels: dict[str, str]
+    ) -> None:
+        behaviour = manager._field_behaviours[conn_type]
 
-        assert sorted(behaviour["hidden_fields"]) == ["port", "schema"]
-        assert behaviour["relabeling"] == {
-            "host": "API base URL",
-            "login": "Client ID",
-            "password": "Client secret",
-        }
+        assert sorted(behaviour["hidden_fields"]) == hidden
+        assert behaviour["relabeling"] == labels
 
-    def test_every_field_of_the_form_in_its_order(self, widgets: dict[str, dict[str, Any]]) -> None:
-        assert list(widgets) == list(FORM)
+    @pytest.mark.parametrize("conn_type", PRESETS)
+    def test_every_field_of_the_form_in_its_order(
+        self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str
+    ) -> None:
+        assert list(forms[conn_type]) == list(FORMS[conn_type])
 
-    @pytest.mark.parametrize("name", FORM)
-    def test_a_field_with_its_type_label_and_explanation(self, widgets: dict[str, dict[str, Any]], name: str) -> None:
-        schema, field = widgets[name]["schema"], FORM[name]
+    @EVERY_FIELD
+    def test_a_field_with_its_type_label_and_explanation(
+        self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
+    ) -> None:
+        widget, field = forms[conn_type][name], FORMS[conn_type][name]
+        schema = widget["schema"]
 
         assert schema["title"] == field.label
-        assert widgets[name]["description"] == field.description
+        assert widget["description"] == field.description
         assert schema["type"] == (field.type if field.required else [field.type, "null"])
-        assert widgets[name]["value"] == field.default
+        assert widget["value"] == field.default
         assert schema.get("enum") == (list(field.choices) if field.choices else None)
         assert schema.get("values_display") == field.choices
         assert schema.get("minimum") == field.minimum
 
-    @pytest.mark.parametrize("name", FORM)
-    def test_a_secret_text_is_shown_as_dots(self, widgets: dict[str, dict[str, Any]], name: str) -> None:
-        secret_text = FORM[name].secret and FORM[name].type == "string"
+    @EVERY_FIELD
+    def test_a_secret_text_is_shown_as_dots(
+        self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
+    ) -> None:
+        field: Field = FORMS[conn_type][name]
+        secret_text = field.secret and field.type == "string"
 
-        assert (widgets[name]["schema"].get("format") == "password") is secret_text
+        assert (forms[conn_type][name]["schema"].get("format") == "password") is secret_text
 
-    @pytest.mark.parametrize("name", FORM)
-    def test_a_default_is_valid_by_its_own_schema(self, widgets: dict[str, dict[str, Any]], name: str) -> None:
-        schema = widgets[name]["schema"]
-        if FORM[name].default is not None or not FORM[name].required:
+    @EVERY_FIELD
+    def test_a_default_is_valid_by_its_own_schema(
+        self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
+    ) -> None:
+        schema, field = forms[conn_type][name]["schema"], FORMS[conn_type][name]
+        if field.default is not None or not field.required:
             param = SerializedParam(
-                default=FORM[name].default, **{k: v for k, v in schema.items() if k not in ("title", "default")}
+                default=field.default, **{k: v for k, v in schema.items() if k not in ("title", "default")}
             )
 
-            assert param.resolve() == FORM[name].default
+            assert param.resolve() == field.default
 
-    def test_the_token_url_and_the_leeway_are_required(self, widgets: dict[str, dict[str, Any]]) -> None:
-        required = {name for name, widget in widgets.items() if "null" not in widget["schema"]["type"]}
+    def test_the_token_url_and_the_leeway_are_required(self, forms: dict[str, dict[str, dict[str, Any]]]) -> None:
+        required = {name for name, widget in forms["oauth"].items() if "null" not in widget["schema"]["type"]}
 
         assert {"grant_type", "grant_url", "leeway"} <= required
 

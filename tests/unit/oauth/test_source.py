@@ -62,7 +62,7 @@ class FakeEndpoint:
     def grant(self, scope=None, *, patient=True):
         return self._issue(("grant", scope), patient)
 
-    def refresh(self, refresh_token, *, patient=True):
+    def refresh(self, refresh_token, access_token=None, *, patient=True):
         return self._issue(("refresh", refresh_token), patient)
 
     def _issue(self, question, patient):

@@ -1,0 +1,168 @@
+"""Reading from an API into a file: what the operators that do so have in common. Light: DAG files import it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+
+import jmespath
+from airflow.providers.common.compat.sdk import BaseOperator
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
+
+from airflow_provider_oauth.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_oauth.hooks.oauth import OAuthHook
+    from airflow_provider_oauth.paging import Page, Paginator
+
+#: ``rows`` of an answer that is one row itself.
+THE_ANSWER = "[@]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """One list to be read.
+
+    :param endpoint: relative to the API's base URL
+    :param data: query parameters; those that are None are left out
+    :param headers: for its requests; those that are None are left out
+    :param paginator: how the API hands it out; None: as a whole
+    :param rows: where the rows are, as JMESPath; None: the answer is an array, or has a single one
+    """
+
+    endpoint: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    paginator: Paginator | None = None
+    rows: str | None = None
+
+
+class ExtractOperator(BaseOperator):
+    """Reads rows, page by page, into a file; of their content goes to XCom only what ``returns`` names.
+
+    The base of the operators that read: they say what by :meth:`reads`. The file is written when all has been read, so
+    a task that fails leaves none behind, and no half of one.
+
+    :param oauth_conn_id: the connection (templated)
+    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials
+        and password grants (templated)
+    :param path: the file to write, one row a line, as JSON: a path, or a URL of any storage that Airflow knows, such as
+        ``s3://conn_id@bucket/key`` (templated)
+    :param returns: what of each row goes to XCom, as JMESPath: ``id``, or ``{id: id, name: name}``, or ``@`` for all
+    :return: a list with what ``returns`` names of each row; without it the numbers of ``rows`` and ``pages``, and the
+        ``path``
+    :raises ConfigurationError: if ``returns`` is not JMESPath, or the connection makes no sense
+    :raises ApiError: if the API answers with an error, or not with rows
+    :raises OAuthError: if there is no token to be had
+    """
+
+    conn_id_field = "oauth_conn_id"
+    default_conn_name = "oauth_default"
+    template_fields: Sequence[str] = ("oauth_conn_id", "scope", "path")
+    ui_color = "#e4f0ee"
+    #: Seconds for which a request is sent again that was answered 429; None: as the connection's type has it.
+    patience: float | None = None
+
+    def __init__(
+        self,
+        *,
+        oauth_conn_id: str | None = None,
+        scope: str | None = None,
+        path: str | None = None,
+        returns: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.oauth_conn_id = oauth_conn_id or self.default_conn_name
+        self.scope = scope
+        self.path = path
+        self.returns = returns
+
+    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+        """Yield what is to be read.
+
+        :param hook: the connection's
+        """
+        raise NotImplementedError
+
+    def check(self, page: Page) -> None:
+        """Raise an ``ApiError`` if the page has errors in it, though its status is good."""
+
+    def for_xcom(self, row: Any) -> Any:
+        """Return the row without what must never go to XCom."""
+        return row
+
+    def make_hook(self) -> OAuthHook:
+        """Return the hook of the connection's own type."""
+        from airflow_provider_oauth.hooks.oauth import hook_of
+
+        hook = hook_of(self.oauth_conn_id, self.scope, method="GET")
+        if self.patience is not None:
+            hook.patience = self.patience
+        return hook
+
+    def execute(self, context: Context) -> Any:
+        """Read, write, and return what was asked for."""
+        hook, select = self.make_hook(), self._compiled()
+        selected: list[Any] = []
+        rows = number = 0
+        with _new_file(self.path) as file:
+            for read in self.reads(hook):
+                data = {name: value for name, value in read.data.items() if value is not None}
+                headers = {name: value for name, value in read.headers.items() if value is not None}
+                for page in hook.paginate(read.endpoint, read.paginator, data, headers, rows=read.rows):
+                    self.check(page)
+                    number, rows = number + 1, rows + len(page.rows)
+                    for row in page.rows:
+                        line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+                        # Half of a pair of surrogates, from a text that was cut, is no UTF-8; as \udXXX it is JSON.
+                        file.write(line.encode(errors="backslashreplace") + b"\n")
+                        if select:
+                            selected.append(self._selected(select, row))
+        self.log.info("Read %d rows in %d pages%s.", rows, number, f" into {self.path}" if self.path else "")
+        return selected if select else {"rows": rows, "pages": number, "path": self.path}
+
+    def _selected(self, select: Any, row: Any) -> Any:
+        try:
+            return select.search(self.for_xcom(row))
+        except JMESPathTypeError:  # its text quotes the row
+            raise ConfigurationError(
+                f"Connection {self.oauth_conn_id!r}: returns has a function that does not fit what is in a row."
+            ) from None
+
+    def _compiled(self) -> Any:
+        try:
+            return jmespath.compile(self.returns) if self.returns else None
+        except JMESPathError as error:
+            raise ConfigurationError(f"Connection {self.oauth_conn_id!r}: returns is not JMESPath: {error}") from None
+
+
+@contextmanager
+def _new_file(path: str | None) -> Iterator[IO[bytes]]:
+    """Yield a file to write to, which becomes that of ``path`` if nothing is raised until the end."""
+    with tempfile.TemporaryFile() as file:
+        yield file
+        if path:
+            from airflow.sdk import ObjectStoragePath
+
+            target = ObjectStoragePath(path)
+            if target.protocol in ("", "file"):  # elsewhere there are no folders, or not to be made by the way
+                target.parent.mkdir(parents=True, exist_ok=True)
+            file.seek(0)
+            with target.open("wb") as stored:
+                shutil.copyfileobj(file, stored)
+
+
+def joined(values: str | int | Sequence[Any] | None) -> str | None:
+    """Return values as an API takes a list of them: separated by commas."""
+    if values is None or isinstance(values, (str, int)):
+        return str(values) if values not in (None, "") else None
+    return ",".join(map(str, values)) or None

@@ -1,0 +1,210 @@
+"""Operators for JustLogin (human resources): https://github.com/justlogincom/public-api-docs documents all of them.
+
+What an operator may read depends on the roles of the user who consented. Nothing is known of rate limits, of writing,
+or of a way to ask for what has changed: read all, and compare ``modifiedDate``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow_provider_oauth.operators.extract import THE_ANSWER, ExtractOperator, Read, joined
+from airflow_provider_oauth.paging import HeaderJson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_oauth.hooks.oauth import OAuthHook
+
+#: What ``include=profile`` adds to a user: identity papers. They go to no XCom.
+PROFILE = ("residency", "passport", "governmentId")
+#: The most that a page can have.
+PAGE_SIZE = 100
+
+
+class _JustLoginOperator(ExtractOperator):
+    default_conn_name = "justlogin_default"
+
+    def for_xcom(self, row: Any) -> Any:
+        """Return the row without identity papers, wherever in it: how JustLogin wraps a user is not documented."""
+        if isinstance(row, list):
+            return [self.for_xcom(each) for each in row]
+        if isinstance(row, dict):
+            return {name: self.for_xcom(value) for name, value in row.items() if name not in PROFILE}
+        return row
+
+
+class JustLoginListUsersOperator(_JustLoginOperator):
+    """Lists the company's users: ``GET /membership/v3/users``, all pages, by the ``x-pagination`` header.
+
+    Rows have userGuid, companyGuid, employeeId, userName, email, fullName, createdDate, modifiedDate, joinDate,
+    isActive, and what ``include`` names. They are written to ``path``; to XCom goes only what ``returns`` names, such
+    as ``{user_guid: userGuid, company_guid: companyGuid}``, over which other operators can be expanded.
+
+    :param include: what to add, a list or separated by commas: manager, department, employment, company, profile. The
+        last one adds passport and government ID, which go to the file alone (templated)
+    :param active_status: ``active``, ``inactive`` or ``all`` (templated)
+    :param query: JustLogin's query language, such as ``name[=]tony`` (templated)
+    :param oauth_conn_id: the connection, of type JustLogin (templated)
+    :param path: see ``ExtractOperator`` (templated)
+    :param returns: see ``ExtractOperator``
+    :return: see ``ExtractOperator``
+    """
+
+    template_fields: Sequence[str] = ("include", "active_status", "query", *ExtractOperator.template_fields)
+
+    def __init__(
+        self,
+        *,
+        include: str | Sequence[str] | None = None,
+        active_status: str = "active",
+        query: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.include = include
+        self.active_status = active_status
+        self.query = query
+
+    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+        """Yield the list of users."""
+        yield Read(
+            endpoint="membership/v3/users",
+            data={
+                "include": joined(self.include),
+                "activeStatus": None if self.active_status == "active" else self.active_status,  # active is the default
+                "query": self.query,
+                "limit": PAGE_SIZE,
+            },
+            paginator=HeaderJson(header="x-pagination"),
+        )
+
+
+class JustLoginGetUserOperator(_JustLoginOperator):
+    """Reads one user: ``GET /membership/v3/users/{userGuid}``; the fields are those of the list.
+
+    :param user_guid: whose (templated)
+    :param include: as in ``JustLoginListUsersOperator`` (templated)
+    :param oauth_conn_id: the connection, of type JustLogin (templated)
+    :param path: see ``ExtractOperator`` (templated)
+    :param returns: see ``ExtractOperator``
+    :return: see ``ExtractOperator``; there is one row
+    """
+
+    template_fields: Sequence[str] = ("user_guid", "include", *ExtractOperator.template_fields)
+
+    def __init__(self, *, user_guid: str, include: str | Sequence[str] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.user_guid = user_guid
+        self.include = include
+
+    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+        """Yield the user."""
+        yield Read(
+            endpoint=f"membership/v3/users/{quote(self.user_guid, safe='')}",
+            data={"include": joined(self.include)},
+            rows=THE_ANSWER,
+        )
+
+
+class _JustLoginLeaveOperator(_JustLoginOperator):
+    template_fields: Sequence[str] = ("user_guid", "company_guid", *ExtractOperator.template_fields)
+
+    def __init__(self, *, user_guid: str, company_guid: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.user_guid = user_guid
+        self.company_guid = company_guid
+
+    def endpoint(self, below: str) -> str:
+        company, user = (quote(guid, safe="") for guid in (self.company_guid, self.user_guid))
+        return f"leave/setup/leave/v2/companies/{company}/users/{user}/{below}"
+
+
+class JustLoginListLeaveTypesOperator(_JustLoginLeaveOperator):
+    """Lists the types of leave that a user has: ``GET …/assignedleavetypes``.
+
+    Rows have ``leaveType`` (its ID) and ``leaveName``.
+
+    :param user_guid: whose (templated)
+    :param company_guid: of which company; a user's row names it (templated)
+    :param year: the year to look at, such as 2026 or ``{{ ds[:4] }}`` (templated)
+    :param oauth_conn_id: the connection, of type JustLogin (templated)
+    :param path: see ``ExtractOperator`` (templated)
+    :param returns: see ``ExtractOperator``
+    :return: see ``ExtractOperator``
+    """
+
+    template_fields: Sequence[str] = ("year", *_JustLoginLeaveOperator.template_fields)
+
+    def __init__(self, *, year: int | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.year = year
+
+    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+        """Yield the list of leave types."""
+        yield Read(endpoint=self.endpoint("assignedleavetypes"), data={"whichyear": self.year}, rows="leaveTypes")
+
+
+class JustLoginGetLeaveSummaryOperator(_JustLoginLeaveOperator):
+    """Reads what a user has of one type of leave on a day: ``GET …/leavetypes/{leaveTypeId}/leavesummary``.
+
+    :param user_guid: whose (templated)
+    :param company_guid: of which company; a user's row names it (templated)
+    :param leave_type_id: the ``leaveType`` of ``JustLoginListLeaveTypesOperator`` (templated)
+    :param date: the day, YYYY-MM-DD, such as ``{{ ds }}`` (templated)
+    :param oauth_conn_id: the connection, of type JustLogin (templated)
+    :param path: see ``ExtractOperator`` (templated)
+    :param returns: see ``ExtractOperator``
+    :return: see ``ExtractOperator``; there is one row
+    """
+
+    template_fields: Sequence[str] = ("leave_type_id", "date", *_JustLoginLeaveOperator.template_fields)
+
+    def __init__(self, *, leave_type_id: int | str, date: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.leave_type_id = leave_type_id
+        self.date = date
+
+    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+        """Yield the summary."""
+        endpoint = self.endpoint(f"leavetypes/{quote(str(self.leave_type_id), safe='')}/leavesummary")
+        yield Read(endpoint=endpoint, data={"baseondate": self.date}, rows=THE_ANSWER)
+
+
+class JustLoginExtractPayrollOperator(_JustLoginOperator):
+    """Writes users' pay and bank information to a file: ``GET …/users/{userGuid}/payinfo`` and ``…/bankinfo``.
+
+    Nothing of it goes to XCom, nor into a log; so there is no ``returns``. Say what you need, and where it goes: a file
+    that only those may read whom it concerns.
+
+    :param user_guids: whose, one or a list (templated)
+    :param include: ``payinfo`` (payPeriod, payMethod, basicPay), ``bankinfo`` (bankName, branchName, accountNo, …), or
+        both
+    :param path: the file (templated)
+    :param oauth_conn_id: the connection, of type JustLogin (templated)
+    :return: the numbers of ``rows`` and ``pages``, and the ``path``; each row has the ``userGUID``
+    """
+
+    template_fields: Sequence[str] = ("user_guids", *ExtractOperator.template_fields)
+    KINDS = ("payinfo", "bankinfo")
+
+    def __init__(
+        self, *, user_guids: str | Sequence[str], include: str | Sequence[str], path: str, **kwargs: Any
+    ) -> None:
+        super().__init__(path=path, **kwargs)
+        if self.returns is not None:  # it may come from default_args, too
+            raise ValueError("pay and bank information goes to no XCom: leave returns out")
+        self.user_guids = user_guids
+        self.include = include
+        kinds = [include] if isinstance(include, str) else list(include)
+        if not kinds or set(kinds) - set(self.KINDS):
+            raise ValueError(f"include is {include!r}; it can be {', '.join(self.KINDS)}, or both")
+
+    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+        """Yield what each user has, kind by kind."""
+        for user_guid in [self.user_guids] if isinstance(self.user_guids, str) else self.user_guids:
+            for kind in [self.include] if isinstance(self.include, str) else self.include:
+                yield Read(
+                    endpoint=f"payroll/employee-management/v1/users/{quote(user_guid, safe='')}/{kind}", rows=THE_ANSWER
+                )

@@ -1,0 +1,15 @@
+"""Any OAuth 2.0 API: the form asks for everything."""
+
+from __future__ import annotations
+
+from airflow_provider_oauth.fields import FIELDS
+from airflow_provider_oauth.presets.preset import Preset
+
+OAUTH = Preset(
+    conn_type="oauth",
+    name="OAuth 2.0 API",
+    hook_class_name="airflow_provider_oauth.hooks.oauth.OAuthHook",
+    grants=tuple(FIELDS["grant_type"].choices or ()),
+    fields=FIELDS,
+    labels={"host": "API base URL"},
+)

@@ -1,0 +1,42 @@
+"""JustLogin: all users into a file, then the types of leave that each of them has.
+
+Needs the connection ``example_justlogin``. Until Airflow can ask for a user's consent itself, take a refresh token from
+another tool (JustLogin's documents show Postman) and paste it:
+
+    AIRFLOW_CONN_EXAMPLE_JUSTLOGIN='{"conn_type": "justlogin", "login": "CLIENT_ID", "password": "CLIENT_SECRET",
+      "extra": {"environment": "sandbox", "grant_type": "refresh_token", "refresh_token": "FIRST_REFRESH_TOKEN",
+                "leeway": 60}}'
+"""
+
+import os
+
+from airflow.sdk import dag, task
+
+from airflow_provider_oauth.operators.justlogin import JustLoginListLeaveTypesOperator, JustLoginListUsersOperator
+
+# Any storage that Airflow knows will do: s3://conn_id@bucket/folder.
+FOLDER = os.path.join(os.environ.get("AIRFLOW_HOME", ""), "extracts")
+
+
+@dag(schedule=None, tags=["oauth", "example"], default_args={"oauth_conn_id": "example_justlogin"})
+def example_justlogin():
+    # The rows go to the file; to XCom go no more than the IDs, for the tasks below.
+    users = JustLoginListUsersOperator(
+        task_id="list_users",
+        include=["department", "employment"],
+        path=FOLDER + "/users-{{ run_id }}.jsonl",
+        returns="{user_guid: userGuid, company_guid: companyGuid}",
+    )
+
+    @task
+    def some(users):
+        return users[:3]  # for the demo
+
+    JustLoginListLeaveTypesOperator.partial(
+        task_id="list_leave_types",
+        year="{{ dag_run.run_after.year }}",
+        returns="leaveName",
+    ).expand_kwargs(some(users.output))
+
+
+example_justlogin()

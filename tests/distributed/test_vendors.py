@@ -1,0 +1,284 @@
+"""Every operator of every vendor in real DAG runs, against the sandbox over HTTP."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from sandbox.airflow import Airflow
+from sandbox.examples import make_pool
+from sandbox.server import SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAGS = Path(__file__).parent / "vendor_dags"
+SECRET = "not-a-real-secret+/="
+PASSWORD = "not a real password&%"
+USER = {"ada": PASSWORD}
+ACCOUNT = "4321"
+#: How a connection is registered: its server, the user who consented, and what its client is given.
+CLIENTS: dict[str, tuple[str, str | None, dict[str, Any]]] = {
+    "justlogin_refresh": ("justlogin", "hr", {"scopes": ["openid"]}),
+    "justlogin_consent": ("justlogin", "hr", {"scopes": ["openid"]}),
+    "justlogin_employee": ("justlogin", "employee", {"scopes": ["openid"]}),
+    "justimmo_user": ("justimmo", "ada", {}),
+    "justimmo_client": ("justimmo", None, {}),
+    "joor_api": ("joor", None, {"scopes": ["email", "profile"], "users": USER}),
+    "joor_crowd": ("joor", None, {"scopes": ["email", "profile"], "users": USER, "credits": 15, "credit_window": 3}),
+    "json_client_credentials": ("jsonbody", None, {}),
+    "json_password": ("jsonbody", None, {"users": USER}),
+    "json_authorization_code": ("jsonbody", "ada", {}),
+    "json_refresh_token": ("jsonbody", "ada", {}),
+    "json_implicit": ("jsonbody", None, {}),
+}
+BY_PASSWORD = {"username": "ada", "user_password": PASSWORD}
+JSON = {"body_format": "json", "client_auth": "client_secret_post"}
+
+
+def connection(url: str, conn_id: str, refresh_token: str | None) -> dict[str, Any]:
+    server = CLIENTS[conn_id][0]
+    extra: dict[str, Any] = {"leeway": 60, "refresh_token": refresh_token}
+    host = None
+    if server == "jsonbody":
+        host = f"{url}/jsonbody/api"
+        grant = conn_id.removeprefix("json_")
+        renewed = {"use_refresh": True} if grant in ("client_credentials", "password") else {}
+        extra |= {"grant_type": grant, "grant_url": f"{url}/jsonbody/token", **JSON, **renewed}
+        extra |= BY_PASSWORD if grant == "password" else {}
+    else:
+        extra["environment"] = f"{url}/{server}"
+    if server == "joor":
+        extra |= {**BY_PASSWORD, "account": ACCOUNT if conn_id == "joor_api" else "40"}
+    if conn_id == "justimmo_client":
+        extra |= {"grant_type": "client_credentials", "tenant_id": 5678}
+    elif conn_id == "justimmo_user":
+        extra["grant_type"] = "authorization_code"
+    elif conn_id.startswith("justlogin"):
+        extra["grant_type"] = "authorization_code" if conn_id == "justlogin_consent" else "refresh_token"
+    conn_type = "oauth" if server == "jsonbody" else server
+    return {"conn_type": conn_type, "host": host, "login": conn_id, "password": SECRET, "extra": extra}
+
+
+def first_refresh_token(sandbox: SandboxProcess, conn_id: str, server: str, user: str) -> str:
+    """Consent, and trade the code for tokens as another tool would; of the JSON API in JSON."""
+    if server != "jsonbody":
+        grant = {"server": server, "client_id": conn_id, "username": user}
+        return str(sandbox.control("grants", grant)["refresh_token"])
+    code = sandbox.control("codes", {"server": server, "client_id": conn_id, "username": user})["code"]
+    body = {"grant_type": "authorization_code", "client_id": conn_id, "client_secret": SECRET, "code": code}
+    return str(requests.post(f"{sandbox.url}/jsonbody/token", json=body, timeout=10).json()["refresh_token"])
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("vendor_files")
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    with SandboxProcess(tmp_path_factory.mktemp("vendors_sandbox")) as sandbox:
+        for conn_id, (server, _, fields) in CLIENTS.items():
+            sandbox.control("clients", {"server": server, "client_id": conn_id, "client_secret": SECRET, **fields})
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def airflow(sandbox: SandboxProcess, files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    env = {"VENDOR_FILES": str(files), "AIRFLOW__CORE__TEST_CONNECTION": "Enabled"}
+    for conn_id, (server, user, _) in CLIENTS.items():
+        token = first_refresh_token(sandbox, conn_id, server, user) if user else None
+        env[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(connection(sandbox.url, conn_id, token))
+    with Airflow(tmp_path_factory.mktemp("vendors_airflow"), DAGS, env) as airflow:
+        make_pool(airflow, "joor", 4)
+        airflow.wait_until_parsed(["justlogin", "joor_crowd", "json_implicit"])
+        yield airflow
+
+
+class Run:
+    """A run of a DAG, to its end."""
+
+    def __init__(self, airflow: Airflow, dag_id: str, conf: dict[str, Any] | None = None) -> None:
+        self.airflow = airflow
+        self.dag_id = dag_id
+        self.run_id = airflow.trigger(dag_id, conf=conf)
+        self.state = airflow.wait(dag_id, self.run_id, 300)
+        self.tasks = airflow.task_instances(dag_id, self.run_id)
+
+    def log(self, task_id: str, map_index: int = -1) -> str:
+        (task,) = (each for each in self.tasks if (each["task_id"], each["map_index"]) == (task_id, map_index))
+        return self.airflow.task_log(self.dag_id, self.run_id, task_id, max(1, task["try_number"]), map_index)
+
+    def xcom(self, task_id: str, map_index: int = -1) -> Any:
+        return self.airflow.xcom(self.dag_id, self.run_id, task_id, map_index=map_index)
+
+    def check(self) -> Run:
+        """Say what failed, with its log, if anything did."""
+        failed = [(each["task_id"], each["map_index"]) for each in self.tasks if each["state"] != "success"]
+        assert self.state == "success", "\n".join(f"{which}: {self.log(*which)}" for which in failed[:3])
+        return self
+
+
+def lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# --- the Test button
+
+
+@pytest.mark.parametrize("conn_id", ["justlogin_refresh", "justimmo_client", "joor_api"])
+@pytest.mark.parametrize("secret", [SECRET, "another-secret"])
+def test_the_test_button_proves_the_credentials_at_the_chosen_host(
+    airflow: Airflow, sandbox: SandboxProcess, conn_id: str, secret: str
+) -> None:
+    fields = connection(sandbox.url, conn_id, "not-to-be-spent" if conn_id.startswith("justlogin") else None)
+    body = {**fields, "password": secret, "connection_id": "tested", "extra": json.dumps(fields["extra"])}
+    answer = airflow.api("POST", "connections/test", json=body)
+    assert answer["status"] is (secret == SECRET), answer
+    assert ("issued a token" in answer["message"] or "accepted the client" in answer["message"]) is answer["status"]
+    assert sandbox.url.partition("://")[2] in answer["message"]
+
+
+# --- JustLogin
+
+
+def test_justlogin_users_leave_and_payroll(airflow: Airflow, files: Path) -> None:
+    run = Run(airflow, "justlogin").check()
+    written = lines(files / "users.jsonl")
+    assert len(written) == len(run.xcom("list_users")) == 130
+    assert {"manager", "passport"} <= written[0].keys()
+    assert {row["passport"] for row in run.xcom("list_users")} == {None}  # identity papers go to the file alone
+    (user,) = run.xcom("get_user")
+    assert user["company"]["name"] == "Example Company"
+    assert run.xcom("list_leave_types") == [1, 2]
+    assert [run.xcom("get_leave_summary", index)["rows"] for index in (0, 1)] == [1, 1]
+
+
+def test_justlogin_pay_and_bank_information_goes_to_the_file_alone(airflow: Airflow, files: Path) -> None:
+    run = Run(airflow, "justlogin").check()
+    pay, bank = lines(files / "payroll.jsonl")
+    assert {"payMethod", "basicPay"} <= pay.keys()
+    assert {"bankName", "accountNo"} <= bank.keys()
+    assert run.xcom("extract_payroll") == {"rows": 2, "pages": 2, "path": f"{files}/payroll.jsonl"}
+    assert str(bank["accountNo"]) not in run.log("extract_payroll")
+
+
+def test_justlogin_by_a_users_consent(airflow: Airflow) -> None:
+    assert Run(airflow, "justlogin_consent").check().xcom("list_users")["rows"] == 117
+
+
+def test_justlogin_refreshes_with_the_old_bearer_token(airflow: Airflow, sandbox: SandboxProcess) -> None:
+    Run(airflow, "justlogin").check()
+    sandbox.control("revoke", {"server": "justlogin", "client_id": "justlogin_refresh", "what": "access"})
+    Run(airflow, "justlogin").check()
+    counts = sandbox.control("counts")["justlogin_refresh"]
+    assert counts["token_requests"] == 2
+    assert counts["refresh_with_bearer"] == 1  # the first one had none to show
+    assert counts["refresh_reused"] == 0
+
+
+def test_a_403_of_justlogin_speaks_of_roles(airflow: Airflow, files: Path) -> None:
+    run = Run(airflow, "justlogin_employee", {"user_guid": lines(files / "users.jsonl")[0]["userGuid"]})
+    assert run.state == "failed"
+    assert "roles of the user who consented" in run.log("extract_payroll")
+    assert not (files / "not_allowed.jsonl").exists()
+
+
+# --- Justimmo
+
+
+def test_justimmo_user_and_realties_in_any_envelope(airflow: Airflow, sandbox: SandboxProcess) -> None:
+    too_many = {"status": 429, "headers": {"Retry-After": "1"}}
+    sandbox.control("misbehave", {"server": "justimmo", "where": "api", "times": 2, **too_many})
+    run = Run(airflow, "justimmo").check()
+    assert run.xcom("current_user") == {"id": 1234, "tenant": {"id": 5678}}
+    assert [run.xcom("list_realties", index)["rows"] for index in range(3)] == [250] * 3
+    assert run.xcom("deferred") == 1234
+    assert sandbox.control("counts")["justimmo_user"]["rate_limited"] == 2
+
+
+def test_justimmo_by_client_credentials_with_the_connections_tenant(airflow: Airflow, files: Path) -> None:
+    assert Run(airflow, "justimmo_client").check().xcom("list_realties")["pages"] == 3
+    assert len(lines(files / "realties.jsonl")) == 250
+
+
+def test_an_error_of_justimmo_is_shown_with_message_and_hint(airflow: Airflow) -> None:
+    run = Run(airflow, "justimmo_client_only")
+    assert run.state == "failed"
+    log = run.log("current_user")
+    assert "The resource owner or authorization server denied the request." in log
+    assert "token is needed" in log
+    assert "take a token that speaks for one" in log
+
+
+# --- JOOR
+
+
+def test_joor_lists_orders_lines_and_all_resources(airflow: Airflow) -> None:
+    run = Run(airflow, "joor").check()
+    orders = run.xcom("list_orders")
+    assert len(orders) == 77
+    assert run.xcom("list_lines") == {"rows": 100, "pages": 2, "path": None}
+    assert all(run.xcom("list", index)["rows"] > 0 for index in range(7))
+    assert run.xcom("list_skus")["rows"] > 0
+
+
+def test_joor_writes_all_that_can_be_written(airflow: Airflow, sandbox: SandboxProcess) -> None:
+    before = sandbox.control("counts")["joor_api"]["rows_written"]
+    run = Run(airflow, "joor_bulk").check()
+    results = {
+        each["task_id"]: run.xcom(each["task_id"]) for each in run.tasks if not each["task_id"].startswith("first")
+    }
+    assert len(results) == 11
+    for task_id, result in results.items():
+        size = 3 if task_id.startswith("create") else 1
+        assert result == {"items": size, "batches": (size + 1) // 2, "written": size, "rejected": 0}
+    assert sandbox.control("counts")["joor_api"]["rows_written"] - before == 5 * 3 + 6
+
+
+def test_items_that_joor_rejects_with_status_200(airflow: Airflow) -> None:
+    run = Run(airflow, "joor_rejected")
+    states = {each["task_id"]: (each["state"], each["try_number"]) for each in run.tasks}
+    # Two were created before: a retry would create them again.
+    assert states == {"fail": ("failed", 1), "collect": ("success", 1), "skip": ("success", 1)}
+    assert "The item is to be rejected" in run.log("fail")
+    counts = {"items": 4, "batches": 2, "written": 3, "rejected": 1}
+    assert run.xcom("skip") == counts
+    (error,) = run.xcom("collect").pop("errors")
+    assert (error["batch"], error["status"], error["message"]) == (2, 422, "The item is to be rejected")
+    assert "The item is to be rejected" in run.log("skip")
+
+
+def test_40_tasks_share_a_budget_that_is_too_small_for_them(airflow: Airflow, sandbox: SandboxProcess) -> None:
+    Run(airflow, "joor_crowd").check()
+    counts = sandbox.control("counts")["joor_crowd"]
+    assert counts["token_requests"] <= 2  # 1, unless two of the first four asked at once
+    assert counts["rate_limited"] > 0
+    assert counts["rows"] == 10 * (230 + 230)
+
+
+# --- the API of seed 004
+
+
+@pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code", "refresh_token"])
+def test_the_json_token_api_by_each_grant(airflow: Airflow, sandbox: SandboxProcess, grant: str) -> None:
+    conn_id = f"json_{grant}"
+    assert Run(airflow, conn_id).check().xcom("extract")["rows"] == 250
+    sandbox.control("revoke", {"server": "jsonbody", "client_id": conn_id, "what": "access"})
+    assert Run(airflow, conn_id).check().xcom("extract")["rows"] == 250
+    counts = sandbox.control("counts")[conn_id]
+    by_grant = counts["token_requests_by_grant"]
+    # The grant itself once, a user's consent by the tool that traded the code; after that, refresh tokens.
+    assert by_grant.pop("authorization_code" if grant == "refresh_token" else grant) == 1
+    assert by_grant == {"refresh_token": 1 if grant in ("client_credentials", "password") else 2}
+    assert (counts["refresh_reused"], counts["api_401"]) == (0, 1)
+
+
+def test_implicit_is_refused_with_the_reason(airflow: Airflow) -> None:
+    run = Run(airflow, "json_implicit")
+    assert run.state == "failed"
+    assert "hands the token to a browser" in run.log("extract")

@@ -1,0 +1,94 @@
+"""The connection type of docs/vendors.md, as a package of its own, in an Airflow that finds it by its entry point."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = (Path(__file__).parents[2] / "docs" / "vendors.md").read_text()
+SECRET = "fake-secret-:/+%&1"
+
+PROGRAM = """
+import json
+from airflow.providers_manager import ProvidersManager
+from airflow.sdk import BaseHook
+from acme_airflow.operators import AcmeListCustomersOperator
+from airflow_provider_oauth import variable_store
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+
+kept = {}
+variable_store._get = kept.get
+variable_store._set = lambda name, value, description: kept.update({name: value})
+variable_store._is_listed = kept.__contains__
+
+manager = ProvidersManager()
+hook = BaseHook.get_connection("my_acme").get_hook()
+rows = AcmeListCustomersOperator(task_id="list", oauth_conn_id="my_acme").execute({})
+print(json.dumps({
+    "name": manager.hooks["acme"].hook_name,
+    "fields": sorted(name for name in manager.connection_form_widgets if "acme" in name),
+    "hook": type(hook).__name__,
+    "tested": hook.test_connection(),
+    "whoami": hook.run("whoami").json(),
+    "generic": OAuthHook("my_acme").run("whoami").json()["client_id"],
+    "rows": rows["rows"],
+}))
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """The files that the document shows, as they are, and what an installation adds."""
+    for text in re.findall(
+        r"^```(?:python|toml)\n(# (?:acme_airflow/|pyproject).*?)^```", DOCS, re.MULTILINE | re.DOTALL
+    ):
+        path = tmp_path / re.match(r"# ([\w/.]+)", text)[1]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    (entry,) = re.findall(r"^provider_info = .*", (tmp_path / "pyproject.toml").read_text(), re.MULTILINE)
+    installed = tmp_path / "acme_airflow-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-airflow\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[apache_airflow_provider]\n" + entry.replace('"', "") + "\n")
+    return tmp_path
+
+
+def test_it_takes_about_twenty_lines(package: Path) -> None:
+    code = [(package / "acme_airflow" / name).read_text() for name in ("__init__.py", "hook.py")]
+    lines = [line for text in code for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    assert len(lines) <= 25
+
+
+def test_airflow_finds_it_and_all_that_is_ours_takes_its_connections(package: Path, sandbox) -> None:
+    sandbox.state.add_client("standard", "acme", SECRET, scopes=["read"])
+    connection = {
+        "conn_type": "acme",
+        "login": "acme",
+        "password": SECRET,
+        "extra": {"environment": f"{sandbox.url}/standard", "tenant": "4711", "leeway": 60},
+    }
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(package), str(Path(__file__).parents[2])]),
+        "AIRFLOW_CONN_MY_ACME": json.dumps(connection),
+        "AIRFLOW__OAUTH__LOCK_FOLDER": str(package / "locks"),
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=env, cwd=package, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert found["name"] == "Acme CRM"
+    assert found["hook"] == "AcmeHook"
+    assert found["tested"][0] is True
+    assert found["whoami"]["headers"]["x-tenant"] == "4711"
+    assert found["whoami"]["scope"] == "read"
+    assert found["generic"] == "acme"
+    assert found["rows"] == 250
+    assert any(name.endswith("tenant") for name in found["fields"])

@@ -1,0 +1,340 @@
+"""What goes to each vendor's token endpoint, and what comes back, is what the vendor's own page shows."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from airflow_provider_oauth.connection import read_connection
+from airflow_provider_oauth.exceptions import InvalidClient, InvalidGrant, TokenRequestError, WrongPassword
+from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer
+from airflow_provider_oauth.oauth.messages import TokenRequest, grant_request, refresh_request
+from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Preset
+
+if TYPE_CHECKING:
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.oauth.token import Token
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def config(preset: Preset, login: str = "fake-client", password: str = "fake-secret", **extra: Any) -> OAuthConfig:
+    """Return what a connection of the preset's type means; a fake one, so that no more than its fields counts."""
+    host = extra.pop("host", None)
+    return read_connection(
+        SimpleNamespace(  # type: ignore[arg-type]
+            conn_id="vendor",
+            conn_type=preset.conn_type,
+            host=host,
+            schema=None,
+            port=None,
+            login=login,
+            password=password,
+            extra={"leeway": 60} | extra,
+        ),
+        preset,
+    )
+
+
+def fields_of(request: TokenRequest) -> dict[str, str]:
+    """Return the fields of a form body; none of them twice."""
+    pairs = parse_qsl(request.body.decode("ascii"), keep_blank_values=True, strict_parsing=True)
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def parts_of(request: TokenRequest) -> dict[str, str]:
+    """Return the fields of a multipart body, read by the standard library; none of them twice, none of them a file."""
+    head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + request.body, policy=email.policy.HTTP)
+    parts = list(message.iter_parts())  # type: ignore[attr-defined]
+    fields = {}
+    for part in parts:
+        assert part.get_content_disposition() == "form-data"
+        assert part.get_filename() is None
+        assert "Content-Type" not in part
+        fields[part.get_param("name", header="Content-Disposition")] = part.get_payload(decode=True).decode()
+    assert len(fields) == len(parts)
+    assert not message.defects
+    return fields
+
+
+def answered(settings: OAuthConfig, request: TokenRequest, status: int, body: str) -> Token:
+    headers = {"Content-Type": "application/json"}
+    return parse_answer(
+        settings, request, TokenAnswer(status_code=status, headers=headers, body=body.encode(), sent_at=NOW)
+    )
+
+
+# --- JustLogin
+
+
+def justlogin() -> OAuthConfig:
+    return config(JUSTLOGIN, grant_type="refresh_token", refresh_token="fake-refresh")
+
+
+def test_justlogin_refresh_is_the_documented_request() -> None:
+    request = refresh_request(justlogin(), "fake-refresh", "fake-old-token")
+
+    assert request.url == "https://apis.justlogin.com/v1/auth/connect/token"
+    assert request.headers == {
+        "Accept": "application/json",
+        "Authorization": "Bearer fake-old-token",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    assert request.body == (
+        b"grant_type=refresh_token&refresh_token=fake-refresh&client_id=fake-client&client_secret=fake-secret"
+    )
+    assert "fake-old-token" in request.secrets
+    assert "fake" not in repr(request)
+
+
+def test_justlogin_refresh_without_an_old_token_has_no_such_header() -> None:
+    request = refresh_request(justlogin(), "fake-refresh")
+
+    assert request.headers == {
+        "Accept": "application/json",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+
+
+def test_no_other_vendor_gets_the_old_token() -> None:
+    settings = config(JUSTIMMO, grant_type="refresh_token", refresh_token="fake-refresh")
+
+    assert "Authorization" not in refresh_request(settings, "fake-refresh", "fake-old-token").headers
+
+
+# --- Justimmo
+
+JUSTIMMO_TOKEN = """{
+    "token_type": "Bearer",
+    "expires_in": 86400,
+    "access_token": "fake-token",
+    "refresh_token": "fake-refresh-2"
+}"""
+
+
+def justimmo(grant: str = "client_credentials") -> OAuthConfig:
+    return config(
+        JUSTIMMO, grant_type=grant, **({"refresh_token": "fake-refresh"} if grant != "client_credentials" else {})
+    )
+
+
+def test_justimmo_client_credentials_is_the_documented_request() -> None:
+    request = grant_request(justimmo())
+
+    assert request.url == "https://auth.justimmo.at/access_token"
+    assert request.headers == {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+    assert request.body == b"grant_type=client_credentials&client_id=fake-client&client_secret=fake-secret"
+
+
+@pytest.mark.parametrize("grant", ["refresh_token", "authorization_code"])
+def test_justimmo_refresh_is_the_documented_request(grant: str) -> None:
+    request = refresh_request(justimmo(grant), "fake-refresh")
+
+    assert request.url == "https://auth.justimmo.at/access_token"
+    assert request.headers == {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+    assert fields_of(request) == {
+        "refresh_token": "fake-refresh",
+        "grant_type": "refresh_token",
+        "client_id": "fake-client",
+        "client_secret": "fake-secret",
+    }
+
+
+def test_justimmos_answer_to_a_refresh_is_a_token() -> None:
+    settings = justimmo("refresh_token")
+
+    token = answered(settings, refresh_request(settings, "fake-refresh"), 200, JUSTIMMO_TOKEN)
+
+    assert (token.access_token, token.refresh_token, token.token_type) == ("fake-token", "fake-refresh-2", "Bearer")
+    assert token.expires_at == NOW + timedelta(days=1)
+
+
+def test_justimmos_answer_to_client_credentials_lives_as_long_as_it_says_not_as_the_table_says() -> None:
+    settings = justimmo()
+
+    body = '{"token_type":"Bearer", "expires_in":2678400, "access_token": "fake-token"}'
+    token = answered(settings, grant_request(settings), 200, body)
+
+    assert token.lifetime == timedelta(days=31)
+    assert token.refresh_token is None
+
+
+MALFORMED = (
+    "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than "
+    "once, or is otherwise malformed."
+)
+
+
+@pytest.mark.parametrize("hint", ["Refresh token has expired", "Authorization code has expired"])
+@pytest.mark.parametrize("status", [400, 401])
+def test_justimmos_invalid_request_about_a_refresh_token_or_code_is_an_invalid_grant(hint: str, status: int) -> None:
+    settings = justimmo("refresh_token")
+    body = json.dumps({"error": "invalid_request", "message": MALFORMED, "hint": hint}, indent=4)
+
+    with pytest.raises(InvalidGrant) as caught:
+        answered(settings, refresh_request(settings, "fake-refresh"), status, body)
+
+    assert type(caught.value) is InvalidGrant
+    assert MALFORMED in str(caught.value)
+    assert hint in str(caught.value)
+    assert caught.value.error == "invalid_request"
+    assert caught.value.error_description == f"{MALFORMED} {hint}"
+    assert caught.value.status_code == status
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_justimmos_invalid_client_is_one(status: int) -> None:
+    settings = justimmo()
+    body = '{\n    "error":"invalid_client",\n    "message":"Client authentication failed"\n}'
+
+    with pytest.raises(InvalidClient, match="Client authentication failed") as caught:
+        answered(settings, grant_request(settings), status, body)
+
+    assert "Check Client ID" in str(caught.value)
+
+
+def test_an_invalid_request_about_something_else_is_no_invalid_grant() -> None:
+    settings = justimmo("refresh_token")
+    body = json.dumps({"error": "invalid_request", "message": MALFORMED, "hint": "Check the `grant_type` parameter"})
+
+    with pytest.raises(TokenRequestError) as caught:
+        answered(settings, refresh_request(settings, "fake-refresh"), 400, body)
+
+    assert not isinstance(caught.value, InvalidGrant)
+
+
+# --- JOOR
+
+
+def joor(**extra: Any) -> OAuthConfig:
+    return config(JOOR, environment="sandbox", username="fake@example.com", user_password="S3CUR3pa$$w0rd", **extra)
+
+
+JOOR_FIELDS = {
+    "client_id": "fake-client",
+    "grant_type": "password",
+    "client_secret": "fake-secret",
+    "username": "fake@example.com",
+    "password": "S3CUR3pa$$w0rd",
+}
+
+
+def test_joors_request_is_that_of_its_curl_example() -> None:
+    request = grant_request(joor())
+
+    assert request.url == "https://atlas-sandbox.jooraccess.com/auth/"
+    assert set(request.headers) == {"Accept", "Content-Type"}
+    assert request.headers["Content-Type"].startswith("multipart/form-data; boundary=")
+    assert parts_of(request) == JOOR_FIELDS
+
+
+def test_joors_request_has_the_field_of_its_python_example_where_the_connection_says_so() -> None:
+    request = grant_request(joor(grant_params={"g-recaptcha-response": "xxx"}))
+
+    assert parts_of(request) == JOOR_FIELDS | {"g-recaptcha-response": "xxx"}
+
+
+def test_joors_production_is_the_default() -> None:
+    settings = config(JOOR, username="u", user_password="p")
+
+    assert grant_request(settings).url == "https://atlas.jooraccess.com/auth/"
+
+
+def test_joors_example_payload_is_a_token() -> None:
+    body = """{
+    "access_token": "aaaaaaaaaa.bbbbbbbbbb.cccccccccc-dddddddddd",
+    "expires_in": 36000,
+    "refresh_expires_in": 86400,
+    "refresh_token": "eeeeeeeeee.ffffffffff.gggggggggg",
+    "token_type": "Bearer",
+    "not-before-policy": 0,
+    "session_state": "hhhhhhhhhh-jjjj-kkkk-llll-mmmmmmmmmmmm",
+    "scope": "email profile"
+}"""
+    settings = joor()
+
+    token = answered(settings, grant_request(settings), 200, body)
+
+    assert token.access_token == "aaaaaaaaaa.bbbbbbbbbb.cccccccccc-dddddddddd"
+    assert token.refresh_token == "eeeeeeeeee.ffffffffff.gggggggggg"
+    assert (token.token_type, token.scope) == ("Bearer", "email profile")
+    assert token.lifetime == timedelta(hours=10)
+    assert not settings.use_refresh  # no refresh request is documented
+
+
+def test_joors_refusal_of_a_password_is_not_tried_again() -> None:
+    settings = joor()
+
+    with pytest.raises(WrongPassword):
+        answered(settings, grant_request(settings), 401, '{"error": "invalid_grant"}')
+
+
+# --- the API of seed 004: no preset, the generic type with a JSON body
+
+CLIENT_ID = "BA779C49-4D93-4785-9596-25805A24C5DC"
+CLIENT_SECRET = "4AD3CE00-8ED5-4F0A-A979-ACE64A15207C"
+REFRESH_TOKEN = (
+    "C0fJeyBPMXOTuSThwUh2S0Vq83ezkMTjoIDroK9LCNCy7jscLkWXCvsuidxhF9t_FGHpo-_gUgi5J7eUejpfEgw3SQXHstBaDR0eauY2s3g%3d"
+)
+
+
+def json_api(**extra: Any) -> OAuthConfig:
+    common = {"host": "https://api.example.com", "grant_url": "/token", "client_auth": "client_secret_post"}
+    return config(OAUTH, CLIENT_ID, CLIENT_SECRET, **common, body_format="json", **extra)
+
+
+@pytest.mark.parametrize(
+    ("extra", "fields"),
+    [
+        (
+            {"grant_type": "password", "username": "jsmith", "user_password": "password123"},
+            {"grant_type": "password", "username": "jsmith", "password": "password123"},
+        ),
+        ({"grant_type": "client_credentials"}, {"grant_type": "client_credentials"}),
+        ({}, {"grant_type": "client_credentials"}),
+    ],
+)
+def test_the_json_body_of_a_grant_is_that_of_the_example(extra: dict[str, Any], fields: dict[str, str]) -> None:
+    request = grant_request(json_api(**extra))
+
+    assert request.url == "https://api.example.com/token"
+    assert request.headers == {"Accept": "application/json", "Content-Type": "application/json"}
+    assert json.loads(request.body) == fields | {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"grant_type": "refresh_token", "refresh_token": REFRESH_TOKEN},
+        {"grant_type": "client_credentials", "use_refresh": True},
+        {"grant_type": "password", "username": "jsmith", "user_password": "password123", "use_refresh": True},
+    ],
+)
+def test_the_json_body_of_a_refresh_is_that_of_the_example_its_token_verbatim(extra: dict[str, Any]) -> None:
+    request = refresh_request(json_api(**extra), REFRESH_TOKEN)
+
+    assert request.headers == {"Accept": "application/json", "Content-Type": "application/json"}
+    assert json.loads(request.body) == {
+        "grant_type": "refresh_token",
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "refresh_token": REFRESH_TOKEN,
+    }
+    assert b"%3d" in request.body
+
+
+def test_a_fresh_refresh_token_comes_with_every_answer_client_credentials_included() -> None:
+    settings = json_api(use_refresh=True)
+
+    body = json.dumps({"access_token": "fake-token", "expires_in": 60, "refresh_token": REFRESH_TOKEN})
+
+    assert answered(settings, grant_request(settings), 200, body).refresh_token == REFRESH_TOKEN

@@ -1,0 +1,298 @@
+"""Reading into a file: what all operators that do so have in common, and ``OAuthExtractOperator``."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook
+from airflow.sdk import DAG
+from airflow.sdk.io import store
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_oauth import variable_store
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
+from airflow_provider_oauth.operators import extract, joor, justimmo, justlogin
+from airflow_provider_oauth.operators.extract import ExtractOperator, joined
+from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
+from airflow_provider_oauth.paging import Cursor, Offset, PageNumber
+
+API = "https://api.example.com/v1"
+TOKEN_URL = "https://login.example.com/token"
+LIST = f"{API}/items"
+
+#: Every operator of this package that is not a HttpOperator, with what it needs at least.
+OPERATORS = {
+    OAuthExtractOperator: {"endpoint": "items"},
+    justlogin.JustLoginListUsersOperator: {},
+    justlogin.JustLoginGetUserOperator: {"user_guid": "u"},
+    justlogin.JustLoginListLeaveTypesOperator: {"user_guid": "u", "company_guid": "c", "year": 2026},
+    justlogin.JustLoginGetLeaveSummaryOperator: {
+        "user_guid": "u",
+        "company_guid": "c",
+        "leave_type_id": 1,
+        "date": "2026-01-01",
+    },
+    justlogin.JustLoginExtractPayrollOperator: {"user_guids": ["u"], "include": "payinfo", "path": "x.jsonl"},
+    justimmo.JustimmoCurrentUserOperator: {},
+    justimmo.JustimmoListRealtiesOperator: {},
+    joor.JoorListOrdersOperator: {},
+    joor.JoorListOrderLinesOperator: {"order_ids": "1"},
+    joor.JoorListOperator: {"resource": "skus"},
+    joor.JoorBulkOperator: {"resource": "orders", "items": [], "action": "create"},
+}
+EVERY_OPERATOR = pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.__name__)
+
+
+@pytest.fixture(autouse=True)
+def connection(monkeypatch, variables, requests_mock):
+    values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret"}
+    values["extra"] = {"grant_url": TOKEN_URL, "leeway": 60, "api_headers": {"X-Tenant": "t"}}
+    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+    return requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
+
+
+def operator(**changes):
+    return OAuthExtractOperator(**({"task_id": "read", "oauth_conn_id": "my_api", "endpoint": "items"} | changes))
+
+
+def sent(requests_mock):
+    return [request for request in requests_mock.request_history if request.hostname == "api.example.com"]
+
+
+# --- every operator
+
+
+def test_every_operator_is_looked_at_here():
+    modules = (extract, justlogin, justimmo, joor)
+    found = {
+        each
+        for module in modules
+        for name, each in vars(module).items()
+        if name.endswith("Operator") and name[0] != "_" and each.__module__ == module.__name__
+    }
+    assert found - {ExtractOperator} == set(OPERATORS) - {OAuthExtractOperator}
+
+
+@EVERY_OPERATOR
+def test_building_it_reads_no_connection_and_no_variable_and_sends_nothing(monkeypatch, requests_mock, cls):
+    def refuse(*args, **kwargs):
+        raise AssertionError("touched")
+
+    monkeypatch.setattr(BaseHook, "get_connection", refuse)
+    for name in ("_get", "_set", "_is_listed"):
+        monkeypatch.setattr(variable_store, name, refuse)
+    cls(task_id="build", **OPERATORS[cls])
+    assert requests_mock.call_count == 0
+
+
+@EVERY_OPERATOR
+def test_the_connection_is_the_vendors_default_unless_given(cls):
+    vendor = cls.__module__.rpartition(".")[2]
+    assert cls(task_id="build", **OPERATORS[cls]).oauth_conn_id == f"{vendor}_default"
+    assert cls(task_id="build", oauth_conn_id="mine", **OPERATORS[cls]).oauth_conn_id == "mine"
+
+
+@EVERY_OPERATOR
+def test_the_connection_may_come_from_default_args(cls):
+    with DAG("dag", schedule=None, default_args={"oauth_conn_id": "mine"}):
+        assert cls(task_id="build", **OPERATORS[cls]).oauth_conn_id == "mine"
+        name = cls.template_fields[0]
+        fixed = {each: value for each, value in OPERATORS[cls].items() if each != name}
+        mapped = cls.partial(task_id="map", **fixed).expand(**{name: ["a"]})
+    assert mapped.unmap({name: "a"}).oauth_conn_id == "mine"
+
+
+@EVERY_OPERATOR
+def test_exactly_what_is_documented_as_templated_is(cls):
+    docs = re.findall(r":param (\w+):(.*?)(?=:param|:return|:raises|\Z)", cls.__doc__ or "", re.DOTALL)
+    documented = {name for name, text in docs if "(templated)" in " ".join(text.split())}
+    if cls is OAuthExtractOperator:  # the others are said to be those of ExtractOperator
+        documented |= {"oauth_conn_id", "scope", "path"}
+    undocumented = set(cls.template_fields) - documented
+    assert documented <= set(cls.template_fields)
+    assert undocumented <= {"scope", "path"}
+
+
+@EVERY_OPERATOR
+def test_all_that_is_templated_is_rendered(cls):
+    fields = cls.template_fields
+    task = cls(task_id="render", **(OPERATORS[cls] | {name: "{{ value }}-" + name for name in fields}))
+    task.render_template_fields({"value": 7})
+    assert {name: getattr(task, name) for name in fields} == {name: f"7-{name}" for name in fields}
+
+
+@EVERY_OPERATOR
+def test_it_can_be_mapped_over_any_templated_parameter(cls):
+    for name in cls.template_fields:
+        fixed = {each: value for each, value in OPERATORS[cls].items() if each != name}
+        with DAG("dag", schedule=None):
+            mapped = cls.partial(task_id="map", **fixed).expand(**{name: ["a", "b"]})
+        assert mapped.expand_input.value == {name: ["a", "b"]}
+
+
+@EVERY_OPERATOR
+def test_an_unknown_parameter_is_refused(cls):
+    with pytest.raises(TypeError):
+        cls(task_id="build", pth="x", **OPERATORS[cls])
+
+
+# --- what is asked for
+
+
+def test_a_list_is_read_page_by_page_over_the_connection(requests_mock, connection):
+    requests_mock.get(LIST, [{"json": {"data": [{"id": 1}, {"id": 2}]}}, {"json": {"data": [{"id": 3}]}}])
+    task = operator(paginator=Offset(size=2), data={"q": "x"}, headers={"X-Mine": "1"}, rows="data")
+    assert task.execute({}) == {"rows": 3, "pages": 2, "path": None}
+    assert [request.url for request in sent(requests_mock)] == [
+        f"{LIST}?offset=0&limit=2&q=x",
+        f"{LIST}?offset=2&limit=2&q=x",
+    ]
+    for request in sent(requests_mock):
+        assert request.method == "GET"
+        assert request.headers["Authorization"] == "Bearer fake-token"
+        assert (request.headers["X-Mine"], request.headers["X-Tenant"]) == ("1", "t")
+    assert connection.call_count == 1
+
+
+def test_parameters_and_headers_that_are_none_are_left_out(requests_mock):
+    requests_mock.get(LIST, json=[])
+    operator(data={"a": None, "b": 0, "c": ""}, headers={"X-Mine": None}).execute({})
+    assert sent(requests_mock)[0].url == f"{LIST}?b=0&c="
+    assert "X-Mine" not in sent(requests_mock)[0].headers
+
+
+def test_its_own_scope_reaches_the_token_endpoint(requests_mock, connection):
+    requests_mock.get(LIST, json=[])
+    operator(scope="write").execute({})
+    assert "scope=write" in connection.last_request.text
+
+
+def test_its_patience_is_five_minutes_unless_given():
+    assert operator().make_hook().patience == 300
+    assert operator(patience=0).make_hook().patience == 0
+
+
+def test_a_connection_of_type_http_is_refused_before_its_password_goes_out(monkeypatch, requests_mock):
+    values = {"conn_type": "http", "host": API, "login": "u", "password": "fake"}
+    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+    with pytest.raises(ConfigurationError, match="'http'"):
+        operator().execute({})
+    assert requests_mock.call_count == 0
+
+
+# --- what is written
+
+ROWS = [{"id": 1, "name": "Zoë\n\u2028"}, {"id": 2, "nested": {"a": [1.5, None, True]}}, "text", None]
+LINES = (
+    '{"id":1,"name":"Zoë\\n\u2028"}\n{"id":2,"nested":{"a":[1.5,null,true]}}\n"text"\nnull\n'.encode()  # as JSON lines
+)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_each_row_is_a_line_of_json_in_a_folder_that_is_made(requests_mock, tmp_path, scheme):
+    requests_mock.get(LIST, json=ROWS)
+    path = tmp_path / "new" / "folder" / "items.jsonl"
+    assert operator(path=f"{scheme}{path}").execute({}) == {"rows": 4, "pages": 1, "path": f"{scheme}{path}"}
+    assert path.read_bytes() == LINES
+
+
+def test_an_older_file_is_replaced(requests_mock, tmp_path):
+    requests_mock.get(LIST, json=[1])
+    path = tmp_path / "items.jsonl"
+    path.write_text("older and longer")
+    operator(path=str(path)).execute({})
+    assert path.read_bytes() == b"1\n"
+
+
+def test_a_list_without_rows_is_an_empty_file(requests_mock, tmp_path):
+    requests_mock.get(LIST, json=[])
+    operator(path=str(tmp_path / "items.jsonl")).execute({})
+    assert (tmp_path / "items.jsonl").read_bytes() == b""
+
+
+def test_half_a_character_as_apis_cut_them_is_json_still(requests_mock, tmp_path):
+    requests_mock.get(LIST, content=b'[{"name": "cut \\ud83d"}]')
+    operator(path=str(tmp_path / "items.jsonl")).execute({})
+    assert (tmp_path / "items.jsonl").read_bytes() == b'{"name":"cut \\ud83d"}\n'
+    assert json.loads((tmp_path / "items.jsonl").read_bytes()) == {"name": "cut \ud83d"}
+
+
+@pytest.mark.parametrize(
+    "later", [{"status_code": 500}, {"text": "<html>"}, {"json": {"a": 1}}, {"json": [1, 2]}], ids=str
+)
+def test_when_a_later_page_fails_no_file_is_left_and_an_older_one_is_untouched(requests_mock, tmp_path, later):
+    requests_mock.get(LIST, [{"json": [1, 2]}, later])
+    path = tmp_path / "folder" / "items.jsonl"
+    task = operator(path=str(path), paginator=PageNumber())
+    with pytest.raises(ApiError):
+        task.execute({})
+    assert list(tmp_path.rglob("*.jsonl")) == []
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("older")
+    requests_mock.get(LIST, [{"json": [1, 2]}, later])
+    with pytest.raises(ApiError):
+        task.execute({})
+    assert path.read_text() == "older"
+
+
+# --- what goes to XCom
+
+
+@pytest.mark.parametrize(
+    ("returns", "selected"),
+    [
+        ("id", [1, 2, 3]),
+        ("{id: id, first: tags[0]}", [{"id": 1, "first": "a"}, {"id": 2, "first": None}, {"id": 3, "first": None}]),
+        ("@", [{"id": 1, "tags": ["a"]}, {"id": 2}, {"id": 3}]),
+    ],
+)
+def test_only_what_returns_names_goes_to_xcom(requests_mock, returns, selected):
+    pages = [{"json": {"rows": [{"id": 1, "tags": ["a"]}, {"id": 2}], "next": "m"}}, {"json": {"rows": [{"id": 3}]}}]
+    requests_mock.get(LIST, pages)
+    assert operator(returns=returns, paginator=Cursor(), rows="rows").execute({}) == selected
+
+
+def test_what_goes_to_xcom_is_the_return_value_and_nothing_else(requests_mock):
+    requests_mock.get(LIST, json=[{"id": 1}])
+    # An empty context has nothing to push by.
+    assert operator().execute({}) == {"rows": 1, "pages": 1, "path": None}
+
+
+@pytest.mark.parametrize("returns", ["id[", "nonsense(id", "{id}"])
+def test_returns_that_is_no_jmespath_fails_before_anything_is_read(requests_mock, returns):
+    with pytest.raises(ConfigurationError, match="'my_api': returns is not JMESPath") as caught:
+        operator(returns=returns).execute({})
+    assert isinstance(caught.value, AirflowFailException)
+    assert sent(requests_mock) == []
+
+
+def test_a_function_in_returns_that_does_not_fit_quotes_no_row(requests_mock):
+    requests_mock.get(LIST, json=[{"name": "fake-name"}])
+    with pytest.raises(ConfigurationError, match="a function that does not fit") as caught:
+        operator(returns="abs(name)").execute({})
+    assert "fake" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [(None, None), ("", None), ([], None), ("a,b", "a,b"), (["a", 2], "a,2"), ((1,), "1"), (7, "7"), (0, "0")],
+)
+def test_lists_are_joined_by_commas(values, text):
+    assert joined(values) == text
+
+
+def test_any_storage_that_airflow_knows_will_do(requests_mock, monkeypatch):
+    monkeypatch.setattr(store, "_STORE_CACHE", {})
+    storage = MemoryFileSystem()
+    store.attach("memory", fs=storage)
+    requests_mock.get(LIST, json=[1, 2])
+    operator(path="memory://bucket/new/items.jsonl").execute({})
+    assert storage.cat("/bucket/new/items.jsonl") == b"1\n2\n"
+
+
+def test_what_to_read_is_for_each_operator_to_say():
+    with pytest.raises(NotImplementedError):
+        ExtractOperator(task_id="read", oauth_conn_id="my_api").execute({})

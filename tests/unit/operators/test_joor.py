@@ -1,0 +1,435 @@
+"""The operators for JOOR: an account in every call, errors in good answers, and writing nothing twice."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+import requests
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError, PartialWriteError
+from airflow_provider_oauth.hooks import oauth as hooks_module
+from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.oauth.pace import Budget
+from airflow_provider_oauth.operators.joor import (
+    READABLE,
+    WRITABLE,
+    JoorBulkOperator,
+    JoorListOperator,
+    JoorListOrderLinesOperator,
+    JoorListOrdersOperator,
+)
+
+API = "https://api.jooraccess.com/v4"
+ORDERS = f"{API}/orders"
+CREATE = f"{API}/skus/bulk_create"
+
+
+@pytest.fixture(autouse=True)
+def connect(monkeypatch, variables, requests_mock):
+    """Define the connection, with account 7 unless another is given."""
+
+    def define(account="7", conn_type="joor"):
+        extra = {"leeway": 60, "username": "fake-user", "user_password": "fake-password", "account": account}
+        values = {"conn_type": conn_type, "login": "app", "password": "fake-secret", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_JOOR_DEFAULT", json.dumps(values))
+
+    define()
+    token = {"access_token": "fake-token", "expires_in": 36000, "refresh_token": "fake-refresh"}
+    requests_mock.post("https://atlas.jooraccess.com/auth/", json=token)
+    return define
+
+
+def execute(cls, **parameters):
+    return cls(task_id="call", **parameters).execute({})
+
+
+def sent(requests_mock, method="GET"):
+    requests = [request for request in requests_mock.request_history if request.hostname == "api.jooraccess.com"]
+    assert {(request.method, request.headers["Authorization"]) for request in requests} <= {
+        (method, "Bearer fake-token")
+    }
+    return requests
+
+
+def urls(requests_mock, method="GET"):
+    return [request.url for request in sent(requests_mock, method)]
+
+
+def envelope(rows, *errors):
+    return {"json": {"data": rows, "errors": list(errors)}}
+
+
+# --- lists
+
+
+def test_orders_are_read_until_a_short_page(requests_mock, tmp_path):
+    requests_mock.get(ORDERS, [envelope([{"id": n} for n in range(100)]), envelope([{"id": 100}])])
+    path = tmp_path / "orders.jsonl"
+    returned = execute(JoorListOrdersOperator, path=str(path))
+    assert returned == {"rows": 101, "pages": 2, "path": str(path)}
+    assert urls(requests_mock) == [f"{ORDERS}?page={number}&page_size=100&account=7" for number in (1, 2)]
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == list(range(101))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "query"),
+    [
+        ({"order_ids": [1, "2"]}, "&order_ids=1%2C2"),
+        ({"order_ids": "1,2"}, "&order_ids=1%2C2"),
+        ({"order_ids": 5}, "&order_ids=5"),
+        ({"status": "APPROVED", "sort_by": ""}, "&status=APPROVED"),
+        ({"date_approved_start": "2026-01-01", "date_approved_end": "2026-01-31"},
+         "&date_approved_start=2026-01-01&date_approved_end=2026-01-31"),
+        ({"export_status": "a b", "last_modified": "x", "sort_by": "id", "sort_order": "asc"},
+         "&export_status=a+b&last_modified=x&sort_by=id&sort_order=asc"),
+    ],
+)  # fmt: skip
+def test_orders_are_filtered(requests_mock, parameters, query):
+    requests_mock.get(ORDERS, **envelope([]))
+    execute(JoorListOrdersOperator, **parameters)
+    assert urls(requests_mock) == [f"{ORDERS}?page=1&page_size=100&account=7{query}"]
+
+
+@pytest.mark.parametrize("account", ["8", 8])
+def test_the_account_of_the_task_wins_over_the_connections(requests_mock, account):
+    requests_mock.get(ORDERS, **envelope([]))
+    execute(JoorListOrdersOperator, account=account)
+    assert urls(requests_mock) == [f"{ORDERS}?page=1&page_size=100&account=8"]
+
+
+@pytest.mark.parametrize(
+    ("cls", "parameters"),
+    [
+        (JoorListOrdersOperator, {}),
+        (JoorListOrderLinesOperator, {"order_ids": [1]}),
+        (JoorListOperator, {"resource": "skus"}),
+        (JoorBulkOperator, {"resource": "skus", "action": "create", "items": [{}]}),
+    ],
+)
+@pytest.mark.parametrize("account", [None, ""])
+def test_a_call_without_an_account_is_refused_before_it_is_made(connect, requests_mock, cls, parameters, account):
+    connect(account=None)
+    with pytest.raises(ConfigurationError, match="'joor_default': account is missing"):
+        execute(cls, account=account, **parameters)
+    assert sent(requests_mock) == []
+
+
+def test_the_lines_of_many_orders_are_asked_for_in_batches(requests_mock):
+    lines = f"{ORDERS}/sku_line_items"
+    requests_mock.get(lines, [envelope([{"id": 1}]), envelope([{"id": 2}]), envelope([])])
+    returned = execute(JoorListOrderLinesOperator, order_ids=list(range(101)), returns="id")
+    assert returned == [1, 2]
+    batches = [range(50), range(50, 100), range(100, 101)]
+    assert urls(requests_mock) == [f"{lines}?account=7&order_ids={'%2C'.join(map(str, batch))}" for batch in batches]
+
+
+@pytest.mark.parametrize(
+    ("order_ids", "query"), [(5, "5"), ("5", "5"), ("5,6", "5%2C6"), (" 5, 6,", "5%2C6"), ([5, " ", "6 "], "5%2C6")]
+)
+def test_order_ids_come_in_many_forms(requests_mock, order_ids, query):
+    requests_mock.get(f"{ORDERS}/sku_line_items", **envelope([]))
+    execute(JoorListOrderLinesOperator, order_ids=order_ids)
+    assert urls(requests_mock) == [f"{ORDERS}/sku_line_items?account=7&order_ids={query}"]
+
+
+@pytest.mark.parametrize("order_ids", ["", [], ","])
+def test_no_order_has_no_lines(requests_mock, order_ids):
+    assert execute(JoorListOrderLinesOperator, order_ids=order_ids)["rows"] == 0
+    assert sent(requests_mock) == []
+
+
+@pytest.mark.parametrize("resource", READABLE)
+def test_a_resource_is_listed(requests_mock, resource):
+    requests_mock.get(f"{API}/{resource}", **envelope([{"id": 1}]))
+    assert execute(JoorListOperator, resource=resource, returns="id") == [1]
+    assert urls(requests_mock) == [f"{API}/{resource}?page=1&page_size=100&account=7"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "query"),
+    [
+        ({"product_ids": [1, 2]}, "page=1&page_size=100&account=7&product_ids=1%2C2"),
+        ({"data": {"season": "x", "hook": 1}}, "page=1&page_size=100&account=7&season=x&hook=1"),
+        ({"data": {"page_size": 5, "product_ids": "9"}}, "page=1&page_size=5&account=7&product_ids=9"),
+        ({"data": {"account": "9"}}, "page=1&page_size=100&account=9"),
+    ],
+)
+def test_a_list_takes_more_parameters_whatever_they_are_called(requests_mock, parameters, query):
+    requests_mock.get(f"{API}/skus", **envelope([]))
+    execute(JoorListOperator, resource="skus", **parameters)
+    assert urls(requests_mock) == [f"{API}/skus?{query}"]
+
+
+def test_an_unknown_resource_is_refused_when_it_is_rendered(requests_mock):
+    with pytest.raises(ConfigurationError, match="resource is '../auth'; it can be products"):
+        execute(JoorListOperator, resource="../auth")
+    assert sent(requests_mock) == []
+
+
+# --- errors in a good answer
+
+
+def test_errors_in_a_good_answer_fail_a_list_and_leave_no_file(requests_mock, tmp_path):
+    error = {"status": 422, "message": "Bad account", "details": {"fake": "body"}}
+    requests_mock.get(ORDERS, [envelope([{"id": n} for n in range(100)]), envelope([{"id": 100}], error)])
+    with pytest.raises(ApiError) as caught:
+        execute(JoorListOrdersOperator, path=str(tmp_path / "orders.jsonl"))
+    assert str(caught.value) == f"200: the answer of {ORDERS} has 1 errors in it (422 Bad account)."
+    assert list(tmp_path.glob("*.jsonl")) == []
+
+
+@pytest.mark.parametrize("errors", [[], None])
+def test_no_errors_are_none(requests_mock, errors):
+    requests_mock.get(ORDERS, json={"data": [{"id": 1}], "errors": errors})
+    assert execute(JoorListOrdersOperator, returns="id") == [1]
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        (["Boom"], "1 errors in it (Boom)"),
+        ("Boom", "1 errors in it (Boom)"),
+        ({"message": "Boom"}, "1 errors in it (Boom)"),
+        ([{"message": str(n)} for n in range(5)], "5 errors in it (0; 1; 2; …)"),
+        ([{"status": 1}], "1 errors in it (1)"),
+    ],
+)
+def test_errors_are_told_in_whatever_shape_and_number_they_come(requests_mock, errors, told):
+    requests_mock.get(ORDERS, json={"data": [], "errors": errors})
+    with pytest.raises(ApiError) as caught:
+        execute(JoorListOrdersOperator)
+    assert str(caught.value).endswith(f"has {told}.")
+
+
+def test_long_errors_are_told_in_bearable_length_on_one_line(requests_mock):
+    requests_mock.get(ORDERS, **envelope([], {"message": "a\n" * 10_000}))
+    with pytest.raises(ApiError) as caught:
+        execute(JoorListOrdersOperator)
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
+
+
+# --- credits
+
+
+@pytest.mark.parametrize(
+    ("cls", "parameters"),
+    [
+        (JoorListOrdersOperator, {}),
+        (JoorListOperator, {"resource": "skus"}),
+    ],
+)
+@pytest.mark.parametrize(("credits", "expected"), [({}, 300), ({"credits": 50}, 50)])
+def test_a_task_has_its_part_of_the_budget(cls, parameters, credits, expected):
+    hook = cls(task_id="call", **parameters, **credits).make_hook()
+    assert hook.budget == Budget(credits=expected, seconds=300, read=1, write=5)
+    assert hook.patience == 1800
+
+
+class FakeClock(Clock):
+    """Time that passes by sleeping alone."""
+
+    def __init__(self):
+        self.time = 0.0
+
+    def monotonic(self):
+        return self.time
+
+    def sleep(self, seconds):
+        self.time += seconds
+
+
+def test_a_task_keeps_to_its_credits(requests_mock, monkeypatch):
+    clock, real = FakeClock(), hooks_module.Pace
+    monkeypatch.setattr(hooks_module, "Pace", lambda budget, patience: real(budget, patience, clock))
+    times = []
+    requests_mock.post(CREATE, json=lambda request, context: times.append(clock.time) or {"data": [{}], "errors": []})
+    execute(JoorBulkOperator, resource="skus", action="create", items=[{}] * 5, batch_size=1, credits=10)
+    assert times == [0, 0, 300, 300, 600]
+
+
+# --- writing
+
+
+def bulk(**parameters):
+    return execute(JoorBulkOperator, **({"resource": "skus", "action": "create", "batch_size": 2} | parameters))
+
+
+def bodies(requests_mock):
+    return [request.json() for request in sent(requests_mock, "POST")]
+
+
+def items(number):
+    return [{"code": n, "name": "é"} for n in range(number)]
+
+
+REJECTED = {"status": 422, "message": "No such season", "details": {"index": 1}}
+
+
+def test_items_are_written_in_batches(requests_mock):
+    requests_mock.post(CREATE, json=lambda request, context: {"data": request.json(), "errors": []})
+    assert bulk(items=items(5)) == {"items": 5, "batches": 3, "written": 5, "rejected": 0}
+    assert urls(requests_mock, "POST") == [f"{CREATE}?account=7"] * 3
+    assert bodies(requests_mock) == [items(5)[:2], items(5)[2:4], items(5)[4:]]
+    assert {request.headers["Content-Type"] for request in sent(requests_mock, "POST")} == {"application/json"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "action"), [(name, action) for name, (_, all_) in WRITABLE.items() for action in all_]
+)
+def test_every_documented_write_goes_to_its_path(requests_mock, resource, action):
+    path = "orders/sku_line_items" if resource == "order_lines" else resource
+    requests_mock.post(f"{API}/{path}/bulk_{action}", **envelope([{}]))
+    bulk(resource=resource, action=action, items=[{"id": 1}])
+    assert urls(requests_mock, "POST") == [f"{API}/{path}/bulk_{action}?account=7"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"resource": "order_lines", "action": "create"}, "no create of order_lines"),
+        ({"resource": "traits"}, "no create of traits"),
+        ({"action": "delete"}, "no delete of skus"),
+        ({"on_error": "ignore"}, "on_error is 'ignore'; it can be fail, collect, skip"),
+        ({"batch_size": 0}, "at least 1"),
+    ],
+)
+def test_what_is_not_documented_is_refused_when_the_task_is_built(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        JoorBulkOperator(task_id="write", **({"resource": "skus", "items": [], "action": "create"} | wrong))
+
+
+def test_nothing_to_write_is_no_request(requests_mock):
+    assert bulk(items=[]) == {"items": 0, "batches": 0, "written": 0, "rejected": 0}
+    assert requests_mock.call_count == 0
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_items_may_come_from_a_file_line_by_line(requests_mock, tmp_path, scheme):
+    path = tmp_path / "items.jsonl"
+    path.write_text("".join(json.dumps(item) + "\n\n" for item in items(3)))
+    requests_mock.post(CREATE, json=lambda request, context: {"data": request.json(), "errors": []})
+    assert bulk(items=f"{scheme}{path}")["written"] == 3
+    assert bodies(requests_mock) == [items(3)[:2], items(3)[2:]]
+
+
+def test_the_account_is_quoted(requests_mock):
+    requests_mock.post(CREATE, **envelope([{}]))
+    bulk(items=items(1), account="8&x=1")
+    assert urls(requests_mock, "POST") == [f"{CREATE}?account=8%26x%3D1"]
+
+
+def test_collect_goes_on_and_returns_what_was_said(requests_mock):
+    answers = [envelope([{}], REJECTED), envelope([{}, {}]), envelope(None, REJECTED | {"batch": 99}, "Boom")]
+    requests_mock.post(CREATE, answers)
+    assert bulk(items=items(6), on_error="collect") == {
+        "items": 6,
+        "batches": 3,
+        "written": 3,
+        "rejected": 3,
+        "errors": [REJECTED | {"batch": 1}, REJECTED | {"batch": 3}, {"message": "Boom", "batch": 3}],
+    }
+
+
+def test_skip_goes_on_and_logs_it(requests_mock, caplog, monkeypatch):
+    monkeypatch.setattr(JoorBulkOperator, "log", logging.getLogger("airflow.task.operators"))
+    requests_mock.post(CREATE, [envelope([{}], REJECTED), envelope([{}])])
+    assert bulk(items=items(3), on_error="skip") == {"items": 3, "batches": 2, "written": 2, "rejected": 1}
+    assert "Batch 1: 1 errors in it (422 No such season)." in caplog.text
+
+
+def failure(**parameters):
+    with pytest.raises(OAuthError) as caught:
+        bulk(**parameters)
+    assert "fake" not in str(caught.value)
+    return caught.value
+
+
+def test_fail_stops_after_the_batch(requests_mock):
+    requests_mock.post(CREATE, **envelope([], REJECTED, REJECTED))
+    error = failure(items=items(6))
+    assert type(error) is ApiError  # nothing was written: to try again does no harm
+    assert str(error) == f"200: the answer of {CREATE} has 2 errors in it (422 No such season; 422 No such season)."
+    assert len(sent(requests_mock, "POST")) == 1
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [envelope([{}], REJECTED)],
+        [envelope([{}, {}]), envelope([], REJECTED)],
+        [envelope([{}, {}]), envelope(None, REJECTED)],
+        [envelope([{}, {}]), {"status_code": 500}],
+        [envelope([{}, {}]), {"status_code": 400, "json": {"errors": [REJECTED]}}],
+        [envelope([{}, {}]), {"exc": requests.ConnectionError("gone")}],
+        [envelope([{}, {}]), {"exc": requests.ReadTimeout("gone")}],
+        [envelope([{}, {}]), {"text": "<html>"}],
+        [envelope([{}, {}]), {"json": {"done": True}}],
+    ],
+)
+def test_once_something_was_created_an_error_is_not_tried_again(requests_mock, answers):
+    requests_mock.post(CREATE, answers)
+    error = failure(items=items(4))
+    assert type(error) is PartialWriteError
+    assert isinstance(error, AirflowFailException)
+    assert f"By then {len(answers[0]['json']['data'])} items were written" in str(error)
+    assert "a retry would write them again" in str(error)
+    assert isinstance(error.__cause__, Exception)
+
+
+@pytest.mark.parametrize("answer", [{"text": ""}, {"text": "<html>"}, {"json": {"done": True}}, {"status_code": 204}])
+def test_a_good_status_that_does_not_say_what_was_created_is_not_tried_again(requests_mock, answer):
+    requests_mock.post(CREATE, **answer)
+    error = failure(items=items(1))
+    assert type(error) is PartialWriteError
+    assert "0 items were written, and perhaps more," in str(error)
+
+
+@pytest.mark.parametrize("policy", ["collect", "skip"])
+def test_a_batch_that_fails_as_a_whole_is_an_error_by_any_policy(requests_mock, policy):
+    requests_mock.post(CREATE, [envelope([{}, {}]), {"status_code": 500}])
+    assert type(failure(items=items(4), on_error=policy)) is PartialWriteError
+
+
+def test_before_anything_was_created_an_error_is_tried_again_as_any(requests_mock):
+    requests_mock.post(CREATE, status_code=503)
+    assert type(failure(items=items(4))) is ApiError
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [[envelope([{}], REJECTED)], [envelope([{}, {}]), {"status_code": 500}], [envelope([{}, {}]), {"text": "x"}]],
+)
+def test_an_update_is_tried_again_for_that_does_no_harm(requests_mock, answers):
+    requests_mock.post(f"{API}/skus/bulk_update", answers)
+    assert type(failure(items=items(4), action="update")) is ApiError
+
+
+@pytest.mark.parametrize("line", ["{", '{"name": "fake-item'])
+def test_a_file_of_items_that_turns_out_broken_when_something_was_created_is_not_tried_again(
+    requests_mock, tmp_path, line
+):
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"a": 1}\n{"a": 2}\n' + line)
+    requests_mock.post(CREATE, **envelope([{}, {}]))
+    assert type(failure(items=str(path))) is PartialWriteError
+
+
+def test_writing_refuses_a_connection_of_another_type(monkeypatch, requests_mock):
+    monkeypatch.setenv("AIRFLOW_CONN_JOOR_DEFAULT", json.dumps({"conn_type": "http", "password": "fake"}))
+    assert isinstance(failure(items=items(1)), ConfigurationError)
+    assert requests_mock.call_count == 0
+
+
+def test_a_generic_connection_to_joor_has_no_budget_to_share_and_works_all_the_same(
+    connect, monkeypatch, requests_mock
+):
+    extra = {"grant_url": "https://atlas.jooraccess.com/auth/", "api_params": {"account": 7}, "leeway": 60}
+    values = {"conn_type": "oauth", "host": API, "login": "app", "password": "fake-secret", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_JOOR_DEFAULT", json.dumps(values))
+    requests_mock.get(ORDERS, **envelope([{"id": 1}]))
+    assert execute(JoorListOrdersOperator, returns="id", credits=5) == [1]
+    assert urls(requests_mock) == [f"{ORDERS}?page=1&page_size=100&account=7"]

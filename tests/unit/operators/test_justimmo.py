@@ -1,0 +1,115 @@
+"""The operators for Justimmo: who the token speaks for, and realties."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ApiError
+from airflow_provider_oauth.operators.justimmo import JustimmoCurrentUserOperator, JustimmoListRealtiesOperator
+
+API = "https://api.justimmo.at"
+REALTIES = f"{API}/v1/realties"
+ME = {"id": 1234, "tenant": {"id": 5678}}
+
+
+@pytest.fixture(autouse=True)
+def connection(monkeypatch, variables, requests_mock):
+    values = {"conn_type": "justimmo", "login": "app", "password": "fake-secret"}
+    values["extra"] = {"leeway": 60, "tenant_id": "1", "user_id": "2"}
+    monkeypatch.setenv("AIRFLOW_CONN_JUSTIMMO_DEFAULT", json.dumps(values))
+    return requests_mock.post(
+        "https://auth.justimmo.at/access_token", json={"access_token": "fake-token", "expires_in": 2678400}
+    )
+
+
+def execute(cls, **parameters):
+    return cls(task_id="read", **parameters).execute({})
+
+
+def sent(requests_mock):
+    requests = [request for request in requests_mock.request_history if request.hostname == "api.justimmo.at"]
+    assert {(request.method, request.headers["Authorization"]) for request in requests} == {
+        ("GET", "Bearer fake-token")
+    }
+    return requests
+
+
+def headers_sent(requests_mock):
+    return {
+        (request.headers.get("X-Justimmo-TenantId"), request.headers.get("X-Justimmo-UserId"))
+        for request in sent(requests_mock)
+    }
+
+
+def test_the_current_user_is_the_documented_answer(requests_mock):
+    requests_mock.get(f"{API}/oauth/user/current", json=ME)
+    assert execute(JustimmoCurrentUserOperator) == ME
+    assert [request.url for request in sent(requests_mock)] == [f"{API}/oauth/user/current"]
+
+
+def test_the_current_user_can_be_written_and_a_part_of_it_be_returned(requests_mock, tmp_path):
+    requests_mock.get(f"{API}/oauth/user/current", json=ME)
+    path = tmp_path / "me.jsonl"
+    assert execute(JustimmoCurrentUserOperator, path=str(path), returns="tenant.id") == 5678
+    assert json.loads(path.read_text()) == ME
+
+
+def test_the_current_user_of_a_token_without_one_is_an_error_that_names_the_grant(requests_mock):
+    requests_mock.get(f"{API}/oauth/user/current", status_code=403, json={"message": "No user"})
+    with pytest.raises(ApiError, match="It says: 'No user'.*Refresh token"):
+        execute(JustimmoCurrentUserOperator)
+
+
+@pytest.mark.parametrize("cls", [JustimmoCurrentUserOperator, JustimmoListRealtiesOperator])
+@pytest.mark.parametrize(
+    ("parameters", "headers"),
+    [
+        ({}, ("1", "2")),
+        ({"tenant_id": 7}, ("7", "2")),
+        ({"tenant_id": "7", "user_id": "8"}, ("7", "8")),
+        ({"tenant_id": "", "user_id": None}, ("1", "2")),
+        ({"tenant_id": 0}, ("0", "2")),
+    ],
+)
+def test_tenant_and_user_are_the_connections_unless_the_task_names_them(requests_mock, cls, parameters, headers):
+    requests_mock.get(f"{API}/oauth/user/current", json=ME)
+    requests_mock.get(REALTIES, json=[])
+    execute(cls, **parameters)
+    assert headers_sent(requests_mock) == {headers}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda rows: rows,
+        lambda rows: {"items": rows, "filters": []},
+        lambda rows: {"data": rows, "links": []},
+        lambda rows: {"items": None, "data": rows},
+    ],
+)
+def test_realties_are_read_whatever_wraps_them_until_a_short_page(requests_mock, tmp_path, wrap):
+    first, second = [{"id": n} for n in range(100)], [{"id": 100}]
+    requests_mock.get(REALTIES, [{"json": wrap(first)}, {"json": wrap(second)}])
+    path = tmp_path / "realties.jsonl"
+    returned = execute(JustimmoListRealtiesOperator, path=str(path), data={"status": "active"}, tenant_id=9)
+    assert returned == {"rows": 101, "pages": 2, "path": str(path)}
+    assert [request.url for request in sent(requests_mock)] == [
+        f"{REALTIES}?offset={offset}&limit=100&status=active" for offset in (0, 100)
+    ]
+    assert headers_sent(requests_mock) == {("9", "2")}
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == list(range(101))
+
+
+def test_a_total_decides_where_the_server_gives_fewer_realties_than_asked_for(requests_mock):
+    pages = [{"json": {"data": [{"id": n}], "pagination": {"total": 3}}} for n in range(3)]
+    requests_mock.get(REALTIES, pages)
+    assert execute(JustimmoListRealtiesOperator, returns="id") == [0, 1, 2]
+    assert len(sent(requests_mock)) == 3
+
+
+def test_a_429_is_waited_out(requests_mock):
+    requests_mock.get(REALTIES, [{"status_code": 429, "headers": {"Retry-After": "0"}}, {"json": [{"id": 1}]}])
+    task = JustimmoListRealtiesOperator(task_id="read", returns="id")
+    assert task.make_hook().patience == 300

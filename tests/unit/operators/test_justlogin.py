@@ -1,0 +1,227 @@
+"""The operators for JustLogin: the documented requests, and identity papers and pay in no XCom."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ApiError
+from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.operators.justlogin import (
+    JustLoginExtractPayrollOperator,
+    JustLoginGetLeaveSummaryOperator,
+    JustLoginGetUserOperator,
+    JustLoginListLeaveTypesOperator,
+    JustLoginListUsersOperator,
+)
+
+API = "https://apis.justlogin.com"
+USERS = f"{API}/membership/v3/users"
+PAYROLL = f"{API}/payroll/employee-management/v1/users"
+LEAVE = f"{API}/leave/setup/leave/v2/companies/c%2F1/users/u%201"
+
+PAPERS = {
+    "residency": {"number": "fake-residency"},
+    "passport": {"number": "fake-passport"},
+    "governmentId": {"number": "fake-government-id"},
+}
+USER = {"userGuid": "u1", "companyGuid": "c1", "fullName": "Ann", "manager": {"userGuid": "u2"}}
+
+
+@pytest.fixture(autouse=True)
+def connection(monkeypatch, variables, requests_mock):
+    # Before a refresh token is spent, others are given time; here are no others.
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
+    extra = {"grant_type": "refresh_token", "refresh_token": "fake-refresh", "leeway": 60}
+    values = {"conn_type": "justlogin", "login": "app", "password": "fake-secret", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_JUSTLOGIN_DEFAULT", json.dumps(values))
+    return requests_mock.post(
+        f"{API}/v1/auth/connect/token", json={"access_token": "fake-token", "expires_in": 3600, "refresh_token": "r2"}
+    )
+
+
+def sent(requests_mock):
+    """Return the URLs of the requests to the API: GETs with the token, all of them."""
+    requests = [request for request in requests_mock.request_history if "/connect/token" not in request.path]
+    assert {(request.method, request.headers["Authorization"]) for request in requests} == {
+        ("GET", "Bearer fake-token")
+    }
+    return [request.url for request in requests]
+
+
+def page(rows, number, more):
+    pagination = {"TotalCount": 3, "PageSize": 100, "CurrentPage": number, "TotalPages": 2, "HasNext": more}
+    return {"json": rows, "headers": {"x-pagination": json.dumps(pagination | {"HasPrevious": number > 1})}}
+
+
+def execute(cls, **parameters):
+    return cls(task_id="read", **parameters).execute({})
+
+
+# --- users
+
+
+@pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"users": rows, "count": len(rows)}])
+def test_users_are_listed_by_the_header_whatever_wraps_them(requests_mock, tmp_path, wrap):
+    path = tmp_path / "users.jsonl"
+    requests_mock.get(
+        USERS, [page(wrap([USER, {"userGuid": "u2"}]), 1, True), page(wrap([{"userGuid": "u3"}]), 2, False)]
+    )
+    assert execute(JustLoginListUsersOperator, path=str(path)) == {"rows": 3, "pages": 2, "path": str(path)}
+    assert sent(requests_mock) == [f"{USERS}?page={number}&limit=100" for number in (1, 2)]
+    assert [json.loads(line)["userGuid"] for line in path.read_text().splitlines()] == ["u1", "u2", "u3"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "query"),
+    [
+        ({"active_status": "active"}, ""),
+        ({"active_status": "inactive"}, "activeStatus=inactive&"),
+        ({"active_status": "all"}, "activeStatus=all&"),
+        ({"include": ["manager", "employment"]}, "include=manager%2Cemployment&"),
+        ({"include": "department,company"}, "include=department%2Ccompany&"),
+        ({"include": []}, ""),
+        ({"query": "name[=]tony"}, "query=name%5B%3D%5Dtony&"),
+    ],
+)
+def test_users_are_filtered_as_documented(requests_mock, parameters, query):
+    requests_mock.get(USERS, **page([], 1, False))
+    execute(JustLoginListUsersOperator, **parameters)
+    assert sent(requests_mock) == [f"{USERS}?page=1&{query}limit=100"]
+
+
+def test_users_are_not_taken_for_all_where_the_header_is_missing(requests_mock, tmp_path):
+    requests_mock.get(USERS, json=[USER])
+    with pytest.raises(ApiError, match="x-pagination"):
+        execute(JustLoginListUsersOperator, path=str(tmp_path / "users.jsonl"))
+    assert list(tmp_path.glob("*.jsonl")) == []
+
+
+def test_what_other_operators_are_expanded_over_goes_to_xcom(requests_mock):
+    requests_mock.get(USERS, **page([USER], 1, False))
+    returned = execute(JustLoginListUsersOperator, returns="{user_guid: userGuid, company_guid: companyGuid}")
+    assert returned == [{"user_guid": "u1", "company_guid": "c1"}]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "query"), [({}, ""), ({"include": ["manager", "profile"]}, "?include=manager%2Cprofile")]
+)
+def test_one_user_is_read_by_a_quoted_guid(requests_mock, tmp_path, parameters, query):
+    path = tmp_path / "user.jsonl"
+    requests_mock.get(f"{USERS}/u%2F1", json=USER | {"list": [1]})
+    returned = execute(JustLoginGetUserOperator, user_guid="u/1", path=str(path), **parameters)
+    assert returned == {"rows": 1, "pages": 1, "path": str(path)}
+    assert sent(requests_mock) == [f"{USERS}/u%2F1{query}"]
+    assert json.loads(path.read_text()) == USER | {"list": [1]}
+
+
+# --- identity papers
+
+
+@pytest.mark.parametrize(
+    "returns",
+    ["@", "passport", "[@]", "*", "*.number", "{a: passport, b: governmentId.number}", "values(@)", "to_string(@)",
+     "merge(@, {x: residency})", "[passport, residency, governmentId]", "keys(@)"],
+)  # fmt: skip
+def test_identity_papers_go_to_the_file_and_by_no_path_to_xcom(requests_mock, tmp_path, returns):
+    requests_mock.get(USERS, **page([USER | PAPERS], 1, False))
+    requests_mock.get(f"{USERS}/u1", json=USER | PAPERS)
+    for cls, parameters in ((JustLoginListUsersOperator, {}), (JustLoginGetUserOperator, {"user_guid": "u1"})):
+        path = tmp_path / "users.jsonl"
+        try:
+            returned = execute(cls, include="profile", path=str(path), returns=returns, **parameters)
+        except Exception as error:
+            returned = str(error)
+        assert "fake" not in json.dumps(returned)
+        assert not any(name in json.dumps(returned) for name in PAPERS) or returned == [None]
+    execute(JustLoginListUsersOperator, include="profile", path=str(path))
+    assert json.loads(path.read_text()) == USER | PAPERS
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"data": USER | PAPERS}, [USER | PAPERS], {"user": {"profile": [PAPERS]}}, {"manager": {"profile": PAPERS}}],
+)
+@pytest.mark.parametrize(
+    "returns", ["@", "*", "*.*", "data.passport", "[0].passport", "user.profile", "manager.profile"]
+)
+def test_identity_papers_stay_out_of_xcom_however_a_user_is_wrapped(requests_mock, body, returns):
+    requests_mock.get(f"{USERS}/u1", json=body)
+    assert "fake" not in json.dumps(execute(JustLoginGetUserOperator, user_guid="u1", returns=returns))
+
+
+def test_a_guid_that_is_empty_and_so_lists_all_users_tells_none_of_their_papers(requests_mock):
+    requests_mock.get(f"{USERS}/", json=[USER | PAPERS])
+    assert "fake" not in json.dumps(execute(JustLoginGetUserOperator, user_guid="", returns="@"))
+
+
+# --- leave
+
+
+def test_the_types_of_leave_of_a_user_are_listed(requests_mock):
+    types = [{"leaveType": 7, "leaveName": "Annual"}]
+    requests_mock.get(f"{LEAVE}/assignedleavetypes", json={"leaveTypes": types, "other": []})
+    parameters = {"user_guid": "u 1", "company_guid": "c/1", "year": 2026}
+    assert execute(JustLoginListLeaveTypesOperator, **parameters, returns="leaveType") == [7]
+    assert sent(requests_mock) == [f"{LEAVE}/assignedleavetypes?whichyear=2026"]
+
+
+@pytest.mark.parametrize(("leave_type_id", "quoted"), [(7, "7"), ("a/b", "a%2Fb")])
+def test_the_summary_of_leave_is_read_for_a_day(requests_mock, leave_type_id, quoted):
+    requests_mock.get(f"{LEAVE}/leavetypes/{quoted}/leavesummary", json={"balance": 12.5, "days": [1]})
+    parameters = {"user_guid": "u 1", "company_guid": "c/1", "leave_type_id": leave_type_id, "date": "2026-01-31"}
+    assert execute(JustLoginGetLeaveSummaryOperator, **parameters, returns="balance") == [12.5]
+    assert sent(requests_mock) == [f"{LEAVE}/leavetypes/{quoted}/leavesummary?baseondate=2026-01-31"]
+
+
+# --- pay
+
+
+def test_pay_goes_to_the_file_and_only_counts_to_xcom_and_log(requests_mock, tmp_path, caplog):
+    caplog.set_level("DEBUG")
+    path = tmp_path / "pay.jsonl"
+    for user in ("u1", "u2"):
+        requests_mock.get(f"{PAYROLL}/{user}/payinfo", json={"userGUID": user, "basicPay": 98765.5})
+        requests_mock.get(f"{PAYROLL}/{user}/bankinfo", json={"userGUID": user, "accountNo": "fake-account"})
+    parameters = {"user_guids": ["u1", "u2"], "include": ["payinfo", "bankinfo"], "path": str(path)}
+    returned = execute(JustLoginExtractPayrollOperator, **parameters)
+    assert returned == {"rows": 4, "pages": 4, "path": str(path)}
+    kinds = [(user, kind) for user in ("u1", "u2") for kind in ("payinfo", "bankinfo")]
+    assert sent(requests_mock) == [f"{PAYROLL}/{user}/{kind}" for user, kind in kinds]
+    assert [json.loads(line)["userGUID"] for line in path.read_text().splitlines()] == ["u1", "u1", "u2", "u2"]
+    assert "98765" not in caplog.text
+    assert "fake-account" not in caplog.text
+
+
+def test_one_user_and_one_kind_need_no_list(requests_mock, tmp_path):
+    requests_mock.get(f"{PAYROLL}/u%3F1/payinfo", json={})
+    path = str(tmp_path / "pay.jsonl")
+    assert execute(JustLoginExtractPayrollOperator, user_guids="u?1", include="payinfo", path=path)["rows"] == 1
+
+
+@pytest.mark.parametrize("how", [{"returns": "@"}, {"default_args": {"returns": "@"}}], ids=["given", "default_args"])
+def test_pay_refuses_returns_wherever_it_comes_from(how):
+    with pytest.raises(ValueError, match="no XCom"):
+        JustLoginExtractPayrollOperator(task_id="pay", user_guids="u", include="payinfo", path="x", **how)
+
+
+@pytest.mark.parametrize("include", ["", [], "salary", ["payinfo", "salary"], "payinfo,bankinfo"])
+def test_pay_wants_to_be_told_which_kind(include):
+    with pytest.raises(ValueError, match="include is"):
+        JustLoginExtractPayrollOperator(task_id="pay", user_guids="u", include=include, path="x")
+
+
+def test_pay_wants_a_path():
+    with pytest.raises(TypeError, match="path"):
+        JustLoginExtractPayrollOperator(task_id="pay", user_guids="u", include="payinfo")
+
+
+def test_a_user_without_permission_leaves_no_file_and_speaks_of_roles(requests_mock, tmp_path):
+    requests_mock.get(f"{PAYROLL}/u1/payinfo", json={"basicPay": 1})
+    requests_mock.get(f"{PAYROLL}/u2/payinfo", status_code=403, text="fake-body")
+    path = str(tmp_path / "pay.jsonl")
+    with pytest.raises(ApiError, match="JustLogin roles of the user") as caught:
+        execute(JustLoginExtractPayrollOperator, user_guids=["u1", "u2"], include="payinfo", path=path)
+    assert "fake" not in str(caught.value)
+    assert list(tmp_path.glob("*.jsonl")) == []

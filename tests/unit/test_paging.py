@@ -1,0 +1,433 @@
+"""Each way to hand out a list: what is asked for, page by page, where it ends, and what is refused."""
+
+from __future__ import annotations
+
+import gc
+import json
+import weakref
+
+import jmespath
+import pytest
+import requests
+from requests_mock import ANY
+
+from airflow_provider_oauth.exceptions import ApiError
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.paging import Cursor, HeaderJson, LinkHeader, NextUrl, Offset, Page, PageNumber, pages
+
+API = "https://api.example.com/v1"
+LIST = f"{API}/items"
+TOKEN_URL = "https://login.example.com/token"
+
+
+def answer(content, headers=None, url=f"{LIST}?page=1", status=200):
+    response = requests.Response()
+    response.status_code, response.url = status, url
+    response._content = content if isinstance(content, bytes) else json.dumps(content).encode()
+    response.headers.update(headers or {})
+    return response
+
+
+class Api:
+    """Gives the answers in turn, and notes what was asked."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    def __call__(self, url, params):
+        self.asked.append((url, dict(params)))
+        given = self.answers.pop(0)
+        return given if isinstance(given, requests.Response) else answer(given)
+
+
+def read(api, paginator, params=None, rows=None):
+    return [row for page in pages(api, paginator, params or {}, rows) for row in page.rows]
+
+
+def params_of(api):
+    return [params for _, params in api.asked]
+
+
+# --- the rows of a page
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "rows"),
+    [
+        ([1, 2], None, [1, 2]),
+        ([], None, []),
+        ({"data": [1], "total": 1, "meta": {"x": []}}, None, [1]),
+        ({"data": [1], "errors": []}, "data", [1]),
+        ({"a": {"b": [{"id": 7}]}}, "a.b", [{"id": 7}]),
+        ({"a": {"b": [{"id": 7}]}}, "a.b[].id", [7]),
+        ({"id": 7}, "[@]", [{"id": 7}]),
+    ],
+)
+def test_the_rows_are_the_array_that_was_named_or_the_only_one(content, path, rows):
+    assert Page(answer(content), path).rows == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "problem"),
+    [
+        ({"data": [], "errors": []}, None, "not one array; say which"),
+        ({"data": {"x": [1]}}, None, "not one array"),
+        ({}, None, "not one array"),
+        (5, None, "not one array"),
+        ("text", None, "not one array"),
+        (None, None, "not one array"),
+        ({"data": {"x": 1}}, "data", "no array at 'data'"),
+        ({"data": None}, "data", "no array at 'data'"),
+        ({"data": [1]}, "rows", "no array at 'rows'"),
+        ([1], "data", "no array at 'data'"),
+        ({"data": "fake-row"}, "sort(data)", "no array at"),
+        (b"<html>fake-row", None, "has no JSON"),
+        (b"", None, "has no JSON"),
+        (b"[" * 100_000, None, "has no JSON"),
+    ],
+)
+def test_a_page_without_rows_where_they_should_be_is_an_error_that_quotes_none_of_it(content, path, problem):
+    with pytest.raises(ApiError, match=problem) as caught:
+        _ = Page(answer(content, url=f"{LIST}?key=fake-key"), path).rows
+    assert str(caught.value).startswith(f"200: the answer of {LIST} ")
+    assert caught.value.status_code == 200
+    assert "fake" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_a_page_is_decoded_once():
+    page = Page(answer([1]))
+    assert page.rows is page.rows
+    assert page.content is page.content
+    assert "1" not in repr(page)
+
+
+# --- none
+
+
+def test_without_a_paginator_the_list_is_asked_for_once():
+    api = Api([1, 2])
+    assert read(api, None, {"a": 1}) == [1, 2]
+    assert api.asked == [(None, {"a": 1})]
+
+
+def test_nothing_is_asked_before_the_first_page_is_wanted():
+    api = Api([1])
+    iterator = pages(api, PageNumber(), {})
+    assert api.asked == []
+    next(iterator)
+    assert len(api.asked) == 1
+
+
+# --- by number
+
+
+def test_pages_by_number_end_with_an_empty_one():
+    api = Api([1, 2], [3], [])
+    assert read(api, PageNumber()) == [1, 2, 3]
+    assert params_of(api) == [{"page": 1}, {"page": 2}, {"page": 3}]
+
+
+def test_a_page_with_fewer_rows_than_asked_for_is_the_last():
+    api = Api([1, 2], [3])
+    assert read(api, PageNumber(param="p", size_param="n", size=2)) == [1, 2, 3]
+    assert params_of(api) == [{"p": 1, "n": 2}, {"p": 2, "n": 2}]
+
+
+def test_a_size_that_is_known_but_cannot_be_asked_for_ends_the_list_too():
+    api = Api([1, 2], [3])
+    assert read(api, PageNumber(size=2)) == [1, 2, 3]
+    assert params_of(api) == [{"page": 1}, {"page": 2}]
+
+
+def test_a_full_last_page_is_followed_by_an_empty_one():
+    api = Api([1, 2], [])
+    assert read(api, PageNumber(size_param="n", size=2)) == [1, 2]
+    assert len(api.asked) == 2
+
+
+@pytest.mark.parametrize(("start", "numbers"), [(0, [0, 1, 2]), (1, [1, 2, 3]), (5, [5, 6, 7])])
+def test_the_number_of_pages_that_the_answer_names_ends_the_list_wherever_counting_starts(start, numbers):
+    three = [{"rows": [n], "meta": {"pages": 3}} for n in range(3)]
+    api = Api(*three)
+    assert read(api, PageNumber(start=start, last="meta.pages")) == [0, 1, 2]
+    assert [params["page"] for params in params_of(api)] == numbers
+
+
+def test_the_number_of_pages_counts_more_than_a_short_page():
+    api = Api({"rows": [1], "pages": 2}, {"rows": [2], "pages": 2})
+    assert read(api, PageNumber(size_param="n", size=100, last="pages")) == [1, 2]
+
+
+def test_without_the_number_of_pages_that_was_expected_the_rows_decide():
+    api = Api({"rows": [1], "pages": None}, {"rows": []})
+    assert read(api, PageNumber(last="pages")) == [1]
+
+
+def test_the_callers_page_and_size_win():
+    api = Api([1, 2, 3], [4])
+    assert read(api, PageNumber(size_param="n", size=100), {"page": 7, "n": "3", "q": "x"}) == [1, 2, 3, 4]
+    assert params_of(api) == [{"page": 7, "n": "3", "q": "x"}, {"page": 8, "n": "3", "q": "x"}]
+
+
+# --- by offset
+
+
+def test_an_offset_grows_by_the_rows_that_came():
+    api = Api([1, 2], [3])
+    assert read(api, Offset(size=2)) == [1, 2, 3]
+    assert params_of(api) == [{"offset": 0, "limit": 2}, {"offset": 2, "limit": 2}]
+
+
+def test_with_a_total_a_server_that_gives_fewer_rows_than_asked_for_loses_none():
+    api = Api(*({"data": [n, n + 1], "page": {"total": 5}} for n in (0, 2)), {"data": [4], "page": {"total": 5}})
+    assert read(api, Offset(size=100, total="page.total"), rows="data") == [0, 1, 2, 3, 4]
+    assert [params["offset"] for params in params_of(api)] == [0, 2, 4]
+
+
+def test_a_total_that_is_reached_spares_a_request():
+    api = Api({"data": [1, 2], "total": 2})
+    assert read(api, Offset(size=2, total="total")) == [1, 2]
+
+
+def test_a_total_that_is_never_reached_ends_with_an_empty_page():
+    api = Api({"data": [1], "total": 9}, {"data": [], "total": 9})
+    assert read(api, Offset(total="total")) == [1]
+
+
+def test_bare_arrays_have_no_total_and_end_with_a_short_one():
+    api = Api([1, 2], [3])
+    assert read(api, Offset(size=2, total="pagination.total"), rows="not_null(items, data, @)") == [1, 2, 3]
+
+
+def test_the_callers_offset_and_limit_win():
+    api = Api([1], [])
+    assert read(api, Offset(param="skip", size_param="top", size=100), {"skip": 50, "top": 1}) == [1]
+    assert params_of(api) == [{"skip": 50, "top": 1}, {"skip": 51, "top": 1}]
+
+
+# --- by a mark
+
+
+@pytest.mark.parametrize("end", [{}, {"next": None}, {"next": ""}, {"next": False}, {"next": 0}])
+def test_a_mark_is_passed_on_until_there_is_none(end):
+    api = Api({"rows": [1], "next": "a=="}, {"rows": [2], "next": 5}, {"rows": [3], **end})
+    assert read(api, Cursor(), {"q": "x"}) == [1, 2, 3]
+    assert params_of(api) == [{"q": "x"}, {"q": "x", "cursor": "a=="}, {"q": "x", "cursor": 5}]
+
+
+def test_a_mark_is_found_and_sent_by_the_names_that_the_api_has():
+    api = Api({"rows": [1], "meta": {"after": "m"}}, {"rows": [2]})
+    assert read(api, Cursor(path="meta.after", param="after")) == [1, 2]
+    assert params_of(api) == [{}, {"after": "m"}]
+
+
+def test_an_empty_page_with_a_mark_is_not_the_end():
+    api = Api({"rows": [], "next": "a"}, {"rows": [2]})
+    assert read(api, Cursor()) == [2]
+
+
+# --- by URL
+
+
+@pytest.mark.parametrize(
+    ("following", "url"),
+    [
+        (f"{LIST}?page=2&q=x", f"{LIST}?page=2&q=x"),
+        ("?page=2", f"{LIST}?page=2"),
+        ("/v1/items?page=2", f"{LIST}?page=2"),
+        ("items?page=2", f"{LIST}?page=2"),
+        ("//elsewhere.example.net/x", "https://elsewhere.example.net/x"),  # refused by the hook: below
+    ],
+)
+def test_a_next_url_is_taken_as_it_is_or_relative_to_the_page(following, url):
+    api = Api({"rows": [1], "links": {"next": following}}, {"rows": [2], "links": {"next": None}})
+    assert read(api, NextUrl(path="links.next"), {"q": "x"}) == [1, 2]
+    assert api.asked == [(None, {"q": "x"}), (url, {})]
+
+
+def test_the_link_header_names_the_next_page():
+    more = {"Link": f'<{LIST}?page=1>; rel="prev", <{LIST}?page=2>; rel="next"'}
+    last = {"Link": f'<{LIST}?page=1>; rel="prev"'}
+    api = Api(answer([1], more), answer([2], last))
+    assert read(api, LinkHeader(), {"q": "x"}) == [1, 2]
+    assert api.asked == [(None, {"q": "x"}), (f"{LIST}?page=2", {})]
+
+
+@pytest.mark.parametrize("link", [None, "", "garbage", "<>", '<?page=2>; rel="last"'])
+def test_a_link_header_without_a_next_page_is_the_end(link):
+    api = Api(answer([1], {"Link": link} if link is not None else {}))
+    assert read(api, LinkHeader()) == [1]
+
+
+# --- by JSON in a header
+
+
+def told(**content):
+    return {"X-Pagination": json.dumps({"TotalCount": 3, "PageSize": 1, "TotalPages": 3, **content})}
+
+
+def test_the_header_says_whether_there_are_more_pages():
+    api = Api(
+        answer([1], told(CurrentPage=1, HasNext=True)),
+        answer([], told(CurrentPage=2, HasNext=True)),
+        answer([3], told(CurrentPage=3, HasNext=False)),
+    )
+    assert read(api, HeaderJson(), {"limit": 1}) == [1, 3]
+    assert params_of(api) == [{"page": 1, "limit": 1}, {"page": 2, "limit": 1}, {"page": 3, "limit": 1}]
+
+
+def test_the_names_of_the_header_and_its_members_can_be_others():
+    header = {"X-Page": '{"n": "1", "more": true}'}
+    api = Api(answer([1], header), answer([2], {"X-Page": '{"n": 2, "more": null}'}))
+    assert read(api, HeaderJson(header="X-Page", param="p", page="n", has_next="more")) == [1, 2]
+    assert params_of(api) == [{"p": 1}, {"p": 2}]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Pagination": ""},
+        {"X-Pagination": "{"},
+        {"X-Pagination": "[]"},
+        {"X-Pagination": "null"},
+        {"X-Pagination": '{"CurrentPage": 1}'},
+        {"X-Pagination": '{"HasNext": true}'},
+        {"X-Pagination": '{"HasNext": true, "CurrentPage": "x"}'},
+        {"X-Pagination": '{"HasNext": true, "CurrentPage": null}'},
+    ],
+)
+def test_a_header_that_is_missing_or_garbled_is_an_error_for_rows_might_be_missed(headers):
+    api = Api(answer([1], headers))
+    with pytest.raises(ApiError, match="no x-pagination header that says whether there are more"):
+        read(api, HeaderJson())
+
+
+# --- an API that does not know the parameter
+
+
+@pytest.mark.parametrize("paginator", [PageNumber(), PageNumber(size_param="n", size=1), Offset(size=1)])
+def test_the_same_page_again_is_an_error_rather_than_an_endless_list(paginator):
+    api = Api(*[[1]] * 3)
+    with pytest.raises(ApiError, match="the same as for the page before it; check the paginator's parameter"):
+        read(api, paginator)
+    assert len(api.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("paginator", "again"),
+    [
+        (NextUrl(), answer({"rows": [1], "next": "?page=1"})),
+        (Cursor(), answer({"rows": [1], "next": "a"})),
+        (LinkHeader(), answer([1], {"Link": '<?page=1>; rel="next"'})),
+        (HeaderJson(), answer([1], told(CurrentPage=1, HasNext=True))),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_page_that_names_itself_as_the_next_one_is_an_error(paginator, again):
+    with pytest.raises(ApiError, match="the same as for the page before"):
+        read(Api(*[again] * 3), paginator)
+
+
+@pytest.mark.parametrize(
+    ("paginator", "following"), [(NextUrl(), f"{LIST}?page=2"), (Cursor(), "a"), (LinkHeader(), f"{LIST}?page=2")]
+)
+def test_a_page_that_names_itself_as_the_next_one_is_an_error_even_if_its_content_differs(paginator, following):
+    link = {"Link": f'<{following}>; rel="next"'}
+    api = Api(*[answer({"rows": [1], "next": following, "at": at}, link) for at in range(9)])
+    with pytest.raises(ApiError, match="names itself as the next one"):
+        read(api, paginator)
+    assert len(api.asked) == 2
+
+
+def test_two_empty_pages_in_a_row_are_none():
+    api = Api(
+        answer([], told(CurrentPage=1, HasNext=True)),
+        answer([], told(CurrentPage=2, HasNext=True)),
+        answer([3], told(CurrentPage=3, HasNext=False)),
+    )
+    assert read(api, HeaderJson()) == [3]
+
+
+# --- memory
+
+
+def test_no_page_is_kept_that_was_read():
+    alive = []
+
+    def get(url, params):
+        gc.collect()
+        alive.append(sum(page() is not None for page in seen))
+        return answer([params["page"]] if params["page"] < 9 else [])
+
+    seen = []
+    for page in pages(get, PageNumber(), {}):
+        seen.append(weakref.ref(page))
+    assert len(seen) == 9
+    assert max(alive) <= 1  # the one that the caller still has
+
+
+# --- through the hook
+
+
+@pytest.fixture
+def api(variables, monkeypatch, requests_mock):
+    extra = {"grant_url": TOKEN_URL, "leeway": 60, "api_params": {"account": 7}, "api_headers": {"X-Tenant": "t"}}
+    values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
+    return requests_mock
+
+
+def sent_to_api(requests_mock):
+    return [request.url for request in requests_mock.request_history if request.hostname != "login.example.com"]
+
+
+def test_the_hook_asks_for_every_page_with_the_token_the_callers_headers_and_the_connections_parameters(api):
+    api.get(LIST, [{"json": [1, 2]}, {"json": [3]}])
+    found = OAuthHook("my_api").paginate("items", Offset(size=2), {"q": "a b"}, {"X-Mine": "1"})
+    assert [page.rows for page in found] == [[1, 2], [3]]
+    assert sent_to_api(api) == [f"{LIST}?offset={offset}&limit=2&q=a+b&account=7" for offset in (0, 2)]
+    for request in api.request_history[1:]:
+        assert request.headers["Authorization"] == "Bearer fake-token"
+        assert (request.headers["X-Mine"], request.headers["X-Tenant"]) == ("1", "t")
+        assert request.method == "GET"
+
+
+@pytest.mark.parametrize("following", [f"{LIST}?page=2", "?page=2", "/v1/items?page=2"])
+def test_the_hook_follows_a_next_url_with_the_connections_parameters(api, following):
+    api.get(f"{LIST}?page=1", json={"rows": [1], "next": following})
+    api.get(f"{LIST}?page=2", json={"rows": [2]})
+    found = OAuthHook("my_api").paginate("items", NextUrl(), {"page": 1})
+    assert [row for page in found for row in page.rows] == [1, 2]
+    assert sent_to_api(api) == [f"{LIST}?page=1&account=7", f"{LIST}?page=2&account=7"]
+
+
+@pytest.mark.parametrize(
+    "following",
+    ["https://elsewhere.example.net/items", "//elsewhere.example.net/items", "http://api.example.com/v1/items?page=2"],
+)
+@pytest.mark.parametrize("in_header", [False, True])
+def test_the_hook_sends_no_token_to_a_next_url_of_another_origin(api, following, in_header):
+    api.get(ANY, json={"rows": [1], "next": following}, headers={"Link": f'<{following}>; rel="next"'})
+    found = OAuthHook("my_api").paginate("items", LinkHeader() if in_header else NextUrl())
+    assert next(found).rows == [1]
+    with pytest.raises(ApiError, match="not part of the API"):
+        next(found)
+    assert sent_to_api(api) == [f"{LIST}?account=7"]
+
+
+def test_an_error_status_of_a_later_page_is_raised_after_the_pages_before_it(api):
+    api.get(LIST, [{"json": [1]}, {"status_code": 500}])
+    found = OAuthHook("my_api").paginate("items", PageNumber())
+    assert next(found).rows == [1]
+    with pytest.raises(ApiError, match="^500:"):
+        next(found)
+
+
+def test_a_path_that_is_no_jmespath_says_so(api):
+    api.get(LIST, json={"rows": [1]})
+    with pytest.raises(jmespath.exceptions.ParseError):
+        _ = next(OAuthHook("my_api").paginate("items", rows="rows[")).rows

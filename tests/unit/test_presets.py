@@ -1,0 +1,506 @@
+"""The vendors' connections: what each fixes, what its form asks for, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from airflow.models import Connection as CoreConnection
+from airflow.sdk import Connection as TaskConnection
+
+from airflow_provider_oauth.connection import read_connection
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.fields import FIELDS, Field
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.pace import Budget
+from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, PRESETS, Preset
+
+VENDORS = {"justlogin": JUSTLOGIN, "justimmo": JUSTIMMO, "joor": JOOR}
+#: What each connection needs at least, beyond login and password.
+NEEDED: dict[str, dict[str, Any]] = {
+    "justlogin": {"grant_type": "refresh_token", "refresh_token": "fake-refresh"},
+    "justimmo": {},
+    "joor": {"username": "fake-user", "user_password": "fake-password"},
+}
+EVERY_VENDOR = pytest.mark.parametrize("vendor", VENDORS)
+
+
+def connection(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) -> TaskConnection:
+    values = {
+        "conn_id": "shop",
+        "conn_type": vendor,
+        "login": "app",
+        "password": "fake-secret",
+        "extra": json.dumps({"leeway": 60} | NEEDED[vendor] | (extra or {})),
+    }
+    return TaskConnection(**(values | changes))
+
+
+def read(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) -> OAuthConfig:
+    return read_connection(connection(vendor, extra, **changes), VENDORS[vendor])
+
+
+def refusal(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) -> str:
+    with pytest.raises(ConfigurationError) as raised:
+        read(vendor, extra, **changes)
+    assert str(raised.value).startswith("Connection 'shop': ")
+    assert "fake" not in str(raised.value)
+    return str(raised.value).removeprefix("Connection 'shop': ")
+
+
+# --- what each fixes
+
+JUSTLOGIN_AT = {
+    "production": "https://apis.justlogin.com",
+    "sandbox": "https://apis.justloginstaging.xyz",
+}
+
+
+@pytest.mark.parametrize("environment", JUSTLOGIN_AT)
+def test_justlogin(environment: str) -> None:
+    host = JUSTLOGIN_AT[environment]
+
+    assert read("justlogin", {"environment": environment}) == OAuthConfig(
+        conn_id="shop",
+        base_url=host,
+        token_url=f"{host}/v1/auth/connect/token",
+        authorize_url=f"{host}/v1/auth/connect/authorize",
+        grant_type="refresh_token",
+        client_id="app",
+        client_secret="fake-secret",
+        refresh_token="fake-refresh",
+        client_auth="client_secret_post",
+        body_format="form",
+        refresh_bearer=True,
+    )
+
+
+def test_justimmo() -> None:
+    assert read("justimmo") == OAuthConfig(
+        conn_id="shop",
+        base_url="https://api.justimmo.at",
+        token_url="https://auth.justimmo.at/access_token",
+        authorize_url="https://auth.justimmo.at/authorize",
+        grant_type="client_credentials",
+        client_id="app",
+        client_secret="fake-secret",
+        client_auth="client_secret_post",
+        body_format="form",
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "api", "auth"),
+    [("production", "api", "atlas"), ("sandbox", "apisandbox", "atlas-sandbox")],
+)
+def test_joor(environment: str, api: str, auth: str) -> None:
+    assert read("joor", {"environment": environment, "account": "7"}) == OAuthConfig(
+        conn_id="shop",
+        base_url=f"https://{api}.jooraccess.com/v4",
+        token_url=f"https://{auth}.jooraccess.com/auth/",
+        grant_type="password",
+        client_id="app",
+        client_secret="fake-secret",
+        username="fake-user",
+        user_password="fake-password",
+        client_auth="client_secret_post",
+        body_format="multipart",
+        use_refresh=False,
+        api_params={"account": "7"},
+    )
+
+
+@EVERY_VENDOR
+def test_the_first_environment_is_the_default_and_production(vendor: str) -> None:
+    assert read(vendor) == read(vendor, {"environment": "production"})
+    assert read(vendor, {"environment": None}) == read(vendor, {"environment": ""}) == read(vendor)
+    assert read(vendor).warnings == ()
+
+
+@EVERY_VENDOR
+def test_the_first_grant_is_the_default(vendor: str) -> None:
+    assert read(vendor, {"grant_type": None}).grant_type == VENDORS[vendor].grants[0]
+
+
+@pytest.mark.parametrize("grant", ["client_credentials", "authorization_code", "refresh_token"])
+def test_justimmo_has_three_grants(grant: str) -> None:
+    assert read("justimmo", {"grant_type": grant}).grant_type == grant
+
+
+def test_the_credit_budget_of_joor_is_the_documented_one() -> None:
+    assert JOOR.budget == Budget(credits=300, seconds=300, read=1, write=5)
+    assert [preset.budget for preset in PRESETS.values()] == [None, None, None, JOOR.budget]
+
+
+# --- environments
+
+
+@EVERY_VENDOR
+@pytest.mark.parametrize("environment", ["staging", "Production", "prod", "api.example.com", 5])
+def test_an_unknown_environment_is_refused_with_those_that_there_are(vendor: str, environment: Any) -> None:
+    message = refusal(vendor, {"environment": environment})
+
+    assert message.startswith(f"environment is '{environment}'; {VENDORS[vendor].name} has ")
+    assert all(name in message for name in VENDORS[vendor].environments)
+
+
+@EVERY_VENDOR
+@pytest.mark.parametrize("root", ["http://127.0.0.1:8080", "http://localhost/mock", "https://proxy.example.com/x/"])
+def test_a_stand_in_has_the_vendors_paths_below_its_own(vendor: str, root: str) -> None:
+    real, standing_in = read(vendor), read(vendor, {"environment": root})
+
+    for name in ("base_url", "token_url", "authorize_url"):
+        if url := getattr(real, name):
+            path = url.partition("://")[2].partition("/")[2]
+            assert getattr(standing_in, name) == "/".join(filter(None, [root.rstrip("/"), path]))
+    assert (
+        replace(standing_in, base_url=real.base_url, token_url=real.token_url, authorize_url=real.authorize_url) == real
+    )
+
+
+@EVERY_VENDOR
+def test_a_stand_in_over_plain_http_is_this_machine_or_needs_permission(vendor: str) -> None:
+    environment = {"environment": "http://mock.example.com"}
+
+    assert "is plain http to mock.example.com" in refusal(vendor, environment)
+    assert read(vendor, environment | {"allow_http": True}).base_url.startswith("http://mock.example.com")
+
+
+@EVERY_VENDOR
+@pytest.mark.parametrize("environment", ["ftp://mock.example.com", "https://", "https://u:pass@mock.example.com"])
+def test_a_stand_in_that_is_no_url_or_holds_a_password_is_refused(vendor: str, environment: str) -> None:
+    assert "host" in refusal(vendor, {"environment": environment})
+
+
+# --- what was given though it is fixed
+
+
+FIXED = {
+    "justlogin": {
+        "grant_url": "https://login.example.com/t",
+        "authorize_url": "https://login.example.com/a",
+        "client_auth": "client_secret_basic",
+        "body_format": "json",
+    },
+    "justimmo": {
+        "grant_url": "https://login.example.com/t",
+        "authorize_url": "https://login.example.com/a",
+        "client_auth": "none",
+        "body_format": "multipart",
+    },
+    "joor": {
+        "grant_url": "https://login.example.com/t",
+        "grant_type": "client_credentials",
+        "client_auth": "none",
+        "body_format": "form",
+        "use_refresh": True,
+    },
+}
+
+
+@pytest.mark.parametrize(("vendor", "name"), [(vendor, name) for vendor in FIXED for name in FIXED[vendor]])
+def test_a_fixed_field_that_says_something_else_is_ignored_with_a_warning(vendor: str, name: str) -> None:
+    settings = read(vendor, {name: FIXED[vendor][name]})
+
+    assert settings.warnings == (f"The extra field {name!r} is fixed for this connection type; it was ignored.",)
+    assert replace(settings, warnings=()) == read(vendor)
+
+
+@pytest.mark.parametrize("alias", ["token_url", "token_endpoint"])
+def test_a_fixed_field_by_another_name_is_ignored_with_a_warning_too(alias: str) -> None:
+    settings = read("justimmo", {alias: "https://login.example.com/t"})
+
+    assert len(settings.warnings) == 1
+    assert settings.token_url == "https://auth.justimmo.at/access_token"
+
+
+@EVERY_VENDOR
+def test_a_fixed_field_that_says_the_same_is_nothing_to_warn_of(vendor: str) -> None:
+    assert read(vendor, dict(VENDORS[vendor].fixed)).warnings == ()
+
+
+@EVERY_VENDOR
+@pytest.mark.parametrize(
+    "given", [{"host": "https://api.example.com"}, {"schema": "http"}, {"port": 8080}, {"host": "x", "port": 1}]
+)
+def test_a_host_is_ignored_with_a_warning(vendor: str, given: dict[str, Any]) -> None:
+    settings = read(vendor, **given)
+
+    assert settings.warnings == ("Host, schema and port are fixed for this connection type; they were ignored.",)
+    assert replace(settings, warnings=()) == read(vendor)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "grant"),
+    [
+        ("justlogin", "client_credentials"),
+        ("justlogin", "password"),
+        ("justlogin", "implicit"),
+        ("justimmo", "password"),
+        ("justimmo", "implicit"),
+        ("justimmo", "nonsense"),
+    ],
+)
+def test_a_grant_that_the_vendor_does_not_offer_is_refused_with_those_it_does(vendor: str, grant: str) -> None:
+    message = refusal(vendor, {"grant_type": grant})
+
+    assert message == (f"grant_type is {grant!r}; {VENDORS[vendor].name} offers {', '.join(VENDORS[vendor].grants)}.")
+
+
+def test_the_generic_type_has_no_environment_and_fixes_nothing() -> None:
+    extra = {"grant_url": "/t", "leeway": 60, "environment": "sandbox"}
+    values = {"conn_id": "shop", "conn_type": "oauth", "host": "api.example.com", "login": "a", "password": "fake"}
+
+    settings = read_connection(TaskConnection(**values, extra=json.dumps(extra)))
+
+    assert settings.base_url == "https://api.example.com"
+    assert [("'environment'" in warning) for warning in settings.warnings] == [True]
+
+
+@pytest.mark.parametrize("name", ["username", "user_password"])
+def test_joor_needs_a_user(name: str) -> None:
+    assert refusal("joor", {name: None}).startswith(f"{name} is missing")
+
+
+@EVERY_VENDOR
+@pytest.mark.parametrize(("part", "name"), [("login", "login"), ("password", "password")])
+def test_every_vendor_needs_a_client(vendor: str, part: str, name: str) -> None:
+    assert refusal(vendor, **{part: None}).startswith(f"{name} (client ")
+
+
+@EVERY_VENDOR
+def test_a_redacted_secret_is_refused_here_too(vendor: str) -> None:
+    assert "password holds '***'" in refusal(vendor, password="***")
+
+
+# --- the vendors' own fields
+
+
+def test_own_fields_are_sent_where_the_vendor_wants_them() -> None:
+    settings = read("justimmo", {"tenant_id": "5678", "user_id": 1234})
+
+    assert settings.api_headers == {"X-Justimmo-TenantId": "5678", "X-Justimmo-UserId": "1234"}
+    assert settings.api_params == {}
+    assert settings.warnings == ()
+
+
+def test_own_fields_stand_beside_those_of_every_connection_and_win() -> None:
+    settings = read("justimmo", {"tenant_id": "1", "api_headers": {"X-Mine": "a", "X-Justimmo-TenantId": "2"}})
+
+    assert settings.api_headers == {"X-Mine": "a", "X-Justimmo-TenantId": "1"}
+    assert read("joor", {"account": "7", "api_params": {"x": 1}}).api_params == {"x": 1, "account": "7"}
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_own_fields_that_are_empty_are_not_sent(empty: Any) -> None:
+    assert read("justimmo", {"tenant_id": empty, "user_id": empty}).api_headers == {}
+    assert read("joor", {"account": empty}).api_params == {}
+
+
+@pytest.mark.parametrize("kind", [TaskConnection, CoreConnection], ids=["task", "core"])
+@pytest.mark.parametrize(
+    ("vendor", "query", "name", "value"),
+    [
+        ("joor", {"username": "u", "user_password": "p", "account": "12345"}, "api_params", {"account": "12345"}),
+        ("justimmo", {"tenant_id": "5678"}, "api_headers", {"X-Justimmo-TenantId": "5678"}),
+        ("joor", {"username": "1", "user_password": "2"}, "user_password", "2"),
+    ],
+)
+def test_numbers_of_a_uri_connection_are_texts(
+    kind: type, vendor: str, query: dict[str, str], name: str, value: Any
+) -> None:
+    uri = f"{vendor}://app:fake-secret@/?{urlencode({'leeway': '60', 'environment': 'production'} | query)}"
+
+    settings = read_connection(kind(conn_id="shop", uri=uri), VENDORS[vendor])
+
+    assert getattr(settings, name) == value
+
+
+@pytest.mark.parametrize("name", ["tenant_id", "user_id"])
+@pytest.mark.parametrize("value", ["1\r\nX-Evil: 1", " 1", "€", "\x00"])
+def test_an_own_field_that_is_no_header_value_is_refused_by_its_label(name: str, value: str) -> None:
+    message = refusal("justimmo", {name: value})
+
+    assert message == f"{name} ({JUSTIMMO.known[name].label}) is not a valid header value."
+
+
+@pytest.mark.parametrize(
+    ("vendor", "typo", "meant"),
+    [
+        ("joor", "acount", "account"),
+        ("joor", "Account", "account"),
+        ("joor", "accounts", "account"),
+        ("joor", "enviroment", "environment"),
+        ("justlogin", "Environment", "environment"),
+        ("justimmo", "environement", "environment"),
+        ("justimmo", "tenantId", "tenant_id"),
+        ("justimmo", "tenant-id", "tenant_id"),
+        ("justimmo", "userId", "user_id"),
+        ("justlogin", "refreshToken", "refresh_token"),
+    ],
+)
+def test_a_slip_of_the_pen_is_refused_with_what_was_meant(vendor: str, typo: str, meant: str) -> None:
+    assert refusal(vendor, {typo: "1"}) == f"the extra field {typo!r} is unknown; did you mean {meant!r}?"
+
+
+def test_one_vendors_field_is_unknown_to_another() -> None:
+    assert len(read("justlogin", {"tenant_id": "1"}).warnings) == 1
+    assert len(read("justimmo", {"account": "1"}).warnings) == 1
+
+
+# --- the form
+
+FORMS = {
+    "justlogin": ["environment", "grant_type", "refresh_token", "leeway"],
+    "justimmo": ["grant_type", "refresh_token", "tenant_id", "user_id", "leeway"],
+    "joor": ["environment", "username", "user_password", "account", "leeway"],
+}
+HIDDEN = {"oauth": ["schema", "port"]} | dict.fromkeys(VENDORS, ["schema", "port", "host"])
+
+
+def form(conn_type: str) -> dict[str, Any]:
+    return PRESETS[conn_type].connection_type()
+
+
+@EVERY_VENDOR
+def test_the_form_asks_for_these_in_this_order(vendor: str) -> None:
+    assert list(form(vendor)["conn-fields"]) == FORMS[vendor]
+
+
+def test_the_generic_form_asks_for_all_that_is_shown() -> None:
+    assert list(form("oauth")["conn-fields"]) == [name for name, field in FIELDS.items() if field.shown]
+
+
+@pytest.mark.parametrize("conn_type", PRESETS)
+def test_standard_fields_that_are_fixed_are_hidden(conn_type: str) -> None:
+    behaviour = form(conn_type)["ui-field-behaviour"]
+
+    assert behaviour["hidden-fields"] == HIDDEN[conn_type]
+    assert ("host" in behaviour["placeholders"]) is (conn_type == "oauth")
+
+
+@pytest.mark.parametrize(
+    ("conn_type", "labels"),
+    [
+        ("oauth", {"host": "API base URL", "login": "Client ID", "password": "Client secret"}),
+        ("justlogin", {"login": "Client Id", "password": "Client Secret"}),
+        ("justimmo", {"login": "Client ID", "password": "Client secret"}),
+        ("joor", {"login": "Client ID", "password": "Client secret"}),
+    ],
+)
+def test_standard_fields_are_called_as_the_vendor_calls_them(conn_type: str, labels: dict[str, str]) -> None:
+    assert form(conn_type)["ui-field-behaviour"]["relabeling"] == labels
+
+
+@pytest.mark.parametrize("conn_type", PRESETS)
+def test_the_leeway_is_always_there_as_an_integer(conn_type: str) -> None:
+    # Stock code that takes extras for headers stops at it.
+    assert form(conn_type)["conn-fields"]["leeway"]["schema"] == {"type": "integer", "default": 60, "minimum": 0}
+
+
+@pytest.mark.parametrize("vendor", ["justlogin", "joor"])
+def test_the_environment_is_a_dropdown(vendor: str) -> None:
+    assert form(vendor)["conn-fields"]["environment"]["schema"] == {
+        "type": "string",
+        "default": "production",
+        "enum": ["production", "sandbox"],
+        "values_display": {"production": "Production", "sandbox": "Sandbox"},
+    }
+
+
+@pytest.mark.parametrize("conn_type", ["oauth", "justlogin", "justimmo"])
+def test_the_grants_are_a_dropdown_of_those_that_there_are(conn_type: str) -> None:
+    schema = form(conn_type)["conn-fields"]["grant_type"]["schema"]
+
+    assert schema["enum"] == list(schema["values_display"]) == list(PRESETS[conn_type].grants)
+    assert schema["default"] == PRESETS[conn_type].grants[0]
+    assert schema["type"] == "string"
+    assert "implicit" not in schema["enum"]
+
+
+@pytest.mark.parametrize("conn_type", PRESETS)
+def test_exactly_the_secrets_are_shown_as_dots(conn_type: str) -> None:
+    fields = form(conn_type)["conn-fields"]
+
+    dotted = {name for name, field in fields.items() if field["schema"].get("format") == "password"}
+    assert dotted == {"refresh_token", "user_password"} & set(fields)
+
+
+@pytest.mark.parametrize("conn_type", PRESETS)
+def test_every_field_has_a_label_and_a_sentence(conn_type: str) -> None:
+    for field in form(conn_type)["conn-fields"].values():
+        assert field["label"]
+        assert field["description"].endswith((".", ")"))
+
+
+@pytest.mark.parametrize("conn_type", PRESETS)
+def test_a_connection_as_the_form_makes_it_is_read_without_a_warning(conn_type: str) -> None:
+    fields = form(conn_type)["conn-fields"]
+    extra = {name: field["schema"].get("default") for name, field in fields.items()}
+    needed = {"grant_url": "/token"} if conn_type == "oauth" else NEEDED[conn_type]
+    host = {"host": "https://api.example.com"} if conn_type == "oauth" else {}
+
+    connection = TaskConnection(
+        conn_id="shop", conn_type=conn_type, login="a", password="fake", extra=json.dumps(extra | needed), **host
+    )
+
+    assert read_connection(connection, PRESETS[conn_type]).warnings == ()
+
+
+@pytest.mark.parametrize("conn_type", PRESETS)
+def test_a_type_has_a_name_that_survives_a_uri_and_an_environment_variable(conn_type: str) -> None:
+    assert PRESETS[conn_type].conn_type == conn_type
+    assert conn_type.isidentifier()
+    assert "__" not in conn_type
+
+
+# --- a type of one's own
+
+OWN = Preset(
+    conn_type="acme",
+    name="Acme",
+    hook_class_name="acme.hooks.AcmeHook",
+    grants=("client_credentials",),
+    fixed={
+        "host": "https://api.acme.example",
+        "grant_url": "https://api.acme.example/token",
+        "client_auth": "none",
+        "login": "public-client",
+        "password": None,
+    },
+    fields={"region": Field("string", "Region", "Where."), "scope": FIELDS["scope"]},
+    sent_as={"region": ("api_params", "r")},
+)
+
+
+def test_a_preset_without_environments_fixes_what_it_says_login_and_password_too() -> None:
+    connection = TaskConnection(conn_id="c", conn_type="acme", extra='{"leeway": 60, "region": 5, "scope": "read"}')
+
+    assert read_connection(connection, OWN) == OAuthConfig(
+        conn_id="c",
+        base_url="https://api.acme.example",
+        token_url="https://api.acme.example/token",
+        grant_type="client_credentials",
+        client_auth="none",
+        client_id="public-client",
+        client_secret=None,
+        scope="read",
+        api_params={"r": "5"},
+    )
+
+
+def test_its_form_hides_what_it_fixes_and_asks_for_no_single_grant() -> None:
+    made = OWN.connection_type()
+
+    assert made["ui-field-behaviour"]["hidden-fields"] == ["schema", "port", "host", "login", "password"]
+    assert list(made["conn-fields"]) == ["region", "scope", "leeway"]
+
+
+def test_a_preset_is_a_value() -> None:
+    assert replace(OWN, name="Other") != OWN
+    with pytest.raises(AttributeError):
+        OWN.name = "Other"  # type: ignore[misc]
+    assert OAUTH.form is OAUTH.form
