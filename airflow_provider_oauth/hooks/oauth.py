@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import ssl
-from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import jmespath
-from aiohttp import ClientResponse, ClientResponseError, ClientSession, ClientTimeout
+from aiohttp import ClientResponse, ClientResponseError, ClientSession
 from airflow.providers.common.compat.sdk import AirflowException, BaseHook
 from airflow.providers.http.hooks.http import AsyncHttpSession, HttpAsyncHook, HttpHook, SessionConfig
 from requests.adapters import HTTPAdapter
@@ -19,9 +17,14 @@ from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError
 from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.hooks.trial import try_grant
-from airflow_provider_oauth.oauth.aio import OAuth2Middleware, good_token, in_thread
+from airflow_provider_oauth.oauth.aio import (
+    OAuth2Middleware,
+    aiohttp_options,
+    good_token,
+    in_thread,
+    translated_options,
+)
 from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, of_api, on_the_wire
-from airflow_provider_oauth.oauth.config import Transport
 from airflow_provider_oauth.oauth.pace import Pace
 from airflow_provider_oauth.oauth.quoting import scrub
 from airflow_provider_oauth.paging import pages
@@ -66,7 +69,7 @@ class OAuthHook(HttpHook):
     default_conn_name = "oauth_default"
     conn_type = "oauth"
     hook_name = "OAuth 2.0 API"
-    preset: ClassVar[Preset] = OAUTH
+    preset: Preset = OAUTH
 
     def __init__(
         self,
@@ -97,7 +100,11 @@ class OAuthHook(HttpHook):
         :raises ConfigurationError: if it makes no sense
         """
         connection = self.get_connection(self.oauth_conn_id)
-        config = read_connection(connection, preset_of(connection, self.preset))
+        preset = preset_of(connection, self.preset)
+        if preset is not self.preset:  # a hook of another type is as good: it does as the connection's own would
+            self.budget, self.patience = self.budget or preset.budget, self.patience or preset.patience
+            self.preset = preset
+        config = read_connection(connection, preset)
         for warning in config.warnings:
             self.log.warning("Connection %r: %s", config.conn_id, warning)
         return config
@@ -334,7 +341,7 @@ class OAuthAsyncHook(HttpAsyncHook):
         if self._config is None:
             access = await self.access()
             base_url = access.base_url(await good_token(access) if access.base_url_is_in_token else None)
-            options = _aiohttp_options(access.config.transport, base_url)
+            options = aiohttp_options(access.config.transport, base_url)
             self._config = SessionConfig(
                 base_url=base_url, headers={}, extra_options={**options, "middlewares": (OAuth2Middleware(access),)}
             )
@@ -366,7 +373,7 @@ class OAuthAsyncHook(HttpAsyncHook):
                 await response.read()
                 return response
         config = await self.config()
-        options = _translated(extra_options or {}, (await self.access()).config.transport, config.base_url)
+        options = translated_options(extra_options or {}, (await self.access()).config.transport, config.base_url)
         if whole_url(self.oauth_conn_id, config.base_url, endpoint):
             config = config.model_copy(update={"base_url": ""})
         http = AsyncHttpSession(hook=self, request=self._get_request_func(session=session), config=config)
@@ -377,34 +384,6 @@ class OAuthAsyncHook(HttpAsyncHook):
             raise ApiError(
                 f"{error.status}:{error.message} (connection {self.oauth_conn_id!r})", status_code=error.status
             ) from None
-
-
-def _translated(extra_options: dict[str, Any], transport: Transport, base_url: str) -> dict[str, Any]:
-    """Return ``extra_options`` in aiohttp's words, so that a deferred task may have those of one that is not."""
-    names = {"verify_ssl": "verify", "proxy": "proxies"}
-    options = {names.get(name, name): value for name, value in extra_options.items()}
-    own = {name: options.pop(name) for name in Transport.__dataclass_fields__ if name in options}
-    if isinstance(own.get("proxies"), str):
-        own["proxies"] = {"all": own["proxies"]}
-    return {**(_aiohttp_options(replace(transport, **own), base_url) if own else {}), **options}
-
-
-def _aiohttp_options(transport: Transport, base_url: str) -> dict[str, Any]:
-    """Return what aiohttp calls the options of the connection."""
-    ssl_context: ssl.SSLContext | bool = transport.verify is not False
-    if isinstance(transport.verify, str) or transport.cert:
-        ssl_context = ssl.create_default_context(cafile=transport.verify if isinstance(transport.verify, str) else None)
-        if transport.cert:
-            ssl_context.load_cert_chain(*([transport.cert] if isinstance(transport.cert, str) else transport.cert))
-    proxy = transport.proxies.get(base_url.partition(":")[0]) or transport.proxies.get("all")
-    return {
-        "timeout": ClientTimeout(total=transport.timeout),
-        "ssl": ssl_context,
-        "check_response": transport.check_response,
-        "allow_redirects": transport.allow_redirects,
-        "max_redirects": transport.max_redirects,
-        **({"proxy": proxy} if proxy else {}),
-    }
 
 
 @lru_cache(maxsize=16)

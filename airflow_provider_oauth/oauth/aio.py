@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from aiohttp import Payload
+from aiohttp import ClientTimeout, Payload
 from aiohttp.http import SERVER_SOFTWARE
 from asgiref.sync import sync_to_async
+
+from airflow_provider_oauth.oauth.config import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -88,3 +92,31 @@ def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     asgiref's thread, not asyncio's: it lets Airflow before 3.3 find its way back to the triggerer's event loop.
     """
     return sync_to_async(function, thread_sensitive=False)
+
+
+def translated_options(extra_options: dict[str, Any], transport: Transport, base_url: str) -> dict[str, Any]:
+    """Return ``extra_options`` in aiohttp's words, so that a deferred task may have those of one that is not."""
+    names = {"verify_ssl": "verify", "proxy": "proxies"}
+    options = {names.get(name, name): value for name, value in extra_options.items()}
+    own = {name: options.pop(name) for name in Transport.__dataclass_fields__ if name in options}
+    if isinstance(own.get("proxies"), str):
+        own["proxies"] = {"all": own["proxies"]}
+    return {**(aiohttp_options(replace(transport, **own), base_url) if own else {}), **options}
+
+
+def aiohttp_options(transport: Transport, base_url: str) -> dict[str, Any]:
+    """Return what aiohttp calls the options of the connection."""
+    ssl_context: ssl.SSLContext | bool = transport.verify is not False
+    if isinstance(transport.verify, str) or transport.cert:
+        ssl_context = ssl.create_default_context(cafile=transport.verify if isinstance(transport.verify, str) else None)
+        if transport.cert:
+            ssl_context.load_cert_chain(*([transport.cert] if isinstance(transport.cert, str) else transport.cert))
+    proxy = transport.proxies.get(base_url.partition(":")[0]) or transport.proxies.get("all")
+    return {
+        "timeout": ClientTimeout(total=transport.timeout),
+        "ssl": ssl_context,
+        "check_response": transport.check_response,
+        "allow_redirects": transport.allow_redirects,
+        "max_redirects": transport.max_redirects,
+        **({"proxy": proxy} if proxy else {}),
+    }

@@ -111,6 +111,8 @@ class ExtractOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Read, write, and return what was asked for."""
+        if self.path is not None and not self.path.strip():
+            raise ConfigurationError(f"Connection {self.oauth_conn_id!r}: path is empty; nothing would be kept.")
         hook, select = self.make_hook(), self._compiled()
         selected: list[Any] = []
         rows = number = 0
@@ -148,12 +150,15 @@ class ExtractOperator(BaseOperator):
 @contextmanager
 def _new_file(path: str | None) -> Iterator[IO[bytes]]:
     """Yield a file to write to, which becomes that of ``path`` if nothing is raised until the end."""
+    target = None
+    if path is not None:
+        from airflow.sdk import ObjectStoragePath
+
+        target = ObjectStoragePath(path)
+        _ = target.fs  # raises where there is no such storage, before all is read
     with tempfile.TemporaryFile() as file:
         yield file
-        if path:
-            from airflow.sdk import ObjectStoragePath
-
-            target = ObjectStoragePath(path)
+        if target is not None:
             if target.protocol in ("", "file"):  # elsewhere there are no folders, or not to be made by the way
                 target.parent.mkdir(parents=True, exist_ok=True)
             file.seek(0)

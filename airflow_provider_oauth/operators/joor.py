@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_oauth.exceptions import ConfigurationError, PartialWriteError
 from airflow_provider_oauth.oauth.quoting import scrub
@@ -127,6 +127,8 @@ class JoorListOrdersOperator(_JoorOperator):
 
     def reads(self, hook: OAuthHook) -> Iterator[Read]:
         """Yield the list of orders."""
+        if _is_empty(self.order_ids):
+            return
         filters = {name: getattr(self, name) or None for name in self.FILTERS}
         data = self.of_account(hook, order_ids=joined(self.order_ids), **filters)
         yield Read(
@@ -199,6 +201,8 @@ class JoorListOperator(_JoorOperator):
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: resource is {self.resource!r}; it can be {', '.join(READABLE)}."
             )
+        if _is_empty(self.product_ids):
+            return
         data = {**self.of_account(hook, product_ids=joined(self.product_ids)), **(self.data or {})}
         paginator = PageNumber(size_param="page_size", size=PAGE_SIZE)
         yield Read(endpoint=self.resource, data=data, paginator=paginator, rows="data")
@@ -280,7 +284,7 @@ class JoorBulkOperator(BaseOperator):
                 if errors:
                     self.log.warning("Batch %d: %s.", done["batches"], _told(errors))
                     told += [{**error, "batch": done["batches"]} for error in errors]
-        except Exception as error:  # the file of items may fail too
+        except (Exception, AirflowTaskTimeout) as error:  # the file of items may fail too
             if self.action == "create" and (done["written"] or unclear):  # a retry would create something twice
                 raise self._partial(done, str(error), unclear) from error
             raise
@@ -333,6 +337,11 @@ def _account(hook: OAuthHook, account: str | int | None) -> str:
     return str(found)
 
 
+def _is_empty(ids: Any) -> bool:
+    """Tell whether these are the IDs of nothing, say because another task found none: not the same as all."""
+    return ids is not None and not isinstance(ids, (str, int)) and joined(ids) is None
+
+
 def _errors(page: Page) -> list[dict[str, Any]]:
     """Return the errors in JOOR's envelope, which may come with status 200."""
     errors = page.content.get("errors") if isinstance(page.content, dict) else None
@@ -349,6 +358,8 @@ def _items(items: Sequence[Any] | str) -> Iterable[Any]:
     """Return the items; those of a file one by one."""
     if not isinstance(items, str):
         return items
+    if items.lstrip().startswith(("[", "{")):
+        raise ValueError("items is a text that looks like the items; hand on a task's output itself: items=task.output")
 
     def lines() -> Iterator[Any]:
         from airflow.sdk import ObjectStoragePath

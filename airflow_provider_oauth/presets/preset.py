@@ -58,6 +58,14 @@ class Preset:
     budget: Budget | None = None
     patience: float = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what would fail only when a connection is read."""
+        unknown = sorted(set(self.fields) - set(FIELDS) - set(self.sent_as))
+        if unknown:
+            raise ValueError(f"{self.conn_type}: sent_as does not say where {', '.join(unknown)} goes")
+        if not self.grants or "__" in self.conn_type or "-" in self.conn_type:
+            raise ValueError(f"{self.conn_type!r}: there must be a grant, and neither __ nor - in the type")
+
     @cached_property
     def form(self) -> dict[str, Field]:
         """All that the form asks for beyond the standard fields, in its order."""

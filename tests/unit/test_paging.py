@@ -191,6 +191,12 @@ def test_a_total_that_is_reached_spares_a_request():
     assert read(api, Offset(size=2, total="total")) == [1, 2]
 
 
+@pytest.mark.parametrize("unknown", [0, -1, None, "3"])
+def test_a_total_that_is_not_known_ends_nothing(unknown):
+    api = Api({"data": [1, 2], "total": unknown}, {"data": [3], "total": unknown})
+    assert read(api, Offset(size=2, total="total"), rows="data") == [1, 2, 3]
+
+
 def test_a_total_that_is_never_reached_ends_with_an_empty_page():
     api = Api({"data": [1], "total": 9}, {"data": [], "total": 9})
     assert read(api, Offset(total="total")) == [1]
@@ -336,10 +342,15 @@ def test_a_page_that_names_itself_as_the_next_one_is_an_error(paginator, again):
 )
 def test_a_page_that_names_itself_as_the_next_one_is_an_error_even_if_its_content_differs(paginator, following):
     link = {"Link": f'<{following}>; rel="next"'}
-    api = Api(*[answer({"rows": [1], "next": following, "at": at}, link) for at in range(9)])
+    api = Api(*[answer({"rows": [at], "next": following}, link) for at in range(9)])
     with pytest.raises(ApiError, match="names itself as the next one"):
         read(api, paginator)
     assert len(api.asked) == 2
+
+
+def test_a_page_with_the_same_rows_is_the_same_whatever_the_time_in_it_says():
+    with pytest.raises(ApiError, match="the same as for the page before"):
+        read(Api(*[answer({"rows": [1, 2], "at": at}) for at in range(9)]), PageNumber())
 
 
 def test_two_empty_pages_in_a_row_are_none():

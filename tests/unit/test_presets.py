@@ -504,3 +504,14 @@ def test_a_preset_is_a_value() -> None:
     with pytest.raises(AttributeError):
         OWN.name = "Other"  # type: ignore[misc]
     assert OAUTH.form is OAUTH.form
+
+
+def test_a_field_that_goes_nowhere_is_refused_when_the_preset_is_made():
+    with pytest.raises(ValueError, match="sent_as does not say where district goes"):
+        replace(OWN, fields={**OWN.fields, "district": Field("string", "District", "")})
+
+
+@pytest.mark.parametrize("changes", [{"grants": ()}, {"conn_type": "a__b"}, {"conn_type": "a-b"}])
+def test_a_type_that_airflow_would_not_take_is_refused(changes):
+    with pytest.raises(ValueError, match="there must be a grant"):
+        replace(OWN, **changes)

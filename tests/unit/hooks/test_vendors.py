@@ -42,6 +42,7 @@ TOKEN_URL = {
     "justlogin": "https://apis.justlogin.com/v1/auth/connect/token",
     "justimmo": "https://auth.justimmo.at/access_token",
     "joor": "https://atlas.jooraccess.com/auth/",
+    "oauth": "https://api.example.com/token",
 }
 #: What each adds to a request to its API.
 QUERY = {"justlogin": "", "justimmo": "", "joor": "?account=7"}
@@ -59,6 +60,9 @@ def connect(variables, monkeypatch, requests_mock):
     def define(vendor, **extra):
         values = {"conn_type": vendor, "login": "app", "password": "fake-secret"}
         values["extra"] = {"leeway": 60} | EXTRA.get(vendor, {}) | extra
+        if vendor == "oauth":
+            values["host"] = "https://api.example.com"
+            values["extra"]["grant_url"] = TOKEN_URL[vendor]
         monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps(values))
         if vendor in TOKEN_URL:
             requests_mock.post(TOKEN_URL[vendor], json={"access_token": "fake-token", "expires_in": 3600})
@@ -328,13 +332,29 @@ def test_patience_is_the_hooks(connect, requests_mock, clock):
     assert clock.time == 9
 
 
-def test_the_generic_hook_has_none_unless_it_is_set(connect, requests_mock, clock):
-    connect("justimmo")
+def test_the_generic_hook_is_as_patient_as_the_vendors_and_speaks_its_words(connect, requests_mock, clock):
+    connect("joor")
+    requests_mock.get(
+        f"{API['joor']}/items",
+        [
+            {"status_code": 429, "headers": {"Retry-After": "9"}},
+            {"status_code": 400, "json": {"errors": [{"message": "no such season"}]}},
+        ],
+    )
+    hook = OAuthHook("shop")
+    with pytest.raises(ApiError, match="no such season"):
+        hook.run("items")
+    assert clock.time == 9
+    assert (hook.patience, hook.budget) == (1800, JOOR.budget)
+
+
+def test_a_connection_of_no_vendor_has_no_patience_unless_it_is_set(connect, requests_mock, clock):
+    connect("oauth")
     answers = [{"status_code": 429, "headers": {"Retry-After": "9"}}, {"text": "ok"}]
-    requests_mock.get(f"{API['justimmo']}/items", answers)
+    requests_mock.get("https://api.example.com/items", answers)
     with pytest.raises(ApiError, match="^429:"):
         OAuthHook("shop").run("items")
-    requests_mock.get(f"{API['justimmo']}/items", answers)
+    requests_mock.get("https://api.example.com/items", answers)
     hook = OAuthHook("shop")
     hook.patience = 9
     assert hook.run("items").text == "ok"

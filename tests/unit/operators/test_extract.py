@@ -296,3 +296,15 @@ def test_any_storage_that_airflow_knows_will_do(requests_mock, monkeypatch):
 def test_what_to_read_is_for_each_operator_to_say():
     with pytest.raises(NotImplementedError):
         ExtractOperator(task_id="read", oauth_conn_id="my_api").execute({})
+
+
+def test_a_path_that_is_rendered_to_nothing_is_refused_before_anything_is_read(requests_mock):
+    with pytest.raises(ConfigurationError, match="path is empty"):
+        operator(path=" ").execute({})
+    assert sent(requests_mock) == []
+
+
+def test_a_storage_that_does_not_exist_is_refused_before_anything_is_read(requests_mock):
+    with pytest.raises(ValueError, match="nosuch"):
+        operator(path="nosuch://bucket/key").execute({})
+    assert sent(requests_mock) == []

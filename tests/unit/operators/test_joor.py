@@ -7,7 +7,7 @@ import logging
 
 import pytest
 import requests
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError, PartialWriteError
 from airflow_provider_oauth.hooks import oauth as hooks_module
@@ -433,3 +433,30 @@ def test_a_generic_connection_to_joor_has_no_budget_to_share_and_works_all_the_s
     requests_mock.get(ORDERS, **envelope([{"id": 1}]))
     assert execute(JoorListOrdersOperator, returns="id", credits=5) == [1]
     assert urls(requests_mock) == [f"{ORDERS}?page=1&page_size=100&account=7"]
+
+
+def test_a_task_that_is_stopped_after_something_was_created_is_not_tried_again(requests_mock):
+    requests_mock.post(CREATE, [envelope([{"id": 1}]), {"exc": AirflowTaskTimeout("too long")}])
+    with pytest.raises(PartialWriteError, match="By then 1 items were written"):
+        bulk(items=items(2), batch_size=1)
+
+
+def test_items_that_were_rendered_into_a_text_are_not_taken_for_a_file(requests_mock):
+    with pytest.raises(ValueError, match="items=task.output"):
+        bulk(items="[{'id': 1}]")
+
+
+# --- lists of what another task has found
+
+
+@pytest.mark.parametrize(
+    ("cls", "parameters"),
+    [
+        (JoorListOrdersOperator, {"order_ids": []}),
+        (JoorListOrderLinesOperator, {"order_ids": []}),
+        (JoorListOperator, {"resource": "skus", "product_ids": ()}),
+    ],
+)
+def test_of_nothing_nothing_is_read_and_not_all(requests_mock, cls, parameters):
+    assert execute(cls, **parameters) == {"rows": 0, "pages": 0, "path": None}
+    assert urls(requests_mock) == []
