@@ -6,9 +6,9 @@ from airflow_provider_oauth.presets.joor import JOOR
 from airflow_provider_oauth.presets.justimmo import JUSTIMMO
 from airflow_provider_oauth.presets.justlogin import JUSTLOGIN
 from airflow_provider_oauth.presets.oauth import OAUTH
-from airflow_provider_oauth.presets.preset import Preset
+from airflow_provider_oauth.presets.preset import Preset, provider_info
 
-__all__ = ["JOOR", "JUSTIMMO", "JUSTLOGIN", "OAUTH", "PRESETS", "Preset"]
+__all__ = ["JOOR", "JUSTIMMO", "JUSTLOGIN", "OAUTH", "PRESETS", "Preset", "provider_info"]
 
 #: By connection type.
 PRESETS = {preset.conn_type: preset for preset in (OAUTH, JUSTLOGIN, JUSTIMMO, JOOR)}

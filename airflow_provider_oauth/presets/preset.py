@@ -23,7 +23,7 @@ class Preset:
     """A connection type: what its form asks for, and what it fixes because it is the same for all who use that API.
 
     Plain data, which Airflow loads on every ``airflow`` command. A type of one's own is a preset, a hook class with it,
-    and an entry of ``connection_type()`` in the provider info of one's package: ``docs/vendors.md`` shows one.
+    and a package whose ``get_provider_info`` returns :func:`provider_info`: ``docs/vendors.md`` shows one.
 
     :param conn_type: the connection type; no ``__``, and no ``-``
     :param name: what people call it
@@ -146,3 +146,17 @@ def _form_field(field: Field) -> dict[str, Any]:
     if field.minimum is not None:
         schema["minimum"] = field.minimum
     return {"label": field.label, "description": field.description, "schema": schema}
+
+
+def provider_info(package_name: str, *presets: Preset) -> dict[str, Any]:
+    """Return what a package with connection types of its own tells Airflow by its ``get_provider_info``.
+
+    :param package_name: the name of its distribution
+    :param presets: its connection types
+    """
+    return {
+        "package-name": package_name,
+        "name": ", ".join(preset.name for preset in presets),
+        "description": "Connection types for " + ", ".join(preset.name for preset in presets) + ".",
+        "connection-types": [preset.connection_type() for preset in presets],
+    }
