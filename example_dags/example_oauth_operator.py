@@ -32,7 +32,8 @@ def example_oauth_operator():
         response_filter=lambda response: response.json()["name"],
     )
 
-    # Waits for the answer in the triggerer, where it holds no worker slot.
+    # Waits for the answer in the triggerer, where it holds no worker slot. With retries, because Airflow 3.3.2 may take
+    # a deferred task that comes back within seconds for lost.
     count_items = OAuthHttpOperator(
         task_id="count_items",
         method="GET",
@@ -40,6 +41,7 @@ def example_oauth_operator():
         data={"limit": 1},
         response_filter=lambda response: response.json()["total"],
         deferrable=True,
+        retries=2,
     )
 
     chain(get_item, add_item, count_items)

@@ -171,6 +171,8 @@ class Airflow(AirflowClient):
             # A worker notices the end of its task up to this many seconds late (5 by default). A deferred task that
             # comes back before that is taken for failed by the scheduler of 3.3.2, and is retried whatever it raised.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            # Where it does all the same, a task that has retries is tried again, and not after five minutes.
+            "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
             "NO_COLOR": "1",
             "NO_PROXY": "127.0.0.1,localhost",
             "PYTHONUNBUFFERED": "1",

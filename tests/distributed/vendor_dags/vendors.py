@@ -88,6 +88,7 @@ def justimmo():
         endpoint="oauth/user/current",
         response_filter=lambda response: response.json()["id"],
         deferrable=True,
+        retries=2,  # Airflow 3.3.2 may take it for lost, if it comes back at once
     )
 
 
