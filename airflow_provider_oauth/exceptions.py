@@ -13,6 +13,7 @@
     ├── TokenStoreError           the token could not be read from, or kept in, its Variable
     ├── RenewalTimeout            another process renews the token and has not finished
     ├── ConsentRequired *         nothing but a person's consent, or a new refresh token, helps
+    ├── ConsentDenied             a person was asked for consent, and it was not given
     └── ApiError                  the API answered with an error status, or not as it should
         └── PartialWriteError *   it did after something had been written
 
@@ -108,6 +109,18 @@ class RenewalTimeout(OAuthError):
 
 class ConsentRequired(OAuthError, AirflowFailException):
     """The grant is gone: a person has to consent again, or to paste a new refresh token."""
+
+
+class ConsentDenied(OAuthError):
+    """A person was asked for consent, and it was not given, or the answer cannot be believed.
+
+    :param message: what happened, to which connection, and what to do
+    :param error: the server's error code (RFC 6749 section 4.1.2.1), if it gave one
+    """
+
+    def __init__(self, message: str, *, error: str | None = None) -> None:
+        super().__init__(message)
+        self.error = error
 
 
 class ApiError(OAuthError):

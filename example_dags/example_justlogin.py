@@ -1,7 +1,7 @@
 """JustLogin: all users into a file, then the types of leave that each of them has.
 
-Needs the connection ``example_justlogin``. Until Airflow can ask for a user's consent itself, take a refresh token from
-another tool (JustLogin's documents show Postman) and paste it:
+Needs the connection ``example_justlogin``, with a refresh token from another tool (JustLogin's documents show Postman),
+as here, or without one and with the grant type authorization_code: then ``airflow oauth authorize example_justlogin``.
 
     AIRFLOW_CONN_EXAMPLE_JUSTLOGIN='{"conn_type": "justlogin", "login": "CLIENT_ID", "password": "CLIENT_SECRET",
       "extra": {"environment": "sandbox", "grant_type": "refresh_token", "refresh_token": "FIRST_REFRESH_TOKEN",

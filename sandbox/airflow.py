@@ -101,15 +101,23 @@ class Airflow(AirflowClient):
         """The password of the user ``admin`` in the UI."""
         return self._keys()["password"]
 
-    def cli(self, *arguments: str, timeout: float = 120) -> str:
+    def cli(self, *arguments: str, timeout: float = 120, typed: str = "") -> str:
         """Run an ``airflow`` command in the same environment, and return its output.
 
         :param timeout: seconds
+        :param typed: what a person would type
         :raises AirflowError: it failed
         """
         command = [sys.executable, "-m", "airflow", *arguments]
         result = subprocess.run(  # noqa: S603
-            command, env=self.env, cwd=self.home, capture_output=True, text=True, timeout=timeout, check=False
+            command,
+            env=self.env,
+            cwd=self.home,
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
         if result.returncode:
             raise AirflowError(f"airflow {' '.join(arguments)} failed:\n{result.stdout}{result.stderr}")

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from sandbox.bodies import BodyFormat, read_parameters
 from sandbox.client_auth import ClientAuth, authenticate, find_credentials, invalid_client
+from sandbox.consent import verifies
 from sandbox.control import misbehaving
 from sandbox.errors import LEAGUE_INVALID_REQUEST, NO_STORE, ErrorStyle, TokenError, invalid_request
 from sandbox.state import UNKNOWN, new_family
@@ -46,6 +47,8 @@ class Server:
         hint, and not an ``invalid_grant``.
     :param answer_fields: Further fields of a token answer, from the grant's identifier.
     :param token_path: Path of the token endpoint, under the name.
+    :param authorize_path: Path of the authorization endpoint, under the name, where there is that grant.
+    :param revoke_path: Path of the revocation endpoint, under the name, if there is one.
     :param api_path: Path of the API, under the name.
     :param add_api: Adds the routes of the vendor's own API to a router that has checked the token: it is in
         ``request.state.token``. ``None`` for the generic API.
@@ -68,6 +71,8 @@ class Server:
     bad_grant_hints: Mapping[str, str] = field(default_factory=dict)
     answer_fields: Callable[[str], dict[str, Any]] | None = None
     token_path: str = "/token"  # noqa: S105 - a path
+    authorize_path: str = "/authorize"
+    revoke_path: str | None = None
     api_path: str = "/api"
     add_api: Callable[[APIRouter, Server, State], None] | None = None
     api_error: Callable[[int, dict[str, Any]], Response] | None = None
@@ -91,6 +96,20 @@ def token_router(server: Server, state: State) -> APIRouter:
     @router.post(server.token_path)
     async def token(request: Request) -> Response:
         return await _answer(server, state, request)
+
+    if server.revoke_path:
+
+        @router.post(server.revoke_path)
+        async def revoke(request: Request) -> Response:
+            """Revoke a token and, with a refresh token, all of its grant (RFC 7009 §2.1); 200 for unknown ones too."""
+            try:
+                parameters = await read_parameters(request, server.body_format)
+                credentials = find_credentials(request.headers.get("authorization"), parameters, server.client_auth)
+                client = authenticate(state, server.name, credentials, server.client_auth)
+                state.revoke_token(server.name, client.client_id, _required(parameters, "token"))
+            except TokenError as error:
+                return error.response(server.error_style)
+            return Response(headers=NO_STORE)
 
     return router
 
@@ -218,6 +237,9 @@ def _exchange_code(server: Server, state: State, client: Client, parameters: Map
     redirect_uri = state.redirect_uri(code)
     if redirect_uri is not None and redirect_uri != parameters.get("redirect_uri"):
         raise _bad_grant(server, "authorization_code", "The code was sent to another redirect_uri")
+    challenge = state.challenge(code)
+    if challenge is not None and not verifies(parameters.get("code_verifier"), challenge):
+        raise _bad_grant(server, "authorization_code", "The code_verifier is not that of the code_challenge")
     _check_known(server, code.scope.split())
     state.spend(code)
     grant = _Grant("authorization_code", code.scope, code.scope, code.username, code.family)

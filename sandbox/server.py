@@ -23,6 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.api import api_router
 from sandbox.authorization import token_router
+from sandbox.consent import consent_router
 from sandbox.control import control_router
 from sandbox.state import State
 from sandbox.vendors import SERVERS
@@ -47,6 +48,7 @@ def create_app(state: State, servers: Sequence[Server] = SERVERS) -> FastAPI:
     app.include_router(control_router(state, servers))
     for server in servers:
         app.include_router(token_router(server, state))
+        app.include_router(consent_router(server, state))
         app.include_router(api_router(server, state))
     return app
 

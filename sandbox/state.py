@@ -43,6 +43,8 @@ CREATE TABLE IF NOT EXISTS asked (
     server TEXT, key TEXT, n INTEGER NOT NULL, PRIMARY KEY (server, key));
 CREATE TABLE IF NOT EXISTS redirects (
     code TEXT PRIMARY KEY, redirect_uri TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS challenges (
+    code TEXT PRIMARY KEY, challenge TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS budgets (
     server TEXT, account TEXT, started_at REAL NOT NULL, spent INTEGER NOT NULL, PRIMARY KEY (server, account));
 CREATE TABLE IF NOT EXISTS written (
@@ -174,12 +176,14 @@ class State:
         scope: str | None = None,
         username: str = "user",
         redirect_uri: str | None = None,
+        challenge: str | None = None,
         lifetime: int = 600,
     ) -> str:
         """Return an authorization code, as if this user had consented.
 
         :param scope: Space-separated; all the client may have by default.
         :param redirect_uri: Where the code was sent: the token request must then name it too (RFC 6749 §4.1.3).
+        :param challenge: What the token request's code verifier must fit, by S256 (RFC 7636).
         :param lifetime: Seconds.
         :raises KeyError: No such client.
         """
@@ -188,12 +192,19 @@ class State:
         code = self.issue("code", client, scope=scope, username=username, family=new_family(), lifetime=lifetime)
         if redirect_uri is not None:
             self._run("INSERT INTO redirects VALUES (?, ?)", code, redirect_uri)
+        if challenge is not None:
+            self._run("INSERT INTO challenges VALUES (?, ?)", code, challenge)
         return code
 
     def redirect_uri(self, code: IssuedToken) -> str | None:
         """Return the redirect URI that was registered with this code, if one was."""
         rows = self._run("SELECT redirect_uri FROM redirects WHERE code = ?", code.value)
         return rows[0]["redirect_uri"] if rows else None
+
+    def challenge(self, code: IssuedToken) -> str | None:
+        """Return the code challenge that came with this code, if one did."""
+        rows = self._run("SELECT challenge FROM challenges WHERE code = ?", code.value)
+        return rows[0]["challenge"] if rows else None
 
     def _registered(self, server: str, client_id: str) -> Client:
         client = self.client(server, client_id)
@@ -238,6 +249,14 @@ class State:
         sql = "UPDATE tokens SET revoked = 1 WHERE revoked = 0 AND server = ?1"
         sql += " AND (?2 IS NULL OR client_id = ?2) AND (?3 = 'all' OR kind = ?3) RETURNING 1"
         return len(self._run(sql, server, client_id, what))
+
+    def revoke_token(self, server: str, client_id: str, value: str) -> None:
+        """Revoke a token of this client; with a refresh token, all of its grant."""
+        for row in self._run(
+            "SELECT kind, family FROM tokens WHERE server = ? AND client_id = ? AND value = ?", server, client_id, value
+        ):
+            by, what = ("family", row["family"]) if row["kind"] == "refresh" else ("value", value)
+            self._run(f"UPDATE tokens SET revoked = 1 WHERE {by} = ?", what)  # noqa: S608 - a column of ours
 
     def issued(self) -> list[str]:
         """Return every access and refresh token ever issued, oldest first."""

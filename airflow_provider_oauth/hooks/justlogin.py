@@ -11,7 +11,7 @@ from airflow_provider_oauth.presets import JUSTLOGIN
 class JustLoginHook(OAuthHook):
     """Calls the API of JustLogin: ``OAuthHook`` with the preset of that vendor.
 
-    Its grants are authorization_code and refresh_token; until Airflow can ask for consent, paste a refresh token.
+    Its grants are authorization_code, for which ``airflow oauth authorize`` asks a user's consent, and refresh_token.
 
     :param oauth_conn_id: the connection, of type JustLogin
     :param kwargs: as for ``OAuthHook``

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.config import OAuthConfig
 
 
+#: Fields with what must not be quoted, beyond the connection's own secrets.
+SHOWN = ("refresh_token", "code", "code_verifier", "token")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TokenRequest:
     """One request to the token endpoint, ready to be sent.
 
-    :param grant_type: what it asks by
+    :param grant_type: what it asks by; "" if it asks for no token
     :param url: where it goes
     :param headers: all that matter
     :param body: the exact bytes
@@ -45,6 +49,35 @@ def grant_request(config: OAuthConfig, scope: str | None = None) -> TokenRequest
     if config.grant_type == "password":
         fields |= {"username": config.username, "password": config.user_password}
     return _token_request(config, config.token_url, fields | _access_fields(config, scope or config.scope))
+
+
+def code_request(config: OAuthConfig, code: str, redirect_uri: str, code_verifier: str) -> TokenRequest:
+    """Build the request that trades an authorization code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+
+    :param config: a connection by authorization_code
+    :param code: what the browser brought back
+    :param redirect_uri: where it came back to: the same as it was asked for with
+    :param code_verifier: what the challenge was made of
+    """
+    fields: dict[str, Any] = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect_uri,
+        "code_verifier": code_verifier,
+    }
+    return _token_request(config, config.token_url, fields)
+
+
+def revoke_request(config: OAuthConfig, token: str, kind: str) -> TokenRequest:
+    """Build the request that revokes a token (RFC 7009 section 2.1).
+
+    :param config: a connection with a revocation URL
+    :param token: what is revoked
+    :param kind: ``refresh_token`` or ``access_token``
+    """
+    if config.revoke_url is None:
+        raise config.error("revoke_url", "(Revocation URL) is missing")
+    return _token_request(config, config.revoke_url, {"token": token, "token_type_hint": kind}, grant=False)
 
 
 def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str | None = None) -> TokenRequest:
@@ -71,12 +104,14 @@ def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
     return {name: value for name, value in wanted.items() if value}
 
 
-def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any], bearer: str | None = None) -> TokenRequest:
+def _token_request(
+    config: OAuthConfig, url: str, fields: dict[str, Any], bearer: str | None = None, *, grant: bool = True
+) -> TokenRequest:
     headers: dict[str, str] = {"Accept": "application/json"}
     if bearer:
         headers["Authorization"] = f"Bearer {bearer}"
     CLIENT_AUTH[config.client_auth].apply(config.client_id, config.client_secret, headers, fields)
-    for name, value in {**config.grant_params, **config.secret_grant_params}.items():
+    for name, value in {**config.grant_params, **config.secret_grant_params}.items() if grant else ():
         fields.setdefault(name, value)
     body, headers["Content-Type"] = BODIES[config.body_format](fields)
     # What the request needs wins over what the connection adds; header names know no case.
@@ -84,9 +119,9 @@ def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any], bearer
     added = {name: value for name, value in config.grant_headers.items() if name.lower() not in taken}
     if any(name.lower() == "accept" for name in added):
         del headers["Accept"]
-    shown_by = (headers.get("Authorization", "").partition(" ")[2], fields.get("refresh_token"))
+    shown_by = (headers.get("Authorization", "").partition(" ")[2], *map(fields.get, SHOWN))
     return TokenRequest(
-        grant_type=fields["grant_type"],
+        grant_type=fields.get("grant_type", ""),
         url=url,
         headers={**headers, **added},
         body=body,

@@ -141,6 +141,17 @@ class Renewal:
             raise
         return self._keep(key, token, claim, record, refresh_token)
 
+    def adopt(self, claim: Claim, token: Token) -> Token:
+        """Store the token of a new grant under a claim; it replaces the old one, whatever that was.
+
+        :param claim: the right to do so
+        :param token: with its refresh token
+        :return: the token, as it is kept
+        :raises TokenStoreError: if it cannot be stored
+        """
+        self._unwritten = None
+        return self._keep("", token, claim, claim.record, None)
+
     def _refresh(
         self, key: str, claim: Claim, refresh_token: str, patient: bool
     ) -> tuple[Token, Record | None, str | None]:
@@ -285,7 +296,8 @@ class Renewal:
         return tuple([*seen, self._origin] if self._origin else seen)[-REMEMBERED:]
 
     def _consent_required(self, problem: str) -> ConsentRequired:
-        return ConsentRequired(
-            f"Connection {self._config.conn_id!r}: {problem}. Obtain a new refresh token and paste it into the "
-            f"connection's Refresh token field."
-        )
+        conn_id = self._config.conn_id
+        way = "Obtain a new refresh token and paste it into the connection's Refresh token field."
+        if self._config.grant_type == "authorization_code":
+            way = f"Have a user consent: run airflow oauth authorize {conn_id}. Or paste a new refresh token into it."
+        return ConsentRequired(f"Connection {conn_id!r}: {problem}. {way}")

@@ -121,6 +121,33 @@ class TokenSource:
         finally:
             self._one_thread.release()
 
+    def adopt(self, token: Token) -> Token:
+        """Keep what a person has just consented to, instead of what is stored: under the lease, as any renewal.
+
+        :param token: with its refresh token
+        :return: the token, as it is kept
+        :raises RenewalTimeout: if other processes renew and do not finish
+        :raises TokenStoreError: if it cannot be stored
+        """
+        trouble: TokenStoreError | None = None
+        try:
+            for waited, pause in _waits(self._clock):
+                if self._lock.acquire() or waited > HOST_PATIENCE:
+                    try:
+                        if claim := self._lease.claim(self._store.read(), lambda record: True, alone=True):
+                            return self._remember("", self._renewal.adopt(claim, token))
+                    except TokenStoreError as error:
+                        trouble = error
+                if waited > PATIENCE:
+                    break
+                self._clock.sleep(pause)
+        finally:
+            self._lock.release()
+        raise trouble or RenewalTimeout(
+            f"Connection {self.config.conn_id!r}: consent was given, but could not be stored, because other processes "
+            f"have been renewing the token for {PATIENCE:.0f} s. Authorize again."
+        )
+
     def _shared_token(self, key: str, rejected: Token | None) -> Token:
         """Take the token from the store if it is good; else renew it, or wait for who does."""
         trouble = None

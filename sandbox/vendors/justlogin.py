@@ -205,6 +205,7 @@ SERVER = Server(
     scopes=("openid",),
     bearer_with_refresh=True,
     token_path="/v1/auth/connect/token",
+    authorize_path="/v1/auth/connect/authorize",
     api_path="",
     add_api=_add_api,
     api_error=lambda status, detail: Response(status_code=status),

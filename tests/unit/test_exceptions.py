@@ -12,6 +12,7 @@ from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.exceptions import (
     ApiError,
     ConfigurationError,
+    ConsentDenied,
     ConsentRequired,
     InvalidClient,
     InvalidGrant,
@@ -45,6 +46,7 @@ TREE: dict[type[OAuthError], type[Exception]] = {
     TokenStoreError: OAuthError,
     RenewalTimeout: OAuthError,
     ConsentRequired: OAuthError,
+    ConsentDenied: OAuthError,
     ApiError: OAuthError,
     PartialWriteError: ApiError,
 }

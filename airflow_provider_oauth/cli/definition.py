@@ -1,0 +1,55 @@
+"""The commands of ``airflow oauth``. Light: Airflow imports it on every ``airflow`` command."""
+
+from __future__ import annotations
+
+from airflow.cli.cli_config import (
+    ARG_OUTPUT,
+    ARG_VERBOSE,
+    ActionCommand,
+    Arg,
+    CLICommand,
+    GroupCommand,
+    lazy_load_command,
+)
+
+CONN_ID = Arg(("conn_id",), help="The connection's ID")
+YES = Arg(("-y", "--yes"), help="Do not ask whether it is meant", action="store_true")
+LISTEN = Arg(
+    ("--listen",),
+    help="Wait for the browser on this machine (RFC 8252), instead of asking for the URL that it was sent to",
+    action="store_true",
+)
+REDIRECT_URI = Arg(
+    ("--redirect-uri",),
+    help="Where the browser is sent back to, as the server knows it. Default: [api] base_url and /oauth/callback, "
+    "or with --listen a free port of 127.0.0.1",
+)
+
+
+def get_oauth_cli_commands() -> list[CLICommand]:
+    """Return the group ``oauth`` and its commands."""
+    return [
+        GroupCommand(
+            name="oauth",
+            help="See and renew the tokens of OAuth 2.0 connections",
+            subcommands=[
+                _command(
+                    "list", "List the connections of OAuth 2.0 types, and what becomes of their tokens", ARG_OUTPUT
+                ),
+                _command("show", "Show one of them", CONN_ID, ARG_OUTPUT),
+                _command("authorize", "Have a user consent, in a browser anywhere", CONN_ID, REDIRECT_URI, LISTEN),
+                _command("renew", "Renew the token now", CONN_ID, ARG_OUTPUT),
+                _command("revoke", "Have the server revoke the tokens (RFC 7009), and forget them", CONN_ID, YES),
+                _command("forget", "Delete the stored tokens; the server is not told", CONN_ID, YES),
+            ],
+        )
+    ]
+
+
+def _command(name: str, description: str, *args: Arg) -> ActionCommand:
+    return ActionCommand(
+        name=name,
+        help=description,
+        func=lazy_load_command(f"airflow_provider_oauth.cli.commands.oauth_{name}"),
+        args=(*args, ARG_VERBOSE),
+    )

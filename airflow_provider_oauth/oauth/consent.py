@@ -1,0 +1,108 @@
+"""A person's consent: where to send the browser, and what to believe of where it comes back (RFC 6749 section 4.1).
+
+The two requests of the flow, authorization and token, are tied together by a :class:`Consent`: its ``state`` says that
+the answer belongs to the question (section 10.12), its ``code_verifier`` that who trades the code is who asked for it
+(PKCE, RFC 7636).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
+from airflow_provider_oauth.oauth.config import is_loopback
+from airflow_provider_oauth.oauth.quoting import scrub
+
+if TYPE_CHECKING:
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consent:
+    """A consent that was asked for and not given yet. Whoever holds it can use the code that comes back: keep it.
+
+    :param conn_id: the connection that it is for
+    :param redirect_uri: where the browser comes back to; the same in both requests
+    :param state: good for one answer
+    :param code_verifier: never sent through the browser
+    """
+
+    conn_id: str
+    redirect_uri: str
+    state: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    code_verifier: str = field(default_factory=lambda: secrets.token_urlsafe(64), repr=False)
+
+
+def authorization_url(config: OAuthConfig, consent: Consent) -> str:
+    """Return where to send the browser (RFC 6749 section 4.1.1, RFC 7636 section 4.3: always S256).
+
+    Servers that do not know PKCE ignore its parameters (RFC 6749 section 3.1).
+
+    :raises ConfigurationError: if the connection has no authorization URL, or another grant; or if the code would
+        travel in clear
+    """
+    if config.grant_type != "authorization_code":
+        raise config.error(
+            "grant_type", f"is {config.grant_type}; nobody can consent to anything but authorization_code"
+        )
+    if config.authorize_url is None:
+        raise config.error("authorize_url", "(Authorization URL) is missing")
+    target = urlsplit(consent.redirect_uri)
+    if not (target.scheme == "https" or (target.scheme == "http" and is_loopback(target.hostname or ""))):
+        raise ConfigurationError(
+            f"Connection {config.conn_id!r}: the redirect URI {consent.redirect_uri} is neither https nor of this "
+            f"machine; the code would travel in clear."
+        )
+    challenge = hashlib.sha256(consent.code_verifier.encode()).digest()
+    wanted = {
+        "response_type": "code",
+        "client_id": config.client_id,
+        "redirect_uri": consent.redirect_uri,
+        "scope": config.scope_separator.join((config.scope or "").split()),
+        "audience": config.audience,
+        "resource": config.resource,
+        "state": consent.state,
+        "code_challenge": base64.urlsafe_b64encode(challenge).decode().rstrip("="),
+        "code_challenge_method": "S256",
+    }
+    url = urlsplit(config.authorize_url)
+    query = [*parse_qsl(url.query, keep_blank_values=True), *((name, value) for name, value in wanted.items() if value)]
+    return urlunsplit(url._replace(query=urlencode(query)))
+
+
+def code_of(config: OAuthConfig, consent: Consent, answer: str) -> str:
+    """Return the code that the browser brought back.
+
+    :param config: the connection
+    :param consent: what was asked for
+    :param answer: the URL that the browser was sent to, whole, or its query
+    :raises ConsentDenied: if the person or the server declined, or the answer is not to this question
+    """
+    _, _, query = answer.strip().rpartition("?")
+    pairs = parse_qsl(query.partition("#")[0], keep_blank_values=True)
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ConsentDenied(f"Connection {config.conn_id!r}: the answer has a parameter twice. Start again.")
+    # First: whoever can make up an answer can make up an error too.
+    if not secrets.compare_digest(values.get("state", "").encode(), consent.state.encode()):
+        raise ConsentDenied(
+            f"Connection {config.conn_id!r}: the answer does not belong to what was asked (state). It may be an "
+            f"old one, or somebody else's. Start again."
+        )
+    # RFC 9207: an answer of another server than the one that was asked.
+    if config.issuer and "iss" in values and values["iss"] != config.issuer:
+        raise ConsentDenied(f"Connection {config.conn_id!r}: the answer is of another server (iss). Check Issuer.")
+    if error := values.get("error"):
+        # Justimmo says message and hint where RFC 6749 section 4.1.2.1 says error_description.
+        words = " ".join(filter(None, (values.get(name) for name in ("error_description", "message", "hint"))))
+        said = scrub(f"{error}: {words}" if words else error, config.secrets)
+        advice = "The person declined" if error == "access_denied" else "Check Client ID, Scope and the redirect URI"
+        raise ConsentDenied(f"Connection {config.conn_id!r}: no consent was given ({said}). {advice}.", error=error)
+    if not values.get("code"):
+        raise ConsentDenied(f"Connection {config.conn_id!r}: the answer has no code. Paste the whole URL.")
+    return values["code"]

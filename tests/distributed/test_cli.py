@@ -1,0 +1,128 @@
+"""``airflow oauth …`` as a person types it, on a real Airflow, against the sandbox's login and consent page."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from sandbox.airflow import Airflow, AirflowError
+from sandbox.server import SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECRET = "not-a-real-secret+/="
+BACK = "https://airflow.example.com/oauth/callback"
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    with SandboxProcess(tmp_path_factory.mktemp("cli_sandbox")) as sandbox:
+        for server, scopes in (("jsonbody", ["read"]), ("justlogin", ["openid"])):
+            client = {"server": server, "client_id": "cli", "client_secret": SECRET, "scopes": scopes}
+            sandbox.control("clients", client)
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def airflow(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """With connections in the database, where a form puts them; no worker is needed."""
+    dags = tmp_path_factory.mktemp("cli_dags")
+    with Airflow(tmp_path_factory.mktemp("cli_airflow"), dags, {}) as airflow:
+        url = f"{sandbox.url}/jsonbody"
+        consent = {
+            "grant_type": "authorization_code", "grant_url": f"{url}/token", "authorize_url": f"{url}/authorize",
+            "revoke_url": f"{url}/revoke", "body_format": "json", "client_auth": "client_secret_post", "leeway": 60,
+        }  # fmt: skip
+        jl = {"environment": f"{sandbox.url}/justlogin", "leeway": 60}
+        own = {"login": "cli", "password": SECRET}
+        for conn_id, values in {
+            "by_consent": {"conn_type": "oauth", "host": f"{url}/api", "extra": consent, **own},
+            "jl": {"conn_type": "justlogin", "extra": jl, **own},
+            "broken": {"conn_type": "oauth", "host": f"{url}/api", "extra": {"leeway": 60}, **own},
+            "plain": {"conn_type": "http", "host": "http://localhost", "extra": {}},
+        }.items():
+            body = {**values, "connection_id": conn_id, "extra": json.dumps(values["extra"])}
+            airflow.api("POST", "connections", json=body)
+        yield airflow
+
+
+def rows(airflow: Airflow, *arguments: str) -> list[dict[str, Any]]:
+    return list(json.loads(airflow.cli("oauth", *arguments, "--output", "json")))
+
+
+def consent_to(url: str, answer: str = "yes") -> str:
+    page = requests.post(url, data={"username": "ada", "consent": answer}, timeout=10, allow_redirects=False)
+    return page.headers["Location"]
+
+
+def authorize(airflow: Airflow, conn_id: str, answer: str = "yes") -> tuple[str, str]:
+    """Type the command, do in a browser what it says, and paste; return what it said to that and the URL pasted."""
+    command = [sys.executable, "-m", "airflow", "oauth", "authorize", conn_id, "--redirect-uri", BACK]
+    process = subprocess.Popen(
+        command, env=airflow.env, cwd=airflow.home, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said = ""
+    while not (found := re.search(r"^(http\S+/authorize\?\S+)$", said, re.MULTILINE)):
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    pasted = consent_to(found[1], answer)
+    return process.communicate(pasted + "\n", timeout=120)[0], pasted
+
+
+def test_list_shows_our_types_and_what_is_wrong_with_them(airflow: Airflow) -> None:
+    found = {row["conn_id"]: row for row in rows(airflow, "list")}
+    assert found.keys() == {"by_consent", "jl", "broken"}
+    assert found["by_consent"]["consent"] == found["jl"]["consent"] == "needed"
+    assert "Token URL" in found["broken"]["error"]
+
+
+def test_authorize_renew_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
+    conn_id = "jl"
+    said, pasted = authorize(airflow, conn_id)
+    assert f"Authorized: {conn_id}." in said
+    (row,) = rows(airflow, "show", conn_id)
+    assert (row["token"], row["consent"], row["error"]) == ("usable", "given", "")
+    (renewed,) = rows(airflow, "renew", conn_id)
+    assert renewed["renewed_at"] >= row["renewed_at"]
+    issued = sandbox.control("issued")
+    assert len(issued) >= 4  # two access tokens, two refresh tokens
+    for secret in [SECRET, pasted.partition("code=")[2], *issued]:
+        assert secret not in json.dumps([row, renewed]) + said
+    assert "Forgotten" in airflow.cli("oauth", "forget", conn_id, "--yes")
+    assert rows(airflow, "show", conn_id)[0]["consent"] == "needed"
+
+
+def test_declined_is_told(airflow: Airflow) -> None:
+    said, _ = authorize(airflow, "by_consent", "no")
+    assert "The person declined" in said
+    assert "Traceback" not in said
+
+
+def test_revoke_tells_the_server(airflow: Airflow, sandbox: SandboxProcess) -> None:
+    sandbox.control("revoke", {"server": "jsonbody", "client_id": "cli"})  # what other tests have left
+    authorize(airflow, "by_consent")
+    with pytest.raises(AirflowError, match="Nothing was done"):
+        airflow.cli("oauth", "revoke", "by_consent", typed="n\n")
+    assert "Revoked and forgotten" in airflow.cli("oauth", "revoke", "by_consent", typed="y\n")
+    assert rows(airflow, "show", "by_consent")[0]["token"] == "none"
+    assert sandbox.control("revoke", {"server": "jsonbody", "client_id": "cli"}) == {"revoked": 0}
+
+
+@pytest.mark.parametrize(
+    ("conn_id", "said"),
+    [("none_such", "There is no connection 'none_such'"), ("broken", "Token URL")],
+)
+def test_what_cannot_be_is_told_in_a_sentence(airflow: Airflow, conn_id: str, said: str) -> None:
+    with pytest.raises(AirflowError, match=said) as caught:
+        airflow.cli("oauth", "renew", conn_id)
+    assert "Traceback" not in str(caught.value)

@@ -1,0 +1,218 @@
+"""Where the browser is sent, and what is believed of where it comes back."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import replace
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, InvalidGrant
+from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.consent import Consent, authorization_url, code_of
+from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from airflow_provider_oauth.oauth.messages import code_request
+
+CONFIG = OAuthConfig(
+    conn_id="shop",
+    base_url="https://api.example.com",
+    token_url="https://auth.example.com/token",
+    authorize_url="https://auth.example.com/authorize?tenant=a%20b",
+    grant_type="authorization_code",
+    client_id="app",
+    client_secret="fake-secret",
+    client_auth="client_secret_post",
+    scope="read write",
+)
+BACK = "https://airflow.example.com/oauth/callback"
+CONSENT = Consent(conn_id="shop", redirect_uri=BACK, state="fake-state", code_verifier="fake-verifier")
+
+
+def answer(**values):
+    return f"{BACK}?{urlencode({'state': 'fake-state', **values})}"
+
+
+# --- the question
+
+
+def test_the_url_has_what_rfc_6749_and_pkce_want():
+    url = urlsplit(authorization_url(CONFIG, CONSENT))
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(b"fake-verifier").digest()).decode().rstrip("=")
+    assert (url.scheme, url.netloc, url.path) == ("https", "auth.example.com", "/authorize")
+    assert dict(parse_qsl(url.query)) == {
+        "tenant": "a b",
+        "response_type": "code",
+        "client_id": "app",
+        "redirect_uri": BACK,
+        "scope": "read write",
+        "state": "fake-state",
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+    }
+
+
+def test_scopes_are_joined_as_the_server_wants():
+    config = replace(CONFIG, scope_separator=",", audience="https://api", resource="urn:x")
+    query = parse_qs(urlsplit(authorization_url(config, CONSENT)).query)
+    assert (query["scope"], query["audience"], query["resource"]) == (["read,write"], ["https://api"], ["urn:x"])
+
+
+def test_neither_secret_nor_verifier_goes_through_the_browser():
+    url = authorization_url(CONFIG, CONSENT)
+    assert "fake-secret" not in url
+    assert "fake-verifier" not in url
+
+
+def test_every_consent_has_a_state_and_a_verifier_of_its_own():
+    first, second = (Consent(conn_id="shop", redirect_uri=BACK) for _ in range(2))
+    assert len({first.state, second.state, first.code_verifier, second.code_verifier}) == 4
+    assert 43 <= len(first.code_verifier) <= 128  # RFC 7636 section 4.1
+    assert first.state not in repr(first)
+    assert first.code_verifier not in repr(first)
+
+
+@pytest.mark.parametrize("grant", ["client_credentials", "refresh_token"])
+def test_only_an_authorization_code_can_be_consented_to(grant):
+    with pytest.raises(ConfigurationError, match="'shop': grant_type is"):
+        authorization_url(replace(CONFIG, grant_type=grant), CONSENT)
+
+
+def test_the_authorization_url_must_be_there():
+    with pytest.raises(ConfigurationError, match="authorize_url"):
+        authorization_url(replace(CONFIG, authorize_url=None), CONSENT)
+
+
+@pytest.mark.parametrize(
+    ("redirect_uri", "works"),
+    [
+        ("http://127.0.0.1:8000/", True),
+        ("http://localhost:8080/oauth/callback", True),
+        ("http://[::1]:1/", True),
+        ("http://airflow.example.com/oauth/callback", False),
+        ("javascript://localhost/", False),
+    ],
+)
+def test_the_code_does_not_travel_in_clear(redirect_uri, works):
+    consent = replace(CONSENT, redirect_uri=redirect_uri)
+    if works:
+        assert parse_qs(urlsplit(authorization_url(CONFIG, consent)).query)["redirect_uri"] == [redirect_uri]
+    else:
+        with pytest.raises(ConfigurationError, match="in clear"):
+            authorization_url(CONFIG, consent)
+
+
+# --- the answer
+
+
+@pytest.mark.parametrize("code", ["plain", "ends-in%3D", "a+b/c=", "ümlaut"])
+def test_the_code_is_taken_as_it_is(code):
+    assert code_of(CONFIG, CONSENT, answer(code=code)) == code
+
+
+def test_a_query_alone_will_do_and_blanks_around_it():
+    assert code_of(CONFIG, CONSENT, " code=c&state=fake-state \n") == "c"
+    assert code_of(CONFIG, CONSENT, "/oauth/callback?code=c&state=fake-state#fragment") == "c"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{BACK}?code=c",
+        f"{BACK}?code=c&state=",
+        f"{BACK}?code=c&state=another",
+        f"{BACK}?code=c&state=fake-state&state=another",
+        f"{BACK}?code=c&code=d&state=fake-state",
+        f"{BACK}?error=access_denied&state=another",
+        f"{BACK}?state=fake-state",
+        f"{BACK}?code=&state=fake-state",
+        "",
+        "http://[",
+    ],
+)
+def test_what_does_not_belong_to_the_question_is_not_believed(text):
+    with pytest.raises(ConsentDenied, match="^Connection 'shop': "):
+        code_of(CONFIG, CONSENT, text)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"error": "access_denied", "error_description": "No, thanks"}, r"\(access_denied: No, thanks\). The person"),
+        (
+            {"error": "access_denied", "message": "It was denied.", "hint": "The user denied the request"},
+            r"\(access_denied: It was denied. The user denied the request\)",
+        ),
+        ({"error": "invalid_scope"}, r"\(invalid_scope\). Check"),
+        ({"error": "server_error", "error_description": "fake-secret <b>\n"}, r"\(server_error: \*\*\* <b>\)"),
+    ],
+)
+def test_a_refusal_is_told_with_the_servers_words_and_without_secrets(values, told):
+    with pytest.raises(ConsentDenied, match=told) as caught:
+        code_of(CONFIG, CONSENT, answer(**values))
+    assert caught.value.error == values["error"]
+
+
+@pytest.mark.parametrize(("iss", "works"), [("https://auth.example.com", True), ("https://evil.example", False)])
+def test_another_servers_answer_is_refused(iss, works):
+    config = replace(CONFIG, issuer="https://auth.example.com")
+    if works:
+        assert code_of(config, CONSENT, answer(code="c", iss=iss)) == "c"
+    else:
+        with pytest.raises(ConsentDenied, match="iss"):
+            code_of(config, CONSENT, answer(code="c", iss=iss))
+
+
+# --- the trade
+
+
+def test_the_token_request_has_code_redirect_uri_and_verifier():
+    request = code_request(CONFIG, "a code%3D", BACK, "fake-verifier")
+    assert request.url == CONFIG.token_url
+    assert dict(parse_qsl(request.body.decode())) == {
+        "grant_type": "authorization_code",
+        "code": "a code%3D",
+        "redirect_uri": BACK,
+        "code_verifier": "fake-verifier",
+        "client_id": "app",
+        "client_secret": "fake-secret",
+    }
+    assert {"a code%3D", "fake-verifier"} <= set(request.secrets)
+
+
+def test_a_code_is_traded_once_even_if_the_server_is_busy(requests_mock):
+    requests_mock.post(CONFIG.token_url, status_code=503)
+    with pytest.raises(Exception, match="503|busy"):
+        TokenEndpoint(CONFIG, Clock()).trade("c", BACK, "v")
+    assert requests_mock.call_count == 1
+
+
+def test_a_refused_code_is_told_without_the_code(requests_mock):
+    said = {"error": "invalid_grant", "error_description": "fake-code-1 is spent"}
+    requests_mock.post(CONFIG.token_url, status_code=400, json=said)
+    with pytest.raises(InvalidGrant, match=r"\*\*\* is spent") as caught:
+        TokenEndpoint(CONFIG).trade("fake-code-1", BACK, "v")
+    assert "fake-code-1" not in str(caught.value)
+
+
+# --- revoking
+
+
+@pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
+def test_a_token_is_revoked_as_rfc_7009_says(requests_mock, kind):
+    config = replace(CONFIG, revoke_url="https://auth.example.com/revoke", grant_params={"audience": "x"})
+    requests_mock.post(config.revoke_url, status_code=200)
+    TokenEndpoint(config).revoke("fake-token", kind)
+    assert dict(parse_qsl(requests_mock.last_request.text)) == {
+        "token": "fake-token",
+        "token_type_hint": kind,
+        "client_id": "app",
+        "client_secret": "fake-secret",
+    }
+
+
+def test_revoking_needs_a_url():
+    with pytest.raises(ConfigurationError, match="revoke_url"):
+        TokenEndpoint(CONFIG).revoke("fake-token", "refresh_token")
