@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urljoin
 
 import jmespath
-from jmespath.exceptions import JMESPathTypeError
+from jmespath.exceptions import JMESPathError
 
-from airflow_provider_oauth.exceptions import ApiError
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 
 if TYPE_CHECKING:
     import requests
@@ -27,10 +27,12 @@ class Page:
 
     :param response: what the API answered
     :param rows_path: where the rows are, as JMESPath; None: the answer is an array, or has a single one
+    :param conn_id: the connection, for errors
     """
 
     response: requests.Response = field(repr=False)
     rows_path: str | None = None
+    conn_id: str = ""
 
     @cached_property
     def content(self) -> Any:
@@ -51,10 +53,7 @@ class Page:
         """
         found = self.content
         if self.rows_path:
-            try:
-                found = jmespath.search(self.rows_path, found)
-            except JMESPathTypeError:  # a function that does not fit what is there, which its text quotes
-                found = None
+            found = self.search(self.rows_path)
         elif isinstance(found, dict):
             lists = [value for value in found.values() if isinstance(value, list)]
             found = lists[0] if len(lists) == 1 else None
@@ -63,10 +62,21 @@ class Page:
             raise self.error(f"has {where}")
         return found
 
+    def search(self, path: str) -> Any:
+        """Return what is at a JMESPath.
+
+        :raises ApiError: if it is none, or does not fit the answer
+        """
+        try:
+            return jmespath.search(path, self.content)
+        except JMESPathError:  # its text quotes the answer
+            raise self.error(f"does not fit {path!r}, or that is not JMESPath") from None
+
     def error(self, problem: str) -> ApiError:
         """Return the error that says what is wrong with this page."""
         url = (self.response.url or "").partition("?")[0]
-        return ApiError(f"{self.response.status_code}: the answer of {url} {problem}.", self.response.status_code)
+        status = self.response.status_code
+        return ApiError(f"{status}: the answer of {url} (connection {self.conn_id!r}) {problem}.", status)
 
 
 class Paginator(Protocol):
@@ -89,6 +99,8 @@ class PageNumber:
     :param size_param: the parameter for the number of rows a page, if there is one
     :param size: how many to ask for; a page with fewer is the last one
     :param last: where the answer says how many pages there are, as JMESPath, if it does
+    :param may_be_whole: whether the API may ignore all that and give the whole list: then the same page again is the
+        end, and no error
     """
 
     param: str = "page"
@@ -96,6 +108,7 @@ class PageNumber:
     size_param: str | None = None
     size: int | None = None
     last: str | None = None
+    may_be_whole: bool = False
 
     @property
     def first(self) -> Mapping[str, Any]:
@@ -106,8 +119,8 @@ class PageNumber:
     def following(self, page: Page, sent: Mapping[str, Any]) -> Following:
         """Return the number of the next page."""
         number = int(sent[self.param])
-        pages = jmespath.search(self.last, page.content) if self.last else None
-        if isinstance(pages, int):
+        pages = _count(page.search(self.last)) if self.last else None
+        if pages is not None:
             done = number - self.start + 1 >= pages
         else:
             size = sent.get(self.size_param, self.size) if self.size_param else self.size
@@ -138,9 +151,8 @@ class Offset:
     def following(self, page: Page, sent: Mapping[str, Any]) -> Following:
         """Return the next page's offset: by the rows that came, which may be fewer than were asked for."""
         offset = int(sent[self.param]) + len(page.rows)
-        total = jmespath.search(self.total, page.content) if self.total else None
-        # Some say 0 or -1 where they do not know.
-        done = offset >= total if isinstance(total, int) and total > 0 else len(page.rows) < int(sent[self.size_param])
+        total = _count(page.search(self.total)) if self.total else None
+        done = offset >= total if total is not None else len(page.rows) < int(sent[self.size_param])
         return None if done or not page.rows else {self.param: offset}
 
 
@@ -162,7 +174,7 @@ class Cursor:
 
     def following(self, page: Page, sent: Mapping[str, Any]) -> Following:
         """Return the mark of the next page."""
-        mark = jmespath.search(self.path, page.content)
+        mark = page.search(self.path)
         return None if mark in (None, "", False) else {self.param: mark}
 
 
@@ -182,7 +194,7 @@ class NextUrl:
 
     def following(self, page: Page, sent: Mapping[str, Any]) -> Following:
         """Return the URL of the next page."""
-        url = jmespath.search(self.path, page.content)
+        url = page.search(self.path)
         return str(url) if url else None
 
 
@@ -237,6 +249,7 @@ def pages(
     paginator: Paginator | None,
     params: Mapping[str, Any],
     rows: str | None = None,
+    conn_id: str = "",
 ) -> Iterator[Page]:
     """Yield the pages of a list; no more than two are in memory at a time.
 
@@ -244,33 +257,54 @@ def pages(
     :param paginator: how the list is handed out; None: as a whole
     :param params: the caller's query parameters, which win over the paginator's
     :param rows: where the rows are, as JMESPath; None: the answer is an array, or has a single one
+    :param conn_id: the connection, for errors
+    :raises ConfigurationError: if ``rows`` is not where rows are, but chooses among them
     :raises ApiError: if a page is not what it should be, or comes again: an API that does not know the paginator's
         parameter would give its first page for ever
     """
+    _check_rows(conn_id, rows)
     url: str | None = None
     sent = {**(paginator.first if paginator else {}), **params}
     before: Page | None = None
+    asked: set[str] = set()
     while True:
-        page = Page(get(url, sent), rows)
-        if before and _same(before, page):
+        page = Page(get(url, sent), rows, conn_id)
+        if before and isinstance(paginator, (PageNumber, Offset)) and page.rows and page.rows == before.rows:
+            if isinstance(paginator, PageNumber) and paginator.may_be_whole:
+                return
             raise page.error("is the same as for the page before it; check the paginator's parameter")
         before = page
         yield page
         following = paginator.following(page, sent) if paginator else None
         if following is None:
             return
-        asked = url, sent
+        asked.add(repr((url, sent)))
         if isinstance(following, str):
             url, sent = urljoin(page.response.url, following), {}
         else:
             sent = {**sent, **following}
-        if (url, sent) == asked:  # its content may differ all the same, by a timestamp
-            raise page.error("names itself as the next one")
+        if repr((url, sent)) in asked:
+            raise page.error("names a page as the next one that was read before")
 
 
-def _same(before: Page, page: Page) -> bool:
-    """Tell whether two pages have the same rows, and some; the rest of an answer may have a timestamp."""
+def _count(value: Any) -> int | None:
+    """Return a number of rows or pages; None if it is none. Some say 0 or -1 where they do not know."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _check_rows(conn_id: str, path: str | None) -> None:
+    """Refuse a path that chooses among rows: pages are counted by all of theirs."""
     try:
-        return bool(page.rows) and page.rows == before.rows
-    except ApiError:  # it has no rows that anybody has asked for
-        return page.response.content == before.response.content
+        nodes = [jmespath.compile(path).parsed] if path else []
+    except JMESPathError as error:
+        raise ConfigurationError(f"Connection {conn_id!r}: rows is not JMESPath: {error}") from None
+    while nodes:
+        node = nodes.pop()
+        if node["type"] in ("projection", "filter_projection", "value_projection", "flatten"):
+            raise ConfigurationError(
+                f"Connection {conn_id!r}: rows is {path!r}, which chooses among rows, and pages would be missed. Name "
+                f"the array as the API has it, and choose from what is read."
+            )
+        nodes += node["children"]

@@ -23,7 +23,7 @@ FOLDER = os.path.join(os.environ.get("AIRFLOW_HOME", ""), "extracts")
 
 @dag(schedule=None, tags=["oauth", "example"], default_args={"oauth_conn_id": "example_joor", "pool": "joor"})
 def example_joor():
-    # It gives its slot back between two looks. Ask JOOR itself every few minutes.
+    # It gives its slot back between two looks. Short, so that the demo is quick: ask JOOR itself every few minutes.
     approved = OAuthHttpSensor(
         task_id="wait_for_approved_orders",
         endpoint="orders",

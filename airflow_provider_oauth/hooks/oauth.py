@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jmespath
 from aiohttp import ClientResponse, ClientResponseError, ClientSession
-from airflow.providers.common.compat.sdk import AirflowException, BaseHook
+from airflow.providers.common.compat.sdk import BaseHook
 from airflow.providers.http.hooks.http import AsyncHttpSession, HttpAsyncHook, HttpHook, SessionConfig
 from requests.adapters import HTTPAdapter
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
@@ -171,9 +171,10 @@ class OAuthHook(HttpHook):
 
         def get(url: str | None, params: Mapping[str, Any]) -> requests.Response:
             response: requests.Response = self.run(url or endpoint, dict(params), headers, extra_options)
+            self.check_response(response)  # whatever the connection says: an error is no page
             return response
 
-        return pages(get, paginator, data or {}, rows)
+        return pages(get, paginator, data or {}, rows, self.oauth_conn_id)
 
     def url_from_endpoint(self, endpoint: str | None) -> str:
         """Return the URL of ``endpoint``: relative to the API's base URL, or a whole URL of the API's own origin.
@@ -238,16 +239,32 @@ def preset_of(connection: Connection, preset: Preset) -> Preset:
     """Return what is known of the connection's type; ``preset`` if that is not one of ours.
 
     A vendor's connection is read in the same way by any of our hooks.
+
+    :raises ConfigurationError: if the hook is a vendor's and the connection none of ours: as the preset fixes all else,
+        the password of a database would go to that vendor
     """
     if connection.conn_type == preset.conn_type:
         return preset
     if connection.conn_type in PRESETS:
         return PRESETS[connection.conn_type]
-    try:
-        hook = connection.get_hook()
-    except (TypeError, AirflowException, ImportError):
-        return preset
+    hook = _hook_of_type(connection)
+    if not isinstance(hook, OAuthHook) and preset is not OAUTH:
+        raise _of_another_type(connection, preset)
     return hook.preset if isinstance(hook, OAuthHook) else preset
+
+
+def _hook_of_type(connection: Connection, **hook_params: Any) -> Any:
+    """Return the hook of the connection's own type; None if there is none, or it takes something else."""
+    try:
+        return connection.get_hook(hook_params=hook_params)
+    except Exception:  # whatever a foreign hook may raise; Airflow itself raises AttributeError for types without one
+        return None
+
+
+def _of_another_type(connection: Connection, preset: Preset) -> ConfigurationError:
+    return ConfigurationError(
+        f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}; set its type to {preset.name}."
+    )
 
 
 def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
@@ -275,14 +292,9 @@ def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) ->
     :raises ConfigurationError: if its type is not one of ours: another hook would send the client's secret to the API
     """
     connection = BaseHook.get_connection(oauth_conn_id)
-    try:
-        hook = connection.get_hook(hook_params=hook_params)
-    except (TypeError, AirflowException):  # a hook of another kind, or none
-        hook = None
+    hook = _hook_of_type(connection, **hook_params)
     if not isinstance(hook, OAuthHook):
-        raise ConfigurationError(
-            f"Connection {oauth_conn_id!r} is of type {connection.conn_type!r}; set its type to OAuth 2.0 API."
-        )
+        raise _of_another_type(connection, OAUTH)
     hook.scope = scope
     return hook
 

@@ -67,9 +67,10 @@ class Pace:
         :param request: what is sent
         :param send: sends it
         """
-        begun, pause = self._clock.monotonic(), FIRST_PAUSE
+        begun, pause = None, FIRST_PAUSE
         while True:
             self._spend(request.method)
+            begun = self._clock.monotonic() if begun is None else begun  # waiting for the budget costs no patience
             response = send()
             if response.status_code != 429 or not isinstance(request.body, (str, bytes, type(None))):
                 return response

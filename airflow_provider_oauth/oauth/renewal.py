@@ -160,6 +160,8 @@ class Renewal:
         while True:
             self._mask(refresh_token, None)
             old = record.tokens.get(key) if self.is_ours(record) else None
+            if old:
+                self._mask(old.access_token, old.expires_at)
             try:
                 token = self._endpoint.refresh(refresh_token, old.access_token if old else None, patient=patient)
                 return token, record, refresh_token

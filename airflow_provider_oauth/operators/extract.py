@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import jmespath
 from airflow.providers.common.compat.sdk import BaseOperator
-from jmespath.exceptions import JMESPathError, JMESPathTypeError
+from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow.sdk import Context
 
@@ -49,7 +53,8 @@ class ExtractOperator(BaseOperator):
     """Reads rows, page by page, into a file; of their content goes to XCom only what ``returns`` names.
 
     The base of the operators that read: they say what by :meth:`reads`. The file is written when all has been read, so
-    a task that fails leaves none behind, and no half of one.
+    a task that fails while it reads leaves none behind, and no half of one; a local file is replaced at once. Mapped
+    tasks need a path each: put ``{{ ti.map_index }}`` into it.
 
     :param oauth_conn_id: the connection (templated)
     :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials
@@ -96,6 +101,15 @@ class ExtractOperator(BaseOperator):
     def check(self, page: Page) -> None:
         """Raise an ``ApiError`` if the page has errors in it, though its status is good."""
 
+    @property
+    def private(self) -> bool:
+        """Whether a local file is for its owner alone."""
+        return False
+
+    def complete(self, row: Any) -> Any:
+        """Return the row as it is written."""
+        return row
+
     def for_xcom(self, row: Any) -> Any:
         """Return the row without what must never go to XCom."""
         return row
@@ -116,14 +130,14 @@ class ExtractOperator(BaseOperator):
         hook, select = self.make_hook(), self._compiled()
         selected: list[Any] = []
         rows = number = 0
-        with _new_file(self.path) as file:
+        with _new_file(self.path, self.private) as file:
             for read in self.reads(hook):
                 data = {name: value for name, value in read.data.items() if value is not None}
                 headers = {name: value for name, value in read.headers.items() if value is not None}
                 for page in hook.paginate(read.endpoint, read.paginator, data, headers, rows=read.rows):
                     self.check(page)
                     number, rows = number + 1, rows + len(page.rows)
-                    for row in page.rows:
+                    for row in map(self.complete, page.rows):
                         line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
                         # Half of a pair of surrogates, from a text that was cut, is no UTF-8; as \udXXX it is JSON.
                         file.write(line.encode(errors="backslashreplace") + b"\n")
@@ -135,10 +149,41 @@ class ExtractOperator(BaseOperator):
     def _selected(self, select: Any, row: Any) -> Any:
         try:
             return select.search(self.for_xcom(row))
-        except JMESPathTypeError:  # its text quotes the row
+        except JMESPathError:  # its text quotes the row
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: returns has a function that does not fit what is in a row."
             ) from None
+
+    def segment(self, name: str, value: Any = None) -> str:
+        """Return a parameter, or one value of it, as a segment of a URL's path.
+
+        :raises ConfigurationError: if it is nothing of the kind: another endpoint would be asked
+        """
+        value = getattr(self, name) if value is None else value
+        if not isinstance(value, (str, int)) or str(value).strip() in ("", ".", ".."):
+            raise ConfigurationError(f"Connection {self.oauth_conn_id!r}: {name} is {value!r}, which is no ID.")
+        return quote(str(value).strip(), safe="")
+
+    def ids(self, name: str) -> list[str]:
+        """Return a parameter as a list of IDs: of one, of several, or of lists of them, as mapped tasks return.
+
+        :raises ConfigurationError: if there is something else in it
+        """
+        found = getattr(self, name)
+        values = [found] if isinstance(found, (str, int)) or found is None else list(found)
+        ids: list[str] = []
+        for value in values:
+            for each in value if isinstance(value, (list, tuple)) else [value]:
+                text = str(each).strip() if isinstance(each, (str, int)) else ""
+                is_id = isinstance(each, (str, int)) or each is None
+                if isinstance(found, Mapping) or not is_id or text.startswith(("[", "{")):
+                    raise ConfigurationError(
+                        f"Connection {self.oauth_conn_id!r}: {name} takes IDs, one or a list of them; there is a "
+                        f"{type(each).__name__} in it, or a text that looks like a list. Hand on a task's output "
+                        f"itself: {name}=task.output."
+                    )
+                ids += [part.strip() for part in text.split(",") if part.strip()]
+        return ids
 
     def _compiled(self) -> Any:
         try:
@@ -148,7 +193,7 @@ class ExtractOperator(BaseOperator):
 
 
 @contextmanager
-def _new_file(path: str | None) -> Iterator[IO[bytes]]:
+def _new_file(path: str | None, private: bool) -> Iterator[IO[bytes]]:
     """Yield a file to write to, which becomes that of ``path`` if nothing is raised until the end."""
     target = None
     if path is not None:
@@ -158,12 +203,25 @@ def _new_file(path: str | None) -> Iterator[IO[bytes]]:
         _ = target.fs  # raises where there is no such storage, before all is read
     with tempfile.TemporaryFile() as file:
         yield file
-        if target is not None:
-            if target.protocol in ("", "file"):  # elsewhere there are no folders, or not to be made by the way
-                target.parent.mkdir(parents=True, exist_ok=True)
-            file.seek(0)
+        file.seek(0)
+        if target is not None and target.protocol in ("", "file"):
+            _replace(Path(target.path), file, 0o600 if private else 0o666)
+        elif target is not None:
             with target.open("wb") as stored:
                 shutil.copyfileobj(file, stored)
+
+
+def _replace(path: Path, content: IO[bytes], mode: int) -> None:
+    """Put a file in the place of another, or of none, at once: if that fails, the other one is as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as stored:
+            shutil.copyfileobj(content, stored)
+        part.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()
 
 
 def joined(values: str | int | Sequence[Any] | None) -> str | None:

@@ -8,6 +8,7 @@ task keeps to ``credits`` of its own; so put all tasks of an account into a pool
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,11 +17,11 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_oauth.exceptions import ConfigurationError, PartialWriteError
 from airflow_provider_oauth.oauth.quoting import scrub
-from airflow_provider_oauth.operators.extract import ExtractOperator, Read, joined
+from airflow_provider_oauth.operators.extract import ExtractOperator, Read
 from airflow_provider_oauth.paging import Page, PageNumber
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from airflow.sdk import Context
 
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
 #: Rows a page: no more than half of what public clients ask for, for a page with fewer is taken for the last one.
 PAGE_SIZE = 100
-#: Orders whose lines are asked for at once.
-ORDERS_AT_ONCE = 50
+#: IDs that are asked for at once: more would make a URL too long for many a server.
+IDS_AT_ONCE = 50
+#: JOOR documents no pages; public clients ask for some. What ignores that gives all it has.
+PAGES = PageNumber(size_param="page_size", size=PAGE_SIZE, may_be_whole=True)
 READABLE = ("products", "skus", "prices", "collections", "categories", "traits", "seasons")
 #: Where items are written, below the base URL, and what can be done there.
 WRITABLE = {
@@ -53,7 +56,7 @@ class _JoorOperator(ExtractOperator):
     def __init__(self, *, account: str | int | None = None, credits: int = 300, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.account = account
-        self.credits = credits
+        self.credits = _checked(credits)
 
     def make_hook(self) -> OAuthHook:
         """Return the hook, with this task's part of the budget."""
@@ -64,9 +67,19 @@ class _JoorOperator(ExtractOperator):
         if errors := _errors(page):
             raise page.error(f"has {_told(errors)}")
 
-    def of_account(self, hook: OAuthHook, **params: Any) -> dict[str, Any]:
-        """Return query parameters, and the account that every call carries."""
-        return {"account": _account(hook, self.account), **params}
+    def lists(self, hook: OAuthHook, endpoint: str, given: bool, ids: str, params: Mapping[str, Any]) -> Iterator[Read]:
+        """Yield a list; by some IDs at a time, where there are IDs.
+
+        :param given: whether there are to be any. What another task has not found is nothing, not all
+        :param ids: the parameter with them, here and in the request
+        :param params: other parameters of the request
+        """
+        data = {"account": _account(hook, self.account), **params}
+        if not given:
+            yield Read(endpoint=endpoint, data=data, paginator=PAGES, rows="data")
+            return
+        for some in _batches(self.ids(ids), IDS_AT_ONCE):
+            yield Read(endpoint=endpoint, data={**data, ids: ",".join(some)}, paginator=PAGES, rows="data")
 
 
 class JoorListOrdersOperator(_JoorOperator):
@@ -117,6 +130,7 @@ class JoorListOrdersOperator(_JoorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.order_ids = order_ids
+        self.by_ids = order_ids is not None  # what comes of a template or of another task may be nothing
         self.status = status
         self.date_approved_start = date_approved_start
         self.date_approved_end = date_approved_end
@@ -127,13 +141,8 @@ class JoorListOrdersOperator(_JoorOperator):
 
     def reads(self, hook: OAuthHook) -> Iterator[Read]:
         """Yield the list of orders."""
-        if _is_empty(self.order_ids):
-            return
         filters = {name: getattr(self, name) or None for name in self.FILTERS}
-        data = self.of_account(hook, order_ids=joined(self.order_ids), **filters)
-        yield Read(
-            endpoint="orders", data=data, paginator=PageNumber(size_param="page_size", size=PAGE_SIZE), rows="data"
-        )
+        yield from self.lists(hook, "orders", self.by_ids, "order_ids", filters)
 
 
 class JoorListOrderLinesOperator(_JoorOperator):
@@ -156,12 +165,7 @@ class JoorListOrderLinesOperator(_JoorOperator):
 
     def reads(self, hook: OAuthHook) -> Iterator[Read]:
         """Yield the lines, some orders at a time."""
-        ids = str(self.order_ids).split(",") if isinstance(self.order_ids, (str, int)) else self.order_ids
-        stripped = [str(each).strip() for each in ids]
-        for some in _batches([each for each in stripped if each], ORDERS_AT_ONCE):
-            yield Read(
-                endpoint="orders/sku_line_items", data=self.of_account(hook, order_ids=joined(some)), rows="data"
-            )
+        yield from self.lists(hook, "orders/sku_line_items", True, "order_ids", {})
 
 
 class JoorListOperator(_JoorOperator):
@@ -193,6 +197,7 @@ class JoorListOperator(_JoorOperator):
         super().__init__(**kwargs)
         self.resource = resource
         self.product_ids = product_ids
+        self.by_ids = product_ids is not None
         self.data = data
 
     def reads(self, hook: OAuthHook) -> Iterator[Read]:
@@ -201,11 +206,7 @@ class JoorListOperator(_JoorOperator):
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: resource is {self.resource!r}; it can be {', '.join(READABLE)}."
             )
-        if _is_empty(self.product_ids):
-            return
-        data = {**self.of_account(hook, product_ids=joined(self.product_ids)), **(self.data or {})}
-        paginator = PageNumber(size_param="page_size", size=PAGE_SIZE)
-        yield Read(endpoint=self.resource, data=data, paginator=paginator, rows="data")
+        yield from self.lists(hook, self.resource, self.by_ids, "product_ids", self.data or {})
 
 
 class JoorBulkOperator(BaseOperator):
@@ -216,7 +217,8 @@ class JoorBulkOperator(BaseOperator):
     again. (A first batch without an answer is retried as any request is: JOOR documents no way to know.)
 
     :param resource: orders, order_lines, skus, prices, products or collections; order_lines can only be updated
-    :param items: the objects to write, a list, or the path or URL of a file with one a line, as JSON (templated)
+    :param items: the objects to write, a list or a single one, or the path or URL of a file with one a line, as JSON
+        (templated)
     :param action: ``create`` or ``update``
     :param batch_size: how many items to send at once
     :param on_error: what becomes of rejected items: ``fail`` stops after their batch; ``collect`` goes on, and returns
@@ -239,7 +241,7 @@ class JoorBulkOperator(BaseOperator):
         self,
         *,
         resource: str,
-        items: Sequence[Mapping[str, Any]] | str,
+        items: Sequence[Mapping[str, Any]] | Mapping[str, Any] | str,
         action: str,
         batch_size: int = 100,
         on_error: str = "fail",
@@ -255,7 +257,7 @@ class JoorBulkOperator(BaseOperator):
         self.batch_size = batch_size
         self.on_error = on_error
         self.account = account
-        self.credits = credits
+        self.credits = _checked(credits)
         self.oauth_conn_id = oauth_conn_id
         if action not in WRITABLE.get(resource, ("", ()))[1]:
             known = "; ".join(f"{name}: {', '.join(actions)}" for name, (_, actions) in WRITABLE.items())
@@ -299,7 +301,7 @@ class JoorBulkOperator(BaseOperator):
             data=json.dumps(batch),
             headers={"Content-Type": "application/json"},
         )
-        return Page(response, "data")
+        return Page(response, "data", self.oauth_conn_id)
 
     def _count(self, page: Page, batch: Sequence[Any], done: dict[str, Any]) -> list[dict[str, Any]]:
         """Count what became of a batch, and return what JOOR says of items that it rejected."""
@@ -337,11 +339,6 @@ def _account(hook: OAuthHook, account: str | int | None) -> str:
     return str(found)
 
 
-def _is_empty(ids: Any) -> bool:
-    """Tell whether these are the IDs of nothing, say because another task found none: not the same as all."""
-    return ids is not None and not isinstance(ids, (str, int)) and joined(ids) is None
-
-
 def _errors(page: Page) -> list[dict[str, Any]]:
     """Return the errors in JOOR's envelope, which may come with status 200."""
     errors = page.content.get("errors") if isinstance(page.content, dict) else None
@@ -354,22 +351,42 @@ def _told(errors: Sequence[Mapping[str, Any]]) -> str:
     return f"{len(errors)} errors in it ({scrub(some, ())}{'; …' if len(errors) > QUOTED else ''})"
 
 
-def _items(items: Sequence[Any] | str) -> Iterable[Any]:
-    """Return the items; those of a file one by one."""
+def _items(items: Any) -> Iterable[Any]:
+    """Return the items, those of a file one by one.
+
+    :raises ValueError: if there is something else among them; of a list, before any is used
+    """
+    if isinstance(items, Mapping):  # a task is mapped over them
+        return [items]
     if not isinstance(items, str):
-        return items
+        flat = [item for part in items for item in (part if isinstance(part, (list, tuple)) else [part])]
+        if wrong := [item for item in flat if not isinstance(item, Mapping)]:
+            raise ValueError(f"items has a {type(wrong[0]).__name__} among its objects; nothing was written")
+        return flat
     if items.lstrip().startswith(("[", "{")):
         raise ValueError("items is a text that looks like the items; hand on a task's output itself: items=task.output")
+    return _lines(items)
 
-    def lines() -> Iterator[Any]:
-        from airflow.sdk import ObjectStoragePath
 
-        with ObjectStoragePath(items).open("rb") as file:
-            for line in file:
-                if line.strip():
-                    yield json.loads(line)
+def _lines(path: str) -> Iterator[Any]:
+    from airflow.sdk import ObjectStoragePath
 
-    return lines()
+    with ObjectStoragePath(path).open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                item = json.loads(line) if line.strip() else None
+            except ValueError:
+                item = line
+            if item is not None and not isinstance(item, dict):
+                raise ValueError(f"line {number} of {path} is no JSON object")
+            if item is not None:
+                yield item
+
+
+def _checked(credits: int) -> int:
+    if int(credits) < 1:
+        raise ValueError(f"credits is {credits}; it must be at least 1")
+    return int(credits)
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -7,7 +7,6 @@ or of a way to ask for what has changed: read all, and compare ``modifiedDate``.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow_provider_oauth.operators.extract import THE_ANSWER, ExtractOperator, Read, joined
 from airflow_provider_oauth.paging import HeaderJson
@@ -17,21 +16,30 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: What ``include=profile`` adds to a user: identity papers. They go to no XCom.
-PROFILE = ("residency", "passport", "governmentId")
+#: What ``include=profile`` adds to a user: identity papers, and what else is nobody's business. It goes to no XCom.
+PROFILE = {
+    *("residency", "passport", "governmentid", "gender", "images", "password"),
+    *("dateofbirth", "dayofbirth", "monthofbirth", "yearofbirth"),
+}
 #: The most that a page can have.
 PAGE_SIZE = 100
 
 
 class _JustLoginOperator(ExtractOperator):
     default_conn_name = "justlogin_default"
+    include: str | Sequence[str] | None = None
+
+    @property
+    def private(self) -> bool:
+        """Whether a local file is for its owner alone: one with identity papers."""
+        return "profile" in (joined(self.include) or "")
 
     def for_xcom(self, row: Any) -> Any:
         """Return the row without identity papers, wherever in it: how JustLogin wraps a user is not documented."""
         if isinstance(row, list):
             return [self.for_xcom(each) for each in row]
         if isinstance(row, dict):
-            return {name: self.for_xcom(value) for name, value in row.items() if name not in PROFILE}
+            return {name: self.for_xcom(value) for name, value in row.items() if name.lower() not in PROFILE}
         return row
 
 
@@ -43,7 +51,7 @@ class JustLoginListUsersOperator(_JustLoginOperator):
     as ``{user_guid: userGuid, company_guid: companyGuid}``, over which other operators can be expanded.
 
     :param include: what to add, a list or separated by commas: manager, department, employment, company, profile. The
-        last one adds passport and government ID, which go to the file alone (templated)
+        last one adds passport, government ID and such, which go to the file alone (templated)
     :param active_status: ``active``, ``inactive`` or ``all`` (templated)
     :param query: JustLogin's query language, such as ``name[=]tony`` (templated)
     :param oauth_conn_id: the connection, of type JustLogin (templated)
@@ -102,7 +110,7 @@ class JustLoginGetUserOperator(_JustLoginOperator):
     def reads(self, hook: OAuthHook) -> Iterator[Read]:
         """Yield the user."""
         yield Read(
-            endpoint=f"membership/v3/users/{quote(self.user_guid, safe='')}",
+            endpoint=f"membership/v3/users/{self.segment('user_guid')}",
             data={"include": joined(self.include)},
             rows=THE_ANSWER,
         )
@@ -116,8 +124,12 @@ class _JustLoginLeaveOperator(_JustLoginOperator):
         self.user_guid = user_guid
         self.company_guid = company_guid
 
+    def complete(self, row: Any) -> Any:
+        """Return the row with whose it is."""
+        return {"userGuid": self.user_guid, **row} if isinstance(row, dict) else row
+
     def endpoint(self, below: str) -> str:
-        company, user = (quote(guid, safe="") for guid in (self.company_guid, self.user_guid))
+        company, user = self.segment("company_guid"), self.segment("user_guid")
         return f"leave/setup/leave/v2/companies/{company}/users/{user}/{below}"
 
 
@@ -168,15 +180,15 @@ class JustLoginGetLeaveSummaryOperator(_JustLoginLeaveOperator):
 
     def reads(self, hook: OAuthHook) -> Iterator[Read]:
         """Yield the summary."""
-        endpoint = self.endpoint(f"leavetypes/{quote(str(self.leave_type_id), safe='')}/leavesummary")
+        endpoint = self.endpoint(f"leavetypes/{self.segment('leave_type_id')}/leavesummary")
         yield Read(endpoint=endpoint, data={"baseondate": self.date}, rows=THE_ANSWER)
 
 
 class JustLoginExtractPayrollOperator(_JustLoginOperator):
     """Writes users' pay and bank information to a file: ``GET …/users/{userGuid}/payinfo`` and ``…/bankinfo``.
 
-    Nothing of it goes to XCom, nor into a log; so there is no ``returns``. Say what you need, and where it goes: a file
-    that only those may read whom it concerns.
+    Nothing of it goes to XCom, nor into a log; so there is no ``returns``. Say what you need, and where it goes. A
+    local file is readable by its owner alone; see to the same elsewhere.
 
     :param user_guids: whose, one or a list (templated)
     :param include: ``payinfo`` (payPeriod, payMethod, basicPay), ``bankinfo`` (bankName, branchName, accountNo, …), or
@@ -188,6 +200,7 @@ class JustLoginExtractPayrollOperator(_JustLoginOperator):
 
     template_fields: Sequence[str] = ("user_guids", *ExtractOperator.template_fields)
     KINDS = ("payinfo", "bankinfo")
+    private = True
 
     def __init__(
         self, *, user_guids: str | Sequence[str], include: str | Sequence[str], path: str, **kwargs: Any
@@ -197,14 +210,13 @@ class JustLoginExtractPayrollOperator(_JustLoginOperator):
             raise ValueError("pay and bank information goes to no XCom: leave returns out")
         self.user_guids = user_guids
         self.include = include
-        kinds = [include] if isinstance(include, str) else list(include)
-        if not kinds or set(kinds) - set(self.KINDS):
+        self.kinds = [include] if isinstance(include, str) else list(include)
+        if not self.kinds or set(self.kinds) - set(self.KINDS):
             raise ValueError(f"include is {include!r}; it can be {', '.join(self.KINDS)}, or both")
 
     def reads(self, hook: OAuthHook) -> Iterator[Read]:
         """Yield what each user has, kind by kind."""
-        for user_guid in [self.user_guids] if isinstance(self.user_guids, str) else self.user_guids:
-            for kind in [self.include] if isinstance(self.include, str) else self.include:
-                yield Read(
-                    endpoint=f"payroll/employee-management/v1/users/{quote(user_guid, safe='')}/{kind}", rows=THE_ANSWER
-                )
+        for user_guid in self.ids("user_guids"):
+            user = self.segment("user_guids", user_guid)
+            for kind in self.kinds:
+                yield Read(endpoint=f"payroll/employee-management/v1/users/{user}/{kind}", rows=THE_ANSWER)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.hooks.oauth import OAuthHook
     from airflow_provider_oauth.paging import Paginator
 
+#: Seconds for which a request is sent again that was answered 429, where neither task nor connection says.
+PATIENCE = 300.0
+
 
 class OAuthHttpOperator(OAuthTask, HttpOperator):
     """Calls an endpoint of an API behind OAuth 2.0; a ``HttpOperator`` in all else, deferrable too.
@@ -90,7 +93,8 @@ class OAuthExtractOperator(ExtractOperator):
     :param data: query parameters; they win over the paginator's (templated)
     :param headers: for every request (templated)
     :param rows: where the rows are in an answer, as JMESPath; None: it is an array, or has a single one
-    :param patience: seconds for which a request is sent again that was answered 429 (Too Many Requests)
+    :param patience: seconds for which a request is sent again that was answered 429 (Too Many Requests); None: as the
+        connection's type has it, or 300
     """
 
     template_fields: Sequence[str] = ("endpoint", "data", "headers", *ExtractOperator.template_fields)
@@ -103,7 +107,7 @@ class OAuthExtractOperator(ExtractOperator):
         data: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
         rows: str | None = None,
-        patience: float = 300,
+        patience: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -113,6 +117,13 @@ class OAuthExtractOperator(ExtractOperator):
         self.headers = headers
         self.rows = rows
         self.patience = patience
+
+    def make_hook(self) -> OAuthHook:
+        """Return the hook of the connection's own type, with some patience."""
+        hook = super().make_hook()
+        if self.patience is None:
+            hook.patience = hook.patience or PATIENCE
+        return hook
 
     def reads(self, hook: OAuthHook) -> Iterator[Read]:
         """Yield the one list that was named."""

@@ -34,7 +34,7 @@ JOOR = Preset(
     },
     sent_as={"account": ("api_params", "account")},
     error_path="errors[].message",
-    advice={429: "JOOR allows 300 credits in 300 s for an account. Use an Airflow pool: see the README."},
+    advice={429: "JOOR allows an account 300 credits in 300 s; tasks can share them by a pool: docs/vendors.md."},
     budget=Budget(credits=300, seconds=300, read=1, write=5),
     patience=1800,
 )

@@ -63,6 +63,10 @@ class Preset:
         unknown = sorted(set(self.fields) - set(FIELDS) - set(self.sent_as))
         if unknown:
             raise ValueError(f"{self.conn_type}: sent_as does not say where {', '.join(unknown)} goes")
+        known = {*FIELDS, *STANDARD, *self.fields}
+        named = {*self.fixed, *self.sent_as, *(name for fields in self.environments.values() for name in fields)}
+        if unknown := sorted(named - known) + sorted(set(self.grants) - set(FIELDS["grant_type"].choices or ())):
+            raise ValueError(f"{self.conn_type}: there is no {', '.join(unknown)}")
         if not self.grants or "__" in self.conn_type or "-" in self.conn_type:
             raise ValueError(f"{self.conn_type!r}: there must be a grant, and neither __ nor - in the type")
 
@@ -110,7 +114,7 @@ class Preset:
         if not self.environments:
             return fixed
         first = next(iter(self.environments))
-        if environment and "://" in environment:
+        if environment and "://" in environment and not {"?", "#"} & set(environment):
             root = environment.rstrip("/")
             return fixed | {name: root + urlsplit(url).path for name, url in self.environments[first].items()}
         if (environment or first) not in self.environments:

@@ -6,12 +6,11 @@ import gc
 import json
 import weakref
 
-import jmespath
 import pytest
 import requests
 from requests_mock import ANY
 
-from airflow_provider_oauth.exceptions import ApiError
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.paging import Cursor, HeaderJson, LinkHeader, NextUrl, Offset, Page, PageNumber, pages
 
@@ -81,7 +80,7 @@ def test_the_rows_are_the_array_that_was_named_or_the_only_one(content, path, ro
         ({"data": None}, "data", "no array at 'data'"),
         ({"data": [1]}, "rows", "no array at 'rows'"),
         ([1], "data", "no array at 'data'"),
-        ({"data": "fake-row"}, "sort(data)", "no array at"),
+        ({"data": "fake-row"}, "sort(data)", r"does not fit 'sort\(data\)'"),
         (b"<html>fake-row", None, "has no JSON"),
         (b"", None, "has no JSON"),
         (b"[" * 100_000, None, "has no JSON"),
@@ -191,7 +190,7 @@ def test_a_total_that_is_reached_spares_a_request():
     assert read(api, Offset(size=2, total="total")) == [1, 2]
 
 
-@pytest.mark.parametrize("unknown", [0, -1, None, "3"])
+@pytest.mark.parametrize("unknown", [0, -1, None, "many", True])
 def test_a_total_that_is_not_known_ends_nothing(unknown):
     api = Api({"data": [1, 2], "total": unknown}, {"data": [3], "total": unknown})
     assert read(api, Offset(size=2, total="total"), rows="data") == [1, 2, 3]
@@ -333,7 +332,7 @@ def test_the_same_page_again_is_an_error_rather_than_an_endless_list(paginator):
     ids=lambda value: type(value).__name__,
 )
 def test_a_page_that_names_itself_as_the_next_one_is_an_error(paginator, again):
-    with pytest.raises(ApiError, match="the same as for the page before"):
+    with pytest.raises(ApiError, match="that was read before"):
         read(Api(*[again] * 3), paginator)
 
 
@@ -343,9 +342,59 @@ def test_a_page_that_names_itself_as_the_next_one_is_an_error(paginator, again):
 def test_a_page_that_names_itself_as_the_next_one_is_an_error_even_if_its_content_differs(paginator, following):
     link = {"Link": f'<{following}>; rel="next"'}
     api = Api(*[answer({"rows": [at], "next": following}, link) for at in range(9)])
-    with pytest.raises(ApiError, match="names itself as the next one"):
+    with pytest.raises(ApiError, match="names a page as the next one that was read before"):
         read(api, paginator)
     assert len(api.asked) == 2
+
+
+def test_pages_that_lead_in_a_circle_are_an_error():
+    api = Api(*[answer({"rows": [at], "next": "ab"[at % 2]}) for at in range(9)])
+    with pytest.raises(ApiError, match="that was read before"):
+        read(api, Cursor())
+    assert len(api.asked) == 3
+
+
+def test_pages_with_the_same_rows_are_two_where_each_names_the_next():
+    api = Api(answer({"rows": [1], "next": "a"}), answer({"rows": [1], "next": "b"}), answer({"rows": [1]}))
+    assert read(api, Cursor()) == [1, 1, 1]
+
+
+def test_an_api_that_may_ignore_pages_ends_with_the_same_one_again():
+    api = Api(*[{"data": [1, 2]}] * 3)
+    assert read(api, PageNumber(size=2, may_be_whole=True)) == [1, 2]
+    assert len(api.asked) == 2
+
+
+@pytest.mark.parametrize("rows", ["data[?open]", "data[].id", "data[:1]", "data[].lines[]", "*", "not_null(data[].x)"])
+def test_rows_that_choose_are_refused_before_anything_is_read(rows):
+    api = Api({"data": []})
+    with pytest.raises(ConfigurationError, match="chooses among rows"):
+        read(api, None, rows=rows)
+    assert api.asked == []
+
+
+@pytest.mark.parametrize("last", [0, -1, True, None, "many"])
+def test_a_number_of_pages_that_is_none_ends_nothing(last):
+    api = Api({"data": [1], "last": last}, {"data": [], "last": last})
+    assert read(api, PageNumber(last="last"), rows="data") == [1]
+
+
+def test_numbers_may_be_texts():
+    assert read(Api({"data": [1], "last": "2"}, {"data": [2], "last": "2"}), PageNumber(last="last"), rows="data") == [
+        1,
+        2,
+    ]
+    capped = Api({"data": [1], "total": "2"}, {"data": [2], "total": "2"})
+    assert read(capped, Offset(total="total"), rows="data") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "paginator", [Cursor("join(',', data)"), NextUrl("join(',', data)"), Offset(total="abs(data)")]
+)
+def test_a_path_that_does_not_fit_quotes_nothing_of_the_answer(paginator):
+    with pytest.raises(ApiError, match="does not fit") as caught:
+        read(Api({"data": [{"secret": "fake-row"}]}), paginator, rows="data")
+    assert "fake-row" not in str(caught.value)
 
 
 def test_a_page_with_the_same_rows_is_the_same_whatever_the_time_in_it_says():
@@ -440,5 +489,5 @@ def test_an_error_status_of_a_later_page_is_raised_after_the_pages_before_it(api
 
 def test_a_path_that_is_no_jmespath_says_so(api):
     api.get(LIST, json={"rows": [1]})
-    with pytest.raises(jmespath.exceptions.ParseError):
+    with pytest.raises(ConfigurationError, match="Connection 'my_api': rows is not JMESPath"):
         _ = next(OAuthHook("my_api").paginate("items", rows="rows[")).rows

@@ -515,3 +515,23 @@ def test_a_field_that_goes_nowhere_is_refused_when_the_preset_is_made():
 def test_a_type_that_airflow_would_not_take_is_refused(changes):
     with pytest.raises(ValueError, match="there must be a grant"):
         replace(OWN, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"grants": ("device_code",)},
+        {"grants": ("password", "device_code")},
+        {"fixed": {"client_atuh": "none"}},
+        {"environments": {"production": {"hots": "https://x"}}},
+        {"sent_as": {**OWN.sent_as, "nowhere": ("api_params", "x")}},
+    ],
+)
+def test_a_slip_of_the_pen_in_a_preset_is_refused_when_it_is_made(changes):
+    with pytest.raises(ValueError, match="there is no"):
+        replace(OWN, **changes)
+
+
+@pytest.mark.parametrize("stand_in", ["https://mock.test/?x=1", "https://mock.test/#x"])
+def test_a_stand_in_has_neither_query_nor_fragment(stand_in):
+    assert JOOR.fixed_in(stand_in) is None

@@ -131,7 +131,7 @@ def joor_bulk():
                     task_id=f"first_{resource}",
                     endpoint=path,
                     data={"page_size": 1, **({"order_ids": "1"} if resource == "order_lines" else {})},
-                    rows="data[:1]",
+                    rows="data",
                     returns="{id: id, quantity: `7`, name: 'changed'}",
                 )
                 items = first.output

@@ -176,9 +176,15 @@ def test_the_preset_is_that_of_the_connections_type(conn_type, preset, asking):
 
 
 @pytest.mark.parametrize("conn_type", ["http", "no_such_type", "", None])
-@pytest.mark.parametrize("asking", [OAUTH, JOOR])
-def test_a_connection_of_another_type_is_read_as_the_hook_has_it(conn_type, asking):
-    assert preset_of(Connection(conn_id="c", conn_type=conn_type), asking) is asking
+def test_a_connection_of_another_type_is_read_as_an_oauth_one_by_the_generic_hook(conn_type):
+    assert preset_of(Connection(conn_id="c", conn_type=conn_type), OAUTH) is OAUTH
+
+
+@pytest.mark.parametrize("conn_type", ["http", "postgres", "generic", "email", "no_such_type", "", None])
+def test_a_connection_of_another_type_is_refused_by_a_vendors_hook(conn_type):
+    # Else a database's password would go to that vendor.
+    with pytest.raises(ConfigurationError, match="Connection 'c' is of type .*; set its type to JOOR"):
+        preset_of(Connection(conn_id="c", conn_type=conn_type), JOOR)
 
 
 def test_a_warning_of_the_preset_is_logged(connect, caplog):
@@ -241,7 +247,7 @@ def test_the_errors_of_joor_are_quoted(connect, requests_mock):
 def test_a_429_of_joor_tells_of_its_budget_when_patience_is_over(connect, requests_mock, clock):
     connect("joor")
     said = error_of(requests_mock, JoorHook("shop"), status_code=429)
-    assert "JOOR allows 300 credits in 300 s" in said
+    assert "300 credits in 300 s" in said
     assert 1700 < clock.time <= 1800
 
 

@@ -379,3 +379,10 @@ WORDS = st.sampled_from(
 def test_whatever_retry_after_says_it_is_seconds_or_nothing(value):
     seconds = retry_after(value, START)
     assert seconds is None or 0 <= seconds < float("inf")
+
+
+def test_waiting_for_the_budget_costs_no_patience(clock):
+    pace = Pace(Budget(credits=1, seconds=300), 60, clock)
+    assert pace.send(request(), answer).status_code == 200
+    answers = [answer(429, "9"), answer()]
+    assert pace.send(request(), lambda: answers.pop(0)).status_code == 200

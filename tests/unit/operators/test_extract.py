@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
@@ -308,3 +309,35 @@ def test_a_storage_that_does_not_exist_is_refused_before_anything_is_read(reques
     with pytest.raises(ValueError, match="nosuch"):
         operator(path="nosuch://bucket/key").execute({})
     assert sent(requests_mock) == []
+
+
+def test_a_file_that_cannot_be_written_to_its_end_leaves_the_older_one(requests_mock, tmp_path, monkeypatch):
+    requests_mock.get(LIST, json=[{"id": 1}])
+    path = tmp_path / "rows.jsonl"
+    path.write_text("of yesterday")
+
+    def disk_full(source, target):
+        target.write(b'{"id')
+        raise OSError("no space left")
+
+    monkeypatch.setattr(extract.shutil, "copyfileobj", disk_full)
+    with pytest.raises(OSError, match="no space"):
+        operator(path=str(path)).execute({})
+    assert path.read_text() == "of yesterday"
+    assert [each.name for each in tmp_path.glob("*") if each.is_file()] == ["rows.jsonl"]
+
+
+def test_an_error_is_no_page_whatever_the_connection_lets_pass(requests_mock, monkeypatch):
+    values = json.loads(os.environ["AIRFLOW_CONN_MY_API"])
+    values["extra"]["check_response"] = False
+    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+    requests_mock.get(LIST, status_code=500, json={"errors": ["boom"]})
+    with pytest.raises(ApiError, match="^500:"):
+        operator().execute({})
+
+
+@pytest.mark.parametrize(("returns", "said"), [("nosuch(@)", "does not fit"), ("length(@, @)", "does not fit")])
+def test_a_function_that_is_none_is_told_of(requests_mock, returns, said):
+    requests_mock.get(LIST, json=[{"id": 1}])
+    with pytest.raises(ConfigurationError, match=said):
+        operator(returns=returns).execute({})

@@ -119,20 +119,36 @@ def test_a_call_without_an_account_is_refused_before_it_is_made(connect, request
 
 def test_the_lines_of_many_orders_are_asked_for_in_batches(requests_mock):
     lines = f"{ORDERS}/sku_line_items"
-    requests_mock.get(lines, [envelope([{"id": 1}]), envelope([{"id": 2}]), envelope([])])
+    full = [{"id": n} for n in range(100)]
+    requests_mock.get(lines, [envelope(full), envelope([{"id": 100}]), envelope([{"id": 2}]), envelope([])])
     returned = execute(JoorListOrderLinesOperator, order_ids=list(range(101)), returns="id")
-    assert returned == [1, 2]
-    batches = [range(50), range(50, 100), range(100, 101)]
-    assert urls(requests_mock) == [f"{lines}?account=7&order_ids={'%2C'.join(map(str, batch))}" for batch in batches]
+    assert returned == [*range(101), 2]
+    pages = [(1, range(50)), (2, range(50)), (1, range(50, 100)), (1, range(100, 101))]
+    assert urls(requests_mock) == [
+        f"{lines}?page={page}&page_size=100&account=7&order_ids={'%2C'.join(map(str, ids))}" for page, ids in pages
+    ]
+
+
+def test_a_list_that_ignores_pages_is_read_once(requests_mock):
+    requests_mock.get(f"{API}/seasons", **envelope([{"id": n} for n in range(120)]))
+    assert execute(JoorListOperator, resource="seasons")["rows"] == 120
 
 
 @pytest.mark.parametrize(
-    ("order_ids", "query"), [(5, "5"), ("5", "5"), ("5,6", "5%2C6"), (" 5, 6,", "5%2C6"), ([5, " ", "6 "], "5%2C6")]
+    ("order_ids", "query"),
+    [
+        (5, "5"),
+        ("5", "5"),
+        ("5,6", "5%2C6"),
+        (" 5, 6,", "5%2C6"),
+        ([5, " ", "6 "], "5%2C6"),
+        ([[5], [], ["6"]], "5%2C6"),
+    ],
 )
 def test_order_ids_come_in_many_forms(requests_mock, order_ids, query):
     requests_mock.get(f"{ORDERS}/sku_line_items", **envelope([]))
     execute(JoorListOrderLinesOperator, order_ids=order_ids)
-    assert urls(requests_mock) == [f"{ORDERS}/sku_line_items?account=7&order_ids={query}"]
+    assert urls(requests_mock) == [f"{ORDERS}/sku_line_items?page=1&page_size=100&account=7&order_ids={query}"]
 
 
 @pytest.mark.parametrize("order_ids", ["", [], ","])
@@ -177,7 +193,8 @@ def test_errors_in_a_good_answer_fail_a_list_and_leave_no_file(requests_mock, tm
     requests_mock.get(ORDERS, [envelope([{"id": n} for n in range(100)]), envelope([{"id": 100}], error)])
     with pytest.raises(ApiError) as caught:
         execute(JoorListOrdersOperator, path=str(tmp_path / "orders.jsonl"))
-    assert str(caught.value) == f"200: the answer of {ORDERS} has 1 errors in it (422 Bad account)."
+    told = f"200: the answer of {ORDERS} (connection 'joor_default') has 1 errors in it (422 Bad account)."
+    assert str(caught.value) == told
     assert list(tmp_path.glob("*.jsonl")) == []
 
 
@@ -352,7 +369,8 @@ def test_fail_stops_after_the_batch(requests_mock):
     requests_mock.post(CREATE, **envelope([], REJECTED, REJECTED))
     error = failure(items=items(6))
     assert type(error) is ApiError  # nothing was written: to try again does no harm
-    assert str(error) == f"200: the answer of {CREATE} has 2 errors in it (422 No such season; 422 No such season)."
+    where = f"200: the answer of {CREATE} (connection 'joor_default')"
+    assert str(error) == f"{where} has 2 errors in it (422 No such season; 422 No such season)."
     assert len(sent(requests_mock, "POST")) == 1
 
 
@@ -452,6 +470,7 @@ def test_items_that_were_rendered_into_a_text_are_not_taken_for_a_file(requests_
 @pytest.mark.parametrize(
     ("cls", "parameters"),
     [
+        (JoorListOrdersOperator, {"order_ids": ""}),
         (JoorListOrdersOperator, {"order_ids": []}),
         (JoorListOrderLinesOperator, {"order_ids": []}),
         (JoorListOperator, {"resource": "skus", "product_ids": ()}),
@@ -460,3 +479,56 @@ def test_items_that_were_rendered_into_a_text_are_not_taken_for_a_file(requests_
 def test_of_nothing_nothing_is_read_and_not_all(requests_mock, cls, parameters):
     assert execute(cls, **parameters) == {"rows": 0, "pages": 0, "path": None}
     assert urls(requests_mock) == []
+
+
+@pytest.mark.parametrize("found", [None, "", [], [[]]])
+def test_what_another_task_did_not_find_is_nothing_too(requests_mock, found):
+    operator = JoorListOrdersOperator(task_id="call", order_ids="{{ of another task }}")
+    operator.order_ids = found  # as rendered
+    assert operator.execute({}) == {"rows": 0, "pages": 0, "path": None}
+
+
+@pytest.mark.parametrize(
+    "wrong", [[{"id": 1}], {"rows": 1, "pages": 1, "path": "x"}, "[1, 2]", "{'id': 1}", [[[1]]], [1.5], [None, ["[1]"]]]
+)
+@pytest.mark.parametrize("cls", [JoorListOrdersOperator, JoorListOrderLinesOperator])
+def test_what_are_no_ids_is_refused_before_anything_is_asked(requests_mock, cls, wrong):
+    with pytest.raises(ConfigurationError, match="Connection 'joor_default': order_ids takes IDs"):
+        execute(cls, order_ids=wrong)
+    assert urls(requests_mock) == []
+
+
+def test_many_ids_are_asked_for_some_at_a_time(requests_mock):
+    requests_mock.get(ORDERS, **envelope([{"id": 1}]))
+    assert execute(JoorListOrdersOperator, order_ids=range(101))["pages"] == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "sent_items"),
+    [({"id": 1}, [{"id": 1}]), ([[{"id": 1}], [], [{"id": 2}]], [{"id": 1}, {"id": 2}])],
+)
+def test_items_of_mapped_tasks_are_sent_as_objects(requests_mock, given, sent_items):
+    requests_mock.post(CREATE, **envelope(sent_items))
+    assert bulk(items=given)["written"] == len(sent_items)
+    assert sent(requests_mock, "POST")[0].json() == sent_items
+
+
+@pytest.mark.parametrize("wrong", [[{"id": 1}, "id"], [1], [[{"id": 1}, None]]])
+def test_items_that_are_no_objects_are_refused_before_any_is_written(requests_mock, wrong):
+    with pytest.raises(ValueError, match="nothing was written"):
+        bulk(items=wrong, batch_size=1)
+    assert sent(requests_mock, "POST") == []
+
+
+@pytest.mark.parametrize("line", ["[{}]", "1", "{"])
+def test_a_line_that_is_no_object_is_named(requests_mock, tmp_path, line):
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"id": 1}\n' + line + "\n")
+    with pytest.raises(ValueError, match=f"line 2 of {path} is no JSON object"):
+        bulk(items=str(path))
+
+
+@pytest.mark.parametrize("credits", [0, -5, "0"])
+def test_there_must_be_credits(credits):
+    with pytest.raises(ValueError, match="at least 1"):
+        JoorListOrdersOperator(task_id="call", credits=credits)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
-from airflow_provider_oauth.exceptions import ApiError
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.operators.justlogin import (
     JustLoginExtractPayrollOperator,
@@ -151,9 +152,28 @@ def test_identity_papers_stay_out_of_xcom_however_a_user_is_wrapped(requests_moc
     assert "fake" not in json.dumps(execute(JustLoginGetUserOperator, user_guid="u1", returns=returns))
 
 
-def test_a_guid_that_is_empty_and_so_lists_all_users_tells_none_of_their_papers(requests_mock):
-    requests_mock.get(f"{USERS}/", json=[USER | PAPERS])
-    assert "fake" not in json.dumps(execute(JustLoginGetUserOperator, user_guid="", returns="@"))
+@pytest.mark.parametrize("guid", ["", " ", ".", "..", None, ["u1"], {"userGuid": "u1"}])
+def test_what_is_no_guid_asks_no_other_endpoint(requests_mock, guid):
+    with pytest.raises(ConfigurationError, match="Connection 'justlogin_default': user_guid is"):
+        execute(JustLoginGetUserOperator, user_guid=guid, returns="@")
+    assert requests_mock.call_count == 0
+
+
+@pytest.mark.parametrize("name", ["dateOfBirth", "gender", "images", "password", "Passport", "governmentID"])
+def test_nothing_of_a_profile_goes_to_xcom(requests_mock, name):
+    requests_mock.get(f"{USERS}/u1", json={"userGuid": "u1", name: "fake-private"})
+    assert execute(JustLoginGetUserOperator, user_guid="u1", returns="@") == [{"userGuid": "u1"}]
+
+
+@pytest.mark.parametrize(("include", "mode"), [("profile", 0o600), (["manager", "profile"], 0o600), (None, 0o644)])
+def test_a_file_with_identity_papers_is_for_its_owner_alone(requests_mock, tmp_path, include, mode):
+    requests_mock.get(f"{USERS}/u1", json=USER)
+    old = os.umask(0o022)
+    try:
+        execute(JustLoginGetUserOperator, user_guid="u1", include=include, path=str(tmp_path / "user.jsonl"))
+    finally:
+        os.umask(old)
+    assert (tmp_path / "user.jsonl").stat().st_mode & 0o777 == mode
 
 
 # --- leave
