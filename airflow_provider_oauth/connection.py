@@ -50,7 +50,8 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
             f"Connection {conn_id!r}: grant_type is {values['grant_type']!r}; {preset.name} offers "
             f"{', '.join(preset.grants)}."
         )
-    values.setdefault("grant_type", preset.grants[0])
+    if values.setdefault("grant_type", preset.grants[0]) == "authorization_code" and preset.scope:
+        values.setdefault("scope", preset.scope)
     base_url = _base_url(conn_id, fixed.get("host"), connection)
     if "grant_url" not in values:
         hint = " Reading it from the issuer is not possible yet." if "issuer" in values else ""

@@ -31,6 +31,7 @@ JUSTLOGIN = Preset(
             "JustLogin replaces it, the new one is kept in an Airflow Variable. Paste a new one here to start again.",
         ),
     },
+    scope="openid",
     refresh_bearer=True,
     advice={
         403: "What a token may read depends on the JustLogin roles of the user who consented: have that user's roles "

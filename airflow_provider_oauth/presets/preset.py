@@ -36,6 +36,7 @@ class Preset:
         default, and a single one is not asked for
     :param sent_as: where the vendor's own fields go: ``api_params`` or ``api_headers``, and the name on the wire
     :param labels: what ``login``, ``password`` and ``host`` are called in the form
+    :param scope: what a user is asked to consent to, where that is always the same; separated by spaces
     :param refresh_bearer: whether a refresh request carries the old access token
     :param error_path: where the API's errors have words for people, as JMESPath; they are quoted
     :param advice: what to do about an error status of the API
@@ -52,6 +53,7 @@ class Preset:
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     sent_as: Mapping[str, tuple[Literal["api_params", "api_headers"], str]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    scope: str | None = None
     refresh_bearer: bool = False
     error_path: str | None = None
     advice: Mapping[int, str] = field(default_factory=dict)

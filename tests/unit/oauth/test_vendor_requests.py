@@ -8,14 +8,15 @@ import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import InvalidClient, InvalidGrant, TokenRequestError, WrongPassword
 from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer
-from airflow_provider_oauth.oauth.messages import TokenRequest, grant_request, refresh_request
+from airflow_provider_oauth.oauth.consent import Consent, authorization_url
+from airflow_provider_oauth.oauth.messages import TokenRequest, code_request, grant_request, refresh_request
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Preset
 
 if TYPE_CHECKING:
@@ -338,3 +339,70 @@ def test_a_fresh_refresh_token_comes_with_every_answer_client_credentials_includ
     body = json.dumps({"access_token": "fake-token", "expires_in": 60, "refresh_token": REFRESH_TOKEN})
 
     assert answered(settings, grant_request(settings), 200, body).refresh_token == REFRESH_TOKEN
+
+
+# --- authorization code: what RFC 6749 and PKCE want more than the pages show is sent too
+
+BACK = "https://airflow.example.com/oauth/callback"
+CODE = "kfVaG3IPc7hb2Vi2pgOI_9GNBSJurR6PFdXF2LesNNDyiF1XDwQHgEtkMNwlH7OB9DL8k1bbWHaHab76mw6qOeM9V2sy36rRZHYSahMBXPo%3D"
+
+
+@pytest.mark.parametrize(
+    ("preset", "extra", "url", "shown"),
+    [
+        (JUSTLOGIN, {}, "https://apis.justlogin.com/v1/auth/connect/authorize", {"scope": "openid"}),
+        (
+            JUSTLOGIN,
+            {"environment": "sandbox"},
+            "https://apis.justloginstaging.xyz/v1/auth/connect/authorize",
+            {"scope": "openid"},
+        ),
+        (JUSTIMMO, {"grant_type": "authorization_code"}, "https://auth.justimmo.at/authorize", {}),
+    ],
+)
+def test_the_browser_is_sent_where_the_page_says(
+    preset: Preset, extra: dict[str, Any], url: str, shown: dict[str, str]
+) -> None:
+    sent_to = authorization_url(config(preset, **extra), Consent(conn_id="vendor", redirect_uri=BACK))
+    query = dict(parse_qsl(urlsplit(sent_to).query))
+    assert sent_to.partition("?")[0] == url
+    shown = {"response_type": "code", "client_id": "fake-client", "redirect_uri": BACK, **shown}
+    assert {name: query.pop(name) for name in shown} == shown
+    assert query.keys() == {"state", "code_challenge", "code_challenge_method"}
+
+
+def test_justlogins_refresh_names_no_scope_whichever_grant() -> None:
+    for grant in ("authorization_code", "refresh_token"):
+        request = refresh_request(config(JUSTLOGIN, grant_type=grant, refresh_token="fake-refresh"), "fake-refresh")
+        assert "scope" not in fields_of(request)
+
+
+def test_justimmos_code_request_has_the_documented_fields() -> None:
+    settings = config(JUSTIMMO, "your_client_id", "your_client_secret", grant_type="authorization_code")
+    request = code_request(settings, "auth_code", BACK, "fake-verifier")
+    assert request.url == "https://auth.justimmo.at/access_token"
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert fields_of(request) == {
+        "code": "auth_code",
+        "grant_type": "authorization_code",
+        "client_id": "your_client_id",
+        "client_secret": "your_client_secret",
+        "redirect_uri": BACK,
+        "code_verifier": "fake-verifier",
+    }
+
+
+def test_the_json_body_of_a_code_request_has_the_examples_fields_its_code_verbatim() -> None:
+    client, secret = "BA779C49-4D93-4785-9596-25805A24C5DC", "4AD3CE00-8ED5-4F0A-A979-ACE64A15207C"
+    extra = {"grant_url": "/token", "body_format": "json", "client_auth": "client_secret_post"}
+    settings = config(OAUTH, client, secret, host="https://api.example.com", grant_type="authorization_code", **extra)
+    request = code_request(settings, CODE, BACK, "fake-verifier")
+    assert request.headers["Content-Type"] == "application/json"
+    assert json.loads(request.body) == {
+        "grant_type": "authorization_code",
+        "client_id": client,
+        "client_secret": secret,
+        "code": CODE,
+        "redirect_uri": BACK,
+        "code_verifier": "fake-verifier",
+    }
