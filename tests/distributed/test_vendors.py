@@ -146,8 +146,14 @@ def test_the_test_button_proves_the_credentials_at_the_chosen_host(
 # --- JustLogin
 
 
-def test_justlogin_users_leave_and_payroll(airflow: Airflow, files: Path) -> None:
-    run = Run(airflow, "justlogin").check()
+@pytest.fixture(scope="module")
+def justlogin(airflow: Airflow) -> Run:
+    """A run of all operators."""
+    return Run(airflow, "justlogin").check()
+
+
+def test_justlogin_users_and_leave(justlogin: Run, files: Path) -> None:
+    run = justlogin
     written = lines(files / "users.jsonl")
     assert len(written) == len(run.xcom("list_users")) == 130
     assert {"manager", "passport"} <= written[0].keys()
@@ -158,21 +164,23 @@ def test_justlogin_users_leave_and_payroll(airflow: Airflow, files: Path) -> Non
     assert [run.xcom("get_leave_summary", index)["rows"] for index in (0, 1)] == [1, 1]
 
 
-def test_justlogin_pay_and_bank_information_goes_to_the_file_alone(airflow: Airflow, files: Path) -> None:
-    run = Run(airflow, "justlogin").check()
+def test_justlogin_pay_and_bank_information_goes_to_the_file_alone(justlogin: Run, files: Path) -> None:
+    run = justlogin
     pay, bank = lines(files / "payroll.jsonl")
     assert {"payMethod", "basicPay"} <= pay.keys()
     assert {"bankName", "accountNo"} <= bank.keys()
     assert run.xcom("extract_payroll") == {"rows": 2, "pages": 2, "path": f"{files}/payroll.jsonl"}
     assert str(bank["accountNo"]) not in run.log("extract_payroll")
+    assert (files / "payroll.jsonl").stat().st_mode & 0o077 == 0
 
 
 def test_justlogin_by_a_users_consent(airflow: Airflow) -> None:
     assert Run(airflow, "justlogin_consent").check().xcom("list_users")["rows"] == 117
 
 
-def test_justlogin_refreshes_with_the_old_bearer_token(airflow: Airflow, sandbox: SandboxProcess) -> None:
-    Run(airflow, "justlogin").check()
+def test_justlogin_refreshes_with_the_old_bearer_token(
+    airflow: Airflow, sandbox: SandboxProcess, justlogin: Run
+) -> None:
     before = sandbox.control("counts")["justlogin_refresh"]
     assert before["refresh_with_bearer"] == 0  # the first refresh had no token to show
     sandbox.control("revoke", {"server": "justlogin", "client_id": "justlogin_refresh", "what": "access"})
@@ -183,7 +191,7 @@ def test_justlogin_refreshes_with_the_old_bearer_token(airflow: Airflow, sandbox
     assert counts["refresh_reused"] == 0
 
 
-def test_a_403_of_justlogin_speaks_of_roles(airflow: Airflow, files: Path) -> None:
+def test_a_403_of_justlogin_speaks_of_roles(airflow: Airflow, files: Path, justlogin: Run) -> None:
     run = Run(airflow, "justlogin_employee", {"user_guid": lines(files / "users.jsonl")[0]["userGuid"]})
     assert run.state == "failed"
     assert "roles of the user who consented" in run.log("extract_payroll")
