@@ -75,14 +75,6 @@ class VariableTokenStore:
                 f"environment variable or a secrets backend that holds a Variable of the same name."
             )
 
-    def forget(self) -> None:
-        """Delete the record; the lease stays, for whoever renews just now.
-
-        :raises TokenStoreError: if Airflow raised an error
-        """
-        with self._told_apart("deleted"):
-            _delete(self._variable)
-
     def is_listed(self) -> bool | None:
         """Tell whether the record's Variable is among all Variables; None in a task on Airflow 3.2, which cannot say.
 
@@ -242,17 +234,6 @@ def _set(name: str, value: str, description: str) -> None:
         from airflow.models.variable import Variable as CoreVariable
 
         CoreVariable.set(name, value, description=description)
-
-
-def _delete(name: str) -> None:
-    if _in_task():
-        from airflow.sdk import Variable
-
-        Variable.delete(name)
-    else:
-        from airflow.models.variable import Variable as CoreVariable
-
-        CoreVariable.delete(name)
 
 
 def _is_listed(name: str) -> bool | None:

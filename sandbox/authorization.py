@@ -48,7 +48,6 @@ class Server:
     :param answer_fields: Further fields of a token answer, from the grant's identifier.
     :param token_path: Path of the token endpoint, under the name.
     :param authorize_path: Path of the authorization endpoint, under the name, where there is that grant.
-    :param revoke_path: Path of the revocation endpoint, under the name, if there is one.
     :param api_path: Path of the API, under the name.
     :param add_api: Adds the routes of the vendor's own API to a router that has checked the token: it is in
         ``request.state.token``. ``None`` for the generic API.
@@ -72,7 +71,6 @@ class Server:
     answer_fields: Callable[[str], dict[str, Any]] | None = None
     token_path: str = "/token"  # noqa: S105 - a path
     authorize_path: str = "/authorize"
-    revoke_path: str | None = None
     api_path: str = "/api"
     add_api: Callable[[APIRouter, Server, State], None] | None = None
     api_error: Callable[[int, dict[str, Any]], Response] | None = None
@@ -96,20 +94,6 @@ def token_router(server: Server, state: State) -> APIRouter:
     @router.post(server.token_path)
     async def token(request: Request) -> Response:
         return await _answer(server, state, request)
-
-    if server.revoke_path:
-
-        @router.post(server.revoke_path)
-        async def revoke(request: Request) -> Response:
-            """Revoke a token and, with a refresh token, all of its grant (RFC 7009 §2.1); 200 for unknown ones too."""
-            try:
-                parameters = await read_parameters(request, server.body_format)
-                credentials = find_credentials(request.headers.get("authorization"), parameters, server.client_auth)
-                client = authenticate(state, server.name, credentials, server.client_auth)
-                state.revoke_token(server.name, client.client_id, _required(parameters, "token"))
-            except TokenError as error:
-                return error.response(server.error_style)
-            return Response(headers=NO_STORE)
 
     return router
 

@@ -250,14 +250,6 @@ class State:
         sql += " AND (?2 IS NULL OR client_id = ?2) AND (?3 = 'all' OR kind = ?3) RETURNING 1"
         return len(self._run(sql, server, client_id, what))
 
-    def revoke_token(self, server: str, client_id: str, value: str) -> None:
-        """Revoke a token of this client; with a refresh token, all of its grant."""
-        for row in self._run(
-            "SELECT kind, family FROM tokens WHERE server = ? AND client_id = ? AND value = ?", server, client_id, value
-        ):
-            by, what = ("family", row["family"]) if row["kind"] == "refresh" else ("value", value)
-            self._run(f"UPDATE tokens SET revoked = 1 WHERE {by} = ?", what)  # noqa: S608 - a column of ours
-
     def issued(self) -> list[str]:
         """Return every access and refresh token ever issued, oldest first."""
         return [row["value"] for row in self._run("SELECT value FROM tokens WHERE kind <> 'code' ORDER BY rowid")]

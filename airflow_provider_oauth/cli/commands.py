@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from functools import cache, wraps
+from typing import TYPE_CHECKING
 
 from airflow.cli.simple_table import AirflowConsole
 from airflow.models import Connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers_manager import ProvidersManager
 from airflow.utils.cli import suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 from airflow.utils.session import create_session
+from rich.markup import escape
 from sqlalchemy import select
 
 from airflow_provider_oauth.cli.loopback import Loopback
@@ -21,7 +23,7 @@ from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook, preset_of
-from airflow_provider_oauth.oauth.consent import Consent, authorization_url
+from airflow_provider_oauth.oauth.consent import Consent
 from airflow_provider_oauth.presets import OAUTH, PRESETS
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.config import OAuthConfig
 
 Command = Callable[["Namespace"], None]
+
+#: Where a browser is sent whose user pastes the URL: nobody is there, so no log has the code.
+REDIRECT_URI = "http://127.0.0.1:8765/"
 
 
 def _command(function: Command) -> Command:
@@ -46,6 +51,8 @@ def _command(function: Command) -> Command:
             function(args)
         except OAuthError as error:
             raise SystemExit(str(error)) from None
+        except (EOFError, KeyboardInterrupt):
+            raise SystemExit("Nothing was done.") from None
 
     return run
 
@@ -54,43 +61,22 @@ def _command(function: Command) -> Command:
 def oauth_list(args: Namespace) -> None:
     """List the connections of our types that are in the database."""
     with create_session() as session:
-        connections = list(session.scalars(select(Connection).order_by(Connection.conn_id)))
-        session.expunge_all()
-    rows = [_row(connection) for connection in connections if _is_ours(connection)]
-    AirflowConsole().print_as(rows, args.output)
+        found = session.execute(select(Connection.conn_id, Connection.conn_type).order_by(Connection.conn_id)).all()
+    _print([_row(conn_id) for conn_id, conn_type in found if _is_our_type(conn_type)], args)
 
 
 @_command
 def oauth_show(args: Namespace) -> None:
     """Show a connection, wherever it is defined."""
-    AirflowConsole().print_as([_row(_connection(args.conn_id))], args.output)
+    _config(_connection(args.conn_id))
+    _print([_row(args.conn_id)], args)
 
 
 @_command
 def oauth_renew(args: Namespace) -> None:
     """Renew a token, though it may be good still."""
-    connection = _connection(args.conn_id)
-    grants.renew(_config(connection))
-    AirflowConsole().print_as([_row(connection)], args.output)
-
-
-@_command
-def oauth_revoke(args: Namespace) -> None:
-    """Have the tokens revoked, and forget them."""
-    config = _config(_connection(args.conn_id))
-    _confirm(args, f"Revoke the tokens of {args.conn_id!r} at {urlsplit(config.token_url).netloc}?")
-    grants.revoke(config)
-    print(f"Revoked and forgotten: {args.conn_id}")
-
-
-@_command
-def oauth_forget(args: Namespace) -> None:
-    """Delete the stored tokens."""
-    config = _config(_connection(args.conn_id))
-    lost = " Its refresh token is lost with them; somebody has to consent again." if config.lives_by_refresh else ""
-    _confirm(args, f"Delete the stored tokens of {args.conn_id!r}?{lost}")
-    grants.forget(config)
-    print(f"Forgotten: {args.conn_id}")
+    grants.renew(_config(_connection(args.conn_id)))
+    _print([_row(args.conn_id)], args)
 
 
 @_command
@@ -100,16 +86,22 @@ def oauth_authorize(args: Namespace) -> None:
     if args.listen:
         with Loopback(args.redirect_uri) as loopback:
             consent = Consent(conn_id=config.conn_id, redirect_uri=loopback.redirect_uri)
-            print(f"Open in a browser on this machine:\n\n{authorization_url(config, consent)}\n")
-            answer = loopback.answer()
+            _say(f"Open in a browser on this machine:\n\n{grants.begin(config, consent)}\n")
+            answer = loopback.answer(consent.state)
     else:
-        consent = Consent(conn_id=config.conn_id, redirect_uri=args.redirect_uri or grants.redirect_uri())
-        print(f"Open in a browser:\n\n{authorization_url(config, consent)}\n")
-        answer = input("Paste the URL that the browser was sent to (it begins with the redirect URI): ")
+        consent = Consent(conn_id=config.conn_id, redirect_uri=args.redirect_uri or REDIRECT_URI)
+        _say(f"Open in a browser:\n\n{grants.begin(config, consent)}\n")
+        _say("Then paste the URL that it was sent to, though there may be no page (it begins with the redirect URI):")
+        answer = input()
+    _say("Storing the tokens, which can take half a minute …")
     token = grants.finish(config, consent, answer)
-    print(
-        f"Authorized: {args.conn_id}. The token is good until {token.expires_at:%Y-%m-%d %H:%M:%S} UTC; tasks renew it."
-    )
+    _say(f"Authorized: {args.conn_id}. The token is good until {_time(token.expires_at)}.")
+    if grants.status(config).needs_consent:
+        _say("The server gave no refresh token, so nobody can renew it. Ask for offline access, often by a scope.")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # a pipe would keep it until the end
 
 
 def _connection(conn_id: str) -> Connection:
@@ -119,33 +111,46 @@ def _connection(conn_id: str) -> Connection:
         raise SystemExit(f"There is no connection {conn_id!r}.") from None
 
 
-def _is_ours(connection: Connection) -> bool:
-    if connection.conn_type in PRESETS:
+@cache
+def _is_our_type(conn_type: str | None) -> bool:
+    """Tell by the class of the type's hook, without making one: another's may connect, or end the process."""
+    if conn_type in PRESETS:
         return True
+    info = ProvidersManager().hooks.get(conn_type or "")
     try:
-        return isinstance(connection.get_hook(), OAuthHook)
-    except Exception:  # a hook that cannot be made is none of ours
+        return info is not None and issubclass(_imported(info.hook_class_name), OAuthHook)
+    except Exception:  # a hook that cannot be imported is none of ours
         return False
 
 
+def _imported(name: str) -> type:
+    module, _, attribute = name.rpartition(".")
+    found: type = getattr(importlib.import_module(module), attribute)
+    return found
+
+
 def _config(connection: Connection) -> OAuthConfig:
-    if not _is_ours(connection):
+    if not _is_our_type(connection.conn_type):
         raise SystemExit(
             f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}, not of an OAuth 2.0 type."
         )
     return read_connection(connection, preset_of(connection, OAUTH))
 
 
-def _row(connection: Connection) -> dict[str, Any]:
+def _row(conn_id: str) -> dict[str, str]:
     """Return what is shown of a connection; an error in place of what it keeps from being known."""
-    row = {"conn_id": connection.conn_id, "conn_type": connection.conn_type}
-    row |= dict.fromkeys(("grant_type", "token", "expires_at", "renewed_at", "consent", "error"), "")
+    row = {"conn_id": conn_id}
+    row |= dict.fromkeys(("conn_type", "grant_type", "token", "expires_at", "renewed_at", "consent", "error"), "")
     try:
+        connection = _connection(conn_id)  # as a task finds it: the environment wins over the database
+        row["conn_type"] = connection.conn_type or ""
         config = _config(connection)
         row["grant_type"] = config.grant_type
         status = grants.status(config)
     except OAuthError as error:
         return {**row, "error": str(error)}
+    except Exception as error:  # extra that is no JSON, another Fernet key: one row, not the end of the list
+        return {**row, "error": f"The connection cannot be read ({type(error).__name__})."}
     row["error"] = status.error
     row["token"] = "changed" if status.changed else "none"
     if status.token:
@@ -156,10 +161,11 @@ def _row(connection: Connection) -> dict[str, Any]:
     return row
 
 
+def _print(rows: list[dict[str, str]], args: Namespace) -> None:
+    if args.output == "table":  # it would take [words] for markup
+        rows = [{name: escape(value) for name, value in row.items()} for row in rows]
+    AirflowConsole().print_as(rows, args.output)
+
+
 def _time(time: datetime) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _confirm(args: Namespace, question: str) -> None:
-    if not args.yes and input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
-        raise SystemExit("Nothing was done.")

@@ -13,7 +13,6 @@ from airflow.cli.cli_config import (
 )
 
 CONN_ID = Arg(("conn_id",), help="The connection's ID")
-YES = Arg(("-y", "--yes"), help="Do not ask whether it is meant", action="store_true")
 LISTEN = Arg(
     ("--listen",),
     help="Wait for the browser on this machine (RFC 8252), instead of asking for the URL that it was sent to",
@@ -21,8 +20,8 @@ LISTEN = Arg(
 )
 REDIRECT_URI = Arg(
     ("--redirect-uri",),
-    help="Where the browser is sent back to, as the server knows it. Default: [api] base_url and /oauth/callback, "
-    "or with --listen a free port of 127.0.0.1",
+    help="Where the browser is sent back to, as the server knows it. Default: http://127.0.0.1:8765/, or with --listen "
+    "a free port of 127.0.0.1",
 )
 
 
@@ -39,8 +38,6 @@ def get_oauth_cli_commands() -> list[CLICommand]:
                 _command("show", "Show one of them", CONN_ID, ARG_OUTPUT),
                 _command("authorize", "Have a user consent, in a browser anywhere", CONN_ID, REDIRECT_URI, LISTEN),
                 _command("renew", "Renew the token now", CONN_ID, ARG_OUTPUT),
-                _command("revoke", "Have the server revoke the tokens (RFC 7009), and forget them", CONN_ID, YES),
-                _command("forget", "Delete the stored tokens; the server is not told", CONN_ID, YES),
             ],
         )
     ]

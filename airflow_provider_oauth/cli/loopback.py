@@ -2,55 +2,79 @@
 
 from __future__ import annotations
 
+import socket
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.oauth.config import is_loopback
 
-PAGE = (
-    b"<!doctype html><title>Airflow</title><p>Airflow has the answer; see the terminal. You can close this window.</p>"
-)
+PAGE = b"<!doctype html><title>Airflow</title><p>Airflow has the answer; see the terminal. You can close this window."
+#: Seconds for a request to arrive: browsers open connections that they do not use.
+PATIENCE = 5
+
+
+class _Server(HTTPServer):
+    """Takes one request after the other; one that breaks off is none."""
+
+    def __init__(self, host: str, port: int, path: str) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.path = path
+        self.state = ""
+        self.answer = ""
+        super().__init__((host, port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: the next one may be the answer."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = PATIENCE
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Take the answer; a browser asks for its icon too, and other pages may ask for anything."""
+        path, _, query = self.path.partition("?")
+        if path != self.server.path or parse_qs(query).get("state") != [self.server.state]:
+            self.send_error(404)
+            return
+        self.server.answer = self.path
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.end_headers()
+        self.wfile.write(PAGE)
+
+    def log_message(self, *args: Any) -> None:
+        """Log nothing: the path has the code."""
 
 
 class Loopback:
     """Listens for one answer.
 
     :param redirect_uri: where the browser comes to, of this machine; None: any free port of 127.0.0.1
-    :raises ConfigurationError: if that is not this machine, or not http
+    :raises ConfigurationError: if that is not this machine, names no port, or is in use
     """
 
     def __init__(self, redirect_uri: str | None) -> None:
-        target = urlsplit(redirect_uri or "http://127.0.0.1:0/")
-        if target.scheme != "http" or not is_loopback(target.hostname or ""):
+        try:
+            target = urlsplit(redirect_uri or "http://127.0.0.1:0/")
+            host, port = target.hostname or "", target.port
+        except ValueError:
+            host, port = "", None
+        if port is None or target.scheme != "http" or not is_loopback(host):
             raise ConfigurationError(
-                f"The redirect URI {redirect_uri} is not one of this machine (http://127.0.0.1:…)."
+                f"The redirect URI {redirect_uri} is not one of this machine: http://127.0.0.1:PORT/"
             )
-        self._path = target.path or "/"
-        self._answers: list[str] = []
-        answers, path = self._answers, self._path
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                """Take the answer; a browser asks for its icon too."""
-                if self.path.partition("?")[0] != path:
-                    self.send_error(404)
-                    return
-                answers.append(self.path)
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
-                self.send_header("Cache-Control", "no-store")
-                self.send_header("Referrer-Policy", "no-referrer")
-                self.end_headers()
-                self.wfile.write(PAGE)
-
-            def log_message(self, *args: Any) -> None:
-                """Log nothing: the path has the code."""
-
-        self._server = HTTPServer((target.hostname or "127.0.0.1", target.port or 0), Handler)
-        port = self._server.server_address[1]
-        self.redirect_uri = f"http://{target.hostname}:{port}{self._path}" if redirect_uri is None else redirect_uri
+        try:
+            self._server = _Server(host, port, target.path or "/")
+        except (OSError, OverflowError) as error:
+            raise ConfigurationError(
+                f"Nobody can listen on {redirect_uri} ({type(error).__name__}: {error})."
+            ) from None
+        self.redirect_uri = redirect_uri or f"http://127.0.0.1:{self._server.server_address[1]}/"
 
     def __enter__(self) -> Loopback:
         """Be there; it listens already."""
@@ -60,8 +84,12 @@ class Loopback:
         """Stop listening."""
         self._server.server_close()
 
-    def answer(self) -> str:
-        """Wait for the browser, and return what it was sent back with."""
-        while not self._answers:
+    def answer(self, state: str) -> str:
+        """Wait for the browser, and return what it was sent back with.
+
+        :param state: what the answer must have: any page could send a browser here
+        """
+        self._server.state = state
+        while not self._server.answer:
             self._server.handle_request()
-        return self._answers[0]
+        return self._server.answer

@@ -1,27 +1,20 @@
-"""What a person does with a connection's grant: look, consent, renew, revoke, forget; for all that people use."""
+"""What a person does with a connection's grant: look, consent, renew; for all that people use."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import conf
-
-from airflow_provider_oauth.exceptions import TokenStoreError
+from airflow_provider_oauth.exceptions import ConsentDenied
 from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.oauth.clock import Clock
-from airflow_provider_oauth.oauth.consent import code_of
+from airflow_provider_oauth.oauth.consent import authorization_url, code_of
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
-from airflow_provider_oauth.variable_store import VariableTokenStore
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.consent import Consent
-    from airflow_provider_oauth.oauth.store import Record
     from airflow_provider_oauth.oauth.token import Token
-
-#: Where Airflow's own page takes the browser back, below ``[api] base_url``.
-CALLBACK = "/oauth/callback"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +24,8 @@ class Status:
     :param token: the one that is stored, if there is one for the connection as it is now
     :param usable: whether it may be sent still
     :param changed: whether what is stored was granted to another client, secret, user, URL or scope
-    :param needs_consent: whether only a person can go on from here
-    :param error: what the server said, if it has refused the credentials and nobody asks again for a while
+    :param needs_consent: whether only a person can renew it
+    :param error: what the server said, if it has refused the credentials at the last renewal
     """
 
     token: Token | None
@@ -47,24 +40,27 @@ def status(config: OAuthConfig) -> Status:
 
     :raises TokenStoreError: if the record cannot be read
     """
-    record = VariableTokenStore(config).read()
-    now = Clock().now()
-    token = _stored(record)
-    ours = record is not None and record.readable
-    renews = bool(record and ours and record.refresh_token) or (not ours and config.refresh_token is not None)
-    refused = record.refused if record else None
+    record, token, needs_consent = token_source(config).stored()
     return Status(
         token=token,
-        usable=token is not None and token.usable(now, config.leeway),
+        usable=token is not None and token.usable(Clock().now(), config.leeway),
         changed=record is not None and not record.readable,
-        needs_consent=config.lives_by_refresh and not renews,
-        error=str(refused.error) if refused and now < refused.until else "",
+        needs_consent=needs_consent,
+        error=str(record.refused.error) if record and record.refused else "",
     )
 
 
-def redirect_uri() -> str:
-    """Return where the browser comes back to: built from ``[api] base_url``, not from what a request says."""
-    return f"{conf.get('api', 'base_url').rstrip('/')}{CALLBACK}"
+def begin(config: OAuthConfig, consent: Consent) -> str:
+    """Return where to send the browser, once it is sure that what comes of it can be kept.
+
+    :param config: the connection
+    :param consent: what is asked for
+    :raises ConfigurationError: if the connection cannot be consented to
+    :raises TokenStoreError: if the store cannot be read
+    """
+    url = authorization_url(config, consent)
+    token_source(config).ready()
+    return url
 
 
 def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
@@ -73,12 +69,21 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
     :param config: the connection
     :param consent: what was asked for
     :param answer: the URL that the browser was sent to
-    :raises ConsentDenied: if no consent was given, or the answer cannot be believed
+    :raises ConsentDenied: if no consent was given, the answer cannot be believed, or the server has given no refresh
+        token though there is one already, which is kept then
     :raises OAuthError: if the server refuses the code, or the tokens cannot be stored
     """
     source = token_source(config)  # which masks the connection's secrets
+    if consent.conn_id != config.conn_id:
+        raise ConsentDenied(f"Connection {config.conn_id!r}: this consent was for {consent.conn_id!r}.")
     code = code_of(config, consent, answer)
     token = TokenEndpoint(config).trade(code, consent.redirect_uri, consent.code_verifier)
+    if token.refresh_token is None and not source.stored()[2]:
+        raise ConsentDenied(
+            f"Connection {config.conn_id!r}: the server has given no refresh token, as some do for a second "
+            f"consent. The one that is stored was kept. To replace it, first take the earlier consent back at the "
+            f"server."
+        )
     return source.adopt(token)
 
 
@@ -87,35 +92,5 @@ def renew(config: OAuthConfig) -> Token:
 
     :raises OAuthError: as a task would
     """
-    record = VariableTokenStore(config).read()
-    return token_source(config).token(rejected=_stored(record))
-
-
-def revoke(config: OAuthConfig) -> None:
-    """Have the server revoke what is stored (RFC 7009), the refresh token first, and forget it.
-
-    :raises TokenStoreError: if nothing is stored that could be revoked
-    :raises OAuthError: if the server refuses, or the connection has no revocation URL; then nothing is forgotten
-    """
-    record = VariableTokenStore(config).read()
-    token = _stored(record)
-    if record is None or not record.readable or not (token or record.refresh_token):
-        raise TokenStoreError(f"Connection {config.conn_id!r}: there is no token stored that could be revoked.")
-    endpoint = TokenEndpoint(config)
-    if record.refresh_token:
-        endpoint.revoke(record.refresh_token, "refresh_token")
-    if token:
-        endpoint.revoke(token.access_token, "access_token")
-    forget(config)
-
-
-def forget(config: OAuthConfig) -> None:
-    """Delete what is stored. The server is not told.
-
-    :raises TokenStoreError: if it cannot be deleted
-    """
-    VariableTokenStore(config).forget()
-
-
-def _stored(record: Record | None) -> Token | None:
-    return record.tokens.get("") if record and record.readable else None
+    source = token_source(config)
+    return source.token(rejected=source.stored()[1])

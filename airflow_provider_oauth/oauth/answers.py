@@ -112,15 +112,6 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
     )
 
 
-def parse_revocation(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> None:
-    """Accept any good status (RFC 7009 section 2.2).
-
-    :raises TokenRequestError: the server refused
-    """
-    if not 200 <= answer.status_code < 300:
-        raise refusal(config, request, answer, _standard_names(config, _content(answer)))
-
-
 def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, values: Mapping[str, Any]) -> OAuthError:
     """Return the error that tells how the server refused, in its own words, and what to look at."""
     code = _error_code(values)
@@ -135,9 +126,8 @@ def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, val
     if error is exceptions.InvalidClient:
         advice += f" (It is sent by {config.client_auth}.)"
     after = retry_after(answer.headers.get("Retry-After", ""), answer.sent_at)
-    asked = f"the {request.grant_type} grant" if request.grant_type else "to revoke a token"
     return error(
-        f"Connection {config.conn_id!r}: {_place(request)} refused {asked} with status "
+        f"Connection {config.conn_id!r}: {_place(request)} refused the {request.grant_type} grant with status "
         f"{answer.status_code}{f', {said!r}' if said else ''}. {advice}".rstrip(),
         error=scrub(code, request.secrets) if code else None,
         error_description=description,
@@ -193,9 +183,9 @@ def _text(answer: TokenAnswer) -> str:
 
 
 def _place(request: TokenRequest) -> str:
-    """Return the request's URL without its query, which may hold a secret."""
+    """Return the token URL without its query, which may hold a secret."""
     parts = urlsplit(request.url)
-    return f"the {'token' if request.grant_type else 'revocation'} endpoint {parts.scheme}://{parts.netloc}{parts.path}"
+    return f"the token endpoint {parts.scheme}://{parts.netloc}{parts.path}"
 
 
 def _content(answer: TokenAnswer) -> Any:

@@ -71,7 +71,8 @@ def authorization_url(config: OAuthConfig, consent: Consent) -> str:
         "code_challenge_method": "S256",
     }
     url = urlsplit(config.authorize_url)
-    query = [*parse_qsl(url.query, keep_blank_values=True), *((name, value) for name, value in wanted.items() if value)]
+    own = [(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True) if not wanted.get(name)]
+    query = [*own, *((name, value) for name, value in wanted.items() if value)]
     return urlunsplit(url._replace(query=urlencode(query)))
 
 
@@ -83,13 +84,14 @@ def code_of(config: OAuthConfig, consent: Consent, answer: str) -> str:
     :param answer: the URL that the browser was sent to, whole, or its query
     :raises ConsentDenied: if the person or the server declined, or the answer is not to this question
     """
-    _, _, query = answer.strip().rpartition("?")
+    before, mark, after = answer.strip().partition("?")
+    query = after if mark else before
     pairs = parse_qsl(query.partition("#")[0], keep_blank_values=True)
     values = dict(pairs)
     if len(values) != len(pairs):
         raise ConsentDenied(f"Connection {config.conn_id!r}: the answer has a parameter twice. Start again.")
     # First: whoever can make up an answer can make up an error too.
-    if not secrets.compare_digest(values.get("state", "").encode(), consent.state.encode()):
+    if not secrets.compare_digest(values.get("state", "").encode(errors="replace"), consent.state.encode()):
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the answer does not belong to what was asked (state). It may be an "
             f"old one, or somebody else's. Start again."

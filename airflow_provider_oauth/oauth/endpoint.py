@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import requests
 import urllib3
@@ -15,26 +14,22 @@ from tenacity.wait import wait_random_exponential
 
 from airflow_provider_oauth import __version__
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
-from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer, parse_revocation
+from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer
 from airflow_provider_oauth.oauth.clock import Clock
-from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.oauth.messages import (
     TokenRequest,
     code_request,
     grant_request,
     refresh_request,
-    revoke_request,
 )
 from airflow_provider_oauth.oauth.quoting import scrub
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
+    from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.token import Token
-
-T = TypeVar("T")
-#: What an answer means.
-Parser = Callable[[OAuthConfig, TokenRequest, TokenAnswer], T]
 
 #: Seconds for an exchange, all attempts together.
 EXCHANGE_TIMEOUT = 20.0
@@ -65,7 +60,7 @@ class TokenEndpoint:
         :raises TokenRequestError: the server refused, or cannot be reached
         :raises TokenResponseError: it answered, but not with a token
         """
-        return self._exchange(grant_request(self._config, scope), patient, parse_answer)
+        return self._exchange(grant_request(self._config, scope), patient)
 
     def refresh(self, refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Token:
         """Trade ``refresh_token`` for a token; parameters and errors as in ``grant``, ``refresh_request``.
@@ -73,7 +68,7 @@ class TokenEndpoint:
         An attempt whose answer was lost is repeated with the same token: there is no other, and servers that allow for
         lost answers accept it again.
         """
-        return self._exchange(refresh_request(self._config, refresh_token, access_token), patient, parse_answer)
+        return self._exchange(refresh_request(self._config, refresh_token, access_token), patient)
 
     def trade(self, code: str, redirect_uri: str, code_verifier: str) -> Token:
         """Trade an authorization code for tokens, once: a code is good for one use.
@@ -84,19 +79,9 @@ class TokenEndpoint:
         :raises TokenRequestError: the server refused, or cannot be reached
         :raises TokenResponseError: it answered, but not with a token
         """
-        return self._exchange(code_request(self._config, code, redirect_uri, code_verifier), False, parse_answer)
+        return self._exchange(code_request(self._config, code, redirect_uri, code_verifier), patient=False)
 
-    def revoke(self, token: str, kind: str) -> None:
-        """Have a token revoked (RFC 7009); that it was not known is no error there.
-
-        :param token: the token
-        :param kind: ``refresh_token`` or ``access_token``
-        :raises ConfigurationError: if the connection has no revocation URL
-        :raises TokenRequestError: the server refused, or cannot be reached
-        """
-        self._exchange(revoke_request(self._config, token, kind), True, parse_revocation)
-
-    def _exchange(self, request: TokenRequest, patient: bool, parse: Parser[T]) -> T:
+    def _exchange(self, request: TokenRequest, patient: bool) -> Token:
         deadline = self._clock.monotonic() + EXCHANGE_TIMEOUT
         attempts = Retrying(
             retry=retry_if_exception(_worth_repeating),
@@ -105,17 +90,16 @@ class TokenEndpoint:
             sleep=self._clock.sleep,
             reraise=True,
         )
-        result: T = attempts(self._attempt, request, deadline, parse)
-        return result
+        return attempts(self._attempt, request, deadline)
 
-    def _attempt(self, request: TokenRequest, deadline: float, parse: Parser[T]) -> T:
+    def _attempt(self, request: TokenRequest, deadline: float) -> Token:
         sent_at = self._clock.now()
         try:
             answer = self._send(request, sent_at, deadline)
         except requests.RequestException as error:
             # The text of a requests error may hold a header, so only the network's reason is quoted, and no cause kept.
             raise self._unreachable(request, error) from None
-        return parse(self._config, request, answer)
+        return parse_answer(self._config, request, answer)
 
     def _send(self, request: TokenRequest, sent_at: datetime, deadline: float) -> TokenAnswer:
         transport = self._config.transport

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 #: Fields with what must not be quoted, beyond the connection's own secrets.
-SHOWN = ("refresh_token", "code", "code_verifier", "token")
+SHOWN = ("refresh_token", "code", "code_verifier")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRequest:
     """One request to the token endpoint, ready to be sent.
 
-    :param grant_type: what it asks by; "" if it asks for no token
+    :param grant_type: what it asks by
     :param url: where it goes
     :param headers: all that matter
     :param body: the exact bytes
@@ -68,18 +68,6 @@ def code_request(config: OAuthConfig, code: str, redirect_uri: str, code_verifie
     return _token_request(config, config.token_url, fields)
 
 
-def revoke_request(config: OAuthConfig, token: str, kind: str) -> TokenRequest:
-    """Build the request that revokes a token (RFC 7009 section 2.1).
-
-    :param config: a connection with a revocation URL
-    :param token: what is revoked
-    :param kind: ``refresh_token`` or ``access_token``
-    """
-    if config.revoke_url is None:
-        raise config.error("revoke_url", "(Revocation URL) is missing")
-    return _token_request(config, config.revoke_url, {"token": token, "token_type_hint": kind}, grant=False)
-
-
 def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str | None = None) -> TokenRequest:
     """Build the request that trades a refresh token for an access token (RFC 6749 section 6).
 
@@ -104,14 +92,12 @@ def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
     return {name: value for name, value in wanted.items() if value}
 
 
-def _token_request(
-    config: OAuthConfig, url: str, fields: dict[str, Any], bearer: str | None = None, *, grant: bool = True
-) -> TokenRequest:
+def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any], bearer: str | None = None) -> TokenRequest:
     headers: dict[str, str] = {"Accept": "application/json"}
     if bearer:
         headers["Authorization"] = f"Bearer {bearer}"
     CLIENT_AUTH[config.client_auth].apply(config.client_id, config.client_secret, headers, fields)
-    for name, value in {**config.grant_params, **config.secret_grant_params}.items() if grant else ():
+    for name, value in {**config.grant_params, **config.secret_grant_params}.items():
         fields.setdefault(name, value)
     body, headers["Content-Type"] = BODIES[config.body_format](fields)
     # What the request needs wins over what the connection adds; header names know no case.
@@ -121,7 +107,7 @@ def _token_request(
         del headers["Accept"]
     shown_by = (headers.get("Authorization", "").partition(" ")[2], *map(fields.get, SHOWN))
     return TokenRequest(
-        grant_type=fields.get("grant_type", ""),
+        grant_type=fields["grant_type"],
         url=url,
         headers={**headers, **added},
         body=body,

@@ -141,6 +141,17 @@ class Renewal:
             raise
         return self._keep(key, token, claim, record, refresh_token)
 
+    def needs_consent(self, record: Record | None) -> bool:
+        """Tell whether only a person can go on from here: no refresh token is left, or the server has refused it."""
+        if not self._config.lives_by_refresh:
+            return False
+        if record and record.refused and isinstance(record.refused.error, ConsentRequired):
+            return True
+        try:
+            return self._refresh_token("", record) is None
+        except ConsentRequired:
+            return True
+
     def adopt(self, claim: Claim, token: Token) -> Token:
         """Store the token of a new grant under a claim; it replaces the old one, whatever that was.
 

@@ -129,24 +129,48 @@ class TokenSource:
         :raises RenewalTimeout: if other processes renew and do not finish
         :raises TokenStoreError: if it cannot be stored
         """
+        with self._one_thread:
+            try:
+                return self._remember("", self._adopted(token))
+            finally:
+                self._lock.release()
+
+    def _adopted(self, token: Token) -> Token:
         trouble: TokenStoreError | None = None
-        try:
-            for waited, pause in _waits(self._clock):
-                if self._lock.acquire() or waited > HOST_PATIENCE:
-                    try:
-                        if claim := self._lease.claim(self._store.read(), lambda record: True, alone=True):
-                            return self._remember("", self._renewal.adopt(claim, token))
-                    except TokenStoreError as error:
-                        trouble = error
-                if waited > PATIENCE:
-                    break
-                self._clock.sleep(pause)
-        finally:
-            self._lock.release()
+        for waited, pause in _waits(self._clock):
+            if self._lock.acquire() or waited > HOST_PATIENCE:
+                try:
+                    if claim := self._lease.claim(self._store.read(), lambda record: True, alone=True):
+                        return self._renewal.adopt(claim, token)
+                except TokenStoreError as error:
+                    trouble = error
+            if waited > PATIENCE:
+                break
+            self._clock.sleep(pause)
         raise trouble or RenewalTimeout(
             f"Connection {self.config.conn_id!r}: consent was given, but could not be stored, because other processes "
             f"have been renewing the token for {PATIENCE:.0f} s. Authorize again."
         )
+
+    def ready(self) -> None:
+        """Make sure that what will come can be kept: ask for nothing that would be lost.
+
+        :raises ConfigurationError: if the lock file cannot be used
+        :raises TokenStoreError: if the store cannot be read
+        """
+        self._store.read()
+        with self._one_thread:
+            self._lock.acquire()
+            self._lock.release()
+
+    def stored(self) -> tuple[Record | None, Token | None, bool]:
+        """Return the record, its token if it was granted to the connection as it is, and whether a person must consent.
+
+        :raises TokenStoreError: if the store cannot be read
+        """
+        record = self._store.read()
+        token = record.tokens.get("") if self._renewal.is_ours(record) else None
+        return record, token, self._renewal.needs_consent(record)
 
     def _shared_token(self, key: str, rejected: Token | None) -> Token:
         """Take the token from the store if it is good; else renew it, or wait for who does."""

@@ -14,5 +14,4 @@ SERVER = Server(
     body_format="json",
     client_auth=("client_secret_post",),
     client_credentials_refresh=True,
-    revoke_path="/revoke",
 )

@@ -38,7 +38,7 @@ def airflow(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -
         url = f"{sandbox.url}/jsonbody"
         consent = {
             "grant_type": "authorization_code", "grant_url": f"{url}/token", "authorize_url": f"{url}/authorize",
-            "revoke_url": f"{url}/revoke", "body_format": "json", "client_auth": "client_secret_post", "leeway": 60,
+            "body_format": "json", "client_auth": "client_secret_post", "leeway": 60,
         }  # fmt: skip
         jl = {"environment": f"{sandbox.url}/justlogin", "leeway": 60}
         own = {"login": "cli", "password": SECRET}
@@ -46,6 +46,7 @@ def airflow(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -
             "by_consent": {"conn_type": "oauth", "host": f"{url}/api", "extra": consent, **own},
             "jl": {"conn_type": "justlogin", "extra": jl, **own},
             "broken": {"conn_type": "oauth", "host": f"{url}/api", "extra": {"leeway": 60}, **own},
+            "markup": {"conn_type": "oauth", "host": f"{url}/api", "extra": {"grant_type": "[/bold]"}, **own},
             "plain": {"conn_type": "http", "host": "http://localhost", "extra": {}},
         }.items():
             body = {**values, "connection_id": conn_id, "extra": json.dumps(values["extra"])}
@@ -81,12 +82,13 @@ def authorize(airflow: Airflow, conn_id: str, answer: str = "yes") -> tuple[str,
 
 def test_list_shows_our_types_and_what_is_wrong_with_them(airflow: Airflow) -> None:
     found = {row["conn_id"]: row for row in rows(airflow, "list")}
-    assert found.keys() == {"by_consent", "jl", "broken"}
+    assert found.keys() == {"by_consent", "jl", "broken", "markup"}
     assert found["by_consent"]["consent"] == found["jl"]["consent"] == "needed"
     assert "Token URL" in found["broken"]["error"]
+    assert "[/bold]" in airflow.cli("oauth", "show", "markup")
 
 
-def test_authorize_renew_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
+def test_authorize_and_renew(airflow: Airflow, sandbox: SandboxProcess) -> None:
     conn_id = "jl"
     said, pasted = authorize(airflow, conn_id)
     assert f"Authorized: {conn_id}." in said
@@ -98,24 +100,12 @@ def test_authorize_renew_and_forget(airflow: Airflow, sandbox: SandboxProcess) -
     assert len(issued) >= 4  # two access tokens, two refresh tokens
     for secret in [SECRET, pasted.partition("code=")[2], *issued]:
         assert secret not in json.dumps([row, renewed]) + said
-    assert "Forgotten" in airflow.cli("oauth", "forget", conn_id, "--yes")
-    assert rows(airflow, "show", conn_id)[0]["consent"] == "needed"
 
 
 def test_declined_is_told(airflow: Airflow) -> None:
     said, _ = authorize(airflow, "by_consent", "no")
     assert "The person declined" in said
     assert "Traceback" not in said
-
-
-def test_revoke_tells_the_server(airflow: Airflow, sandbox: SandboxProcess) -> None:
-    sandbox.control("revoke", {"server": "jsonbody", "client_id": "cli"})  # what other tests have left
-    authorize(airflow, "by_consent")
-    with pytest.raises(AirflowError, match="Nothing was done"):
-        airflow.cli("oauth", "revoke", "by_consent", typed="n\n")
-    assert "Revoked and forgotten" in airflow.cli("oauth", "revoke", "by_consent", typed="y\n")
-    assert rows(airflow, "show", "by_consent")[0]["token"] == "none"
-    assert sandbox.control("revoke", {"server": "jsonbody", "client_id": "cli"}) == {"revoked": 0}
 
 
 def test_what_cannot_be_is_told_in_a_sentence(airflow: Airflow) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -10,13 +11,15 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from airflow_provider_oauth import variable_store
+from airflow_provider_oauth.cli import loopback as loopback_module
 from airflow_provider_oauth.cli.loopback import Loopback
-from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, ConsentRequired, TokenStoreError
-from airflow_provider_oauth.hooks import grants
+from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, ConsentRequired
+from airflow_provider_oauth.hooks import grants, sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.oauth.clock import Clock
-from airflow_provider_oauth.oauth.consent import Consent, authorization_url
+from airflow_provider_oauth.oauth.consent import Consent
+from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from airflow_provider_oauth.oauth.lease import HostLock
 
 SECRET = "fake-secret+/%="
 BACK = "https://airflow.example.com/oauth/callback"
@@ -26,7 +29,6 @@ BACK = "https://airflow.example.com/oauth/callback"
 def connect(monkeypatch, variables, sandbox):
     """Define the connection ``api`` at one of the sandbox's servers."""
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
-    monkeypatch.setattr(variable_store, "_delete", variables.pop)
 
     def define(server, **extra):
         scopes = ["openid"] if server == "justlogin" else ["read"]
@@ -36,7 +38,7 @@ def connect(monkeypatch, variables, sandbox):
         if server == "jsonbody":
             url = f"{sandbox.url}/jsonbody"
             values |= {"conn_type": "oauth", "host": f"{url}/api"}
-            extra |= {"grant_url": f"{url}/token", "authorize_url": f"{url}/authorize", "revoke_url": f"{url}/revoke"}
+            extra |= {"grant_url": f"{url}/token", "authorize_url": f"{url}/authorize"}
             extra |= {"body_format": "json", "client_auth": "client_secret_post"}
         else:
             extra["environment"] = f"{sandbox.url}/{server}"
@@ -56,7 +58,7 @@ def consent_to(url, answer="yes"):
 
 def ask(config):
     consent = Consent(conn_id="api", redirect_uri=BACK)
-    return consent, authorization_url(config, consent)
+    return consent, grants.begin(config, consent)
 
 
 ENDPOINT = {"jsonbody": "items", "justlogin": "membership/v3/users", "justimmo": "oauth/user/current"}
@@ -149,33 +151,64 @@ def test_a_code_that_came_too_late_is_told(connect, sandbox_clock):
         grants.finish(config, consent, answer)
 
 
-def test_revoked_is_revoked_at_the_server_and_forgotten_here(connect, sandbox):
+def test_a_consent_without_a_refresh_token_replaces_none(connect, monkeypatch):
     config = connect("jsonbody")
     consent, url = ask(config)
-    token = grants.finish(config, consent, consent_to(url))
-    grants.revoke(config)
-    assert grants.status(config).token is None
-    headers = {"Authorization": f"Bearer {token.access_token}"}
-    assert requests.get(f"{sandbox.url}/jsonbody/api/items", headers=headers, timeout=10).status_code == 401
-    with pytest.raises(TokenStoreError, match="no token stored"):
-        grants.revoke(config)
+    first = grants.finish(config, consent, consent_to(url))
+    trade = TokenEndpoint.trade
+    monkeypatch.setattr(TokenEndpoint, "trade", lambda self, *answer: replace(trade(self, *answer), refresh_token=None))
+    consent, url = ask(config)
+    with pytest.raises(ConsentDenied, match="no refresh token"):
+        grants.finish(config, consent, consent_to(url))
+    assert grants.status(config).token.access_token == first.access_token
+    assert not grants.status(config).needs_consent
 
 
-def test_what_cannot_be_revoked_is_not_forgotten(connect):
-    config = connect("justimmo")
+def test_a_first_consent_without_a_refresh_token_is_kept_and_seen_to_end(connect, monkeypatch):
+    config = connect("jsonbody")
+    trade = TokenEndpoint.trade
+    monkeypatch.setattr(TokenEndpoint, "trade", lambda self, *answer: replace(trade(self, *answer), refresh_token=None))
     consent, url = ask(config)
     grants.finish(config, consent, consent_to(url))
-    with pytest.raises(ConfigurationError, match="revoke_url"):
-        grants.revoke(config)
-    assert grants.status(config).usable
+    status = grants.status(config)
+    assert (status.usable, status.needs_consent) == (True, True)
 
 
-def test_forgotten_is_forgotten_here_alone(connect):
+def test_a_refresh_token_that_was_refused_needs_consent(connect, sandbox):
     config = connect("jsonbody")
     consent, url = ask(config)
     grants.finish(config, consent, consent_to(url))
-    grants.forget(config)
-    assert grants.status(config).needs_consent
+    sandbox.state.revoke("jsonbody", "app")
+    with pytest.raises(ConsentRequired):
+        grants.renew(config)
+    status = grants.status(config)
+    assert status.needs_consent
+    assert "refresh token" in status.error
+    consent, url = ask(config)
+    grants.finish(config, consent, consent_to(url))
+    assert (grants.status(config).needs_consent, grants.status(config).error) == (False, "")
+
+
+def test_a_consent_is_for_its_own_connection(connect):
+    config = connect("jsonbody")
+    consent, url = ask(config)
+    with pytest.raises(ConsentDenied, match="was for 'another'"):
+        grants.finish(config, replace(consent, conn_id="another"), consent_to(url))
+
+
+def test_nobody_is_asked_when_the_answer_could_not_be_kept(connect, monkeypatch):
+    config = connect("jsonbody")
+    monkeypatch.setattr(HostLock, "_prepare", raiser(PermissionError(13, "not allowed")))
+    sources._sources.clear()
+    with pytest.raises(ConfigurationError, match="lock file"):
+        ask(config)
+
+
+def raiser(error):
+    def fail(*args):
+        raise error
+
+    return fail
 
 
 # --- on this machine
@@ -183,21 +216,47 @@ def test_forgotten_is_forgotten_here_alone(connect):
 
 def test_the_loopback_takes_the_answer_and_nothing_else(capsys):
     with Loopback(None) as loopback:
-        assert urlsplit(loopback.redirect_uri).hostname == "127.0.0.1"
+        port = urlsplit(loopback.redirect_uri).port
         answers = []
-        waiting = threading.Thread(target=lambda: answers.append(loopback.answer()))
+        waiting = threading.Thread(target=lambda: answers.append(loopback.answer("fake-state")))
         waiting.start()
-        icon = requests.get(loopback.redirect_uri + "favicon.ico", timeout=10)
-        page = requests.get(loopback.redirect_uri + "?code=fake-code&state=s", timeout=10)
-        waiting.join(10)
-    assert icon.status_code == 404
+        asked = [
+            requests.get(loopback.redirect_uri + path, timeout=30).status_code
+            for path in ("favicon.ico", "", "?code=evil&state=another", "?error=access_denied")
+        ]
+        with socket.create_connection(("127.0.0.1", port)):
+            pass  # a browser that thinks better of it
+        page = requests.get(loopback.redirect_uri + "?code=fake-code&state=fake-state", timeout=30)
+        waiting.join(30)
+    assert asked == [404] * 4
     assert (page.status_code, page.headers["Cache-Control"]) == (200, "no-store")
-    assert answers == ["/?code=fake-code&state=s"]
-    assert "fake-code" not in page.text
-    assert "fake-code" not in "".join(capsys.readouterr())
+    assert answers == ["/?code=fake-code&state=fake-state"]
+    assert "fake-code" not in page.text + "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize("uri", ["https://127.0.0.1:1/", "http://airflow.example.com/", "http://0.0.0.0:1/"])
-def test_the_loopback_is_this_machine(uri):
+def test_a_connection_that_stays_silent_holds_nobody_up(monkeypatch):
+    monkeypatch.setattr(loopback_module._Handler, "timeout", 0.1)
+    with Loopback(None) as loopback, socket.create_connection(("127.0.0.1", urlsplit(loopback.redirect_uri).port)):
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(loopback.answer("s")))
+        waiting.start()
+        assert requests.get(loopback.redirect_uri + "?state=s&code=c", timeout=30).status_code == 200
+        waiting.join(30)
+    assert answers == ["/?state=s&code=c"]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://127.0.0.1:1/", "http://airflow.example.com:80/", "http://0.0.0.0:1/", "http://127.0.0.1/",
+        "http://127.0.0.1:99999/", "http://[", "http://127.0.0.1:x/",
+    ],
+)  # fmt: skip
+def test_the_loopback_is_a_port_of_this_machine(uri):
     with pytest.raises(ConfigurationError, match="this machine"):
         Loopback(uri)
+
+
+def test_a_port_in_use_is_told():
+    with Loopback(None) as first, pytest.raises(ConfigurationError, match="Nobody can listen on"):
+        Loopback(first.redirect_uri)

@@ -112,6 +112,19 @@ def test_the_code_is_taken_as_it_is(code):
     assert code_of(CONFIG, CONSENT, answer(code=code)) == code
 
 
+@pytest.mark.parametrize("query", ["code=a?b&state=fake-state", "iss=https://as/?t=1&code=a?b&state=fake-state"])
+def test_a_question_mark_in_the_query_is_part_of_it(query):
+    assert code_of(CONFIG, CONSENT, f"{BACK}?{query}") == "a?b"
+
+
+def test_what_the_connections_url_says_is_not_said_twice():
+    config = replace(CONFIG, authorize_url="https://auth.example.com/authorize?scope=offline&prompt=consent")
+    query = parse_qsl(urlsplit(authorization_url(config, CONSENT)).query)
+    assert len(dict(query)) == len(query)
+    assert dict(query)["scope"] == "read write"
+    assert dict(query)["prompt"] == "consent"
+
+
 def test_a_query_alone_will_do_and_blanks_around_it():
     assert code_of(CONFIG, CONSENT, " code=c&state=fake-state \n") == "c"
     assert code_of(CONFIG, CONSENT, "/oauth/callback?code=c&state=fake-state#fragment") == "c"
@@ -130,6 +143,8 @@ def test_a_query_alone_will_do_and_blanks_around_it():
         f"{BACK}?code=&state=fake-state",
         "",
         "http://[",
+        f"{BACK}?code=c&state=%ff",
+        f"{BACK}?code=c&state=\udcff",
     ],
 )
 def test_what_does_not_belong_to_the_question_is_not_believed(text):
@@ -195,24 +210,3 @@ def test_a_refused_code_is_told_without_the_code(requests_mock):
     with pytest.raises(InvalidGrant, match=r"\*\*\* is spent") as caught:
         TokenEndpoint(CONFIG).trade("fake-code-1", BACK, "v")
     assert "fake-code-1" not in str(caught.value)
-
-
-# --- revoking
-
-
-@pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
-def test_a_token_is_revoked_as_rfc_7009_says(requests_mock, kind):
-    config = replace(CONFIG, revoke_url="https://auth.example.com/revoke", grant_params={"audience": "x"})
-    requests_mock.post(config.revoke_url, status_code=200)
-    TokenEndpoint(config).revoke("fake-token", kind)
-    assert dict(parse_qsl(requests_mock.last_request.text)) == {
-        "token": "fake-token",
-        "token_type_hint": kind,
-        "client_id": "app",
-        "client_secret": "fake-secret",
-    }
-
-
-def test_revoking_needs_a_url():
-    with pytest.raises(ConfigurationError, match="revoke_url"):
-        TokenEndpoint(CONFIG).revoke("fake-token", "refresh_token")
