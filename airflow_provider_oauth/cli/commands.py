@@ -68,7 +68,7 @@ def oauth_list(args: Namespace) -> None:
 @_command
 def oauth_show(args: Namespace) -> None:
     """Show a connection, wherever it is defined."""
-    _config(_connection(args.conn_id))
+    _check_type(_connection(args.conn_id))
     _print([_row(args.conn_id)], args)
 
 
@@ -130,11 +130,15 @@ def _imported(name: str) -> type:
 
 
 def _config(connection: Connection) -> OAuthConfig:
+    _check_type(connection)
+    return read_connection(connection, preset_of(connection, OAUTH))
+
+
+def _check_type(connection: Connection) -> None:
     if not _is_our_type(connection.conn_type):
         raise SystemExit(
             f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}, not of an OAuth 2.0 type."
         )
-    return read_connection(connection, preset_of(connection, OAUTH))
 
 
 def _row(conn_id: str) -> dict[str, str]:

@@ -46,7 +46,12 @@ def airflow(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -
             "by_consent": {"conn_type": "oauth", "host": f"{url}/api", "extra": consent, **own},
             "jl": {"conn_type": "justlogin", "extra": jl, **own},
             "broken": {"conn_type": "oauth", "host": f"{url}/api", "extra": {"leeway": 60}, **own},
-            "markup": {"conn_type": "oauth", "host": f"{url}/api", "extra": {"grant_type": "[/bold]"}, **own},
+            "markup": {
+                "conn_type": "oauth",
+                "host": f"{url}/api",
+                "extra": {**consent, "grant_type": "[/bold]"},
+                **own,
+            },
             "plain": {"conn_type": "http", "host": "http://localhost", "extra": {}},
         }.items():
             body = {**values, "connection_id": conn_id, "extra": json.dumps(values["extra"])}
