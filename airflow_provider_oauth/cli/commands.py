@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable
 from functools import cache, wraps
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow.cli.simple_table import AirflowConsole
 from airflow.models import Connection
+from airflow.providers.common.compat.module_loading import import_string
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.providers_manager import ProvidersManager
 from airflow.utils.cli import suppress_logs_and_warning
@@ -118,15 +118,9 @@ def _is_our_type(conn_type: str | None) -> bool:
         return True
     info = ProvidersManager().hooks.get(conn_type or "")
     try:
-        return info is not None and issubclass(_imported(info.hook_class_name), OAuthHook)
+        return info is not None and issubclass(import_string(info.hook_class_name), OAuthHook)
     except Exception:  # a hook that cannot be imported is none of ours
         return False
-
-
-def _imported(name: str) -> type:
-    module, _, attribute = name.rpartition(".")
-    found: type = getattr(importlib.import_module(module), attribute)
-    return found
 
 
 def _config(connection: Connection) -> OAuthConfig:

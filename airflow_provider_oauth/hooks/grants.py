@@ -40,12 +40,13 @@ def status(config: OAuthConfig) -> Status:
 
     :raises TokenStoreError: if the record cannot be read
     """
-    record, token, needs_consent = token_source(config).stored()
+    stored = token_source(config).stored()
+    record, token = stored.record, stored.token
     return Status(
         token=token,
         usable=token is not None and token.usable(Clock().now(), config.leeway),
         changed=record is not None and not record.readable,
-        needs_consent=needs_consent,
+        needs_consent=stored.needs_consent,
         error=str(record.refused.error) if record and record.refused else "",
     )
 
@@ -78,7 +79,7 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
         raise ConsentDenied(f"Connection {config.conn_id!r}: this consent was for {consent.conn_id!r}.")
     code = code_of(config, consent, answer)
     token = TokenEndpoint(config).trade(code, consent.redirect_uri, consent.code_verifier)
-    if token.refresh_token is None and not source.stored()[2]:
+    if token.refresh_token is None and not source.stored().needs_consent:
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the server has given no refresh token, as some do for a second "
             f"consent. The one that is stored was kept. To replace it, first take the earlier consent back at the "
@@ -93,4 +94,4 @@ def renew(config: OAuthConfig) -> Token:
     :raises OAuthError: as a task would
     """
     source = token_source(config)
-    return source.token(rejected=source.stored()[1])
+    return source.token(rejected=source.stored().token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, RenewalTimeout, TokenStoreError
 from airflow_provider_oauth.oauth.clock import Clock
@@ -30,6 +30,19 @@ PATIENCE = 240.0
 RESPITE = 30.0
 #: The part of a token's life by which a process renews earlier than others, at most.
 JITTER = 0.05
+
+
+class Stored(NamedTuple):
+    """What is stored, as a connection finds it.
+
+    :param record: the record, whoever it was granted to
+    :param token: its token, if that was granted to the connection as it is now
+    :param needs_consent: whether only a person can go on from here
+    """
+
+    record: Record | None
+    token: Token | None
+    needs_consent: bool
 
 
 class Lock(Protocol):
@@ -163,14 +176,14 @@ class TokenSource:
             self._lock.acquire()
             self._lock.release()
 
-    def stored(self) -> tuple[Record | None, Token | None, bool]:
-        """Return the record, its token if it was granted to the connection as it is, and whether a person must consent.
+    def stored(self) -> Stored:
+        """Return what is stored, as this connection finds it. Asks nobody, renews nothing.
 
         :raises TokenStoreError: if the store cannot be read
         """
         record = self._store.read()
         token = record.tokens.get("") if self._renewal.is_ours(record) else None
-        return record, token, self._renewal.needs_consent(record)
+        return Stored(record, token, self._renewal.needs_consent(record))
 
     def _shared_token(self, key: str, rejected: Token | None) -> Token:
         """Take the token from the store if it is good; else renew it, or wait for who does."""

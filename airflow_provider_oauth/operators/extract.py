@@ -20,7 +20,7 @@ from jmespath.exceptions import JMESPathError
 from airflow_provider_oauth.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from airflow.sdk import Context
 
@@ -132,8 +132,7 @@ class ExtractOperator(BaseOperator):
         rows = number = 0
         with _new_file(self.path, self.private) as file:
             for read in self.reads(hook):
-                data = {name: value for name, value in read.data.items() if value is not None}
-                headers = {name: value for name, value in read.headers.items() if value is not None}
+                data, headers = _present(read.data), _present(read.headers)
                 for page in hook.paginate(read.endpoint, read.paginator, data, headers, rows=read.rows):
                     self.check(page)
                     number, rows = number + 1, rows + len(page.rows)
@@ -170,19 +169,18 @@ class ExtractOperator(BaseOperator):
         :raises ConfigurationError: if there is something else in it
         """
         found = getattr(self, name)
-        values = [found] if isinstance(found, (str, int)) or found is None else list(found)
+        if not found and found != 0:
+            return []
         ids: list[str] = []
-        for value in values:
-            for each in value if isinstance(value, (list, tuple)) else [value]:
-                text = str(each).strip() if isinstance(each, (str, int)) else ""
-                is_id = isinstance(each, (str, int)) or each is None
-                if isinstance(found, Mapping) or not is_id or text.startswith(("[", "{")):
-                    raise ConfigurationError(
-                        f"Connection {self.oauth_conn_id!r}: {name} takes IDs, one or a list of them; there is a "
-                        f"{type(each).__name__} in it, or a text that looks like a list. Hand on a task's output "
-                        f"itself: {name}=task.output."
-                    )
-                ids += [part.strip() for part in text.split(",") if part.strip()]
+        for each in flattened([found] if isinstance(found, (str, int, Mapping)) else found):
+            text = "" if each is None else str(each).strip()
+            if not isinstance(each, (str, int, type(None))) or text.startswith(("[", "{")):
+                raise ConfigurationError(
+                    f"Connection {self.oauth_conn_id!r}: {name} takes IDs, one or a list of them; there is a "
+                    f"{type(each).__name__} in it, or a text that looks like a list. Hand on a task's output "
+                    f"itself: {name}=task.output."
+                )
+            ids += [part.strip() for part in text.split(",") if part.strip()]
         return ids
 
     def _compiled(self) -> Any:
@@ -222,6 +220,15 @@ def _replace(path: Path, content: IO[bytes], mode: int) -> None:
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+def flattened(values: Iterable[Any]) -> list[Any]:
+    """Return values, and those of lists among them: mapped tasks return a list of lists."""
+    return [each for value in values for each in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def joined(values: str | int | Sequence[Any] | None) -> str | None:

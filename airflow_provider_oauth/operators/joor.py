@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_oauth.exceptions import ConfigurationError, PartialWriteError
 from airflow_provider_oauth.oauth.quoting import scrub
-from airflow_provider_oauth.operators.extract import ExtractOperator, Read
+from airflow_provider_oauth.operators.extract import ExtractOperator, Read, flattened
 from airflow_provider_oauth.paging import Page, PageNumber
 
 if TYPE_CHECKING:
@@ -359,7 +359,7 @@ def _items(items: Any) -> Iterable[Any]:
     if isinstance(items, Mapping):  # a task is mapped over them
         return [items]
     if not isinstance(items, str):
-        flat = [item for part in items for item in (part if isinstance(part, (list, tuple)) else [part])]
+        flat = flattened(items)
         if wrong := [item for item in flat if not isinstance(item, Mapping)]:
             raise ValueError(f"items has a {type(wrong[0]).__name__} among its objects; nothing was written")
         return flat

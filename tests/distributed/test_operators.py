@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,10 @@ import pytest
 from sandbox.airflow import Airflow, AirflowError
 from sandbox.examples import EXAMPLES_FOLDER
 from sandbox.server import SandboxProcess
+from tests.distributed.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 DAGS = Path(__file__).parent / "dags"
 OURS = ("operator", "operator_deferred", "sensor", "sensor_deferred")
@@ -79,14 +79,6 @@ def run(airflow: Airflow, dag_id: str) -> tuple[str, dict[str, Any], str]:
     state = airflow.wait(dag_id, run_id)
     (task,) = airflow.task_instances(dag_id, run_id)
     return state, task, airflow.task_log(dag_id, run_id, "call", max(1, task["try_number"]))
-
-
-def wait_until(condition: Callable[[], Any], message: str, timeout: float = 60) -> None:
-    """Poll until the condition holds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, message
-        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("kind", OURS)

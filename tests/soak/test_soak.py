@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.airflow_client import FINISHED
-from tests.distributed.celery.stack import HOSTS, Many, Stack, running, wait_until
+from tests.distributed.celery.stack import HOSTS, Many, Stack, running
+from tests.distributed.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

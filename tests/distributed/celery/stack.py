@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.celery_airflow import CeleryAirflow
 from sandbox.server import SandboxProcess
+from tests.distributed.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 DAGS = Path(__file__).parent / "dags"
 SECRET = "not-a-real-secret"  # noqa: S105
@@ -111,11 +111,3 @@ def running(folder: Path, connections: Sequence[Many], env: Mapping[str, str] | 
         with CeleryAirflow(folder / "airflow", DAGS, own | dict(env or {}), HOSTS) as airflow:
             airflow.wait_until_parsed([each.dag_id for each in connections])
             yield Stack(sandbox, airflow)
-
-
-def wait_until(condition: Callable[[], Any], message: str, timeout: float = 60) -> None:
-    """Poll until the condition holds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, message
-        time.sleep(0.1)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.distributed.celery.stack import HOSTS, Many, Stack, running, wait_until
+from tests.distributed.celery.stack import HOSTS, Many, Stack, running
+from tests.distributed.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

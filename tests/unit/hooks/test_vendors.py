@@ -26,6 +26,7 @@ from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.pace import Budget
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Preset
+from tests.unit.fake_clock import FakeClock
 
 VENDORS = {"justlogin": JustLoginHook, "justimmo": JustimmoHook, "joor": JoorHook}
 EXTRA = {
@@ -68,19 +69,6 @@ def connect(variables, monkeypatch, requests_mock):
             requests_mock.post(TOKEN_URL[vendor], json={"access_token": "fake-token", "expires_in": 3600})
 
     return define
-
-
-class FakeClock(Clock):
-    """Time that passes by sleeping alone."""
-
-    def __init__(self):
-        self.time = 0.0
-
-    def monotonic(self):
-        return self.time
-
-    def sleep(self, seconds):
-        self.time += seconds
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -14,27 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_oauth.oauth import pace as pace_module
 from airflow_provider_oauth.oauth.pace import LONGEST_PAUSE, Budget, Pace, retry_after
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class FakeClock:
-    """Time that passes only by sleeping, and by as much as a test says."""
-
-    def __init__(self):
-        self.time = 0.0
-        self.slept = []
-
-    def now(self):
-        return START + timedelta(seconds=self.time)
-
-    def monotonic(self):
-        return self.time
-
-    def sleep(self, seconds):
-        assert seconds >= 0
-        self.slept.append(seconds)
-        self.time += seconds
+from tests.unit.fake_clock import START, FakeClock
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError, PartialWriteError
 from airflow_provider_oauth.hooks import oauth as hooks_module
-from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.pace import Budget
 from airflow_provider_oauth.operators.joor import (
     READABLE,
@@ -21,6 +20,7 @@ from airflow_provider_oauth.operators.joor import (
     JoorListOrderLinesOperator,
     JoorListOrdersOperator,
 )
+from tests.unit.fake_clock import FakeClock
 
 API = "https://api.jooraccess.com/v4"
 ORDERS = f"{API}/orders"
@@ -244,19 +244,6 @@ def test_a_task_has_its_part_of_the_budget(cls, parameters, credits, expected):
     hook = cls(task_id="call", **parameters, **credits).make_hook()
     assert hook.budget == Budget(credits=expected, seconds=300, read=1, write=5)
     assert hook.patience == 1800
-
-
-class FakeClock(Clock):
-    """Time that passes by sleeping alone."""
-
-    def __init__(self):
-        self.time = 0.0
-
-    def monotonic(self):
-        return self.time
-
-    def sleep(self, seconds):
-        self.time += seconds
 
 
 def test_a_task_keeps_to_its_credits(requests_mock, monkeypatch):
