@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_oauth.exceptions import (
+    ConfigurationError,
     ConsentRequired,
     InvalidClient,
     InvalidGrant,
@@ -54,6 +55,9 @@ class Endpoint(Protocol):
     def refresh(self, refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Token:
         """Trade a refresh token; some servers want to see the access token that it came with."""
 
+    def revoke(self, token: str, hint: str) -> bool:
+        """Have the server take a token back; say whether it can do that with tokens of this kind."""
+
 
 class Renewal:
     """Renews the token of one connection under a claim, and stores it before anyone gets it.
@@ -64,6 +68,7 @@ class Renewal:
     :param lease: who may renew
     :param clock: time
     :param mask: called with every secret that comes up, and with when it is worth nothing any more
+    :param page: URL of the page on which a person consents; "" if that is not known
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Renewal:
         lease: Lease,
         clock: Clock,
         mask: Callable[[str, datetime | None], None],
+        page: str = "",
     ) -> None:
         self._config = config
         self._endpoint = endpoint
@@ -81,6 +87,7 @@ class Renewal:
         self._lease = lease
         self._clock = clock
         self._mask = mask
+        self._page = page
         own = config.refresh_token if config.lives_by_refresh else None
         self._origin = fingerprint(config.conn_id, own) if own else None
         self._unwritten: Record | None = None
@@ -161,7 +168,77 @@ class Renewal:
         :raises TokenStoreError: if it cannot be stored
         """
         self._unwritten = None
-        return self._keep("", token, claim, claim.record, None)
+        return self._keep("", token, claim, claim.record, None, generation=self._generation_anew(claim.record))
+
+    def forget(self, claim: Claim) -> None:
+        """Store under a claim that there is nothing to use: neither a token, nor a refresh token.
+
+        The record stays. If it went, the connection's own refresh token would seem unspent, and a process that could
+        not store what it has renewed would bring it back.
+
+        :param claim: the right to do so
+        :raises TokenStoreError: if it cannot be stored
+        """
+        self._unwritten = None
+        record = claim.record
+        self._store.write(
+            Record(generation=self._generation_anew(record), nonce=claim.nonce, origins=self._origins(record))
+        )
+
+    def revoke(self, claim: Claim) -> int:
+        """Have the server take back all that is stored under a claim (RFC 7009), then forget it.
+
+        If that fails half-way all stays as it is, to be tried again: a token that was taken back can be so again.
+
+        :param claim: the right to do so
+        :return: how many tokens the server has taken back
+        :raises ConfigurationError: if the connection has no revocation URL, or what is stored cannot be opened
+        :raises TokenRequestError: if the server refuses, cannot do it, or does not answer
+        :raises TokenStoreError: if it cannot be stored that they are gone
+        """
+        taken = 0
+        tokens = self._revocable(claim.record)
+        for token, hint in tokens:
+            if not claim.covers_an_exchange(self._clock.monotonic()):
+                raise RenewalTimeout(
+                    f"Connection {self._config.conn_id!r}: the server takes too long to revoke {len(tokens)} tokens. "
+                    f"Nothing was forgotten; try again."
+                )
+            self._mask(token, None)
+            taken += self._endpoint.revoke(token, hint)
+        if tokens and not taken:
+            raise TokenRequestError(
+                f"Connection {self._config.conn_id!r}: the server cannot revoke tokens of this kind. Revoke the access "
+                f"at the server, then forget the tokens here.",
+                error="unsupported_token_type",
+            )
+        self.forget(claim)
+        return taken
+
+    def _revocable(self, record: Record | None) -> list[tuple[str, str]]:
+        """Return all tokens that are known, the refresh tokens first: most servers take the others back with them."""
+        own = self._config.refresh_token if self._config.lives_by_refresh else None
+        spent = record is not None and self._origin in record.origins
+        tokens = {own: "refresh_token"} if own and not spent else {}
+        if record:
+            if not record.readable:
+                raise ConfigurationError(
+                    f"Connection {self._config.conn_id!r}: what {self._store.name} holds was granted to another "
+                    f"client, secret, user, URL or scope, or is damaged. It cannot be opened, so it cannot be revoked. "
+                    f"Revoke the access at the server, then forget the tokens here."
+                )
+            if record.refresh_token:
+                tokens[record.refresh_token] = "refresh_token"
+            tokens |= {token.access_token: "access_token" for token in record.tokens.values()}
+        return list(tokens.items())
+
+    def _generation_anew(self, record: Record | None) -> int:
+        """Return the first generation of a new grant.
+
+        It is above all that earlier grants have reached, or may reach yet: a process that could not store what it has
+        renewed compares its generation, and the record that it knew may have been deleted since. So it is the time.
+        """
+        return max(int(self._clock.now().timestamp()), record.generation + 1 if record else 1)
 
     def _refresh(
         self, key: str, claim: Claim, refresh_token: str, patient: bool
@@ -215,10 +292,18 @@ class Renewal:
                 f"what {self._store.name} holds was granted to another client, secret, user, URL or scope"
             )
         if record.refresh_token is None:
-            raise self._consent_required("the server has issued no refresh token")
+            raise self._consent_required("no refresh token is stored: the server has issued none, or it was forgotten")
         return record.refresh_token
 
-    def _keep(self, key: str, token: Token, claim: Claim, record: Record | None, used: str | None) -> Token:
+    def _keep(
+        self,
+        key: str,
+        token: Token,
+        claim: Claim,
+        record: Record | None,
+        used: str | None,
+        generation: int | None = None,
+    ) -> Token:
         """Store the token, without its refresh token, and return it as it is kept."""
         self._mask(token.access_token, token.expires_at)
         if token.refresh_token:
@@ -234,7 +319,7 @@ class Renewal:
             tokens[key] = token
         self._write(
             Record(
-                generation=record.generation + 1 if record else 1,
+                generation=generation or (record.generation + 1 if record else 1),
                 nonce=claim.nonce,
                 origins=self._origins(record),
                 tokens=tokens,
@@ -312,5 +397,6 @@ class Renewal:
         conn_id = self._config.conn_id
         way = "Obtain a new refresh token and paste it into the connection's Refresh token field."
         if self._config.grant_type == "authorization_code":
-            way = f"Have a user consent: run airflow oauth authorize {conn_id}. Or paste a new refresh token into it."
+            page = f"open {self._page}, or " if self._page else ""
+            way = f"Have a user consent: {page}run airflow oauth authorize {conn_id}."
         return ConsentRequired(f"Connection {conn_id!r}: {problem}. {way}")

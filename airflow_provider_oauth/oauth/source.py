@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard, TypeVar
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, RenewalTimeout, TokenStoreError
 from airflow_provider_oauth.oauth.clock import Clock
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from airflow_provider_oauth.oauth.lease import Claim
     from airflow_provider_oauth.oauth.store import Record, TokenStore
     from airflow_provider_oauth.oauth.token import Token
+
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ class TokenSource:
     :param lock: one process of this host at a time
     :param clock: time, for tests
     :param mask: called with every secret that this source uses, before anything can log it, and with when it ends
+    :param page: URL of the page on which a person consents; "" if that is not known
     """
 
     def __init__(
@@ -77,13 +81,14 @@ class TokenSource:
         lock: Lock,
         clock: Clock | None = None,
         mask: Callable[[str, datetime | None], None] = lambda secret, until: None,
+        page: str = "",
     ) -> None:
         self.config = config
         self._clock = clock or Clock()
         self._store = store
         self._lock = lock
         self._lease = Lease(store, self._clock)
-        self._renewal = Renewal(config, endpoint, store, self._lease, self._clock, mask)
+        self._renewal = Renewal(config, endpoint, store, self._lease, self._clock, mask, page)
         self._mask = mask
         self._jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, protects nothing
         self._memory: dict[str, Token] = {}
@@ -142,27 +147,54 @@ class TokenSource:
         :raises RenewalTimeout: if other processes renew and do not finish
         :raises TokenStoreError: if it cannot be stored
         """
+        failed = "consent was given, but could not be stored; authorize again"
+        return self._remember("", self._alone(lambda claim: self._renewal.adopt(claim, token), failed))
+
+    def forget(self) -> None:
+        """Forget what is stored. Other processes use the access token that they hold until it ends.
+
+        :raises RenewalTimeout: if other processes renew and do not finish
+        :raises TokenStoreError: if that cannot be stored
+        """
+        self._alone(self._renewal.forget, "the tokens could not be forgotten; try again")
+        self._memory.clear()
+
+    def revoke(self) -> int:
+        """Have the server take back what is stored (RFC 7009), then forget it.
+
+        :return: how many tokens the server has taken back
+        :raises ConfigurationError: if the connection has no revocation URL, or what is stored cannot be opened
+        :raises TokenRequestError: if the server refuses, cannot do it, or does not answer; nothing is forgotten then
+        :raises RenewalTimeout: if other processes renew and do not finish
+        :raises TokenStoreError: if it cannot be stored that they are gone
+        """
+        taken = self._alone(self._renewal.revoke, "the tokens could not be revoked; try again")
+        self._memory.clear()
+        return taken
+
+    def _alone(self, act: Callable[[Claim], Result], failed: str) -> Result:
+        """Act under a claim, as soon as there is one.
+
+        :param failed: what to say if there is none
+        """
+        trouble: TokenStoreError | None = None
         with self._one_thread:
             try:
-                return self._remember("", self._adopted(token))
+                for waited, pause in _waits(self._clock):
+                    if self._lock.acquire() or waited > HOST_PATIENCE:
+                        try:
+                            if claim := self._lease.claim(self._store.read(), lambda record: True, alone=True):
+                                return act(claim)
+                        except TokenStoreError as error:
+                            trouble = error
+                    if waited > PATIENCE:
+                        break
+                    self._clock.sleep(pause)
             finally:
                 self._lock.release()
-
-    def _adopted(self, token: Token) -> Token:
-        trouble: TokenStoreError | None = None
-        for waited, pause in _waits(self._clock):
-            if self._lock.acquire() or waited > HOST_PATIENCE:
-                try:
-                    if claim := self._lease.claim(self._store.read(), lambda record: True, alone=True):
-                        return self._renewal.adopt(claim, token)
-                except TokenStoreError as error:
-                    trouble = error
-            if waited > PATIENCE:
-                break
-            self._clock.sleep(pause)
         raise trouble or RenewalTimeout(
-            f"Connection {self.config.conn_id!r}: consent was given, but could not be stored, because other processes "
-            f"have been renewing the token for {PATIENCE:.0f} s. Authorize again."
+            f"Connection {self.config.conn_id!r}: {failed}. Other processes have been renewing the token for "
+            f"{PATIENCE:.0f} s."
         )
 
     def ready(self) -> None:

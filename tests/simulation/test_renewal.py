@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_oauth.oauth import lease, source
 from airflow_provider_oauth.oauth.lease import TERM, WAIT, Claim, Lease
+from airflow_provider_oauth.oauth.renewal import Renewal
 from tests.simulation.world import FIRST, Schedule, World, run
 
 if TYPE_CHECKING:
@@ -81,6 +82,16 @@ def test_no_refresh_token_is_used_by_two_processes_and_none_is_lost_but_by_a_los
     holds()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_people_have_consented_to_or_forgotten_stays_so(kind: str) -> None:
+    @settings(SETTINGS, max_examples=max(EXAMPLES // 4, 50))
+    @given(schedules(**KINDS[kind]), st.sampled_from([1, 2, 3]))
+    def holds(schedule: Schedule, people: int) -> None:
+        run(replace(schedule, people=people))
+
+    holds()
+
+
 @settings(SETTINGS, max_examples=max(EXAMPLES // 20, 50))
 @given(schedules(crashes=0.005, failing=0.01, late=0.02).map(lambda each: replace(each, processes=32, hosts=32)))
 def test_it_holds_with_32_hosts_too(schedule: Schedule) -> None:
@@ -128,6 +139,21 @@ def test_without_a_rule_it_fails(rule: str, kind: str, monkeypatch: pytest.Monke
         run(schedule)
 
     with without(rule, monkeypatch), pytest.raises(AssertionError, match="again, after|is lost"):
+        holds()
+
+
+def test_if_forgetting_deleted_the_record_what_was_spent_would_be_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def delete(self: Renewal, claim: Claim) -> None:
+        self._store.world.record = None  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(Renewal, "forget", delete)
+
+    @settings(SETTINGS, max_examples=500, derandomize=True, phases=[Phase.generate])
+    @given(schedules())
+    def holds(schedule: Schedule) -> None:
+        run(replace(schedule, people=2))
+
+    with pytest.raises(AssertionError, match="was replaced or forgotten|again, after"):
         holds()
 
 

@@ -66,6 +66,7 @@ class Schedule:
     :param grace: whether the server accepts a refresh token again as long as its successor was not used
     :param skew: seconds that the hosts' clocks are apart
     :param new: whether the connection was never used, and so has neither lease nor record
+    :param people: how many people consent anew, or have everything revoked or forgotten, meanwhile
     """
 
     seed: int = 0
@@ -85,6 +86,7 @@ class Schedule:
     grace: bool = True
     skew: float = 0.0
     new: bool = False
+    people: int = 0
 
 
 class Killed(BaseException):
@@ -96,29 +98,42 @@ class Server:
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
-        self.valid = FIRST
+        self.valid: dict[int | None, str] = {0: FIRST}  # by grant
+        self.grant_of: dict[str | None, int | None] = {None: None, FIRST: 0}
         self.successor: dict[str, str] = {}
         self.uses: dict[str, list[Use]] = {}
         self.numbers = count(1)
+        self.grants = count(1)
         self.requests = 0
 
     def use(self, process: Process, refresh_token: str) -> Use | None:
         """Trade a refresh token for its successor; None if it is refused."""
         self.requests += 1
+        grant = self.grant_of[refresh_token]
+        process.world.check(
+            grant == process.world.grant, f"{process.name} used {refresh_token}, whose grant was replaced or forgotten"
+        )
         earlier = self.uses.setdefault(refresh_token, [])
         # The rule that all this is about: nobody uses a refresh token again, unless every answer to it was lost.
         process.world.check(
             all(use.lost for use in earlier), f"{process.name} used {refresh_token} again, after {earlier}"
         )
-        if refresh_token != self.valid:
+        valid = self.valid.get(grant)
+        if refresh_token != valid:
             successor = self.successor.get(refresh_token)
-            if not (self.schedule.grace and successor == self.valid and not self.uses.get(successor)):
+            if not (self.schedule.grace and successor and successor == valid and not self.uses.get(successor)):
                 return None
-        self.valid = f"refresh-{next(self.numbers)}"
-        self.successor[refresh_token] = self.valid
-        use = Use(process, self.valid)
+        self.successor[refresh_token] = self.issue(grant)
+        use = Use(process, self.successor[refresh_token])
         earlier.append(use)
         return use
+
+    def issue(self, grant: int | None) -> str:
+        """Return the next refresh token of a grant."""
+        refresh_token = f"refresh-{next(self.numbers)}"
+        self.valid[grant] = refresh_token
+        self.grant_of[refresh_token] = grant
+        return refresh_token
 
 
 @dataclass
@@ -151,6 +166,9 @@ class World:
         self.lease: str | None = None
         self.locks: dict[int, Process] = {}
         self.processes: list[Process] = []
+        self.grant: int | None = 0  # the one that people want to be used
+        self.forgotten = False
+        self.ever_forgotten = False
         self.problems: list[str] = []
         self.calm = False  # no more faults
         self.kills_left = 20
@@ -169,6 +187,9 @@ class World:
         """Run the schedule to its end, then let one more process want a token, without faults."""
         for number in range(self.schedule.processes):
             self.start(number % self.schedule.hosts, self.schedule.rounds)
+        for number in range(self.schedule.people):
+            person = Person(self, f"person {number + 1}", number % self.schedule.hosts, 1)
+            self.at(self.random.uniform(0, 2 * self.schedule.spread), person.greenlet.switch)
         self.run_all()
         self.calm = True
         self.start(0, 1)
@@ -204,8 +225,9 @@ class World:
     def check_the_end(self) -> None:
         """No refresh token may be lost but with a lost answer: the valid one is stored."""
         stored = self.record.refresh_token if self.record else None
-        if not self.lost_an_answer():
-            self.check(stored == self.server.valid, f"{self.server.valid} is lost; the record has {stored}")
+        valid = self.server.valid.get(self.grant)
+        if not self.lost_an_answer() and not (self.forgotten and valid is None):  # revoked, and its holder killed then
+            self.check(stored == valid, f"{valid} is lost; the record has {stored}")
 
 
 class Process:
@@ -226,6 +248,11 @@ class Process:
         self.endpoint = Endpoint(self)
         self.source = TokenSource(CONFIG, self.endpoint, Store(self), Lock(self), Clock(self))
 
+    def lands(self, record: Record) -> None:
+        """Check a record of this process that is stored just now: it does not bring back what a person has replaced."""
+        grant = self.world.server.grant_of[record.refresh_token]
+        self.world.check(grant in (None, self.world.grant), f"{self.name} brought {record.refresh_token} back")
+
     def _live(self) -> None:
         for number in range(self.rounds):
             try:
@@ -243,6 +270,7 @@ class Process:
                 self.world.check(token.usable(self.clock_time(), 0), f"{self.name} got a token that has ended")
         except ConsentRequired as error:
             lost = self.world.lost_an_answer()
+            lost = lost or self.world.forgotten or (self.world.ever_forgotten and not self.world.calm)
             self.world.check(lost, f"{self.name} was asked for consent though no answer was lost: {error}")
         except OAuthError as error:
             self.world.check(not self.world.calm, f"{self.name} got no token though all was well: {error}")
@@ -281,6 +309,40 @@ class Process:
         """Half of a read or write: some milliseconds, or much longer."""
         late = self.world.chance(self.schedule.late / 2)
         self.pause(self.world.random.uniform(0, longest) if late else self.world.random.uniform(0.001, 0.02))
+
+
+class Person(Process):
+    """Somebody who consents, or has what is stored revoked or forgotten: what was stored before must not come back."""
+
+    def _want_a_token(self) -> None:
+        act = self.world.random.choice(["consent", "revoke", "forget"])
+        server = self.world.server
+        self.grant = next(server.grants) if act == "consent" else None
+        try:
+            if act == "consent":
+                now = self.clock_time()
+                lifetime = timedelta(seconds=self.schedule.lifetime)
+                token = Token(
+                    access_token=f"access-of-{self.name}",
+                    issued_at=now,
+                    expires_at=now + lifetime,
+                    refresh_token=server.issue(self.grant),
+                )
+                self.source.adopt(token)
+            elif act == "revoke":
+                self.source.revoke()
+            else:
+                self.source.forget()
+        except OAuthError as error:
+            self.world.check(not self.world.calm, f"{self.name} could not {act} though all was well: {error}")
+
+    def _die(self, rounds: int) -> None:
+        self._forget()
+
+    def lands(self, record: Record) -> None:
+        self.world.grant = self.grant
+        self.world.forgotten = self.grant is None
+        self.world.ever_forgotten |= self.world.forgotten
 
 
 class Clock:
@@ -347,6 +409,7 @@ class Store:
         use = self.process.in_flight
 
         def land() -> None:
+            self.process.lands(record)
             self.world.record = record
             if use and record.refresh_token == use.refresh_token:
                 use.stored = True
@@ -389,6 +452,15 @@ class Store:
 
 class Endpoint:
     """The way to the authorization server and back."""
+
+    def revoke(self, token: str, hint: str) -> bool:
+        self.process.pause(self.world.random.uniform(0.1, 1))
+        if self.world.chance(self.process.schedule.down):
+            raise TokenRequestError("the server is down", retryable=True)
+        if self.world.server.valid.get(grant := self.world.server.grant_of.get(token)) == token:
+            del self.world.server.valid[grant]
+            self.world.forgotten = self.world.ever_forgotten = True
+        return True
 
     def __init__(self, process: Process) -> None:
         self.process = process
