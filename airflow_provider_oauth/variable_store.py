@@ -184,6 +184,30 @@ class VariableTokenStore:
             return None
 
 
+def keep_consent(conn_id: str, text: str) -> None:
+    """Keep what is known of a consent that was asked for in the API server; it replaces the one before.
+
+    :param conn_id: the connection that it is for
+    :param text: nothing secret
+    """
+    from airflow.models.variable import Variable as CoreVariable
+
+    description = f"A consent asked for, for the connection {conn_id}. Good for ten minutes."
+    CoreVariable.set(variable_name("oauth_consent__", conn_id), text, description=description)
+
+
+def kept_consent(conn_id: str) -> str | None:
+    """Return what ``keep_consent`` has kept; None if there is nothing."""
+    return _get(variable_name("oauth_consent__", conn_id))
+
+
+def take_consent(conn_id: str) -> bool:
+    """Delete what was kept, and say whether it was there still: of several that do so at once, one does."""
+    from airflow.models.variable import Variable as CoreVariable
+
+    return CoreVariable.delete(variable_name("oauth_consent__", conn_id)) == 1
+
+
 def variable_name(prefix: str, conn_id: str) -> str:
     """Return the name of a connection's Variable; shortened, with a fingerprint, where the conn_id would not fit."""
     name = prefix + conn_id

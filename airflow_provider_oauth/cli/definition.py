@@ -38,6 +38,8 @@ def get_oauth_cli_commands() -> list[CLICommand]:
                 _command("show", "Show one of them", CONN_ID, ARG_OUTPUT),
                 _command("authorize", "Have a user consent, in a browser anywhere", CONN_ID, REDIRECT_URI, LISTEN),
                 _command("renew", "Renew the token now", CONN_ID, ARG_OUTPUT),
+                _command("revoke", "Have the server take the tokens back (RFC 7009), and forget them", CONN_ID),
+                _command("forget", "Forget the tokens, without telling the server", CONN_ID),
             ],
         )
     ]

@@ -88,6 +88,23 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
     return source.adopt(token)
 
 
+def revoke(config: OAuthConfig) -> int:
+    """Have the server take back what is stored (RFC 7009), then forget it.
+
+    :return: how many tokens the server has taken back
+    :raises OAuthError: if it has not; nothing is forgotten then
+    """
+    return token_source(config).revoke()
+
+
+def forget(config: OAuthConfig) -> None:
+    """Forget what is stored, a refresh token of the connection itself included. The server does not learn of it.
+
+    :raises OAuthError: if that cannot be stored
+    """
+    token_source(config).forget()
+
+
 def renew(config: OAuthConfig) -> Token:
     """Renew the token now, by whatever the grant lives by, though it may be good still.
 

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import conf
 
@@ -47,9 +48,16 @@ def token_source(config: OAuthConfig) -> TokenSource:
                 store=VariableTokenStore(config),
                 lock=host_lock(config.conn_id),
                 mask=mask,
+                page=page_of(config.conn_id),
             )
             _sources[config.conn_id] = known = (config.version, source)
         return known[1]
+
+
+def page_of(conn_id: str) -> str:
+    """Return the URL of the page on which people see to a connection; "" where Airflow's own is not configured."""
+    base_url = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"{base_url}/oauth/?{urlencode({'conn_id': conn_id})}" if base_url else ""
 
 
 def host_lock(conn_id: str) -> HostLock:

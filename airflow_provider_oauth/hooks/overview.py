@@ -1,0 +1,112 @@
+"""The connections of our types, as Airflow's command line and its pages see them: not in a task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from airflow.models import Connection
+from airflow.providers.common.compat.module_loading import import_string
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers_manager import ProvidersManager
+from sqlalchemy import select
+
+from airflow_provider_oauth.connection import read_connection
+from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
+from airflow_provider_oauth.hooks import grants
+from airflow_provider_oauth.hooks.oauth import OAuthHook, preset_of
+from airflow_provider_oauth.presets import OAUTH, PRESETS
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from airflow_provider_oauth.hooks.grants import Status
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """What people are shown of a connection.
+
+    :param conn_id: its ID
+    :param conn_type: its type
+    :param config: what it means, if that can be told
+    :param status: what is known of its grant, if that can be told
+    :param error: why it cannot, or what the server said at the last renewal
+    """
+
+    conn_id: str
+    conn_type: str = ""
+    config: OAuthConfig | None = None
+    status: Status | None = None
+    error: str = ""
+
+
+def conn_ids(session: Session) -> list[str]:
+    """Return the IDs of the connections of our types that are in the database, sorted."""
+    found = session.execute(select(Connection.conn_id, Connection.conn_type).order_by(Connection.conn_id)).all()
+    return [conn_id for conn_id, conn_type in found if _is_our_type(conn_type)]
+
+
+def config_of(conn_id: str) -> OAuthConfig:
+    """Return what a connection means, wherever it is defined: as for a task, the environment wins over the database.
+
+    :raises ConfigurationError: if there is none, it is not of our types, or makes no sense
+    """
+    return _config(_connection(conn_id))
+
+
+def check(conn_id: str) -> None:
+    """Make sure that there is such a connection, and that it is of our types, though it may make no sense.
+
+    :raises ConfigurationError: if not
+    """
+    _check_type(_connection(conn_id))
+
+
+def overview(conn_id: str) -> Overview:
+    """Return what people are shown of a connection: an error in place of what keeps it from being known."""
+    conn_type, config = "", None
+    try:
+        connection = _connection(conn_id)
+        conn_type = connection.conn_type or ""
+        config = _config(connection)
+        status = grants.status(config)
+    except OAuthError as error:
+        return Overview(conn_id=conn_id, conn_type=conn_type, config=config, error=str(error))
+    except Exception as error:  # extra that is no JSON, another Fernet key: one row, not the end of the list
+        problem = f"The connection cannot be read ({type(error).__name__})."
+        return Overview(conn_id=conn_id, conn_type=conn_type, error=problem)
+    return Overview(conn_id=conn_id, conn_type=conn_type, config=config, status=status, error=status.error)
+
+
+def _connection(conn_id: str) -> Connection:
+    try:
+        return Connection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException:
+        raise ConfigurationError(f"There is no connection {conn_id!r}.") from None
+
+
+def _config(connection: Connection) -> OAuthConfig:
+    _check_type(connection)
+    return read_connection(connection, preset_of(connection, OAUTH))
+
+
+def _check_type(connection: Connection) -> None:
+    if not _is_our_type(connection.conn_type):
+        raise ConfigurationError(
+            f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}, not of an OAuth 2.0 type."
+        )
+
+
+@cache
+def _is_our_type(conn_type: str | None) -> bool:
+    """Tell by the class of the type's hook, without making one: another's may connect, or end the process."""
+    if conn_type in PRESETS:
+        return True
+    info = ProvidersManager().hooks.get(conn_type or "")
+    try:
+        return info is not None and issubclass(import_string(info.hook_class_name), OAuthHook)
+    except Exception:  # a hook that cannot be imported is none of ours
+        return False

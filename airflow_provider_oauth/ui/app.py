@@ -1,0 +1,215 @@
+"""The routes of the page *OAuth connections*, and where a browser comes back to after a consent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qs, quote, urlsplit
+
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
+from airflow.api_fastapi.logging.decorators import action_logging
+from airflow.providers.common.compat.sdk import conf
+from airflow.utils.session import create_session
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from itsdangerous import BadData
+from starlette.concurrency import run_in_threadpool
+
+from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, OAuthError
+from airflow_provider_oauth.hooks import grants, overview
+from airflow_provider_oauth.hooks.trial import try_grant
+from airflow_provider_oauth.oauth.consent import Consent
+from airflow_provider_oauth.ui import pending
+from airflow_provider_oauth.ui.page import Row, Said, render
+from airflow_provider_oauth.ui.protection import Shield, form_token, may, not_forged, permitted, signer
+
+Action = Literal["test", "authorize", "renew", "revoke", "forget"]
+LABELS = {"test": "Test", "authorize": "Authorize", "renew": "Renew now"}
+#: Cookie of what came of what the user did last.
+SAID = "oauth_said"
+#: Seconds for which that is news.
+NEWS = 120
+
+
+def create_app() -> FastAPI:
+    """Return the application, to be mounted in Airflow's API server."""
+    app = FastAPI(title="OAuth connections", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Shield, hidden="/callback")
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    app.add_exception_handler(HTTPException, _refusal)
+    app.get("/", dependencies=[Depends(requires_access_connection("GET"))])(show)
+    app.post(
+        "/connections/{connection_id:path}/{action}",
+        dependencies=[
+            Depends(not_forged),
+            Depends(requires_access_connection("PUT")),
+            Depends(action_logging("oauth_connection")),
+        ],
+    )(act)
+    app.get("/callback")(callback)
+    return app
+
+
+async def show(request: Request, user: GetUserDep, conn_id: str = "") -> Response:
+    """Show all connections that the user may see, or one, wherever it is defined."""
+    said = _said(request)
+    if conn_id:
+        readable = {conn_id} if await may(request, user, conn_id, "GET") else set()
+        editable = {conn_id} if await may(request, user, conn_id, "PUT") else set()
+    else:
+        readable, editable = await run_in_threadpool(lambda: (permitted(user, "GET"), permitted(user, "PUT")))
+    try:
+        rows = await run_in_threadpool(_rows, conn_id, readable, editable)
+    except ConfigurationError as error:
+        rows, said = [], said or Said(False, str(error))
+    values = {
+        **_places(request),
+        "said": said,
+        "conn_id": conn_id,
+        "user": user.get_name(),
+        "form_token": form_token(user),
+        "labels": LABELS,
+    }
+    response = HTMLResponse(render(rows, **values))
+    response.delete_cookie(SAID, path=_root(request))
+    return response
+
+
+async def act(request: Request, user: GetUserDep, connection_id: str, action: Action) -> Response:
+    """Do what a button says, and go back to the page."""
+    try:
+        if action == "authorize":
+            return await run_in_threadpool(_authorize, request, connection_id, user.get_id())
+        said = await run_in_threadpool(_do, action, connection_id)
+    except OAuthError as error:
+        said = Said(False, str(error))
+    return _back(request, said)
+
+
+async def callback(request: Request, user: GetUserDep) -> Response:
+    """Take what the browser brings back from the vendor: trade the code, keep the tokens, go back to the page.
+
+    The URL has the code, so no page is ever shown at it.
+    """
+    answer = request.scope["oauth_answer"]
+    state = parse_qs(answer).get("state", [""])[0]
+    name = pending.cookie_name(state)
+    cookie = request.cookies.get(name, "")
+    try:
+        conn_id = pending.conn_id_of(cookie)
+        if not await may(request, user, conn_id, "PUT"):
+            raise ConsentDenied(f"Connection {conn_id!r}: you may not edit it any more, so nothing was changed.")
+        consent = await run_in_threadpool(pending.take, conn_id, state, cookie, user.get_id(), datetime.now(UTC))
+        said = await run_in_threadpool(_finish, consent, answer)
+    except OAuthError as error:
+        said = Said(False, str(error))
+    response = _back(request, said)
+    response.delete_cookie(name, path=_root(request))
+    return response
+
+
+def _rows(conn_id: str, readable: set[str], editable: set[str]) -> list[Row]:
+    if conn_id:
+        if not readable:
+            raise ConfigurationError(f"You may not see the connection {conn_id!r}.")
+        overview.check(conn_id)
+        wanted = [conn_id]
+    else:
+        with create_session() as session:
+            wanted = [each for each in overview.conn_ids(session) if each in readable]
+    return [Row(overview=overview.overview(each), may_edit=each in editable) for each in wanted]
+
+
+def _do(action: Action, conn_id: str) -> Said:
+    config = overview.config_of(conn_id)
+    about = f"Connection {conn_id!r}:"
+    if action == "test":
+        works, text = try_grant(config)
+        return Said(works, f"{about} {text}")
+    if action == "renew":
+        token = grants.renew(config)
+        return Said(True, f"{about} renewed. The token is good until {token.expires_at:%Y-%m-%d %H:%M} UTC.")
+    if action == "revoke":
+        taken = grants.revoke(config)
+        return Said(True, f"{about} {f'the server has taken {taken} tokens back' if taken else 'nothing to revoke'}.")
+    grants.forget(config)
+    return Said(True, f"{about} Airflow has forgotten its tokens. The server was not told.")
+
+
+def _authorize(request: Request, conn_id: str, user: str) -> Response:
+    redirect_uri = _redirect_uri()
+    if not redirect_uri:
+        raise ConfigurationError("Airflow does not know its own URL: set [api] base_url.")
+    consent = Consent(conn_id=conn_id, redirect_uri=redirect_uri)
+    url = grants.begin(overview.config_of(conn_id), consent)
+    cookie = pending.begin(consent, user, datetime.now(UTC))
+    response = RedirectResponse(url, 303)
+    _set_cookie(request, response, cookie.name, cookie.value, round(pending.LIFETIME.total_seconds()))
+    return response
+
+
+def _finish(consent: Consent, answer: str) -> Said:
+    config = overview.config_of(consent.conn_id)
+    token = grants.finish(config, consent, answer)
+    text = f"Connection {consent.conn_id!r}: authorized. The token is good until {token.expires_at:%Y-%m-%d %H:%M} UTC"
+    if grants.status(config).needs_consent:
+        return Said(False, f"{text}, but the server gave no refresh token. Ask for offline access, often by a scope.")
+    return Said(True, f"{text}; tasks renew it from now on.")
+
+
+def _redirect_uri() -> str:
+    base_url = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"{base_url}/oauth/callback" if base_url else ""
+
+
+# --- back and forth
+
+
+def _root(request: Request) -> str:
+    """Return the path of our pages, without a slash at the end."""
+    return str(request.scope["root_path"])
+
+
+def _places(request: Request) -> dict[str, str]:
+    return {
+        "root": _root(request),
+        "airflow": _root(request).removesuffix("/oauth"),
+        "redirect_uri": _redirect_uri(),
+    }
+
+
+def _back(request: Request, said: Said) -> Response:
+    response = RedirectResponse(f"{_root(request)}/", 303)
+    _set_cookie(request, response, SAID, str(signer("said").dumps([said.good, said.text[:2000]])), NEWS)
+    return response
+
+
+def _said(request: Request) -> Said | None:
+    try:
+        good, text = signer("said").loads(request.cookies.get(SAID, ""), max_age=NEWS)
+        return Said(bool(good), str(text))
+    except (BadData, ValueError, TypeError):
+        return None
+
+
+def _set_cookie(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
+    secure = urlsplit(_redirect_uri()).scheme == "https"
+    response.set_cookie(name, value, seconds, path=_root(request), secure=secure, httponly=True, samesite="lax")
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    """Send who is not logged in to do so; tell others on a page what is wrong. Never at the callback's URL."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it was registered for these
+    root, airflow = _root(request), _places(request)["airflow"]
+    if request.scope["path"].endswith("/callback"):
+        return _back(
+            request, Said(False, "You were not logged in to Airflow when you came back. Click Authorize again.")
+        )
+    if error.status_code == 401 and request.method == "GET":
+        base_url = conf.get("api", "base_url", fallback="").rstrip("/")
+        return RedirectResponse(f"{airflow}/api/v2/auth/login?next={quote(f'{base_url}/oauth/' if base_url else root)}")
+    said = Said(False, str(error.detail))
+    values = {"said": said, "conn_id": "", "user": "", "form_token": "", "labels": LABELS}
+    return HTMLResponse(render([], **_places(request), **values), error.status_code)

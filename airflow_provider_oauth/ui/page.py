@@ -1,0 +1,90 @@
+"""The page: what it says of each connection, and what can be done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_provider_oauth.hooks.overview import Overview
+
+_templates = Environment(
+    loader=PackageLoader("airflow_provider_oauth.ui"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Said(NamedTuple):
+    """What came of what a person did last.
+
+    :param good: whether it is good news
+    :param text: for the person to read, without a secret
+    """
+
+    good: bool
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What the page says of one connection.
+
+    :param overview: what is known of it
+    :param may_edit: whether this user may do something with it
+    """
+
+    overview: Overview
+    may_edit: bool
+
+    @property
+    def token(self) -> str:
+        """What its token is, in a word: usable, ended, none, changed, unknown."""
+        status = self.overview.status
+        if status is None:
+            return "unknown"
+        if status.token is None:
+            return "changed" if status.changed else "none"
+        return "usable" if status.usable else "ended"
+
+    @property
+    def consent(self) -> str:
+        """Whether a person has consented: needed, given, or nothing where nobody has to."""
+        config, status = self.overview.config, self.overview.status
+        if config is None or status is None or not config.lives_by_refresh:
+            return ""
+        return "needed" if status.needs_consent else "given"
+
+    @property
+    def actions(self) -> list[str]:
+        """What this user can do with it, in order."""
+        config = self.overview.config
+        if config is None or not self.may_edit:
+            return []
+        revocable = config.revoke_url or config.issuer
+        return [
+            "test",
+            *(["authorize"] if config.grant_type == "authorization_code" else []),
+            *(["renew"] if self.consent != "needed" else []),
+            *(["revoke"] if revocable and self.token in ("usable", "ended") else []),
+            *(["forget"] if self.overview.status else []),
+        ]
+
+
+def render(rows: list[Row], **values: Any) -> str:
+    """Return the page.
+
+    :param rows: the connections on it
+    :param values: the rest, see the template
+    """
+    return _templates.get_template("page.html.j2").render(rows=rows, time=_time, **values)
+
+
+def _time(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time else ""

@@ -1,0 +1,111 @@
+"""What keeps other sites, other users and logs out: who may do what, forms that cannot be forged, and headers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.tokens import get_signing_key
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
+from fastapi import HTTPException, Request
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+if TYPE_CHECKING:
+    from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
+    from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: Seconds for which a page's forms can be sent.
+FORM_LIFETIME = 12 * 3600
+#: The most that a form of ours can have, in bytes.
+LONGEST_FORM = 10_000
+
+HEADERS = {
+    # No form-action: browsers apply it to where a form leads in the end too, and Authorize leads to the vendor.
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def signer(purpose: str) -> URLSafeTimedSerializer:
+    """Return what signs texts for one purpose, by the key that all processes of the API server share."""
+    return URLSafeTimedSerializer(get_signing_key("api", "secret_key"), salt=f"airflow-provider-oauth {purpose}")
+
+
+def form_token(user: BaseUser) -> str:
+    """Return what a form of this user has to bring back."""
+    return str(signer("form").dumps(user.get_id()))
+
+
+async def not_forged(request: Request, user: GetUserDep) -> None:
+    """Refuse a form that this user's own page did not send.
+
+    :raises HTTPException: 403
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_FORM:
+            raise HTTPException(413, "The form is too long.")
+    brought = parse_qs(body.decode(errors="replace")).get("form_token", [""])[0]
+    try:
+        is_own = signer("form").loads(brought, max_age=FORM_LIFETIME) == user.get_id()
+    except BadData:
+        is_own = False
+    if not is_own:
+        raise HTTPException(403, "This form is too old, or was not sent by Airflow's own page. Reload the page.")
+
+
+async def may(request: Request, user: BaseUser, conn_id: str, method: ResourceMethod) -> bool:
+    """Tell whether a user may read (GET) or edit (PUT) a connection, as Airflow's own routes decide it.
+
+    :param request: any request of this user
+    :param user: who wants to
+    :param conn_id: the connection; it need not exist
+    :param method: GET or PUT
+    """
+    asked = Request({**request.scope, "path_params": {"connection_id": conn_id}})
+    try:
+        await requires_access_connection(method)(asked, user)
+    except HTTPException as error:
+        if error.status_code != 403:
+            raise
+        return False
+    return True
+
+
+def permitted(user: BaseUser, method: ResourceMethod) -> set[str]:
+    """Return the IDs of the connections in the database that a user may read (GET) or edit (PUT)."""
+    return set(get_auth_manager().get_authorized_connections(user=user, method=method))
+
+
+class Shield:
+    """Sets the headers of every answer, and hides the query of the callback: access logs are written from the scope.
+
+    :param app: the application
+    :param hidden: the end of the path whose query is a secret
+    """
+
+    def __init__(self, app: ASGIApp, hidden: str) -> None:
+        self._app = app
+        self._hidden = hidden
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http" and scope["path"].endswith(self._hidden):
+            scope["oauth_answer"] = scope["query_string"].decode("ascii", errors="replace")
+            scope["query_string"] = b""
+
+        async def send_shielded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                names = {name.lower().encode() for name in HEADERS}
+                own = [(name, value) for name, value in message["headers"] if name.lower() not in names]
+                message["headers"] = [*own, *((name.encode(), value.encode()) for name, value in HEADERS.items())]
+            await send(message)
+
+        await self._app(scope, receive, send_shielded)

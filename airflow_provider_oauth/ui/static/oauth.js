@@ -1,0 +1,22 @@
+"use strict";
+// Airflow keeps the choice of light or dark under this name; without one, the system's is taken.
+const theme = localStorage.getItem("theme");
+if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelector(".said")?.focus();
+  for (const form of document.querySelectorAll("form[method=post]")) {
+    form.addEventListener("submit", () => {
+      document.getElementById("working").hidden = false;
+      // After the browser has collected the form.
+      setTimeout(() => {
+        for (const button of document.querySelectorAll("form[method=post] button")) button.disabled = true;
+      });
+    });
+  }
+});
+
+// Back from the vendor's page, the browser shows this one as it was left.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
