@@ -96,7 +96,7 @@ def take(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> Con
         raise ConsentDenied(f"Connection {conn_id!r}: {TOO_LATE}")
     if not take_consent(conn_id) or now >= datetime.fromisoformat(kept["expires_at"]).astimezone(UTC):
         raise ConsentDenied(
-            f"Connection {conn_id!r}: this took longer than ten minutes, or was finished already. Click Authorize again."
+            f"Connection {conn_id!r}: it took over ten minutes, or was finished already. Click Authorize again."
         )
     return Consent(conn_id=conn_id, redirect_uri=kept["redirect_uri"], state=state, code_verifier=verifier)
 
