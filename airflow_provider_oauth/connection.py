@@ -70,6 +70,7 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
         response_map=_response_map(conn_id, values.pop("response_map", None)),
         transport=Transport(**{name: values.pop(name) for name in TRANSPORT if name in values}),
         refresh_bearer=preset.refresh_bearer,
+        refresh_lifetime=preset.refresh_lifetime,
         warnings=tuple(warnings),
         **values,
     )

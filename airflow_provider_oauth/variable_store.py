@@ -132,6 +132,7 @@ class VariableTokenStore:
             self._salt = os.urandom(SALT_BYTES)
         content = {
             "refresh_token": record.refresh_token,
+            "refresh_expires_at": record.refresh_expires_at.isoformat() if record.refresh_expires_at else None,
             "tokens": {scope: _token_values(token) for scope, token in record.tokens.items()},
         }
         own = record.tokens.get("")
@@ -167,7 +168,15 @@ class VariableTokenStore:
         try:
             content = self._seal.open(values["sealed"], salt) if self._seal.closes else values["open"]
             tokens = {scope: _token(token) for scope, token in content["tokens"].items()}
-            return replace(clear, readable=True, tokens=tokens, refresh_token=content["refresh_token"], unopened={})
+            ends = content.get("refresh_expires_at")  # records of the first release have none
+            return replace(
+                clear,
+                readable=True,
+                tokens=tokens,
+                refresh_token=content["refresh_token"],
+                refresh_expires_at=None if ends is None else _time(ends),
+                unopened={},
+            )
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             log.error("Connection %r: the token in %s is damaged.", self._conn_id, self.name)
             return clear
@@ -177,9 +186,7 @@ class VariableTokenStore:
         try:
             if values["connection"] != self._seal.fingerprint(self._connection, salt):
                 return None
-            return Refusal(
-                error=from_event(values["error"]), until=datetime.fromisoformat(values["until"]).astimezone(UTC)
-            )
+            return Refusal(error=from_event(values["error"]), until=_time(values["until"]))
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
             return None
 
@@ -228,8 +235,11 @@ def _token_values(token: Token) -> dict[str, Any]:
 
 
 def _token(values: Mapping[str, Any]) -> Token:
-    times = {name: datetime.fromisoformat(values[name]).astimezone(UTC) for name in ("issued_at", "expires_at")}
-    return Token(**{**values, **times})
+    return Token(**{**values, **{name: _time(values[name]) for name in ("issued_at", "expires_at")}})
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _in_task() -> bool:

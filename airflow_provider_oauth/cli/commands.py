@@ -121,7 +121,7 @@ def _say(text: str) -> None:
 def _row(conn_id: str) -> dict[str, str]:
     shown = overview(conn_id)
     row = {"conn_id": conn_id, "conn_type": shown.conn_type}
-    row |= dict.fromkeys(("grant_type", "token", "expires_at", "renewed_at", "consent"), "")
+    row |= dict.fromkeys(("grant_type", "token", "expires_at", "renewed_at", "consent", "consent_by"), "")
     row["error"] = shown.error
     config, status = shown.config, shown.status
     if config:
@@ -133,6 +133,7 @@ def _row(conn_id: str) -> dict[str, str]:
             row["expires_at"], row["renewed_at"] = _time(status.token.expires_at), _time(status.token.issued_at)
         if config.lives_by_refresh:
             row["consent"] = "needed" if status.needs_consent else "given"
+            row["consent_by"] = _time(status.consent_by) if status.consent_by else ""
     return row
 
 

@@ -12,6 +12,8 @@ from airflow_provider_oauth.oauth.consent import authorization_url, code_of
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.consent import Consent
     from airflow_provider_oauth.oauth.token import Token
@@ -25,6 +27,7 @@ class Status:
     :param usable: whether it may be sent still
     :param changed: whether what is stored was granted to another client, secret, user, URL or scope
     :param needs_consent: whether only a person can renew it
+    :param consent_by: when a person will have to, unless it is renewed before; None: not known, not so, or already so
     :param error: what the server said, if it has refused the credentials at the last renewal
     """
 
@@ -32,6 +35,7 @@ class Status:
     usable: bool
     changed: bool
     needs_consent: bool
+    consent_by: datetime | None
     error: str
 
 
@@ -47,6 +51,7 @@ def status(config: OAuthConfig) -> Status:
         usable=token is not None and token.usable(Clock().now(), config.leeway),
         changed=record is not None and not record.readable,
         needs_consent=stored.needs_consent,
+        consent_by=stored.consent_by,
         error=str(record.refused.error) if record and record.refused else "",
     )
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: ``expires_in`` beyond this many seconds (31 years) is a point in time, not a span: some servers send an epoch.
 LONGEST_SPAN = 1_000_000_000
 LONGEST_LIFETIME = timedelta(days=3650)
+#: What servers call the seconds until a refresh token ends. No RFC has a name for it.
+REFRESH_LIFETIME = ("refresh_expires_in", "refresh_token_expires_in")
 
 ERRORS: dict[str, type[TokenRequestError]] = {
     "invalid_request": exceptions.InvalidRequest,
@@ -98,7 +100,10 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
         raise _unusable(
             config, request, f"issues tokens of type {token_type!r}, which need a signature for every request"
         )
-    refresh_token, base_url = values.get("refresh_token"), values.get("base_url")
+    base_url, refresh_token = values.get("base_url"), values.get("refresh_token")
+    if not isinstance(refresh_token, str) or not refresh_token:
+        refresh_token = None
+    in_use = refresh_token is not None or request.grant_type == "refresh_token"
     if isinstance(base_url, str) and base_url and (problem := url_problem(base_url, allow_http=config.allow_http)):
         raise _unusable(config, request, f"answered with a base_url (Token answer map) that {problem}")
     return Token(
@@ -106,9 +111,10 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
         token_type=str(token_type),
         issued_at=answer.sent_at,
         expires_at=answer.sent_at + _lifetime(values.get("expires_in"), config.default_lifetime, answer.sent_at),
-        refresh_token=refresh_token if isinstance(refresh_token, str) and refresh_token else None,
+        refresh_token=refresh_token,
         scope=_scope(config, values.get("scope")),
         base_url=base_url if isinstance(base_url, str) and base_url else None,
+        refresh_expires_at=_refresh_expires_at(config, values, answer.sent_at) if in_use else None,
     )
 
 
@@ -229,17 +235,33 @@ def _description(values: Mapping[str, Any]) -> str:
 
 def _lifetime(value: Any, default: int, now: datetime) -> timedelta:
     """Return how long the token lives; nothing, if the server says zero or less."""
-    seconds: float = default
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            seconds = float(value)
-        except (ValueError, OverflowError):
-            seconds = default
-    if not math.isfinite(seconds):
+    seconds = _seconds(value, now)
+    if seconds is None:
         seconds = default
-    if seconds > LONGEST_SPAN:
-        seconds -= now.timestamp()
     return timedelta(seconds=max(0.0, min(seconds, LONGEST_LIFETIME.total_seconds())))
+
+
+def _refresh_expires_at(config: OAuthConfig, values: Mapping[str, Any], sent_at: datetime) -> datetime | None:
+    """Return when the refresh token ends if nobody uses it; None if neither the answer nor the preset tells."""
+    for name in REFRESH_LIFETIME:
+        seconds = _seconds(values.get(name), sent_at)
+        # Keycloak says 0 for never.
+        if seconds is not None and 0 < seconds <= LONGEST_LIFETIME.total_seconds():
+            return sent_at + timedelta(seconds=seconds)
+    return None if config.refresh_lifetime is None else sent_at + timedelta(seconds=config.refresh_lifetime)
+
+
+def _seconds(value: Any, now: datetime) -> float | None:
+    """Return a span in seconds, as whatever the server has sent it; None if it is none."""
+    if not isinstance(value, (int, float, str)) or isinstance(value, bool):
+        return None
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return None
+    if not math.isfinite(seconds):
+        return None
+    return seconds - now.timestamp() if seconds > LONGEST_SPAN else seconds
 
 
 def _scope(config: OAuthConfig, value: Any) -> str | None:

@@ -94,6 +94,7 @@ class OAuthConfig:
     header_name: str = "Authorization"
     response_map: Mapping[str, str] = field(default_factory=dict)
     refresh_bearer: bool = False  # not a field of the form: a vendor's preset says so
+    refresh_lifetime: int | None = None  # nor is this: seconds until an unused refresh token ends
     leeway: int = 60
     default_lifetime: int = 3600
     allow_http: bool = False

@@ -310,11 +310,11 @@ class Renewal:
             self._mask(token.refresh_token, None)
             if used and used != token.refresh_token:
                 self._mask(used, self._clock.now())
-        refresh_token = (token.refresh_token or used) if not key else (record.refresh_token if record else None)
+        refresh_token, refresh_expires_at = self._next_refresh_token(key, token, record, used)
         now = self._clock.now()
         kept = record.tokens if self.is_ours(record) else {}
         tokens = {name: old for name, old in kept.items() if name != key and now < old.expires_at}
-        token = replace(token, refresh_token=None)
+        token = replace(token, refresh_token=None, refresh_expires_at=None)
         if token.lifetime.total_seconds() > 0:  # else it is good for one use only
             tokens[key] = token
         self._write(
@@ -323,12 +323,27 @@ class Renewal:
                 nonce=claim.nonce,
                 origins=self._origins(record),
                 tokens=tokens,
-                refresh_token=refresh_token if self._config.lives_by_refresh or self._config.use_refresh else None,
+                refresh_token=refresh_token,
+                refresh_expires_at=refresh_expires_at,
             ),
             until=claim.ends,
         )
         log.info("Connection %r: renewed the token, valid until %s.", self._config.conn_id, token.expires_at)
         return token
+
+    def _next_refresh_token(
+        self, key: str, token: Token, record: Record | None, used: str | None
+    ) -> tuple[str | None, datetime | None]:
+        """Return the refresh token for the next renewal, and when it ends if nobody uses it, as far as is known."""
+        if not (self._config.lives_by_refresh or self._config.use_refresh):
+            return None, None
+        old, known = (record.refresh_token, record.refresh_expires_at) if record else (None, None)
+        if key:  # the connection's own stays as it is
+            return old, known
+        new, ends = token.refresh_token or used, token.refresh_expires_at
+        if ends is None and new == old and known and self._clock.now() < known:  # else it has outlived what was known
+            ends = known
+        return new, ends
 
     def _write(self, record: Record, until: float) -> None:
         """Write the record; where a refresh token would be lost with it, insist as long as nobody else may renew."""

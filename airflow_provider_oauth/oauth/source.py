@@ -41,11 +41,13 @@ class Stored(NamedTuple):
     :param record: the record, whoever it was granted to
     :param token: its token, if that was granted to the connection as it is now
     :param needs_consent: whether only a person can go on from here
+    :param consent_by: when that will be so, unless the token is renewed before; None: it is already, or is not known
     """
 
     record: Record | None
     token: Token | None
     needs_consent: bool
+    consent_by: datetime | None
 
 
 class Lock(Protocol):
@@ -214,8 +216,11 @@ class TokenSource:
         :raises TokenStoreError: if the store cannot be read
         """
         record = self._store.read()
-        token = record.tokens.get("") if self._renewal.is_ours(record) else None
-        return Stored(record, token, self._renewal.needs_consent(record))
+        needs_consent = self._renewal.needs_consent(record)
+        if not self._renewal.is_ours(record):
+            return Stored(record, None, needs_consent, None)
+        lives_on = self.config.lives_by_refresh and not needs_consent
+        return Stored(record, record.tokens.get(""), needs_consent, record.refresh_expires_at if lives_on else None)
 
     def _shared_token(self, key: str, rejected: Token | None) -> Token:
         """Take the token from the store if it is good; else renew it, or wait for who does."""

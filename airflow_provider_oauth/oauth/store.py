@@ -37,6 +37,7 @@ class Record:
     :param damaged: whether it is not a record at all, but say the ``***`` of an export that was imported again
     :param tokens: the access tokens, by the scope that they were asked for; "" is the connection's own
     :param refresh_token: the one that the next renewal uses
+    :param refresh_expires_at: when that ends if nobody uses it; None: not known
     :param refused: that the connection, as it is now, was refused last
     :param unopened: all that stands in a record that is not readable: it is written back as it was
     """
@@ -48,6 +49,7 @@ class Record:
     damaged: bool = False
     tokens: Mapping[str, Token] = field(default_factory=dict)
     refresh_token: str | None = field(default=None, repr=False)
+    refresh_expires_at: datetime | None = None
     refused: Refusal | None = None
     unopened: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

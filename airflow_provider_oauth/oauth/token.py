@@ -22,6 +22,7 @@ class Token:
     :param refresh_token: the server's new one, if it sent one
     :param scope: what was granted, separated by spaces; None: what was asked (section 5.1)
     :param base_url: the API's base URL, where the answer names it (``response_map``)
+    :param refresh_expires_at: when the refresh token that renews it ends if nobody uses it; None: not known
     """
 
     access_token: str = field(repr=False)
@@ -31,6 +32,7 @@ class Token:
     refresh_token: str | None = field(default=None, repr=False)
     scope: str | None = None
     base_url: str | None = None
+    refresh_expires_at: datetime | None = None
 
     @property
     def lifetime(self) -> timedelta:

@@ -38,6 +38,7 @@ class Preset:
     :param labels: what ``login``, ``password`` and ``host`` are called in the form
     :param scope: what a user is asked to consent to, where that is always the same; separated by spaces
     :param refresh_bearer: whether a refresh request carries the old access token
+    :param refresh_lifetime: seconds after which a refresh token ends that nobody uses; an answer that says so wins
     :param error_path: where the API's errors have words for people, as JMESPath; they are quoted
     :param advice: what to do about an error status of the API
     :param budget: what the API allows in a time; a hook keeps to it
@@ -55,6 +56,7 @@ class Preset:
     labels: Mapping[str, str] = field(default_factory=dict)
     scope: str | None = None
     refresh_bearer: bool = False
+    refresh_lifetime: int | None = None
     error_path: str | None = None
     advice: Mapping[int, str] = field(default_factory=dict)
     budget: Budget | None = None

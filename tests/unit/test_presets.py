@@ -89,6 +89,7 @@ def test_justimmo() -> None:
         client_secret="fake-secret",
         client_auth="client_secret_post",
         body_format="form",
+        refresh_lifetime=2592000,
     )
 
 

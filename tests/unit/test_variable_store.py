@@ -37,6 +37,7 @@ RECORD = Record(
         "other scope": token("fake-narrow", expires_at=START + timedelta(hours=2)),
     },
     refresh_token="fake-refresh é",
+    refresh_expires_at=START + timedelta(days=30),
 )
 
 
@@ -167,6 +168,14 @@ class TestRecord:
     def test_is_told_by_the_name_of_its_variable(self, variables: Variables) -> None:
         assert VariableTokenStore(config()).name == "the Airflow Variable oauth_token__shop"
 
+    def test_of_an_earlier_release_does_not_know_when_its_refresh_token_ends(self, variables: Variables) -> None:
+        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        stored = json.loads(variables.values[NAME])
+        del stored["open"]["refresh_expires_at"]
+        variables.values[NAME] = json.dumps(stored)
+
+        assert VariableTokenStore(config(**PUBLIC)).read() == replace(RECORD, refresh_expires_at=None)
+
 
 class TestSomeoneElsesRecord:
     @pytest.mark.parametrize(
@@ -251,6 +260,18 @@ class TestDamagedRecord:
         assert VariableTokenStore(config()).read() == Record(readable=False, damaged=True)
         assert "'shop'" in caplog.text
         assert NAME in caplog.text
+
+    @pytest.mark.parametrize("value", ["***", "", 5, [], {}, "9999-12-31T23:59:59-23:00"])
+    def test_with_no_time_where_the_refresh_token_ends_is_not_readable(self, variables: Variables, value: Any) -> None:
+        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        stored = json.loads(variables.values[NAME])
+        stored["open"]["refresh_expires_at"] = value
+        variables.values[NAME] = json.dumps(stored)
+
+        record = VariableTokenStore(config(**PUBLIC)).read()
+
+        assert record is not None
+        assert (record.readable, record.generation, record.refresh_token) == (False, 7, None)
 
     @pytest.mark.parametrize("value", ["***", "", "AAAA", None, 5, [], {}, "A" * 40])
     def test_with_a_broken_seal_is_not_readable(self, variables: Variables, value: Any) -> None:

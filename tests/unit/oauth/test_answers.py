@@ -159,6 +159,48 @@ class TestToken:
 
         assert parse({"access_token": "fake-access", "expires_in": epoch}).lifetime == timedelta(0)
 
+    @pytest.mark.parametrize("name", ["refresh_expires_in", "refresh_token_expires_in"])
+    @pytest.mark.parametrize(
+        ("said", "seconds"),
+        [(172800, 172800), ("172800", 172800), ("172800.5", 172800.5), (3650 * 86400, 3650 * 86400)],
+    )
+    def test_tells_when_its_refresh_token_ends_unused(self, name: str, said: Any, seconds: float) -> None:
+        token = parse({"access_token": "fake-access", "refresh_token": "fake-new", name: said})
+
+        assert token.refresh_expires_at == SENT_AT + timedelta(seconds=seconds)
+
+    @pytest.mark.parametrize(
+        "said", [0, "0", -1, "", "soon", None, True, [60], "NaN", "1e400", 3650 * 86400 + 1, 1e300]
+    )
+    def test_does_not_know_when_its_refresh_token_ends_where_the_server_says_nothing_sensible(self, said: Any) -> None:
+        answer = {"access_token": "fake-access", "refresh_token": "fake-new", "refresh_expires_in": said}
+
+        assert parse(answer).refresh_expires_at is None
+        assert parse(answer, refresh_lifetime=60).refresh_expires_at == SENT_AT + timedelta(seconds=60)
+
+    def test_knows_the_point_in_time_at_which_its_refresh_token_ends(self) -> None:
+        epoch = int((SENT_AT + timedelta(days=2)).timestamp())
+        token = parse({"access_token": "fake-access", "refresh_token": "fake-new", "refresh_expires_in": epoch})
+
+        assert token.refresh_expires_at == SENT_AT + timedelta(days=2)
+
+    @pytest.mark.parametrize(
+        ("answer", "seconds"),
+        [({}, 60), ({"refresh_expires_in": 90}, 90), ({"refresh_expires_in": 0, "refresh_token_expires_in": 90}, 90)],
+    )
+    @pytest.mark.parametrize("rotated", [{}, {"refresh_token": "fake-new"}])
+    def test_of_a_refresh_prolongs_the_refresh_token_new_or_not(
+        self, answer: dict[str, Any], seconds: int, rotated: dict[str, str]
+    ) -> None:
+        token = parse({"access_token": "fake-access", **answer, **rotated}, refresh=True, refresh_lifetime=60)
+
+        assert token.refresh_expires_at == SENT_AT + timedelta(seconds=seconds)
+
+    def test_without_a_refresh_token_has_none_that_ends(self) -> None:
+        answer = {"access_token": "fake-access", "refresh_expires_in": 90}
+
+        assert parse(answer, refresh_lifetime=60).refresh_expires_at is None
+
     @pytest.mark.parametrize(
         ("scope", "granted"),
         [

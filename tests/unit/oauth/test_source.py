@@ -54,6 +54,7 @@ class FakeEndpoint:
         self.clock = clock
         self.lifetime = lifetime
         self.refresh_tokens = refresh_tokens
+        self.refresh_lifetime = None
         self.asked = []
         self.patience = []
         self.errors = []
@@ -77,6 +78,7 @@ class FakeEndpoint:
             issued_at=self.clock.now(),
             expires_at=self.clock.now() + timedelta(seconds=self.lifetime),
             refresh_token=f"refresh-{number}" if self.refresh_tokens else None,
+            refresh_expires_at=self.clock.now() + self.refresh_lifetime if self.refresh_lifetime else None,
         )
 
 
@@ -318,6 +320,83 @@ def test_a_token_good_for_one_use_is_returned_but_not_kept(world):
     assert source.token().access_token == "token-1"
     assert source.token().access_token == "token-2"
     assert world.store.record.tokens == {}
+
+
+def renewed(world, **config):
+    """Renew in another process, whatever is stored; return the record."""
+    source = world.process(**config)
+    source.token(rejected=source.stored().token)
+    return world.store.record
+
+
+def test_the_record_knows_when_its_refresh_token_ends_and_the_token_does_not(rotating):
+    rotating.endpoint.refresh_lifetime = timedelta(days=2)
+    record = renewed(rotating)
+    assert record.refresh_expires_at == START + timedelta(seconds=rotating.clock.seconds, days=2)
+    assert record.tokens[""].refresh_expires_at is None
+    assert rotating.process().stored().consent_by == record.refresh_expires_at
+
+
+def test_every_renewal_says_anew_when_the_refresh_token_ends(rotating):
+    rotating.endpoint.refresh_lifetime = timedelta(days=2)
+    first = renewed(rotating).refresh_expires_at
+    rotating.clock.seconds += 86400
+    assert renewed(rotating).refresh_expires_at >= first + timedelta(days=1)
+
+
+def test_of_a_new_refresh_token_nothing_is_known_that_was_known_of_the_old_one(rotating):
+    rotating.endpoint.refresh_lifetime = timedelta(days=2)
+    renewed(rotating)
+    rotating.endpoint.refresh_lifetime = None
+    assert renewed(rotating).refresh_expires_at is None
+
+
+def test_of_a_refresh_token_that_stays_what_was_known_is_kept_until_it_proves_wrong(rotating):
+    rotating.endpoint.refresh_lifetime = timedelta(days=2)
+    ends = renewed(rotating).refresh_expires_at
+    rotating.endpoint.refresh_lifetime, rotating.endpoint.refresh_tokens = None, False
+    record = renewed(rotating)
+    assert (record.refresh_token, record.refresh_expires_at) == ("refresh-1", ends)
+    rotating.clock.seconds += 3 * 86400
+    record = renewed(rotating)
+    assert (record.refresh_token, record.refresh_expires_at) == ("refresh-1", None)
+
+
+def test_a_pasted_refresh_token_does_not_end_when_the_one_before_it_did(rotating):
+    rotating.endpoint.refresh_lifetime = timedelta(days=2)
+    renewed(rotating)
+    pasted = {"refresh_token": "fake-second"}
+    assert rotating.process(**pasted).stored().consent_by is None
+    rotating.endpoint.refresh_lifetime, rotating.endpoint.refresh_tokens = None, False
+    record = renewed(rotating, **pasted)
+    assert (record.refresh_token, record.refresh_expires_at) == ("fake-second", None)
+
+
+def test_a_failed_renewal_changes_nothing_of_when_the_refresh_token_ends(rotating):
+    rotating.endpoint.refresh_lifetime = timedelta(days=2)
+    ends = renewed(rotating).refresh_expires_at
+    rotating.endpoint.errors = [InvalidClient("the secret is wrong")]
+    with pytest.raises(InvalidClient):
+        renewed(rotating)
+    assert rotating.store.record.refused
+    assert rotating.store.record.refresh_expires_at == ends
+
+
+def test_a_grant_that_is_repeated_keeps_no_refresh_token_that_could_end(world):
+    world.endpoint.refresh_tokens, world.endpoint.refresh_lifetime = True, timedelta(days=2)
+    record = renewed(world)
+    assert (record.refresh_token, record.refresh_expires_at) == (None, None)
+
+
+def test_a_repeatable_grant_that_refreshes_never_needs_consent_and_another_scope_leaves_its_refresh_token():
+    world = World(use_refresh=True)
+    world.endpoint.refresh_lifetime = timedelta(days=2)
+    ends = renewed(world).refresh_expires_at
+    assert ends is not None
+    assert world.process().stored().consent_by is None
+    world.clock.seconds += 10
+    world.process().token(scope="other")
+    assert (world.store.record.refresh_token, world.store.record.refresh_expires_at) == ("refresh-1", ends)
 
 
 def test_the_refresh_token_of_a_one_use_token_is_kept_all_the_same(rotating):
