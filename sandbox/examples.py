@@ -76,6 +76,7 @@ EXAMPLES = {
         "example_justlogin", "justlogin", "refresh_token", scopes=("openid",), conn_type="justlogin"
     ),
     "example_justimmo": Example("example_justimmo", "justimmo", "refresh_token", conn_type="justimmo"),
+    "example_keep_alive": Example("example_keep_alive", "justimmo", "refresh_token", conn_type="justimmo"),
     "example_joor": Example(
         "example_joor",
         "joor",
