@@ -98,6 +98,12 @@ FIELDS: dict[str, Field] = {
     ),
     "refresh_url": Field("string", "Refresh URL", "Where tokens are refreshed, if that is not the token URL."),
     "authorize_url": Field("string", "Authorization URL", "Authorization code only: where the user consents."),
+    "skip_pkce": Field(
+        "boolean",
+        "Without PKCE",
+        "Authorization code only: the server refuses requests with PKCE (RFC 7636). Leave off otherwise.",
+        default=False,
+    ),
     "revoke_url": Field("string", "Revocation URL", "Where tokens are revoked (RFC 7009)."),
     "issuer": Field("string", "Issuer", "The authorization server's name, a URL (RFC 8414)."),
     "scope_separator": Field(

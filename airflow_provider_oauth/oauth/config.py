@@ -71,6 +71,7 @@ class OAuthConfig:
     client_secret: str | None = field(default=None, repr=False)
     refresh_url: str | None = field(default=None, repr=False)
     authorize_url: str | None = field(default=None, repr=False)
+    skip_pkce: bool = False
     revoke_url: str | None = field(default=None, repr=False)
     issuer: str | None = None
     scope: str | None = None

@@ -41,7 +41,8 @@ class Consent:
 def authorization_url(config: OAuthConfig, consent: Consent) -> str:
     """Return where to send the browser (RFC 6749 section 4.1.1, RFC 7636 section 4.3: always S256).
 
-    Servers that do not know PKCE ignore its parameters (RFC 6749 section 3.1).
+    Servers that do not know PKCE ignore its parameters (RFC 6749 section 3.1); for one that refuses them there is
+    ``skip_pkce``.
 
     :raises ConfigurationError: if the connection has no authorization URL, or another grant; or if the code would
         travel in clear
@@ -58,7 +59,6 @@ def authorization_url(config: OAuthConfig, consent: Consent) -> str:
             f"Connection {config.conn_id!r}: the redirect URI {consent.redirect_uri} is neither https nor of this "
             f"machine; the code would travel in clear."
         )
-    challenge = hashlib.sha256(consent.code_verifier.encode()).digest()
     wanted = {
         "response_type": "code",
         "client_id": config.client_id,
@@ -67,13 +67,20 @@ def authorization_url(config: OAuthConfig, consent: Consent) -> str:
         "audience": config.audience,
         "resource": config.resource,
         "state": consent.state,
-        "code_challenge": base64.urlsafe_b64encode(challenge).decode().rstrip("="),
-        "code_challenge_method": "S256",
+        **({} if config.skip_pkce else _challenge(consent.code_verifier)),
     }
     url = urlsplit(config.authorize_url)
     own = [(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True) if not wanted.get(name)]
     query = [*own, *((name, value) for name, value in wanted.items() if value)]
     return urlunsplit(url._replace(query=urlencode(query)))
+
+
+def _challenge(code_verifier: str) -> dict[str, str]:
+    digest = hashlib.sha256(code_verifier.encode()).digest()
+    return {
+        "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+        "code_challenge_method": "S256",
+    }
 
 
 def code_of(config: OAuthConfig, consent: Consent, answer: str) -> str:

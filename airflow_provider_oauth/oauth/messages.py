@@ -57,14 +57,15 @@ def code_request(config: OAuthConfig, code: str, redirect_uri: str, code_verifie
     :param config: a connection by authorization_code
     :param code: what the browser brought back
     :param redirect_uri: where it came back to: the same as it was asked for with
-    :param code_verifier: what the challenge was made of
+    :param code_verifier: what the challenge was made of; not sent if there was none (``skip_pkce``)
     """
     fields: dict[str, Any] = {
         "grant_type": "authorization_code",
         "code": code,
         "redirect_uri": redirect_uri,
-        "code_verifier": code_verifier,
     }
+    if not config.skip_pkce:
+        fields["code_verifier"] = code_verifier
     return _token_request(config, config.token_url, fields)
 
 

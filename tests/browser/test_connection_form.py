@@ -46,6 +46,7 @@ PLAIN_EXTRA: dict[str, Any] = {
     "api_params": {"account": "1"},
     "leeway": 30,
     "timeout": 20,
+    "skip_pkce": False,
     "allow_http": False,
 }
 

@@ -65,6 +65,7 @@ FIELDS_READ: list[tuple[str, Any, str, str, Any]] = [
     ("grant_url", "https://login.example.com/t", "https://login.example.com/t", "token_url", "https://login.example.com/t"),
     ("refresh_url", "https://login.example.com/r", "https://login.example.com/r", "refresh_url", "https://login.example.com/r"),
     ("authorize_url", "https://login.example.com/a", "https://login.example.com/a", "authorize_url", "https://login.example.com/a"),
+    ("skip_pkce", True, "true", "skip_pkce", True),
     ("revoke_url", "https://login.example.com/d", "https://login.example.com/d", "revoke_url", "https://login.example.com/d"),
     ("issuer", "https://login.example.com", "https://login.example.com", "issuer", "https://login.example.com"),
     ("scope", "read write", "read write", "scope", "read write"),

@@ -54,6 +54,18 @@ def test_the_url_has_what_rfc_6749_and_pkce_want():
     }
 
 
+def test_without_pkce_neither_challenge_nor_verifier_is_sent():
+    config = replace(CONFIG, skip_pkce=True)
+    assert authorization_url(config, CONSENT) == (
+        "https://auth.example.com/authorize?tenant=a+b&response_type=code&client_id=app"
+        "&redirect_uri=https%3A%2F%2Fairflow.example.com%2Foauth%2Fcallback&scope=read+write&state=fake-state"
+    )
+    assert code_request(config, "c", BACK, "fake-verifier").body == (
+        b"grant_type=authorization_code&code=c&redirect_uri=https%3A%2F%2Fairflow.example.com%2Foauth%2Fcallback"
+        b"&client_id=app&client_secret=fake-secret"
+    )
+
+
 def test_scopes_are_joined_as_the_server_wants():
     config = replace(CONFIG, scope_separator=",", audience="https://api", resource="urn:x")
     query = parse_qs(urlsplit(authorization_url(config, CONSENT)).query)
