@@ -46,12 +46,12 @@ ADVICE: dict[type[OAuthError], str] = {
     exceptions.WrongPassword: "Check User name and User password.",
     exceptions.InvalidGrant: "The refresh token is invalid, expired, revoked or already used.",
     exceptions.UnauthorizedClient: "Check Grant type: the server does not let this client use it.",
-    exceptions.UnsupportedGrantType: "Check Grant type, Token URL and Token request body.",
+    exceptions.UnsupportedGrantType: "Check Grant type, {field} and Token request body.",
     exceptions.InvalidScope: "Check Scope.",
 }
 ADVICE_BY_STATUS = {
-    404: "Check Token URL.",
-    405: "Check Token URL.",
+    404: "Check {field}.",
+    405: "Check {field}.",
     415: "Check Token request body.",
     429: "The server is asked too often; try again later.",
     500: "The server failed; try again later.",
@@ -84,7 +84,7 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
     if 300 <= answer.status_code < 400:
         # Following it would carry the secret to where the connection does not say.
         where = scrub(_destination(answer), request.secrets)
-        raise _unusable(config, request, f"redirected to {where}; set Token URL to that, if it is right")
+        raise _unusable(config, request, f"redirected to {where}; set {request.place.field} to that, if it is right")
     access_token = values.get("access_token")
     if not isinstance(access_token, str) or not access_token:
         # What is no page may be a token in a shape of its own, so it is not quoted.
@@ -127,13 +127,14 @@ def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, val
     error = _error_class(request, answer.status_code, code, values)
     said = ": ".join(part for part in (scrub(code or "", request.secrets), description) if part)
     advice = ADVICE.get(error) or ADVICE_BY_STATUS.get(answer.status_code, "")
+    advice = advice.format(field=request.place.field)
     if error is exceptions.InvalidGrant and request.grant_type == "authorization_code":
         advice = "The code is invalid, expired or already used; authorize again."
     if error is exceptions.InvalidClient:
         advice += f" (It is sent by {config.client_auth}.)"
     after = retry_after(answer.headers.get("Retry-After", ""), answer.sent_at)
     return error(
-        f"Connection {config.conn_id!r}: {_place(request)} refused the {request.grant_type} grant with status "
+        f"Connection {config.conn_id!r}: {request.where} refused the {request.grant_type} grant with status "
         f"{answer.status_code}{f', {said!r}' if said else ''}. {advice}".rstrip(),
         error=scrub(code, request.secrets) if code else None,
         error_description=description,
@@ -172,7 +173,7 @@ def _error_class(
 
 
 def _unusable(config: OAuthConfig, request: TokenRequest, problem: str) -> TokenResponseError:
-    return TokenResponseError(f"Connection {config.conn_id!r}: {_place(request)} {problem}.")
+    return TokenResponseError(f"Connection {config.conn_id!r}: {request.where} {problem}.")
 
 
 def _destination(answer: TokenAnswer) -> str:
@@ -186,12 +187,6 @@ def _destination(answer: TokenAnswer) -> str:
 
 def _text(answer: TokenAnswer) -> str:
     return visible_text(answer.body[:LONGEST_PAGE].decode(errors="replace"))
-
-
-def _place(request: TokenRequest) -> str:
-    """Return the token URL without its query, which may hold a secret."""
-    parts = urlsplit(request.url)
-    return f"the token endpoint {parts.scheme}://{parts.netloc}{parts.path}"
 
 
 def _content(answer: TokenAnswer) -> Any:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import requests
-import urllib3
-from requests.structures import CaseInsensitiveDict
 from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
-from airflow_provider_oauth import __version__
-from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
-from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer
+from airflow_provider_oauth.exceptions import TokenRequestError
+from airflow_provider_oauth.oauth.answers import parse_answer
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.messages import (
     TokenRequest,
@@ -22,23 +16,18 @@ from airflow_provider_oauth.oauth.messages import (
     grant_request,
     refresh_request,
 )
-from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.oauth.wire import CONNECT_TIMEOUT, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.token import Token
 
 #: Seconds for an exchange, all attempts together.
 EXCHANGE_TIMEOUT = 20.0
-#: Seconds to wait for a connection.
-CONNECT_TIMEOUT = 5.0
 #: Seconds that an exchange takes at most: its last attempt may have to wait for a connection first.
 LONGEST_EXCHANGE = EXCHANGE_TIMEOUT + CONNECT_TIMEOUT
-#: An answer with a token is a few kilobytes; what is longer is not one.
-LONGEST_ANSWER = 1024 * 1024
 
 
 class TokenEndpoint:
@@ -51,6 +40,7 @@ class TokenEndpoint:
     def __init__(self, config: OAuthConfig, clock: Clock | None = None) -> None:
         self._config = config
         self._clock = clock or Clock()
+        self._wire = Wire(config, self._clock)
 
     def grant(self, scope: str | None = None, *, patient: bool = True) -> Token:
         """Repeat the connection's grant.
@@ -93,92 +83,7 @@ class TokenEndpoint:
         return attempts(self._attempt, request, deadline)
 
     def _attempt(self, request: TokenRequest, deadline: float) -> Token:
-        sent_at = self._clock.now()
-        try:
-            answer = self._send(request, sent_at, deadline)
-        except requests.RequestException as error:
-            # The text of a requests error may hold a header, so only the network's reason is quoted, and no cause kept.
-            raise self._unreachable(request, error) from None
-        return parse_answer(self._config, request, answer)
-
-    def _send(self, request: TokenRequest, sent_at: datetime, deadline: float) -> TokenAnswer:
-        transport = self._config.transport
-        remaining = max(deadline - self._clock.monotonic(), 0.1)
-        with requests.Session() as session:
-            session.trust_env = transport.trust_env
-            session.headers["User-Agent"] = f"airflow-provider-oauth/{__version__}"
-            response = session.post(
-                request.url,
-                data=request.body,
-                headers=dict(request.headers),
-                auth=_unchanged,
-                # Here, not on the session: there the environment's CA bundle would win over them.
-                verify=transport.verify,
-                cert=transport.cert,
-                proxies=dict(transport.proxies),
-                timeout=(min(remaining, CONNECT_TIMEOUT), remaining),
-                allow_redirects=False,  # a 307 would carry the secret to another place
-                stream=True,
-            )
-            return TokenAnswer(
-                status_code=response.status_code,
-                headers=CaseInsensitiveDict(response.headers),
-                body=self._body(response, deadline),
-                sent_at=sent_at,
-            )
-
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
-        """Read the answer, until the deadline at most: requests' timeout begins anew with whatever arrives."""
-        cut = threading.Event()
-
-        def cut_off() -> None:
-            cut.set()
-            with suppress(ValueError, RuntimeError):  # it has just been read to its end
-                response.raw.shutdown()
-
-        timer = threading.Timer(deadline - self._clock.monotonic(), cut_off)
-        timer.daemon = True
-        timer.start()
-        try:
-            body = b""
-            # Not iter_content, which waits for a whole chunk.
-            while chunk := self._arrived(response):
-                body += chunk
-                if len(body) > LONGEST_ANSWER:
-                    raise TokenResponseError(
-                        f"Connection {self._config.conn_id!r}: the token endpoint sent over {LONGEST_ANSWER} bytes."
-                    )
-        except requests.ConnectionError:
-            if not cut.is_set():
-                raise
-        finally:
-            timer.cancel()
-        if cut.is_set():
-            raise requests.ReadTimeout("the answer did not end in time")
-        return body
-
-    def _arrived(self, response: requests.Response) -> bytes:
-        try:
-            return bytes(response.raw.read1(8192, decode_content=True))
-        except urllib3.exceptions.HTTPError as error:
-            raise requests.ConnectionError(error) from None
-
-    def _unreachable(self, request: TokenRequest, error: requests.RequestException) -> OAuthError:
-        reason = getattr(error.args[0], "reason", error.args[0]) if error.args else ""
-        passing = isinstance(
-            error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-        )
-        said = f" ({scrub(str(reason), request.secrets)})" if passing and reason else ""
-        return TokenRequestError(
-            f"Connection {self._config.conn_id!r}: no answer from the token endpoint {request.url.partition('?')[0]}: "
-            f"{type(error).__name__}{said}. Check Token URL, and that this host may reach it.",
-            retryable=passing,
-        )
-
-
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave the request as it is: without an auth object, requests would take one from .netrc over our header."""
-    return request
+        return parse_answer(self._config, request, self._wire.send(request, deadline))
 
 
 def _worth_repeating(error: BaseException) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
 
 from urllib3.filepost import encode_multipart_formdata
 
@@ -21,22 +21,54 @@ if TYPE_CHECKING:
 SHOWN = ("refresh_token", "code", "code_verifier")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TokenRequest:
-    """One request to the token endpoint, ready to be sent.
+class Place(NamedTuple):
+    """What is asked of an authorization server, in words for people.
 
-    :param grant_type: what it asks by
+    :param name: what answers
+    :param field: the label of the connection's field that says where it is
+    """
+
+    name: str
+    field: str
+
+
+TOKEN = Place("token endpoint", "Token URL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request to the authorization server, ready to be sent.
+
+    :param place: what is asked
+    :param method: of HTTP
     :param url: where it goes
     :param headers: all that matter
     :param body: the exact bytes
     :param secrets: what must not be quoted from it
     """
 
-    grant_type: str
+    place: Place = TOKEN
+    method: str = "POST"
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def where(self) -> str:
+        """What is asked, and its URL, without the query, which may hold a secret."""
+        parts = urlsplit(self.url)
+        return f"the {self.place.name} {parts.scheme}://{parts.netloc}{parts.path}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRequest(Request):
+    """One request to the token endpoint.
+
+    :param grant_type: what it asks by
+    """
+
+    grant_type: str
 
 
 def grant_request(config: OAuthConfig, scope: str | None = None) -> TokenRequest:

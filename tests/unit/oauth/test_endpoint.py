@@ -8,7 +8,8 @@ import requests
 
 from airflow_provider_oauth.exceptions import InvalidClient, InvalidGrant, TokenRequestError, TokenResponseError
 from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
-from airflow_provider_oauth.oauth.endpoint import EXCHANGE_TIMEOUT, LONGEST_ANSWER, TokenEndpoint
+from airflow_provider_oauth.oauth.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
+from airflow_provider_oauth.oauth.wire import LONGEST_ANSWER
 
 URL = "https://auth.test/token"
 START = datetime(2026, 1, 1, tzinfo=UTC)
