@@ -82,9 +82,7 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
     if answer.status_code >= 400 or _error_code(values):
         raise refusal(config, request, answer, values)
     if 300 <= answer.status_code < 400:
-        # Following it would carry the secret to where the connection does not say.
-        where = scrub(_destination(answer), request.secrets)
-        raise _unusable(config, request, f"redirected to {where}; set {request.place.field} to that, if it is right")
+        raise _redirected(config, request, answer)
     access_token = values.get("access_token")
     if not isinstance(access_token, str) or not access_token:
         # What is no page may be a token in a shape of its own, so it is not quoted.
@@ -118,6 +116,23 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
     )
 
 
+def parse_revocation(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> bool:
+    """Tell whether the server has revoked the token, or never knew it (RFC 7009 section 2.2).
+
+    :return: False if it cannot revoke tokens of this kind
+    :raises TokenRequestError: the server refused
+    :raises TokenResponseError: it redirected
+    """
+    if answer.status_code < 300:
+        return True
+    if answer.status_code < 400:
+        raise _redirected(config, request, answer)
+    values = _standard_names(config, _content(answer))
+    if _error_code(values) == "unsupported_token_type":  # section 2.2.1
+        return False
+    raise refusal(config, request, answer, values)
+
+
 def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, values: Mapping[str, Any]) -> OAuthError:
     """Return the error that tells how the server refused, in its own words, and what to look at."""
     code = _error_code(values)
@@ -130,11 +145,14 @@ def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, val
     advice = advice.format(field=request.place.field)
     if error is exceptions.InvalidGrant and request.grant_type == "authorization_code":
         advice = "The code is invalid, expired or already used; authorize again."
+    if error is exceptions.InvalidRequest and not request.grant_type:
+        advice = "Check Revocation URL and Client authentication."
     if error is exceptions.InvalidClient:
         advice += f" (It is sent by {config.client_auth}.)"
+    refused = f"the {request.grant_type} grant" if request.grant_type else "to revoke a token"
     after = retry_after(answer.headers.get("Retry-After", ""), answer.sent_at)
     return error(
-        f"Connection {config.conn_id!r}: {request.where} refused the {request.grant_type} grant with status "
+        f"Connection {config.conn_id!r}: {request.where} refused {refused} with status "
         f"{answer.status_code}{f', {said!r}' if said else ''}. {advice}".rstrip(),
         error=scrub(code, request.secrets) if code else None,
         error_description=description,
@@ -174,6 +192,12 @@ def _error_class(
 
 def _unusable(config: OAuthConfig, request: TokenRequest, problem: str) -> TokenResponseError:
     return TokenResponseError(f"Connection {config.conn_id!r}: {request.where} {problem}.")
+
+
+def _redirected(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> TokenResponseError:
+    # Following it would carry the secret to where the connection does not say.
+    where = scrub(_destination(answer), request.secrets)
+    return _unusable(config, request, f"redirected to {where}; set {request.place.field} to that, if it is right")
 
 
 def _destination(answer: TokenAnswer) -> str:

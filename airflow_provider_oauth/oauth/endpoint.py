@@ -8,13 +8,14 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
 from airflow_provider_oauth.exceptions import TokenRequestError
-from airflow_provider_oauth.oauth.answers import parse_answer
+from airflow_provider_oauth.oauth.answers import parse_answer, parse_revocation
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.messages import (
     TokenRequest,
     code_request,
     grant_request,
     refresh_request,
+    revoke_request,
 )
 from airflow_provider_oauth.oauth.wire import CONNECT_TIMEOUT, Wire
 
@@ -31,7 +32,7 @@ LONGEST_EXCHANGE = EXCHANGE_TIMEOUT + CONNECT_TIMEOUT
 
 
 class TokenEndpoint:
-    """Asks the token endpoint of one connection for tokens.
+    """Asks the token endpoint of one connection for tokens, and the revocation endpoint to take them back.
 
     :param config: the connection
     :param clock: time, for tests
@@ -70,6 +71,20 @@ class TokenEndpoint:
         :raises TokenResponseError: it answered, but not with a token
         """
         return self._exchange(code_request(self._config, code, redirect_uri, code_verifier), patient=False)
+
+    def revoke(self, token: str, hint: str) -> bool:
+        """Have the server revoke a token, once: what is not answered can be asked again.
+
+        :param token: an access or refresh token
+        :param hint: which of the two: ``access_token`` or ``refresh_token`` (RFC 7009 section 2.1)
+        :return: whether the token is good for nothing any more; False if this server cannot revoke such tokens
+        :raises ConfigurationError: the connection does not say where tokens are revoked
+        :raises TokenRequestError: the server refused, or cannot be reached
+        :raises TokenResponseError: it redirected
+        """
+        request = revoke_request(self._config, token, hint)
+        answer = self._wire.send(request, self._clock.monotonic() + EXCHANGE_TIMEOUT)
+        return parse_revocation(self._config, request, answer)
 
     def _exchange(self, request: TokenRequest, patient: bool) -> Token:
         deadline = self._clock.monotonic() + EXCHANGE_TIMEOUT

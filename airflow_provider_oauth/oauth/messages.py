@@ -1,9 +1,9 @@
-"""What goes on the wire to the token endpoint: pure functions, no I/O."""
+"""What goes on the wire to the token endpoint, and to the one that revokes tokens: pure functions, no I/O."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 #: Fields with what must not be quoted, beyond the connection's own secrets.
-SHOWN = ("refresh_token", "code", "code_verifier")
+SHOWN = ("refresh_token", "code", "code_verifier", "token")
 
 
 class Place(NamedTuple):
@@ -33,6 +33,7 @@ class Place(NamedTuple):
 
 
 TOKEN = Place("token endpoint", "Token URL")
+REVOCATION = Place("revocation endpoint", "Revocation URL")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +64,12 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRequest(Request):
-    """One request to the token endpoint.
+    """One request to the token endpoint, or to the one that revokes tokens.
 
-    :param grant_type: what it asks by
+    :param grant_type: what it asks by; nothing, if it revokes
     """
 
-    grant_type: str
+    grant_type: str = ""
 
 
 def grant_request(config: OAuthConfig, scope: str | None = None) -> TokenRequest:
@@ -118,6 +119,25 @@ def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str |
     return _token_request(config, config.refresh_url or config.token_url, fields, bearer)
 
 
+def revoke_request(config: OAuthConfig, token: str, hint: str) -> TokenRequest:
+    """Build the request that revokes a token (RFC 7009 section 2.1): a form, whatever the token endpoint takes.
+
+    :param config: the connection
+    :param token: what is revoked
+    :param hint: which kind it is: ``access_token`` or ``refresh_token``
+    :raises ConfigurationError: if the connection does not say where tokens are revoked
+    """
+    if config.revoke_url is None:
+        raise config.error(
+            "revoke_url", "(Revocation URL) is missing; without it Airflow can only forget the tokens, not revoke them"
+        )
+    # Without grant_params: they belong to token requests.
+    fields: dict[str, Any] = {"token": token, "token_type_hint": hint}
+    headers = {"Accept": "application/json"}
+    CLIENT_AUTH[config.client_auth].apply(config.client_id, config.client_secret, headers, fields)
+    return replace(_request(config, config.revoke_url, headers, fields, "form"), place=REVOCATION)
+
+
 def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
     """Return what the token is to be good for."""
     joined = config.scope_separator.join((scope or "").split())
@@ -132,7 +152,13 @@ def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any], bearer
     CLIENT_AUTH[config.client_auth].apply(config.client_id, config.client_secret, headers, fields)
     for name, value in {**config.grant_params, **config.secret_grant_params}.items():
         fields.setdefault(name, value)
-    body, headers["Content-Type"] = BODIES[config.body_format](fields)
+    return _request(config, url, headers, fields, config.body_format)
+
+
+def _request(
+    config: OAuthConfig, url: str, headers: dict[str, str], fields: dict[str, Any], body_format: str
+) -> TokenRequest:
+    body, headers["Content-Type"] = BODIES[body_format](fields)
     # What the request needs wins over what the connection adds; header names know no case.
     taken = {name.lower() for name in headers if name != "Accept"}
     added = {name: value for name, value in config.grant_headers.items() if name.lower() not in taken}
@@ -140,7 +166,7 @@ def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any], bearer
         del headers["Accept"]
     shown_by = (headers.get("Authorization", "").partition(" ")[2], *map(fields.get, SHOWN))
     return TokenRequest(
-        grant_type=fields["grant_type"],
+        grant_type=fields.get("grant_type", ""),
         url=url,
         headers={**headers, **added},
         body=body,

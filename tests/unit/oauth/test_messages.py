@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.messages import TokenRequest, grant_request, refresh_request
+from airflow_provider_oauth.oauth.messages import TokenRequest, grant_request, refresh_request, revoke_request
 
 CLIENT_ID = "id:/+%&é "
 CLIENT_SECRET = "fake:/+%&é %3D"
@@ -364,3 +365,45 @@ def test_a_requests_repr_shows_neither_body_nor_headers_nor_secrets(grant: str, 
 
     for secret in (CLIENT_SECRET, USER_PASSWORD, REFRESH_TOKEN, ENCODED_BASIC, RAW_BASIC, "fake"):
         assert secret not in shown
+
+
+class TestRevocation:
+    URL = "https://login.example.com/revoke?tenant=a"
+    BODY = b"token=fake%2Frefresh%2Btoken%3D%3D&token_type_hint=refresh_token"
+
+    @pytest.mark.parametrize("body_format", ["form", "json", "multipart"])
+    @pytest.mark.parametrize("client_auth", AUTHORIZATION)
+    def test_is_a_form_with_every_client_authentication(self, client_auth: str, body_format: str) -> None:
+        settings = config(revoke_url=self.URL, client_auth=client_auth, body_format=body_format)
+
+        request = revoke_request(settings, REFRESH_TOKEN, "refresh_token")
+
+        assert (request.method, request.url) == ("POST", self.URL)
+        assert request.body == self.BODY + FORM_CLIENT[client_auth]
+        assert request.headers.get("Authorization") == AUTHORIZATION[client_auth]
+        assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+        assert request.headers["Accept"] == "application/json"
+
+    def test_has_the_headers_of_token_requests_but_not_their_parameters(self) -> None:
+        settings = plain(
+            revoke_url=self.URL,
+            grant_headers={"X-Tenant": "t1"},
+            grant_params={"tenant": "t1"},
+            secret_grant_params={"key": "fake-key"},
+        )
+
+        request = revoke_request(settings, REFRESH_TOKEN, "refresh_token")
+
+        assert request.headers["X-Tenant"] == "t1"
+        assert request.body == self.BODY
+
+    def test_shows_neither_token_nor_query(self) -> None:
+        request = revoke_request(plain(revoke_url=self.URL), REFRESH_TOKEN, "access_token")
+
+        assert REFRESH_TOKEN in request.secrets
+        assert "fake" not in repr(request)
+        assert request.where == "the revocation endpoint https://login.example.com/revoke"
+
+    def test_needs_a_url(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"'shop': revoke_url \(Revocation URL\) is missing; .* forget"):
+            revoke_request(plain(), REFRESH_TOKEN, "access_token")

@@ -1,0 +1,127 @@
+"""How the revocation endpoint is asked, and what its answers mean (RFC 7009)."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from airflow_provider_oauth.exceptions import (
+    ConfigurationError,
+    InvalidClient,
+    InvalidRequest,
+    OAuthError,
+    TokenRequestError,
+    TokenResponseError,
+)
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from tests.unit.fake_clock import FakeClock
+
+URL = "https://auth.test/revoke"
+TOKEN = "fake-refresh/1"
+
+
+def endpoint(**values):
+    values = {"client_id": "fake-id", "client_secret": "fake-secret", "revoke_url": URL, **values}
+    config = OAuthConfig(conn_id="api", base_url="https://api.test", token_url="https://auth.test/token", **values)
+    return TokenEndpoint(config, FakeClock())
+
+
+def revoke(**values):
+    return endpoint(**values).revoke(TOKEN, "refresh_token")
+
+
+def refused(**values):
+    with pytest.raises(OAuthError) as caught:
+        revoke(**values)
+    text = str(caught.value)
+    assert text.startswith("Connection 'api': ")
+    assert "revocation endpoint https://auth.test/revoke" in text
+    assert "token endpoint" not in text
+    assert "Token URL" not in text
+    assert "fake-refresh" not in text + repr(vars(caught.value))
+    assert "fake-secret" not in text + repr(vars(caught.value))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"text": ""}, {"json": {"error": "odd"}}, {"text": "<h1>done</h1>"}, {"status_code": 204}],
+)
+def test_a_success_is_one_whatever_it_says(requests_mock, answer):
+    requests_mock.post(URL, **answer)
+    assert revoke()
+    (request,) = requests_mock.request_history
+    assert request.body == b"token=fake-refresh%2F1&token_type_hint=refresh_token"
+    assert request.headers["Authorization"] == "Basic ZmFrZS1pZDpmYWtlLXNlY3JldA=="
+    assert request.headers["User-Agent"].startswith("airflow-provider-oauth/")
+    assert request.timeout == (5.0, 20.0)
+
+
+def test_a_server_that_cannot_revoke_such_tokens_is_no_error(requests_mock):
+    requests_mock.post(URL, status_code=400, json={"error": "unsupported_token_type"})
+    assert not revoke()
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"), [(401, {"error": "invalid_client"}), (400, {"error": "invalid_client"}), (401, {})]
+)
+def test_a_refused_client_is_told_as_such(requests_mock, status, answer):
+    requests_mock.post(URL, status_code=status, json=answer)
+    error = refused(grant_type="password", username="ann", user_password="fake-pass")
+    assert isinstance(error, InvalidClient)
+    assert "refused to revoke a token with status" in str(error)
+    assert "Check Client ID" in str(error)
+
+
+def test_a_bad_request_names_the_fields_that_it_is_made_of(requests_mock):
+    requests_mock.post(URL, status_code=400, json={"error": "invalid_request"})
+    error = refused()
+    assert isinstance(error, InvalidRequest)
+    assert str(error).endswith("Check Revocation URL and Client authentication.")
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_wrong_url_is_told_as_such(requests_mock, status):
+    requests_mock.post(URL, status_code=status)
+    error = refused()
+    assert (error.status_code, error.retryable) == (status, False)
+    assert str(error).endswith("Check Revocation URL.")
+
+
+def test_a_busy_server_is_asked_once_and_may_be_asked_again_later(requests_mock):
+    requests_mock.post(URL, status_code=503, headers={"Retry-After": "7"})
+    error = refused()
+    assert type(error) is TokenRequestError
+    assert (error.status_code, error.retryable, error.retry_after) == (503, True, 7)
+    assert requests_mock.call_count == 1
+
+
+def test_a_server_out_of_reach_may_be_asked_again_later(requests_mock):
+    requests_mock.post(URL, exc=requests.ConnectionError(OSError(f"lost while sending {TOKEN}")))
+    error = refused()
+    assert error.retryable
+    assert "lost while sending ***" in str(error)
+    assert "Check Revocation URL, and that this host may reach it." in str(error)
+    assert requests_mock.call_count == 1
+
+
+def test_a_redirect_is_not_followed(requests_mock):
+    requests_mock.post(URL, status_code=307, headers={"Location": "https://evil.test/revoke"})
+    elsewhere = requests_mock.post("https://evil.test/revoke")
+    error = refused()
+    assert isinstance(error, TokenResponseError)
+    assert "redirected to evil.test/revoke; set Revocation URL to that" in str(error)
+    assert not elsewhere.called
+
+
+def test_the_token_is_not_quoted(requests_mock):
+    said = f"no such token: {TOKEN} or fake-refresh%2F1"
+    requests_mock.post(URL, status_code=400, json={"error": "odd", "error_description": said})
+    assert "no such token: *** or ***" in str(refused())
+
+
+def test_without_a_url_tokens_can_only_be_forgotten(requests_mock):
+    with pytest.raises(ConfigurationError, match=r"'api': revoke_url \(Revocation URL\) is missing"):
+        revoke(revoke_url=None)
+    assert not requests_mock.called
