@@ -53,9 +53,6 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
     if values.setdefault("grant_type", preset.grants[0]) == "authorization_code" and preset.scope:
         values.setdefault("scope", preset.scope)
     base_url = _base_url(conn_id, fixed.get("host"), connection)
-    if "grant_url" not in values:
-        hint = " Reading it from the issuer is not possible yet." if "issuer" in values else ""
-        raise ConfigurationError(f"Connection {conn_id!r}: grant_url (Token URL) is missing.{hint}")
     for name in ("grant_url", "refresh_url", "authorize_url", "revoke_url", "issuer"):
         if name in values:
             values[name] = _absolute(base_url, values[name])
@@ -64,7 +61,7 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
     return OAuthConfig(
         conn_id=conn_id,
         base_url=base_url,
-        token_url=values.pop("grant_url"),
+        token_url=values.pop("grant_url", None),
         client_id=fixed.get("login", _unredacted(conn_id, "login", connection.login)) or None,
         client_secret=fixed.get("password", _unredacted(conn_id, "password", connection.password)),
         response_map=_response_map(conn_id, values.pop("response_map", None)),

@@ -4,12 +4,12 @@
 
     OAuthError (an AirflowException)
     ├── ConfigurationError *      the connection does not say what it must, or says what it must not
-    ├── TokenRequestError         the token endpoint refused, or could not be reached
+    ├── TokenRequestError         the authorization server refused, or could not be reached
     │   ├── InvalidClient *       client ID, secret or the way they are sent
     │   ├── InvalidGrant          the refresh token or code is spent, revoked or expired
     │   │   └── WrongPassword *   the user name or password of the password grant
     │   ├── InvalidRequest  UnauthorizedClient  UnsupportedGrantType  InvalidScope
-    ├── TokenResponseError        the token endpoint answered, but not with a token
+    ├── TokenResponseError        it answered, but not with a token, or whatever was asked for
     ├── TokenStoreError           the token could not be read from, or kept in, its Variable
     ├── RenewalTimeout            another process renews the token and has not finished
     ├── ConsentRequired *         nothing but a person's consent, or a new refresh token, helps
@@ -36,7 +36,7 @@ class ConfigurationError(OAuthError, AirflowFailException):
 
 
 class TokenRequestError(OAuthError):
-    """The token endpoint refused the request (RFC 6749 section 5.2), or did not answer.
+    """The token endpoint, or another one of its server, refused the request (RFC 6749 section 5.2) or did not answer.
 
     :param message: what happened, to which connection, and what to do
     :param error: the server's error code
@@ -96,7 +96,7 @@ class InvalidScope(TokenRequestError):
 
 
 class TokenResponseError(OAuthError):
-    """The token endpoint answered, but neither with a token nor with an error that it names."""
+    """The token endpoint, or another one of its server, answered, but neither with what was asked for nor an error."""
 
 
 class TokenStoreError(OAuthError):

@@ -55,8 +55,8 @@ FIELDS: dict[str, Field] = {
     "grant_url": Field(
         "string",
         "Token URL",
-        "Where tokens are asked for, often ending in /token. Absolute, or relative to the API base URL.",
-        required=True,
+        "Where tokens are asked for, often ending in /token. Absolute, or relative to the API base URL. Not needed "
+        "where Issuer is given.",
     ),
     "scope": Field("string", "Scope", "Which access to ask for, separated by spaces. Empty: the server's default."),
     "username": Field("string", "User name", "Password grant only: the user that the token speaks for."),
@@ -105,7 +105,12 @@ FIELDS: dict[str, Field] = {
         default=False,
     ),
     "revoke_url": Field("string", "Revocation URL", "Where tokens are revoked (RFC 7009)."),
-    "issuer": Field("string", "Issuer", "The authorization server's name, a URL (RFC 8414)."),
+    "issuer": Field(
+        "string",
+        "Issuer",
+        "The authorization server's name, a URL. Of Token, Authorization and Revocation URL, those that are left empty "
+        "are read from its metadata (RFC 8414, OpenID Connect Discovery).",
+    ),
     "scope_separator": Field(
         "string",
         "Scope separator",

@@ -35,7 +35,7 @@ class Seal:
         material = secrets if any(secrets) else [own] if own else None
         self._material = json.dumps(material, sort_keys=True).encode() if material else None
         self._identity = json.dumps(config.identity, sort_keys=True)
-        self._bound_to = f"{config.conn_id}\n{config.token_url}".encode()
+        self._bound_to = f"{config.conn_id}\n{config.server}".encode()
         self._keys: dict[bytes, bytes] = {}
 
     @property
@@ -60,7 +60,7 @@ class Seal:
     def open(self, sealed: str, salt: bytes) -> dict[str, Any]:
         """Return the content of what ``close`` returned.
 
-        :raises ValueError: if it was changed, or sealed for another connection or token URL
+        :raises ValueError: if it was changed, or sealed for another connection or server
         """
         data = base64.b64decode(sealed, validate=True)
         try:

@@ -62,10 +62,13 @@ def begin(config: OAuthConfig, consent: Consent) -> str:
     :param config: the connection
     :param consent: what is asked for
     :raises ConfigurationError: if the connection cannot be consented to
+    :raises TokenRequestError: if its issuer's metadata is needed, and cannot be read
+    :raises TokenResponseError: if that is no metadata
     :raises TokenStoreError: if the store cannot be read
     """
-    url = authorization_url(config, consent)
-    token_source(config).ready()
+    source = token_source(config)  # which masks the connection's secrets
+    url = authorization_url(TokenEndpoint(config).completed("authorize_url"), consent)
+    source.ready()
     return url
 
 
@@ -82,8 +85,9 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
     source = token_source(config)  # which masks the connection's secrets
     if consent.conn_id != config.conn_id:
         raise ConsentDenied(f"Connection {config.conn_id!r}: this consent was for {consent.conn_id!r}.")
-    code = code_of(config, consent, answer)
-    token = TokenEndpoint(config).trade(code, consent.redirect_uri, consent.code_verifier)
+    asked = TokenEndpoint(config).completed("authorize_url", "token_url")
+    code = code_of(asked, consent, answer)
+    token = TokenEndpoint(asked).trade(code, consent.redirect_uri, consent.code_verifier)
     if token.refresh_token is None and not source.stored().needs_consent:
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the server has given no refresh token, as some do for a second "

@@ -21,6 +21,7 @@ def try_grant(config: OAuthConfig) -> tuple[bool, str]:
     :return: whether it works, and what that proves, for a person to read
     :raises OAuthError: if the server refuses, or does not answer, or does not make sense
     """
+    config = TokenEndpoint(config).completed("token_url")  # so that what is said names the server that is asked
     works, said = (
         _try_refresh(config)
         if config.lives_by_refresh
@@ -48,7 +49,7 @@ def _try_refresh(config: OAuthConfig) -> tuple[bool, str]:
 
 def _host(config: OAuthConfig) -> str:
     """Return which server was asked: a sandbox is easily taken for the real one."""
-    return urlsplit(config.token_url).netloc
+    return urlsplit(config.server).netloc
 
 
 def _describe(config: OAuthConfig, token: Token) -> str:

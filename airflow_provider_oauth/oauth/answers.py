@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.messages import TokenRequest
+    from airflow_provider_oauth.oauth.messages import Request, TokenRequest
 
 #: ``expires_in`` beyond this many seconds (31 years) is a point in time, not a span: some servers send an epoch.
 LONGEST_SPAN = 1_000_000_000
@@ -88,14 +88,14 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
         # What is no page may be a token in a shape of its own, so it is not quoted.
         said = _description(values) or (_text(answer) if answer.body.lstrip().startswith(b"<") else "")
         quoted = f" ({scrub(said, request.secrets)!r})" if said.strip() else ""
-        raise _unusable(config, request, f"answered {answer.status_code} without an access token{quoted}")
+        raise unusable(config, request, f"answered {answer.status_code} without an access token{quoted}")
     if not all(
         "\x21" <= char <= "\x7e" for char in access_token
     ):  # RFC 6750 section 2.1: nothing to split a header with
-        raise _unusable(config, request, "answered with an access token that cannot stand in a header")
+        raise unusable(config, request, "answered with an access token that cannot stand in a header")
     token_type = values.get("token_type") if isinstance(values.get("token_type"), str) else "Bearer"
     if str(token_type).lower() in ("mac", "pop", "dpop"):
-        raise _unusable(
+        raise unusable(
             config, request, f"issues tokens of type {token_type!r}, which need a signature for every request"
         )
     base_url, refresh_token = values.get("base_url"), values.get("refresh_token")
@@ -103,7 +103,7 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
         refresh_token = None
     in_use = refresh_token is not None or request.grant_type == "refresh_token"
     if isinstance(base_url, str) and base_url and (problem := url_problem(base_url, allow_http=config.allow_http)):
-        raise _unusable(config, request, f"answered with a base_url (Token answer map) that {problem}")
+        raise unusable(config, request, f"answered with a base_url (Token answer map) that {problem}")
     return Token(
         access_token=access_token,
         token_type=str(token_type),
@@ -190,17 +190,18 @@ def _error_class(
     return error
 
 
-def _unusable(config: OAuthConfig, request: TokenRequest, problem: str) -> TokenResponseError:
+def unusable(config: OAuthConfig, request: Request, problem: str) -> TokenResponseError:
+    """Return the error that says what an answer is instead of what it should be."""
     return TokenResponseError(f"Connection {config.conn_id!r}: {request.where} {problem}.")
 
 
 def _redirected(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> TokenResponseError:
     # Following it would carry the secret to where the connection does not say.
-    where = scrub(_destination(answer), request.secrets)
-    return _unusable(config, request, f"redirected to {where}; set {request.place.field} to that, if it is right")
+    where = scrub(destination(answer), request.secrets)
+    return unusable(config, request, f"redirected to {where}; set {request.place.field} to that, if it is right")
 
 
-def _destination(answer: TokenAnswer) -> str:
+def destination(answer: TokenAnswer) -> str:
     """Return where a redirect leads, without user, query and fragment."""
     try:
         parts = urlsplit(answer.headers.get("Location", ""))

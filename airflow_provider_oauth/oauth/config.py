@@ -58,14 +58,15 @@ class OAuthConfig:
     """An OAuth 2.0 client and the API that it calls.
 
     The names are those of the connection's fields (see ``fields.py``), but for ``base_url`` (host), ``client_id``
-    (login), ``client_secret`` (password) and ``token_url`` (grant_url).
+    (login), ``client_secret`` (password) and ``token_url`` (grant_url). What is None of ``token_url``,
+    ``authorize_url`` and ``revoke_url`` is read from the metadata of ``issuer``, if there is one.
 
     :raises ConfigurationError: if a value is missing, unknown or unsafe
     """
 
     conn_id: str
     base_url: str
-    token_url: str = field(repr=False)  # some hold a secret in their query
+    token_url: str | None = field(default=None, repr=False)  # some hold a secret in their query
     grant_type: str = "client_credentials"
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
@@ -74,6 +75,7 @@ class OAuthConfig:
     skip_pkce: bool = False
     revoke_url: str | None = field(default=None, repr=False)
     issuer: str | None = None
+    iss_required: bool = False  # not a field of the form: the issuer's metadata says so
     scope: str | None = None
     scope_separator: str = " "
     audience: str | None = None
@@ -105,6 +107,8 @@ class OAuthConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, or would not be safe."""
+        if self.token_url is None and self.issuer is None:
+            raise self.error("grant_url", "(Token URL) is missing, and so is issuer (Issuer), which would tell it")
         self._check_grant()
         self._check_client()
         for name in ("base_url", "token_url", "refresh_url", "authorize_url", "revoke_url", "issuer"):
@@ -148,6 +152,11 @@ class OAuthConfig:
         return ConfigurationError(f"Connection {self.conn_id!r}: {name} {problem}.")
 
     @property
+    def server(self) -> str:
+        """What the authorization server is known by: its token URL, or its name where only that is given."""
+        return self.token_url or self.issuer or ""
+
+    @property
     def lives_by_refresh(self) -> bool:
         """Whether only the refresh token keeps this grant alive."""
         return self.grant_type in REFRESHED_GRANTS
@@ -170,9 +179,10 @@ class OAuthConfig:
     @property
     def identity(self) -> dict[str, Any]:
         """What a token was issued for: if any of it changes, a stored token is no longer ours."""
-        names = ("client_id", "token_url", "grant_type", "username", "audience", "resource")
+        names = ("client_id", "grant_type", "username", "audience", "resource")
         return {
             **{name: getattr(self, name) for name in names},
+            "token_url": self.server,  # by this name, though it may be the issuer: records are known by it
             "scope": normal_scope(self.scope),
             "grant_params": dict(self.grant_params),
             "grant_headers": dict(self.grant_headers),

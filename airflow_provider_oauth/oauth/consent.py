@@ -104,6 +104,11 @@ def code_of(config: OAuthConfig, consent: Consent, answer: str) -> str:
             f"old one, or somebody else's. Start again."
         )
     # RFC 9207: an answer of another server than the one that was asked.
+    if config.iss_required and "iss" not in values:
+        raise ConsentDenied(
+            f"Connection {config.conn_id!r}: the answer does not say which server it is of (iss), as this one does. It "
+            f"may be another's. Start again."
+        )
     if config.issuer and "iss" in values and values["iss"] != config.issuer:
         raise ConsentDenied(f"Connection {config.conn_id!r}: the answer is of another server (iss). Check Issuer.")
     if error := values.get("error"):

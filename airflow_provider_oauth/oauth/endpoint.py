@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
@@ -10,8 +10,8 @@ from tenacity.wait import wait_random_exponential
 from airflow_provider_oauth.exceptions import TokenRequestError
 from airflow_provider_oauth.oauth.answers import parse_answer, parse_revocation
 from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.oauth.discovery import completed
 from airflow_provider_oauth.oauth.messages import (
-    TokenRequest,
     code_request,
     grant_request,
     refresh_request,
@@ -22,8 +22,12 @@ from airflow_provider_oauth.oauth.wire import CONNECT_TIMEOUT, Wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_oauth.oauth.answers import TokenAnswer
     from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.oauth.messages import Request, TokenRequest
     from airflow_provider_oauth.oauth.token import Token
+
+Answer = TypeVar("Answer")
 
 #: Seconds for an exchange, all attempts together.
 EXCHANGE_TIMEOUT = 20.0
@@ -51,7 +55,7 @@ class TokenEndpoint:
         :raises TokenRequestError: the server refused, or cannot be reached
         :raises TokenResponseError: it answered, but not with a token
         """
-        return self._exchange(grant_request(self._config, scope), patient)
+        return self._token("token_url", lambda config: grant_request(config, scope), patient)
 
     def refresh(self, refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Token:
         """Trade ``refresh_token`` for a token; parameters and errors as in ``grant``, ``refresh_request``.
@@ -59,7 +63,8 @@ class TokenEndpoint:
         An attempt whose answer was lost is repeated with the same token: there is no other, and servers that allow for
         lost answers accept it again.
         """
-        return self._exchange(refresh_request(self._config, refresh_token, access_token), patient)
+        name = "refresh_url" if self._config.refresh_url else "token_url"
+        return self._token(name, lambda config: refresh_request(config, refresh_token, access_token), patient)
 
     def trade(self, code: str, redirect_uri: str, code_verifier: str) -> Token:
         """Trade an authorization code for tokens, once: a code is good for one use.
@@ -70,7 +75,9 @@ class TokenEndpoint:
         :raises TokenRequestError: the server refused, or cannot be reached
         :raises TokenResponseError: it answered, but not with a token
         """
-        return self._exchange(code_request(self._config, code, redirect_uri, code_verifier), patient=False)
+        return self._token(
+            "token_url", lambda config: code_request(config, code, redirect_uri, code_verifier), patient=False
+        )
 
     def revoke(self, token: str, hint: str) -> bool:
         """Have the server revoke a token, once: what is not answered can be asked again.
@@ -78,16 +85,40 @@ class TokenEndpoint:
         :param token: an access or refresh token
         :param hint: which of the two: ``access_token`` or ``refresh_token`` (RFC 7009 section 2.1)
         :return: whether the token is good for nothing any more; False if this server cannot revoke such tokens
-        :raises ConfigurationError: the connection does not say where tokens are revoked
+        :raises ConfigurationError: neither the connection nor its issuer says where tokens are revoked
         :raises TokenRequestError: the server refused, or cannot be reached
         :raises TokenResponseError: it redirected
         """
-        request = revoke_request(self._config, token, hint)
-        answer = self._wire.send(request, self._clock.monotonic() + EXCHANGE_TIMEOUT)
-        return parse_revocation(self._config, request, answer)
+        return self._exchange(
+            "revoke_url", lambda config: revoke_request(config, token, hint), parse_revocation, patient=False
+        )
 
-    def _exchange(self, request: TokenRequest, patient: bool) -> Token:
+    def completed(self, *names: str) -> OAuthConfig:
+        """Return the connection with those URLs that only its issuer's metadata says: see ``discovery.completed``.
+
+        :param names: the URLs that are needed; if the connection says them all, nobody is asked
+        """
+        return completed(self._config, names, self._sender(self._clock.monotonic() + EXCHANGE_TIMEOUT))
+
+    def _token(self, name: str, build: Callable[[OAuthConfig], TokenRequest], patient: bool) -> Token:
+        return self._exchange(name, build, parse_answer, patient)
+
+    def _exchange(
+        self,
+        name: str,
+        build: Callable[[OAuthConfig], TokenRequest],
+        parse: Callable[[OAuthConfig, TokenRequest, TokenAnswer], Answer],
+        patient: bool,
+    ) -> Answer:
+        """Find out where to ask, ask, and return what the answer says.
+
+        :param name: the URL that is asked
+        :param build: makes the request
+        :param parse: makes sense of the answer
+        :param patient: try again, within EXCHANGE_TIMEOUT
+        """
         deadline = self._clock.monotonic() + EXCHANGE_TIMEOUT
+        send = self._sender(deadline)
         attempts = Retrying(
             retry=retry_if_exception(_worth_repeating),
             wait=_pause,
@@ -95,10 +126,13 @@ class TokenEndpoint:
             sleep=self._clock.sleep,
             reraise=True,
         )
-        return attempts(self._attempt, request, deadline)
+        # Anew for each exchange: they are rare, and so an endpoint that has moved is found.
+        config = attempts(completed, self._config, (name,), send)
+        request = build(config)
+        return attempts(lambda: parse(config, request, send(request)))
 
-    def _attempt(self, request: TokenRequest, deadline: float) -> Token:
-        return parse_answer(self._config, request, self._wire.send(request, deadline))
+    def _sender(self, deadline: float) -> Callable[[Request], TokenAnswer]:
+        return lambda request: self._wire.send(request, deadline)
 
 
 def _worth_repeating(error: BaseException) -> bool:

@@ -81,7 +81,7 @@ def grant_request(config: OAuthConfig, scope: str | None = None) -> TokenRequest
     fields: dict[str, Any] = {"grant_type": config.grant_type}
     if config.grant_type == "password":
         fields |= {"username": config.username, "password": config.user_password}
-    return _token_request(config, config.token_url, fields | _access_fields(config, scope or config.scope))
+    return _token_request(config, _token_url(config), fields | _access_fields(config, scope or config.scope))
 
 
 def code_request(config: OAuthConfig, code: str, redirect_uri: str, code_verifier: str) -> TokenRequest:
@@ -99,7 +99,7 @@ def code_request(config: OAuthConfig, code: str, redirect_uri: str, code_verifie
     }
     if not config.skip_pkce:
         fields["code_verifier"] = code_verifier
-    return _token_request(config, config.token_url, fields)
+    return _token_request(config, _token_url(config), fields)
 
 
 def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str | None = None) -> TokenRequest:
@@ -116,7 +116,7 @@ def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str |
     if config.grant_type == "refresh_token":
         fields |= _access_fields(config, config.scope)
     bearer = access_token if config.refresh_bearer else None
-    return _token_request(config, config.refresh_url or config.token_url, fields, bearer)
+    return _token_request(config, config.refresh_url or _token_url(config), fields, bearer)
 
 
 def revoke_request(config: OAuthConfig, token: str, hint: str) -> TokenRequest:
@@ -136,6 +136,12 @@ def revoke_request(config: OAuthConfig, token: str, hint: str) -> TokenRequest:
     headers = {"Accept": "application/json"}
     CLIENT_AUTH[config.client_auth].apply(config.client_id, config.client_secret, headers, fields)
     return replace(_request(config, config.revoke_url, headers, fields, "form"), place=REVOCATION)
+
+
+def _token_url(config: OAuthConfig) -> str:
+    if config.token_url is None:
+        raise config.error("grant_url", "(Token URL) is missing, and was not read from the issuer's metadata")
+    return config.token_url
 
 
 def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:

@@ -8,7 +8,12 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import requests
+from authlib.oauth2.rfc8414 import get_well_known_url as rfc8414_place
+from authlib.oidc.discovery import get_well_known_url as oidc_place
 
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.oauth import discovery
+from airflow_provider_oauth.oauth.config import OAuthConfig
 from tests.integration.authlib_server import serve
 
 ID = "reports:/+%&é"
@@ -237,3 +242,46 @@ def test_short_lived_tokens_say_so():
         data, headers = {"grant_type": "client_credentials"}, basic(ID, SECRET, quote_plus)
         answer = requests.post(server.token_url, data=data, headers=headers, timeout=10).json()
     assert answer["expires_in"] == 60
+
+
+# --- the server found by its issuer
+
+
+FOUND = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/token"]
+
+
+def test_a_server_is_found_by_its_issuer_and_only_when_it_is_needed(server, connect):
+    server.add_client(ID, SECRET)
+
+    user = {"username": "ada", "user_password": PASSWORD}
+
+    def hook():
+        """Return the hook of a new process."""
+        return connect(grant_url=None, issuer=server.url, scope="read", grant_type="password", use_refresh=True, **user)
+
+    assert me(hook())["user"] == "ada"
+    assert server.asked == [*FOUND, "/api/me"]
+    server.asked.clear()
+    assert me(hook())["user"] == "ada"
+    assert server.asked == ["/api/me"]  # a stored token is read without asking anybody
+    server.revoke_access_tokens()
+    server.asked.clear()
+    assert me(hook())["user"] == "ada"
+    assert server.asked == ["/api/me", *FOUND, "/api/me"]
+    assert [made.grant_type for made in server.requests] == ["password", "refresh_token"]
+
+
+def test_an_issuer_that_is_spelled_otherwise_is_not_believed(server, connect):
+    server.add_client(ID, SECRET)
+    with pytest.raises(ConfigurationError, match="the same to the character"):
+        connect(grant_url=None, issuer=f"{server.url}/", scope="read").get_token()
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("issuer", ["https://a.example", "https://a.example/", "https://a.example/t/1"])
+def test_authlib_has_the_metadata_in_the_same_places(issuer):
+    config = OAuthConfig(conn_id="authlib", base_url="https://a.example", issuer=issuer, client_auth="none")
+    assert discovery._places(config, issuer) == (
+        oidc_place(issuer, external=True),
+        rfc8414_place(issuer, external=True),
+    )

@@ -385,10 +385,14 @@ class TestAliases:
         assert "fake" not in message
 
     def test_missing_is_said_by_the_forms_label(self) -> None:
-        assert refusal({"grant_url": None}) == "grant_url (Token URL) is missing."
-        assert refusal({"grant_url": None, "issuer": "https://login.example.com"}).startswith(
-            "grant_url (Token URL) is missing."
+        assert refusal({"grant_url": None}) == (
+            "grant_url (Token URL) is missing, and so is issuer (Issuer), which would tell it."
         )
+
+    def test_token_url_may_be_missing_where_the_issuer_tells_it(self) -> None:
+        settings = read({"grant_url": None, "issuer": "https://login.example.com/tenant/"})
+
+        assert (settings.token_url, settings.issuer) == (None, "https://login.example.com/tenant/")
 
 
 class TestUnknownKeys:
@@ -548,7 +552,7 @@ class TestExtra:
 
     @pytest.mark.parametrize("extra", [None, "", "{}"])
     def test_that_is_empty_misses_the_token_url(self, extra: str | None) -> None:
-        assert refusal(extra) == "grant_url (Token URL) is missing."
+        assert refusal(extra).startswith("grant_url (Token URL) is missing")
 
     def test_that_is_nested_too_deeply_is_refused(self) -> None:
         assert refusal('{"a":' * 100_000 + "1" + "}" * 100_000) == "extra is not a JSON object."

@@ -188,10 +188,10 @@ class TestWhatAirflowReads:
 
             assert param.resolve() == field.default
 
-    def test_the_token_url_and_the_leeway_are_required(self, forms: dict[str, dict[str, dict[str, Any]]]) -> None:
+    def test_the_grant_type_and_the_leeway_are_required(self, forms: dict[str, dict[str, dict[str, Any]]]) -> None:
         required = {name for name, widget in forms["oauth"].items() if "null" not in widget["schema"]["type"]}
 
-        assert {"grant_type", "grant_url", "leeway"} <= required
+        assert required == {"grant_type", "leeway"}
 
     def test_the_section_of_the_configuration(self, manager: ProvidersManager) -> None:
         options = dict(manager._provider_configs)["airflow-provider-oauth"]["oauth"]["options"]

@@ -536,3 +536,17 @@ def test_a_slip_of_the_pen_in_a_preset_is_refused_when_it_is_made(changes):
 @pytest.mark.parametrize("stand_in", ["https://mock.test/?x=1", "https://mock.test/#x"])
 def test_a_stand_in_has_neither_query_nor_fragment(stand_in):
     assert JOOR.fixed_in(stand_in) is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "issuer"),
+    [(None, "https://login.acme.example/t"), ("http://localhost:8080", "http://localhost:8080/t")],
+)
+def test_it_may_know_its_server_by_the_issuer_alone(environment: str | None, issuer: str) -> None:
+    system = {"host": "https://api.acme.example", "issuer": "https://login.acme.example/t"}
+    preset = replace(OWN, fixed={"client_auth": "none"}, environments={"production": system})
+    extra = json.dumps({"leeway": 60, "environment": environment})
+
+    settings = read_connection(TaskConnection(conn_id="c", conn_type="acme", extra=extra), preset)
+
+    assert (settings.token_url, settings.issuer) == (None, issuer)

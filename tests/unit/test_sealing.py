@@ -12,6 +12,12 @@ from airflow_provider_oauth.sealing import Seal
 SALT = b"0123456789abcdef"
 CONTENT = {"refresh_token": "fake-refresh é", "tokens": {"": {"access_token": "fake-access"}}}
 
+#: Made by the version before the token URL could be left out.
+SEALED_EARLIER = (
+    "QE97ZBkZ0fp9QIBoRBb/PnS0Kd9JmYhyyO8RxVY44e99PKQuTKzSqav4Ho1+q5I8qpLaP77fPH9NZq13U5eots7bTH6Usg3Nzx9O9x9VMkVwaW0H"
+    "LlarwpLD3Yqp+LsANQKAKyJirHq2QWp+LGBSQMvbdi3X"
+)
+
 
 def config(**changes: Any) -> OAuthConfig:
     values: dict[str, Any] = {
@@ -53,6 +59,24 @@ OTHER_IDENTITIES: list[dict[str, Any]] = [
 
 def test_what_was_sealed_is_opened() -> None:
     assert Seal(config()).open(Seal(config()).close(CONTENT, SALT), SALT) == CONTENT
+
+
+def test_what_an_earlier_version_sealed_is_opened() -> None:
+    seal = Seal(config())
+
+    assert seal.key_id(SALT) == "0147bf405cbfb00d"
+    assert seal.open(SEALED_EARLIER, SALT) == CONTENT
+
+
+def test_without_a_token_url_the_issuer_is_what_it_is_sealed_for() -> None:
+    issuers = ["https://login.example.com", "https://other.example.com"]
+    ours, other = (Seal(config(token_url=None, issuer=issuer)) for issuer in issuers)
+    sealed = ours.close(CONTENT, SALT)
+
+    assert ours.open(sealed, SALT) == CONTENT
+    assert ours.key_id(SALT) != other.key_id(SALT)
+    with pytest.raises(ValueError, match="^the seal is broken$"):
+        other.open(sealed, SALT)
 
 
 def test_what_is_sealed_twice_looks_different() -> None:

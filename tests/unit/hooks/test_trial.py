@@ -134,6 +134,20 @@ def test_each_test_asks_anew(test_of, requests_mock):
     assert requests_mock.call_count == 2
 
 
+@pytest.mark.parametrize("extra", [{}, REFRESH], ids=["client_credentials", "refresh_token"])
+def test_a_server_known_by_its_issuer_is_named_by_where_it_was_asked(test_of, requests_mock, extra):
+    place = "https://login.example.com/.well-known/openid-configuration"
+    metadata = {"issuer": "https://login.example.com", "token_endpoint": "https://tokens.example.com/t"}
+    requests_mock.get(place, json=metadata)
+    answer = {"access_token": "fake-access-token", "expires_in": 60}
+    refusal = {"status_code": 400, "json": {"error": "invalid_grant"}}
+    requests_mock.post("https://tokens.example.com/t", **(refusal if extra else {"json": answer}))
+    works, said = test_of(grant_url=None, issuer="https://login.example.com", **extra)
+    assert works
+    assert "token endpoint at tokens.example.com" in said
+    assert [request.method for request in requests_mock.request_history] == ["GET", "POST"]
+
+
 # --- it does not work
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -266,6 +267,21 @@ class TestIdentity:
     def test_stays_with_all_else(self, name: str, value: Any) -> None:
         assert config(**(self.BASE | {name: value})).identity == config(**self.BASE).identity
 
+    def test_is_written_as_it_always_was(self) -> None:
+        # Every stored record is known by it.
+        assert json.dumps(config(**self.BASE).identity, sort_keys=True) == (
+            '{"audience": "aud", "client_id": "app", "grant_headers": {}, "grant_params": {"tenant": "t1"}, '
+            '"grant_type": "password", "resource": "res", "scope": "a b", '
+            '"token_url": "https://login.example.com/token", "username": "anna"}'
+        )
+
+    def test_has_the_issuer_where_there_is_no_token_url(self) -> None:
+        issuer = "https://login.example.com"
+        settings = config(token_url=None, issuer=issuer)
+
+        assert settings.identity["token_url"] == issuer
+        assert config(issuer=issuer).identity["token_url"] == "https://login.example.com/token"
+
     def test_holds_no_secret(self) -> None:
         settings = config(**self.BASE, refresh_token="fake-2", secret_grant_params={"k": "fake-3"})
 
@@ -335,6 +351,13 @@ class TestSecrets:
     @pytest.mark.parametrize("field", ["grant_type", "client_auth", "body_format"])
     def test_are_quoted_by_no_other_fields_refusal(self, field: str) -> None:
         assert "fake" not in refusal(**self.ALL, **{field: "unknown"})
+
+
+def test_either_token_url_or_issuer_must_be_there() -> None:
+    assert refusal(token_url=None) == (
+        "grant_url (Token URL) is missing, and so is issuer (Issuer), which would tell it."
+    )
+    assert config(token_url=None, issuer="https://login.example.com").token_url is None
 
 
 def test_cannot_be_changed() -> None:

@@ -192,6 +192,15 @@ def test_another_servers_answer_is_refused(iss, works):
             code_of(config, CONSENT, answer(code="c", iss=iss))
 
 
+def test_where_the_server_always_names_itself_an_answer_that_does_not_is_refused():
+    config = replace(CONFIG, issuer="https://auth.example.com", iss_required=True)
+    assert code_of(config, CONSENT, answer(code="c", iss="https://auth.example.com")) == "c"
+    with pytest.raises(ConsentDenied, match=r"which server it is of \(iss\)"):
+        code_of(config, CONSENT, answer(code="c"))
+    with pytest.raises(ConsentDenied, match=r"which server it is of \(iss\)"):
+        code_of(config, CONSENT, answer(error="access_denied"))
+
+
 # --- the trade
 
 

@@ -9,7 +9,8 @@ import requests
 from airflow_provider_oauth.exceptions import InvalidClient, InvalidGrant, TokenRequestError, TokenResponseError
 from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
 from airflow_provider_oauth.oauth.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
-from airflow_provider_oauth.oauth.wire import LONGEST_ANSWER
+from airflow_provider_oauth.oauth.messages import grant_request
+from airflow_provider_oauth.oauth.wire import LONGEST_ANSWER, Wire
 
 URL = "https://auth.test/token"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -170,6 +171,16 @@ def test_no_attempt_may_take_longer_than_what_is_left(clock, requests_mock):
     first, second = (request.timeout for request in requests_mock.request_history)
     assert first == (5.0, EXCHANGE_TIMEOUT)
     assert second[1] <= 5
+
+
+def test_nothing_is_sent_when_no_time_is_left(clock, requests_mock):
+    requests_mock.post(URL, json=GOOD)
+    config = OAuthConfig(conn_id="api", base_url="https://api.test", token_url=URL, client_auth="none")
+    clock.seconds = 20.0
+    with pytest.raises(TokenRequestError, match="'api'.*no time is left") as caught:
+        Wire(config, clock).send(grant_request(config), 20.0)
+    assert caught.value.retryable
+    assert not requests_mock.called
 
 
 def test_an_answer_of_unreasonable_length_is_refused(clock, requests_mock):

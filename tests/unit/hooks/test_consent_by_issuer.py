@@ -1,0 +1,105 @@
+"""Consent at a server that is known by its issuer."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlencode
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, TokenRequestError
+from airflow_provider_oauth.hooks import grants, sources
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.oauth.consent import Consent
+
+ISSUER = "https://login.example.com"
+METADATA_URL = f"{ISSUER}/.well-known/openid-configuration"
+METADATA = {
+    "issuer": ISSUER,
+    "token_endpoint": f"{ISSUER}/found/token",
+    "authorization_endpoint": f"{ISSUER}/found/authorize",
+}
+BACK = "https://airflow.example.com/oauth/callback"
+CONSENT = Consent(conn_id="my_api", redirect_uri=BACK, state="fake-state", code_verifier="fake-verifier")
+TOKEN = {"access_token": "fake-access", "refresh_token": "fake-refresh", "expires_in": 3600}
+
+
+@pytest.fixture
+def connect(variables, monkeypatch, tmp_path):
+    monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path))
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
+    sources._sources.clear()
+
+    def define(**extra):
+        values = {
+            "conn_type": "oauth",
+            "host": "https://api.example.com",
+            "login": "reports",
+            "password": "fake-secret",
+            "extra": {"grant_type": "authorization_code", "issuer": ISSUER, "leeway": 60, **extra},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+        return OAuthHook("my_api").config
+
+    yield define
+    sources._sources.clear()
+
+
+def answer(**values):
+    return f"{BACK}?{urlencode({'state': 'fake-state', 'code': 'fake-code', **values})}"
+
+
+def asked(requests_mock):
+    return [(request.method, request.url.partition("?")[0]) for request in requests_mock.request_history]
+
+
+def test_both_ends_of_a_consent_are_found_in_the_metadata(connect, requests_mock, variables):
+    requests_mock.get(METADATA_URL, json=METADATA)
+    requests_mock.post(METADATA["token_endpoint"], json=TOKEN)
+    config = connect()
+    assert grants.begin(config, CONSENT).startswith(f"{ISSUER}/found/authorize?response_type=code&client_id=reports&")
+    token = grants.finish(config, CONSENT, answer())
+    assert token.access_token == "fake-access"
+    assert asked(requests_mock) == [
+        ("GET", METADATA_URL),
+        ("GET", METADATA_URL),
+        ("POST", METADATA["token_endpoint"]),
+    ]
+    # What is stored is for the connection as it stands, so nobody is asked to read it.
+    sources._sources.clear()
+    assert grants.status(config).token.access_token == "fake-access"
+    assert OAuthHook("my_api").get_token().access_token == "fake-access"
+    assert requests_mock.call_count == 3
+
+
+def test_where_all_is_given_by_hand_no_metadata_is_read(connect, requests_mock):
+    requests_mock.post(f"{ISSUER}/own/token", json=TOKEN)
+    config = connect(grant_url=f"{ISSUER}/own/token", authorize_url=f"{ISSUER}/own/authorize")
+    assert grants.begin(config, CONSENT).startswith(f"{ISSUER}/own/authorize?")
+    grants.finish(config, CONSENT, answer())
+    assert asked(requests_mock) == [("POST", f"{ISSUER}/own/token")]
+
+
+@pytest.mark.parametrize("extra", [{}, {"grant_url": f"{ISSUER}/own/token"}])
+def test_a_server_that_always_names_itself_must_do_so(connect, requests_mock, extra):
+    requests_mock.get(METADATA_URL, json=METADATA | {"authorization_response_iss_parameter_supported": True})
+    for url in (METADATA["token_endpoint"], f"{ISSUER}/own/token"):
+        requests_mock.post(url, json=TOKEN)
+    config = connect(**extra)
+    with pytest.raises(ConsentDenied, match=r"\(iss\)"):
+        grants.finish(config, CONSENT, answer())
+    assert [method for method, _ in asked(requests_mock)] == ["GET"]
+    assert grants.finish(config, CONSENT, answer(iss=ISSUER)).access_token == "fake-access"
+
+
+def test_a_server_that_names_no_place_for_consent_is_told_as_such(connect, requests_mock):
+    requests_mock.get(METADATA_URL, json=METADATA | {"authorization_endpoint": None})
+    with pytest.raises(ConfigurationError, match=r"'my_api': authorize_url \(Authorization URL\) is missing"):
+        grants.begin(connect(), CONSENT)
+
+
+def test_metadata_that_cannot_be_read_is_told_before_anybody_is_sent_anywhere(connect, requests_mock):
+    requests_mock.get(METADATA_URL, status_code=503)
+    with pytest.raises(TokenRequestError, match="'my_api'.*metadata endpoint"):
+        grants.begin(connect(), CONSENT)

@@ -1,0 +1,384 @@
+"""What is read of an issuer's metadata, where, when, and what is not believed of it."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from airflow_provider_oauth.exceptions import (
+    ConfigurationError,
+    InvalidGrant,
+    OAuthError,
+    TokenRequestError,
+    TokenResponseError,
+)
+from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+from airflow_provider_oauth.oauth.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
+from airflow_provider_oauth.oauth.wire import LONGEST_ANSWER
+from tests.unit.fake_clock import FakeClock
+
+ISSUER = "https://auth.test"
+OIDC = f"{ISSUER}/.well-known/openid-configuration"
+OAUTH = f"{ISSUER}/.well-known/oauth-authorization-server"
+METADATA = {
+    "issuer": ISSUER,
+    "token_endpoint": "https://auth.test/found/token",
+    "authorization_endpoint": "https://auth.test/found/authorize",
+    "revocation_endpoint": "https://auth.test/found/revoke",
+}
+TOKEN = {"access_token": "fake-token", "expires_in": 60}
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def endpoint(clock):
+    def make(**values):
+        return TokenEndpoint(config(**values), clock)
+
+    return make
+
+
+def config(**values):
+    values = {"client_id": "fake-id", "client_secret": "fake-secret", "issuer": ISSUER, **values}
+    return OAuthConfig(conn_id="api", base_url="https://api.test", **values)
+
+
+def asked(requests_mock):
+    return [(request.method, request.url) for request in requests_mock.request_history]
+
+
+def urls_of(settings):
+    return settings.token_url, settings.authorize_url, settings.revoke_url
+
+
+# --- where it is asked for
+
+
+def test_openid_connects_place_is_asked_first(endpoint, requests_mock):
+    requests_mock.get(OIDC, json=METADATA)
+    found = endpoint().completed("token_url")
+    assert urls_of(found) == (
+        "https://auth.test/found/token",
+        "https://auth.test/found/authorize",
+        "https://auth.test/found/revoke",
+    )
+    assert asked(requests_mock) == [("GET", OIDC)]
+    (request,) = requests_mock.request_history
+    assert request.headers["Accept"] == "application/json"
+    assert request.headers["User-Agent"].startswith("airflow-provider-oauth/")
+    assert request.body is None
+    assert "Authorization" not in request.headers
+    assert request.timeout == (5.0, EXCHANGE_TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "first", "second"),
+    [
+        (ISSUER, OIDC, OAUTH),
+        (f"{ISSUER}/", OIDC, OAUTH),
+        (f"{ISSUER}/t/1", f"{ISSUER}/t/1/.well-known/openid-configuration", f"{OAUTH}/t/1"),
+        (f"{ISSUER}/t/1/", f"{ISSUER}/t/1/.well-known/openid-configuration", f"{OAUTH}/t/1"),
+        (
+            "http://localhost:8080",
+            "http://localhost:8080/.well-known/openid-configuration",
+            "http://localhost:8080/.well-known/oauth-authorization-server",
+        ),
+    ],
+)
+def test_where_that_is_not_found_rfc_8414s_place_is_asked(endpoint, requests_mock, issuer, first, second):
+    requests_mock.get(first, status_code=404)
+    requests_mock.get(second, json=METADATA | {"issuer": issuer})
+    assert endpoint(issuer=issuer).completed("token_url").token_url == "https://auth.test/found/token"
+    assert asked(requests_mock) == [("GET", first), ("GET", second)]
+
+
+def test_an_issuer_has_no_query(endpoint, requests_mock):
+    with pytest.raises(ConfigurationError, match="'api': issuer must not have a query"):
+        endpoint(issuer=f"{ISSUER}/?tenant=1").completed("token_url")
+    assert not requests_mock.called
+
+
+def test_the_connections_transport_options_are_used_and_no_netrc(endpoint, requests_mock, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine auth.test login other password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    requests_mock.get(OIDC, json=METADATA)
+    transport = Transport(verify="/ca.pem", cert="/client.pem", proxies={"https": "http://proxy.test:3128"})
+    endpoint(transport=transport, grant_headers={"X-Key": "fake"}).completed("token_url")
+    request = requests_mock.last_request
+    assert (request.verify, request.cert) == ("/ca.pem", "/client.pem")
+    assert dict(request.proxies) == {"https": "http://proxy.test:3128"}
+    assert not {"Authorization", "X-Key"} & set(request.headers)
+
+
+# --- when it is asked for
+
+
+@pytest.mark.parametrize(
+    ("said", "needed"),
+    [
+        ({"token_url": "https://auth.test/own"}, ["token_url"]),
+        ({"token_url": "https://auth.test/own", "authorize_url": "https://auth.test/a"}, ["authorize_url"]),
+        ({"token_url": "https://auth.test/own", "issuer": None}, ["token_url", "authorize_url", "revoke_url"]),
+    ],
+)
+def test_what_is_said_or_cannot_be_found_needs_no_metadata(endpoint, requests_mock, said, needed):
+    known = endpoint(**said)
+    assert known.completed(*needed) is known._config
+    assert not requests_mock.called
+
+
+def test_what_the_connection_says_stays_and_what_is_missing_is_filled_in(endpoint, requests_mock):
+    requests_mock.get(OIDC, json=METADATA)
+    found = endpoint(token_url="https://auth.test/own").completed("revoke_url")
+    assert urls_of(found) == (
+        "https://auth.test/own",
+        "https://auth.test/found/authorize",
+        "https://auth.test/found/revoke",
+    )
+
+
+def test_what_the_metadata_has_not_either_stays_missing(endpoint, requests_mock):
+    requests_mock.get(OIDC, json={name: METADATA[name] for name in ("issuer", "token_endpoint")})
+    assert urls_of(endpoint().completed("revoke_url")) == ("https://auth.test/found/token", None, None)
+
+
+@pytest.mark.parametrize(("said", "required"), [({}, False), (True, True), (False, False), ("true", False)])
+def test_whether_answers_name_their_server_is_read_too(endpoint, requests_mock, said, required):
+    more = {"authorization_response_iss_parameter_supported": said} if said != {} else {}
+    requests_mock.get(OIDC, json=METADATA | more)
+    assert endpoint().completed("token_url").iss_required is required
+
+
+# --- the exchange
+
+
+@pytest.mark.parametrize(
+    ("ask", "body"),
+    [
+        (lambda endpoint: endpoint.grant("read"), b"grant_type=client_credentials&scope=read"),
+        (lambda endpoint: endpoint.refresh("fake-r"), b"grant_type=refresh_token&refresh_token=fake-r"),
+        (
+            lambda endpoint: endpoint.trade("c", "https://a.test/", "v"),
+            b"grant_type=authorization_code&code=c&redirect_uri=https%3A%2F%2Fa.test%2F&code_verifier=v",
+        ),
+    ],
+)
+def test_each_exchange_asks_where_to_go_anew(endpoint, requests_mock, ask, body):
+    moved = METADATA | {"token_endpoint": "https://auth.test/moved/token"}
+    requests_mock.get(OIDC, [{"json": METADATA}, {"json": moved}])
+    for url in (METADATA["token_endpoint"], moved["token_endpoint"]):
+        requests_mock.post(url, json=TOKEN)
+    asking = endpoint()
+    assert [ask(asking).access_token for _ in range(2)] == ["fake-token"] * 2
+    assert asked(requests_mock) == [
+        ("GET", OIDC),
+        ("POST", "https://auth.test/found/token"),
+        ("GET", OIDC),
+        ("POST", "https://auth.test/moved/token"),
+    ]
+    assert requests_mock.last_request.body == body
+
+
+def test_an_exchange_that_is_tried_again_knows_already_where_to_go(endpoint, requests_mock):
+    requests_mock.get(OIDC, json=METADATA)
+    requests_mock.post(METADATA["token_endpoint"], [{"status_code": 503}, {"json": TOKEN}])
+    endpoint().grant()
+    assert [method for method, _ in asked(requests_mock)] == ["GET", "POST", "POST"]
+
+
+def test_a_refresh_url_needs_no_metadata(endpoint, requests_mock):
+    requests_mock.post("https://auth.test/refresh", json=TOKEN)
+    assert endpoint(refresh_url="https://auth.test/refresh").refresh("fake-r").access_token == "fake-token"
+    assert requests_mock.call_count == 1
+
+
+def test_a_token_is_revoked_where_the_metadata_says(endpoint, requests_mock):
+    requests_mock.get(OIDC, json=METADATA)
+    requests_mock.post(METADATA["revocation_endpoint"])
+    assert endpoint(token_url="https://auth.test/own").revoke("fake-r", "refresh_token")
+    assert asked(requests_mock) == [("GET", OIDC), ("POST", METADATA["revocation_endpoint"])]
+
+
+def test_where_the_metadata_names_no_revocation_endpoint_tokens_can_only_be_forgotten(endpoint, requests_mock):
+    requests_mock.get(OIDC, json=METADATA | {"revocation_endpoint": None})
+    with pytest.raises(ConfigurationError, match=r"revoke_url \(Revocation URL\) is missing"):
+        endpoint().revoke("fake-r", "refresh_token")
+
+
+@pytest.mark.parametrize("trouble", [{"status_code": 503}, {"status_code": 429}, {"exc": requests.ConnectTimeout}])
+def test_metadata_that_may_come_later_is_waited_for_by_who_is_patient(endpoint, clock, requests_mock, trouble):
+    requests_mock.get(OIDC, [trouble, {"json": METADATA}])
+    requests_mock.post(METADATA["token_endpoint"], json=TOKEN)
+    assert endpoint().grant().access_token == "fake-token"
+    assert len(clock.slept) == 1
+
+
+def test_an_impatient_exchange_asks_for_the_metadata_once(endpoint, clock, requests_mock):
+    requests_mock.get(OIDC, status_code=503)
+    with pytest.raises(TokenRequestError):
+        endpoint().grant(patient=False)
+    assert (requests_mock.call_count, clock.slept) == (1, [])
+
+
+def test_metadata_and_exchange_have_one_timeout_together(endpoint, clock, requests_mock):
+    requests_mock.get(OIDC, [{"status_code": 429, "headers": {"Retry-After": "15"}}, {"json": METADATA}])
+    requests_mock.post(METADATA["token_endpoint"], status_code=503)
+    with pytest.raises(TokenRequestError, match="token endpoint"):
+        endpoint().grant()
+    assert clock.time < EXCHANGE_TIMEOUT
+    posted = [request for request in requests_mock.request_history if request.method == "POST"]
+    assert all(request.timeout[1] <= 5 for request in posted)
+
+
+def test_no_refresh_token_is_sent_after_the_metadata_has_used_up_the_time(endpoint, clock, requests_mock):
+    def slow(request, context):
+        clock.time += EXCHANGE_TIMEOUT
+        return METADATA
+
+    requests_mock.get(OIDC, json=slow)
+    posted = requests_mock.post(METADATA["token_endpoint"], json=TOKEN)
+    with pytest.raises(TokenRequestError, match="no answer from the (metadata|token) endpoint") as caught:
+        endpoint().refresh("fake-r")
+    assert caught.value.retryable
+    assert not posted.called
+
+
+def test_what_the_token_endpoint_refuses_is_its_own_refusal(endpoint, requests_mock):
+    requests_mock.get(OIDC, json=METADATA)
+    requests_mock.post(METADATA["token_endpoint"], status_code=400, json={"error": "invalid_grant"})
+    with pytest.raises(InvalidGrant, match="the token endpoint https://auth.test/found/token refused"):
+        endpoint().refresh("fake-r")
+
+
+# --- what is not believed
+
+
+def refused(endpoint, **values):
+    """Ask for a token in vain; nobody may get the client's secret."""
+    with pytest.raises(OAuthError) as caught:
+        endpoint(**values).grant(patient=False)
+    text = str(caught.value)
+    assert text.startswith("Connection 'api': ")
+    assert "fake-secret" not in text + repr(vars(caught.value))
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [f"{ISSUER}/", "https://AUTH.test", "https://evil.test", "http://auth.test", "", None, 5, [ISSUER], "fake-secret"],
+)
+def test_the_metadata_of_another_issuer_is_not_believed(endpoint, requests_mock, issuer):
+    requests_mock.get(OIDC, json=METADATA | {"issuer": issuer})
+    error = refused(endpoint)
+    assert isinstance(error, ConfigurationError)
+    assert f"issuer is '{ISSUER}', but the metadata endpoint {OIDC} is that of" in str(error)
+    assert "the same to the character" in str(error)
+    assert [method for method, _ in asked(requests_mock)] == ["GET"]
+
+
+def test_both_issuers_are_named(endpoint, requests_mock):
+    requests_mock.get(OIDC, json=METADATA | {"issuer": f"{ISSUER}/"})
+    assert "is that of 'https://auth.test/'." in str(refused(endpoint))
+
+
+def test_metadata_that_names_no_issuer_is_that_of_nobody(endpoint, requests_mock):
+    requests_mock.get(OIDC, json={"token_endpoint": METADATA["token_endpoint"]})
+    assert "is that of 'nobody'." in str(refused(endpoint))
+
+
+@pytest.mark.parametrize("name", ["token_endpoint", "authorization_endpoint", "revocation_endpoint"])
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://auth.test/x", "is plain http to auth.test"),
+        ("/relative", "is not an http"),
+        ("javascript:alert(1)", "is not an http"),
+        ("https://user:fake@auth.test/x", "must not hold a user name"),
+        ("https://auth.test/x#y", "must not have a fragment"),
+        (5, "is not a URL"),
+        (["https://auth.test/x"], "is not a URL"),
+    ],
+)
+def test_an_unsafe_url_is_refused(endpoint, requests_mock, name, url, problem):
+    requests_mock.get(OIDC, json=METADATA | {name: url})
+    error = refused(endpoint)
+    assert isinstance(error, ConfigurationError)
+    assert f"the {name} that the metadata endpoint {OIDC} names {problem}" in str(error)
+
+
+def test_plain_http_is_good_enough_where_the_connection_says_so(endpoint, requests_mock):
+    requests_mock.get(OIDC, json=METADATA | {"token_endpoint": "http://auth.test/t"})
+    assert endpoint(allow_http=True).completed("token_url").token_url == "http://auth.test/t"
+
+
+@pytest.mark.parametrize("metadata", [{"issuer": ISSUER}, METADATA | {"token_endpoint": None}])
+def test_metadata_without_a_token_endpoint_is_not_enough(endpoint, requests_mock, metadata):
+    requests_mock.get(OIDC, json=metadata)
+    error = refused(endpoint)
+    assert isinstance(error, ConfigurationError)
+    assert str(error).endswith("has no token_endpoint. Enter Token URL.")
+
+
+def test_a_server_without_metadata_is_told_as_such(endpoint, requests_mock):
+    requests_mock.get(OIDC, status_code=404)
+    requests_mock.get(OAUTH, status_code=404)
+    error = refused(endpoint)
+    assert (type(error), error.status_code, error.retryable) == (TokenRequestError, 404, False)
+    assert f"the metadata endpoint {OAUTH} answered 404. Check Issuer." in str(error)
+    assert "needs Token URL" in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 418])
+def test_a_refusal_is_none_of_the_client(endpoint, requests_mock, status):
+    requests_mock.get(OIDC, status_code=status, json={"error": "invalid_client"})
+    error = refused(endpoint)
+    assert (type(error), error.status_code, error.retryable) == (TokenRequestError, status, False)
+    assert str(error).endswith("Check Issuer.")
+    assert requests_mock.call_count == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_server_may_be_asked_again_later(endpoint, requests_mock, status):
+    requests_mock.get(OIDC, status_code=status, headers={"Retry-After": "7"})
+    error = refused(endpoint)
+    assert (error.status_code, error.retryable, error.retry_after) == (status, True, 7)
+
+
+def test_a_server_out_of_reach_may_be_asked_again_later(endpoint, requests_mock):
+    requests_mock.get(OIDC, exc=requests.ConnectionError(OSError("refused while sending fake-secret")))
+    error = refused(endpoint)
+    assert error.retryable
+    assert f"no answer from the metadata endpoint {OIDC}: ConnectionError" in str(error)
+    assert "Check Issuer, and that this host may reach it." in str(error)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(endpoint, requests_mock, status):
+    requests_mock.get(OIDC, status_code=status, headers={"Location": "https://evil.test/m?a=1"})
+    elsewhere = requests_mock.get("https://evil.test/m", json=METADATA)
+    error = refused(endpoint)
+    assert isinstance(error, TokenResponseError)
+    assert "redirected to evil.test/m, which may be another server's. Check Issuer." in str(error)
+    assert not elsewhere.called
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<h1>Welcome</h1>", b"[]", b'"text"', b"null", b"\xff\xfe", b"[" * 100_000, b'{"issuer":']
+)
+def test_what_is_no_object_is_no_metadata(endpoint, requests_mock, content):
+    requests_mock.get(OIDC, content=content)
+    error = refused(endpoint)
+    assert isinstance(error, TokenResponseError)
+    assert str(error).endswith(f"the metadata endpoint {OIDC} answered 200 without a JSON object. Check Issuer.")
+
+
+def test_an_answer_of_unreasonable_length_is_refused(endpoint, requests_mock):
+    requests_mock.get(OIDC, text="x" * (LONGEST_ANSWER + 1))
+    error = refused(endpoint)
+    assert isinstance(error, TokenResponseError)
+    assert str(error).endswith("bytes. Check Issuer.")
