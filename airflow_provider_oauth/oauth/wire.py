@@ -106,9 +106,10 @@ class Wire:
         except requests.ConnectionError:
             if not cut.is_set():
                 raise
+            raise requests.ReadTimeout("the answer did not end in time") from None
         finally:
             timer.cancel()
-        if cut.is_set():
+        if cut.is_set() and not _ended(response):
             raise requests.ReadTimeout("the answer did not end in time")
         return body
 
@@ -123,6 +124,14 @@ class Wire:
             f"Check {request.place.field}, and that this host may reach it.",
             retryable=passing,
         )
+
+
+def _ended(response: requests.Response) -> bool:
+    """Tell whether the answer was read to an end that it has itself.
+
+    So is one that had come before its process stood still for longer than it may take: its tokens are not thrown away.
+    """
+    return bool(response.raw.chunked) or response.raw.length_remaining == 0
 
 
 def _arrived(response: requests.Response) -> bytes:
