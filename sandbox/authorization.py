@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from sandbox.bodies import BodyFormat, read_parameters
-from sandbox.client_auth import ClientAuth, authenticate, find_credentials, invalid_client
+from sandbox.client_auth import ClientAuth, authenticate, find_credentials, invalid_client, named_client
 from sandbox.consent import verifies
 from sandbox.control import misbehaving
 from sandbox.errors import LEAGUE_INVALID_REQUEST, NO_STORE, ErrorStyle, TokenError, invalid_request
@@ -48,6 +48,9 @@ class Server:
     :param answer_fields: Further fields of a token answer, from the grant's identifier.
     :param token_path: Path of the token endpoint, under the name.
     :param authorize_path: Path of the authorization endpoint, under the name, where there is that grant.
+    :param revoke_path: Path of the revocation endpoint, under the name; ``None`` for none.
+    :param publishes_metadata: Its metadata are at ``.well-known/openid-configuration``, under the name.
+    :param states_issuer: The authorization endpoint's answers carry ``iss`` (RFC 9207).
     :param api_path: Path of the API, under the name.
     :param add_api: Adds the routes of the vendor's own API to a router that has checked the token: it is in
         ``request.state.token``. ``None`` for the generic API.
@@ -71,6 +74,9 @@ class Server:
     answer_fields: Callable[[str], dict[str, Any]] | None = None
     token_path: str = "/token"  # noqa: S105 - a path
     authorize_path: str = "/authorize"
+    revoke_path: str | None = None
+    publishes_metadata: bool = False
+    states_issuer: bool = False
     api_path: str = "/api"
     add_api: Callable[[APIRouter, Server, State], None] | None = None
     api_error: Callable[[int, dict[str, Any]], Response] | None = None
@@ -110,7 +116,7 @@ async def _answer(server: Server, state: State, request: Request) -> Response:
     bearer = _old_access_token(server, authorization, parameters)
     if bearer is not None:
         authorization = None
-    caller = _caller(server, state, authorization, parameters)
+    caller = named_client(state, server.name, authorization, parameters, server.client_auth)
     state.count(caller, "token_requests")
     state.count(caller, "token_requests_by_grant", parameters.get("grant_type", UNKNOWN))
 
@@ -126,15 +132,6 @@ async def _answer(server: Server, state: State, request: Request) -> Response:
             return error.response(server.error_style)
 
     return await misbehaving(state.next_misbehaviour(server.name, "token"), process)
-
-
-def _caller(server: Server, state: State, authorization: str | None, parameters: Mapping[str, str]) -> str:
-    """Return the ID of the client that the request names, for counting, if there is such a client."""
-    try:
-        client_id = find_credentials(authorization, parameters, server.client_auth).client_id
-    except TokenError:
-        client_id = parameters.get("client_id", UNKNOWN)
-    return client_id if state.client(server.name, client_id) else UNKNOWN
 
 
 def _old_access_token(server: Server, authorization: str | None, parameters: Mapping[str, str]) -> str | None:

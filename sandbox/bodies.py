@@ -1,4 +1,4 @@
-"""Reading the parameters of a token request, in the one format that a server takes."""
+"""Reading the parameters of a token or revocation request, in the one format that a server takes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ _MEDIA_TYPES: dict[BodyFormat, str] = {
     "json": "application/json",
 }
 
-#: RFC 6749 §2.3.1 and §3.2 want these in the body, never in the request URI, which ends up in logs.
-_BODY_ONLY = {"grant_type", "client_id", "client_secret", "username", "password", "code", "refresh_token", "scope"}
+#: RFC 6749 §2.3.1 and §3.2, and RFC 7009 §2.1, want these in the body, never in the request URI, which ends up in logs.
+_BODY_ONLY = {
+    *("grant_type", "client_id", "client_secret", "username", "password", "code", "refresh_token", "scope"),
+    "token",
+}
 
 
 async def read_parameters(request: Request, body_format: BodyFormat) -> dict[str, str]:
-    """Read the parameters of a token request.
+    """Read the parameters of a request.
 
     :raises TokenError: Wrong content type (with status 415), malformed or repeated parameters.
     """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote_plus
 
 from sandbox.errors import TokenError, invalid_request
+from sandbox.state import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -54,6 +55,21 @@ def find_credentials(
     if parameters.get("client_id", credentials.client_id) != credentials.client_id:
         raise invalid_request("Parameter client_id is not the client of the Authorization header")
     return credentials
+
+
+def named_client(
+    state: State,
+    server_name: str,
+    authorization: str | None,
+    parameters: Mapping[str, str],
+    methods: Collection[ClientAuth],
+) -> str:
+    """Return the ID of the client that a request names, for counting, if there is such a client."""
+    try:
+        client_id = find_credentials(authorization, parameters, methods).client_id
+    except TokenError:
+        client_id = parameters.get("client_id", UNKNOWN)
+    return client_id if state.client(server_name, client_id) else UNKNOWN
 
 
 def _read_basic(authorization: str, *, raw: bool) -> Credentials:

@@ -39,17 +39,17 @@ def consent_router(server: Server, state: State) -> APIRouter:
         if problem is None:
             names = {"server": server.name, "client": asked["client_id"], "scope": asked.get("scope", "all there is")}
             return HTMLResponse(_PAGE.format(**{name: escape(value) for name, value in names.items()}))
-        return _refuse(asked, problem)
+        return _refuse(server, request, problem)
 
     @router.post(server.authorize_path)
     async def answer(request: Request) -> Response:
         asked = dict(request.query_params)
         problem = _problem(server, state, asked)
         if problem is not None:
-            return _refuse(asked, problem)
+            return _refuse(server, request, problem)
         given = dict(parse_qsl((await request.body()).decode()))
         if given.get("consent") != "yes":
-            return _back(asked, _declined(server))
+            return _back(server, request, _declined(server))
         code = state.issue_code(
             server.name,
             asked["client_id"],
@@ -59,9 +59,14 @@ def consent_router(server: Server, state: State) -> APIRouter:
             challenge=asked.get("code_challenge"),
             lifetime=server.code_lifetime,
         )
-        return _back(asked, {"code": code})
+        return _back(server, request, {"code": code})
 
     return router
+
+
+def issuer(server: Server, request: Request) -> str:
+    """Return the URL that identifies the server (RFC 8414 §2)."""
+    return f"{str(request.base_url).rstrip('/')}/{server.name}"
 
 
 def verifies(verifier: str | None, challenge: str) -> bool:
@@ -91,12 +96,18 @@ def _declined(server: Server) -> dict[str, str]:
     return {"error": "access_denied", "error_description": said}
 
 
-def _refuse(asked: Mapping[str, str], problem: dict[str, str]) -> Response:
-    return _back(asked, problem) if problem else HTMLResponse("<p>This request cannot be trusted.</p>", 400)
+def _refuse(server: Server, request: Request, problem: dict[str, str]) -> Response:
+    return _back(server, request, problem) if problem else HTMLResponse("<p>This request cannot be trusted.</p>", 400)
 
 
-def _back(asked: Mapping[str, str], answer: dict[str, Any]) -> Response:
-    """Send the browser back, with the state it came with."""
+def _back(server: Server, request: Request, answer: dict[str, Any]) -> Response:
+    """Send the browser back, with the state it came with, and who sends it."""
+    asked = request.query_params
+    if "state" in asked:
+        answer = {**answer, "state": asked["state"]}
+    if server.states_issuer:
+        # RFC 9207 §2: errors too.
+        answer = {**answer, "iss": issuer(server, request)}
     target = urlsplit(asked["redirect_uri"])
-    query = [*parse_qsl(target.query), *answer.items(), *([("state", asked["state"])] if "state" in asked else [])]
+    query = [*parse_qsl(target.query), *answer.items()]
     return RedirectResponse(urlunsplit(target._replace(query=urlencode(query))), 303, {"Cache-Control": "no-store"})

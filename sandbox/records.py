@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 TokenKind = Literal["access", "refresh", "code"]
+Place = Literal["token", "api", "revoke"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Client:
     :param scopes: The scopes it may be granted.
     :param users: User names and passwords it may use with the password grant.
     :param access_lifetime: Seconds its access tokens live, instead of the server's own lifetime.
+    :param code_lifetime: Seconds its authorization codes live, likewise; 0 for codes that always come too late.
     :param credits: What an account may spend on its calls in one window, instead of the API's own limit.
     :param credit_window: Seconds that window lasts, instead of the API's own.
     """
@@ -30,6 +32,7 @@ class Client:
     scopes: list[str] = field(default_factory=lambda: ["read"])
     users: dict[str, str] = field(default_factory=dict, repr=False)
     access_lifetime: int | None = None
+    code_lifetime: int | None = None
     credits: int | None = None
     credit_window: float | None = None
 
@@ -57,7 +60,7 @@ class Misbehaviour:
     Without a ``status`` and without ``drop`` the real answer is given, only ``delay`` seconds late.
 
     :param server: The server that is to misbehave.
-    :param where: Its token endpoint or its API.
+    :param where: Its token endpoint, its API or its revocation endpoint.
     :param times: For how many requests.
     :param share: The part of the requests that it meets, by chance; the others get the real answer.
     :param status: The HTTP status of the answer.
@@ -72,7 +75,7 @@ class Misbehaviour:
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     server: str
-    where: Literal["token", "api"]
+    where: Place
     times: int = 1
     share: float = 1.0
     status: int | None = None

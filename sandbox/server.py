@@ -25,6 +25,8 @@ from sandbox.api import api_router
 from sandbox.authorization import token_router
 from sandbox.consent import consent_router
 from sandbox.control import control_router
+from sandbox.metadata import metadata_router
+from sandbox.revocation import revocation_router
 from sandbox.state import State
 from sandbox.vendors import SERVERS
 
@@ -42,13 +44,15 @@ _STOP_TIMEOUT = 10.0
 
 
 def create_app(state: State, servers: Sequence[Server] = SERVERS) -> FastAPI:
-    """Return the application: every server's token endpoint and API, and the control routes."""
+    """Return the application: every server's endpoints and API, and the control routes."""
     # A real token endpoint does not redirect "/token/" to "/token" with the secrets in hand.
     app = FastAPI(title="sandbox", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(control_router(state, servers))
     for server in servers:
         app.include_router(token_router(server, state))
         app.include_router(consent_router(server, state))
+        app.include_router(revocation_router(server, state))
+        app.include_router(metadata_router(server))
         app.include_router(api_router(server, state))
     return app
 

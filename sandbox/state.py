@@ -22,7 +22,7 @@ from sandbox.records import Client, IssuedToken, Misbehaviour
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from sandbox.records import TokenKind
+    from sandbox.records import Place, TokenKind
 
 #: The key under which requests are counted that name no client this sandbox knows.
 UNKNOWN = "?"
@@ -61,6 +61,7 @@ _PLAIN_COUNTS = (
     "rate_limited",
     "rows",
     "rows_written",
+    "revocation_requests",
 )
 _COUNTS_BY_DETAIL = ("token_requests_by_grant", "token_errors")
 
@@ -107,13 +108,14 @@ class State:
         scopes: Iterable[str] = ("read",),
         users: Mapping[str, str] | None = None,
         access_lifetime: int | None = None,
+        code_lifetime: int | None = None,
         credits: int | None = None,
         credit_window: float | None = None,
     ) -> Client:
         """Register a client, or replace it; tokens it already has stay valid. See :class:`Client`."""
         client = Client(
             *(server, client_id, client_secret, list(scopes), dict(users or {})),
-            *(access_lifetime, credits, credit_window),
+            *(access_lifetime, code_lifetime, credits, credit_window),
         )
         self._run("REPLACE INTO clients VALUES (?, ?, ?)", server, client_id, json.dumps(asdict(client)))
         return client
@@ -184,11 +186,12 @@ class State:
         :param scope: Space-separated; all the client may have by default.
         :param redirect_uri: Where the code was sent: the token request must then name it too (RFC 6749 §4.1.3).
         :param challenge: What the token request's code verifier must fit, by S256 (RFC 7636).
-        :param lifetime: Seconds.
+        :param lifetime: Seconds, unless the client has a lifetime of its own.
         :raises KeyError: No such client.
         """
         client = self._registered(server, client_id)
         scope = " ".join(client.scopes) if scope is None else scope
+        lifetime = lifetime if client.code_lifetime is None else client.code_lifetime
         code = self.issue("code", client, scope=scope, username=username, family=new_family(), lifetime=lifetime)
         if redirect_uri is not None:
             self._run("INSERT INTO redirects VALUES (?, ?)", code, redirect_uri)
@@ -249,6 +252,13 @@ class State:
         sql = "UPDATE tokens SET revoked = 1 WHERE revoked = 0 AND server = ?1"
         sql += " AND (?2 IS NULL OR client_id = ?2) AND (?3 = 'all' OR kind = ?3) RETURNING 1"
         return len(self._run(sql, server, client_id, what))
+
+    def revoke_token(self, token: IssuedToken) -> None:
+        """Revoke a token: an access token just by itself, a refresh token with its family (RFC 7009 §2.1)."""
+        if token.kind == "access":
+            self._run("UPDATE tokens SET revoked = 1 WHERE value = ?", token.value)
+        else:
+            self._run("UPDATE tokens SET revoked = 1 WHERE family = ?", token.family)
 
     def issued(self) -> list[str]:
         """Return every access and refresh token ever issued, oldest first."""
@@ -327,7 +337,7 @@ class State:
 
     # --- misbehaviour
 
-    def misbehave(self, server: str, where: Literal["token", "api"], times: int = 1, **answer: Any) -> None:
+    def misbehave(self, server: str, where: Place, times: int = 1, **answer: Any) -> None:
         """Answer the next requests otherwise than they deserve, after what was asked for earlier is used up.
 
         :param answer: The other fields of :class:`Misbehaviour`.
@@ -338,7 +348,7 @@ class State:
             *(server, where, times, json.dumps(asdict(what))),
         )
 
-    def next_misbehaviour(self, server: str, where: Literal["token", "api"]) -> Misbehaviour | None:
+    def next_misbehaviour(self, server: str, where: Place) -> Misbehaviour | None:
         """Take the misbehaviour that the next request there is to get, if any."""
         with self._lock:
             rows = self._run(

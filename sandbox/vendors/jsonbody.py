@@ -14,4 +14,7 @@ SERVER = Server(
     body_format="json",
     client_auth=("client_secret_post",),
     client_credentials_refresh=True,
+    # A form nevertheless, as everywhere.
+    revoke_path="/revoke",
+    publishes_metadata=True,
 )

@@ -4,4 +4,10 @@ from __future__ import annotations
 
 from sandbox.authorization import Server
 
-SERVER = Server(name="standard", grants=("client_credentials", "password", "refresh_token"))
+SERVER = Server(
+    name="standard",
+    grants=("authorization_code", "client_credentials", "password", "refresh_token"),
+    revoke_path="/revoke",
+    publishes_metadata=True,
+    states_issuer=True,
+)

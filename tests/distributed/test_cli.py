@@ -9,10 +9,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 
 from sandbox.airflow import Airflow, AirflowError
 from sandbox.server import SandboxProcess
+from sandbox.user_agent import UserAgent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,12 +63,7 @@ def rows(airflow: Airflow, *arguments: str) -> list[dict[str, Any]]:
     return list(json.loads(airflow.cli("oauth", *arguments, "--output", "json")))
 
 
-def consent_to(url: str, answer: str = "yes") -> str:
-    page = requests.post(url, data={"username": "ada", "consent": answer}, timeout=10, allow_redirects=False)
-    return page.headers["Location"]
-
-
-def authorize(airflow: Airflow, conn_id: str, answer: str = "yes") -> tuple[str, str]:
+def authorize(airflow: Airflow, conn_id: str, allow: bool = True) -> tuple[str, str]:
     """Type the command, do in a browser what it says, and paste; return what it said to that and the URL pasted."""
     command = [sys.executable, "-m", "airflow", "oauth", "authorize", conn_id, "--redirect-uri", BACK]
     process = subprocess.Popen(
@@ -81,7 +76,7 @@ def authorize(airflow: Airflow, conn_id: str, answer: str = "yes") -> tuple[str,
         line = process.stdout.readline()
         assert line, said
         said += line
-    pasted = consent_to(found[1], answer)
+    pasted = UserAgent().consent(found[1], allow=allow)
     return process.communicate(pasted + "\n", timeout=120)[0], pasted
 
 
@@ -109,7 +104,7 @@ def test_authorize_and_renew(airflow: Airflow, sandbox: SandboxProcess) -> None:
 
 
 def test_declined_is_told(airflow: Airflow) -> None:
-    said, _ = authorize(airflow, "by_consent", "no")
+    said, _ = authorize(airflow, "by_consent", allow=False)
     assert "The person declined" in said
     assert "Traceback" not in said
 

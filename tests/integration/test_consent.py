@@ -20,6 +20,7 @@ from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.consent import Consent
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
 from airflow_provider_oauth.oauth.lease import HostLock
+from sandbox.user_agent import UserAgent
 
 SECRET = "fake-secret+/%="
 BACK = "https://airflow.example.com/oauth/callback"
@@ -48,12 +49,9 @@ def connect(monkeypatch, variables, sandbox):
     return define
 
 
-def consent_to(url, answer="yes"):
+def consent_to(url, allow=True):
     """Do what a person does in a browser; return where it is sent to."""
-    assert requests.get(url, timeout=10).status_code == 200
-    page = requests.post(url, data={"username": "ada", "consent": answer}, timeout=10, allow_redirects=False)
-    assert page.status_code == 303
-    return page.headers["Location"]
+    return UserAgent().consent(url, allow=allow)
 
 
 def ask(config):
@@ -116,7 +114,7 @@ def test_declined_is_told_and_nothing_is_kept(connect, variables):
     config = connect("justimmo")
     consent, url = ask(config)
     with pytest.raises(ConsentDenied, match="The user denied the request"):
-        grants.finish(config, consent, consent_to(url, "no"))
+        grants.finish(config, consent, consent_to(url, allow=False))
     assert not any(name.startswith("oauth_token") for name in variables)
 
 

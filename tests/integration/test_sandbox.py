@@ -369,7 +369,7 @@ def test_a_missing_parameter_is_named(sandbox, server, missing, parameters):
 @pytest.mark.parametrize(
     ("server", "grant"),
     [
-        ("standard", "authorization_code"),
+        ("multipart", "authorization_code"),
         ("multipart", "client_credentials"),
         ("multipart", "refresh_token"),
     ],
@@ -581,7 +581,11 @@ def test_requests_are_counted_by_client_and_outcome(sandbox, token):
     sandbox.state.revoke("standard")
     call(sandbox, "items", token)
     zeros = dict.fromkeys(
-        ("refresh_reused", "code_reused", "refresh_with_bearer", "api_401", "rate_limited", "rows", "rows_written"), 0
+        (
+            *("refresh_reused", "code_reused", "refresh_with_bearer", "api_401", "rate_limited"),
+            *("rows", "rows_written", "revocation_requests"),
+        ),
+        0,
     )
     assert control(sandbox, "counts").json() == {
         ID: zeros

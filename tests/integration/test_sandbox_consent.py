@@ -1,0 +1,222 @@
+"""The sandbox's login and consent page, its revocation endpoints and its metadata; over a real socket."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import pytest
+import requests
+
+from sandbox.user_agent import PageError, UserAgent
+
+SECRET = "fake-secret+/%="
+BACK = "https://airflow.example.com/oauth/callback?kept=1"
+STATE = "fake-state+/%="
+VERIFIER = "fake-verifier-" * 4
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
+OWN = {"client_id": "app", "client_secret": SECRET}
+SERVERS = ["standard", "jsonbody"]
+WITHOUT = ["multipart", "justlogin", "justimmo", "joor"]
+
+
+@pytest.fixture(autouse=True)
+def clients(sandbox):
+    for server in SERVERS:
+        sandbox.state.add_client(server, "app", SECRET, scopes=["read", "write"])
+        sandbox.state.add_client(server, "other", SECRET)
+
+
+def request_url(sandbox, server="standard", **more):
+    asked = {"response_type": "code", "client_id": "app", "redirect_uri": BACK, "state": STATE, **more}
+    return f"{sandbox.url}/{server}/authorize?{urlencode(asked)}"
+
+
+def post_token(sandbox, server="standard", **parameters):
+    parameters |= OWN
+    body = {"json": parameters} if server == "jsonbody" else {"data": parameters}
+    return requests.post(f"{sandbox.url}/{server}/token", timeout=10, **body)
+
+
+def trade(sandbox, answer, server="standard", **more):
+    code = parse_qs(urlsplit(answer).query)["code"][0]
+    parameters = {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK, **more}
+    return post_token(sandbox, server, **parameters)
+
+
+def grant(sandbox, server="standard"):
+    """Return what a user's consent gives."""
+    return trade(sandbox, UserAgent().consent(request_url(sandbox, server)), server).json()
+
+
+def post_revoke(sandbox, token=None, server="standard", **more):
+    data = {**OWN, **({"token": token} if token else {}), **more}
+    return requests.post(f"{sandbox.url}/{server}/revoke", data=data, timeout=10)
+
+
+def status(sandbox, token, server="standard"):
+    """Return what the API answers to a token."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return requests.get(f"{sandbox.url}/{server}/api/items", headers=headers, timeout=10).status_code
+
+
+def renew(sandbox, token, server="standard"):
+    return post_token(sandbox, server, grant_type="refresh_token", refresh_token=token)
+
+
+# --- the page, and the user agent
+
+
+def test_the_answer_is_a_code_for_the_user_who_logged_in(sandbox):
+    answer = UserAgent().consent(request_url(sandbox, code_challenge=CHALLENGE, code_challenge_method="S256"), "grace")
+    fields = parse_qsl(urlsplit(answer).query)
+    assert answer.startswith("https://airflow.example.com/oauth/callback?")
+    assert [name for name, _ in fields] == ["kept", "code", "state", "iss"]
+    assert dict(fields).items() >= {"kept": "1", "state": STATE, "iss": f"{sandbox.url}/standard"}.items()
+    tokens = trade(sandbox, answer, code_verifier=VERIFIER).json()
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    assert requests.get(f"{sandbox.url}/standard/api/whoami", headers=headers, timeout=10).json()["username"] == "grace"
+
+
+def test_a_user_may_deny(sandbox):
+    fields = parse_qs(urlsplit(UserAgent().consent(request_url(sandbox), allow=False)).query)
+    assert (fields["error"], fields["state"], fields["iss"]) == (
+        ["access_denied"],
+        [STATE],
+        [f"{sandbox.url}/standard"],
+    )
+    assert "code" not in fields
+
+
+def test_an_error_that_needs_no_user_is_sent_back_too(sandbox):
+    fields = parse_qs(urlsplit(UserAgent().consent(request_url(sandbox, scope="no-such"))).query)
+    assert (fields["error"], fields["iss"]) == (["invalid_scope"], [f"{sandbox.url}/standard"])
+
+
+def test_a_page_without_the_form_is_an_error(sandbox):
+    with pytest.raises(PageError, match=r"\(400\) has no form with username and 'Allow'"):
+        UserAgent().consent(request_url(sandbox, client_id="nobody"))
+
+
+def test_jsonbody_does_not_say_who_answers(sandbox):
+    assert "iss" not in parse_qs(urlsplit(UserAgent().consent(request_url(sandbox, "jsonbody"))).query)
+
+
+def test_the_wrong_verifier_is_refused(sandbox):
+    url = request_url(sandbox, code_challenge=CHALLENGE, code_challenge_method="S256")
+    refused = trade(sandbox, UserAgent().consent(url), code_verifier=VERIFIER[::-1])
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+
+
+def test_a_clients_codes_may_always_come_too_late(sandbox):
+    client = {"server": "standard", **OWN, "code_lifetime": 0}
+    assert requests.post(f"{sandbox.url}/_control/clients", json=client, timeout=10).status_code == 204
+    refused = trade(sandbox, UserAgent().consent(request_url(sandbox)))
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+
+
+# --- revocation
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_revoking_a_refresh_token_ends_the_grant(sandbox, server):
+    first = grant(sandbox, server)
+    second = renew(sandbox, first["refresh_token"], server).json()
+    answer = post_revoke(sandbox, second["refresh_token"], server, token_type_hint="refresh_token")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert [status(sandbox, each["access_token"], server) for each in (first, second)] == [401, 401]
+    assert renew(sandbox, second["refresh_token"], server).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("hint", [{}, {"token_type_hint": "refresh_token"}])
+def test_revoking_an_access_token_revokes_just_that(sandbox, server, hint):
+    tokens, others = grant(sandbox, server), grant(sandbox, server)
+    assert post_revoke(sandbox, tokens["access_token"], server, **hint).status_code == 200
+    assert [status(sandbox, each["access_token"], server) for each in (tokens, others)] == [401, 200]
+    assert renew(sandbox, tokens["refresh_token"], server).status_code == 200
+
+
+def test_basic_will_do_as_at_the_token_endpoint(sandbox):
+    tokens = grant(sandbox)
+    url, own = f"{sandbox.url}/standard/revoke", ("app", "fake-secret%2B%2F%25%3D")
+    assert requests.post(url, data={"token": tokens["refresh_token"]}, auth=own, timeout=10).status_code == 200
+    assert status(sandbox, tokens["access_token"]) == 401
+
+
+def test_a_token_that_nobody_knows_is_revoked_already(sandbox):
+    tokens = grant(sandbox)
+    for _ in range(2):
+        assert post_revoke(sandbox, tokens["refresh_token"]).status_code == 200
+    assert post_revoke(sandbox, "made-up").status_code == 200
+
+
+def test_a_token_of_another_client_is_not_revoked(sandbox):
+    tokens = grant(sandbox)
+    for value in (tokens["access_token"], tokens["refresh_token"]):
+        refused = post_revoke(sandbox, value, client_id="other")
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert status(sandbox, tokens["access_token"]) == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "error"),
+    [
+        ({"data": {**OWN, "client_secret": "wrong", "token": "x"}}, 401, "invalid_client"),
+        ({"data": {"token": "x"}}, 401, "invalid_client"),
+        ({"data": OWN}, 400, "invalid_request"),
+        ({"json": {**OWN, "token": "x"}}, 415, "invalid_request"),
+        ({"data": OWN, "params": {"token": "x"}}, 400, "invalid_request"),
+    ],
+)
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_bad_revocation_is_refused(sandbox, server, options, code, error):
+    refused = requests.post(f"{sandbox.url}/{server}/revoke", timeout=10, **options)
+    assert (refused.status_code, refused.json()["error"]) == (code, error)
+
+
+def test_a_revocation_is_counted_as_such(sandbox):
+    tokens = grant(sandbox)
+    before = sandbox.state.counts()["app"]
+    post_revoke(sandbox, tokens["refresh_token"])
+    assert sandbox.state.counts()["app"] == before | {"revocation_requests": 1}
+
+
+def test_the_revocation_endpoint_misbehaves_too(sandbox):
+    tokens = grant(sandbox)
+    sandbox.state.misbehave("standard", "revoke", status=503)
+    assert post_revoke(sandbox, tokens["refresh_token"]).status_code == 503
+    assert status(sandbox, tokens["access_token"]) == 200
+    assert post_revoke(sandbox, tokens["refresh_token"]).status_code == 200
+
+
+# --- metadata
+
+
+def test_standard_says_where_its_endpoints_are(sandbox):
+    url = f"{sandbox.url}/standard"
+    assert requests.get(f"{url}/.well-known/openid-configuration", timeout=10).json() == {
+        "issuer": url,
+        "authorization_endpoint": f"{url}/authorize",
+        "token_endpoint": f"{url}/token",
+        "revocation_endpoint": f"{url}/revoke",
+        "response_types_supported": ["code"],
+        "grant_types_supported": ["authorization_code", "client_credentials", "password", "refresh_token"],
+        "scopes_supported": ["read", "write", "admin"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+    }
+
+
+def test_jsonbody_does_not_say_that_its_answers_say_who_sent_them(sandbox):
+    said = requests.get(f"{sandbox.url}/jsonbody/.well-known/openid-configuration", timeout=10).json()
+    assert said["revocation_endpoint"] == f"{sandbox.url}/jsonbody/revoke"
+    assert "authorization_response_iss_parameter_supported" not in said
+
+
+@pytest.mark.parametrize("server", WITHOUT)
+def test_a_server_whose_documents_have_neither_has_neither(sandbox, server):
+    assert requests.get(f"{sandbox.url}/{server}/.well-known/openid-configuration", timeout=10).status_code == 404
+    assert post_revoke(sandbox, "x", server).status_code == 404
