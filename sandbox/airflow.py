@@ -10,6 +10,7 @@ Listens on loopback only. Everything it writes is under ``home``, and stays ther
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import secrets
@@ -28,7 +29,7 @@ from sandbox.airflow_client import AirflowClient, AirflowError
 from sandbox.processes import Component, free_ports, interrupted_by_signals, not_interrupted, stop, tail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -54,10 +55,14 @@ class Airflow(AirflowClient):
     :param log_level: ``[logging] logging_level``
     :param start_timeout: seconds to wait for all components to be healthy
     :param grace: seconds between SIGTERM and SIGKILL
+    :param users: the users' roles, by their names; one of them is ``admin``. The roles of the simple auth manager are
+        ``viewer``, ``user``, ``op`` and ``admin``
+    :param only: names of the components to start; the API server is one of them
+    :param api_server_workers: how many processes of the API server answer requests
     """
 
-    #: Arguments of ``airflow`` for each component, by its name.
-    commands: Mapping[str, Sequence[str]] = COMPONENTS
+    #: What the auth manager calls the role that may do all.
+    admin_role = "admin"
 
     def __init__(
         self,
@@ -67,7 +72,13 @@ class Airflow(AirflowClient):
         log_level: str = "INFO",
         start_timeout: float = 120,
         grace: float = 10,
+        users: Mapping[str, str] | None = None,
+        only: Collection[str] = tuple(COMPONENTS),
+        api_server_workers: int = 1,
     ) -> None:
+        #: Arguments of ``airflow`` for each component, by its name.
+        self.commands: Mapping[str, Sequence[str]] = {name: COMPONENTS[name] for name in only}
+        self.users = dict(users or {USER: self.admin_role})
         self.home = home.resolve()
         self.dags = dags.resolve()
         self.console = self.home / "console"
@@ -78,6 +89,7 @@ class Airflow(AirflowClient):
         self._log_level = log_level
         self._start_timeout = start_timeout
         self._grace = grace
+        self._api_server_workers = api_server_workers
         self._component_started: dict[str, datetime] = {}
         self._exit = ExitStack()
 
@@ -99,7 +111,26 @@ class Airflow(AirflowClient):
     @property
     def password(self) -> str:
         """The password of the user ``admin`` in the UI."""
-        return self._keys()["password"]
+        return self.password_of(USER)
+
+    def password_of(self, user: str) -> str:
+        """Return the password of one of the users in the UI."""
+        # A home of an earlier start has one for a new user too.
+        return hmac.new(self._keys()["password"].encode(), user.encode(), "sha256").hexdigest()
+
+    def token_of(self, user: str) -> str:
+        """Log a user in, and return the bearer token for the API.
+
+        :raises AirflowError: the user is refused
+        """
+        credentials = {"username": user, "password": self.password_of(user)}
+        # Not with the token of the user who is logged in.
+        response = self.session.post(
+            f"{self.url}/auth/token", json=credentials, timeout=30, headers={"Authorization": None}
+        )
+        if response.status_code != 201:
+            raise AirflowError(self._with_log(f"The log-in of {user} answered {response.status_code}"))
+        return str(response.json()["access_token"])
 
     def cli(self, *arguments: str, timeout: float = 120, typed: str = "") -> str:
         """Run an ``airflow`` command in the same environment, and return its output.
@@ -108,9 +139,15 @@ class Airflow(AirflowClient):
         :param typed: what a person would type
         :raises AirflowError: it failed
         """
-        command = [sys.executable, "-m", "airflow", *arguments]
+        return self._python(f"airflow {' '.join(arguments)}", ["-m", "airflow", *arguments], timeout, typed)
+
+    def _python(self, what: str, arguments: Sequence[str], timeout: float, typed: str) -> str:
+        """Run Python in the same environment, and return its output.
+
+        :param what: what to call it if it fails
+        """
         result = subprocess.run(  # noqa: S603
-            command,
+            [sys.executable, *arguments],
             env=self.env,
             cwd=self.home,
             input=typed,
@@ -120,7 +157,7 @@ class Airflow(AirflowClient):
             check=False,
         )
         if result.returncode:
-            raise AirflowError(f"airflow {' '.join(arguments)} failed:\n{result.stdout}{result.stderr}")
+            raise AirflowError(f"{what} failed:\n{result.stdout}{result.stderr}")
         return result.stdout
 
     def _start(self) -> None:
@@ -128,13 +165,13 @@ class Airflow(AirflowClient):
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self.env = self._environment(port)
-        self._write_password()
         self._migrate()
+        self._make_users()
         self.started = datetime.now(UTC)
         for name in self.commands:
             self._start_component(name)
         self._wait_until_healthy()
-        self._log_in()
+        self.session.headers["Authorization"] = f"Bearer {self.token_of(USER)}"
 
     def _start_component(self, name: str) -> None:
         command = [sys.executable, "-m", "airflow", *self.commands[name]]
@@ -161,13 +198,14 @@ class Airflow(AirflowClient):
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(port),
             "AIRFLOW__API__SECRET_KEY": keys["api_secret_key"],
+            "AIRFLOW__API__WORKERS": str(self._api_server_workers),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__FERNET_KEY": keys["fernet_key"],
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "6",  # worker processes, all forked at the start
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in self.users.items()),
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(self.home / "bundles"),
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
@@ -197,9 +235,10 @@ class Airflow(AirflowClient):
             _write_private(path, json.dumps(keys | {"fernet_key": Fernet.generate_key().decode()}))
         return dict(json.loads(path.read_text()))
 
-    def _write_password(self) -> None:
-        # Without this file Airflow makes a password up and prints it.
-        _write_private(self.home / "simple_auth_manager_passwords.json.generated", json.dumps({USER: self.password}))
+    def _make_users(self) -> None:
+        # Without this file Airflow makes passwords up and prints them.
+        passwords = {user: self.password_of(user) for user in self.users}
+        _write_private(self.home / "simple_auth_manager_passwords.json.generated", json.dumps(passwords))
 
     def _migrate(self) -> None:
         """Make the database, or bring it to this version of Airflow."""
@@ -244,6 +283,8 @@ class Airflow(AirflowClient):
         health = self._health()
         unhealthy = [] if health else ["api-server"]
         for name in ("scheduler", "dag-processor", "triggerer"):
+            if name not in self.commands:
+                continue
             key = name.replace("-", "_")
             heartbeat = health.get(key, {}).get(f"latest_{key}_heartbeat")
             # The heartbeat of the last start counts as healthy for half a minute.
@@ -258,14 +299,6 @@ class Airflow(AirflowClient):
                     f"Airflow's {component.name} ended with exit code {component.exit_code} "
                     f"({component.log}):\n{component.tail()}"
                 )
-
-    def _log_in(self) -> None:
-        response = self.session.post(
-            f"{self.url}/auth/token", json={"username": USER, "password": self.password}, timeout=30
-        )
-        if response.status_code != 201:
-            raise AirflowError(self._with_log(f"The log-in answered {response.status_code}"))
-        self.session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 
     def _sleep(self, deadline: float, message: str) -> None:
         super()._sleep(deadline, message)

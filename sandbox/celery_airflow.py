@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox import host as host_name
-from sandbox.airflow import COMPONENTS, Airflow
+from sandbox.airflow import Airflow
 from sandbox.processes import kill, not_interrupted, stop
 from sandbox.services import PostgreSQL, Redis
 
@@ -50,7 +50,7 @@ class CeleryAirflow(Airflow):
         super().__init__(home, dags, env, **options)
         self.hosts = {f"worker-{host}": host for host in hosts}
         self.concurrency = concurrency
-        self.commands = COMPONENTS | {name: self._worker(name) for name in self.hosts}
+        self.commands = {**self.commands, **{name: self._worker(name) for name in self.hosts}}
         self._supervising = False
         self.postgresql = PostgreSQL(self.console)
         self.redis = Redis(self.console)

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from sandbox.airflow import Airflow, AirflowError
+from sandbox.fab_airflow import FabAirflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +116,34 @@ def test_the_api_wants_a_login_and_listens_on_loopback_only(airflow: Airflow) ->
 def test_internal_secrets_are_in_files_that_only_the_owner_reads(airflow: Airflow) -> None:
     for name in ("keys.json", "simple_auth_manager_passwords.json.generated"):
         assert stat.S_IMODE((airflow.home / name).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("kind", "roles"),
+    [
+        (Airflow, {"admin": "admin", "olga": "op", "victor": "viewer"}),
+        # Takes ten seconds longer: its commands are slow to start.
+        (FabAirflow, {"admin": "Admin", "olga": "Op", "victor": "Viewer"}),
+    ],
+)
+def test_an_api_server_alone_has_the_users_and_workers_it_was_asked_for(
+    tmp_path: Path, kind: type[Airflow], roles: dict[str, str]
+) -> None:
+    (tmp_path / "dags").mkdir()
+    with kind(tmp_path / "home", tmp_path / "dags", users=roles, only=["api-server"], api_server_workers=2) as airflow:
+        assert [component.name for component in airflow.components] == ["api-server"]
+        workers = [process for process in members(airflow) if "--multiprocessing-fork" in process.cmdline()]
+        assert len(workers) == 2
+        assert len({airflow.password_of(user) for user in roles}) == 3
+        found = {}
+        for user in roles:
+            headers = {"Authorization": f"Bearer {airflow.token_of(user)}"}
+            url = f"{airflow.url}/api/v2"
+            statuses = [requests.get(f"{url}/{of}", headers=headers, timeout=30) for of in ("dags", "connections")]
+            found[user] = [response.status_code for response in statuses]
+        assert found == {"admin": [200, 200], "olga": [200, 200], "victor": [200, 403]}
+        with pytest.raises(AirflowError, match="log-in of nobody answered 401"):
+            airflow.token_of("nobody")
 
 
 def test_a_second_start_finds_the_runs_of_the_first_and_stopping_leaves_no_process(tmp_path: Path) -> None:
