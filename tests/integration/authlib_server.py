@@ -6,6 +6,8 @@ Authlib decides what is accepted; this module only keeps clients, users and toke
         server.add_client("id", "fake-secret", auth_method="client_secret_post", scope="read")
         requests.post(server.token_url, ...)
         server.requests[-1]      # TokenRequest(grant_type="client_credentials", status=200)
+
+The login and consent page, revocation and metadata are in :mod:`tests.integration.authlib_consent`.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from flask import Flask, jsonify, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests.integration.authlib_consent import add_consent
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
-GRANT_TYPES = ("client_credentials", "password", "refresh_token")
+GRANT_TYPES = ("client_credentials", "password", "refresh_token", "authorization_code")
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Client(ClientMixin):
     auth_method: str
     scope: str
     grant_types: tuple[str, ...]
+    redirect_uris: tuple[str, ...] = ()
 
     def get_client_id(self):
         return self.client_id
@@ -57,6 +62,15 @@ class Client(ClientMixin):
 
     def check_grant_type(self, grant_type):
         return grant_type in self.grant_types
+
+    def get_default_redirect_uri(self):
+        return None
+
+    def check_redirect_uri(self, redirect_uri):
+        return redirect_uri in self.redirect_uris
+
+    def check_response_type(self, response_type):
+        return response_type == "code" and self.check_grant_type("authorization_code")
 
 
 @dataclass
@@ -107,7 +121,11 @@ class TokenRequest:
 
 @dataclass
 class Server:
-    """A running server: what it knows, and what it was asked."""
+    """A running server: what it knows, and what it was asked.
+
+    :param code_lifetime: seconds an authorization code lives
+    :param revocations: the statuses of the answers to requests to revoke
+    """
 
     url: str = ""
     clients: dict[str, Client] = field(default_factory=dict)
@@ -116,6 +134,8 @@ class Server:
     requests: list[TokenRequest] = field(default_factory=list)
     api_statuses: list[int] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    revocations: list[int] = field(default_factory=list)
+    code_lifetime: int = 600
 
     @property
     def token_url(self) -> str:
@@ -133,8 +153,10 @@ class Server:
         auth_method: str = "client_secret_basic",
         scope: str = "read write",
         grant_types: tuple[str, ...] = GRANT_TYPES,
+        redirect_uris: tuple[str, ...] = (),
     ) -> Client:
-        self.clients[client_id] = client = Client(client_id, client_secret, auth_method, scope, grant_types)
+        client = Client(client_id, client_secret, auth_method, scope, grant_types, redirect_uris)
+        self.clients[client_id] = client
         return client
 
     def add_user(self, username: str, password: str) -> None:
@@ -187,6 +209,7 @@ def _app(server: Server, expires_in: int) -> Flask:
     authorization = AuthorizationServer(app, query_client=server.clients.get, save_token=save_token)
     for grant in _grants(server):
         authorization.register_grant(grant)
+    add_consent(app, authorization, server, AUTH_METHODS)
     require_oauth = _protector(server)
 
     @app.post("/token")

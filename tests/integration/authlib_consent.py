@@ -1,0 +1,166 @@
+"""The rest of Authlib's authorization server: a person's consent, PKCE, revocation, and what it says of itself.
+
+Everybody may log in, without a password; the name is that of the tokens' user.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, grants
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
+from authlib.oauth2.rfc9207 import AuthorizationServerMetadata as IssuerMetadata
+from authlib.oauth2.rfc9207 import IssuerParameter
+from flask import jsonify, render_template_string, request
+
+if TYPE_CHECKING:
+    from authlib.integrations.flask_oauth2 import AuthorizationServer
+    from flask import Flask
+
+    from tests.integration.authlib_server import Client, Server
+
+PAGE = """<!doctype html><html lang="en"><title>Authlib: allow access</title>
+<h1>Authlib</h1><p><b>{{ grant.client.client_id }}</b> asks for access ({{ grant.request.scope }}).</p>
+<form method="post"><label>User name <input name="username" value="ada"></label>
+<button name="consent" value="yes">Allow</button> <button name="consent" value="no">Deny</button></form></html>"""
+
+
+@dataclass
+class Code(AuthorizationCodeMixin):
+    """An authorization code, in the words of Authlib's model."""
+
+    value: str
+    client: Client
+    user: str
+    redirect_uri: str
+    scope: str
+    code_challenge: str | None
+    code_challenge_method: str | None
+    issued_at: float = field(default_factory=time.time)
+
+    def get_redirect_uri(self):
+        return self.redirect_uri
+
+    def get_scope(self):
+        return self.scope
+
+
+def add_consent(app: Flask, authorization: AuthorizationServer, server: Server, auth_methods: list[str]) -> None:
+    """Add the authorization, revocation and metadata endpoints.
+
+    :param auth_methods: how clients may authenticate
+    """
+    issuer = _issuer(server)
+    authorization.register_extension(issuer)
+    authorization.register_grant(_code_grant(server, auth_methods), [CodeChallenge(required=True)])
+    authorization.register_endpoint(_revocation(server, auth_methods))
+
+    @app.get("/authorize")
+    def page():
+        try:
+            grant = authorization.get_consent_grant()
+        except OAuth2Error as error:
+            return refuse(error)
+        return render_template_string(PAGE, grant=grant)
+
+    @app.post("/authorize")
+    def answer():
+        user = request.form["username"]
+        try:
+            grant = authorization.get_consent_grant(end_user=user)
+        except OAuth2Error as error:
+            return refuse(error)
+        allowed = request.form["consent"] == "yes"
+        return authorization.create_authorization_response(grant=grant, grant_user=user if allowed else None)
+
+    def refuse(error):
+        response = authorization.handle_error_response(request, error)
+        # Authlib does so for the answers of create_authorization_response only.
+        issuer.add_issuer_parameter(authorization, response)
+        return response
+
+    @app.post("/revoke")
+    def revoke():
+        response = authorization.create_endpoint_response("revocation")
+        server.revocations.append(response.status_code)
+        return response
+
+    @app.get("/.well-known/oauth-authorization-server")
+    def metadata():
+        said = _metadata(server.url, auth_methods)
+        said.validate(metadata_classes=[IssuerMetadata])
+        return jsonify(said)
+
+
+def _metadata(url: str, auth_methods: list[str]) -> AuthorizationServerMetadata:
+    return AuthorizationServerMetadata(
+        issuer=url,
+        authorization_endpoint=f"{url}/authorize",
+        token_endpoint=f"{url}/token",
+        revocation_endpoint=f"{url}/revoke",
+        response_types_supported=["code"],
+        grant_types_supported=["authorization_code", "client_credentials", "password", "refresh_token"],
+        token_endpoint_auth_methods_supported=auth_methods,
+        revocation_endpoint_auth_methods_supported=auth_methods,
+        code_challenge_methods_supported=["S256"],
+        authorization_response_iss_parameter_supported=True,
+    )
+
+
+def _issuer(server: Server) -> IssuerParameter:
+    class Issuer(IssuerParameter):
+        def get_issuer(self):
+            return server.url
+
+    return Issuer()
+
+
+def _code_grant(server: Server, auth_methods: list[str]) -> type:
+    """Return Authlib's grant, told where codes are kept."""
+    codes: dict[str, Code] = {}
+
+    class AuthorizationCode(grants.AuthorizationCodeGrant):
+        TOKEN_ENDPOINT_AUTH_METHODS = auth_methods
+
+        def save_authorization_code(self, code, request):
+            asked = request.payload
+            challenge = (asked.data.get(name) for name in ("code_challenge", "code_challenge_method"))
+            codes[code] = Code(code, request.client, request.user, asked.redirect_uri, request.scope, *challenge)
+
+        def query_authorization_code(self, code, client):
+            found = codes.get(code)
+            if found is None or found.client is not client:
+                return None
+            return found if time.time() < found.issued_at + server.code_lifetime else None
+
+        def delete_authorization_code(self, authorization_code):
+            del codes[authorization_code.value]
+
+        def authenticate_user(self, authorization_code):
+            return authorization_code.user
+
+    return AuthorizationCode
+
+
+def _revocation(server: Server, auth_methods: list[str]) -> type:
+    """Return Authlib's endpoint, told where tokens are kept."""
+
+    class Revocation(RevocationEndpoint):
+        CLIENT_AUTH_METHODS = auth_methods
+
+        def query_token(self, token_string, token_type_hint):
+            found = (each for each in server.tokens if token_string in (each.access_token, each.refresh_token))
+            return next(found, None)
+
+        def revoke_token(self, token, request):
+            # As Authlib's own documentation of this method has it.
+            token.access_revoked = True
+            if request.form["token"] == token.refresh_token:
+                token.refresh_revoked = True
+
+    return Revocation

@@ -1,0 +1,203 @@
+"""A person's consent at an authorization server nobody here wrote: Authlib's, with PKCE, ``iss`` and revocation."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import pytest
+import requests
+
+from airflow_provider_oauth.exceptions import ConsentDenied
+from airflow_provider_oauth.hooks import grants
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.oauth.consent import Consent
+from sandbox.user_agent import PageError, UserAgent
+from tests.integration.authlib_server import serve
+
+SECRET = "fake-secret-/+%&"
+BACK = "https://airflow.example.com/oauth/callback"
+STATE = "fake-state+/="
+VERIFIER = "fake-verifier-" * 4
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
+OWN = {"client_id": "app", "client_secret": SECRET}
+
+
+@pytest.fixture
+def server():
+    with serve() as running:
+        for name, secret, method in (
+            ("app", SECRET, "client_secret_post"),
+            ("other", SECRET, "client_secret_post"),
+            ("public", "", "none"),
+        ):
+            running.add_client(name, secret, method, redirect_uris=(BACK,))
+        yield running
+
+
+def request_url(server, **more):
+    asked = {"response_type": "code", "client_id": "app", "redirect_uri": BACK, "state": STATE, "scope": "read"}
+    challenge = {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+    return f"{server.url}/authorize?{urlencode({**asked, **challenge, **more})}"
+
+
+def post(server, path, **parameters):
+    return requests.post(f"{server.url}/{path}", data={**OWN, **parameters}, timeout=10)
+
+
+def trade(server, answer, **more):
+    code = parse_qs(urlsplit(answer).query)["code"][0]
+    parameters = {"code": code, "redirect_uri": BACK, "code_verifier": VERIFIER, **more}
+    return post(server, "token", grant_type="authorization_code", **parameters)
+
+
+def renew(server, tokens):
+    return post(server, "token", grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+
+
+def me(server, tokens):
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    return requests.get(f"{server.url}/api/me", headers=headers, timeout=10)
+
+
+# --- the server itself, without the package
+
+
+def test_authlib_sends_the_browser_back_with_a_code_for_the_user(server):
+    answer = UserAgent().consent(request_url(server), "grace")
+    fields = parse_qsl(urlsplit(answer).query)
+    assert answer.startswith(f"{BACK}?")
+    assert [name for name, _ in fields] == ["code", "state", "iss"]
+    assert dict(fields).items() >= {"state": STATE, "iss": server.url}.items()
+    tokens = trade(server, answer).json()
+    assert me(server, tokens).json() == {"client_id": "app", "user": "grace", "scope": "read"}
+
+
+def test_authlib_says_that_the_user_denied(server):
+    answer = parse_qs(urlsplit(UserAgent().consent(request_url(server), allow=False)).query)
+    assert (answer["error"], answer["state"], answer["iss"]) == (["access_denied"], [STATE], [server.url])
+
+
+def test_authlib_sends_back_what_needs_no_user_too(server):
+    answer = parse_qs(urlsplit(UserAgent().consent(request_url(server, code_challenge="short"))).query)
+    assert (answer["error"], answer["state"], answer["iss"]) == (["invalid_request"], [STATE], [server.url])
+
+
+def test_authlib_sends_nobody_to_a_redirect_uri_that_was_not_registered(server):
+    with pytest.raises(PageError, match=r"\(400\)"):
+        UserAgent().consent(request_url(server, redirect_uri="https://elsewhere.example.com/"))
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"code_verifier": VERIFIER[::-1]}, "invalid_grant"),
+        ({"code_verifier": ""}, "invalid_request"),
+        ({"redirect_uri": f"{BACK}/another"}, "invalid_grant"),
+        ({"client_id": "other"}, "invalid_grant"),
+    ],
+)
+def test_authlib_refuses_a_code_that_is_not_traded_by_who_asked_for_it(server, more, error):
+    refused = trade(server, UserAgent().consent(request_url(server)), **more)
+    assert (refused.status_code, refused.json()["error"]) == (400, error)
+
+
+def test_authlib_wants_pkce_of_a_public_client(server):
+    url = request_url(server, client_id="public", code_challenge="", code_challenge_method="")
+    data = {"grant_type": "authorization_code", "client_id": "public", "redirect_uri": BACK}
+    data["code"] = parse_qs(urlsplit(UserAgent().consent(url)).query)["code"][0]
+    refused = requests.post(server.token_url, data=data, timeout=10)
+    assert refused.json() == {"error": "invalid_request", "error_description": "Missing 'code_verifier'"}
+
+
+def test_authlib_takes_a_code_once_and_not_too_late(server):
+    answer = UserAgent().consent(request_url(server))
+    assert [trade(server, answer).status_code for _ in range(2)] == [200, 400]
+    server.code_lifetime = 0
+    assert trade(server, UserAgent().consent(request_url(server))).json()["error"] == "invalid_grant"
+
+
+def test_authlib_rotates_refresh_tokens(server):
+    first = trade(server, UserAgent().consent(request_url(server))).json()
+    second = renew(server, first).json()
+    assert second["refresh_token"] != first["refresh_token"]
+    assert [renew(server, each).status_code for each in (first, second)] == [400, 200]
+
+
+def test_authlib_revokes_a_refresh_token_with_its_access_token(server):
+    tokens = trade(server, UserAgent().consent(request_url(server))).json()
+    revoked = post(server, "revoke", token=tokens["refresh_token"], token_type_hint="refresh_token")
+    assert (revoked.status_code, server.revocations) == (200, [200])
+    assert (me(server, tokens).status_code, renew(server, tokens).status_code) == (401, 400)
+
+
+def test_authlib_revokes_an_access_token_alone(server):
+    tokens = trade(server, UserAgent().consent(request_url(server))).json()
+    assert post(server, "revoke", token=tokens["access_token"]).status_code == 200
+    assert (me(server, tokens).status_code, renew(server, tokens).status_code) == (401, 200)
+
+
+def test_authlib_revokes_for_the_client_only_whose_token_it_is(server):
+    tokens = trade(server, UserAgent().consent(request_url(server))).json()
+    refused = post(server, "revoke", token=tokens["refresh_token"], client_id="other")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert post(server, "revoke", token="made-up").status_code == 200
+    assert me(server, tokens).status_code == 200
+
+
+def test_authlib_says_where_its_endpoints_are(server):
+    said = requests.get(f"{server.url}/.well-known/oauth-authorization-server", timeout=10).json()
+    assert said["issuer"] == server.url
+    assert [said[f"{name}_endpoint"] for name in ("authorization", "token", "revocation")] == [
+        f"{server.url}/{path}" for path in ("authorize", "token", "revoke")
+    ]
+    assert said["authorization_response_iss_parameter_supported"] is True
+
+
+# --- with the package
+
+
+@pytest.fixture
+def connect(monkeypatch, variables, server):
+    """Define the connection ``api``; more of its extra may be given."""
+
+    def define(**extra):
+        own = {"grant_url": server.token_url, "authorize_url": f"{server.url}/authorize", "issuer": server.url}
+        extra = {"grant_type": "authorization_code", "client_auth": "client_secret_post", **own, **extra}
+        values = {"conn_type": "oauth", "host": f"{server.url}/api", "login": "app", "password": SECRET}
+        monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps({**values, "extra": {"scope": "read", **extra}}))
+        return OAuthHook("api", method="GET").config
+
+    return define
+
+
+def ask(config):
+    consent = Consent(conn_id="api", redirect_uri=BACK)
+    return consent, grants.begin(config, consent)
+
+
+def test_a_persons_consent_at_authlib_lets_tasks_call_the_api(connect, server):
+    config = connect()
+    consent, url = ask(config)
+    grants.finish(config, consent, UserAgent().consent(url, "grace"))
+    assert OAuthHook("api", method="GET").run("me").json()["user"] == "grace"
+    grants.renew(config)
+    assert OAuthHook("api", method="GET").run("me").json()["user"] == "grace"
+    assert [made.grant_type for made in server.requests] == ["authorization_code", "refresh_token"]
+
+
+def test_an_answer_of_another_issuer_is_refused(connect, server):
+    config = connect(issuer="https://another.example.com")
+    consent, url = ask(config)
+    with pytest.raises(ConsentDenied, match="another server"):
+        grants.finish(config, consent, UserAgent().consent(url))
+    assert server.requests == []
+
+
+def test_declined_at_authlib_is_told(connect):
+    config = connect()
+    consent, url = ask(config)
+    with pytest.raises(ConsentDenied, match="The person declined"):
+        grants.finish(config, consent, UserAgent().consent(url, allow=False))
