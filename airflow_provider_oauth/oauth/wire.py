@@ -87,7 +87,7 @@ class Wire:
 
         def cut_off() -> None:
             cut.set()
-            with suppress(ValueError, RuntimeError):  # it has just been read to its end
+            with suppress(ValueError, RuntimeError, OSError):  # it has just ended
                 response.raw.shutdown()
 
         timer = threading.Timer(deadline - self._clock.monotonic(), cut_off)

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 from authlib.integrations.flask_oauth2 import AuthorizationServer, ResourceProtector, current_token
 from authlib.oauth2.rfc6749 import ClientMixin, TokenMixin, grants
 from authlib.oauth2.rfc6750 import BearerTokenValidator
-from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from flask import Flask, jsonify, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -218,18 +217,6 @@ def _app(server: Server, expires_in: int) -> Flask:
         error = answer.get_json(force=True).get("error")
         server.requests.append(TokenRequest(request.form.get("grant_type"), answer.status_code, error))
         return answer
-
-    @app.get("/.well-known/oauth-authorization-server")
-    def metadata():
-        described = AuthorizationServerMetadata(
-            issuer=server.url,
-            token_endpoint=server.token_url,
-            token_endpoint_auth_methods_supported=AUTH_METHODS,
-            response_types_supported=["none"],  # RFC 8414 wants one, but nobody consents here
-            grant_types_supported=list(GRANT_TYPES),
-        )
-        described.validate()
-        return jsonify(described)
 
     @app.route("/api/me", methods=["GET", "POST"])
     @require_oauth("read")

@@ -407,3 +407,10 @@ class TestRevocation:
     def test_needs_a_url(self) -> None:
         with pytest.raises(ConfigurationError, match=r"'shop': revoke_url \(Revocation URL\) is missing; .* forget"):
             revoke_request(plain(), REFRESH_TOKEN, "access_token")
+
+
+def test_a_token_url_that_nobody_has_looked_up_is_an_error_of_the_connection() -> None:
+    settings = plain(token_url=None, issuer="https://login.example.com")
+
+    with pytest.raises(ConfigurationError, match=r"'shop': grant_url \(Token URL\) is missing"):
+        grant_request(settings)
