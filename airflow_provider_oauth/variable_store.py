@@ -133,6 +133,7 @@ class VariableTokenStore:
         content = {
             "refresh_token": record.refresh_token,
             "refresh_expires_at": record.refresh_expires_at.isoformat() if record.refresh_expires_at else None,
+            "subject": record.subject,
             "tokens": {scope: _token_values(token) for scope, token in record.tokens.items()},
         }
         own = record.tokens.get("")
@@ -175,6 +176,7 @@ class VariableTokenStore:
                 tokens=tokens,
                 refresh_token=content["refresh_token"],
                 refresh_expires_at=None if ends is None else _time(ends),
+                subject=content.get("subject"),
                 unopened={},
             )
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):

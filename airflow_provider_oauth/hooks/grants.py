@@ -78,8 +78,8 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
     :param config: the connection
     :param consent: what was asked for
     :param answer: the URL that the browser was sent to
-    :raises ConsentDenied: if no consent was given, the answer cannot be believed, or the server has given no refresh
-        token though there is one already, which is kept then
+    :raises ConsentDenied: if no consent was given, the answer cannot be believed, another account than before has
+        given it, or the server has given no refresh token; what is stored is kept then
     :raises OAuthError: if the server refuses the code, or the tokens cannot be stored
     """
     source = token_source(config)  # which masks the connection's secrets
@@ -88,7 +88,14 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
     asked = TokenEndpoint(config).completed("authorize_url", "token_url")
     code = code_of(asked, consent, answer)
     token = TokenEndpoint(asked).trade(code, consent.redirect_uri, consent.code_verifier)
-    if token.refresh_token is None and not source.stored().needs_consent:
+    stored = source.stored()
+    if stored.record and stored.record.subject and token.subject and token.subject != stored.record.subject:
+        raise ConsentDenied(
+            f"Connection {config.conn_id!r}: wrong account. Another user of the server has consented than the one "
+            f"that this connection speaks for. What is stored was kept. Log in there as that one and authorize again; "
+            f"to change the account, first forget the tokens here."
+        )
+    if token.refresh_token is None and not stored.needs_consent:
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the server has given no refresh token, as some do for a second "
             f"consent. The one that is stored was kept. To replace it, first take the earlier consent back at the "

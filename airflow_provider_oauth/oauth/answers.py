@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from dataclasses import dataclass, field
@@ -113,7 +114,21 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
         scope=_scope(config, values.get("scope")),
         base_url=base_url if isinstance(base_url, str) and base_url else None,
         refresh_expires_at=_refresh_expires_at(config, values, answer.sent_at) if in_use else None,
+        subject=_subject(values.get("id_token")),
     )
+
+
+def _subject(id_token: Any) -> str | None:
+    """Return whom an ID token is about (OpenID Connect Core 1.0 section 2); None if there is no such token.
+
+    It came from the token endpoint itself, so its signature need not be checked (section 3.1.3.7).
+    """
+    try:
+        payload = str(id_token).split(".")[1]
+        subject = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
+    except (IndexError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return subject if isinstance(subject, str) and subject else None
 
 
 def parse_revocation(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> bool:

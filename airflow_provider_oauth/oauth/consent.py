@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.config import OAuthConfig
 
 
+#: What to do about an error (RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0 section 3.1.2.6).
+ADVICE = {
+    "access_denied": "The person declined, or may not consent. Authorize again, as somebody who may.",
+    "server_error": "The server has a problem. Try again later.",
+    "temporarily_unavailable": "The server has a problem. Try again later.",
+    "login_required": "Log in at the server, and authorize again.",
+    "interaction_required": "Log in at the server, and authorize again.",
+    "account_selection_required": "Log in at the server with the account that is meant, and authorize again.",
+    "invalid_scope": "Check Scope.",
+    "unauthorized_client": "Have the server's operator allow this client the authorization code grant.",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Consent:
     """A consent that was asked for and not given yet. Whoever holds it can use the code that comes back: keep it.
@@ -115,8 +128,8 @@ def code_of(config: OAuthConfig, consent: Consent, answer: str) -> str:
         # Justimmo says message and hint where RFC 6749 section 4.1.2.1 says error_description.
         words = " ".join(filter(None, (values.get(name) for name in ("error_description", "message", "hint"))))
         said = scrub(f"{error}: {words}" if words else error, config.secrets)
-        advice = "The person declined" if error == "access_denied" else "Check Client ID, Scope and the redirect URI"
-        raise ConsentDenied(f"Connection {config.conn_id!r}: no consent was given ({said}). {advice}.", error=error)
+        advice = ADVICE.get(error, "Check Client ID, Scope and the redirect URI.")
+        raise ConsentDenied(f"Connection {config.conn_id!r}: no consent was given ({said}). {advice}", error=error)
     if not values.get("code"):
         raise ConsentDenied(f"Connection {config.conn_id!r}: the answer has no code. Paste the whole URL.")
     return values["code"]

@@ -314,7 +314,8 @@ class Renewal:
         now = self._clock.now()
         kept = record.tokens if self.is_ours(record) else {}
         tokens = {name: old for name, old in kept.items() if name != key and now < old.expires_at}
-        token = replace(token, refresh_token=None, refresh_expires_at=None)
+        subject = token.subject or (record.subject if record and not generation else None)
+        token = replace(token, refresh_token=None, refresh_expires_at=None, subject=None)
         if token.lifetime.total_seconds() > 0:  # else it is good for one use only
             tokens[key] = token
         self._write(
@@ -325,6 +326,7 @@ class Renewal:
                 tokens=tokens,
                 refresh_token=refresh_token,
                 refresh_expires_at=refresh_expires_at,
+                subject=subject,
             ),
             until=claim.ends,
         )

@@ -38,6 +38,7 @@ class Record:
     :param tokens: the access tokens, by the scope that they were asked for; "" is the connection's own
     :param refresh_token: the one that the next renewal uses
     :param refresh_expires_at: when that ends if nobody uses it; None: not known
+    :param subject: which of the server's users has consented, if that is known
     :param refused: that the connection, as it is now, was refused last
     :param unopened: all that stands in a record that is not readable: it is written back as it was
     """
@@ -50,6 +51,7 @@ class Record:
     tokens: Mapping[str, Token] = field(default_factory=dict)
     refresh_token: str | None = field(default=None, repr=False)
     refresh_expires_at: datetime | None = None
+    subject: str | None = field(default=None, repr=False)
     refused: Refusal | None = None
     unopened: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

@@ -23,6 +23,7 @@ class Token:
     :param scope: what was granted, separated by spaces; None: what was asked (section 5.1)
     :param base_url: the API's base URL, where the answer names it (``response_map``)
     :param refresh_expires_at: when the refresh token that renews it ends if nobody uses it; None: not known
+    :param subject: which of the server's users it speaks for, if the answer says so
     """
 
     access_token: str = field(repr=False)
@@ -33,6 +34,7 @@ class Token:
     scope: str | None = None
     base_url: str | None = None
     refresh_expires_at: datetime | None = None
+    subject: str | None = field(default=None, repr=False)
 
     @property
     def lifetime(self) -> timedelta:

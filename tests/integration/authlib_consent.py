@@ -16,7 +16,10 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc9207 import AuthorizationServerMetadata as IssuerMetadata
 from authlib.oauth2.rfc9207 import IssuerParameter
+from authlib.oidc.core import UserInfo
+from authlib.oidc.core.grants import OpenIDCode
 from flask import jsonify, render_template_string, request
+from joserfc.jwk import RSAKey
 
 if TYPE_CHECKING:
     from authlib.integrations.flask_oauth2 import AuthorizationServer
@@ -49,6 +52,18 @@ class Code(AuthorizationCodeMixin):
     def get_scope(self):
         return self.scope
 
+    def get_nonce(self):
+        return None
+
+    def get_auth_time(self):
+        return None
+
+    def get_acr(self):
+        return None
+
+    def get_amr(self):
+        return None
+
 
 def add_consent(app: Flask, authorization: AuthorizationServer, server: Server, auth_methods: list[str]) -> None:
     """Add the authorization, revocation and metadata endpoints.
@@ -57,7 +72,7 @@ def add_consent(app: Flask, authorization: AuthorizationServer, server: Server, 
     """
     issuer = _issuer(server)
     authorization.register_extension(issuer)
-    authorization.register_grant(_code_grant(server, auth_methods), [CodeChallenge(required=True)])
+    authorization.register_grant(_code_grant(server, auth_methods), [CodeChallenge(required=True), _id_tokens(server)])
     authorization.register_endpoint(_revocation(server, auth_methods))
 
     @app.get("/authorize")
@@ -145,6 +160,27 @@ def _code_grant(server: Server, auth_methods: list[str]) -> type:
             return authorization_code.user
 
     return AuthorizationCode
+
+
+def _id_tokens(server: Server) -> OpenIDCode:
+    """Return Authlib's extension that says whom a token is about, where the scope has ``openid``."""
+
+    class IDTokens(OpenIDCode):
+        key = RSAKey.generate_key(2048)
+
+        def resolve_client_private_key(self, client):
+            return self.key
+
+        def get_client_claims(self, client):
+            return {"iss": server.url, "aud": [client.get_client_id()]}
+
+        def exists_nonce(self, nonce, request):
+            return False
+
+        def generate_user_info(self, user, scope):
+            return UserInfo(sub=f"id of {user}")
+
+    return IDTokens()
 
 
 def _revocation(server: Server, auth_methods: list[str]) -> type:

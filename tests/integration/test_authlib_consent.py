@@ -201,3 +201,22 @@ def test_declined_at_authlib_is_told(connect):
     consent, url = ask(config)
     with pytest.raises(ConsentDenied, match="The person declined"):
         grants.finish(config, consent, UserAgent().consent(url, allow=False))
+
+
+def test_another_account_than_before_is_refused_until_the_first_is_forgotten(connect, server):
+    server.clients["app"].scope = "openid read"
+    config = connect(scope="openid read")
+
+    def consent_as(user):
+        consent, url = ask(config)
+        return grants.finish(config, consent, UserAgent().consent(url, user))
+
+    consent_as("ada")
+    grants.renew(config)
+    with pytest.raises(ConsentDenied, match="wrong account.*forget"):
+        consent_as("grace")
+    assert OAuthHook("api", method="GET").run("me").json()["user"] == "ada"
+    consent_as("ada")
+    grants.forget(config)
+    consent_as("grace")
+    assert OAuthHook("api", method="GET").run("me").json()["user"] == "grace"
