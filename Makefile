@@ -35,14 +35,14 @@ demo: $(VENV)/.done
 	$(BIN)/python -m sandbox.demo
 
 test: $(VENV)/.done
-	$(PYTEST) --cov --cov-report=term tests/unit tests/integration
+	$(PYTEST) --numprocesses auto --cov --cov-report=term tests/unit tests/integration
 
 test-oldest: $(OLDEST)/.done
-	$(OLDEST)/bin/python -m pytest tests/unit tests/integration
+	$(OLDEST)/bin/python -m pytest --numprocesses auto tests/unit tests/integration
 
 # SCHEDULES=100000 for as many of each kind, and others every time.
 simulate: $(VENV)/.done
-	$(PYTEST) tests/simulation
+	$(PYTEST) --numprocesses auto tests/simulation
 
 test-distributed: $(VENV)/.done services
 	$(PYTEST) tests/distributed
