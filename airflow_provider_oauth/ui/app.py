@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs, quote, urlsplit
 
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
 from airflow.api_fastapi.logging.decorators import action_logging
+from airflow.models import Log
 from airflow.providers.common.compat.sdk import conf
 from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, HTTPException, Request
@@ -22,8 +24,11 @@ from airflow_provider_oauth.hooks import grants, overview
 from airflow_provider_oauth.hooks.trial import try_grant
 from airflow_provider_oauth.oauth.consent import Consent
 from airflow_provider_oauth.ui import pending
-from airflow_provider_oauth.ui.page import Row, Said, render
+from airflow_provider_oauth.ui.page import Row, Said, render, render_waiting
 from airflow_provider_oauth.ui.protection import Shield, form_token, may, not_forged, permitted, signer
+
+if TYPE_CHECKING:
+    from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
 Action = Literal["test", "authorize", "renew", "revoke", "forget"]
 LABELS = {"test": "Test", "authorize": "Authorize", "renew": "Renew now"}
@@ -31,6 +36,8 @@ LABELS = {"test": "Test", "authorize": "Authorize", "renew": "Renew now"}
 SAID = "oauth_said"
 #: Seconds for which that is news.
 NEWS = 120
+#: Characters of a cookie's value that every browser takes, its name and attributes aside (RFC 6265 section 6.1).
+LONGEST_COOKIE = 3800
 
 
 def create_app() -> FastAPI:
@@ -49,6 +56,8 @@ def create_app() -> FastAPI:
         ],
     )(act)
     app.get("/callback")(callback)
+    app.get("/finish/{consent_id}")(wait)
+    app.post("/finish/{consent_id}", dependencies=[Depends(not_forged)])(finish)
     return app
 
 
@@ -64,15 +73,7 @@ async def show(request: Request, user: GetUserDep, conn_id: str = "") -> Respons
         rows = await run_in_threadpool(_rows, conn_id, readable, editable)
     except ConfigurationError as error:
         rows, said = [], said or Said(False, str(error))
-    values = {
-        **_places(request),
-        "said": said,
-        "conn_id": conn_id,
-        "user": user.get_name(),
-        "form_token": form_token(user),
-        "labels": LABELS,
-    }
-    response = HTMLResponse(render(rows, **values))
+    response = HTMLResponse(render(rows, said=said, conn_id=conn_id, labels=LABELS, **_common(request, user)))
     response.delete_cookie(SAID, path=_root(request))
     return response
 
@@ -89,24 +90,53 @@ async def act(request: Request, user: GetUserDep, connection_id: str, action: Ac
 
 
 async def callback(request: Request, user: GetUserDep) -> Response:
-    """Take what the browser brings back from the vendor: trade the code, keep the tokens, go back to the page.
+    """Take what the browser brings back from the vendor, and lead to a page that has it kept.
 
-    The URL has the code, so no page is ever shown at it.
+    The URL has the code, so no page is ever shown at it. Nothing is changed here: any site can lead a browser here.
     """
     answer = request.scope["oauth_answer"]
+    consent_id = pending.consent_id(parse_qs(answer).get("state", [""])[0])
+    if pending.cookie_name(consent_id) not in request.cookies:
+        return _back(request, Said(False, pending.TOO_LATE))
+    kept = str(signer("answer").dumps(answer))
+    if len(kept) > LONGEST_COOKIE:  # codes have no longest length
+        return await _finished(request, user, consent_id, answer)
+    response = RedirectResponse(f"{_root(request)}/finish/{consent_id}", 303)
+    _set_cookie(request, response, f"oauth_answer_{consent_id}", kept, round(pending.LIFETIME.total_seconds()))
+    return response
+
+
+async def wait(request: Request, user: GetUserDep, consent_id: str) -> Response:
+    """Show that it takes a while. The page sends its form by itself."""
+    if f"oauth_answer_{consent_id}" not in request.cookies:
+        return RedirectResponse(f"{_root(request)}/", 303)  # it was finished already
+    return HTMLResponse(render_waiting(**_common(request, user)))
+
+
+async def finish(request: Request, user: GetUserDep, consent_id: str) -> Response:
+    """Trade the code, keep the tokens, and go back to the page."""
+    try:
+        lifetime = round(pending.LIFETIME.total_seconds())
+        answer = signer("answer").loads(request.cookies.get(f"oauth_answer_{consent_id}", ""), max_age=lifetime)
+    except BadData:
+        return _back(request, Said(False, pending.TOO_LATE))
+    return await _finished(request, user, consent_id, answer)
+
+
+async def _finished(request: Request, user: BaseUser, consent_id: str, answer: str) -> Response:
+    cookie = request.cookies.get(pending.cookie_name(consent_id), "")
     state = parse_qs(answer).get("state", [""])[0]
-    name = pending.cookie_name(state)
-    cookie = request.cookies.get(name, "")
     try:
         conn_id = pending.conn_id_of(cookie)
         if not await may(request, user, conn_id, "PUT"):
             raise ConsentDenied(f"Connection {conn_id!r}: you may not edit it any more, so nothing was changed.")
         consent = await run_in_threadpool(pending.take, conn_id, state, cookie, user.get_id(), datetime.now(UTC))
-        said = await run_in_threadpool(_finish, consent, answer)
+        said = await run_in_threadpool(_keep, consent, answer, user.get_name())
     except OAuthError as error:
         said = Said(False, str(error))
     response = _back(request, said)
-    response.delete_cookie(name, path=_root(request))
+    for name in (pending.cookie_name(consent_id), f"oauth_answer_{consent_id}"):
+        response.delete_cookie(name, path=_root(request))
     return response
 
 
@@ -150,7 +180,11 @@ def _authorize(request: Request, conn_id: str, user: str) -> Response:
     return response
 
 
-def _finish(consent: Consent, answer: str) -> Said:
+def _keep(consent: Consent, answer: str, user: str) -> Said:
+    # As action_logging does for the buttons, but the connection is known only now.
+    with create_session() as session:
+        extra = json.dumps({"connection_id": consent.conn_id, "action": "consent"})
+        session.add(Log(event="oauth_connection", owner=user, owner_display_name=user, extra=extra))
     config = overview.config_of(consent.conn_id)
     token = grants.finish(config, consent, answer)
     text = f"Connection {consent.conn_id!r}: authorized. The token is good until {token.expires_at:%Y-%m-%d %H:%M} UTC"
@@ -178,6 +212,11 @@ def _places(request: Request) -> dict[str, str]:
         "airflow": _root(request).removesuffix("/oauth"),
         "redirect_uri": _redirect_uri(),
     }
+
+
+def _common(request: Request, user: BaseUser) -> dict[str, str]:
+    """Return what all pages have."""
+    return {**_places(request), "user": user.get_name(), "form_token": form_token(user)}
 
 
 def _back(request: Request, said: Said) -> Response:

@@ -86,5 +86,13 @@ def render(rows: list[Row], **values: Any) -> str:
     return _templates.get_template("page.html.j2").render(rows=rows, time=_time, **values)
 
 
+def render_waiting(**values: str) -> str:
+    """Return the page that is shown while the tokens are being stored.
+
+    :param values: see the template
+    """
+    return _templates.get_template("waiting.html.j2").render(**values)
+
+
 def _time(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if time else ""

@@ -33,16 +33,21 @@ class Cookie:
     """What the browser keeps of a consent.
 
     :param name: made of the state, so that several can be under way
-    :param value: the connection, and the code verifier
+    :param value: the code verifier, and the connection
     """
 
     name: str
     value: str
 
 
-def cookie_name(state: str) -> str:
-    """Return the name of the cookie of the consent with this state."""
-    return f"oauth_consent_{fingerprint('', state)[:16]}"
+def consent_id(state: str) -> str:
+    """Return what the consent with this state is called in URLs and names of cookies."""
+    return fingerprint("", state)[:16]
+
+
+def cookie_name(consent_id: str) -> str:
+    """Return the name of the cookie of a consent."""
+    return f"oauth_consent_{consent_id}"
 
 
 def begin(consent: Consent, user: str, now: datetime) -> Cookie:
@@ -61,7 +66,7 @@ def begin(consent: Consent, user: str, now: datetime) -> Cookie:
     }
     keep_consent(consent.conn_id, json.dumps(kept))
     conn_id = base64.urlsafe_b64encode(consent.conn_id.encode()).decode().rstrip("=")
-    return Cookie(name=cookie_name(consent.state), value=f"{consent.code_verifier}.{conn_id}")
+    return Cookie(name=cookie_name(consent_id(consent.state)), value=f"{consent.code_verifier}.{conn_id}")
 
 
 def conn_id_of(cookie: str | None) -> str:

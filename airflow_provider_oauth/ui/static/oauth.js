@@ -16,6 +16,9 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 });
 
+// Once the page can be seen.
+addEventListener("load", () => document.getElementById("finish")?.submit());
+
 // Back from the vendor's page, the browser shows this one as it was left.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
