@@ -234,9 +234,11 @@ class _PageReader(HTMLParser):
             self._row[-1] = f"{self._row[-1]} {data.strip()}".strip()
 
     def handle_endtag(self, tag: str) -> None:
-        """Note the end of a form, a button, and what the page says."""
+        """Note the end of a form, a button, a row, and what the page says."""
         if tag == "form":
             self._form = None
+        elif tag == "tr":
+            self._row = None
         elif tag == "button":
             self._button = None
         elif tag == "p":
