@@ -83,9 +83,12 @@ def overview(conn_id: str) -> Overview:
 
 def _connection(conn_id: str) -> Connection:
     try:
-        return Connection.get_connection_from_secrets(conn_id)
+        connection = Connection.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException:
         raise ConfigurationError(f"There is no connection {conn_id!r}.") from None
+    # Not in a task, Airflow drops an ID that its form would not take, say one with a space, of the environment.
+    connection.conn_id = conn_id
+    return connection
 
 
 def _config(connection: Connection) -> OAuthConfig:
