@@ -25,7 +25,7 @@ from airflow_provider_oauth.hooks.trial import try_grant
 from airflow_provider_oauth.oauth.consent import Consent
 from airflow_provider_oauth.ui import pending
 from airflow_provider_oauth.ui.page import Row, Said, render, render_waiting
-from airflow_provider_oauth.ui.protection import Shield, form_token, may, not_forged, permitted, signer
+from airflow_provider_oauth.ui.protection import HEADERS, Shield, form_token, may, not_forged, permitted, signer
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -46,6 +46,7 @@ def create_app() -> FastAPI:
     app.add_middleware(Shield, hidden="/callback")
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     app.add_exception_handler(HTTPException, _refusal)
+    app.add_exception_handler(Exception, _failure)
     app.get("/", dependencies=[Depends(requires_access_connection("GET"))])(show)
     app.post(
         "/connections/{connection_id:path}/{action}",
@@ -242,13 +243,30 @@ async def _refusal(request: Request, error: Exception) -> Response:
     """Send who is not logged in to do so; tell others on a page what is wrong. Never at the callback's URL."""
     assert isinstance(error, HTTPException)  # noqa: S101 - it was registered for these
     root, airflow = _root(request), _places(request)["airflow"]
-    if request.scope["path"].endswith("/callback"):
+    if _is_callback(request):
         return _back(
             request, Said(False, "You were not logged in to Airflow when you came back. Click Authorize again.")
         )
     if error.status_code == 401 and request.method == "GET":
         base_url = conf.get("api", "base_url", fallback="").rstrip("/")
-        return RedirectResponse(f"{airflow}/api/v2/auth/login?next={quote(f'{base_url}/oauth/' if base_url else root)}")
-    said = Said(False, str(error.detail))
+        page = f"{base_url}/oauth/" if base_url else f"{root}/"
+        return RedirectResponse(f"{airflow}/api/v2/auth/login?next={quote(page)}")
+    return _page_of(request, Said(False, str(error.detail)), error.status_code)
+
+
+async def _failure(request: Request, error: Exception) -> Response:
+    """Tell that something went wrong that nobody has thought of. Never at the callback's URL."""
+    said = Said(False, f"Something went wrong ({type(error).__name__}). The log of Airflow's API server says more.")
+    response = _back(request, said) if _is_callback(request) else _page_of(request, said, 500)
+    response.headers.update(HEADERS)  # this is outside of the shield
+    return response
+
+
+def _is_callback(request: Request) -> bool:
+    return str(request.scope["path"]).rstrip("/").endswith("/callback")
+
+
+def _page_of(request: Request, said: Said, status: int) -> Response:
+    """Return a page that says no more than this."""
     values = {"said": said, "conn_id": "", "user": "", "form_token": "", "labels": LABELS}
-    return HTMLResponse(render([], **_places(request), **values), error.status_code)
+    return HTMLResponse(render([], **_places(request), **values), status)

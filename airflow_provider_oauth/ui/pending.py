@@ -12,7 +12,6 @@ import json
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from airflow_provider_oauth.exceptions import ConsentDenied
 from airflow_provider_oauth.oauth.consent import Consent
@@ -95,8 +94,9 @@ def take(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> Con
     verifier = cookie.partition(".")[0]
     kept = _kept(conn_id)
     given = {"state": state, "verifier": verifier, "user": user}
-    if not all(
-        secrets.compare_digest(str(kept.get(name, "")), fingerprint(conn_id, value)) for name, value in given.items()
+    if not kept or not all(
+        secrets.compare_digest(kept[name].encode(errors="replace"), fingerprint(conn_id, value).encode())
+        for name, value in given.items()
     ):
         raise ConsentDenied(f"Connection {conn_id!r}: {TOO_LATE}")
     if not take_consent(conn_id) or now >= datetime.fromisoformat(kept["expires_at"]).astimezone(UTC):
@@ -106,8 +106,11 @@ def take(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> Con
     return Consent(conn_id=conn_id, redirect_uri=kept["redirect_uri"], state=state, code_verifier=verifier)
 
 
-def _kept(conn_id: str) -> dict[str, Any]:
+def _kept(conn_id: str) -> dict[str, str]:
+    """Return what was kept; nothing if it is none of what ``begin`` keeps: somebody may have edited the Variable."""
     try:
-        return dict(json.loads(kept_consent(conn_id) or "{}"))
-    except ValueError:
+        kept = json.loads(kept_consent(conn_id) or "{}")
+        datetime.fromisoformat(kept["expires_at"])
+        return {name: str(kept[name]) for name in ("state", "verifier", "user", "redirect_uri", "expires_at")}
+    except (ValueError, TypeError, KeyError):
         return {}
