@@ -85,7 +85,8 @@ def _connection(conn_id: str) -> Connection:
     try:
         connection = Connection.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException:
-        raise ConfigurationError(f"There is no connection {conn_id!r}.") from None
+        # So Airflow says too if it was encrypted with another Fernet key.
+        raise ConfigurationError(f"There is no connection {conn_id!r} that Airflow can read.") from None
     # Not in a task, Airflow drops an ID that its form would not take, say one with a space, of the environment.
     connection.conn_id = conn_id
     return connection
