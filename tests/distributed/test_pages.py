@@ -145,7 +145,7 @@ def test_what_is_wrong_with_a_connection_is_one_row(stack: Stack, admin: Airflow
         database.execute("UPDATE connection SET extra = 'gAAAAA', is_extra_encrypted = 1 WHERE conn_id = 'unreadable'")
     html = admin.agent.get(admin.url).text
     assert "Token URL" in html
-    assert "The connection cannot be read (" in html
+    assert "There is no connection &#39;unreadable&#39; that Airflow can read." in html
     assert "&lt;b&gt;bold&lt;/b&gt;" in html
     assert "<b>bold" not in html
     assert "<script>alert" not in html
@@ -155,7 +155,8 @@ def test_what_is_wrong_with_a_connection_is_one_row(stack: Stack, admin: Airflow
 
 
 @pytest.mark.parametrize(
-    ("conn_id", "said"), [("nope", "There is no connection 'nope'."), ("plain", "not of an OAuth 2.0 type")]
+    ("conn_id", "said"),
+    [("nope", "There is no connection 'nope' that Airflow can read."), ("plain", "not of an OAuth 2.0 type")],
 )
 def test_an_id_that_is_none_of_ours_is_told(stack: Stack, admin: AirflowPages, conn_id: str, said: str) -> None:
     if conn_id == "plain":

@@ -47,7 +47,7 @@ def kept(stack: Stack) -> Iterator[None]:
     assert stack.exchanges("shop") == exchanges
 
 
-def changed(url: str, **values: str | None) -> str:
+def changed(url: str, /, **values: str | None) -> str:
     """Return a URL with other parameters; without those that are None."""
     parts = urlsplit(url)
     query = {name: value for name, (value,) in parse_qs(parts.query).items()} | values
@@ -177,6 +177,17 @@ def test_who_lost_the_right_meanwhile_is_refused(stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("edited", ["x", "[1]", "5", "null", '{"state": 1}', '{"expires_at": "soon"}', "***"])
+def test_what_was_kept_of_a_consent_and_then_edited_is_not_believed(
+    stack: Stack, admin: AirflowPages, edited: str
+) -> None:
+    url = admin.agent.consent(admin.begin("shop"))
+    name = "oauth_consent__shop"
+    stack.airflow.api("PATCH", f"variables/{name}", json={"key": name, "value": edited})
+    assert NOT_BEGUN in admin.come_back(url)
+
+
+@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize(
     ("iss", "said"),
     [("https://evil.example", "is of another server (iss)"), (None, "does not say which server it is of (iss)")],
@@ -268,7 +279,7 @@ def test_nothing_is_done_by_a_link(admin: AirflowPages, action: str) -> None:
 @pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_form_without_the_token_is_refused(admin: AirflowPages, action: str) -> None:
-    answer = post(admin, "shop", action)
+    answer = post(admin, "shop", action, other="x")
     assert answer.status_code == 403
     assert "was not sent by Airflow's own page" in read_page(answer.text).said
 
@@ -293,14 +304,22 @@ def test_a_form_with_a_token_that_is_not_this_users_own_is_refused(
 
 @pytest.mark.usefixtures("kept")
 def test_a_form_that_is_no_form_or_too_long_is_refused(stack: Stack, admin: AirflowPages) -> None:
-    url, token = f"{admin.url}connections/shop/forget", stack.form_token("admin")
-    for body, status in (
-        (b"\xff\xfe\x00", 403),
-        (b'{"form_token": "' + token.encode() + b'"}', 403),
-        (b"form_token=" + b"x" * 20_000, 413),
+    url, token = f"{admin.url}connections/shop/forget", stack.form_token("admin").encode()
+    form = "application/x-www-form-urlencoded"
+    for kind, body, status in (
+        (form, b"\xff\xfe\x00", 403),
+        (form, b'{"form_token": "' + token + b'"}', 403),
+        (form, b"form_token=" + b"x" * 20_000, 413),
+        ("application/json", b'{"form_token": "' + token + b'"}', 415),
+        ("application/json", b"form_token=" + token, 415),
+        ("text/plain", b"form_token=" + token, 415),
+        ("multipart/form-data; boundary=x", b"form_token=" + token, 415),
     ):
-        assert admin.agent.session.post(url, data=body, timeout=30).status_code == status
+        answer = admin.agent.session.post(url, data=body, headers={"Content-Type": kind}, timeout=30)
+        assert answer.status_code == status
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
 
 
 def test_nothing_secret_is_in_anything_that_was_written(stack: Stack) -> None:
+    assert "/oauth/callback" in (stack.airflow.console / "api-server.log").read_text()
     assert report(stack.leaks()) == "no leaks"
