@@ -250,11 +250,11 @@ def test_nobody_can_do_nothing(stack: Stack, admin: AirflowPages) -> None:
         ("GET", "static/%2e%2e/app.py", 404),
         ("GET", "callback", 303),
         ("POST", "callback", 405),
-        ("POST", "connections/life/test", 403),
+        ("POST", "connections/life/test", 415),
         ("GET", "connections/life/test", 405),
         ("PUT", "connections/life/forget", 405),
         ("DELETE", "connections/life/forget", 405),
-        ("POST", "connections/life/steal", 403),
+        ("POST", "connections/life/steal", 415),
     ],
 )
 def test_every_answer_has_the_headers(admin: AirflowPages, method: str, path: str, status: int) -> None:

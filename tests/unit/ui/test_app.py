@@ -1,0 +1,187 @@
+"""The routes, in an Airflow that is only its mount point: below a path of its own, and when something breaks."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from airflow_provider_oauth.hooks import grants, overview
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.ui import app, pending, protection
+from airflow_provider_oauth.ui.plugin import OAuthPlugin
+from airflow_provider_oauth.ui.protection import HEADERS
+from sandbox.user_agent import read_page
+
+BASE_URL = "https://airflow.example.com/air"
+CONFIG = OAuthConfig(
+    conn_id="shop",
+    base_url="https://api.example.com",
+    token_url="https://login.example.com/token",
+    authorize_url="https://login.example.com/authorize",
+    grant_type="authorization_code",
+    client_id="app",
+    client_secret="fake-secret",
+)
+ANN = SimpleNamespace(get_id=lambda: "1", get_name=lambda: "ann")
+
+
+class Broken(RuntimeError):
+    """Nobody has thought of it."""
+
+
+def broken(*args: Any, **kwargs: Any) -> Any:
+    raise Broken("fake-secret")
+
+
+def shown(conn_id: str) -> overview.Overview:
+    return overview.Overview(conn_id=conn_id, config=CONFIG, status=grants.status(CONFIG))
+
+
+@pytest.fixture(autouse=True)
+def airflow(kept: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Ann do everything with the one connection."""
+    from airflow.api_fastapi.core_api import security
+
+    manager = SimpleNamespace(
+        is_authorized_connection=lambda **values: True, get_authorized_connections=lambda **values: {"shop"}
+    )
+    for module in (security, protection):
+        monkeypatch.setattr(module, "get_auth_manager", lambda: manager)
+    monkeypatch.setattr(app, "action_logging", lambda event: lambda: None)
+    monkeypatch.setattr(overview, "config_of", lambda conn_id: CONFIG)
+    monkeypatch.setattr(overview, "check", lambda conn_id: None)
+    monkeypatch.setattr(overview, "overview", shown)
+    monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "fake-key")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", BASE_URL)
+
+
+def browse(method: str, path: str, logged_in: bool = True, **options: Any) -> httpx.Response:
+    """Send one request to an Airflow that is at /air."""
+    from airflow.api_fastapi.core_api.security import get_user
+
+    pages = app.create_app()
+    if logged_in:
+        pages.dependency_overrides[get_user] = lambda: ANN
+    root = FastAPI()
+    root.mount("/oauth", pages)
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(app=root, root_path="/air", raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="https://airflow.example.com") as client:
+            return await client.request(method, path, **options)
+
+    return asyncio.run(send())
+
+
+def headers_of(answer: httpx.Response) -> dict[str, str | None]:
+    return {name: answer.headers.get(name) for name in HEADERS}
+
+
+def post(action: str) -> httpx.Response:
+    path, data = f"/air/oauth/connections/shop/{action}", {"form_token": protection.form_token(ANN)}  # type: ignore[arg-type]
+    return browse("POST", path, data=data)
+
+
+def said_of(answer: httpx.Response) -> str:
+    """Return what the page says after this answer."""
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/air/oauth/")
+    cookie = answer.headers["Set-Cookie"].partition(";")[0].removeprefix("oauth_said=")
+    return read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": f"oauth_said={cookie}"}).text).said
+
+
+class TestBelowAPath:
+    def test_all_links_lead_below_it(self) -> None:
+        html = browse("GET", "/air/oauth/?conn_id=shop").text
+
+        assert 'href="/air/oauth/static/oauth.css"' in html
+        assert 'src="/air/oauth/static/oauth.js"' in html
+        assert 'action="/air/oauth/connections/shop/authorize"' in html
+        assert '<a href="/air/connections">' in html
+        assert f"<code>{BASE_URL}/oauth/callback</code>" in html
+        assert browse("GET", "/air/oauth/static/oauth.css").status_code == 200
+
+    def test_a_consent_comes_back_to_it(self) -> None:
+        answer = post("authorize")
+
+        asked = parse_qs(urlsplit(answer.headers["Location"]).query)
+        assert asked["redirect_uri"] == [f"{BASE_URL}/oauth/callback"]
+        cookie = answer.headers["Set-Cookie"]
+        assert cookie.startswith(f"{pending.cookie_name(asked['state'][0])}=")
+        assert cookie.endswith("; HttpOnly; Max-Age=600; Path=/air/oauth; SameSite=lax; Secure")
+
+    def test_the_login_leads_back_to_it(self) -> None:
+        answer = browse("GET", "/air/oauth/?conn_id=shop", logged_in=False)
+
+        assert answer.headers["Location"] == ("/air/api/v2/auth/login?next=https%3A//airflow.example.com/air/oauth/")
+
+    def test_the_menu_leads_to_it(self) -> None:
+        (entry,) = OAuthPlugin().external_views
+
+        assert entry["href"] == "/air/oauth/"
+
+
+class TestWithoutABaseUrl:
+    @pytest.fixture(autouse=True)
+    def no_base_url(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("AIRFLOW__API__BASE_URL")
+
+    def test_nobody_can_consent(self) -> None:
+        assert said_of(post("authorize")) == "Airflow does not know its own URL: set [api] base_url."
+
+    def test_the_login_leads_back_to_the_page(self) -> None:
+        answer = browse("GET", "/air/oauth/", logged_in=False)
+
+        assert answer.headers["Location"] == "/air/api/v2/auth/login?next=/air/oauth/"
+
+
+class TestWhatNobodyHasThoughtOf:
+    def test_is_told_on_a_page_with_all_headers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(overview, "check", broken)
+        answer = browse("GET", "/air/oauth/?conn_id=shop")
+
+        assert answer.status_code == 500
+        assert headers_of(answer) == HEADERS
+        assert read_page(answer.text).said == (
+            "Something went wrong (Broken). The log of Airflow's API server says more."
+        )
+        assert "fake-secret" not in answer.text
+
+    def test_does_not_leave_the_code_in_the_browser(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pending, "conn_id_of", broken)
+        answer = browse("GET", "/air/oauth/callback?code=fake&state=fake")
+
+        assert headers_of(answer) == HEADERS
+        assert "Something went wrong (Broken)" in said_of(answer)
+
+    def test_does_not_leave_the_code_in_the_browser_of_who_is_not_logged_in(self) -> None:
+        answer = browse("GET", "/air/oauth/callback?code=fake&state=fake", logged_in=False)
+
+        assert headers_of(answer) == HEADERS
+        assert "You were not logged in to Airflow" in said_of(answer)
+
+    def test_is_told_after_a_click(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(grants, "renew", broken)
+        answer = post("renew")
+
+        assert (answer.status_code, headers_of(answer)) == (500, HEADERS)
+
+
+def test_what_came_of_it_is_told_once_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "forget", lambda config: None)
+    answer = post("forget")
+
+    assert "Max-Age=120; Path=/air/oauth" in answer.headers["Set-Cookie"]
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    shown = browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie})
+    assert "Max-Age=0" in shown.headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize("cookie", ["oauth_said=x", "oauth_said=", "oauth_said=W10.x.y"])
+def test_what_was_not_said_by_this_page_is_not_shown(cookie: str) -> None:
+    assert read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie}).text).said == ""

@@ -1,0 +1,192 @@
+"""Forms that cannot be forged, who may do what, and what every answer has."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import HTTPException, Request
+from itsdangerous import TimestampSigner
+
+from airflow_provider_oauth.ui import protection
+from airflow_provider_oauth.ui.protection import HEADERS, Shield, form_token, may, not_forged, permitted
+
+FORM = "application/x-www-form-urlencoded"
+
+
+class User:
+    """Somebody who is logged in to Airflow."""
+
+    def __init__(self, user_id: str = "ann") -> None:
+        self.user_id = user_id
+
+    def get_id(self) -> str:
+        return self.user_id
+
+
+class AuthManager:
+    """Says who may do what with which connection, and knows all of the database."""
+
+    def __init__(self, *allowed: tuple[str, str | None]) -> None:
+        self.allowed = allowed
+
+    def is_authorized_connection(self, *, method: str, details: Any, user: Any) -> bool:
+        return (method, details.conn_id) in self.allowed
+
+    def get_authorized_connections(self, *, method: str, user: Any) -> set[str]:
+        return {str(conn_id) for allowed, conn_id in self.allowed if allowed == method}
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "fake-key")
+
+
+def request(*chunks: bytes, content_type: str | None = FORM) -> Request:
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages.append({"type": "http.request", "body": b"", "more_body": False})
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    headers = [(b"content-type", content_type.encode())] if content_type else []
+    return Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)
+
+
+def check(*chunks: bytes, user: Any = None, content_type: str | None = FORM) -> None:
+    asyncio.run(not_forged(request(*chunks, content_type=content_type), user or User()))
+
+
+def refused(*chunks: bytes, user: Any = None, content_type: str | None = FORM) -> int:
+    with pytest.raises(HTTPException) as caught:
+        check(*chunks, user=user, content_type=content_type)
+    return caught.value.status_code
+
+
+def sent(user: Any = None) -> bytes:
+    return b"form_token=" + form_token(user or User()).encode()
+
+
+class TestForms:
+    def test_of_the_users_own_page_are_taken(self) -> None:
+        check(sent())
+        check(b"other=1&" + sent() + b"&more=2")
+
+    def test_that_come_in_parts_are_taken(self) -> None:
+        check(*(bytes([each]) for each in sent()), content_type=f"{FORM}; charset=UTF-8")
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"form_token=", b"form_token=x.y.z", b"other=1", b"\xff\xfe", b"form_token=%ff", b"=", b"&&"]
+    )
+    def test_without_a_token_are_refused(self, body: bytes) -> None:
+        assert refused(body) == 403
+
+    def test_of_another_user_are_refused(self) -> None:
+        assert refused(sent(User("bob"))) == 403
+
+    def test_signed_for_another_purpose_are_refused(self) -> None:
+        said = protection.signer("said").dumps("ann")
+
+        assert refused(b"form_token=" + str(said).encode()) == 403
+
+    def test_signed_with_another_key_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        body = sent()
+        monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "fake-other")
+
+        assert refused(body) == 403
+
+    @pytest.mark.parametrize(("seconds", "taken"), [(12 * 3600, True), (12 * 3600 + 1, False)])
+    def test_are_good_for_twelve_hours(self, monkeypatch: pytest.MonkeyPatch, seconds: int, taken: bool) -> None:
+        monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: 1_800_000_000)
+        body = sent()
+        monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: 1_800_000_000 + seconds)
+
+        if taken:
+            check(body)
+        else:
+            assert refused(body) == 403
+
+    def test_that_are_too_long_are_not_read_to_their_end(self) -> None:
+        assert refused(sent(), b"&x=", b"x" * 10_000, *[b"never read"] * 1000) == 413
+
+    @pytest.mark.parametrize("content_type", [None, "", "application/json", "text/plain", "multipart/form-data"])
+    def test_of_another_kind_are_refused(self, content_type: str | None) -> None:
+        assert refused(sent(), content_type=content_type) == 415
+
+
+class TestPermission:
+    @pytest.fixture(autouse=True)
+    def auth_manager(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from airflow.api_fastapi.core_api import security
+
+        manager = AuthManager(("GET", "shop"), ("PUT", "shop"), ("GET", "other"), ("GET", "a/b#c"))
+        for module in (security, protection):
+            monkeypatch.setattr(module, "get_auth_manager", lambda: manager)
+
+    @pytest.mark.parametrize(
+        ("conn_id", "method", "allowed"),
+        [
+            ("shop", "GET", True),
+            ("shop", "PUT", True),
+            ("other", "GET", True),
+            ("other", "PUT", False),
+            ("nope", "GET", False),
+            ("a/b#c", "GET", True),
+        ],
+    )
+    def test_is_asked_of_airflow_for_this_connection(self, conn_id: str, method: Any, allowed: bool) -> None:
+        asked = Request({"type": "http", "method": "GET", "path": "/", "headers": [], "path_params": {}})
+
+        assert asyncio.run(may(asked, User(), conn_id, method)) is allowed
+
+    def test_is_known_for_all_of_the_database(self) -> None:
+        assert permitted(User(), "GET") == {"shop", "other", "a/b#c"}
+        assert permitted(User(), "PUT") == {"shop"}
+
+
+class TestShield:
+    @staticmethod
+    def pass_through(path: str, query: bytes = b"code=fake&state=fake", **headers: str) -> tuple[dict[str, Any], Any]:
+        """Return the scope that the application and the access log see, and the headers of the answer."""
+        answered: list[Any] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            own = [(name.encode(), value.encode()) for name, value in headers.items()]
+            await send({"type": "http.response.start", "status": 200, "headers": own})
+            await send({"type": "http.response.body", "body": b"x"})
+
+        async def send(message: Any) -> None:
+            answered.append(message)
+
+        scope = {"type": "http", "path": path, "query_string": query}
+        asyncio.run(Shield(app, hidden="/callback")(scope, None, send))  # type: ignore[arg-type]
+        assert answered[1] == {"type": "http.response.body", "body": b"x"}
+        return scope, answered[0]["headers"]
+
+    def test_sets_the_headers_and_keeps_others(self) -> None:
+        _, headers = self.pass_through("/oauth/", etag="x")
+
+        assert headers == [(b"etag", b"x"), *((name.encode(), value.encode()) for name, value in HEADERS.items())]
+
+    def test_replaces_a_header_however_it_is_written(self) -> None:
+        _, headers = self.pass_through("/oauth/static/oauth.css", **{"CACHE-control": "public"})
+
+        assert [value for name, value in headers if name.lower() == b"cache-control"] == [b"no-store"]
+
+    @pytest.mark.parametrize("path", ["/oauth/callback", "/air/oauth/callback", "/oauth/callback/"])
+    def test_hides_what_the_browser_brings_back(self, path: str) -> None:
+        scope, _ = self.pass_through(path)
+
+        assert scope["query_string"] == b""
+        assert scope["oauth_answer"] == "code=fake&state=fake"
+
+    def test_hides_nothing_else(self) -> None:
+        scope, _ = self.pass_through("/oauth/", b"conn_id=shop")
+
+        assert scope["query_string"] == b"conn_id=shop"
+
+    def test_takes_bytes_that_are_no_text(self) -> None:
+        scope, _ = self.pass_through("/oauth/callback", b"state=\xff")
+
+        assert scope["oauth_answer"] == "state=\ufffd"
