@@ -196,8 +196,18 @@ class Renewal:
         :raises TokenRequestError: if the server refuses, cannot do it, or does not answer
         :raises TokenStoreError: if it cannot be stored that they are gone
         """
+        tokens = self.revocable(claim.record)
+        try:
+            taken = self._take_back(tokens, claim)
+        except OAuthError:
+            # Whoever comes next need not wait for the end of the claim.
+            self._end(claim, claim.record.refused if claim.record else None)
+            raise
+        self.forget(claim)
+        return taken
+
+    def _take_back(self, tokens: list[tuple[str, str]], claim: Claim) -> int:
         taken = 0
-        tokens = self._revocable(claim.record)
         for token, hint in tokens:
             if not claim.covers_an_exchange(self._clock.monotonic()):
                 raise RenewalTimeout(
@@ -212,11 +222,13 @@ class Renewal:
                 f"at the server, then forget the tokens here.",
                 error="unsupported_token_type",
             )
-        self.forget(claim)
         return taken
 
-    def _revocable(self, record: Record | None) -> list[tuple[str, str]]:
-        """Return all tokens that are known, the refresh tokens first: most servers take the others back with them."""
+    def revocable(self, record: Record | None) -> list[tuple[str, str]]:
+        """Return all tokens that are known, the refresh tokens first: most servers take the others back with them.
+
+        :raises ConfigurationError: if what is stored cannot be opened
+        """
         own = self._config.refresh_token if self._config.lives_by_refresh else None
         spent = record is not None and self._origin in record.origins
         tokens = {own: "refresh_token"} if own and not spent else {}
@@ -396,6 +408,10 @@ class Renewal:
             asked = error.retry_after if isinstance(error, TokenRequestError) else None
             seconds = min(COOL_DOWN if asked is None else asked, LONGEST_COOL_DOWN)
             refused = Refusal(error=error, until=self._clock.now() + timedelta(seconds=seconds))
+        self._end(claim, refused)
+
+    def _end(self, claim: Claim, refused: Refusal | None) -> None:
+        """Note that a claim is over that has changed nothing."""
         with suppress(TokenStoreError):
             looked = self._clock.monotonic()
             still = self._lease.is_still(claim.record)

@@ -170,6 +170,7 @@ class TokenSource:
         :raises RenewalTimeout: if other processes renew and do not finish
         :raises TokenStoreError: if it cannot be stored that they are gone
         """
+        self._renewal.revocable(self._store.read())  # what can be told at once
         taken = self._alone(self._renewal.revoke, "the tokens could not be revoked; try again")
         self._memory.clear()
         return taken
