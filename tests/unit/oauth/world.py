@@ -1,0 +1,182 @@
+"""One connection, its server and its storage, with time in the test's hands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from airflow_provider_oauth.exceptions import TokenStoreError
+from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.source import TokenSource
+from airflow_provider_oauth.oauth.store import Record, fingerprint
+from airflow_provider_oauth.oauth.token import Token
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class FakeClock:
+    """Time that moves when told to, or when somebody sleeps."""
+
+    def __init__(self):
+        self.seconds = 0.0
+        self.on_sleep = lambda: None
+
+    def now(self):
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self):
+        return self.seconds
+
+    def sleep(self, seconds):
+        self.seconds += seconds
+        self.on_sleep()
+
+
+class FakeEndpoint:
+    """Issues token 1, token 2, …; refuses where told to. Refresh tokens are good for one use."""
+
+    def __init__(self, clock, lifetime=1000, refresh_tokens=False):
+        self.clock = clock
+        self.lifetime = lifetime
+        self.refresh_tokens = refresh_tokens
+        self.refresh_lifetime = None
+        self.asked = []
+        self.patience = []
+        self.errors = []
+        self.during = lambda: None
+        self.revoked = []
+        self.revocations = []
+
+    def revoke(self, token, hint):
+        """Take a token back; or answer what a test says, an error or False for a kind that cannot be taken back."""
+        self.revoked.append((token, hint))
+        self.during()
+        answer = self.revocations.pop(0) if self.revocations else True
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def grant(self, scope=None, *, patient=True):
+        return self._issue(("grant", scope), patient)
+
+    def refresh(self, refresh_token, access_token=None, *, patient=True):
+        return self._issue(("refresh", refresh_token), patient)
+
+    def _issue(self, question, patient):
+        self.asked.append(question)
+        self.patience.append(patient)
+        self.during()
+        if self.errors and (error := self.errors.pop(0)):
+            raise error
+        number = len(self.asked)
+        return Token(
+            access_token=f"token-{number}",
+            issued_at=self.clock.now(),
+            expires_at=self.clock.now() + timedelta(seconds=self.lifetime),
+            refresh_token=f"refresh-{number}" if self.refresh_tokens else None,
+            refresh_expires_at=self.clock.now() + self.refresh_lifetime if self.refresh_lifetime else None,
+        )
+
+
+class FakeStore:
+    """A record that all sources of a test share."""
+
+    name = "the Variable"
+
+    def __init__(self, record=None):
+        self.record = record
+        self.writes = []
+        self.reads = 0
+        self.failing_writes = 0
+        self.landing_writes = 0
+        self.seems_absent = False
+        self.failing_reads = 0
+        self.failing_reads_after_write = 0
+        self.lease = None
+        self.leases = []
+        self.lease_seems_absent = False
+        self.failing_lease = self.failing_lease_writes = False
+
+    def read(self):
+        self.reads += 1
+        if self.failing_reads:
+            self.failing_reads -= 1
+            raise TokenStoreError("the Variable cannot be read")
+        return None if self.seems_absent else self.record
+
+    def write(self, record):
+        if self.landing_writes:
+            self.landing_writes -= 1
+            self.record = record
+            raise TokenStoreError("written, but the answer was lost")
+        if self.failing_writes:
+            self.failing_writes -= 1
+            self.failing_reads, self.failing_reads_after_write = self.failing_reads_after_write, 0
+            raise TokenStoreError("not written")
+        self.writes.append(record)
+        self.record = record
+
+    def is_listed(self):
+        return self.record is not None
+
+    def lease_is_listed(self):
+        return self.lease is not None
+
+    def read_lease(self):
+        if self.failing_lease:
+            raise TokenStoreError("the lease cannot be read")
+        return None if self.lease_seems_absent else self.lease
+
+    def write_lease(self, nonce):
+        if self.failing_lease_writes:
+            raise TokenStoreError("the lease cannot be written")
+        self.leases.append(nonce)
+        self.lease = nonce
+
+
+class FakeLock:
+    """A host lock that may be held by another process."""
+
+    def __init__(self):
+        self.taken_elsewhere = False
+        self.attempts = 0
+
+    def acquire(self):
+        self.attempts += 1
+        return not self.taken_elsewhere
+
+    def release(self):
+        pass
+
+
+class World:
+    """One connection, its server and its storage, and as many processes as a test starts."""
+
+    def __init__(self, **config):
+        self.lifetime = 1000
+        self.clock = FakeClock()
+        self.endpoint = FakeEndpoint(self.clock)
+        self.store = FakeStore()
+        self.lock = FakeLock()
+        self.masked = []
+        values = {"client_id": "fake-id", "client_secret": "fake-secret", "leeway": 60, **config}
+        if values.get("grant_type") == "password":
+            values |= {"username": "ann", "user_password": "fake-password"}
+        self.config = OAuthConfig(
+            conn_id="api", base_url="https://api.test", token_url="https://auth.test/token", **values
+        )
+        self.endpoint.refresh_tokens = self.config.lives_by_refresh or self.config.use_refresh
+
+    def mask(self, secret, until):
+        self.masked.append(secret)
+
+    def record_of(self, refresh_token):
+        origins = (fingerprint("api", self.config.refresh_token),)
+        return Record(generation=1, nonce="n", origins=origins, refresh_token=refresh_token)
+
+    def process(self, **config):
+        source = TokenSource(
+            replace(self.config, **config), self.endpoint, self.store, self.lock, self.clock, self.mask
+        )
+        source._jitter = 0.0
+        return source
