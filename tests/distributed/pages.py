@@ -133,21 +133,31 @@ class Stack:
                 self.secrets[f"verifier {verifier[:6]}"] = verifier
 
 
+class AirflowBelowAPath(Airflow):
+    """Airflow at a base URL that has a path of its own, as behind a proxy that serves more than Airflow."""
+
+    def _environment(self, port: int) -> dict[str, str]:
+        self.url += "/air"
+        return super()._environment(port)
+
+
+#: By a name for tests; the first two are the auth managers.
+KINDS = {"simple": Airflow, "fab": FabAirflow, "below a path": AirflowBelowAPath}
+
+
 @contextmanager
-def running(folder: Path, auth_manager: str) -> Iterator[Stack]:
+def running(folder: Path, kind: str) -> Iterator[Stack]:
     """Start it all.
 
     :param folder: for everything it keeps
-    :param auth_manager: ``simple`` or ``fab``
+    :param kind: one of ``KINDS``
     """
     (folder / "dags").mkdir()
-    number = ("simple", "fab").index(auth_manager)
-    users = {user: roles[number] for user, roles in USERS.items()}
+    users = {user: roles[kind == "fab"] for user, roles in USERS.items()}
     with SandboxProcess(folder / "sandbox") as sandbox:
         of_env = connection(sandbox, "of_env", "jsonbody")
         env = {f"AIRFLOW_CONN_{OF_ENV.upper()}": json.dumps(of_env)}
-        kind = (Airflow, FabAirflow)[number]
-        with kind(
+        with KINDS[kind](
             folder / "airflow", folder / "dags", env, "DEBUG", users=users, only=["api-server"], api_server_workers=2
         ) as airflow:
             stack = Stack(airflow, sandbox)

@@ -27,6 +27,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
         for server, scopes in (("jsonbody", ["read"]), ("justlogin", ["openid"])):
             client = {"server": server, "client_id": "cli", "client_secret": SECRET, "scopes": scopes}
             sandbox.control("clients", client)
+        std = {"server": "standard", "client_id": "std", "client_secret": SECRET, "scopes": ["read"]}
+        sandbox.control("clients", std)
         yield sandbox
 
 
@@ -51,6 +53,13 @@ def airflow(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -
                 "host": f"{url}/api",
                 "extra": {**consent, "grant_type": "[/bold]"},
                 **own,
+            },
+            "std": {
+                "conn_type": "oauth",
+                "host": f"{sandbox.url}/standard/api",
+                "login": "std",
+                "password": SECRET,
+                "extra": {"grant_type": "authorization_code", "issuer": f"{sandbox.url}/standard", "leeway": 60},
             },
             "plain": {"conn_type": "http", "host": "http://localhost", "extra": {}},
         }.items():
@@ -82,7 +91,7 @@ def authorize(airflow: Airflow, conn_id: str, allow: bool = True) -> tuple[str, 
 
 def test_list_shows_our_types_and_what_is_wrong_with_them(airflow: Airflow) -> None:
     found = {row["conn_id"]: row for row in rows(airflow, "list")}
-    assert found.keys() == {"by_consent", "jl", "broken", "markup"}
+    assert found.keys() == {"by_consent", "jl", "broken", "markup", "std"}
     assert found["by_consent"]["consent"] == found["jl"]["consent"] == "needed"
     assert "Token URL" in found["broken"]["error"]
     assert "[/bold]" in airflow.cli("oauth", "show", "markup")
@@ -101,6 +110,33 @@ def test_authorize_and_renew(airflow: Airflow, sandbox: SandboxProcess) -> None:
     assert len(issued) >= 4  # two access tokens, two refresh tokens
     for secret in [SECRET, pasted.partition("code=")[2], *issued]:
         assert secret not in json.dumps([row, renewed]) + said
+
+
+def test_revoke_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
+    assert airflow.cli("oauth", "revoke", "std").strip() == "There was nothing to revoke."
+    said, _ = authorize(airflow, "std")
+    assert "Authorized: std." in said
+    assert airflow.cli("oauth", "revoke", "std").strip() == "Revoked 2 tokens of std and forgot them."
+    assert sandbox.control("counts")["std"]["revocation_requests"] == 2
+    (row,) = rows(airflow, "show", "std")
+    assert (row["token"], row["consent"]) == ("none", "needed")
+
+    authorize(airflow, "std")
+    said = airflow.cli("oauth", "forget", "std").strip()
+    assert said == "Forgot the tokens of std. The server was not told; it still takes them."
+    with pytest.raises(AirflowError, match=f"it was forgotten.*open {airflow.url}/oauth/.conn_id=std") as caught:
+        airflow.cli("oauth", "renew", "std")
+    assert "Traceback" not in str(caught.value)
+    logged = airflow.api("GET", "eventLogs", params={"limit": 100})["event_logs"]
+    assert {"cli_oauth_revoke", "cli_oauth_forget"} <= {each["event"] for each in logged}
+
+
+def test_what_the_server_cannot_take_back_is_told(airflow: Airflow) -> None:
+    authorize(airflow, "jl")
+    with pytest.raises(AirflowError, match="'jl'.*Revocation URL"):
+        airflow.cli("oauth", "revoke", "jl")
+    (row,) = rows(airflow, "show", "jl")
+    assert (row["token"], row["consent"]) == ("usable", "given")
 
 
 def test_declined_is_told(airflow: Airflow) -> None:
