@@ -25,7 +25,16 @@ from airflow_provider_oauth.hooks.trial import try_grant
 from airflow_provider_oauth.oauth.consent import Consent
 from airflow_provider_oauth.ui import pending
 from airflow_provider_oauth.ui.page import Row, Said, render, render_waiting
-from airflow_provider_oauth.ui.protection import HEADERS, Shield, form_token, may, not_forged, permitted, signer
+from airflow_provider_oauth.ui.protection import (
+    HEADERS,
+    Shield,
+    form_token,
+    may,
+    may_edit,
+    not_forged,
+    permitted,
+    signer,
+)
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -52,7 +61,7 @@ def create_app() -> FastAPI:
         "/connections/{connection_id:path}/{action}",
         dependencies=[
             Depends(not_forged),
-            Depends(requires_access_connection("PUT")),
+            Depends(may_edit),
             Depends(action_logging("oauth_connection")),
         ],
     )(act)
@@ -66,8 +75,9 @@ async def show(request: Request, user: GetUserDep, conn_id: str = "") -> Respons
     """Show all connections that the user may see, or one, wherever it is defined."""
     said = _said(request)
     if conn_id:
-        readable = {conn_id} if await may(request, user, conn_id, "GET") else set()
-        editable = {conn_id} if await may(request, user, conn_id, "PUT") else set()
+        readable, editable = await run_in_threadpool(
+            lambda: [{conn_id} if may(user, conn_id, method) else set() for method in ("GET", "PUT")]
+        )
     else:
         readable, editable = await run_in_threadpool(lambda: (permitted(user, "GET"), permitted(user, "PUT")))
     try:
@@ -129,7 +139,7 @@ async def _finished(request: Request, user: BaseUser, consent_id: str, answer: s
     state = parse_qs(answer).get("state", [""])[0]
     try:
         conn_id = pending.conn_id_of(cookie)
-        if not await may(request, user, conn_id, "PUT"):
+        if not await run_in_threadpool(may, user, conn_id, "PUT"):
             raise ConsentDenied(f"Connection {conn_id!r}: you may not edit it any more, so nothing was changed.")
         consent = await run_in_threadpool(pending.take, conn_id, state, cookie, user.get_id(), datetime.now(UTC))
         said = await run_in_threadpool(_keep, consent, answer, user.get_name())

@@ -185,3 +185,19 @@ def test_what_came_of_it_is_told_once_and_not_for_long(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("cookie", ["oauth_said=x", "oauth_said=", "oauth_said=W10.x.y"])
 def test_what_was_not_said_by_this_page_is_not_shown(cookie: str) -> None:
     assert read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie}).text).said == ""
+
+
+def test_where_there_are_teams_all_works_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
+    monkeypatch.setattr(protection.Connection, "get_team_name", lambda conn_id: "ours")
+    monkeypatch.setattr(grants, "forget", lambda config: None)
+
+    assert browse("GET", "/air/oauth/?conn_id=shop").status_code == 200
+    assert "forgotten" in said_of(post("forget"))
+    answer = post("authorize")
+    state = parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    back = browse("GET", f"/air/oauth/callback?state={state}&error=access_denied", headers={"Cookie": cookie})
+    said = next(each for each in back.headers.get_list("Set-Cookie") if each.startswith("oauth_said="))
+    back.headers["Set-Cookie"] = said
+    assert "The person declined" in said_of(back)

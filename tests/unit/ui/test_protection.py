@@ -10,7 +10,7 @@ from fastapi import HTTPException, Request
 from itsdangerous import TimestampSigner
 
 from airflow_provider_oauth.ui import protection
-from airflow_provider_oauth.ui.protection import HEADERS, Shield, form_token, may, not_forged, permitted
+from airflow_provider_oauth.ui.protection import HEADERS, Shield, form_token, may, may_edit, not_forged, permitted
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -25,13 +25,18 @@ class User:
         return self.user_id
 
 
+ANN: Any = User()
+
+
 class AuthManager:
     """Says who may do what with which connection, and knows all of the database."""
 
     def __init__(self, *allowed: tuple[str, str | None]) -> None:
         self.allowed = allowed
+        self.teams: list[str | None] = []
 
     def is_authorized_connection(self, *, method: str, details: Any, user: Any) -> bool:
+        self.teams.append(details.team_name)
         return (method, details.conn_id) in self.allowed
 
     def get_authorized_connections(self, *, method: str, user: Any) -> set[str]:
@@ -117,12 +122,10 @@ class TestForms:
 
 class TestPermission:
     @pytest.fixture(autouse=True)
-    def auth_manager(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from airflow.api_fastapi.core_api import security
-
+    def auth_manager(self, monkeypatch: pytest.MonkeyPatch) -> AuthManager:
         manager = AuthManager(("GET", "shop"), ("PUT", "shop"), ("GET", "other"), ("GET", "a/b#c"))
-        for module in (security, protection):
-            monkeypatch.setattr(module, "get_auth_manager", lambda: manager)
+        monkeypatch.setattr(protection, "get_auth_manager", lambda: manager)
+        return manager
 
     @pytest.mark.parametrize(
         ("conn_id", "method", "allowed"),
@@ -136,13 +139,28 @@ class TestPermission:
         ],
     )
     def test_is_asked_of_airflow_for_this_connection(self, conn_id: str, method: Any, allowed: bool) -> None:
-        asked = Request({"type": "http", "method": "GET", "path": "/", "headers": [], "path_params": {}})
+        assert may(ANN, conn_id, method) is allowed
 
-        assert asyncio.run(may(asked, User(), conn_id, method)) is allowed
+    def test_to_edit_is_needed_for_whatever_changes_something(self) -> None:
+        may_edit("shop", ANN)
+        with pytest.raises(HTTPException) as caught:
+            may_edit("other", ANN)
+
+        assert caught.value.status_code == 403
+
+    def test_is_asked_for_the_connections_team_where_there_are_teams(
+        self, auth_manager: AuthManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(protection.Connection, "get_team_name", lambda conn_id: f"team of {conn_id}")
+        may(ANN, "shop", "PUT")
+        monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
+        may(ANN, "shop", "PUT")
+
+        assert auth_manager.teams == [None, "team of shop"]
 
     def test_is_known_for_all_of_the_database(self) -> None:
-        assert permitted(User(), "GET") == {"shop", "other", "a/b#c"}
-        assert permitted(User(), "PUT") == {"shop"}
+        assert permitted(ANN, "GET") == {"shop", "other", "a/b#c"}
+        assert permitted(ANN, "PUT") == {"shop"}
 
 
 class TestShield:
