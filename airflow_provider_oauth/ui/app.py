@@ -197,7 +197,7 @@ def _keep(consent: Consent, answer: str, user: str) -> Said:
         extra = json.dumps({"connection_id": consent.conn_id, "action": "consent"})
         session.add(Log(event="oauth_connection", owner=user, owner_display_name=user, extra=extra))
     config = overview.config_of(consent.conn_id)
-    token = grants.finish(config, consent, answer)
+    token = grants.finish(config, consent, f"?{answer}")  # a query may have a ? of its own
     text = f"Connection {consent.conn_id!r}: authorized. The token is good until {token.expires_at:%Y-%m-%d %H:%M} UTC"
     if grants.status(config).needs_consent:
         return Said(False, f"{text}, but the server gave no refresh token. Ask for offline access, often by a scope.")
