@@ -90,6 +90,11 @@ def test_what_the_person_declines_is_told(stack: Stack, admin: AirflowPages) -> 
     assert stack.exchanges("told") == 0
 
 
+def test_an_answer_that_is_not_escaped_more_than_it_has_to_be_is_read(admin: AirflowPages) -> None:
+    url = admin.agent.consent(admin.begin("told"), allow=False)
+    assert "access_denied: The resource owner" in admin.come_back(f"{url}&help=https://example.com/?why=/:@!$'()*,;")
+
+
 def test_an_answer_after_more_than_ten_minutes_is_too_late(stack: Stack, admin: AirflowPages) -> None:
     url = admin.agent.consent(admin.begin("late"))
     name = "oauth_consent__late"
