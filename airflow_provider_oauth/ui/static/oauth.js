@@ -7,7 +7,8 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelector(".said")?.focus();
   for (const form of document.querySelectorAll("form[method=post]")) {
     form.addEventListener("submit", () => {
-      document.getElementById("working").hidden = false;
+      // Into an element that is there already: screen readers announce what changes in it.
+      document.getElementById("working").textContent = "Working … this can take half a minute.";
       // After the browser has collected the form.
       setTimeout(() => {
         for (const button of document.querySelectorAll("form[method=post] button")) button.disabled = true;
