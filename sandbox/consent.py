@@ -19,11 +19,20 @@ if TYPE_CHECKING:
     from sandbox.state import State
 
 _PAGE = """<!doctype html><html lang="en"><title>{server}: allow access</title>
-<style>body {{ font: 16px sans-serif; max-width: 30em; margin: 4em auto }}</style>
-<h1>{server}</h1><p><b>{client}</b> asks for access to your data ({scope}).</p>
+<style>
+body {{ margin: 0; background: #eef1f5; color: #1b2430; font: 16px/1.5 system-ui, sans-serif }}
+main {{ max-width: 26em; margin: 3em auto; padding: 1.5em 2em; border-radius: 8px; background: #fff;
+  box-shadow: 0 1px 4px #0003 }}
+input, button {{ padding: .4em .8em; border: 1px solid #8792a6; border-radius: 4px; background: #fff; font: inherit }}
+button[value=yes] {{ border-color: #166534; background: #166534; color: #fff }}
+h1 {{ margin: 0 }}
+small {{ color: #4b5565 }}
+</style>
+<main><h1>{server}</h1><p><b>{client}</b> asks for access to your data ({scope}).</p>
 <form method="post"><label>User name <input name="username" value="ada"></label>
 <p><button name="consent" value="yes">Allow</button>
-<button name="consent" value="no">Deny</button></p></form></html>"""
+<button name="consent" value="no">Deny</button></p></form>
+<small>A stand-in for the vendor's own page, on this machine.</small></main></html>"""
 
 
 def consent_router(server: Server, state: State) -> APIRouter:
