@@ -43,8 +43,10 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """Airflow, without any connection."""
-    with Airflow(tmp_path_factory.mktemp("browser_airflow"), Path(__file__).parent / "dags") as airflow:
+    """Airflow, without any connection, with an administrator, an operator and a viewer."""
+    home, dags = tmp_path_factory.mktemp("browser_airflow"), Path(__file__).parent / "dags"
+    users = {"admin": "admin", "otto": "op", "vic": "viewer"}
+    with Airflow(home, dags, users=users, api_server_workers=2) as airflow:
         airflow.wait_until_parsed(["uses_connection"])
         yield airflow
 
@@ -62,20 +64,31 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(chromium: Browser, airflow: Airflow) -> Iterator[Page]:
+def log_in(chromium: Browser, airflow: Airflow) -> Iterator[Callable[..., Page]]:
+    """Open a browser of its own, log one of Airflow's users in, and return the page."""
+    contexts = []
+
+    def start(user: str, **options: Any) -> Page:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 1000}, **options})
+        contexts.append(context)
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        page.goto(f"{airflow.url}/connections")
+        page.get_by_label("Username").fill(user)
+        page.get_by_label("Password").fill(airflow.password_of(user))
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_test_id("nav-sidebar").wait_for()
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(log_in: Callable[..., Page]) -> Page:
     """A page that is logged in."""
-    context = chromium.new_context(
-        viewport={"width": 1280, "height": 1000}, permissions=["clipboard-read", "clipboard-write"]
-    )
-    context.set_default_timeout(15_000)
-    page = context.new_page()
-    page.goto(f"{airflow.url}/connections")
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill(airflow.password)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("button", name="Add Connection").wait_for()
-    yield page
-    context.close()
+    return log_in("admin", permissions=["clipboard-read", "clipboard-write"])
 
 
 @pytest.fixture

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from playwright.sync_api import Locator, Page
 
+#: Where pictures go: the README's are made by SCREENSHOTS=docs/images make test-browser.
+IMAGES = Path(os.environ.get("SCREENSHOTS", ".artifacts")).resolve()
 STANDARD_FIELDS = ("host", "login", "password", "description")
 #: What the list and the API show instead of a secret.
 REDACTED = "***"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +10,8 @@ from airflow.sdk import Connection
 
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.presets import PRESETS
-from tests.browser.form import REDACTED
+from tests.browser.form import IMAGES, REDACTED
+from tests.browser.runs import delete_connections, run_dag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from sandbox.server import SandboxProcess
     from tests.browser.form import ConnectionForm, ConnectionsPage
 
-#: Where pictures go: the README's are made by SCREENSHOTS=docs/images make test-browser.
-IMAGES = Path(os.environ.get("SCREENSHOTS", ".artifacts")).resolve()
 TYPE = "OAuth 2.0 API"
 SECRET = "not-a-real-secret+/="  # noqa: S105
 USER_PASSWORD = "not a real password&%"  # noqa: S105
@@ -92,14 +89,6 @@ def expect_everything(stored: dict[str, Any], url: str) -> None:
     filled = {name: value for name, value in stored["extra"].items() if value is not None}
     assert filled == {**PLAIN_EXTRA, **SECRET_EXTRA, "grant_url": f"{url}/standard/token"}
     assert REDACTED not in json.dumps(stored)
-
-
-def run_dag(airflow: Airflow, conn_id: str) -> dict[str, Any]:
-    """Call the API with the connection, in a task; return what the API saw."""
-    run_id = airflow.trigger("uses_connection", conf={"conn_id": conn_id})
-    state = airflow.wait("uses_connection", run_id)
-    assert state == "success", airflow.task_log("uses_connection", run_id, "whoami")
-    return dict(airflow.xcom("uses_connection", run_id, "whoami"))
 
 
 def test_everything_filled_into_the_form_is_stored_and_a_dag_can_use_the_connection(
@@ -263,8 +252,7 @@ def test_the_form_of_a_vendor_asks_only_what_its_customers_are_given(
 
 def test_pictures_for_the_documentation(connections: ConnectionsPage, airflow: Airflow) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
-    for other in airflow.api("GET", "connections")["connections"]:  # of the other tests
-        airflow.api("DELETE", f"connections/{other['connection_id']}")
+    delete_connections(airflow)
     form = connections.add("shop_api", TYPE)
     form.screenshot(IMAGES / "form.png")
     form.text("host", "https://api.example.com/v1")

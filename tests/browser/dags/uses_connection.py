@@ -1,4 +1,4 @@
-"""Calls the API with the connection that the run names."""
+"""Calls the API with the connection that the run names: ``whoami``, unless it names another endpoint."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ def uses_connection():
         task_id="whoami",
         oauth_conn_id="{{ dag_run.conf['conn_id'] }}",
         method="GET",
-        endpoint="whoami",
+        endpoint="{{ dag_run.conf.get('endpoint', 'whoami') }}",
         response_filter=lambda response: response.json(),
+        retries=2,  # which must not help where a person has to
     )
 
 

@@ -1,0 +1,192 @@
+"""The page *OAuth connections* and the vendors' consent pages, as a person uses them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+#: A first renewal waits for a whole exchange: the lease was never there. Milliseconds.
+PATIENCE = 90_000
+
+# The luminances are those of WCAG 2.2; a colour is read back from a canvas, whatever way it is written.
+_POOR_CONTRAST = """least => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const rgba = colour => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = colour => rgba(colour).slice(0, 3).map(each => each / 255)
+    .map(each => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, each, i) => sum + each * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = element => {
+    for (; element; element = element.parentElement) {
+      const colour = getComputedStyle(element).backgroundColor;
+      if (rgba(colour)[3] === 255) return colour;
+    }
+    return "white";
+  };
+  const poor = [];
+  for (const element of document.body.querySelectorAll("*")) {
+    const text = [...element.childNodes].filter(node => node.nodeType === 3).map(node => node.data).join("").trim();
+    if (!text || !element.checkVisibility()) continue;
+    const [a, b] = [luminance(getComputedStyle(element).color), luminance(ground(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < least) poor.push(`${text}: ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}"""
+
+
+class OAuthPage:
+    """The page *OAuth connections*, in a tab.
+
+    :param page: logged in
+    :param url: Airflow's base URL
+    """
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self._url = url
+        #: What the browser had at each step: its content and address.
+        self.seen: list[str] = []
+        #: What the browser complained about on pages of ours.
+        self.complaints: list[str] = []
+        page.on("console", lambda said: self._complain(said.location["url"], said.text, said.type == "error"))
+        page.on("pageerror", lambda error: self._complain(page.url, str(error), True))
+        page.on("response", lambda answer: self._complain(answer.url, f"{answer.status}", answer.status >= 400))
+
+    @classmethod
+    def from_menu(cls, page: Page, url: str) -> OAuthPage:
+        """Follow the entry in Airflow's own menu, which opens a tab."""
+        page.get_by_test_id("nav-sidebar").get_by_role("button", name="Admin").click()
+        with page.context.expect_page() as tab:
+            page.get_by_role("menuitem", name="OAuth connections").click()
+        opened = cls(tab.value, url)
+        opened.expect_shown()
+        return opened
+
+    def open(self, conn_id: str = "") -> None:
+        """Load the page, with all connections or one."""
+        self.page.goto(f"{self._url}/oauth/" + (f"?conn_id={quote(conn_id)}" if conn_id else ""))
+        self.expect_shown()
+
+    def expect_shown(self) -> None:
+        """Wait for the page; look at all that the browser has of it."""
+        expect(self.page.get_by_role("heading", name="OAuth connections", exact=True)).to_be_visible(timeout=PATIENCE)
+        self.look()
+
+    def look(self) -> None:
+        """Remember what the browser has now."""
+        self.seen += [self.page.content(), self.page.url]
+
+    def button(self, action: str, conn_id: str) -> Locator:
+        """Return a button, by what a screen reader calls it."""
+        return self.page.get_by_role("button", name=f"{action} {conn_id}", exact=True)
+
+    def press(self, action: str, conn_id: str) -> None:
+        """Press a button that leads back to the page, and wait until it is there again."""
+        with self.page.expect_navigation(timeout=PATIENCE):
+            self.button(action, conn_id).click()
+        self.expect_shown()
+
+    def confirm(self, action: str, conn_id: str) -> None:
+        """Unfold what a button is about to do, and press it."""
+        # An unfolding summary is no button to a screen reader's user in Chromium, so it has no such role.
+        self.page.get_by_label(f"{action} … {conn_id}", exact=True).click()
+        self.press(action, conn_id)
+
+    def authorize(self, conn_id: str) -> VendorPage:
+        """Press *Authorize*, which leads to the vendor's page."""
+        self.button("Authorize", conn_id).click()
+        vendor = VendorPage(self.page)
+        self.look()
+        return vendor
+
+    def consent(self, conn_id: str) -> None:
+        """Authorize, and allow what the vendor's page asks for."""
+        self.authorize(conn_id).answer("Allow")
+        self.expect_shown()
+
+    def expect_said(self, text: str, *, good: bool) -> None:
+        """Compare what the page says of what was done, which has the focus; nothing of it is cut off."""
+        said = self.page.get_by_role("status" if good else "alert").filter(has_text=text)
+        expect(said).to_be_visible()
+        expect(said).to_be_focused()
+
+    def expect_states(self, conn_id: str, *, token: str, consent: str = "") -> None:
+        """Compare the states in a connection's row."""
+        cells = self.row(conn_id).get_by_role("cell")
+        expect(cells.nth(1)).to_have_text(token)
+        expect(cells.nth(4)).to_contain_text(consent)
+
+    def row(self, conn_id: str) -> Locator:
+        """Return a connection's row."""
+        return self.page.locator(f'tr[id="{conn_id}"]')
+
+    def expect_no_codes_behind(self) -> None:
+        """Look at every address that the tab can go back to."""
+        history = self.page.context.new_cdp_session(self.page).send("Page.getNavigationHistory")
+        addresses = [entry["url"] for entry in history["entries"]]
+        assert addresses[-1] == f"{self._url}/oauth/"
+        assert not [address for address in addresses if "code" in parse_qs(urlsplit(address).query)], addresses
+        entries = self.page.evaluate("navigation.entries().map(entry => entry.url)")
+        assert set(entries) <= set(addresses)
+
+    def go_back(self) -> str:
+        """Go back in the tab's history, and return the address."""
+        self.page.go_back()
+        self.look()
+        return self.page.url
+
+    def tab_to(self, name: str) -> None:
+        """Move the focus on by the keyboard until it is, visibly, on what has this name."""
+        wanted = self.page.get_by_role("button", name=name, exact=True)
+        for _ in range(60):
+            self.page.keyboard.press("Tab")
+            if wanted.evaluate("element => element === document.activeElement"):
+                outline = wanted.evaluate("element => getComputedStyle(element).outlineStyle")
+                assert outline != "none", f"Nothing shows that {name} has the focus"
+                return
+        raise AssertionError(f"{name} cannot be reached by the Tab key")
+
+    def poor_contrasts(self) -> list[str]:
+        """Return the texts that stand out less than WCAG 2.2 level AA asks for."""
+        return [str(each) for each in self.page.evaluate(_POOR_CONTRAST, 4.5)]
+
+    def fits(self) -> bool:
+        """Tell whether all of the page is within the window's width."""
+        return bool(
+            self.page.evaluate(
+                "[document.documentElement, ...document.querySelectorAll('.scroll')]"
+                ".every(each => each.scrollWidth <= each.clientWidth)"
+            )
+        )
+
+    def expect_secret(self, secrets: list[str]) -> None:
+        """Make sure that no secret was in what the browser had, and that it had nothing to complain of."""
+        assert self.seen
+        found = [secret for secret in secrets if any(secret in each or quote(secret, "") in each for each in self.seen)]
+        assert not found
+        assert not self.complaints
+
+    def _complain(self, url: str, text: str, bad: bool) -> Any:
+        if bad and url.startswith(self._url):
+            self.complaints.append(f"{url}: {text}")
+
+
+class VendorPage:
+    """A vendor's page, which asks for consent."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.page.get_by_label("User name").wait_for()
+
+    def answer(self, button: str, username: str = "ada") -> None:
+        """Log in and allow or deny; wait until Airflow answers."""
+        self.page.get_by_label("User name").fill(username)
+        self.page.get_by_role("button", name=button).click(timeout=PATIENCE)
