@@ -1,11 +1,11 @@
 """JustLogin: all users into a file, then the types of leave that each of them has.
 
-Needs the connection ``example_justlogin``, with a refresh token from another tool (JustLogin's documents show Postman),
-as here, or without one and with the grant type authorization_code: then ``airflow oauth authorize example_justlogin``.
+Needs the connection ``example_justlogin``, to which a user of JustLogin has consented: in Airflow's page *Admin > OAuth
+connections* click *Authorize*, or run ``airflow oauth authorize example_justlogin``. With a refresh token from another
+tool (JustLogin's documents show Postman) nobody has to: grant type refresh_token, and the token as ``refresh_token``.
 
     AIRFLOW_CONN_EXAMPLE_JUSTLOGIN='{"conn_type": "justlogin", "login": "CLIENT_ID", "password": "CLIENT_SECRET",
-      "extra": {"environment": "sandbox", "grant_type": "refresh_token", "refresh_token": "FIRST_REFRESH_TOKEN",
-                "leeway": 60}}'
+      "extra": {"environment": "sandbox", "grant_type": "authorization_code", "leeway": 60}}'
 """
 
 import os

@@ -16,7 +16,16 @@ import requests
 from tabulate import tabulate
 
 from sandbox.airflow import Airflow, AirflowError
-from sandbox.examples import EXAMPLES, Wiring, check_all_wired, end_unfinished_runs, example_airflow, start_example
+from sandbox.examples import (
+    EXAMPLES,
+    USERNAME,
+    Wiring,
+    check_all_wired,
+    consent_to_examples,
+    end_unfinished_runs,
+    example_airflow,
+    start_example,
+)
 from sandbox.processes import interrupted_by_signals
 from sandbox.server import SandboxProcess
 
@@ -69,7 +78,10 @@ def demo(home: Path) -> int:
         sandbox.control("counts/reset", {})
         _say(f"The sandbox is on {sandbox.url}. Starting Airflow (AIRFLOW_HOME={home / 'airflow'})")
         with example_airflow(home / "airflow", wiring.connections(sandbox)) as airflow:
-            _say(f"Airflow is on {airflow.url} ({time.monotonic() - start:.0f} s). Running {len(EXAMPLES)} DAGs")
+            _say(f"Airflow is on {airflow.url} ({time.monotonic() - start:.0f} s)")
+            for conn_id in consent_to_examples(airflow):
+                _say(f"{conn_id}: {USERNAME} consented in Airflow's pages")
+            _say(f"Running {len(EXAMPLES)} DAGs")
             outcomes = run_all(airflow)
             counts = sandbox.control("counts")
             _say("Stopping everything")

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from sandbox.airflow import Airflow, AirflowError
 from sandbox.airflow_client import FINISHED
+from sandbox.user_agent import AirflowPages
 
 if TYPE_CHECKING:
     from sandbox.server import SandboxProcess
@@ -73,7 +74,7 @@ EXAMPLES = {
         {"client_auth": "client_secret_post", "body_format": "json", "use_refresh": True},
     ),
     "example_justlogin": Example(
-        "example_justlogin", "justlogin", "refresh_token", scopes=("openid",), conn_type="justlogin"
+        "example_justlogin", "justlogin", "authorization_code", scopes=("openid",), conn_type="justlogin"
     ),
     "example_justimmo": Example("example_justimmo", "justimmo", "refresh_token", conn_type="justimmo"),
     "example_keep_alive": Example("example_keep_alive", "justimmo", "refresh_token", conn_type="justimmo"),
@@ -184,6 +185,27 @@ def example_airflow(home: Path, connections: dict[str, str], log_level: str = "I
     # The watcher's check is imported by the triggerer, which does not look into the DAGs folder.
     path = os.pathsep.join(filter(None, [str(EXAMPLES_FOLDER), os.environ.get("PYTHONPATH")]))
     return Airflow(home, EXAMPLES_FOLDER, connections | {"PYTHONPATH": path}, log_level)
+
+
+def consent_to_examples(airflow: Airflow) -> list[str]:
+    """Have a user consent in Airflow's pages to the connections that need it, unless that was done before.
+
+    :return: the connections that were consented to now
+    :raises AirflowError: it did not work, and the page says why
+    :raises PageError: a page is not what was expected
+    """
+    pages = AirflowPages(airflow.url, airflow.token_of("admin"))
+    needing = [example.conn_id for example in EXAMPLES.values() if example.grant == "authorization_code"]
+    missing = [conn_id for conn_id in needing if not _has_consent(pages, conn_id)]
+    for conn_id in missing:
+        said = pages.authorize(conn_id, USERNAME)
+        if not _has_consent(pages, conn_id):
+            raise AirflowError(said)
+    return missing
+
+
+def _has_consent(pages: AirflowPages, conn_id: str) -> bool:
+    return any(cell.startswith("given") for cell in pages.show(conn_id).rows.get(conn_id, []))
 
 
 def end_unfinished_runs(airflow: Airflow) -> None:
