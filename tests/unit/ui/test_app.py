@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 from airflow_provider_oauth.hooks import grants, overview
 from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.ui import app, pending, protection
+from airflow_provider_oauth.ui.page import Said
 from airflow_provider_oauth.ui.plugin import OAuthPlugin
 from airflow_provider_oauth.ui.protection import HEADERS
 from sandbox.user_agent import read_page
@@ -95,6 +97,19 @@ def said_of(answer: httpx.Response) -> str:
     return read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": f"oauth_said={cookie}"}).text).said
 
 
+def come_back(query: str, cookie: str) -> httpx.Response:
+    """Come back from the server with an answer, and send the form of the page that says that it takes a while."""
+    back = browse("GET", f"/air/oauth/callback?{query}", headers={"Cookie": cookie})
+    assert query not in back.headers["Location"]
+    if back.headers["Location"] != "/air/oauth/":
+        cookie = f"{cookie}; {back.headers['Set-Cookie'].partition(';')[0]}"
+        data = {"form_token": protection.form_token(ANN)}  # type: ignore[arg-type]
+        back = browse("POST", back.headers["Location"], data=data, headers={"Cookie": cookie})
+    said = next(each for each in back.headers.get_list("Set-Cookie") if each.startswith("oauth_said="))
+    back.headers["Set-Cookie"] = said
+    return back
+
+
 class TestBelowAPath:
     def test_all_links_lead_below_it(self) -> None:
         html = browse("GET", "/air/oauth/?conn_id=shop").text
@@ -112,7 +127,7 @@ class TestBelowAPath:
         asked = parse_qs(urlsplit(answer.headers["Location"]).query)
         assert asked["redirect_uri"] == [f"{BASE_URL}/oauth/callback"]
         cookie = answer.headers["Set-Cookie"]
-        assert cookie.startswith(f"{pending.cookie_name(asked['state'][0])}=")
+        assert cookie.startswith(f"{pending.cookie_name(pending.consent_id(asked['state'][0]))}=")
         assert cookie.endswith("; HttpOnly; Max-Age=600; Path=/air/oauth; SameSite=lax; Secure")
 
     def test_the_login_leads_back_to_it(self) -> None:
@@ -153,7 +168,7 @@ class TestWhatNobodyHasThoughtOf:
         assert "fake-secret" not in answer.text
 
     def test_does_not_leave_the_code_in_the_browser(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pending, "conn_id_of", broken)
+        monkeypatch.setattr(pending, "consent_id", broken)
         answer = browse("GET", "/air/oauth/callback?code=fake&state=fake")
 
         assert headers_of(answer) == HEADERS
@@ -194,10 +209,49 @@ def test_where_there_are_teams_all_works_as_well(monkeypatch: pytest.MonkeyPatch
 
     assert browse("GET", "/air/oauth/?conn_id=shop").status_code == 200
     assert "forgotten" in said_of(post("forget"))
+    noted = []
+    monkeypatch.setattr(app, "create_session", lambda: nullcontext(SimpleNamespace(add=noted.append)))
     answer = post("authorize")
     state = parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
     cookie = answer.headers["Set-Cookie"].partition(";")[0]
-    back = browse("GET", f"/air/oauth/callback?state={state}&error=access_denied", headers={"Cookie": cookie})
-    said = next(each for each in back.headers.get_list("Set-Cookie") if each.startswith("oauth_said="))
-    back.headers["Set-Cookie"] = said
+    back = come_back(f"state={state}&error=access_denied", cookie)
     assert "The person declined" in said_of(back)
+    (entry,) = noted
+    assert (entry.event, entry.extra) == ("oauth_connection", '{"connection_id": "shop", "action": "consent"}')
+
+
+@pytest.mark.parametrize("length", [10, 5000])
+def test_an_answer_of_any_length_is_taken(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = []
+    monkeypatch.setattr(app, "_keep", lambda consent, answer, user: answers.append(answer) or Said(True, "kept"))
+    answer = post("authorize")
+    state = parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
+    query = f"state={state}&code={'x' * length}"
+
+    back = come_back(query, answer.headers["Set-Cookie"].partition(";")[0])
+    assert (said_of(back), answers) == ("kept", [query])
+
+
+class TestThePageThatSaysThatItTakesAWhile:
+    def test_sends_its_form_and_shows_no_code(self) -> None:
+        shown = browse("GET", "/air/oauth/finish/abc", headers={"Cookie": "oauth_answer_abc=not-a-real-code"})
+        (form,) = read_page(shown.text).forms
+
+        assert form.action == ""
+        assert list(form.fields) == ["form_token"]
+        assert "not-a-real-code" not in shown.text
+
+    def test_leads_back_if_there_is_nothing_to_wait_for(self) -> None:
+        answer = browse("GET", "/air/oauth/finish/abc")
+
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/air/oauth/")
+
+    @pytest.mark.parametrize("cookie", ["", "oauth_answer_abc=c3RhdGU9eCZjb2RlPXk.made.up"])
+    def test_takes_no_answer_that_airflow_has_not_signed(self, cookie: str) -> None:
+        data = {"form_token": protection.form_token(ANN)}  # type: ignore[arg-type]
+        answer = browse("POST", "/air/oauth/finish/abc", data=data, headers={"Cookie": cookie})
+
+        assert said_of(answer) == pending.TOO_LATE
+
+    def test_cannot_be_forged(self) -> None:
+        assert browse("POST", "/air/oauth/finish/abc", data={"form_token": "made-up"}).status_code == 403

@@ -113,7 +113,7 @@ class TestPage:
         cells = read_page(page(row(replace(STATUS, consent_by=ends)))).rows["shop"]
 
         assert cells[:5] == ["shop oauth", "authorization_code", "usable", "2026-01-01 10:00", "2026-01-01 11:00"]
-        assert cells[5] == "given needed again by 2026-02-01 00:00 unless renewed before"
+        assert cells[5] == "given until 2026-02-01 00:00, unless renewed before"
 
     def test_has_a_form_with_its_token_for_every_action(self) -> None:
         *forms, search = read_page(page(row())).forms

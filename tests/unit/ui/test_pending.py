@@ -141,7 +141,7 @@ class TestBeginning:
         other = Consent(conn_id="shop", redirect_uri=CONSENT.redirect_uri)
         first, second = pending.begin(CONSENT, "ann", NOW), pending.begin(other, "ann", NOW)
 
-        assert first.name == pending.cookie_name("fake-state") != second.name
+        assert first.name == pending.cookie_name(pending.consent_id("fake-state")) != second.name
         assert "fake-state" not in first.name
 
     @pytest.mark.usefixtures("kept")
