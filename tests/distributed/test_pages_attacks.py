@@ -188,6 +188,22 @@ def test_what_was_kept_of_a_consent_and_then_edited_is_not_believed(
 
 
 @pytest.mark.usefixtures("kept")
+def test_what_fails_at_the_callback_leaves_no_code_in_the_browser(stack: Stack, admin: AirflowPages) -> None:
+    url = admin.agent.consent(admin.begin("shop"))
+    with stack.database() as database:
+        database.execute("CREATE TRIGGER no_end BEFORE DELETE ON variable BEGIN SELECT RAISE(ABORT, 'not today'); END")
+    try:
+        answer = admin.agent.get(url)
+    finally:
+        with stack.database() as database:
+            database.execute("DROP TRIGGER no_end")
+    assert (answer.status_code, target_of(answer)) == (303, admin.url)
+    assert answer.headers["Cache-Control"] == "no-store"
+    admin.agent.session.close()  # the server ends the connection
+    assert "Something went wrong (IntegrityError)." in admin.show().said
+
+
+@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize(
     ("iss", "said"),
     [("https://evil.example", "is of another server (iss)"), (None, "does not say which server it is of (iss)")],
