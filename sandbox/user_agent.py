@@ -143,6 +143,10 @@ class AirflowPages:
 
         :raises PageError: something is shown at this URL, which has the code
         """
+        return self._follow(self.arrive(url)).said
+
+    def arrive(self, url: str) -> requests.Response:
+        """Open the URL that a server has sent the browser to, and return the last answer before the page is shown."""
         answer = self.agent.get(url)
         if answer.is_redirect and not self._is_own(answer):
             # The page that says that it takes a while; a browser sends its form by itself.
@@ -151,7 +155,7 @@ class AirflowPages:
             if len(forms) != 1:
                 raise PageError(f"The page ({waiting.status_code}) has no form to go on with")
             answer = self.agent.post(waiting.url, forms[0], {})
-        return self._follow(answer).said
+        return answer
 
     def act(self, conn_id: str, action: str) -> str:
         """Press a button that leads nowhere else, and return what the page says to it.
