@@ -97,7 +97,7 @@ class OAuthPage:
 
     def confirm(self, action: str, conn_id: str) -> None:
         """Unfold what a button is about to do, and press it."""
-        # An unfolding summary is no button to a screen reader's user in Chromium, so it has no such role.
+        # What unfolds has another role than a button.
         self.page.get_by_label(f"{action} … {conn_id}", exact=True).click()
         self.press(action, conn_id)
 
@@ -137,9 +137,10 @@ class OAuthPage:
         assert addresses[-1] == self.page.url == f"{self._url}/oauth/"
         assert not [address for address in addresses if "code" in parse_qs(urlsplit(address).query)], addresses
 
-    def go_back(self) -> str:
-        """Go back in the tab's history, and return the address."""
-        self.page.go_back()
+    def go_back_to_vendor(self) -> str:
+        """Go back in the tab's history, where the vendor's page is, and return its address."""
+        self.page.evaluate("history.back()")
+        VendorPage(self.page)
         self.look()
         return self.page.url
 
