@@ -183,12 +183,13 @@ class AirflowPages:
         raise PageError(f"{conn_id} has no button to {action}. {page.said}")
 
     def _is_own(self, answer: requests.Response) -> bool:
-        return answer.is_redirect and target_of(answer) == self.url
+        """Tell whether an answer leads back to the page, or to that of one connection."""
+        return answer.is_redirect and target_of(answer).partition("?conn_id=")[0] == self.url
 
     def _follow(self, answer: requests.Response) -> Page:
         if not self._is_own(answer):
             raise PageError(f"The answer ({answer.status_code}) does not lead back to {self.url}")
-        return self._read(self.agent.get(self.url))
+        return self._read(self.agent.get(target_of(answer)))
 
     def _read(self, answer: requests.Response) -> Page:
         page = read_page(answer.text)

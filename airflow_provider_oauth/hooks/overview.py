@@ -10,6 +10,7 @@ from airflow.models import Connection
 from airflow.providers.common.compat.module_loading import import_string
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.providers_manager import ProvidersManager
+from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from airflow_provider_oauth.connection import read_connection
@@ -55,6 +56,18 @@ def config_of(conn_id: str) -> OAuthConfig:
     :raises ConfigurationError: if there is none, it is not of our types, or makes no sense
     """
     return _config(_connection(conn_id))
+
+
+def is_elsewhere(conn_id: str) -> bool:
+    """Tell whether there is such a connection of our types, but not in the database: say in the environment."""
+    with create_session() as session:
+        if conn_id in conn_ids(session):
+            return False
+    try:
+        check(conn_id)
+    except ConfigurationError:
+        return False
+    return True
 
 
 def check(conn_id: str) -> None:

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
 from airflow.api_fastapi.logging.decorators import action_logging
@@ -97,7 +97,7 @@ async def act(request: Request, user: GetUserDep, connection_id: str, action: Ac
         said = await run_in_threadpool(_do, action, connection_id)
     except OAuthError as error:
         said = Said(False, str(error))
-    return _back(request, said)
+    return await run_in_threadpool(_back, request, said, connection_id)
 
 
 async def callback(request: Request, user: GetUserDep) -> Response:
@@ -137,6 +137,7 @@ async def finish(request: Request, user: GetUserDep, consent_id: str) -> Respons
 async def _finished(request: Request, user: BaseUser, consent_id: str, answer: str) -> Response:
     cookie = request.cookies.get(pending.cookie_name(consent_id), "")
     state = parse_qs(answer).get("state", [""])[0]
+    conn_id = ""
     try:
         conn_id = pending.conn_id_of(cookie)
         if not await run_in_threadpool(may, user, conn_id, "PUT"):
@@ -145,7 +146,7 @@ async def _finished(request: Request, user: BaseUser, consent_id: str, answer: s
         said = await run_in_threadpool(_keep, consent, answer, user.get_name())
     except OAuthError as error:
         said = Said(False, str(error))
-    response = _back(request, said)
+    response = await run_in_threadpool(_back, request, said, conn_id)
     for name in (pending.cookie_name(consent_id), f"oauth_answer_{consent_id}"):
         response.delete_cookie(name, path=_root(request))
     return response
@@ -230,8 +231,10 @@ def _common(request: Request, user: BaseUser) -> dict[str, str]:
     return {**_places(request), "user": user.get_name(), "form_token": form_token(user)}
 
 
-def _back(request: Request, said: Said) -> Response:
-    response = RedirectResponse(f"{_root(request)}/", 303)
+def _back(request: Request, said: Said, conn_id: str = "") -> Response:
+    """Go back to the page, and have it say what came of it; to the connection's own if the list does not have it."""
+    query = f"?{urlencode({'conn_id': conn_id})}" if conn_id and overview.is_elsewhere(conn_id) else ""
+    response = RedirectResponse(f"{_root(request)}/{query}", 303)
     _set_cookie(request, response, SAID, str(signer("said").dumps([said.good, said.text[:2000]])), NEWS)
     return response
 

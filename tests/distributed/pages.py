@@ -32,6 +32,14 @@ USERS = {"admin": ("admin", "Admin"), "otto": ("op", "Op"), "vic": ("viewer", "V
 OF_ENV = "team/of_env #1"
 
 
+def use_and_forget(airflow: Airflow, conn_id: str) -> None:
+    """Leave a free lease, and the record of another client: so the first consent does not take 22 s."""
+    salt = base64.b64encode(bytes(16)).decode()
+    record = {"format": 1, "key_id": "another", "salt": salt, "generation": 1, "nonce": "n", "origins": []}
+    for name, value in ((f"oauth_lease__{conn_id}", "n"), (f"oauth_token__{conn_id}", json.dumps(record))):
+        airflow.api("POST", "variables", json={"key": name, "value": value})
+
+
 @dataclass
 class Stack:
     """What runs.
@@ -60,20 +68,13 @@ class Stack:
         self.register(conn_id, server, code_lifetime)
         values = {**connection(self.sandbox, conn_id, server, **extra), "connection_id": conn_id}
         self.airflow.api("POST", "connections", json={**values, "extra": json.dumps(values["extra"])})
-        self.use_and_forget(conn_id)
+        use_and_forget(self.airflow, conn_id)
 
     def register(self, conn_id: str, server: str, code_lifetime: int | None = None) -> None:
         """Make a client at the server."""
         scopes = ["openid"] if server == "justlogin" else ["read"]
         client = {"server": server, "client_id": conn_id, "client_secret": SECRET, "scopes": scopes}
         self.sandbox.control("clients", {**client, "code_lifetime": code_lifetime})
-
-    def use_and_forget(self, conn_id: str) -> None:
-        """Leave a free lease, and the record of another client."""
-        salt = base64.b64encode(bytes(16)).decode()
-        record = {"format": 1, "key_id": "another", "salt": salt, "generation": 1, "nonce": "n", "origins": []}
-        for name, value in ((f"oauth_lease__{conn_id}", "n"), (f"oauth_token__{conn_id}", json.dumps(record))):
-            self.airflow.api("POST", "variables", json={"key": name, "value": value})
 
     def form_token(self, user: str, age: int = 0) -> str:
         """Return what the page would have given a user to send with a form.
@@ -196,3 +197,14 @@ def database_of(sandbox: SandboxProcess) -> Path:
 
 def _is_accepted(url: str, token: str) -> bool:
     return requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10).ok
+
+
+def give(pages: AirflowPages, cookies: dict[str, str]) -> None:
+    """Put cookies into a browser, as if they had been stolen elsewhere."""
+    for name, value in cookies.items():
+        pages.agent.session.cookies.set(name, value, domain="127.0.0.1", path="/oauth")
+
+
+def consent_cookies(pages: AirflowPages) -> dict[str, str]:
+    found = {cookie.name: cookie.value or "" for cookie in pages.agent.session.cookies}
+    return {name: value for name, value in found.items() if name.startswith("oauth_consent_")}

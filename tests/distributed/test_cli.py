@@ -13,6 +13,7 @@ import pytest
 from sandbox.airflow import Airflow, AirflowError
 from sandbox.server import SandboxProcess
 from sandbox.user_agent import UserAgent
+from tests.distributed.pages import use_and_forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +66,7 @@ def airflow(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -
         }.items():
             body = {**values, "connection_id": conn_id, "extra": json.dumps(values["extra"])}
             airflow.api("POST", "connections", json=body)
+            use_and_forget(airflow, conn_id)
         yield airflow
 
 

@@ -12,7 +12,7 @@ import requests
 
 from sandbox.user_agent import AirflowPages, PageError, read_page, target_of
 from tests.distributed.leak_search import report
-from tests.distributed.pages import OF_ENV, Stack, running
+from tests.distributed.pages import OF_ENV, Stack, consent_cookies, give, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,9 +191,22 @@ def test_who_may_not_read_connections_sees_and_does_nothing(stack: Stack, admin:
     assert state_of(admin, "life") == ("usable", "given")
 
 
+def test_who_lost_the_right_meanwhile_is_refused(stack: Stack) -> None:
+    otto = stack.pages("otto")
+    url = otto.agent.consent(otto.begin("told"))
+    vic = stack.pages("vic")
+    give(vic, consent_cookies(otto))
+    back = vic.arrive(url)
+    assert (back.status_code, target_of(back)) == (303, vic.url)
+    with pytest.raises(PageError, match="403"):
+        vic.show()
+    otto.agent.session.cookies.update({"oauth_said": vic.agent.session.cookies["oauth_said"]})
+    assert "'told': you may not edit it any more, so nothing was changed." in otto.show().said
+
+
+# The simple auth manager has no such role.
+@pytest.mark.parametrize("stack", ["fab"], indirect=True)
 def test_who_may_only_read_connections_sees_them_and_can_do_nothing(stack: Stack) -> None:
-    if type(stack.airflow).__name__ != "FabAirflow":
-        pytest.skip("the simple auth manager has no such role")
     rita = stack.pages(make_reader(stack))
     assert rita.show().rows["life"][2] == "usable"
     for conn_id in ("life", "told"):

@@ -58,6 +58,7 @@ def airflow(kept: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "action_logging", lambda event: lambda: None)
     monkeypatch.setattr(overview, "config_of", lambda conn_id: CONFIG)
     monkeypatch.setattr(overview, "check", lambda conn_id: None)
+    monkeypatch.setattr(overview, "is_elsewhere", lambda conn_id: False)
     monkeypatch.setattr(overview, "overview", shown)
     monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "fake-key")
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", BASE_URL)
