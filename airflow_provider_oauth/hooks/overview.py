@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow.models import Connection
 from airflow.providers.common.compat.module_loading import import_string
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
-from airflow.providers_manager import ProvidersManager
+from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
@@ -122,7 +122,7 @@ def _is_our_type(conn_type: str | None) -> bool:
     """Tell by the class of the type's hook, without making one: another's may connect, or end the process."""
     if conn_type in PRESETS:
         return True
-    info = ProvidersManager().hooks.get(conn_type or "")
+    info = ProvidersManagerTaskRuntime().hooks.get(conn_type or "")
     try:
         return info is not None and issubclass(import_string(info.hook_class_name), OAuthHook)
     except Exception:  # a hook that cannot be imported is none of ours

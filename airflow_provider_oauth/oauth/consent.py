@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -96,6 +97,15 @@ def _challenge(code_verifier: str) -> dict[str, str]:
     }
 
 
+def _is_of(config: OAuthConfig, iss: str) -> bool:
+    """Tell whether a server that calls itself so is the one that was asked: by its name, or else by where it is."""
+    if config.issuer:
+        return iss == config.issuer
+    with suppress(ValueError):
+        return urlsplit(iss)[:2] == urlsplit(config.authorize_url or "")[:2]
+    return False
+
+
 def code_of(config: OAuthConfig, consent: Consent, answer: str) -> str:
     """Return the code that the browser brought back.
 
@@ -122,8 +132,11 @@ def code_of(config: OAuthConfig, consent: Consent, answer: str) -> str:
             f"Connection {config.conn_id!r}: the answer does not say which server it is of (iss), as this one does. It "
             f"may be another's. Start again."
         )
-    if config.issuer and "iss" in values and values["iss"] != config.issuer:
-        raise ConsentDenied(f"Connection {config.conn_id!r}: the answer is of another server (iss). Check Issuer.")
+    if "iss" in values and not _is_of(config, values["iss"]):
+        raise ConsentDenied(
+            f"Connection {config.conn_id!r}: the answer is of another server (iss) than the one that was asked. If "
+            f"{scrub(values['iss'], config.secrets)!r} is what that one calls itself, enter it in Issuer."
+        )
     if error := values.get("error"):
         # Justimmo says message and hint where RFC 6749 section 4.1.2.1 says error_description.
         words = " ".join(filter(None, (values.get(name) for name in ("error_description", "message", "hint"))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -19,6 +20,8 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+# With its slashes quoted too: of an ID such as a/../b a browser would make another connection's URL.
+_templates.filters["segment"] = lambda text: quote(text, safe="")
 
 
 class Said(NamedTuple):

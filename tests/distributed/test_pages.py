@@ -48,7 +48,7 @@ def state_of(pages: AirflowPages, conn_id: str) -> tuple[str, str]:
 
 def buttons(pages: AirflowPages, conn_id: str) -> list[str]:
     """Return what the page lets this user do with a connection."""
-    ours = f"/oauth/connections/{quote(conn_id)}/"
+    ours = f"/oauth/connections/{quote(conn_id, safe='')}/"
     forms = pages.show(conn_id).forms
     return [form.action.rpartition("/")[2] for form in forms if ours in form.action]
 

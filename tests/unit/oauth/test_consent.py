@@ -124,7 +124,9 @@ def test_the_code_is_taken_as_it_is(code):
     assert code_of(CONFIG, CONSENT, answer(code=code)) == code
 
 
-@pytest.mark.parametrize("query", ["code=a?b&state=fake-state", "iss=https://as/?t=1&code=a?b&state=fake-state"])
+@pytest.mark.parametrize(
+    "query", ["code=a?b&state=fake-state", "iss=https://auth.example.com/?t=1&code=a?b&state=fake-state"]
+)
 def test_a_question_mark_in_the_query_is_part_of_it(query):
     assert code_of(CONFIG, CONSENT, f"{BACK}?{query}") == "a?b"
 
@@ -180,6 +182,26 @@ def test_a_refusal_is_told_with_the_servers_words_and_without_secrets(values, to
     with pytest.raises(ConsentDenied, match=told) as caught:
         code_of(CONFIG, CONSENT, answer(**values))
     assert caught.value.error == values["error"]
+
+
+@pytest.mark.parametrize(
+    ("iss", "works"),
+    [
+        ("https://auth.example.com", True),
+        ("https://auth.example.com/realms/shop", True),
+        ("https://evil.example", False),
+        ("http://auth.example.com", False),
+        ("https://auth.example.com.evil.example", False),
+        ("https://[", False),
+        ("", False),
+    ],
+)
+def test_without_an_issuer_the_answer_is_of_who_is_where_the_user_was_sent(iss, works):
+    if works:
+        assert code_of(CONFIG, CONSENT, answer(code="c", iss=iss)) == "c"
+    else:
+        with pytest.raises(ConsentDenied, match="enter it in Issuer"):
+            code_of(CONFIG, CONSENT, answer(code="c", iss=iss))
 
 
 @pytest.mark.parametrize(("iss", "works"), [("https://auth.example.com", True), ("https://evil.example", False)])

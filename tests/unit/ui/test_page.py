@@ -158,7 +158,8 @@ class TestPage:
         assert conn_id in read_page(html).rows
 
     @pytest.mark.parametrize(
-        ("conn_id", "path"), [("a b", "a%20b"), ("a/b#c?d", "a/b%23c%3Fd"), ("ü", "%C3%BC"), ("a\\b", "a%5Cb")]
+        ("conn_id", "path"),
+        [("a b", "a%20b"), ("a/b#c?d", "a%2Fb%23c%3Fd"), ("a/../b", "a%2F..%2Fb"), ("ü", "%C3%BC"), ("a\\b", "a%5Cb")],
     )
     def test_leads_to_a_connection_of_any_id(self, conn_id: str, path: str) -> None:
         assert read_page(page(row(conn_id=conn_id))).forms[0].action == f"/air/oauth/connections/{path}/test"
