@@ -184,12 +184,14 @@ class TokenSource:
         with self._one_thread:
             try:
                 for waited, pause in _waits(self._clock):
-                    if self._lock.acquire() or waited > HOST_PATIENCE:
-                        try:
-                            if claim := self._lease.claim(self._store.read(), lambda record: True, alone=True):
-                                return act(claim)
-                        except TokenStoreError as error:
-                            trouble = error
+                    claim = None
+                    try:
+                        if self._lock.acquire() or waited > HOST_PATIENCE:
+                            claim = self._lease.claim(self._store.read(), lambda record: True, alone=True)
+                    except TokenStoreError as error:
+                        trouble = error
+                    if claim:
+                        return act(claim)  # once: what seems to have failed may have landed, and been replaced since
                     if waited > PATIENCE:
                         break
                     self._clock.sleep(pause)

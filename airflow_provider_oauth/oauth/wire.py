@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_oauth import __version__
@@ -47,7 +49,7 @@ class Wire:
         """
         try:
             return self._send(request, deadline)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
             # The text of a requests error may hold a header, so only the network's reason is quoted, and no cause kept.
             raise self._unreachable(request, error) from None
 
@@ -57,7 +59,9 @@ class Wire:
         remaining = deadline - self._clock.monotonic()
         if remaining <= 0:
             raise requests.ConnectTimeout("no time is left")
-        with requests.Session() as session:
+        with _Ending(remaining) as adapter, requests.Session() as session:
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
             session.trust_env = transport.trust_env
             session.headers["User-Agent"] = f"airflow-provider-oauth/{__version__}"
             response = session.request(
@@ -74,46 +78,29 @@ class Wire:
                 allow_redirects=False,  # a 307 would carry the secret to another place
                 stream=True,
             )
+            body = self._body(request, response)
+            if adapter.is_cut and not _ended(response):
+                raise requests.ReadTimeout("the answer did not end in time")
             return TokenAnswer(
                 status_code=response.status_code,
                 headers=CaseInsensitiveDict(response.headers),
-                body=self._body(request, response, deadline),
+                body=body,
                 sent_at=sent_at,
             )
 
-    def _body(self, request: Request, response: requests.Response, deadline: float) -> bytes:
-        """Read the answer, until the deadline at most: requests' timeout begins anew with whatever arrives."""
-        cut = threading.Event()
-
-        def cut_off() -> None:
-            cut.set()
-            with suppress(ValueError, RuntimeError, OSError):  # it has just ended
-                response.raw.shutdown()
-
-        timer = threading.Timer(deadline - self._clock.monotonic(), cut_off)
-        timer.daemon = True
-        timer.start()
-        try:
-            body = b""
-            # Not iter_content, which waits for a whole chunk.
-            while chunk := _arrived(response):
-                body += chunk
-                if len(body) > LONGEST_ANSWER:
-                    raise TokenResponseError(
-                        f"Connection {self._config.conn_id!r}: {request.where} sent over {LONGEST_ANSWER} bytes. "
-                        f"Check {request.place.field}."
-                    )
-        except requests.ConnectionError:
-            if not cut.is_set():
-                raise
-            raise requests.ReadTimeout("the answer did not end in time") from None
-        finally:
-            timer.cancel()
-        if cut.is_set() and not _ended(response):
-            raise requests.ReadTimeout("the answer did not end in time")
+    def _body(self, request: Request, response: requests.Response) -> bytes:
+        body = b""
+        # Not iter_content, which waits for a whole chunk.
+        while chunk := _arrived(response):
+            body += chunk
+            if len(body) > LONGEST_ANSWER:
+                raise TokenResponseError(
+                    f"Connection {self._config.conn_id!r}: {request.where} sent over {LONGEST_ANSWER} bytes. "
+                    f"Check {request.place.field}."
+                )
         return body
 
-    def _unreachable(self, request: Request, error: requests.RequestException) -> TokenRequestError:
+    def _unreachable(self, request: Request, error: Exception) -> TokenRequestError:
         reason = getattr(error.args[0], "reason", error.args[0]) if error.args else ""
         passing = isinstance(
             error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
@@ -124,6 +111,62 @@ class Wire:
             f"Check {request.place.field}, and that this host may reach it.",
             retryable=passing,
         )
+
+
+class _Ending(HTTPAdapter):
+    """Ends what has not ended in time: requests' own timeout begins anew with whatever arrives.
+
+    :param seconds: for the whole exchange, from connecting to the end of the answer
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.is_cut = False
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        super().__init__()
+
+    def __enter__(self) -> _Ending:
+        self._timer.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        self._timer.cancel()
+        if self.is_cut and isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError)):
+            raise requests.ReadTimeout("the answer did not end in time") from None
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make connections that are known here."""
+        super().init_poolmanager(*args, **kwargs)
+        self._watch(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Make connections that are known here."""
+        return self._watch(super().proxy_manager_for(*args, **kwargs))
+
+    def _watch(self, manager: Any) -> Any:
+        classes = manager.pool_classes_by_scheme.items()
+        manager.pool_classes_by_scheme = {scheme: self._watched(pool_class) for scheme, pool_class in classes}
+        return manager
+
+    def _watched(self, pool_class: Any) -> Any:
+        ending = self
+
+        class Connection(pool_class.ConnectionCls):  # type: ignore[misc]
+            def connect(self) -> None:
+                super().connect()
+                ending._sockets.append(self.sock)
+                if ending.is_cut:  # nothing is sent any more
+                    raise urllib3.exceptions.ConnectTimeoutError(self, "no time is left")
+
+        return type(pool_class.__name__, (pool_class,), {"ConnectionCls": Connection})
+
+    def _cut(self) -> None:
+        self.is_cut = True
+        for each in self._sockets:
+            with suppress(OSError):  # it has ended
+                # Not its own method: that of a TLS socket would not decrypt what has come already.
+                socket.socket.shutdown(each, socket.SHUT_RD)
 
 
 def _ended(response: requests.Response) -> bool:

@@ -340,6 +340,8 @@ class Person(Process):
         self._forget()
 
     def lands(self, record: Record) -> None:
+        if record.generation == (self.world.record.generation if self.world.record else 0):
+            return super().lands(record)  # it is noted only that a revocation has failed
         self.world.grant = self.grant
         self.world.forgotten = self.grant is None
         self.world.ever_forgotten |= self.world.forgotten
