@@ -233,7 +233,7 @@ class _PageReader(HTMLParser):
         elif tag == "p":
             self._said = "said" in given.get("class", "").split()
         elif tag == "tr":
-            self._row = self.page.rows.setdefault(given["id"], []) if "id" in given else None
+            self._row = self.page.rows.setdefault(given["id"].removeprefix("row-"), []) if "id" in given else None
         elif tag in ("th", "td") and self._row is not None:
             self._row.append("")
 

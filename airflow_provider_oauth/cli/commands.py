@@ -81,7 +81,7 @@ def oauth_renew(args: Namespace) -> None:
 def oauth_revoke(args: Namespace) -> None:
     """Have the server take the tokens back, and forget them."""
     taken = grants.revoke(config_of(args.conn_id))
-    _say(f"Revoked {taken} tokens of {args.conn_id} and forgot them." if taken else "There was nothing to revoke.")
+    _say(f"The server has taken back the tokens of {args.conn_id} ({taken}), and Airflow has forgotten them.")
 
 
 @_command
@@ -123,17 +123,14 @@ def _row(conn_id: str) -> dict[str, str]:
     row = {"conn_id": conn_id, "conn_type": shown.conn_type}
     row |= dict.fromkeys(("grant_type", "token", "expires_at", "renewed_at", "consent", "consent_by"), "")
     row["error"] = shown.error
-    config, status = shown.config, shown.status
-    if config:
-        row["grant_type"] = config.grant_type
-    if config and status:
-        row["token"] = "changed" if status.changed else "none"
-        if status.token:
-            row["token"] = "usable" if status.usable else "ended"
-            row["expires_at"], row["renewed_at"] = _time(status.token.expires_at), _time(status.token.issued_at)
-        if config.lives_by_refresh:
-            row["consent"] = "needed" if status.needs_consent else "given"
-            row["consent_by"] = _time(status.consent_by) if status.consent_by else ""
+    status = shown.status
+    if shown.config:
+        row["grant_type"] = shown.config.grant_type
+    if status:
+        row["token"], row["consent"] = shown.token, shown.consent
+        row["consent_by"] = _time(status.consent_by) if status.consent_by else ""
+    if status and status.token:
+        row["expires_at"], row["renewed_at"] = _time(status.token.expires_at), _time(status.token.issued_at)
     return row
 
 

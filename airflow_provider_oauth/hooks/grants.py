@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_oauth.exceptions import ConsentDenied
+from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
 from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.consent import authorization_url, code_of
@@ -90,6 +91,8 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
     token = TokenEndpoint(asked).trade(code, consent.redirect_uri, consent.code_verifier)
     stored = source.stored()
     if stored.record and stored.record.subject and token.subject and token.subject != stored.record.subject:
+        with suppress(OAuthError):  # where it cannot be taken back, it ends by itself
+            TokenEndpoint(asked).revoke(token.refresh_token or token.access_token, "refresh_token")
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: wrong account. Another user of the server has consented than the one "
             f"that this connection speaks for. What is stored was kept. Log in there as that one and authorize again; "
@@ -126,5 +129,4 @@ def renew(config: OAuthConfig) -> Token:
 
     :raises OAuthError: as a task would
     """
-    source = token_source(config)
-    return source.token(rejected=source.stored().token)
+    return token_source(config).renew()

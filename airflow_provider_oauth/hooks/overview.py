@@ -43,6 +43,22 @@ class Overview:
     status: Status | None = None
     error: str = ""
 
+    @property
+    def token(self) -> str:
+        """What its token is, in a word: usable, ended, none, changed, unknown."""
+        if self.status is None:
+            return "unknown"
+        if self.status.token is None:
+            return "changed" if self.status.changed else "none"
+        return "usable" if self.status.usable else "ended"
+
+    @property
+    def consent(self) -> str:
+        """Whether a person has consented: needed, given, or nothing where nobody has to."""
+        if self.config is None or self.status is None or not self.config.lives_by_refresh:
+            return ""
+        return "needed" if self.status.needs_consent else "given"
+
 
 def conn_ids(session: Session) -> list[str]:
     """Return the IDs of the connections of our types that are in the database, sorted."""

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from airflow_provider_oauth.exceptions import InvalidGrant
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from airflow_provider_oauth.oauth.quoting import scrub
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.config import OAuthConfig
@@ -58,6 +59,7 @@ def _describe(config: OAuthConfig, token: Token) -> str:
     granted = token.scope if token.scope is not None else "the same"  # so RFC 6749 section 5.1
     words = (config.scope if token.scope is None else token.scope) or ""
     missing = sorted(set((config.scope or "").split()) - set(words.split()))
+    granted = scrub(granted, (*config.secrets, token.access_token, *filter(None, [token.refresh_token])))
     lacking = f" Not granted: {', '.join(missing)}." if missing else ""
     return (
         f"The {config.grant_type} grant works: the token endpoint at {_host(config)} issued a token for {seconds} s. "

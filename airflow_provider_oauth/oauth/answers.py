@@ -138,12 +138,14 @@ def parse_revocation(config: OAuthConfig, request: TokenRequest, answer: TokenAn
     :raises TokenRequestError: the server refused
     :raises TokenResponseError: it redirected
     """
-    if answer.status_code < 300:
-        return True
-    if answer.status_code < 400:
+    if 300 <= answer.status_code < 400:
         raise _redirected(config, request, answer)
     values = _standard_names(config, _content(answer))
-    if _error_code(values) == "unsupported_token_type":  # section 2.2.1
+    error = _error_code(values)
+    # The body of a good answer means nothing, says section 2.2; but some servers say 200 to all.
+    if error == "invalid_token" or (answer.status_code < 300 and not error):
+        return True  # some know the one that is no good any more by that, for which the RFC has 200
+    if error == "unsupported_token_type":  # section 2.2.1
         return False
     raise refusal(config, request, answer, values)
 

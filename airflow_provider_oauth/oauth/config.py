@@ -200,7 +200,7 @@ def url_problem(url: str, *, allow_http: bool) -> str | None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "is not a URL"
-    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\]", url):
+    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\\x00-\x1f\x7f\ud800-\udfff]", url):
         return "is not an http(s) URL with a host"
     if parts.username is not None or parts.password is not None:
         return "must not hold a user name or password"

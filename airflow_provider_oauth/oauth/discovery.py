@@ -59,6 +59,10 @@ def completed(config: OAuthConfig, names: Iterable[str], send: Callable[[Request
     for name in missing:
         url = metadata[ENDPOINTS[name]]
         problem = url_problem(url, allow_http=config.allow_http) if isinstance(url, str) else "is not a URL"
+        schemes = [urlsplit(config.issuer).scheme, "" if problem else urlsplit(url).scheme]
+        if schemes == ["https", "http"] and not config.allow_http:
+            # It would be of this machine, whose services are not the server's to name.
+            problem = "is plain http, unlike the issuer"
         if problem:
             raise config.error("issuer", f"cannot be used: the {ENDPOINTS[name]} that {request.where} names {problem}")
     if config.token_url is None and "token_url" not in missing:

@@ -181,9 +181,8 @@ class Renewal:
         """
         self._unwritten = None
         record = claim.record
-        self._store.write(
-            Record(generation=self._generation_anew(record), nonce=claim.nonce, origins=self._origins(record))
-        )
+        gone = Record(generation=self._generation_anew(record), nonce=claim.nonce, origins=self._origins(record))
+        self._insist(gone, claim.ends)
 
     def revoke(self, claim: Claim) -> int:
         """Have the server take back all that is stored under a claim (RFC 7009), then forget it.
@@ -326,7 +325,8 @@ class Renewal:
         now = self._clock.now()
         kept = record.tokens if self.is_ours(record) else {}
         tokens = {name: old for name, old in kept.items() if name != key and now < old.expires_at}
-        subject = token.subject or (record.subject if record and not generation else None)
+        # A refresh does not change it (OpenID Connect Core 1.0 section 12.2), whatever its answer says.
+        subject = (record.subject if record and not generation else None) or token.subject
         token = replace(token, refresh_token=None, refresh_expires_at=None, subject=None)
         if token.lifetime.total_seconds() > 0:  # else it is good for one use only
             tokens[key] = token
@@ -361,22 +361,35 @@ class Renewal:
 
     def _write(self, record: Record, until: float) -> None:
         """Write the record; where a refresh token would be lost with it, insist as long as nobody else may renew."""
+        try:
+            if self._config.lives_by_refresh:
+                self._insist(record, until)
+            else:
+                self._store.write(record)
+        except TokenStoreError as error:
+            if not self._config.lives_by_refresh:
+                log.warning("The token is used, but other tasks have to ask for their own. %s", error)
+                return
+            self._unwritten = record  # this process tries again before it asks for another
+            log.error("A renewed refresh token is known to this process only, and not stored. %s", error)
+            raise
+
+    def _insist(self, record: Record, until: float) -> None:
+        """Write the record, again and again, unless it or a newer one is stored after all.
+
+        :raises TokenStoreError: if it cannot be stored until then
+        """
         while True:
             try:
                 return self._store.write(record)
             except TokenStoreError as error:
-                if not self._config.lives_by_refresh:
-                    log.warning("The token is used, but other tasks have to ask for their own. %s", error)
-                    return None
                 trouble = error
             log.warning("Trying again. %s", trouble)
             generation = self._generation(until)
             if generation is None:
-                self._unwritten = record  # this process tries again before it asks for another
-                log.error("A renewed refresh token is known to this process only, and not stored. %s", trouble)
                 raise trouble
             if generation >= record.generation:
-                return None  # it is stored after all, or a newer one is
+                return None
 
     def _generation(self, until: float) -> int | None:
         """Return which generation is stored, 0 for none, as soon as that can be told; None if not by then."""

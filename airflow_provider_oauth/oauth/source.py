@@ -141,6 +141,16 @@ class TokenSource:
         finally:
             self._one_thread.release()
 
+    def renew(self) -> Token:
+        """Renew now, though the token that is stored may be good still. What this process holds does not count.
+
+        :raises OAuthError: as ``token`` does
+        """
+        stored = self.stored().token
+        with self._one_thread:
+            self._memory.pop("", None)
+        return self.token(rejected=stored)
+
     def adopt(self, token: Token) -> Token:
         """Keep what a person has just consented to, instead of what is stored: under the lease, as any renewal.
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import parse_qs, urlencode, urlsplit
 
+import anyio
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
 from airflow.api_fastapi.logging.decorators import action_logging
 from airflow.models import Log
 from airflow.providers.common.compat.sdk import conf
 from airflow.utils.session import create_session
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from itsdangerous import BadData
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, OAuthError
 from airflow_provider_oauth.hooks import grants, overview
@@ -37,10 +41,15 @@ from airflow_provider_oauth.ui.protection import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
+Result = TypeVar("Result")
 Action = Literal["test", "authorize", "renew", "revoke", "forget"]
 LABELS = {"test": "Test", "authorize": "Authorize", "renew": "Renew now"}
+#: How many may wait for servers at a time, in each process of the API server.
+THREADS = 8
 #: Cookie of what came of what the user did last.
 SAID = "oauth_said"
 #: Seconds for which that is news.
@@ -54,7 +63,8 @@ def create_app() -> FastAPI:
     app = FastAPI(title="OAuth connections", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Shield, hidden="/callback")
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    app.add_exception_handler(HTTPException, _refusal)
+    app.add_exception_handler(HTTPException, _refusal)  # FastAPI's is one of them
+    app.add_exception_handler(RequestValidationError, _refusal)
     app.add_exception_handler(Exception, _failure)
     app.get("/", dependencies=[Depends(requires_access_connection("GET"))])(show)
     app.post(
@@ -93,8 +103,8 @@ async def act(request: Request, user: GetUserDep, connection_id: str, action: Ac
     """Do what a button says, and go back to the page."""
     try:
         if action == "authorize":
-            return await run_in_threadpool(_authorize, request, connection_id, user.get_id())
-        said = await run_in_threadpool(_do, action, connection_id)
+            return await _apart(_authorize, request, connection_id, user.get_id())
+        said = await _apart(_do, action, connection_id)
     except OAuthError as error:
         said = Said(False, str(error))
     return await run_in_threadpool(_back, request, said, connection_id)
@@ -108,7 +118,7 @@ async def callback(request: Request, user: GetUserDep) -> Response:
     answer = request.scope["oauth_answer"]
     consent_id = pending.consent_id(parse_qs(answer).get("state", [""])[0])
     if pending.cookie_name(consent_id) not in request.cookies:
-        return _back(request, Said(False, pending.TOO_LATE))
+        return _back(request, Said(False, f"{pending.TOO_LATE} {_begin_again()}"))
     kept = str(signer("answer").dumps(answer))
     if len(kept) > LONGEST_COOKIE:  # codes have no longest length
         return await _finished(request, user, consent_id, answer)
@@ -130,7 +140,7 @@ async def finish(request: Request, user: GetUserDep, consent_id: str) -> Respons
         lifetime = round(pending.LIFETIME.total_seconds())
         answer = signer("answer").loads(request.cookies.get(f"oauth_answer_{consent_id}", ""), max_age=lifetime)
     except BadData:
-        return _back(request, Said(False, pending.TOO_LATE))
+        return _back(request, Said(False, f"{pending.TOO_LATE} {_begin_again()}"))
     return await _finished(request, user, consent_id, answer)
 
 
@@ -143,13 +153,23 @@ async def _finished(request: Request, user: BaseUser, consent_id: str, answer: s
         if not await run_in_threadpool(may, user, conn_id, "PUT"):
             raise ConsentDenied(f"Connection {conn_id!r}: you may not edit it any more, so nothing was changed.")
         consent = await run_in_threadpool(pending.take, conn_id, state, cookie, user.get_id(), datetime.now(UTC))
-        said = await run_in_threadpool(_keep, consent, answer, user.get_name())
+        said = await _apart(_keep, consent, answer, user.get_name())
     except OAuthError as error:
         said = Said(False, str(error))
     response = await run_in_threadpool(_back, request, said, conn_id)
     for name in (pending.cookie_name(consent_id), f"oauth_answer_{consent_id}"):
         response.delete_cookie(name, path=_root(request))
     return response
+
+
+async def _apart(function: Callable[..., Result], *args: Any) -> Result:
+    """Run what may have to wait for a server, in threads apart: the API server's own answer the heartbeats of tasks."""
+    return await anyio.to_thread.run_sync(partial(function, *args), limiter=_waiting_threads())
+
+
+@cache
+def _waiting_threads() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(THREADS)
 
 
 def _rows(conn_id: str, readable: set[str], editable: set[str]) -> list[Row]:
@@ -175,7 +195,9 @@ def _do(action: Action, conn_id: str) -> Said:
         return Said(True, f"{about} renewed. The token is good until {token.expires_at:%Y-%m-%d %H:%M} UTC.")
     if action == "revoke":
         taken = grants.revoke(config)
-        return Said(True, f"{about} {f'the server has taken {taken} tokens back' if taken else 'nothing to revoke'}.")
+        return Said(
+            True, f"{about} {f'the server has taken the tokens back ({taken})' if taken else 'nothing to revoke'}."
+        )
     grants.forget(config)
     return Said(True, f"{about} Airflow has forgotten its tokens. The server was not told.")
 
@@ -235,7 +257,10 @@ def _back(request: Request, said: Said, conn_id: str = "") -> Response:
     """Go back to the page, and have it say what came of it; to the connection's own if the list does not have it."""
     query = f"?{urlencode({'conn_id': conn_id})}" if conn_id and overview.is_elsewhere(conn_id) else ""
     response = RedirectResponse(f"{_root(request)}/{query}", 303)
-    _set_cookie(request, response, SAID, str(signer("said").dumps([said.good, said.text[:2000]])), NEWS)
+    text = said.text[:2000]
+    while len(news := str(signer("said").dumps([said.good, text]))) > LONGEST_COOKIE:
+        text = text[: len(text) // 2] + " …"
+    _set_cookie(request, response, SAID, news, NEWS)
     return response
 
 
@@ -254,17 +279,24 @@ def _set_cookie(request: Request, response: Response, name: str, value: str, sec
 
 async def _refusal(request: Request, error: Exception) -> Response:
     """Send who is not logged in to do so; tell others on a page what is wrong. Never at the callback's URL."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - it was registered for these
-    root, airflow = _root(request), _places(request)["airflow"]
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    detail = error.detail if isinstance(error, HTTPException) else "There is no such page."
+    logged_out = status == 401 or detail == "Invalid JWT token"  # as Airflow's own pages have it
     if _is_callback(request):
-        return _back(
-            request, Said(False, "You were not logged in to Airflow when you came back. Click Authorize again.")
-        )
-    if error.status_code == 401 and request.method == "GET":
+        return _back(request, Said(False, f"You were not logged in to Airflow when you came back. {_begin_again()}"))
+    if logged_out and request.method == "GET":
         base_url = conf.get("api", "base_url", fallback="").rstrip("/")
-        page = f"{base_url}/oauth/" if base_url else f"{root}/"
-        return RedirectResponse(f"{airflow}/api/v2/auth/login?next={quote(page)}")
-    return _page_of(request, Said(False, str(error.detail)), error.status_code)
+        page = f"{base_url}/oauth/" if base_url else f"{_root(request)}/"
+        if conn_id := request.query_params.get("conn_id"):
+            page += f"?{urlencode({'conn_id': conn_id})}"
+        login = f"{_places(request)['airflow']}/api/v2/auth/login"
+        return RedirectResponse(f"{login}?{urlencode({'next': page})}")
+    return _page_of(request, Said(False, str(detail)), status)
+
+
+def _begin_again() -> str:
+    base_url = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"Open Airflow as {base_url}, which its cookies are for, and click Authorize again."
 
 
 async def _failure(request: Request, error: Exception) -> Response:

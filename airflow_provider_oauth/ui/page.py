@@ -47,35 +47,17 @@ class Row:
     may_edit: bool
 
     @property
-    def token(self) -> str:
-        """What its token is, in a word: usable, ended, none, changed, unknown."""
-        status = self.overview.status
-        if status is None:
-            return "unknown"
-        if status.token is None:
-            return "changed" if status.changed else "none"
-        return "usable" if status.usable else "ended"
-
-    @property
-    def consent(self) -> str:
-        """Whether a person has consented: needed, given, or nothing where nobody has to."""
-        config, status = self.overview.config, self.overview.status
-        if config is None or status is None or not config.lives_by_refresh:
-            return ""
-        return "needed" if status.needs_consent else "given"
-
-    @property
     def actions(self) -> list[str]:
         """What this user can do with it, in order."""
         config = self.overview.config
         if config is None or not self.may_edit:
             return []
-        revocable = config.revoke_url or config.issuer
+        revocable, holds_one = config.revoke_url or config.issuer, self.overview.token in ("usable", "ended")
         return [
             "test",
             *(["authorize"] if config.grant_type == "authorization_code" else []),
-            *(["renew"] if self.consent != "needed" else []),
-            *(["revoke"] if revocable and self.token in ("usable", "ended") else []),
+            *(["renew"] if self.overview.consent != "needed" else []),
+            *(["revoke"] if revocable and (holds_one or self.overview.consent == "given") else []),
             *(["forget"] if self.overview.status else []),
         ]
 

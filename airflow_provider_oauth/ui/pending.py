@@ -23,7 +23,7 @@ LIFETIME = timedelta(minutes=10)
 
 TOO_LATE = (
     "This answer belongs to nothing that was begun in this browser in the last ten minutes. It came too late, was used "
-    "already, or is somebody else's. Nothing was changed. If you have just consented, click Authorize again."
+    "already, or is somebody else's. Nothing was changed this time."
 )
 
 
@@ -77,7 +77,7 @@ def conn_id_of(cookie: str | None) -> str:
         encoded = (cookie or "").split(".")[1]
         return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     except (IndexError, ValueError):
-        raise ConsentDenied(TOO_LATE) from None
+        raise ConsentDenied(f"{TOO_LATE} Click Authorize again.") from None
 
 
 def take(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> Consent:
@@ -98,7 +98,7 @@ def take(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> Con
         secrets.compare_digest(kept[name].encode(errors="replace"), fingerprint(conn_id, value).encode())
         for name, value in given.items()
     ):
-        raise ConsentDenied(f"Connection {conn_id!r}: {TOO_LATE}")
+        raise ConsentDenied(f"Connection {conn_id!r}: {TOO_LATE} Click Authorize again.")
     if not take_consent(conn_id) or now >= datetime.fromisoformat(kept["expires_at"]).astimezone(UTC):
         raise ConsentDenied(
             f"Connection {conn_id!r}: it took over ten minutes, or was finished already. Click Authorize again."
@@ -110,7 +110,7 @@ def _kept(conn_id: str) -> dict[str, str]:
     """Return what was kept; nothing if it is none of what ``begin`` keeps: somebody may have edited the Variable."""
     try:
         kept = json.loads(kept_consent(conn_id) or "{}")
-        datetime.fromisoformat(kept["expires_at"])
+        datetime.fromisoformat(kept["expires_at"]).astimezone(UTC)
         return {name: str(kept[name]) for name in ("state", "verifier", "user", "redirect_uri", "expires_at")}
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return {}

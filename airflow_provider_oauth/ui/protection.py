@@ -24,6 +24,11 @@ FORM_LIFETIME = 12 * 3600
 #: The most that a form of ours can have, in bytes.
 LONGEST_FORM = 10_000
 
+FORGED = (
+    "This form is too old, or was not sent by Airflow's own page. Reload the page. If that does not help, set "
+    "[api] secret_key, to the same for all API servers."
+)
+
 HEADERS = {
     # No form-action: browsers apply it to where a form leads in the end too, and Authorize leads to the vendor.
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
@@ -64,7 +69,7 @@ async def not_forged(request: Request, user: GetUserDep) -> None:
     except BadData:
         is_own = False
     if not is_own:
-        raise HTTPException(403, "This form is too old, or was not sent by Airflow's own page. Reload the page.")
+        raise HTTPException(403, FORGED)
 
 
 def may(user: BaseUser, conn_id: str, method: ResourceMethod) -> bool:
@@ -88,7 +93,7 @@ def may_edit(connection_id: str, user: GetUserDep) -> None:
     :raises HTTPException: 403
     """
     if not may(user, connection_id, "PUT"):
-        raise HTTPException(403, "Forbidden")
+        raise HTTPException(403, f"You may not edit the connection {connection_id!r}.")
 
 
 def permitted(user: BaseUser, method: ResourceMethod) -> set[str]:

@@ -127,7 +127,7 @@ class OAuthPage:
 
     def row(self, conn_id: str) -> Locator:
         """Return a connection's row."""
-        return self.page.locator(f'tr[id="{conn_id}"]')
+        return self.page.locator(f'tr[id="row-{conn_id}"]')
 
     def expect_no_codes_behind(self) -> None:
         """Look at every address that the tab can go back to."""

@@ -341,7 +341,8 @@ class Person(Process):
 
     def lands(self, record: Record) -> None:
         if record.generation == (self.world.record.generation if self.world.record else 0):
-            return super().lands(record)  # it is noted only that a revocation has failed
+            super().lands(record)  # it is noted only that a revocation has failed
+            return
         self.world.grant = self.grant
         self.world.forgotten = self.grant is None
         self.world.ever_forgotten |= self.world.forgotten

@@ -301,6 +301,8 @@ def test_metadata_that_names_no_issuer_is_that_of_nobody(endpoint, requests_mock
         ("https://user:fake@auth.test/x", "must not hold a user name"),
         ("https://auth.test/x#y", "must not have a fragment"),
         (5, "is not a URL"),
+        ("https://auth.test/\ud800", "is not an http"),
+        ("http://127.0.0.1:8080/x", "is plain http, unlike the issuer"),
         (["https://auth.test/x"], "is not a URL"),
     ],
 )

@@ -11,6 +11,7 @@ from airflow_provider_oauth.exceptions import (
     ConfigurationError,
     ConsentRequired,
     InvalidClient,
+    InvalidGrant,
     RenewalTimeout,
     TokenRequestError,
     TokenStoreError,
@@ -387,3 +388,51 @@ class TestRevoking:
 
         assert consented.process().revoke() == 2
         assert consented.store.record.refresh_token is None
+
+
+class TestRenewingNow:
+    def test_renews_whatever_this_process_holds(self, consented):
+        here, there = consented.process(), consented.process()
+        first = here.renew()
+        second = there.renew()
+        third = here.renew()
+
+        assert len({each.access_token for each in (first, second, third)}) == 3
+        assert consented.store.record.tokens[""].access_token == third.access_token
+        assert len(consented.endpoint.asked) == 3
+
+    def test_does_not_find_what_was_forgotten_elsewhere(self, consented):
+        here = consented.process()
+        here.renew()
+        consented.process().forget()
+
+        with pytest.raises(ConsentRequired):
+            here.renew()
+
+    def test_fails_if_the_server_refuses_though_the_token_is_good_still(self, consented):
+        here = consented.process()
+        here.renew()
+        consented.endpoint.errors = [InvalidGrant("no", error="invalid_grant")]
+
+        with pytest.raises(ConsentRequired):
+            here.renew()
+
+
+def test_a_refresh_does_not_change_who_has_consented(consented):
+    issue = consented.endpoint.refresh
+
+    def of_another(refresh_token, access_token=None, *, patient=True):
+        return replace(issue(refresh_token, access_token, patient=patient), subject="mallory")
+
+    consented.store.record = replace(consented.store.record, subject="ada")
+    consented.endpoint.refresh = of_another
+    consented.process().renew()
+
+    assert consented.store.record.subject == "ada"
+
+
+def test_a_new_grant_begins_above_all_that_an_earlier_one_can_have_reached(consented):
+    consented.store.record = None  # somebody has deleted it
+    consented.process().forget()
+
+    assert consented.store.record.generation >= consented.clock.now().timestamp() - 60

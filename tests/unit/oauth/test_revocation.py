@@ -46,7 +46,12 @@ def refused(**values):
 
 @pytest.mark.parametrize(
     "answer",
-    [{"text": ""}, {"json": {"error": "odd"}}, {"text": "<h1>done</h1>"}, {"status_code": 204}],
+    [
+        {"text": ""},
+        {"text": "<h1>done</h1>"},
+        {"status_code": 204},
+        {"status_code": 400, "json": {"error": "invalid_token"}},  # it was no good any more
+    ],
 )
 def test_a_success_is_one_whatever_it_says(requests_mock, answer):
     requests_mock.post(URL, **answer)
@@ -125,3 +130,15 @@ def test_without_a_url_tokens_can_only_be_forgotten(requests_mock):
     with pytest.raises(ConfigurationError, match=r"'api': revoke_url \(Revocation URL\) is missing"):
         revoke(revoke_url=None)
     assert not requests_mock.called
+
+
+@pytest.mark.parametrize("url", ["https://a..b/revoke", f"https://{'x' * 64}.test/revoke"])
+def test_a_host_that_cannot_be_is_told_as_any_other_that_cannot_be_reached(url):
+    with pytest.raises(TokenRequestError, match="no answer from the revocation endpoint"):
+        revoke(revoke_url=url)
+
+
+def test_an_error_is_one_though_the_status_is_good(requests_mock):
+    requests_mock.post(URL, json={"error": "invalid_client"})
+    with pytest.raises(InvalidClient):
+        revoke()

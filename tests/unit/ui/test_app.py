@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
 import httpx
 import pytest
 from fastapi import FastAPI
+from itsdangerous import TimestampSigner
 
+from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.hooks import grants, overview
 from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.ui import app, pending, protection
@@ -134,7 +139,10 @@ class TestBelowAPath:
     def test_the_login_leads_back_to_it(self) -> None:
         answer = browse("GET", "/air/oauth/?conn_id=shop", logged_in=False)
 
-        assert answer.headers["Location"] == ("/air/api/v2/auth/login?next=https%3A//airflow.example.com/air/oauth/")
+        assert answer.headers["Location"].startswith("/air/api/v2/auth/login?next=")
+        # As is asked for, so that a connection of the environment is shown.
+        next_page = parse_qs(urlsplit(answer.headers["Location"]).query)["next"]
+        assert next_page == ["https://airflow.example.com/air/oauth/?conn_id=shop"]
 
     def test_the_menu_leads_to_it(self) -> None:
         (entry,) = OAuthPlugin().external_views
@@ -153,7 +161,7 @@ class TestWithoutABaseUrl:
     def test_the_login_leads_back_to_the_page(self) -> None:
         answer = browse("GET", "/air/oauth/", logged_in=False)
 
-        assert answer.headers["Location"] == "/air/api/v2/auth/login?next=/air/oauth/"
+        assert answer.headers["Location"] == "/air/api/v2/auth/login?next=%2Fair%2Foauth%2F"
 
 
 class TestWhatNobodyHasThoughtOf:
@@ -198,12 +206,51 @@ def test_what_came_of_it_is_told_once_and_not_for_long(monkeypatch: pytest.Monke
     assert "Max-Age=0" in shown.headers["Set-Cookie"]
 
 
+def test_news_of_yesterday_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "forget", lambda config: None)
+    cookie = post("forget").headers["Set-Cookie"].partition(";")[0]
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: int(time.time()) + app.NEWS + 1)
+    assert read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie}).text).said == ""
+
+
+def test_who_may_not_edit_it_any_more_cannot_finish(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = post("authorize")
+    state = parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
+    monkeypatch.setattr(app, "may", lambda user, conn_id, method: method == "GET")
+    back = come_back(f"state={state}&code=c", answer.headers["Set-Cookie"].partition(";")[0])
+    assert "you may not edit it any more" in said_of(back)
+
+
+def test_what_waits_for_a_server_does_not_keep_the_api_server_from_answering() -> None:
+    async def limits() -> tuple[float, float]:
+        return app._waiting_threads().total_tokens, anyio.to_thread.current_default_thread_limiter().total_tokens
+
+    ours, all_others = asyncio.run(limits())
+    assert ours == app.THREADS < all_others
+
+
+@pytest.mark.parametrize("path", ["/air/oauth/nonsense", "/air/oauth/connections/shop/nonsense"])
+def test_what_is_not_there_is_said_on_a_page(path: str) -> None:
+    assert "<h1>OAuth connections</h1>" in browse("POST" if "shop" in path else "GET", path).text
+
+
+@pytest.mark.parametrize("text", ["\u4e00" * 3000, "x" * 100_000])
+def test_long_news_fit_into_a_cookie(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(config: OAuthConfig) -> None:
+        raise ConfigurationError("".join(chr(0x4E00 + number * 37 % 20000) for number in range(3000)) + text)
+
+    monkeypatch.setattr(grants, "forget", refuse)
+    answer = post("forget")
+    assert len(answer.headers["Set-Cookie"].partition(";")[0]) < 4096
+    assert said_of(answer).startswith("\u4e00")
+
+
 @pytest.mark.parametrize("cookie", ["oauth_said=x", "oauth_said=", "oauth_said=W10.x.y"])
 def test_what_was_not_said_by_this_page_is_not_shown(cookie: str) -> None:
     assert read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie}).text).said == ""
 
 
-def test_where_there_are_teams_all_works_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_are_teams_rights_are_asked_for_the_connections_team(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
     monkeypatch.setattr(protection.Connection, "get_team_name", lambda conn_id: "ours")
     monkeypatch.setattr(grants, "forget", lambda config: None)
@@ -221,13 +268,13 @@ def test_where_there_are_teams_all_works_as_well(monkeypatch: pytest.MonkeyPatch
     assert (entry.event, entry.extra) == ("oauth_connection", '{"connection_id": "shop", "action": "consent"}')
 
 
-@pytest.mark.parametrize("length", [10, 5000])
+@pytest.mark.parametrize("length", [10, 3800])
 def test_an_answer_of_any_length_is_taken(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = []
+    answers: list[str] = []
     monkeypatch.setattr(app, "_keep", lambda consent, answer, user: answers.append(answer) or Said(True, "kept"))
     answer = post("authorize")
     state = parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
-    query = f"state={state}&code={'x' * length}"
+    query = f"state={state}&code={secrets.token_urlsafe(length)}"  # what cannot be compressed
 
     back = come_back(query, answer.headers["Set-Cookie"].partition(";")[0])
     assert (said_of(back), answers) == ("kept", [query])
@@ -252,7 +299,9 @@ class TestThePageThatSaysThatItTakesAWhile:
         data = {"form_token": protection.form_token(ANN)}  # type: ignore[arg-type]
         answer = browse("POST", "/air/oauth/finish/abc", data=data, headers={"Cookie": cookie})
 
-        assert said_of(answer) == pending.TOO_LATE
+        assert said_of(answer) == (
+            f"{pending.TOO_LATE} Open Airflow as {BASE_URL}, which its cookies are for, and click Authorize again."
+        )
 
     def test_cannot_be_forged(self) -> None:
         assert browse("POST", "/air/oauth/finish/abc", data={"form_token": "made-up"}).status_code == 403

@@ -97,14 +97,14 @@ class TestWords:
         ],
     )
     def test_for_the_token(self, status: Status | None, token: str) -> None:
-        assert row(status).token == token
+        assert row(status).overview.token == token
 
     def test_for_the_consent(self) -> None:
-        assert row().consent == "given"
-        assert row(NONE).consent == "needed"
-        assert row(grant_type="refresh_token").consent == "given"
-        assert row(grant_type="client_credentials").consent == ""
-        assert row(None).consent == ""
+        assert row().overview.consent == "given"
+        assert row(NONE).overview.consent == "needed"
+        assert row(grant_type="refresh_token").overview.consent == "given"
+        assert row(grant_type="client_credentials").overview.consent == ""
+        assert row(None).overview.consent == ""
 
 
 class TestPage:
