@@ -13,7 +13,7 @@ help:
 	@echo "make test-oldest       the same on the oldest Airflow that is supported"
 	@echo "make simulate          the rules of renewal, under 20,000 schedules of faults"
 	@echo "make test-distributed  tests on a running Airflow, also of two hosts (Debian: apt-get install postgresql redis-server)"
-	@echo "make test-browser      tests of the connection form, in Chromium (Debian: apt-get install chromium)"
+	@echo "make test-browser      tests of the connection form and the page OAuth connections, in Chromium (Debian: apt-get install chromium)"
 	@echo "make soak              200 tasks on two hosts while everything fails in turn, 15 minutes (as test-distributed)"
 	@echo "make lint              style, types, layers"
 	@echo "make bench             benchmarks, as ratios"
