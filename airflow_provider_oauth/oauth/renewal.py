@@ -23,6 +23,7 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.oauth.lease import WAIT
 from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore, fingerprint
+from airflow_provider_oauth.oauth.storing import insist
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds between attempts to store.
-STORING_INTERVAL = 0.9
 #: Seconds for which nobody asks again with credentials that were refused, unless the server names them.
 COOL_DOWN = 60.0
 #: The most that a server can name: a day.
@@ -182,7 +181,7 @@ class Renewal:
         self._unwritten = None
         record = claim.record
         gone = Record(generation=self._generation_anew(record), nonce=claim.nonce, origins=self._origins(record))
-        self._insist(gone, claim.ends)
+        insist(self._store, self._clock, gone, claim.ends)
 
     def revoke(self, claim: Claim) -> int:
         """Have the server take back all that is stored under a claim (RFC 7009), then forget it.
@@ -363,7 +362,7 @@ class Renewal:
         """Write the record; where a refresh token would be lost with it, insist as long as nobody else may renew."""
         try:
             if self._config.lives_by_refresh:
-                self._insist(record, until)
+                insist(self._store, self._clock, record, until)
             else:
                 self._store.write(record)
         except TokenStoreError as error:
@@ -373,35 +372,6 @@ class Renewal:
             self._unwritten = record  # this process tries again before it asks for another
             log.error("A renewed refresh token is known to this process only, and not stored. %s", error)
             raise
-
-    def _insist(self, record: Record, until: float) -> None:
-        """Write the record, again and again, unless it or a newer one is stored after all.
-
-        :raises TokenStoreError: if it cannot be stored until then
-        """
-        while True:
-            try:
-                return self._store.write(record)
-            except TokenStoreError as error:
-                trouble = error
-            log.warning("Trying again. %s", trouble)
-            generation = self._generation(until)
-            if generation is None:
-                raise trouble
-            if generation >= record.generation:
-                return None
-
-    def _generation(self, until: float) -> int | None:
-        """Return which generation is stored, 0 for none, as soon as that can be told; None if not by then."""
-        while self._clock.monotonic() + STORING_INTERVAL <= until:
-            self._clock.sleep(STORING_INTERVAL)
-            looked = self._clock.monotonic()
-            with suppress(TokenStoreError):
-                stored = self._store.read()
-                is_known = stored is not None or not self._store.is_listed()
-                if is_known and self._clock.monotonic() - looked <= WAIT / 2:
-                    return stored.generation if stored else 0
-        return None
 
     def _stored_at_last(self, claim: Claim) -> bool:
         """Store what this process could not store when it renewed, unless there is something newer by now."""
