@@ -195,9 +195,7 @@ def _do(action: Action, conn_id: str) -> Said:
         return Said(True, f"{about} renewed. The token is good until {token.expires_at:%Y-%m-%d %H:%M} UTC.")
     if action == "revoke":
         taken = grants.revoke(config)
-        return Said(
-            True, f"{about} {f'the server has taken the tokens back ({taken})' if taken else 'nothing to revoke'}."
-        )
+        return Said(True, f"{about} the server has taken its tokens back ({taken}), and Airflow has forgotten them.")
     grants.forget(config)
     return Said(True, f"{about} Airflow has forgotten its tokens. The server was not told.")
 

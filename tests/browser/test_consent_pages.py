@@ -131,7 +131,7 @@ def test_a_revoked_consent_is_needed_again_and_given_again(pages: OAuthPage, air
     pages.consent("by_issuer")
     pages.expect_said("Connection 'by_issuer': authorized.", good=True)
     pages.confirm("Revoke", "by_issuer")
-    pages.expect_said("the server has taken 2 tokens back", good=True)
+    pages.expect_said("the server has taken its tokens back (2)", good=True)
     pages.expect_states("by_issuer", token="none", consent="needed")
     assert authlib.revocations == [200, 200]
     pages.consent("by_issuer")

@@ -64,7 +64,10 @@ def test_authorize_renew_revoke_forget_and_each_time_authorize_again(stack: Stac
     assert "'life': renewed. The token is good until " in admin.act("life", "renew")
     assert len(stack.accepted("life")) == 2
 
-    assert admin.act("life", "revoke") == "Connection 'life': the server has taken its tokens back (2)."
+    assert (
+        admin.act("life", "revoke")
+        == "Connection 'life': the server has taken its tokens back (2), and Airflow has forgotten them."
+    )
     assert stack.sandbox.control("counts")["life"]["revocation_requests"] == 2
     assert stack.accepted("life") == []
     assert state_of(admin, "life") == ("none", "needed")
