@@ -280,8 +280,9 @@ async def _refusal(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     detail = error.detail if isinstance(error, HTTPException) else "There is no such page."
     logged_out = status == 401 or detail == "Invalid JWT token"  # as Airflow's own pages have it
-    if _is_callback(request):
-        return _back(request, Said(False, f"You were not logged in to Airflow when you came back. {_begin_again()}"))
+    if _is_callback(request) and request.method == "GET":
+        problem = "You were not logged in to Airflow when you came back." if logged_out else detail
+        return _back(request, Said(False, f"{problem} {_begin_again()}"))
     if logged_out and request.method == "GET":
         base_url = conf.get("api", "base_url", fallback="").rstrip("/")
         page = f"{base_url}/oauth/" if base_url else f"{_root(request)}/"
