@@ -57,13 +57,7 @@ def completed(config: OAuthConfig, names: Iterable[str], send: Callable[[Request
         )
     missing = [name for name in ENDPOINTS if getattr(config, name) is None and metadata.get(ENDPOINTS[name])]
     for name in missing:
-        url = metadata[ENDPOINTS[name]]
-        problem = url_problem(url, allow_http=config.allow_http) if isinstance(url, str) else "is not a URL"
-        schemes = [urlsplit(config.issuer).scheme, "" if problem else urlsplit(url).scheme]
-        if schemes == ["https", "http"] and not config.allow_http:
-            # It would be of this machine, whose services are not the server's to name.
-            problem = "is plain http, unlike the issuer"
-        if problem:
+        if problem := _problem(config, config.issuer, metadata[ENDPOINTS[name]]):
             raise config.error("issuer", f"cannot be used: the {ENDPOINTS[name]} that {request.where} names {problem}")
     if config.token_url is None and "token_url" not in missing:
         raise config.error("issuer", f"is not enough: {request.where} has no token_endpoint. Enter Token URL")
@@ -72,6 +66,17 @@ def completed(config: OAuthConfig, names: Iterable[str], send: Callable[[Request
         iss_required=metadata.get("authorization_response_iss_parameter_supported") is True,  # RFC 9207 section 3
         **{name: metadata[ENDPOINTS[name]] for name in missing},
     )
+
+
+def _problem(config: OAuthConfig, issuer: str, url: Any) -> str | None:
+    """Say why a URL of the metadata cannot be used; None if it can."""
+    if not isinstance(url, str):
+        return "is not a URL"
+    if problem := url_problem(url, allow_http=config.allow_http):
+        return problem
+    # Plain http would be to this machine, whose services are not the server's to name.
+    is_downgrade = urlsplit(issuer).scheme == "https" and urlsplit(url).scheme == "http"
+    return "is plain http, unlike the issuer" if is_downgrade and not config.allow_http else None
 
 
 def _metadata(
