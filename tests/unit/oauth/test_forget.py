@@ -27,16 +27,6 @@ DOWN = TokenRequestError("the endpoint is down", retryable=True)
 
 
 @pytest.fixture
-def world():
-    return World()
-
-
-@pytest.fixture
-def rotating():
-    return World(grant_type="refresh_token", refresh_token="fake-first")
-
-
-@pytest.fixture
 def consented():
     """A connection to which a person has consented."""
     world = World(grant_type="authorization_code")

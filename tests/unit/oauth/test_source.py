@@ -27,16 +27,6 @@ from airflow_provider_oauth.oauth.token import Token
 from tests.unit.oauth.world import START, World
 
 
-@pytest.fixture
-def world():
-    return World()
-
-
-@pytest.fixture
-def rotating():
-    return World(grant_type="refresh_token", refresh_token="fake-first")
-
-
 def test_the_first_process_asks_and_stores_and_the_others_find_the_token(world):
     first = world.process().token()
     assert world.process().token() == first
