@@ -77,7 +77,7 @@ def config_of(conn_id: str) -> OAuthConfig:
 def is_elsewhere(conn_id: str) -> bool:
     """Tell whether there is such a connection of our types, but not in the database: say in the environment."""
     with create_session() as session:
-        if conn_id in conn_ids(session):
+        if _is_our_type(session.scalar(select(Connection.conn_type).where(Connection.conn_id == conn_id))):
             return False
     try:
         check(conn_id)

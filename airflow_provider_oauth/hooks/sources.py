@@ -7,11 +7,11 @@ import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_oauth.hooks.masking import forget_all, mask
+from airflow_provider_oauth.hooks.pages import page_of
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
 from airflow_provider_oauth.oauth.lease import HostLock
 from airflow_provider_oauth.oauth.source import TokenSource
@@ -52,12 +52,6 @@ def token_source(config: OAuthConfig) -> TokenSource:
             )
             _sources[config.conn_id] = known = (config.version, source)
         return known[1]
-
-
-def page_of(conn_id: str) -> str:
-    """Return the URL of the page on which people see to a connection; "" where Airflow's own is not configured."""
-    base_url = conf.get("api", "base_url", fallback="").rstrip("/")
-    return f"{base_url}/oauth/?{urlencode({'conn_id': conn_id})}" if base_url else ""
 
 
 def host_lock(conn_id: str) -> HostLock:

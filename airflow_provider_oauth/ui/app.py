@@ -13,7 +13,6 @@ import anyio
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
 from airflow.api_fastapi.logging.decorators import action_logging
 from airflow.models import Log
-from airflow.providers.common.compat.sdk import conf
 from airflow.utils.session import create_session
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -25,6 +24,7 @@ from starlette.exceptions import HTTPException
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, OAuthError
 from airflow_provider_oauth.hooks import grants, overview
+from airflow_provider_oauth.hooks.pages import PAGES, airflow_url
 from airflow_provider_oauth.hooks.trial import try_grant
 from airflow_provider_oauth.oauth.consent import Consent
 from airflow_provider_oauth.ui import pending
@@ -50,6 +50,8 @@ Action = Literal["test", "authorize", "renew", "revoke", "forget"]
 LABELS = {"test": "Test", "authorize": "Authorize", "renew": "Renew now"}
 #: How many may wait for servers at a time, in each process of the API server.
 THREADS = 8
+#: Seconds for which a browser keeps what belongs to a consent.
+CONSENT_LIFETIME = round(pending.LIFETIME.total_seconds())
 #: Cookie of what came of what the user did last.
 SAID = "oauth_said"
 #: Seconds for which that is news.
@@ -84,14 +86,8 @@ def create_app() -> FastAPI:
 async def show(request: Request, user: GetUserDep, conn_id: str = "") -> Response:
     """Show all connections that the user may see, or one, wherever it is defined."""
     said = _said(request)
-    if conn_id:
-        readable, editable = await run_in_threadpool(
-            lambda: [{conn_id} if may(user, conn_id, method) else set() for method in ("GET", "PUT")]
-        )
-    else:
-        readable, editable = await run_in_threadpool(lambda: (permitted(user, "GET"), permitted(user, "PUT")))
     try:
-        rows = await run_in_threadpool(_rows, conn_id, readable, editable)
+        rows = await run_in_threadpool(_rows, user, conn_id)
     except ConfigurationError as error:
         rows, said = [], said or Said(False, str(error))
     response = HTMLResponse(render(rows, said=said, conn_id=conn_id, labels=LABELS, **_common(request, user)))
@@ -118,18 +114,18 @@ async def callback(request: Request, user: GetUserDep) -> Response:
     answer = request.scope["oauth_answer"]
     consent_id = pending.consent_id(parse_qs(answer).get("state", [""])[0])
     if pending.cookie_name(consent_id) not in request.cookies:
-        return _back(request, Said(False, f"{pending.TOO_LATE} {_begin_again()}"))
+        return _too_late(request)
     kept = str(signer("answer").dumps(answer))
     if len(kept) > LONGEST_COOKIE:  # codes have no longest length
         return await _finished(request, user, consent_id, answer)
     response = RedirectResponse(f"{_root(request)}/finish/{consent_id}", 303)
-    _set_cookie(request, response, f"oauth_answer_{consent_id}", kept, round(pending.LIFETIME.total_seconds()))
+    _set_cookie(request, response, _answer_cookie(consent_id), kept, CONSENT_LIFETIME)
     return response
 
 
 async def wait(request: Request, user: GetUserDep, consent_id: str) -> Response:
     """Show that it takes a while. The page sends its form by itself."""
-    if f"oauth_answer_{consent_id}" not in request.cookies:
+    if _answer_cookie(consent_id) not in request.cookies:
         return RedirectResponse(f"{_root(request)}/", 303)  # it was finished already
     return HTMLResponse(render_waiting(**_common(request, user)))
 
@@ -137,10 +133,9 @@ async def wait(request: Request, user: GetUserDep, consent_id: str) -> Response:
 async def finish(request: Request, user: GetUserDep, consent_id: str) -> Response:
     """Trade the code, keep the tokens, and go back to the page."""
     try:
-        lifetime = round(pending.LIFETIME.total_seconds())
-        answer = signer("answer").loads(request.cookies.get(f"oauth_answer_{consent_id}", ""), max_age=lifetime)
+        answer = signer("answer").loads(request.cookies.get(_answer_cookie(consent_id), ""), max_age=CONSENT_LIFETIME)
     except BadData:
-        return _back(request, Said(False, f"{pending.TOO_LATE} {_begin_again()}"))
+        return _too_late(request)
     return await _finished(request, user, consent_id, answer)
 
 
@@ -157,7 +152,7 @@ async def _finished(request: Request, user: BaseUser, consent_id: str, answer: s
     except OAuthError as error:
         said = Said(False, str(error))
     response = await run_in_threadpool(_back, request, said, conn_id)
-    for name in (pending.cookie_name(consent_id), f"oauth_answer_{consent_id}"):
+    for name in (pending.cookie_name(consent_id), _answer_cookie(consent_id)):
         response.delete_cookie(name, path=_root(request))
     return response
 
@@ -172,16 +167,16 @@ def _waiting_threads() -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(THREADS)
 
 
-def _rows(conn_id: str, readable: set[str], editable: set[str]) -> list[Row]:
+def _rows(user: BaseUser, conn_id: str) -> list[Row]:
     if conn_id:
-        if not readable:
+        if not may(user, conn_id, "GET"):
             raise ConfigurationError(f"You may not see the connection {conn_id!r}.")
         overview.check(conn_id)
-        wanted = [conn_id]
-    else:
-        with create_session() as session:
-            wanted = [each for each in overview.conn_ids(session) if each in readable]
-    return [Row(overview=overview.overview(each), may_edit=each in editable) for each in wanted]
+        return [Row(overview=overview.overview(conn_id), may_edit=may(user, conn_id, "PUT"))]
+    readable, editable = permitted(user, "GET"), permitted(user, "PUT")
+    with create_session() as session:
+        shown = [each for each in overview.conn_ids(session) if each in readable]
+    return [Row(overview=overview.overview(each), may_edit=each in editable) for each in shown]
 
 
 def _do(action: Action, conn_id: str) -> Said:
@@ -208,7 +203,7 @@ def _authorize(request: Request, conn_id: str, user: str) -> Response:
     url = grants.begin(overview.config_of(conn_id), consent)
     cookie = pending.begin(consent, user, datetime.now(UTC))
     response = RedirectResponse(url, 303)
-    _set_cookie(request, response, cookie.name, cookie.value, round(pending.LIFETIME.total_seconds()))
+    _set_cookie(request, response, cookie.name, cookie.value, CONSENT_LIFETIME)
     return response
 
 
@@ -226,8 +221,7 @@ def _keep(consent: Consent, answer: str, user: str) -> Said:
 
 
 def _redirect_uri() -> str:
-    base_url = conf.get("api", "base_url", fallback="").rstrip("/")
-    return f"{base_url}/oauth/callback" if base_url else ""
+    return f"{airflow_url()}{PAGES}/callback" if airflow_url() else ""
 
 
 # --- back and forth
@@ -241,7 +235,7 @@ def _root(request: Request) -> str:
 def _places(request: Request) -> dict[str, str]:
     return {
         "root": _root(request),
-        "airflow": _root(request).removesuffix("/oauth"),
+        "airflow": _root(request).removesuffix(PAGES),
         "redirect_uri": _redirect_uri(),
     }
 
@@ -249,6 +243,11 @@ def _places(request: Request) -> dict[str, str]:
 def _common(request: Request, user: BaseUser) -> dict[str, str]:
     """Return what all pages have."""
     return {**_places(request), "user": user.get_name(), "form_token": form_token(user)}
+
+
+def _answer_cookie(consent_id: str) -> str:
+    """Return the name of the cookie that keeps an answer while the page that says that it takes a while is shown."""
+    return f"oauth_answer_{consent_id}"
 
 
 def _back(request: Request, said: Said, conn_id: str = "") -> Response:
@@ -284,8 +283,7 @@ async def _refusal(request: Request, error: Exception) -> Response:
         problem = "You were not logged in to Airflow when you came back." if logged_out else detail
         return _back(request, Said(False, f"{problem} {_begin_again()}"))
     if logged_out and request.method == "GET":
-        base_url = conf.get("api", "base_url", fallback="").rstrip("/")
-        page = f"{base_url}/oauth/" if base_url else f"{_root(request)}/"
+        page = f"{airflow_url()}{PAGES}/" if airflow_url() else f"{_root(request)}/"
         if conn_id := request.query_params.get("conn_id"):
             page += f"?{urlencode({'conn_id': conn_id})}"
         login = f"{_places(request)['airflow']}/api/v2/auth/login"
@@ -293,9 +291,12 @@ async def _refusal(request: Request, error: Exception) -> Response:
     return _page_of(request, Said(False, str(detail)), status)
 
 
+def _too_late(request: Request) -> Response:
+    return _back(request, Said(False, f"{pending.TOO_LATE} {_begin_again()}"))
+
+
 def _begin_again() -> str:
-    base_url = conf.get("api", "base_url", fallback="").rstrip("/")
-    return f"Open Airflow as {base_url}, which its cookies are for, and click Authorize again."
+    return f"Open Airflow as {airflow_url()}, which its cookies are for, and click Authorize again."
 
 
 async def _failure(request: Request, error: Exception) -> Response:

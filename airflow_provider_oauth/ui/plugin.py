@@ -6,10 +6,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.plugins_manager import AirflowPlugin
-from airflow.providers.common.compat.sdk import conf
 
-#: Where the pages are, below Airflow's own URL.
-PREFIX = "/oauth"
+from airflow_provider_oauth.hooks.pages import PAGES, airflow_url
 
 
 class OAuthPlugin(AirflowPlugin):
@@ -24,10 +22,10 @@ class OAuthPlugin(AirflowPlugin):
         """The pages, as an application that the API server mounts."""
         from airflow_provider_oauth.ui.app import create_app
 
-        return [{"app": create_app(), "url_prefix": PREFIX, "name": "OAuth connections"}]
+        return [{"app": create_app(), "url_prefix": PAGES, "name": "OAuth connections"}]
 
     @property
     def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The entry in the menu: a plain link, because a view within Airflow's page could not lead to a vendor's."""
-        path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-        return [{"name": "OAuth connections", "href": f"{path}{PREFIX}/", "destination": "nav", "category": "admin"}]
+        path = urlsplit(airflow_url()).path
+        return [{"name": "OAuth connections", "href": f"{path}{PAGES}/", "destination": "nav", "category": "admin"}]
