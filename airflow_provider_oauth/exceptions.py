@@ -8,6 +8,7 @@
     │   ├── InvalidClient *       client ID, secret or the way they are sent
     │   ├── InvalidGrant          the refresh token or code is spent, revoked or expired
     │   │   └── WrongPassword *   the user name or password of the password grant
+    │   ├── UnrecognizedRefusal   refused in words that this package does not recognize
     │   ├── InvalidRequest  UnauthorizedClient  UnsupportedGrantType  InvalidScope
     ├── TokenResponseError        it answered, but not with a token, or whatever was asked for
     ├── TokenStoreError           the token could not be read from, or kept in, its Variable
@@ -93,6 +94,13 @@ class UnsupportedGrantType(TokenRequestError):
 
 class InvalidScope(TokenRequestError):
     """``invalid_scope``: the scope is unknown, malformed or more than the client may have."""
+
+
+class UnrecognizedRefusal(TokenRequestError):
+    """The server refused the request in words that this package does not recognize.
+
+    The client, the credentials or the refresh token may be the reason: the response does not show which.
+    """
 
 
 class TokenResponseError(OAuthError):
