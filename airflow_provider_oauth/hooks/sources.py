@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_oauth.hooks.masking import forget_all, mask
 from airflow_provider_oauth.hooks.pages import page_of
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
-from airflow_provider_oauth.oauth.lease import HostLock
+from airflow_provider_oauth.oauth.host_lock import HostLock
 from airflow_provider_oauth.oauth.source import TokenSource
 from airflow_provider_oauth.variable_store import VariableTokenStore
 

@@ -19,7 +19,7 @@ from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.consent import Consent
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
-from airflow_provider_oauth.oauth.lease import HostLock
+from airflow_provider_oauth.oauth.host_lock import HostLock
 from sandbox.user_agent import UserAgent
 
 SECRET = "fake-secret+/%="

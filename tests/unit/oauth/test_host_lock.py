@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.oauth.lease import HostLock
+from airflow_provider_oauth.oauth.host_lock import HostLock
 
 HOLD = """
 import sys
 from pathlib import Path
-from airflow_provider_oauth.oauth.lease import HostLock
+from airflow_provider_oauth.oauth.host_lock import HostLock
 lock = HostLock(Path(sys.argv[1]), "api")
 print(lock.acquire(), flush=True)
 sys.stdin.read()
