@@ -132,7 +132,7 @@ class VariableTokenStore:
             self._salt = os.urandom(SALT_BYTES)
         content = {
             "refresh_token": record.refresh_token,
-            "refresh_expires_at": record.refresh_expires_at.isoformat() if record.refresh_expires_at else None,
+            "refresh_expires_at": _text(record.refresh_expires_at),
             "subject": record.subject,
             "tokens": {scope: _token_values(token) for scope, token in record.tokens.items()},
         }
@@ -143,7 +143,7 @@ class VariableTokenStore:
             "salt": base64.b64encode(self._salt).decode(),
             "generation": record.generation,
             "origins": record.origins,
-            "expires_at": own.expires_at.isoformat() if own else None,
+            "expires_at": _text(own.expires_at) if own else None,
             **({"sealed": self._seal.close(content, self._salt)} if self._seal.closes else {"open": content}),
         }
 
@@ -169,13 +169,12 @@ class VariableTokenStore:
         try:
             content = self._seal.open(values["sealed"], salt) if self._seal.closes else values["open"]
             tokens = {scope: _token(token) for scope, token in content["tokens"].items()}
-            ends = content.get("refresh_expires_at")  # records of the first release have none
             return replace(
                 clear,
                 readable=True,
                 tokens=tokens,
                 refresh_token=content["refresh_token"],
-                refresh_expires_at=None if ends is None else _time(ends),
+                refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # not in the first release
                 subject=content.get("subject"),
                 unopened={},
             )
@@ -230,14 +229,23 @@ def _token_values(token: Token) -> dict[str, Any]:
         "access_token": token.access_token,
         "token_type": token.token_type,
         "issued_at": token.issued_at.isoformat(),
-        "expires_at": token.expires_at.isoformat(),
+        "expires_at": _text(token.expires_at),  # null: the token never expires
         "scope": token.scope,
         "base_url": token.base_url,
     }
 
 
 def _token(values: Mapping[str, Any]) -> Token:
-    return Token(**{**values, **{name: _time(values[name]) for name in ("issued_at", "expires_at")}})
+    times = {"issued_at": _time(values["issued_at"]), "expires_at": _time_or_none(values["expires_at"])}
+    return Token(**{**values, **times})
+
+
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _time_or_none(text: str | None) -> datetime | None:
+    return None if text is None else _time(text)
 
 
 def _time(text: str) -> datetime:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from datetime import datetime
 
+    from airflow_provider_oauth.oauth.token import Token
+
 Command = Callable[["Namespace"], None]
 
 #: Where a browser is sent whose user pastes the URL: nobody is there, so no log has the code.
@@ -109,7 +111,7 @@ def oauth_authorize(args: Namespace) -> None:
         answer = input()
     _say("Storing the tokens, which can take half a minute …")
     token = grants.finish(config, consent, answer)
-    _say(f"Authorized: {args.conn_id}. The token is good until {_time(token.expires_at)}.")
+    _say(f"Authorized: {args.conn_id}. {_validity(token)}.")
     if grants.status(config).needs_consent:
         _say("The server gave no refresh token, so nobody can renew it. Ask for offline access, often by a scope.")
 
@@ -130,8 +132,14 @@ def _row(conn_id: str) -> dict[str, str]:
         row["token"], row["consent"] = shown.token, shown.consent
         row["consent_by"] = _time(status.consent_by) if status.consent_by else ""
     if status and status.token:
-        row["expires_at"], row["renewed_at"] = _time(status.token.expires_at), _time(status.token.issued_at)
+        expires_at = status.token.expires_at
+        row["expires_at"] = _time(expires_at) if expires_at else "never"
+        row["renewed_at"] = _time(status.token.issued_at)
     return row
+
+
+def _validity(token: Token) -> str:
+    return f"The token is good until {_time(token.expires_at)}" if token.expires_at else "The token never expires"
 
 
 def _print(rows: list[dict[str, str]], args: Namespace) -> None:

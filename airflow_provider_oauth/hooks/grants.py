@@ -98,10 +98,10 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
             f"that this connection speaks for. What is stored was kept. Log in there as that one and authorize again; "
             f"to change the account, first forget the tokens here."
         )
-    if token.refresh_token is None and not stored.needs_consent:
+    if token.refresh_token is None and token.expires_at is not None and not stored.needs_consent:
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the server has given no refresh token, as some do for a second "
-            f"consent. The one that is stored was kept. To replace it, first take the earlier consent back at the "
+            f"consent. What is stored was kept. To replace it, first take the earlier consent back at the "
             f"server."
         )
     return source.adopt(token)

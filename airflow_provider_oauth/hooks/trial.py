@@ -54,7 +54,7 @@ def _host(config: OAuthConfig) -> str:
 
 
 def _describe(config: OAuthConfig, token: Token) -> str:
-    seconds = round(token.lifetime.total_seconds())
+    valid = f"for {round(token.lifetime.total_seconds())} s" if token.lifetime is not None else "that never expires"
     asked = config.scope or "no scope in particular"
     granted = token.scope if token.scope is not None else "the same"  # so RFC 6749 section 5.1
     words = (config.scope if token.scope is None else token.scope) or ""
@@ -62,6 +62,6 @@ def _describe(config: OAuthConfig, token: Token) -> str:
     granted = scrub(granted, (*config.secrets, token.access_token, *filter(None, [token.refresh_token])))
     lacking = f" Not granted: {', '.join(missing)}." if missing else ""
     return (
-        f"The {config.grant_type} grant works: the token endpoint at {_host(config)} issued a token for {seconds} s. "
+        f"The {config.grant_type} grant works: the token endpoint at {_host(config)} issued a token {valid}. "
         f"Scope asked: {asked}; granted: {granted or 'none'}.{lacking}"
     )

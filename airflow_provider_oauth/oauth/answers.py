@@ -109,7 +109,7 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
         access_token=access_token,
         token_type=str(token_type),
         issued_at=answer.sent_at,
-        expires_at=answer.sent_at + _lifetime(values.get("expires_in"), config.default_lifetime, answer.sent_at),
+        expires_at=_expires_at(config, request, values.get("expires_in"), refresh_token, answer.sent_at),
         refresh_token=refresh_token,
         scope=_scope(config, values.get("scope")),
         base_url=base_url if isinstance(base_url, str) and base_url else None,
@@ -268,6 +268,19 @@ def _description(values: Mapping[str, Any]) -> str:
     names = ("error_description", "message", "detail", "title", "hint")
     found = [str(place[name]) for place in places for name in names if isinstance(place.get(name), str) and place[name]]
     return " ".join(dict.fromkeys(found))
+
+
+def _expires_at(
+    config: OAuthConfig, request: TokenRequest, expires_in: Any, refresh_token: str | None, sent_at: datetime
+) -> datetime | None:
+    """Return when the token expires; None if it never does.
+
+    RFC 6749 section 5.1 lets the server omit ``expires_in``. A user's token without it and without a refresh token, as
+    Notion, Slack and Intercom issue it, stays valid until it is revoked.
+    """
+    if expires_in is None and refresh_token is None and request.grant_type == "authorization_code":
+        return None
+    return sent_at + _lifetime(expires_in, config.default_lifetime, sent_at)
 
 
 def _lifetime(value: Any, default: int, now: datetime) -> timedelta:

@@ -148,7 +148,7 @@ class Renewal:
         return self._keep(key, token, claim, record, refresh_token)
 
     def needs_consent(self, record: Record | None) -> bool:
-        """Tell whether only a person can go on from here: no refresh token is left, or the server has refused it."""
+        """Tell whether a user must authorize: no usable refresh token is left, and no token that never expires."""
         if not self._config.lives_by_refresh:
             return False
         if record and record.refused and isinstance(record.refused.error, ConsentRequired):
@@ -156,7 +156,12 @@ class Renewal:
         try:
             return self._refresh_token("", record) is None
         except ConsentRequired:
-            return True
+            return not self._never_expires(record)
+
+    def _never_expires(self, record: Record | None) -> bool:
+        """Tell whether the record holds a token of this connection that never expires."""
+        token = record.tokens.get("") if self.is_ours(record) else None
+        return token is not None and token.expires_at is None
 
     def adopt(self, claim: Claim, token: Token) -> Token:
         """Store the token of a new grant under a claim; it replaces the old one, whatever that was.
@@ -323,11 +328,11 @@ class Renewal:
         refresh_token, refresh_expires_at = self._next_refresh_token(key, token, record, used)
         now = self._clock.now()
         kept = record.tokens if self.is_ours(record) else {}
-        tokens = {name: old for name, old in kept.items() if name != key and now < old.expires_at}
+        tokens = {name: old for name, old in kept.items() if name != key and old.usable(now, 0)}
         # A refresh does not change it (OpenID Connect Core 1.0 section 12.2), whatever its answer says.
         subject = (record.subject if record and not generation else None) or token.subject
         token = replace(token, refresh_token=None, refresh_expires_at=None, subject=None)
-        if token.lifetime.total_seconds() > 0:  # else it is good for one use only
+        if not token.is_single_use:
             tokens[key] = token
         self._write(
             Record(
@@ -341,7 +346,8 @@ class Renewal:
             ),
             until=claim.ends,
         )
-        log.info("Connection %r: renewed the token, valid until %s.", self._config.conn_id, token.expires_at)
+        valid = f"valid until {token.expires_at}" if token.expires_at else "which never expires"
+        log.info("Connection %r: renewed the token, %s.", self._config.conn_id, valid)
         return token
 
     def _next_refresh_token(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard, TypeVar
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, RenewalTimeout, TokenStoreError
@@ -15,7 +16,6 @@ from airflow_provider_oauth.oauth.renewal import Endpoint, Renewal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
     from airflow_provider_oauth.oauth.lease import Claim
     from airflow_provider_oauth.oauth.store import Record, TokenStore
@@ -33,6 +33,8 @@ PATIENCE = 240.0
 RESPITE = 30.0
 #: The part of a token's life by which a process renews earlier than others, at most.
 JITTER = 0.05
+#: Sorts after the end of every token that expires.
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Stored(NamedTuple):
@@ -136,7 +138,8 @@ class TokenSource:
             if usable is None:
                 raise
             self._respite_until = self._clock.monotonic() + RESPITE
-            log.warning("The token is still good until %s, but could not be renewed. %s", usable.expires_at, error)
+            until = f", valid until {usable.expires_at}" if usable.expires_at else ""
+            log.warning("Renewal failed; using the current token%s. %s", until, error)
             return usable
         finally:
             self._one_thread.release()
@@ -290,7 +293,7 @@ class TokenSource:
         )
 
     def _remember(self, key: str, token: Token) -> Token:
-        if token.lifetime.total_seconds() > 0:  # else it is good for one use only
+        if not token.is_single_use:
             self._memory[key] = token
         return token
 
@@ -299,7 +302,7 @@ class TokenSource:
         stored = record.tokens.get(key) if self._renewal.is_ours(record) else None
         known = [self._memory.get(key), stored]
         usable = [token for token in known if self._is_usable(token) and not _same(token, rejected)]
-        best = max(usable, key=lambda token: token.expires_at, default=None)
+        best = max(usable, key=lambda token: token.expires_at or NEVER, default=None)
         if best:
             self._mask(best.access_token, best.expires_at)
             self._memory[key] = best

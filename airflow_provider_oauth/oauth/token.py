@@ -18,7 +18,7 @@ class Token:
     :param access_token: goes into the header of API requests
     :param token_type: as the server says
     :param issued_at: when the request for it was sent; its life counts from there
-    :param expires_at: when it ends; not after ``issued_at`` if it is good for one use only
+    :param expires_at: when it ends; not after ``issued_at`` if it is single-use; None if it never expires
     :param refresh_token: the server's new one, if it sent one
     :param scope: what was granted, separated by spaces; None: what was asked (section 5.1)
     :param base_url: the API's base URL, where the answer names it (``response_map``)
@@ -29,7 +29,7 @@ class Token:
     access_token: str = field(repr=False)
     token_type: str = "Bearer"  # noqa: S105 - a type, no token
     issued_at: datetime
-    expires_at: datetime
+    expires_at: datetime | None
     refresh_token: str | None = field(default=None, repr=False)
     scope: str | None = None
     base_url: str | None = None
@@ -37,9 +37,14 @@ class Token:
     subject: str | None = field(default=None, repr=False)
 
     @property
-    def lifetime(self) -> timedelta:
-        """How long it lives, from request to end."""
-        return self.expires_at - self.issued_at
+    def lifetime(self) -> timedelta | None:
+        """Time from the request for the token to its end; None if it never expires."""
+        return None if self.expires_at is None else self.expires_at - self.issued_at
+
+    @property
+    def is_single_use(self) -> bool:
+        """Whether the token has no lifetime: it is sent with one request and not stored."""
+        return self.expires_at is not None and self.expires_at <= self.issued_at
 
     def usable(self, now: datetime, leeway: float) -> bool:
         """Tell whether it may still be sent.
@@ -47,7 +52,10 @@ class Token:
         :param now: aware time of day
         :param leeway: seconds before its end from which it is not used, at most a tenth of its life
         """
-        return now < self.expires_at - timedelta(seconds=min(leeway, LEEWAY_SHARE * self.lifetime.total_seconds()))
+        if self.expires_at is None:
+            return True
+        lifetime = (self.expires_at - self.issued_at).total_seconds()
+        return now < self.expires_at - timedelta(seconds=min(leeway, LEEWAY_SHARE * lifetime))
 
     def due(self, now: datetime, jitter: float = 0.0) -> bool:
         """Tell whether it is time to renew it.
@@ -55,4 +63,4 @@ class Token:
         :param now: aware time of day
         :param jitter: a part of its life, to renew earlier by: so that not all processes come at once
         """
-        return now >= self.issued_at + (DUE - jitter) * self.lifetime
+        return self.lifetime is not None and now >= self.issued_at + (DUE - jitter) * self.lifetime

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
+    from airflow_provider_oauth.oauth.token import Token
+
 Result = TypeVar("Result")
 Action = Literal["test", "authorize", "renew", "revoke", "forget"]
 LABELS = {"test": "Test", "authorize": "Authorize", "renew": "Renew now"}
@@ -187,7 +189,7 @@ def _do(action: Action, conn_id: str) -> Said:
         return Said(works, f"{about} {text}")
     if action == "renew":
         token = grants.renew(config)
-        return Said(True, f"{about} renewed. The token is good until {token.expires_at:%Y-%m-%d %H:%M} UTC.")
+        return Said(True, f"{about} renewed. {_validity(token)}.")
     if action == "revoke":
         taken = grants.revoke(config)
         return Said(True, f"{about} the server has taken its tokens back ({taken}), and Airflow has forgotten them.")
@@ -214,10 +216,19 @@ def _keep(consent: Consent, answer: str, user: str) -> Said:
         session.add(Log(event="oauth_connection", owner=user, owner_display_name=user, extra=extra))
     config = overview.config_of(consent.conn_id)
     token = grants.finish(config, consent, f"?{answer}")  # a query may have a ? of its own
-    text = f"Connection {consent.conn_id!r}: authorized. The token is good until {token.expires_at:%Y-%m-%d %H:%M} UTC"
+    text = f"Connection {consent.conn_id!r}: authorized. {_validity(token)}"
     if grants.status(config).needs_consent:
         return Said(False, f"{text}, but the server gave no refresh token. Ask for offline access, often by a scope.")
+    if token.expires_at is None:
+        return Said(True, f"{text}. Tasks use it until the API refuses it.")
     return Said(True, f"{text}; tasks renew it from now on.")
+
+
+def _validity(token: Token) -> str:
+    """Return the sentence that says how long the token is valid, without a full stop."""
+    if token.expires_at is None:
+        return "The token never expires"
+    return f"The token is good until {token.expires_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _redirect_uri() -> str:

@@ -172,6 +172,34 @@ def test_a_first_consent_without_a_refresh_token_is_kept_and_seen_to_end(connect
     assert (status.usable, status.needs_consent) == (True, True)
 
 
+def test_a_token_that_never_expires_is_used_until_the_api_refuses_it(connect, sandbox, monkeypatch):
+    config = connect("jsonbody")
+    trade = TokenEndpoint.trade
+    without = {"refresh_token": None, "expires_at": None}
+    monkeypatch.setattr(TokenEndpoint, "trade", lambda self, *answer: replace(trade(self, *answer), **without))
+    consent, url = ask(config)
+    grants.finish(config, consent, consent_to(url))
+    status = grants.status(config)
+    assert (status.usable, status.needs_consent, status.token.expires_at) == (True, False, None)
+    assert OAuthHook("api").run("items").ok
+
+    sandbox.state.revoke("jsonbody", "app")
+    with pytest.raises(ConsentRequired):
+        OAuthHook("api").run("items")
+
+
+def test_a_token_that_never_expires_is_replaced_by_another_consent(connect, monkeypatch):
+    config = connect("jsonbody")
+    trade = TokenEndpoint.trade
+    without = {"refresh_token": None, "expires_at": None}
+    monkeypatch.setattr(TokenEndpoint, "trade", lambda self, *answer: replace(trade(self, *answer), **without))
+    tokens = []
+    for _ in range(2):
+        consent, url = ask(config)
+        tokens.append(grants.finish(config, consent, consent_to(url)).access_token)
+    assert tokens[0] != tokens[1] == grants.status(config).token.access_token
+
+
 def test_a_refresh_token_that_was_refused_needs_consent(connect, sandbox):
     config = connect("jsonbody")
     consent, url = ask(config)

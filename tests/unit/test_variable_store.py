@@ -176,6 +176,21 @@ class TestRecord:
 
         assert VariableTokenStore(config(**PUBLIC)).read() == replace(RECORD, refresh_expires_at=None)
 
+    @pytest.mark.parametrize("changes", [{}, PUBLIC])
+    def test_with_a_token_that_never_expires_is_read_as_it_was_written(
+        self, variables: Variables, changes: dict[str, Any]
+    ) -> None:
+        record = replace(RECORD, tokens={"": token(expires_at=None)}, refresh_token=None)
+        VariableTokenStore(config(**changes)).write(record)
+
+        assert VariableTokenStore(config(**changes)).read() == record
+        assert json.loads(variables.values[NAME])["expires_at"] is None
+
+    def test_stores_null_as_the_end_of_a_token_that_never_expires(self, variables: Variables) -> None:
+        VariableTokenStore(config(**PUBLIC)).write(replace(RECORD, tokens={"": token(expires_at=None)}))
+
+        assert json.loads(variables.values[NAME])["open"]["tokens"][""]["expires_at"] is None
+
 
 class TestSomeoneElsesRecord:
     @pytest.mark.parametrize(
@@ -315,6 +330,7 @@ class TestDamagedRecord:
                 "refresh_token": None,
             },
             {"tokens": {"": {"unknown": 1}}, "refresh_token": None},
+            {"tokens": {"": {"access_token": "x", "issued_at": "2026-01-01T00:00:00+00:00"}}, "refresh_token": None},
             {"tokens": {}},
         ],
     )

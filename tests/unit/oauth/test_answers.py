@@ -28,7 +28,7 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer
 from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.messages import grant_request, refresh_request
+from airflow_provider_oauth.oauth.messages import code_request, grant_request, refresh_request
 from airflow_provider_oauth.oauth.token import Token
 
 SENT_AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -158,6 +158,34 @@ class TestToken:
         epoch = int(SENT_AT.timestamp()) - 10
 
         assert parse({"access_token": "fake-access", "expires_in": epoch}).lifetime == timedelta(0)
+
+    @pytest.mark.parametrize(
+        ("content", "never"),
+        [
+            ({}, True),  # Notion, Slack, Intercom
+            ({"expires_in": None, "refresh_token": None}, True),
+            ({"expires_in": 60}, False),
+            ({"expires_in": 0}, False),
+            ({"expires_in": "soon"}, False),
+            ({"refresh_token": "fake-new"}, False),
+        ],
+    )
+    def test_of_a_user_without_expires_in_and_refresh_token_never_expires(
+        self, content: dict[str, Any], never: bool
+    ) -> None:
+        settings = config(grant_type="authorization_code")
+        request = code_request(settings, "fake-code", "https://airflow.example.com/callback", "fake-verifier")
+        body = json.dumps({"access_token": "fake-access"} | content).encode()
+        answer = TokenAnswer(status_code=200, headers=CaseInsensitiveDict(), body=body, sent_at=SENT_AT)
+
+        assert (parse_answer(settings, request, answer).expires_at is None) is never
+
+    @pytest.mark.parametrize("grant_type", ["client_credentials", "password", "refresh_token", "authorization_code"])
+    def test_of_any_other_request_without_expires_in_lives_the_default_lifetime(self, grant_type: str) -> None:
+        refresh = grant_type in ("refresh_token", "authorization_code")  # the refresh token sent stays in use
+        token = parse({"access_token": "fake-access"}, grant_type=grant_type, refresh=refresh, default_lifetime=1800)
+
+        assert token.lifetime == timedelta(seconds=1800)
 
     @pytest.mark.parametrize("name", ["refresh_expires_in", "refresh_token_expires_in"])
     @pytest.mark.parametrize(

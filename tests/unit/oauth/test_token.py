@@ -99,3 +99,18 @@ def test_repr_shows_neither_token() -> None:
 
     assert "fake" not in shown
     assert "expires_at" in shown
+
+
+@pytest.mark.parametrize("now", [START, START + timedelta(days=36500)])
+def test_a_token_that_never_expires_is_always_usable_and_never_due(now: datetime) -> None:
+    never = Token(access_token="fake-access", issued_at=START, expires_at=None)
+
+    assert never.usable(now, 60)
+    assert not never.due(now, 0.05)
+    assert never.lifetime is None
+    assert not never.is_single_use
+
+
+@pytest.mark.parametrize(("lifetime", "is_single_use"), [(-1, True), (0, True), (0.001, False), (3600, False)])
+def test_a_token_without_a_lifetime_is_single_use(lifetime: float, is_single_use: bool) -> None:
+    assert token(lifetime).is_single_use is is_single_use

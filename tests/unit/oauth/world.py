@@ -72,7 +72,7 @@ class FakeEndpoint:
         return Token(
             access_token=f"token-{number}",
             issued_at=self.clock.now(),
-            expires_at=self.clock.now() + timedelta(seconds=self.lifetime),
+            expires_at=None if self.lifetime is None else self.clock.now() + timedelta(seconds=self.lifetime),
             refresh_token=f"refresh-{number}" if self.refresh_tokens else None,
             refresh_expires_at=self.clock.now() + self.refresh_lifetime if self.refresh_lifetime else None,
         )

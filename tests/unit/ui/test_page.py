@@ -115,6 +115,11 @@ class TestPage:
         assert cells[:5] == ["shop oauth", "authorization_code", "usable", "2026-01-01 10:00", "2026-01-01 11:00"]
         assert cells[5] == "given until 2026-02-01 00:00, unless renewed before"
 
+    def test_shows_that_a_token_never_expires(self) -> None:
+        cells = read_page(page(row(replace(STATUS, token=replace(TOKEN, expires_at=None))))).rows["shop"]
+
+        assert cells[2:6] == ["usable", "2026-01-01 10:00", "never", "given"]
+
     def test_has_a_form_with_its_token_for_every_action(self) -> None:
         *forms, search = read_page(page(row())).forms
 
