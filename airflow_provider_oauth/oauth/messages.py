@@ -87,6 +87,10 @@ def grant_request(config: OAuthConfig, scope: str | None = None) -> TokenRequest
 def code_request(config: OAuthConfig, code: str, redirect_uri: str, code_verifier: str) -> TokenRequest:
     """Build the request that trades an authorization code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
 
+    The resource is sent again (RFC 8707 section 2.2): without it, some servers issue a token for another API. Scope and
+    audience are not: the code fixes both (RFC 6749 section 4.1.3 has no such parameters, and Auth0, which defines
+    audience, reads it from the authorization request).
+
     :param config: a connection by authorization_code
     :param code: what the browser brought back
     :param redirect_uri: where it came back to: the same as it was asked for with
@@ -99,14 +103,15 @@ def code_request(config: OAuthConfig, code: str, redirect_uri: str, code_verifie
     }
     if not config.skip_pkce:
         fields["code_verifier"] = code_verifier
-    return _token_request(config, _token_url(config), fields)
+    return _token_request(config, _token_url(config), fields | _resource(config))
 
 
 def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str | None = None) -> TokenRequest:
     """Build the request that trades a refresh token for an access token (RFC 6749 section 6).
 
-    Scope, audience and resource are sent where this is the connection's only request, and left out where an earlier
-    one fixed them: left out, they mean what was granted before.
+    The resource is sent with every refresh (RFC 8707 section 2.2): without it, some servers issue a token for another
+    API. Scope and audience are sent only where this is the connection's only request: without a scope, the server keeps
+    the one that was granted (RFC 6749 section 6), and no standard defines an audience here.
 
     :param config: a connection that has a refresh token
     :param refresh_token: what is traded
@@ -115,6 +120,7 @@ def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str |
     fields: dict[str, Any] = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     if config.grant_type == "refresh_token":
         fields |= _access_fields(config, config.scope)
+    fields |= _resource(config)
     bearer = access_token if config.refresh_bearer else None
     return _token_request(config, config.refresh_url or _token_url(config), fields, bearer)
 
@@ -147,8 +153,13 @@ def _token_url(config: OAuthConfig) -> str:
 def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
     """Return what the token is to be good for."""
     joined = config.scope_separator.join((scope or "").split())
-    wanted = {"scope": joined, "audience": config.audience, "resource": config.resource}  # RFC 8707 section 2
-    return {name: value for name, value in wanted.items() if value}
+    wanted = {"scope": joined, "audience": config.audience}
+    return {name: value for name, value in wanted.items() if value} | _resource(config)
+
+
+def _resource(config: OAuthConfig) -> dict[str, str]:
+    """Return the parameter that names the API that the token is for (RFC 8707 section 2)."""
+    return {"resource": config.resource} if config.resource else {}
 
 
 def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any], bearer: str | None = None) -> TokenRequest:

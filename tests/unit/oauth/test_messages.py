@@ -8,7 +8,13 @@ import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.messages import TokenRequest, grant_request, refresh_request, revoke_request
+from airflow_provider_oauth.oauth.messages import (
+    TokenRequest,
+    code_request,
+    grant_request,
+    refresh_request,
+    revoke_request,
+)
 
 CLIENT_ID = "id:/+%&é "
 CLIENT_SECRET = "fake:/+%&é %3D"
@@ -195,10 +201,19 @@ def test_audience_and_resource_are_sent_as_rfc_8707_has_them() -> None:
 
 class TestRefresh:
     @pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code"])
-    def test_leaves_out_what_an_earlier_request_fixed(self, grant: str) -> None:
-        settings = plain(grant_type=grant, scope="read", audience="aud", resource="urn:res")
+    def test_sends_the_resource_again_but_neither_scope_nor_audience(self, grant: str) -> None:
+        # RFC 8707 section 2.2: without the resource, the server may issue a token for another API.
+        settings = plain(grant_type=grant, scope="read", audience="aud", resource="urn:a b")
 
-        assert refresh_request(settings, "fake-refresh").body == b"grant_type=refresh_token&refresh_token=fake-refresh"
+        assert refresh_request(settings, "fake-refresh").body == (
+            b"grant_type=refresh_token&refresh_token=fake-refresh&resource=urn%3Aa+b"
+        )
+
+    @pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code", "refresh_token"])
+    def test_without_a_resource_sends_none(self, grant: str) -> None:
+        body = refresh_request(plain(grant_type=grant), "fake-refresh").body
+
+        assert body == b"grant_type=refresh_token&refresh_token=fake-refresh"
 
     def test_says_what_it_is_for_where_it_is_the_only_request(self) -> None:
         settings = plain(grant_type="refresh_token", scope="read", audience="aud", resource="urn:res")
@@ -241,6 +256,32 @@ class TestRefresh:
 
     def test_counts_the_refresh_token_among_its_secrets(self) -> None:
         assert "fake-refresh" in refresh_request(plain(grant_type="refresh_token"), "fake-refresh").secrets
+
+
+class TestCode:
+    def test_sends_the_resource_again_but_neither_scope_nor_audience(self) -> None:
+        settings = plain(grant_type="authorization_code", scope="read", audience="aud", resource="urn:a b")
+
+        assert code_request(settings, "fake-code", "https://a.example/oauth/callback", "fake-verifier").body == (
+            b"grant_type=authorization_code&code=fake-code&redirect_uri=https%3A%2F%2Fa.example%2Foauth%2Fcallback"
+            b"&code_verifier=fake-verifier&resource=urn%3Aa+b"
+        )
+
+    @pytest.mark.parametrize("body_format", ["json", "multipart"])
+    def test_sends_the_resource_in_every_format(self, body_format: str) -> None:
+        settings = plain(grant_type="authorization_code", resource="urn:res", body_format=body_format, skip_pkce=True)
+        request = code_request(settings, "fake-code", "https://a.example/", "fake-verifier")
+
+        fields = {
+            "grant_type": "authorization_code",
+            "code": "fake-code",
+            "redirect_uri": "https://a.example/",
+            "resource": "urn:res",
+        }
+        if body_format == "json":
+            assert json.loads(request.body) == fields
+        else:
+            assert request.body == multipart(request, list(fields.items()))
 
 
 class TestGrantParameters:
