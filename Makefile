@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 PYTEST := $(BIN)/python -m pytest
+# An authorization server from npm, for `make test-servers`.
+OIDC_PROVIDER := tests/servers/oidc_provider
 
-.PHONY: help demo test test-oldest simulate test-browser test-distributed services soak lint bench clean
+.PHONY: help demo test test-oldest test-servers simulate test-browser test-distributed services soak lint bench clean
 
 help:
 	@echo "make demo              run every example DAG on a real Airflow, against a local server"
 	@echo "make test              the test suite, but for what needs a browser or a running Airflow"
 	@echo "make test-oldest       the same on the oldest Airflow that is supported"
+	@echo "make test-servers      tests against two authorization servers from npm and PyPI (Debian: apt-get install nodejs npm postgresql)"
 	@echo "make simulate          the rules of renewal, under 20,000 schedules of faults"
 	@echo "make test-distributed  tests on a running Airflow, also of two hosts (Debian: apt-get install postgresql redis-server)"
 	@echo "make test-browser      tests of the connection form and the page OAuth connections, in Chromium (Debian: apt-get install chromium)"
@@ -22,7 +25,7 @@ help:
 $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev --group distributed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev --group distributed --group servers
 	touch $@
 
 $(OLDEST)/.done: pyproject.toml oldest.txt
@@ -39,6 +42,16 @@ test: $(VENV)/.done
 
 test-oldest: $(OLDEST)/.done
 	$(OLDEST)/bin/python -m pytest --numprocesses auto tests/unit tests/integration
+
+# npm writes a lock file with the URLs of the registry that it is configured with, so there is none.
+$(OIDC_PROVIDER)/node_modules/.done: $(OIDC_PROVIDER)/package.json
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Node.js (18 or later) or npm is missing. Debian: apt-get install nodejs npm"; exit 1; }
+	cd $(OIDC_PROVIDER) && npm install --no-package-lock --no-audit --no-fund --ignore-scripts
+	touch $@
+
+test-servers: $(VENV)/.done $(OIDC_PROVIDER)/node_modules/.done
+	@{ command -v postgres || ls /usr/lib/postgresql/*/bin/postgres; } >/dev/null 2>&1 || { echo "PostgreSQL is missing. Debian: apt-get install postgresql"; exit 1; }
+	$(PYTEST) tests/servers
 
 # SCHEDULES=100000 for as many of each kind, and others every time.
 simulate: $(VENV)/.done
@@ -67,4 +80,4 @@ bench: $(VENV)/.done
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .demo .artifacts
+	rm -rf $(VENV) $(OLDEST) .demo .artifacts $(OIDC_PROVIDER)/node_modules

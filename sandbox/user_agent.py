@@ -227,7 +227,11 @@ class _PageReader(HTMLParser):
             self._form = Form(given.get("action", ""))
             self.page.forms.append(self._form)
         elif tag == "input" and self._form is not None:
-            self._form.fields[given["name"]] = given.get("value", "")
+            value = given.get("value", "")
+            if given.get("type") == "submit":
+                self._form.buttons[value] = {given["name"]: value} if "name" in given else {}
+            else:
+                self._form.fields[given["name"]] = value
         elif tag == "button":
             self._button = {given["name"]: given["value"]} if "name" in given else {}
         elif tag == "p":

@@ -1,0 +1,90 @@
+"""Two authorization servers that this project did not write, and an Airflow home of its own."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_oauth.oauth.clock import Clock
+from tests.servers.servers import SECRET, AuthorizationServer, DjangoToolkit, OidcProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+
+# Airflow reads its home when it is first imported.
+if "airflow" not in sys.modules:
+    _home = tempfile.mkdtemp(prefix="airflow-home-servers-")
+    atexit.register(shutil.rmtree, _home, ignore_errors=True)
+    for _name in [name for name in os.environ if name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
+        del os.environ[_name]
+    os.environ["AIRFLOW_HOME"] = _home
+    os.environ["AIRFLOW_CONFIG"] = str(Path(_home, "airflow.cfg"))
+    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a fortieth of what lease and backoff ask for: one process alone needs no more."""
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: time.sleep(seconds / 40))
+
+
+@pytest.fixture(scope="session")
+def oidc_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
+    with OidcProvider(tmp_path_factory.mktemp("oidc_provider")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def django_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoToolkit]:
+    with DjangoToolkit(tmp_path_factory.mktemp("django")) as server:
+        yield server
+
+
+@pytest.fixture
+def oidc(oidc_process: OidcProvider) -> OidcProvider:
+    """The running oidc-provider, which has logged nothing yet."""
+    oidc_process.forget()
+    return oidc_process
+
+
+@pytest.fixture
+def django(django_process: DjangoToolkit) -> DjangoToolkit:
+    """The running Django OAuth Toolkit, which has logged nothing yet."""
+    django_process.forget()
+    return django_process
+
+
+@pytest.fixture(params=["oidc", "django"])
+def server(request: pytest.FixtureRequest) -> AuthorizationServer:
+    """Each of the two servers."""
+    server: AuthorizationServer = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Callable[..., OAuthConfig]:
+    """Define the connection ``api`` of a server's client, whose endpoints are read from the server's metadata."""
+    from airflow_provider_oauth.hooks.oauth import OAuthHook
+
+    def define(server: AuthorizationServer, client: str = "service", secret: str = SECRET, **extra: str) -> OAuthConfig:
+        grant = {
+            "service": {"grant_type": "client_credentials", "scope": "read"},
+            "app": {"grant_type": "authorization_code", "scope": server.user_scope},
+        }
+        extra = {"issuer": server.url, "resource": server.resource, "leeway": 60, **grant[client], **extra}
+        values = {"conn_type": "oauth", "host": server.resource, "login": client, "password": secret, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps(values))
+        return OAuthHook("api", method="GET").config
+
+    return define

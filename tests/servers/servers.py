@@ -1,0 +1,131 @@
+"""The two authorization servers, each in a process of its own, and what they have logged."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from sandbox.processes import Component
+from sandbox.services import Service
+
+FOLDER = Path(__file__).parent
+#: With characters that clients have to encode in a Basic header (RFC 6749 section 2.3.1).
+SECRET = "fake-secret-/+%&:="
+REDIRECT_URI = "https://airflow.example.com/oauth/callback"
+
+
+class AuthorizationServer(Service):
+    """An authorization server and the API that it protects: ``/api/me`` and ``/api/admin``.
+
+    Its clients are ``service`` (client_credentials) and ``app`` (authorization_code).
+
+    :param folder: for its log and its data
+    :param lifetime: seconds that an access token is valid
+    """
+
+    #: Scopes that allow calls to ``/api/me``, after a user's consent with a refresh token.
+    user_scope = "read"
+
+    def __init__(self, folder: Path, lifetime: int = 3600) -> None:
+        super().__init__(folder)
+        self.lifetime = lifetime
+        self._seen = 0
+
+    @property
+    def url(self) -> str:
+        """Its issuer, and the base of its URLs."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def resource(self) -> str:
+        """The API's resource indicator (RFC 8707), which is also its base URL."""
+        return f"{self.url}/api"
+
+    @property
+    def command(self) -> list[str]:
+        """The program that is started, without its options."""
+        raise NotImplementedError
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The program's options."""
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        """Forget the events logged so far."""
+        self._seen = len(self._logged())
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the events of a kind that were logged since :meth:`forget`: ``token``, ``api`` or ``grant revoked``.
+
+        An event is logged before its response is sent.
+        """
+        return [event for event in self._logged()[self._seen :] if event["event"] == name]
+
+    def refusals(self) -> list[str | None]:
+        """Return the error of each token request since :meth:`forget`; None for a request that was granted."""
+        return [event.get("error") for event in self.events("token")]
+
+    def _logged(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith('{"event"')]
+
+    def _run(self) -> Component:
+        options = {"port": self.port, "lifetime": self.lifetime, **self.options}
+        return Component(self.name, [*self.command, json.dumps(options)], os.environ, FOLDER, self.log)
+
+    def _answers(self) -> bool:
+        with suppress(requests.RequestException):
+            return requests.get(f"{self.resource}/me", timeout=5).status_code in (401, 403)
+        return False
+
+
+class OidcProvider(AuthorizationServer):
+    """npm's oidc-provider. It requires PKCE, rotates refresh tokens, and issues tokens for one API each."""
+
+    name = "oidc-provider"
+    user_scope = "openid offline_access read"
+
+    @property
+    def command(self) -> list[str]:
+        """Node.js with the program."""
+        return ["node", str(FOLDER / "oidc_provider" / "server.mjs")]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its clients."""
+        service = {"client_id": "service", "grant_types": ["client_credentials"], "scope": "read write"}
+        app = {
+            "client_id": "app",
+            "grant_types": ["authorization_code", "refresh_token"],
+            "redirect_uris": [REDIRECT_URI],
+            "response_types": ["code"],
+            "scope": "openid offline_access read write",
+        }
+        machine = {"redirect_uris": [], "response_types": []}
+        return {"clients": [{**machine, **client, "client_secret": SECRET} for client in (service, app)]}
+
+
+class DjangoToolkit(AuthorizationServer):
+    """PyPI's Django OAuth Toolkit. Its API answers 403 to an invalid token, and rotation ends the access token."""
+
+    name = "django-oauth-toolkit"
+
+    @property
+    def command(self) -> list[str]:
+        """Python with the program."""
+        return [sys.executable, str(FOLDER / "django_server.py")]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its clients, its users, and the folder of its database."""
+        service = {"client_id": "service", "authorization_grant_type": "client-credentials"}
+        app = {"client_id": "app", "authorization_grant_type": "authorization-code", "redirect_uris": REDIRECT_URI}
+        common = {"client_secret": SECRET, "client_type": "confidential"}
+        users = dict.fromkeys(("ada", "grace"), "fake-password")
+        return {"folder": str(self.folder), "users": users, "clients": [{**common, **each} for each in (service, app)]}

@@ -1,0 +1,73 @@
+"""Client credentials at both servers: a token, and each way in which the server refuses."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_oauth.exceptions import InvalidClient, InvalidScope, TokenRequestError
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+
+
+def call(endpoint="me"):
+    return OAuthHook("api", method="GET").run(endpoint)
+
+
+@pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_post"])
+def test_all_calls_share_one_token(connect, server, client_auth):
+    config = connect(server, client_auth=client_auth)
+    assert [call().status_code for _ in range(3)] == [200] * 3
+    assert server.refusals() == [None]
+    assert config.token_url is None  # so the endpoint was discovered
+
+
+def test_the_test_button_reports_success_and_keeps_no_token(connect, server, variables):
+    connect(server)
+    works, message = OAuthHook("api").test_connection()
+    assert works, message
+    assert (server.refusals(), variables) == ([None], {})
+
+
+def test_a_wrong_secret_is_refused_once_and_fails_the_task_without_retries(connect, server):
+    connect(server, secret="fake-and-wrong")
+    for _ in range(3):
+        with pytest.raises(InvalidClient) as refused:
+            call()
+        assert isinstance(refused.value, AirflowFailException)
+        assert "fake-and-wrong" not in str(refused.value)
+    assert server.refusals() == ["invalid_client"]
+
+
+def test_the_test_button_reports_a_wrong_secret(connect, server):
+    connect(server, secret="fake-and-wrong")
+    works, message = OAuthHook("api").test_connection()
+    assert not works
+    assert "Client secret" in message
+
+
+def test_a_corrected_secret_is_tried_at_once(connect, server):
+    connect(server, secret="fake-and-wrong")
+    with pytest.raises(InvalidClient):
+        call()
+    connect(server)
+    assert call().status_code == 200
+    assert server.refusals() == ["invalid_client", None]
+
+
+@pytest.mark.parametrize(("name", "scope"), [("oidc", "read admin"), ("django", "read root")])
+def test_a_wrong_scope_is_refused(connect, request, name, scope):
+    server = request.getfixturevalue(name)
+    connect(server, scope=scope)
+    with pytest.raises(InvalidScope, match="Check Scope"):
+        call()
+    assert set(server.refusals()) == {"invalid_scope"}
+
+
+@pytest.mark.parametrize("name", ["oidc", "django"])
+def test_a_wrong_resource_is_refused(connect, request, name):
+    server = request.getfixturevalue(name)
+    # oidc-provider knows its APIs; Django OAuth Toolkit only refuses what is not an absolute URI.
+    connect(server, resource=f"{server.url}/unknown" if name == "oidc" else "unknown")
+    with pytest.raises(TokenRequestError) as refused:
+        call()
+    assert (refused.value.error, refused.value.status_code) == ("invalid_target", 400)
