@@ -98,6 +98,12 @@ FIELDS: dict[str, Field] = {
     ),
     "refresh_url": Field("string", "Refresh URL", "Where tokens are refreshed, if that is not the token URL."),
     "authorize_url": Field("string", "Authorization URL", "Authorization code only: where the user consents."),
+    "authorize_params": Field(
+        "object",
+        "Authorization request parameters",
+        "Authorization code only: JSON object of more parameters for the authorization URL. Google issues a refresh "
+        'token only with {"access_type": "offline", "prompt": "consent"}.',
+    ),
     "skip_pkce": Field(
         "boolean",
         "Without PKCE",

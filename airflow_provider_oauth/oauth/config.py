@@ -25,6 +25,18 @@ REPEATED_GRANTS = ("client_credentials", "password")
 BODY_FORMATS = ("form", "json", "multipart")
 #: The password in a proxy's URL, with or without a scheme.
 PROXY_PASSWORD = re.compile(r"(?:^|//)[^/@:]*:([^/@]*)@")
+#: Parameters of the authorization request that this package sets (RFC 6749 section 4.1.1, RFC 7636, RFC 8707).
+AUTHORIZATION_PARAMETERS = (
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "audience",
+    "resource",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+)
 #: What ``response_map`` may name.
 MAPPABLE = (
     "access_token",
@@ -72,6 +84,7 @@ class OAuthConfig:
     client_secret: str | None = field(default=None, repr=False)
     refresh_url: str | None = field(default=None, repr=False)
     authorize_url: str | None = field(default=None, repr=False)
+    authorize_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     skip_pkce: bool = False
     revoke_url: str | None = field(default=None, repr=False)
     issuer: str | None = None
@@ -113,6 +126,13 @@ class OAuthConfig:
         self._check_client()
         for name in ("base_url", "token_url", "refresh_url", "authorize_url", "revoke_url", "issuer"):
             self._check_url(name, getattr(self, name))
+        for name in filter(self.authorize_params.__contains__, AUTHORIZATION_PARAMETERS):
+            labels = {"scope": "Scope", "audience": "Audience", "resource": "Resource"}
+            advice = f"Enter it in {labels[name]}" if name in labels else "Remove it"
+            raise self.error(
+                "authorize_params",
+                f"(Authorization request parameters) must not contain {name!r}: this package sets it. {advice}",
+            )
         for name in set(self.response_map) - set(MAPPABLE):
             raise self.error("response_map", f"does not know {name!r}; it maps {', '.join(MAPPABLE)}")
 

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
 from airflow_provider_oauth.oauth.config import is_loopback
+from airflow_provider_oauth.oauth.messages import pairs
 from airflow_provider_oauth.oauth.quoting import scrub
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def authorization_url(config: OAuthConfig, consent: Consent) -> str:
     """Return where to send the browser (RFC 6749 section 4.1.1, RFC 7636 section 4.3: always S256).
 
     Servers that do not know PKCE ignore its parameters (RFC 6749 section 3.1); for one that refuses them there is
-    ``skip_pkce``.
+    ``skip_pkce``. Parameters of ``authorize_params`` replace those in the query of the authorization URL.
 
     :raises ConfigurationError: if the connection has no authorization URL, or another grant; or if the code would
         travel in clear
@@ -83,10 +84,10 @@ def authorization_url(config: OAuthConfig, consent: Consent) -> str:
         "state": consent.state,
         **({} if config.skip_pkce else _challenge(consent.code_verifier)),
     }
+    added = {**config.authorize_params, **{name: value for name, value in wanted.items() if value}}
     url = urlsplit(config.authorize_url)
-    own = [(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True) if not wanted.get(name)]
-    query = [*own, *((name, value) for name, value in wanted.items() if value)]
-    return urlunsplit(url._replace(query=urlencode(query)))
+    own = [(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True) if name not in added]
+    return urlunsplit(url._replace(query=urlencode([*own, *pairs(added)])))
 
 
 def _challenge(code_verifier: str) -> dict[str, str]:

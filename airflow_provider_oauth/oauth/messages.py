@@ -192,7 +192,7 @@ def _request(
 
 
 def _form(fields: Mapping[str, Any]) -> tuple[bytes, str]:
-    return urlencode(_pairs(fields)).encode("ascii"), "application/x-www-form-urlencoded"
+    return urlencode(pairs(fields)).encode("ascii"), "application/x-www-form-urlencoded"
 
 
 def _json(fields: Mapping[str, Any]) -> tuple[bytes, str]:
@@ -200,10 +200,10 @@ def _json(fields: Mapping[str, Any]) -> tuple[bytes, str]:
 
 
 def _multipart(fields: Mapping[str, Any]) -> tuple[bytes, str]:
-    return encode_multipart_formdata(_pairs(fields))
+    return encode_multipart_formdata(pairs(fields))
 
 
-def _pairs(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+def pairs(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the fields as texts: a list as a repeated field, everything else but a text as JSON writes it."""
     return [
         (name, value if isinstance(value, str) else json.dumps(value))

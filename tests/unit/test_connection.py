@@ -65,6 +65,7 @@ FIELDS_READ: list[tuple[str, Any, str, str, Any]] = [
     ("grant_url", "https://login.example.com/t", "https://login.example.com/t", "token_url", "https://login.example.com/t"),
     ("refresh_url", "https://login.example.com/r", "https://login.example.com/r", "refresh_url", "https://login.example.com/r"),
     ("authorize_url", "https://login.example.com/a", "https://login.example.com/a", "authorize_url", "https://login.example.com/a"),
+    ("authorize_params", {"prompt": "consent"}, '{"prompt": "consent"}', "authorize_params", {"prompt": "consent"}),
     ("skip_pkce", True, "true", "skip_pkce", True),
     ("revoke_url", "https://login.example.com/d", "https://login.example.com/d", "revoke_url", "https://login.example.com/d"),
     ("issuer", "https://login.example.com", "https://login.example.com", "issuer", "https://login.example.com"),
@@ -278,7 +279,9 @@ class TestCoercion:
     def test_what_is_no_boolean_is_refused_rather_than_guessed(self, field: str, value: Any) -> None:
         assert refusal({field: value}) == f"{field} ({FIELDS[field].label}) is not a valid boolean (true or false)."
 
-    @pytest.mark.parametrize("field", ["grant_params", "api_params", "secret_params", "secret_grant_params"])
+    @pytest.mark.parametrize(
+        "field", ["authorize_params", "grant_params", "api_params", "secret_params", "secret_grant_params"]
+    )
     @pytest.mark.parametrize("value", ["[]", "text", "5", 5, [], "{"])
     def test_what_is_no_object_is_refused(self, field: str, value: Any) -> None:
         assert refusal({field: value}) == f"{field} ({FIELDS[field].label}) is not a valid JSON object."
@@ -335,7 +338,8 @@ class TestClient:
 
 class TestRedacted:
     @pytest.mark.parametrize(
-        "field", ["grant_params", "secret_grant_params", "api_headers", "secret_headers", "proxies"]
+        "field",
+        ["authorize_params", "grant_params", "secret_grant_params", "api_headers", "secret_headers", "proxies"],
     )
     @pytest.mark.parametrize("as_text", [False, True], ids=["object", "text"])
     def test_values_within_an_object_are_refused(self, field: str, as_text: bool) -> None:

@@ -14,6 +14,7 @@ SHOWN = {
     "grant_url",
     "refresh_url",
     "authorize_url",
+    "authorize_params",
     "skip_pkce",
     "revoke_url",
     "issuer",

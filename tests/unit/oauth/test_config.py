@@ -257,6 +257,7 @@ class TestIdentity:
             ("scope", "b  a"),
             ("leeway", 5),
             ("default_lifetime", 5),
+            ("authorize_params", {"prompt": "consent"}),
             ("api_headers", {"X": "1"}),
             ("client_auth", "client_secret_post"),
             ("body_format", "json"),
@@ -286,6 +287,29 @@ class TestIdentity:
         settings = config(**self.BASE, refresh_token="fake-2", secret_grant_params={"k": "fake-3"})
 
         assert "fake" not in repr(settings.identity)
+
+
+class TestAuthorizeParams:
+    @pytest.mark.parametrize(
+        "name",
+        ["response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method"],
+    )
+    @pytest.mark.parametrize("value", ["x", "", None, ["x"]])
+    def test_must_not_contain_a_parameter_that_this_package_sets(self, name: str, value: Any) -> None:
+        assert refusal(authorize_params={"prompt": "consent", name: value}) == (
+            f"authorize_params (Authorization request parameters) must not contain {name!r}: this package sets it. "
+            f"Remove it."
+        )
+
+    @pytest.mark.parametrize("name", ["scope", "audience", "resource"])
+    def test_must_not_contain_a_parameter_that_has_a_field(self, name: str) -> None:
+        assert refusal(authorize_params={name: "x"}) == (
+            f"authorize_params (Authorization request parameters) must not contain {name!r}: this package sets it. "
+            f"Enter it in {name.capitalize()}."
+        )
+
+    def test_are_not_in_the_repr(self) -> None:
+        assert "anna" not in repr(config(authorize_params={"login_hint": "anna"}))
 
 
 class TestSecrets:

@@ -72,6 +72,30 @@ def test_scopes_are_joined_as_the_server_wants():
     assert (query["scope"], query["audience"], query["resource"]) == (["read,write"], ["https://api"], ["urn:x"])
 
 
+def test_authorize_params_are_added_to_the_url():
+    config = replace(
+        CONFIG,
+        skip_pkce=True,
+        authorize_params={"access_type": "offline", "prompt": "consent", "max_age": 0, "acr_values": ["a", "b"]},
+    )
+    assert authorization_url(config, CONSENT) == (
+        "https://auth.example.com/authorize?tenant=a+b&access_type=offline&prompt=consent&max_age=0"
+        "&acr_values=a&acr_values=b&response_type=code&client_id=app"
+        "&redirect_uri=https%3A%2F%2Fairflow.example.com%2Foauth%2Fcallback&scope=read+write&state=fake-state"
+    )
+
+
+def test_authorize_params_replace_those_in_the_authorization_url():
+    config = replace(CONFIG, authorize_params={"tenant": "c"})
+    query = parse_qsl(urlsplit(authorization_url(config, CONSENT)).query)
+    assert [value for name, value in query if name == "tenant"] == ["c"]
+
+
+def test_authorize_params_are_not_sent_with_the_code():
+    config = replace(CONFIG, authorize_params={"access_type": "offline"})
+    assert b"access_type" not in code_request(config, "c", BACK, "fake-verifier").body
+
+
 def test_neither_secret_nor_verifier_goes_through_the_browser():
     url = authorization_url(CONFIG, CONSENT)
     assert "fake-secret" not in url
