@@ -31,6 +31,10 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 class OAuthError(AirflowException):
     """Base of all errors of this package. Its text names the connection and holds no secret."""
 
+    #: Whether a request that uses the grant (token or revocation request) may have reached the server before this was
+    #: raised. False: it is certain that no attempt was sent, so no refresh token or code was used.
+    request_sent: bool = False
+
 
 class ConfigurationError(OAuthError, AirflowFailException):
     """The connection's fields do not make sense; the text names the connection and the field."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
-from airflow_provider_oauth.exceptions import TokenRequestError
+from airflow_provider_oauth.exceptions import (
+    ConfigurationError,
+    OAuthError,
+    TokenRequestError,
+    TokenResponseError,
+)
 from airflow_provider_oauth.oauth.answers import parse_answer, parse_revocation
 from airflow_provider_oauth.oauth.clock import Clock
-from airflow_provider_oauth.oauth.discovery import completed
+from airflow_provider_oauth.oauth.discovery import METADATA, completed
 from airflow_provider_oauth.oauth.messages import (
+    REVOCATION,
+    TOKEN,
     code_request,
     grant_request,
     refresh_request,
@@ -20,11 +29,11 @@ from airflow_provider_oauth.oauth.messages import (
 from airflow_provider_oauth.oauth.wire import CONNECT_TIMEOUT, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_oauth.oauth.answers import TokenAnswer
     from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.messages import Request, TokenRequest
+    from airflow_provider_oauth.oauth.messages import Place, Request, TokenRequest
     from airflow_provider_oauth.oauth.token import Token
 
 Answer = TypeVar("Answer")
@@ -52,8 +61,10 @@ class TokenEndpoint:
 
         :param scope: instead of the connection's, separated by spaces
         :param patient: try again, within EXCHANGE_TIMEOUT, when the server is busy or out of reach
+        :raises OAuthError: every exception; its ``request_sent`` reports whether an attempt may have reached the server
         :raises TokenRequestError: the server refused, or cannot be reached
         :raises TokenResponseError: it answered, but not with a token
+        :raises ConfigurationError: the request cannot be sent as the connection's fields require
         """
         return self._token("token_url", lambda config: grant_request(config, scope), patient)
 
@@ -98,7 +109,8 @@ class TokenEndpoint:
 
         :param names: the URLs that are needed; if the connection says them all, nobody is asked
         """
-        return completed(self._config, names, self._sender(self._clock.monotonic() + EXCHANGE_TIMEOUT))
+        with _errors_converted(self._config, METADATA):
+            return completed(self._config, names, self._sender(self._clock.monotonic() + EXCHANGE_TIMEOUT))
 
     def _token(self, name: str, build: Callable[[OAuthConfig], TokenRequest], patient: bool) -> Token:
         return self._exchange(name, build, parse_answer, patient)
@@ -126,13 +138,65 @@ class TokenEndpoint:
             sleep=self._clock.sleep,
             reraise=True,
         )
-        # Anew for each exchange: they are rare, and so an endpoint that has moved is found.
-        config = attempts(completed, self._config, (name,), send)
-        request = build(config)
-        return attempts(lambda: parse(config, request, send(request)))
+        place = REVOCATION if name == "revoke_url" else TOKEN
+        with _errors_converted(self._config, place) as exchange:
+            # Anew for each exchange: they are rare, and so an endpoint that has moved is found.
+            config = attempts(completed, self._config, (name,), send)
+            request = build(config)
+            return attempts(lambda: parse(config, request, exchange.send(send, request)))
 
     def _sender(self, deadline: float) -> Callable[[Request], TokenAnswer]:
         return lambda request: self._wire.send(request, deadline)
+
+
+@dataclass
+class _Exchange:
+    """The attempts of one exchange.
+
+    :param sent: whether an attempt may have reached the server, the last or an earlier one
+    """
+
+    sent: bool = False
+
+    def send(self, send: Callable[[Request], TokenAnswer], request: Request) -> TokenAnswer:
+        """Send ``request`` and note whether it was sent."""
+        try:
+            answer = send(request)
+        except OAuthError as error:
+            self.sent = self.sent or error.request_sent
+            raise
+        self.sent = True
+        return answer
+
+
+@contextmanager
+def _errors_converted(config: OAuthConfig, place: Place) -> Iterator[_Exchange]:
+    """Set ``request_sent`` of the errors that are raised, and convert those that are not an ``OAuthError``.
+
+    Their text is not quoted: that of a ``UnicodeEncodeError``, for example, contains the value.
+
+    :raises ConfigurationError: if the request could not be created
+    :raises TokenResponseError: if the response could not be read
+    """
+    exchange = _Exchange()
+    try:
+        yield exchange
+    except OAuthError as error:
+        error.request_sent = exchange.sent
+        raise
+    except Exception as error:
+        name = type(error).__name__
+        converted: OAuthError = ConfigurationError(
+            f"Connection {config.conn_id!r}: the request to the {place.name} could not be created ({name}). Check "
+            f"{place.field}, and the fields that are sent to it, for characters that cannot be sent."
+        )
+        if exchange.sent or place is METADATA:
+            converted = TokenResponseError(
+                f"Connection {config.conn_id!r}: the response of the {place.name} could not be read ({name}). Check "
+                f"{place.field}."
+            )
+        converted.request_sent = exchange.sent
+        raise converted from None
 
 
 def _worth_repeating(error: BaseException) -> bool:

@@ -106,11 +106,13 @@ class Wire:
             error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
         )
         said = f" ({scrub(str(reason), request.secrets)})" if passing and reason else ""
-        return TokenRequestError(
+        unreachable = TokenRequestError(
             f"Connection {self._config.conn_id!r}: no answer from {request.where}: {type(error).__name__}{said}. "
             f"Check {request.place.field}, and that this host may reach it.",
             retryable=passing,
         )
+        unreachable.request_sent = passing and not isinstance(error, requests.ConnectTimeout)
+        return unreachable
 
 
 class _Ending(HTTPAdapter):

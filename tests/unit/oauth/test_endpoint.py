@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from airflow_provider_oauth.exceptions import InvalidClient, InvalidGrant, TokenRequestError, TokenResponseError
+from airflow_provider_oauth.exceptions import (
+    ConfigurationError,
+    InvalidClient,
+    InvalidGrant,
+    OAuthError,
+    TokenRequestError,
+    TokenResponseError,
+)
+from airflow_provider_oauth.oauth import endpoint as endpoint_module
 from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
 from airflow_provider_oauth.oauth.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
 from airflow_provider_oauth.oauth.messages import grant_request
@@ -39,8 +47,8 @@ def clock():
 
 
 def endpoint(clock, **values):
-    values = {"client_id": "fake-id", "client_secret": "fake-secret", **values}
-    return TokenEndpoint(OAuthConfig(conn_id="api", base_url="https://api.test", token_url=URL, **values), clock)
+    values = {"client_id": "fake-id", "client_secret": "fake-secret", "token_url": URL, **values}
+    return TokenEndpoint(OAuthConfig(conn_id="api", base_url="https://api.test", **values), clock)
 
 
 def test_a_grant_is_one_post_and_its_life_counts_from_when_it_was_sent(clock, requests_mock):
@@ -208,3 +216,69 @@ def test_a_request_that_cannot_be_made_is_an_error_without_its_values(clock, req
         endpoint(clock).grant()
     assert "fake-secret" not in str(caught.value)
     assert not caught.value.retryable
+
+
+LOST = {"exc": requests.ReadTimeout("lost")}
+NOT_CONNECTED = {"exc": requests.ConnectTimeout("timed out")}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "sent"),
+    [
+        ([NOT_CONNECTED], False),
+        ([LOST], True),
+        ([LOST, NOT_CONNECTED], True),
+        ([{"status_code": 503}, NOT_CONNECTED], True),
+        ([{"status_code": 400, "json": {"error": "invalid_grant"}}], True),
+        ([{"text": "no token"}], True),
+    ],
+)
+def test_an_error_reports_whether_any_attempt_may_have_reached_the_server(clock, requests_mock, attempts, sent):
+    requests_mock.post(URL, attempts)
+    with pytest.raises(OAuthError) as caught:
+        endpoint(clock).refresh("fake-refresh")
+    assert caught.value.request_sent is sent
+
+
+def test_a_metadata_request_does_not_count_as_a_sent_token_request(clock, requests_mock):
+    requests_mock.get("https://auth.test/.well-known/openid-configuration", status_code=500)
+    with pytest.raises(TokenRequestError) as caught:
+        endpoint(clock, token_url=None, issuer="https://auth.test").refresh("fake-refresh", patient=False)
+    assert caught.value.request_sent is False
+
+
+def test_a_request_that_cannot_be_encoded_is_an_error_without_its_values(clock, requests_mock):
+    requests_mock.post(URL, json=GOOD)
+    with pytest.raises(ConfigurationError, match=r"'api'.*token endpoint.*UnicodeEncodeError") as caught:
+        endpoint(clock).refresh("fake-\ud800")
+    assert caught.value.request_sent is False
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    assert "fake" not in str(caught.value)
+    assert not requests_mock.called
+
+
+@pytest.mark.parametrize("failure", [RecursionError, ValueError, OSError, ArithmeticError])
+def test_a_response_that_cannot_be_read_is_an_error(clock, requests_mock, monkeypatch, failure):
+    def parse(*_):
+        raise failure("fake-secret")
+
+    monkeypatch.setattr(endpoint_module, "parse_answer", parse)
+    requests_mock.post(URL, json=GOOD)
+    with pytest.raises(TokenResponseError, match=rf"'api'.*{failure.__name__}.*Token URL") as caught:
+        endpoint(clock).grant()
+    assert caught.value.request_sent is True
+    assert "fake-secret" not in str(caught.value)
+
+
+def test_an_exception_that_ends_the_task_passes_unchanged(clock, requests_mock, monkeypatch):
+    class TaskTimeout(BaseException):
+        pass
+
+    def parse(*_):
+        raise TaskTimeout
+
+    monkeypatch.setattr(endpoint_module, "parse_answer", parse)
+    requests_mock.post(URL, json=GOOD)
+    with pytest.raises(TaskTimeout):
+        endpoint(clock).grant()
