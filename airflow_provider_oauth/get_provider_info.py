@@ -42,6 +42,8 @@ def get_provider_info() -> dict[str, Any]:
                         "description": (
                             "Folder of the files by which the processes of one host agree on who renews a token. "
                             "Every process of the host must reach the same folder, and no other host should. "
+                            "If the processes run as several users, all of them must be able to write to it; that "
+                            "needs filelock 4.2.5 or later. "
                             "Empty: a folder of this user's in the system's folder for temporary files."
                         ),
                         "version_added": "0.1.0",

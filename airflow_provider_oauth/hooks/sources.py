@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.hooks.masking import forget_all, mask
 from airflow_provider_oauth.hooks.pages import page_of
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
@@ -55,8 +56,16 @@ def token_source(config: OAuthConfig) -> TokenSource:
 
 
 def host_lock(conn_id: str) -> HostLock:
-    """Return the lock of this host: in ``[oauth] lock_folder``, else in a folder of this user's own."""
+    """Return the lock of this host: in ``[oauth] lock_folder``, otherwise in a folder of this user.
+
+    :raises ConfigurationError: if the setting is a relative path, which names another folder in each process
+    """
     configured = conf.get("oauth", "lock_folder", fallback="")
     if configured:
+        if not Path(configured).is_absolute():
+            raise ConfigurationError(
+                f"Connection {conn_id!r}: [oauth] lock_folder is {configured!r}. Set it to an absolute path, so that "
+                f"every Airflow process of this host uses the same folder."
+            )
         return HostLock(Path(configured), conn_id, shared=True)
     return HostLock(Path(tempfile.gettempdir()) / f"airflow-oauth-{os.getuid()}", conn_id)

@@ -5,68 +5,116 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from typing import TYPE_CHECKING
+import re
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 
-from filelock import FileLock, Timeout
+import filelock
 
-from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
 
-if TYPE_CHECKING:
-    from pathlib import Path
+#: Several users need this filelock. Versions before 4.2.1 set the mode of a file that another user created, or delete
+#: it on release.
+SHARED_SINCE = (4, 2, 5)
 
 
 class HostLock:
-    """A lock file that the processes of one host share. The kernel drops it when its holder dies.
+    """A lock file that the processes of one host share. The kernel releases it when its holder dies.
 
     :param folder: reached by every process of this host and by no other host; made when needed
     :param conn_id: the connection whose renewal it guards
-    :param shared: whether processes of several users take it; else the folder must be this user's own
+    :param shared: whether processes of several users take it; otherwise the folder must belong to this user alone
     """
 
     def __init__(self, folder: Path, conn_id: str, *, shared: bool = False) -> None:
         self._shared = shared
         self._conn_id = conn_id
         self._path = folder / f"{hashlib.sha256(conn_id.encode()).hexdigest()[:24]}.lock"
-        self._lock: FileLock | None = None
+        self._lock: filelock.FileLock | None = None
 
     def acquire(self) -> bool:
-        """Take the lock, without waiting; say whether we have it.
+        """Take the lock without waiting; return whether this process has it.
 
-        :raises ConfigurationError: if the folder cannot be made or written
+        :raises ConfigurationError: if the folder is shared and the installed filelock cannot share one
+        :raises OAuthError: if the folder or the file cannot be used. Airflow retries that: another user may cause it
         """
         if self._lock:
             return True
-        lock = FileLock(self._path, mode=0o600, thread_local=False)
+        if self._shared and _version(filelock.__version__) < SHARED_SINCE:
+            raise ConfigurationError(
+                f"Connection {self._conn_id!r}: filelock {filelock.__version__} cannot share a lock folder between "
+                f"users. Install filelock {'.'.join(map(str, SHARED_SINCE))} or later, or remove [oauth] lock_folder "
+                f"if all Airflow processes of this host run as the same user."
+            )
+        lock = self._new_lock()
         try:
-            self._prepare()
-            lock.acquire(blocking=False)
-        except Timeout:
+            self._make_folder()
+            if self._shared:
+                self._create()
+            self._check_file()
+            lock.acquire(blocking=False)  # never follows a link
+        except filelock.Timeout:
             return False
         except OSError as error:
-            raise ConfigurationError(
-                f"Connection {self._conn_id!r}: the lock file {self._path} cannot be used ({error.strerror}). Set "
-                f"[oauth] lock_folder to a folder of its own that every Airflow process of this host may write."
+            raise OAuthError(
+                f"Connection {self._conn_id!r}: the lock file {self._path} cannot be used: {error.strerror or error}. "
+                f"Set [oauth] lock_folder to a folder that every Airflow process of this host can write to, and that "
+                f"no other program uses."
             ) from error
         self._lock = lock
         return True
 
     def release(self) -> None:
-        """Let go of the lock, if it was taken."""
+        """Release the lock if this process has it."""
         if self._lock:
             self._lock.release()
             self._lock = None
 
-    def _prepare(self) -> None:
-        """Make the folder, and the file if others are to write it too.
+    def _new_lock(self) -> filelock.FileLock:
+        if self._shared:
+            # On a file system without flock, filelock would take the file that we created for a lock that is held.
+            return filelock.FileLock(self._path, mode=0o666, thread_local=False, fallback_to_soft=False)
+        return filelock.FileLock(self._path, mode=0o600, thread_local=False)
 
-        :raises OSError: if that is not possible, or somebody else could keep the lock from us
+    def _make_folder(self) -> None:
+        """Make the folder if there is none.
+
+        :raises OSError: if that fails, or if the folder is not shared and another user can write to it
         """
         folder = self._path.parent
         folder.mkdir(mode=0o777 if self._shared else 0o700, parents=True, exist_ok=True)
         if not self._shared:
             status = folder.stat(follow_symlinks=False)
-            if status.st_uid != os.getuid() or status.st_mode & 0o022:
-                raise PermissionError(errno.EPERM, f"{folder} is open to other users")
-        elif not self._path.exists():
-            self._path.touch()
-            self._path.chmod(0o666)
+            if status.st_uid != os.getuid():
+                raise PermissionError(errno.EPERM, f"{folder} belongs to another user")
+            if status.st_mode & 0o022:
+                raise PermissionError(errno.EPERM, f"other users can write to {folder}")
+
+    def _create(self) -> None:
+        """Create the lock file for all users, unless it exists.
+
+        It appears with its mode: a user who is later by a moment must not find a file that only its creator may open.
+        Nothing that another user may have put there is opened or changed.
+        """
+        if os.path.lexists(self._path):
+            return
+        file, name = tempfile.mkstemp(prefix=".new-", dir=self._path.parent)  # O_CREAT | O_EXCL | O_NOFOLLOW
+        try:
+            os.fchmod(file, 0o666)
+            with suppress(FileExistsError):  # another process was first
+                os.link(name, self._path, follow_symlinks=False)
+        finally:
+            os.close(file)
+            Path(name).unlink(missing_ok=True)
+
+    def _check_file(self) -> None:
+        """Raise ``OSError`` if there is something other than a file in place of the lock file."""
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(self._path.lstat().st_mode):
+                raise FileExistsError(errno.EEXIST, "it is not a regular file")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", text)[:3]))

@@ -218,7 +218,7 @@ class TokenSource:
     def ready(self) -> None:
         """Make sure that what will come can be kept: ask for nothing that would be lost.
 
-        :raises ConfigurationError: if the lock file cannot be used
+        :raises OAuthError: if the lock file cannot be used
         :raises TokenStoreError: if the store cannot be read
         """
         self._store.read()

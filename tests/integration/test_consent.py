@@ -13,7 +13,7 @@ import requests
 
 from airflow_provider_oauth.cli import loopback as loopback_module
 from airflow_provider_oauth.cli.loopback import Loopback
-from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, ConsentRequired
+from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, ConsentRequired, OAuthError
 from airflow_provider_oauth.hooks import grants, sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.oauth.clock import Clock
@@ -224,9 +224,9 @@ def test_a_consent_is_for_its_own_connection(connect):
 
 def test_nobody_is_asked_when_the_answer_could_not_be_kept(connect, monkeypatch):
     config = connect("jsonbody")
-    monkeypatch.setattr(HostLock, "_prepare", raiser(PermissionError(13, "not allowed")))
+    monkeypatch.setattr(HostLock, "_make_folder", raiser(PermissionError(13, "not allowed")))
     sources._sources.clear()
-    with pytest.raises(ConfigurationError, match="lock file"):
+    with pytest.raises(OAuthError, match="lock file"):
         ask(config)
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
+import filelock
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
 from airflow_provider_oauth.oauth.host_lock import HostLock
 
 HOLD = """
@@ -16,6 +20,9 @@ lock = HostLock(Path(sys.argv[1]), "api")
 print(lock.acquire(), flush=True)
 sys.stdin.read()
 """
+
+#: The user ID of "nobody".
+ANOTHER_USER = 65534
 
 
 @pytest.fixture
@@ -84,33 +91,54 @@ def test_the_folder_is_made_for_this_user_only(tmp_path):
     lock.release()
 
 
-def test_a_folder_that_cannot_be_used_says_which_setting_to_change(tmp_path):
+def test_a_folder_that_cannot_be_used_names_the_setting_and_is_retried(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match=r"'api'.*\[oauth\] lock_folder"):
+    with pytest.raises(OAuthError, match=r"'api'.*\[oauth\] lock_folder") as caught:
         HostLock(tmp_path / "file", "api").acquire()
+    assert not isinstance(caught.value, AirflowFailException)
 
 
-def test_a_folder_that_another_user_could_hold_the_lock_in_is_refused(tmp_path):
+def test_a_default_folder_that_other_users_can_write_to_is_refused(tmp_path):
     folder = tmp_path / "locks"
     folder.mkdir()
     folder.chmod(0o777)
-    with pytest.raises(ConfigurationError, match="open to other users"):
+    with pytest.raises(OAuthError, match="other users can write to"):
         HostLock(folder, "api").acquire()
+
+
+def test_a_default_folder_that_another_user_occupies_names_the_setting_and_is_retried(tmp_path):
+    folder = Path("/usr")  # belongs to root
+    if os.getuid() == 0:
+        folder = tmp_path / "locks"
+        folder.mkdir(mode=0o700)
+        os.chown(folder, ANOTHER_USER, ANOTHER_USER)
+    with pytest.raises(OAuthError, match=r"belongs to another user.*\[oauth\] lock_folder") as caught:
+        HostLock(folder, "api").acquire()
+    assert not isinstance(caught.value, AirflowFailException)
 
 
 def test_a_link_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "target").mkdir(mode=0o700)
     (tmp_path / "locks").symlink_to(tmp_path / "target")
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(OAuthError):
         HostLock(tmp_path / "locks", "api").acquire()
 
 
-def test_a_configured_folder_can_be_shared_by_several_users(tmp_path):
+@pytest.mark.parametrize("version", ["3.16.0", "3.25.2", "4.2.4", "4.2.4rc1"])
+def test_an_old_filelock_cannot_share_a_folder_but_does_everything_else(monkeypatch, tmp_path, version):
     folder = tmp_path / "locks"
-    folder.mkdir()
-    folder.chmod(0o777)
-    lock = HostLock(folder, "api", shared=True)
-    assert lock.acquire()
-    (file,) = folder.iterdir()
-    assert file.stat().st_mode & 0o777 == 0o666
-    lock.release()
+    monkeypatch.setattr(filelock, "__version__", version)
+    with pytest.raises(ConfigurationError, match=rf"'api'.*filelock {version} .*4\.2\.5.*\[oauth\] lock_folder"):
+        HostLock(folder, "api", shared=True).acquire()
+    assert not folder.exists()
+    own = HostLock(folder, "api")
+    assert own.acquire()
+    own.release()
+
+
+@pytest.mark.parametrize("version", ["4.2.5", "4.2.10", "4.3", "5.0.0.dev1"])
+def test_a_new_filelock_can_share_a_folder(monkeypatch, tmp_path, version):
+    monkeypatch.setattr(filelock, "__version__", version)
+    shared = HostLock(tmp_path, "api", shared=True)
+    assert shared.acquire()
+    shared.release()

@@ -1,0 +1,109 @@
+"""A lock folder that the processes of several users share."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import filelock
+import pytest
+
+from airflow_provider_oauth.oauth.host_lock import SHARED_SINCE, _version
+
+pytestmark = pytest.mark.skipif(
+    _version(filelock.__version__) < SHARED_SINCE, reason="this filelock cannot share a folder: see test_host_lock.py"
+)
+
+#: CI runs as root, which can start processes of other users. Anybody else has to do with processes of their own.
+USERS = [61001, 61002, 61003, 61004] if os.geteuid() == 0 else [os.geteuid()] * 4
+
+#: Starts one process for each user ID. All import as the user who starts them, because the others may not be able to
+#: read the package, and then become their users.
+PROCESSES = """
+import json
+import multiprocessing
+import os
+import sys
+from pathlib import Path
+
+import filelock.asyncio
+from airflow_provider_oauth.oauth.host_lock import HostLock
+
+folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
+context = multiprocessing.get_context("fork")
+barrier = context.Barrier(len(sys.argv[3:]), timeout=60)
+outcomes = context.SimpleQueue()
+
+def take(user):
+    if user != os.geteuid():
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+    os.umask(0o077)
+    for number in range(rounds):
+        lock = HostLock(folder, f"conn-{number}", shared=True)
+        barrier.wait()
+        try:
+            outcome = lock.acquire()
+        except Exception as error:
+            outcome = f"{type(error).__name__}: {error}"
+        outcomes.put((number, outcome))
+        barrier.wait()
+        lock.release()
+
+processes = [context.Process(target=take, args=[int(user)]) for user in sys.argv[3:]]
+for process in processes:
+    process.start()
+print(json.dumps([outcomes.get() for _ in range(rounds * len(processes))]))
+for process in processes:
+    process.join(60)
+sys.exit(any(process.exitcode for process in processes))
+"""
+
+
+@pytest.fixture
+def folder():
+    """A folder in which every user can create files; those of tmp_path are closed to others."""
+    folder = Path(tempfile.mkdtemp(prefix="oauth-locks-"))
+    folder.chmod(0o1777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def take(folder, rounds, users):
+    """Return what the users got when they took a lock that is new in every round, all at the same time."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROCESSES, str(folder), str(rounds), *map(str, users)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    got = {}
+    for number, outcome in json.loads(done.stdout):
+        got.setdefault(number, []).append(outcome)
+    return list(got.values())
+
+
+def test_one_of_four_users_gets_a_new_lock_and_none_gets_an_error(folder):
+    got = take(folder, 60, USERS)
+    assert [sorted(outcomes, key=str) for outcomes in got] == [[False, False, False, True]] * 60
+    files = list(folder.iterdir())
+    assert len(files) == 60
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o666}
+
+
+def test_a_lock_file_of_another_user_that_is_closed_names_the_setting(folder):
+    take(folder, 1, USERS[:1])
+    (file,) = folder.iterdir()
+    if os.geteuid() == 0:
+        os.chown(file, 0, 0)
+    file.chmod(0)
+    ((outcome,),) = take(folder, 1, USERS[1:2])
+    assert outcome.startswith("OAuthError: Connection 'conn-0': the lock file")
+    assert "Permission denied. Set [oauth] lock_folder to" in outcome

@@ -1,0 +1,151 @@
+"""A lock folder in which several users can create files; test_host_lock.py has what is the same in any folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+import tempfile
+from contextlib import suppress
+
+import filelock
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_oauth.exceptions import OAuthError
+from airflow_provider_oauth.oauth.host_lock import SHARED_SINCE, HostLock, _version
+
+pytestmark = pytest.mark.skipif(
+    _version(filelock.__version__) < SHARED_SINCE, reason="this filelock cannot share a folder: see test_host_lock.py"
+)
+
+
+def bind(path):
+    """Put a socket there."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "locks"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+@pytest.fixture
+def place(folder):
+    """The path of the lock file, which does not exist yet."""
+    lock = HostLock(folder, "api", shared=True)
+    assert lock.acquire()
+    lock.release()
+    (file,) = folder.iterdir()
+    file.unlink()
+    return file
+
+
+@pytest.fixture
+def shared(folder):
+    return HostLock(folder, "api", shared=True)
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat(follow_symlinks=False).st_mode)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_every_user_can_open_the_lock_file(shared, folder, umask):
+    before = os.umask(umask)
+    try:
+        assert shared.acquire()
+    finally:
+        os.umask(before)
+    (file,) = folder.iterdir()
+    assert mode(file) == 0o666
+    shared.release()
+
+
+def test_a_lock_file_that_another_process_creates_meanwhile_is_shared(monkeypatch, shared, folder, place):
+    def mkstemp(*args, **kwargs):
+        place.touch()
+        place.chmod(0o666)
+        return tempfile_mkstemp(*args, **kwargs)
+
+    tempfile_mkstemp = tempfile.mkstemp
+    monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+    assert shared.acquire()
+    assert list(folder.iterdir()) == [place]
+    assert not HostLock(folder, "api", shared=True).acquire()
+    shared.release()
+
+
+def test_the_lock_file_appears_with_its_mode(monkeypatch, shared, folder, place):
+    """Otherwise a user who comes between creation and change of the mode would be refused."""
+    seen = []
+
+    def fchmod(file, mode):
+        seen.append(place.exists())
+        os_fchmod(file, mode)
+
+    os_fchmod = os.fchmod
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    assert shared.acquire()
+    assert seen == [False]
+    shared.release()
+
+
+def test_a_link_is_not_followed_to_create_a_file(shared, place, tmp_path):
+    place.symlink_to(tmp_path / "authorized_keys")
+    with pytest.raises(OAuthError, match="not a regular file") as caught:
+        shared.acquire()
+    assert not isinstance(caught.value, AirflowFailException)
+    assert not (tmp_path / "authorized_keys").exists()
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_link_does_not_change_the_file_that_it_leads_to(shared, place, tmp_path, link):
+    target = tmp_path / "private"
+    target.write_text("content")
+    target.chmod(0o640)
+    getattr(place, link)(target)
+    with suppress(OAuthError):
+        shared.acquire()
+    assert (target.read_text(), mode(target)) == ("content", 0o640)
+    shared.release()
+
+
+def test_a_link_that_is_put_there_after_the_check_is_not_followed(monkeypatch, shared, place, tmp_path):
+    target = tmp_path / "private"
+    target.write_text("content")
+    target.chmod(0o640)
+
+    def check(self):
+        place.unlink()
+        place.symlink_to(target)
+
+    monkeypatch.setattr(HostLock, "_check_file", check)
+    with pytest.raises(OAuthError, match="symbolic links"):
+        shared.acquire()
+    assert (target.read_text(), mode(target)) == ("content", 0o640)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, bind], ids=["fifo", "folder", "socket"])
+@pytest.mark.parametrize("of_several_users", [True, False])
+def test_something_else_in_place_of_the_lock_file_is_refused(folder, place, make, of_several_users):
+    make(place)
+    if not of_several_users:
+        folder.chmod(0o700)
+    with pytest.raises(OAuthError, match=r"not a regular file.*\[oauth\] lock_folder"):
+        HostLock(folder, "api", shared=of_several_users).acquire()
+
+
+def test_a_file_system_without_locks_is_an_error(monkeypatch, shared):
+    def flock(*args):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OAuthError, match=r"Function not implemented.*\[oauth\] lock_folder"):
+        shared.acquire()
