@@ -243,8 +243,15 @@ def test_where_the_server_always_names_itself_an_answer_that_does_not_is_refused
     assert code_of(config, CONSENT, answer(code="c", iss="https://auth.example.com")) == "c"
     with pytest.raises(ConsentDenied, match=r"which server it is of \(iss\)"):
         code_of(config, CONSENT, answer(code="c"))
-    with pytest.raises(ConsentDenied, match=r"which server it is of \(iss\)"):
-        code_of(config, CONSENT, answer(error="access_denied"))
+
+
+def test_an_error_without_an_issuer_is_reported_where_responses_should_have_one():
+    config = replace(CONFIG, issuer="https://auth.example.com", iss_required=True)
+    with pytest.raises(ConsentDenied) as denied:  # as Django OAuth Toolkit 3.4 answers
+        code_of(config, CONSENT, answer(error="access_denied", code="c"))
+    assert denied.value.error == "access_denied"
+    with pytest.raises(ConsentDenied, match=r"another server \(iss\)"):
+        code_of(config, CONSENT, answer(error="access_denied", iss="https://evil.example"))
 
 
 # --- the trade
