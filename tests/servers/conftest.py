@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -77,10 +77,10 @@ def connect(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Calla
     """Define the connection ``api`` of a server's client, whose endpoints are read from the server's metadata."""
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-    def define(server: AuthorizationServer, client: str = "service", secret: str = SECRET, **extra: str) -> OAuthConfig:
+    def define(server: AuthorizationServer, client: str = "service", secret: str = SECRET, **extra: Any) -> OAuthConfig:
         grant = {
             "service": {"grant_type": "client_credentials", "scope": "read"},
-            "app": {"grant_type": "authorization_code", "scope": server.user_scope},
+            "app": {"grant_type": "authorization_code", **server.consent},
         }
         extra = {"issuer": server.url, "resource": server.resource, "leeway": 60, **grant[client], **extra}
         values = {"conn_type": "oauth", "host": server.resource, "login": client, "password": secret, "extra": extra}

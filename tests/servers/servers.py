@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 
@@ -29,8 +29,10 @@ class AuthorizationServer(Service):
     :param lifetime: seconds that an access token is valid
     """
 
-    #: Scopes that allow calls to ``/api/me``, after a user's consent with a refresh token.
-    user_scope = "read"
+    #: Paths of its endpoints, by the names of the connection fields.
+    endpoints: ClassVar[dict[str, str]]
+    #: A scope that the clients may not have.
+    wrong_scope: str
 
     def __init__(self, folder: Path, lifetime: int = 3600) -> None:
         super().__init__(folder)
@@ -46,6 +48,16 @@ class AuthorizationServer(Service):
     def resource(self) -> str:
         """The API's resource indicator (RFC 8707), which is also its base URL."""
         return f"{self.url}/api"
+
+    @property
+    def wrong_resource(self) -> str:
+        """A resource indicator that the server refuses."""
+        raise NotImplementedError
+
+    @property
+    def consent(self) -> dict[str, Any]:
+        """Connection fields with which a user's consent allows calls to ``/api/me`` and gives a refresh token."""
+        return {"scope": "read"}
 
     @property
     def command(self) -> list[str]:
@@ -89,7 +101,18 @@ class OidcProvider(AuthorizationServer):
     """npm's oidc-provider. It requires PKCE, rotates refresh tokens, and issues tokens for one API each."""
 
     name = "oidc-provider"
-    user_scope = "openid offline_access read"
+    wrong_scope = "admin"
+    endpoints: ClassVar = {"authorize_url": "auth", "grant_url": "token", "revoke_url": "token/revocation"}
+
+    @property
+    def wrong_resource(self) -> str:
+        """Not one of its APIs."""
+        return f"{self.url}/unknown"
+
+    @property
+    def consent(self) -> dict[str, Any]:
+        """Without ``prompt=consent`` there is no refresh token (OpenID Connect Core 1.0 section 11)."""
+        return {"scope": "openid offline_access read", "authorize_params": {"prompt": "consent"}}
 
     @property
     def command(self) -> list[str]:
@@ -115,6 +138,13 @@ class DjangoToolkit(AuthorizationServer):
     """PyPI's Django OAuth Toolkit. Its API answers 403 to an invalid token, and rotation ends the access token."""
 
     name = "django-oauth-toolkit"
+    wrong_scope = "unknown"
+    endpoints: ClassVar = {"authorize_url": "authorize/", "grant_url": "token/", "revoke_url": "revoke_token/"}
+
+    @property
+    def wrong_resource(self) -> str:
+        """Not an absolute URI; any of those would be accepted."""
+        return "unknown"
 
     @property
     def command(self) -> list[str]:

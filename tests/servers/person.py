@@ -1,0 +1,59 @@
+"""A user with a browser: logs in and consents on the two servers' own pages."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urljoin
+
+from sandbox.user_agent import PageError, UserAgent, read_page, target_of
+
+PASSWORD = "fake-password"
+#: The buttons of the two servers' consent pages.
+ALLOW = ("Continue", "Authorize")
+
+
+class Person:
+    """One user, in one browser session.
+
+    :param name: the name to log in with
+    """
+
+    def __init__(self, name: str = "ada") -> None:
+        self.name = name
+        self.browser = UserAgent()
+
+    def consent(self, url: str, redirect_uri: str, allow: bool = True) -> str:
+        """Follow an authorization request to its end, and return the URL that the server sends the browser to.
+
+        :param url: the authorization request
+        :param redirect_uri: where it ends; this URL is not requested
+        :param allow: whether to allow access
+        :raises PageError: a page is not a login or consent page
+        """
+        response = self.browser.get(url)
+        for _ in range(10):
+            if response.is_redirect:
+                target = target_of(response)
+                if target.startswith(redirect_uri):
+                    return target
+                response = self.browser.get(target)
+            else:
+                response = self._fill_in(response, allow)
+        raise PageError(f"{url.partition('?')[0]} leads nowhere")
+
+    def _fill_in(self, page, allow: bool):
+        """Fill in the form on a login or consent page, and send it."""
+        forms = read_page(page.text).forms
+        if page.status_code != 200 or len(forms) != 1:
+            raise PageError(f"{page.url.partition('?')[0]} answered {page.status_code}, without a form")
+        form = forms[0]
+        name = next((name for name in ("login", "username") if name in form.fields), None)
+        if name is not None:
+            return self.browser.post(page.url, form, {name: self.name, "password": PASSWORD})
+        if allow:
+            button = next(button for label, button in form.buttons.items() if label in ALLOW)
+            return self.browser.post(page.url, form, button)
+        # oidc-provider has a link for it, Django OAuth Toolkit a button that sends nothing.
+        if abort := re.search(r'href="([^"]+/abort)"', page.text):
+            return self.browser.get(urljoin(page.url, abort[1]))
+        return self.browser.post(page.url, form, form.buttons["Cancel"])

@@ -1,0 +1,143 @@
+"""A user's consent at both servers, through the functions that the page and the command line use."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ApiError, ConsentDenied, ConsentRequired, InvalidClient, InvalidGrant
+from airflow_provider_oauth.hooks import grants
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.oauth.consent import Consent
+from tests.servers.person import Person
+from tests.servers.servers import REDIRECT_URI
+
+
+def call(endpoint="me"):
+    return OAuthHook("api", method="GET").run(endpoint)
+
+
+def authorize(config, person=None, allow=True):
+    """Consent as a user of the server, and store what the server issues."""
+    consent = Consent(conn_id="api", redirect_uri=REDIRECT_URI)
+    url = grants.begin(config, consent)
+    return grants.finish(config, consent, (person or Person()).consent(url, REDIRECT_URI, allow))
+
+
+def test_a_users_consent_lets_tasks_call_the_api_and_renew_the_token(connect, server):
+    config = connect(server, "app")
+    with pytest.raises(ConsentRequired):
+        call()
+    authorize(config)
+    assert call().json()["user"] == "ada"
+    grants.renew(config)
+    assert call().json()["user"] == "ada"
+    assert [event["grant_type"] for event in server.events("token")] == ["authorization_code", "refresh_token"]
+    assert server.refusals() == [None, None]
+    assert not grants.status(config).needs_consent
+
+
+def test_the_token_is_for_the_connections_resource_after_consent_and_after_each_renewal(connect, oidc):
+    config = connect(oidc, "app")
+    authorize(config)
+    assert call().json()["audience"] == oidc.resource
+    for _ in range(2):
+        grants.renew(config)
+        assert call().json()["audience"] == oidc.resource
+    assert {event["resource"] for event in oidc.events("token")} == {oidc.resource}
+
+
+def test_a_token_for_another_resource_is_not_accepted_by_the_api(connect, oidc):
+    config = connect(oidc, "app", resource=f"{oidc.url}/other")
+    authorize(config)
+    with pytest.raises(ApiError) as refused:
+        call()
+    assert refused.value.status_code == 401
+    assert OAuthHook("api").run(f"{oidc.url}/other/me").json()["audience"] == f"{oidc.url}/other"
+
+
+def test_a_resource_that_the_server_does_not_know_is_reported_to_the_user(connect, server):
+    config = connect(server, "app", resource=server.wrong_resource)
+    with pytest.raises(ConsentDenied) as denied:
+        authorize(config)
+    assert denied.value.error == "invalid_target"
+    assert server.events("token") == []
+
+
+def test_both_servers_require_pkce(connect, server):
+    config = connect(server, "app", skip_pkce=True)
+    with pytest.raises(ConsentDenied) as denied:
+        authorize(config)
+    assert denied.value.error == "invalid_request"
+
+
+def test_a_user_can_decline(connect, server):
+    config = connect(server, "app")
+    with pytest.raises(ConsentDenied) as denied:
+        authorize(config, allow=False)
+    assert denied.value.error == "access_denied"
+    assert server.events("token") == []
+
+
+def test_a_scope_that_the_client_may_not_have_is_reported_to_the_user(connect, server):
+    with pytest.raises(ConsentDenied, match="Check Scope") as denied:
+        authorize(connect(server, "app", scope=server.wrong_scope))
+    assert denied.value.error == "invalid_scope"
+
+
+def test_a_wrong_secret_stores_nothing(connect, server, variables):
+    config = connect(server, "app", secret="fake-and-wrong")
+    with pytest.raises(InvalidClient):
+        authorize(config)
+    assert server.refusals() == ["invalid_client"]
+    assert not any(name.startswith("oauth_token__") for name in variables)
+
+
+def test_a_code_is_used_only_once(connect, server):
+    config = connect(server, "app")
+    consent = Consent(conn_id="api", redirect_uri=REDIRECT_URI)
+    answer = Person().consent(grants.begin(config, consent), REDIRECT_URI)
+    grants.finish(config, consent, answer)
+    with pytest.raises(InvalidGrant):
+        grants.finish(config, consent, answer)
+    assert server.refusals() == [None, "invalid_grant"]
+
+
+def test_a_response_of_another_issuer_sends_no_code_anywhere(connect, server):
+    endpoints = {name: f"{server.url}/{path}" for name, path in server.endpoints.items()}
+    config = connect(server, "app", **{**endpoints, "issuer": "https://another.example.com"})
+    with pytest.raises(ConsentDenied, match="another"):
+        authorize(config)
+    assert server.events("token") == []
+
+
+def test_a_second_consent_replaces_the_first(connect, server):
+    config = connect(server, "app")
+    first = authorize(config)
+    second = authorize(config)
+    assert first.access_token != second.access_token
+    grants.renew(config)
+    assert call().json()["user"] == "ada"
+    assert server.refusals() == [None] * 3
+
+
+def test_another_account_is_refused_and_its_grant_revoked_until_the_first_is_forgotten(connect, oidc):
+    config = connect(oidc, "app")
+    authorize(config, Person("ada"))
+    with pytest.raises(ConsentDenied, match="wrong account"):
+        authorize(config, Person("grace"))
+    assert len(oidc.events("grant revoked")) == 1
+    assert call().json()["user"] == "ada"
+    grants.renew(config)
+    grants.forget(config)
+    authorize(config, Person("grace"))
+    assert call().json()["user"] == "grace"
+
+
+def test_without_prompt_consent_there_is_no_refresh_token(connect, oidc):
+    config = connect(oidc, "app", authorize_params={})
+    authorize(config)
+    assert call().json()["user"] == "ada"  # until the access token ends
+    assert grants.status(config).needs_consent
+    with pytest.raises(ConsentRequired):
+        grants.renew(config)
+    assert oidc.refusals() == [None]
