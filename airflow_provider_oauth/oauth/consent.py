@@ -127,8 +127,8 @@ def code_of(config: OAuthConfig, consent: Consent, answer: str) -> str:
             f"Connection {config.conn_id!r}: the answer does not belong to what was asked (state). It may be an "
             f"old one, or somebody else's. Start again."
         )
-    # RFC 9207: an answer of another server than the one that was asked. Django OAuth Toolkit 3.4 has iss in its metadata,
-    # but not in an error response; that gives nothing away, so the user gets to read the error.
+    # RFC 9207: an answer of another server than the one that was asked. Django OAuth Toolkit 3.4 announces
+    # iss in its metadata but omits it from error responses. Those have no code, so the user gets to read the error.
     if config.iss_required and "iss" not in values and "error" not in values:
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the answer does not say which server it is of (iss), as this one does. It "
