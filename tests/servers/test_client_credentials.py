@@ -7,10 +7,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_oauth.exceptions import InvalidClient, InvalidScope, TokenRequestError
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-
-
-def call(endpoint="me"):
-    return OAuthHook("api", method="GET").run(endpoint)
+from tests.servers.steps import call
 
 
 @pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_post"])

@@ -10,17 +10,7 @@ from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.oauth.consent import Consent
 from tests.servers.person import Person
 from tests.servers.servers import REDIRECT_URI
-
-
-def call(endpoint="me"):
-    return OAuthHook("api", method="GET").run(endpoint)
-
-
-def authorize(config, person=None, allow=True):
-    """Consent as a user of the server, and store what the server issues."""
-    consent = Consent(conn_id="api", redirect_uri=REDIRECT_URI)
-    url = grants.begin(config, consent)
-    return grants.finish(config, consent, (person or Person()).consent(url, REDIRECT_URI, allow))
+from tests.servers.steps import authorize, call
 
 
 def test_a_users_consent_lets_tasks_call_the_api_and_renew_the_token(connect, server):

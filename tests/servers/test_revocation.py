@@ -1,0 +1,85 @@
+"""Revoking at both servers, by Airflow and by others."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ConsentRequired
+from airflow_provider_oauth.hooks import grants
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+from tests.servers.steps import api_status, authorize, call, post, stored_tokens
+
+#: How an API answers to a token that is not valid: 401 as RFC 6750 says, or 403.
+INVALID = (401, 403)
+
+
+def refresh(server, refresh_token):
+    return post(server, "grant_url", grant_type="refresh_token", refresh_token=refresh_token)
+
+
+def test_revoking_ends_the_grant_at_the_server(connect, server):
+    config = connect(server, "app")
+    authorize(config)
+    access_token, refresh_token = stored_tokens(config)
+    assert api_status(server, access_token) == 200
+    grants.revoke(config)
+    assert api_status(server, access_token) in INVALID
+    assert refresh(server, refresh_token).json()["error"] == "invalid_grant"
+    server.forget()
+    with pytest.raises(ConsentRequired):
+        call()
+    assert (server.events("token"), server.events("api")) == ([], [])
+
+
+def test_revoking_ends_one_grant_of_several(connect, oidc):
+    config = connect(oidc, "app")
+    authorize(config)
+    first = stored_tokens(config)
+    grants.forget(config)
+    authorize(config)
+    grants.revoke(config)
+    assert len(oidc.events("grant revoked")) == 1
+    assert api_status(oidc, first[0]) == 200
+
+
+def test_forgetting_leaves_the_tokens_valid_at_the_server(connect, server):
+    config = connect(server, "app")
+    authorize(config)
+    access_token, refresh_token = stored_tokens(config)
+    grants.forget(config)
+    with pytest.raises(ConsentRequired):
+        call()
+    assert api_status(server, access_token) == 200
+    assert "access_token" in refresh(server, refresh_token).json()
+
+
+def test_after_revoking_client_credentials_the_next_task_gets_another_token(connect, server):
+    config = connect(server)
+    revoked = OAuthHook("api").get_token().access_token
+    grants.revoke(config)
+    assert api_status(server, revoked) in INVALID
+    assert call().status_code == 200
+    assert server.refusals() == [None, None]
+
+
+def test_a_grant_that_was_revoked_elsewhere_needs_consent_again(connect, server):
+    config = connect(server, "app")
+    authorize(config)
+    post(server, "revoke_url", token=stored_tokens(config)[1], token_type_hint="refresh_token")
+    for _ in range(3):
+        with pytest.raises(ConsentRequired):
+            grants.renew(config)
+    assert grants.status(config).needs_consent
+    assert server.refusals() == [None, "invalid_grant"]
+    authorize(config)
+    assert call().json()["user"] == "ada"
+
+
+def test_a_401_for_a_grant_that_was_revoked_elsewhere_fails_the_task_with_consent_required(connect, oidc):
+    config = connect(oidc, "app")
+    authorize(config)
+    post(oidc, "revoke_url", token=stored_tokens(config)[1], token_type_hint="refresh_token")
+    for _ in range(3):
+        with pytest.raises(ConsentRequired):
+            call()
+    assert oidc.refusals() == [None, "invalid_grant"]
