@@ -9,11 +9,18 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote, quote_plus
 
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_oauth.oauth.clock import Clock
+
+#: Shortest time for which a secret stays masked: a request that carries it may still be running, the server may accept
+#: a replaced refresh token again, and the clocks of this host and the server differ.
+AT_LEAST = timedelta(minutes=10)
+
+_clock = Clock()
 #: What is masked, and until when.
 _masked: dict[str, datetime | None] = {}
 _one_thread = threading.Lock()
@@ -23,14 +30,17 @@ def mask(secret: str, until: datetime | None = None) -> None:
     """Have ``secret`` masked, plain and as in a URL.
 
     :param secret: a token, a password, …
-    :param until: when it is worth nothing any more; None if that is not known
+    :param until: when it expires or was replaced; None if that is not known
     """
+    now = _clock.now()
+    if until is not None:
+        until = max(until, now + AT_LEAST)
     if _masked.get(secret, ...) == until:
         return
     with _one_thread:
         known = secret in _masked
         if not known:
-            _forget_the_worthless(datetime.now(UTC))
+            _forget_the_worthless(now)
             for form in _forms(secret):
                 mask_secret(form)
         _masked[secret] = until

@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 COOL_DOWN = 60.0
 #: The most that a server can name: a day.
 LONGEST_COOL_DOWN = 24 * 3600.0
+#: How long a token without a lifetime stays masked: longer than the request that uses it.
+SINGLE_USE_MASKED = timedelta(hours=1)
 #: How many of a connection's own refresh tokens are known to be spent.
 REMEMBERED = 20
 
@@ -320,7 +322,8 @@ class Renewal:
         generation: int | None = None,
     ) -> Token:
         """Store the token, without its refresh token, and return it as it is kept."""
-        self._mask(token.access_token, token.expires_at)
+        until = self._clock.now() + SINGLE_USE_MASKED if token.is_single_use else token.expires_at
+        self._mask(token.access_token, until)
         if token.refresh_token:
             self._mask(token.refresh_token, None)
             if used and used != token.refresh_token:

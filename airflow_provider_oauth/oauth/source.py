@@ -293,8 +293,7 @@ class TokenSource:
         )
 
     def _remember(self, key: str, token: Token) -> Token:
-        if not token.is_single_use:
-            self._memory[key] = token
+        self._memory[key] = token
         return token
 
     def _best(self, key: str, rejected: Token | None, record: Record | None) -> Token | None:

@@ -1,23 +1,26 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 from airflow.sdk._shared.secrets_masker import _secrets_masker, redact
 
 from airflow_provider_oauth.hooks import masking
+from airflow_provider_oauth.hooks.masking import AT_LEAST
+from tests.unit.fake_clock import START, FakeClock
 
-NOW = datetime.now(UTC)
-ENDED, LATER = NOW - timedelta(seconds=1), NOW + timedelta(hours=1)
+ENDED, LATER = START - timedelta(seconds=1), START + timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch):
+def clock(monkeypatch):
+    clock = FakeClock()
+    monkeypatch.setattr(masking, "_clock", clock)
     monkeypatch.setattr(_secrets_masker(), "patterns", set())
     monkeypatch.setattr(_secrets_masker(), "replacer", None)
     masking.forget_all()
-    yield
+    yield clock
     masking.forget_all()
 
 
@@ -32,31 +35,56 @@ def test_a_secret_is_masked_plain_and_as_in_a_url():
     assert is_masked("fake+secret%2F1%2B%25")
 
 
-def test_a_token_that_has_ended_is_forgotten_with_the_next_one():
-    masking.mask("fake-token-one", ENDED)
+def test_a_token_that_has_expired_is_forgotten_when_the_next_one_is_masked(clock):
+    masking.mask("fake-token-one", LATER)
+    clock.time = 3599
+    masking.mask("fake-token-two", LATER + timedelta(hours=1))
     assert is_masked("fake-token-one")
-    masking.mask("fake-token-two", LATER)
+    clock.time = 3601
+    masking.mask("fake-token-three", LATER + timedelta(hours=1))
     assert not is_masked("fake-token-one")
     assert is_masked("fake-token-two")
 
 
-def test_a_secret_whose_end_is_not_known_is_kept_until_it_is():
+@pytest.mark.parametrize("until", [ENDED, START, START + AT_LEAST])
+def test_a_token_that_has_expired_stays_masked_for_a_while_because_it_may_be_in_use(clock, until):
+    masking.mask("fake-token-one", until)
+    clock.time = AT_LEAST.total_seconds()
+    masking.mask("fake-token-two", LATER)
+    assert is_masked("fake-token-one")
+    clock.time += 1
+    masking.mask("fake-token-three", LATER)
+    assert not is_masked("fake-token-one")
+
+
+def test_an_expired_token_that_is_used_again_stays_masked_from_then_on(clock):
+    masking.mask("fake-token-one", ENDED)
+    clock.time = 500
+    masking.mask("fake-token-one", ENDED)
+    clock.time = 500 + AT_LEAST.total_seconds()
+    masking.mask("fake-token-two", LATER)
+    assert is_masked("fake-token-one")
+
+
+def test_a_secret_whose_end_is_not_known_is_kept_until_it_is(clock):
     masking.mask("fake-refresh-one")
     masking.mask("fake-token-one", LATER)
     assert is_masked("fake-refresh-one")
     masking.mask("fake-refresh-one", ENDED)
+    clock.time = AT_LEAST.total_seconds() + 1
     assert is_masked("fake-refresh-one")
     masking.mask("fake-refresh-two")
     assert not is_masked("fake-refresh-one")
     assert is_masked("fake-token-one")
 
 
-def test_over_a_thousand_renewals_there_is_never_more_to_search_for():
+def test_over_a_thousand_renewals_there_is_never_more_to_search_for(clock):
     for number in range(1000):
-        masking.mask(f"fake-token-{number}-of-a-thousand", ENDED)
+        masking.mask(f"fake-token-{number}-of-a-thousand", clock.now() + timedelta(seconds=180))
         masking.mask(f"fake-refresh-{number}-of-a-thousand")
-        masking.mask(f"fake-refresh-{number}-of-a-thousand", ENDED)
-    assert len(_secrets_masker().patterns) <= 4
+        masking.mask(f"fake-refresh-{number}-of-a-thousand", clock.now())
+        clock.time += 135
+    assert len(_secrets_masker().patterns) <= 12
     assert is_masked("fake-refresh-999-of-a-thousand")
 
 

@@ -7,6 +7,14 @@ import pytest
 from tests.unit.oauth.world import World
 
 
+@pytest.fixture(autouse=True)
+def every_lock_is_released():
+    """Fail a test after which a process still holds the host's lock."""
+    World.all.clear()
+    yield
+    assert not any(world.lock.held for world in World.all)
+
+
 @pytest.fixture
 def world():
     return World()

@@ -135,30 +135,34 @@ class FakeStore:
 
 
 class FakeLock:
-    """A host lock that may be held by another process."""
+    """A host lock that may be held by another process. After each test a fixture checks that it was released."""
 
     def __init__(self):
         self.taken_elsewhere = False
-        self.attempts = 0
+        self.held = False
 
     def acquire(self):
-        self.attempts += 1
-        return not self.taken_elsewhere
+        self.held = self.held or not self.taken_elsewhere
+        return self.held
 
     def release(self):
-        pass
+        self.held = False
 
 
 class World:
     """One connection, its server and its storage, and as many processes as a test starts."""
 
+    #: Those of the current test.
+    all = []
+
     def __init__(self, **config):
+        self.all.append(self)
         self.lifetime = 1000
         self.clock = FakeClock()
         self.endpoint = FakeEndpoint(self.clock)
         self.store = FakeStore()
         self.lock = FakeLock()
-        self.masked = []
+        self.masked = {}
         values = {"client_id": "fake-id", "client_secret": "fake-secret", "leeway": 60, **config}
         if values.get("grant_type") == "password":
             values |= {"username": "ann", "user_password": "fake-password"}
@@ -168,7 +172,8 @@ class World:
         self.endpoint.refresh_tokens = self.config.lives_by_refresh or self.config.use_refresh
 
     def mask(self, secret, until):
-        self.masked.append(secret)
+        """Record until when a secret is masked; None: for as long as the process lives."""
+        self.masked[secret] = until
 
     def record_of(self, refresh_token):
         origins = (fingerprint("api", self.config.refresh_token),)

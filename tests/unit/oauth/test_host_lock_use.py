@@ -1,0 +1,63 @@
+"""When a process takes the host's lock, and that it releases it."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_oauth.exceptions import InvalidClient, OAuthError, TokenRequestError
+from airflow_provider_oauth.oauth.token import Token
+from tests.unit.oauth.world import START
+
+ACTS = {
+    "token": lambda source: source.token(),
+    "renew": lambda source: source.renew(),
+    "adopt": lambda source: source.adopt(Token(access_token="fake", issued_at=START, expires_at=None)),
+    "forget": lambda source: source.forget(),
+    "revoke": lambda source: source.revoke(),
+    "ready": lambda source: source.ready(),
+}
+
+
+def lock_calls(world):
+    """Return the list to which the lock's calls are written."""
+    calls, acquire, release = [], world.lock.acquire, world.lock.release
+    world.lock.acquire = lambda: calls.append("acquire") or acquire()
+    world.lock.release = lambda: calls.append("release") or release()
+    return calls
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_every_act_takes_the_lock_and_releases_it(rotating, act):
+    rotating.store.record = rotating.record_of("refresh-0")
+    rotating.store.lease = "n"
+    calls = lock_calls(rotating)
+    ACTS[act](rotating.process())
+    assert calls[0] == "acquire"
+    assert calls[-1] == "release"
+    assert not rotating.lock.held
+
+
+@pytest.mark.parametrize(("act", "error"), [("token", InvalidClient("no")), ("revoke", TokenRequestError("no"))])
+def test_the_lock_is_released_after_an_error(rotating, act, error):
+    rotating.store.record = rotating.record_of("refresh-0")
+    rotating.store.lease = "n"
+    rotating.endpoint.errors = [error]
+    rotating.endpoint.revocations = [error]
+    calls = lock_calls(rotating)
+    with pytest.raises(OAuthError):
+        ACTS[act](rotating.process())
+    assert calls[0] == "acquire"
+    assert not rotating.lock.held
+
+
+@pytest.mark.parametrize("act", ["forget", "token"])
+def test_the_lock_is_released_after_an_exception_that_nobody_expects(rotating, act):
+    rotating.store.record = rotating.record_of("refresh-0")
+
+    def killed(seconds):
+        raise KeyboardInterrupt
+
+    rotating.clock.sleep = killed
+    with pytest.raises(KeyboardInterrupt):
+        ACTS[act](rotating.process())
+    assert not rotating.lock.held

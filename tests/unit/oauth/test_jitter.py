@@ -1,0 +1,29 @@
+"""Processes do not all renew at the same moment."""
+
+from __future__ import annotations
+
+from airflow_provider_oauth.oauth.source import JITTER, TokenSource
+
+
+def source_of(world):
+    """Return a source with the jitter that production code gives it, unlike ``World.process``."""
+    return TokenSource(world.config, world.endpoint, world.store, world.lock, world.clock, world.mask)
+
+
+def due_at(world, source):
+    """Return the second from which the token is due in this process."""
+    source.token()
+    low, high = 0.0, 1000.0
+    while high - low > 0.001:
+        world.clock.seconds = (low + high) / 2
+        low, high = (low, world.clock.seconds) if source.fresh() is None else (world.clock.seconds, high)
+    world.clock.seconds = 0.0
+    return high
+
+
+def test_every_process_has_its_own_time_from_which_a_token_is_due(world):
+    times = [due_at(world, source_of(world)) for _ in range(20)]
+    assert len({round(time, 2) for time in times}) > 10
+    assert all(750 - JITTER * 1000 - 0.01 <= time <= 750.01 for time in times)
+    assert max(times) - min(times) > JITTER * 1000 / 4
+    assert len(world.endpoint.asked) == 1
