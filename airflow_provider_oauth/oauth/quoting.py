@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
-from html.entities import codepoint2name
+from functools import lru_cache
+from html.entities import html5
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -14,45 +16,118 @@ if TYPE_CHECKING:
 LONGEST_QUOTE = 300
 #: Characters of a page that are looked at.
 LONGEST_PAGE = 8192
+#: Text that contains this many of a secret's first characters contains a part of that secret, cut off by the server.
+PREFIX = 16
+#: How many ways to read an ambiguous text are followed: a backslash, for example, may or may not escape the next one.
+READINGS = 8
+
+_BLANKS = re.compile(r"\s+")
+_NUMERIC_REFERENCE = re.compile(r"&#(?:0*+(\d{1,7})|x0*+([0-9a-f]{1,6}));", re.IGNORECASE)
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:
-    """Return ``text`` on one line of bearable length, with every spelling of ``secrets`` replaced by ``***``."""
-    spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
-    if spellings:
-        text = re.sub(
-            "|".join(sorted(spellings, key=len, reverse=True)), "***", text[:LONGEST_PAGE], flags=re.IGNORECASE
-        )
-    text = " ".join("".join(char if char.isprintable() else " " for char in text[:LONGEST_PAGE]).split())
-    return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
+    """Return ``text`` on one line of at most LONGEST_QUOTE characters, with ``secrets`` replaced by ``***``.
+
+    A secret is recognized as it is, in base64, and with any of its characters escaped as in URLs, HTML or JSON; in
+    upper and lower case; and when the server cut it off after PREFIX or more characters. Secrets are replaced before
+    the text is cut off. Reading stops when the result is full, so the time grows linearly with text and secrets.
+
+    :param text: what a server wrote
+    :param secrets: what must not be quoted
+    """
+    by_start = _by_start(secrets)
+    shown: list[str] = []
+    length = position = 0
+    is_blank = False
+    while position < len(text) and length <= LONGEST_QUOTE:
+        if blanks := _BLANKS.match(text, position):  # a run of blanks becomes one, and no secret starts in it
+            position, is_blank = blanks.end(), True
+            continue
+        possible = by_start.get(text[position].casefold(), ())
+        end = max((_end(secret, text, position) for secret in possible), default=position)
+        piece = "***" if end > position else text[position]
+        position = max(end, position + 1)
+        if piece.isprintable():
+            shown.append(f" {piece}" if is_blank and shown else piece)
+            length += len(shown[-1])
+        is_blank = not piece.isprintable()
+    result = "".join(shown)
+    return result if len(result) <= LONGEST_QUOTE else result[: LONGEST_QUOTE - 1] + "…"
 
 
-def _spellings(secret: str) -> Iterator[str]:
-    """Yield patterns of ``secret``: in base64, and as it is with any character escaped as URLs, HTML or JSON do."""
+def _by_start(secrets: Iterable[str]) -> dict[str, list[str]]:
+    """Return the secrets and their base64 forms by the characters that text which contains them can start with."""
+    by_start: dict[str, list[str]] = {}
+    for form in {form for secret in secrets for form in _forms(secret) if form}:
+        for start in {form[0].casefold(), "&", *_escapes(form[0])}:
+            by_start.setdefault(start, []).append(form)
+    return by_start
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield secret.strip()  # blanks around a secret do not matter: runs of blanks become one
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield re.escape(encode(secret.encode()).decode().rstrip("=")) + "={0,2}"
-    yield "".join(map(_spelling, secret))
+        encoded = encode(secret.encode(errors="surrogatepass")).decode()
+        yield encoded
+        yield encoded.rstrip("=")
 
 
-def _spelling(char: str) -> str:
-    ways = {
-        re.escape(char),
-        "".join(f"%{byte:02x}" for byte in char.encode()),
-        f"&#0*{ord(char)};",
-        f"&#x0*{ord(char):x};",
-        rf"\\{re.escape(char)}",
-        "".join(rf"\\u{unit.hex()}" for unit in _utf16(char)),
+def _end(secret: str, text: str, start: int) -> int:
+    """Return where ``secret``, or PREFIX or more of its characters, ends in ``text``; ``start`` if it is not there."""
+    positions = {start}
+    for count, char in enumerate(secret):
+        following = {end for position in positions for end in _ends(char, text, position)}
+        if not following:
+            return max(positions) if count >= PREFIX else start
+        if len(following) > READINGS:  # keep the shortest readings (no escapes) and the longest ones (all escaped)
+            ends = sorted(following)
+            following = {*ends[: READINGS // 2], *ends[-READINGS // 2 :]}
+        positions = following
+    return max(positions)
+
+
+def _ends(char: str, text: str, position: int) -> Iterator[int]:
+    """Yield where the spellings of ``char`` end that are at ``position``."""
+    found = text[position : position + 1]
+    if found.casefold() == char.casefold():
+        yield position + 1
+    if found not in ("%", "&", "\\", "+"):
+        return
+    for escape in _escapes(char).get(found, ()):
+        if text[position : position + len(escape)].casefold() == escape:
+            yield position + len(escape)
+    reference = _NUMERIC_REFERENCE.match(text, position)
+    if reference and _character(*reference.groups()) == char.casefold():
+        yield reference.end()
+
+
+def _character(decimal: str | None, hexadecimal: str) -> str:
+    """Return the character of an HTML numeric reference, without its case."""
+    code = int(decimal) if decimal else int(hexadecimal, 16)
+    return chr(code).casefold() if code <= 0x10FFFF else ""
+
+
+@lru_cache(maxsize=1024)
+def _escapes(char: str) -> dict[str, list[str]]:
+    """Return the escaped spellings of ``char`` by their first character, without their case.
+
+    Numeric references of HTML are not among them, because one character has any number of those.
+    """
+    utf16 = char.encode("utf-16-be", errors="surrogatepass")
+    escapes = {
+        "".join(f"%{byte:02x}" for byte in char.encode(errors="surrogatepass")),
+        f"\\{char}",
+        "".join(rf"\u{utf16[start : start + 2].hex()}" for start in range(0, len(utf16), 2)),
+        *(f"&{name}" for name, meaning in html5.items() if meaning == char and name.endswith(";")),
     }
-    if ord(char) in codepoint2name:
-        ways.add(f"&{codepoint2name[ord(char)]};")
+    if (in_json := json.dumps(char)[1:-1]) != char:
+        escapes.add(in_json)
     if char == " ":
-        ways.add(r"\+")
-    return f"(?:{'|'.join(sorted(ways))})"
-
-
-def _utf16(char: str) -> list[bytes]:
-    units = char.encode("utf-16-be")
-    return [units[start : start + 2] for start in range(0, len(units), 2)]
+        escapes.add("+")
+    by_start: dict[str, list[str]] = {}
+    for escape in {escape.casefold() for escape in escapes}:
+        by_start.setdefault(escape[0], []).append(escape)
+    return by_start
 
 
 class _Text(HTMLParser):

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import base64
+import html
+import json
+import sys
+from urllib.parse import quote, quote_plus
+
 import pytest
 
-from airflow_provider_oauth.oauth.quoting import LONGEST_QUOTE, scrub, visible_text
+from airflow_provider_oauth.oauth.quoting import LONGEST_QUOTE, PREFIX, scrub, visible_text
 
 SECRET = "fake/se+cret é"
 
@@ -63,6 +69,97 @@ def test_a_secret_is_replaced_before_the_text_is_cut() -> None:
 
 def test_a_secret_on_two_lines_is_replaced() -> None:
     assert scrub("-----BEGIN\nfake\nEND-----", ["BEGIN\nfake\nEND"]) == "-----***-----"
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\x00", "\u2028"])
+@pytest.mark.parametrize("count", [8180, 1_000_000])
+def test_a_secret_after_any_number_of_blanks_is_replaced(blank: str, count: int) -> None:
+    assert scrub(blank * count + "fake-secret", ["fake-secret"]) == "***"
+
+
+@pytest.mark.parametrize("length", range(LONGEST_QUOTE - 15, LONGEST_QUOTE + 5))
+def test_no_part_of_a_secret_is_quoted_wherever_the_text_is_cut(length: int) -> None:
+    text = scrub("x" * length + "fake-secret and more text", ["fake-secret"])
+    assert "f" not in text
+    assert len(text) <= LONGEST_QUOTE
+
+
+def test_a_secret_that_the_server_cut_off_is_replaced() -> None:
+    secret = "fake-0123456789-abcdefghij"
+    for length in range(PREFIX, len(secret)):
+        assert scrub(f"Unknown token {secret[:length]}… Try again.", [secret]) == "Unknown token ***… Try again."
+
+
+def test_words_that_a_secret_starts_with_are_kept() -> None:
+    assert scrub("Wrong password", ["password-fake-1234567"]) == "Wrong password"
+
+
+ESCAPED = {
+    "URL": lambda text: quote(text, safe=""),
+    "form": quote_plus,
+    "HTML": html.escape,
+    "decimal references": lambda text: "".join(f"&#{ord(char)};" for char in text),
+    "padded references": lambda text: "".join(f"&#000{ord(char)};" for char in text),
+    "hexadecimal references": lambda text: "".join(f"&#X{ord(char):X};" for char in text),
+    "named references": lambda text: text.replace("/", "&sol;").replace("'", "&apos;").replace("+", "&plus;"),
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON with a slash": lambda text: json.dumps(text, ensure_ascii=False)[1:-1].replace("/", "\\/"),
+    "JSON, all escaped": lambda text: "".join(f"\\u{unit}" for unit in text.encode("utf-16-be").hex(" ", 2).split()),
+    "upper case": str.upper,
+    "lower case": str.lower,
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "URL-safe base64": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "base64 without padding": lambda text: base64.b64encode(text.encode()).decode().rstrip("="),
+}
+
+
+@pytest.mark.parametrize("escape", ESCAPED.values(), ids=ESCAPED)
+@pytest.mark.parametrize("around", ["", "%", "\\", "&#", "&", "+", "\\u"])
+@pytest.mark.parametrize(
+    "secret", [SECRET, "fake&<\"'>%25+/\\n", "2F-fake%3D", "u0041-fake\\\\x", "fake\nin two\tlines", "Fäke-😀-Ü"]
+)
+def test_every_escaped_spelling_of_a_secret_is_replaced(escape, around: str, secret: str) -> None:
+    shown = scrub(f"<{around}{escape(secret)}{around}>", [secret])
+    assert "***" in shown
+    assert "fake" not in shown.lower()
+    assert len(shown) <= len(f"<{around}***{around}>")
+
+
+def test_a_secret_with_an_unpaired_surrogate_is_replaced() -> None:
+    assert scrub("You sent fake-\ud800-secret.", ["fake-\ud800-secret"]) == "You sent ***."
+
+
+def calls_of(text: str, secrets: list[str]) -> int:
+    """Count the calls of Python functions and generators while ``text`` is scrubbed."""
+    calls = 0
+
+    def count(*_) -> None:
+        nonlocal calls
+        calls += 1
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        scrub(text, secrets)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (lambda size: f"You sent {'fake' * size}.", lambda size: "fake" * size),
+        (lambda size: quote("f/ke" * size, safe=""), lambda size: "f/ke" * size),
+        (lambda size: ("a" * (4 * size - 1) + "b") * 4, lambda size: "a" * 4 * size),
+        (lambda size: "\\" * 8 * size, lambda size: "\\" * 4 * size),
+        (lambda size: "\x00" * 4 * size + "fake" * size, lambda size: "fake" * size),
+    ],
+    ids=["echoed", "escaped", "almost", "ambiguous", "after blanks"],
+)
+def test_the_work_grows_no_faster_than_text_and_secret(text, secret) -> None:
+    small, large = (calls_of(text(size), [secret(size)]) for size in (250, 2000))
+    assert large <= 8.5 * small
 
 
 @pytest.mark.parametrize(
