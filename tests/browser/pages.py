@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -77,7 +78,10 @@ class OAuthPage:
 
     def expect_shown(self) -> None:
         """Wait for the page; look at all that the browser has of it."""
-        # The page on the way, which says that it takes a while, has no such heading.
+        # By its URL first, without running a script in the page that is shown while the tokens are stored. Playwright
+        # runs scripts as if the user had just clicked. Chromium then keeps that page in the tab's history, which it
+        # does not do for a form that a page sends by itself while it loads.
+        self.page.wait_for_url(re.compile(re.escape(f"{self._url}/oauth/") + r"(\?.*)?$"), timeout=PATIENCE)
         expect(self.page.get_by_role("heading", name="Not in the list?")).to_be_visible(timeout=PATIENCE)
         self.look()
 
@@ -136,6 +140,8 @@ class OAuthPage:
         addresses += self.page.evaluate("navigation.entries().map(entry => entry.url)")
         assert addresses[-1] == self.page.url == f"{self._url}/oauth/"
         assert not [address for address in addresses if "code" in parse_qs(urlsplit(address).query)], addresses
+        # Back leads to the vendor, not to the page that was shown while the tokens were stored.
+        assert not [address for address in addresses if "/oauth/finish/" in address], addresses
 
     def go_back_to_vendor(self) -> str:
         """Go back in the tab's history, where the vendor's page is, and return its address."""
