@@ -15,6 +15,7 @@ Toolkit's own. Each token request, revocation and API call is a line of JSON on 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
@@ -113,8 +114,8 @@ def configure(options: dict[str, Any]) -> None:
 
 
 def log(event: str, **fields: Any) -> None:
-    """Write an event to stdout."""
-    print(json.dumps({"event": event, **fields}), flush=True)
+    """Write an event to stdout: in one piece, because other threads do so too."""
+    os.write(sys.stdout.fileno(), f"{json.dumps({'event': event, **fields})}\n".encode())
 
 
 def logged(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import requests
 
@@ -49,3 +52,19 @@ def post(server: AuthorizationServer, field: str, **data: Any) -> requests.Respo
     """Send a request to the endpoint that a connection field names, as the client ``app``, without the package."""
     own = {"client_id": "app", "client_secret": SECRET}
     return requests.post(f"{server.url}/{server.endpoints[field]}", data={**own, **data}, timeout=10)
+
+
+def tokens_of(server: AuthorizationServer) -> dict[str, Any]:
+    """Return the tokens of a user's consent, given without the package."""
+    verifier = "fake-verifier-" * 4
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+    query = {
+        "response_type": "code", "client_id": "app", "redirect_uri": REDIRECT_URI, "state": "fake-state",
+        "scope": server.consent["scope"], "resource": server.resource, "code_challenge": challenge,
+        "code_challenge_method": "S256", **server.consent.get("authorize_params", {}),
+    }  # fmt: skip
+    url = f"{server.url}/{server.endpoints['authorize_url']}?{urlencode(query)}"
+    code = parse_qs(urlsplit(Person().consent(url, REDIRECT_URI)).query)["code"][0]
+    data = {"code": code, "redirect_uri": REDIRECT_URI, "code_verifier": verifier, "resource": server.resource}
+    tokens: dict[str, Any] = post(server, "grant_url", grant_type="authorization_code", **data).json()
+    return tokens
