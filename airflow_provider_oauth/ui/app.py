@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import anyio
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
 from airflow.api_fastapi.logging.decorators import action_logging
 from airflow.models import Log
@@ -39,19 +37,15 @@ from airflow_provider_oauth.ui.protection import (
     permitted,
     signer,
 )
+from airflow_provider_oauth.ui.threads import run_for_user
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
     from airflow_provider_oauth.oauth.token import Token
 
-Result = TypeVar("Result")
 Action = Literal["test", "authorize", "renew", "revoke", "forget"]
 LABELS = {"test": "Test", "authorize": "Authorize", "renew": "Renew now"}
-#: How many may wait for servers at a time, in each process of the API server.
-THREADS = 8
 #: Seconds for which a browser keeps what belongs to a consent.
 CONSENT_LIFETIME = round(pending.LIFETIME.total_seconds())
 #: Cookie of what came of what the user did last.
@@ -101,8 +95,8 @@ async def act(request: Request, user: GetUserDep, connection_id: str, action: Ac
     """Do what a button says, and go back to the page."""
     try:
         if action == "authorize":
-            return await _apart(_authorize, request, connection_id, user.get_id())
-        said = await _apart(_do, action, connection_id)
+            return await run_for_user(user.get_id(), _authorize, request, connection_id, user.get_id())
+        said = await run_for_user(user.get_id(), _do, action, connection_id)
     except OAuthError as error:
         said = Said(False, str(error))
     return await run_in_threadpool(_back, request, said, connection_id)
@@ -149,24 +143,13 @@ async def _finished(request: Request, user: BaseUser, consent_id: str, answer: s
         conn_id = pending.conn_id_of(cookie)
         if not await run_in_threadpool(may, user, conn_id, "PUT"):
             raise ConsentDenied(f"Connection {conn_id!r}: you may not edit it any more, so nothing was changed.")
-        consent = await run_in_threadpool(pending.take, conn_id, state, cookie, user.get_id(), datetime.now(UTC))
-        said = await _apart(_keep, consent, answer, user.get_name())
+        said = await run_for_user(user.get_id(), _keep, conn_id, state, cookie, answer, user)
     except OAuthError as error:
         said = Said(False, str(error))
     response = await run_in_threadpool(_back, request, said, conn_id)
     for name in (pending.cookie_name(consent_id), _answer_cookie(consent_id)):
         response.delete_cookie(name, path=_root(request))
     return response
-
-
-async def _apart(function: Callable[..., Result], *args: Any) -> Result:
-    """Run what may have to wait for a server, in threads apart: the API server's own answer the heartbeats of tasks."""
-    return await anyio.to_thread.run_sync(partial(function, *args), limiter=_waiting_threads())
-
-
-@cache
-def _waiting_threads() -> anyio.CapacityLimiter:
-    return anyio.CapacityLimiter(THREADS)
 
 
 def _rows(user: BaseUser, conn_id: str) -> list[Row]:
@@ -209,11 +192,13 @@ def _authorize(request: Request, conn_id: str, user: str) -> Response:
     return response
 
 
-def _keep(consent: Consent, answer: str, user: str) -> Said:
+def _keep(conn_id: str, state: str, cookie: str, answer: str, user: BaseUser) -> Said:
+    consent = pending.take(conn_id, state, cookie, user.get_id(), datetime.now(UTC))
     # As action_logging does for the buttons, but the connection is known only now.
     with create_session() as session:
         extra = json.dumps({"connection_id": consent.conn_id, "action": "consent"})
-        session.add(Log(event="oauth_connection", owner=user, owner_display_name=user, extra=extra))
+        name = user.get_name()
+        session.add(Log(event="oauth_connection", owner=name, owner_display_name=name, extra=extra))
     config = overview.config_of(consent.conn_id)
     token = grants.finish(config, consent, f"?{answer}")  # a query may have a ? of its own
     text = f"Connection {consent.conn_id!r}: authorized. {_validity(token)}"
@@ -325,4 +310,4 @@ def _is_callback(request: Request) -> bool:
 def _page_of(request: Request, said: Said, status: int) -> Response:
     """Return a page that says no more than this."""
     values = {"said": said, "conn_id": "", "user": "", "form_token": "", "labels": LABELS}
-    return HTMLResponse(render([], **_places(request), **values), status)
+    return HTMLResponse(render(None, **_places(request), **values), status)

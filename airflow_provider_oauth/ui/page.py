@@ -62,10 +62,10 @@ class Row:
         ]
 
 
-def render(rows: list[Row], **values: Any) -> str:
+def render(rows: list[Row] | None, **values: Any) -> str:
     """Return the page.
 
-    :param rows: the connections on it
+    :param rows: the connections on it; None if they were not looked up
     :param values: the rest, see the template
     """
     return _templates.get_template("page.html.j2").render(rows=rows, time=_time, **values)

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import anyio
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -19,7 +18,7 @@ from itsdangerous import TimestampSigner
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.hooks import grants, overview
 from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.ui import app, pending, protection
+from airflow_provider_oauth.ui import app, pending, protection, threads
 from airflow_provider_oauth.ui.page import Said
 from airflow_provider_oauth.ui.plugin import OAuthPlugin
 from airflow_provider_oauth.ui.protection import HEADERS
@@ -221,12 +220,34 @@ def test_who_may_not_edit_it_any_more_cannot_finish(monkeypatch: pytest.MonkeyPa
     assert "you may not edit it any more" in said_of(back)
 
 
-def test_what_waits_for_a_server_does_not_keep_the_api_server_from_answering() -> None:
-    async def limits() -> tuple[float, float]:
-        return app._waiting_threads().total_tokens, anyio.to_thread.current_default_thread_limiter().total_tokens
+class TestWhileTooManyRequestsOfAUserWait:
+    @pytest.fixture(autouse=True)
+    def requests_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(threads._requests_of, ANN.get_id(), threads.THREADS_PER_USER)
 
-    ours, all_others = asyncio.run(limits())
-    assert ours == app.THREADS < all_others
+    @pytest.mark.parametrize("action", ["test", "authorize", "renew", "revoke", "forget"])
+    def test_a_button_answers_429_and_says_why(self, action: str) -> None:
+        answer = post(action)
+
+        assert answer.status_code == 429
+        assert read_page(answer.text).said == threads.TOO_MANY_REQUESTS
+        assert "There is no connection" not in answer.text
+        assert '<a href="/air/oauth/">Show all</a>' in answer.text
+
+    def test_a_consent_is_not_lost(self, monkeypatch: pytest.MonkeyPatch, kept: dict[str, str]) -> None:
+        monkeypatch.setattr(threads, "THREADS_PER_USER", threads.THREADS_PER_USER + 1)
+        begun = post("authorize")
+        state = parse_qs(urlsplit(begun.headers["Location"]).query)["state"][0]
+        cookie = begun.headers["Set-Cookie"].partition(";")[0]
+        back = browse("GET", f"/air/oauth/callback?state={state}&code=c", headers={"Cookie": cookie})
+        cookie = f"{cookie}; {back.headers['Set-Cookie'].partition(';')[0]}"
+        data = {"form_token": protection.form_token(ANN)}  # type: ignore[arg-type]
+
+        monkeypatch.setattr(threads, "THREADS_PER_USER", threads.THREADS_PER_USER - 1)
+        finish = browse("POST", back.headers["Location"], data=data, headers={"Cookie": cookie})
+        assert finish.status_code == 429
+        assert "Set-Cookie" not in finish.headers
+        assert "oauth_consent__shop" in kept
 
 
 @pytest.mark.parametrize("path", ["/air/oauth/nonsense", "/air/oauth/connections/shop/nonsense"])
@@ -271,7 +292,7 @@ def test_where_there_are_teams_rights_are_asked_for_the_connections_team(monkeyp
 @pytest.mark.parametrize("length", [10, 3800])
 def test_an_answer_of_any_length_is_taken(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     answers: list[str] = []
-    monkeypatch.setattr(app, "_keep", lambda consent, answer, user: answers.append(answer) or Said(True, "kept"))
+    monkeypatch.setattr(app, "_keep", lambda *values: answers.append(values[3]) or Said(True, "kept"))
     answer = post("authorize")
     state = parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
     query = f"state={state}&code={secrets.token_urlsafe(length)}"  # what cannot be compressed

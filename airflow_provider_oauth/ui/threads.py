@@ -1,0 +1,53 @@
+"""Threads for work that waits for other servers, with a limit for each user."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache, partial
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from fastapi import HTTPException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Result = TypeVar("Result")
+
+#: How many requests may wait for other servers at a time, in each process of the API server.
+THREADS = 16
+#: How many of them may belong to one user.
+THREADS_PER_USER = 4
+
+TOO_MANY_REQUESTS = (
+    f"{THREADS_PER_USER} of your requests are still waiting for a server, which is the limit for one user. This one "
+    f"was not started. Wait until one of them has finished, then try again."
+)
+
+_requests_of: Counter[str] = Counter()
+
+
+async def run_for_user(user_id: str, function: Callable[..., Result], *args: object) -> Result:
+    """Run a function that may wait for a server, in a thread that is not one of the API server's own.
+
+    Those answer the heartbeats of tasks. A user whose servers do not answer takes only some of these threads, so the
+    requests of other users do not wait for them.
+
+    :param user_id: ID of the Airflow user
+    :param function: what to run, with its arguments
+    :raises HTTPException: 429 if this user's requests already take ``THREADS_PER_USER``; the function does not run then
+    """
+    if _requests_of[user_id] >= THREADS_PER_USER:
+        raise HTTPException(429, TOO_MANY_REQUESTS)
+    _requests_of[user_id] += 1
+    try:
+        return await anyio.to_thread.run_sync(partial(function, *args), limiter=_threads())
+    finally:
+        _requests_of[user_id] -= 1
+        if not _requests_of[user_id]:
+            del _requests_of[user_id]
+
+
+@cache
+def _threads() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(THREADS)
