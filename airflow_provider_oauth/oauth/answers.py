@@ -5,19 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit, urlunsplit
 
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from airflow_provider_oauth import exceptions
-from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
+from airflow_provider_oauth.exceptions import TokenResponseError
 from airflow_provider_oauth.oauth.config import url_problem
-from airflow_provider_oauth.oauth.pace import retry_after
-from airflow_provider_oauth.oauth.quoting import LONGEST_PAGE, scrub, visible_text
+from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.oauth.refusals import error_code, is_form, refusal
 from airflow_provider_oauth.oauth.token import Token
 
 if TYPE_CHECKING:
@@ -33,33 +33,10 @@ LONGEST_LIFETIME = timedelta(days=3650)
 #: What servers call the seconds until a refresh token ends. No RFC has a name for it.
 REFRESH_LIFETIME = ("refresh_expires_in", "refresh_token_expires_in")
 
-ERRORS: dict[str, type[TokenRequestError]] = {
-    "invalid_request": exceptions.InvalidRequest,
-    "invalid_client": exceptions.InvalidClient,
-    "invalid_grant": exceptions.InvalidGrant,
-    "unauthorized_client": exceptions.UnauthorizedClient,
-    "unsupported_grant_type": exceptions.UnsupportedGrantType,
-    "invalid_scope": exceptions.InvalidScope,
-}
-ADVICE: dict[type[OAuthError], str] = {
-    exceptions.InvalidRequest: "Check Token request body, Client authentication and Token request parameters.",
-    exceptions.InvalidClient: "Check Client ID, Client secret and Client authentication.",
-    exceptions.WrongPassword: "Check User name and User password.",
-    exceptions.InvalidGrant: "The refresh token is invalid, expired, revoked or already used.",
-    exceptions.UnauthorizedClient: "Check Grant type: the server does not let this client use it.",
-    exceptions.UnsupportedGrantType: "Check Grant type, {field} and Token request body.",
-    exceptions.InvalidScope: "Check Scope.",
-}
-ADVICE_BY_STATUS = {
-    404: "Check {field}.",
-    405: "Check {field}.",
-    415: "Check Token request body.",
-    429: "The server is asked too often; try again later.",
-    500: "The server failed; try again later.",
-    502: "The server failed; try again later.",
-    503: "The server is busy; try again later.",
-    504: "The server failed; try again later.",
-}
+#: Shown in place of a query, which may hold a token.
+HIDDEN_QUERY = "?…"
+#: Characters of a token at most. A longer one fits into no header that servers accept.
+LONGEST_TOKEN = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,44 +55,110 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
     :raises TokenRequestError: the server refused; one of its subclasses for the error codes of section 5.2
     :raises TokenResponseError: the answer is neither a token nor an error
     """
-    content = _content(answer)
-    values = _standard_names(config, content)
-    if answer.status_code >= 400 or _error_code(values):
-        raise refusal(config, request, answer, values)
-    if 300 <= answer.status_code < 400:
-        raise _redirected(config, request, answer)
-    access_token = values.get("access_token")
-    if not isinstance(access_token, str) or not access_token:
-        # What is no page may be a token in a shape of its own, so it is not quoted.
-        said = _description(values) or (_text(answer) if answer.body.lstrip().startswith(b"<") else "")
-        quoted = f" ({scrub(said, request.secrets)!r})" if said.strip() else ""
-        raise unusable(config, request, f"answered {answer.status_code} without an access token{quoted}")
-    if not all(
-        "\x21" <= char <= "\x7e" for char in access_token
-    ):  # RFC 6750 section 2.1: nothing to split a header with
-        raise unusable(config, request, "answered with an access token that cannot stand in a header")
+    values = _values(config, request, answer)
+    access_token, refresh_token = _access_token(config, request, answer, values), values.get("refresh_token")
     token_type = values.get("token_type") if isinstance(values.get("token_type"), str) else "Bearer"
     if str(token_type).lower() in ("mac", "pop", "dpop"):
         raise unusable(
             config, request, f"issues tokens of type {token_type!r}, which need a signature for every request"
         )
-    base_url, refresh_token = values.get("base_url"), values.get("refresh_token")
     if not isinstance(refresh_token, str) or not refresh_token:
         refresh_token = None
+    for name, token in (("refresh token", refresh_token), ("ID token", values.get("id_token"))):
+        if isinstance(token, str) and (problem := _token_problem(token)):
+            raise unusable(config, request, f"answered with {'an' if name[0] == 'I' else 'a'} {name} that {problem}")
     in_use = refresh_token is not None or request.grant_type == "refresh_token"
-    if isinstance(base_url, str) and base_url and (problem := url_problem(base_url, allow_http=config.allow_http)):
-        raise unusable(config, request, f"answered with a base_url (Token answer map) that {problem}")
     return Token(
         access_token=access_token,
-        token_type=str(token_type),
+        token_type=_encodable(str(token_type)),
         issued_at=answer.sent_at,
         expires_at=_expires_at(config, request, values.get("expires_in"), refresh_token, answer.sent_at),
         refresh_token=refresh_token,
         scope=_scope(config, values.get("scope")),
-        base_url=base_url if isinstance(base_url, str) and base_url else None,
+        base_url=_base_url(config, request, values.get("base_url")),
         refresh_expires_at=_refresh_expires_at(config, values, answer.sent_at) if in_use else None,
         subject=_subject(values.get("id_token")),
     )
+
+
+def parse_revocation(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> bool:
+    """Tell whether the server has revoked the token, or never knew it (RFC 7009 section 2.2).
+
+    :return: False if it cannot revoke tokens of this kind
+    :raises TokenRequestError: the server refused
+    :raises TokenResponseError: it redirected
+    """
+    if 300 <= answer.status_code < 400:
+        raise _redirected(config, request, answer)
+    content = _content(answer)
+    values = _standard_names(config, content)
+    error = error_code(values)
+    # The body of a good answer means nothing, says section 2.2; but some servers say 200 to all.
+    if error == "invalid_token" or (answer.status_code < 300 and not error):
+        return True  # some know the one that is no good any more by that, for which the RFC has 200
+    if error == "unsupported_token_type":  # section 2.2.1
+        return False
+    raise refusal(config, request, answer, content, values)
+
+
+def _values(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> dict[str, Any]:
+    """Return the members of a successful response by RFC 6749's names."""
+    if 300 <= answer.status_code < 400:
+        raise _redirected(config, request, answer)
+    content = _content(answer)
+    values = _standard_names(config, content)
+    if answer.status_code >= 400 or error_code(values):
+        raise refusal(config, request, answer, content, values)
+    return values
+
+
+def _access_token(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, values: Mapping[str, Any]) -> str:
+    token = values.get("access_token")
+    if not isinstance(token, str) or not token:
+        # A response of an unknown shape may hold a token anywhere, so nothing of it is quoted.
+        raise unusable(
+            config,
+            request,
+            f"answered {answer.status_code} without an access token (content type: {_content_type(answer)}). Check "
+            f"{request.place.field}; if the response has the token under another name, set Token answer map",
+        )
+    if not all("\x21" <= char <= "\x7e" for char in token):  # RFC 6750 section 2.1: nothing to split a header with
+        raise unusable(config, request, "answered with an access token that cannot stand in a header")
+    if problem := _token_problem(token):
+        raise unusable(config, request, f"answered with an access token that {problem}")
+    return token
+
+
+def _token_problem(token: str) -> str | None:
+    """Say why a token cannot be kept or sent; None if it can."""
+    if len(token) > LONGEST_TOKEN:
+        return f"is longer than {LONGEST_TOKEN // 1024} kB"
+    if _encodable(token) != token:
+        return "contains an unpaired surrogate (\\ud800 to \\udfff), so it cannot be stored or sent"
+    return None
+
+
+def _encodable(text: str) -> str:
+    """Return ``text`` with unpaired surrogates, which JSON can escape but UTF-8 cannot encode, replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _base_url(config: OAuthConfig, request: TokenRequest, base_url: Any) -> str | None:
+    if not isinstance(base_url, str) or not base_url:
+        return None
+    if url_problem(base_url, allow_http=config.allow_http):  # which may quote the host
+        raise unusable(
+            config,
+            request,
+            "answered with a base_url (Token answer map) that is not an https URL of an API. Check Token answer map; "
+            "for plain http set allow_http",
+        )
+    return base_url
+
+
+def _content_type(answer: TokenAnswer) -> str:
+    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+    return kind if re.fullmatch(r"[\w.+-]{1,60}/[\w.+-]{1,60}", kind, re.ASCII) else "none that is valid"
 
 
 def _subject(id_token: Any) -> str | None:
@@ -128,117 +171,50 @@ def _subject(id_token: Any) -> str | None:
         subject = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
     except (IndexError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return subject if isinstance(subject, str) and subject else None
-
-
-def parse_revocation(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> bool:
-    """Tell whether the server has revoked the token, or never knew it (RFC 7009 section 2.2).
-
-    :return: False if it cannot revoke tokens of this kind
-    :raises TokenRequestError: the server refused
-    :raises TokenResponseError: it redirected
-    """
-    if 300 <= answer.status_code < 400:
-        raise _redirected(config, request, answer)
-    values = _standard_names(config, _content(answer))
-    error = _error_code(values)
-    # The body of a good answer means nothing, says section 2.2; but some servers say 200 to all.
-    if error == "invalid_token" or (answer.status_code < 300 and not error):
-        return True  # some know the one that is no good any more by that, for which the RFC has 200
-    if error == "unsupported_token_type":  # section 2.2.1
-        return False
-    raise refusal(config, request, answer, values)
-
-
-def refusal(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, values: Mapping[str, Any]) -> OAuthError:
-    """Return the error that tells how the server refused, in its own words, and what to look at."""
-    code = _error_code(values)
-    description = scrub(_description(values), request.secrets) or None
-    if code is None and description is None and _content(answer) is None:
-        description = scrub(_text(answer), request.secrets) or None
-    error = _error_class(request, answer.status_code, code, values)
-    said = ": ".join(part for part in (scrub(code or "", request.secrets), description) if part)
-    advice = ADVICE.get(error) or ADVICE_BY_STATUS.get(answer.status_code, "")
-    advice = advice.format(field=request.place.field)
-    if error is exceptions.InvalidGrant and request.grant_type == "authorization_code":
-        advice = "The code is invalid, expired or already used; authorize again."
-    if error is exceptions.InvalidRequest and not request.grant_type:
-        advice = "Check Revocation URL and Client authentication."
-    if error is exceptions.InvalidClient:
-        advice += f" (It is sent by {config.client_auth}.)"
-    refused = f"the {request.grant_type} grant" if request.grant_type else "to revoke a token"
-    after = retry_after(answer.headers.get("Retry-After", ""), answer.sent_at)
-    return error(
-        f"Connection {config.conn_id!r}: {request.where} refused {refused} with status "
-        f"{answer.status_code}{f', {said!r}' if said else ''}. {advice}".rstrip(),
-        error=scrub(code, request.secrets) if code else None,
-        error_description=description,
-        error_uri=scrub(uri, request.secrets) if isinstance(uri := values.get("error_uri"), str) else None,
-        status_code=answer.status_code,
-        retryable=answer.status_code == 429 or answer.status_code >= 500,
-        retry_after=after,
-    )
-
-
-def _error_class(
-    request: TokenRequest, status_code: int, code: str | None, values: Mapping[str, Any]
-) -> type[TokenRequestError]:
-    if status_code == 429 or status_code >= 500:
-        return TokenRequestError
-    said = _description(values).lower()
-    if code == "invalid_request":
-        # league/oauth2-server (Justimmo) calls a bad refresh token or code so, and names it in message or hint.
-        if (
-            "refresh token" in said
-            or "authorization code" in said
-            or request.grant_type == "password"
-            and "password" in said
-            and "parameter" not in said
-        ):
-            code = "invalid_grant"
-    elif code == "invalid_credentials" and request.grant_type == "password":  # league's older name for it
-        code = "invalid_grant"
-    elif status_code == 401 and code not in ERRORS:
-        # RFC 6749 section 5.2 has 401 for credentials only. Whose, the code does not say: not to be tried again.
-        code = "invalid_grant" if request.grant_type == "password" else "invalid_client"
-    error = ERRORS.get(code or "", TokenRequestError)
-    if error is exceptions.InvalidGrant and request.grant_type == "password":
-        return exceptions.WrongPassword
-    return error
+    return _encodable(subject) if isinstance(subject, str) and subject else None
 
 
 def unusable(config: OAuthConfig, request: Request, problem: str) -> TokenResponseError:
-    """Return the error that says what an answer is instead of what it should be."""
+    """Return the error that describes an invalid response."""
     return TokenResponseError(f"Connection {config.conn_id!r}: {request.where} {problem}.")
 
 
 def _redirected(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> TokenResponseError:
     # Following it would carry the secret to where the connection does not say.
-    where = scrub(destination(answer), request.secrets)
-    return unusable(config, request, f"redirected to {where}; set {request.place.field} to that, if it is right")
+    target = destination(request, answer)
+    where = scrub(target or "what is not a URL", request.secrets)
+    advice = f"Check {request.place.field}"
+    # Only if it works when followed to the letter: a URL that is shown whole, and can be entered.
+    is_whole = target is not None and target == where and HIDDEN_QUERY not in target and target != request.url
+    if is_whole and url_problem(where, allow_http=config.allow_http) is None:
+        advice = f"If that is the {request.place.name}, set {request.place.field} to {target}"
+    return unusable(config, request, f"redirected to {where}. {advice}")
 
 
-def destination(answer: TokenAnswer) -> str:
-    """Return where a redirect leads, without user, query and fragment."""
+def destination(request: Request, answer: TokenAnswer) -> str | None:
+    """Return the URL that a redirect leads to, without user, fragment and the content of its query; None without one.
+
+    :param request: what was redirected: ``Location`` may be relative to its URL (RFC 9110 section 10.2.2)
+    """
     try:
-        parts = urlsplit(answer.headers.get("Location", ""))
-        return f"{parts.netloc.rpartition('@')[2]}{parts.path}" or "nowhere"
-    except ValueError:
-        return "what is not a URL"
-
-
-def _text(answer: TokenAnswer) -> str:
-    return visible_text(answer.body[:LONGEST_PAGE].decode(errors="replace"))
+        parts = urlsplit(urljoin(request.url, answer.headers["Location"]))
+    except (KeyError, ValueError):
+        return None
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        return None
+    netloc = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, netloc, parts.path, "", "")) + (HIDDEN_QUERY if parts.query else "")
 
 
 def _content(answer: TokenAnswer) -> Any:
     """Return the decoded body; None if it is not JSON, nor a form (as GitHub's was for years)."""
-    if "x-www-form-urlencoded" in answer.headers.get("Content-Type", "").lower():
+    if is_form(answer):
         return dict(parse_qsl(answer.body.decode(errors="replace")))
     try:
-        return json.loads(answer.body)
+        content = json.loads(answer.body)
     except (ValueError, RecursionError):
         return None
+    return {} if content is None else content
 
 
 def _standard_names(config: OAuthConfig, content: Any) -> dict[str, Any]:
@@ -247,27 +223,11 @@ def _standard_names(config: OAuthConfig, content: Any) -> dict[str, Any]:
     for name, path in config.response_map.items():
         try:
             found = jmespath.search(path, content)
-        except JMESPathError:  # a function that does not fit what is there
-            found = None
+        except (JMESPathError, RecursionError, TypeError, ValueError):
+            found = None  # a function, comparison or slice that does not fit what is there
         if found is not None:
             values[name] = found
     return values
-
-
-def _error_code(values: Mapping[str, Any]) -> str | None:
-    error = values.get("error")
-    if error and isinstance(error, dict):  # {"error": {"type": …, "message": …}}, as several large APIs have it
-        error = error.get("type") or error.get("code") or error.get("status") or "error"
-    return str(error) if error else None
-
-
-def _description(values: Mapping[str, Any]) -> str:
-    """Return the server's explanation, whatever it calls it."""
-    nested = values.get("error")
-    places = [values, nested] if isinstance(nested, dict) else [values]
-    names = ("error_description", "message", "detail", "title", "hint")
-    found = [str(place[name]) for place in places for name in names if isinstance(place.get(name), str) and place[name]]
-    return " ".join(dict.fromkeys(found))
 
 
 def _expires_at(
@@ -316,7 +276,7 @@ def _seconds(value: Any, now: datetime) -> float | None:
 
 def _scope(config: OAuthConfig, value: Any) -> str | None:
     if isinstance(value, list):
-        return " ".join(map(str, value))
+        return _encodable(" ".join(map(str, value)))
     if not isinstance(value, str):
         return None
-    return " ".join(value.replace(config.scope_separator, " ").split())
+    return " ".join(_encodable(value).replace(config.scope_separator, " ").split())

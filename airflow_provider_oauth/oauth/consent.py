@@ -16,25 +16,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
+from airflow_provider_oauth.oauth.advice import authorization_advice
 from airflow_provider_oauth.oauth.config import is_loopback
 from airflow_provider_oauth.oauth.messages import pairs
 from airflow_provider_oauth.oauth.quoting import scrub
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.config import OAuthConfig
-
-
-#: What to do about an error (RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0 section 3.1.2.6).
-ADVICE = {
-    "access_denied": "The person declined, or may not consent. Authorize again, as somebody who may.",
-    "server_error": "The server has a problem. Try again later.",
-    "temporarily_unavailable": "The server has a problem. Try again later.",
-    "login_required": "Log in at the server, and authorize again.",
-    "interaction_required": "Log in at the server, and authorize again.",
-    "account_selection_required": "Log in at the server with the account that is meant, and authorize again.",
-    "invalid_scope": "Check Scope.",
-    "unauthorized_client": "Have the server's operator allow this client the authorization code grant.",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,9 +130,15 @@ def code_of(config: OAuthConfig, consent: Consent, answer: str) -> str:
     if error := values.get("error"):
         # Justimmo says message and hint where RFC 6749 section 4.1.2.1 says error_description.
         words = " ".join(filter(None, (values.get(name) for name in ("error_description", "message", "hint"))))
-        said = scrub(f"{error}: {words}" if words else error, config.secrets)
-        advice = ADVICE.get(error, "Check Client ID, Scope and the redirect URI.")
-        raise ConsentDenied(f"Connection {config.conn_id!r}: no consent was given ({said}). {advice}", error=error)
-    if not values.get("code"):
+        secret = (*config.secrets, consent.state, consent.code_verifier)
+        said = scrub(f"{error}: {words}" if words else error, secret)
+        raise ConsentDenied(
+            f"Connection {config.conn_id!r}: no consent was given ({said}). "
+            f"{authorization_advice(config, error, words)}",
+            error=scrub(error, secret),
+        )
+    code = values.get("code", "")
+    # An unpaired surrogate, which UTF-8 cannot encode, can only come from a pasted text.
+    if not code or code.encode(errors="replace").decode() != code:
         raise ConsentDenied(f"Connection {config.conn_id!r}: the answer has no code. Paste the whole URL.")
-    return values["code"]
+    return code

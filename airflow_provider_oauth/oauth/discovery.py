@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from airflow_provider_oauth.exceptions import TokenRequestError
-from airflow_provider_oauth.oauth.answers import ADVICE_BY_STATUS, destination, unusable
+from airflow_provider_oauth.oauth.advice import status_advice
+from airflow_provider_oauth.oauth.answers import destination, unusable
 from airflow_provider_oauth.oauth.config import url_problem
 from airflow_provider_oauth.oauth.messages import Place, Request
 from airflow_provider_oauth.oauth.pace import retry_after
@@ -92,7 +93,7 @@ def _metadata(
         request, answer = second, send(second)
     status = answer.status_code
     if status >= 400:
-        advice = ADVICE_BY_STATUS.get(status, "Check {field}.").format(field=METADATA.field)
+        advice = status_advice(request, status) or f"Check {METADATA.field}."
         if status == 404:
             advice += " A server without metadata needs Token URL and the others."
         raise TokenRequestError(
@@ -102,7 +103,7 @@ def _metadata(
             retry_after=retry_after(answer.headers.get("Retry-After", ""), answer.sent_at),
         )
     if status >= 300:
-        where = scrub(destination(answer), request.secrets)
+        where = scrub(destination(request, answer) or "what is not a URL", request.secrets)
         raise unusable(config, request, f"redirected to {where}, which may be another server's. Check Issuer")
     try:
         metadata = json.loads(answer.body)

@@ -33,6 +33,7 @@ class Place(NamedTuple):
 
 
 TOKEN = Place("token endpoint", "Token URL")
+REFRESH = Place("token endpoint", "Refresh URL")
 REVOCATION = Place("revocation endpoint", "Revocation URL")
 
 
@@ -122,7 +123,9 @@ def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str |
         fields |= _access_fields(config, config.scope)
     fields |= _resource(config)
     bearer = access_token if config.refresh_bearer else None
-    return _token_request(config, config.refresh_url or _token_url(config), fields, bearer)
+    if config.refresh_url is None:
+        return _token_request(config, _token_url(config), fields, bearer)
+    return replace(_token_request(config, config.refresh_url, fields, bearer), place=REFRESH)
 
 
 def revoke_request(config: OAuthConfig, token: str, hint: str) -> TokenRequest:

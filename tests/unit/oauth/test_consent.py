@@ -183,6 +183,7 @@ def test_a_query_alone_will_do_and_blanks_around_it():
         "http://[",
         f"{BACK}?code=c&state=%ff",
         f"{BACK}?code=c&state=\udcff",
+        f"{BACK}?code=c\udcff&state=fake-state",
     ],
 )
 def test_what_does_not_belong_to_the_question_is_not_believed(text):
@@ -206,6 +207,14 @@ def test_a_refusal_is_told_with_the_servers_words_and_without_secrets(values, to
     with pytest.raises(ConsentDenied, match=told) as caught:
         code_of(CONFIG, CONSENT, answer(**values))
     assert caught.value.error == values["error"]
+
+
+def test_the_error_code_of_a_refusal_is_redacted_and_short():
+    with pytest.raises(ConsentDenied) as caught:
+        code_of(CONFIG, CONSENT, answer(error="fake-secret and fake-state\n" + "x" * 1000))
+    assert caught.value.error.startswith("*** and *** xxx")
+    assert len(caught.value.error) <= 300
+    assert "fake-s" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

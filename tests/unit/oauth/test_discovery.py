@@ -365,7 +365,7 @@ def test_a_redirect_is_not_followed(endpoint, requests_mock, status):
     elsewhere = requests_mock.get("https://evil.test/m", json=METADATA)
     error = refused(endpoint)
     assert isinstance(error, TokenResponseError)
-    assert "redirected to evil.test/m, which may be another server's. Check Issuer." in str(error)
+    assert "redirected to https://evil.test/m?…, which may be another server's. Check Issuer." in str(error)
     assert not elsewhere.called
 
 

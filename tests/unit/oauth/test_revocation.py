@@ -116,7 +116,7 @@ def test_a_redirect_is_not_followed(requests_mock):
     elsewhere = requests_mock.post("https://evil.test/revoke")
     error = refused()
     assert isinstance(error, TokenResponseError)
-    assert "redirected to evil.test/revoke; set Revocation URL to that" in str(error)
+    assert "If that is the revocation endpoint, set Revocation URL to https://evil.test/revoke." in str(error)
     assert not elsewhere.called
 
 

@@ -1,0 +1,185 @@
+"""What to do about a refusal of the authorization server: which field to check, or which feature is missing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from airflow_provider_oauth import exceptions
+from airflow_provider_oauth.exceptions import OAuthError, UnrecognizedRefusal
+
+if TYPE_CHECKING:
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.oauth.messages import Request, TokenRequest
+
+#: What to do when a consent brought no refresh token.
+OFFLINE_ACCESS = (
+    "To request one, add offline_access to Scope, or set Authorization request parameters (authorize_params) to "
+    '{"access_type": "offline", "prompt": "consent"}: see the vendor\'s documentation. Then authorize again.'
+)
+PKCE_REQUIRED = "The server requires PKCE. Turn off Without PKCE (skip_pkce)."
+PKCE_REFUSED = "If the server does not support PKCE, turn on Without PKCE (skip_pkce)."
+PAR_REQUIRED = (
+    "The server requires pushed authorization requests (PAR, RFC 9126), which this package does not support. Ask the "
+    "server's operator to allow this client to authorize without them."
+)
+DPOP_REQUIRED = (
+    "The server requires DPoP (RFC 9449), which this package does not support. Ask the server's operator to allow "
+    "bearer tokens for this client."
+)
+INVALID_TARGET = "Check Resource and Audience."
+REVOCATION = "Check Revocation URL and Client authentication."
+TRY_LATER = "The server failed; try again later."
+TOO_MANY = "The server receives too many requests; try again later."
+PAGE = "The response is not one of an authorization server; it may be from a proxy or a firewall. Check {field}."
+PUBLIC_CLIENT = "Check Client ID. If the client has a secret, enter it and set Client authentication."
+ANY_CREDENTIALS = (
+    "The response does not show which credentials were rejected. Check User name, User password, Client ID and Client "
+    "secret."
+)
+
+BY_CLASS: dict[type[OAuthError], str] = {
+    exceptions.InvalidRequest: "Check Token request body, Client authentication and Token request parameters.",
+    exceptions.InvalidClient: (
+        "Check Client ID, Client secret and Client authentication. (It is sent by {client_auth}.)"
+    ),
+    exceptions.WrongPassword: "Check User name and User password.",
+    exceptions.UnauthorizedClient: (
+        "The server does not allow this client to use the {grant} grant. Ask its operator to allow it, or choose "
+        "another Grant type."
+    ),
+    exceptions.UnsupportedGrantType: "Check Grant type, {field} and Token request body.",
+    exceptions.InvalidScope: "Check Scope.",
+}
+#: Advice that depends on the grant; "" is a revocation.
+BY_GRANT: dict[tuple[type[OAuthError], str], str] = {
+    (exceptions.InvalidRequest, ""): REVOCATION,
+    (exceptions.UnauthorizedClient, ""): REVOCATION,
+    (exceptions.UnauthorizedClient, "refresh_token"): (
+        "The server does not allow this client to use the refresh_token grant. Ask its operator to allow it."
+    ),
+    (exceptions.InvalidGrant, "client_credentials"): (
+        "Check Scope, Audience and Token request parameters, and ask the server's operator whether this client may use "
+        "the client_credentials grant."
+    ),
+    (exceptions.InvalidGrant, "refresh_token"): "The refresh token is invalid, expired, revoked or already used.",
+    (exceptions.InvalidGrant, "authorization_code"): "The code is invalid, expired or already used; authorize again.",
+    (UnrecognizedRefusal, "client_credentials"): "Check Client ID, Client secret, Client authentication and Scope.",
+    (UnrecognizedRefusal, "password"): (
+        "The response does not show whether the client or the user was rejected. Check Client ID, Client secret, "
+        "Client authentication, User name and User password."
+    ),
+    (UnrecognizedRefusal, "refresh_token"): (
+        "The response does not show whether the client or the refresh token was rejected. Check Client ID, Client "
+        "secret and Client authentication. If they are right, the refresh token is probably invalid."
+    ),
+    (UnrecognizedRefusal, "authorization_code"): (
+        "The response does not show whether the client or the code was rejected. Check Client ID, Client secret and "
+        "Client authentication, and authorize again."
+    ),
+}
+#: Advice for codes of the RFCs that have no class of their own.
+BY_CODE = {
+    "invalid_target": INVALID_TARGET,
+    "invalid_dpop_proof": DPOP_REQUIRED,
+    "use_dpop_nonce": DPOP_REQUIRED,
+    "slow_down": TOO_MANY,
+    "server_error": TRY_LATER,
+    "temporarily_unavailable": TRY_LATER,
+}
+BY_STATUS = {
+    404: "Check {field}.",
+    405: "This URL does not accept {method} requests. Check {field}.",
+    407: "A proxy requires authentication. Check proxies.",
+    415: "The server does not accept the format {body_format}. Choose another Token request body.",
+    429: TOO_MANY,
+    500: TRY_LATER,
+    502: TRY_LATER,
+    503: "The server is busy; try again later.",
+    504: TRY_LATER,
+}
+#: Advice for errors of the authorization endpoint (RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0 section 3.1.2.6).
+AUTHORIZATION = {
+    "access_denied": "The person declined, or may not consent. Authorize again, as somebody who may.",
+    "server_error": "The server has a problem. Try again later.",
+    "temporarily_unavailable": "The server has a problem. Try again later.",
+    "login_required": "Log in at the server, and authorize again.",
+    "interaction_required": "Log in at the server, and authorize again.",
+    "account_selection_required": "Log in at the server with the account that is meant, and authorize again.",
+    "invalid_scope": "Check Scope.",
+    "invalid_target": INVALID_TARGET,
+    "unauthorized_client": "Have the server's operator allow this client the authorization code grant.",
+}
+
+_PKCE = re.compile(r"\bpkce\b|code.?(?:verifier|challenge)", re.IGNORECASE)
+_PAR = re.compile(r"pushed.authorization|\bpar\b", re.IGNORECASE)
+_GRANT_NOT_ALLOWED = re.compile(
+    r"grant.?type.{0,60}\b(?:not (?:allowed|permitted|enabled|authori[sz]ed)|restricted|unauthori[sz]ed|disabled)\b",
+    re.IGNORECASE,
+)
+
+
+def token_advice(
+    config: OAuthConfig, request: TokenRequest, error: type[OAuthError], status: int, code: str | None, words: str
+) -> str:
+    """Return what to do about a refusal of the token or revocation endpoint; "" if that is not known.
+
+    :param config: the connection
+    :param request: what was refused
+    :param error: the class of the error
+    :param status: the HTTP status
+    :param code: the server's error code
+    :param words: its explanation
+    """
+    grant = request.grant_type
+    text = (
+        _by_words(config, grant, error, words)
+        or (PUBLIC_CLIENT if error is exceptions.InvalidClient and config.client_auth == "none" else "")
+        or BY_GRANT.get((error, grant))
+        or BY_CLASS.get(error)
+        or BY_CODE.get(code or "")
+        or _by_status(request, status)
+    )
+    return text.format(
+        field=request.place.field,
+        method=request.method,
+        grant=grant,
+        client_auth=config.client_auth,
+        body_format=config.body_format,
+    )
+
+
+def status_advice(request: Request, status: int) -> str:
+    """Return what to do about an HTTP status of the authorization server; "" if that is not known."""
+    return BY_STATUS.get(status, "").format(field=request.place.field, method=request.method)
+
+
+def authorization_advice(config: OAuthConfig, code: str, words: str) -> str:
+    """Return what to do about an error of the authorization endpoint.
+
+    :param config: the connection
+    :param code: the server's error code
+    :param words: its explanation
+    """
+    if code == "invalid_request" and _PAR.search(words):
+        return PAR_REQUIRED
+    if code == "invalid_request" and _PKCE.search(words):
+        return PKCE_REQUIRED if config.skip_pkce else PKCE_REFUSED
+    return AUTHORIZATION.get(code, "Check Client ID, Scope and the redirect URI.")
+
+
+def _by_words(config: OAuthConfig, grant: str, error: type[OAuthError], words: str) -> str:
+    """Return what to do where the server's explanation says more than its error code."""
+    if grant == "authorization_code" and _PKCE.search(words):
+        if config.skip_pkce:
+            return PKCE_REQUIRED
+        return PKCE_REFUSED if error is exceptions.InvalidRequest else ""
+    if _GRANT_NOT_ALLOWED.search(words):
+        return BY_GRANT.get((exceptions.UnauthorizedClient, grant)) or BY_CLASS[exceptions.UnauthorizedClient]
+    return ""
+
+
+def _by_status(request: TokenRequest, status: int) -> str:
+    if status == 415 and not request.grant_type:  # RFC 7009 section 2.1: always a form
+        return "The server does not accept forms there, unlike RFC 7009. Check {field}."
+    return BY_STATUS.get(status, "")

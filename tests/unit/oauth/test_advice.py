@@ -1,0 +1,207 @@
+"""The advice in an error fits what the server refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ConsentDenied
+from airflow_provider_oauth.oauth.consent import Consent, code_of
+from tests.unit.oauth.test_refusals import GRANTS, config, refused
+
+BACK = "https://airflow.example.com/oauth/callback"
+
+
+def advice(grant: str, status: int, content: Any = None, **changes: Any) -> str:
+    """Return what the error says after the server's words."""
+    said = str(refused(grant, status, content, **changes))
+    return said.partition(f"with status {status}")[2].partition(". ")[2]
+
+
+@pytest.mark.parametrize(
+    ("grant", "expected"),
+    [
+        (
+            "client_credentials",
+            "Check Scope, Audience and Token request parameters, and ask the server's operator whether this client may "
+            "use the client_credentials grant.",
+        ),
+        ("password", "Check User name and User password."),
+        ("refresh_token", "The refresh token is invalid, expired, revoked or already used."),
+        ("authorization_code", "The code is invalid, expired or already used; authorize again."),
+    ],
+)
+def test_of_an_invalid_grant_fits_the_grant(grant: str, expected: str) -> None:
+    assert advice(grant, 400, {"error": "invalid_grant"}) == expected
+
+
+@pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code"])
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        *[(400, {"error": code}) for code in ("invalid_grant", "invalid_request", "unauthorized_client", "odd")],
+        *[(400, {"error": code}) for code in ("unsupported_grant_type", "invalid_client", "invalid_scope")],
+        *[(status, {}) for status in (400, 401, 403, 404, 405, 415, 429, 500)],
+    ],
+)
+def test_mentions_no_refresh_token_where_none_was_sent(grant: str, status: int, content: dict[str, str]) -> None:
+    assert "refresh" not in advice(grant, status, content)
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"error": "unauthorized_client"},
+        # npm's oidc-provider, Auth0
+        {"error": "invalid_request", "error_description": "requested grant type is not allowed for this client"},
+        {"error": "odd", "error_description": "Grant type 'client_credentials' not allowed for the client."},
+    ],
+)
+def test_of_a_grant_that_the_client_may_not_use_names_the_grant(grant: str, content: dict[str, str]) -> None:
+    said = advice(grant, 400, content)
+
+    assert said.startswith(
+        f"The server does not allow this client to use the {grant} grant. Ask its operator to allow it"
+    )
+    assert said.endswith(", or choose another Grant type." if grant != "refresh_token" else "allow it.")
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+@pytest.mark.parametrize("status", [200, 400])
+def test_of_an_invalid_target_names_the_fields_of_the_api(grant: str, status: int) -> None:
+    assert advice(grant, status, {"error": "invalid_target"}) == "Check Resource and Audience."
+
+
+@pytest.mark.parametrize("code", ["use_dpop_nonce", "invalid_dpop_proof"])
+def test_of_required_dpop_names_the_missing_feature(code: str) -> None:
+    assert advice("client_credentials", 400, {"error": code}).startswith("The server requires DPoP (RFC 9449), which")
+
+
+@pytest.mark.parametrize("code", ["invalid_grant", "invalid_request"])
+@pytest.mark.parametrize(
+    "words", ["PKCE is required", "Missing code verifier.", "code_verifier is missing", "PKCE verification failed"]
+)
+def test_of_required_pkce_names_its_field(code: str, words: str) -> None:
+    content = {"error": code, "error_description": words}
+
+    assert advice("authorization_code", 400, content, skip_pkce=True) == (
+        "The server requires PKCE. Turn off Without PKCE (skip_pkce)."
+    )
+
+
+def test_of_refused_pkce_names_its_field() -> None:
+    content = {"error": "invalid_request", "error_description": "Unknown parameter code_verifier"}
+
+    assert advice("authorization_code", 400, content) == (
+        "If the server does not support PKCE, turn on Without PKCE (skip_pkce)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (404, "Check Token URL."),
+        (405, "This URL does not accept POST requests. Check Token URL."),
+        (407, "A proxy requires authentication. Check proxies."),
+        (415, "The server does not accept the format json. Choose another Token request body."),
+        (429, "The server receives too many requests; try again later."),
+        (503, "The server is busy; try again later."),
+    ],
+)
+@pytest.mark.parametrize("grant", GRANTS)
+def test_of_a_status_names_the_field(grant: str, status: int, expected: str) -> None:
+    assert advice(grant, status, {}, body_format="json") == expected
+
+
+def test_of_a_refresh_names_the_field_that_has_its_url() -> None:
+    assert "refused" in str(refused("refresh_token", 404, {}))
+    said = advice("refresh_token", 405, {}, refresh_url="https://login.example.com/token")
+
+    assert said == "This URL does not accept POST requests. Check Refresh URL."
+
+
+def test_of_a_public_client_does_not_ask_to_check_a_secret() -> None:
+    said = advice("password", 400, {"error": "invalid_client"}, client_auth="none", client_secret=None)
+
+    assert said == "Check Client ID. If the client has a secret, enter it and set Client authentication."
+
+
+@pytest.mark.parametrize(
+    ("grant", "expected"),
+    [
+        ("client_credentials", "Check Client ID, Client secret, Client authentication and Scope."),
+        (
+            "password",
+            "The response does not show whether the client or the user was rejected. Check Client ID, Client secret, "
+            "Client authentication, User name and User password.",
+        ),
+        (
+            "refresh_token",
+            "The response does not show whether the client or the refresh token was rejected. Check Client ID, Client "
+            "secret and Client authentication. If they are right, the refresh token is probably invalid.",
+        ),
+        (
+            "authorization_code",
+            "The response does not show whether the client or the code was rejected. Check Client ID, Client secret "
+            "and Client authentication, and authorize again.",
+        ),
+    ],
+)
+def test_of_unknown_words_claims_only_what_is_known(grant: str, expected: str) -> None:
+    assert advice(grant, 403, {}) == expected
+
+
+def test_of_401_to_a_password_claims_only_what_is_known() -> None:
+    assert advice("password", 401, {}) == (
+        "The response does not show which credentials were rejected. Check User name, User password, Client ID and "
+        "Client secret."
+    )
+    assert advice("password", 401, {"error": "invalid_grant"}) == "Check User name and User password."
+
+
+# --- the authorization endpoint
+
+
+def denied(error: str, words: str = "", **changes: Any) -> str:
+    settings = config(grant_type="authorization_code", **changes)
+    consent = Consent(conn_id="shop", redirect_uri=BACK, state="s", code_verifier="v")
+    with pytest.raises(ConsentDenied) as raised:
+        code_of(settings, consent, f"{BACK}?state=s&error={error}&error_description={words}")
+    return str(raised.value).rpartition("). ")[2]
+
+
+@pytest.mark.parametrize("words", ["Pushed Authorization Request must be used", "PAR is required for this client"])
+def test_of_required_par_names_the_missing_feature(words: str) -> None:
+    assert denied("invalid_request", words).startswith(
+        "The server requires pushed authorization requests (PAR, RFC 9126), which this package does not support."
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Authorization Server policy requires PKCE to be used for this request",  # npm's oidc-provider
+        "Missing parameter: code_challenge_method",  # Keycloak
+        "Code challenge required.",  # django-oauth-toolkit
+    ],
+)
+def test_of_pkce_at_the_authorization_endpoint_names_its_field(words: str) -> None:
+    assert denied("invalid_request", words, skip_pkce=True) == (
+        "The server requires PKCE. Turn off Without PKCE (skip_pkce)."
+    )
+    assert denied("invalid_request", words) == "If the server does not support PKCE, turn on Without PKCE (skip_pkce)."
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ("invalid_request", "Check Client ID, Scope and the redirect URI."),
+        ("invalid_scope", "Check Scope."),
+        ("invalid_target", "Check Resource and Audience."),
+        ("odd", "Check Client ID, Scope and the redirect URI."),
+    ],
+)
+def test_of_the_authorization_endpoint_fits_the_error(error: str, expected: str) -> None:
+    assert denied(error) == expected
