@@ -7,15 +7,12 @@ import json
 import re
 from functools import lru_cache
 from html.entities import html5
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 LONGEST_QUOTE = 300
-#: Characters of a page that are looked at.
-LONGEST_PAGE = 8192
 #: Text that contains this many of a secret's first characters contains a part of that secret, cut off by the server.
 PREFIX = 16
 #: How many ways to read an ambiguous text are followed: a backslash, for example, may or may not escape the next one.
@@ -128,31 +125,3 @@ def _escapes(char: str) -> dict[str, list[str]]:
     for escape in {escape.casefold() for escape in escapes}:
         by_start.setdefault(escape[0], []).append(escape)
     return by_start
-
-
-class _Text(HTMLParser):
-    """Collects what a person would read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self._hidden = ""
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag in ("script", "style"):
-            self._hidden = tag
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self._hidden:
-            self._hidden = ""
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.parts.append(data)
-
-
-def visible_text(markup: str) -> str:
-    """Return what a person would read of the beginning of a page."""
-    text = _Text()
-    text.feed(markup[:LONGEST_PAGE])
-    return " ".join(text.parts)

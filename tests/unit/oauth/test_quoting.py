@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from airflow_provider_oauth.oauth.quoting import LONGEST_QUOTE, PREFIX, scrub, visible_text
+from airflow_provider_oauth.oauth.quoting import LONGEST_QUOTE, PREFIX, scrub
 
 SECRET = "fake/se+cret é"
 
@@ -160,18 +160,3 @@ def calls_of(text: str, secrets: list[str]) -> int:
 def test_the_work_grows_no_faster_than_text_and_secret(text, secret) -> None:
     small, large = (calls_of(text(size), [secret(size)]) for size in (250, 2000))
     assert large <= 8.5 * small
-
-
-@pytest.mark.parametrize(
-    ("markup", "text"),
-    [
-        ("<p>one</p><p>two</p>", "one two"),
-        ("<SCRIPT type=x>alert('<b>')</SCRIPT >rest", "rest"),
-        ("<style>\np{}\n</style><title>Title</title>", "Title"),
-        ("<a\nhref='x'>link</a>", "link"),
-        ("no markup: 1 > 0", "no markup: 1 > 0"),
-        ("<scripture>kept</scripture>", "kept"),
-    ],
-)
-def test_what_a_person_reads_of_a_page(markup: str, text: str) -> None:
-    assert " ".join(visible_text(markup).split()) == text
