@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from airflow_provider_oauth.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_oauth.hooks.oauth import OAuthHook
     from airflow_provider_oauth.paging import Page, Paginator
@@ -130,7 +131,7 @@ class ExtractOperator(BaseOperator):
         hook, select = self.make_hook(), self._compiled()
         selected: list[Any] = []
         rows = number = 0
-        with _new_file(self.path, self.private) as file:
+        with _new_file(self._target(), self.private) as file:
             for read in self.reads(hook):
                 data, headers = _present(read.data), _present(read.headers)
                 for page in hook.paginate(read.endpoint, read.paginator, data, headers, rows=read.rows):
@@ -144,6 +145,25 @@ class ExtractOperator(BaseOperator):
                             selected.append(self._selected(select, row))
         self.log.info("Read %d rows in %d pages%s.", rows, number, f" into {self.path}" if self.path else "")
         return selected if select else {"rows": rows, "pages": number, "path": self.path}
+
+    def _target(self) -> ObjectStoragePath | None:
+        """Return where to write to.
+
+        :raises ConfigurationError: if Airflow knows no such storage
+        """
+        if self.path is None:
+            return None
+        from airflow.sdk import ObjectStoragePath
+
+        try:
+            target = ObjectStoragePath(self.path)
+            _ = target.fs  # here, because it would be too late when everything has been read
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Connection {self.oauth_conn_id!r}: path is {self.path!r}: {error}. Install the Airflow provider of "
+                f"this storage, or use another one."
+            ) from error
+        return target
 
     def _selected(self, select: Any, row: Any) -> Any:
         try:
@@ -191,35 +211,32 @@ class ExtractOperator(BaseOperator):
 
 
 @contextmanager
-def _new_file(path: str | None, private: bool) -> Iterator[IO[bytes]]:
-    """Yield a file to write to, which becomes that of ``path`` if nothing is raised until the end."""
-    target = None
-    if path is not None:
-        from airflow.sdk import ObjectStoragePath
-
-        target = ObjectStoragePath(path)
-        _ = target.fs  # raises where there is no such storage, before all is read
+def _new_file(target: ObjectStoragePath | None, private: bool) -> Iterator[IO[bytes]]:
+    """Yield a file to write to, which becomes that of ``target`` if nothing is raised until the end."""
     with tempfile.TemporaryFile() as file:
         yield file
         file.seek(0)
         if target is not None and target.protocol in ("", "file"):
-            _replace(Path(target.path), file, 0o600 if private else 0o666)
+            _replace(Path(target.path), file, private=private)
         elif target is not None:
             with target.open("wb") as stored:
                 shutil.copyfileobj(file, stored)
 
 
-def _replace(path: Path, content: IO[bytes], mode: int) -> None:
+def _replace(path: Path, content: IO[bytes], *, private: bool) -> None:
     """Put a file in the place of another, or of none, at once: if that fails, the other one is as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{secrets.token_hex(16)}.part")
+    # As mkstemp does it, whose files have mode 0600: the mode of others depends on the umask and on the folder's access
+    # control list. Only the kernel can apply those without changing the umask of all threads.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    descriptor = os.open(part, flags, 0o600 if private else 0o666)
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as stored:
+        with os.fdopen(descriptor, "wb") as stored:
             shutil.copyfileobj(content, stored)
         part.replace(path)
     finally:
-        with suppress(FileNotFoundError):
-            part.unlink()
+        part.unlink(missing_ok=True)
 
 
 def flattened(values: Iterable[Any]) -> list[Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import shutil
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook
@@ -238,6 +240,97 @@ def test_when_a_later_page_fails_no_file_is_left_and_an_older_one_is_untouched(r
     assert path.read_text() == "older"
 
 
+def test_a_file_or_link_that_another_user_put_in_the_way_is_neither_written_nor_used(
+    monkeypatch, requests_mock, tmp_path
+):
+    """Names of temporary files that can be predicted, such as those with a process ID, are an invitation."""
+    requests_mock.get(LIST, json=[1])
+    path = tmp_path / "items.jsonl"
+    made = []
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    planted, target = tmp_path / ".items.jsonl.7.part", tmp_path / "target"
+    planted.symlink_to(target)
+    os_open = os.open
+
+    def opened(name, flags, *args, **kwargs):
+        if flags & os.O_CREAT:
+            made.append((os.path.basename(name), flags & os.O_EXCL, flags & os.O_NOFOLLOW))
+        return os_open(name, flags, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", opened)
+    operator(path=str(path)).execute({})
+    operator(path=str(path)).execute({})
+    assert not target.exists()
+    assert path.read_bytes() == b"1\n"
+    assert not path.is_symlink()
+    assert planted.is_symlink()
+    own = [each for each in made if each[0].endswith(".part")]
+    assert len({name for name, _, _ in own}) == len(own) == 2
+    assert all(exclusive and not_followed for _, exclusive, not_followed in own)
+
+
+def test_two_processes_with_the_same_id_write_two_files(monkeypatch, tmp_path):
+    """Two containers that share a folder: the second starts while the first is writing."""
+    path = tmp_path / "items.jsonl"
+    copy, seen = shutil.copyfileobj, []
+
+    def interrupted(source, target):
+        if not seen:
+            seen.append(True)
+            extract._replace(path, io.BytesIO(b"second and longer\n"), private=False)
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfileobj", interrupted)
+    extract._replace(path, io.BytesIO(b"first\n"), private=False)
+    assert path.read_bytes() == b"first\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_left_of_a_file_that_cannot_be_written(monkeypatch, tmp_path):
+    def fail(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", fail)
+    with pytest.raises(OSError, match="No space left"):
+        extract._replace(tmp_path / "items.jsonl", io.BytesIO(b"1\n"), private=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_name_may_be_as_long_as_the_file_system_permits(requests_mock, tmp_path):
+    requests_mock.get(LIST, json=[1])
+    path = tmp_path / ("n" * 249 + ".jsonl")
+    operator(path=str(path)).execute({})
+    assert path.read_bytes() == b"1\n"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o027, 0o077])
+def test_the_umask_applies_to_a_file_and_is_left_alone(requests_mock, monkeypatch, tmp_path, umask):
+    requests_mock.get(LIST, json=[1])
+    before = os.umask(umask)
+    changes = []
+    os_umask = os.umask
+    monkeypatch.setattr(os, "umask", changes.append)
+    try:
+        operator(path=str(tmp_path / "items.jsonl")).execute({})
+    finally:
+        os_umask(before)
+    assert (tmp_path / "items.jsonl").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert changes == []  # it belongs to all threads
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("nosuch://bucket/key", "Unsupported filesystem: 'nosuch'"),
+        ("hdfs://bucket/key", "No filesystem registered for scheme hdfs"),  # known, but its provider is not installed
+    ],
+)
+def test_a_storage_that_airflow_does_not_know_is_refused_before_anything_is_read(requests_mock, path, reason):
+    with pytest.raises(ConfigurationError, match=f"'my_api': path is '{path}': {reason}. Install"):
+        operator(path=path).execute({})
+    assert requests_mock.call_count == 0
+
+
 # --- what goes to XCom
 
 
@@ -302,12 +395,6 @@ def test_what_to_read_is_for_each_operator_to_say():
 def test_a_path_that_is_rendered_to_nothing_is_refused_before_anything_is_read(requests_mock):
     with pytest.raises(ConfigurationError, match="path is empty"):
         operator(path=" ").execute({})
-    assert sent(requests_mock) == []
-
-
-def test_a_storage_that_does_not_exist_is_refused_before_anything_is_read(requests_mock):
-    with pytest.raises(ValueError, match="nosuch"):
-        operator(path="nosuch://bucket/key").execute({})
     assert sent(requests_mock) == []
 
 
