@@ -78,11 +78,10 @@ def connect(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Calla
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
     def define(server: AuthorizationServer, client: str = "service", secret: str = SECRET, **extra: Any) -> OAuthConfig:
-        grant = {
-            "service": {"grant_type": "client_credentials", "scope": "read"},
-            "app": {"grant_type": "authorization_code", **server.consent},
-        }
-        extra = {"issuer": server.url, "resource": server.resource, "leeway": 60, **grant[client], **extra}
+        grant = {"grant_type": "authorization_code", **server.consent}
+        if client == "service":
+            grant = {"grant_type": "client_credentials", "scope": "read"}
+        extra = {"issuer": server.url, "resource": server.resource, "leeway": 60, **grant, **extra}
         values = {"conn_type": "oauth", "host": server.resource, "login": client, "password": secret, "extra": extra}
         monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps(values))
         return OAuthHook("api", method="GET").config

@@ -6,8 +6,8 @@ import re
 from urllib.parse import urljoin
 
 from sandbox.user_agent import PageError, UserAgent, read_page, target_of
+from tests.servers.servers import PASSWORD
 
-PASSWORD = "fake-password"
 #: The buttons of the two servers' consent pages.
 ALLOW = ("Continue", "Authorize")
 

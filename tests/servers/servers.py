@@ -17,13 +17,14 @@ from sandbox.services import Service
 FOLDER = Path(__file__).parent
 #: With characters that clients have to encode in a Basic header (RFC 6749 section 2.3.1).
 SECRET = "fake-secret-/+%&:="
+PASSWORD = "fake-password"
 REDIRECT_URI = "https://airflow.example.com/oauth/callback"
 
 
 class AuthorizationServer(Service):
     """An authorization server and the API that it protects: ``/api/me`` and ``/api/admin``.
 
-    Its clients are ``service`` (client_credentials) and ``app`` (authorization_code).
+    Its clients are ``service`` (client_credentials), ``app`` and ``public`` (authorization_code). ``public`` has no secret.
 
     :param folder: for its log and its data
     :param lifetime: seconds that an access token is valid
@@ -131,7 +132,9 @@ class OidcProvider(AuthorizationServer):
             "scope": "openid offline_access read write",
         }
         machine = {"redirect_uris": [], "response_types": []}
-        return {"clients": [{**machine, **client, "client_secret": SECRET} for client in (service, app)]}
+        secret = {"client_secret": SECRET}
+        public = {**app, "client_id": "public", "token_endpoint_auth_method": "none"}
+        return {"clients": [{**machine, **service, **secret}, {**app, **secret}, public]}
 
 
 class DjangoToolkit(AuthorizationServer):
@@ -157,5 +160,7 @@ class DjangoToolkit(AuthorizationServer):
         service = {"client_id": "service", "authorization_grant_type": "client-credentials"}
         app = {"client_id": "app", "authorization_grant_type": "authorization-code", "redirect_uris": REDIRECT_URI}
         common = {"client_secret": SECRET, "client_type": "confidential"}
-        users = dict.fromkeys(("ada", "grace"), "fake-password")
-        return {"folder": str(self.folder), "users": users, "clients": [{**common, **each} for each in (service, app)]}
+        public = {**app, "client_id": "public", "client_secret": "", "client_type": "public"}
+        users = dict.fromkeys(("ada", "grace"), PASSWORD)
+        clients = [{**common, **service}, {**common, **app}, public]
+        return {"folder": str(self.folder), "users": users, "clients": clients}

@@ -64,3 +64,13 @@ def test_a_wrong_resource_is_refused(connect, server):
         call()
     assert (refused.value.error, refused.value.status_code) == ("invalid_target", 400)
     assert server.refusals() == ["invalid_target"]
+
+
+def test_another_scope_for_one_task_is_a_token_of_its_own(connect, server):
+    connect(server)
+    own = OAuthHook("api").get_token()
+    other = OAuthHook("api", scope="read write").get_token()
+    assert (own.scope, other.scope) == ("read", "read write")
+    assert own.access_token != other.access_token
+    assert OAuthHook("api", scope="write read").get_token() == other
+    assert server.refusals() == [None, None]

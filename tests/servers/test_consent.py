@@ -131,3 +131,29 @@ def test_without_prompt_consent_there_is_no_refresh_token(connect, oidc):
     with pytest.raises(ConsentRequired):
         grants.renew(config)
     assert oidc.refusals() == [None]
+
+
+def test_a_public_client_needs_no_secret(connect, server):
+    config = connect(server, "public", secret="", client_auth="none")
+    authorize(config)
+    for _ in range(2):
+        grants.renew(config)
+        assert call().json()["user"] == "ada"
+    assert server.refusals() == [None] * 3
+
+
+def test_the_test_button_uses_no_refresh_token(connect, server):
+    config = connect(server, "app")
+    authorize(config)
+    works, message = OAuthHook("api").test_connection()
+    assert works, message
+    assert server.refusals() == [None, "invalid_grant"]
+    grants.renew(config)
+    assert call().json()["user"] == "ada"
+
+
+def test_the_test_button_reports_a_wrong_secret_of_a_client_that_needs_consent(connect, server):
+    connect(server, "app", secret="fake-and-wrong")
+    works, message = OAuthHook("api").test_connection()
+    assert not works
+    assert "Client secret" in message
