@@ -17,6 +17,7 @@ from airflow_provider_oauth.cli.loopback import Loopback
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.overview import check, config_of, conn_ids, overview
+from airflow_provider_oauth.oauth.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.oauth.consent import Consent
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def oauth_authorize(args: Namespace) -> None:
     token = grants.finish(config, consent, answer)
     _say(f"Authorized: {args.conn_id}. {_validity(token)}.")
     if grants.status(config).needs_consent:
-        _say("The server gave no refresh token, so nobody can renew it. Ask for offline access, often by a scope.")
+        _say(f"The server issued no refresh token, so the token cannot be renewed. {OFFLINE_ACCESS}")
 
 
 def _say(text: str) -> None:

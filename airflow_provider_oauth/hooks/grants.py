@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
 from airflow_provider_oauth.hooks.sources import token_source
+from airflow_provider_oauth.oauth.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.consent import authorization_url, code_of
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
@@ -100,9 +101,8 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
         )
     if token.refresh_token is None and token.expires_at is not None and not stored.needs_consent:
         raise ConsentDenied(
-            f"Connection {config.conn_id!r}: the server has given no refresh token, as some do for a second "
-            f"consent. What is stored was kept. To replace it, first take the earlier consent back at the "
-            f"server."
+            f"Connection {config.conn_id!r}: the server issued no refresh token, as some do for a second consent. What "
+            f"is stored was kept. {OFFLINE_ACCESS} Or first revoke the earlier consent at the server."
         )
     return source.adopt(token)
 

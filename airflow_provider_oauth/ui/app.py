@@ -24,6 +24,7 @@ from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied,
 from airflow_provider_oauth.hooks import grants, overview
 from airflow_provider_oauth.hooks.pages import PAGES, airflow_url
 from airflow_provider_oauth.hooks.trial import try_grant
+from airflow_provider_oauth.oauth.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.oauth.consent import Consent
 from airflow_provider_oauth.ui import pending
 from airflow_provider_oauth.ui.page import Row, Said, render, render_waiting
@@ -203,7 +204,7 @@ def _keep(conn_id: str, state: str, cookie: str, answer: str, user: BaseUser) ->
     token = grants.finish(config, consent, f"?{answer}")  # a query may have a ? of its own
     text = f"Connection {consent.conn_id!r}: authorized. {_validity(token)}"
     if grants.status(config).needs_consent:
-        return Said(False, f"{text}, but the server gave no refresh token. Ask for offline access, often by a scope.")
+        return Said(False, f"{text}, but the server issued no refresh token. {OFFLINE_ACCESS}")
     if token.expires_at is None:
         return Said(True, f"{text}. Tasks use it until the API refuses it.")
     return Said(True, f"{text}; tasks renew it from now on.")

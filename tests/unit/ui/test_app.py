@@ -6,6 +6,8 @@ import asyncio
 import secrets
 import time
 from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,6 +20,7 @@ from itsdangerous import TimestampSigner
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.hooks import grants, overview
 from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.token import Token
 from airflow_provider_oauth.ui import app, pending, protection, threads
 from airflow_provider_oauth.ui.page import Said
 from airflow_provider_oauth.ui.plugin import OAuthPlugin
@@ -210,6 +213,25 @@ def test_news_of_yesterday_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     cookie = post("forget").headers["Set-Cookie"].partition(";")[0]
     monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: int(time.time()) + app.NEWS + 1)
     assert read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie}).text).said == ""
+
+
+def test_a_consent_without_a_refresh_token_recommends_how_to_request_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = post("authorize")
+    state = parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
+    now = datetime.now(UTC)
+    token = Token(access_token="fake-token", issued_at=now, expires_at=now + timedelta(hours=1))
+    monkeypatch.setattr(app, "create_session", lambda: nullcontext(SimpleNamespace(add=lambda entry: None)))
+    monkeypatch.setattr(grants, "finish", lambda config, consent, answer: token)
+    status = replace(grants.status(CONFIG), needs_consent=True)
+    monkeypatch.setattr(grants, "status", lambda config: status)
+
+    said = said_of(come_back(f"state={state}&code=c", answer.headers["Set-Cookie"].partition(";")[0]))
+
+    assert said.endswith(
+        "UTC, but the server issued no refresh token. To request one, add offline_access to Scope, or set "
+        'Authorization request parameters (authorize_params) to {"access_type": "offline", "prompt": "consent"}: see '
+        "the vendor's documentation. Then authorize again."
+    )
 
 
 def test_who_may_not_edit_it_any_more_cannot_finish(monkeypatch: pytest.MonkeyPatch) -> None:
