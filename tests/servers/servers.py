@@ -24,7 +24,8 @@ REDIRECT_URI = "https://airflow.example.com/oauth/callback"
 class AuthorizationServer(Service):
     """An authorization server and the API that it protects: ``/api/me`` and ``/api/admin``.
 
-    Its clients are ``service`` (client_credentials), ``app`` and ``public`` (authorization_code). ``public`` has no secret.
+    Its clients are ``service`` (client_credentials), ``app`` and ``public`` (authorization_code). ``public`` has no
+    secret.
 
     :param folder: for its log and its data
     :param lifetime: seconds that an access token is valid

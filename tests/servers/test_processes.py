@@ -148,6 +148,16 @@ def test_four_processes_use_each_refresh_token_once(start, env, tmp_path):
     assert_hardly_disturbed(statuses, server)
 
 
+def test_four_processes_without_a_token_use_the_refresh_token_of_the_connection_once(start, env, tmp_path):
+    server = start(3600)
+    env = define(env, server, grant_type="refresh_token", refresh_token=tokens_of(server)["refresh_token"])
+    with Crowd(env, tmp_path) as crowd:
+        crowd.wait_until(lambda: len(server.events("api")) >= 20 * PROCESSES)
+        statuses = crowd.finish()
+    assert (renewals(server), set(server.refusals()), reused(server)) == (1, {None}, 0)
+    assert {status for each in statuses for status in each} == {200}
+
+
 def assert_hardly_disturbed(statuses: list[list[int]], server: AuthorizationServer) -> None:
     """Make sure that the calls of each process succeeded.
 
