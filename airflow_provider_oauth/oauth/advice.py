@@ -113,6 +113,8 @@ AUTHORIZATION = {
 
 _PKCE = re.compile(r"\bpkce\b|code.?(?:verifier|challenge)", re.IGNORECASE)
 _PAR = re.compile(r"pushed.authorization|\bpar\b", re.IGNORECASE)
+#: npm's oidc-provider: "authorization_code is not allowed for this client".
+_NOT_FOR_CLIENT = re.compile(r"(?:authorization_code|response_type) is not allowed for this client", re.IGNORECASE)
 _GRANT_NOT_ALLOWED = re.compile(
     r"grant.?type.{0,60}\b(?:not (?:allowed|permitted|enabled|authori[sz]ed)|restricted|unauthori[sz]ed|disabled)\b",
     re.IGNORECASE,
@@ -165,6 +167,8 @@ def authorization_advice(config: OAuthConfig, code: str, words: str) -> str:
         return PAR_REQUIRED
     if code == "invalid_request" and _PKCE.search(words):
         return PKCE_REQUIRED if config.skip_pkce else PKCE_REFUSED
+    if code == "invalid_request" and _NOT_FOR_CLIENT.search(words):
+        code = "unauthorized_client"
     return AUTHORIZATION.get(code, "Check Client ID, Scope and the redirect URI.")
 
 

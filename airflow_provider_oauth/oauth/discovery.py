@@ -50,11 +50,13 @@ def completed(config: OAuthConfig, names: Iterable[str], send: Callable[[Request
     request, metadata = _metadata(config, config.issuer, send)
     # RFC 8414 section 3.3: otherwise anybody's server could speak for another.
     if metadata.get("issuer") != config.issuer:
-        said = scrub(str(metadata.get("issuer", "nobody")), request.secrets)
+        found = metadata.get("issuer")
+        if not isinstance(found, str):
+            raise config.error("issuer", f"is {config.issuer!r}, but {request.where} names no issuer. Check Issuer")
         raise config.error(
             "issuer",
-            f"is {config.issuer!r}, but {request.where} is that of {said!r}. They must be the same to the character: "
-            f"if that is the server you mean, enter it in Issuer as it is written there",
+            f"is {config.issuer!r}, but {request.where} is that of {scrub(found, request.secrets)!r}. They must be the "
+            f"same to the character: if that is the server you mean, enter it in Issuer as it is written there",
         )
     missing = [name for name in ENDPOINTS if getattr(config, name) is None and metadata.get(ENDPOINTS[name])]
     for name in missing:

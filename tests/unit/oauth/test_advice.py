@@ -194,6 +194,13 @@ def test_of_pkce_at_the_authorization_endpoint_names_its_field(words: str) -> No
     assert denied("invalid_request", words) == "If the server does not support PKCE, turn on Without PKCE (skip_pkce)."
 
 
+@pytest.mark.parametrize("name", ["authorization_code", "requested response_type"])
+def test_of_a_client_that_may_not_use_the_grant_names_the_grant(name: str) -> None:
+    assert denied("invalid_request", f"{name} is not allowed for this client") == (
+        "Have the server's operator allow this client the authorization code grant."
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
