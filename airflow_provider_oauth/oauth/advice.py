@@ -135,8 +135,7 @@ def token_advice(
     """
     grant = request.grant_type
     text = (
-        _by_words(config, grant, error, words)
-        or (PUBLIC_CLIENT if error is exceptions.InvalidClient and config.client_auth == "none" else "")
+        _by_details(config, grant, error, code, words)
         or BY_GRANT.get((error, grant))
         or BY_CLASS.get(error)
         or BY_CODE.get(code or "")
@@ -172,14 +171,19 @@ def authorization_advice(config: OAuthConfig, code: str, words: str) -> str:
     return AUTHORIZATION.get(code, "Check Client ID, Scope and the redirect URI.")
 
 
-def _by_words(config: OAuthConfig, grant: str, error: type[OAuthError], words: str) -> str:
-    """Return what to do where the server's explanation says more than its error code."""
+def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: str | None, words: str) -> str:
+    """Return the advice that depends on more than the class of the error and the grant."""
     if grant == "authorization_code" and _PKCE.search(words):
         if config.skip_pkce:
             return PKCE_REQUIRED
         return PKCE_REFUSED if error is exceptions.InvalidRequest else ""
     if _GRANT_NOT_ALLOWED.search(words):
         return BY_GRANT.get((exceptions.UnauthorizedClient, grant)) or BY_CLASS[exceptions.UnauthorizedClient]
+    if error is exceptions.InvalidClient and config.client_auth == "none":
+        return PUBLIC_CLIENT
+    # Any other code is about the user only by the status, 401.
+    if error is exceptions.WrongPassword and code not in ("invalid_grant", "invalid_request", "invalid_credentials"):
+        return ANY_CREDENTIALS
     return ""
 
 

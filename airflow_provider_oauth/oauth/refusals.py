@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.exceptions import TokenRequestError, UnrecognizedRefusal
-from airflow_provider_oauth.oauth.advice import ANY_CREDENTIALS, PAGE, token_advice
+from airflow_provider_oauth.oauth.advice import PAGE, token_advice
 from airflow_provider_oauth.oauth.pace import retry_after
 from airflow_provider_oauth.oauth.quoting import scrub
 
@@ -87,7 +87,9 @@ def refusal(
     quote = _quote(request, answer, values, word)
     said = ": ".join(filter(None, (quote.code, quote.description)))
     refused = f"the {request.grant_type} grant" if request.grant_type else "to revoke a token"
-    advice = _advice(config, request, answer, content, values, error, quote)
+    advice = token_advice(config, request, error, answer.status_code, quote.code, quote.description or "")
+    if error is TokenRequestError and answer.status_code in (400, 401, 403) and content is None:
+        advice = PAGE.format(field=request.place.field)
     return error(
         f"Connection {config.conn_id!r}: {request.where} refused {refused} with status "
         f"{answer.status_code}{f', {said!r}' if said else ''}. {advice}".rstrip(),
@@ -116,22 +118,6 @@ def error_words(values: Mapping[str, Any]) -> str:
     places = [values, nested] if isinstance(nested, dict) else [values]
     found = [place[name] for place in places for name in MEMBERS if isinstance(place.get(name), str) and place[name]]
     return " ".join(dict.fromkeys(found))
-
-
-def _advice(
-    config: OAuthConfig,
-    request: TokenRequest,
-    answer: TokenAnswer,
-    content: Any,
-    values: Mapping[str, Any],
-    error: type[TokenRequestError],
-    quote: _Quote,
-) -> str:
-    if error is exceptions.WrongPassword and error_code(values) not in ("invalid_grant", "invalid_credentials"):
-        return ANY_CREDENTIALS
-    if error is TokenRequestError and answer.status_code in (400, 401, 403) and content is None:
-        return PAGE.format(field=request.place.field)
-    return token_advice(config, request, error, answer.status_code, quote.code, quote.description or "")
 
 
 def _quote(request: TokenRequest, answer: TokenAnswer, values: Mapping[str, Any], word: str | None) -> _Quote:
