@@ -16,6 +16,9 @@
     ├── ConsentRequired *         nothing but a person's consent, or a new refresh token, helps
     ├── ConsentDenied             a person was asked for consent, and it was not given
     └── ApiError                  the API answered with an error status, or not as it should
+        ├── ApiConnectionError    no response from the API; also a requests.ConnectionError
+        │   └── ApiConnectTimeout no connection in time; also an ApiTimeout
+        ├── ApiTimeout            no response in time; also a requests.Timeout
         └── PartialWriteError *   it did after something had been written
 
     * also an AirflowFailException: the task fails without Airflow's retries, which could lock an account or write twice
@@ -25,6 +28,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import requests
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 
@@ -145,6 +149,24 @@ class ApiError(OAuthError):
     def __init__(self, message: str, status_code: int | None = None) -> None:
         super().__init__(message)
         self.status_code = status_code  # type: ignore[assignment]  # Airflow's own is for its web server
+
+
+class ApiConnectionError(ApiError, requests.ConnectionError):
+    """The API could not be reached, or its response ended early or was not HTTP.
+
+    It is a ``requests.ConnectionError`` too, so that code written for requests still catches it.
+    """
+
+
+class ApiTimeout(ApiError, requests.Timeout):
+    """The API did not respond within the connection's timeout.
+
+    It is a ``requests.Timeout`` too, so that code written for requests still catches it.
+    """
+
+
+class ApiConnectTimeout(ApiConnectionError, ApiTimeout):
+    """No connection to the API within the connection's timeout."""
 
 
 class PartialWriteError(ApiError, AirflowFailException):

@@ -10,7 +10,10 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.exceptions import (
+    ApiConnectionError,
+    ApiConnectTimeout,
     ApiError,
+    ApiTimeout,
     ConfigurationError,
     ConsentDenied,
     ConsentRequired,
@@ -50,6 +53,9 @@ TREE: dict[type[OAuthError], type[Exception]] = {
     ConsentRequired: OAuthError,
     ConsentDenied: OAuthError,
     ApiError: OAuthError,
+    ApiConnectionError: ApiError,
+    ApiTimeout: ApiError,
+    ApiConnectTimeout: ApiConnectionError,
     PartialWriteError: ApiError,
 }
 NOT_RETRIED = {ConfigurationError, InvalidClient, WrongPassword, ConsentRequired, PartialWriteError}
