@@ -56,6 +56,7 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
     for name in ("grant_url", "refresh_url", "authorize_url", "revoke_url", "issuer"):
         if name in values:
             values[name] = _absolute(base_url, values[name])
+    values.setdefault("error_path", preset.error_path)
     if values.get("auth_scheme", "").lower() == NO_SCHEME:
         values["auth_scheme"] = ""
     return OAuthConfig(
@@ -249,6 +250,17 @@ def _to_header_name(value: Any) -> str:
     return next(iter(_to_headers({_to_string(value): ""})))
 
 
+def _to_statuses(value: Any) -> tuple[int, ...]:
+    statuses = tuple(map(int, _to_string(value).replace(",", " ").split()))
+    if not all(400 <= status <= 599 for status in statuses):
+        raise ValueError  # any other request was carried out, and must not be repeated
+    return statuses
+
+
+def _to_jmespath(value: Any) -> str:
+    return str(jmespath.compile(_to_string(value)).expression)
+
+
 def _to_verify(value: Any) -> bool | str:
     try:
         return _to_boolean(value)
@@ -275,6 +287,8 @@ COERCE: dict[str, Callable[[Any], Any]] = {
     "grant_headers": _to_headers,
     "header_name": _to_header_name,
     "auth_scheme": _to_scheme,
+    "renew_on": _to_statuses,
+    "error_path": _to_jmespath,
     "verify": _to_verify,
     "verify_ssl": _to_verify,
     "cert": _to_cert,
@@ -292,6 +306,8 @@ KINDS = {
     "grant_headers": "JSON object of headers",
     "header_name": "header name",
     "auth_scheme": "header value",
+    "renew_on": "list of statuses from 400 to 599, such as 403 400",
+    "error_path": "JMESPath expression",
 }
 
 

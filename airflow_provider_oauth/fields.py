@@ -144,6 +144,18 @@ FIELDS: dict[str, Field] = {
         'The word before the token in the header. Default Bearer; "none" sends the token alone.',
     ),
     "header_name": Field("string", "Authorization header", "The header that carries the token. Default Authorization."),
+    "renew_on": Field(
+        "string",
+        "Renew token on",
+        "Response statuses of the API besides 401 that mean an invalid token, for example 403 400. The token is then "
+        "renewed and the request repeated once.",
+    ),
+    "error_path": Field(
+        "string",
+        "Error message path",
+        "Where the API's error responses have their message, as a JMESPath such as errors[].message. It is quoted in "
+        "task errors. The members error, error_description, message, detail, title and hint are always quoted.",
+    ),
     "response_map": Field(
         "string",
         "Token answer map",
@@ -166,7 +178,14 @@ FIELDS: dict[str, Field] = {
         "How long a token is good for when the server does not say. Default 3600.",
         minimum=1,
     ),
-    "timeout": Field("integer", "Timeout (seconds)", "How long to wait for the API to answer. Default 60.", minimum=1),
+    "timeout": Field(
+        "integer",
+        "Timeout (seconds)",
+        "How long to wait for a connection to the API and for each part of its response, so a slow response can take "
+        "longer in total: limit that with the task's execution_timeout. In deferred tasks, how long the whole request "
+        "can take. Default 60.",
+        minimum=1,
+    ),
     "allow_http": Field(
         "boolean",
         "Allow plain http",

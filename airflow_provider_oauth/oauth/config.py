@@ -108,6 +108,8 @@ class OAuthConfig:
     secret_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     auth_scheme: str = "Bearer"
     header_name: str = "Authorization"
+    renew_on: tuple[int, ...] = ()
+    error_path: str | None = None
     response_map: Mapping[str, str] = field(default_factory=dict)
     refresh_bearer: bool = False  # not a field of the form: a vendor's preset says so
     refresh_lifetime: int | None = None  # nor is this: seconds until an unused refresh token ends

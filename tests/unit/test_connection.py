@@ -88,6 +88,8 @@ FIELDS_READ: list[tuple[str, Any, str, str, Any]] = [
     ("secret_params", {"k": "fake"}, '{"k": "fake"}', "secret_params", {"k": "fake"}),
     ("auth_scheme", "Token", "Token", "auth_scheme", "Token"),
     ("header_name", "X-Auth", "X-Auth", "header_name", "X-Auth"),
+    ("renew_on", "403 400", "403,400", "renew_on", (403, 400)),
+    ("error_path", "errors[].message", "errors[].message", "error_path", "errors[].message"),
     ("response_map", "access_token=d.t", "access_token=d.t", "response_map", {"access_token": "d.t"}),
     ("leeway", 30, "30", "leeway", 30),
     ("default_lifetime", 900, "900", "default_lifetime", 900),

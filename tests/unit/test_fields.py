@@ -37,6 +37,8 @@ SHOWN = {
     "secret_params",
     "auth_scheme",
     "header_name",
+    "renew_on",
+    "error_path",
     "response_map",
     "leeway",
     "default_lifetime",

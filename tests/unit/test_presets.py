@@ -111,6 +111,7 @@ def test_joor(environment: str, api: str, auth: str) -> None:
         body_format="multipart",
         use_refresh=False,
         api_params={"account": "7"},
+        error_path="errors[].message",
     )
 
 
