@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [_modules("operators", name) for name in PRESETS],
         "sensors": [_modules("sensors", "oauth")],
         "triggers": [_modules("triggers", "oauth")],
+        "extra-links": ["airflow_provider_oauth.hooks.task.OAuthConnectionLink"],
         "cli": ["airflow_provider_oauth.cli.definition.get_oauth_cli_commands"],
         "connection-types": [preset.connection_type() for preset in PRESETS.values()],
         "config": {

@@ -1,23 +1,67 @@
-"""What the operator and the sensor have in common. Light: DAG files import it."""
+"""What the operators and the sensor have in common. Light: DAG files import it."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow.providers.common.compat.sdk import BaseOperatorLink
+
+from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
+from airflow_provider_oauth.hooks.pages import page_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from airflow.sdk import BaseOperator, Context
+
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
 
-class OAuthTask:
+class OAuthConnectionLink(BaseOperatorLink):
+    """A button of the task that leads to the page of its connection."""
+
+    name = "OAuth connection"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """Return the URL of the connection's page; "" if Airflow's own URL is not configured."""
+        return page_of(operator.oauth_conn_id)  # type: ignore[attr-defined]
+
+
+class ReportsFailure:
+    """Extends an operator with a link to the page of its connection, and with a log line that leads there.
+
+    To be mixed into an operator, whose ``execute`` runs within ``reporting_failure``.
+    """
+
+    oauth_conn_id: str
+    log: Any
+    operator_extra_links: Collection[BaseOperatorLink] = (OAuthConnectionLink(),)
+
+    @contextmanager
+    def reporting_failure(self) -> Iterator[None]:
+        """Log the URL of the connection's page before an ``OAuthError`` fails the task."""
+        try:
+            yield
+        except OAuthError:
+            where = page_of(self.oauth_conn_id)
+            action = f"Open {where}" if where else f"Run: airflow oauth show {self.oauth_conn_id}"
+            self.log.error("The task failed while it used connection %r. %s", self.oauth_conn_id, action)
+            raise
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Continue after a deferral, as Airflow's operators do."""
+        with self.reporting_failure():
+            return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[misc]
+
+
+class OAuthTask(ReportsFailure):
     """A task of the HTTP provider, on a connection of ours: to be mixed into its operator and its sensor.
 
     Not their ``__init__``: Airflow wraps an operator's own, and cannot do without.
     """
 
-    oauth_conn_id: str
     scope: str | None
     method: str
     tcp_keep_alive: bool

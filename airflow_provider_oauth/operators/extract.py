@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.hooks.task import ReportsFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -50,7 +51,7 @@ class Read:
     rows: str | None = None
 
 
-class ExtractOperator(BaseOperator):
+class ExtractOperator(ReportsFailure, BaseOperator):
     """Reads rows, page by page, into a file; of their content goes to XCom only what ``returns`` names.
 
     The base of the operators that read: they say what by :meth:`reads`. The file is written when all has been read, so
@@ -126,6 +127,10 @@ class ExtractOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Read, write, and return what was asked for."""
+        with self.reporting_failure():
+            return self._execute()
+
+    def _execute(self) -> Any:
         if self.path is not None and not self.path.strip():
             raise ConfigurationError(f"Connection {self.oauth_conn_id!r}: path is empty; nothing would be kept.")
         hook, select = self.make_hook(), self._compiled()

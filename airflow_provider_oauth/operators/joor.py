@@ -16,6 +16,7 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_oauth.exceptions import ConfigurationError, PartialWriteError
+from airflow_provider_oauth.hooks.task import ReportsFailure
 from airflow_provider_oauth.oauth.quoting import scrub
 from airflow_provider_oauth.operators.extract import ExtractOperator, Read, flattened
 from airflow_provider_oauth.paging import Page, PageNumber
@@ -209,7 +210,7 @@ class JoorListOperator(_JoorOperator):
         yield from self.lists(hook, self.resource, self.by_ids, "product_ids", self.data or {})
 
 
-class JoorBulkOperator(BaseOperator):
+class JoorBulkOperator(ReportsFailure, BaseOperator):
     """Writes items in batches: ``POST /{resource}/bulk_create`` or ``…/bulk_update``, documented.
 
     A batch costs 5 credits, whatever its size. JOOR may answer 200 and reject some items of a batch; ``on_error`` says
@@ -269,6 +270,10 @@ class JoorBulkOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Send the items, batch by batch."""
+        with self.reporting_failure():
+            return self._execute()
+
+    def _execute(self) -> dict[str, Any]:
         from airflow_provider_oauth.hooks.oauth import hook_of
 
         hook = _paced(hook_of(self.oauth_conn_id, method="POST"), self.credits)

@@ -47,6 +47,11 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
 
+    def execute(self, context: Context) -> Any:
+        """Call the endpoint; in the triggerer if ``deferrable``, else here."""
+        with self.reporting_failure():
+            return super().execute(context)
+
     def execute_async(self, context: Context) -> None:
         """Defer to the triggerer, which takes the token itself.
 

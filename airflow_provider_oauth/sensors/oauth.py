@@ -64,6 +64,10 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
 
     def execute(self, context: Context) -> Any:
         """Ask once; then wait in the triggerer if ``deferrable``, else here."""
+        with self.reporting_failure():
+            return self._execute(context)
+
+    def _execute(self, context: Context) -> Any:
         if not self.deferrable or self.response_check:
             return super().execute(context=context)
         json = self.json_to_defer()

@@ -1,0 +1,129 @@
+"""What leads from a task to the page of its connection: a line in the log of a failure, and a link."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, BaseOperator, TaskDeferred
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+
+from airflow_provider_oauth import exceptions
+from airflow_provider_oauth.get_provider_info import get_provider_info
+from airflow_provider_oauth.hooks.task import OAuthConnectionLink
+from airflow_provider_oauth.operators.joor import JoorBulkOperator, JoorListOperator
+from airflow_provider_oauth.operators.justimmo import JustimmoCurrentUserOperator
+from airflow_provider_oauth.operators.justlogin import JustLoginListUsersOperator
+from airflow_provider_oauth.operators.oauth import OAuthExtractOperator, OAuthHttpOperator
+from airflow_provider_oauth.sensors.oauth import OAuthHttpSensor
+
+# The HTTP provider's own import, when an operator has its response.
+pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
+
+API = "https://api.example.com/v1"
+TOKEN_URL = "https://login.example.com/token"
+PAGE = "https://airflow.example.com/oauth/?conn_id=my_api"
+LINE = f"The task failed while it used connection 'my_api'. Open {PAGE}"
+REFUSED = {"status": "error", "error": exceptions.to_event(exceptions.InvalidClient("no"))}
+
+
+@pytest.fixture(autouse=True)
+def connection(monkeypatch, variables, requests_mock):
+    values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret"}
+    values["extra"] = {"grant_url": TOKEN_URL, "leeway": 60}
+    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/")
+    requests_mock.post(TOKEN_URL, status_code=401, json={"error": "invalid_client"})
+
+
+@pytest.fixture
+def errors(caplog, monkeypatch):
+    """The lines that tasks log as errors."""
+    monkeypatch.setattr(BaseOperator, "log", logging.getLogger("airflow.task.operators"))
+    return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+COMMON = {"task_id": "call", "oauth_conn_id": "my_api"}
+TASKS = {
+    "operator": lambda: OAuthHttpOperator(**COMMON, endpoint="items"),
+    "deferrable operator": lambda: OAuthHttpOperator(**COMMON, endpoint="items", deferrable=True),
+    "sensor": lambda: OAuthHttpSensor(**COMMON, endpoint="items"),
+    "deferrable sensor": lambda: OAuthHttpSensor(**COMMON, endpoint="items", deferrable=True),
+    "extract": lambda: OAuthExtractOperator(**COMMON, endpoint="items"),
+    "justlogin": lambda: JustLoginListUsersOperator(**COMMON),
+    "justimmo": lambda: JustimmoCurrentUserOperator(**COMMON),
+    "joor": lambda: JoorListOperator(**COMMON, resource="seasons", account=1),
+    "joor bulk": lambda: JoorBulkOperator(**COMMON, resource="skus", items=[{}], action="create", account=1),
+}
+every_task = pytest.mark.parametrize("kind", TASKS)
+
+
+@every_task
+def test_a_failed_task_logs_one_error_line_with_the_url_of_the_page(kind, errors):
+    with pytest.raises(exceptions.InvalidClient):
+        TASKS[kind]().execute({})
+    assert errors() == [LINE]
+
+
+@pytest.mark.parametrize("kind", ["deferrable operator", "deferrable sensor"])
+def test_a_task_that_fails_after_it_was_deferred_logs_it_too(kind, errors):
+    with pytest.raises(exceptions.InvalidClient):
+        TASKS[kind]().resume_execution("execute_complete", {"event": REFUSED}, {})
+    assert errors() == [LINE]
+
+
+def test_without_a_configured_url_the_line_names_the_command(errors, monkeypatch):
+    monkeypatch.delenv("AIRFLOW__API__BASE_URL")
+    with pytest.raises(exceptions.InvalidClient):
+        TASKS["operator"]().execute({})
+    assert errors() == ["The task failed while it used connection 'my_api'. Run: airflow oauth show my_api"]
+
+
+def test_an_error_that_is_not_this_packages_is_not_blamed_on_the_connection(errors, requests_mock):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-token"})
+    requests_mock.post(f"{API}/items")
+    task = OAuthHttpOperator(**COMMON, endpoint="items", response_check=lambda response: False)
+    with pytest.raises(AirflowException, match="returned False"):
+        task.execute({})
+    assert errors() == []
+
+
+def test_a_task_that_defers_has_not_failed(errors, requests_mock):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-token"})
+    with pytest.raises(TaskDeferred):
+        TASKS["deferrable operator"]().execute({})
+    assert errors() == []
+
+
+def test_a_sensor_that_skips_has_not_failed(errors):
+    with pytest.raises(AirflowSkipException):
+        OAuthHttpSensor(**COMMON, endpoint="items", soft_fail=True).execute({})
+    with pytest.raises(AirflowSkipException):
+        OAuthHttpSensor(**COMMON, endpoint="items", soft_fail=True).resume_execution(
+            "execute_complete", {"event": REFUSED}, {}
+        )
+    assert errors() == []
+
+
+@every_task
+def test_every_task_has_a_link_to_the_page_of_its_connection(kind):
+    task = TASKS[kind]()
+    (link,) = task.operator_extra_links
+    assert (link.name, link.get_link(task, ti_key=None)) == ("OAuth connection", PAGE)
+
+
+def test_the_link_is_that_of_the_rendered_connection():
+    task = OAuthHttpOperator(task_id="call", oauth_conn_id="{{ name }}")
+    task.render_template_fields({"name": "my_api"})
+    assert task.operator_extra_links[0].get_link(task, ti_key=None) == PAGE
+
+
+def test_airflow_knows_the_link():
+    assert get_provider_info()["extra-links"] == [f"{OAuthConnectionLink.__module__}.{OAuthConnectionLink.__name__}"]
+    with DAG("links"):
+        task = OAuthHttpOperator(task_id="call")
+    serialized = DagSerialization.to_dict(task.dag)
+    (encoded,) = serialized["dag"]["tasks"]
+    assert encoded["__var"]["_operator_extra_links"] == {"OAuth connection": "_link_OAuthConnectionLink"}
