@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import os
+from contextlib import asynccontextmanager
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-import jmespath
-from aiohttp import ClientResponse, ClientResponseError, ClientSession
+from aiohttp import ClientSession
 from airflow.providers.common.compat.sdk import BaseHook
-from airflow.providers.http.hooks.http import AsyncHttpSession, HttpAsyncHook, HttpHook, SessionConfig
+from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook, SessionConfig
 from requests.adapters import HTTPAdapter
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
 from airflow_provider_oauth.connection import read_connection
-from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError
+from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
+from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
+from airflow_provider_oauth.hooks.request import request_data, whole_url
 from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.hooks.trial import try_grant
-from airflow_provider_oauth.oauth.aio import (
-    OAuth2Middleware,
-    aiohttp_options,
-    good_token,
-    in_thread,
-    translated_options,
-)
-from airflow_provider_oauth.oauth.auth import ApiAccess, OAuthSession, of_api, on_the_wire
+from airflow_provider_oauth.oauth.aio import OAuth2Middleware, aiohttp_options, good_token, in_thread
+from airflow_provider_oauth.oauth.auth import OAuthSession
+from airflow_provider_oauth.oauth.errors import beginning_of, status_error
 from airflow_provider_oauth.oauth.pace import Pace
-from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.oauth.policy import ApiAccess
 from airflow_provider_oauth.paging import pages
 from airflow_provider_oauth.presets import OAUTH, PRESETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
     import requests
+    from aiohttp import ClientResponse
     from airflow.sdk import Connection
     from requests.auth import AuthBase
 
@@ -148,6 +146,28 @@ class OAuthHook(HttpHook):
         session.headers.update(headers or {})
         return session
 
+    def run(
+        self,
+        endpoint: str | None = None,
+        data: Any = None,
+        headers: dict[str, Any] | None = None,
+        extra_options: dict[str, Any] | None = None,
+        **request_kwargs: Any,
+    ) -> Any:
+        """Send a request; as in ``HttpHook``.
+
+        :param endpoint: relative to the API's base URL, or a whole URL of the API's own origin
+        :param data: the query of a GET, the body of any other request
+        :param headers: for this request
+        :param extra_options: transport options that win over the connection's
+        :param request_kwargs: other arguments of ``requests.Request``, such as ``json``
+        :raises ConfigurationError: if there is both ``data`` and ``json``, or the request cannot be sent
+        :raises ApiError: if the API answers with an error status, or does not answer
+        :raises OAuthError: if there is no token
+        """
+        data = request_data(self.oauth_conn_id, self.method, data, request_kwargs.get("json"))
+        return super().run(endpoint, data, headers, extra_options, **request_kwargs)
+
     def paginate(
         self,
         endpoint: str | None = None,
@@ -187,41 +207,21 @@ class OAuthHook(HttpHook):
         return whole_url(self.oauth_conn_id, self.base_url, endpoint) or super().url_from_endpoint(endpoint)
 
     def check_response(self, response: requests.Response) -> None:
-        """Raise for an error status. What the API wrote is not logged, for it may hold anything.
-
-        Of a vendor's error the words that are meant for people are quoted, where its preset knows them.
+        """Raise for an error status. Of the body, which can contain anything, only known error members are quoted.
 
         :raises ApiError: if the status is 400 or above; its text starts with the status
         """
-        if response.status_code < 400:
-            return
-        told = response.headers.get("WWW-Authenticate", "")
-        hint = ""
-        if advice := self.preset.advice.get(response.status_code):
-            hint = f" {advice}"
-        elif response.status_code == 401:
-            hint = " The API does not accept the token. Check that it is for this API: Host, Scope, Audience."
-        elif response.status_code == 403:
-            wanted = " It asks for another scope." if "insufficient_scope" in told else ""
-            hint = f" The token is good, but may not do this.{wanted}"
-        hint = self._said(response) + hint
-        raise ApiError(
-            f"{response.status_code}:{response.reason} (connection {self.oauth_conn_id!r}, {response.request.method} "
-            f"{(response.url or '').partition('?')[0]}){hint and '.' + hint}",
-            status_code=response.status_code,
-        )
-
-    def _said(self, response: requests.Response) -> str:
-        """Quote what the vendor's error says to people."""
-        if self.preset.error_path is None:
-            return ""
-        try:
-            found = jmespath.search(self.preset.error_path, response.json())
-        except ValueError:
-            return ""
-        words = " ".join(str(word) for word in (found if isinstance(found, list) else [found]) if word)
-        token = response.request.headers.get(self.config.header_name, "").rpartition(" ")[2]
-        return f" It says: {scrub(words, (*self.config.secrets, token))!r}." if words else ""
+        if response.status_code >= 400:
+            raise status_error(
+                self.config,
+                self.preset.advice,
+                method=response.request.method or self.method,
+                url=response.url or "",
+                status=response.status_code,
+                headers=response.headers,
+                sent=response.request.headers,
+                body=beginning_of(response),
+            )
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the token endpoint, keep nothing, and tell a person what came of it.
@@ -265,22 +265,6 @@ def _of_another_type(connection: Connection, preset: Preset) -> ConfigurationErr
     return ConfigurationError(
         f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}; set its type to {preset.name}."
     )
-
-
-def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
-    """Return ``endpoint`` if it is a whole URL of the API; None if it is relative.
-
-    :raises ApiError: if it is a whole URL of another origin, where no token would go
-    """
-    if not endpoint or "://" not in endpoint.partition("?")[0]:
-        return None
-    url = on_the_wire(endpoint)
-    if not of_api(url, base_url):
-        raise ApiError(
-            f"Connection {conn_id!r}: {url.partition('?')[0]} is not part of the API at {base_url}. Its token is sent "
-            f"to no other place; use another connection for that one."
-        )
-    return url
 
 
 def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) -> OAuthHook:
@@ -328,11 +312,13 @@ class OAuthAsyncHook(HttpAsyncHook):
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
         self._access: ApiAccess | None = None
+        #: What the vendor's error statuses mean, by status.
+        self.advice: Mapping[int, str] = {}
 
     async def access(self) -> ApiAccess:
         """Return what the connection adds to requests to its API; it is read once, at first use.
 
-        :raises ConfigurationError: if the connection makes no sense
+        :raises ConfigurationError: if a field is missing or invalid
         """
         if self._access is None:
             config = await in_thread(self._config_of_connection)()
@@ -343,17 +329,24 @@ class OAuthAsyncHook(HttpAsyncHook):
 
     def _config_of_connection(self) -> OAuthConfig:
         connection = self.get_connection(self.oauth_conn_id)
-        return read_connection(connection, preset_of(connection, OAUTH))
+        preset = preset_of(connection, OAUTH)
+        self.advice = preset.advice
+        return read_connection(connection, preset)
+
+    @property
+    def secret_params(self) -> tuple[str, ...]:
+        """Names of the query parameters that are secret; none before the first request."""
+        return tuple(self._access.config.secret_params) if self._access else ()
 
     async def config(self) -> SessionConfig:
         """Return what ``HttpAsyncHook`` sends requests by.
 
-        :raises OAuthError: if the connection makes no sense, or there is no token to be had
+        :raises OAuthError: if a field of the connection is missing or invalid, or there is no token
         """
         if self._config is None:
             access = await self.access()
             base_url = access.base_url(await good_token(access) if access.base_url_is_in_token else None)
-            options = aiohttp_options(access.config.transport, base_url)
+            options = aiohttp_options(access.config, access.config.transport, base_url)
             self._config = SessionConfig(
                 base_url=base_url, headers={}, extra_options={**options, "middlewares": (OAuth2Middleware(access),)}
             )
@@ -363,39 +356,34 @@ class OAuthAsyncHook(HttpAsyncHook):
         """Return a token that may be sent now; errors as for ``OAuthHook.get_token``."""
         return await good_token(await self.access())
 
+    @asynccontextmanager
+    async def session(self, method: str | None = None) -> AsyncGenerator[OAuthAsyncSession, None]:
+        """Provide a session for several requests over the same connections.
+
+        :param method: the HTTP method, if not the hook's
+        :raises OAuthError: if a field of the connection is missing or invalid, or there is no token
+        """
+        async with ClientSession() as session:
+            yield OAuthAsyncSession(self, session, await self.access(), await self.config(), method)
+
     async def run(  # type: ignore[override]  # the others by name, as everybody passes them
-        self,
-        session: ClientSession | None = None,
-        endpoint: str | None = None,
-        *,
-        extra_options: dict[str, Any] | None = None,
-        **kwargs: Any,
+        self, session: ClientSession | None = None, endpoint: str | None = None, **kwargs: Any
     ) -> ClientResponse:
         """Perform a request; parameters as for ``HttpAsyncHook.run``.
 
         :param session: where it is sent; None: a session of its own, and the response is read before that is closed
         :param endpoint: relative to the API's base URL, or a whole URL of the API's own origin
-        :param extra_options: those of ``HttpHook``, which win over the connection's, and any others of aiohttp
-        :raises ApiError: if the API answers with an error status; its text starts with the status
-        :raises OAuthError: if there is no token to be had
+        :param kwargs: ``data``, ``json``, ``headers`` and ``extra_options``: those of ``HttpHook``, which win over the
+            connection's, and any others of aiohttp
+        :raises ApiError: if the API answers with an error status, or does not answer; for a status, its text is the
+            same as that of ``OAuthHook``
+        :raises ConfigurationError: if the request cannot be sent
+        :raises OAuthError: if there is no token
         """
         if session is None:
-            async with ClientSession() as own_session:
-                response = await self.run(own_session, endpoint, extra_options=extra_options, **kwargs)
-                await response.read()
-                return response
-        config = await self.config()
-        options = translated_options(extra_options or {}, (await self.access()).config.transport, config.base_url)
-        if whole_url(self.oauth_conn_id, config.base_url, endpoint):
-            config = config.model_copy(update={"base_url": ""})
-        http = AsyncHttpSession(hook=self, request=self._get_request_func(session=session), config=config)
-        try:
-            return await http.run(endpoint=endpoint, extra_options=options, **kwargs)
-        except ClientResponseError as error:
-            # Its own text, and that of its cause, may have headers.
-            raise ApiError(
-                f"{error.status}:{error.message} (connection {self.oauth_conn_id!r})", status_code=error.status
-            ) from None
+            async with self.session() as own:
+                return await own.run(endpoint, read=True, **kwargs)
+        return await OAuthAsyncSession(self, session, await self.access(), await self.config()).run(endpoint, **kwargs)
 
 
 @lru_cache(maxsize=16)

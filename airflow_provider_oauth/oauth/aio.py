@@ -1,9 +1,8 @@
-"""The token on API requests of the event loop: what ``auth.py`` does for requests, for aiohttp."""
+"""The token on API requests made with aiohttp; see ``policy.py`` for the rules."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -12,18 +11,21 @@ from aiohttp.http import SERVER_SOFTWARE
 from asgiref.sync import sync_to_async
 
 from airflow_provider_oauth.oauth.config import Transport
+from airflow_provider_oauth.oauth.errors import tls_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Coroutine
 
     from aiohttp import ClientRequest, ClientResponse
     from aiohttp.client_middlewares import ClientHandlerType
 
-    from airflow_provider_oauth.oauth.auth import ApiAccess
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.oauth.policy import ApiAccess, Refusal
     from airflow_provider_oauth.oauth.token import Token
 
-#: Who asks a source for a token just now.
-_asking: dict[Any, asyncio.Future[Token]] = {}
+#: What is being done in threads for an event loop.
+_calls: dict[Any, asyncio.Future[Any]] = {}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,7 +35,7 @@ AUTOMATIC = {"accept": "*/*", "user-agent": SERVER_SOFTWARE}
 
 
 class OAuth2Middleware:
-    """Sends the token with requests to the API, and renews it once if the API answers 401.
+    """Sends the token with requests to the API; repeats one once with another token if the API refuses the first one.
 
     aiohttp calls it for every hop of a redirect with the headers that the caller set, so what it adds stays behind.
 
@@ -54,13 +56,14 @@ class OAuth2Middleware:
         request.url = request.url.extend_query(self._access.missing_params(str(request.url)))
         self._authorize(request, token)
         response = await handler(request)
-        if response.status != 401:
+        refusal = self._access.refusal(response.status, ", ".join(response.headers.getall("WWW-Authenticate", ())))
+        if refusal is None:
             return response
-        renewed = await good_token(self._access, rejected=token)
-        if isinstance(request.body, Payload) and request.body.consumed:
-            return response  # it cannot be sent again
+        replacement = await replacement_token(self._access, token, refusal)
+        if replacement is None or (isinstance(request.body, Payload) and request.body.consumed):
+            return response  # it stands, or cannot be sent again
         response.release()
-        self._authorize(request, renewed)
+        self._authorize(request, replacement)
         return await handler(request)
 
     def _authorize(self, request: ClientRequest, token: Token) -> None:
@@ -68,22 +71,38 @@ class OAuth2Middleware:
         request.headers[name] = value
 
 
-async def good_token(access: ApiAccess, rejected: Token | None = None) -> Token:
-    """Return a token to send. The event loop waits for nothing: what may block is done in a thread.
+async def good_token(access: ApiAccess) -> Token:
+    """Return a token to send. Never blocks the event loop: what may block is done in a thread.
 
-    It is one thread, however many ask: the loop has few, and needs them for other things, such as looking up names.
+    While one thread renews a token that is due, everyone else goes on with it.
+
+    :param access: whose token
+    :raises OAuthError: as ``TokenSource.token`` does
     """
-    source, scope = access.source, access.scope
-    if rejected is None and (fresh := source.fresh(scope)):
+    if fresh := access.source.fresh(access.scope):
         return fresh
-    key = (asyncio.get_running_loop(), source, scope, rejected.access_token if rejected else None)
-    asking = _asking.get(key)
-    if asking is None:
-        asking = _asking[key] = asyncio.ensure_future(in_thread(access.token)(rejected))
-        asking.add_done_callback(lambda _: _asking.pop(key))
-    elif rejected is None and (usable := source.usable(scope)):
+    key = (asyncio.get_running_loop(), access.source, access.scope)
+    if key in _calls and (usable := access.source.usable(access.scope)):
         return usable
-    return await asyncio.shield(asking)
+    return await _shared(key, access.token)
+
+
+async def replacement_token(access: ApiAccess, refused: Token, refusal: Refusal) -> Token | None:
+    """Return a token to repeat a refused request with, as ``ApiAccess.replacement`` does, without blocking the loop."""
+    key = (asyncio.get_running_loop(), access.source, access.scope, refused.access_token, refusal)
+    return await _shared(key, access.replacement, refused, refusal)
+
+
+async def _shared(key: Any, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call ``function`` in a thread; once for all that call it by the same key at the same time.
+
+    The event loop has few threads, and needs them for other things, such as looking up names.
+    """
+    call: asyncio.Future[T] | None = _calls.get(key)
+    if call is None:
+        call = _calls[key] = asyncio.ensure_future(in_thread(function)(*args, **kwargs))
+        call.add_done_callback(lambda _: _calls.pop(key))
+    return await asyncio.shield(call)
 
 
 def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -94,23 +113,33 @@ def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     return sync_to_async(function, thread_sensitive=False)
 
 
-def translated_options(extra_options: dict[str, Any], transport: Transport, base_url: str) -> dict[str, Any]:
-    """Return ``extra_options`` in aiohttp's words, so that a deferred task may have those of one that is not."""
+def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_url: str) -> dict[str, Any]:
+    """Return ``extra_options`` in aiohttp's words, so that a deferred task can have those of one that is not deferred.
+
+    :param extra_options: those of ``HttpHook``, which win over the connection's, and any others of aiohttp
+    :param config: the connection
+    :param base_url: the API's
+    :raises ConfigurationError: if a file of ``verify`` or ``cert`` cannot be used
+    """
     names = {"verify_ssl": "verify", "proxy": "proxies"}
     options = {names.get(name, name): value for name, value in extra_options.items()}
     own = {name: options.pop(name) for name in Transport.__dataclass_fields__ if name in options}
     if isinstance(own.get("proxies"), str):
         own["proxies"] = {"all": own["proxies"]}
-    return {**(aiohttp_options(replace(transport, **own), base_url) if own else {}), **options}
+    return {**(aiohttp_options(config, replace(config.transport, **own), base_url) if own else {}), **options}
 
 
-def aiohttp_options(transport: Transport, base_url: str) -> dict[str, Any]:
-    """Return what aiohttp calls the options of the connection."""
+def aiohttp_options(config: OAuthConfig, transport: Transport, base_url: str) -> dict[str, Any]:
+    """Return what aiohttp calls the options of the connection.
+
+    :param config: the connection, for error messages
+    :param transport: its transport options, or those of a call
+    :param base_url: the API's, whose scheme decides which proxy is used
+    :raises ConfigurationError: if a file of ``verify`` or ``cert`` cannot be used
+    """
     ssl_context: ssl.SSLContext | bool = transport.verify is not False
     if isinstance(transport.verify, str) or transport.cert:
-        ssl_context = ssl.create_default_context(cafile=transport.verify if isinstance(transport.verify, str) else None)
-        if transport.cert:
-            ssl_context.load_cert_chain(*([transport.cert] if isinstance(transport.cert, str) else transport.cert))
+        ssl_context = tls_context(config, transport.verify, transport.cert)
     proxy = transport.proxies.get(base_url.partition(":")[0]) or transport.proxies.get("all")
     return {
         "timeout": ClientTimeout(total=transport.timeout),

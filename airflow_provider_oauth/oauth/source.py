@@ -33,6 +33,8 @@ PATIENCE = 240.0
 RESPITE = 30.0
 #: The part of a token's life by which a process renews earlier than others, at most.
 JITTER = 0.05
+#: Seconds that must pass before a process renews a token again because the API refused it.
+API_RENEWAL_INTERVAL = 60.0
 #: Sorts after the end of every token that expires.
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -98,6 +100,8 @@ class TokenSource:
         self._memory: dict[str, Token] = {}
         self._one_thread = threading.Lock()
         self._respite_until = 0.0
+        #: By scope: when the API's refusal last caused a renewal, on the monotonic clock.
+        self._renewed_for_api: dict[str, float] = {}
 
     def fresh(self, scope: str | None = None) -> Token | None:
         """Return the token that this process holds, if it needs no renewal. Never waits, reads nothing."""
@@ -144,16 +148,36 @@ class TokenSource:
         finally:
             self._one_thread.release()
 
+    def replacement(self, refused: Token, scope: str | None = None, *, renew: bool) -> Token | None:
+        """Return a token to send instead of one that the API refused; None if there is none yet.
+
+        A token that this process or the store holds comes first: another process may have renewed meanwhile, and some
+        servers then revoke the previous token. An API that refuses every token causes a renewal once a minute.
+
+        :param refused: the token that the API refused
+        :param scope: as for ``token``
+        :param renew: whether to renew if there is no other token
+        :raises OAuthError: as ``token`` does
+        """
+        key = self._key(scope)
+        if newer := self._newer(key, refused):
+            return newer
+        last = self._renewed_for_api.get(key)
+        if not renew or (last is not None and self._clock.monotonic() < last + API_RENEWAL_INTERVAL):
+            return None
+        renewed = self.token(scope, refused)
+        self._renewed_for_api[key] = self._clock.monotonic()
+        return renewed
+
     def renew(self) -> Token:
         """Renew now, though the token that is stored may be good still. What this process holds does not count.
 
         :raises OAuthError: as ``token`` does
         """
-        stored = self.stored()
-        self._renewal.check_is_renewable(stored.record)
+        stored = self.stored().token
         with self._one_thread:
             self._memory.pop("", None)
-        return self.token(rejected=stored.token)
+        return self.token(rejected=stored)
 
     def adopt(self, token: Token) -> Token:
         """Keep what a person has just consented to, instead of what is stored: under the lease, as any renewal.
@@ -296,6 +320,24 @@ class TokenSource:
     def _remember(self, key: str, token: Token) -> Token:
         self._memory[key] = token
         return token
+
+    def _newer(self, key: str, refused: Token) -> Token | None:
+        """Return a usable token other than ``refused``, from memory or from the store."""
+        held = self._memory.get(key)
+        if self._is_usable(held) and not _same(held, refused):
+            return held
+        try:
+            record = self._store.read()
+        except TokenStoreError as error:
+            log.warning("The API refused the token, and the stored one could not be read. %s", error)
+            return None
+        stored = record.tokens.get(key) if self._renewal.is_ours(record) else None
+        if not self._is_usable(stored) or _same(stored, refused):
+            return None
+        self._mask(stored.access_token, stored.expires_at)
+        if self._memory.get(key) is held:  # no other thread has renewed meanwhile
+            self._memory[key] = stored
+        return stored
 
     def _best(self, key: str, rejected: Token | None, record: Record | None) -> Token | None:
         """Return the usable token that lives longest, of the one in memory and the one stored."""

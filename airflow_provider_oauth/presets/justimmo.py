@@ -34,7 +34,6 @@ JUSTIMMO = Preset(
     },
     sent_as={"tenant_id": ("api_headers", "X-Justimmo-TenantId"), "user_id": ("api_headers", "X-Justimmo-UserId")},
     refresh_lifetime=30 * 24 * 3600,  # a month, says the vendor's table
-    error_path="[message, hint]",
     advice={
         403: "Resources of a user take a token that speaks for one: grant type Authorization code or Refresh token.",
     },

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
-from aiohttp import ClientSession
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.providers.http.triggers.http import HttpResponseSerializer, HttpTrigger
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from requests import Response
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
 
-from airflow_provider_oauth.exceptions import OAuthError, to_event
+from airflow_provider_oauth.exceptions import ApiError, OAuthError, to_event
+from airflow_provider_oauth.oauth.errors import phrase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from requests import Response
+    from aiohttp import ClientResponse
 
     from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
 
@@ -84,16 +89,26 @@ class OAuthHttpTrigger(HttpTrigger):
         return OAuthAsyncHook(oauth_conn_id=self.oauth_conn_id, method=self.method, scope=self.scope)
 
     async def _get_response(self, hook: OAuthAsyncHook) -> Response:
-        async with ClientSession() as session:
-            response = await hook.run(
-                session=session,
+        response = await self._convert_response(
+            await hook.run(
                 endpoint=self.endpoint,
                 data=self.data,
                 json=self.json,
                 headers=self.headers,
                 extra_options=self.extra_options,
             )
-            return await self._convert_response(response)
+        )
+        _remove_params(response, hook.secret_params)
+        return response
+
+    @staticmethod
+    async def _convert_response(client_response: ClientResponse) -> Response:
+        """Return aiohttp's response as one of requests. Responses before a redirect have no body: aiohttp drops it."""
+        response = _without_body(client_response)
+        response._content = await client_response.read()
+        response.encoding = client_response.get_encoding()
+        response.history = [_without_body(redirect) for redirect in client_response.history]
+        return response
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the request. An error becomes an event, because a trigger that raises is run again, and again."""
@@ -108,8 +123,8 @@ class OAuthHttpTrigger(HttpTrigger):
 class OAuthHttpSensorTrigger(OAuthHttpTrigger):
     """Polls until the API answers without an error status.
 
-    After any error it waits for ``poke_interval`` and polls on, until the sensor times out; only what polling cannot
-    mend, such as refused credentials, ends it.
+    After an error that may pass, it waits for ``poke_interval`` and polls again, until the sensor times out. An error
+    that polling cannot fix, such as refused credentials or an invalid option, ends the sensor.
 
     :param oauth_conn_id: the connection, of type OAuth 2.0 API
     :param poke_interval: seconds between two polls
@@ -127,11 +142,14 @@ class OAuthHttpSensorTrigger(OAuthHttpTrigger):
         while True:
             try:
                 await self._get_response(self._get_async_hook())  # anew, because the connection may have changed
-            except (AirflowFailException, TypeError) as error:  # or an option that aiohttp does not know
-                yield _failure(error)
-                return
             except Exception as error:
-                self.log.info("Polling again in %s s: %s", self.poke_interval, _text(error))
+                if not _may_pass(error):
+                    yield _failure(error)
+                    return
+                # 404 means "not yet", as in HttpSensor.
+                not_yet = isinstance(error, ApiError) and error.status_code == 404
+                level = logging.INFO if not_yet else logging.WARNING
+                self.log.log(level, "Polling again in %s s: %s", self.poke_interval, _text(error))
                 await asyncio.sleep(self.poke_interval)
             else:
                 yield TriggerEvent({"status": "success"})
@@ -185,6 +203,39 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
         if not inspect.iscoroutinefunction(check):
             raise AirflowException(f"{self.response_check_path} is not an async function")
         return bool(await check(response))
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same request may succeed later. The hook converts the errors of the network."""
+    return isinstance(error, (AirflowException, OSError)) and not isinstance(error, AirflowFailException)
+
+
+def _without_body(client_response: ClientResponse) -> Response:
+    response = Response()
+    response.status_code = client_response.status
+    response.headers = CaseInsensitiveDict(client_response.headers)
+    response.url = str(client_response.url)
+    response.reason = phrase(client_response.status)
+    response.encoding = get_encoding_from_headers(response.headers)
+    response._content = b""
+    for name, morsel in client_response.cookies.items():
+        response.cookies.set(name, str(morsel))  # as in HttpTrigger
+    return response
+
+
+def _remove_params(response: Response, names: tuple[str, ...]) -> None:
+    """Remove secret parameters from the URLs of a response: Airflow stores the event in its database."""
+    for each in (response, *response.history) if names else ():
+        each.url = _without_params(each.url, names)
+        if location := each.headers.get("Location"):
+            each.headers["Location"] = _without_params(location, names)
+
+
+def _without_params(url: str, names: tuple[str, ...]) -> str:
+    rest, hash_sign, fragment = url.partition("#")
+    path, question_mark, query = rest.partition("?")
+    kept = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in names]
+    return f"{path}{question_mark if any(kept) else ''}{'&'.join(kept)}{hash_sign}{fragment}"
 
 
 def _failure(error: Exception) -> TriggerEvent:

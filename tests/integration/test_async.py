@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import secrets
+import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,11 +16,21 @@ from types import SimpleNamespace
 
 import aiohttp
 import pytest
+import requests
+from airflow.providers.http.triggers.http import HttpResponseSerializer
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 
 from airflow_provider_oauth import variable_store
-from airflow_provider_oauth.exceptions import ApiError, InvalidClient
+from airflow_provider_oauth.exceptions import (
+    ApiConnectionError,
+    ApiError,
+    ApiTimeout,
+    ConfigurationError,
+    InvalidClient,
+)
+from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.hooks import masking, sources
+from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
 from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook
 from airflow_provider_oauth.oauth.aio import good_token
 from airflow_provider_oauth.oauth.clock import Clock
@@ -46,6 +58,36 @@ def connect(monkeypatch, sandbox):
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(values))
 
     return define
+
+
+@pytest.fixture
+def raw_server():
+    """Start a server that answers every connection with the same bytes, a part at a time; see ``start``."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*parts, pause=0.0):
+            """Return its URL."""
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+            def serve(connection):
+                with connection, contextlib.suppress(OSError):  # the client went away
+                    connection.recv(65536)
+                    for part in parts:
+                        connection.sendall(part)
+                        time.sleep(pause)
+
+            def accept():
+                with contextlib.suppress(OSError):  # the test is over
+                    while True:
+                        threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+            thread = threading.Thread(target=accept, daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)
+            return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        yield start
 
 
 @pytest.fixture
@@ -89,6 +131,7 @@ def test_a_401_renews_once_and_the_body_is_sent_again(connect, sandbox):
     sandbox.state.revoke("standard", "my_api", "access")
     status, body = call(OAuthAsyncHook("my_api", "POST"), endpoint="items", json={"a": 1})
     assert (status, json.loads(body)) == (201, {"a": 1})
+    sources._sources.clear()  # as in another process: one renews once a minute because of the API
     sandbox.state.revoke("standard", "my_api", "access")
     status, body = call(OAuthAsyncHook("my_api", "POST"), endpoint="items", data={"b": "2"})
     assert (status, json.loads(body)) == (201, {"b": "2"})
@@ -223,7 +266,7 @@ def test_errors_name_the_connection_and_no_parameter(connect, api):
 def test_the_connections_timeout_holds(connect, sandbox):
     connect(timeout=1)
     sandbox.state.misbehave("standard", "api", delay=5)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(ApiTimeout, match=r"'my_api'.*Timeout"):
         call(endpoint="whoami")
 
 
@@ -249,10 +292,6 @@ class _NoNetworkSource:
         self.config = config
 
     def fresh(self, scope=None):
-        from datetime import UTC, datetime, timedelta
-
-        from airflow_provider_oauth.oauth.token import Token
-
         now = datetime.now(UTC)
         return Token(access_token="fake-token", issued_at=now, expires_at=now + timedelta(hours=1))
 
@@ -414,3 +453,167 @@ def test_a_watcher_takes_up_a_changed_connection_at_the_next_poll(connect, monke
 
 async def always(response):
     return True
+
+
+# --- what was deferred does as what was not
+
+
+def fired(**request):
+    return json.loads(json.dumps(asyncio.run(anext(OAuthHttpTrigger("my_api", **request).run())).payload))
+
+
+def test_a_deferred_call_follows_a_redirect_and_has_the_response(connect):
+    connect()
+    event = fired(endpoint="redirect?to=whoami")
+    assert event["status"] == "success"
+    response = HttpResponseSerializer.deserialize(event["response"])
+    assert (response.status_code, response.json()["client_id"]) == (200, "my_api")
+    (redirect,) = response.history
+    assert (redirect.status_code, redirect.content, redirect.reason) == (302, b"", "Found")
+    assert redirect.headers["Location"].endswith("whoami")
+
+
+def test_a_deferred_post_that_is_redirected_succeeds_and_is_sent_once(connect, api):
+    connect(host=api.url)
+    api.answers["/items"] = [(303, {"Location": f"{api.url}/created"})]
+    assert fired(method="POST", endpoint="items", json={"a": 1})["status"] == "success"
+    assert [(method, path) for method, path, *_ in api.requests] == [("POST", "/items"), ("GET", "/created")]
+
+
+def test_a_sensor_fires_at_the_end_of_a_redirect(connect):
+    connect()
+    trigger = OAuthHttpSensorTrigger("my_api", endpoint="redirect?to=whoami", poke_interval=0)
+    assert asyncio.run(anext(trigger.run())).payload == {"status": "success"}
+
+
+def test_no_secret_parameter_is_in_the_urls_of_an_event(connect, api):
+    connect(host=api.url, secret_params={"key": "fake-param"})
+    api.answers["/items"] = [(302, {"Location": "/there?page=1&key=fake-param&a=%20b#end"})]
+    event = fired(endpoint="items?page=1")
+    assert api.requests[1][1] == "/there?page=1&key=fake-param&a=%20b"
+    assert "fake-param" not in json.dumps(event)
+    (redirect,) = event["response"]["history"]
+    assert redirect["headers"]["Location"] == "/there?page=1&a=%20b#end"
+    assert event["response"]["url"].endswith("/there?page=1&a=%20b")
+
+
+@pytest.mark.parametrize("data", [None, {}, ""])
+def test_empty_data_counts_as_absent_beside_json(connect, api, data):
+    connect(host=api.url)
+    assert fired(method="POST", endpoint="items", data=data, json={"a": 1})["status"] == "success"
+    assert api.requests[0][3] == b'{"a": 1}'
+
+
+def test_data_and_json_are_an_error_for_both_hooks(connect, api):
+    connect(host=api.url)
+    event = fired(method="POST", endpoint="items", data={"b": 2}, json={"a": 1})
+    with pytest.raises(ConfigurationError, match="either data or json") as caught:
+        OAuthHook("my_api", method="POST").run("items", {"b": 2}, json={"a": 1})
+    assert event["error"] == {"type": "ConfigurationError", "message": str(caught.value)}
+    assert api.requests == []
+
+
+ANSWERS = {
+    "advice": (403, {}, b""),
+    "scope": (403, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}, b""),
+    "words": (400, {}, b'{"error": {"message": "No such day", "code": "other"}, "detail": "fake-secret"}'),
+    "path": (409, {}, b'{"problems": [{"text": "Taken"}]}'),
+    "form": (400, {"Content-Type": "application/x-www-form-urlencoded"}, b"error=bad&other=1"),
+    "html": (404, {}, b"<html>secret words</html>"),
+    "unauthorized": (401, {}, b""),
+    "nonstandard": (599, {}, b""),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_the_text_of_an_error_is_the_same_deferred_and_not_deferred(connect, raw_server, kind):
+    status, headers, body = ANSWERS[kind]
+    lines = [f"HTTP/1.1 {status} fake\x1b[31mreason", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    url = raw_server("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+    connect(host=url, secret_headers={"X-Key": "fake-secret"}, error_path="problems[].text")
+    hook = OAuthAsyncHook("my_api", retry_limit=1)
+    with pytest.raises(ApiError) as deferred:
+        call(hook, endpoint="items")
+    sources._sources.clear()
+    with pytest.raises(ApiError) as caught:
+        OAuthHook("my_api").run("items")
+    assert str(deferred.value) == str(caught.value)
+    assert deferred.value.status_code == caught.value.status_code == status
+    assert "fake" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_only_a_500_or_above_is_logged_as_an_attempt(connect, api, caplog, monkeypatch):
+    connect(host=api.url)
+    monkeypatch.setattr(OAuthAsyncSession, "log", logging.getLogger("airflow.task.hooks"))
+    api.answers["/items"] = [(403, {})]
+    with pytest.raises(ApiError):
+        call(endpoint="items")
+    assert [record.getMessage() for record in caplog.records if "attempt" in record.getMessage()] == []
+    api.answers["/items"] = [(500, {})]
+    call(OAuthAsyncHook("my_api", retry_delay=0), endpoint="items")
+    said = [record.getMessage() for record in caplog.records if "attempt" in record.getMessage()]
+    assert said == ["The API answered 500; sending the request again in 0 s (attempt 2 of 3)."]
+
+
+def test_the_event_of_a_response_has_the_standard_phrase_and_not_the_apis(connect, raw_server):
+    url = raw_server(b"HTTP/1.1 200 fake\x1b[31mreason\r\nContent-Length: 2\r\n\r\nok")
+    connect(host=url)
+    assert fired(endpoint="items")["response"]["reason"] == "OK"
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 fake-status", b"fake-not-http", b"HTTP/9.9 200 fake"])
+def test_a_malformed_status_line_is_not_quoted(connect, raw_server, line):
+    url = raw_server(line + b"\r\n\r\n")
+    connect(host=url)
+    with pytest.raises(ApiConnectionError) as deferred:
+        call(endpoint="items")
+    with pytest.raises(ApiConnectionError) as caught:
+        OAuthHook("my_api").run("items")
+    for error in (deferred.value, caught.value):
+        assert isinstance(error, requests.ConnectionError)
+        assert str(error).startswith(f"Connection 'my_api': GET {url}/items failed: ")
+        assert "fake" not in str(error)
+
+
+def test_a_host_that_is_not_there_is_an_api_connection_error_for_both_hooks(connect):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    connect(host=f"http://127.0.0.1:{port}")
+    for run in (lambda: call(endpoint="items"), lambda: OAuthHook("my_api").run("items")):
+        with pytest.raises(ApiConnectionError, match=r"'my_api'.*GET .*/items failed: .*Check Host"):
+            run()
+
+
+@pytest.mark.parametrize("name", ["verify", "cert"])
+def test_a_file_that_is_not_there_is_named_by_its_field_for_both_hooks(connect, api, name):
+    connect(host=api.url.replace("http:", "https:"), **{name: "/no/such/file"})
+    hook = OAuthHook("my_api")
+    sources._sources["my_api"] = (hook.config.version, _NoNetworkSource(hook.config))
+    texts = []
+    for run in (lambda: call(endpoint="items"), lambda: hook.run("items")):
+        with pytest.raises(ConfigurationError, match=f"'my_api': {name} cannot be used") as caught:
+            run()
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+    assert api.connections == 0
+
+
+def test_a_certificate_that_is_not_trusted_names_verify_for_both_hooks(connect, api, tmp_path):
+    connect(host=api.url.replace("http:", "https:"))  # it speaks plain http: TLS fails as early as can be
+    hook = OAuthHook("my_api")
+    sources._sources["my_api"] = (hook.config.version, _NoNetworkSource(hook.config))
+    for run in (lambda: call(endpoint="items"), lambda: hook.run("items")):
+        with pytest.raises(ApiConnectionError, match="verify"):
+            run()
+
+
+def test_the_timeout_is_for_each_part_of_a_response_and_deferred_for_the_whole_as_its_field_says(connect, raw_server):
+    assert "each part of its response" in FIELDS["timeout"].description
+    assert "execution_timeout" in FIELDS["timeout"].description
+    url = raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", *[b"x"] * 8, pause=0.25)
+    connect(host=url, timeout=1)
+    assert OAuthHook("my_api").run("items").text == "x" * 8
+    with pytest.raises(ApiTimeout):
+        asyncio.run(OAuthAsyncHook("my_api").run(endpoint="items"))

@@ -214,7 +214,7 @@ def test_an_error_of_justimmo_is_quoted_by_message_and_hint(connect, requests_mo
     said = error_of(requests_mock, JustimmoHook("shop"), status_code=404, reason="Not Found", json=body)
     assert said == (
         "404:Not Found (connection 'shop', GET https://api.justimmo.at/items). "
-        "It says: 'No such realty Ask for another'."
+        "It says: 'x; No such realty; Ask for another'."
     )
 
 
@@ -249,7 +249,7 @@ def test_a_429_of_joor_tells_of_its_budget_when_patience_is_over(connect, reques
         {"json": []},
         {"json": "fake-body"},
         {"json": {"errors": "fake-body", "other": "fake-body"}},
-        {"json": {"errors": {"message": "x"}, "message": None}},
+        {"json": {"errors": {"message": "x"}, "message": None, "error": 7, "detail": {"message": "x"}}},
     ],
 )
 def test_an_error_that_is_worded_otherwise_is_not_quoted(connect, requests_mock, vendor, answer):
@@ -284,7 +284,7 @@ def test_what_is_quoted_is_of_bearable_length_and_one_line(connect, requests_moc
 def test_without_words_of_the_vendors_the_generic_ones_stay(connect, requests_mock, error):
     connect("joor")
     said = error_of(requests_mock, JoorHook("shop"), status_code=error)
-    assert ("does not accept the token" if error == 401 else "may not do this") in said
+    assert ("does not accept the token" if error == 401 else "Check Scope, and the permissions") in said
 
 
 # --- how fast

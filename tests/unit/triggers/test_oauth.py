@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import types
+from types import SimpleNamespace
 
-import aiohttp
 import pytest
 import requests
 from airflow.sdk.serde import deserialize, serialize
@@ -31,11 +32,13 @@ PASSING = [
     exceptions.TokenRequestError("busy", status_code=503, retryable=True),
     exceptions.TokenResponseError("garbage"),
     exceptions.RenewalTimeout("slow"),
-    aiohttp.ServerDisconnectedError(),
+    exceptions.ApiConnectionError("no route"),
+    exceptions.ApiTimeout("slow"),
     TimeoutError(),
     OSError("no route"),
-    ValueError("a bug"),
 ]
+#: What the hook or a user's code can raise besides; polling cannot fix it.
+UNEXPECTED = [ValueError("a bug"), TypeError("an option that aiohttp does not know"), KeyError("data")]
 
 
 class NothingLeft(BaseException):
@@ -163,7 +166,7 @@ def test_the_trigger_fires_once_with_the_response(answers):
     assert event["response"]["status_code"] == 200
 
 
-@pytest.mark.parametrize("error", FATAL + PASSING, ids=lambda error: f"{type(error).__name__} {error}")
+@pytest.mark.parametrize("error", FATAL + PASSING + UNEXPECTED, ids=lambda error: f"{type(error).__name__} {error}")
 def test_the_trigger_never_raises_but_fires_with_the_error(answers, error):
     answers.append(error)
     (event,) = events(OAuthHttpTrigger("my_api"))
@@ -184,13 +187,23 @@ def test_the_sensor_trigger_waits_for_poke_interval_after_any_error(answers, sle
     assert sleeps == [7, 7, 7]
 
 
-@pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
-def test_the_sensor_trigger_ends_on_what_polling_cannot_mend(answers, sleeps, error):
+@pytest.mark.parametrize("error", FATAL + UNEXPECTED, ids=lambda error: type(error).__name__)
+def test_the_sensor_trigger_ends_on_what_polling_cannot_fix(answers, sleeps, error):
     answers.extend([PASSING[0], error])
     (event,) = events(OAuthHttpSensorTrigger("my_api", poke_interval=7))
     assert event["status"] == "error"
-    assert type(exceptions.from_event(event["error"])) is type(error)
+    raised = exceptions.from_event(event["error"])
+    assert type(raised) is (type(error) if isinstance(error, exceptions.OAuthError) else exceptions.OAuthError)
+    assert str(error) in str(raised)
     assert sleeps == [7]
+
+
+def test_the_sensor_trigger_warns_of_errors_and_not_of_404_which_means_not_yet(answers, sleeps, monkeypatch):
+    logged = []
+    monkeypatch.setattr(OAuthHttpSensorTrigger, "log", SimpleNamespace(log=lambda level, *rest: logged.append(level)))
+    answers.extend([PASSING[0], *PASSING[1:], FakeResponse()])
+    events(OAuthHttpSensorTrigger("my_api"))
+    assert logged == [logging.INFO] + [logging.WARNING] * (len(PASSING) - 1)
 
 
 def test_the_sensor_trigger_can_be_cancelled_while_it_waits(answers):

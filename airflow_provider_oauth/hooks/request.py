@@ -1,0 +1,39 @@
+"""What the synchronous and the asynchronous hook make of a request's arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
+from airflow_provider_oauth.oauth.policy import of_api, on_the_wire
+
+
+def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
+    """Return ``endpoint`` if it is a whole URL of the API; None if it is relative.
+
+    :raises ApiError: if it is a whole URL of another origin, where no token would go
+    :raises ConfigurationError: if it is not a URL
+    """
+    if not endpoint or "://" not in endpoint.partition("?")[0]:
+        return None
+    try:
+        url = on_the_wire(endpoint)
+        is_of_api = of_api(url, base_url)
+    except ValueError:
+        raise ConfigurationError(f"Connection {conn_id!r}: the endpoint is not a valid URL.") from None
+    if not is_of_api:
+        raise ApiError(
+            f"Connection {conn_id!r}: {url.partition('?')[0]} is not part of the API at {base_url}. Its token is sent "
+            f"to no other place; use another connection for that one."
+        )
+    return url
+
+
+def request_data(conn_id: str, method: str, data: Any, json: Any) -> Any:
+    """Return ``data``; None if it is empty, because operators pass ``{}`` where there is none.
+
+    :raises ConfigurationError: if there are two bodies, ``data`` and ``json``
+    """
+    if data and json is not None and method != "GET":
+        raise ConfigurationError(f"Connection {conn_id!r}: a {method} request has either data or json. Remove one.")
+    return data or None

@@ -1,0 +1,263 @@
+"""Errors of API calls: exception class and text, the same for requests and for aiohttp."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import aiohttp
+import jmespath
+import requests
+import urllib3
+
+from airflow_provider_oauth.exceptions import (
+    ApiConnectionError,
+    ApiConnectTimeout,
+    ApiError,
+    ApiTimeout,
+    ConfigurationError,
+    OAuthError,
+)
+from airflow_provider_oauth.oauth.policy import Refusal, refusal_of
+from airflow_provider_oauth.oauth.quoting import scrub
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_provider_oauth.oauth.config import OAuthConfig
+
+#: Members of an error response that are quoted.
+QUOTED_MEMBERS = ("error", "error_description", "message", "detail", "title", "hint")
+#: Bytes of an error response that are read to quote from it. A longer one is not quoted.
+MAX_ERROR_BODY = 65536
+#: What requests, aiohttp and the libraries below them raise when there is no usable response.
+TRANSPORT_ERRORS = (
+    requests.RequestException,
+    aiohttp.ClientError,
+    urllib3.exceptions.HTTPError,
+    OSError,
+    ValueError,
+    RecursionError,
+)
+#: By type of such an error, in order: what is raised instead, and what to check.
+FAILURES: tuple[tuple[tuple[type[Exception], ...], type[OAuthError], str], ...] = (
+    (
+        (
+            requests.exceptions.SSLError,
+            aiohttp.ClientSSLError,
+            aiohttp.ClientConnectorCertificateError,
+            ssl.SSLError,
+        ),
+        ApiConnectionError,
+        "Check Host, verify (the CA bundle) and cert (the client certificate).",
+    ),
+    (
+        (
+            requests.exceptions.ProxyError,
+            requests.exceptions.InvalidProxyURL,
+            aiohttp.ClientProxyConnectionError,
+            aiohttp.ClientHttpProxyError,
+        ),
+        ApiConnectionError,
+        "Check proxies, and the proxy settings in the environment.",
+    ),
+    (
+        (requests.TooManyRedirects, aiohttp.TooManyRedirects, aiohttp.RedirectClientError),
+        ApiConnectionError,
+        "The redirects could not be followed. Check Host and the endpoint, and max_redirects.",
+    ),
+    (
+        (requests.ConnectTimeout, aiohttp.ConnectionTimeoutError),
+        ApiConnectTimeout,
+        "Check Host and Timeout, and that this machine can reach the API.",
+    ),
+    (
+        (requests.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError),
+        ApiTimeout,
+        "The API did not respond in time. Increase Timeout if it needs longer.",
+    ),
+    (
+        (ValueError, requests.exceptions.InvalidJSONError, requests.exceptions.UnrewindableBodyError),
+        ConfigurationError,
+        "The request cannot be sent. Check the endpoint, the headers, the parameters and the body for values that HTTP "
+        "does not allow.",
+    ),
+    (
+        (OSError, aiohttp.ClientError, urllib3.exceptions.HTTPError),
+        ApiConnectionError,
+        "Check Host, and that this machine can reach the API.",
+    ),
+    ((RecursionError,), ConfigurationError, "The request cannot be sent. Check the body: it is nested too deeply."),
+)
+
+
+def status_error(
+    config: OAuthConfig,
+    advice: Mapping[int, str],
+    *,
+    method: str,
+    url: str,
+    status: int,
+    headers: Mapping[str, str],
+    sent: Mapping[str, str],
+    body: bytes,
+) -> ApiError:
+    """Return the error for a response with an error status.
+
+    The reason phrase and the body are not part of the text, because they can contain anything. Only known members of
+    the body are quoted.
+
+    :param config: the connection
+    :param advice: what a vendor's error statuses mean, by status
+    :param method: of the request
+    :param url: of the request; its query is left out
+    :param status: 400 or above
+    :param headers: of the response
+    :param sent: headers of the request; the token in them is not quoted
+    :param body: the response's, up to ``MAX_ERROR_BODY`` bytes; a longer one is not quoted
+    """
+    text = f"{status}:{phrase(status)} (connection {config.conn_id!r}, {_target(method, url)})"
+    token = sent.get(config.header_name, "").rpartition(" ")[2]
+    if words := _words(body, headers.get("Content-Type", ""), config.error_path):
+        text += f". It says: {scrub(words, (*config.secrets, token))!r}."
+    if hint := advice.get(status) or _advice(status, headers.get("WWW-Authenticate", "")):
+        text = f"{text.rstrip('.')}. {hint}"
+    return ApiError(text, status_code=status)
+
+
+def transport_error(
+    config: OAuthConfig, error: Exception, *, method: str, url: str, verify: Any = None, cert: Any = None
+) -> OAuthError:
+    """Return the error for a request that could not be sent, or whose response could not be read.
+
+    Of ``error`` only its type and the operating system's or TLS library's reason are part of the text: its own text can
+    contain the URL, headers and parts of the response.
+
+    :param config: the connection
+    :param error: what the HTTP client raised
+    :param method: of the request
+    :param url: of the request; its query is left out
+    :param verify: the ``verify`` that was used, which may come from the environment
+    :param cert: the ``cert`` that was used
+    """
+    if isinstance(error, OSError) and (isinstance(verify, str) or cert):
+        try:
+            tls_context(config, verify, cert)
+        except ConfigurationError as unusable:
+            return unusable
+    if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
+        error = error.args[0]  # requests makes it a ConnectionError if a part of the body was late
+    cls, advice = next((cls, advice) for types, cls, advice in FAILURES if isinstance(error, types))
+    reason = next(_reasons(error), "")
+    quoted = f" ({scrub(reason, config.secrets)})" if reason else ""
+    return cls(
+        f"Connection {config.conn_id!r}: {_target(method, url)} failed: {type(error).__name__}{quoted}. {advice}"
+    )
+
+
+def tls_context(config: OAuthConfig, verify: Any, cert: Any) -> ssl.SSLContext:
+    """Return a TLS context with the connection's CA bundle and client certificate.
+
+    :param config: the connection
+    :param verify: path of a CA bundle or of a folder of CA certificates; False turns verification off; True means the
+        system's certificates
+    :param cert: path of a client certificate with its key, or a pair of paths
+    :raises ConfigurationError: if one of the files cannot be used
+    """
+    path = verify if isinstance(verify, str) else None
+    folder = path if path and os.path.isdir(path) else None
+    try:
+        context = ssl.create_default_context(cafile=None if folder else path, capath=folder)
+    except (OSError, ValueError) as error:
+        name = "verify" if path == config.transport.verify else "verify, or REQUESTS_CA_BUNDLE in the environment,"
+        raise config.error(name, f"cannot be used as a CA bundle ({type(error).__name__})") from None
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if cert:
+        try:
+            certificate, key = (cert, None) if isinstance(cert, str) else cert
+            # A password, so that OpenSSL does not ask for one at the terminal.
+            context.load_cert_chain(certificate, key, password="")
+        except (OSError, ValueError) as error:
+            problem = f"cannot be used as a client certificate ({type(error).__name__})"
+            raise config.error("cert", problem) from None
+    return context
+
+
+def beginning_of(response: requests.Response) -> bytes:
+    """Return the beginning of the body of an error response, which may be neither long nor complete.
+
+    :param response: it is closed if it was not read before
+    """
+    body = b""
+    with suppress(*TRANSPORT_ERRORS):  # then there is nothing to quote
+        for chunk in response.iter_content(8192):
+            body += chunk
+            if len(body) > MAX_ERROR_BODY:
+                break
+    response.close()
+    return body
+
+
+def phrase(status: int) -> str:
+    """Return the standard reason phrase of ``status``: the API's own can contain anything."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Nonstandard Status"
+
+
+def _target(method: str, url: str) -> str:
+    return f"{method} {url.partition('?')[0]}"
+
+
+def _advice(status: int, challenge: str) -> str:
+    if "insufficient_scope" in challenge:
+        return "The API asks for another scope. Check Scope."
+    refusal = refusal_of(status, challenge)
+    if refusal is Refusal.INVALID_TOKEN:
+        return "The API does not accept the token. Check that it is for this API: Host, Scope, Audience."
+    if refusal is Refusal.FORBIDDEN:
+        return (
+            "Check Scope, and the permissions of the client or of the user who consented. If this API also uses 403 "
+            "for invalid tokens, add 403 to Renew token on."
+        )
+    return ""
+
+
+def _words(body: bytes, content_type: str, error_path: str | None) -> str:
+    """Return what an error response says in members that are known to be error messages."""
+    if len(body) > MAX_ERROR_BODY:
+        return ""
+    try:
+        if content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
+            content: Any = dict(parse_qsl(body.decode(errors="replace")))
+        else:
+            content = json.loads(body)
+        found = jmespath.search(error_path, content) if error_path else None
+    except (ValueError, RecursionError):
+        return ""
+    # What error_path finds is one message: an API with several errors in a response has a list of them.
+    words = [" ".join(word for word in (found if isinstance(found, list) else [found]) if isinstance(word, str))]
+    for source in (content, content.get("error") if isinstance(content, dict) else None):
+        if isinstance(source, dict):
+            words += [word for name in QUOTED_MEMBERS if isinstance(word := source.get(name), str)]
+    return "; ".join(dict.fromkeys(filter(None, map(str.strip, words))))
+
+
+def _reasons(error: BaseException, depth: int = 0) -> Iterator[str]:
+    """Yield the reasons that the operating system or the TLS library gave, the innermost ones first."""
+    if depth < 8:
+        for each in (*error.args, *(getattr(error, name, None) for name in ("reason", "__cause__", "__context__"))):
+            if isinstance(each, BaseException):
+                yield from _reasons(each, depth + 1)
+    if isinstance(error, OSError):
+        for name in ("verify_message", "strerror"):  # of TLS; of all
+            if reason := getattr(error, name, None):
+                yield str(reason)

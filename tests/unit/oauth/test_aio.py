@@ -1,0 +1,90 @@
+"""One thread for all who wait for a token in an event loop, and none for those who need not wait: ``oauth/aio.py``."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
+
+from airflow_provider_oauth.oauth.aio import good_token, replacement_token
+from airflow_provider_oauth.oauth.policy import ApiAccess, Refusal
+from airflow_provider_oauth.oauth.token import Token
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+OLD, NEW = (Token(access_token=name, issued_at=START, expires_at=START + timedelta(hours=1)) for name in ("old", "new"))
+
+
+class SlowSource:
+    """A source whose token takes until ``finish`` is set."""
+
+    def __init__(self, usable=None):
+        self._usable = usable
+        self.started, self.finish = threading.Event(), threading.Event()
+        self.calls = []
+
+    def fresh(self, scope=None):
+        return None
+
+    def usable(self, scope=None):
+        return self._usable
+
+    def token(self, scope=None):
+        return self._slow("token")
+
+    def replacement(self, refused, scope=None, *, renew):
+        return self._slow(("replacement", refused.access_token, renew))
+
+    def _slow(self, call):
+        self.calls.append(call)
+        self.started.set()
+        assert self.finish.wait(30)
+        return NEW
+
+
+def while_one_waits(source, first, second):
+    """Start ``first``, then run ``second`` while the source is busy; return the results of both."""
+
+    async def scenario():
+        waiting = asyncio.ensure_future(first())
+        await asyncio.to_thread(source.started.wait, 30)
+        other = asyncio.ensure_future(second())
+        for _ in range(10):
+            await asyncio.sleep(0)  # it has had every chance to finish, or to call the source
+        finished = other.done()
+        source.finish.set()
+        return finished, await waiting, await other
+
+    return asyncio.run(scenario())
+
+
+def test_while_a_thread_renews_a_due_token_others_use_it_without_waiting():
+    source = SlowSource(usable=OLD)
+    access = ApiAccess(source)
+    ask = lambda: good_token(access)  # noqa: E731
+    assert while_one_waits(source, ask, ask) == (True, NEW, OLD)
+    assert source.calls == ["token"]
+
+
+def test_without_a_usable_token_all_wait_for_the_same_thread():
+    source = SlowSource()
+    access = ApiAccess(source)
+    ask = lambda: good_token(access)  # noqa: E731
+    assert while_one_waits(source, ask, ask) == (False, NEW, NEW)
+    assert source.calls == ["token"]
+
+
+def test_a_refused_token_is_not_used_while_it_is_replaced():
+    source = SlowSource(usable=OLD)
+    access = ApiAccess(source)
+    ask = lambda: replacement_token(access, OLD, Refusal.INVALID_TOKEN)  # noqa: E731
+    assert while_one_waits(source, ask, ask) == (False, NEW, NEW)
+    assert source.calls == [("replacement", "old", True)]
+
+
+def test_a_refusal_that_renews_and_one_that_does_not_are_asked_separately():
+    source = SlowSource()
+    access = ApiAccess(source)
+    first = lambda: replacement_token(access, OLD, Refusal.FORBIDDEN)  # noqa: E731
+    second = lambda: replacement_token(access, OLD, Refusal.INVALID_TOKEN)  # noqa: E731
+    assert while_one_waits(source, first, second) == (False, NEW, NEW)
+    assert sorted(source.calls) == [("replacement", "old", False), ("replacement", "old", True)]

@@ -1,0 +1,337 @@
+"""Texts and classes of errors of API calls: nothing but known members is quoted, and fields are named."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+
+import aiohttp
+import pytest
+import requests
+import urllib3
+from multidict import CIMultiDict, CIMultiDictProxy
+from requests.structures import CaseInsensitiveDict
+from yarl import URL
+
+from airflow_provider_oauth.exceptions import (
+    ApiConnectionError,
+    ApiConnectTimeout,
+    ApiTimeout,
+    ConfigurationError,
+    OAuthError,
+)
+from airflow_provider_oauth.oauth.auth import OAuthSession
+from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+from airflow_provider_oauth.oauth.errors import MAX_ERROR_BODY, beginning_of, status_error, tls_context, transport_error
+from airflow_provider_oauth.oauth.policy import ApiAccess
+
+API = "https://api.example.com/v1/items"
+
+
+def config(**changes):
+    values = {
+        "conn_id": "my_api",
+        "base_url": "https://api.example.com/v1",
+        "token_url": "https://login.example.com/token",
+        "client_id": "reports",
+        "client_secret": "fake-secret",
+    }
+    return OAuthConfig(**(values | changes))
+
+
+def text_of(status=400, body=b"", content_type="application/json", headers=None, advice=None, **changes):
+    error = status_error(
+        config(**changes),
+        advice or {},
+        method="GET",
+        url=f"{API}?key=fake-query",
+        status=status,
+        headers=CaseInsensitiveDict({"Content-Type": content_type, **(headers or {})}),
+        sent=CaseInsensitiveDict({"Authorization": "Bearer fake-token"}),
+        body=body if isinstance(body, bytes) else json.dumps(body).encode(),
+    )
+    assert error.status_code == status
+    return str(error)
+
+
+HEAD = "400:Bad Request (connection 'my_api', GET https://api.example.com/v1/items)"
+
+
+# --- statuses
+
+
+def test_the_text_has_status_standard_phrase_connection_and_url_without_its_query():
+    assert text_of() == HEAD
+    assert text_of(520).startswith("520:Nonstandard Status (connection 'my_api'")
+
+
+@pytest.mark.parametrize(
+    ("body", "quoted"),
+    [
+        ({"error": "invalid_request", "error_description": "No such day."}, "invalid_request; No such day."),
+        ({"message": "m", "detail": "d", "title": "t", "hint": "h"}, "m; d; t; h"),
+        ({"error": {"message": "inner", "title": "t", "code": "fake-other"}}, "inner; t"),
+        ({"error": {"error": "code"}, "message": "outer"}, "outer; code"),
+        ({"message": "same", "detail": " same "}, "same"),
+    ],
+)
+def test_known_members_are_quoted(body, quoted):
+    assert text_of(body=body) == f"{HEAD}. It says: {quoted!r}."
+
+
+def test_known_members_of_a_form_are_quoted():
+    body, form = b"error=invalid_request&error_description=No+day&other=fake", "application/x-www-form-urlencoded"
+    assert text_of(body=body, content_type=f"{form}; charset=utf-8") == f"{HEAD}. It says: 'invalid_request; No day'."
+    assert text_of(body=body, content_type="text/plain") == HEAD
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"fake-secret body",
+        b"<html>fake</html>",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        [],
+        "fake",
+        {"other": "fake", "errors": [{"message": "fake"}]},
+        {"message": None, "error": 7, "detail": {"message": "fake"}, "title": ["fake"], "hint": "  "},
+        {"message": "fake" * MAX_ERROR_BODY},
+    ],
+)
+def test_nothing_else_is_quoted(body):
+    assert text_of(body=body) == HEAD
+
+
+def test_error_path_names_more_to_quote():
+    body = {"errors": [{"message": "First", "id": "fake"}, {"message": "Second"}], "title": "t"}
+    assert text_of(body=body, error_path="errors[].message") == f"{HEAD}. It says: 'First Second; t'."
+    assert text_of(body={"a": {"b": "deep"}}, error_path="a.b") == f"{HEAD}. It says: 'deep'."
+    assert text_of(body={"a": 1}, error_path="length(a)") == HEAD
+
+
+def test_secrets_and_the_token_are_redacted_and_the_text_has_no_control_characters():
+    body = {"message": "bad fake-secret, fake-token, fake-key%2F1\n\x1b[31mred"}
+    assert text_of(body=body, secret_params={"key": "fake-key/1"}) == f"{HEAD}. It says: 'bad ***, ***, *** [31mred'."
+
+
+def test_advice_of_the_vendor_follows_the_quoted_words_and_replaces_the_general_one():
+    assert text_of(403, {"message": "No."}, advice={403: "Ask Ann."}).endswith("items). It says: 'No.'. Ask Ann.")
+    assert text_of(403, advice={404: "Ask Ann."}).endswith("add 403 to Renew token on.")
+    assert text_of(401).endswith("Check that it is for this API: Host, Scope, Audience.")
+    challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+    assert text_of(403, headers=challenge).endswith("The API asks for another scope. Check Scope.")
+
+
+def test_of_a_streamed_error_response_only_the_beginning_is_read(requests_mock):
+    class Endless:
+        count, closed = 0, False
+
+        def read(self, size=-1):
+            self.count += size
+            return b"x" * size
+
+        def close(self):
+            self.closed = True
+
+    body = Endless()
+    requests_mock.get(API, body=body, status_code=400)
+    response = requests.get(API, stream=True, timeout=1)
+    assert len(beginning_of(response)) > MAX_ERROR_BODY
+    assert body.count < 2 * MAX_ERROR_BODY
+    assert body.closed
+
+
+# --- no response
+
+KEY = aiohttp.client_reqrep.ConnectionKey("api.example.com", 443, True, True, None, None, None)
+INFO = aiohttp.RequestInfo(URL(API), "GET", CIMultiDictProxy(CIMultiDict(Authorization="Bearer fake-token")), URL(API))
+
+
+def caused_by(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+CERTIFICATE = ssl.SSLCertVerificationError(1, "[SSL] fake")
+CERTIFICATE.verify_message = "self-signed certificate"
+REFUSED = ConnectionRefusedError(111, "Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("error", "cls", "words"),
+    [
+        (requests.exceptions.SSLError("fake"), ApiConnectionError, ["SSLError.", "verify", "cert"]),
+        (
+            caused_by(requests.exceptions.SSLError("fake"), CERTIFICATE),
+            ApiConnectionError,
+            ["(self-signed certificate)", "verify"],
+        ),
+        (aiohttp.ClientConnectorCertificateError(KEY, CERTIFICATE), ApiConnectionError, ["self-signed", "verify"]),
+        (aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, "handshake")), ApiConnectionError, ["handshake", "cert"]),
+        (requests.exceptions.ProxyError("fake"), ApiConnectionError, ["proxies"]),
+        (requests.exceptions.InvalidProxyURL("fake"), ApiConnectionError, ["proxies"]),
+        (aiohttp.ClientProxyConnectionError(KEY, REFUSED), ApiConnectionError, ["Connection refused", "proxies"]),
+        (
+            aiohttp.ClientHttpProxyError(INFO, (), status=407, message="fake"),
+            ApiConnectionError,
+            ["ClientHttpProxyError.", "proxies"],
+        ),
+        (requests.TooManyRedirects("fake"), ApiConnectionError, ["max_redirects"]),
+        (aiohttp.TooManyRedirects(INFO, ()), ApiConnectionError, ["max_redirects"]),
+        (aiohttp.client_exceptions.NonHttpUrlRedirectClientError("fake"), ApiConnectionError, ["max_redirects"]),
+        (requests.ConnectTimeout("fake"), ApiConnectTimeout, ["Timeout", "Host"]),
+        (aiohttp.ConnectionTimeoutError("fake"), ApiConnectTimeout, ["Timeout", "Host"]),
+        (requests.ReadTimeout("fake"), ApiTimeout, ["Timeout"]),
+        (
+            requests.ConnectionError(urllib3.exceptions.ReadTimeoutError(None, "/", "fake")),
+            ApiTimeout,
+            ["ReadTimeoutError", "Timeout"],
+        ),
+        (TimeoutError("fake"), ApiTimeout, ["Timeout"]),
+        (aiohttp.SocketTimeoutError("fake"), ApiTimeout, ["Timeout"]),
+        (caused_by(requests.ConnectionError("fake"), REFUSED), ApiConnectionError, ["(Connection refused)", "Host"]),
+        (aiohttp.ClientConnectorError(KEY, REFUSED), ApiConnectionError, ["(Connection refused)", "Host"]),
+        (
+            aiohttp.ClientConnectorDNSError(KEY, socket.gaierror(-2, "Name or service not known")),
+            ApiConnectionError,
+            ["(Name or service not known)", "Host"],
+        ),
+        (requests.exceptions.ChunkedEncodingError("fake"), ApiConnectionError, ["Host"]),
+        (requests.exceptions.ContentDecodingError("fake"), ApiConnectionError, ["Host"]),
+        (urllib3.exceptions.ProtocolError("fake"), ApiConnectionError, ["Host"]),
+        (aiohttp.ServerDisconnectedError("fake"), ApiConnectionError, ["Host"]),
+        (aiohttp.ClientPayloadError("fake"), ApiConnectionError, ["Host"]),
+        (aiohttp.ClientResponseError(INFO, (), status=400, message="fake"), ApiConnectionError, ["Host"]),
+        (OSError(5, "Input/output error"), ApiConnectionError, ["(Input/output error)"]),
+        (requests.exceptions.InvalidURL("fake"), ConfigurationError, ["endpoint"]),
+        (requests.exceptions.InvalidHeader("fake"), ConfigurationError, ["headers"]),
+        (requests.exceptions.InvalidJSONError("fake"), ConfigurationError, ["body"]),
+        (requests.exceptions.UnrewindableBodyError("fake"), ConfigurationError, ["body"]),
+        (aiohttp.InvalidURL("fake"), ConfigurationError, ["endpoint"]),
+        (UnicodeEncodeError("utf-8", "fake", 0, 1, "fake"), ConfigurationError, ["UnicodeEncodeError", "headers"]),
+        (ValueError("fake"), ConfigurationError, ["headers"]),
+        (RecursionError("fake"), ConfigurationError, ["body"]),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_what_the_http_client_raises_becomes_an_error_that_names_the_field(error, cls, words):
+    raised = transport_error(config(), error, method="GET", url=f"{API}?key=fake")
+    assert type(raised) is cls
+    assert str(raised).startswith("Connection 'my_api': GET https://api.example.com/v1/items failed: ")
+    assert [word for word in words if word not in str(raised)] == []
+    assert "fake" not in str(raised)
+
+
+def test_the_errors_are_those_of_requests_too():
+    assert issubclass(ApiConnectionError, requests.ConnectionError)
+    assert issubclass(ApiTimeout, requests.Timeout)
+    assert issubclass(ApiConnectTimeout, (requests.ConnectionError, requests.Timeout))
+
+
+# --- files of verify and cert
+
+
+@pytest.fixture
+def pem(tmp_path):
+    path = tmp_path / "not.pem"
+    path.write_text("-----BEGIN CERTIFICATE-----\nfake\n")
+    return str(path)
+
+
+def test_a_file_that_cannot_be_used_is_named_by_its_field(pem):
+    for path in (pem, "/no/such/file"):
+        with pytest.raises(ConfigurationError, match=r"^Connection 'my_api': verify cannot be used as a CA bundle"):
+            tls_context(config(transport=Transport(verify=path)), path, None)
+        with pytest.raises(ConfigurationError, match=r"^Connection 'my_api': cert cannot be used as a client cert"):
+            tls_context(config(), True, path)
+        with pytest.raises(ConfigurationError, match=r"^Connection 'my_api': cert cannot be used as a client cert"):
+            tls_context(config(), True, (path, path))
+    with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE"):
+        tls_context(config(), "/no/such/file", None)
+
+
+def test_a_folder_of_certificates_is_used_and_verify_false_turns_verification_off(tmp_path):
+    assert tls_context(config(), str(tmp_path), None).verify_mode == ssl.CERT_REQUIRED
+    context = tls_context(config(), False, None)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
+
+
+# --- the session
+
+
+class Source:
+    def __init__(self, token="fake-token", **changes):
+        self.config = config(**changes)
+        self._token = token
+
+    def token(self, scope=None):
+        from datetime import UTC, datetime
+
+        from airflow_provider_oauth.oauth.token import Token
+
+        if isinstance(self._token, Exception):
+            raise self._token
+        return Token(access_token=self._token, issued_at=datetime.now(UTC), expires_at=None)
+
+
+def session(*args, **changes):
+    return OAuthSession(ApiAccess(Source(*args, **changes)))
+
+
+@pytest.mark.parametrize("name", ["verify", "cert"])
+def test_a_missing_file_fails_a_request_before_anything_is_sent(name):
+    with pytest.raises(ConfigurationError, match=f"'my_api': {name} cannot be used"):
+        session(transport=Transport(**{name: "/no/such/file"})).get(API, **{name: "/no/such/file"})
+
+
+def test_a_missing_ca_bundle_of_the_environment_is_named(monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
+    with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE in the environment"):
+        session().get(API)
+
+
+@pytest.mark.parametrize("token", ["fake\udcfftoken", "fake\ntoken", "fake-€"])
+def test_a_token_that_http_cannot_carry_is_not_quoted(token, monkeypatch):
+    sent = []
+    monkeypatch.setattr(socket, "create_connection", lambda *args: sent.append(args))
+    monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", lambda self: None)
+    with pytest.raises(ConfigurationError, match="does not allow") as caught:
+        session(token, base_url="http://localhost:1/v1").get("http://localhost:1/v1/items")
+    assert "fake" not in str(caught.value)
+    assert sent == []
+
+
+def nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("https://[bad", {}),
+        ("no-scheme/items", {}),
+        (API, {"headers": {"X": "a\nb"}}),
+        (API, {"json": float("nan")}),
+        (API, {"json": nested(100_000)}),
+    ],
+    ids=["url", "scheme", "header", "nan", "nested"],
+)
+def test_a_request_that_cannot_be_prepared_is_a_configuration_error(url, options):
+    with pytest.raises(ConfigurationError, match="cannot be sent"):
+        session().post(url, **options)
+
+
+def test_an_error_of_the_token_stays_what_it_is():
+    with pytest.raises(OAuthError, match=r"^no token$"):
+        session(OAuthError("no token")).get(API)
+
+
+def test_a_type_error_is_a_mistake_in_the_dag_and_stays_one():
+    with pytest.raises(TypeError):
+        session().post(API, json=object())

@@ -1,0 +1,218 @@
+"""What a refusal by the API means, and what is sent then, with the rules of ``TokenSource`` and not a fake of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from airflow_provider_oauth.exceptions import TokenRequestError
+from airflow_provider_oauth.oauth.auth import OAuthSession
+from airflow_provider_oauth.oauth.policy import ApiAccess, Refusal, refusal_of
+from airflow_provider_oauth.oauth.source import API_RENEWAL_INTERVAL
+
+URL = "https://api.test/items"
+INVALID_TOKEN = 'Bearer realm="api", error="invalid_token", error_description="expired"'
+INSUFFICIENT_SCOPE = 'Bearer error="insufficient_scope", scope="admin"'
+
+
+@pytest.mark.parametrize(
+    ("status", "challenge", "renew_on", "refusal"),
+    [
+        (401, "", (), Refusal.INVALID_TOKEN),
+        (401, 'Basic realm="api"', (), Refusal.INVALID_TOKEN),
+        (400, INVALID_TOKEN, (), Refusal.INVALID_TOKEN),
+        (403, INVALID_TOKEN, (), Refusal.INVALID_TOKEN),
+        (500, "Negotiate, bearer ERROR=invalid_token", (), Refusal.INVALID_TOKEN),
+        (403, "", (), Refusal.FORBIDDEN),
+        (403, 'Bearer error_description="error is invalid_token"', (), Refusal.FORBIDDEN),
+        (403, INSUFFICIENT_SCOPE, (), None),
+        (403, "", (403, 400), Refusal.INVALID_TOKEN),
+        (400, "", (403, 400), Refusal.INVALID_TOKEN),
+        (400, "", (403,), None),
+        (404, 'Bearer realm="api"', (), None),
+        (500, "", (), None),
+        (200, INVALID_TOKEN, (), None),
+        (302, INVALID_TOKEN, (), None),
+    ],
+)
+def test_a_response_means_an_invalid_token_a_missing_permission_or_neither(status, challenge, renew_on, refusal):
+    assert refusal_of(status, challenge, renew_on) is refusal
+
+
+# --- what is sent
+
+
+@pytest.fixture
+def api(requests_mock):
+    """An API that accepts the tokens of ``accepted`` and answers any other with ``refusal``; counts the requests."""
+
+    class Api:
+        def __init__(self):
+            self.accepted = {"token-1"}
+            self.refusal = (401, {})
+            self.tokens = []
+
+        def answer(self, request, context):
+            token = request.headers["Authorization"].removeprefix("Bearer ")
+            self.tokens.append(token)
+            if token not in self.accepted:
+                context.status_code, headers = self.refusal
+                context.headers.update(headers)
+            return f"for {token}"
+
+    api = Api()
+    requests_mock.get(URL, text=api.answer)
+    return api
+
+
+def session(source):
+    return OAuthSession(ApiAccess(source))
+
+
+def rotated(world):
+    """Return a process that holds token-1, after another process has renewed it."""
+    process, other = world.process(), world.process()
+    process.token()
+    world.clock.seconds = 800
+    other.token()
+    world.clock.seconds = 700  # this host's clock: the first process sees no need to renew
+    assert world.endpoint.asked == [("grant", None)] * 2
+    return process
+
+
+def test_after_a_403_the_request_is_repeated_once_with_a_newer_token_of_the_store(world, api):
+    """Django OAuth Toolkit answers 403 to a token that a renewal elsewhere has revoked."""
+    process = rotated(world)
+    api.accepted, api.refusal = {"token-2"}, (403, {})
+    assert session(process).get(URL).status_code == 200
+    assert session(process).get(URL).status_code == 200
+    assert api.tokens == ["token-1", "token-2", "token-2"]
+    assert len(world.endpoint.asked) == 2, "no token request was sent"
+
+
+def test_a_403_without_a_newer_token_is_the_answer_and_sends_no_token_request(world, api):
+    process = world.process()
+    api.accepted, api.refusal = set(), (403, {})
+    assert [session(process).get(URL).text for _ in range(2)] == ["for token-1"] * 2
+    assert api.tokens == ["token-1", "token-1"]
+    assert world.endpoint.asked == [("grant", None)]
+
+
+def test_a_403_with_the_newer_token_is_the_answer(world, api):
+    process = rotated(world)
+    api.accepted, api.refusal = set(), (403, {})
+    response = session(process).get(URL)
+    assert (response.status_code, response.text) == (403, "for token-2")
+    assert [earlier.status_code for earlier in response.history] == [403]
+    assert api.tokens == ["token-1", "token-2"]
+
+
+def test_a_403_for_lack_of_scope_reads_nothing_and_repeats_nothing(world, api):
+    process = rotated(world)
+    reads = world.store.reads
+    api.accepted, api.refusal = set(), (403, {"WWW-Authenticate": INSUFFICIENT_SCOPE})
+    assert session(process).get(URL).status_code == 403
+    assert api.tokens == ["token-1"]
+    assert world.store.reads == reads
+
+
+def test_a_403_is_the_answer_if_the_store_cannot_be_read_and_that_is_logged(world, api, caplog):
+    process = world.process()
+    process.token()
+    world.store.failing_reads = 1
+    api.accepted, api.refusal = set(), (403, {})
+    assert session(process).get(URL).status_code == 403
+    assert "the Variable cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("refusal", [(401, {}), (400, {"WWW-Authenticate": INVALID_TOKEN}), (419, {})])
+def test_a_refused_token_is_renewed_and_the_request_repeated(world, api, refusal):
+    process = world.process(renew_on=(419,))
+    api.accepted, api.refusal = {"token-2"}, refusal
+    assert session(process).get(URL).text == "for token-2"
+    assert api.tokens == ["token-1", "token-2"]
+    assert world.endpoint.asked == [("grant", None)] * 2
+
+
+def test_a_401_uses_a_newer_token_of_the_store_before_it_renews(world, api):
+    process = rotated(world)
+    api.accepted = {"token-2"}
+    assert session(process).get(URL).status_code == 200
+    assert len(world.endpoint.asked) == 2
+
+
+def test_because_of_the_api_a_process_renews_once_in_60_s_and_returns_the_refused_response_until_then(world, api):
+    process = world.process()
+    api.accepted = set()
+    statuses = []
+    for second in range(0, 181, 5):
+        world.clock.seconds = second
+        statuses.append(session(process).get(URL).status_code)
+    assert set(statuses) == {401}
+    assert world.endpoint.asked == [("grant", None)] * (1 + 4), "the first token, and renewals at 0, 60, 120 and 180 s"
+
+
+def test_the_next_request_of_a_session_renews_again_after_60_s_and_not_before(world, api):
+    one = session(world.process())
+    api.accepted = {"token-2"}
+    assert one.get(URL).text == "for token-2"
+    api.accepted = {"token-3"}
+    world.clock.seconds = API_RENEWAL_INTERVAL - 1
+    assert one.get(URL).status_code == 401
+    world.clock.seconds = API_RENEWAL_INTERVAL
+    assert one.get(URL).text == "for token-3"
+    assert api.tokens == ["token-1", "token-2", "token-2", "token-2", "token-3"]
+
+
+def test_within_the_60_s_a_newer_token_of_the_store_is_used(world, api):
+    process = world.process()
+    api.accepted = {"token-2"}
+    session(process).get(URL)
+    other = world.process()
+    other.token()
+    other.renew()
+    api.accepted = {"token-3"}
+    assert session(process).get(URL).text == "for token-3"
+
+
+def test_a_renewal_that_failed_does_not_count(world, api):
+    process = world.process()
+    process.token()
+    api.accepted = {"token-3"}
+    world.endpoint.errors = [TokenRequestError("busy")]
+    with pytest.raises(TokenRequestError):
+        session(process).get(URL)
+    assert session(process).get(URL).text == "for token-3"
+
+
+def test_a_renewal_that_is_due_is_not_delayed_by_one_that_the_api_caused(world, api):
+    process = world.process()
+    api.accepted = {"token-2", "token-3"}
+    world.endpoint.lifetime = 40
+    session(process).get(URL)
+    world.clock.seconds = 39
+    assert session(process).get(URL).text == "for token-3"
+
+
+def test_tokens_of_other_scopes_are_renewed_independently(world):
+    process = world.process()
+    refused = [process.token(scope) for scope in ("a", "b")]
+    assert all(process.replacement(token, scope, renew=True) for token, scope in zip(refused, ("a", "b"), strict=True))
+    assert [scope for _, scope in world.endpoint.asked] == ["a", "b", "a", "b"]
+
+
+def test_a_token_of_the_store_is_masked_before_it_is_sent(world, api):
+    process = rotated(world)
+    world.masked.clear()
+    api.accepted, api.refusal = {"token-2"}, (403, {})
+    session(process).get(URL)
+    assert "token-2" in world.masked
+
+
+def test_a_record_that_is_not_this_connections_has_no_newer_token(world, api):
+    process = rotated(world)
+    world.store.record = replace(world.store.record, readable=False)
+    api.accepted, api.refusal = {"token-2"}, (403, {})
+    assert session(process).get(URL).status_code == 403
+    assert api.tokens == ["token-1"]
