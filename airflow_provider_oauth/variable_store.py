@@ -122,6 +122,7 @@ class VariableTokenStore:
             salt = base64.b64decode(values["salt"])
             values["refused"] = {
                 "until": record.refused.until.isoformat(),
+                "unrecognized_since": _text(record.refused.unrecognized_since),
                 "error": to_event(record.refused.error),
                 "connection": self._seal.fingerprint(self._connection, salt),
             }
@@ -187,7 +188,11 @@ class VariableTokenStore:
         try:
             if values["connection"] != self._seal.fingerprint(self._connection, salt):
                 return None
-            return Refusal(error=from_event(values["error"]), until=_time(values["until"]))
+            return Refusal(
+                error=from_event(values["error"]),
+                until=_time(values["until"]),
+                unrecognized_since=_time_or_none(values.get("unrecognized_since")),  # not in the first release
+            )
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
             return None
 

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Protocol
 from airflow_provider_oauth.exceptions import (
     ConfigurationError,
     ConsentRequired,
-    InvalidClient,
     InvalidGrant,
     OAuthError,
     RenewalTimeout,
     TokenRequestError,
     TokenStoreError,
-    WrongPassword,
-    from_event,
-    to_event,
+    UnrecognizedRefusal,
 )
 from airflow_provider_oauth.oauth.lease import WAIT
+from airflow_provider_oauth.oauth.cool_down import cool_down_error, is_repeated, refusal_after
 from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore, fingerprint
 from airflow_provider_oauth.oauth.storing import insist
 
@@ -37,10 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which nobody asks again with credentials that were refused, unless the server names them.
-COOL_DOWN = 60.0
-#: The most that a server can name: a day.
-LONGEST_COOL_DOWN = 24 * 3600.0
 #: How long a token without a lifetime stays masked: longer than the request that uses it.
 SINGLE_USE_MASKED = timedelta(hours=1)
 #: How many of a connection's own refresh tokens are known to be spent.
@@ -114,18 +108,27 @@ class Renewal:
             the connection is still the same
         :raises ConsentRequired: if this grant lives by a refresh token, and there is none to use
         """
-        if record and record.refused and self._clock.now() < record.refused.until:
-            event = to_event(record.refused.error)
-            event["message"] += (
-                f" Nobody asks again until {record.refused.until:%Y-%m-%d %H:%M:%S} UTC; a changed connection is tried "
-                f"at once."
-            )
-            raise from_event(event)
+        if error := cool_down_error(record.refused if record else None, self._clock.now()):
+            raise error
         if not self._config.lives_by_refresh:
             return
-        # That there is no record has to be made sure of, which the lease does, unless nothing could be sent anyhow.
-        if record or (self._config.refresh_token is None and self._store.is_listed() is False):
+        if record is None:
+            # That there is no record has to be made sure of, which the lease does, unless nothing could be sent anyhow.
+            is_certain = self._config.refresh_token is None and self._store.is_listed() is False
+        else:
+            # A token that never expires and that the API refused is left to ``renew``, which stores the refusal.
+            is_certain = not self._never_expires(record)
+        if is_certain:
             self._refresh_token(key, record)
+
+    def check_is_renewable(self, record: Record | None) -> None:
+        """Raise if the stored token cannot be renewed, only replaced by a new consent.
+
+        :param record: what is stored
+        :raises ConsentRequired: if the token never expires; it stays in use
+        """
+        if self._never_expires(record):
+            raise self._consent_required("its token never expires and has no refresh token, so it cannot be renewed")
 
     def renew(self, key: str, claim: Claim, *, patient: bool) -> Token | None:
         """Ask for a token by whatever this grant lives by, and store it.
@@ -270,7 +273,7 @@ class Renewal:
             try:
                 token = self._endpoint.refresh(refresh_token, old.access_token if old else None, patient=patient)
                 return token, record, refresh_token
-            except InvalidGrant as error:
+            except (InvalidGrant, UnrecognizedRefusal) as error:
                 refused, stored = error, self._store.read()
             newer = self._refresh_token(key, stored) if stored else None
             if newer is None or newer == refresh_token:
@@ -283,8 +286,14 @@ class Renewal:
                 )
         if not self._config.lives_by_refresh:
             return self._endpoint.grant(key or None, patient=patient), record, None
-        said = refused.error_description or refused.error
-        raise self._consent_required(f"the server no longer accepts its refresh token ({said})") from refused
+        said = refused.error_description or refused.error or f"status {refused.status_code}"
+        if isinstance(refused, InvalidGrant):
+            raise self._consent_required(f"the server no longer accepts its refresh token ({said})") from refused
+        if not is_repeated(record.refused if record else None, self._clock.now()):
+            raise refused
+        raise self._consent_required(
+            f"the server refused its refresh token repeatedly and gave no reason that is recognized ({said})"
+        ) from refused
 
     def _refresh_token(self, key: str, record: Record | None) -> str | None:
         """Return the refresh token to use; None if the grant is to be repeated.
@@ -308,6 +317,8 @@ class Renewal:
             raise self._consent_required(
                 f"what {self._store.name} holds was granted to another client, secret, user, URL or scope"
             )
+        if record.refresh_token is None and self._never_expires(record):
+            raise self._consent_required("the API refused its token, which never expires and has no refresh token")
         if record.refresh_token is None:
             raise self._consent_required("no refresh token is stored: the server has issued none, or it was forgotten")
         return record.refresh_token
@@ -395,12 +406,8 @@ class Renewal:
 
         All else in the record stays. Where that fails, the lease becomes free by itself.
         """
-        refused = None
-        if isinstance(error, (InvalidClient, WrongPassword, ConsentRequired)):
-            asked = error.retry_after if isinstance(error, TokenRequestError) else None
-            seconds = min(COOL_DOWN if asked is None else asked, LONGEST_COOL_DOWN)
-            refused = Refusal(error=error, until=self._clock.now() + timedelta(seconds=seconds))
-        self._end(claim, refused)
+        before = claim.record.refused if claim.record else None
+        self._end(claim, refusal_after(error, before, self._clock.now()))
 
     def _end(self, claim: Claim, refused: Refusal | None) -> None:
         """Note that a claim is over that has changed nothing."""

@@ -174,10 +174,11 @@ class TokenSource:
 
         :raises OAuthError: as ``token`` does
         """
-        stored = self.stored().token
+        stored = self.stored()
+        self._renewal.check_is_renewable(stored.record)
         with self._one_thread:
             self._memory.pop("", None)
-        return self.token(rejected=stored)
+        return self.token(rejected=stored.token)
 
     def adopt(self, token: Token) -> Token:
         """Keep what a person has just consented to, instead of what is stored: under the lease, as any renewal.

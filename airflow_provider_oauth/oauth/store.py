@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """Credentials that the server refused: who asks again and again with them may lock an account.
+    """Credentials or a refresh token that the server refused; repeated requests with them may lock the account.
 
-    :param error: what it said
-    :param until: when they may be tried again
+    :param error: the refusal
+    :param until: when they may be sent again
+    :param unrecognized_since: when the server first refused in words that this package does not recognize; None if it
+        did so in words that it does
     """
 
     error: OAuthError
     until: datetime
+    unrecognized_since: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

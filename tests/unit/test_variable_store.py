@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_oauth import variable_store
-from airflow_provider_oauth.exceptions import InvalidClient, TokenStoreError
+from airflow_provider_oauth.exceptions import InvalidClient, TokenStoreError, UnrecognizedRefusal
 from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
 from airflow_provider_oauth.oauth.store import Record, Refusal
 from airflow_provider_oauth.oauth.token import Token
@@ -467,6 +467,28 @@ class TestRefusal:
         assert (read.refused.error.error, read.refused.error.retry_after) == ("invalid_client", 7.0)
         assert read.refresh_token == RECORD.refresh_token
 
+    def test_in_words_that_are_not_recognized_keeps_the_time_of_the_first(self, variables: Variables) -> None:
+        error = UnrecognizedRefusal("the server refused with status 403", status_code=403)
+        refusal = Refusal(error=error, until=REFUSAL.until, unrecognized_since=START)
+        VariableTokenStore(config()).write(replace(RECORD, refused=refusal))
+
+        read = VariableTokenStore(config()).read()
+        assert read is not None
+        assert read.refused is not None
+        assert type(read.refused.error) is UnrecognizedRefusal
+        assert (read.refused.until, read.refused.unrecognized_since) == (REFUSAL.until, START)
+
+    def test_of_an_earlier_release_has_no_time_of_a_first(self, variables: Variables) -> None:
+        VariableTokenStore(config()).write(replace(RECORD, refused=REFUSAL))
+        values = json.loads(variables.values[NAME])
+        del values["refused"]["unrecognized_since"]
+        variables.values[NAME] = json.dumps(values)
+
+        read = VariableTokenStore(config()).read()
+        assert read is not None
+        assert read.refused is not None
+        assert (read.refused.until, read.refused.unrecognized_since) == (REFUSAL.until, None)
+
     @pytest.mark.parametrize(
         "change",
         [
@@ -510,7 +532,18 @@ class TestRefusal:
         assert (put_back.tokens, put_back.refresh_token) == (RECORD.tokens, RECORD.refresh_token)
 
     @pytest.mark.parametrize(
-        "refused", [[], "no", 3, {"connection": None}, {"until": "soon"}, {"error": {}}, {"error": 5}, {"until": 5}]
+        "refused",
+        [
+            [],
+            "no",
+            3,
+            {"connection": None},
+            {"until": "soon"},
+            {"error": {}},
+            {"error": 5},
+            {"until": 5},
+            {"unrecognized_since": 5},
+        ],
     )
     def test_that_is_damaged_is_none(self, variables: Variables, refused: Any) -> None:
         VariableTokenStore(config()).write(replace(RECORD, refused=REFUSAL))

@@ -54,6 +54,38 @@ def test_a_refused_one_asks_for_consent(consented):
     assert len(consented.endpoint.asked) == 1
 
 
+def test_after_the_api_refused_it_the_record_says_that_a_user_must_authorize(consented):
+    source = consented.process()
+    with pytest.raises(ConsentRequired, match="the API refused its token, which never expires"):
+        source.token(rejected=source.token())
+    stored = consented.process().stored()
+    assert stored.needs_consent
+    assert isinstance(stored.record.refused.error, ConsentRequired)
+    assert stored.token.access_token == "token-1"  # it is used again, should the API have refused it by mistake
+    source.adopt(consented.endpoint.grant())
+    assert not consented.process().stored().needs_consent
+
+
+def test_processes_that_see_the_same_refusal_soon_after_fail_without_a_claim(consented):
+    first, second = consented.process(), consented.process()
+    rejected = first.token(), second.token()
+    with pytest.raises(ConsentRequired):
+        first.token(rejected=rejected[0])
+    leases = len(consented.store.leases)
+    with pytest.raises(ConsentRequired, match="which never expires"):
+        second.token(rejected=rejected[1])
+    assert len(consented.store.leases) == leases
+
+
+def test_a_person_cannot_renew_it_and_it_stays_in_use(consented):
+    source = consented.process()
+    with pytest.raises(ConsentRequired, match="never expires and has no refresh token, so it cannot be renewed"):
+        source.renew()
+    assert not source.stored().needs_consent
+    assert source.token().access_token == "token-1"
+    assert len(consented.store.leases) == 1  # that of the consent
+
+
 def test_a_refused_one_gives_way_to_another_consent(consented):
     source = consented.process()
     rejected = source.token()

@@ -20,7 +20,7 @@ from airflow_provider_oauth.exceptions import (
     WrongPassword,
 )
 from airflow_provider_oauth.oauth.lease import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE, TERM, WAIT
-from airflow_provider_oauth.oauth.renewal import COOL_DOWN, LONGEST_COOL_DOWN
+from airflow_provider_oauth.oauth.cool_down import COOL_DOWN, LONGEST_COOL_DOWN
 from airflow_provider_oauth.oauth.source import HOST_PATIENCE, PATIENCE, RESPITE
 from airflow_provider_oauth.oauth.store import Record, fingerprint
 from airflow_provider_oauth.oauth.token import Token
@@ -885,8 +885,11 @@ def test_after_wrong_credentials_nobody_asks_again_for_a_while(grant_type):
     assert world.store.record.refused is None
 
 
-@pytest.mark.parametrize(("asked", "seconds"), [(5.0, 5.0), (0.0, 0.0), (1e12, LONGEST_COOL_DOWN)])
-def test_the_server_may_name_the_time(world, asked, seconds):
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [(None, COOL_DOWN), (0.0, COOL_DOWN), (5.0, COOL_DOWN), (61.0, 61.0), (1e12, LONGEST_COOL_DOWN)],
+)
+def test_the_server_may_request_a_longer_time_up_to_a_day_but_never_a_shorter_one(world, asked, seconds):
     world.endpoint.errors = [InvalidClient("who are you", retry_after=asked)]
     with pytest.raises(InvalidClient):
         world.process().token()

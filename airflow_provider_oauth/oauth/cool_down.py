@@ -1,0 +1,82 @@
+"""Refused credentials and refresh tokens: when they may be sent again, and what a repeated refusal means. No I/O."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_oauth.exceptions import (
+    ConsentRequired,
+    InvalidClient,
+    OAuthError,
+    TokenRequestError,
+    UnrecognizedRefusal,
+    WrongPassword,
+    from_event,
+    to_event,
+)
+from airflow_provider_oauth.oauth.store import Refusal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+#: Shortest time, in seconds, for which no process sends refused credentials again, whatever the server's Retry-After.
+COOL_DOWN = 60.0
+#: Longest time that the server can request: a day.
+LONGEST_COOL_DOWN = 24 * 3600.0
+#: Errors after which the same request must not be repeated soon, because that could lock the account.
+REFUSALS = (InvalidClient, WrongPassword, ConsentRequired, UnrecognizedRefusal)
+
+
+def cool_down_error(refused: Refusal | None, now: datetime) -> OAuthError | None:
+    """Return the error for a token request during the cool-down after a refusal; None if it may be sent.
+
+    A time further ahead than the longest cool-down was written by a host whose clock is wrong. It is ignored, so that
+    such a host cannot block the others: the next request writes the right time.
+
+    :param refused: the stored refusal, if there is one
+    :param now: aware time of day
+    """
+    if refused is None or not now < refused.until <= now + timedelta(seconds=LONGEST_COOL_DOWN):
+        return None
+    event = to_event(refused.error)
+    event["message"] += (
+        f" Nobody asks again until {refused.until:%Y-%m-%d %H:%M:%S} UTC; a changed connection is tried at once."
+    )
+    return from_event(event)
+
+
+def refusal_after(error: OAuthError, before: Refusal | None, now: datetime) -> Refusal | None:
+    """Return the refusal to store after a failed token request.
+
+    :param error: why it failed
+    :param before: the stored refusal, if there is one
+    :param now: aware time of day
+    :return: the new refusal; the stored one if the server did not evaluate the request; None if it reported something
+        else
+    """
+    if not isinstance(error, REFUSALS):
+        is_evaluated = isinstance(error, TokenRequestError) and error.error is not None and not error.retryable
+        return None if is_evaluated else before
+    requested = error.retry_after if isinstance(error, TokenRequestError) else None
+    seconds = max(COOL_DOWN, min(requested or 0.0, LONGEST_COOL_DOWN))
+    is_unrecognized = isinstance(error, UnrecognizedRefusal) or isinstance(error.__cause__, UnrecognizedRefusal)
+    return Refusal(
+        error=error,
+        until=now + timedelta(seconds=seconds),
+        unrecognized_since=min(_unrecognized_since(before) or now, now) if is_unrecognized else None,
+    )
+
+
+def is_repeated(before: Refusal | None, now: datetime) -> bool:
+    """Tell whether an unrecognized refusal is at least the second one, a minute or more after the first.
+
+    :param before: the stored refusal, if there is one
+    :param now: aware time of day
+    """
+    since = _unrecognized_since(before)
+    return since is not None and now >= since + timedelta(seconds=COOL_DOWN)
+
+
+def _unrecognized_since(refused: Refusal | None) -> datetime | None:
+    return refused.unrecognized_since if refused else None
