@@ -134,6 +134,8 @@ def token_advice(
     :param words: its explanation
     """
     grant = request.grant_type
+    if error is exceptions.InvalidRequest and status in (404, 405, 415):
+        code, error = None, exceptions.TokenRequestError  # so npm's oidc-provider answers where it has no endpoint
     text = (
         _by_details(config, grant, error, code, words)
         or BY_GRANT.get((error, grant))

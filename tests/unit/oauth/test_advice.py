@@ -79,6 +79,13 @@ def test_of_required_dpop_names_the_missing_feature(code: str) -> None:
     assert advice("client_credentials", 400, {"error": code}).startswith("The server requires DPoP (RFC 9449), which")
 
 
+@pytest.mark.parametrize("grant", GRANTS)
+@pytest.mark.parametrize("status", [404, 405])
+def test_of_a_url_without_an_endpoint_names_the_url_whatever_the_code(grant: str, status: int) -> None:
+    content = {"error": "invalid_request", "error_description": "unrecognized route or not allowed method"}
+    assert "Check Token URL." in advice(grant, status, content)
+
+
 @pytest.mark.parametrize("code", ["invalid_grant", "invalid_request"])
 @pytest.mark.parametrize(
     "words", ["PKCE is required", "Missing code verifier.", "code_verifier is missing", "PKCE verification failed"]
