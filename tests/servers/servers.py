@@ -100,7 +100,10 @@ class AuthorizationServer(Service):
 
 
 class OidcProvider(AuthorizationServer):
-    """npm's oidc-provider. It requires PKCE, rotates refresh tokens, and issues tokens for one API each."""
+    """npm's oidc-provider. It requires PKCE, rotates refresh tokens, and issues tokens for one API each.
+
+    One more client, ``pushed``, may authorize only with pushed authorization requests (RFC 9126).
+    """
 
     name = "oidc-provider"
     wrong_scope = "admin"
@@ -133,9 +136,10 @@ class OidcProvider(AuthorizationServer):
             "scope": "openid offline_access read write",
         }
         machine = {"redirect_uris": [], "response_types": []}
-        secret = {"client_secret": SECRET}
         public = {**app, "client_id": "public", "token_endpoint_auth_method": "none"}
-        return {"clients": [{**machine, **service, **secret}, {**app, **secret}, public]}
+        pushed = {**app, "client_id": "pushed", "require_pushed_authorization_requests": True}
+        confidential = ({**service, **machine}, app, pushed)
+        return {"clients": [*({**client, "client_secret": SECRET} for client in confidential), public]}
 
 
 class DjangoToolkit(AuthorizationServer):

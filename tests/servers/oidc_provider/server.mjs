@@ -20,6 +20,7 @@ const provider = new Provider(issuer, {
   features: {
     clientCredentials: { enabled: true },
     revocation: { enabled: true },
+    pushedAuthorizationRequests: { enabled: true }, // required only of clients that say so
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo(ctx, resource) {

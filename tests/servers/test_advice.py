@@ -1,0 +1,64 @@
+"""The advice in errors fits what the servers really answer: the field to change, or the missing feature."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
+from airflow_provider_oauth.hooks import grants
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+from tests.servers.steps import authorize, call
+
+
+def advice(config=None):
+    """Return the text of the error of a task, or of a user's consent."""
+    with pytest.raises(ConsentDenied if config else OAuthError) as refused:
+        authorize(config) if config else call()
+    return str(refused.value)
+
+
+def test_a_server_that_requires_pkce(connect, server):
+    assert "skip_pkce" in advice(connect(server, "app", skip_pkce=True))
+
+
+def test_a_server_that_requires_pushed_authorization_requests(connect, oidc):
+    assert "PAR" in advice(connect(oidc, "pushed"))
+
+
+@pytest.mark.parametrize("client", ["service", "app"])
+def test_an_unknown_resource(connect, server, client):
+    config = connect(server, client, resource=server.wrong_resource)
+    assert "Resource" in advice(config if client == "app" else None)
+
+
+def test_a_client_that_may_not_use_the_grant(connect, server):
+    connect(server, "app", grant_type="client_credentials", scope="read")
+    message = advice()
+    assert "Grant type" in message
+    assert "refresh token" not in message
+
+
+def test_a_wrong_token_url(connect, server):
+    connect(server, grant_url=f"{server.url}/unknown")
+    assert "Token URL" in advice()
+
+
+def test_a_token_url_that_is_a_page_for_people(connect, server):
+    connect(server, grant_url=f"{server.url}/{server.endpoints['authorize_url']}")
+    message = advice()
+    assert "Token URL" in message
+    assert "<" not in message
+
+
+def test_a_wrong_revocation_url(connect, server):
+    config = connect(server, revoke_url=f"{server.url}/unknown")
+    call()
+    with pytest.raises(OAuthError, match="Revocation URL"):
+        grants.revoke(config)
+
+
+def test_a_second_consent_without_a_refresh_token_keeps_the_first(connect, oidc):
+    authorize(connect(oidc, "app"))
+    assert "authorize_params" in advice(connect(oidc, "app", authorize_params={}))
+    grants.renew(OAuthHook("api").config)
+    assert call().json()["user"] == "ada"
