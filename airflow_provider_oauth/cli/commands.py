@@ -17,7 +17,6 @@ from airflow_provider_oauth.cli.loopback import Loopback
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.overview import check, config_of, conn_ids, overview
-from airflow_provider_oauth.oauth.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.oauth.consent import Consent
 
 if TYPE_CHECKING:
@@ -112,9 +111,8 @@ def oauth_authorize(args: Namespace) -> None:
         answer = input()
     _say("Storing the tokens, which can take half a minute …")
     token = grants.finish(config, consent, answer)
-    _say(f"Authorized: {args.conn_id}. {_validity(token)}.")
-    if grants.status(config).needs_consent:
-        _say(f"The server issued no refresh token, so the token cannot be renewed. {OFFLINE_ACCESS}")
+    _, text = grants.after_consent(config)
+    _say(f"Authorized: {args.conn_id}. {_validity(token)}. {text}")
 
 
 def _say(text: str) -> None:

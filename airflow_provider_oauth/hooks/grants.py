@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
 from airflow_provider_oauth.hooks.sources import token_source
+from airflow_provider_oauth.hooks.trial import Trial, not_granted, try_grant
 from airflow_provider_oauth.oauth.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.consent import authorization_url, code_of
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from airflow_provider_oauth.oauth.token import missing_scopes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,6 +33,8 @@ class Status:
     :param needs_consent: whether only a person can renew it
     :param consent_by: when a person will have to, unless it is renewed before; None: not known, not so, or already so
     :param error: what the server said, if it has refused the credentials at the last renewal
+    :param has_refresh_token: whether the next renewal uses a refresh token
+    :param missing_scopes: the scopes that were requested and not granted to the stored token
     """
 
     token: Token | None
@@ -39,6 +43,8 @@ class Status:
     needs_consent: bool
     consent_by: datetime | None
     error: str
+    has_refresh_token: bool = False
+    missing_scopes: tuple[str, ...] = ()
 
 
 def status(config: OAuthConfig) -> Status:
@@ -55,7 +61,24 @@ def status(config: OAuthConfig) -> Status:
         needs_consent=stored.needs_consent,
         consent_by=stored.consent_by,
         error=str(record.refused.error) if record and record.refused else "",
+        has_refresh_token=config.lives_by_refresh and not stored.needs_consent and not _never_expires(token),
+        missing_scopes=missing_scopes(config.scope, token) if token else (),
     )
+
+
+def _never_expires(token: Token | None) -> bool:
+    """Tell whether no renewal follows: such a token was issued without a refresh token."""
+    return token is not None and token.expires_at is None
+
+
+def test(config: OAuthConfig) -> Trial:
+    """Try the connection's grant at the token endpoint, and report what is stored for it.
+
+    Nothing is stored, and no refresh token is used.
+
+    :raises OAuthError: if the server refuses the client, does not answer, or sends an invalid response
+    """
+    return try_grant(config, status(config))
 
 
 def begin(config: OAuthConfig, consent: Consent) -> str:
@@ -105,6 +128,21 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
             f"is stored was kept. {OFFLINE_ACCESS} Or first revoke the earlier consent at the server."
         )
     return source.adopt(token)
+
+
+def after_consent(config: OAuthConfig) -> tuple[bool, str]:
+    """Return what a person has to know after ``finish``.
+
+    :return: whether tasks can go on without a person, and sentences about renewal and about scopes that are missing
+    """
+    now = status(config)
+    if now.needs_consent:
+        text = f"The server issued no refresh token, so tasks cannot renew it. {OFFLINE_ACCESS}"
+    elif now.has_refresh_token:
+        text = "Tasks renew it from now on."
+    else:
+        text = "Tasks use it until the API refuses it."
+    return not now.needs_consent, f"{text} {not_granted(now.missing_scopes)}".rstrip()
 
 
 def revoke(config: OAuthConfig) -> int:

@@ -229,7 +229,8 @@ class OAuthHook(HttpHook):
         :return: whether it works, and one or more sentences without a secret
         """
         try:
-            return try_grant(self.config)
+            works, text = try_grant(self.config)
+            return works is not False, text  # Airflow knows no third result: the text says that nothing is proven
         except OAuthError as error:
             # Airflow may test under a made-up name, and who tests knows which connection it is.
             return False, str(error).removeprefix(f"Connection {self.oauth_conn_id!r}: ")

@@ -1,67 +1,157 @@
-"""What the *Test* button says: whether a connection works, and if not, which field to look at."""
+"""What *Test* reports: whether a connection works, and if not, which field to check."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from airflow_provider_oauth.exceptions import InvalidGrant
+from airflow_provider_oauth.exceptions import (
+    InvalidGrant,
+    TokenRequestError,
+    UnauthorizedClient,
+    UnrecognizedRefusal,
+    UnsupportedGrantType,
+)
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
 from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.oauth.token import missing_scopes
 
 if TYPE_CHECKING:
+    from airflow_provider_oauth.hooks.grants import Status
     from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.token import Token
 
+AUTHORIZE = "Now click Authorize."
+NOT_AUTHORIZED = "No user's authorization is stored."
+CHANGED = (
+    "The stored tokens cannot be used: they were granted to another client, secret, user, URL or scope, or the record "
+    "is damaged."
+)
+NOT_USED = "It does not prove the refresh token: that can be used only once, so it was not sent."
+NOT_LOOKED_UP = "It does not show whether a user has authorized the connection: see Admin → OAuth connections."
 
-def try_grant(config: OAuthConfig) -> tuple[bool, str]:
-    """Try the connection's grant at the token endpoint. Nothing is stored, and no refresh token is spent.
+
+class Trial(NamedTuple):
+    """The result of a test.
+
+    :param works: whether the connection works; None if the server's response does not show it
+    :param text: what the test proves, for a person to read, without a secret
+    """
+
+    works: bool | None
+    text: str
+
+
+def try_grant(config: OAuthConfig, status: Status | None = None) -> Trial:
+    """Try the connection's grant at the token endpoint. Nothing is stored, and no refresh token is used.
 
     :param config: the connection
-    :return: whether it works, and what that proves, for a person to read
-    :raises OAuthError: if the server refuses, or does not answer, or does not make sense
+    :param status: what is stored for it; None if that is not known, as when Airflow tests under a random ID
+    :raises OAuthError: if the server refuses the client, does not answer, or sends an invalid response
     """
-    config = TokenEndpoint(config).completed("token_url")  # so that what is said names the server that is asked
-    works, said = (
-        _try_refresh(config)
-        if config.lives_by_refresh
-        else (True, _describe(config, TokenEndpoint(config).grant(patient=False)))
-    )
-    return works, " ".join([said, *config.warnings])
+    # With the URL from the metadata, so that the result names the server that was asked.
+    config = TokenEndpoint(config).completed("refresh_url" if _is_refreshed_elsewhere(config) else "token_url")
+    if not config.lives_by_refresh:
+        token = TokenEndpoint(config).grant(patient=False)
+        return Trial(True, " ".join([_describe(config, token), *config.warnings]))
+    works, text = _try_refresh(config, status)
+    if works is False:
+        return Trial(False, " ".join([text, *config.warnings]))
+    works, stored = _stored_grant(config, works, status)
+    return Trial(works, " ".join(filter(None, [text, *config.warnings, stored])))  # the next step comes last
 
 
-def _try_refresh(config: OAuthConfig) -> tuple[bool, str]:
-    """Send a made-up refresh token: how the server refuses it shows whether it knows the client."""
+def not_granted(scopes: tuple[str, ...]) -> str:
+    """Return the sentence that lists the scopes that were requested and not granted; "" if there are none."""
+    return f"Not granted: {', '.join(scopes)}." if scopes else ""
+
+
+def _try_refresh(config: OAuthConfig, status: Status | None) -> Trial:
+    """Send a made-up refresh token: how the server refuses it shows whether it accepts the client."""
+    host, fields = _host(config), _fields(config)
     try:
         TokenEndpoint(config).refresh(f"made-up-{uuid4().hex}", patient=False)
     except InvalidGrant as error:
-        return True, (
-            f"The token endpoint at {_host(config)} accepted the client: it answered "
-            f"{error.error or 'invalid_grant'} to a made-up refresh token, as it should. This proves "
-            f"Token URL, Client ID, Client secret and Client authentication; it does not prove the refresh token, "
-            f"which is good for one use and was not spent on a test."
+        return Trial(
+            True,
+            f"The token endpoint at {host} accepted the client: it answered {error.error or 'invalid_grant'} to a "
+            f"made-up refresh token, as it should. This proves {fields}.",
         )
-    return (
+    except UnrecognizedRefusal as error:
+        return Trial(
+            None,
+            f"The token endpoint at {host} refused a made-up refresh token{_quoted(error)}. This response cannot "
+            f"distinguish a rejected client from a rejected token, so the test does not prove {fields}.",
+        )
+    except (UnsupportedGrantType, UnauthorizedClient) as error:
+        # Servers whose tokens never expire need not support refresh tokens.
+        if config.grant_type != "authorization_code" or (status and status.has_refresh_token):
+            raise
+        return Trial(
+            None,
+            f"The token endpoint at {host} issues no tokens for refresh tokens to this client{_quoted(error)}, so the "
+            f"test does not prove {fields}. The connection works only if the server's tokens never expire.",
+        )
+    return Trial(
         False,
-        "The token endpoint issued a token for a made-up refresh token. Check Token URL: that is not a safe server.",
+        f"The token endpoint at {host} issued a token for a made-up refresh token. Check {_url_label(config)}: that "
+        f"is not a safe server.",
     )
+
+
+def _stored_grant(config: OAuthConfig, works: bool | None, status: Status | None) -> Trial:
+    """Return what is known of the stored grant, and what to do next.
+
+    :param works: whether the server accepts the client
+    """
+    if status is None:
+        return Trial(works, NOT_USED if config.refresh_token else NOT_LOOKED_UP)
+    refusal = status.error.removeprefix(f"Connection {config.conn_id!r}: ")
+    if status.needs_consent and refusal:
+        return Trial(False, refusal)
+    if status.needs_consent and config.grant_type == "authorization_code":
+        return Trial(works, f"{CHANGED if status.changed else NOT_AUTHORIZED} {AUTHORIZE}")
+    if status.needs_consent:
+        return Trial(False, "No refresh token is left. Obtain a new one and paste it into Refresh token.")
+    texts = [NOT_USED] if status.has_refresh_token else []
+    if works is None and status.has_refresh_token:
+        texts.append(refusal or "Renew now uses it, and so tests both.")
+    return Trial(works, " ".join([*texts, not_granted(status.missing_scopes)]).strip())
+
+
+def _quoted(error: TokenRequestError) -> str:
+    """Return the server's status and words, in brackets."""
+    return f" (status {error.status_code}{f', {error.error}' if error.error else ''})"
+
+
+def _is_refreshed_elsewhere(config: OAuthConfig) -> bool:
+    return config.lives_by_refresh and config.refresh_url is not None
 
 
 def _host(config: OAuthConfig) -> str:
     """Return which server was asked: a sandbox is easily taken for the real one."""
-    return urlsplit(config.server).netloc
+    return urlsplit((config.refresh_url if _is_refreshed_elsewhere(config) else None) or config.server).netloc
+
+
+def _url_label(config: OAuthConfig) -> str:
+    return "Refresh URL" if _is_refreshed_elsewhere(config) else "Token URL"
+
+
+def _fields(config: OAuthConfig) -> str:
+    """Return the labels of the fields that the request for a refresh depends on; only those that have a value."""
+    labels = [_url_label(config)]
+    labels += ["Client ID"] if config.client_id else []
+    labels += ["Client secret"] if config.client_secret and config.client_auth != "none" else []
+    return f"{', '.join(labels)} and Client authentication"
 
 
 def _describe(config: OAuthConfig, token: Token) -> str:
     valid = f"for {round(token.lifetime.total_seconds())} s" if token.lifetime is not None else "that never expires"
     asked = config.scope or "no scope in particular"
     granted = token.scope if token.scope is not None else "the same"  # so RFC 6749 section 5.1
-    words = (config.scope if token.scope is None else token.scope) or ""
-    missing = sorted(set((config.scope or "").split()) - set(words.split()))
     granted = scrub(granted, (*config.secrets, token.access_token, *filter(None, [token.refresh_token])))
-    lacking = f" Not granted: {', '.join(missing)}." if missing else ""
     return (
         f"The {config.grant_type} grant works: the token endpoint at {_host(config)} issued a token {valid}. "
-        f"Scope asked: {asked}; granted: {granted or 'none'}.{lacking}"
-    )
+        f"Scope asked: {asked}; granted: {granted or 'none'}. {not_granted(missing_scopes(config.scope, token))}"
+    ).rstrip()

@@ -18,8 +18,8 @@ from airflow_provider_oauth.exceptions import (
     TokenStoreError,
     UnrecognizedRefusal,
 )
-from airflow_provider_oauth.oauth.lease import WAIT
 from airflow_provider_oauth.oauth.cool_down import cool_down_error, is_repeated, refusal_after
+from airflow_provider_oauth.oauth.lease import WAIT
 from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore, fingerprint
 from airflow_provider_oauth.oauth.storing import insist
 
@@ -272,6 +272,8 @@ class Renewal:
                 self._mask(old.access_token, old.expires_at)
             try:
                 token = self._endpoint.refresh(refresh_token, old.access_token if old else None, patient=patient)
+                if token.scope is None and old:  # it has the scope that was granted before (RFC 6749 section 6)
+                    token = replace(token, scope=old.scope)
                 return token, record, refresh_token
             except (InvalidGrant, UnrecognizedRefusal) as error:
                 refused, stored = error, self._store.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -64,3 +65,16 @@ class Token:
         :param jitter: a part of its life, to renew earlier by: so that not all processes come at once
         """
         return self.lifetime is not None and now >= self.issued_at + (DUE - jitter) * self.lifetime
+
+
+def missing_scopes(requested: str | None, token: Token) -> tuple[str, ...]:
+    """Return the scopes that were requested and not granted, sorted (RFC 6749 section 5.1).
+
+    :param requested: separated by spaces
+    :param token: what was issued; without a scope, it has all that were requested
+    """
+    if token.scope is None:
+        return ()
+    # GitHub separates granted scopes with commas, whatever the request used.
+    granted = {*token.scope.split(), *re.split(r"[\s,]+", token.scope)}
+    return tuple(sorted(set((requested or "").split()) - granted))

@@ -23,8 +23,6 @@ from starlette.exceptions import HTTPException
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, OAuthError
 from airflow_provider_oauth.hooks import grants, overview
 from airflow_provider_oauth.hooks.pages import PAGES, airflow_url
-from airflow_provider_oauth.hooks.trial import try_grant
-from airflow_provider_oauth.oauth.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.oauth.consent import Consent
 from airflow_provider_oauth.ui import pending
 from airflow_provider_oauth.ui.page import Row, Said, render, render_waiting
@@ -169,7 +167,7 @@ def _do(action: Action, conn_id: str) -> Said:
     config = overview.config_of(conn_id)
     about = f"Connection {conn_id!r}:"
     if action == "test":
-        works, text = try_grant(config)
+        works, text = grants.test(config)
         return Said(works, f"{about} {text}")
     if action == "renew":
         token = grants.renew(config)
@@ -202,12 +200,8 @@ def _keep(conn_id: str, state: str, cookie: str, answer: str, user: BaseUser) ->
         session.add(Log(event="oauth_connection", owner=name, owner_display_name=name, extra=extra))
     config = overview.config_of(consent.conn_id)
     token = grants.finish(config, consent, f"?{answer}")  # a query may have a ? of its own
-    text = f"Connection {consent.conn_id!r}: authorized. {_validity(token)}"
-    if grants.status(config).needs_consent:
-        return Said(False, f"{text}, but the server issued no refresh token. {OFFLINE_ACCESS}")
-    if token.expires_at is None:
-        return Said(True, f"{text}. Tasks use it until the API refuses it.")
-    return Said(True, f"{text}; tasks renew it from now on.")
+    renewable, text = grants.after_consent(config)
+    return Said(renewable, f"Connection {consent.conn_id!r}: authorized. {_validity(token)}. {text}")
 
 
 def _validity(token: Token) -> str:
@@ -261,7 +255,7 @@ def _back(request: Request, said: Said, conn_id: str = "") -> Response:
 def _said(request: Request) -> Said | None:
     try:
         good, text = signer("said").loads(request.cookies.get(SAID, ""), max_age=NEWS)
-        return Said(bool(good), str(text))
+        return Said(None if good is None else bool(good), str(text))
     except (BadData, ValueError, TypeError):
         return None
 

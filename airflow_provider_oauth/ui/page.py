@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from airflow_provider_oauth.hooks.trial import not_granted
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -27,11 +29,11 @@ _templates.filters["segment"] = lambda text: quote(text, safe="")
 class Said(NamedTuple):
     """What came of what a person did last.
 
-    :param good: whether it is good news
+    :param good: whether it is good news; None if it is neither good nor bad
     :param text: for the person to read, without a secret
     """
 
-    good: bool
+    good: bool | None
     text: str
 
 
@@ -45,6 +47,13 @@ class Row:
 
     overview: Overview
     may_edit: bool
+
+    @property
+    def notes(self) -> list[str]:
+        """What else there is to know about it."""
+        config, status = self.overview.config, self.overview.status
+        missing = not_granted(status.missing_scopes) if status else ""
+        return [*([missing] if missing else []), *(config.warnings if config else ())]
 
     @property
     def actions(self) -> list[str]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_oauth.exceptions import ConsentRequired
+from airflow_provider_oauth.exceptions import ConsentRequired, UnrecognizedRefusal, UnsupportedGrantType
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.oauth.store import Record, Refusal
 from airflow_provider_oauth.oauth.token import Token
 from airflow_provider_oauth.variable_store import VariableTokenStore
+
+if TYPE_CHECKING:
+    from requests_mock import Mocker
 
 CONFIG = OAuthConfig(
     conn_id="shop",
@@ -72,3 +75,139 @@ class TestConsentBy:
         repeated = replace(CONFIG, grant_type="client_credentials", use_refresh=True)
 
         assert status(repeated).consent_by is None
+
+
+@pytest.mark.usefixtures("variables")
+class TestMissingScopes:
+    def stored(self, scope: str | None) -> grants.Status:
+        token = replace(RECORD.tokens[""], scope=scope)
+        return status(replace(CONFIG, scope="read write admin"), replace(RECORD, tokens={"": token}))
+
+    def test_are_those_requested_and_not_granted(self) -> None:
+        assert self.stored("read").missing_scopes == ("admin", "write")
+
+    @pytest.mark.parametrize("scope", [None, "admin read write", "read,write,admin"])
+    def test_are_none_where_all_were_granted(self, scope: str | None) -> None:
+        assert self.stored(scope).missing_scopes == ()
+
+    def test_are_none_where_there_is_no_token(self) -> None:
+        assert status(replace(CONFIG, scope="read"), None).missing_scopes == ()
+
+    def test_are_told_after_a_consent(self) -> None:
+        self.stored("read")
+        renewable, text = grants.after_consent(replace(CONFIG, scope="read write admin"))
+
+        assert renewable
+        assert text == "Tasks renew it from now on. Not granted: admin, write."
+
+
+@pytest.mark.usefixtures("variables")
+class TestAfterConsent:
+    def test_without_a_refresh_token_says_how_to_get_one(self) -> None:
+        status(record=replace(RECORD, refresh_token=None))
+        renewable, text = grants.after_consent(CONFIG)
+
+        assert not renewable
+        assert text.startswith("The server issued no refresh token, so tasks cannot renew it. ")
+        assert "authorize_params" in text
+
+    def test_of_a_token_that_never_expires_needs_no_renewal(self) -> None:
+        status(record=replace(RECORD, refresh_token=None, tokens={"": replace(RECORD.tokens[""], expires_at=None)}))
+
+        assert grants.after_consent(CONFIG) == (True, "Tasks use it until the API refuses it.")
+
+
+ACCEPTED = {"status_code": 400, "json": {"error": "invalid_grant"}}
+UNRECOGNIZED = {"status_code": 400, "json": {"error": "x"}}
+NOT_SENT = "It does not prove the refresh token: that can be used only once, so it was not sent."
+
+
+@pytest.mark.usefixtures("variables")
+class TestTest:
+    """The *Test* button of the page, which knows what is stored."""
+
+    def run(
+        self, requests_mock: Mocker, record: Record | None, answer: dict[str, Any] = ACCEPTED, **changes: Any
+    ) -> tuple[bool | None, str]:
+        status(record=record)
+        requests_mock.post(CONFIG.token_url, **answer)
+        found = grants.test(replace(CONFIG, **changes))
+        assert requests_mock.call_count == 1
+        assert "fake-" not in found.text + requests_mock.last_request.text.replace("fake-secret", "")
+        return found
+
+    def test_of_a_working_connection_is_green(self, requests_mock: Mocker) -> None:
+        works, text = self.run(requests_mock, RECORD)
+
+        assert works is True
+        assert text.endswith(f"Client ID, Client secret and Client authentication. {NOT_SENT}")
+
+    def test_ends_with_the_next_step_where_nobody_has_consented(self, requests_mock: Mocker) -> None:
+        works, text = self.run(requests_mock, None, warnings=("The extra field 'x' is ignored.",))
+
+        assert works is True
+        assert text.endswith("The extra field 'x' is ignored. No user's authorization is stored. Now click Authorize.")
+        assert "prove the refresh token" not in text
+
+    def test_ends_with_the_next_step_where_the_connection_was_changed(self, requests_mock: Mocker) -> None:
+        works, text = self.run(requests_mock, RECORD, scope="other")
+
+        assert works is True
+        assert "granted to another client, secret, user, URL or scope" in text
+        assert text.endswith("Now click Authorize.")
+
+    @pytest.mark.parametrize("answer", [ACCEPTED, UNRECOGNIZED])
+    def test_is_not_green_where_the_refresh_token_was_refused(
+        self, requests_mock: Mocker, answer: dict[str, Any]
+    ) -> None:
+        works, text = self.run(requests_mock, replace(RECORD, refused=REFUSAL), answer)
+
+        assert works is False
+        assert text.endswith("the refresh token was refused")
+
+    def test_is_not_green_where_the_only_refresh_token_was_used_up(self, requests_mock: Mocker) -> None:
+        works, text = self.run(requests_mock, replace(RECORD, refresh_token=None), grant_type="refresh_token")
+
+        assert works is False
+        assert text.endswith("Obtain a new one and paste it into Refresh token.")
+
+    def test_is_neither_green_nor_red_where_the_refusal_is_not_recognized(self, requests_mock: Mocker) -> None:
+        works, text = self.run(requests_mock, RECORD, UNRECOGNIZED)
+
+        assert works is None
+        assert "cannot distinguish a rejected client from a rejected token" in text
+        assert text.endswith(f"{NOT_SENT} Renew now uses it, and so tests both.")
+
+    def test_quotes_the_last_refusal_where_that_was_not_recognized_either(self, requests_mock: Mocker) -> None:
+        refused = Refusal(error=UnrecognizedRefusal("The server refused, x"), until=NOW)
+        works, text = self.run(requests_mock, replace(RECORD, refused=refused), UNRECOGNIZED)
+
+        assert works is None
+        assert text.endswith(f"{NOT_SENT} The server refused, x")
+
+    def test_says_authorize_where_nothing_is_stored_and_the_refusal_is_not_recognized(
+        self, requests_mock: Mocker
+    ) -> None:
+        works, text = self.run(requests_mock, None, UNRECOGNIZED)
+
+        assert works is None
+        assert text.endswith("Now click Authorize.")
+
+    @pytest.mark.parametrize("error", ["unsupported_grant_type", "unauthorized_client"])
+    def test_of_a_token_that_never_expires_needs_no_refresh_token(self, requests_mock: Mocker, error: str) -> None:
+        never = replace(RECORD, refresh_token=None, tokens={"": replace(RECORD.tokens[""], expires_at=None)})
+        works, text = self.run(requests_mock, never, {"status_code": 400, "json": {"error": error}})
+
+        assert works is None
+        assert "prove the refresh token" not in text
+
+    def test_fails_where_the_stored_refresh_token_cannot_be_used(self, requests_mock: Mocker) -> None:
+        with pytest.raises(UnsupportedGrantType):
+            self.run(requests_mock, RECORD, {"status_code": 400, "json": {"error": "unsupported_grant_type"}})
+
+    def test_lists_scopes_that_were_not_granted(self, requests_mock: Mocker) -> None:
+        config = replace(CONFIG, scope="read write")
+        VariableTokenStore(config).write(replace(RECORD, tokens={"": replace(RECORD.tokens[""], scope="read")}))
+        requests_mock.post(CONFIG.token_url, **ACCEPTED)
+
+        assert grants.test(config).text.endswith(f"{NOT_SENT} Not granted: write.")

@@ -274,24 +274,62 @@ def test_another_one_is_made_up_every_time(test_of, requests_mock):
         {"error": "invalid_grant", "error_description": "unknown token"},
         # league/oauth2-server
         {"error": "invalid_request", "message": "…", "hint": "Cannot decrypt the refresh token"},
+        {"status": "BAD_REFRESH_TOKEN"},
     ],
 )
 def test_an_invalid_grant_proves_the_client_and_not_the_refresh_token(test_of, requests_mock, answer):
     requests_mock.post(TOKEN_URL, status_code=400, json=answer)
     works, said = test_of(**REFRESH)
     assert works
-    for field in ("Token URL", "Client ID", "Client secret", "Client authentication"):
-        assert field in said.partition("does not prove")[0]
-    assert "refresh token" in said.partition("does not prove")[2]
+    assert "This proves Token URL, Client ID, Client secret and Client authentication." in said
+    assert said.endswith("It does not prove the refresh token: that can be used only once, so it was not sent.")
 
 
-@pytest.mark.parametrize(("status", "answer"), [(401, {"error": "invalid_client"}), (401, {}), (400, {"error": "x"})])
-def test_any_other_refusal_means_that_it_does_not_work(test_of, requests_mock, status, answer):
-    requests_mock.post(TOKEN_URL, status_code=status, json=answer)
+def test_no_refresh_token_and_no_secret_are_mentioned_that_the_connection_does_not_have(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
+    works, said = test_of(grant_type="authorization_code", client_auth="none", client_secret="")
+    assert works
+    assert "This proves Token URL, Client ID and Client authentication." in said
+    assert "secret" not in said
+    assert "prove the refresh token" not in said
+    assert said.endswith("whether a user has authorized the connection: see Admin → OAuth connections.")
+
+
+def test_a_known_refusal_of_the_client_is_an_error(test_of, requests_mock):
+    requests_mock.post(TOKEN_URL, status_code=401, json={"error": "invalid_client"})
     works, said = test_of(**REFRESH)
     assert not works
-    if status == 401:
-        assert "Client secret" in said
+    assert "Client secret" in said
+
+
+@pytest.mark.parametrize(
+    ("status", "options"),
+    [
+        (401, {"json": {}}),
+        (400, {"json": {"error": "x"}}),
+        (400, {"text": ""}),
+        (403, {"text": ""}),
+        (200, {"json": {"ok": False, "error": "x"}}),
+    ],
+)
+def test_an_unrecognized_refusal_of_a_made_up_token_is_not_called_a_failure(test_of, requests_mock, status, options):
+    requests_mock.post(TOKEN_URL, status_code=status, **options)
+    works, said = test_of(**REFRESH)
+    assert works is True  # Airflow knows no third result
+    assert f"refused a made-up refresh token (status {status}" in said
+    assert "cannot distinguish a rejected client from a rejected token" in said
+    assert "does not prove Token URL, Client ID, Client secret and Client authentication" in said
+    assert "accepted the client" not in said
+
+
+@pytest.mark.parametrize("error", ["unsupported_grant_type", "unauthorized_client"])
+def test_a_server_without_refresh_tokens_is_not_called_a_failure(test_of, requests_mock, error):
+    requests_mock.post(TOKEN_URL, status_code=400, json={"error": error})
+    works, said = test_of(grant_type="authorization_code")
+    assert works is True
+    assert f"issues no tokens for refresh tokens to this client (status 400, {error})" in said
+    assert "only if the server's tokens never expire" in said
+    assert not test_of(**REFRESH)[0]
 
 
 def test_a_server_that_takes_a_made_up_token_is_not_to_be_trusted(test_of, requests_mock):
@@ -301,7 +339,21 @@ def test_a_server_that_takes_a_made_up_token_is_not_to_be_trusted(test_of, reque
     assert "Token URL" in said
 
 
-def test_a_refresh_test_goes_to_the_refresh_url(test_of, requests_mock):
-    other = requests_mock.post("https://login.example.com/refresh", status_code=400, json={"error": "invalid_grant"})
-    assert test_of(refresh_url="https://login.example.com/refresh", **REFRESH)[0]
+def test_a_refresh_test_goes_to_the_refresh_url_and_names_it(test_of, requests_mock):
+    other = requests_mock.post("https://refresh.example.com/t", status_code=400, json={"error": "invalid_grant"})
+    works, said = test_of(refresh_url="https://refresh.example.com/t", **REFRESH)
+    assert works
     assert other.called
+    assert "token endpoint at refresh.example.com accepted the client" in said
+    assert "This proves Refresh URL, Client ID" in said
+    assert "Token URL" not in said
+
+
+# --- scopes
+
+
+@pytest.mark.parametrize("granted", ["read,write", "read, write", "write read", "read\twrite"])
+def test_scopes_are_granted_however_the_server_separates_them(test_of, requests_mock, granted):
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60, "scope": granted})
+    assert "Not granted" not in test_of(scope="read write")[1]
+    assert "Not granted: admin." in test_of(scope="admin read write")[1]

@@ -19,8 +19,8 @@ from airflow_provider_oauth.exceptions import (
     TokenStoreError,
     WrongPassword,
 )
-from airflow_provider_oauth.oauth.lease import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE, TERM, WAIT
 from airflow_provider_oauth.oauth.cool_down import COOL_DOWN, LONGEST_COOL_DOWN
+from airflow_provider_oauth.oauth.lease import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE, TERM, WAIT
 from airflow_provider_oauth.oauth.source import HOST_PATIENCE, PATIENCE, RESPITE
 from airflow_provider_oauth.oauth.store import Record, fingerprint
 from airflow_provider_oauth.oauth.token import Token
@@ -297,6 +297,14 @@ def test_a_server_that_returns_no_new_refresh_token_means_the_old_one(rotating):
     rotating.clock.seconds += 990
     source.token()
     assert rotating.endpoint.asked == [("refresh", "fake-first"), ("refresh", "fake-first")]
+
+
+def test_a_refresh_whose_response_has_no_scope_keeps_the_scope_that_was_granted(rotating):
+    narrow = Token(access_token="old", issued_at=START, expires_at=START + timedelta(seconds=1000), scope="read")
+    rotating.store.record = replace(rotating.record_of("refresh-0"), tokens={"": narrow})
+    rotating.clock.seconds += 990
+    assert rotating.process().token().scope == "read"
+    assert rotating.store.record.tokens[""].scope == "read"
 
 
 def test_a_spent_first_token_is_never_replayed_when_the_secret_was_changed(rotating):

@@ -19,6 +19,7 @@ from itsdangerous import TimestampSigner
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.hooks import grants, overview
+from airflow_provider_oauth.hooks.trial import Trial
 from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.oauth.token import Token
 from airflow_provider_oauth.ui import app, pending, protection, threads
@@ -228,7 +229,8 @@ def test_a_consent_without_a_refresh_token_recommends_how_to_request_one(monkeyp
     said = said_of(come_back(f"state={state}&code=c", answer.headers["Set-Cookie"].partition(";")[0]))
 
     assert said.endswith(
-        "UTC, but the server issued no refresh token. To request one, add offline_access to Scope, or set "
+        "UTC. The server issued no refresh token, so tasks cannot renew it. To request one, add offline_access to "
+        "Scope, or set "
         'Authorization request parameters (authorize_params) to {"access_type": "offline", "prompt": "consent"}: see '
         "the vendor's documentation. Then authorize again."
     )
@@ -240,6 +242,21 @@ def test_who_may_not_edit_it_any_more_cannot_finish(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(app, "may", lambda user, conn_id, method: method == "GET")
     back = come_back(f"state={state}&code=c", answer.headers["Set-Cookie"].partition(";")[0])
     assert "you may not edit it any more" in said_of(back)
+
+
+@pytest.mark.parametrize(
+    ("works", "shown_as"), [(True, 'class="said good"'), (False, 'class="said bad"'), (None, 'class="said "')]
+)
+def test_the_result_of_a_test_is_shown_as_it_is(
+    works: bool | None, shown_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grants, "test", lambda config: Trial(works, "It is so."))
+    answer = post("test")
+
+    assert said_of(answer) == "Connection 'shop': It is so."
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    html = browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie}).text
+    assert f"<p {shown_as}" in html
 
 
 class TestWhileTooManyRequestsOfAUserWait:

@@ -175,9 +175,20 @@ class TestPage:
         assert '<p class="error">the secret is wrong</p>' in html
         assert "<p>The extra field &#39;x&#39; is unknown.</p>" in html
 
-    @pytest.mark.parametrize(("good", "role"), [(True, "status"), (False, "alert")])
-    def test_tells_good_news_from_bad(self, good: bool, role: str) -> None:
-        assert f'role="{role}" tabindex="-1">well</p>' in page(said=Said(good, "well"))
+    def test_lists_scopes_that_were_not_granted(self) -> None:
+        assert "<p>Not granted: admin, write.</p>" in page(row(replace(STATUS, missing_scopes=("admin", "write"))))
+        assert "Not granted" not in page(row())
+
+    @pytest.mark.parametrize(
+        ("good", "start"),
+        [
+            (True, '<p class="said good" role="status"'),
+            (False, '<p class="said bad" role="alert"'),
+            (None, '<p class="said " role="status"'),
+        ],
+    )
+    def test_tells_good_news_from_bad_and_from_neither(self, good: bool | None, start: str) -> None:
+        assert f'{start} tabindex="-1">well</p>' in page(said=Said(good, "well"))
 
     def test_says_what_to_do_where_there_is_nothing(self) -> None:
         assert '<a href="/air/connections">Add one</a>' in page()
