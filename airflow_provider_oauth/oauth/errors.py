@@ -25,6 +25,7 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.oauth.policy import Refusal, refusal_of
 from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.oauth.refusals import MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.config import OAuthConfig
 
 #: Members of an error response that are quoted.
-QUOTED_MEMBERS = ("error", "error_description", "message", "detail", "title", "hint")
+QUOTED_MEMBERS = ("error", *MEMBERS)
 #: Bytes of an error response that are read to quote from it. A longer one is not quoted.
 MAX_ERROR_BODY = 65536
 #: What requests, aiohttp and the libraries below them raise when there is no usable response.
