@@ -23,7 +23,8 @@ NONCE_BYTES = 12
 class Seal:
     """AES-GCM under a key that scrypt makes of the connection's secrets.
 
-    A connection with no secret at all, a public client, has nothing to make a key of: its records stay open.
+    The secrets are the client secret, the user's password, and what ``secret_grant_params``, ``secret_headers`` and
+    ``secret_params`` hold. A connection with no secret at all, a public client, has no key: its records are not sealed.
 
     :param config: the connection
     """
@@ -31,6 +32,9 @@ class Seal:
     def __init__(self, config: OAuthConfig) -> None:
         own = config.refresh_token if config.lives_by_refresh else None
         secrets = [config.client_secret, config.user_password, dict(config.secret_grant_params)]
+        api_secrets = [dict(config.secret_headers), dict(config.secret_params)]
+        if any(api_secrets):  # left out if there are none, so that the key of earlier records stays valid
+            secrets += api_secrets
         # A confidential client's key does not depend on its refresh token, which may be taken out once it is spent.
         material = secrets if any(secrets) else [own] if own else None
         self._material = json.dumps(material, sort_keys=True).encode() if material else None

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.exceptions import TokenStoreError, from_event, to_event
+from airflow_provider_oauth.oauth.config import url_problem
 from airflow_provider_oauth.oauth.store import Record, Refusal, fingerprint
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.oauth.token import Token, is_sendable
 from airflow_provider_oauth.sealing import Seal
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ class VariableTokenStore:
 
     def __init__(self, config: OAuthConfig) -> None:
         self._conn_id = config.conn_id
+        self._config = config
         self._seal = Seal(config)
+        # Opens records that were sealed before secret_headers and secret_params became part of the key.
+        self._earlier_seal = Seal(replace(config, secret_headers={}, secret_params={}))
         self._connection = config.version
         self._salt: bytes | None = None
         self._variable = variable_name("oauth_token__", config.conn_id)
@@ -161,27 +165,45 @@ class VariableTokenStore:
                 refused=self._refusal(values.get("refused"), salt),
                 unopened=values,
             )
-            if values["format"] != FORMAT or values["key_id"] != self._seal.key_id(salt):
+            seal = self._seal_of(values["key_id"], salt) if values["format"] == FORMAT else None
+            if seal is None:
                 return clear
             self._salt = salt
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             log.error("Connection %r: %s does not hold a token record.", self._conn_id, self.name)
             return Record(readable=False, damaged=True)
         try:
-            content = self._seal.open(values["sealed"], salt) if self._seal.closes else values["open"]
-            tokens = {scope: _token(token) for scope, token in content["tokens"].items()}
+            content = seal.open(values["sealed"], salt) if seal.closes else values["open"]
             return replace(
                 clear,
                 readable=True,
-                tokens=tokens,
-                refresh_token=content["refresh_token"],
+                tokens=self._tokens(content["tokens"]),
+                refresh_token=_string_or_none(content["refresh_token"]),
                 refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # not in the first release
-                subject=content.get("subject"),
+                subject=_string_or_none(content.get("subject")),
                 unopened={},
             )
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             log.error("Connection %r: the token in %s is damaged.", self._conn_id, self.name)
             return clear
+
+    def _seal_of(self, key_id: Any, salt: bytes) -> Seal | None:
+        """Return the seal that a record was written with; None if it is of another connection."""
+        if key_id == self._seal.key_id(salt):
+            return self._seal
+        # Never for an unsealed record: its key ID proves nothing, because anyone can compute it.
+        if self._earlier_seal.closes and key_id == self._earlier_seal.key_id(salt):
+            return self._earlier_seal
+        return None
+
+    def _tokens(self, values: Mapping[str, Any]) -> dict[str, Token]:
+        """Return the stored tokens, without those whose base URL the connection's own field could not hold."""
+        tokens = {str(scope): _token(token) for scope, token in values.items()}
+        for scope, token in list(tokens.items()):
+            if token.base_url is not None and url_problem(token.base_url, allow_http=self._config.allow_http):
+                log.error("Connection %r: the base URL stored in %s is not valid.", self._conn_id, self.name)
+                del tokens[scope]
+        return tokens
 
     def _refusal(self, values: Any, salt: bytes) -> Refusal | None:
         """Return the refusal, if it was of the connection as it is now: a changed one is tried at once."""
@@ -242,7 +264,22 @@ def _token_values(token: Token) -> dict[str, Any]:
 
 def _token(values: Mapping[str, Any]) -> Token:
     times = {"issued_at": _time(values["issued_at"]), "expires_at": _time_or_none(values["expires_at"])}
-    return Token(**{**values, **times})
+    token = Token(**{**values, **times})
+    if not isinstance(token.access_token, str) or not is_sendable(token.access_token):
+        raise ValueError("the access token cannot be sent in a header")
+    for text in (token.token_type, token.scope, token.base_url):
+        _string_or_none(text)
+    return token
+
+
+def _string_or_none(value: Any) -> str | None:
+    """Return ``value``.
+
+    :raises TypeError: if it is neither a string nor None
+    """
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _text(time: datetime | None) -> str | None:

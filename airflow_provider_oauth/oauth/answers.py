@@ -18,7 +18,7 @@ from airflow_provider_oauth.exceptions import TokenResponseError
 from airflow_provider_oauth.oauth.config import url_problem
 from airflow_provider_oauth.oauth.quoting import scrub
 from airflow_provider_oauth.oauth.refusals import error_code, is_form, refusal
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.oauth.token import Token, is_sendable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +122,7 @@ def _access_token(config: OAuthConfig, request: TokenRequest, answer: TokenAnswe
             f"answered {answer.status_code} without an access token (content type: {_content_type(answer)}). Check "
             f"{request.place.field}; if the response has the token under another name, set Token answer map",
         )
-    if not all("\x21" <= char <= "\x7e" for char in token):  # RFC 6750 section 2.1: nothing to split a header with
+    if not is_sendable(token):
         raise unusable(config, request, "answered with an access token that cannot stand in a header")
     if problem := _token_problem(token):
         raise unusable(config, request, f"answered with an access token that {problem}")

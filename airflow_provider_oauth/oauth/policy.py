@@ -115,7 +115,8 @@ class ApiAccess:
 
     def base_url(self, token: Token | None) -> str:
         """Return the API's base URL: the token response's, where it names one."""
-        return ((token and token.base_url) or self.config.base_url).rstrip("/")
+        named = token.base_url if token and self.base_url_is_in_token else None
+        return (named or self.config.base_url).rstrip("/")
 
     @property
     def base_url_is_in_token(self) -> bool:

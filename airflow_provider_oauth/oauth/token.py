@@ -12,6 +12,11 @@ DUE = 0.75
 LEEWAY_SHARE = 0.1
 
 
+def is_sendable(access_token: str) -> bool:
+    """Tell whether a header can carry the token: visible ASCII, nothing that could start another header (RFC 6750)."""
+    return access_token != "" and all("\x21" <= char <= "\x7e" for char in access_token)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Token:
     """What the token endpoint issued (RFC 6749 section 5.1).

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
 from airflow_provider_oauth.sealing import Seal
 
 SALT = b"0123456789abcdef"
@@ -44,6 +44,8 @@ OTHER_SECRETS = [
     {"client_secret": "fake-other"},
     {"user_password": "fake-other"},
     {"secret_grant_params": {"key": "fake"}},
+    {"secret_headers": {"X-API-Key": "fake"}},
+    {"secret_params": {"key": "fake"}},
 ]
 OTHER_IDENTITIES: list[dict[str, Any]] = [
     {"client_id": "other"},
@@ -156,7 +158,14 @@ class TestPublicClient:
         assert not Seal(config(**PUBLIC)).closes
 
     @pytest.mark.parametrize(
-        "secret", [{"client_secret": "fake"}, {"user_password": "fake"}, {"secret_grant_params": {"k": "fake"}}]
+        "secret",
+        [
+            {"client_secret": "fake"},
+            {"user_password": "fake"},
+            {"secret_grant_params": {"k": "fake"}},
+            {"secret_headers": {"X-API-Key": "fake"}},
+            {"secret_params": {"key": "fake"}},
+        ],
     )
     def test_with_any_secret_is_closed(self, secret: dict[str, Any]) -> None:
         assert Seal(config(**(PUBLIC | secret))).closes
@@ -176,6 +185,26 @@ def test_a_confidential_clients_key_does_not_depend_on_its_refresh_token() -> No
 
     assert second.open(first.close(CONTENT, SALT), SALT) == CONTENT
     assert first.key_id(SALT) == second.key_id(SALT)
+
+
+def test_a_public_clients_key_does_not_depend_on_its_refresh_token_if_it_has_another_secret() -> None:
+    secret = {"secret_headers": {"X-API-Key": "fake"}}
+    first, second = (Seal(config(**PUBLIC, **secret, refresh_token=token)) for token in ("fake-1", None))
+
+    assert second.open(first.close(CONTENT, SALT), SALT) == CONTENT
+
+
+def test_the_order_of_secret_headers_does_not_change_the_key() -> None:
+    headers = {"X-API-Key": "fake", "X-Tenant": "fake-tenant"}
+    ours, other = (Seal(config(secret_headers=dict(items))) for items in (headers.items(), reversed(headers.items())))
+
+    assert ours.key_id(SALT) == other.key_id(SALT)
+
+
+def test_proxies_are_no_key_material() -> None:
+    proxied = config(**PUBLIC, transport=Transport(proxies={"https": "http://ann:fake@proxy.example.com"}))
+
+    assert not Seal(proxied).closes
 
 
 def test_two_secrets_do_not_run_into_each_other() -> None:

@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -192,6 +192,55 @@ class TestRecord:
         assert json.loads(variables.values[NAME])["open"]["tokens"][""]["expires_at"] is None
 
 
+class TestRecordWithApiSecrets:
+    """``secret_headers`` and ``secret_params`` became part of the key later."""
+
+    SECRETS: ClassVar = [{"secret_headers": {"X-API-Key": "fake-key"}}, {"secret_params": {"key": "fake-key"}}]
+
+    @pytest.mark.parametrize("secret", SECRETS)
+    def test_is_read_as_it_was_written(self, variables: Variables, secret: dict[str, Any]) -> None:
+        VariableTokenStore(config(**secret)).write(RECORD)
+
+        assert VariableTokenStore(config(**secret)).read() == RECORD
+
+    @pytest.mark.parametrize("changes", [{}, {"grant_type": "refresh_token", "refresh_token": "fake-own"}])
+    @pytest.mark.parametrize("secret", SECRETS)
+    def test_of_an_earlier_version_is_read_and_then_written_with_the_new_key(
+        self, variables: Variables, secret: dict[str, Any], changes: dict[str, Any]
+    ) -> None:
+        VariableTokenStore(config(**changes)).write(RECORD)  # the earlier key is that of a connection without them
+        earlier = json.loads(variables.values[NAME])
+        store = VariableTokenStore(config(**changes, **secret))
+
+        assert store.read() == RECORD
+        store.write(RECORD)
+        assert VariableTokenStore(config(**changes, **secret)).read() == RECORD
+        assert json.loads(variables.values[NAME])["key_id"] != earlier["key_id"]
+        without = VariableTokenStore(config(**changes)).read()
+        assert without is not None
+        assert not without.readable
+
+    @pytest.mark.parametrize("secret", SECRETS)
+    def test_of_a_public_client_is_sealed(self, variables: Variables, secret: dict[str, Any]) -> None:
+        VariableTokenStore(config(**PUBLIC, **secret)).write(RECORD)
+
+        assert "open" not in json.loads(variables.values[NAME])
+        assert "fake-access" not in variables.values[NAME]
+
+    @pytest.mark.parametrize("secret", SECRETS)
+    def test_of_a_public_client_cannot_be_written_by_someone_who_may_edit_variables(
+        self, variables: Variables, secret: dict[str, Any]
+    ) -> None:
+        stolen = {"base_url": "https://attacker.example"}
+        forged = replace(RECORD, tokens={"": token(**stolen)})
+        VariableTokenStore(config(**PUBLIC)).write(forged)  # unsealed; it takes no secret to compute its key ID
+
+        read = VariableTokenStore(config(**PUBLIC, **secret)).read()
+
+        assert read is not None
+        assert (read.readable, read.tokens, read.refresh_token) == (False, {}, None)
+
+
 class TestSomeoneElsesRecord:
     @pytest.mark.parametrize(
         "change",
@@ -203,6 +252,8 @@ class TestSomeoneElsesRecord:
             {"audience": "aud"},
             {"grant_type": "password", "username": "anna", "user_password": "fake"},
             {"secret_grant_params": {"k": "fake"}},
+            {"secret_headers": {"X-API-Key": "fake"}},
+            {"secret_params": {"key": "fake"}},
             PUBLIC,
         ],
     )
@@ -342,6 +393,83 @@ class TestDamagedRecord:
 
         assert record is not None
         assert (record.readable, record.tokens, record.refresh_token) == (False, {}, None)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"access_token": None},
+            {"access_token": 5},
+            {"access_token": ""},
+            {"access_token": "two words"},
+            {"access_token": "fake\r\nX-Injected: 1"},
+            {"access_token": "fak\u00e9"},
+            {"token_type": 5},
+            {"scope": ["a", "b"]},
+            {"base_url": 5},
+            {"base_url": ["https://eu.example.com"]},
+        ],
+    )
+    def test_with_a_value_that_a_response_could_not_have_is_not_readable(
+        self, variables: Variables, change: dict[str, Any]
+    ) -> None:
+        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        stored = json.loads(variables.values[NAME])
+        stored["open"]["tokens"][""] |= change
+        variables.values[NAME] = json.dumps(stored)
+
+        record = VariableTokenStore(config(**PUBLIC)).read()
+
+        assert record is not None
+        assert (record.readable, record.tokens, record.refresh_token) == (False, {}, None)
+
+    @pytest.mark.parametrize("change", [{"refresh_token": 5}, {"refresh_token": ["fake"]}, {"subject": {}}])
+    def test_with_a_refresh_token_or_subject_that_is_no_text_is_not_readable(
+        self, variables: Variables, change: dict[str, Any]
+    ) -> None:
+        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        stored = json.loads(variables.values[NAME])
+        stored["open"] |= change
+        variables.values[NAME] = json.dumps(stored)
+
+        record = VariableTokenStore(config(**PUBLIC)).read()
+
+        assert record is not None
+        assert not record.readable
+
+    @pytest.mark.parametrize(
+        "base_url",
+        [
+            "http://attacker.example",
+            "ftp://attacker.example",
+            "attacker.example",
+            "https://",
+            "https://user:pass@attacker.example",
+            "https://attacker.example/#x",
+            "https://attacker.example\\@api.example.com",
+            "https://[::1",
+            "",
+        ],
+    )
+    def test_with_a_base_url_that_the_field_could_not_hold_loses_that_token(
+        self, variables: Variables, base_url: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        stored = json.loads(variables.values[NAME])
+        stored["open"]["tokens"][""]["base_url"] = base_url
+        variables.values[NAME] = json.dumps(stored)
+
+        record = VariableTokenStore(config(**PUBLIC)).read()
+
+        assert record is not None
+        assert (record.readable, set(record.tokens), record.refresh_token) == (True, {"other scope"}, "fake-refresh é")
+        assert f"the base URL stored in the Airflow Variable {NAME} is not valid" in caplog.text
+        assert "attacker" not in caplog.text
+
+    def test_with_a_base_url_over_http_is_readable_where_the_connection_allows_that(self, variables: Variables) -> None:
+        plain = replace(RECORD, tokens={"": token(base_url="http://eu.example.com")})
+        VariableTokenStore(config(**PUBLIC, allow_http=True)).write(plain)
+
+        assert VariableTokenStore(config(**PUBLIC, allow_http=True)).read() == plain
 
     def test_is_not_quoted_in_the_log(self, variables: Variables, caplog: pytest.LogCaptureFixture) -> None:
         variables.values[NAME] = '{"salt": "fake-access"'

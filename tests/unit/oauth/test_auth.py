@@ -170,10 +170,20 @@ def test_a_host_name_in_letters_beyond_ascii_is_the_same_host_on_the_wire(reques
 
 def test_the_base_url_of_the_token_answer_is_the_apis_origin(requests_mock):
     requests_mock.get(ANY)
-    session = session_for(FakeSource(config(), base_url="https://eu7.example.com/"))
+    mapped = config(response_map={"base_url": "instance_url"})
+    session = session_for(FakeSource(mapped, base_url="https://eu7.example.com/"))
     session.get("https://eu7.example.com/items")
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
     session.get(f"{API}/items")
+    assert "Authorization" not in requests_mock.last_request.headers
+
+
+def test_a_base_url_that_the_token_answer_map_does_not_name_is_ignored(requests_mock):
+    requests_mock.get(ANY)
+    session = session_for(FakeSource(config(), base_url="https://eu7.example.com/"))
+    session.get(f"{API}/items")
+    assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
+    session.get("https://eu7.example.com/items")
     assert "Authorization" not in requests_mock.last_request.headers
 
 
