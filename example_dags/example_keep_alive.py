@@ -29,7 +29,8 @@ def example_keep_alive():
     def renew(conn_id):
         config = OAuthHook(conn_id).config
         status, now = grants.status(config), datetime.now(UTC)
-        idle = status.token is None or status.token.issued_at < now - RENEW_AFTER
+        never_expires = status.token is not None and status.token.expires_at is None  # nothing to renew
+        idle = status.token is None or (status.token.issued_at < now - RENEW_AFTER and not never_expires)
         ending = status.consent_by is not None and status.consent_by < now + RENEW_BEFORE
         if status.needs_consent or idle or ending:
             grants.renew(config)  # where only consent helps, this fails, and says so

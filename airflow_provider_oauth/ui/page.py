@@ -61,11 +61,13 @@ class Row:
         config = self.overview.config
         if config is None or not self.may_edit:
             return []
+        token = self.overview.status.token if self.overview.status else None
+        never_expires = token is not None and token.expires_at is None
         revocable, holds_one = config.revoke_url or config.issuer, self.overview.token in ("usable", "ended")
         return [
             "test",
             *(["authorize"] if config.grant_type == "authorization_code" else []),
-            *(["renew"] if self.overview.consent != "needed" else []),
+            *(["renew"] if self.overview.consent != "needed" and not never_expires else []),
             *(["revoke"] if revocable and (holds_one or self.overview.consent == "given") else []),
             *(["forget"] if self.overview.status else []),
         ]

@@ -81,6 +81,18 @@ def renewed_ago(config, days):
     store.write(replace(record, tokens={"": token}, refresh_expires_at=ends))
 
 
+def test_a_token_that_never_expires_is_left_alone(connect, sandbox, tasks, monkeypatch):
+    config = connect("justimmo")
+    tasks["renew"](CONN_ID)
+    store = VariableTokenStore(config)
+    record = store.read()
+    token = replace(record.tokens[""], issued_at=datetime.now(UTC) - timedelta(days=1000), expires_at=None)
+    store.write(replace(record, tokens={"": token}, refresh_token=None, refresh_expires_at=None))
+    tasks["renew"](CONN_ID)
+    tasks["warn"](CONN_ID)
+    assert asked(sandbox) == 1
+
+
 def test_a_pasted_refresh_token_is_used_at_once_and_then_left_alone(connect, sandbox, tasks):
     config = connect()
     for _ in range(2):

@@ -70,6 +70,11 @@ class TestActions:
     def test_are_no_renewal_where_a_person_has_to_consent(self) -> None:
         assert row(NONE).actions == ["test", "authorize", "forget"]
 
+    def test_are_no_renewal_where_the_token_never_expires(self) -> None:
+        never = replace(STATUS, token=replace(TOKEN, expires_at=None))
+
+        assert row(never).actions == ["test", "authorize", "revoke", "forget"]
+
     def test_are_no_consent_to_another_grant(self) -> None:
         assert row(grant_type="client_credentials").actions == ["test", "renew", "revoke", "forget"]
         assert row(grant_type="refresh_token").actions == ["test", "renew", "revoke", "forget"]
