@@ -1,15 +1,63 @@
-"""What a 403 of the APIs means."""
+"""What a 403 of an API means: a token that another process has replaced, a token to renew, or a missing scope."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from airflow_provider_oauth.exceptions import ApiError
-from tests.servers.steps import authorize, call
+from airflow_provider_oauth.exceptions import ApiError, ConsentRequired
+from airflow_provider_oauth.hooks import grants, sources
+from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook
+from tests.servers.steps import authorize, call, post, stored_tokens
 
 
 def statuses(server):
     return [event["status"] for event in server.events("api")]
+
+
+@pytest.fixture
+def rotated(connect, django):
+    """A task's session with a token that another process has renewed since, which ended it at the server."""
+    config = connect(django, "app")
+    authorize(config)
+    hook = OAuthHook("api", method="GET")
+    session = hook.get_conn()
+    assert session.get(f"{django.resource}/me").status_code == 200
+    sources._sources.clear()  # what follows is another process
+    grants.renew(config)
+    django.forget()
+    return session
+
+
+def test_after_a_403_the_call_is_repeated_with_a_newer_token_of_the_store(rotated, django):
+    response = rotated.get(f"{django.resource}/me")
+    assert (response.status_code, response.json()["user"]) == (200, "ada")
+    assert rotated.get(f"{django.resource}/me").status_code == 200
+    assert statuses(django) == [403, 200, 200]
+    assert django.events("token") == []
+
+
+def test_so_is_a_deferred_call(connect, django):
+    config = connect(django, "app")
+    authorize(config)
+    hook = OAuthAsyncHook("api", method="GET")
+    assert asyncio.run(hook.run(endpoint="me")).status == 200
+    sources._sources.clear()  # what follows is another process
+    grants.renew(config)
+    django.forget()
+    assert asyncio.run(hook.run(endpoint="me")).status == 200
+    assert (statuses(django), django.events("token")) == ([403, 200], [])
+
+
+def test_a_403_that_means_an_invalid_token_renews_it(connect, django):
+    config = connect(django, "app", renew_on="403")
+    authorize(config)
+    post(django, "revoke_url", token=stored_tokens(config)[0], token_type_hint="access_token")
+    django.forget()
+    with pytest.raises(ConsentRequired):  # because the server has revoked the refresh token with it
+        call()
+    assert (statuses(django), django.refusals()) == ([403], ["invalid_grant"])
 
 
 def test_a_missing_scope_sends_no_token_request(connect, server):

@@ -73,6 +73,13 @@ def authorize(env: dict[str, str]) -> None:
     assert process.returncode == 0, output
 
 
+def renew(env: dict[str, str]) -> None:
+    """Renew on the command line, though the token is still valid."""
+    command = [*AIRFLOW, "oauth", "renew", "crowd"]
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 class Crowd:
     """Four processes that call the API, in a ``with`` block.
 
@@ -145,6 +152,22 @@ def test_four_processes_use_each_refresh_token_once(start, env, tmp_path):
         statuses = crowd.finish()
     assert set(server.refusals()) == {None}
     assert reused(server) == 0
+    assert_hardly_disturbed(statuses, server)
+
+
+def test_a_renewal_by_a_person_does_not_disturb_running_tasks(start, env, tmp_path):
+    server = start(3600)
+    env = define(env, server, grant_type="authorization_code")
+    authorize(env)
+    with Crowd(env, tmp_path) as crowd:
+        for _ in range(2):
+            calls = len(server.events("api"))
+            crowd.wait_until(lambda calls=calls: len(server.events("api")) >= calls + 10 * PROCESSES)
+            renew(env)
+        calls = len(server.events("api"))
+        crowd.wait_until(lambda: len(server.events("api")) >= calls + 10 * PROCESSES)
+        statuses = crowd.finish()
+    assert (renewals(server), set(server.refusals()), reused(server)) == (2, {None}, 0)
     assert_hardly_disturbed(statuses, server)
 
 
