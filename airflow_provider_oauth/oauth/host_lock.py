@@ -25,7 +25,7 @@ class HostLock:
 
     :param folder: reached by every process of this host and by no other host; made when needed
     :param conn_id: the connection whose renewal it guards
-    :param shared: whether processes of several users take it; otherwise the folder must belong to this user alone
+    :param shared: whether other users may be able to write to the folder, so that their processes take the lock too
     """
 
     def __init__(self, folder: Path, conn_id: str, *, shared: bool = False) -> None:
@@ -37,22 +37,13 @@ class HostLock:
     def acquire(self) -> bool:
         """Take the lock without waiting; return whether this process has it.
 
-        :raises ConfigurationError: if the folder is shared and the installed filelock cannot share one
+        :raises ConfigurationError: if several users share the folder and the installed filelock cannot do that
         :raises OAuthError: if the folder or the file cannot be used. Airflow retries that: another user may cause it
         """
         if self._lock:
             return True
-        if self._shared and _version(filelock.__version__) < SHARED_SINCE:
-            raise ConfigurationError(
-                f"Connection {self._conn_id!r}: filelock {filelock.__version__} cannot share a lock folder between "
-                f"users. Install filelock {'.'.join(map(str, SHARED_SINCE))} or later, or remove [oauth] lock_folder "
-                f"if all Airflow processes of this host run as the same user."
-            )
-        lock = self._new_lock()
         try:
-            self._make_folder()
-            if self._shared:
-                self._create()
+            lock = self._for_all_users() if self._make_folder() else self._for_one_user()
             self._check_file()
             lock.acquire(blocking=False)  # never follows a link
         except filelock.Timeout:
@@ -72,25 +63,39 @@ class HostLock:
             self._lock.release()
             self._lock = None
 
-    def _new_lock(self) -> filelock.FileLock:
-        if self._shared:
-            # On a file system without flock, filelock would take the file that we created for a lock that is held.
-            return filelock.FileLock(self._path, mode=0o666, thread_local=False, fallback_to_soft=False)
-        return filelock.FileLock(self._path, mode=0o600, thread_local=False)
+    def _make_folder(self) -> bool:
+        """Make the folder if there is none; return whether other users can write to it.
 
-    def _make_folder(self) -> None:
-        """Make the folder if there is none.
-
-        :raises OSError: if that fails, or if the folder is not shared and another user can write to it
+        :raises OSError: if that fails, or if other users can write to a folder that is not to be shared
         """
         folder = self._path.parent
         folder.mkdir(mode=0o777 if self._shared else 0o700, parents=True, exist_ok=True)
+        status = folder.stat(follow_symlinks=self._shared)
+        if status.st_uid != os.getuid():
+            problem = f"{folder} belongs to another user"
+        elif status.st_mode & 0o022:
+            problem = f"other users can write to {folder}"
+        else:
+            return False
         if not self._shared:
-            status = folder.stat(follow_symlinks=False)
-            if status.st_uid != os.getuid():
-                raise PermissionError(errno.EPERM, f"{folder} belongs to another user")
-            if status.st_mode & 0o022:
-                raise PermissionError(errno.EPERM, f"other users can write to {folder}")
+            raise PermissionError(errno.EPERM, problem)
+        return True
+
+    def _for_one_user(self) -> filelock.FileLock:
+        return filelock.FileLock(self._path, mode=0o600, thread_local=False)
+
+    def _for_all_users(self) -> filelock.FileLock:
+        """Return a lock on a file that every user can open."""
+        if _version(filelock.__version__) < SHARED_SINCE:
+            raise ConfigurationError(
+                f"Connection {self._conn_id!r}: several users can write to the folder {self._path.parent} in [oauth] "
+                f"lock_folder, but filelock {filelock.__version__} cannot share a lock between users. Install filelock "
+                f"{'.'.join(map(str, SHARED_SINCE))} or later. If all Airflow processes of this host run as the same "
+                f"user, you can also set lock_folder to a folder that only this user can write to."
+            )
+        self._create()
+        # On a file system without flock, filelock would take the file that we created for a lock that is held.
+        return filelock.FileLock(self._path, mode=0o666, thread_local=False, fallback_to_soft=False)
 
     def _create(self) -> None:
         """Create the lock file for all users, unless it exists.

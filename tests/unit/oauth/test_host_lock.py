@@ -8,6 +8,7 @@ from pathlib import Path
 import filelock
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from filelock import UnixFileLock
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
 from airflow_provider_oauth.oauth.host_lock import HostLock
@@ -125,20 +126,33 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["3.16.0", "3.25.2", "4.2.4", "4.2.4rc1"])
-def test_an_old_filelock_cannot_share_a_folder_but_does_everything_else(monkeypatch, tmp_path, version):
-    folder = tmp_path / "locks"
+@pytest.mark.parametrize("mode", [0o1777, 0o770, 0o702])
+def test_an_old_filelock_is_refused_in_a_folder_of_several_users(monkeypatch, tmp_path, version, mode):
+    tmp_path.chmod(mode)
     monkeypatch.setattr(filelock, "__version__", version)
-    with pytest.raises(ConfigurationError, match=rf"'api'.*filelock {version} .*4\.2\.5.*\[oauth\] lock_folder"):
-        HostLock(folder, "api", shared=True).acquire()
-    assert not folder.exists()
-    own = HostLock(folder, "api")
-    assert own.acquire()
-    own.release()
+    with pytest.raises(ConfigurationError, match=rf"'api'.*\[oauth\] lock_folder.*filelock {version} .*4\.2\.5"):
+        HostLock(tmp_path, "api", shared=True).acquire()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_an_old_filelock_will_do_in_a_folder_of_one_user(monkeypatch, tmp_path, shared, mode):
+    tmp_path.chmod(mode)
+    monkeypatch.setattr(filelock, "__version__", "3.25.2")
+    lock = HostLock(tmp_path, "api", shared=shared)
+    assert lock.acquire()
+    assert not HostLock(tmp_path, "api", shared=shared).acquire()
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    lock.release()
 
 
 @pytest.mark.parametrize("version", ["4.2.5", "4.2.10", "4.3", "5.0.0.dev1"])
 def test_a_new_filelock_can_share_a_folder(monkeypatch, tmp_path, version):
+    made = []
     monkeypatch.setattr(filelock, "__version__", version)
-    shared = HostLock(tmp_path, "api", shared=True)
-    assert shared.acquire()
-    shared.release()
+    monkeypatch.setattr(filelock, "FileLock", lambda *args, **kwargs: made.append(kwargs) or UnixFileLock(args[0]))
+    tmp_path.chmod(0o1777)
+    assert HostLock(tmp_path, "api", shared=True).acquire()
+    assert made == [{"mode": 0o666, "thread_local": False, "fallback_to_soft": False}]
