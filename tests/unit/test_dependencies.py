@@ -1,0 +1,66 @@
+"""What pyproject.toml requires, and the environment of `make test-oldest`, which has the oldest of everything."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+LINES = (ROOT / "pyproject.toml").read_text().splitlines()
+PYPROJECT = tomllib.loads("\n".join(LINES))
+DEPENDENCIES = [Requirement(each) for each in PYPROJECT["project"]["dependencies"]]
+EACH = pytest.mark.parametrize("dependency", DEPENDENCIES, ids=lambda each: each.name)
+
+
+def floor(dependency: Requirement) -> Version:
+    """Return the oldest version that is supported."""
+    (oldest,) = (each for each in dependency.specifier if each.operator == ">=")
+    return Version(oldest.version)
+
+
+def pins() -> dict[str, SpecifierSet]:
+    """Return what oldest.txt says of each package."""
+    lines = (line.partition("#")[0].strip() for line in (ROOT / "oldest.txt").read_text().splitlines())
+    requirements = [Requirement(line) for line in lines if line]
+    return {canonicalize_name(each.name): each.specifier for each in requirements}
+
+
+@EACH
+def test_the_oldest_version_of_a_dependency_is_pinned_for_make_test_oldest(dependency):
+    (pin,) = pins()[canonicalize_name(dependency.name)]
+    assert pin.operator == "=="
+    assert Version(pin.version) == floor(dependency)
+
+
+def test_nothing_else_is_pinned_for_make_test_oldest():
+    others = pins().keys() - {canonicalize_name(each.name) for each in DEPENDENCIES}
+    assert {name: pins()[name] for name in others} == {"sqlalchemy": SpecifierSet("<2.1")}
+
+
+@EACH
+def test_the_installed_version_is_supported_and_in_make_test_oldest_the_oldest(dependency):
+    installed = version(dependency.name)
+    assert dependency.specifier.contains(installed)
+    if Path(sys.prefix).name == ".venv-oldest":
+        assert Version(installed) == floor(dependency)
+
+
+def test_every_dependency_has_a_comment_that_gives_the_reason():
+    groups = [PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"].values()]
+    found = [
+        (before.strip(), line.strip().strip('",'))
+        for before, line in pairwise(LINES)
+        if re.fullmatch(r'    "[A-Za-z0-9._-]+(\[.*\])?[<>=!~].*",', line)
+    ]
+    assert [each for _, each in found] == [each for group in groups for each in group]
+    assert [each for before, each in found if not re.match(r"# \S", before)] == []
