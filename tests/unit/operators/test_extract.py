@@ -304,17 +304,16 @@ def test_a_file_name_may_be_as_long_as_the_file_system_permits(requests_mock, tm
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o027, 0o077])
-def test_the_umask_applies_to_a_file_and_is_left_alone(requests_mock, monkeypatch, tmp_path, umask):
-    requests_mock.get(LIST, json=[1])
-    before = os.umask(umask)
-    changes = []
-    os_umask = os.umask
+@pytest.mark.parametrize(("private", "mode"), [(False, 0o666), (True, 0o600)])
+def test_the_umask_applies_to_a_file_and_is_left_alone(monkeypatch, tmp_path, umask, private, mode):
+    changes, change = [], os.umask
+    before = change(umask)
     monkeypatch.setattr(os, "umask", changes.append)
     try:
-        operator(path=str(tmp_path / "items.jsonl")).execute({})
+        extract._replace(tmp_path / "items.jsonl", io.BytesIO(b"1\n"), private=private)
     finally:
-        os_umask(before)
-    assert (tmp_path / "items.jsonl").stat().st_mode & 0o777 == 0o666 & ~umask
+        change(before)
+    assert (tmp_path / "items.jsonl").stat().st_mode & 0o777 == mode & ~umask
     assert changes == []  # it belongs to all threads
 
 
