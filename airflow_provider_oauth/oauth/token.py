@@ -72,6 +72,11 @@ class Token:
         return self.lifetime is not None and now >= self.issued_at + (DUE - jitter) * self.lifetime
 
 
+#: Scopes that ask for an ID token and for a refresh token. As they allow no access, oidc-provider does not count them
+#: among the scopes of an access token.
+NO_ACCESS = {"openid", "offline_access"}
+
+
 def missing_scopes(requested: str | None, token: Token) -> tuple[str, ...]:
     """Return the scopes that were requested and not granted, sorted (RFC 6749 section 5.1).
 
@@ -82,4 +87,4 @@ def missing_scopes(requested: str | None, token: Token) -> tuple[str, ...]:
         return ()
     # GitHub separates granted scopes with commas, whatever the request used.
     granted = {*token.scope.split(), *re.split(r"[\s,]+", token.scope)}
-    return tuple(sorted(set((requested or "").split()) - granted))
+    return tuple(sorted(set((requested or "").split()) - granted - NO_ACCESS))

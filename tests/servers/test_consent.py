@@ -23,7 +23,8 @@ def test_a_users_consent_lets_tasks_call_the_api_and_renew_the_token(connect, se
     assert call().json()["user"] == "ada"
     assert [event["grant_type"] for event in server.events("token")] == ["authorization_code", "refresh_token"]
     assert server.refusals() == [None, None]
-    assert not grants.status(config).needs_consent
+    status = grants.status(config)
+    assert (status.needs_consent, status.missing_scopes) == (False, ())
 
 
 def test_the_token_is_for_the_connections_resource_after_consent_and_after_each_renewal(connect, oidc):

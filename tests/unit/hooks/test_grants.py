@@ -90,6 +90,12 @@ class TestMissingScopes:
     def test_are_none_where_all_were_granted(self, scope: str | None) -> None:
         assert self.stored(scope).missing_scopes == ()
 
+    def test_do_not_include_scopes_that_allow_no_access(self) -> None:
+        config = replace(CONFIG, scope="openid offline_access read write")
+        token = replace(RECORD.tokens[""], scope="read")
+
+        assert status(config, replace(RECORD, tokens={"": token})).missing_scopes == ("write",)
+
     def test_are_none_where_there_is_no_token(self) -> None:
         assert status(replace(CONFIG, scope="read"), None).missing_scopes == ()
 
