@@ -223,7 +223,7 @@ def _advice(status: int, challenge: str) -> str:
         return "The API asks for another scope. Check Scope."
     refusal = refusal_of(status, challenge)
     if refusal is Refusal.INVALID_TOKEN:
-        return "The API does not accept the token. Check that it is for this API: Host, Scope, Audience."
+        return "The API does not accept the token. Check that it is for this API: Host, Scope, Audience, Resource."
     if refusal is Refusal.FORBIDDEN:
         return (
             "Check Scope, and the permissions of the client or of the user who consented. If this API also uses 403 "

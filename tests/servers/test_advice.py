@@ -31,6 +31,11 @@ def test_an_unknown_resource(connect, server, client):
     assert "Resource" in advice(config if client == "app" else None)
 
 
+def test_an_api_that_does_not_accept_a_token_for_another_resource(connect, oidc):
+    connect(oidc, resource=f"{oidc.url}/other")
+    assert "Resource" in advice()
+
+
 def test_a_client_that_may_not_use_the_grant(connect, server):
     connect(server, "app", grant_type="client_credentials", scope="read")
     message = advice()

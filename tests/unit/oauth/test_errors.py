@@ -120,7 +120,7 @@ def test_secrets_and_the_token_are_redacted_and_the_text_has_no_control_characte
 def test_advice_of_the_vendor_follows_the_quoted_words_and_replaces_the_general_one():
     assert text_of(403, {"message": "No."}, advice={403: "Ask Ann."}).endswith("items). It says: 'No.'. Ask Ann.")
     assert text_of(403, advice={404: "Ask Ann."}).endswith("add 403 to Renew token on.")
-    assert text_of(401).endswith("Check that it is for this API: Host, Scope, Audience.")
+    assert text_of(401).endswith("Check that it is for this API: Host, Scope, Audience, Resource.")
     challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
     assert text_of(403, headers=challenge).endswith("The API asks for another scope. Check Scope.")
 
