@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -105,6 +106,11 @@ def test_wrong_credentials_fail_the_task_without_retries(airflow: Airflow, kind:
     assert (state, task["state"], task["try_number"], task["max_tries"]) == ("failed", "failed", 1, 3), log
     assert error in log
     assert f"'{conn_id}'" in log
+    page = f"{airflow.url}/oauth/?conn_id={conn_id}"
+    assert f"The task failed while it used connection '{conn_id}'. Open {page}" in log
+    run_id = quote(task["dag_run_id"])
+    links = airflow.api("GET", f"dags/{kind}__{conn_id}/dagRuns/{run_id}/taskInstances/call/links")
+    assert links["extra_links"] == {"OAuth connection": page}
 
 
 def test_after_a_wrong_password_the_next_tasks_fail_with_the_same_reason_and_ask_nobody(

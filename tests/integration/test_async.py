@@ -617,3 +617,17 @@ def test_the_timeout_is_for_each_part_of_a_response_and_deferred_for_the_whole_a
     assert OAuthHook("my_api").run("items").text == "x" * 8
     with pytest.raises(ApiTimeout):
         asyncio.run(OAuthAsyncHook("my_api").run(endpoint="items"))
+
+
+def test_a_session_of_the_hook_has_the_same_token_and_errors(connect, api):
+    connect(host=api.url)
+    api.answers["/items"] = [(200, {}), (404, {})]
+
+    async def scenario():
+        async with OAuthAsyncHook("my_api").session(method="POST") as session:
+            assert (await session.run("items", json={"a": 1})).status == 200
+            await session.run("items")
+
+    with pytest.raises(ApiError, match=r"^404:Not Found \(connection 'my_api', POST "):
+        asyncio.run(scenario())
+    assert api.requests[0][3] == b'{"a": 1}'
