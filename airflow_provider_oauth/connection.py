@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jmespath
+from airflow.providers.common.compat.sdk import conf
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from airflow_provider_oauth.exceptions import ConfigurationError
@@ -69,9 +70,15 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
         transport=Transport(**{name: values.pop(name) for name in TRANSPORT if name in values}),
         refresh_bearer=preset.refresh_bearer,
         refresh_lifetime=preset.refresh_lifetime,
+        allowed_hosts=_allowed_hosts(),
         warnings=tuple(warnings),
         **values,
     )
+
+
+def _allowed_hosts() -> tuple[str, ...]:
+    """Return the patterns of ``[oauth] allowed_hosts``, separated by commas, blanks or line breaks."""
+    return tuple(re.findall(r"[^\s,]+", conf.get("oauth", "allowed_hosts", fallback="")))
 
 
 def _fixed(conn_id: str, environment: str | None, preset: Preset) -> dict[str, Any]:

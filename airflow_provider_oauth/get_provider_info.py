@@ -51,7 +51,22 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "/var/lock/airflow-oauth",
                         "default": "",
-                    }
+                    },
+                    "allowed_hosts": {
+                        "description": (
+                            "Hosts of authorization servers that may receive requests, separated by commas or blanks: "
+                            "names or IP addresses without scheme and port, in which * means any characters, dots "
+                            "included. *.example.com does not match example.com. If this is set, all other hosts are "
+                            "refused, and those that match may have any address. Empty: all hosts are allowed, except "
+                            "at link-local addresses, at those of cloud metadata services, and at 0.0.0.0 and ::. A "
+                            "proxy in a connection's own proxies field is checked in the same way. Behind a proxy, the "
+                            "address of the server itself cannot be checked, only the host in the URL."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "login.example.com, *.auth.example.com",
+                        "default": "",
+                    },
                 },
             }
         },

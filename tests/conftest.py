@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.certificates import Certificates, certificates
+
 
 @pytest.fixture
 def variables(monkeypatch, tmp_path):
@@ -19,3 +21,9 @@ def variables(monkeypatch, tmp_path):
     for forget in (sources._sources.clear, masking.forget_all, oauth._shared_adapter.cache_clear):
         forget()
     return kept
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Files for TLS: an authority, a server's certificate and a client's."""
+    return certificates(tmp_path_factory.mktemp("tls"))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 REFRESHED_GRANTS = ("authorization_code", "refresh_token")
 #: Grants that can be repeated at any time: nothing single-use is at stake.
 REPEATED_GRANTS = ("client_credentials", "password")
+#: The connection's fields that have another name here.
+FIELDS = {"base_url": "host", "token_url": "grant_url", "client_id": "login", "client_secret": "password"}
 BODY_FORMATS = ("form", "json", "multipart")
 #: The password in a proxy's URL, with or without a scheme.
 PROXY_PASSWORD = re.compile(r"(?:^|//)[^/@:]*:([^/@]*)@")
@@ -117,11 +119,13 @@ class OAuthConfig:
     default_lifetime: int = 3600
     allow_http: bool = False
     transport: Transport = field(default_factory=Transport)
+    allowed_hosts: tuple[str, ...] = ()  # not a field of the form: [oauth] allowed_hosts
     #: What was ignored when the connection was read, in sentences for people.
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, or would not be safe."""
+        self._check_encoding()
         if self.token_url is None and self.issuer is None:
             raise self.error("grant_url", "(Token URL) is missing, and so is issuer (Issuer), which would tell it")
         self._check_grant()
@@ -137,6 +141,20 @@ class OAuthConfig:
             )
         for name in set(self.response_map) - set(MAPPABLE):
             raise self.error("response_map", f"does not know {name!r}; it maps {', '.join(MAPPABLE)}")
+
+    def _check_encoding(self) -> None:
+        """Refuse values that no request, hash or record could contain."""
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "transport"}
+        for name, value in {**values, **vars(self.transport)}.items():
+            try:
+                json.dumps(value, default=_plain, ensure_ascii=False).encode()
+            except UnicodeEncodeError:
+                problem = "contains an unpaired surrogate (U+D800 to U+DFFF), which cannot be sent"
+            except RecursionError:
+                problem = "is nested too deeply"
+            else:
+                continue
+            raise self.error(FIELDS.get(name, name), problem) from None
 
     def _check_grant(self) -> None:
         if self.grant_type == "implicit":
@@ -167,7 +185,7 @@ class OAuthConfig:
 
     def _check_url(self, name: str, url: str | None) -> None:
         if url is not None and (problem := url_problem(url, allow_http=self.allow_http)):
-            raise self.error({"base_url": "host", "token_url": "grant_url"}.get(name, name), problem)
+            raise self.error(FIELDS.get(name, name), problem)
 
     def error(self, name: str, problem: str) -> ConfigurationError:
         """Return the error that says what is wrong with which field of this connection."""

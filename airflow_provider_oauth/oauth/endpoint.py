@@ -18,6 +18,7 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.oauth.answers import parse_answer, parse_revocation
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.discovery import METADATA, completed
+from airflow_provider_oauth.oauth.limited_adapter import CONNECT_TIMEOUT
 from airflow_provider_oauth.oauth.messages import (
     REVOCATION,
     TOKEN,
@@ -26,7 +27,7 @@ from airflow_provider_oauth.oauth.messages import (
     refresh_request,
     revoke_request,
 )
-from airflow_provider_oauth.oauth.wire import CONNECT_TIMEOUT, Wire
+from airflow_provider_oauth.oauth.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from requests.utils import prepend_scheme_if_needed, select_proxy
 
 from airflow_provider_oauth import __version__
-from airflow_provider_oauth.exceptions import TokenRequestError, TokenResponseError
+from airflow_provider_oauth.exceptions import OAuthError, TokenResponseError
+from airflow_provider_oauth.oauth.address_guard import AddressGuard, Blocked
 from airflow_provider_oauth.oauth.answers import TokenAnswer
-from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.oauth.limited_adapter import CONNECT_TIMEOUT, LimitedAdapter, TooLong
+from airflow_provider_oauth.oauth.tls_files import usable_ca, usable_client_certificate
+from airflow_provider_oauth.oauth.transport_errors import Route, no_response
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_provider_oauth.oauth.clock import Clock
     from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.messages import Request
 
-#: Seconds to wait for a connection.
-CONNECT_TIMEOUT = 5.0
-#: An answer with a token is a few kilobytes; what is longer is not one.
+#: An answer with a token is a few kilobytes; what is longer is not one. In bytes, after decompression.
 LONGEST_ANSWER = 1024 * 1024
+#: How many bytes are read: those of an answer, and of its head.
+LONGEST_READ = LONGEST_ANSWER + 64 * 1024
 
 
 class Wire:
@@ -38,137 +42,175 @@ class Wire:
     def __init__(self, config: OAuthConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
+        self._guard = AddressGuard(config.allowed_hosts)
 
     def send(self, request: Request, deadline: float) -> TokenAnswer:
         """Send ``request`` and return what came back, whatever it says.
 
         :param request: what to send
         :param deadline: until when the answer must have ended, on the monotonic clock; nothing is sent after it
+        :raises OAuthError: for every failure; its ``request_sent`` reports whether the server may have got the request
+        :raises ConfigurationError: if a field makes it impossible to send it, or its host is not allowed
         :raises TokenRequestError: if there was no answer
         :raises TokenResponseError: if it was of unreasonable length
         """
-        try:
-            return self._send(request, deadline)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
-            # The text of a requests error may hold a header, so only the network's reason is quoted, and no cause kept.
-            raise self._unreachable(request, error) from None
-
-    def _send(self, request: Request, deadline: float) -> TokenAnswer:
-        transport = self._config.transport
         sent_at = self._clock.now()
-        remaining = deadline - self._clock.monotonic()
-        if remaining <= 0:
-            raise requests.ConnectTimeout("no time is left")
-        with _Ending(remaining) as adapter, requests.Session() as session:
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-            session.trust_env = transport.trust_env
-            session.headers["User-Agent"] = f"airflow-provider-oauth/{__version__}"
-            response = session.request(
-                request.method,
-                request.url,
-                data=request.body,
-                headers=dict(request.headers),
-                auth=_unchanged,
-                # Here, not on the session: there the environment's CA bundle would win over them.
-                verify=transport.verify,
-                cert=transport.cert,
-                proxies=dict(transport.proxies),
-                timeout=(min(remaining, CONNECT_TIMEOUT), remaining),
-                allow_redirects=False,  # a 307 would carry the secret to another place
-                stream=True,
-            )
-            body = self._body(request, response)
-            if adapter.is_cut and not _ended(response):
-                raise requests.ReadTimeout("the answer did not end in time")
-            return TokenAnswer(
-                status_code=response.status_code,
-                headers=CaseInsensitiveDict(response.headers),
-                body=body,
-                sent_at=sent_at,
-            )
+        with _Session() as session:
+            session.trust_env = self._config.transport.trust_env
+            prepared = self._prepared(session, request)
+            options = self._options(session, prepared)
+            proxy, route = self._checked_route(request, prepared, options)
+            remaining = deadline - self._clock.monotonic()
+            if remaining <= 0:
+                raise no_response(self._config, request, route, requests.ConnectTimeout(), sent=False)
+            check = None if proxy and route.is_proxy_of_environment else self._guard.check_address
+            with LimitedAdapter(self._clock, deadline, LONGEST_READ, check) as adapter:
+                session.mount("https://", adapter)
+                session.mount("http://", adapter)
+                with self._errors_converted(request, route, adapter):
+                    response = session.send(
+                        prepared, timeout=(min(remaining, CONNECT_TIMEOUT), remaining), allow_redirects=False, **options
+                    )
+                    with response:
+                        body = _body(response)
+                        if adapter.is_cut and not _ended(response):
+                            raise requests.ReadTimeout
+        return TokenAnswer(
+            status_code=response.status_code,
+            headers=CaseInsensitiveDict(response.headers),
+            body=body,
+            sent_at=sent_at,
+        )
 
-    def _body(self, request: Request, response: requests.Response) -> bytes:
-        body = b""
-        # Not iter_content, which waits for a whole chunk.
-        while chunk := _arrived(response):
-            body += chunk
-            if len(body) > LONGEST_ANSWER:
-                raise TokenResponseError(
-                    f"Connection {self._config.conn_id!r}: {request.where} sent over {LONGEST_ANSWER} bytes. "
-                    f"Check {request.place.field}."
+    def _prepared(self, session: requests.Session, request: Request) -> requests.PreparedRequest:
+        """Return the request as requests sends it.
+
+        :raises ConfigurationError: if its URL or a header cannot be sent
+        """
+        headers = dict(request.headers)
+        try:
+            for name, value in headers.items():
+                f"{name}: {value}".encode("latin-1")
+            return session.prepare_request(
+                requests.Request(request.method, request.url, data=request.body, headers=headers, auth=_unchanged)
+            )
+        except (requests.exceptions.InvalidHeader, UnicodeEncodeError):
+            problem = "(Token request headers) have a value that cannot be sent in a header"
+            raise self._config.error("grant_headers", problem) from None
+        except Exception as error:
+            problem = f"has a URL that cannot be requested ({type(error).__name__})"
+            raise self._config.error(request.place.field, problem) from None
+
+    def _options(self, session: requests.Session, prepared: requests.PreparedRequest) -> dict[str, Any]:
+        """Return the options to send the request with: the connection's and, where it has none, the environment's.
+
+        :raises ConfigurationError: if a file for TLS cannot be used, whatever the reason is: who may edit the
+            connection learns nothing about the files of this host
+        """
+        transport = self._config.transport
+        try:
+            options: dict[str, Any] = {
+                **session.merge_environment_settings(
+                    prepared.url or "", dict(transport.proxies), True, transport.verify, transport.cert
                 )
-        return body
+            }
+        except Exception as error:
+            problem = f"or the proxies in the environment cannot be used ({type(error).__name__})"
+            raise self._config.error("proxies", problem) from None
+        if not (prepared.url or "").startswith("https:"):
+            options["cert"] = None  # requests would look for the file
+            return options
+        verify, cert = options["verify"], options["cert"]
+        if isinstance(verify, str) and not usable_ca(verify):
+            problem = "is not the path of CA certificates that this process can use"
+            if transport.verify is True:
+                problem = f"is not set, and REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment {problem}"
+            raise self._config.error("verify", problem)
+        if cert and not usable_client_certificate(cert):
+            problem = "is not the path of a client certificate with an unencrypted key that this process can use"
+            raise self._config.error("cert", problem)
+        return options
 
-    def _unreachable(self, request: Request, error: Exception) -> TokenRequestError:
-        reason = getattr(error.args[0], "reason", error.args[0]) if error.args else ""
-        passing = isinstance(
-            error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+    def _checked_route(
+        self, request: Request, prepared: requests.PreparedRequest, options: dict[str, Any]
+    ) -> tuple[str | None, Route]:
+        """Return the URL of the proxy, if there is one, and how the request travels, after its hosts were checked.
+
+        The environment's proxy is the administrator's choice, so its host is not checked.
+
+        :raises ConfigurationError: if a host is not allowed
+        """
+        transport = self._config.transport
+        try:
+            proxy = select_proxy(prepared.url or "", options["proxies"])
+            is_own = proxy in transport.proxies.values()
+            proxy_host = urllib3.util.parse_url(prepend_scheme_if_needed(proxy, "http")).host if proxy else None
+        except Exception as error:
+            raise self._config.error("proxies", f"have a URL that cannot be used ({type(error).__name__})") from None
+        route = Route(
+            is_proxied=bool(proxy),
+            is_proxy_of_environment=bool(proxy) and not is_own,
+            is_ca_of_environment=transport.verify is True and isinstance(options["verify"], str),
         )
-        said = f" ({scrub(str(reason), request.secrets)})" if passing and reason else ""
-        unreachable = TokenRequestError(
-            f"Connection {self._config.conn_id!r}: no answer from {request.where}: {type(error).__name__}{said}. "
-            f"Check {request.place.field}, and that this host may reach it.",
-            retryable=passing,
-        )
-        unreachable.request_sent = passing and not isinstance(error, requests.ConnectTimeout)
-        return unreachable
+        with self._blocked_converted(request.place.field):
+            self._guard.check_host(urlsplit(prepared.url or "").hostname or "")
+        if proxy and is_own:
+            with self._blocked_converted("proxies"):
+                self._guard.check_host(proxy_host or "")
+        return proxy, route
+
+    @contextmanager
+    def _blocked_converted(self, field: str) -> Iterator[None]:
+        try:
+            yield
+        except Blocked as error:
+            problem = f"is not allowed: {error}. Check it, or ask an administrator to allow the host"
+            raise self._config.error(field, problem) from None
+
+    @contextmanager
+    def _errors_converted(self, request: Request, route: Route, adapter: LimitedAdapter) -> Iterator[None]:
+        """Convert every exception that is raised while the request is sent and its answer read."""
+        try:
+            with self._blocked_converted("proxies" if route.is_proxied else request.place.field):
+                yield
+        except OAuthError:
+            raise
+        except TooLong:
+            too_long = TokenResponseError(
+                f"Connection {self._config.conn_id!r}: {request.where} sent over {LONGEST_ANSWER} bytes. "
+                f"Check {request.place.field}."
+            )
+            too_long.request_sent = True
+            raise too_long from None
+        except Exception as error:
+            # A requests error may hold a header in its text, so no cause is kept.
+            is_lost = isinstance(error, (requests.ReadTimeout, requests.exceptions.ChunkedEncodingError))
+            sent = adapter.is_connected or is_lost
+            if adapter.is_cut:
+                error = requests.ReadTimeout() if sent else requests.ConnectTimeout()
+            raise no_response(self._config, request, route, error, sent=sent) from None
 
 
-class _Ending(HTTPAdapter):
-    """Ends what has not ended in time: requests' own timeout begins anew with whatever arrives.
+class _Session(requests.Session):
+    """A session without redirects: requests would read the body of a redirect, however long, to look for the next."""
 
-    :param seconds: for the whole exchange, from connecting to the end of the answer
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.is_cut = False
-        self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
+    def __init__(self) -> None:
         super().__init__()
+        self.headers["User-Agent"] = f"airflow-provider-oauth/{__version__}"
 
-    def __enter__(self) -> _Ending:
-        self._timer.start()
-        return self
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Treat every answer as the last one: a 307 would carry the secret to another place."""
+        return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        self._timer.cancel()
-        if self.is_cut and isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError)):
-            raise requests.ReadTimeout("the answer did not end in time") from None
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make connections that are known here."""
-        super().init_poolmanager(*args, **kwargs)
-        self._watch(self.poolmanager)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Make connections that are known here."""
-        return self._watch(super().proxy_manager_for(*args, **kwargs))
-
-    def _watch(self, manager: Any) -> Any:
-        classes = manager.pool_classes_by_scheme.items()
-        manager.pool_classes_by_scheme = {scheme: self._watched(pool_class) for scheme, pool_class in classes}
-        return manager
-
-    def _watched(self, pool_class: Any) -> Any:
-        ending = self
-
-        class Connection(pool_class.ConnectionCls):  # type: ignore[misc]
-            def connect(self) -> None:
-                super().connect()
-                ending._sockets.append(self.sock)
-                if ending.is_cut:  # nothing is sent any more
-                    raise urllib3.exceptions.ConnectTimeoutError(self, "no time is left")
-
-        return type(pool_class.__name__, (pool_class,), {"ConnectionCls": Connection})
-
-    def _cut(self) -> None:
-        self.is_cut = True
-        for each in self._sockets:
-            with suppress(OSError):  # it has ended
-                # Not its own method: that of a TLS socket would not decrypt what has come already.
-                socket.socket.shutdown(each, socket.SHUT_RD)
+def _body(response: requests.Response) -> bytes:
+    body = b""
+    # Not iter_content, which waits for a whole chunk.
+    while chunk := _arrived(response):
+        body += chunk
+        if len(body) > LONGEST_ANSWER:
+            raise TooLong
+    return body
 
 
 def _ended(response: requests.Response) -> bool:

@@ -1,7 +1,9 @@
-"""A request to the authorization server, over a socket, when something stands still."""
+"""A request to the authorization server, over a socket, when something stands still or does not end."""
 
 from __future__ import annotations
 
+import gzip
+import itertools
 import socket
 import threading
 from contextlib import suppress
@@ -9,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_oauth.exceptions import TokenRequestError
+from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
 from airflow_provider_oauth.oauth import wire
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.oauth.messages import grant_request
-from airflow_provider_oauth.oauth.wire import Wire
+from airflow_provider_oauth.oauth.wire import LONGEST_ANSWER, LONGEST_READ, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 BODY = b'{"access_token": "fake"}'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY)
@@ -32,15 +34,15 @@ class Timer:
         Timer.rings = staticmethod(rings)
 
     def start(self) -> None:
-        pass
+        """Ring only when told to."""
 
     def cancel(self) -> None:
-        pass
+        """Ring only when told to."""
 
 
 @pytest.fixture(autouse=True)
 def timer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire.threading, "Timer", Timer)
+    monkeypatch.setattr("airflow_provider_oauth.oauth.limited_adapter.threading.Timer", Timer)
 
 
 @pytest.fixture
@@ -65,11 +67,11 @@ def answer(server: socket.socket, *pieces: bytes, then: Callable[[], None] = lam
     threading.Thread(target=serve, daemon=True).start()
 
 
-def send(server: socket.socket) -> bytes:
+def send(server: socket.socket, scheme: str = "http") -> bytes:
     config = OAuthConfig(
         conn_id="api",
         base_url="https://api.example.com",
-        token_url=f"http://127.0.0.1:{server.getsockname()[1]}/token",
+        token_url=f"{scheme}://127.0.0.1:{server.getsockname()[1]}/token",
         client_id="fake-id",
         client_secret="fake-secret",
     )
@@ -132,3 +134,78 @@ def test_nothing_is_sent_after_the_end(server: socket.socket, monkeypatch: pytes
         send(server)
     thread.join(10)
     assert got == [b""]
+
+
+def test_a_tls_handshake_that_does_not_end_is_ended(server: socket.socket) -> None:
+    answer(server, then=lambda: Timer.rings())
+    with pytest.raises(TokenRequestError, match="no time is left for connecting") as caught:
+        send(server, "https")
+    assert caught.value.retryable
+    assert not caught.value.request_sent
+
+
+# --- how much is read
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note how many bytes each read from a socket has returned."""
+    counts: list[int] = []
+    recv_into = socket.socket.recv_into
+
+    def counting(self: socket.socket, *args: Any) -> int:
+        count = recv_into(self, *args)
+        counts.append(count)
+        return count
+
+    monkeypatch.setattr(socket.socket, "recv_into", counting)
+    return counts
+
+
+def pour(server: socket.socket, head: bytes, pieces: Iterable[bytes]) -> None:
+    """Answer one request, with pieces until the client hangs up."""
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):  # the client has hung up
+            connection.recv(65536)
+            connection.sendall(head)
+            for piece in pieces:
+                connection.sendall(piece)
+
+    threading.Thread(target=serve, daemon=True).start()
+
+
+STATUSES = ["200 OK", "302 Found", "307 Temporary Redirect", "400 Bad Request", "500 Oops"]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_no_more_of_a_compressed_answer_is_read_than_fills_the_limit(
+    server: socket.socket, read: list[int], status: str
+) -> None:
+    bomb = gzip.compress(bytes(64 * LONGEST_ANSWER))
+    head = f"HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
+    pour(server, head.encode(), [bomb])
+    with pytest.raises(TokenResponseError, match=f"'api'.*over {LONGEST_ANSWER} bytes.*Token URL") as caught:
+        send(server)
+    assert caught.value.request_sent
+    assert sum(read) < len(bomb) / 2
+
+
+# 40,000 pieces are 40 MB: without a limit, the tests end all the same.
+ENDLESS: dict[str, tuple[bytes, bytes]] = {
+    "a body": (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1024),
+    "the body of a redirect": (b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n", b"x" * 1024),
+    "informational responses": (b"", b"HTTP/1.1 100 Continue\r\nX: %s\r\n\r\n" % (b"x" * 992)),
+    "the length of a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x" * 1024),
+    "trailers": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: %s\r\n" % (b"x" * 1019)),
+    "empty compressed members": (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b"") * 50),
+}
+
+
+@pytest.mark.parametrize(("head", "piece"), ENDLESS.values(), ids=ENDLESS)
+def test_no_more_is_read_than_the_limit(server: socket.socket, read: list[int], head: bytes, piece: bytes) -> None:
+    pour(server, head, itertools.repeat(piece, 40_000))
+    with pytest.raises(OAuthError, match="'api'"):
+        send(server)
+    assert sum(read) <= LONGEST_READ + 64 * 1024

@@ -198,3 +198,5 @@ class TestWhatAirflowReads:
 
         assert options["lock_folder"]["default"] == ""
         assert conf.get("oauth", "lock_folder", fallback="absent") == ""
+        assert options["allowed_hosts"]["default"] == ""
+        assert conf.get("oauth", "allowed_hosts", fallback="absent") == ""

@@ -334,7 +334,7 @@ def test_wrong_credentials_reach_the_caller_as_their_own_error(connect, requests
 # --- transport options
 
 SENT = {
-    "verify": ("/fake/ca.pem", "verify"),
+    "verify": (requests.certs.where(), "verify"),
     "cert": ("/fake/cert.pem", "cert"),
     "timeout": (7, "timeout"),
     "stream": (True, "stream"),
@@ -343,8 +343,10 @@ SENT = {
 
 
 @pytest.mark.parametrize("name", SENT)
-def test_a_transport_option_of_the_connection_reaches_requests(api, connect, name):
+def test_a_transport_option_of_the_connection_reaches_requests(api, connect, name, tls):
     value, attribute = SENT[name]
+    if name == "cert":
+        value = tls.client
     connect(**{name: value})
     OAuthHook("my_api").run("items")
     assert getattr(api.last_request, attribute) == value
@@ -371,11 +373,11 @@ def test_http_hooks_other_names_of_options_are_understood(api, connect, alias, v
     assert getattr(api.last_request, attribute) == value
 
 
-def test_the_connections_transport_options_hold_for_the_token_request_too(api, connect, endpoint):
-    connect(verify="/fake/ca.pem", cert="/fake/cert.pem", proxies={"https": "http://proxy.example.com:3128"})
+def test_the_connections_transport_options_hold_for_the_token_request_too(api, connect, endpoint, tls):
+    connect(verify=tls.ca, cert=tls.client, proxies={"https": "http://proxy.example.com:3128"})
     OAuthHook("my_api").run("items")
     sent = endpoint.last_request
-    assert (sent.verify, sent.cert) == ("/fake/ca.pem", "/fake/cert.pem")
+    assert (sent.verify, sent.cert) == (tls.ca, tls.client)
     assert sent.proxies == {"https": "http://proxy.example.com:3128"}
 
 

@@ -391,3 +391,32 @@ def test_cannot_be_changed() -> None:
 
 def test_an_error_names_connection_and_field() -> None:
     assert str(config().error("scope", "is odd")) == "Connection 'shop': scope is odd."
+
+
+class TestValuesThatNoRequestCanContain:
+    DEEP = [[]]
+    for _ in range(2000):
+        DEEP = [DEEP]
+
+    @pytest.mark.parametrize(
+        ("name", "field", "value"),
+        [
+            ("client_id", "login", "fake-\ud800"),
+            ("client_secret", "password", "fake-\udfff"),
+            ("scope", "scope", "fake-\ud800"),
+            ("grant_params", "grant_params", {"key": ["fake-\ud800"]}),
+            ("secret_grant_params", "secret_grant_params", {"fake-\ud800": 1}),
+            ("api_headers", "api_headers", {"X-Key": "fake-\ud800"}),
+            ("transport", "proxies", Transport(proxies={"https": "http://fake-\ud800"})),
+        ],
+    )
+    def test_an_unpaired_surrogate_is_refused(self, name: str, field: str, value: object) -> None:
+        with pytest.raises(ConfigurationError, match=f"'shop': {field} contains an unpaired surrogate") as caught:
+            config(**{name: value})
+
+        assert "fake" not in str(caught.value)
+        assert caught.value.__suppress_context__
+
+    def test_a_value_that_is_nested_too_deeply_is_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match="'shop': grant_params is nested too deeply"):
+            config(grant_params={"key": self.DEEP})

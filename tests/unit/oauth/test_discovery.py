@@ -102,14 +102,14 @@ def test_an_issuer_has_no_query(endpoint, requests_mock):
     assert not requests_mock.called
 
 
-def test_the_connections_transport_options_are_used_and_no_netrc(endpoint, requests_mock, tmp_path, monkeypatch):
+def test_the_connections_transport_options_are_used_and_no_netrc(endpoint, requests_mock, tmp_path, monkeypatch, tls):
     (tmp_path / "netrc").write_text("machine auth.test login other password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     requests_mock.get(OIDC, json=METADATA)
-    transport = Transport(verify="/ca.pem", cert="/client.pem", proxies={"https": "http://proxy.test:3128"})
+    transport = Transport(verify=tls.ca, cert=tls.client, proxies={"https": "http://proxy.test:3128"})
     endpoint(transport=transport, grant_headers={"X-Key": "fake"}).completed("token_url")
     request = requests_mock.last_request
-    assert (request.verify, request.cert) == ("/ca.pem", "/client.pem")
+    assert (request.verify, request.cert) == (tls.ca, tls.client)
     assert dict(request.proxies) == {"https": "http://proxy.test:3128"}
     assert not {"Authorization", "X-Key"} & set(request.headers)
 

@@ -106,7 +106,7 @@ def test_a_server_out_of_reach_may_be_asked_again_later(requests_mock):
     requests_mock.post(URL, exc=requests.ConnectionError(OSError(f"lost while sending {TOKEN}")))
     error = refused()
     assert error.retryable
-    assert "lost while sending ***" in str(error)
+    assert "lost while sending" not in str(error)
     assert "Check Revocation URL, and that this host may reach it." in str(error)
     assert requests_mock.call_count == 1
 

@@ -1,0 +1,93 @@
+"""Decides which hosts and addresses may receive requests: a connection must not reach internal services (SSRF)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+
+#: Addresses at which clouds offer instance metadata, and with it credentials, and those that mean this machine itself.
+BLOCKED = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "169.254.0.0/16",  # link-local: AWS, Azure, Google Cloud, OpenStack and others
+        "fe80::/10",  # link-local
+        "fd00:ec2::254",  # AWS
+        "100.100.100.200",  # Alibaba Cloud
+        "168.63.129.16",  # Azure
+        "192.0.0.192",  # Oracle Cloud
+        "0.0.0.0",  # noqa: S104 - nothing listens here
+        "::",
+    )
+)
+#: Prefixes of IPv6 addresses whose last 32 bits are an IPv4 address (RFC 4291 section 2.5.5.2, RFC 6052 section 2.1).
+EMBEDDING = (ipaddress.ip_network("::ffff:0:0/96"), ipaddress.ip_network("64:ff9b::/96"))
+
+
+class Blocked(Exception):  # noqa: N818 - it reports a decision
+    """A host or address must not receive requests; the text gives the reason."""
+
+
+@dataclass(frozen=True)
+class AddressGuard:
+    """Checks hosts and addresses before anything is sent to them.
+
+    Without patterns, every host is allowed, but no address of ``BLOCKED``. With patterns, a host must match one of
+    them, and its addresses are not checked.
+
+    :param allowed_hosts: host names or addresses in which ``*`` means any characters, dots included
+    """
+
+    allowed_hosts: tuple[str, ...] = ()
+
+    def check_host(self, host: str) -> None:
+        """Check the host of a URL: its name, or the address that it spells.
+
+        :param host: as in the URL, without port
+        :raises Blocked: if it must not receive requests
+        """
+        name = host.lower().rstrip(".")
+        if not self.allowed_hosts:
+            address = literal_address(name)
+            if address is not None:
+                self.check_address(address)
+        elif not any(_matches(name, pattern) for pattern in self.allowed_hosts):
+            raise Blocked(f"its host {name!r} does not match [oauth] allowed_hosts")
+
+    def check_address(self, address: str) -> None:
+        """Check an address before it is connected to.
+
+        :param address: as the system writes it
+        :raises Blocked: if it must not receive requests
+        """
+        if not self.allowed_hosts and is_blocked(address):
+            raise Blocked(f"its host has the address {address}, which is blocked, see [oauth] allowed_hosts")
+
+
+def is_blocked(address: str) -> bool:
+    """Tell whether ``address``, or the IPv4 address that it embeds, is one of ``BLOCKED``."""
+    ip = ipaddress.ip_address(address.partition("%")[0])  # without an interface (RFC 4007 section 11)
+    if isinstance(ip, ipaddress.IPv6Address) and any(ip in prefix for prefix in EMBEDDING):
+        ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return any(ip in network for network in BLOCKED)
+
+
+def literal_address(host: str) -> str | None:
+    """Return the address that ``host`` spells, in decimal, octal or hexadecimal numbers too; None if it is a name."""
+    host = host.strip("[]")
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(
+            socket.inet_aton(host)
+        )  # the spellings that resolvers accept: 2852039166, 0xa9.254.43518
+    except (OSError, ValueError):
+        return None
+
+
+def _matches(name: str, pattern: str) -> bool:
+    parts = pattern.lower().rstrip(".").strip("[]").split("*")
+    return re.fullmatch(".*".join(map(re.escape, parts)), name.strip("[]")) is not None

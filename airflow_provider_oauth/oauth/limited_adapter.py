@@ -1,0 +1,218 @@
+"""An adapter of requests whose exchange ends in time, reads a limited number of bytes, and checks its addresses."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util import parse_url
+from urllib3.util.connection import allowed_gai_family
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_oauth.oauth.clock import Clock
+
+#: Seconds for connecting: the look-up of the host's name, and all of its addresses.
+CONNECT_TIMEOUT = 5.0
+#: Seconds for one of several addresses, at least: less than this is too short for a lost packet to be sent again.
+ADDRESS_TIMEOUT = 2.0
+
+Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+
+
+class TooLong(Exception):  # noqa: N818 - a condition, not a fault of this process
+    """The response has more bytes than permitted."""
+
+
+class LimitedAdapter(HTTPAdapter):
+    """Sends one request.
+
+    The timeouts of requests do not limit an exchange: they apply to each address of a host and to each piece of a
+    response.
+
+    :param clock: time
+    :param deadline: when the exchange ends, from the look-up of the name to the last byte, on the monotonic clock
+    :param max_bytes: how many bytes of a response are read, its head included
+    :param check_address: called with each address before it is connected to; raises if that is not permitted
+    """
+
+    def __init__(
+        self, clock: Clock, deadline: float, max_bytes: int, check_address: Callable[[str], None] | None
+    ) -> None:
+        #: Whether the time was over before the response had ended.
+        self.is_cut = False
+        #: Whether a connection was established, so that the request may have been sent.
+        self.is_connected = False
+        self._clock = clock
+        self._deadline = deadline
+        self._max_bytes = max_bytes
+        self._check_address = check_address or (lambda address: None)
+        self._sockets: list[socket.socket] = []
+        self._responses: list[http.client.HTTPResponse] = []
+        self._timer = threading.Timer(deadline - clock.monotonic(), self._cut)
+        self._timer.daemon = True
+        super().__init__()
+
+    def __enter__(self) -> LimitedAdapter:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        for response in self._responses:
+            response.close()
+        for each in self._sockets:
+            each.close()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make connections with these limits."""
+        super().init_poolmanager(*args, **kwargs)
+        self._limit(self.poolmanager, None)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Make connections with these limits."""
+        is_socks = proxy.lower().startswith("socks")
+        return self._limit(super().proxy_manager_for(proxy, **kwargs), proxy if is_socks else None)
+
+    def _limit(self, manager: Any, socks: str | None) -> Any:
+        classes = manager.pool_classes_by_scheme.items()
+        manager.pool_classes_by_scheme = {scheme: self._limited(pool_class, socks) for scheme, pool_class in classes}
+        return manager
+
+    def _limited(self, pool_class: Any, socks: str | None) -> Any:
+        adapter = self
+
+        class Connection(pool_class.ConnectionCls):  # type: ignore[misc]
+            def _new_conn(self) -> socket.socket:
+                if socks:
+                    # PySocks opens the socket by itself, so the address may be another one than that which is checked.
+                    proxy = parse_url(socks)
+                    adapter._addresses(self, proxy.host or "", proxy.port or 1080)
+                    return adapter._watched(self, super()._new_conn())
+                return adapter._watched(self, adapter._open(self))
+
+            def connect(self) -> None:
+                super().connect()
+                if adapter.is_cut:  # nothing is sent any more
+                    raise ConnectTimeoutError(self, "no time is left")
+                adapter.is_connected = True
+
+            def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
+                response = LimitedResponse(sock, *args, max_bytes=adapter._max_bytes, **kwargs)
+                adapter._responses.append(response)
+                return response
+
+        return type(pool_class.__name__, (pool_class,), {"ConnectionCls": Connection})
+
+    def _open(self, connection: Any) -> socket.socket:
+        """Connect to the first address that answers, after all of them were checked."""
+        ends = min(self._deadline, self._clock.monotonic() + CONNECT_TIMEOUT)
+        addresses = self._addresses(connection, connection._dns_host, connection.port)
+        trouble: OSError = TimeoutError()
+        for index, address in enumerate(addresses):
+            left = ends - self._clock.monotonic()
+            if left <= 0:
+                break
+            share = min(left, max(left / (len(addresses) - index), ADDRESS_TIMEOUT))
+            try:
+                return _connected(address, share, connection)
+            except OSError as error:
+                trouble = error
+        if isinstance(trouble, TimeoutError):
+            raise ConnectTimeoutError(connection, "connecting took too long") from trouble
+        raise NewConnectionError(connection, f"Failed to establish a new connection: {trouble}") from trouble
+
+    def _addresses(self, connection: Any, host: str, port: int) -> list[Address]:
+        """Look up the addresses of ``host``, in a thread because the look-up itself has no limit of time."""
+        found: list[Address] = []
+        failed: list[Exception] = []
+
+        def look_up() -> None:
+            try:
+                found.extend(socket.getaddrinfo(host.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM))
+            except Exception as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=look_up, daemon=True)
+        thread.start()
+        thread.join(max(0.0, min(CONNECT_TIMEOUT, self._deadline - self._clock.monotonic())))
+        if failed:
+            if isinstance(failed[0], socket.gaierror):
+                raise NameResolutionError(host, connection, failed[0]) from failed[0]
+            raise failed[0]
+        if thread.is_alive():
+            raise ConnectTimeoutError(connection, "the look-up of the host's name took too long")
+        for address in found:
+            self._check_address(address[4][0])
+        return found
+
+    def _watched(self, connection: Any, opened: socket.socket) -> socket.socket:
+        """Have ``opened`` ended when the time is over, also during the TLS handshake or behind a proxy."""
+        self._sockets.append(opened.dup())
+        if self.is_cut:
+            opened.close()
+            raise ConnectTimeoutError(connection, "no time is left")
+        return opened
+
+    def _cut(self) -> None:
+        self.is_cut = True
+        for each in self._sockets:
+            with suppress(OSError):  # it has ended
+                # A duplicate is no TLS socket, so what has arrived by now can still be decrypted.
+                each.shutdown(socket.SHUT_RDWR)
+
+
+class LimitedResponse(http.client.HTTPResponse):
+    """Counts all bytes that are read: the head, lengths of chunks, trailers and the compressed body."""
+
+    def __init__(self, sock: socket.socket, *args: Any, max_bytes: int, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_Counting(self.fp.detach(), max_bytes))
+
+
+class _Counting(io.RawIOBase):
+    def __init__(self, raw: io.RawIOBase, max_bytes: int) -> None:
+        self._raw = raw
+        self._left = max_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        count: int | None = self._raw.readinto(buffer)
+        self._left -= count or 0
+        if self._left < 0:
+            raise TooLong
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _connected(address: Address, seconds: float, connection: Any) -> socket.socket:
+    """Connect to one address.
+
+    :param address: of ``getaddrinfo``
+    :param seconds: for connecting
+    :param connection: has the options of the socket, and its timeout afterwards
+    """
+    family, kind, protocol, _, name = address
+    opened = socket.socket(family, kind, protocol)
+    try:
+        for option in connection.socket_options or ():
+            opened.setsockopt(*option)
+        opened.settimeout(seconds)
+        opened.connect(name)
+        opened.settimeout(connection.timeout)
+    except BaseException:
+        opened.close()
+        raise
+    return opened

@@ -1,0 +1,79 @@
+"""A certificate authority for tests, and what it has issued: files with certificates and keys."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Paths of PEM files.
+
+    :param ca: the authority's certificate
+    :param server: a certificate for 127.0.0.1 and localhost, with its key
+    :param client: a client's certificate, with its key
+    :param encrypted: the same, its key encrypted
+    """
+
+    ca: str
+    server: str
+    client: str
+    encrypted: str
+
+
+def certificates(folder: Path) -> Certificates:
+    """Make an authority and its certificates in ``folder``."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    ca = _certificate("fake CA", key, "fake CA", key, is_ca=True)
+    plain = serialization.NoEncryption()
+    paths = {"ca": _file(folder / "ca.pem", ca)}
+    for name, encryption in (("server", plain), ("client", plain)):
+        own = ec.generate_private_key(ec.SECP256R1())
+        issued = _certificate(f"fake {name}", own, "fake CA", key, is_ca=False)
+        paths[name] = _file(folder / f"{name}.pem", issued, own, encryption)
+    encrypted = serialization.BestAvailableEncryption(b"fake-passphrase")
+    paths["encrypted"] = _file(folder / "encrypted.pem", issued, own, encrypted)
+    return Certificates(**paths)
+
+
+def _certificate(
+    name: str, key: ec.EllipticCurvePrivateKey, issuer: str, issuer_key: ec.EllipticCurvePrivateKey, *, is_ca: bool
+) -> x509.Certificate:
+    now = datetime.now(UTC)
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(issuer_key, hashes.SHA256())
+    )
+
+
+def _file(
+    path: Path,
+    certificate: x509.Certificate,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    encryption: serialization.KeySerializationEncryption | None = None,
+) -> str:
+    content = certificate.public_bytes(serialization.Encoding.PEM)
+    if key and encryption:
+        content += key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    path.write_bytes(content)
+    return str(path)

@@ -1,0 +1,233 @@
+"""Which hosts an authorization server may have, over sockets. 0.0.0.0 is blocked, and leads to this machine."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, TokenRequestError
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+
+if TYPE_CHECKING:
+    from tests.integration.recorder import Recorder
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+class Names:
+    """Addresses by host name, one list for each look-up; it notes which names were looked up."""
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, list[list[str]]] = {}
+        self.looked_up: list[str] = []
+        self._getaddrinfo = socket.getaddrinfo
+
+    def getaddrinfo(self, host: str, port: int, *args: Any) -> list[Any]:
+        planned = self.addresses.get(host)
+        if planned is None:
+            return self._getaddrinfo(host, port, *args)
+        self.looked_up.append(host)
+        found = planned.pop(0) if len(planned) > 1 else planned[0]
+        return [entry for address in found for entry in self._getaddrinfo(address, port, *args)]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    names = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", names.getaddrinfo)
+    return names
+
+
+def endpoint(token_url: str | None, **values: Any) -> TokenEndpoint:
+    values = {"client_id": "fake-id", "client_secret": "fake-secret", "allow_http": True, **values}
+    return TokenEndpoint(OAuthConfig(conn_id="api", base_url="https://api.example.com", token_url=token_url, **values))
+
+
+def port_of(api: Recorder) -> int:
+    return int(api.url.rpartition(":")[2])
+
+
+def refused(api: Recorder, token_url: str, field: str = "Token URL", **values: Any) -> ConfigurationError:
+    """Expect that nothing is sent, and return the error."""
+    with pytest.raises(ConfigurationError, match=rf"'api': {field} is not allowed.*\[oauth\] allowed_hosts") as caught:
+        endpoint(token_url, **values).grant()
+    assert caught.value.request_sent is False
+    assert api.requests == []
+    assert api.connections == 0
+    return caught.value
+
+
+SPELLINGS = ["0.0.0.0", "0.0.0.0.", "0", "0x0", "0X0.0", "00", "000.00.0x0", "[::ffff:0.0.0.0]", "[::ffff:0:0]"]  # noqa: S104
+
+
+@pytest.mark.parametrize("host", SPELLINGS)
+def test_a_blocked_address_is_refused_in_every_spelling(api: Recorder, host: str) -> None:
+    refused(api, f"http://{host}:{port_of(api)}/token")
+
+
+@pytest.mark.parametrize("address", [EVERYWHERE, "::ffff:0.0.0.0", "169.254.169.254", "fd00:ec2::254", "fe80::1"])
+def test_a_name_with_a_blocked_address_is_refused_before_anything_is_sent(
+    api: Recorder, names: Names, address: str
+) -> None:
+    names.addresses["auth.test"] = [[address]]
+    error = refused(api, f"http://auth.test:{port_of(api)}/token")
+    assert "fake-secret" not in str(error)
+
+
+@pytest.mark.parametrize("addresses", [[EVERYWHERE, "127.0.0.1"], ["127.0.0.1", EVERYWHERE]])
+def test_a_name_with_a_blocked_address_among_others_is_refused(
+    api: Recorder, names: Names, addresses: list[str]
+) -> None:
+    names.addresses["auth.test"] = [addresses]
+    refused(api, f"http://auth.test:{port_of(api)}/token")
+
+
+def test_the_address_that_was_checked_is_the_one_that_is_connected_to(api: Recorder, names: Names) -> None:
+    names.addresses["auth.test"] = [["127.0.0.1"], [EVERYWHERE]]
+    with pytest.raises(OAuthError):  # it is no token endpoint
+        endpoint(f"http://auth.test:{port_of(api)}/token").grant(patient=False)
+    assert names.looked_up == ["auth.test"]
+    assert len(api.requests) == 1
+
+
+def test_each_attempt_is_checked(api: Recorder, names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.answers["/token"] = [(503, {}), (200, {})]
+    names.addresses["auth.test"] = [["127.0.0.1"], [EVERYWHERE]]
+    with pytest.raises(ConfigurationError, match="Token URL is not allowed") as caught:
+        endpoint(f"http://auth.test:{port_of(api)}/token").grant()
+    assert len(api.requests) == 1
+    assert caught.value.request_sent
+
+
+def test_this_machine_and_private_networks_are_allowed(api: Recorder, names: Names) -> None:
+    for host in ("127.0.0.1", "localhost"):
+        with pytest.raises(OAuthError):  # it is no token endpoint
+            endpoint(f"http://{host}:{port_of(api)}/token").grant(patient=False)
+    assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize("userinfo", ["fake@", "fake:fake@", "127.0.0.1:80@"])
+def test_a_url_with_user_information_is_refused(api: Recorder, userinfo: str) -> None:
+    with pytest.raises(ConfigurationError, match="grant_url must not hold a user name or password"):
+        endpoint(f"http://{userinfo}0.0.0.0:{port_of(api)}/token")
+
+
+# --- every request
+
+
+def test_a_refresh_a_code_and_a_revocation_are_checked_too(api: Recorder) -> None:
+    url = f"http://{EVERYWHERE}:{port_of(api)}"
+    calls = [
+        lambda: endpoint(f"{url}/token", grant_type="refresh_token", refresh_token="fake").refresh("fake"),
+        lambda: endpoint(f"{api.url}/token", refresh_url=f"{url}/refresh").refresh("fake"),
+        lambda: endpoint(f"{url}/token").trade("fake-code", "https://airflow.test/callback", "fake-verifier"),
+        lambda: endpoint(f"{api.url}/token", revoke_url=f"{url}/revoke").revoke("fake-token", "access_token"),
+        lambda: endpoint(None, issuer=url).completed("token_url"),
+        lambda: endpoint(None, issuer=url).grant(),
+    ]
+    for call in calls:
+        with pytest.raises(ConfigurationError, match=r"is not allowed.*\[oauth\] allowed_hosts"):
+            call()
+    assert api.connections == 0
+
+
+def test_an_endpoint_that_the_metadata_names_is_checked(api: Recorder, names: Names) -> None:
+    names.addresses["evil.test"] = [[EVERYWHERE]]
+    config = endpoint(None, issuer=api.url)._config
+    metadata = {"issuer": api.url, "token_endpoint": f"http://evil.test:{port_of(api)}/token"}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_oauth.oauth.discovery.json.loads", lambda _: metadata)
+        with pytest.raises(ConfigurationError, match="Token URL is not allowed"):
+            TokenEndpoint(config).grant()
+    assert [path for _, path, _, _ in api.requests] == ["/.well-known/openid-configuration"]
+
+
+# --- the setting
+
+
+def test_only_hosts_that_match_are_allowed(api: Recorder) -> None:
+    for patterns in (("auth.test",), ("*.test", "10.*"), ("localhost",)):
+        error = refused(api, f"{api.url}/token", allowed_hosts=patterns)
+        assert "'127.0.0.1' does not match" in str(error)
+
+
+def test_a_name_that_does_not_match_is_not_even_looked_up(api: Recorder, names: Names) -> None:
+    names.addresses["other.test"] = [["127.0.0.1"]]
+    refused(api, f"http://other.test:{port_of(api)}/token", allowed_hosts=("auth.test",))
+    assert names.looked_up == []
+
+
+@pytest.mark.parametrize("pattern", ["auth.test", "*.test", "*"])
+def test_a_host_that_matches_may_have_any_address(api: Recorder, names: Names, pattern: str) -> None:
+    names.addresses["auth.test"] = [[EVERYWHERE]]
+    with pytest.raises(OAuthError):  # it is no token endpoint
+        endpoint(f"http://auth.test:{port_of(api)}/token", allowed_hosts=(pattern,)).grant(patient=False)
+    assert len(api.requests) == 1
+
+
+def test_the_setting_is_read_from_the_configuration(api: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_API",
+        f'{{"conn_type": "oauth", "host": "https://api.example.com", "login": "fake-id", "password": "fake-secret",'
+        f' "extra": {{"grant_url": "{api.url}/token", "leeway": 60}}}}',
+    )
+    monkeypatch.setenv("AIRFLOW__OAUTH__ALLOWED_HOSTS", "auth.test,\n *.example.com")
+    assert OAuthHook("api").config.allowed_hosts == ("auth.test", "*.example.com")
+    works, text = OAuthHook("api").test_connection()
+    assert (works, api.connections) == (False, 0)
+    assert "does not match [oauth] allowed_hosts" in text
+    monkeypatch.setenv("AIRFLOW__OAUTH__ALLOWED_HOSTS", "127.0.0.1")
+    OAuthHook("api").test_connection()
+    assert len(api.requests) == 1
+    monkeypatch.delenv("AIRFLOW__OAUTH__ALLOWED_HOSTS")
+    assert OAuthHook("api").config.allowed_hosts == ()
+
+
+# --- proxies
+
+
+def test_through_a_proxy_the_host_of_the_url_is_checked(api: Recorder, names: Names) -> None:
+    proxied = Transport(proxies={"http": api.url})
+    for host in SPELLINGS:
+        refused(api, f"http://{host}/token", transport=proxied)
+    refused(api, "http://other.test/token", transport=proxied, allowed_hosts=("auth.test", "127.0.0.1"))
+    with pytest.raises(OAuthError):  # it is no token endpoint
+        endpoint("http://auth.test/token", transport=proxied).grant(patient=False)
+    assert [path for _, path, _, _ in api.requests] == ["http://auth.test/token"]
+
+
+def test_the_proxy_of_a_connection_is_checked_as_a_server_is(api: Recorder, names: Names) -> None:
+    names.addresses["proxy.test"] = [[EVERYWHERE]]
+    url, port = "http://auth.test/token", port_of(api)
+    refused(api, url, "proxies", transport=Transport(proxies={"http": f"http://{EVERYWHERE}:{port}"}))
+    refused(api, url, "proxies", transport=Transport(proxies={"http": f"0:{port}"}))
+    refused(api, url, "proxies", transport=Transport(proxies={"all": f"http://proxy.test:{port}"}))
+    refused(api, url, "proxies", transport=Transport(proxies={"http": api.url}), allowed_hosts=("auth.test",))
+
+
+def test_the_proxy_of_the_environment_is_the_administrators_choice(
+    api: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://{EVERYWHERE}:{port_of(api)}")
+    monkeypatch.setenv("http_proxy", f"http://{EVERYWHERE}:{port_of(api)}")
+    with pytest.raises(OAuthError):  # it is no token endpoint
+        endpoint("http://auth.test/token", allowed_hosts=("auth.test",)).grant(patient=False)
+    assert len(api.requests) == 1
+    refused_by_host = endpoint("http://169.254.169.254/token")
+    with pytest.raises(ConfigurationError, match="Token URL is not allowed"):
+        refused_by_host.grant()
+    with pytest.raises(TokenRequestError):  # the environment is not used
+        endpoint("http://localhost:1/token", transport=Transport(trust_env=False)).grant(patient=False)
+    assert len(api.requests) == 1

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from airflow_provider_oauth.oauth import limited_adapter
+from airflow_provider_oauth.oauth.address_guard import AddressGuard, Blocked
+from airflow_provider_oauth.oauth.limited_adapter import ADDRESS_TIMEOUT, CONNECT_TIMEOUT, LimitedAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class StandingClock:
+    """Moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class Connection:
+    """What the adapter reads of a connection."""
+
+    host = "auth.test"
+    _dns_host = "auth.test"
+    port = 443
+    timeout = 5.0
+    socket_options = None
+
+
+class Network:
+    """Addresses that refuse or do not respond; it notes how long each was given."""
+
+    def __init__(self, clock: StandingClock, found: list[str]) -> None:
+        self.clock = clock
+        self.found = found
+        self.refusing: set[str] = set()
+        self.responding: set[str] = set()
+        self.tried: list[tuple[str, float]] = []
+
+    def getaddrinfo(self, host: str, port: int, *_: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in self.found]
+
+    def connect(self, address: Any, seconds: float, _: object) -> Any:
+        name = address[4][0]
+        self.tried.append((name, seconds))
+        if name in self.responding:
+            return name
+        if name in self.refusing:
+            raise ConnectionRefusedError(111, "Connection refused")
+        self.clock.seconds += seconds
+        raise TimeoutError
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    return StandingClock()
+
+
+@pytest.fixture
+def network(clock: StandingClock, monkeypatch: pytest.MonkeyPatch) -> Network:
+    network = Network(clock, [f"203.0.113.{number}" for number in range(1, 9)])
+    monkeypatch.setattr(socket, "getaddrinfo", network.getaddrinfo)
+    monkeypatch.setattr(limited_adapter, "_connected", network.connect)
+    return network
+
+
+@pytest.fixture
+def opened(clock: StandingClock) -> Callable[..., Any]:
+    def open_connection(deadline: float = 20.0) -> Any:
+        with LimitedAdapter(clock, deadline, 1000, AddressGuard().check_address) as adapter:  # type: ignore[arg-type]
+            return adapter._open(Connection())
+
+    return open_connection
+
+
+def test_eight_addresses_that_do_not_respond_take_no_longer_than_one(
+    clock: StandingClock, network: Network, opened: Callable[..., Any]
+) -> None:
+    with pytest.raises(ConnectTimeoutError):
+        opened()
+    assert clock.seconds == CONNECT_TIMEOUT
+    assert len(network.tried) > 1
+
+
+def test_connecting_ends_with_the_exchange(clock: StandingClock, network: Network, opened: Callable[..., Any]) -> None:
+    with pytest.raises(ConnectTimeoutError):
+        opened(deadline=1.5)
+    assert clock.seconds == 1.5
+
+
+def test_each_address_gets_a_share_of_the_time_but_never_too_little(
+    network: Network, opened: Callable[..., Any]
+) -> None:
+    network.found = network.found[:2]
+    network.responding = {"203.0.113.2"}
+    assert opened() == "203.0.113.2"
+    assert network.tried == [("203.0.113.1", 2.5), ("203.0.113.2", 2.5)]
+    network.tried.clear()
+    network.found = [f"203.0.113.{number}" for number in range(3, 9)]
+    with pytest.raises(ConnectTimeoutError):
+        opened()
+    assert network.tried == [("203.0.113.3", ADDRESS_TIMEOUT), ("203.0.113.4", ADDRESS_TIMEOUT), ("203.0.113.5", 1.0)]
+
+
+def test_an_address_that_refuses_leaves_its_time_to_the_others(network: Network, opened: Callable[..., Any]) -> None:
+    network.refusing = set(network.found[:7])
+    with pytest.raises(ConnectTimeoutError):
+        opened()
+    assert network.tried[-1] == ("203.0.113.8", CONNECT_TIMEOUT)
+    network.refusing = set(network.found)
+    with pytest.raises(NewConnectionError, match="Connection refused"):
+        opened()
+
+
+def test_nothing_is_connected_to_if_one_of_the_addresses_is_blocked(
+    network: Network, opened: Callable[..., Any]
+) -> None:
+    network.responding = {"203.0.113.1"}
+    network.found = ["203.0.113.1", "169.254.169.254"]
+    with pytest.raises(Blocked):
+        opened()
+    assert network.tried == []
+
+
+def test_a_name_that_cannot_be_resolved_is_reported_as_such(
+    network: Network, opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getaddrinfo(*_: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with pytest.raises(NameResolutionError):
+        opened()
+
+
+def test_a_look_up_that_does_not_end_is_not_waited_for(
+    network: Network, opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def getaddrinfo(*_: object) -> list[Any]:
+        ended.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    try:
+        with pytest.raises(ConnectTimeoutError, match="look-up"):
+            opened(deadline=0.05)
+    finally:
+        ended.set()
+    assert network.tried == []
