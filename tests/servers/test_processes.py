@@ -181,6 +181,23 @@ def test_four_processes_without_a_token_use_the_refresh_token_of_the_connection_
     assert {status for each in statuses for status in each} == {200}
 
 
+def test_four_processes_renew_a_token_that_the_server_has_ended_once(env, tmp_path):
+    with DjangoToolkit(tmp_path / "server") as server:
+        pasted = tokens_of(server)["refresh_token"]
+        env = define(env, server, grant_type="refresh_token", refresh_token=pasted, renew_on="403")
+        with Crowd(env, tmp_path) as crowd:
+            crowd.wait_until(lambda: len(server.events("api")) >= 10 * PROCESSES)
+            with closing(sqlite3.connect(server.folder / "django.sqlite3", timeout=20)) as database, database:
+                database.execute("UPDATE oauth2_provider_accesstoken SET expires = '2000-01-01 00:00:00'")
+            crowd.wait_until(lambda: renewals(server) == 2)
+            calls = len(server.events("api"))
+            crowd.wait_until(lambda: len(server.events("api")) >= calls + 10 * PROCESSES)
+            statuses = crowd.finish()
+        assert (renewals(server), set(server.refusals()), reused(server)) == (2, {None}, 0)
+        assert 403 in [event["status"] for event in server.events("api")]
+        assert {status for each in statuses for status in each} == {200}
+
+
 def assert_hardly_disturbed(statuses: list[list[int]], server: AuthorizationServer) -> None:
     """Make sure that the calls of each process succeeded.
 
