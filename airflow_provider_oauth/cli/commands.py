@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, cast
 
@@ -13,19 +15,21 @@ from airflow.utils.providers_configuration_loader import providers_configuration
 from airflow.utils.session import create_session
 from rich.markup import escape
 
-from airflow_provider_oauth.cli.loopback import Loopback
+from airflow_provider_oauth.cli.loopback import LISTEN_TIMEOUT, Loopback
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.hooks import grants
-from airflow_provider_oauth.hooks.overview import check, config_of, conn_ids, overview
+from airflow_provider_oauth.hooks.overview import check, config_of, conn_ids, overview, unlisted
+from airflow_provider_oauth.hooks.trial import AUTHORIZE
 from airflow_provider_oauth.oauth.consent import Consent
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from datetime import datetime
 
+    from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.token import Token
 
 Command = Callable[["Namespace"], None]
+Row = dict[str, str | list[str] | None]
 
 #: Where a browser is sent whose user pastes the URL: nobody is there, so no log has the code.
 REDIRECT_URI = "http://127.0.0.1:8765/"
@@ -57,17 +61,45 @@ def _audited(function: Command) -> Command:
 
 @_command
 def oauth_list(args: Namespace) -> None:
-    """List the connections of our types that are in the database."""
-    with create_session() as session:
-        found = conn_ids(session)
-    _print([_row(conn_id) for conn_id in found], args)
+    """List the connections of our types that are in the database, and say where others may be."""
+    _print([_row(conn_id) for conn_id in _listed()], args)
 
 
 @_command
 def oauth_show(args: Namespace) -> None:
-    """Show a connection, wherever it is defined."""
+    """Show a connection, wherever it is defined; exit with 1 if it is broken."""
     check(args.conn_id)
-    _print([_row(args.conn_id)], args)
+    row = _row(args.conn_id)
+    _print([row], args)
+    if row["error"]:
+        raise SystemExit(1)
+
+
+@_command
+def oauth_test(args: Namespace) -> None:
+    """Try a connection's grant at the token endpoint; exit with 1 if it does not work."""
+    works, text = grants.test(config_of(args.conn_id))
+    if works is False:
+        raise SystemExit(f"Connection {args.conn_id!r}: {text}")
+    _say(f"Connection {args.conn_id!r}: {text}")
+    if text.endswith(AUTHORIZE):
+        _say(f"Or run: airflow oauth authorize {args.conn_id}")
+
+
+@_command
+def oauth_check(args: Namespace) -> None:
+    """List the connections that need a person; exit with 1 if there are any."""
+    for conn_id in args.conn_ids:
+        check(conn_id)
+    found = {conn_id: overview(conn_id) for conn_id in args.conn_ids or _listed()}
+    problems = {conn_id: shown.problem(datetime.now(UTC)) for conn_id, shown in found.items()}
+    rows: list[Row] = [{"conn_id": conn_id, "problem": text} for conn_id, text in problems.items() if text]
+    if rows or args.output in ("json", "yaml"):
+        _print(rows, args)
+    else:
+        _say("No connection needs a person.")
+    if rows:
+        raise SystemExit(1)
 
 
 @_command
@@ -82,7 +114,12 @@ def oauth_renew(args: Namespace) -> None:
 @_audited
 def oauth_revoke(args: Namespace) -> None:
     """Have the server take the tokens back, and forget them."""
-    taken = grants.revoke(config_of(args.conn_id))
+    config = config_of(args.conn_id)
+    if grants.is_empty(config):
+        _say(f"Nothing is stored for {args.conn_id}, so there is nothing to revoke.")
+        return
+    _confirm(args, f"Revoke the tokens of {args.conn_id} at the server, and forget them?", config)
+    taken = grants.revoke(config)
     _say(f"The server has taken back the tokens of {args.conn_id} ({taken}), and Airflow has forgotten them.")
 
 
@@ -90,7 +127,12 @@ def oauth_revoke(args: Namespace) -> None:
 @_audited
 def oauth_forget(args: Namespace) -> None:
     """Forget the tokens; the server does not learn of it."""
-    grants.forget(config_of(args.conn_id))
+    config = config_of(args.conn_id)
+    if grants.is_empty(config):
+        _say(f"Nothing is stored for {args.conn_id}, so there is nothing to forget.")
+        return
+    _confirm(args, f"Forget the tokens of {args.conn_id}? The server still accepts them.", config)
+    grants.forget(config)
     _say(f"Forgot the tokens of {args.conn_id}. The server was not told; it still takes them.")
 
 
@@ -102,11 +144,12 @@ def oauth_authorize(args: Namespace) -> None:
     if args.listen:
         with Loopback(args.redirect_uri) as loopback:
             consent = Consent(conn_id=config.conn_id, redirect_uri=loopback.redirect_uri)
-            _say(f"Open in a browser on this machine:\n\n{grants.begin(config, consent)}\n")
+            _say_url("Open in a browser on this machine", config, consent)
+            _say(f"Waiting for the browser, for {LISTEN_TIMEOUT / 60:.0f} minutes at most …")
             answer = loopback.answer(consent.state)
     else:
         consent = Consent(conn_id=config.conn_id, redirect_uri=args.redirect_uri or REDIRECT_URI)
-        _say(f"Open in a browser:\n\n{grants.begin(config, consent)}\n")
+        _say_url("Open in a browser", config, consent)
         _say("Then paste the URL that it was sent to, though there may be no page (it begins with the redirect URI):")
         answer = input()
     _say("Storing the tokens, which can take half a minute …")
@@ -115,36 +158,73 @@ def oauth_authorize(args: Namespace) -> None:
     _say(f"Authorized: {args.conn_id}. {_validity(token)}. {text}")
 
 
+def _say_url(instruction: str, config: OAuthConfig, consent: Consent) -> None:
+    url = grants.begin(config, consent)
+    _say(f"Redirect URI, which has to be registered at the server: {consent.redirect_uri}")
+    _say(f"{instruction}:\n\n{url}\n")
+
+
+def _confirm(args: Namespace, question: str, config: OAuthConfig) -> None:
+    """Ask the user, unless ``--yes`` was given; end the command if the answer is no."""
+    if args.yes:
+        return
+    if config.lives_by_refresh:
+        question += " A user has to authorize the connection again then."
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+        raise SystemExit("Nothing was done.")
+
+
+def _listed() -> list[str]:
+    """Return the connections of the database, and write to stderr which ones cannot be listed."""
+    with create_session() as session:
+        found = conn_ids(session)
+    variables, backends = unlisted(found)
+    places = [f"in environment variables: {', '.join(variables)}"] if variables else []
+    places += [f"in the secrets backend {name}, which finds connections only by their ID" for name in backends]
+    if places:
+        print(
+            f"Not listed are connections {'; and '.join(places)}. See one of them with: airflow oauth show CONN_ID",
+            file=sys.stderr,
+        )
+    return found
+
+
 def _say(text: str) -> None:
     print(text, flush=True)  # a pipe would keep it until the end
 
 
-def _row(conn_id: str) -> dict[str, str]:
+def _row(conn_id: str) -> Row:
+    """Return what the commands show of a connection. None is what is not known, or does not apply."""
     shown = overview(conn_id)
-    row = {"conn_id": conn_id, "conn_type": shown.conn_type}
-    row |= dict.fromkeys(("grant_type", "token", "expires_at", "renewed_at", "consent", "consent_by"), "")
-    row["error"] = shown.error
     status = shown.status
-    if shown.config:
-        row["grant_type"] = shown.config.grant_type
-    if status:
-        row["token"], row["consent"] = shown.token, shown.consent
-        row["consent_by"] = _time(status.consent_by) if status.consent_by else ""
-    if status and status.token:
-        expires_at = status.token.expires_at
-        row["expires_at"] = _time(expires_at) if expires_at else "never"
-        row["renewed_at"] = _time(status.token.issued_at)
-    return row
+    token = status.token if status else None
+    return {
+        "conn_id": conn_id,
+        "conn_type": shown.conn_type or None,
+        "grant_type": shown.config.grant_type if shown.config else None,
+        "token": shown.token if status else None,
+        "expires_at": (_time(token.expires_at) if token.expires_at else "never") if token else None,
+        "renewed_at": _time(token.issued_at) if token else None,
+        "consent": shown.consent or None,
+        "consent_by": _time(status.consent_by) if status and status.consent_by else None,
+        "missing_scopes": list(status.missing_scopes) if status and token else None,
+        "error": shown.error or None,
+    }
 
 
 def _validity(token: Token) -> str:
     return f"The token is good until {_time(token.expires_at)}" if token.expires_at else "The token never expires"
 
 
-def _print(rows: list[dict[str, str]], args: Namespace) -> None:
-    if args.output == "table":  # it would take [words] for markup
-        rows = [{name: escape(value) for name, value in row.items()} for row in rows]
+def _print(rows: list[Row], args: Namespace) -> None:
+    if args.output in ("table", "plain"):
+        rows = [{name: _cell(value, args.output) for name, value in row.items()} for row in rows]
     AirflowConsole().print_as(rows, args.output)
+
+
+def _cell(value: str | list[str] | None, output: str) -> str:
+    text = ", ".join(value) if isinstance(value, list) else value or ""
+    return escape(text) if output == "table" else text  # a table would take [words] for markup
 
 
 def _time(time: datetime) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
 from airflow_provider_oauth.oauth.config import is_loopback
 
 PAGE = b"<!doctype html><title>Airflow</title><p>Airflow has the answer; see the terminal. You can close this window."
 #: Seconds for a request to arrive: browsers open connections that they do not use.
 PATIENCE = 5
+#: Seconds to wait for the browser: as long as the page *OAuth connections* does.
+LISTEN_TIMEOUT = 600.0
 
 
 class _Server(HTTPServer):
@@ -84,12 +87,21 @@ class Loopback:
         """Stop listening."""
         self._server.server_close()
 
-    def answer(self, state: str) -> str:
+    def answer(self, state: str, timeout: float = LISTEN_TIMEOUT) -> str:
         """Wait for the browser, and return what it was sent back with.
 
         :param state: what the answer must have: any page could send a browser here
+        :param timeout: seconds to wait
+        :raises ConsentDenied: if the browser has not come back by then
         """
         self._server.state = state
+        ends = time.monotonic() + timeout
         while not self._server.answer:
+            self._server.timeout = ends - time.monotonic()
+            if self._server.timeout <= 0:
+                raise ConsentDenied(
+                    f"No browser came back to {self.redirect_uri} within {timeout:.0f} s. Nothing was changed. Check "
+                    f"that this redirect URI is registered at the server, then run the command again."
+                )
             self._server.handle_request()
         return self._server.answer

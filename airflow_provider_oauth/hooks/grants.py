@@ -13,7 +13,9 @@ from airflow_provider_oauth.oauth.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.consent import authorization_url, code_of
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from airflow_provider_oauth.oauth.store import fingerprint
 from airflow_provider_oauth.oauth.token import missing_scopes
+from airflow_provider_oauth.variable_store import VariableTokenStore
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -79,6 +81,21 @@ def test(config: OAuthConfig) -> Trial:
     :raises OAuthError: if the server refuses the client, does not answer, or sends an invalid response
     """
     return try_grant(config, status(config))
+
+
+def is_empty(config: OAuthConfig) -> bool:
+    """Tell whether there is nothing to revoke and nothing to forget, in the store and in the connection.
+
+    :raises TokenStoreError: if the store cannot be read
+    """
+    store = VariableTokenStore(config)
+    record = store.read()
+    own = config.refresh_token if config.lives_by_refresh else None
+    if own and (record is None or fingerprint(config.conn_id, own) not in record.origins):
+        return False
+    if record is None:
+        return not store.is_listed()  # a read that failed looks the same
+    return record.readable and not record.tokens and record.refresh_token is None
 
 
 def begin(config: OAuthConfig, consent: Consent) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from airflow.configuration import ensure_secrets_loaded
 from airflow.models import Connection
 from airflow.providers.common.compat.module_loading import import_string
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+from airflow.secrets.environment_variables import CONN_ENV_PREFIX, EnvironmentVariablesBackend
+from airflow.secrets.metastore import MetastoreBackend
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
@@ -20,6 +24,8 @@ from airflow_provider_oauth.hooks.oauth import OAuthHook, preset_of
 from airflow_provider_oauth.presets import OAUTH, PRESETS
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy.orm import Session
 
     from airflow_provider_oauth.hooks.grants import Status
@@ -52,6 +58,27 @@ class Overview:
             return "changed" if self.status.changed else "none"
         return "usable" if self.status.usable else "ended"
 
+    def problem(self, now: datetime) -> str:
+        """Return why a person has to act, and how; "" if nobody has to.
+
+        :param now: aware time of day
+        """
+        if self.error:
+            return self.error
+        if self.config is None or self.status is None:
+            return ""
+        if self.status.consent_by and self.status.consent_by <= now:
+            reason = f"the refresh token ended on {self.status.consent_by:%Y-%m-%d}"
+        elif self.consent != "needed":
+            return ""
+        elif self.status.changed:
+            reason = "the stored tokens were granted to another client, secret, user, URL or scope, or are damaged"
+        else:
+            reason = "no refresh token is stored"
+        if self.config.grant_type == "authorization_code":
+            return f"A user has to authorize the connection: {reason}."
+        return f"A new refresh token has to be pasted into Refresh token: {reason}."
+
     @property
     def consent(self) -> str:
         """Whether a person has consented: needed, given, or nothing where nobody has to."""
@@ -64,6 +91,38 @@ def conn_ids(session: Session) -> list[str]:
     """Return the IDs of the connections of our types that are in the database, sorted."""
     found = session.execute(select(Connection.conn_id, Connection.conn_type).order_by(Connection.conn_id)).all()
     return [conn_id for conn_id, conn_type in found if _is_our_type(conn_type)]
+
+
+class Unlisted(NamedTuple):
+    """Where connections are that ``conn_ids`` does not list.
+
+    :param variables: environment variables of this process that define connections of our types
+    :param backends: class names of the secrets backends; they find a connection by its ID, but cannot list any
+    """
+
+    variables: list[str]
+    backends: list[str]
+
+
+def unlisted(listed: list[str]) -> Unlisted:
+    """Return where there are, or may be, connections of our types besides those that are listed.
+
+    :param listed: the result of ``conn_ids``
+    """
+    known = {CONN_ENV_PREFIX + conn_id.upper() for conn_id in listed}
+    variables = [name for name in sorted(os.environ) if name.startswith(CONN_ENV_PREFIX) and name not in known]
+    own = (EnvironmentVariablesBackend, MetastoreBackend)
+    backends = [type(each).__name__ for each in ensure_secrets_loaded() if not isinstance(each, own)]
+    return Unlisted([name for name in variables if _is_our_type(_type_in_environment(name))], backends)
+
+
+def _type_in_environment(name: str) -> str | None:
+    """Return the type of the connection in an environment variable; None if it cannot be read."""
+    try:
+        found = EnvironmentVariablesBackend().get_connection(name.removeprefix(CONN_ENV_PREFIX))
+    except Exception:  # neither JSON nor a URI
+        return None
+    return found.conn_type if found else None
 
 
 def config_of(conn_id: str) -> OAuthConfig:

@@ -172,6 +172,8 @@ def _do(action: Action, conn_id: str) -> Said:
     if action == "renew":
         token = grants.renew(config)
         return Said(True, f"{about} renewed. {_validity(token)}.")
+    if grants.is_empty(config):
+        return Said(None, f"{about} nothing is stored, so there is nothing to {action}.")
     if action == "revoke":
         taken = grants.revoke(config)
         return Said(True, f"{about} the server has taken its tokens back ({taken}), and Airflow has forgotten them.")

@@ -37,7 +37,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 def airflow(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     """With connections in the database, where a form puts them; no worker is needed."""
     dags = tmp_path_factory.mktemp("cli_dags")
-    with Airflow(tmp_path_factory.mktemp("cli_airflow"), dags, {}) as airflow:
+    elsewhere = {"AIRFLOW_CONN_OF_ENV": json.dumps({"conn_type": "justlogin", "login": "cli", "password": SECRET})}
+    with Airflow(tmp_path_factory.mktemp("cli_airflow"), dags, elsewhere) as airflow:
         url = f"{sandbox.url}/jsonbody"
         consent = {
             "grant_type": "authorization_code", "grant_url": f"{url}/token", "authorize_url": f"{url}/authorize",
@@ -96,7 +97,35 @@ def test_list_shows_our_types_and_what_is_wrong_with_them(airflow: Airflow) -> N
     assert found.keys() == {"by_consent", "jl", "broken", "markup", "std"}
     assert found["by_consent"]["consent"] == found["jl"]["consent"] == "needed"
     assert "Token URL" in found["broken"]["error"]
-    assert "[/bold]" in airflow.cli("oauth", "show", "markup")
+    assert found["broken"]["token"] is None
+    for conn_id, said in {"broken": "Token URL", "markup": r"\[/bold\]"}.items():
+        with pytest.raises(AirflowError, match=said) as caught:
+            airflow.cli("oauth", "show", conn_id)
+        assert "Traceback" not in str(caught.value)
+
+
+def test_check_lists_what_needs_a_person_and_names_what_cannot_be_listed(airflow: Airflow) -> None:
+    with pytest.raises(AirflowError) as caught:
+        airflow.cli("oauth", "check", "--output", "json")
+    found = str(caught.value)
+    assert all(conn_id in found for conn_id in ("by_consent", "jl", "broken", "markup", "std"))
+    assert "A user has to authorize the connection" in found
+    assert "Not listed are connections in environment variables: AIRFLOW_CONN_OF_ENV." in found
+    assert "Traceback" not in found
+    with pytest.raises(AirflowError, match="of_env") as caught:
+        airflow.cli("oauth", "check", "of_env")
+    assert "Not listed" not in str(caught.value)
+
+
+def test_test_says_whether_the_server_accepts_the_client_and_what_comes_next(
+    airflow: Airflow, sandbox: SandboxProcess
+) -> None:
+    said = airflow.cli("oauth", "test", "std")
+    assert "accepted the client" in said
+    assert said.endswith("Now click Authorize.\nOr run: airflow oauth authorize std\n")
+    with pytest.raises(AirflowError, match="grant_url .Token URL. is missing"):
+        airflow.cli("oauth", "test", "broken")
+    assert SECRET not in said
 
 
 def test_authorize_and_renew(airflow: Airflow, sandbox: SandboxProcess) -> None:
@@ -105,7 +134,9 @@ def test_authorize_and_renew(airflow: Airflow, sandbox: SandboxProcess) -> None:
     assert f"Authorized: {conn_id}." in said
     (row,) = rows(airflow, "show", conn_id)
     # JustLogin does not say when a refresh token ends.
-    assert (row["token"], row["consent"], row["consent_by"], row["error"]) == ("usable", "given", "", "")
+    assert (row["token"], row["consent"], row["consent_by"], row["error"]) == ("usable", "given", None, None)
+    assert row["missing_scopes"] == []
+    assert "No connection needs a person." in airflow.cli("oauth", "check", conn_id)
     (renewed,) = rows(airflow, "renew", conn_id)
     assert renewed["renewed_at"] >= row["renewed_at"]
     issued = sandbox.control("issued")
@@ -117,16 +148,19 @@ def test_authorize_and_renew(airflow: Airflow, sandbox: SandboxProcess) -> None:
 def test_revoke_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
     said, _ = authorize(airflow, "std")
     assert "Authorized: std." in said
-    assert airflow.cli("oauth", "revoke", "std").strip() == (
-        "The server has taken back the tokens of std (2), and Airflow has forgotten them."
+    with pytest.raises(AirflowError, match="Nothing was done."):
+        airflow.cli("oauth", "revoke", "std", typed="n\n")
+    assert sandbox.control("counts")["std"]["revocation_requests"] == 0
+    assert airflow.cli("oauth", "revoke", "std", typed="y\n").endswith(
+        "[y/N] The server has taken back the tokens of std (2), and Airflow has forgotten them.\n"
     )
     assert sandbox.control("counts")["std"]["revocation_requests"] == 2
     (row,) = rows(airflow, "show", "std")
     assert (row["token"], row["consent"]) == ("none", "needed")
-    assert airflow.cli("oauth", "revoke", "std").strip().endswith("of std (0), and Airflow has forgotten them.")
+    assert airflow.cli("oauth", "revoke", "std") == "Nothing is stored for std, so there is nothing to revoke.\n"
 
     authorize(airflow, "std")
-    said = airflow.cli("oauth", "forget", "std").strip()
+    said = airflow.cli("oauth", "forget", "std", "--yes").strip()
     assert said == "Forgot the tokens of std. The server was not told; it still takes them."
     with pytest.raises(AirflowError, match=f"it was forgotten.*open {airflow.url}/oauth/.conn_id=std") as caught:
         airflow.cli("oauth", "renew", "std")
@@ -138,7 +172,7 @@ def test_revoke_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
 def test_what_the_server_cannot_take_back_is_told(airflow: Airflow) -> None:
     authorize(airflow, "jl")
     with pytest.raises(AirflowError, match="'jl'.*Revocation URL"):
-        airflow.cli("oauth", "revoke", "jl")
+        airflow.cli("oauth", "revoke", "jl", "--yes")
     (row,) = rows(airflow, "show", "jl")
     assert (row["token"], row["consent"]) == ("usable", "given")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -286,3 +288,17 @@ def test_the_loopback_is_a_port_of_this_machine(uri):
 def test_a_port_in_use_is_told():
     with Loopback(None) as first, pytest.raises(ConfigurationError, match="Nobody can listen on"):
         Loopback(first.redirect_uri)
+
+
+def test_the_loopback_does_not_wait_for_ever():
+    with Loopback(None) as loopback, pytest.raises(ConsentDenied, match=r"No browser came back to http://127\.0\.0\.1"):
+        loopback.answer("state", timeout=0.05)
+
+
+def test_other_requests_do_not_make_the_loopback_wait_longer():
+    with Loopback(None) as loopback, ThreadPoolExecutor() as threads:
+        waiting = threads.submit(loopback.answer, "state", 0.5)
+        while not waiting.done():
+            with suppress(requests.RequestException):
+                requests.get(f"{loopback.redirect_uri}?state=other", timeout=0.1)
+        assert isinstance(waiting.exception(), ConsentDenied)

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_oauth.exceptions import ConsentRequired, UnrecognizedRefusal, UnsupportedGrantType
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.store import Record, Refusal
+from airflow_provider_oauth.oauth.store import Record, Refusal, fingerprint
 from airflow_provider_oauth.oauth.token import Token
 from airflow_provider_oauth.variable_store import VariableTokenStore
 
@@ -121,6 +121,38 @@ class TestAfterConsent:
         status(record=replace(RECORD, refresh_token=None, tokens={"": replace(RECORD.tokens[""], expires_at=None)}))
 
         assert grants.after_consent(CONFIG) == (True, "Tasks use it until the API refuses it.")
+
+
+@pytest.mark.usefixtures("variables")
+class TestIsEmpty:
+    OWN = replace(CONFIG, grant_type="refresh_token", refresh_token="fake-own")
+
+    def test_where_nothing_was_ever_stored(self) -> None:
+        assert grants.is_empty(CONFIG)
+
+    def test_where_it_was_forgotten(self) -> None:
+        VariableTokenStore(CONFIG).write(Record(generation=2, nonce="n"))
+        assert grants.is_empty(CONFIG)
+
+    @pytest.mark.parametrize("gone", [{"tokens": {}}, {"refresh_token": None}, {}])
+    def test_is_not_so_where_a_token_is_stored(self, gone: dict[str, Any]) -> None:
+        VariableTokenStore(CONFIG).write(replace(RECORD, **gone))
+        assert not grants.is_empty(CONFIG)
+
+    def test_is_not_so_where_what_is_stored_cannot_be_opened(self) -> None:
+        VariableTokenStore(CONFIG).write(RECORD)
+        assert not grants.is_empty(replace(CONFIG, client_secret="fake-other"))
+
+    def test_is_not_so_where_the_connections_own_refresh_token_is_unused(self) -> None:
+        assert not grants.is_empty(self.OWN)
+        used = Record(generation=2, nonce="n", origins=(fingerprint("shop", "fake-own"),))
+        VariableTokenStore(self.OWN).write(used)
+        assert grants.is_empty(self.OWN)
+        assert not grants.is_empty(replace(self.OWN, refresh_token="fake-new"))
+
+    def test_is_not_so_where_the_record_could_not_be_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(VariableTokenStore, "is_listed", lambda self: True)
+        assert not grants.is_empty(CONFIG)
 
 
 ACCEPTED = {"status_code": 400, "json": {"error": "invalid_grant"}}

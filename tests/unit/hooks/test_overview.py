@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from airflow.secrets import BaseSecretsBackend
+from airflow.secrets.environment_variables import EnvironmentVariablesBackend
+from airflow.secrets.metastore import MetastoreBackend
 
 from airflow_provider_oauth.hooks import overview
+from airflow_provider_oauth.hooks.grants import Status
+from airflow_provider_oauth.oauth.config import OAuthConfig
 
 SHOP = {
     "conn_type": "oauth",
@@ -35,3 +43,72 @@ def test_what_is_wrong_is_said_in_place_of_what_is_not_known(monkeypatch: pytest
 
     assert (shown.conn_type, shown.config, shown.status) == ("oauth", None, None)
     assert "Token URL" in shown.error
+
+
+class FakeVault(BaseSecretsBackend):
+    """Finds connections by their ID only."""
+
+
+class TestUnlisted:
+    def test_names_the_environment_variables_of_our_types(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        define(monkeypatch, "shop")
+        define(monkeypatch, "listed")
+        define(monkeypatch, "plain", conn_type="http")
+        monkeypatch.setenv("AIRFLOW_CONN_URI", "justimmo://app:fake-secret@/")
+        monkeypatch.setenv("AIRFLOW_CONN_BROKEN", "{")
+
+        found = overview.unlisted(["Listed"])
+        assert found == (["AIRFLOW_CONN_SHOP", "AIRFLOW_CONN_URI"], [])
+
+    def test_names_the_secrets_backend(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        backends = [FakeVault(), EnvironmentVariablesBackend(), MetastoreBackend()]
+        monkeypatch.setattr(overview, "ensure_secrets_loaded", lambda: backends)
+
+        assert overview.unlisted([]).backends == ["FakeVault"]
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CONFIG = OAuthConfig(
+    conn_id="shop",
+    base_url="https://api.example.com",
+    token_url="https://login.example.com/token",
+    grant_type="authorization_code",
+    client_id="app",
+    client_secret="fake-secret",
+)
+STATUS = Status(token=None, usable=False, changed=False, needs_consent=False, consent_by=None, error="")
+
+
+class TestProblem:
+    def problem(self, error: str = "", grant_type: str = "authorization_code", **status: Any) -> str:
+        shown = overview.Overview(
+            conn_id="shop",
+            config=replace(CONFIG, grant_type=grant_type),
+            status=replace(STATUS, **status),
+            error=error,
+        )
+        return shown.problem(NOW)
+
+    def test_is_none_of_a_connection_that_tasks_can_renew(self) -> None:
+        assert self.problem() == self.problem(consent_by=NOW + timedelta(seconds=1)) == ""
+        assert self.problem(grant_type="client_credentials") == ""
+
+    def test_is_the_error_of_a_connection_that_is_invalid_or_was_refused(self) -> None:
+        assert self.problem("Token URL is missing") == "Token URL is missing"
+        assert overview.Overview(conn_id="shop", error="It cannot be read").problem(NOW) == "It cannot be read"
+
+    @pytest.mark.parametrize(
+        ("status", "reason"),
+        [
+            ({"needs_consent": True}, "no refresh token is stored"),
+            (
+                {"needs_consent": True, "changed": True},
+                "the stored tokens were granted to another client, secret, user, URL or scope, or are damaged",
+            ),
+            ({"consent_by": NOW}, "the refresh token ended on 2026-01-01"),
+        ],
+    )
+    def test_says_what_a_person_has_to_do(self, status: dict[str, Any], reason: str) -> None:
+        assert self.problem(**status) == f"A user has to authorize the connection: {reason}."
+        pasted = self.problem(grant_type="refresh_token", **status)
+        assert pasted == f"A new refresh token has to be pasted into Refresh token: {reason}."
