@@ -17,7 +17,7 @@ from tabulate import tabulate
 from benchmarks.measuring import Row
 from sandbox.processes import Component, interrupted_by_signals, kill
 
-BENCHMARKS = ("parsing", "authentication", "extract", "variables", "unsealing", "cold_start")
+BENCHMARKS = ("parsing", "authentication", "extract", "variables", "unsealing", "limits", "cold_start")
 HEADINGS = Row("what", "reference", "ours", "ratio", "goal")
 #: Seconds for one benchmark.
 LIMIT = 180
