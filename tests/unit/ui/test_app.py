@@ -259,6 +259,34 @@ def test_the_result_of_a_test_is_shown_as_it_is(
     assert f"<p {shown_as}" in html
 
 
+class TestServersThatMayNotBeAsked:
+    """The API server sends no request to an address or host that ``[oauth] allowed_hosts`` excludes."""
+
+    @pytest.mark.parametrize(
+        ("action", "changes"),
+        [
+            ("test", {"token_url": "https://169.254.169.254/token"}),
+            ("test", {"token_url": None, "issuer": "https://169.254.169.254"}),
+            ("test", {"grant_type": "client_credentials", "token_url": "https://[::ffff:169.254.169.254]/token"}),
+            ("authorize", {"authorize_url": None, "issuer": "https://169.254.169.254"}),
+            ("renew", {"grant_type": "client_credentials", "token_url": "https://169.254.169.254/token"}),
+        ],
+    )
+    def test_blocked_addresses_are_an_error_on_the_page(
+        self, action: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(overview, "config_of", lambda conn_id: replace(CONFIG, **changes))
+        answer = post(action)
+
+        assert "which is blocked, see [oauth] allowed_hosts" in said_of(answer)
+
+    def test_hosts_that_are_not_allowed_are_an_error_on_the_page(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        config = replace(CONFIG, allowed_hosts=("*.example.org",))
+        monkeypatch.setattr(overview, "config_of", lambda conn_id: config)
+
+        assert "host 'login.example.com' does not match [oauth] allowed_hosts" in said_of(post("test"))
+
+
 class TestWhileTooManyRequestsOfAUserWait:
     @pytest.fixture(autouse=True)
     def requests_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
