@@ -16,6 +16,7 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
 from airflow_provider_oauth.oauth.quoting import scrub
 from airflow_provider_oauth.oauth.token import missing_scopes
+from airflow_provider_oauth.sealing import Seal
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.hooks.grants import Status
@@ -27,6 +28,10 @@ NOT_AUTHORIZED = "No user's authorization is stored."
 CHANGED = (
     "The stored tokens cannot be used: they were granted to another client, secret, user, URL or scope, or the record "
     "is damaged."
+)
+NOT_ENCRYPTED = (
+    "The connection has no secret, so its tokens are stored unencrypted: all who can read Airflow Variables can read "
+    "them."
 )
 NOT_USED = "It does not prove the refresh token: that can be used only once, so it was not sent."
 NOT_LOOKED_UP = "It does not show whether a user has authorized the connection: see Admin → OAuth connections."
@@ -54,12 +59,17 @@ def try_grant(config: OAuthConfig, status: Status | None = None) -> Trial:
     config = TokenEndpoint(config).completed("refresh_url" if _is_refreshed_elsewhere(config) else "token_url")
     if not config.lives_by_refresh:
         token = TokenEndpoint(config).grant(patient=False)
-        return Trial(True, " ".join([_describe(config, token), *config.warnings]))
+        return Trial(True, " ".join([_describe(config, token), *remarks(config)]))
     works, text = _try_refresh(config, status)
     if works is False:
-        return Trial(False, " ".join([text, *config.warnings]))
+        return Trial(False, " ".join([text, *remarks(config)]))
     works, stored = _stored_grant(config, works, status)
-    return Trial(works, " ".join(filter(None, [text, *config.warnings, stored])))  # the next step comes last
+    return Trial(works, " ".join(filter(None, [text, *remarks(config), stored])))  # the next step comes last
+
+
+def remarks(config: OAuthConfig) -> list[str]:
+    """Return what a person should know of the connection: that its tokens are not encrypted, and what was ignored."""
+    return [*([] if Seal(config).closes else [NOT_ENCRYPTED]), *config.warnings]
 
 
 def not_granted(scopes: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from airflow_provider_oauth.hooks.trial import not_granted
+from airflow_provider_oauth.hooks.trial import not_granted, remarks
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,7 +53,7 @@ class Row:
         """What else there is to know about it."""
         config, status = self.overview.config, self.overview.status
         missing = not_granted(status.missing_scopes) if status else ""
-        return [*([missing] if missing else []), *(config.warnings if config else ())]
+        return [*([missing] if missing else []), *(remarks(config) if config else [])]
 
     @property
     def actions(self) -> list[str]:

@@ -45,12 +45,12 @@ def test_of(monkeypatch, caplog):
     """Test a connection; no secret may be in what is said and logged."""
     caplog.set_level(logging.DEBUG)
 
-    def run(conn_id="my_api", **extra):
+    def run(conn_id="my_api", password=SECRETS["password"], **extra):
         values = {
             "conn_type": "oauth",
             "host": "https://api.example.com/v1",
             "login": "reports",
-            "password": SECRETS["password"],
+            "password": password,
             "extra": {"grant_url": TOKEN_URL, "leeway": 60} | extra,
         }
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(values))
@@ -287,10 +287,11 @@ def test_an_invalid_grant_proves_the_client_and_not_the_refresh_token(test_of, r
 
 def test_no_refresh_token_and_no_secret_are_mentioned_that_the_connection_does_not_have(test_of, requests_mock):
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
-    works, said = test_of(grant_type="authorization_code", client_auth="none", client_secret="")
+    works, said = test_of(grant_type="authorization_code", client_auth="none", password=None)
     assert works
     assert "This proves Token URL, Client ID and Client authentication." in said
-    assert "secret" not in said
+    assert "Client secret" not in said
+    assert "The connection has no secret, so its tokens are stored unencrypted" in said
     assert "prove the refresh token" not in said
     assert said.endswith("whether a user has authorized the connection: see Admin → OAuth connections.")
 

@@ -184,6 +184,12 @@ class TestPage:
         assert "<p>Not granted: admin, write.</p>" in page(row(replace(STATUS, missing_scopes=("admin", "write"))))
         assert "Not granted" not in page(row())
 
+    def test_says_that_the_tokens_of_a_public_client_are_not_encrypted(self) -> None:
+        note = "The connection has no secret, so its tokens are stored unencrypted"
+        assert note in page(row(client_secret=None, client_auth="none"))
+        assert note not in page(row())
+        assert note not in page(row(client_secret=None, client_auth="none", secret_headers={"X-Key": "fake-key"}))
+
     @pytest.mark.parametrize(
         ("good", "start"),
         [
