@@ -41,7 +41,8 @@ Answer = TypeVar("Answer")
 
 #: Seconds for an exchange, all attempts together.
 EXCHANGE_TIMEOUT = 20.0
-#: Seconds that an exchange takes at most: its last attempt may have to wait for a connection first.
+#: Seconds that an exchange takes at most. It ends after EXCHANGE_TIMEOUT; the rest is a margin for what has no limit,
+#: such as reading CA certificates.
 LONGEST_EXCHANGE = EXCHANGE_TIMEOUT + CONNECT_TIMEOUT
 
 

@@ -74,7 +74,8 @@ def test_a_secret_on_two_lines_is_replaced() -> None:
 @pytest.mark.parametrize("blank", [" ", "\n", "\x00", "\u2028"])
 @pytest.mark.parametrize("count", [8180, 1_000_000])
 def test_a_secret_after_any_number_of_blanks_is_replaced(blank: str, count: int) -> None:
-    assert scrub(blank * count + "fake-secret", ["fake-secret"]) == "***"
+    secret = "fake-secret-0123456789-abcdefghij"
+    assert scrub(blank * count + secret, [secret]) == "***"
 
 
 @pytest.mark.parametrize("length", range(LONGEST_QUOTE - 15, LONGEST_QUOTE + 5))
@@ -144,6 +145,10 @@ def calls_of(text: str, secrets: list[str]) -> int:
     finally:
         sys.setprofile(before)
     return calls
+
+
+def test_a_long_secret_costs_next_to_nothing_where_it_is_not_quoted() -> None:
+    assert calls_of("The refresh token is invalid.", ["fake-secret-" * 5000]) < 1000
 
 
 @pytest.mark.parametrize(
