@@ -12,6 +12,7 @@
     │   ├── InvalidRequest  UnauthorizedClient  UnsupportedGrantType  InvalidScope
     ├── TokenResponseError        it answered, but not with a token, or whatever was asked for
     ├── TokenStoreError           the token could not be read from, or kept in, its Variable
+    │   └── Overtaken             this process was suspended for too long, so it wrote nothing
     ├── RenewalTimeout            another process renews the token and has not finished
     ├── ConsentRequired *         nothing but a person's consent, or a new refresh token, helps
     ├── ConsentDenied             a person was asked for consent, and it was not given
@@ -117,6 +118,10 @@ class TokenResponseError(OAuthError):
 
 class TokenStoreError(OAuthError):
     """The token's Variable could not be read or written."""
+
+
+class Overtaken(TokenStoreError):
+    """The process was suspended for so long that another one may be renewing the token. It wrote nothing."""
 
 
 class RenewalTimeout(OAuthError):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+# CLOCK_MONOTONIC stops while the machine is suspended, so a lease would seem to last that much longer.
+_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
 
 class Clock:
     """The system's clocks and its sleep."""
@@ -14,8 +17,11 @@ class Clock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return seconds since some fixed point: for what is measured within this process."""
-        return time.monotonic()
+        """Return seconds since a fixed point, including time in suspend where the system measures it (Linux).
+
+        For durations within this process.
+        """
+        return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
     def sleep(self, seconds: float) -> None:
         """Wait for ``seconds``."""

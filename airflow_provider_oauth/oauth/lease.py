@@ -19,6 +19,7 @@ from airflow_provider_oauth.oauth.endpoint import EXCHANGE_TIMEOUT, LONGEST_EXCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from airflow_provider_oauth.oauth.clock import Clock
     from airflow_provider_oauth.oauth.store import Record, TokenStore
@@ -38,12 +39,14 @@ class Claim:
     :param nonce: what it is known by; whoever notes it in the record is done, and the lease free again
     :param record: the record, as it is while the claim stands
     :param alone: whether nobody else can have such a right: only then may a refresh token be spent
-    :param ends: when it does, on this process's monotonic clock
+    :param made_at: when it was made, the time of day
+    :param ends: when another process may renew, on this process's monotonic clock
     """
 
     nonce: str
     record: Record | None
     alone: bool
+    made_at: datetime
     ends: float
 
     def covers_an_exchange(self, now: float) -> bool:
@@ -54,15 +57,19 @@ class Claim:
         return self.alone and now + LONGEST_EXCHANGE + STORING <= self.ends
 
     def covers_storing(self, now: float) -> bool:
-        """Tell whether something can still be stored under it."""
-        return not self.alone or now + STORING <= self.ends
+        """Return whether enough time is left to store a record under this claim.
+
+        :param now: on this process's monotonic clock
+        """
+        return now + STORING <= self.ends
 
 
 class Lease:
     """The right to renew, given to one process of all hosts at a time.
 
     It is free when the record notes the nonce in it, for that renewal is over, and when this process has seen the same
-    nonce for TERM. No clock is compared between hosts, and nobody ever writes that it is free.
+    nonce for TERM. No clock is compared between hosts, and nobody ever writes that it is free. The nonce of the last
+    exclusive claim that this process was granted is free for this process: nobody else can be renewing under it.
 
     :param store: where lease and record are kept
     :param clock: time, as an argument for tests
@@ -72,6 +79,7 @@ class Lease:
         self._store = store
         self._clock = clock
         self._seen: tuple[str | None, float] = (None, 0.0)
+        self._own: str | None = None
 
     def claim(self, seen: Record | None, wanted: Callable[[Record | None], bool], *, alone: bool) -> Claim | None:
         """Claim the lease; None if somebody else has it, or might have it. To be tried again then.
@@ -87,10 +95,11 @@ class Lease:
 
     def claim_anyhow(self) -> Claim:
         """Return a claim that does not mind others: good for what is harmless if done twice."""
+        made_at, begun = self._clock.now(), self._clock.monotonic()
         record = None
         with suppress(TokenStoreError):
             record = self._store.read()
-        return Claim(nonce=uuid4().hex, record=record, alone=False, ends=self._clock.monotonic())
+        return self._repeatable(uuid4().hex, record, made_at, begun)
 
     def is_still(self, record: Record | None) -> bool:
         """Tell whether the record is as it was.
@@ -105,17 +114,23 @@ class Lease:
         return (now.generation, now.nonce) == (record.generation, record.nonce)
 
     def _claim_at_once(self, wanted: Callable[[Record | None], bool]) -> Claim | None:
+        made_at, begun = self._clock.now(), self._clock.monotonic()
         record = self._store.read()
         if not wanted(record):
             return None
         nonce = uuid4().hex
         with suppress(TokenStoreError):  # it tells the others, no more
             self._store.write_lease(nonce)
-        return self._granted(Claim(nonce=nonce, record=record, alone=False, ends=self._clock.monotonic()))
+        return self._granted(self._repeatable(nonce, record, made_at, begun))
+
+    def _repeatable(self, nonce: str, record: Record | None, made_at: datetime, begun: float) -> Claim:
+        """Return a claim that is not exclusive. It ends early enough to not overwrite what a later one has stored."""
+        ends = begun + LONGEST_EXCHANGE + STORING
+        return Claim(nonce=nonce, record=record, alone=False, made_at=made_at, ends=ends)
 
     def _claim_alone(self, wanted: Callable[[Record | None], bool]) -> Claim | None:
         self._clock.sleep(random.uniform(0, WAIT))  # noqa: S311 - parts those who come together, protects nothing
-        begun = self._clock.monotonic()
+        made_at, begun = self._clock.now(), self._clock.monotonic()
         record, held = self._store.read(), self._store.read_lease()
         if self._clock.monotonic() - begun > WAIT / 8:
             return None  # what was read may be out of date
@@ -129,7 +144,7 @@ class Lease:
             return None  # void: it may have landed on one that is relied on. It stays, until it was seen for TERM
         # Where absence cannot be made sure of, wait until whoever might hold the lease must be done asking.
         self._let_settle(EXCHANGE_TIMEOUT if held is None else WAIT)
-        claim = Claim(nonce=nonce, record=record, alone=True, ends=begun + TERM)
+        claim = Claim(nonce=nonce, record=record, alone=True, made_at=made_at, ends=begun + TERM)
         looked = self._clock.monotonic()
         stands = self._store.read_lease() == nonce and self.is_still(record)
         if stands and record is None:
@@ -142,6 +157,8 @@ class Lease:
     def _granted(self, claim: Claim) -> Claim:
         """Note the nonce as seen: should this process have to wait for itself, then no longer than others."""
         self._seen = (claim.nonce, self._clock.monotonic())
+        if claim.alone:
+            self._own = claim.nonce
         return claim
 
     def _let_settle(self, seconds: float) -> None:
@@ -151,7 +168,7 @@ class Lease:
     def _is_held(self, nonce: str | None, record: Record | None, term: float) -> bool:
         """Tell whether somebody is renewing, or may be, as far as this process has seen."""
         now = self._clock.monotonic()
-        if nonce is None or (record is not None and record.nonce == nonce):
+        if nonce is None or nonce == self._own or (record is not None and record.nonce == nonce):
             return False
         if self._seen[0] != nonce:
             self._seen = (nonce, now)

@@ -21,7 +21,7 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.oauth.cool_down import cool_down_error, is_repeated, refusal_after
 from airflow_provider_oauth.oauth.lease import WAIT
 from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore, fingerprint
-from airflow_provider_oauth.oauth.storing import insist
+from airflow_provider_oauth.oauth.storing import insist, require_time_to_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +108,8 @@ class Renewal:
             the connection is still the same
         :raises ConsentRequired: if this grant lives by a refresh token, and there is none to use
         """
+        if self.unwritten(record):
+            return  # what others were told about an older refresh token does not matter
         if error := cool_down_error(record.refused if record else None, self._clock.now()):
             raise error
         if not self._config.lives_by_refresh:
@@ -168,16 +170,27 @@ class Renewal:
         token = record.tokens.get("") if self.is_ours(record) else None
         return token is not None and token.expires_at is None
 
+    def unwritten(self, record: Record | None) -> Record | None:
+        """Return the record of a renewal that this process could not store yet.
+
+        A stored record of the same or a higher generation replaces it.
+
+        :param record: the record as it was read last
+        """
+        if self._unwritten and record and record.generation >= self._unwritten.generation:
+            self._unwritten = None
+        return self._unwritten
+
     def adopt(self, claim: Claim, token: Token) -> Token:
         """Store the token of a new grant under a claim; it replaces the old one, whatever that was.
 
         :param claim: the right to do so
         :param token: with its refresh token
         :return: the token, as it is kept
+        :raises Overtaken: if this process was suspended; nothing was written
         :raises TokenStoreError: if it cannot be stored
         """
-        self._unwritten = None
-        return self._keep("", token, claim, claim.record, None, generation=self._generation_anew(claim.record))
+        return self._keep("", token, claim, claim.record, None, generation=self.new_generation(claim))
 
     def forget(self, claim: Claim) -> None:
         """Store under a claim that there is nothing to use: neither a token, nor a refresh token.
@@ -186,12 +199,13 @@ class Renewal:
         not store what it has renewed would bring it back.
 
         :param claim: the right to do so
+        :raises Overtaken: if this process was suspended; nothing was written
         :raises TokenStoreError: if it cannot be stored
         """
-        self._unwritten = None
         record = claim.record
-        gone = Record(generation=self._generation_anew(record), nonce=claim.nonce, origins=self._origins(record))
-        insist(self._store, self._clock, gone, claim.ends)
+        gone = Record(generation=self.new_generation(claim), nonce=claim.nonce, origins=self._origins(record))
+        insist(self._store, self._clock, gone, claim)
+        self._unwritten = None
 
     def revoke(self, claim: Claim) -> int:
         """Have the server take back all that is stored under a claim (RFC 7009), then forget it.
@@ -208,8 +222,7 @@ class Renewal:
         try:
             taken = self._take_back(tokens, claim)
         except OAuthError:
-            # Whoever comes next need not wait for the end of the claim.
-            self._end(claim, claim.record.refused if claim.record else None)
+            self.end(claim)
             raise
         self.forget(claim)
         return taken
@@ -217,6 +230,7 @@ class Renewal:
     def _take_back(self, tokens: list[tuple[str, str]], claim: Claim) -> int:
         taken = 0
         for token, hint in tokens:
+            require_time_to_store(self._store, self._clock, claim)
             if not claim.covers_an_exchange(self._clock.monotonic()):
                 raise RenewalTimeout(
                     f"Connection {self._config.conn_id!r}: the server takes too long to revoke {len(tokens)} tokens. "
@@ -252,13 +266,14 @@ class Renewal:
             tokens |= {token.access_token: "access_token" for token in record.tokens.values()}
         return list(tokens.items())
 
-    def _generation_anew(self, record: Record | None) -> int:
+    def new_generation(self, claim: Claim) -> int:
         """Return the first generation of a new grant.
 
         It is above all that earlier grants have reached, or may reach yet: a process that could not store what it has
-        renewed compares its generation, and the record that it knew may have been deleted since. So it is the time.
+        renewed compares its generation, and the record that it knew may have been deleted since. So it is the time. It
+        is that of the claim, so that a process that was suspended since then can compare it with what was stored since.
         """
-        return max(int(self._clock.now().timestamp()), record.generation + 1 if record else 1)
+        return max(int(claim.made_at.timestamp()), claim.record.generation + 1 if claim.record else 1)
 
     def _refresh(
         self, key: str, claim: Claim, refresh_token: str, patient: bool
@@ -360,7 +375,7 @@ class Renewal:
                 refresh_expires_at=refresh_expires_at,
                 subject=subject,
             ),
-            until=claim.ends,
+            claim,
         )
         valid = f"valid until {token.expires_at}" if token.expires_at else "which never expires"
         log.info("Connection %r: renewed the token, %s.", self._config.conn_id, valid)
@@ -380,27 +395,27 @@ class Renewal:
             ends = known
         return new, ends
 
-    def _write(self, record: Record, until: float) -> None:
+    def _write(self, record: Record, claim: Claim) -> None:
         """Write the record; where a refresh token would be lost with it, insist as long as nobody else may renew."""
+        loses_refresh_token = self._config.lives_by_refresh
+        if loses_refresh_token:
+            self._unwritten = record  # until it is stored, this process requests no other
         try:
-            if self._config.lives_by_refresh:
-                insist(self._store, self._clock, record, until)
-            else:
-                self._store.write(record)
+            insist(self._store, self._clock, record, claim, retry=loses_refresh_token)
         except TokenStoreError as error:
-            if not self._config.lives_by_refresh:
+            if not loses_refresh_token:
                 log.warning("The token is used, but other tasks have to ask for their own. %s", error)
                 return
-            self._unwritten = record  # this process tries again before it asks for another
             log.error("A renewed refresh token is known to this process only, and not stored. %s", error)
             raise
+        self._unwritten = None
 
     def _stored_at_last(self, claim: Claim) -> bool:
         """Store what this process could not store when it renewed, unless there is something newer by now."""
-        record, self._unwritten = self._unwritten, None
-        if record is None or (claim.record and claim.record.generation >= record.generation):
+        record = self.unwritten(claim.record)
+        if record is None:
             return False
-        self._write(replace(record, nonce=claim.nonce), until=claim.ends)
+        self._write(replace(record, nonce=claim.nonce), claim)
         return True
 
     def _note(self, claim: Claim, error: OAuthError) -> None:
@@ -410,6 +425,10 @@ class Renewal:
         """
         before = claim.record.refused if claim.record else None
         self._end(claim, refusal_after(error, before, self._clock.now()))
+
+    def end(self, claim: Claim) -> None:
+        """End a claim that has changed nothing, so that the next process need not wait for its end."""
+        self._end(claim, claim.record.refused if claim.record else None)
 
     def _end(self, claim: Claim, refused: Refusal | None) -> None:
         """Note that a claim is over that has changed nothing."""

@@ -8,7 +8,13 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard, TypeVar
 
-from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, RenewalTimeout, TokenStoreError
+from airflow_provider_oauth.exceptions import (
+    ConfigurationError,
+    OAuthError,
+    Overtaken,
+    RenewalTimeout,
+    TokenStoreError,
+)
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.config import OAuthConfig, normal_scope
 from airflow_provider_oauth.oauth.lease import Lease
@@ -139,7 +145,8 @@ class TokenSource:
             return held if self._is_fresh(held) and not _same(held, rejected) else self._shared_token(key, rejected)
         except OAuthError as error:
             usable = self._best(key, rejected, None)
-            if usable is None:
+            # A renewed token that could not be stored would be lost if the task went on and ended.
+            if usable is None or self._renewal.unwritten(None):
                 raise
             self._respite_until = self._clock.monotonic() + RESPITE
             until = f", valid until {usable.expires_at}" if usable.expires_at else ""
@@ -215,27 +222,45 @@ class TokenSource:
         return taken
 
     def _alone(self, act: Callable[[Claim], Result], failed: str) -> Result:
-        """Act under a claim, as soon as there is one.
+        """Act under an exclusive claim. Repeat this if the process was suspended before it wrote anything.
 
-        :param failed: what to say if there is none
+        :param failed: the start of the error, if that is not possible
+        :raises TokenStoreError: if another user has decided something else meanwhile
         """
-        trouble: TokenStoreError | None = None
+        first: int | None = None
         with self._one_thread:
             try:
-                for waited, pause in _waits(self._clock):
-                    claim = None
+                while True:
+                    claim = self._exclusive_claim(failed)
+                    if first is None:
+                        first = self._renewal.new_generation(claim)
+                    elif _is_newer(claim.record, first):
+                        self._renewal.end(claim)
+                        raise TokenStoreError(
+                            f"Connection {self.config.conn_id!r}: {failed}. This process was suspended, and another "
+                            f"user has authorized the connection or forgotten its tokens meanwhile."
+                        )
                     try:
-                        if self._lock.acquire() or waited > HOST_PATIENCE:
-                            claim = self._lease.claim(self._store.read(), lambda record: True, alone=True)
-                    except TokenStoreError as error:
-                        trouble = error
-                    if claim:
-                        return act(claim)  # once: what seems to have failed may have landed, and been replaced since
-                    if waited > PATIENCE:
-                        break
-                    self._clock.sleep(pause)
+                        return act(claim)  # a failed write is not repeated: it may have landed and been replaced
+                    except Overtaken as error:
+                        log.warning("Trying again. %s", error)
             finally:
                 self._lock.release()
+
+    def _exclusive_claim(self, failed: str) -> Claim:
+        """Wait for a claim, for up to PATIENCE."""
+        trouble: TokenStoreError | None = None
+        for waited, pause in _waits(self._clock):
+            try:
+                if self._lock.acquire() or waited > HOST_PATIENCE:
+                    claim = self._lease.claim(self._store.read(), lambda record: True, alone=True)
+                    if claim:
+                        return claim
+            except TokenStoreError as error:
+                trouble = error
+            if waited > PATIENCE:
+                break
+            self._clock.sleep(pause)
         raise trouble or RenewalTimeout(
             f"Connection {self.config.conn_id!r}: {failed}. Other processes have been renewing the token for "
             f"{PATIENCE:.0f} s."
@@ -266,14 +291,19 @@ class TokenSource:
 
     def _shared_token(self, key: str, rejected: Token | None) -> Token:
         """Take the token from the store if it is good; else renew it, or wait for who does."""
-        trouble = None
+        trouble: TokenStoreError | None = None
+        waits = _waits(self._clock)
         try:
-            for waited, pause in _waits(self._clock):
+            while True:
+                waited, pause = next(waits)
                 try:
                     if token := self._look(key, rejected, host_is_frozen=waited > HOST_PATIENCE):
                         return token
+                except Overtaken as error:
+                    trouble, waits = error, _waits(self._clock)  # no time was spent waiting for others
+                    continue
                 except TokenStoreError as error:
-                    if self._best(key, rejected, None):
+                    if self._best(key, rejected, None) and not self._renewal.unwritten(None):
                         raise
                     trouble = error  # it may pass while we wait
                 if waited > (PATIENCE if self.config.lives_by_refresh else HOST_PATIENCE):
@@ -288,13 +318,14 @@ class TokenSource:
     def _look(self, key: str, rejected: Token | None, *, host_is_frozen: bool) -> Token | None:
         """Return a good token, stored or renewed just now; None while another process sees to it."""
         record = self._store.read()
+        unwritten = self._renewal.unwritten(record)  # has to be stored before anything else
         usable = self._best(key, rejected, record)
-        if usable and (self._is_fresh(usable) or self._clock.monotonic() < self._respite_until):
+        if usable and not unwritten and (self._is_fresh(usable) or self._clock.monotonic() < self._respite_until):
             return usable
         self._renewal.check(key, record)
 
         def wanted(record: Record | None) -> bool:
-            if self._is_fresh(self._best(key, rejected, record)):
+            if not self._renewal.unwritten(record) and self._is_fresh(self._best(key, rejected, record)):
                 return False
             self._renewal.check(key, record)
             return True
@@ -303,6 +334,8 @@ class TokenSource:
             claim = self._lease.claim(record, wanted, alone=self._renewal.spends(key, record))
             if claim and (renewed := self._renewal.renew(key, claim, patient=usable is None)):
                 return self._remember(key, renewed)
+        if unwritten:
+            return None
         return self._best(key, rejected, record)  # due, but good: whoever holds lock and lease renews
 
     def _last_resort(self, key: str, trouble: TokenStoreError | None) -> Token:
@@ -370,6 +403,11 @@ class TokenSource:
                 f"{self.config.grant_type} has the scope consented to. Leave it out, or use a second connection."
             )
         return key
+
+
+def _is_newer(record: Record | None, generation: int) -> bool:
+    """Return whether somebody else has stored a new grant, or forgotten the old one, since this generation was new."""
+    return record is not None and record.generation >= generation
 
 
 def _same(token: Token | None, rejected: Token | None) -> bool:

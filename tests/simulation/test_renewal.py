@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_oauth.oauth import lease, source
-from airflow_provider_oauth.oauth.lease import TERM, WAIT, Claim, Lease
+from airflow_provider_oauth.oauth.lease import TERM, WAIT, Claim
 from airflow_provider_oauth.oauth.renewal import Renewal
-from tests.simulation.world import FIRST, Schedule, World, run
+from tests.simulation.rules import LOST, OLDER, UNWRITTEN, without
+from tests.simulation.schedule import Schedule
+from tests.simulation.server import FIRST
+from tests.simulation.world import World, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +68,14 @@ KINDS: dict[str, dict[str, float]] = {
     "storage is late, and reads find nothing": {"late": 0.15, "absent": 0.01},
     "storage is late, and fails": {"late": 0.1, "failing": 0.05},
     "the server is down, and answers are lost": {"down": 0.3, "lost": 0.1},
+    "processes are frozen": {"freezes": 0.01, "stalls": 0.4},
+    "processes are frozen, and killed": {"freezes": 0.01, "stalls": 0.4, "crashes": 0.01},
+    "processes are frozen, storage is late, and fails": {
+        "freezes": 0.01, "stalls": 0.4, "late": 0.05, "failing": 0.02
+    },
+    "processes are frozen, the server is down, and answers are lost": {
+        "freezes": 0.01, "stalls": 0.4, "down": 0.1, "lost": 0.05
+    },
     "everything at once": {
         "crashes": 0.01, "naps": 0.03, "failing": 0.02, "absent": 0.01, "late": 0.15, "down": 0.1, "lost": 0.05
     },
@@ -101,44 +111,46 @@ def test_it_holds_with_32_hosts_too(schedule: Schedule) -> None:
 # --- that the simulation would notice
 
 
-@contextmanager
-def without(rule: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take one of the rules out of the production code."""
-    with monkeypatch.context() as patch:
-        if rule == "the wait":
-            patch.setattr(Lease, "_let_settle", lambda self, seconds: None)
-        elif rule == "that the lease is given up only after its term":
-            patch.setattr(lease, "TERM", 10.0)
-            patch.setattr(Claim, "covers_an_exchange", lambda self, now: True)
-        elif rule == "that the rest of the term covers exchange and storing":
-            patch.setattr(Claim, "covers_an_exchange", lambda self, now: True)
-        elif rule == "that the record is unchanged":
-            patch.setattr(Lease, "is_still", lambda self, record: True)
-        elif rule == "the lease":
-            patch.setattr(
-                Lease, "claim", lambda self, seen, wanted, alone: replace(self.claim_anyhow(), alone=True, ends=1e9)
-            )
-        else:
-            raise LookupError(rule)
-        yield
+FROZEN = "processes are frozen"
 
 
 @pytest.mark.parametrize(
-    ("rule", "kind"),
+    ("rule", "kind", "people", "breaks"),
     [
-        ("the lease", "all is well"),
-        ("the wait", "all is well"),
-        ("that the lease is given up only after its term", "all is well"),
-        ("that the record is unchanged", "storage is late, and reads find nothing"),
+        ("the lease", "all is well", 0, LOST),
+        ("the wait", "all is well", 0, LOST),
+        ("that the lease is given up only after its term", "all is well", 0, LOST),
+        ("that the record is unchanged", "storage is late, and reads find nothing", 0, LOST),
+        ("that a write begins only while the claim covers it", FROZEN, 0, OLDER),
+        ("that a write begins only while the claim covers it", FROZEN, 3, OLDER),
+        ("that a renewed record is kept until it is stored", FROZEN, 0, LOST),
+        ("that a stored record of the same generation replaces it", FROZEN, 0, LOST),
+        ("that nothing is used instead of it", f"{FROZEN}, storage is late, and fails", 0, UNWRITTEN),
+        ("that a refusal of the older refresh token does not matter then", FROZEN, 0, UNWRITTEN),
+        ("that a process that was frozen tries again", FROZEN, 0, UNWRITTEN),
+        ("that the last own nonce is free", FROZEN, 0, LOST),
+        ("that a later decision is respected", FROZEN, 3, "later decision|consented to later"),
     ],
 )
-def test_without_a_rule_it_fails(rule: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_rule_it_fails(
+    rule: str, kind: str, people: int, breaks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     @settings(SETTINGS, max_examples=20_000, derandomize=True, phases=[Phase.generate])
     @given(schedules(**KINDS[kind]))
     def holds(schedule: Schedule) -> None:
-        run(schedule)
+        run(replace(schedule, people=people))
 
-    with without(rule, monkeypatch), pytest.raises(AssertionError, match="again, after|is lost"):
+    with without(rule, monkeypatch), pytest.raises(AssertionError, match=breaks):
+        holds()
+
+
+def test_with_a_clock_that_stops_in_suspend_it_fails() -> None:
+    @settings(SETTINGS, max_examples=20_000, derandomize=True, phases=[Phase.generate])
+    @given(schedules(**KINDS[FROZEN]))
+    def holds(schedule: Schedule) -> None:
+        run(replace(schedule, stops_clocks=True))
+
+    with pytest.raises(AssertionError, match=OLDER):
         holds()
 
 
@@ -176,13 +188,59 @@ def a_holder_is_slow() -> list[str]:
     slow.source._lease._let_settle = oversleep  # type: ignore[method-assign]
     slow.endpoint.refresh = take_long  # type: ignore[method-assign]
     world.run_all()
-    return world.problems
+    return world.referee.problems
 
 
 def test_a_claim_is_given_up_if_its_rest_does_not_cover_exchange_and_storing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert a_holder_is_slow() == []
     with without("that the rest of the term covers exchange and storing", monkeypatch):
         assert any("again, after" in problem for problem in a_holder_is_slow())
+
+
+def a_void_claim_lands_on_a_holders(seed: int) -> list[str]:
+    """Let a process write its claim so late that it is void, over that of another one, whose server is slow."""
+    world = World(Schedule(seed=seed, grace=False, spread=0.0))
+    holder, late = world.start(0, 1), world.start(1, 1)
+    refresh, write_lease = holder.endpoint.refresh, late.source._store.write_lease
+
+    def take_long(refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Any:
+        token = refresh(refresh_token, patient=patient)
+        holder.pause(19)
+        return token
+
+    delays = iter([8.0])
+
+    def be_late(nonce: str) -> None:
+        late.pause(next(delays, 0.0))
+        write_lease(nonce)
+
+    holder.endpoint.refresh = take_long  # type: ignore[method-assign]
+    late.source._store.write_lease = be_late  # type: ignore[method-assign]
+    world.run_all()
+    return world.referee.problems
+
+
+def test_a_void_claim_is_waited_for_even_by_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any(a_void_claim_lands_on_a_holders(seed) for seed in range(10))
+    with without("that the nonce of a void claim is not free", monkeypatch):
+        assert any("again, after" in problem for seed in range(10) for problem in a_void_claim_lands_on_a_holders(seed))
+
+
+@pytest.mark.parametrize("act", ["consent", "revoke", "forget"])
+def test_a_person_whose_process_was_frozen_under_a_claim_is_not_asked_to_try_again(
+    act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frozen() -> list[str]:
+        world = World(Schedule(processes=0, spread=0.0, stalls=1.0, people=1))
+        world.random.choice = lambda choices: act  # type: ignore[method-assign]
+        freezes = iter([200.0])
+        world.random.uniform = lambda low, high: next(freezes, 0.0) if high == 300.0 else high  # type: ignore[method-assign]
+        world.run()
+        return world.referee.problems
+
+    assert frozen() == []
+    with without("that a process that was frozen tries again", monkeypatch):
+        assert any(f"did not try again to {act}" in problem for problem in frozen())
 
 
 # --- a process that is killed
@@ -194,7 +252,7 @@ def killed_at(seam: int, schedule: Schedule) -> tuple[World, bool]:
     world.start(0, 1).dies_at = seam
     world.run_all()
     died = len(world.processes) > 1  # the one that takes its place is the next
-    assert not world.problems, world.problems
+    assert not world.referee.problems, world.referee.problems
     return world, died
 
 
@@ -245,7 +303,7 @@ def test_a_holder_frozen_between_its_last_check_and_the_exchange_is_what_no_leas
     frozen.endpoint.refresh = wake_up_after_the_term  # type: ignore[method-assign]
     world.run_all()
     assert world.processes[1].waits[0] > TERM - 5  # it gave the frozen one all the time that was due
-    assert any("again, after" in problem for problem in world.problems)
+    assert any("again, after" in event for event in world.referee.remains)
 
 
 def test_under_steady_load_each_period_costs_one_token_request() -> None:

@@ -8,8 +8,8 @@ milliseconds. Whatever happens to storage, network and processes happens in the 
 from __future__ import annotations
 
 import heapq
+import math
 import random
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -27,12 +27,16 @@ from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.oauth.source import PATIENCE, TokenSource
 from airflow_provider_oauth.oauth.store import Record
 from airflow_provider_oauth.oauth.token import Token
+from tests.simulation.referee import Referee
+from tests.simulation.server import FIRST, Server, Use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_oauth.oauth.lease import Claim
+    from tests.simulation.schedule import Schedule
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
-FIRST = "fake-first"
 CONFIG = OAuthConfig(
     conn_id="api",
     base_url="https://api.test",
@@ -44,119 +48,20 @@ CONFIG = OAuthConfig(
 )
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """What happens in a run. Shares are of 1.
-
-    :param seed: decides all that the rest leaves open
-    :param processes: how many at a time
-    :param hosts: how many hosts they are spread over; those of one host share its lock
-    :param lifetime: of an access token, in seconds
-    :param rounds: how often each process wants a token
-    :param spread: the processes start within so many seconds
-    :param late: share of reads and writes that take up to 60 s; of a record's writes up to 28 s, after which Airflow
-        gives up
-    :param absent: share of reads that say there is nothing, though there is
-    :param failing: share of reads and writes that fail and say so; some of the writes have landed, or land soon after
-    :param down: share of token requests that fail before the server has seen them
-    :param lost: share of token requests whose answer is lost
-    :param crashes: share of seams at which a process is killed; another takes its place
-    :param naps: share of sleeps that last longer, for the process was not running
-    :param nap: by how many seconds, at most
-    :param grace: whether the server accepts a refresh token again as long as its successor was not used
-    :param skew: seconds that the hosts' clocks are apart
-    :param new: whether the connection was never used, and so has neither lease nor record
-    :param people: how many people consent anew, or have everything revoked or forgotten, meanwhile
-    """
-
-    seed: int = 0
-    processes: int = 3
-    hosts: int = 3
-    lifetime: float = 180
-    rounds: int = 3
-    spread: float = 5
-    late: float = 0.0
-    absent: float = 0.0
-    failing: float = 0.0
-    down: float = 0.0
-    lost: float = 0.0
-    crashes: float = 0.0
-    naps: float = 0.0
-    nap: float = 30.0
-    grace: bool = True
-    skew: float = 0.0
-    new: bool = False
-    people: int = 0
-
-
 class Killed(BaseException):
     """``kill -9``, which no production code catches. What ``finally`` does the kernel does too: it drops the lock."""
-
-
-class Server:
-    """The authorization server: every refresh token is good for one use. It remembers who used which."""
-
-    def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
-        self.valid: dict[int | None, str] = {0: FIRST}  # by grant
-        self.grant_of: dict[str | None, int | None] = {None: None, FIRST: 0}
-        self.successor: dict[str, str] = {}
-        self.uses: dict[str, list[Use]] = {}
-        self.numbers = count(1)
-        self.grants = count(1)
-        self.requests = 0
-
-    def use(self, process: Process, refresh_token: str) -> Use | None:
-        """Trade a refresh token for its successor; None if it is refused."""
-        self.requests += 1
-        grant = self.grant_of[refresh_token]
-        process.world.check(
-            grant == process.world.grant, f"{process.name} used {refresh_token}, whose grant was replaced or forgotten"
-        )
-        earlier = self.uses.setdefault(refresh_token, [])
-        # The rule that all this is about: nobody uses a refresh token again, unless every answer to it was lost.
-        process.world.check(
-            all(use.lost for use in earlier), f"{process.name} used {refresh_token} again, after {earlier}"
-        )
-        valid = self.valid.get(grant)
-        if refresh_token != valid:
-            successor = self.successor.get(refresh_token)
-            if not (self.schedule.grace and successor and successor == valid and not self.uses.get(successor)):
-                return None
-        self.successor[refresh_token] = self.issue(grant)
-        use = Use(process, self.successor[refresh_token])
-        earlier.append(use)
-        return use
-
-    def issue(self, grant: int | None) -> str:
-        """Return the next refresh token of a grant."""
-        refresh_token = f"refresh-{next(self.numbers)}"
-        self.valid[grant] = refresh_token
-        self.grant_of[refresh_token] = grant
-        return refresh_token
-
-
-@dataclass
-class Use:
-    """One use of a refresh token. It is lost when nobody can store what it brought."""
-
-    process: Process = field(repr=False)
-    refresh_token: str
-    lost: bool = False
-    stored: bool = False
-
-    def __repr__(self) -> str:
-        return f"{self.process.name}:{self.refresh_token}{' (lost)' if self.lost else ''}"
 
 
 class World:
     """One connection, its server, its storage and its processes.
 
     :param schedule: what happens
+    :param stops_at_problems: whether a broken rule ends the run; else all that follow are counted too
     """
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, *, stops_at_problems: bool = True) -> None:
         self.schedule = schedule
+        self.stops_at_problems = stops_at_problems
         self.random = random.Random(schedule.seed)
         random.seed(schedule.seed)  # the production code's own choices
         self.scheduler = getcurrent()
@@ -169,7 +74,7 @@ class World:
         self.grant: int | None = 0  # the one that people want to be used
         self.forgotten = False
         self.ever_forgotten = False
-        self.problems: list[str] = []
+        self.referee = Referee(self)
         self.calm = False  # no more faults
         self.kills_left = 20
         self._queue: list[tuple[float, int, Callable[[], Any]]] = []
@@ -198,7 +103,7 @@ class World:
 
     def run_all(self) -> None:
         """Go on until nobody wants to do anything any more, or a rule was broken."""
-        while self._queue and not self.problems:
+        while self._queue and not (self.referee.problems and self.stops_at_problems):
             self.now, _, action = heapq.heappop(self._queue)
             action()
 
@@ -217,17 +122,12 @@ class World:
         """Tell whether something happens that happens to this share."""
         return not self.calm and share > 0 and self.random.random() < share
 
-    def check(self, holds: bool, problem: str) -> None:
-        """Note a broken rule. It is not raised here, in a process whose production code might catch it."""
-        if not holds:
-            self.problems.append(f"{self.now:.3f}: {problem}")
-
     def check_the_end(self) -> None:
         """No refresh token may be lost but with a lost answer: the valid one is stored."""
         stored = self.record.refresh_token if self.record else None
         valid = self.server.valid.get(self.grant)
         if not self.lost_an_answer() and not (self.forgotten and valid is None):  # revoked, and its holder killed then
-            self.check(stored == valid, f"{valid} is lost; the record has {stored}")
+            self.referee.check(stored == valid, f"{valid} is lost; the record has {stored}")
 
 
 class Process:
@@ -244,14 +144,48 @@ class Process:
         self.waits: list[float] = []
         self.dies_at: int | None = None
         self.seams = 0
+        self.freezes: list[tuple[float, float]] = []  # from when to when
+        self.clock_stood = 0.0
+        self.claim: Claim | None = None
         self.greenlet = greenlet(self._live, parent=world.scheduler)
         self.endpoint = Endpoint(self)
         self.source = TokenSource(CONFIG, self.endpoint, Store(self), Lock(self), Clock(self))
+        self._watch_claims()
 
-    def lands(self, record: Record) -> None:
+    def _watch_claims(self) -> None:
+        granted = self.source._lease._granted
+
+        def watched(claim: Claim) -> Claim:
+            self.claim = granted(claim)
+            self.world.referee.granted(self, claim)
+            self.has_claimed()
+            return claim
+
+        self.source._lease._granted = watched  # type: ignore[method-assign]
+
+    def has_claimed(self) -> None:
+        """Stand still, perhaps, before anything is done under the claim."""
+        if self.world.chance(self.schedule.freezes):
+            self.freeze(self.world.random.uniform(0, self.schedule.freeze))
+
+    def claim_ends(self) -> float:
+        """Return when its claim ends, as time really goes."""
+        return self.world.referee.ends[self.claim.nonce] if self.claim else math.inf
+
+    def claim_has_ended(self) -> bool:
+        """Return whether it goes on though its claim has ended."""
+        return self.world.now > self.claim_ends()
+
+    def was_frozen_since(self, moment: float) -> bool:
+        """Return whether it was frozen for a part of the time since then."""
+        return any(end > moment for _, end in self.freezes)
+
+    def lands(self, record: Record, *, excused: bool) -> None:
         """Check a record of this process that is stored just now: it does not bring back what a person has replaced."""
         grant = self.world.server.grant_of[record.refresh_token]
-        self.world.check(grant in (None, self.world.grant), f"{self.name} brought {record.refresh_token} back")
+        self.world.referee.check(
+            grant in (None, self.world.grant), f"{self.name} brought {record.refresh_token} back", excused=excused
+        )
 
     def _live(self) -> None:
         for number in range(self.rounds):
@@ -264,19 +198,26 @@ class Process:
 
     def _want_a_token(self) -> None:
         begun = self.world.now
+        token = None
         try:
             token = self.source.token()
-            if self.schedule.lifetime > 60:  # else it may have ended on its way here
-                self.world.check(token.usable(self.clock_time(), 0), f"{self.name} got a token that has ended")
+            # Else it may have ended on its way here.
+            if self.schedule.lifetime > 60 and not self.was_frozen_since(begun):
+                self.world.referee.check(token.usable(self.clock_time(), 0), f"{self.name} got a token that has ended")
         except ConsentRequired as error:
             lost = self.world.lost_an_answer()
             lost = lost or self.world.forgotten or (self.world.ever_forgotten and not self.world.calm)
-            self.world.check(lost, f"{self.name} was asked for consent though no answer was lost: {error}")
+            lost = lost or (self.world.referee.reused and not self.world.calm)  # its successor comes later
+            self.world.referee.consents += self.world.calm and not self.world.forgotten
+            self.world.referee.check(lost, f"{self.name} was asked for consent though no answer was lost: {error}")
         except OAuthError as error:
-            self.world.check(not self.world.calm, f"{self.name} got no token though all was well: {error}")
+            self.world.referee.check(not self.world.calm, f"{self.name} got no token though all was well: {error}")
+        self.world.referee.check_unwritten(self, begun, got_a_token=token is not None)
         self.waits.append(waited := self.world.now - begun)
+        frozen = [end - start for start, end in self.freezes if start >= begun]
         limit = PATIENCE + 240 + 2 * self.schedule.nap  # the last look, with every read, write and sleep in it late
-        self.world.check(waited < limit, f"{self.name} waited for {waited:.0f} s")
+        limit = limit * (1 + len(frozen)) + sum(frozen)
+        self.world.referee.check(waited < limit, f"{self.name} waited for {waited:.0f} s")
         self.pause(self.world.random.uniform(0, 1.2 * self.schedule.lifetime))
 
     def _die(self, rounds: int) -> None:
@@ -296,14 +237,31 @@ class Process:
 
     def pause(self, seconds: float) -> None:
         """Let the others run for a while."""
-        self.world.at(seconds, self.greenlet.switch)
-        self.world.scheduler.switch()
+        self._stand(seconds)
+        if self.world.chance(self.schedule.freezes):
+            self.freeze(self.world.random.uniform(0, self.schedule.freeze))
         self.seams += 1
         if self.seams == self.dies_at:
             raise Killed
         if self.world.kills_left and self.world.chance(self.schedule.crashes):
             self.world.kills_left -= 1
             raise Killed
+
+    def may_stall(self) -> None:
+        """Stand still, perhaps, where that does most harm."""
+        if self.world.chance(self.schedule.stalls):
+            self.freeze(self.world.random.uniform(0, self.schedule.freeze))
+
+    def freeze(self, seconds: float) -> None:
+        """Stand still in the middle of something."""
+        self.freezes.append((self.world.now, self.world.now + seconds))
+        self._stand(seconds)
+        if self.schedule.stops_clocks:
+            self.clock_stood += seconds
+
+    def _stand(self, seconds: float) -> None:
+        self.world.at(seconds, self.greenlet.switch)
+        self.world.scheduler.switch()
 
     def under_way(self, longest: float = 60.0) -> None:
         """Half of a read or write: some milliseconds, or much longer."""
@@ -334,15 +292,22 @@ class Person(Process):
             else:
                 self.source.forget()
         except OAuthError as error:
-            self.world.check(not self.world.calm, f"{self.name} could not {act} though all was well: {error}")
+            self.world.referee.check(not self.world.calm, f"{self.name} could not {act} though all was well: {error}")
+            self.world.referee.check(
+                type(error).__name__ != "Overtaken", f"{self.name} did not try again to {act}, after it was frozen"
+            )
+
+    def has_claimed(self) -> None:
+        self.may_stall()
 
     def _die(self, rounds: int) -> None:
         self._forget()
 
-    def lands(self, record: Record) -> None:
+    def lands(self, record: Record, *, excused: bool) -> None:
         if record.generation == (self.world.record.generation if self.world.record else 0):
-            super().lands(record)  # it is noted only that a revocation has failed
+            super().lands(record, excused=excused)  # it is noted only that a revocation has failed
             return
+        self.world.referee.decided(self, excused=excused)
         self.world.grant = self.grant
         self.world.forgotten = self.grant is None
         self.world.ever_forgotten |= self.world.forgotten
@@ -358,7 +323,7 @@ class Clock:
         return self.process.clock_time()
 
     def monotonic(self) -> float:
-        return self.process.world.now + self.process.offset
+        return self.process.world.now + self.process.offset - self.process.clock_stood
 
     def sleep(self, seconds: float) -> None:
         world = self.process.world
@@ -410,9 +375,14 @@ class Store:
 
     def write(self, record: Record) -> None:
         use = self.process.in_flight
+        begun = self.world.now
+        ends = self.process.claim_ends()
 
         def land() -> None:
-            self.process.lands(record)
+            # What remains: the process was frozen after it had looked at its claim, until that was over.
+            excused = self.process.was_frozen_since(begun) and self.world.now > ends
+            self.process.lands(record, excused=excused)
+            self.world.referee.stored(self.process, record, excused=excused)
             self.world.record = record
             if use and record.refresh_token == use.refresh_token:
                 use.stored = True
@@ -460,9 +430,11 @@ class Endpoint:
         self.process.pause(self.world.random.uniform(0.1, 1))
         if self.world.chance(self.process.schedule.down):
             raise TokenRequestError("the server is down", retryable=True)
+        self.world.referee.revoked(self.process, token)
         if self.world.server.valid.get(grant := self.world.server.grant_of.get(token)) == token:
             del self.world.server.valid[grant]
             self.world.forgotten = self.world.ever_forgotten = True
+        self.process.may_stall()
         return True
 
     def __init__(self, process: Process) -> None:
@@ -485,6 +457,7 @@ class Endpoint:
         self.process.in_flight = use
         slow = world.chance(0.02)
         self.process.pause(world.random.uniform(5, 20) if slow else world.random.uniform(0.1, 1))
+        self.process.may_stall()
         if world.chance(schedule.lost):
             use.lost = True
             raise TokenRequestError("no answer", retryable=True)
@@ -503,5 +476,6 @@ def run(schedule: Schedule) -> World:
     """
     world = World(schedule)
     world.run()
-    assert not world.problems, f"{replace(schedule)}\n" + "\n".join(world.problems)
+    problems = world.referee.problems
+    assert not problems, f"{schedule}\n" + "\n".join(problems)
     return world

@@ -1,0 +1,151 @@
+"""The rules of renewal, each of which can be taken out of the production code: a simulation has to notice."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_oauth.oauth import lease, source
+from airflow_provider_oauth.oauth.lease import Claim, Lease
+from airflow_provider_oauth.oauth.renewal import Renewal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+#: What breaks without a rule. The first four are as old as the lease, the others are about frozen processes.
+LOST = "again, after|is lost"
+OLDER = "of an older claim|brought .* back|again, after"
+UNWRITTEN = "goes on with a renewed token that is not stored"
+
+
+@contextmanager
+def without(rule: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take one of the rules out of the production code."""
+    with monkeypatch.context() as patch:
+        REMOVALS[rule](patch)
+        yield
+
+
+def _the_lease(patch: pytest.MonkeyPatch) -> None:
+    def claim(self: Lease, seen: Any, wanted: Any, **kwargs: Any) -> Claim:
+        return self._granted(replace(self.claim_anyhow(), alone=True, ends=1e9))
+
+    patch.setattr(Lease, "claim", claim)
+
+
+def _the_wait(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Lease, "_let_settle", lambda self, seconds: None)
+
+
+def _the_term(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lease, "TERM", 10.0)
+    _the_rest_of_the_term(patch)
+    patch.setattr(Claim, "covers_storing", lambda self, now: True)
+
+
+def _the_rest_of_the_term(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Claim, "covers_an_exchange", lambda self, now: True)
+
+
+def _the_unchanged_record(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Lease, "is_still", lambda self, record: True)
+
+
+def _the_check_before_the_write(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Claim, "covers_storing", lambda self, now: True)
+
+
+def _the_unwritten_record(patch: pytest.MonkeyPatch) -> None:
+    write = Renewal._write
+
+    def forgetful(self: Renewal, *args: Any) -> None:
+        try:
+            write(self, *args)
+        finally:
+            self._unwritten = None
+
+    patch.setattr(Renewal, "_write", forgetful)
+
+
+def _the_generation_of_the_unwritten_record(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Renewal, "unwritten", lambda self, record: self._unwritten)
+
+
+def _no_fallback(patch: pytest.MonkeyPatch) -> None:
+    unwritten = Renewal.unwritten
+    patch.setattr(Renewal, "unwritten", lambda self, record: unwritten(self, record) if record else None)
+
+
+def _no_refusal(patch: pytest.MonkeyPatch) -> None:
+    check = Renewal.check
+
+    def anyhow(self: Renewal, key: str, record: Any) -> None:
+        kept, self._unwritten = self._unwritten, None
+        try:
+            check(self, key, record)
+        finally:
+            self._unwritten = kept
+
+    patch.setattr(Renewal, "check", anyhow)
+
+
+def _trying_again(patch: pytest.MonkeyPatch) -> None:
+    class NeverRaised(Exception):
+        pass
+
+    patch.setattr(source, "Overtaken", NeverRaised)
+
+
+def _own_nonce(patch: pytest.MonkeyPatch) -> None:
+    granted = Lease._granted
+
+    def anonymous(self: Lease, claim: Claim) -> Claim:
+        granted(self, claim)
+        self._own = None
+        return claim
+
+    patch.setattr(Lease, "_granted", anonymous)
+
+
+def _only_granted_nonces(patch: pytest.MonkeyPatch) -> None:
+    claim_alone = Lease._claim_alone
+
+    def presumptuous(self: Lease, *args: Any) -> Claim | None:
+        write = self._store.write_lease
+
+        def noted(nonce: str) -> None:
+            self._own = nonce
+            write(nonce)
+
+        self._store.write_lease = noted  # type: ignore[method-assign]
+        try:
+            return claim_alone(self, *args)
+        finally:
+            self._store.write_lease = write  # type: ignore[method-assign]
+
+    patch.setattr(Lease, "_claim_alone", presumptuous)
+
+
+def _later_decisions(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(source, "_is_newer", lambda record, generation: False)
+
+
+REMOVALS = {
+    "the lease": _the_lease,
+    "the wait": _the_wait,
+    "that the lease is given up only after its term": _the_term,
+    "that the rest of the term covers exchange and storing": _the_rest_of_the_term,
+    "that the record is unchanged": _the_unchanged_record,
+    "that a write begins only while the claim covers it": _the_check_before_the_write,
+    "that a renewed record is kept until it is stored": _the_unwritten_record,
+    "that a stored record of the same generation replaces it": _the_generation_of_the_unwritten_record,
+    "that nothing is used instead of it": _no_fallback,
+    "that a refusal of the older refresh token does not matter then": _no_refusal,
+    "that a process that was frozen tries again": _trying_again,
+    "that the last own nonce is free": _own_nonce,
+    "that the nonce of a void claim is not free": _only_granted_nonces,
+    "that a later decision is respected": _later_decisions,
+}

@@ -1,0 +1,104 @@
+"""The authorization server of a simulation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.schedule import Schedule
+    from tests.simulation.world import Process
+
+FIRST = "fake-first"
+#: Seconds that a process needs, after it was frozen, to claim the lease again and store what it has renewed.
+MARGIN = 10.0
+
+
+class Server:
+    """The authorization server: every refresh token is good for one use. It remembers who used which."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.valid: dict[int | None, str] = {0: FIRST}  # by grant
+        self.grant_of: dict[str | None, int | None] = {None: None, FIRST: 0}
+        self.successor: dict[str, str] = {}
+        self.uses: dict[str, list[Use]] = {}
+        self.numbers = count(1)
+        self.grants = count(1)
+        self.requests = 0
+
+    def use(self, process: Process, refresh_token: str) -> Use | None:
+        """Trade a refresh token for its successor; None if it is refused."""
+        self.requests += 1
+        grant = self.grant_of[refresh_token]
+        referee = process.world.referee
+        referee.check(
+            grant == process.world.grant,
+            f"{process.name} used {refresh_token}, whose grant was replaced or forgotten",
+            excused=process.claim_has_ended(),
+        )
+        earlier = self.uses.setdefault(refresh_token, [])
+        # The rule that all this is about: nobody uses a refresh token again, unless every answer to it was lost.
+        for use in earlier:
+            referee.check(
+                use.lost or use.overslept(),
+                f"{process.name} used {refresh_token} again, after {earlier}",
+                excused=use.process is not process and (use.late or process.claim_has_ended()),
+            )
+        referee.reused |= bool(earlier)
+        valid = self.valid.get(grant)
+        if refresh_token != valid:
+            successor = self.successor.get(refresh_token)
+            if not (self.schedule.grace and successor and successor == valid and not self.uses.get(successor)):
+                return None
+        self.successor[refresh_token] = self.issue(grant)
+        use = Use(
+            process,
+            self.successor[refresh_token],
+            sent=process.world.now,
+            ends=process.claim_ends(),
+            late=process.claim_has_ended(),
+        )
+        earlier.append(use)
+        return use
+
+    def issue(self, grant: int | None) -> str:
+        """Return the next refresh token of a grant."""
+        refresh_token = f"refresh-{next(self.numbers)}"
+        self.valid[grant] = refresh_token
+        self.grant_of[refresh_token] = grant
+        return refresh_token
+
+
+@dataclass
+class Use:
+    """One use of a refresh token. It is lost when nobody can store what it brought.
+
+    :param process: the process that used it
+    :param refresh_token: its successor
+    :param sent: when
+    :param ends: when the claim of its process ends
+    :param late: whether that was before: only a process that was frozen does that
+    """
+
+    process: Process = field(repr=False)
+    refresh_token: str
+    sent: float
+    ends: float
+    late: bool = False
+    lost: bool = False
+    stored: bool = False
+
+    def __repr__(self) -> str:
+        return f"{self.process.name}:{self.refresh_token}{' (lost)' if self.lost else ''}"
+
+    def overslept(self) -> bool:
+        """Return whether its process was frozen until shortly before its claim's end, or longer.
+
+        Another process may take it for dead then, and use the refresh token again. A process that wakes up earlier has
+        the time to store the successor, unless storage fails or is late.
+        """
+        margin = MARGIN if self.process.schedule.storage_is_perfect() else math.inf
+        return any(end >= self.sent and end >= self.ends - margin for _, end in self.process.freezes)
