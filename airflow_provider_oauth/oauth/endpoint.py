@@ -140,10 +140,10 @@ class TokenEndpoint:
             sleep=self._clock.sleep,
             reraise=True,
         )
-        place = REVOCATION if name == "revoke_url" else TOKEN
-        with _errors_converted(self._config, place) as exchange:
+        with _errors_converted(self._config, METADATA):
             # Anew for each exchange: they are rare, and so an endpoint that has moved is found.
             config = attempts(completed, self._config, (name,), send)
+        with _errors_converted(self._config, REVOCATION if name == "revoke_url" else TOKEN) as exchange:
             request = build(config)
             return attempts(lambda: parse(config, request, exchange.send(send, request)))
 

@@ -66,7 +66,7 @@ class _JoorOperator(ExtractOperator):
     def check(self, page: Page) -> None:
         """Raise if the answer has errors in it: with JOOR, status 200 alone is not success."""
         if errors := _errors(page):
-            raise page.error(f"has {_told(errors)}")
+            raise page.error(f"has {_told(page, errors)}")
 
     def lists(self, hook: OAuthHook, endpoint: str, given: bool, ids: str, params: Mapping[str, Any]) -> Iterator[Read]:
         """Yield a list; by some IDs at a time, where there are IDs.
@@ -287,9 +287,9 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
                 errors = self._count(page, batch, done)
                 unclear = False
                 if errors and self.on_error == "fail":
-                    raise page.error(f"has {_told(errors)}")
+                    raise page.error(f"has {_told(page, errors)}")
                 if errors:
-                    self.log.warning("Batch %d: %s.", done["batches"], _told(errors))
+                    self.log.warning("Batch %d: %s.", done["batches"], _told(page, errors))
                     told += [{**error, "batch": done["batches"]} for error in errors]
         except (Exception, AirflowTaskTimeout) as error:  # the file of items may fail too
             if self.action == "create" and (done["written"] or unclear):  # a retry would create something twice
@@ -351,9 +351,10 @@ def _errors(page: Page) -> list[dict[str, Any]]:
     return [error if isinstance(error, dict) else {"message": str(error)} for error in errors]
 
 
-def _told(errors: Sequence[Mapping[str, Any]]) -> str:
+def _told(page: Page, errors: Sequence[Mapping[str, Any]]) -> str:
+    token = page.response.request.headers.get("Authorization", "").rpartition(" ")[2]
     some = "; ".join(f"{error.get('status', '')} {error.get('message', '')}".strip() for error in errors[:QUOTED])
-    return f"{len(errors)} errors in it ({scrub(some, ())}{'; …' if len(errors) > QUOTED else ''})"
+    return f"{len(errors)} errors in it ({scrub(some, (token,))}{'; …' if len(errors) > QUOTED else ''})"
 
 
 def _items(items: Any) -> Iterable[Any]:

@@ -252,6 +252,22 @@ def test_a_metadata_request_does_not_count_as_a_sent_token_request(clock, reques
     assert caught.value.request_sent is False
 
 
+@pytest.mark.parametrize("failure", [RecursionError, ValueError])
+def test_metadata_that_cannot_be_read_is_an_error_that_names_the_issuer(clock, requests_mock, monkeypatch, failure):
+    def completed(*_):
+        raise failure("fake-secret")
+
+    monkeypatch.setattr(endpoint_module, "completed", completed)
+    by_issuer = endpoint(clock, token_url=None, issuer="https://auth.test")
+    for call in (by_issuer.grant, lambda: by_issuer.completed("token_url")):
+        with pytest.raises(
+            TokenResponseError, match=rf"'api'.*metadata endpoint.*{failure.__name__}.*Issuer"
+        ) as caught:
+            call()
+        assert caught.value.request_sent is False
+        assert "fake-secret" not in str(caught.value)
+
+
 def test_a_request_that_cannot_be_encoded_is_an_error_without_its_values(clock, requests_mock):
     requests_mock.post(URL, json=GOOD)
     with pytest.raises(ConfigurationError, match=r"'api'.*token endpoint.*UnicodeEncodeError") as caught:

@@ -209,6 +209,7 @@ def test_no_errors_are_none(requests_mock, errors):
     [
         (["Boom"], "1 errors in it (Boom)"),
         ("Boom", "1 errors in it (Boom)"),
+        ("Boom, fake-token", "1 errors in it (Boom, ***)"),
         ({"message": "Boom"}, "1 errors in it (Boom)"),
         ([{"message": str(n)} for n in range(5)], "5 errors in it (0; 1; 2; …)"),
         ([{"status": 1}], "1 errors in it (1)"),
