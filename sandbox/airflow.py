@@ -26,6 +26,7 @@ import requests
 from cryptography.fernet import Fernet
 
 from sandbox.airflow_client import AirflowClient, AirflowError
+from sandbox.private_file import write_private
 from sandbox.processes import Component, free_ports, interrupted_by_signals, not_interrupted, stop, tail
 
 if TYPE_CHECKING:
@@ -232,13 +233,13 @@ class Airflow(AirflowClient):
         path = self.home / "keys.json"
         if not path.exists():
             keys = {name: secrets.token_urlsafe(48) for name in ("jwt_secret", "api_secret_key", "password")}
-            _write_private(path, json.dumps(keys | {"fernet_key": Fernet.generate_key().decode()}))
+            write_private(path, json.dumps(keys | {"fernet_key": Fernet.generate_key().decode()}))
         return dict(json.loads(path.read_text()))
 
     def _make_users(self) -> None:
         # Without this file Airflow makes passwords up and prints them.
         passwords = {user: self.password_of(user) for user in self.users}
-        _write_private(self.home / "simple_auth_manager_passwords.json.generated", json.dumps(passwords))
+        write_private(self.home / "simple_auth_manager_passwords.json.generated", json.dumps(passwords))
 
     def _migrate(self) -> None:
         """Make the database, or bring it to this version of Airflow."""
@@ -306,11 +307,3 @@ class Airflow(AirflowClient):
 
     def _with_log(self, message: str) -> str:
         return f"{message}\nLogs: {self.console}, {self.home / 'logs'}"
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its first moment."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)

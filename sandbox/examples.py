@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from sandbox.airflow import Airflow, AirflowError
 from sandbox.airflow_client import FINISHED
+from sandbox.private_file import write_private
 from sandbox.user_agent import AirflowPages
 
 if TYPE_CHECKING:
@@ -162,9 +163,7 @@ class Wiring:
         }
 
     def _save(self) -> None:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(self._kept, file, indent=1)
+        write_private(self._path, json.dumps(self._kept, indent=1))
 
 
 def check_all_wired(folder: Path = EXAMPLES_FOLDER) -> None:

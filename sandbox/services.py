@@ -23,6 +23,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from sandbox.private_file import write_private
 from sandbox.processes import Component, free_ports, interrupted_by_signals, kill, not_interrupted
 
 if TYPE_CHECKING:
@@ -147,8 +148,7 @@ class Redis(Service):
     def _run(self) -> Component:
         settings = {"bind": "127.0.0.1", "port": self.port, "save": '""', "requirepass": self.password}
         configuration = self.folder / "redis.conf"
-        configuration.touch(mode=0o600)
-        configuration.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+        write_private(configuration, "".join(f"{name} {value}\n" for name, value in settings.items()))
         command = [_find("redis-server", "redis-server"), str(configuration)]
         return Component(self.name, command, _environment(), self.folder, self.log)
 
@@ -238,7 +238,7 @@ class PostgreSQL(Service):
             self._cluster = tempfile.TemporaryDirectory(prefix="postgresql-")
             home = Path(self._cluster.name)
             password = home / "password"
-            password.write_text(self.password)
+            write_private(password, self.password)
             if self._identity:
                 for path in (home, password):
                     os.chown(path, self._identity["user"], self._identity["group"])

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+
+from sandbox.private_file import write_private
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o666])
+def test_a_file_with_secrets_is_private_whatever_it_was_before(tmp_path, mode):
+    path = tmp_path / "keys.json"
+    path.write_text("an older and longer text")
+    path.chmod(mode)
+    write_private(path, "secret")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("secret", 0o600)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_in_its_place_is_replaced(tmp_path):
+    path, target = tmp_path / "keys.json", tmp_path / "target"
+    path.symlink_to(target)
+    write_private(path, "secret")
+    assert not target.exists()
+    assert not path.is_symlink()
+    assert path.read_text() == "secret"
