@@ -200,7 +200,7 @@ def destination(request: Request, answer: TokenAnswer) -> str | None:
         parts = urlsplit(urljoin(request.url, answer.headers["Location"]))
     except (KeyError, ValueError):
         return None
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    if parts.scheme not in ("http", "https"):
         return None
     netloc = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, netloc, parts.path, "", "")) + (HIDDEN_QUERY if parts.query else "")

@@ -109,7 +109,7 @@ def error_code(values: Mapping[str, Any]) -> str | None:
         error = next((error[name] for name in ("type", "code", "status") if error.get(name)), "error")
     if not error:
         return None
-    return str(error) if isinstance(error, (str, int)) and error is not True else "error"
+    return str(error) if isinstance(error, (str, int)) else "error"
 
 
 def error_words(values: Mapping[str, Any]) -> str:

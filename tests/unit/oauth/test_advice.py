@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from airflow_provider_oauth.exceptions import ConsentDenied
+from airflow_provider_oauth.exceptions import ConsentDenied, TokenRequestError
+from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_revocation
 from airflow_provider_oauth.oauth.consent import Consent, code_of
+from airflow_provider_oauth.oauth.messages import revoke_request
 from tests.unit.oauth.test_refusals import GRANTS, config, refused
 
 BACK = "https://airflow.example.com/oauth/callback"
@@ -98,6 +102,14 @@ def test_of_required_pkce_names_its_field(code: str, words: str) -> None:
     )
 
 
+def test_of_a_wrong_verifier_is_to_authorize_again() -> None:
+    content = {"error": "invalid_grant", "error_description": "PKCE verification failed"}
+
+    assert advice("authorization_code", 400, content) == (
+        "The code is invalid, expired or already used; authorize again."
+    )
+
+
 def test_of_refused_pkce_names_its_field() -> None:
     content = {"error": "invalid_request", "error_description": "Unknown parameter code_verifier"}
 
@@ -166,6 +178,9 @@ def test_of_401_to_a_password_claims_only_what_is_known() -> None:
         "Client secret."
     )
     assert advice("password", 401, {"error": "invalid_grant"}) == "Check User name and User password."
+    # league/oauth2-server
+    content = {"error": "invalid_request", "message": "The password is wrong."}
+    assert advice("password", 401, content) == "Check User name and User password."
 
 
 # --- the authorization endpoint
@@ -219,3 +234,29 @@ def test_of_a_client_that_may_not_use_the_grant_names_the_grant(name: str) -> No
 )
 def test_of_the_authorization_endpoint_fits_the_error(error: str, expected: str) -> None:
     assert denied(error) == expected
+
+
+# --- the revocation endpoint
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "expected"),
+    [
+        (404, {}, "Check Revocation URL."),
+        (405, {}, "This URL does not accept POST requests. Check Revocation URL."),
+        (415, {}, "The server does not accept forms there, unlike RFC 7009. Check Revocation URL."),
+        (400, {"error": "invalid_request"}, "Check Revocation URL and Client authentication."),
+        (400, {"error": "unauthorized_client"}, "Check Revocation URL and Client authentication."),
+    ],
+)
+def test_of_a_refused_revocation_names_its_field(status: int, content: dict[str, str], expected: str) -> None:
+    settings = config(body_format="json")
+    request = revoke_request(settings, "fake-refresh", "refresh_token")
+    answer = TokenAnswer(
+        status_code=status, headers={}, body=json.dumps(content).encode(), sent_at=datetime(2026, 3, 1, tzinfo=UTC)
+    )
+
+    with pytest.raises(TokenRequestError) as raised:
+        parse_revocation(settings, request, answer)
+
+    assert str(raised.value).endswith(f". {expected}")

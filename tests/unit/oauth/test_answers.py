@@ -3,8 +3,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -485,6 +483,7 @@ class TestNoToken:
             "http://new.example.com/token",  # a plain http URL is refused
             "https://login.example.com/token?key=in-the-query",
             f"https://new.example.com/{'a' * 400}",  # it is not shown whole
+            "javascript:alert(1)",
         ],
     )
     def test_a_redirect_to_a_url_that_cannot_be_entered_is_not_recommended(self, location: str) -> None:
@@ -920,26 +919,3 @@ class TestWhatIsQuoted:
     @pytest.mark.parametrize("error_uri", [None, 5, ["https://x"], ""])
     def test_has_no_error_uri_where_there_is_none(self, error_uri: Any) -> None:
         assert not refused({"error": "x", "error_uri": error_uri}, 400).error_uri
-
-    @pytest.mark.parametrize("piece", ["<", "<script ", "<style></scrip"])
-    @pytest.mark.parametrize("status", [500])
-    def test_of_a_page_that_never_ends_a_tag_is_found_in_no_time(self, piece: str, status: int) -> None:
-        # As large as an answer may be; what takes quadratic time here takes hours, so the work has a process to kill.
-        code = (
-            "from datetime import UTC, datetime\n"
-            "from airflow_provider_oauth.exceptions import OAuthError\n"
-            "from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer\n"
-            "from airflow_provider_oauth.oauth.config import OAuthConfig\n"
-            "from airflow_provider_oauth.oauth.messages import grant_request\n"
-            "config = OAuthConfig(conn_id='c', base_url='https://a.example', token_url='https://a.example/t',\n"
-            "    client_id='i', client_secret='fake')\n"
-            f"body = ({piece!r} * 1_000_000)[:1_000_000].encode()\n"
-            f"answer = TokenAnswer(status_code={status}, headers={{}}, body=body, sent_at=datetime.now(UTC))\n"
-            "try:\n"
-            "    parse_answer(config, grant_request(config), answer)\n"
-            "except OAuthError:\n"
-            "    print('typed')\n"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=110, check=True)
-
-        assert done.stdout == "typed\n"

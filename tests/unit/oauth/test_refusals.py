@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -398,6 +399,16 @@ class TestQuotes:
         body = f"error=odd&{name}=Words.".encode()
         assert refused("refresh_token", 400, body=body, headers=FORM).error_description == "Words."
 
+    def test_of_a_redirect_contain_no_other_scheme(self) -> None:
+        said = str(failed("client_credentials", 307, headers={"Location": "data:text/plain,AAAA"}))
+
+        assert said.endswith("redirected to what is not a URL. Check Token URL.")
+
+    def test_of_a_redirect_to_itself_contain_no_advice_to_enter_it(self) -> None:
+        said = str(failed("client_credentials", 307, headers={"Location": "/token"}))
+
+        assert said.endswith("redirected to https://login.example.com/token. Check Token URL.")
+
 
 class TestTokensThatCannotBeKept:
     @pytest.mark.parametrize("member", ["access_token", "refresh_token", "id_token"])
@@ -430,6 +441,13 @@ class TestTokensThatCannotBeKept:
 
     def test_an_unpaired_surrogate_in_an_access_token_is_refused(self) -> None:
         assert "cannot stand in a header" in str(failed("client_credentials", 200, {"access_token": "fake-\ud800"}))
+
+    def test_an_unpaired_surrogate_in_the_subject_is_replaced(self) -> None:
+        claims = base64.urlsafe_b64encode(b'{"sub": "anna\\ud800"}').decode().rstrip("=")
+
+        token = parse("authorization_code", 200, {"access_token": "fake", "id_token": f"h.{claims}.s"})
+
+        assert token.subject == "anna\ufffd"
 
     def test_unpaired_surrogates_elsewhere_are_replaced(self) -> None:
         token = parse(
