@@ -18,7 +18,7 @@ from airflow_provider_oauth.exceptions import (
     UnrecognizedRefusal,
     WrongPassword,
 )
-from airflow_provider_oauth.oauth.cool_down import COOL_DOWN, LONGEST_COOL_DOWN
+from airflow_provider_oauth.oauth.cool_down import COOL_DOWN, LONGEST_COOL_DOWN, is_repeated
 from airflow_provider_oauth.oauth.store import Refusal
 from tests.unit.oauth.world import START, World
 
@@ -128,6 +128,21 @@ def test_the_second_one_a_minute_later_requires_consent_and_so_does_every_furthe
         assert refused.process().stored().needs_consent
         assert refused.store.record.refused.unrecognized_since == since
     assert refused.store.record.refresh_token == "refresh-0"
+
+
+@pytest.mark.parametrize(("seconds", "repeated"), [(0, False), (59.9, False), (60, True), (61, True), (1e8, True)])
+def test_a_second_one_counts_from_a_minute_after_the_first(seconds, repeated):
+    refusal = Refusal(error=EMPTY_403, until=START, unrecognized_since=START)
+    assert is_repeated(refusal, START + timedelta(seconds=seconds)) is repeated
+
+
+def test_a_second_one_within_a_minute_does_not_count_though_the_cool_down_is_over(refused):
+    """Hosts whose clocks differ send the second request early."""
+    ask(refused)
+    early = replace(refused.store.record.refused, until=refused.clock.now())
+    refused.store.record = replace(refused.store.record, refused=early)
+    assert type(ask(refused)) is UnrecognizedRefusal
+    assert len(refused.endpoint.asked) == 2
 
 
 def test_what_the_server_said_is_in_the_error(refused):
