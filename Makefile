@@ -12,7 +12,7 @@ OIDC_PROVIDER := tests/servers/oidc_provider
 help:
 	@echo "make demo              run every example DAG on a real Airflow, against a local server"
 	@echo "make test              the test suite, but for what needs a browser or a running Airflow"
-	@echo "make test-oldest       the same on the oldest Airflow that is supported"
+	@echo "make test-oldest       the same with the oldest supported version of every dependency"
 	@echo "make test-servers      tests against two authorization servers from npm and PyPI (Debian: apt-get install nodejs npm postgresql)"
 	@echo "make simulate          the rules of renewal, under 20,000 schedules of faults"
 	@echo "make test-distributed  tests on a running Airflow, also of two hosts (Debian: apt-get install postgresql redis-server)"
