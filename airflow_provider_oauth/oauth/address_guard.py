@@ -6,6 +6,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 #: Addresses at which clouds offer instance metadata, and with it credentials, and those that mean this machine itself.
 BLOCKED = tuple(
@@ -47,7 +48,7 @@ class AddressGuard:
         :param host: as in the URL, without port
         :raises Blocked: if it must not receive requests
         """
-        name = host.lower().rstrip(".")
+        name = unquote(host).lower().rstrip(".")  # a proxy may decode it
         if not self.allowed_hosts:
             address = literal_address(name)
             if address is not None:

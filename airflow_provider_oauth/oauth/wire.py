@@ -98,7 +98,7 @@ class Wire:
             problem = "(Token request headers) have a value that cannot be sent in a header"
             raise self._config.error("grant_headers", problem) from None
         except Exception as error:
-            problem = f"has a URL that cannot be requested ({type(error).__name__})"
+            problem = f"is not a URL that can be requested ({type(error).__name__})"
             raise self._config.error(request.place.field, problem) from None
 
     def _options(self, session: requests.Session, prepared: requests.PreparedRequest) -> dict[str, Any]:

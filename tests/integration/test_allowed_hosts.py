@@ -200,12 +200,19 @@ def test_the_setting_is_read_from_the_configuration(api: Recorder, monkeypatch: 
 
 def test_through_a_proxy_the_host_of_the_url_is_checked(api: Recorder, names: Names) -> None:
     proxied = Transport(proxies={"http": api.url})
-    for host in SPELLINGS:
+    for host in [*SPELLINGS, "0%2e0.0.0", "%30.0.0.0", "[fe80::1%25eth0]"]:
         refused(api, f"http://{host}/token", transport=proxied)
     refused(api, "http://other.test/token", transport=proxied, allowed_hosts=("auth.test", "127.0.0.1"))
     with pytest.raises(OAuthError):  # it is no token endpoint
         endpoint("http://auth.test/token", transport=proxied).grant(patient=False)
     assert [path for _, path, _, _ in api.requests] == ["http://auth.test/token"]
+
+
+@pytest.mark.parametrize("host", ["\uff10.0.0.0", "0\u30020.0.0", "\u24ea.0.0.0"])
+def test_a_host_that_only_some_software_reads_as_an_address_is_refused(api: Recorder, host: str) -> None:
+    with pytest.raises(ConfigurationError, match="'api': (grant_url|Token URL) "):
+        endpoint(f"http://{host}/token", transport=Transport(proxies={"http": api.url})).grant()
+    assert api.connections == 0
 
 
 def test_the_proxy_of_a_connection_is_checked_as_a_server_is(api: Recorder, names: Names) -> None:

@@ -218,6 +218,26 @@ def test_a_connection_that_makes_no_sense_is_an_answer_too(test_of, requests_moc
     assert requests_mock.call_count == 0
 
 
+@pytest.mark.parametrize(
+    ("extra", "field"),
+    [
+        ({"verify": "/fake/absent.pem"}, "verify"),
+        ({"verify": "/etc/hostname"}, "verify"),
+        ({"cert": "/fake/absent.pem"}, "cert"),
+        ({"cert": "/etc/hostname"}, "cert"),
+        ({"proxies": "http://[bad"}, "proxies"),
+        ({"grant_url": "https://169.254.169.254/token"}, "Token URL"),
+        ({"grant_url": "https://2852039166/token"}, "Token URL"),
+        ({"proxies": "http://169.254.169.254", "grant_url": "https://login.example.com"}, "proxies"),
+    ],
+)
+def test_what_makes_a_request_impossible_is_named_by_its_field(test_of, requests_mock, extra, field):
+    works, said = test_of(**extra)
+    assert not works
+    assert said.startswith(f"{field} ")
+    assert not requests_mock.called
+
+
 def test_an_error_of_the_server_that_echoes_the_request_shows_no_secret(test_of, requests_mock):
     def echo(request, context):
         context.status_code = 400
