@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -24,8 +25,9 @@ pytestmark = pytest.mark.skipif(
 
 def bind(path):
     """Put a socket there."""
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
+    # By its name alone: a path of a socket has at most 107 bytes.
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(path.parent):
+        server.bind(path.name)
 
 
 @pytest.fixture
