@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: W, in seconds: a claim that took longer than half of it to write is void, so one that stands for all of it is alone.
 WAIT = 2.0
+#: Seconds of random wait before a person's claim, at most: few of them come at the same time.
+PERSON_SPREAD = WAIT / 4
 #: L, in seconds: a holder is done by then, or it is dead.
 TERM = 90.0
 #: Seconds kept for storing a renewed refresh token.
@@ -81,17 +83,20 @@ class Lease:
         self._seen: tuple[str | None, float] = (None, 0.0)
         self._own: str | None = None
 
-    def claim(self, seen: Record | None, wanted: Callable[[Record | None], bool], *, alone: bool) -> Claim | None:
+    def claim(
+        self, seen: Record | None, wanted: Callable[[Record | None], bool], *, alone: bool, spread: float = WAIT
+    ) -> Claim | None:
         """Claim the lease; None if somebody else has it, or might have it. To be tried again then.
 
         :param seen: the record as it was read last
         :param wanted: tells of the record whether a renewal is needed still; what it raises is passed on
         :param alone: wait until no other claim can stand; else look, but go on at once
+        :param spread: the longest random wait before an exclusive claim, in seconds
         :raises TokenStoreError: if storage cannot be read or written
         """
         if self._is_held(self._store.read_lease(), seen, TERM if alone else LONGEST_EXCHANGE):
             return None
-        return self._claim_alone(wanted) if alone else self._claim_at_once(wanted)
+        return self._claim_alone(wanted, spread) if alone else self._claim_at_once(wanted)
 
     def claim_anyhow(self) -> Claim:
         """Return a claim that does not mind others: good for what is harmless if done twice."""
@@ -128,22 +133,27 @@ class Lease:
         ends = begun + LONGEST_EXCHANGE + STORING
         return Claim(nonce=nonce, record=record, alone=False, made_at=made_at, ends=ends)
 
-    def _claim_alone(self, wanted: Callable[[Record | None], bool]) -> Claim | None:
-        self._clock.sleep(random.uniform(0, WAIT))  # noqa: S311 - parts those who come together, protects nothing
+    def _claim_alone(self, wanted: Callable[[Record | None], bool], spread: float) -> Claim | None:
+        self._clock.sleep(random.uniform(0, spread))  # noqa: S311 - parts those who come together, protects nothing
         made_at, begun = self._clock.now(), self._clock.monotonic()
         record, held = self._store.read(), self._store.read_lease()
         if self._clock.monotonic() - begun > WAIT / 8:
             return None  # what was read may be out of date
         if not wanted(record) or self._is_held(held, record, TERM):
             return None
-        if held is None and self._store.lease_is_listed():
-            return None  # a database error looked like an absent lease
+        settle = WAIT
+        if held is None:
+            listed = self._store.lease_is_listed()
+            if listed:
+                return None  # a database error looked like an absent lease
+            if listed is None or record is not None:
+                # It may have been deleted, or the read may have failed: wait until its holder's request is over.
+                settle = EXCHANGE_TIMEOUT
         nonce = uuid4().hex
         self._store.write_lease(nonce)
         if self._clock.monotonic() - begun > WAIT / 2:
             return None  # void: it may have landed on one that is relied on. It stays, until it was seen for TERM
-        # Where absence cannot be made sure of, wait until whoever might hold the lease must be done asking.
-        self._let_settle(EXCHANGE_TIMEOUT if held is None else WAIT)
+        self._let_settle(settle)
         claim = Claim(nonce=nonce, record=record, alone=True, made_at=made_at, ends=begun + TERM)
         looked = self._clock.monotonic()
         stands = self._store.read_lease() == nonce and self.is_still(record)

@@ -17,7 +17,7 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.config import OAuthConfig, normal_scope
-from airflow_provider_oauth.oauth.lease import Lease
+from airflow_provider_oauth.oauth.lease import PERSON_SPREAD, Lease
 from airflow_provider_oauth.oauth.renewal import Endpoint, Renewal
 
 if TYPE_CHECKING:
@@ -253,7 +253,8 @@ class TokenSource:
         for waited, pause in _waits(self._clock):
             try:
                 if self._lock.acquire() or waited > HOST_PATIENCE:
-                    claim = self._lease.claim(self._store.read(), lambda record: True, alone=True)
+                    record = self._store.read()
+                    claim = self._lease.claim(record, lambda record: True, alone=True, spread=PERSON_SPREAD)
                     if claim:
                         return claim
             except TokenStoreError as error:

@@ -33,7 +33,7 @@ OF_ENV = "team/of_env #1"
 
 
 def use_and_forget(airflow: Airflow, conn_id: str) -> None:
-    """Leave a free lease, and the record of another client: so the first consent does not take 22 s."""
+    """Leave a free lease, and the record of another client."""
     salt = base64.b64encode(bytes(16)).decode()
     record = {"format": 1, "key_id": "another", "salt": salt, "generation": 1, "nonce": "n", "origins": []}
     for name, value in ((f"oauth_lease__{conn_id}", "n"), (f"oauth_token__{conn_id}", json.dumps(record))):
@@ -62,8 +62,7 @@ class Stack:
     def connect(self, conn_id: str, server: str = "standard", code_lifetime: int | None = None, **extra: Any) -> None:
         """Make a connection, and its client at the server, whose ID is the connection's.
 
-        It is as if it had been used and forgotten before: the very first consent of a connection takes 20 s longer,
-        until nobody can hold a lease that seems to be absent.
+        It is as if it had been used and forgotten before.
         """
         self.register(conn_id, server, code_lifetime)
         values = {**connection(self.sandbox, conn_id, server, **extra), "connection_id": conn_id}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.oauth import lease, source
-from airflow_provider_oauth.oauth.lease import Claim, Lease
+from airflow_provider_oauth.oauth.lease import WAIT, Claim, Lease
 from airflow_provider_oauth.oauth.renewal import Renewal
 
 if TYPE_CHECKING:
@@ -133,7 +133,12 @@ def _later_decisions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(source, "_is_newer", lambda record, generation: False)
 
 
+def _the_exchange_timeout(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lease, "EXCHANGE_TIMEOUT", WAIT)
+
+
 REMOVALS = {
+    "that an absent lease is believed only if there is no record either": _the_exchange_timeout,
     "the lease": _the_lease,
     "the wait": _the_wait,
     "that the lease is given up only after its term": _the_term,

@@ -32,6 +32,7 @@ class Schedule:
     :param grace: whether the server accepts a refresh token again as long as its successor was not used
     :param skew: seconds that the hosts' clocks are apart
     :param new: whether the connection was never used, and so has neither lease nor record
+    :param deletions: how often somebody deletes the Variable with the lease
     :param people: how many people consent anew, or have everything revoked or forgotten, meanwhile
     """
 
@@ -56,6 +57,7 @@ class Schedule:
     grace: bool = True
     skew: float = 0.0
     new: bool = False
+    deletions: int = 0
     people: int = 0
 
     def storage_is_perfect(self) -> bool:

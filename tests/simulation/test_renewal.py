@@ -102,6 +102,14 @@ def test_what_people_have_consented_to_or_forgotten_stays_so(kind: str) -> None:
     holds()
 
 
+def delete_the_lease(schedule: Schedule) -> None:
+    run(replace(schedule, new=False, deletions=5))
+
+
+def test_it_holds_though_somebody_deletes_the_lease() -> None:
+    settings(SETTINGS, max_examples=max(EXAMPLES // 4, 50))(given(schedules())(delete_the_lease))()
+
+
 @settings(SETTINGS, max_examples=max(EXAMPLES // 20, 50))
 @given(schedules(crashes=0.005, failing=0.01, late=0.02).map(lambda each: replace(each, processes=32, hosts=32)))
 def test_it_holds_with_32_hosts_too(schedule: Schedule) -> None:
@@ -142,6 +150,15 @@ def test_without_a_rule_it_fails(
 
     with without(rule, monkeypatch), pytest.raises(AssertionError, match=breaks):
         holds()
+
+
+def test_if_an_absent_lease_was_believed_though_there_is_a_record_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    holds = settings(SETTINGS, max_examples=20_000, derandomize=True, phases=[Phase.generate])(
+        given(schedules())(delete_the_lease)
+    )
+    with without("that an absent lease is believed only if there is no record either", monkeypatch):  # noqa: SIM117
+        with pytest.raises(AssertionError, match=LOST):
+            holds()
 
 
 def test_with_a_clock_that_stops_in_suspend_it_fails() -> None:

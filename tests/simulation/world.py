@@ -95,11 +95,16 @@ class World:
         for number in range(self.schedule.people):
             person = Person(self, f"person {number + 1}", number % self.schedule.hosts, 1)
             self.at(self.random.uniform(0, 2 * self.schedule.spread), person.greenlet.switch)
+        for _ in range(self.schedule.deletions):
+            self.at(self.random.uniform(0, 2 * self.schedule.spread + 10), self._delete_the_lease)
         self.run_all()
         self.calm = True
         self.start(0, 1)
         self.run_all()
         self.check_the_end()
+
+    def _delete_the_lease(self) -> None:
+        self.lease = None
 
     def run_all(self) -> None:
         """Go on until nobody wants to do anything any more, or a rule was broken."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from airflow.sdk import Variable
 
 from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.exceptions import InvalidClient, TokenStoreError, UnrecognizedRefusal
@@ -572,6 +573,28 @@ class TestAbsence:
 
         with pytest.raises(TokenStoreError, match="could not be listed"):
             VariableTokenStore(config()).is_listed()
+
+
+class TestTheListOfATask:
+    @pytest.fixture(autouse=True)
+    def task(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(variable_store, "_in_task", lambda: True)
+        monkeypatch.setattr(Variable, "keys", staticmethod(lambda prefix: ["oauth_token__shop"]), raising=False)
+
+    def test_is_that_of_all_variables(self) -> None:
+        assert VariableTokenStore(config()).is_listed() is True
+        assert VariableTokenStore(config()).lease_is_listed() is False
+
+    def test_cannot_tell_where_there_are_several_teams(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
+
+        assert VariableTokenStore(config()).is_listed() is None
+        assert VariableTokenStore(config()).lease_is_listed() is None
+
+    def test_cannot_tell_before_airflow_3_3(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delattr(Variable, "keys")
+
+        assert VariableTokenStore(config()).is_listed() is None
 
 
 REFUSAL = Refusal(

@@ -59,7 +59,6 @@ class Run:
 
         :param tries: how many a task may have needed
         """
-        # The first renewal of all waits for 20 s, until nobody else can be renewing.
         state = self.stack.airflow.wait(self.many.dag_id, self.run_id, timeout=240)
         tasks = self.stack.tasks(self.many, self.run_id)
         outcomes = Counter((task["state"], task["try_number"]) for task in tasks)

@@ -666,7 +666,20 @@ def test_a_free_lease_is_claimed_by_writing_and_waiting(rotating):
     assert WAIT <= rotating.clock.seconds <= 2 * WAIT
 
 
-def test_an_absent_lease_is_waited_for_as_long_as_an_exchange_may_take(rotating):
+def test_the_first_renewal_waits_no_longer_than_others(rotating):
+    rotating.process().token()
+    assert WAIT <= rotating.clock.seconds <= 2 * WAIT
+
+
+def test_a_lease_that_is_absent_though_there_is_a_record_is_waited_for_as_long_as_an_exchange_may_take(rotating):
+    another_renewed(rotating)
+    rotating.store.lease = None  # somebody has deleted it
+    rotating.process().token()
+    assert EXCHANGE_TIMEOUT <= rotating.clock.seconds <= EXCHANGE_TIMEOUT + WAIT
+
+
+def test_an_absent_lease_is_waited_for_as_long_where_the_list_of_variables_cannot_tell(rotating):
+    rotating.store.lease_is_listed = rotating.store.is_listed = lambda: None
     rotating.process().token()
     assert EXCHANGE_TIMEOUT <= rotating.clock.seconds <= EXCHANGE_TIMEOUT + WAIT
 
