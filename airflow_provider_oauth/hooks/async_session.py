@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.http.hooks.http import AsyncHttpSession
 
-from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.hooks.request import request_data, whole_url
 from airflow_provider_oauth.oauth.aio import translated_options
 from airflow_provider_oauth.oauth.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, status_error, transport_error
@@ -129,8 +128,6 @@ class OAuthAsyncSession(AsyncHttpSession):
         """Raise this package's errors instead of aiohttp's, which can contain a secret."""
         try:
             yield
-        except OAuthError:
-            raise
         except TRANSPORT_ERRORS as error:
             raise transport_error(self._access.config, error, method=self.method, url=url) from None
 

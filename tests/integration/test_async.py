@@ -631,3 +631,30 @@ def test_a_session_of_the_hook_has_the_same_token_and_errors(connect, api):
     with pytest.raises(ApiError, match=r"^404:Not Found \(connection 'my_api', POST "):
         asyncio.run(scenario())
     assert api.requests[0][3] == b'{"a": 1}'
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_error_response_leaves_its_connection_to_the_next_request(connect, sandbox, status):
+    connect()
+    sandbox.state.misbehave("standard", "api", body="x" * 2_000_000, status=status)
+    hook = OAuthAsyncHook("my_api", retry_limit=2, retry_delay=0)
+
+    async def scenario():
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+            try:
+                await hook.run(session, "items")
+            except ApiError as error:
+                kept.append(error)  # with its traceback, and so all that its frames hold
+            response = await asyncio.wait_for(hook.run(session, "items"), 20)
+            return response.status
+
+    kept = []
+    assert asyncio.run(scenario()) == 200
+    assert len(kept) == (status == 404), "a 500 is sent again"
+
+
+def test_without_check_response_an_error_status_is_the_result_at_once(connect, api):
+    connect(host=api.url, check_response=False)
+    api.answers["/items"] = [(500, {})]
+    assert call(endpoint="items") == (500, b'{"answer": true}')
+    assert len(api.requests) == 1

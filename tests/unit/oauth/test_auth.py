@@ -9,6 +9,7 @@ import pytest
 import requests
 from requests_mock import ANY
 
+from airflow_provider_oauth.exceptions import ApiConnectTimeout
 from airflow_provider_oauth.oauth.auth import OAuthSession
 from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
 from airflow_provider_oauth.oauth.policy import ApiAccess, origin
@@ -491,6 +492,29 @@ def test_the_rejected_answer_is_read_to_the_end_and_closed_before_the_request_is
     requests_mock.get(f"{API}/items", [{"status_code": 401, "body": rest}, {"text": "ok"}])
     response = session_for().get(f"{API}/items", stream=True)
     assert response.history[0].content == b"a long explanation"
+
+
+def test_the_refused_response_is_read_before_the_token_is_renewed_unless_it_is_streamed(requests_mock):
+    """The connection is free for others meanwhile, and a server that closes idle ones breaks nothing."""
+    rest = io.BytesIO()
+
+    class Source(FakeSource):
+        def replacement(self, *args, **kwargs):
+            unread.append(b"" if rest.closed else rest.read())  # it is closed at its end
+            return
+
+    for stream, expected in ((False, b""), (True, b"explanation")):
+        unread, rest = [], io.BytesIO(b"explanation")
+        requests_mock.get(f"{API}/items", status_code=401, body=rest)
+        session_for(Source(config())).get(f"{API}/items", stream=stream)
+        assert unread == [expected]
+
+
+def test_an_error_after_a_redirect_is_the_one_of_that_request(requests_mock):
+    requests_mock.get(f"{API}/moved", status_code=302, headers={"Location": "items"})
+    requests_mock.get(f"{API}/items", exc=requests.ConnectTimeout)
+    with pytest.raises(ApiConnectTimeout, match="^Connection 'my_api': GET https://api.example.com/v1/items failed"):
+        session_for().get(f"{API}/moved")
 
 
 def test_the_repeated_request_travels_by_the_same_options(requests_mock):
