@@ -75,9 +75,15 @@ def rows(airflow: Airflow, *arguments: str) -> list[dict[str, Any]]:
     return list(json.loads(airflow.cli("oauth", *arguments, "--output", "json")))
 
 
-def authorize(airflow: Airflow, conn_id: str, allow: bool = True) -> tuple[str, str]:
-    """Type the command, do in a browser what it says, and paste; return what it said to that and the URL pasted."""
-    command = [sys.executable, "-m", "airflow", "oauth", "authorize", conn_id, "--redirect-uri", BACK]
+def authorize(airflow: Airflow, conn_id: str, allow: bool = True, listen: bool = False) -> tuple[str, str]:
+    """Type the command, and do in a browser what it says.
+
+    :param allow: whether the user consents
+    :param listen: let the browser follow the redirect, instead of pasting its URL
+    :return: what the command said to that, and the URL of the redirect
+    """
+    way = ["--listen"] if listen else ["--redirect-uri", BACK]
+    command = [sys.executable, "-m", "airflow", "oauth", "authorize", conn_id, *way]
     process = subprocess.Popen(
         command, env=airflow.env, cwd=airflow.home, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -88,8 +94,13 @@ def authorize(airflow: Airflow, conn_id: str, allow: bool = True) -> tuple[str, 
         line = process.stdout.readline()
         assert line, said
         said += line
-    pasted = UserAgent().consent(found[1], allow=allow)
-    return process.communicate(pasted + "\n", timeout=120)[0], pasted
+    redirect = UserAgent().consent(found[1], allow=allow)
+    registered = re.search(r"^Redirect URI, which has to be registered at the server: (\S+)$", said, re.MULTILINE)
+    assert registered, said
+    assert redirect.startswith(f"{registered[1]}?")
+    if listen:
+        assert "Airflow has the answer" in UserAgent().get(redirect).text
+    return process.communicate(None if listen else redirect + "\n", timeout=120)[0], redirect
 
 
 def test_list_shows_our_types_and_what_is_wrong_with_them(airflow: Airflow) -> None:
@@ -170,7 +181,8 @@ def test_revoke_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
 
 
 def test_what_the_server_cannot_take_back_is_told(airflow: Airflow) -> None:
-    authorize(airflow, "jl")
+    said, _ = authorize(airflow, "jl", listen=True)
+    assert "Authorized: jl." in said
     with pytest.raises(AirflowError, match="'jl'.*Revocation URL"):
         airflow.cli("oauth", "revoke", "jl", "--yes")
     (row,) = rows(airflow, "show", "jl")
