@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit, urlunsplit
 
 import pytest
+import requests
 
 from sandbox.user_agent import AirflowPages, Form, read_page, target_of
 from tests.distributed.leak_search import report
@@ -14,8 +17,6 @@ from tests.distributed.pages import Stack, consent_cookies, give, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import requests
 
 NOT_BEGUN = "belongs to nothing that was begun in this browser in the last ten minutes"
 ACTIONS = ("test", "authorize", "renew", "revoke", "forget")
@@ -86,6 +87,27 @@ def test_of_two_answers_at_the_same_time_one_is_believed(stack: Stack, admin: Ai
     assert sorted("authorized. The token is good until" in each for each in said) == [False, False, False, True]
     assert stack.exchanges("once") == before + 1
     assert admin.show().rows["once"][2] == "usable"
+
+
+def test_forty_slow_requests_of_one_user_do_not_delay_another_user(stack: Stack, admin: AirflowPages) -> None:
+    otto = stack.pages("otto")
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent, ThreadPoolExecutor(40) as threads:
+        stack.connect("silent", "jsonbody", grant_url=f"http://127.0.0.1:{silent.getsockname()[1]}/token")
+        form = admin.form("silent", "test")
+        cookies = {"_token": admin.agent.session.cookies["_token"]}
+
+        def press_test(_: int) -> int:
+            url = urljoin(admin.url, form.action)
+            return requests.post(url, form.fields, cookies=cookies, timeout=300, allow_redirects=False).status_code
+
+        slow = [threads.submit(press_test, number) for number in range(40)]
+        assert next(as_completed(slow)).result() == 429
+        assert "accepted the client" in otto.act("shop", "test")
+        assert not all(each.done() for each in slow)
+    found = Counter(each.result() for each in slow)
+    # Two processes, with four of the user's requests at a time each.
+    assert found.keys() == {303, 429}
+    assert found[429] >= 24
 
 
 @pytest.mark.usefixtures("kept")
