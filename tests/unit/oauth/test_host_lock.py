@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import filelock
@@ -15,6 +16,7 @@ from airflow_provider_oauth.oauth.host_lock import HostLock
 
 HOLD = """
 import sys
+from contextlib import suppress
 from pathlib import Path
 from airflow_provider_oauth.oauth.host_lock import HostLock
 lock = HostLock(Path(sys.argv[1]), "api")
@@ -146,6 +148,26 @@ def test_an_old_filelock_will_do_in_a_folder_of_one_user(monkeypatch, tmp_path, 
     (file,) = tmp_path.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
     lock.release()
+
+
+def test_a_configured_folder_may_be_a_link_to_one(monkeypatch, tmp_path):
+    (tmp_path / "target").mkdir(mode=0o700)
+    (tmp_path / "locks").symlink_to(tmp_path / "target")
+    monkeypatch.setattr(filelock, "__version__", "3.25.2")  # what is refused if other users can write to the folder
+    lock = HostLock(tmp_path / "locks", "api", shared=True)
+    assert lock.acquire()
+    lock.release()
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o002, 0o775)])
+def test_the_umask_decides_who_can_write_to_a_configured_folder_that_is_made(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        with suppress(ConfigurationError):  # an old filelock
+            HostLock(tmp_path / "locks", "api", shared=True).acquire()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "locks").stat().st_mode & 0o777 == mode
 
 
 @pytest.mark.parametrize("version", ["4.2.5", "4.2.10", "4.3", "5.0.0.dev1"])
