@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-#: A first renewal waits for a whole exchange: the lease was never there. Milliseconds.
+#: Milliseconds for what waits for a server, and for the right to store what it has issued.
 PATIENCE = 90_000
 
 # The luminances are those of WCAG 2.2; a colour is read back from a canvas, whatever way it is written.
