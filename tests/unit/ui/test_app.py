@@ -68,6 +68,7 @@ def airflow(kept: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overview, "check", lambda conn_id: None)
     monkeypatch.setattr(overview, "is_elsewhere", lambda conn_id: False)
     monkeypatch.setattr(overview, "overview", shown)
+    monkeypatch.setattr(grants, "is_empty", lambda config: False)
     monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "fake-key")
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", BASE_URL)
 
@@ -257,6 +258,14 @@ def test_the_result_of_a_test_is_shown_as_it_is(
     cookie = answer.headers["Set-Cookie"].partition(";")[0]
     html = browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie}).text
     assert f"<p {shown_as}" in html
+
+
+@pytest.mark.parametrize("action", ["revoke", "forget"])
+def test_where_nothing_is_stored_nothing_is_revoked_or_forgotten(action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "is_empty", lambda config: True)
+    monkeypatch.setattr(grants, action, broken)
+
+    assert said_of(post(action)) == f"Connection 'shop': nothing is stored, so there is nothing to {action}."
 
 
 class TestServersThatMayNotBeAsked:
