@@ -294,11 +294,13 @@ class TokenSource:
         """Take the token from the store if it is good; else renew it, or wait for who does."""
         trouble: TokenStoreError | None = None
         waits = _waits(self._clock)
+        host_is_frozen = False
         try:
             while True:
                 waited, pause = next(waits)
+                host_is_frozen = host_is_frozen or waited > HOST_PATIENCE
                 try:
-                    if token := self._look(key, rejected, host_is_frozen=waited > HOST_PATIENCE):
+                    if token := self._look(key, rejected, host_is_frozen=host_is_frozen):
                         return token
                 except Overtaken as error:
                     trouble, waits = error, _waits(self._clock)  # no time was spent waiting for others

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_oauth.exceptions import ConsentRequired, InvalidGrant, Overtaken, TokenStoreError
 from airflow_provider_oauth.oauth import clock
 from airflow_provider_oauth.oauth.lease import LONGEST_EXCHANGE, TERM, WAIT
-from airflow_provider_oauth.oauth.source import PATIENCE
+from airflow_provider_oauth.oauth.source import HOST_PATIENCE, PATIENCE
 from airflow_provider_oauth.oauth.store import Refusal
 from airflow_provider_oauth.oauth.token import Token
 from tests.unit.oauth.world import World
@@ -95,6 +95,14 @@ def test_if_nobody_else_has_renewed_the_token_is_stored_under_a_new_claim(used):
     assert len(used.store.leases) == 2
     assert used.store.record.nonce == used.store.leases[1]
     assert used.clock.seconds - begun < 70 + 6 * WAIT  # it does not wait for its own claim
+
+
+def test_a_process_of_the_host_that_is_frozen_is_not_waited_for_twice(used):
+    used.lock.taken_elsewhere = True
+    suspend(used, 70)
+    used.process().token()
+    assert used.store.record.refresh_token == "refresh-1"
+    assert used.clock.seconds < HOST_PATIENCE + 70 + 8 * WAIT
 
 
 def test_a_usable_token_is_not_used_instead_of_one_that_has_to_be_stored_first(used):
