@@ -27,10 +27,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import traceback
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import requests
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class OAuthError(AirflowException):
@@ -176,6 +181,28 @@ class ApiConnectTimeout(ApiConnectionError, ApiTimeout):
 
 class PartialWriteError(ApiError, AirflowFailException):
     """Some of what was to be written was not, after something had been: a retry would write that again."""
+
+
+@contextmanager
+def errors_converted(conn_id: str, failed: str) -> Iterator[None]:
+    """Raise an ``OAuthError`` instead of any other exception, so that callers need to handle only one kind.
+
+    The text of the other exception is not quoted, because it may hold a secret.
+
+    :param conn_id: the connection
+    :param failed: what failed
+    :raises OAuthError: instead of another ``Exception``
+    """
+    try:
+        yield
+    except OAuthError:
+        raise
+    except Exception as error:
+        *_, place = traceback.extract_tb(error.__traceback__)
+        raise OAuthError(
+            f"Connection {conn_id!r}: {failed}, because of an unexpected error ({type(error).__name__} at line "
+            f"{place.lineno} of {place.filename}). Try again; if it happens again, report it."
+        ) from None
 
 
 def to_event(error: OAuthError) -> dict[str, Any]:

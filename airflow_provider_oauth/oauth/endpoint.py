@@ -167,13 +167,16 @@ class _Exchange:
         except OAuthError as error:
             self.sent = self.sent or error.request_sent
             raise
+        except BaseException:  # AirflowTaskTimeout, for example; nobody knows how far the request got
+            self.sent = True
+            raise
         self.sent = True
         return answer
 
 
 @contextmanager
 def _errors_converted(config: OAuthConfig, place: Place) -> Iterator[_Exchange]:
-    """Set ``request_sent`` of the errors that are raised, and convert those that are not an ``OAuthError``.
+    """Set ``request_sent`` of all exceptions that are raised, and convert those that are not an ``OAuthError``.
 
     Their text is not quoted: that of a ``UnicodeEncodeError``, for example, contains the value.
 
@@ -199,6 +202,9 @@ def _errors_converted(config: OAuthConfig, place: Place) -> Iterator[_Exchange]:
             )
         converted.request_sent = exchange.sent
         raise converted from None
+    except BaseException as error:  # AirflowTaskTimeout and AirflowTaskTerminated, which can be raised at any line
+        error.request_sent = exchange.sent  # type: ignore[attr-defined]
+        raise
 
 
 def _worth_repeating(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -24,7 +24,7 @@ from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore, fing
 from airflow_provider_oauth.oauth.storing import insist, require_time_to_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from typing import TypeGuard
 
@@ -142,17 +142,27 @@ class Renewal:
         """
         if self._stored_at_last(claim):
             return None
-        record = claim.record
+        has_token = False
         try:
-            refresh_token = self._refresh_token(key, record) if claim.alone else None
-            if refresh_token is None:
-                token = self._endpoint.grant(key or None, patient=patient)
-            else:
-                token, record, refresh_token = self._refresh(key, claim, refresh_token, patient)
-        except OAuthError as error:
-            self._note(claim, error)
+            token, record, used = self._request(key, claim, patient)
+            has_token = True
+            token, renewed = self._next_record(key, token, claim, record, used)
+        except BaseException as error:
+            # A task can be stopped at any line (AirflowTaskTimeout). If the server may have renewed the token by then,
+            # the next process must not use the same refresh token immediately, so the lease runs out.
+            if isinstance(error, Exception) or not (has_token or getattr(error, "request_sent", False)):
+                self._note(claim, error)
             raise
-        return self._keep(key, token, claim, record, refresh_token)
+        self._write(renewed, claim)
+        self._log_token(token)
+        return token
+
+    def _request(self, key: str, claim: Claim, patient: bool) -> tuple[Token, Record | None, str | None]:
+        """Request a token; return it, the record that it replaces and the refresh token that was used."""
+        refresh_token = self._refresh_token(key, claim.record) if claim.alone else None
+        if refresh_token is None:
+            return self._endpoint.grant(key or None, patient=patient), claim.record, None
+        return self._refresh(key, claim, refresh_token, patient)
 
     def needs_consent(self, record: Record | None) -> bool:
         """Tell whether a user must authorize: no usable refresh token is left, and no token that never expires."""
@@ -190,7 +200,12 @@ class Renewal:
         :raises Overtaken: if this process was suspended; nothing was written
         :raises TokenStoreError: if it cannot be stored
         """
-        return self._keep("", token, claim, claim.record, None, generation=self.new_generation(claim))
+        with self._ended_early(claim):
+            generation = self.new_generation(claim)
+            token, renewed = self._next_record("", token, claim, claim.record, None, generation=generation)
+        self._write(renewed, claim)
+        self._log_token(token)
+        return token
 
     def forget(self, claim: Claim) -> None:
         """Store under a claim that there is nothing to use: neither a token, nor a refresh token.
@@ -202,8 +217,9 @@ class Renewal:
         :raises Overtaken: if this process was suspended; nothing was written
         :raises TokenStoreError: if it cannot be stored
         """
-        record = claim.record
-        gone = Record(generation=self.new_generation(claim), nonce=claim.nonce, origins=self._origins(record))
+        with self._ended_early(claim):
+            origins = self._origins(claim.record)
+            gone = Record(generation=self.new_generation(claim), nonce=claim.nonce, origins=origins)
         insist(self._store, self._clock, gone, claim)
         self._unwritten = None
 
@@ -218,12 +234,8 @@ class Renewal:
         :raises TokenRequestError: if the server refuses, cannot do it, or does not answer
         :raises TokenStoreError: if it cannot be stored that they are gone
         """
-        tokens = self.revocable(claim.record)
-        try:
-            taken = self._take_back(tokens, claim)
-        except OAuthError:
-            self.end(claim)
-            raise
+        with self._ended_early(claim):
+            taken = self._take_back(self.revocable(claim.record), claim)
         self.forget(claim)
         return taken
 
@@ -340,7 +352,7 @@ class Renewal:
             raise self._consent_required("no refresh token is stored: the server has issued none, or it was forgotten")
         return record.refresh_token
 
-    def _keep(
+    def _next_record(
         self,
         key: str,
         token: Token,
@@ -348,8 +360,8 @@ class Renewal:
         record: Record | None,
         used: str | None,
         generation: int | None = None,
-    ) -> Token:
-        """Store the token, without its refresh token, and return it as it is kept."""
+    ) -> tuple[Token, Record]:
+        """Return the token without its refresh token, as it is kept, and the record that holds both."""
         until = self._clock.now() + SINGLE_USE_MASKED if token.is_single_use else token.expires_at
         self._mask(token.access_token, until)
         if token.refresh_token:
@@ -365,21 +377,19 @@ class Renewal:
         token = replace(token, refresh_token=None, refresh_expires_at=None, subject=None)
         if not token.is_single_use:
             tokens[key] = token
-        self._write(
-            Record(
-                generation=generation or (record.generation + 1 if record else 1),
-                nonce=claim.nonce,
-                origins=self._origins(record),
-                tokens=tokens,
-                refresh_token=refresh_token,
-                refresh_expires_at=refresh_expires_at,
-                subject=subject,
-            ),
-            claim,
+        return token, Record(
+            generation=generation or (record.generation + 1 if record else 1),
+            nonce=claim.nonce,
+            origins=self._origins(record),
+            tokens=tokens,
+            refresh_token=refresh_token,
+            refresh_expires_at=refresh_expires_at,
+            subject=subject,
         )
+
+    def _log_token(self, token: Token) -> None:
         valid = f"valid until {token.expires_at}" if token.expires_at else "which never expires"
         log.info("Connection %r: renewed the token, %s.", self._config.conn_id, valid)
-        return token
 
     def _next_refresh_token(
         self, key: str, token: Token, record: Record | None, used: str | None
@@ -418,13 +428,23 @@ class Renewal:
         self._write(replace(record, nonce=claim.nonce), claim)
         return True
 
-    def _note(self, claim: Claim, error: OAuthError) -> None:
+    def _note(self, claim: Claim, error: BaseException) -> None:
         """Note that this renewal is over, so that others need not wait for its end; and that credentials were refused.
 
         All else in the record stays. Where that fails, the lease becomes free by itself.
         """
         before = claim.record.refused if claim.record else None
-        self._end(claim, refusal_after(error, before, self._clock.now()))
+        now = self._clock.now()
+        self._end(claim, refusal_after(error, before, now) if isinstance(error, OAuthError) else before)
+
+    @contextmanager
+    def _ended_early(self, claim: Claim) -> Iterator[None]:
+        """End the claim after any exception: nothing was written yet, and no token was requested."""
+        try:
+            yield
+        except BaseException:
+            self.end(claim)
+            raise
 
     def end(self, claim: Claim) -> None:
         """End a claim that has changed nothing, so that the next process need not wait for its end."""

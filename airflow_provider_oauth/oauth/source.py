@@ -14,6 +14,7 @@ from airflow_provider_oauth.exceptions import (
     Overtaken,
     RenewalTimeout,
     TokenStoreError,
+    errors_converted,
 )
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.config import OAuthConfig, normal_scope
@@ -142,7 +143,10 @@ class TokenSource:
             self._one_thread.acquire()
         try:
             held = self._memory.get(key)  # another thread may have renewed meanwhile
-            return held if self._is_fresh(held) and not _same(held, rejected) else self._shared_token(key, rejected)
+            if self._is_fresh(held) and not _same(held, rejected):
+                return held
+            with errors_converted(self.config.conn_id, "the token could not be renewed"):
+                return self._shared_token(key, rejected)
         except OAuthError as error:
             usable = self._best(key, rejected, None)
             # A renewed token that could not be stored would be lost if the task went on and ended.
@@ -241,7 +245,8 @@ class TokenSource:
                             f"user has authorized the connection or forgotten its tokens meanwhile."
                         )
                     try:
-                        return act(claim)  # a failed write is not repeated: it may have landed and been replaced
+                        with errors_converted(self.config.conn_id, failed):
+                            return act(claim)  # a failed write is not repeated: it may have landed and been replaced
                     except Overtaken as error:
                         log.warning("Trying again. %s", error)
             finally:

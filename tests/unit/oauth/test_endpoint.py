@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from airflow.sdk.exceptions import AirflowTaskTimeout
+from requests_mock import ANY
 
 from airflow_provider_oauth.exceptions import (
     ConfigurationError,
@@ -246,7 +248,7 @@ def test_an_error_reports_whether_any_attempt_may_have_reached_the_server(clock,
 
 
 def test_a_metadata_request_does_not_count_as_a_sent_token_request(clock, requests_mock):
-    requests_mock.get("https://auth.test/.well-known/openid-configuration", status_code=500)
+    requests_mock.get(ANY, status_code=500)
     with pytest.raises(TokenRequestError) as caught:
         endpoint(clock, token_url=None, issuer="https://auth.test").refresh("fake-refresh", patient=False)
     assert caught.value.request_sent is False
@@ -303,3 +305,18 @@ def test_an_exception_that_ends_the_task_passes_unchanged(clock, requests_mock, 
     requests_mock.post(URL, json=GOOD)
     with pytest.raises(TaskTimeout):
         endpoint(clock).grant()
+
+
+@pytest.mark.parametrize("error", [AirflowTaskTimeout, KeyboardInterrupt])
+def test_a_task_that_is_stopped_is_told_that_its_request_may_have_been_sent(clock, requests_mock, error):
+    requests_mock.post(URL, exc=error("stop"))
+    with pytest.raises(error) as caught:
+        endpoint(clock).grant()
+    assert caught.value.request_sent
+
+
+def test_a_task_that_is_stopped_before_it_sends_its_request_is_told_so(clock, requests_mock):
+    requests_mock.get(ANY, exc=AirflowTaskTimeout("stop"))
+    with pytest.raises(AirflowTaskTimeout) as caught:
+        endpoint(clock, token_url=None, issuer="https://auth.test").grant()
+    assert not caught.value.request_sent

@@ -1,0 +1,252 @@
+"""Renewals that end by an exception: the next process waits for the lease only if the token may have been renewed."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from airflow.sdk.exceptions import AirflowTaskTerminated, AirflowTaskTimeout
+
+from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, to_event
+from airflow_provider_oauth.oauth.lease import LONGEST_EXCHANGE, TERM, WAIT
+from airflow_provider_oauth.oauth.store import Record
+from tests.unit.oauth.world import World
+
+SECRET = "fake-secret-\udfff"
+
+
+def used():
+    """Return a connection that was used before."""
+    world = World(grant_type="refresh_token", refresh_token="fake-first")
+    world.store.record = world.record_of("refresh-0")
+    world.store.lease = world.store.record.nonce
+    return world
+
+
+def is_free(world):
+    return world.store.record is not None and world.store.lease == world.store.record.nonce
+
+
+class Interruption:
+    """Raises an exception at one of the steps of a renewal, which are all calls that leave the code under test.
+
+    :param world: whose steps
+    :param at: which step, from 1
+    :param error: what is raised
+    """
+
+    def __init__(self, world, at, error):
+        self.at = at
+        self.error = error
+        self.steps = []
+        store, endpoint, clock = world.store, world.endpoint, world.clock
+        for name in ("read", "write", "is_listed", "read_lease", "lease_is_listed", "write_lease"):
+            setattr(store, name, self.before(name, getattr(store, name)))
+        clock.sleep = self.before("sleep", clock.sleep)
+        world.mask = self.before("mask", world.mask)
+        self.refresh = endpoint.refresh
+        endpoint.refresh = self.exchange
+
+    def before(self, name, function):
+        def wrapped(*args, **kwargs):
+            self.step(name)
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    def step(self, name):
+        self.steps.append(name)
+        if len(self.steps) == self.at:
+            raise self.error
+
+    def exchange(self, *args, **kwargs):
+        """Refresh as ``TokenEndpoint`` does, which tells of each exception whether the request was sent."""
+        self.step("metadata")
+        token = self.refresh(*args, **kwargs)
+        try:
+            self.step("response")
+        except BaseException as error:
+            error.request_sent = True
+            raise
+        return token
+
+
+@pytest.mark.parametrize("error", [AirflowTaskTimeout, AirflowTaskTerminated, KeyboardInterrupt])
+def test_a_task_that_is_stopped_at_any_step_leaves_the_lease_to_run_out_only_if_it_may_have_renewed_the_token(error):
+    ended_early, ran_out = set(), set()
+    for at in range(1, 100):
+        world = used()
+        interruption = Interruption(world, at, error("stop"))
+        source = world.process()
+        try:
+            source.token()
+        except error:
+            pass
+        else:
+            break
+        *before, last = interruption.steps[:at]
+        was_sent = "response" in (*before, last)
+        interruption.at = 0
+        was_granted = source._lease._own is not None
+        begun = world.clock.seconds
+        assert world.process().token()
+        waited = world.clock.seconds - begun
+        if was_sent:
+            ran_out.add(last)
+            assert waited >= TERM - WAIT, before
+            assert world.endpoint.asked == [("refresh", "refresh-0")] * 2
+        elif was_granted:
+            ended_early.add(last)
+            assert waited <= 2 * WAIT, before
+            assert world.endpoint.asked == [("refresh", "refresh-0")]
+        else:
+            assert waited <= TERM + 3 * WAIT, before
+    assert at > 15
+    assert ended_early == {"mask", "metadata"}
+    assert ran_out == {"response", "mask", "write"}
+
+
+def test_what_was_stopped_while_it_was_stored_is_stored_by_the_same_process():
+    world = used()
+    write = world.store.write
+
+    def stop(record):
+        world.store.write = write
+        raise AirflowTaskTimeout("stop")
+
+    world.store.write = stop
+    source = world.process()
+    with pytest.raises(AirflowTaskTimeout):
+        source.token()
+    assert source.token().access_token == "token-1"
+    assert world.endpoint.asked == [("refresh", "refresh-0")]
+
+
+@pytest.mark.parametrize("grant_type", ["client_credentials", "password"])
+def test_a_repeatable_grant_that_is_stopped_before_its_request_is_not_waited_for(grant_type):
+    world = World(grant_type=grant_type)
+    grant = world.endpoint.grant
+
+    def stop(scope=None, *, patient=True):
+        world.endpoint.grant = grant
+        raise AirflowTaskTimeout("stop")
+
+    world.endpoint.grant = stop
+    with pytest.raises(AirflowTaskTimeout):
+        world.process().token()
+    assert world.process().token()
+    assert world.clock.seconds < 1
+    assert LONGEST_EXCHANGE > 1
+
+
+def test_stopping_does_not_end_a_cool_down():
+    world = used()
+    world.endpoint.errors = [TokenRequestError("no", error="invalid_client")]
+    before = world.store.record
+
+    def stop():
+        raise AirflowTaskTimeout("stop")
+
+    world.endpoint.during = stop
+    with pytest.raises(AirflowTaskTimeout):
+        world.process().token()
+    assert world.store.record.refused == before.refused
+
+
+# --- exceptions of other libraries
+
+
+UNEXPECTED = [
+    OSError(2, "No such file", SECRET),
+    UnicodeEncodeError("utf-8", SECRET, 12, 13, "surrogates not allowed"),
+    RecursionError(SECRET),
+    ValueError(SECRET),
+]
+
+
+@pytest.fixture(params=UNEXPECTED, ids=lambda error: type(error).__name__)
+def unexpected(request):
+    return request.param
+
+
+def test_an_unexpected_exception_becomes_an_error_that_names_the_connection_and_quotes_nothing(unexpected):
+    world = used()
+    world.endpoint.errors = [unexpected]
+    with pytest.raises(OAuthError) as caught:
+        world.process().token()
+    text = str(caught.value)
+    assert text.startswith("Connection 'api': the token could not be renewed, because of an unexpected error (")
+    assert type(unexpected).__name__ in text
+    assert "fake-secret" not in text + repr(to_event(caught.value))
+    assert caught.value.__suppress_context__
+
+
+def test_after_an_unexpected_exception_a_usable_token_is_used_and_nobody_waits(unexpected, caplog):
+    world = used()
+    source = world.process()
+    source.token()
+    world.clock.seconds = 800
+    world.endpoint.errors = [None, unexpected]
+    with caplog.at_level(logging.WARNING):
+        world.endpoint.errors = [unexpected]
+        assert source.token().access_token == "token-1"
+    assert type(unexpected).__name__ in caplog.text
+    assert "fake-secret" not in caplog.text
+    assert is_free(world)
+    begun = world.clock.seconds
+    world.process().token()
+    assert world.clock.seconds - begun <= 2 * WAIT
+
+
+@pytest.mark.parametrize("secret", ["token-1", "refresh-1"])
+def test_an_exception_after_the_response_counts_as_a_lost_response(secret):
+    world = used()
+    mask = world.mask
+
+    def fail(value, until):
+        if value == secret:
+            raise ValueError(SECRET)
+        mask(value, until)
+
+    world.mask = fail
+    with pytest.raises(OAuthError, match="ValueError"):
+        world.process().token()
+    assert is_free(world)
+    world.mask = mask
+    world.process().token()
+    assert world.endpoint.asked == [("refresh", "refresh-0")] * 2
+
+
+@pytest.mark.parametrize("act", ["adopt", "forget", "revoke"])
+def test_what_a_person_decides_fails_with_an_error_that_names_the_connection_too(act, unexpected, monkeypatch):
+    world = used()
+    token = world.process().token()
+    source = world.process()
+
+    def fail(*args):
+        raise unexpected
+
+    monkeypatch.setattr(source._renewal, "_origins", fail)
+    if act == "revoke":
+        world.endpoint.revocations = [unexpected]
+    with pytest.raises(OAuthError, match=rf"^Connection 'api': .*{type(unexpected).__name__}") as caught:
+        getattr(source, act)(*([token] if act == "adopt" else []))
+    assert "fake-secret" not in str(caught.value)
+    assert is_free(world)
+
+
+@pytest.mark.parametrize("error", [AirflowTaskTimeout, ValueError])
+def test_revoking_that_is_stopped_ends_its_claim(error):
+    world = used()
+    world.process().token()
+
+    def stop():
+        world.endpoint.during = lambda: None
+        raise error("stop")
+
+    world.endpoint.during = stop
+    with pytest.raises((AirflowTaskTimeout, OAuthError)):
+        world.process().revoke()
+    assert is_free(world)
+    assert isinstance(world.store.record, Record)
+    assert world.store.record.refresh_token == "refresh-1"
