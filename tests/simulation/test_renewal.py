@@ -17,7 +17,7 @@ from airflow_provider_oauth.oauth.renewal import Renewal
 from tests.simulation.rules import LOST, OLDER, UNWRITTEN, without
 from tests.simulation.schedule import Schedule
 from tests.simulation.server import FIRST
-from tests.simulation.world import World, run
+from tests.simulation.world import RECORD_TIMEOUT, World, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -320,7 +320,36 @@ def test_a_holder_frozen_between_its_last_check_and_the_exchange_is_what_no_leas
     frozen.endpoint.refresh = wake_up_after_the_term  # type: ignore[method-assign]
     world.run_all()
     assert world.processes[1].waits[0] > TERM - 5  # it gave the frozen one all the time that was due
-    assert any("again, after" in event for event in world.referee.remains)
+    assert world.referee.problems == []
+    assert any("process 1 used fake-first again, after [process 2" in event for event in world.referee.remains)
+
+
+@pytest.mark.parametrize(("seconds", "is_replaced"), [(60.0, False), (2 * TERM, True)])
+def test_a_holder_frozen_between_its_check_and_the_write_replaces_a_newer_record(
+    seconds: float, is_replaced: bool
+) -> None:
+    """No rule can prevent this either: explained in docs/renewal.md."""
+    world = World(Schedule(grace=True, spread=0.0))
+    frozen = world.start(0, 1)
+    write = frozen.source._store._write  # type: ignore[attr-defined]
+
+    def wake_up_late(land: Any, longest: float) -> None:
+        def land_late() -> None:
+            frozen.freeze(seconds)
+            land()
+
+        if longest == RECORD_TIMEOUT and len(world.processes) == 1:
+            world.start(1, 1)
+            return write(land_late, longest)
+        return write(land, longest)
+
+    frozen.source._store._write = wake_up_late  # type: ignore[attr-defined]
+    world.run_all()
+    assert world.referee.problems == []
+    assert (
+        any("process 1 replaced the record of a newer claim" in event for event in world.referee.remains) is is_replaced
+    )
+    assert world.referee.older_over_newer == is_replaced
 
 
 def test_under_steady_load_each_period_costs_one_token_request() -> None:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.lease import Claim
     from tests.simulation.schedule import Schedule
 
+#: Seconds after which Airflow gives up writing a record.
+RECORD_TIMEOUT = 28.0
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CONFIG = OAuthConfig(
     conn_id="api",
@@ -393,7 +395,7 @@ class Store:
                 use.stored = True
                 use.lost = False
 
-        self._write(land, 28.0)
+        self._write(land, RECORD_TIMEOUT)
         kept = self.read()
         if kept is None or (kept.nonce != record.nonce and kept.generation <= record.generation):
             raise TokenStoreError("reads differently")
