@@ -5,6 +5,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from airflow_provider_oauth.oauth import limited_adapter
@@ -157,3 +158,45 @@ def test_a_look_up_that_does_not_end_is_not_waited_for(
     finally:
         ended.set()
     assert network.tried == []
+
+
+@pytest.mark.parametrize(("address", "is_blocked"), [("203.0.113.1", False), ("169.254.169.254", True)])
+def test_a_socks_proxy_is_checked_and_opens_the_connection_itself(
+    clock: StandingClock, network: Network, monkeypatch: pytest.MonkeyPatch, address: str, is_blocked: bool
+) -> None:
+    ours, theirs = socket.socketpair()
+
+    class SocksConnection:
+        def _new_conn(self) -> socket.socket:
+            return ours
+
+    class Pool:
+        ConnectionCls = SocksConnection
+
+    class Manager:
+        pool_classes_by_scheme = {"https": Pool}
+
+    monkeypatch.setattr(HTTPAdapter, "proxy_manager_for", lambda *_: Manager())
+    network.found = [address]
+    with ours, theirs, LimitedAdapter(clock, 20.0, 1000, AddressGuard().check_address) as adapter:  # type: ignore[arg-type]
+        manager = adapter.proxy_manager_for("socks5h://proxy.test:1080")
+        connection = manager.pool_classes_by_scheme["https"].ConnectionCls()
+        if is_blocked:
+            with pytest.raises(Blocked):
+                connection._new_conn()
+        else:
+            assert connection._new_conn() is ours
+            adapter._cut()
+            assert theirs.recv(1) == b""
+    assert network.tried == []
+
+
+def test_a_connection_that_is_opened_after_the_end_is_closed(
+    clock: StandingClock, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, LimitedAdapter(clock, 20.0, 1000, None) as adapter:  # type: ignore[arg-type]
+        adapter._cut()
+        with pytest.raises(ConnectTimeoutError):
+            adapter._watched(Connection(), ours)
+    assert ours.fileno() == -1
