@@ -91,7 +91,7 @@ class Renewal:
         """Tell whether the record was granted to the connection as it is now, and by the refresh token it has now."""
         if record is None or not record.readable:
             return False
-        return not self._config.lives_by_refresh or self._origin is None or self._origin in record.origins
+        return self._origin is None or self._origin in record.origins
 
     def spends(self, key: str, record: Record | None) -> bool:
         """Tell whether a renewal would use a refresh token: every one is taken to be single-use."""
