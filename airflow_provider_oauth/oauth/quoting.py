@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 LONGEST_QUOTE = 300
+#: Characters of a text that are read, further blanks aside. A secret that starts in them is read to its end.
+LONGEST_TEXT = 16 * 1024
 #: Text that contains this many of a secret's first characters contains a part of that secret, cut off by the server.
 PREFIX = 16
 #: How many ways to read an ambiguous text are followed: a backslash, for example, may or may not escape the next one.
 READINGS = 8
 
-_BLANKS = re.compile(r"\s+")
 _NUMERIC_REFERENCE = re.compile(r"&#(?:0*+(\d{1,7})|x0*+([0-9a-f]{1,6}));", re.IGNORECASE)
 
 
@@ -26,43 +27,50 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
     """Return ``text`` on one line of at most LONGEST_QUOTE characters, with ``secrets`` replaced by ``***``.
 
     A secret is recognized as it is, in base64, and with any of its characters escaped as in URLs, HTML or JSON; in
-    upper and lower case; and when the server cut it off after PREFIX or more characters. Secrets are replaced before
-    the text is cut off. Reading stops when the result is full, so the time grows linearly with text and secrets.
+    upper and lower case; with other blanks in it; and when the server cut it off after PREFIX or more characters.
+    Secrets are replaced before the text is cut off. Reading stops when the result is full, or after LONGEST_TEXT, so
+    the time grows linearly with text and secrets.
 
     :param text: what a server wrote
     :param secrets: what must not be quoted
     """
     by_start = _by_start(secrets)
+    text = _one_line(text)
     shown: list[str] = []
     length = position = 0
     is_blank = False
-    while position < len(text) and length <= LONGEST_QUOTE:
-        if blanks := _BLANKS.match(text, position):  # a run of blanks becomes one, and no secret starts in it
-            position, is_blank = blanks.end(), True
-            continue
+    while position < min(len(text), LONGEST_TEXT) and length <= LONGEST_QUOTE:
         possible = by_start.get(text[position].casefold(), ())
         end = max((_end(secret, text, position) for secret in possible), default=position)
         piece = "***" if end > position else text[position]
         position = max(end, position + 1)
-        if piece.isprintable():
+        is_shown = piece.isprintable() and piece != " "
+        if is_shown:
             shown.append(f" {piece}" if is_blank and shown else piece)
             length += len(shown[-1])
-        is_blank = not piece.isprintable()
+        is_blank = not is_shown
     result = "".join(shown)
-    return result if len(result) <= LONGEST_QUOTE else result[: LONGEST_QUOTE - 1] + "…"
+    is_whole = position >= len(text) and length <= LONGEST_QUOTE
+    return result if is_whole else result[: LONGEST_QUOTE - 1] + "…"
+
+
+def _one_line(text: str) -> str:
+    """Return ``text`` with each run of blanks replaced by one: so it is shown, so secrets must be found in that."""
+    return " ".join(text.split())
 
 
 def _by_start(secrets: Iterable[str]) -> dict[str, list[str]]:
     """Return the secrets and their base64 forms by the characters that text which contains them can start with."""
     by_start: dict[str, list[str]] = {}
     for form in {form for secret in secrets for form in _forms(secret) if form}:
-        for start in {form[0].casefold(), "&", *_escapes(form[0])}:
+        for start in {form[0].casefold()[:1], form[0].casefold(), "&", *_escapes(form[0])}:
             by_start.setdefault(start, []).append(form)
     return by_start
 
 
 def _forms(secret: str) -> Iterator[str]:
-    yield secret.strip()  # blanks around a secret do not matter: runs of blanks become one
+    yield secret.strip()  # its blanks may be escaped; those around it do not matter
+    yield _one_line(secret)
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         encoded = encode(secret.encode(errors="surrogatepass")).decode()
         yield encoded
@@ -85,9 +93,11 @@ def _end(secret: str, text: str, start: int) -> int:
 
 def _ends(char: str, text: str, position: int) -> Iterator[int]:
     """Yield where the spellings of ``char`` end that are at ``position``."""
-    found = text[position : position + 1]
-    if found.casefold() == char.casefold():
+    found, folded = text[position : position + 1], char.casefold()
+    if found.casefold() == folded:
         yield position + 1
+    elif len(folded) > 1 and text[position : position + len(folded)].casefold() == folded:  # ß is SS in upper case
+        yield position + len(folded)
     if found not in ("%", "&", "\\", "+"):
         return
     for escape in _escapes(char).get(found, ()):

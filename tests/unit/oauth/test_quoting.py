@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from airflow_provider_oauth.oauth.quoting import LONGEST_QUOTE, PREFIX, scrub
+from airflow_provider_oauth.oauth.quoting import LONGEST_QUOTE, LONGEST_TEXT, PREFIX, scrub
 
 SECRET = "fake/se+cret é"
 
@@ -71,8 +71,10 @@ def test_a_secret_on_two_lines_is_replaced() -> None:
     assert scrub("-----BEGIN\nfake\nEND-----", ["BEGIN\nfake\nEND"]) == "-----***-----"
 
 
-@pytest.mark.parametrize("blank", [" ", "\n", "\x00", "\u2028"])
-@pytest.mark.parametrize("count", [8180, 1_000_000])
+@pytest.mark.parametrize(
+    ("blank", "count"),
+    [*((blank, count) for blank in " \n\u2028" for count in (8180, 1_000_000)), ("\x00", 8180)],
+)
 def test_a_secret_after_any_number_of_blanks_is_replaced(blank: str, count: int) -> None:
     secret = "fake-secret-0123456789-abcdefghij"
     assert scrub(blank * count + secret, [secret]) == "***"
@@ -83,6 +85,34 @@ def test_no_part_of_a_secret_is_quoted_wherever_the_text_is_cut(length: int) -> 
     text = scrub("x" * length + "fake-secret and more text", ["fake-secret"])
     assert "f" not in text
     assert len(text) <= LONGEST_QUOTE
+
+
+@pytest.mark.parametrize("secret", ["correct horse", "correct  horse", "correct\nhorse", " correct \t horse "])
+@pytest.mark.parametrize("blanks", [" ", "  ", "\n", "\r\n  ", "\xa0"])
+def test_a_secret_with_other_blanks_in_it_is_replaced(secret: str, blanks: str) -> None:
+    assert scrub(f"Wrong password:{blanks}correct{blanks}horse.", [secret]) == "Wrong password: ***."
+
+
+@pytest.mark.parametrize(("secret", "text"), [("straße-9", "STRASSE-9"), ("ßtraße", "SSTRASSE"), ("İz-9", "i̇z-9")])
+def test_a_secret_whose_length_depends_on_its_case_is_replaced(secret: str, text: str) -> None:
+    assert scrub(f"You sent {text}.", [secret]) == "You sent ***."
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"), [("\x00", "fake"), ("\x01", "\x01" * 10 + "fake"), ("fake", "fake"), ("\\", "\\" * 15)]
+)
+def test_the_work_has_a_limit_however_long_the_text_is(text: str, secret: str) -> None:
+    calls = [calls_of(text * (count // len(text)), [secret]) for count in (2 * LONGEST_TEXT, 16 * LONGEST_TEXT)]
+    assert calls[1] <= calls[0]
+
+
+@pytest.mark.parametrize("before", range(LONGEST_TEXT - 30, LONGEST_TEXT + 30))
+def test_no_part_of_a_secret_is_quoted_wherever_reading_ends(before: int) -> None:
+    assert "f" not in scrub("\x00" * before + "fake-secret-0123456789", ["fake-secret-0123456789"])
+
+
+def test_a_text_that_is_not_read_to_its_end_is_shown_as_cut() -> None:
+    assert scrub("a" + "\x00" * LONGEST_TEXT + "b", []) == "a…"
 
 
 def test_a_secret_that_the_server_cut_off_is_replaced() -> None:
