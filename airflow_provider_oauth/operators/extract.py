@@ -221,7 +221,7 @@ def _new_file(target: ObjectStoragePath | None, private: bool) -> Iterator[IO[by
     with tempfile.TemporaryFile() as file:
         yield file
         file.seek(0)
-        if target is not None and target.protocol in ("", "file"):
+        if target is not None and target.protocol in ("", "file", "local"):
             _replace(Path(target.path), file, private=private)
         elif target is not None:
             with target.open("wb") as stored:

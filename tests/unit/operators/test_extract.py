@@ -193,7 +193,7 @@ LINES = (
 )
 
 
-@pytest.mark.parametrize("scheme", ["", "file://"])
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
 def test_each_row_is_a_line_of_json_in_a_folder_that_is_made(requests_mock, tmp_path, scheme):
     requests_mock.get(LIST, json=ROWS)
     path = tmp_path / "new" / "folder" / "items.jsonl"
@@ -207,6 +207,18 @@ def test_an_older_file_is_replaced(requests_mock, tmp_path):
     path.write_text("older and longer")
     operator(path=str(path)).execute({})
     assert path.read_bytes() == b"1\n"
+
+
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
+def test_a_private_file_is_private_by_every_name_of_the_local_file_system(requests_mock, monkeypatch, tmp_path, scheme):
+    requests_mock.get(LIST, json=[1])
+    monkeypatch.setattr(extract.ExtractOperator, "private", True)
+    path = tmp_path / "items.jsonl"
+    path.write_text("older")
+    path.chmod(0o644)
+    operator(path=f"{scheme}{path}").execute({})
+    assert path.read_bytes() == b"1\n"
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_list_without_rows_is_an_empty_file(requests_mock, tmp_path):
