@@ -39,7 +39,13 @@ class Names:
             return self._getaddrinfo(host, port, *args)
         self.looked_up.append(host)
         found = planned.pop(0) if len(planned) > 1 else planned[0]
-        return [entry for address in found for entry in self._getaddrinfo(address, port, *args)]
+        return [self._entry(address, port) for address in found]
+
+    def _entry(self, address: str, port: int) -> Any:
+        """Return what getaddrinfo returns, also where this machine has no IPv6."""
+        if ":" in address:
+            return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, 0)
+        return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
 
 
 @pytest.fixture
