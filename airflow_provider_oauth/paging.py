@@ -13,6 +13,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
+from airflow_provider_oauth.oauth.quoting import shown_url
 
 if TYPE_CHECKING:
     import requests
@@ -74,7 +75,7 @@ class Page:
 
     def error(self, problem: str) -> ApiError:
         """Return the error that says what is wrong with this page."""
-        url = (self.response.url or "").partition("?")[0]
+        url = shown_url(self.response.url or "")
         status = self.response.status_code
         return ApiError(f"{status}: the answer of {url} (connection {self.conn_id!r}) {problem}.", status)
 

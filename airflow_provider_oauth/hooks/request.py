@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.oauth.policy import of_api, on_the_wire
+from airflow_provider_oauth.oauth.quoting import shown_url
 
 
 def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
@@ -23,7 +24,7 @@ def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
         raise ConfigurationError(f"Connection {conn_id!r}: the endpoint is not a valid URL.") from None
     if not is_of_api:
         raise ApiError(
-            f"Connection {conn_id!r}: {url.partition('?')[0]} is not part of the API at {base_url}. Its token is sent "
+            f"Connection {conn_id!r}: {shown_url(url)} is not part of the API at {base_url}. Its token is sent "
             f"to no other place; use another connection for that one."
         )
     return url

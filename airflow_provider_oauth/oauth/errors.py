@@ -24,7 +24,7 @@ from airflow_provider_oauth.exceptions import (
     OAuthError,
 )
 from airflow_provider_oauth.oauth.policy import Refusal, refusal_of
-from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.oauth.quoting import scrub, shown_url
 from airflow_provider_oauth.oauth.refusals import MEMBERS
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def status_error(
     :param config: the connection
     :param advice: what a vendor's error statuses mean, by status
     :param method: of the request
-    :param url: of the request; its query is left out
+    :param url: of the request; its user, query and fragment are left out
     :param status: 400 or above
     :param headers: of the response
     :param sent: headers of the request; the token in them is not quoted
@@ -142,7 +142,7 @@ def transport_error(
     :param config: the connection
     :param error: what the HTTP client raised
     :param method: of the request
-    :param url: of the request; its query is left out
+    :param url: of the request; its user, query and fragment are left out
     :param verify: the ``verify`` that was used, which may come from the environment
     :param cert: the ``cert`` that was used
     """
@@ -215,7 +215,7 @@ def phrase(status: int) -> str:
 
 
 def _target(method: str, url: str) -> str:
-    return f"{method} {url.partition('?')[0]}"
+    return f"{method} {shown_url(url)}"
 
 
 def _advice(status: int, challenge: str) -> str:

@@ -54,6 +54,11 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
     return result if is_whole else result[: LONGEST_QUOTE - 1] + "…"
 
 
+def shown_url(url: str) -> str:
+    """Return ``url`` without what may hold a secret: user name and password, query and fragment."""
+    return re.sub(r"^([^/?#]*//)[^/?#]*@", r"\1", re.split("[?#]", url, maxsplit=1)[0])
+
+
 def _one_line(text: str) -> str:
     """Return ``text`` with each run of blanks replaced by one: so it is shown, so secrets must be found in that."""
     return " ".join(text.split())

@@ -17,10 +17,12 @@ from yarl import URL
 from airflow_provider_oauth.exceptions import (
     ApiConnectionError,
     ApiConnectTimeout,
+    ApiError,
     ApiTimeout,
     ConfigurationError,
     OAuthError,
 )
+from airflow_provider_oauth.hooks.request import whole_url
 from airflow_provider_oauth.oauth.auth import OAuthSession
 from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
 from airflow_provider_oauth.oauth.errors import MAX_ERROR_BODY, beginning_of, status_error, tls_context, transport_error
@@ -64,6 +66,17 @@ HEAD = "400:Bad Request (connection 'my_api', GET https://api.example.com/v1/ite
 def test_the_text_has_status_standard_phrase_connection_and_url_without_its_query():
     assert text_of() == HEAD
     assert text_of(520).startswith("520:Nonstandard Status (connection 'my_api'")
+
+
+def test_no_error_has_the_user_the_query_or_the_fragment_of_the_url():
+    url = "https://user:fake-1@api.example.com/v1/items?key=fake-2#fake-3"
+    failed = transport_error(config(), requests.ConnectionError(), method="GET", url=url)
+    assert str(failed).startswith("Connection 'my_api': GET https://api.example.com/v1/items failed")
+    refused = status_error(config(), {}, method="GET", url=url, status=400, headers={}, sent={}, body=b"")
+    assert str(refused) == HEAD
+    with pytest.raises(ApiError, match="https://other.example.com/x is not part of the API") as caught:
+        whole_url("my_api", "https://api.example.com", "https://user:fake-1@other.example.com/x?fake-2")
+    assert "fake" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from airflow_provider_oauth.oauth.quoting import LONGEST_QUOTE, LONGEST_TEXT, PREFIX, scrub
+from airflow_provider_oauth.oauth.quoting import LONGEST_QUOTE, LONGEST_TEXT, PREFIX, scrub, shown_url
 
 SECRET = "fake/se+cret é"
 
@@ -195,3 +195,18 @@ def test_a_long_secret_costs_next_to_nothing_where_it_is_not_quoted() -> None:
 def test_the_work_grows_no_faster_than_text_and_secret(text, secret) -> None:
     small, large = (calls_of(text(size), [secret(size)]) for size in (250, 2000))
     assert large <= 8.5 * small
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.example.com/a@b/c",
+        "https://api.example.com/a@b/c?key=fake@x/y#z",
+        "https://api.example.com/a@b/c#access_token=fake?x",
+        "https://user:fake@api.example.com/a@b/c?x",
+        "https://user:fa@ke@api.example.com/a@b/c",
+        "https://fake@api.example.com/a@b/c",
+    ],
+)
+def test_a_url_is_shown_without_user_query_and_fragment(url: str) -> None:
+    assert shown_url(url) == "https://api.example.com/a@b/c"
