@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager, suppress
 from functools import partial
+from io import IOBase
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.http.hooks.http import AsyncHttpSession
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
     from airflow_provider_oauth.oauth.policy import ApiAccess
 
-#: Methods whose ``data`` is the body, as in ``HttpAsyncHook``.
-METHODS_WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
+#: Methods whose ``data`` is not the body, as in ``HttpHook``: it is the query of a GET, and a HEAD has neither.
+METHODS_WITHOUT_BODY = ("GET", "HEAD")
 
 
 class OAuthAsyncSession(AsyncHttpSession):
@@ -65,7 +66,7 @@ class OAuthAsyncSession(AsyncHttpSession):
         :param read: whether to read the response
         """
         conn_id = self._access.config.conn_id
-        data = request_data(conn_id, self.method, data, json)
+        data = _as_requests_sends(request_data(conn_id, self.method, data, json))
         url = whole_url(conn_id, self.base_url, endpoint) or _joined(self.base_url, endpoint)
         options = {
             **(self.extra_options or {}),
@@ -74,7 +75,7 @@ class OAuthAsyncSession(AsyncHttpSession):
         check_response = options.pop("check_response", True)
         request = {
             "params": data if self.method == "GET" else None,
-            "data": data if self.method in METHODS_WITH_BODY else None,
+            "data": data if self.method not in METHODS_WITHOUT_BODY else None,
             "json": json,
             "headers": {**(self.headers or {}), **(headers or {})},
             **options,
@@ -130,6 +131,18 @@ class OAuthAsyncSession(AsyncHttpSession):
             yield
         except TRANSPORT_ERRORS as error:
             raise transport_error(self._access.config, error, method=self.method, url=url) from None
+
+
+def _as_requests_sends(data: Any) -> Any:
+    """Return ``data`` with the values that requests sends for a dict: none for None, a repeated name for a list."""
+    if not isinstance(data, dict) or any(isinstance(value, IOBase) for value in data.values()):  # a file is uploaded
+        return data
+    return [
+        (name, value if isinstance(value, (str, bytes)) else str(value))
+        for name, values in data.items()
+        for value in (values if isinstance(values, (list, tuple)) else [values])
+        if value is not None
+    ]
 
 
 def _joined(base_url: str, endpoint: str | None) -> str:

@@ -44,7 +44,7 @@ class RecordingHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = answer
+    do_GET = do_POST = do_DELETE = do_OPTIONS = do_QUERY = answer
 
     def _body(self):
         if self.headers.get("Transfer-Encoding") != "chunked":

@@ -513,6 +513,18 @@ def test_data_and_json_are_an_error_for_both_hooks(connect, api):
     assert api.requests == []
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "QUERY"])
+def test_data_is_sent_alike_deferred_and_not_deferred(connect, api, method):
+    connect(host=api.url)
+    data = {"none": None, "active": True, "ids": [1, "b c"], "price": 1.5, "text": "é&="}
+    assert fired(method=method, endpoint="items", data=data)["status"] == "success"
+    OAuthHook("my_api", method=method).run("items", data)
+    deferred, other = api.requests
+    expected = "active=True&ids=1&ids=b+c&price=1.5&text=%C3%A9%26%3D"
+    assert expected in (other[1].partition("?")[2], other[3].decode())
+    assert (deferred[0], deferred[1], deferred[3]) == (other[0], other[1], other[3])
+
+
 ANSWERS = {
     "advice": (403, {}, b""),
     "scope": (403, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}, b""),
