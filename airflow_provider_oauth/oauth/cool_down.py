@@ -75,7 +75,7 @@ def is_repeated(before: Refusal | None, now: datetime) -> bool:
     :param now: aware time of day
     """
     since = _unrecognized_since(before)
-    return since is not None and now >= since + timedelta(seconds=COOL_DOWN)
+    return since is not None and now - since >= timedelta(seconds=COOL_DOWN)
 
 
 def _unrecognized_since(refused: Refusal | None) -> datetime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -214,6 +214,15 @@ def test_a_first_refusal_noted_by_a_host_whose_clock_is_ahead_counts_from_now(re
     assert refused.store.record.refused.unrecognized_since == refused.clock.now()
     refused.clock.seconds += COOL_DOWN
     assert type(ask(refused)) is ConsentRequired
+
+
+def test_a_first_refusal_at_the_end_of_all_time_counts_from_now(refused):
+    ask(refused)
+    end = datetime.max.replace(tzinfo=UTC)
+    refusal = replace(refused.store.record.refused, unrecognized_since=end, until=START)
+    refused.store.record = replace(refused.store.record, refused=refusal)
+    assert type(ask(refused)) is UnrecognizedRefusal
+    assert refused.store.record.refused.unrecognized_since == refused.clock.now()
 
 
 def test_a_newer_refresh_token_that_was_stored_meanwhile_is_used(refused):
