@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.answers import TokenAnswer
     from airflow_provider_oauth.oauth.config import OAuthConfig
 
+#: Characters of a URL at most, because errors quote it.
+LONGEST_URL = 2000
 METADATA = Place("metadata endpoint", "Issuer")
 #: Where the metadata has what the connection does not say (RFC 8414 section 2).
 ENDPOINTS = {
@@ -73,8 +75,10 @@ def completed(config: OAuthConfig, names: Iterable[str], send: Callable[[Request
 
 def _problem(config: OAuthConfig, issuer: str, url: Any) -> str | None:
     """Say why a URL of the metadata cannot be used; None if it can."""
-    if not isinstance(url, str):
+    if not isinstance(url, str) or not url.isprintable():
         return "is not a URL"
+    if len(url) > LONGEST_URL:
+        return f"is longer than {LONGEST_URL} characters"
     if problem := url_problem(url, allow_http=config.allow_http):
         return problem
     # Plain http would be to this machine, whose services are not the server's to name.
