@@ -54,7 +54,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "allowed_hosts": {
                         "description": (
-                            "Hosts of authorization servers that may receive requests, separated by commas or blanks: "
+                            "Hosts of authorization servers that may receive requests, separated by commas or spaces: "
                             "names or IP addresses without scheme and port, in which * means any characters, dots "
                             "included. *.example.com does not match example.com. If this is set, all other hosts are "
                             "refused, and those that match may have any address. Empty: all hosts are allowed, except "

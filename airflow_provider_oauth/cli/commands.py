@@ -67,7 +67,7 @@ def oauth_list(args: Namespace) -> None:
 
 @_command
 def oauth_show(args: Namespace) -> None:
-    """Show a connection, wherever it is defined; exit with 1 if it is broken."""
+    """Show a connection, wherever it is defined; exit with 1 if it is invalid or was refused."""
     check(args.conn_id)
     row = _row(args.conn_id)
     _print([row], args)
@@ -88,7 +88,7 @@ def oauth_test(args: Namespace) -> None:
 
 @_command
 def oauth_check(args: Namespace) -> None:
-    """List the connections that need a person; exit with 1 if there are any."""
+    """List the connections that need attention from a person; exit with 1 if there are any."""
     for conn_id in args.conn_ids:
         check(conn_id)
     found = {conn_id: overview(conn_id) for conn_id in args.conn_ids or _listed()}
@@ -97,7 +97,7 @@ def oauth_check(args: Namespace) -> None:
     if rows or args.output in ("json", "yaml"):
         _print(rows, args)
     else:
-        _say("No connection needs a person.")
+        _say("No connection needs attention.")
     if rows:
         raise SystemExit(1)
 
@@ -160,7 +160,7 @@ def oauth_authorize(args: Namespace) -> None:
 
 def _say_url(instruction: str, config: OAuthConfig, consent: Consent) -> None:
     url = grants.begin(config, consent)
-    _say(f"Redirect URI, which has to be registered at the server: {consent.redirect_uri}")
+    _say(f"Redirect URI (must be registered at the server): {consent.redirect_uri}")
     _say(f"{instruction}:\n\n{url}\n")
 
 
@@ -169,7 +169,7 @@ def _confirm(args: Namespace, question: str, config: OAuthConfig) -> None:
     if args.yes:
         return
     if config.lives_by_refresh:
-        question += " A user has to authorize the connection again then."
+        question += " A user must then authorize the connection again."
     if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
         raise SystemExit("Nothing was done.")
 
@@ -183,7 +183,7 @@ def _listed() -> list[str]:
     places += [f"in the secrets backend {name}, which finds connections only by their ID" for name in backends]
     if places:
         print(
-            f"Not listed are connections {'; and '.join(places)}. See one of them with: airflow oauth show CONN_ID",
+            f"Not listed: connections {'; and '.join(places)}. To see one of them: airflow oauth show CONN_ID",
             file=sys.stderr,
         )
     return found
@@ -194,7 +194,7 @@ def _say(text: str) -> None:
 
 
 def _row(conn_id: str) -> Row:
-    """Return what the commands show of a connection. None is what is not known, or does not apply."""
+    """Return what the commands show of a connection. None means unknown or not applicable."""
     shown = overview(conn_id)
     status = shown.status
     token = status.token if status else None
@@ -224,7 +224,7 @@ def _print(rows: list[Row], args: Namespace) -> None:
 
 def _cell(value: str | list[str] | None, output: str) -> str:
     text = ", ".join(value) if isinstance(value, list) else value or ""
-    return escape(text) if output == "table" else text  # a table would take [words] for markup
+    return escape(text) if output == "table" else text  # in a table, [words] would be markup
 
 
 def _time(time: datetime) -> str:

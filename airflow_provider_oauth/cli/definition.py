@@ -17,8 +17,8 @@ CONN_ID = Arg(("conn_id",), help="The connection's ID")
 CONN_IDS = Arg(("conn_ids",), nargs="*", help="IDs of connections. Default: all that are in the database")
 LISTEN = Arg(
     ("--listen",),
-    help="Wait up to ten minutes for the browser on this machine (RFC 8252), instead of asking for the URL that it was "
-    "sent to",
+    help="Wait up to ten minutes for a browser on this machine (RFC 8252), instead of asking for the URL that the "
+    "browser was redirected to",
     action="store_true",
 )
 REDIRECT_URI = Arg(
@@ -38,12 +38,12 @@ def get_oauth_cli_commands() -> list[CLICommand]:
                 _command(
                     "list", "List the connections of OAuth 2.0 types, and what becomes of their tokens", ARG_OUTPUT
                 ),
-                _command("show", "Show one of them; exit with 1 if it is broken", CONN_ID, ARG_OUTPUT),
-                _command("test", "Try the grant at the server, without storing or using up anything", CONN_ID),
-                _command("check", "List those that need a person; exit with 1 if any does", CONN_IDS, ARG_OUTPUT),
+                _command("show", "Show a connection; exit with 1 if it is invalid or was refused", CONN_ID, ARG_OUTPUT),
+                _command("test", "Test a connection; stores nothing and uses no refresh token", CONN_ID),
+                _command("check", "List connections that need attention; exit with 1 if any do", CONN_IDS, ARG_OUTPUT),
                 _command("authorize", "Have a user consent, in a browser anywhere", CONN_ID, REDIRECT_URI, LISTEN),
                 _command("renew", "Renew the token now", CONN_ID, ARG_OUTPUT),
-                _command("revoke", "Have the server take the tokens back (RFC 7009); forget them", CONN_ID, ARG_YES),
+                _command("revoke", "Revoke the tokens at the server (RFC 7009) and forget them", CONN_ID, ARG_YES),
                 _command("forget", "Forget the tokens, without telling the server", CONN_ID, ARG_YES),
             ],
         )

@@ -100,8 +100,8 @@ class Loopback:
             self._server.timeout = ends - time.monotonic()
             if self._server.timeout <= 0:
                 raise ConsentDenied(
-                    f"No browser came back to {self.redirect_uri} within {timeout:.0f} s. Nothing was changed. Check "
-                    f"that this redirect URI is registered at the server, then run the command again."
+                    f"No browser was redirected to {self.redirect_uri} within {timeout:.0f} s. Nothing was changed. "
+                    f"Check that this redirect URI is registered at the server, then run the command again."
                 )
             self._server.handle_request()
         return self._server.answer

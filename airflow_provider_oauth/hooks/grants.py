@@ -141,8 +141,8 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
         )
     if token.refresh_token is None and token.expires_at is not None and not stored.needs_consent:
         raise ConsentDenied(
-            f"Connection {config.conn_id!r}: the server issued no refresh token, as some do for a second consent. What "
-            f"is stored was kept. {OFFLINE_ACCESS} Or first revoke the earlier consent at the server."
+            f"Connection {config.conn_id!r}: the server issued no refresh token, as some do for a second consent. The "
+            f"stored tokens were kept. {OFFLINE_ACCESS} Or first revoke the earlier consent at the server."
         )
     return source.adopt(token)
 

@@ -68,16 +68,16 @@ class Overview:
         if self.config is None or self.status is None:
             return ""
         if self.status.consent_by and self.status.consent_by <= now:
-            reason = f"the refresh token ended on {self.status.consent_by:%Y-%m-%d}"
+            reason = f"the refresh token expired on {self.status.consent_by:%Y-%m-%d}"
         elif self.consent != "needed":
             return ""
         elif self.status.changed:
-            reason = "the stored tokens were granted to another client, secret, user, URL or scope, or are damaged"
+            reason = "the stored tokens are for another client, secret, user, URL or scope, or are damaged"
         else:
             reason = "no refresh token is stored"
         if self.config.grant_type == "authorization_code":
             return f"A user has to authorize the connection: {reason}."
-        return f"A new refresh token has to be pasted into Refresh token: {reason}."
+        return f"A new refresh token must be entered in Refresh token: {reason}."
 
     @property
     def consent(self) -> str:

@@ -25,7 +25,7 @@ def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
     if not is_of_api:
         raise ApiError(
             f"Connection {conn_id!r}: {shown_url(url)} is not part of the API at {base_url}. Its token is sent "
-            f"to no other place; use another connection for that one."
+            f"nowhere else; use another connection for that URL."
         )
     return url
 

@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 AUTHORIZE = "Now click Authorize."
 NOT_AUTHORIZED = "No user's authorization is stored."
 CHANGED = (
-    "The stored tokens cannot be used: they were granted to another client, secret, user, URL or scope, or the record "
-    "is damaged."
+    "The stored tokens cannot be used: they are for another client, secret, user, URL or scope, or the record is "
+    "damaged."
 )
 NOT_ENCRYPTED = (
-    "The connection has no secret, so its tokens are stored unencrypted: all who can read Airflow Variables can read "
-    "them."
+    "The connection has no secret, so its tokens are stored unencrypted: everyone who can read Airflow Variables can "
+    "read them."
 )
-NOT_USED = "It does not prove the refresh token: that can be used only once, so it was not sent."
-NOT_LOOKED_UP = "It does not show whether a user has authorized the connection: see Admin → OAuth connections."
+NOT_USED = "The refresh token was not tested, because it can be used only once."
+NOT_LOOKED_UP = "The test does not show whether a user has authorized the connection: see Admin → OAuth connections."
 
 
 class Trial(NamedTuple):
@@ -68,7 +68,7 @@ def try_grant(config: OAuthConfig, status: Status | None = None) -> Trial:
 
 
 def remarks(config: OAuthConfig) -> list[str]:
-    """Return what a person should know of the connection: that its tokens are not encrypted, and what was ignored."""
+    """Return what a person should know about the connection: unencrypted tokens, and ignored settings."""
     return [*([] if Seal(config).closes else [NOT_ENCRYPTED]), *config.warnings]
 
 
@@ -86,13 +86,14 @@ def _try_refresh(config: OAuthConfig, status: Status | None) -> Trial:
         return Trial(
             True,
             f"The token endpoint at {host} accepted the client: it answered {error.error or 'invalid_grant'} to a "
-            f"made-up refresh token, as it should. This proves {fields}.",
+            f"made-up refresh token, as it should. So {fields} are correct.",
         )
     except UnrecognizedRefusal as error:
         return Trial(
             None,
             f"The token endpoint at {host} refused a made-up refresh token{_quoted(error)}. This response cannot "
-            f"distinguish a rejected client from a rejected token, so the test does not prove {fields}.",
+            f"distinguish a rejected client from a rejected token, so the test does not show whether {fields} are "
+            f"correct.",
         )
     except (UnsupportedGrantType, UnauthorizedClient) as error:
         # Servers whose tokens never expire need not support refresh tokens.
@@ -100,13 +101,14 @@ def _try_refresh(config: OAuthConfig, status: Status | None) -> Trial:
             raise
         return Trial(
             None,
-            f"The token endpoint at {host} issues no tokens for refresh tokens to this client{_quoted(error)}, so the "
-            f"test does not prove {fields}. The connection works only if the server's tokens never expire.",
+            f"The token endpoint at {host} does not let this client use refresh tokens{_quoted(error)}, so the test "
+            f"does not show whether {fields} are correct. The connection works only if the server's tokens never "
+            f"expire.",
         )
     return Trial(
         False,
-        f"The token endpoint at {host} issued a token for a made-up refresh token. Check {_url_label(config)}: that "
-        f"is not a safe server.",
+        f"The token endpoint at {host} issued a token for a made-up refresh token. Check {_url_label(config)}: this "
+        f"server is not safe.",
     )
 
 
@@ -126,7 +128,7 @@ def _stored_grant(config: OAuthConfig, works: bool | None, status: Status | None
         return Trial(False, "No refresh token is left. Obtain a new one and paste it into Refresh token.")
     texts = [NOT_USED] if status.has_refresh_token else []
     if works is None and status.has_refresh_token:
-        texts.append(refusal or "Renew now uses it, and so tests both.")
+        texts.append(refusal or "Renew now uses it, and so tests the client and the token.")
     return Trial(works, " ".join([*texts, not_granted(status.missing_scopes)]).strip())
 
 

@@ -63,7 +63,7 @@ class AddressGuard:
         :raises Blocked: if it must not receive requests
         """
         if not self.allowed_hosts and is_blocked(address):
-            raise Blocked(f"its host has the address {address}, which is blocked, see [oauth] allowed_hosts")
+            raise Blocked(f"its host has the address {address}, which is blocked (see [oauth] allowed_hosts)")
 
 
 def is_blocked(address: str) -> bool:

@@ -31,7 +31,10 @@ INVALID_TARGET = "Check Resource and Audience."
 REVOCATION = "Check Revocation URL and Client authentication."
 TRY_LATER = "The server failed; try again later."
 TOO_MANY = "The server receives too many requests; try again later."
-PAGE = "The response is not one of an authorization server; it may be from a proxy or a firewall. Check {field}."
+PAGE = (
+    "The response does not look like one from an authorization server; it may be from a proxy or a firewall. "
+    "Check {field}."
+)
 PUBLIC_CLIENT = "Check Client ID. If the client has a secret, enter it and set Client authentication."
 ANY_CREDENTIALS = (
     "The response does not show which credentials were rejected. Check User name, User password, Client ID and Client "
@@ -100,15 +103,15 @@ BY_STATUS = {
 }
 #: Advice for errors of the authorization endpoint (RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0 section 3.1.2.6).
 AUTHORIZATION = {
-    "access_denied": "The person declined, or may not consent. Authorize again, as somebody who may.",
+    "access_denied": "The user declined, or is not allowed to consent. Authorize again, as a user who is allowed to.",
     "server_error": "The server has a problem. Try again later.",
     "temporarily_unavailable": "The server has a problem. Try again later.",
     "login_required": "Log in at the server, and authorize again.",
     "interaction_required": "Log in at the server, and authorize again.",
-    "account_selection_required": "Log in at the server with the account that is meant, and authorize again.",
+    "account_selection_required": "Log in at the server with the account that you want to use, and authorize again.",
     "invalid_scope": "Check Scope.",
     "invalid_target": INVALID_TARGET,
-    "unauthorized_client": "Have the server's operator allow this client the authorization code grant.",
+    "unauthorized_client": "Ask the server's operator to allow this client to use the authorization_code grant.",
 }
 
 _PKCE = re.compile(r"\bpkce\b|code.?(?:verifier|challenge)", re.IGNORECASE)
@@ -183,7 +186,7 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
         return BY_GRANT.get((exceptions.UnauthorizedClient, grant)) or BY_CLASS[exceptions.UnauthorizedClient]
     if error is exceptions.InvalidClient and config.client_auth == "none":
         return PUBLIC_CLIENT
-    # Any other code is about the user only by the status, 401.
+    # With any other code, only the status 401 suggests that the user was refused.
     if error is exceptions.WrongPassword and code not in ("invalid_grant", "invalid_request", "invalid_credentials"):
         return ANY_CREDENTIALS
     return ""
@@ -191,5 +194,5 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
 
 def _by_status(request: TokenRequest, status: int) -> str:
     if status == 415 and not request.grant_type:  # RFC 7009 section 2.1: always a form
-        return "The server does not accept forms there, unlike RFC 7009. Check {field}."
+        return "This URL does not accept form-encoded requests, which RFC 7009 requires. Check {field}."
     return BY_STATUS.get(status, "")

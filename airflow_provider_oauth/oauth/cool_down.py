@@ -41,7 +41,7 @@ def cool_down_error(refused: Refusal | None, now: datetime) -> OAuthError | None
         return None
     event = to_event(refused.error)
     event["message"] += (
-        f" Nobody asks again until {refused.until:%Y-%m-%d %H:%M:%S} UTC; a changed connection is tried at once."
+        f" No request is sent until {refused.until:%Y-%m-%d %H:%M:%S} UTC; a changed connection is tried immediately."
     )
     return from_event(event)
 

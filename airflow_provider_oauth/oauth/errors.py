@@ -220,7 +220,7 @@ def _target(method: str, url: str) -> str:
 
 def _advice(status: int, challenge: str) -> str:
     if "insufficient_scope" in challenge:
-        return "The API asks for another scope. Check Scope."
+        return "The API requires another scope. Check Scope."
     refusal = refusal_of(status, challenge)
     if refusal is Refusal.INVALID_TOKEN:
         return "The API does not accept the token. Check that it is for this API: Host, Scope, Audience, Resource."

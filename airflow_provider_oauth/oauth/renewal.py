@@ -321,7 +321,7 @@ class Renewal:
         if not is_repeated(record.refused if record else None, self._clock.now()):
             raise refused
         raise self._consent_required(
-            f"the server refused its refresh token repeatedly and gave no reason that is recognized ({said})"
+            f"the server refused its refresh token repeatedly, in words that are not recognized ({said})"
         ) from refused
 
     def _refresh_token(self, key: str, record: Record | None) -> str | None:

@@ -166,7 +166,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         except ValueError as error:
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: path is {self.path!r}: {error}. Install the Airflow provider of "
-                f"this storage, or use another one."
+                f"this storage, or use another storage."
             ) from error
         return target
 

@@ -149,7 +149,9 @@ def test_who_declines_is_told_what_to_do(pages: OAuthPage, connect: Callable[...
     pages.open()
     pages.authorize(f"declined_{server}").answer("Deny")
     pages.expect_shown()
-    pages.expect_said("The person declined, or may not consent. Authorize again, as somebody who may.", good=False)
+    pages.expect_said(
+        "The user declined, or is not allowed to consent. Authorize again, as a user who is allowed to.", good=False
+    )
     pages.expect_states(f"declined_{server}", token="none", consent="needed")
     pages.expect_no_codes_behind()
 

@@ -95,7 +95,7 @@ def authorize(airflow: Airflow, conn_id: str, allow: bool = True, listen: bool =
         assert line, said
         said += line
     redirect = UserAgent().consent(found[1], allow=allow)
-    registered = re.search(r"^Redirect URI, which has to be registered at the server: (\S+)$", said, re.MULTILINE)
+    registered = re.search(r"^Redirect URI \(must be registered at the server\): (\S+)$", said, re.MULTILINE)
     assert registered, said
     assert redirect.startswith(f"{registered[1]}?")
     if listen:
@@ -121,7 +121,7 @@ def test_check_lists_what_needs_a_person_and_names_what_cannot_be_listed(airflow
     found = str(caught.value)
     assert all(conn_id in found for conn_id in ("by_consent", "jl", "broken", "markup", "std"))
     assert "A user has to authorize the connection" in found
-    assert "Not listed are connections in environment variables: AIRFLOW_CONN_OF_ENV." in found
+    assert "Not listed: connections in environment variables: AIRFLOW_CONN_OF_ENV." in found
     assert "Traceback" not in found
     with pytest.raises(AirflowError, match="of_env") as caught:
         airflow.cli("oauth", "check", "of_env")
@@ -147,7 +147,7 @@ def test_authorize_and_renew(airflow: Airflow, sandbox: SandboxProcess) -> None:
     # JustLogin does not say when a refresh token ends.
     assert (row["token"], row["consent"], row["consent_by"], row["error"]) == ("usable", "given", None, None)
     assert row["missing_scopes"] == []
-    assert "No connection needs a person." in airflow.cli("oauth", "check", conn_id)
+    assert "No connection needs attention." in airflow.cli("oauth", "check", conn_id)
     (renewed,) = rows(airflow, "renew", conn_id)
     assert renewed["renewed_at"] >= row["renewed_at"]
     issued = sandbox.control("issued")
@@ -191,7 +191,7 @@ def test_what_the_server_cannot_take_back_is_told(airflow: Airflow) -> None:
 
 def test_declined_is_told(airflow: Airflow) -> None:
     said, _ = authorize(airflow, "by_consent", allow=False)
-    assert "The person declined" in said
+    assert "The user declined" in said
     assert "Traceback" not in said
 
 

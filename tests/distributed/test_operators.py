@@ -122,7 +122,7 @@ def test_after_a_wrong_password_the_next_tasks_fail_with_the_same_reason_and_ask
     state, task, log = run(airflow, "operator_deferred__wrong_password")
     assert (state, task["try_number"]) == ("failed", 1)
     assert "invalid_grant" in log
-    assert "Nobody asks again until" in log
+    assert "No request is sent until" in log
     assert sandbox.control("counts")["wrong_password"]["token_requests"] == asked
 
 

@@ -89,7 +89,7 @@ def test_authorize_renew_revoke_forget_and_each_time_authorize_again(stack: Stac
 def test_what_the_person_declines_is_told(stack: Stack, admin: AirflowPages) -> None:
     said = admin.authorize("told", allow=False)
     assert "no consent was given (access_denied: The resource owner" in said
-    assert "The person declined, or may not consent. Authorize again" in said
+    assert "The user declined, or is not allowed to consent. Authorize again" in said
     assert stack.exchanges("told") == 0
 
 

@@ -199,7 +199,7 @@ def test_an_answer_of_another_issuer_is_refused(connect, server):
 def test_declined_at_authlib_is_told(connect):
     config = connect()
     consent, url = ask(config)
-    with pytest.raises(ConsentDenied, match="The person declined"):
+    with pytest.raises(ConsentDenied, match="The user declined"):
         grants.finish(config, consent, UserAgent().consent(url, allow=False))
 
 

@@ -291,7 +291,10 @@ def test_a_port_in_use_is_told():
 
 
 def test_the_loopback_does_not_wait_for_ever():
-    with Loopback(None) as loopback, pytest.raises(ConsentDenied, match=r"No browser came back to http://127\.0\.0\.1"):
+    with (
+        Loopback(None) as loopback,
+        pytest.raises(ConsentDenied, match=r"No browser was redirected to http://127\.0\.0\.1"),
+    ):
         loopback.answer("state", timeout=0.05)
 
 

@@ -80,7 +80,7 @@ class TestRevokeAndForget:
 
         assert done == [command]
         assert questions[0].startswith(f"{command.capitalize()} the tokens of shop")
-        assert questions[0].endswith("A user has to authorize the connection again then. [y/N] ")
+        assert questions[0].endswith("A user must then authorize the connection again. [y/N] ")
 
     @pytest.mark.parametrize("command", ["revoke", "forget"])
     @pytest.mark.parametrize("text", ["", "n", "no", "yesterday"])
@@ -192,7 +192,7 @@ class TestTest:
 class TestCheck:
     def test_is_silent_where_nobody_has_to_act(self, capsys: pytest.CaptureFixture[str]) -> None:
         run("check", output="table")
-        assert capsys.readouterr().out == "No connection needs a person.\n"
+        assert capsys.readouterr().out == "No connection needs attention.\n"
         run("check")
         assert json.loads(capsys.readouterr().out) == []
 
@@ -227,8 +227,8 @@ def test_what_cannot_be_listed_is_named_on_stderr(
 
     printed = capsys.readouterr()
     assert printed.err == (
-        "Not listed are connections in environment variables: AIRFLOW_CONN_A; and in the secrets backend VaultBackend, "
-        "which finds connections only by their ID. See one of them with: airflow oauth show CONN_ID\n"
+        "Not listed: connections in environment variables: AIRFLOW_CONN_A; and in the secrets backend VaultBackend, "
+        "which finds connections only by their ID. To see one of them: airflow oauth show CONN_ID\n"
     )
     json.loads(printed.out)
 
@@ -242,7 +242,7 @@ def test_authorize_prints_the_redirect_uri_to_register(
         run("authorize", listen=True, redirect_uri=None)
 
     lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"Redirect URI, which has to be registered at the server: http://127\.0\.0\.1:\d+/", lines[0])
+    assert re.fullmatch(r"Redirect URI \(must be registered at the server\): http://127\.0\.0\.1:\d+/", lines[0])
     assert "Waiting for the browser, for 10 minutes at most …" in lines
 
 

@@ -157,7 +157,7 @@ class TestIsEmpty:
 
 ACCEPTED = {"status_code": 400, "json": {"error": "invalid_grant"}}
 UNRECOGNIZED = {"status_code": 400, "json": {"error": "x"}}
-NOT_SENT = "It does not prove the refresh token: that can be used only once, so it was not sent."
+NOT_SENT = "The refresh token was not tested, because it can be used only once."
 
 
 @pytest.mark.usefixtures("variables")
@@ -178,20 +178,20 @@ class TestTest:
         works, text = self.run(requests_mock, RECORD)
 
         assert works is True
-        assert text.endswith(f"Client ID, Client secret and Client authentication. {NOT_SENT}")
+        assert text.endswith(f"Client ID, Client secret and Client authentication are correct. {NOT_SENT}")
 
     def test_ends_with_the_next_step_where_nobody_has_consented(self, requests_mock: Mocker) -> None:
         works, text = self.run(requests_mock, None, warnings=("The extra field 'x' is ignored.",))
 
         assert works is True
         assert text.endswith("The extra field 'x' is ignored. No user's authorization is stored. Now click Authorize.")
-        assert "prove the refresh token" not in text
+        assert "refresh token was not tested" not in text
 
     def test_ends_with_the_next_step_where_the_connection_was_changed(self, requests_mock: Mocker) -> None:
         works, text = self.run(requests_mock, RECORD, scope="other")
 
         assert works is True
-        assert "granted to another client, secret, user, URL or scope" in text
+        assert "are for another client, secret, user, URL or scope" in text
         assert text.endswith("Now click Authorize.")
 
     @pytest.mark.parametrize("answer", [ACCEPTED, UNRECOGNIZED])
@@ -214,7 +214,7 @@ class TestTest:
 
         assert works is None
         assert "cannot distinguish a rejected client from a rejected token" in text
-        assert text.endswith(f"{NOT_SENT} Renew now uses it, and so tests both.")
+        assert text.endswith(f"{NOT_SENT} Renew now uses it, and so tests the client and the token.")
 
     def test_quotes_the_last_refusal_where_that_was_not_recognized_either(self, requests_mock: Mocker) -> None:
         refused = Refusal(error=UnrecognizedRefusal("The server refused, x"), until=NOW)
@@ -237,7 +237,7 @@ class TestTest:
         works, text = self.run(requests_mock, never, {"status_code": 400, "json": {"error": error}})
 
         assert works is None
-        assert "prove the refresh token" not in text
+        assert "refresh token was not tested" not in text
 
     def test_fails_where_the_stored_refresh_token_cannot_be_used(self, requests_mock: Mocker) -> None:
         with pytest.raises(UnsupportedGrantType):

@@ -103,12 +103,12 @@ class TestProblem:
             ({"needs_consent": True}, "no refresh token is stored"),
             (
                 {"needs_consent": True, "changed": True},
-                "the stored tokens were granted to another client, secret, user, URL or scope, or are damaged",
+                "the stored tokens are for another client, secret, user, URL or scope, or are damaged",
             ),
-            ({"consent_by": NOW}, "the refresh token ended on 2026-01-01"),
+            ({"consent_by": NOW}, "the refresh token expired on 2026-01-01"),
         ],
     )
     def test_says_what_a_person_has_to_do(self, status: dict[str, Any], reason: str) -> None:
         assert self.problem(**status) == f"A user has to authorize the connection: {reason}."
         pasted = self.problem(grant_type="refresh_token", **status)
-        assert pasted == f"A new refresh token has to be pasted into Refresh token: {reason}."
+        assert pasted == f"A new refresh token must be entered in Refresh token: {reason}."

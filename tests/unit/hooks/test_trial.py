@@ -301,18 +301,18 @@ def test_an_invalid_grant_proves_the_client_and_not_the_refresh_token(test_of, r
     requests_mock.post(TOKEN_URL, status_code=400, json=answer)
     works, said = test_of(**REFRESH)
     assert works
-    assert "This proves Token URL, Client ID, Client secret and Client authentication." in said
-    assert said.endswith("It does not prove the refresh token: that can be used only once, so it was not sent.")
+    assert "So Token URL, Client ID, Client secret and Client authentication are correct." in said
+    assert said.endswith("The refresh token was not tested, because it can be used only once.")
 
 
 def test_no_refresh_token_and_no_secret_are_mentioned_that_the_connection_does_not_have(test_of, requests_mock):
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
     works, said = test_of(grant_type="authorization_code", client_auth="none", password=None)
     assert works
-    assert "This proves Token URL, Client ID and Client authentication." in said
+    assert "So Token URL, Client ID and Client authentication are correct." in said
     assert "Client secret" not in said
     assert "The connection has no secret, so its tokens are stored unencrypted" in said
-    assert "prove the refresh token" not in said
+    assert "refresh token was not tested" not in said
     assert said.endswith("whether a user has authorized the connection: see Admin → OAuth connections.")
 
 
@@ -339,7 +339,7 @@ def test_an_unrecognized_refusal_of_a_made_up_token_is_not_called_a_failure(test
     assert works is True  # Airflow knows no third result
     assert f"refused a made-up refresh token (status {status}" in said
     assert "cannot distinguish a rejected client from a rejected token" in said
-    assert "does not prove Token URL, Client ID, Client secret and Client authentication" in said
+    assert "does not show whether Token URL, Client ID, Client secret and Client authentication are correct" in said
     assert "accepted the client" not in said
 
 
@@ -348,7 +348,7 @@ def test_a_server_without_refresh_tokens_is_not_called_a_failure(test_of, reques
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": error})
     works, said = test_of(grant_type="authorization_code")
     assert works is True
-    assert f"issues no tokens for refresh tokens to this client (status 400, {error})" in said
+    assert f"does not let this client use refresh tokens (status 400, {error})" in said
     assert "only if the server's tokens never expire" in said
     assert not test_of(**REFRESH)[0]
 
@@ -366,7 +366,7 @@ def test_a_refresh_test_goes_to_the_refresh_url_and_names_it(test_of, requests_m
     assert works
     assert other.called
     assert "token endpoint at refresh.example.com accepted the client" in said
-    assert "This proves Refresh URL, Client ID" in said
+    assert "So Refresh URL, Client ID" in said
     assert "Token URL" not in said
 
 

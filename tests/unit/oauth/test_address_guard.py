@@ -34,7 +34,7 @@ from airflow_provider_oauth.oauth.address_guard import AddressGuard, Blocked, is
 )
 def test_these_addresses_are_blocked(address: str) -> None:
     assert is_blocked(address)
-    with pytest.raises(Blocked, match=r"which is blocked, see \[oauth\] allowed_hosts"):
+    with pytest.raises(Blocked, match=r"which is blocked \(see \[oauth\] allowed_hosts\)"):
         AddressGuard().check_address(address)
     AddressGuard(("*",)).check_address(address)
 

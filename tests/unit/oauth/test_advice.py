@@ -219,7 +219,7 @@ def test_of_pkce_at_the_authorization_endpoint_names_its_field(words: str) -> No
 @pytest.mark.parametrize("name", ["authorization_code", "requested response_type"])
 def test_of_a_client_that_may_not_use_the_grant_names_the_grant(name: str) -> None:
     assert denied("invalid_request", f"{name} is not allowed for this client") == (
-        "Have the server's operator allow this client the authorization code grant."
+        "Ask the server's operator to allow this client to use the authorization_code grant."
     )
 
 
@@ -244,7 +244,7 @@ def test_of_the_authorization_endpoint_fits_the_error(error: str, expected: str)
     [
         (404, {}, "Check Revocation URL."),
         (405, {}, "This URL does not accept POST requests. Check Revocation URL."),
-        (415, {}, "The server does not accept forms there, unlike RFC 7009. Check Revocation URL."),
+        (415, {}, "This URL does not accept form-encoded requests, which RFC 7009 requires. Check Revocation URL."),
         (400, {"error": "invalid_request"}, "Check Revocation URL and Client authentication."),
         (400, {"error": "unauthorized_client"}, "Check Revocation URL and Client authentication."),
     ],

@@ -194,7 +194,7 @@ def test_what_does_not_belong_to_the_question_is_not_believed(text):
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"error": "access_denied", "error_description": "No, thanks"}, r"\(access_denied: No, thanks\). The person"),
+        ({"error": "access_denied", "error_description": "No, thanks"}, r"\(access_denied: No, thanks\). The user"),
         (
             {"error": "access_denied", "message": "It was denied.", "hint": "The user denied the request"},
             r"\(access_denied: It was denied. The user denied the request\)",

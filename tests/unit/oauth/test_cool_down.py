@@ -109,7 +109,7 @@ def test_the_first_one_is_an_error_that_airflow_retries_and_starts_the_cool_down
     refused.clock.seconds += COOL_DOWN - 0.1
     error = ask(refused)
     assert type(error) is UnrecognizedRefusal
-    assert "Nobody asks again until" in str(error)
+    assert "No request is sent until" in str(error)
     assert refused.endpoint.asked == [("refresh", "refresh-0")]
     assert refused.store.record.refresh_token == begun.refresh_token
     assert not refused.process().stored().needs_consent

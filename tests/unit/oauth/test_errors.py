@@ -135,7 +135,7 @@ def test_advice_of_the_vendor_follows_the_quoted_words_and_replaces_the_general_
     assert text_of(403, advice={404: "Ask Ann."}).endswith("add 403 to Renew token on.")
     assert text_of(401).endswith("Check that it is for this API: Host, Scope, Audience, Resource.")
     challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
-    assert text_of(403, headers=challenge).endswith("The API asks for another scope. Check Scope.")
+    assert text_of(403, headers=challenge).endswith("The API requires another scope. Check Scope.")
 
 
 def test_of_a_streamed_error_response_only_the_beginning_is_read(requests_mock):

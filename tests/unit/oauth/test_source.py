@@ -897,7 +897,7 @@ def test_after_wrong_credentials_nobody_asks_again_for_a_while(grant_type):
     refused_at = world.clock.seconds
     for seconds in (0, COOL_DOWN - 0.1):
         world.clock.seconds = refused_at + seconds
-        with pytest.raises(type(error), match=rf"{error}.*Nobody asks again until 2026-01-01 00:0\d:\d\d UTC"):
+        with pytest.raises(type(error), match=rf"{error}.*No request is sent until 2026-01-01 00:0\d:\d\d UTC"):
             world.process().token()
         assert world.clock.seconds == refused_at + seconds  # it fails at once
     assert len(world.endpoint.asked) == 1

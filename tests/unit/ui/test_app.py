@@ -287,7 +287,7 @@ class TestServersThatMayNotBeAsked:
         monkeypatch.setattr(overview, "config_of", lambda conn_id: replace(CONFIG, **changes))
         answer = post(action)
 
-        assert "which is blocked, see [oauth] allowed_hosts" in said_of(answer)
+        assert "which is blocked (see [oauth] allowed_hosts)" in said_of(answer)
 
     def test_hosts_that_are_not_allowed_are_an_error_on_the_page(self, monkeypatch: pytest.MonkeyPatch) -> None:
         config = replace(CONFIG, allowed_hosts=("*.example.org",))
@@ -360,7 +360,7 @@ def test_where_there_are_teams_rights_are_asked_for_the_connections_team(monkeyp
     state = parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
     cookie = answer.headers["Set-Cookie"].partition(";")[0]
     back = come_back(f"state={state}&error=access_denied", cookie)
-    assert "The person declined" in said_of(back)
+    assert "The user declined" in said_of(back)
     (entry,) = noted
     assert (entry.event, entry.extra) == ("oauth_connection", '{"connection_id": "shop", "action": "consent"}')
 
