@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_oauth.exceptions import InvalidGrant
+from airflow_provider_oauth.exceptions import InvalidGrant, RenewalTimeout
+from airflow_provider_oauth.oauth.lease import LONGEST_EXCHANGE, STORING, TERM
 from airflow_provider_oauth.oauth.store import Record
 from tests.unit.oauth.world import World
 
@@ -37,6 +38,21 @@ def test_the_grant_is_repeated_if_the_refresh_token_was_refused_and_none_is_stor
     refreshing.endpoint.errors = [InvalidGrant("spent")]
     assert refreshing.process().token().access_token == "token-3"
     assert refreshing.endpoint.asked[1:] == [("refresh", "refresh-1"), ("grant", None)]
+
+
+def test_a_newer_refresh_token_is_left_to_others_if_the_server_took_too_long_to_refuse_the_first(rotating):
+    rotating.store.record = rotating.record_of("refresh-0")
+    rotating.store.lease = rotating.store.record.nonce
+
+    def another_stores_much_later():
+        rotating.clock.seconds += TERM - LONGEST_EXCHANGE - STORING
+        rotating.store.record = replace(rotating.store.record, generation=7, refresh_token="refresh-of-another")
+
+    rotating.endpoint.during = another_stores_much_later
+    rotating.endpoint.errors = [InvalidGrant("spent")]
+    with pytest.raises(RenewalTimeout, match="another process has stored a newer one"):
+        rotating.process().token()
+    assert rotating.endpoint.asked == [("refresh", "refresh-0")]
 
 
 def test_nobody_waits_for_an_exclusive_claim_where_the_server_issued_no_refresh_token(refreshing):
