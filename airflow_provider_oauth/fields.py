@@ -153,8 +153,8 @@ FIELDS: dict[str, Field] = {
     "error_path": Field(
         "string",
         "Error message path",
-        "Where the API's error responses have their message, as a JMESPath such as errors[].message. It is quoted in "
-        "task errors. The members error, error_description, message, detail, title and hint are always quoted.",
+        "Where the API's error responses have their message: a JMESPath such as errors[].message. It is then quoted "
+        "in task errors. The members error, error_description, message, detail, title and hint are always quoted.",
     ),
     "response_map": Field(
         "string",
@@ -181,9 +181,9 @@ FIELDS: dict[str, Field] = {
     "timeout": Field(
         "integer",
         "Timeout (seconds)",
-        "How long to wait for a connection to the API and for each part of its response, so a slow response can take "
-        "longer in total: limit that with the task's execution_timeout. In deferred tasks, how long the whole request "
-        "can take. Default 60.",
+        "How long to wait for a connection to the API and for each part of its response. A slow response can take "
+        "longer in total: limit that with the task's execution_timeout. In deferred tasks, the limit of the whole "
+        "request. Default 60.",
         minimum=1,
     ),
     "allow_http": Field(

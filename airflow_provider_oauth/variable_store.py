@@ -199,7 +199,7 @@ class VariableTokenStore:
         return None
 
     def _tokens(self, values: Mapping[str, Any]) -> dict[str, Token]:
-        """Return the stored tokens, without those whose base URL the connection's own field could not hold."""
+        """Return the stored tokens, without those whose base URL would not be valid in the connection's own field."""
         tokens = {str(scope): _token(token) for scope, token in values.items()}
         for scope, token in list(tokens.items()):
             if token.base_url is not None and url_problem(token.base_url, allow_http=self._config.allow_http):

@@ -159,7 +159,7 @@ class OAuthHook(HttpHook):
         :param endpoint: relative to the API's base URL, or a whole URL of the API's own origin
         :param data: the query of a GET, the body of any other request
         :param headers: for this request
-        :param extra_options: transport options that win over the connection's
+        :param extra_options: transport options, instead of the connection's
         :param request_kwargs: other arguments of ``requests.Request``, such as ``json``
         :raises ConfigurationError: if there is both ``data`` and ``json``, or the request cannot be sent
         :raises ApiError: if the API answers with an error status, or does not answer
@@ -230,7 +230,7 @@ class OAuthHook(HttpHook):
         """
         try:
             works, text = try_grant(self.config)
-            return works is not False, text  # Airflow knows no third result: the text says that nothing is proven
+            return works is not False, text  # Airflow has no third result: the text says that nothing was proven
         except OAuthError as error:
             # Airflow may test under a made-up name, and who tests knows which connection it is.
             return False, str(error).removeprefix(f"Connection {self.oauth_conn_id!r}: ")

@@ -12,7 +12,7 @@ from airflow_provider_oauth.oauth.quoting import shown_url
 def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
     """Return ``endpoint`` if it is a whole URL of the API; None if it is relative.
 
-    :raises ApiError: if it is a whole URL of another origin, where no token would go
+    :raises ApiError: if it is a whole URL of another origin, to which no token is sent
     :raises ConfigurationError: if it is not a URL
     """
     if not endpoint or "://" not in endpoint.partition("?")[0]:
@@ -33,7 +33,7 @@ def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
 def request_data(conn_id: str, method: str, data: Any, json: Any) -> Any:
     """Return ``data``; None if it is empty, because operators pass ``{}`` where there is none.
 
-    :raises ConfigurationError: if there are two bodies, ``data`` and ``json``
+    :raises ConfigurationError: if there are both ``data`` and ``json``, other than in a GET
     """
     if data and json is not None and method != "GET":
         raise ConfigurationError(f"Connection {conn_id!r}: a {method} request has either data or json. Remove one.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OAuthConnectionLink(BaseOperatorLink):
-    """A button of the task that leads to the page of its connection."""
+    """A button of the task that opens the page of its connection."""
 
     name = "OAuth connection"
 
@@ -30,9 +30,9 @@ class OAuthConnectionLink(BaseOperatorLink):
 
 
 class ReportsFailure:
-    """Extends an operator with a link to the page of its connection, and with a log line that leads there.
+    """Mixin for operators: a link to the page of the connection, and a log line with its URL if the task fails.
 
-    To be mixed into an operator, whose ``execute`` runs within ``reporting_failure``.
+    ``execute`` of the operator has to run within ``reporting_failure``.
     """
 
     oauth_conn_id: str

@@ -55,7 +55,7 @@ def try_grant(config: OAuthConfig, status: Status | None = None) -> Trial:
     :param status: what is stored for it; None if that is not known, as when Airflow tests under a random ID
     :raises OAuthError: if the server refuses the client, does not answer, or sends an invalid response
     """
-    # With the URL from the metadata, so that the result names the server that was asked.
+    # With the URL from the metadata, so that the result names the server that gets the request.
     config = TokenEndpoint(config).completed("refresh_url" if _is_refreshed_elsewhere(config) else "token_url")
     if not config.lives_by_refresh:
         token = TokenEndpoint(config).grant(patient=False)

@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-#: Addresses at which clouds offer instance metadata, and with it credentials, and those that mean this machine itself.
+#: Addresses of the metadata services of clouds, which give out credentials, and addresses that mean this machine.
 BLOCKED = tuple(
     ipaddress.ip_network(network)
     for network in (

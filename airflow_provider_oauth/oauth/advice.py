@@ -138,7 +138,7 @@ def token_advice(
     """
     grant = request.grant_type
     if error is exceptions.InvalidRequest and status in (404, 405, 415):
-        code, error = None, exceptions.TokenRequestError  # so npm's oidc-provider answers where it has no endpoint
+        code, error = None, exceptions.TokenRequestError  # oidc-provider (npm) reports a wrong URL in this way
     text = (
         _by_details(config, grant, error, code, words)
         or BY_GRANT.get((error, grant))

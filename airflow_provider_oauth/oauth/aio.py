@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.policy import ApiAccess, Refusal
     from airflow_provider_oauth.oauth.token import Token
 
-#: What is being done in threads for an event loop.
+#: Calls that are running in threads for an event loop.
 _calls: dict[Any, asyncio.Future[Any]] = {}
 
 P = ParamSpec("P")
@@ -61,7 +61,7 @@ class OAuth2Middleware:
             return response
         replacement = await replacement_token(self._access, token, refusal)
         if replacement is None or (isinstance(request.body, Payload) and request.body.consumed):
-            return response  # it stands, or cannot be sent again
+            return response  # there is no other token, or the body cannot be sent again
         response.release()
         self._authorize(request, replacement)
         return await handler(request)
@@ -94,7 +94,7 @@ async def replacement_token(access: ApiAccess, refused: Token, refusal: Refusal)
 
 
 async def _shared(key: Any, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call ``function`` in a thread; once for all that call it by the same key at the same time.
+    """Call ``function`` in a thread; callers with the same key at the same time share one call.
 
     The event loop has few threads, and needs them for other things, such as looking up names.
     """
@@ -114,7 +114,7 @@ def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
 
 def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_url: str) -> dict[str, Any]:
-    """Return ``extra_options`` in aiohttp's words, so that a deferred task can have those of one that is not deferred.
+    """Return ``extra_options`` by aiohttp's names, so that deferred tasks can have the same options as others.
 
     :param extra_options: those of ``HttpHook``, which win over the connection's, and any others of aiohttp
     :param config: the connection

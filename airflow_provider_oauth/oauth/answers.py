@@ -35,7 +35,7 @@ REFRESH_LIFETIME = ("refresh_expires_in", "refresh_token_expires_in")
 
 #: Shown in place of a query, which may hold a token.
 HIDDEN_QUERY = "?…"
-#: Characters of a token at most. A longer one fits into no header that servers accept.
+#: The most characters that a token can have. Servers accept no header with a longer one.
 LONGEST_TOKEN = 64 * 1024
 
 
@@ -162,7 +162,7 @@ def _content_type(answer: TokenAnswer) -> str:
 
 
 def _subject(id_token: Any) -> str | None:
-    """Return whom an ID token is about (OpenID Connect Core 1.0 section 2); None if there is no such token.
+    """Return the user whom an ID token identifies (OpenID Connect Core 1.0 section 2); None if there is no such token.
 
     It came from the token endpoint itself, so its signature need not be checked (section 3.1.3.7).
     """
@@ -184,7 +184,7 @@ def _redirected(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer)
     target = destination(request, answer)
     where = scrub(target or "what is not a URL", request.secrets)
     advice = f"Check {request.place.field}"
-    # Only if it works when followed to the letter: a URL that is shown whole, and can be entered.
+    # Only if the whole URL is shown, unchanged, and the field accepts it.
     is_whole = target is not None and target == where and HIDDEN_QUERY not in target and target != request.url
     if is_whole and url_problem(where, allow_http=config.allow_http) is None:
         advice = f"If that is the {request.place.name}, set {request.place.field} to {target}"

@@ -112,7 +112,7 @@ class OAuthSession(requests.Session):
             return super().prepare_request(request)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send ``request``; never without a limit of time, which requests has none of by itself.
+        """Send ``request``, always with a timeout: requests has none by default.
 
         :raises ApiConnectionError: if there is no response, or not a complete one
         :raises ApiTimeout: if it is not there in time

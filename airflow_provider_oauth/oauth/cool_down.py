@@ -52,8 +52,8 @@ def refusal_after(error: OAuthError, before: Refusal | None, now: datetime) -> R
     :param error: why it failed
     :param before: the stored refusal, if there is one
     :param now: aware time of day
-    :return: the new refusal; the stored one if the server did not evaluate the request; None if it reported something
-        else
+    :return: the new refusal; the stored one if the server did not evaluate the request; None if the server evaluated it
+        and reported another error
     """
     if not isinstance(error, REFUSALS):
         is_evaluated = isinstance(error, TokenRequestError) and error.error is not None and not error.retryable

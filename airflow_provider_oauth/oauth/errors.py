@@ -192,7 +192,7 @@ def tls_context(config: OAuthConfig, verify: Any, cert: Any) -> ssl.SSLContext:
 
 
 def beginning_of(response: requests.Response) -> bytes:
-    """Return the beginning of the body of an error response, which may be neither long nor complete.
+    """Return up to about ``MAX_ERROR_BODY`` bytes of the body of an error response, which may be incomplete.
 
     :param response: it is closed if it was not read before
     """
@@ -253,7 +253,7 @@ def _words(body: bytes, content_type: str, error_path: str | None) -> str:
 
 
 def _reasons(error: BaseException, depth: int = 0) -> Iterator[str]:
-    """Yield the reasons that the operating system or the TLS library gave, the innermost ones first."""
+    """Yield the reasons that the operating system or the TLS library gave, those of the original exception first."""
     if depth < 8:
         for each in (*error.args, *(getattr(error, name, None) for name in ("reason", "__cause__", "__context__"))):
             if isinstance(each, BaseException):

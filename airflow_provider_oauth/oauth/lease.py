@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: W, in seconds: a claim that took longer than half of it to write is void, so one that stands for all of it is alone.
 WAIT = 2.0
-#: Seconds of random wait before a person's claim, at most: few of them come at the same time.
+#: The longest random wait before a person's claim, in seconds: few of them are made at the same time.
 PERSON_SPREAD = WAIT / 4
 #: L, in seconds: a holder is done by then, or it is dead.
 TERM = 90.0
@@ -134,7 +134,7 @@ class Lease:
         return Claim(nonce=nonce, record=record, alone=False, made_at=made_at, ends=ends)
 
     def _claim_alone(self, wanted: Callable[[Record | None], bool], spread: float) -> Claim | None:
-        self._clock.sleep(random.uniform(0, spread))  # noqa: S311 - parts those who come together, protects nothing
+        self._clock.sleep(random.uniform(0, spread))  # noqa: S311 - it spreads claims, it protects nothing
         made_at, begun = self._clock.now(), self._clock.monotonic()
         record, held = self._store.read(), self._store.read_lease()
         if self._clock.monotonic() - begun > WAIT / 8:

@@ -1,4 +1,4 @@
-"""An adapter of requests whose exchange ends in time, reads a limited number of bytes, and checks its addresses."""
+"""An adapter of requests that limits the time and the bytes of an exchange, and checks addresses before connecting."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class LimitedAdapter(HTTPAdapter):
         class Connection(pool_class.ConnectionCls):  # type: ignore[misc]
             def _new_conn(self) -> socket.socket:
                 if socks:
-                    # PySocks opens the socket by itself, so the address may be another one than that which is checked.
+                    # PySocks opens the socket itself, so it may connect to another address than the one checked.
                     proxy = parse_url(socks)
                     adapter._addresses(self, proxy.host or "", proxy.port or 1080)
                     return adapter._watched(self, super()._new_conn())
@@ -154,7 +154,7 @@ class LimitedAdapter(HTTPAdapter):
         return found
 
     def _watched(self, connection: Any, opened: socket.socket) -> socket.socket:
-        """Have ``opened`` ended when the time is over, also during the TLS handshake or behind a proxy."""
+        """Make sure that ``opened`` is shut down when the time is over, even during a TLS or proxy handshake."""
         self._sockets.append(opened.dup())
         if self.is_cut:
             opened.close()

@@ -114,13 +114,13 @@ class ApiAccess:
         return self.source.replacement(refused, self.scope, renew=refusal is Refusal.INVALID_TOKEN)
 
     def base_url(self, token: Token | None) -> str:
-        """Return the API's base URL: the token response's, where it names one."""
+        """Return the API's base URL: the one in the token response, if there is one."""
         named = token.base_url if token and self.base_url_is_in_token else None
         return (named or self.config.base_url).rstrip("/")
 
     @property
     def base_url_is_in_token(self) -> bool:
-        """Whether it takes a token to know the API's base URL."""
+        """Whether the API's base URL is known only with a token."""
         return "base_url" in self.config.response_map
 
     def owns(self, url: str, token: Token) -> bool:
@@ -132,7 +132,7 @@ class ApiAccess:
         return of_api(url, self.base_url(token))
 
     def header(self, token: Token) -> tuple[str, str]:
-        """Return the header that carries the token (RFC 6750 section 2.1, but for name and scheme)."""
+        """Return the header with the token (RFC 6750 section 2.1, but its name and scheme can be others)."""
         return self.config.header_name, f"{self.config.auth_scheme} {token.access_token}".lstrip()
 
     @property
@@ -141,9 +141,9 @@ class ApiAccess:
         return {**self.config.api_headers, **self.config.secret_headers}
 
     def missing_params(self, url: str) -> list[tuple[str, str]]:
-        """Return the connection's own query parameters for API requests, but for those that ``url`` has.
+        """Return the connection's own query parameters for API requests, except those that ``url`` has.
 
-        A list is a repeated parameter, null is none, and anything else is as JSON writes it.
+        A list is a repeated parameter, null is no parameter, and any other value except a string is written as JSON.
         """
         params = {**self.config.api_params, **self.config.secret_params}
         if not params:

@@ -61,7 +61,7 @@ REFRESH_TOKEN_WORDS = frozenset(
 #: The same, in sentences: Twitch (dev.twitch.tv/docs/authentication/refresh-tokens), Square
 #: (developer.squareup.com/forums/t/11056), league/oauth2-server (OAuthServerException::invalidRefreshToken).
 REFRESH_TOKEN_SENTENCE = re.compile(r"\binvalid refresh[ _]token\b|\brefresh[ _]token is invalid\b", re.IGNORECASE)
-#: Where servers write for people, at the top or inside an ``error`` object. Nothing else of a body is quoted.
+#: Members with text for people, at the top level or inside an ``error`` object. Nothing else of a body is quoted.
 MEMBERS = ("error_description", "message", "detail", "title", "hint")
 #: Tokens in a response, which an error description might repeat.
 TOKENS = ("access_token", "refresh_token", "id_token")

@@ -115,7 +115,7 @@ class Renewal:
         if not self._config.lives_by_refresh:
             return
         if record is None:
-            # That there is no record has to be made sure of, which the lease does, unless nothing could be sent anyhow.
+            # The claim makes sure that there is really no record. That is not needed if nothing could be sent anyway.
             is_certain = self._config.refresh_token is None and self._store.is_listed() is False
         else:
             # A token that never expires and that the API refused is left to ``renew``, which stores the refusal.

@@ -13,7 +13,7 @@ LEEWAY_SHARE = 0.1
 
 
 def is_sendable(access_token: str) -> bool:
-    """Tell whether a header can carry the token: visible ASCII, nothing that could start another header (RFC 6750)."""
+    """Tell whether the token can be sent in a header: only visible ASCII, so it cannot add a header (RFC 6750)."""
     return access_token != "" and all("\x21" <= char <= "\x7e" for char in access_token)
 
 
@@ -72,8 +72,8 @@ class Token:
         return self.lifetime is not None and now >= self.issued_at + (DUE - jitter) * self.lifetime
 
 
-#: Scopes that ask for an ID token and for a refresh token. As they allow no access, oidc-provider does not count them
-#: among the scopes of an access token.
+#: Scopes that request an ID token and a refresh token. They allow no access, so oidc-provider does not list them in
+#: the scope of an access token.
 NO_ACCESS = {"openid", "offline_access"}
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: An answer with a token is a few kilobytes; what is longer is not one. In bytes, after decompression.
 LONGEST_ANSWER = 1024 * 1024
-#: How many bytes are read: those of an answer, and of its head.
+#: How many bytes are read at most: those of an answer and of its headers.
 LONGEST_READ = LONGEST_ANSWER + 64 * 1024
 
 
@@ -104,8 +104,8 @@ class Wire:
     def _options(self, session: requests.Session, prepared: requests.PreparedRequest) -> dict[str, Any]:
         """Return the options to send the request with: the connection's and, where it has none, the environment's.
 
-        :raises ConfigurationError: if a file for TLS cannot be used, whatever the reason is: who may edit the
-            connection learns nothing about the files of this host
+        :raises ConfigurationError: if a file for TLS cannot be used. The reason is left out, so that a person who may
+            edit the connection learns nothing about the files of this host
         """
         transport = self._config.transport
         try:

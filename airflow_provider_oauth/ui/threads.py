@@ -30,8 +30,8 @@ _requests_of: Counter[str] = Counter()
 async def run_for_user(user_id: str, function: Callable[..., Result], *args: object) -> Result:
     """Run a function that may wait for a server, in a thread that is not one of the API server's own.
 
-    Those answer the heartbeats of tasks. A user whose servers do not answer takes only some of these threads, so the
-    requests of other users do not wait for them.
+    The API server's own threads also answer the heartbeats of tasks. A user whose servers do not answer takes only
+    some of the threads here, so the requests of other users do not wait.
 
     :param user_id: ID of the Airflow user
     :param function: what to run, with its arguments
