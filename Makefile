@@ -14,7 +14,7 @@ help:
 	@echo "make test              the test suite, but for what needs a browser or a running Airflow"
 	@echo "make test-oldest       the same with the oldest supported version of every dependency"
 	@echo "make test-servers      tests against two authorization servers from npm and PyPI (Debian: apt-get install nodejs npm postgresql)"
-	@echo "make simulate          the rules of renewal, under 20,000 schedules of faults"
+	@echo "make simulate          the rules of renewal, under 30,000 schedules of faults"
 	@echo "make test-distributed  tests on a running Airflow, also of two hosts (Debian: apt-get install postgresql redis-server)"
 	@echo "make test-browser      tests of the connection form and the page OAuth connections, in Chromium (Debian: apt-get install chromium)"
 	@echo "make soak              200 tasks on two hosts while everything fails in turn, 15 minutes (as test-distributed)"

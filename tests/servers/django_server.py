@@ -137,7 +137,7 @@ def logged(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
 
 
 def me(request: HttpRequest) -> HttpResponse:
-    """Return whom the token speaks for."""
+    """Return the user of the token."""
     user = request.resource_owner  # type: ignore[attr-defined]
     return JsonResponse({"user": user and user.get_username()})
 

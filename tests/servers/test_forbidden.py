@@ -38,7 +38,7 @@ def test_after_a_403_the_call_is_repeated_with_a_newer_token_of_the_store(rotate
     assert django.events("token") == []
 
 
-def test_so_is_a_deferred_call(connect, django):
+def test_after_a_403_a_deferred_call_is_repeated_with_a_newer_token_of_the_store(connect, django):
     config = connect(django, "app")
     authorize(config)
     hook = OAuthAsyncHook("api", method="GET")

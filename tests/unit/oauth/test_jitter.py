@@ -11,7 +11,7 @@ def source_of(world):
 
 
 def due_at(world, source):
-    """Return the second from which the token is due in this process."""
+    """Return after how many seconds the token is due in this process."""
     source.token()
     low, high = 0.0, 1000.0
     while high - low > 0.001:
