@@ -36,7 +36,7 @@ from airflow_provider_oauth.oauth.host_lock import HostLock
 
 folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
 context = multiprocessing.get_context("fork")
-barrier = context.Barrier(len(sys.argv[3:]), timeout=60)
+barrier = context.Barrier(len(sys.argv[3:]), timeout=120)
 outcomes = context.SimpleQueue()
 
 def take(user):
@@ -45,23 +45,22 @@ def take(user):
         os.setgid(user)
         os.setuid(user)
     os.umask(0o077)
-    for number in range(rounds):
-        lock = HostLock(folder, f"conn-{number}", shared=True)
+    locks = [HostLock(folder, f"conn-{number}", shared=True) for number in range(rounds)]
+    for number, lock in enumerate(locks):
         barrier.wait()
         try:
             outcome = lock.acquire()
         except Exception as error:
             outcome = f"{type(error).__name__}: {error}"
         outcomes.put((number, outcome))
-        barrier.wait()
-        lock.release()
+    barrier.wait()  # until then, each keeps the locks that it has
 
 processes = [context.Process(target=take, args=[int(user)]) for user in sys.argv[3:]]
 for process in processes:
     process.start()
 print(json.dumps([outcomes.get() for _ in range(rounds * len(processes))]))
 for process in processes:
-    process.join(60)
+    process.join(120)
 sys.exit(any(process.exitcode for process in processes))
 """
 
@@ -82,7 +81,7 @@ def take(folder, rounds, users):
         check=True,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
     got = {}
     for number, outcome in json.loads(done.stdout):
