@@ -9,8 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_oauth.exceptions import (
-    ConfigurationError,
-    ConsentRequired,
     InvalidGrant,
     OAuthError,
     RenewalTimeout,
@@ -20,16 +18,16 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.oauth.cool_down import cool_down_error, is_repeated, refusal_after
 from airflow_provider_oauth.oauth.lease import WAIT
-from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore, fingerprint
+from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore
 from airflow_provider_oauth.oauth.storing import insist, require_time_to_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
-    from typing import TypeGuard
 
     from airflow_provider_oauth.oauth.clock import Clock
     from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.oauth.grant_state import GrantState
     from airflow_provider_oauth.oauth.lease import Claim, Lease
     from airflow_provider_oauth.oauth.token import Token
 
@@ -37,8 +35,6 @@ log = logging.getLogger(__name__)
 
 #: How long a token without a lifetime stays masked: longer than the request that uses it.
 SINGLE_USE_MASKED = timedelta(hours=1)
-#: How many of a connection's own refresh tokens are known to be spent.
-REMEMBERED = 20
 
 
 class Endpoint(Protocol):
@@ -63,7 +59,7 @@ class Renewal:
     :param lease: who may renew
     :param clock: time
     :param mask: called with every secret that comes up, and with when it is worth nothing any more
-    :param page: URL of the page on which a person consents; "" if that is not known
+    :param state: what a record means for the connection
     """
 
     def __init__(
@@ -74,7 +70,7 @@ class Renewal:
         lease: Lease,
         clock: Clock,
         mask: Callable[[str, datetime | None], None],
-        page: str = "",
+        state: GrantState,
     ) -> None:
         self._config = config
         self._endpoint = endpoint
@@ -82,22 +78,8 @@ class Renewal:
         self._lease = lease
         self._clock = clock
         self._mask = mask
-        self._page = page
-        own = config.refresh_token if config.lives_by_refresh else None
-        self._origin = fingerprint(config.conn_id, own) if own else None
+        self._state = state
         self._unwritten: Record | None = None
-
-    def is_ours(self, record: Record | None) -> TypeGuard[Record]:
-        """Tell whether the record was granted to the connection as it is now, and by the refresh token it has now."""
-        if record is None or not record.readable:
-            return False
-        return self._origin is None or self._origin in record.origins
-
-    def spends(self, key: str, record: Record | None) -> bool:
-        """Tell whether a renewal would use a refresh token: every one is taken to be single-use."""
-        if self._config.lives_by_refresh:
-            return True
-        return self._config.use_refresh and not key and self.is_ours(record) and record.refresh_token is not None
 
     def check(self, key: str, record: Record | None) -> None:
         """Raise what can be known of a renewal before it is tried.
@@ -119,18 +101,9 @@ class Renewal:
             is_certain = self._config.refresh_token is None and self._store.is_listed() is False
         else:
             # A token that never expires and that the API refused is left to ``renew``, which stores the refusal.
-            is_certain = not self._never_expires(record)
+            is_certain = not self._state.never_expires(record)
         if is_certain:
-            self._refresh_token(key, record)
-
-    def check_is_renewable(self, record: Record | None) -> None:
-        """Raise if the stored token cannot be renewed, only replaced by a new consent.
-
-        :param record: what is stored
-        :raises ConsentRequired: if the token never expires; it stays in use
-        """
-        if self._never_expires(record):
-            raise self._consent_required("its token never expires and has no refresh token, so it cannot be renewed")
+            self._state.refresh_token(key, record)
 
     def renew(self, key: str, claim: Claim, *, patient: bool) -> Token | None:
         """Ask for a token by whatever this grant lives by, and store it.
@@ -159,26 +132,10 @@ class Renewal:
 
     def _request(self, key: str, claim: Claim, patient: bool) -> tuple[Token, Record | None, str | None]:
         """Request a token; return it, the record that it replaces and the refresh token that was used."""
-        refresh_token = self._refresh_token(key, claim.record) if claim.alone else None
+        refresh_token = self._state.refresh_token(key, claim.record) if claim.alone else None
         if refresh_token is None:
             return self._endpoint.grant(key or None, patient=patient), claim.record, None
         return self._refresh(key, claim, refresh_token, patient)
-
-    def needs_consent(self, record: Record | None) -> bool:
-        """Tell whether a user must authorize: no usable refresh token is left, and no token that never expires."""
-        if not self._config.lives_by_refresh:
-            return False
-        if record and record.refused and isinstance(record.refused.error, ConsentRequired):
-            return True
-        try:
-            return self._refresh_token("", record) is None
-        except ConsentRequired:
-            return not self._never_expires(record)
-
-    def _never_expires(self, record: Record | None) -> bool:
-        """Tell whether the record holds a token of this connection that never expires."""
-        token = record.tokens.get("") if self.is_ours(record) else None
-        return token is not None and token.expires_at is None
 
     def unwritten(self, record: Record | None) -> Record | None:
         """Return the record of a renewal that this process could not store yet.
@@ -218,7 +175,7 @@ class Renewal:
         :raises TokenStoreError: if it cannot be stored
         """
         with self._ended_early(claim):
-            origins = self._origins(claim.record)
+            origins = self._state.origins(claim.record)
             gone = Record(generation=self.new_generation(claim), nonce=claim.nonce, origins=origins)
         insist(self._store, self._clock, gone, claim)
         self._unwritten = None
@@ -235,7 +192,7 @@ class Renewal:
         :raises TokenStoreError: if it cannot be stored that they are gone
         """
         with self._ended_early(claim):
-            taken = self._take_back(self.revocable(claim.record), claim)
+            taken = self._take_back(self._state.revocable(claim.record), claim)
         self.forget(claim)
         return taken
 
@@ -258,26 +215,6 @@ class Renewal:
             )
         return taken
 
-    def revocable(self, record: Record | None) -> list[tuple[str, str]]:
-        """Return all tokens that are known, the refresh tokens first: most servers take the others back with them.
-
-        :raises ConfigurationError: if what is stored cannot be opened
-        """
-        own = self._config.refresh_token if self._config.lives_by_refresh else None
-        spent = record is not None and self._origin in record.origins
-        tokens = {own: "refresh_token"} if own and not spent else {}
-        if record:
-            if not record.readable:
-                raise ConfigurationError(
-                    f"Connection {self._config.conn_id!r}: what {self._store.name} holds was granted to another "
-                    f"client, secret, user, URL or scope, or is damaged. It cannot be opened, so it cannot be revoked. "
-                    f"Revoke the access at the server, then forget the tokens here."
-                )
-            if record.refresh_token:
-                tokens[record.refresh_token] = "refresh_token"
-            tokens |= {token.access_token: "access_token" for token in record.tokens.values()}
-        return list(tokens.items())
-
     def new_generation(self, claim: Claim) -> int:
         """Return the first generation of a new grant.
 
@@ -294,7 +231,7 @@ class Renewal:
         record = claim.record
         while True:
             self._mask(refresh_token, None)
-            old = record.tokens.get(key) if self.is_ours(record) else None
+            old = record.tokens.get(key) if self._state.is_ours(record) else None
             if old:
                 self._mask(old.access_token, old.expires_at)
             try:
@@ -304,7 +241,7 @@ class Renewal:
                 return token, record, refresh_token
             except (InvalidGrant, UnrecognizedRefusal) as error:
                 refused, stored = error, self._store.read()
-            newer = self._refresh_token(key, stored) if stored else None
+            newer = self._state.refresh_token(key, stored) if stored else None
             if newer is None or newer == refresh_token:
                 break
             record, refresh_token = stored, newer
@@ -317,40 +254,12 @@ class Renewal:
             return self._endpoint.grant(key or None, patient=patient), record, None
         said = refused.error_description or refused.error or f"status {refused.status_code}"
         if isinstance(refused, InvalidGrant):
-            raise self._consent_required(f"the server no longer accepts its refresh token ({said})") from refused
+            raise self._state.consent_required(f"the server no longer accepts its refresh token ({said})") from refused
         if not is_repeated(record.refused if record else None, self._clock.now()):
             raise refused
-        raise self._consent_required(
+        raise self._state.consent_required(
             f"the server refused its refresh token repeatedly, in words that are not recognized ({said})"
         ) from refused
-
-    def _refresh_token(self, key: str, record: Record | None) -> str | None:
-        """Return the refresh token to use; None if the grant is to be repeated.
-
-        The connection's own is used only where no record has seen it.
-
-        :raises ConsentRequired: if this grant lives by a refresh token, and there is none to use
-        """
-        if not self._config.lives_by_refresh:
-            return record.refresh_token if record and self.spends(key, record) else None
-        own = self._config.refresh_token
-        if record is None:
-            if own is None:
-                raise self._consent_required("it holds no refresh token yet")
-            return own
-        if record.damaged:
-            raise self._consent_required(f"{self._store.name} is damaged; delete it")
-        if own is not None and self._origin not in record.origins:
-            return own
-        if not record.readable:
-            raise self._consent_required(
-                f"what {self._store.name} holds was granted to another client, secret, user, URL or scope"
-            )
-        if record.refresh_token is None and self._never_expires(record):
-            raise self._consent_required("the API refused its token, which never expires and has no refresh token")
-        if record.refresh_token is None:
-            raise self._consent_required("no refresh token is stored: the server has issued none, or it was forgotten")
-        return record.refresh_token
 
     def _next_record(
         self,
@@ -370,7 +279,7 @@ class Renewal:
                 self._mask(used, self._clock.now())
         refresh_token, refresh_expires_at = self._next_refresh_token(key, token, record, used)
         now = self._clock.now()
-        kept = record.tokens if self.is_ours(record) else {}
+        kept = record.tokens if self._state.is_ours(record) else {}
         tokens = {name: old for name, old in kept.items() if name != key and old.usable(now, 0)}
         # A refresh does not change it (OpenID Connect Core 1.0 section 12.2), whatever its answer says.
         subject = (record.subject if record and not generation else None) or token.subject
@@ -380,7 +289,7 @@ class Renewal:
         return token, Record(
             generation=generation or (record.generation + 1 if record else 1),
             nonce=claim.nonce,
-            origins=self._origins(record),
+            origins=self._state.origins(record),
             tokens=tokens,
             refresh_token=refresh_token,
             refresh_expires_at=refresh_expires_at,
@@ -460,16 +369,3 @@ class Renewal:
             if still and now - looked <= WAIT / 8 and claim.covers_storing(now):
                 base = claim.record if claim.record and not claim.record.damaged else Record()
                 self._store.write(replace(base, nonce=claim.nonce, refused=refused))
-
-    def _origins(self, record: Record | None) -> tuple[str, ...]:
-        """Return the fingerprints of the connection's own refresh tokens, this one last: none of them is used again."""
-        seen = [origin for origin in (record.origins if record else ()) if origin != self._origin]
-        return tuple([*seen, self._origin] if self._origin else seen)[-REMEMBERED:]
-
-    def _consent_required(self, problem: str) -> ConsentRequired:
-        conn_id = self._config.conn_id
-        way = "Obtain a new refresh token and paste it into the connection's Refresh token field."
-        if self._config.grant_type == "authorization_code":
-            page = f"open {self._page}, or " if self._page else ""
-            way = f"Have a user consent: {page}run airflow oauth authorize {conn_id}."
-        return ConsentRequired(f"Connection {conn_id!r}: {problem}. {way}")

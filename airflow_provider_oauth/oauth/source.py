@@ -18,6 +18,7 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.config import OAuthConfig, normal_scope
+from airflow_provider_oauth.oauth.grant_state import GrantState
 from airflow_provider_oauth.oauth.lease import PERSON_SPREAD, Lease
 from airflow_provider_oauth.oauth.renewal import Endpoint, Renewal
 
@@ -101,7 +102,8 @@ class TokenSource:
         self._store = store
         self._lock = lock
         self._lease = Lease(store, self._clock)
-        self._renewal = Renewal(config, endpoint, store, self._lease, self._clock, mask, page)
+        self._state = GrantState(config, store.name, page)
+        self._renewal = Renewal(config, endpoint, store, self._lease, self._clock, mask, self._state)
         self._mask = mask
         self._jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, protects nothing
         self._memory: dict[str, Token] = {}
@@ -186,7 +188,7 @@ class TokenSource:
         :raises OAuthError: as ``token`` does
         """
         stored = self.stored()
-        self._renewal.check_is_renewable(stored.record)
+        self._state.check_is_renewable(stored.record)
         with self._one_thread:
             self._memory.pop("", None)
         return self.token(rejected=stored.token)
@@ -220,7 +222,7 @@ class TokenSource:
         :raises RenewalTimeout: if other processes renew and do not finish
         :raises TokenStoreError: if it cannot be stored that they are gone
         """
-        self._renewal.revocable(self._store.read())  # what can be told at once
+        self._state.revocable(self._store.read())  # what can be told at once
         taken = self._alone(self._renewal.revoke, "the tokens could not be revoked; try again")
         self._memory.clear()
         return taken
@@ -289,8 +291,8 @@ class TokenSource:
         :raises TokenStoreError: if the store cannot be read
         """
         record = self._store.read()
-        needs_consent = self._renewal.needs_consent(record)
-        if not self._renewal.is_ours(record):
+        needs_consent = self._state.needs_consent(record)
+        if not self._state.is_ours(record):
             return Stored(record, None, needs_consent, None)
         lives_on = self.config.lives_by_refresh and not needs_consent
         return Stored(record, record.tokens.get(""), needs_consent, record.refresh_expires_at if lives_on else None)
@@ -339,7 +341,7 @@ class TokenSource:
             return True
 
         if self._lock.acquire() or host_is_frozen:
-            claim = self._lease.claim(record, wanted, alone=self._renewal.spends(key, record))
+            claim = self._lease.claim(record, wanted, alone=self._state.spends(key, record))
             if claim and (renewed := self._renewal.renew(key, claim, patient=usable is None)):
                 return self._remember(key, renewed)
         if unwritten:
@@ -373,7 +375,7 @@ class TokenSource:
         except TokenStoreError as error:
             log.warning("The API refused the token, and the stored one could not be read. %s", error)
             return None
-        stored = record.tokens.get(key) if self._renewal.is_ours(record) else None
+        stored = record.tokens.get(key) if self._state.is_ours(record) else None
         if not self._is_usable(stored) or _same(stored, refused):
             return None
         self._mask(stored.access_token, stored.expires_at)
@@ -383,7 +385,7 @@ class TokenSource:
 
     def _best(self, key: str, rejected: Token | None, record: Record | None) -> Token | None:
         """Return the usable token that lives longest, of the one in memory and the one stored."""
-        stored = record.tokens.get(key) if self._renewal.is_ours(record) else None
+        stored = record.tokens.get(key) if self._state.is_ours(record) else None
         known = [self._memory.get(key), stored]
         usable = [token for token in known if self._is_usable(token) and not _same(token, rejected)]
         best = max(usable, key=lambda token: token.expires_at or NEVER, default=None)

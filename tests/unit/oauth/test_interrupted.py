@@ -226,7 +226,7 @@ def test_what_a_person_decides_fails_with_an_error_that_names_the_connection_too
     def fail(*args):
         raise unexpected
 
-    monkeypatch.setattr(source._renewal, "_origins", fail)
+    monkeypatch.setattr(source._state, "origins", fail)
     if act == "revoke":
         world.endpoint.revocations = [unexpected]
     with pytest.raises(OAuthError, match=rf"^Connection 'api': .*{type(unexpected).__name__}") as caught:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_oauth.exceptions import InvalidClient
+from airflow_provider_oauth.oauth.grant_state import REMEMBERED
 from airflow_provider_oauth.oauth.lease import STORING, TERM, WAIT
-from airflow_provider_oauth.oauth.renewal import REMEMBERED
 from airflow_provider_oauth.oauth.store import fingerprint
 
 
