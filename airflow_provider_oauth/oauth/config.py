@@ -26,7 +26,7 @@ REPEATED_GRANTS = ("client_credentials", "password")
 FIELDS = {"base_url": "host", "token_url": "grant_url", "client_id": "login", "client_secret": "password"}
 BODY_FORMATS = ("form", "json", "multipart")
 #: The password in a proxy's URL, with or without a scheme.
-PROXY_PASSWORD = re.compile(r"(?:^|//)[^/@:]*:([^/@]*)@")
+PROXY_PASSWORD = re.compile(r"(?:^|//)[^/@:]*:([^/]*)@")
 #: Parameters of the authorization request that this package sets (RFC 6749 section 4.1.1, RFC 7636, RFC 8707).
 AUTHORIZATION_PARAMETERS = (
     "response_type",

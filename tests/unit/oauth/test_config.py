@@ -354,6 +354,10 @@ class TestSecrets:
     def test_of_a_proxy_are_known_with_and_without_its_scheme(self, proxy: str) -> None:
         assert "fake-proxy" in config(transport=Transport(proxies={"https": proxy})).secrets
 
+    def test_of_a_proxy_are_known_to_their_end(self) -> None:
+        proxies = {"https": "http://user:fake@proxy:1@proxy.example.com:3128/a@b"}
+        assert "fake@proxy:1" in config(transport=Transport(proxies=proxies)).secrets
+
     def test_of_a_proxy_that_is_no_url_are_none(self) -> None:
         assert config(transport=Transport(proxies={"https": "http://[bad"})).secrets == ("fake-secret",)
 
