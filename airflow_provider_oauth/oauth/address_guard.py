@@ -37,7 +37,8 @@ class AddressGuard:
     Without patterns, every host is allowed, but no address of ``BLOCKED``. With patterns, a host must match one of
     them, and its addresses are not checked.
 
-    :param allowed_hosts: host names or addresses in which ``*`` means any characters, dots included
+    :param allowed_hosts: host names or addresses in which ``*`` means any characters, dots included; in an IPv4 address
+        only digits and dots
     """
 
     allowed_hosts: tuple[str, ...] = ()
@@ -91,4 +92,6 @@ def literal_address(host: str) -> str | None:
 
 def _matches(name: str, pattern: str) -> bool:
     parts = pattern.lower().rstrip(".").strip("[]").split("*")
-    return re.fullmatch(".*".join(map(re.escape, parts)), name.strip("[]")) is not None
+    # Anybody can own the host 10.example.com, which a pattern of addresses, 10.*, does not mean.
+    anything = r"[\d.]*" if re.fullmatch(r"[\d.]*\d[\d.]*", "".join(parts)) else ".*"
+    return re.fullmatch(anything.join(map(re.escape, parts)), name.strip("[]"), re.ASCII) is not None

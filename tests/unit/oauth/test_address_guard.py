@@ -118,6 +118,9 @@ def test_a_name_is_not_an_address() -> None:
         ("*", "169.254.169.254"),
         ("169.254.169.254", "169.254.169.254"),
         ("10.1.*", "10.1.2.3"),
+        ("10.*.1", "10.1.2.1"),
+        ("fd00:*", "fd00::1"),
+        ("1*.example.com", "10.example.com"),
         ("::1", "::1"),
         ("[fe80::1]", "fe80::1"),
         ("xn--bcher-kva.example", "xn--bcher-kva.example"),
@@ -142,6 +145,10 @@ def test_a_host_that_matches_a_pattern_is_allowed(pattern: str, host: str) -> No
         ("https://auth.example.com", "auth.example.com"),
         ("auth.example.com", "auth.example.com\n"),
         ("auth.example.com", ""),
+        ("10.*", "10.example.com"),
+        ("10.*", "10.169.example.com"),
+        ("1*", "1.example.com"),
+        ("*.0.0.1", "evil.0.0.1"),
     ],
 )
 def test_a_host_that_matches_no_pattern_is_blocked(pattern: str, host: str) -> None:
