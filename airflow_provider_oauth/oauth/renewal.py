@@ -80,6 +80,8 @@ class Renewal:
         self._mask = mask
         self._state = state
         self._unwritten: Record | None = None
+        #: Whether this renewal has called the endpoint, which tells of its exceptions if a request was sent.
+        self._is_requested = False
 
     def check(self, key: str, record: Record | None) -> None:
         """Raise what can be known of a renewal before it is tried.
@@ -115,15 +117,14 @@ class Renewal:
         """
         if self._stored_at_last(claim):
             return None
-        has_token = False
+        self._is_requested = False
         try:
             token, record, used = self._request(key, claim, patient)
-            has_token = True
             token, renewed = self._next_record(key, token, claim, record, used)
         except BaseException as error:
             # A task can be stopped at any line (AirflowTaskTimeout). If the server may have renewed the token by then,
             # the next process must not use the same refresh token immediately, so the lease runs out.
-            if isinstance(error, Exception) or not (has_token or getattr(error, "request_sent", False)):
+            if isinstance(error, Exception) or not getattr(error, "request_sent", self._is_requested):
                 self._note(claim, error)
             raise
         self._write(renewed, claim)
@@ -134,6 +135,7 @@ class Renewal:
         """Request a token; return it, the record that it replaces and the refresh token that was used."""
         refresh_token = self._state.refresh_token(key, claim.record) if claim.alone else None
         if refresh_token is None:
+            self._is_requested = True
             return self._endpoint.grant(key or None, patient=patient), claim.record, None
         return self._refresh(key, claim, refresh_token, patient)
 
@@ -234,6 +236,7 @@ class Renewal:
             old = record.tokens.get(key) if self._state.is_ours(record) else None
             if old:
                 self._mask(old.access_token, old.expires_at)
+            self._is_requested = True
             try:
                 token = self._endpoint.refresh(refresh_token, old.access_token if old else None, patient=patient)
                 if token.scope is None and old:  # it has the scope that was granted before (RFC 6749 section 6)

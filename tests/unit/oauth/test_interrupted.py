@@ -61,12 +61,14 @@ class Interruption:
 
     def exchange(self, *args, **kwargs):
         """Refresh as ``TokenEndpoint`` does, which tells of each exception whether the request was sent."""
-        self.step("metadata")
-        token = self.refresh(*args, **kwargs)
+        sent = False
         try:
+            self.step("metadata")
+            sent = True
+            token = self.refresh(*args, **kwargs)
             self.step("response")
         except BaseException as error:
-            error.request_sent = True
+            error.request_sent = sent
             raise
         return token
 
@@ -106,6 +108,21 @@ def test_a_task_that_is_stopped_at_any_step_leaves_the_lease_to_run_out_only_if_
     assert ran_out == {"response", "mask", "write"}
 
 
+def test_a_task_that_is_stopped_at_the_first_line_after_the_response_leaves_the_lease_to_run_out():
+    class Response:
+        """Stops the task at the first line that uses the token."""
+
+        @property
+        def scope(self):
+            raise AirflowTaskTimeout("stop")
+
+    world = used()
+    world.endpoint.refresh = lambda refresh_token, access_token=None, *, patient=True: Response()
+    with pytest.raises(AirflowTaskTimeout):
+        world.process().token()
+    assert not is_free(world)
+
+
 def test_what_was_stopped_while_it_was_stored_is_stored_by_the_same_process():
     world = used()
     write = world.store.write
@@ -129,7 +146,9 @@ def test_a_repeatable_grant_that_is_stopped_before_its_request_is_not_waited_for
 
     def stop(scope=None, *, patient=True):
         world.endpoint.grant = grant
-        raise AirflowTaskTimeout("stop")
+        error = AirflowTaskTimeout("stop")
+        error.request_sent = False
+        raise error
 
     world.endpoint.grant = stop
     with pytest.raises(AirflowTaskTimeout):
