@@ -238,6 +238,20 @@ def test_a_newer_refresh_token_that_was_stored_meanwhile_is_used(refused):
     assert refused.endpoint.asked == [("refresh", "refresh-0"), ("refresh", "refresh-of-another")]
 
 
+def test_a_newer_refresh_token_that_is_refused_for_the_first_time_requires_no_consent(refused):
+    ask(refused)
+    refused.clock.seconds += COOL_DOWN
+    newer = replace(refused.store.record, generation=7, refresh_token="refresh-of-another", refused=None)
+
+    def another_stores():
+        refused.store.record = newer
+        refused.endpoint.during = lambda: None
+
+    refused.endpoint.during = another_stores
+    assert type(ask(refused)) is UnrecognizedRefusal
+    assert refused.endpoint.asked[1:] == [("refresh", "refresh-0"), ("refresh", "refresh-of-another")]
+
+
 def test_a_grant_that_can_be_repeated_is_repeated_instead():
     world = World(use_refresh=True)
     world.process().token()

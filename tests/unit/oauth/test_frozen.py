@@ -171,6 +171,31 @@ def test_while_a_renewed_token_is_not_stored_no_error_leads_to_the_older_one(use
     assert used.store.record.refresh_token == "refresh-2"
 
 
+def test_a_token_that_is_due_is_not_returned_while_a_renewed_one_is_not_stored(used):
+    used.endpoint.lifetime = 100_000
+    source = used.process()
+    source.token()
+    used.clock.seconds = 80_000
+    used.store.failing_writes = 10_000
+    with pytest.raises(TokenStoreError):
+        source.token()
+    assert used.clock.seconds < 90_000  # the older token is still usable
+
+
+def test_a_renewed_token_is_stored_though_the_older_one_needs_no_renewal(used):
+    used.endpoint.lifetime = 100_000
+    source = used.process()
+    source.token()
+    used.store.failing_writes = 10_000
+    with pytest.raises(TokenStoreError):
+        source.renew()
+    used.store.failing_writes = 0
+    begun = used.clock.seconds
+    assert source.token().access_token == "token-2"
+    assert used.store.record.refresh_token == "refresh-2"
+    assert used.clock.seconds - begun < TERM
+
+
 def test_a_failure_is_not_noted_under_a_claim_that_covers_storing_no_more(used):
     before = used.store.record
     suspend(used, 70)

@@ -202,6 +202,31 @@ def test_tokens_of_other_scopes_are_renewed_independently(world):
     assert [scope for _, scope in world.endpoint.asked] == ["a", "b", "a", "b"]
 
 
+def test_the_60_s_count_for_each_scope(world):
+    process = world.process()
+    for scope in ("a", "b"):
+        assert process.replacement(process.token(scope), scope, renew=True)
+    assert process.replacement(process.token("a"), "a", renew=True) is None
+    assert process.replacement(process.token(), renew=True)
+    assert [scope for _, scope in world.endpoint.asked] == ["a", "a", "b", "b", None, None]
+
+
+def test_a_token_of_the_store_does_not_replace_the_one_that_another_thread_has_renewed_meanwhile(world):
+    process = world.process()
+    refused = process.token()
+    world.process().renew()
+    record, read = world.store.record, world.store.read
+
+    def another_thread_renews():
+        world.store.read = read
+        process.renew()
+        return record
+
+    world.store.read = another_thread_renews
+    assert process.replacement(refused, renew=False).access_token == "token-2"
+    assert process.token().access_token == "token-3"
+
+
 def test_a_token_of_the_store_is_masked_before_it_is_sent(world, api):
     process = rotated(world)
     world.masked.clear()
