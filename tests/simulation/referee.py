@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
+from airflow_provider_oauth.oauth.lease import TERM
 from airflow_provider_oauth.oauth.source import PATIENCE
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class Referee:
         """
         record = process.source._renewal._unwritten
         stored = self.world.record.generation if self.world.record else 0
-        sent = process.in_flight.sent if process.in_flight else 0.0
-        freezes = [end for _, end in process.freezes if end >= sent]
+        claimed = process.in_flight.ends - TERM if process.in_flight else 0.0
+        freezes = [end for _, end in process.freezes if end >= claimed]
         waited = self.world.now - max([begun, *freezes])
         self.check(
             record is None or record.generation <= stored or waited > PATIENCE,
