@@ -165,5 +165,5 @@ def _describe(config: OAuthConfig, token: Token) -> str:
     granted = scrub(granted, (*config.secrets, token.access_token, *filter(None, [token.refresh_token])))
     return (
         f"The {config.grant_type} grant works: the token endpoint at {_host(config)} issued a token {valid}. "
-        f"Scope asked: {asked}; granted: {granted or 'none'}. {not_granted(missing_scopes(config.scope, token))}"
+        f"Scope requested: {asked}; granted: {granted or 'none'}. {not_granted(missing_scopes(config.scope, token))}"
     ).rstrip()

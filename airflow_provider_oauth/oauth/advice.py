@@ -44,7 +44,7 @@ ANY_CREDENTIALS = (
 BY_CLASS: dict[type[OAuthError], str] = {
     exceptions.InvalidRequest: "Check Token request body, Client authentication and Token request parameters.",
     exceptions.InvalidClient: (
-        "Check Client ID, Client secret and Client authentication. (It is sent by {client_auth}.)"
+        "Check Client ID, Client secret and Client authentication. (Client authentication is {client_auth}.)"
     ),
     exceptions.WrongPassword: "Check User name and User password.",
     exceptions.UnauthorizedClient: (

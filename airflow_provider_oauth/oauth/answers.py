@@ -123,7 +123,7 @@ def _access_token(config: OAuthConfig, request: TokenRequest, answer: TokenAnswe
             f"{request.place.field}; if the response has the token under another name, set Token answer map",
         )
     if not is_sendable(token):
-        raise unusable(config, request, "answered with an access token that cannot stand in a header")
+        raise unusable(config, request, "answered with an access token that cannot be sent in a header")
     if problem := _token_problem(token):
         raise unusable(config, request, f"answered with an access token that {problem}")
     return token
@@ -182,7 +182,7 @@ def unusable(config: OAuthConfig, request: Request, problem: str) -> TokenRespon
 def _redirected(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> TokenResponseError:
     # Following it would carry the secret to where the connection does not say.
     target = destination(request, answer)
-    where = scrub(target or "what is not a URL", request.secrets)
+    where = scrub(target or "an invalid URL", request.secrets)
     advice = f"Check {request.place.field}"
     # Only if the whole URL is shown, unchanged, and the field accepts it.
     is_whole = target is not None and target == where and HIDDEN_QUERY not in target and target != request.url

@@ -57,8 +57,8 @@ def completed(config: OAuthConfig, names: Iterable[str], send: Callable[[Request
             raise config.error("issuer", f"is {config.issuer!r}, but {request.where} names no issuer. Check Issuer")
         raise config.error(
             "issuer",
-            f"is {config.issuer!r}, but {request.where} is that of {scrub(found, request.secrets)!r}. They must be the "
-            f"same to the character: if that is the server you mean, enter it in Issuer as it is written there",
+            f"is {config.issuer!r}, but {request.where} is that of {scrub(found, request.secrets)!r}. They must be "
+            f"exactly the same: if that is the server you mean, enter it in Issuer as it is written there",
         )
     missing = [name for name in ENDPOINTS if getattr(config, name) is None and metadata.get(ENDPOINTS[name])]
     for name in missing:
@@ -109,7 +109,7 @@ def _metadata(
             retry_after=retry_after(answer.headers.get("Retry-After", ""), answer.sent_at),
         )
     if status >= 300:
-        where = scrub(destination(request, answer) or "what is not a URL", request.secrets)
+        where = scrub(destination(request, answer) or "an invalid URL", request.secrets)
         raise unusable(config, request, f"redirected to {where}, which may be another server's. Check Issuer")
     try:
         metadata = json.loads(answer.body)

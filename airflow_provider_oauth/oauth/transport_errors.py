@@ -75,8 +75,8 @@ def no_response(config: OAuthConfig, request: Request, route: Route, error: Exce
         elif any(isinstance(each, (requests.exceptions.SSLError, ssl.SSLError)) for each in chain):
             field = f"{field}, {route.verify} and cert"
         converted = TokenRequestError(
-            f"Connection {config.conn_id!r}: no answer from {request.where}: "
-            f"{scrub(_reason(chain), request.secrets)}. Check {field}, and that this host may reach it.",
+            f"Connection {config.conn_id!r}: no response from {request.where}: "
+            f"{scrub(_reason(chain), request.secrets)}. Check {field}, and that this host can reach the server.",
             retryable=passing,
         )
     converted.request_sent = sent
@@ -107,10 +107,10 @@ def _reason(chain: list[BaseException]) -> str:
 
 #: What the types of exceptions mean, for those without words of the system.
 MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
-    (urllib3.exceptions.ConnectTimeoutError, "no time is left for connecting"),
-    (requests.ConnectTimeout, "no time is left for connecting"),
-    (urllib3.exceptions.ReadTimeoutError, "the answer did not end in time"),
-    (requests.ReadTimeout, "the answer did not end in time"),
+    (urllib3.exceptions.ConnectTimeoutError, "no connection was established in time"),
+    (requests.ConnectTimeout, "no connection was established in time"),
+    (urllib3.exceptions.ReadTimeoutError, "the response was not complete in time"),
+    (requests.ReadTimeout, "the response was not complete in time"),
     (http.client.RemoteDisconnected, "the server closed the connection"),
     (http.client.HTTPException, "the answer is not valid HTTP"),
 )

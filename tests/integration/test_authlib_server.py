@@ -274,7 +274,7 @@ def test_a_server_is_found_by_its_issuer_and_only_when_it_is_needed(server, conn
 
 def test_an_issuer_that_is_spelled_otherwise_is_not_believed(server, connect):
     server.add_client(ID, SECRET)
-    with pytest.raises(ConfigurationError, match="the same to the character"):
+    with pytest.raises(ConfigurationError, match="exactly the same"):
         connect(grant_url=None, issuer=f"{server.url}/", scope="read").get_token()
     assert server.requests == []
 

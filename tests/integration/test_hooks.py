@@ -375,7 +375,7 @@ def test_an_answer_beyond_the_exchange_timeout_is_not_waited_for(connect, sandbo
     monkeypatch.setattr(endpoint, "EXCHANGE_TIMEOUT", 0.3)
     sandbox.state.misbehave("standard", "token", times=9, delay=2.0)
     # If it were waited for, there would be a token and no error.
-    with pytest.raises(TokenRequestError, match="no answer from the token endpoint") as caught:
+    with pytest.raises(TokenRequestError, match="no response from the token endpoint") as caught:
         OAuthHook("slow").run("whoami")
     assert caught.value.retryable
 
@@ -422,4 +422,4 @@ def test_a_token_endpoint_that_dribbles_or_stops_is_given_up_in_time(connect, mo
             stopped.set()
             thread.join(10)
         assert not works
-        assert "did not end in time" in said or "timed out" in said  # whichever timer is the first
+        assert "was not complete in time" in said or "timed out" in said  # whichever timer is the first

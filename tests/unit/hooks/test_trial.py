@@ -77,7 +77,7 @@ def test_success_names_the_grant_the_scope_granted_and_asked_and_the_lifetime(te
     assert works
     assert "client_credentials grant" in said
     assert "1800 s" in said
-    assert "asked: read write" in said
+    assert "requested: read write" in said
     assert "granted: read." in said
     assert "Not granted: write." in said
 
@@ -86,7 +86,7 @@ def test_a_scope_that_the_answer_leaves_out_is_the_one_asked_for(test_of, reques
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
     works, said = test_of(scope="read")
     assert works
-    assert "Scope asked: read; granted: the same." in said
+    assert "Scope requested: read; granted: the same." in said
     assert "Not granted" not in said
 
 

@@ -428,7 +428,7 @@ class TestNoToken:
     def test_a_token_that_would_break_a_header_is_none(self, access_token: str) -> None:
         error = unusable({"access_token": access_token})
 
-        assert "cannot stand in a header" in str(error)
+        assert "cannot be sent in a header" in str(error)
         assert access_token.strip() == "a" or access_token not in str(error)
 
     @pytest.mark.parametrize("access_token", ["!", "~", "aZ09-._~+/="])
@@ -569,7 +569,9 @@ class TestRefusal:
 
     @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_basic_raw", "client_secret_post"])
     def test_of_the_client_says_how_it_was_authenticated(self, method: str) -> None:
-        assert f"(It is sent by {method}.)" in str(refused({"error": "invalid_client"}, 401, client_auth=method))
+        assert f"(Client authentication is {method}.)" in str(
+            refused({"error": "invalid_client"}, 401, client_auth=method)
+        )
 
     def test_of_the_client_is_not_retried(self) -> None:
         assert isinstance(refused({"error": "invalid_client"}, 401), AirflowFailException)

@@ -241,7 +241,7 @@ def test_no_refresh_token_is_sent_after_the_metadata_has_used_up_the_time(endpoi
 
     requests_mock.get(OIDC, json=slow)
     posted = requests_mock.post(METADATA["token_endpoint"], json=TOKEN)
-    with pytest.raises(TokenRequestError, match="no answer from the (metadata|token) endpoint") as caught:
+    with pytest.raises(TokenRequestError, match="no response from the (metadata|token) endpoint") as caught:
         endpoint().refresh("fake-r")
     assert caught.value.retryable
     assert not posted.called
@@ -277,7 +277,7 @@ def test_the_metadata_of_another_issuer_is_not_believed(endpoint, requests_mock,
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
     assert f"issuer is '{ISSUER}', but the metadata endpoint {OIDC} is that of" in str(error)
-    assert "the same to the character" in str(error)
+    assert "exactly the same" in str(error)
     assert [method for method, _ in asked(requests_mock)] == ["GET"]
 
 
@@ -353,8 +353,8 @@ def test_a_server_out_of_reach_may_be_asked_again_later(endpoint, requests_mock)
     requests_mock.get(OIDC, exc=requests.ConnectionError(OSError("refused while sending fake-secret")))
     error = refused(endpoint)
     assert error.retryable
-    assert f"no answer from the metadata endpoint {OIDC}: ConnectionError" in str(error)
-    assert "Check Issuer, and that this host may reach it." in str(error)
+    assert f"no response from the metadata endpoint {OIDC}: ConnectionError" in str(error)
+    assert "Check Issuer, and that this host can reach the server." in str(error)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

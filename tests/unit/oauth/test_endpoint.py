@@ -188,7 +188,7 @@ def test_nothing_is_sent_when_no_time_is_left(clock, requests_mock):
     requests_mock.post(URL, json=GOOD)
     config = OAuthConfig(conn_id="api", base_url="https://api.test", token_url=URL, client_auth="none")
     clock.seconds = 20.0
-    with pytest.raises(TokenRequestError, match="'api'.*no time is left") as caught:
+    with pytest.raises(TokenRequestError, match="'api'.*no connection was established in time") as caught:
         Wire(config, clock).send(grant_request(config), 20.0)
     assert caught.value.retryable
     assert not requests_mock.called

@@ -402,7 +402,7 @@ class TestQuotes:
     def test_of_a_redirect_contain_no_other_scheme(self) -> None:
         said = str(failed("client_credentials", 307, headers={"Location": "data:text/plain,AAAA"}))
 
-        assert said.endswith("redirected to what is not a URL. Check Token URL.")
+        assert said.endswith("redirected to an invalid URL. Check Token URL.")
 
     def test_of_a_redirect_to_itself_contain_no_advice_to_enter_it(self) -> None:
         said = str(failed("client_credentials", 307, headers={"Location": "/token"}))
@@ -440,7 +440,7 @@ class TestTokensThatCannotBeKept:
         assert parse("refresh_token", 200, body=body).refresh_token == "fake-\U0001f600"
 
     def test_an_unpaired_surrogate_in_an_access_token_is_refused(self) -> None:
-        assert "cannot stand in a header" in str(failed("client_credentials", 200, {"access_token": "fake-\ud800"}))
+        assert "cannot be sent in a header" in str(failed("client_credentials", 200, {"access_token": "fake-\ud800"}))
 
     def test_an_unpaired_surrogate_in_the_subject_is_replaced(self) -> None:
         claims = base64.urlsafe_b64encode(b'{"sub": "anna\\ud800"}').decode().rstrip("=")

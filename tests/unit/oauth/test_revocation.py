@@ -107,7 +107,7 @@ def test_a_server_out_of_reach_may_be_asked_again_later(requests_mock):
     error = refused()
     assert error.retryable
     assert "lost while sending" not in str(error)
-    assert "Check Revocation URL, and that this host may reach it." in str(error)
+    assert "Check Revocation URL, and that this host can reach the server." in str(error)
     assert requests_mock.call_count == 1
 
 
@@ -134,7 +134,7 @@ def test_without_a_url_tokens_can_only_be_forgotten(requests_mock):
 
 @pytest.mark.parametrize("url", ["https://a..b/revoke", f"https://{'x' * 64}.test/revoke"])
 def test_a_host_that_cannot_be_is_told_as_any_other_that_cannot_be_reached(url):
-    with pytest.raises(TokenRequestError, match="no answer from the revocation endpoint"):
+    with pytest.raises(TokenRequestError, match="no response from the revocation endpoint"):
         revoke(revoke_url=url)
 
 
