@@ -143,7 +143,8 @@ class OAuthSession(requests.Session):
         """Take everything of the connection's off a request that was redirected to another origin.
 
         requests' own does so for ``Authorization`` alone, and would put in what a .netrc file has. Within the API the
-        token is set again: requests makes this request of the first one, whose token may have been renewed since.
+        token is set again: requests makes this request of the first one, whose token may have been renewed since. The
+        parameters are added again, because the new URL may lack them.
         """
         token = self._access.token()
         name, value = self._access.header(token)
@@ -152,3 +153,5 @@ class OAuthSession(requests.Session):
                 prepared_request.headers.pop(each, None)
         elif name in prepared_request.headers:
             prepared_request.headers[name] = value
+            if params := self._access.missing_params(prepared_request.url or ""):
+                prepared_request.prepare_url(prepared_request.url, params)

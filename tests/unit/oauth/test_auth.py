@@ -289,9 +289,15 @@ def test_another_scheme_or_port_is_another_origin_for_a_redirect(requests_mock, 
 
 
 def test_a_redirect_within_the_origin_keeps_all(requests_mock):
-    redirect(requests_mock, "https://api.example.com:443/v2/items")
-    session_for(api_headers={"X-Tenant": "7"}, secret_headers={"X-Key": "fake-key"}).get(f"{API}/moved")
+    redirect(requests_mock, "https://api.example.com:443/v2/items?account=8&page=2")
+    session_for(
+        api_headers={"X-Tenant": "7"},
+        secret_headers={"X-Key": "fake-key"},
+        api_params={"account": "7"},
+        secret_params={"key": "fake-param"},
+    ).get(f"{API}/moved")
     assert requests_mock.last_request.path == "/v2/items"
+    assert requests_mock.last_request.query == "account=8&page=2&key=fake-param"
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
     assert requests_mock.last_request.headers["X-Tenant"] == "7"
     assert requests_mock.last_request.headers["X-Key"] == "fake-key"
