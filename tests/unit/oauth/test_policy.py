@@ -29,6 +29,8 @@ INSUFFICIENT_SCOPE = 'Bearer error="insufficient_scope", scope="admin"'
         (403, INSUFFICIENT_SCOPE, (), None),
         (403, "", (403, 400), Refusal.INVALID_TOKEN),
         (400, "", (403, 400), Refusal.INVALID_TOKEN),
+        (400, 'Bearer error="invalid_request"', (403, 400), Refusal.INVALID_TOKEN),
+        (403, INSUFFICIENT_SCOPE, (403, 400), Refusal.INVALID_TOKEN),
         (400, "", (403,), None),
         (404, 'Bearer realm="api"', (), None),
         (500, "", (), None),
