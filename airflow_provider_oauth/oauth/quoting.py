@@ -74,8 +74,7 @@ def _by_start(secrets: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    yield secret.strip()  # its blanks may be escaped; those around it do not matter
-    yield _one_line(secret)
+    yield secret.strip()  # blanks around a secret do not matter
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         encoded = encode(secret.encode(errors="surrogatepass")).decode()
         yield encoded
@@ -103,6 +102,11 @@ def _ends(char: str, text: str, position: int) -> Iterator[int]:
         yield position + 1
     elif len(folded) > 1 and text[position : position + len(folded)].casefold() == folded:  # ß is SS in upper case
         yield position + len(folded)
+    if char.isspace():
+        if found == " ":
+            yield position + 1
+        if text[position - 1 : position] == " ":  # of a run of blanks, one was left
+            yield position
     if found not in ("%", "&", "\\", "+"):
         return
     for escape in _escapes(char).get(found, ()):
@@ -128,10 +132,12 @@ def _escapes(char: str) -> dict[str, list[str]]:
     utf16 = char.encode("utf-16-be", errors="surrogatepass")
     escapes = {
         "".join(f"%{byte:02x}" for byte in char.encode(errors="surrogatepass")),
-        f"\\{char}",
+        "\\ " if char.isspace() else f"\\{char}",
         "".join(rf"\u{utf16[start : start + 2].hex()}" for start in range(0, len(utf16), 2)),
         *(f"&{name}" for name, meaning in html5.items() if meaning == char and name.endswith(";")),
     }
+    if ord(char) < 256:  # of a server that uses Latin-1; of JavaScript
+        escapes |= {f"%{ord(char):02x}", rf"\x{ord(char):02x}"}
     if (in_json := json.dumps(char)[1:-1]) != char:
         escapes.add(in_json)
     if char == " ":

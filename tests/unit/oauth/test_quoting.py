@@ -93,6 +93,12 @@ def test_a_secret_with_other_blanks_in_it_is_replaced(secret: str, blanks: str) 
     assert scrub(f"Wrong password:{blanks}correct{blanks}horse.", [secret]) == "Wrong password: ***."
 
 
+def test_a_secret_with_escaped_and_with_plain_blanks_is_replaced() -> None:
+    assert scrub(r"You sent one\ntwo  three.", ["one\ntwo  three"]) == "You sent ***."
+    assert scrub("You sent one\n%20two.", ["one\n two"]) == "You sent ***."
+    assert scrub("You sent one\\\ntwo.", ["one\ntwo"]) == "You sent ***."
+
+
 @pytest.mark.parametrize(("secret", "text"), [("straße-9", "STRASSE-9"), ("ßtraße", "SSTRASSE"), ("İz-9", "i̇z-9")])
 def test_a_secret_whose_length_depends_on_its_case_is_replaced(secret: str, text: str) -> None:
     assert scrub(f"You sent {text}.", [secret]) == "You sent ***."
@@ -128,6 +134,8 @@ def test_words_that_a_secret_starts_with_are_kept() -> None:
 ESCAPED = {
     "URL": lambda text: quote(text, safe=""),
     "form": quote_plus,
+    "URL in Latin-1": lambda text: "".join(f"%{ord(char):X}" if ord(char) in range(16, 256) else char for char in text),
+    "JavaScript": lambda text: "".join(rf"\x{ord(char):02x}" if ord(char) < 256 else char for char in text),
     "HTML": html.escape,
     "decimal references": lambda text: "".join(f"&#{ord(char)};" for char in text),
     "padded references": lambda text: "".join(f"&#000{ord(char)};" for char in text),
