@@ -10,9 +10,10 @@ import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, InvalidGrant, Overtaken, TokenStoreError
 from airflow_provider_oauth.oauth import clock
-from airflow_provider_oauth.oauth.lease import LONGEST_EXCHANGE, TERM, WAIT
+from airflow_provider_oauth.oauth.lease import LONGEST_EXCHANGE, TERM, WAIT, Claim
 from airflow_provider_oauth.oauth.source import HOST_PATIENCE, PATIENCE
-from airflow_provider_oauth.oauth.store import Refusal
+from airflow_provider_oauth.oauth.store import Record, Refusal
+from airflow_provider_oauth.oauth.storing import insist
 from airflow_provider_oauth.oauth.token import Token
 from tests.unit.oauth.world import World
 
@@ -203,6 +204,38 @@ def test_a_failure_is_not_noted_under_a_claim_that_covers_storing_no_more(used):
     with pytest.raises(ConsentRequired):
         used.process().token()
     assert used.store.record is before
+
+
+def claim_until(world, ends):
+    return Claim(nonce="mine", record=None, alone=True, made_at=world.clock.now(), ends=ends)
+
+
+def test_the_last_attempt_to_store_is_made_before_the_claim_ends(rotating):
+    attempts = []
+
+    def fail(record):
+        attempts.append(rotating.clock.seconds)
+        raise TokenStoreError("not written")
+
+    rotating.store.write = fail
+    with pytest.raises(TokenStoreError):
+        insist(rotating.store, rotating.clock, Record(generation=1), claim_until(rotating, TERM))
+    assert TERM - 2 < attempts[-1] <= TERM
+
+
+def test_after_a_read_that_took_too_long_the_record_is_read_again_before_the_next_write(used):
+    store, read = used.store, used.store.read
+
+    def read_slowly():
+        store.read = read
+        record = read()
+        used.clock.seconds += WAIT / 2 + 0.1
+        others_renew(used)
+        return record
+
+    store.failing_writes, store.read = 1, read_slowly
+    insist(store, used.clock, Record(generation=2), claim_until(used, TERM))
+    assert store.record.nonce == "theirs"
 
 
 # --- grants that can be repeated
