@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from airflow_provider_oauth.exceptions import InvalidGrant, RenewalTimeout
+from airflow_provider_oauth.exceptions import ConsentRequired, InvalidGrant, RenewalTimeout
 from airflow_provider_oauth.oauth.lease import LONGEST_EXCHANGE, STORING, TERM
 from airflow_provider_oauth.oauth.store import Record
 from tests.unit.oauth.world import World
@@ -53,6 +54,27 @@ def test_a_newer_refresh_token_is_left_to_others_if_the_server_took_too_long_to_
     with pytest.raises(RenewalTimeout, match="another process has stored a newer one"):
         rotating.process().token()
     assert rotating.endpoint.asked == [("refresh", "refresh-0")]
+
+
+def test_nothing_more_is_sent_after_a_refusal_if_the_record_cannot_be_read_any_more(rotating):
+    rotating.store.record = rotating.record_of("refresh-0")
+    rotating.store.lease = rotating.store.record.nonce
+    rotating.endpoint.during = lambda: setattr(rotating.store, "seems_absent", True)
+    rotating.endpoint.errors = [InvalidGrant("spent", error="invalid_grant")]
+    with pytest.raises(ConsentRequired, match="no longer accepts"):
+        rotating.process().token()
+    assert rotating.endpoint.asked == [("refresh", "refresh-0")]
+
+
+def test_the_end_in_the_response_counts_also_for_a_refresh_token_that_stays(rotating):
+    rotating.endpoint.refresh_lifetime = timedelta(days=2)
+    rotating.process().token()
+    known = rotating.store.record.refresh_expires_at
+    rotating.endpoint.refresh_tokens = False
+    rotating.clock.seconds += 86400
+    rotating.process().token()
+    assert rotating.store.record.refresh_token == "refresh-1"
+    assert rotating.store.record.refresh_expires_at >= known + timedelta(days=1)
 
 
 def test_nobody_waits_for_an_exclusive_claim_where_the_server_issued_no_refresh_token(refreshing):
