@@ -81,7 +81,7 @@ BY_GRANT: dict[tuple[type[OAuthError], str], str] = {
         "Client authentication, and authorize again."
     ),
 }
-#: Advice for codes of the RFCs that have no class of their own.
+#: Advice for the RFCs' error codes that have no exception class.
 BY_CODE = {
     "invalid_target": INVALID_TARGET,
     "invalid_dpop_proof": DPOP_REQUIRED,

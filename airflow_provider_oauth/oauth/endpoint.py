@@ -141,7 +141,7 @@ class TokenEndpoint:
             reraise=True,
         )
         with _errors_converted(self._config, METADATA):
-            # Anew for each exchange: they are rare, and so an endpoint that has moved is found.
+            # Read for each exchange: exchanges are rare, and the server may have moved an endpoint.
             config = attempts(completed, self._config, (name,), send)
         with _errors_converted(self._config, REVOCATION if name == "revoke_url" else TOKEN) as exchange:
             request = build(config)

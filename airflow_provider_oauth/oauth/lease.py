@@ -1,4 +1,4 @@
-"""Who may renew: one process of all hosts at a time.
+"""The lease: at any time, one process of all hosts may renew.
 
 The hosts share nothing but Variables: registers that are read and written, with no compare-and-set. That is enough for
 Fischer's mutual exclusion (in Lamport's "A Fast Mutual Exclusion Algorithm", 1987), which has time for an atomic

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.messages import TokenRequest
 
-#: Error codes of the RFCs. Those without a class of their own do not mean that credentials were refused.
+#: Error codes of the RFCs. Those without an exception class do not mean that credentials were refused.
 ERRORS: dict[str, type[TokenRequestError]] = {
     # RFC 6749 section 5.2
     "invalid_request": exceptions.InvalidRequest,

@@ -56,7 +56,7 @@ def no_response(config: OAuthConfig, request: Request, route: Route, error: Exce
     """Return the error for a request that got no complete response.
 
     :param config: the connection
-    :param request: what was to be sent
+    :param request: the request that failed
     :param route: how it was to travel
     :param error: what happened
     :param sent: whether the request may have reached the server

@@ -8,7 +8,7 @@ from airflow.sdk._shared.secrets_masker import should_hide_value_for_key
 
 from airflow_provider_oauth.fields import ALIASES, FIELDS
 
-# design.md's table, written out.
+# The fields that other software relies on.
 SHOWN = {
     "grant_type",
     "grant_url",

@@ -1,4 +1,4 @@
-"""Who renews, and when: the rules of design.md, "Renewal", with time, network and storage in the test's hands."""
+"""Who renews, and when: the rules of docs/renewal.md, with time, network and storage in the test's hands."""
 
 from __future__ import annotations
 
