@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.providers.http.triggers.http import HttpResponseSerializer, HttpTrigger
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from requests import Response
+from requests import RequestException, Response
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
@@ -206,7 +206,9 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether the same request may succeed later. The hook converts the errors of the network."""
+    """Return whether the same request may succeed later. The hook converts the errors of the network."""
+    if isinstance(error, ApiError) and error.status_code is None and not isinstance(error, RequestException):
+        return False  # nothing was sent: the endpoint is a URL of another origin
     return isinstance(error, (AirflowException, OSError)) and not isinstance(error, AirflowFailException)
 
 

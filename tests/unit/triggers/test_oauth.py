@@ -25,6 +25,8 @@ FATAL = [
     exceptions.WrongPassword("password", error="invalid_grant"),
     exceptions.ConsentRequired("consent"),
 ]
+#: Raised before anything is sent.
+OTHER_ORIGIN = exceptions.ApiError("https://other.example.com/x is not part of the API")
 PASSING = [
     exceptions.ApiError("404:Not Found", status_code=404),
     exceptions.ApiError("401:Unauthorized", status_code=401),
@@ -187,7 +189,7 @@ def test_the_sensor_trigger_waits_for_poke_interval_after_any_error(answers, sle
     assert sleeps == [7, 7, 7]
 
 
-@pytest.mark.parametrize("error", FATAL + UNEXPECTED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", [*FATAL, *UNEXPECTED, OTHER_ORIGIN], ids=lambda error: type(error).__name__)
 def test_the_sensor_trigger_ends_on_what_polling_cannot_fix(answers, sleeps, error):
     answers.extend([PASSING[0], error])
     (event,) = events(OAuthHttpSensorTrigger("my_api", poke_interval=7))
