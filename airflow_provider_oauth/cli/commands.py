@@ -120,7 +120,7 @@ def oauth_revoke(args: Namespace) -> None:
         return
     _confirm(args, f"Revoke the tokens of {args.conn_id} at the server, and forget them?", config)
     taken = grants.revoke(config)
-    _say(f"The server has taken back the tokens of {args.conn_id} ({taken}), and Airflow has forgotten them.")
+    _say(f"The server has revoked the tokens of {args.conn_id} ({taken}), and Airflow has forgotten them.")
 
 
 @_command

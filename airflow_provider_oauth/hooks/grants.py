@@ -13,9 +13,7 @@ from airflow_provider_oauth.oauth.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.oauth.consent import authorization_url, code_of
 from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
-from airflow_provider_oauth.oauth.store import fingerprint
 from airflow_provider_oauth.oauth.token import missing_scopes
-from airflow_provider_oauth.variable_store import VariableTokenStore
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,14 +61,11 @@ def status(config: OAuthConfig) -> Status:
         needs_consent=stored.needs_consent,
         consent_by=stored.consent_by,
         error=str(record.refused.error) if record and record.refused else "",
-        has_refresh_token=config.lives_by_refresh and not stored.needs_consent and not _never_expires(token),
+        has_refresh_token=config.lives_by_refresh
+        and not stored.needs_consent
+        and not (token is not None and token.never_expires),
         missing_scopes=missing_scopes(config.scope, token) if token else (),
     )
-
-
-def _never_expires(token: Token | None) -> bool:
-    """Tell whether no renewal follows: such a token was issued without a refresh token."""
-    return token is not None and token.expires_at is None
 
 
 def test(config: OAuthConfig) -> Trial:
@@ -88,14 +83,7 @@ def is_empty(config: OAuthConfig) -> bool:
 
     :raises TokenStoreError: if the store cannot be read
     """
-    store = VariableTokenStore(config)
-    record = store.read()
-    own = config.refresh_token if config.lives_by_refresh else None
-    if own and (record is None or fingerprint(config.conn_id, own) not in record.origins):
-        return False
-    if record is None:
-        return not store.is_listed()  # a read that failed looks the same
-    return record.readable and not record.tokens and record.refresh_token is None
+    return token_source(config).is_empty()
 
 
 def begin(config: OAuthConfig, consent: Consent) -> str:
@@ -139,7 +127,7 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
             f"that this connection speaks for. What is stored was kept. Log in there as that one and authorize again; "
             f"to change the account, first forget the tokens here."
         )
-    if token.refresh_token is None and token.expires_at is not None and not stored.needs_consent:
+    if token.refresh_token is None and not token.never_expires and not stored.needs_consent:
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the server issued no refresh token, as some do for a second consent. The "
             f"stored tokens were kept. {OFFLINE_ACCESS} Or first revoke the earlier consent at the server."

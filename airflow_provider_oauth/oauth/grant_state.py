@@ -46,14 +46,14 @@ class GrantState:
     def never_expires(self, record: Record | None) -> bool:
         """Tell whether the record holds a token of this connection that never expires."""
         token = record.tokens.get("") if self.is_ours(record) else None
-        return token is not None and token.expires_at is None
+        return token is not None and token.never_expires
 
     def refresh_token(self, key: str, record: Record | None) -> str | None:
         """Return the refresh token to use; None if the grant is to be repeated.
 
         The connection's own is used only where no record has seen it.
 
-        :raises ConsentRequired: if this grant lives by a refresh token, and there is none to use
+        :raises ConsentRequired: if this grant requires a refresh token and none is usable
         """
         if not self._config.lives_by_refresh:
             return record.refresh_token if record and self.spends(key, record) else None

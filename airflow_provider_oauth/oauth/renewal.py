@@ -90,7 +90,7 @@ class Renewal:
         :param record: what is stored
         :raises InvalidClient: and so ``WrongPassword`` or ``ConsentRequired``, if that was the answer a moment ago, and
             the connection is still the same
-        :raises ConsentRequired: if this grant lives by a refresh token, and there is none to use
+        :raises ConsentRequired: if this grant requires a refresh token and none is usable
         """
         if self.unwritten(record):
             return  # what others were told about an older refresh token does not matter

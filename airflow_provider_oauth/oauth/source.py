@@ -227,6 +227,16 @@ class TokenSource:
         self._memory.clear()
         return taken
 
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to revoke and nothing to forget, in the store and in the connection.
+
+        :raises TokenStoreError: if the store cannot be read
+        """
+        record = self._store.read()
+        if record is None and self._store.is_listed():
+            return False  # the read failed, which looks like absence
+        return (record is None or record.readable) and not self._state.revocable(record)
+
     def _alone(self, act: Callable[[Claim], Result], failed: str) -> Result:
         """Act under an exclusive claim. Repeat this if the process was suspended before it wrote anything.
 

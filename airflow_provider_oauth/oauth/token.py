@@ -48,6 +48,11 @@ class Token:
         return None if self.expires_at is None else self.expires_at - self.issued_at
 
     @property
+    def never_expires(self) -> bool:
+        """Whether the token is used until the API refuses it. Such a token was issued without a refresh token."""
+        return self.expires_at is None
+
+    @property
     def is_single_use(self) -> bool:
         """Whether the token has no lifetime: it is sent with one request and not stored."""
         return self.expires_at is not None and self.expires_at <= self.issued_at

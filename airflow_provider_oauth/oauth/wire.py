@@ -104,8 +104,8 @@ class Wire:
     def _options(self, session: requests.Session, prepared: requests.PreparedRequest) -> dict[str, Any]:
         """Return the options to send the request with: the connection's and, where it has none, the environment's.
 
-        :raises ConfigurationError: if a file for TLS cannot be used. The reason is left out, so that a person who may
-            edit the connection learns nothing about the files of this host
+        :raises ConfigurationError: if a file for TLS cannot be used. The reason is left out, so that users who
+            can edit the connection learn nothing about the files of this host
         """
         transport = self._config.transport
         try:

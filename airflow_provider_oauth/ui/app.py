@@ -207,7 +207,7 @@ def _keep(conn_id: str, state: str, cookie: str, answer: str, user: BaseUser) ->
 
 
 def _validity(token: Token) -> str:
-    """Return the sentence that says how long the token is valid, without a full stop."""
+    """Return a sentence about the lifetime of the token, without a full stop."""
     if token.expires_at is None:
         return "The token never expires"
     return f"The token is good until {token.expires_at:%Y-%m-%d %H:%M} UTC"

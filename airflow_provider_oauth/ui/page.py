@@ -62,7 +62,7 @@ class Row:
         if config is None or not self.may_edit:
             return []
         token = self.overview.status.token if self.overview.status else None
-        never_expires = token is not None and token.expires_at is None
+        never_expires = token is not None and token.never_expires
         revocable, holds_one = config.revoke_url or config.issuer, self.overview.token in ("usable", "ended")
         return [
             "test",

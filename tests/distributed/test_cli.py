@@ -163,7 +163,7 @@ def test_revoke_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
         airflow.cli("oauth", "revoke", "std", typed="n\n")
     assert sandbox.control("counts")["std"]["revocation_requests"] == 0
     assert airflow.cli("oauth", "revoke", "std", typed="y\n").endswith(
-        "[y/N] The server has taken back the tokens of std (2), and Airflow has forgotten them.\n"
+        "[y/N] The server has revoked the tokens of std (2), and Airflow has forgotten them.\n"
     )
     assert sandbox.control("counts")["std"]["revocation_requests"] == 2
     (row,) = rows(airflow, "show", "std")

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
     _version(filelock.__version__) < SHARED_SINCE, reason="this filelock cannot share a folder: see test_host_lock.py"
 )
 
-#: CI runs as root, which can start processes of other users. Anybody else has to do with processes of their own.
+#: CI runs as root, which can start processes of other users. Other users test with their own processes only.
 USERS = [61001, 61002, 61003, 61004] if os.geteuid() == 0 else [os.geteuid()] * 4
 
 #: Starts one process for each user ID. All import as the user who starts them, because the others may not be able to

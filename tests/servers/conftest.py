@@ -1,4 +1,4 @@
-"""Two authorization servers that this project did not write, and an Airflow home of its own."""
+"""Two authorization servers that this project did not write, and an Airflow home for these tests."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 OPTIONS is a JSON object:
 
 - ``conn_id``: the connection that all of them use
-- ``processes``, ``hosts``: how many; each host has a lock folder of its own
+- ``processes``, ``hosts``: how many; each host has its own lock folder
 - ``folder``: each process writes the statuses of its calls to ``<number>.json`` there; the file ``stop`` ends all
 """
 

@@ -1,4 +1,4 @@
-"""The two authorization servers, each in a process of its own, and what they have logged."""
+"""The two authorization servers, each in its own process, and their logs."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Schedule:
     :param skew: seconds that the hosts' clocks are apart
     :param new: whether the connection was never used, and so has neither lease nor record
     :param deletions: how often somebody deletes the Variable with the lease
-    :param people: how many people consent anew, or have everything revoked or forgotten, meanwhile
+    :param people: how many people authorize again, revoke or forget meanwhile
     """
 
     seed: int = 0
