@@ -47,8 +47,8 @@ async function api(request, response, path) {
   const token = (await provider.AccessToken.find(value)) ?? (await provider.ClientCredentials.find(value));
   const answer = (status, body, error) => {
     if (error) response.setHeader('WWW-Authenticate', `Bearer error="${error}"`);
-    response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
     log('api', { path, status, client: token?.clientId });
+    response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
   };
   if (!token || !path.startsWith(`${new URL(token.aud ?? issuer).pathname}/`) || token.aud === undefined) {
     answer(401, { error: 'invalid_token' }, 'invalid_token');
