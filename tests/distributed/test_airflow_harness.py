@@ -192,10 +192,11 @@ def test_a_caller_that_is_told_to_stop_takes_airflow_with_it(tmp_path: Path, num
     (tmp_path / "dags").mkdir()
     caller = textwrap.dedent(
         """
-        import sys, threading
+        import signal, sys, threading
         from pathlib import Path
         from sandbox.airflow import Airflow
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         folder = Path(sys.argv[1])
         with Airflow(folder / "home", folder / "dags"):
             print("started", flush=True)

@@ -111,7 +111,8 @@ def test_a_component_is_killed_with_all_its_processes_though_they_stand_still(pa
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_caller_that_is_told_to_stop_takes_its_services_with_it(tmp_path: Path, number: signal.Signals) -> None:
     caller = (
-        "import sys, threading; from pathlib import Path; from sandbox.services import PostgreSQL, Redis\n"
+        "import signal, sys, threading; from pathlib import Path; from sandbox.services import PostgreSQL, Redis\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "with PostgreSQL(Path(sys.argv[1])) as one, Redis(Path(sys.argv[1])) as two:\n"
         "    print('started', flush=True)\n"
         "    threading.Event().wait()\n"
