@@ -1,4 +1,4 @@
-"""Who renews, and when: the rules of docs/renewal.md, with time, network and storage in the test's hands."""
+"""Tests the rules of docs/renewal.md with a simulated clock, network and store."""
 
 from __future__ import annotations
 
