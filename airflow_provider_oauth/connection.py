@@ -14,9 +14,9 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import ALIASES, Field
-from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
 from airflow_provider_oauth.presets import OAUTH, Preset
 from airflow_provider_oauth.presets.preset import STANDARD
+from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

@@ -13,7 +13,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.oauth.quoting import shown_url
+from airflow_provider_oauth.protocol.redaction import shown_url
 
 if TYPE_CHECKING:
     import requests

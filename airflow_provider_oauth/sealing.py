@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.protocol.config import OAuthConfig
 
 #: scrypt's cost (RFC 7914): 16 MiB and some 40 ms, once a process.
 SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_oauth.exceptions import TokenStoreError, from_event, to_event
-from airflow_provider_oauth.oauth.config import url_problem
 from airflow_provider_oauth.oauth.store import Record, Refusal, fingerprint
-from airflow_provider_oauth.oauth.token import Token, is_sendable
+from airflow_provider_oauth.protocol.config import url_problem
+from airflow_provider_oauth.protocol.token import Token, is_sendable
 from airflow_provider_oauth.sealing import Seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.protocol.config import OAuthConfig
 
 log = logging.getLogger(__name__)
 

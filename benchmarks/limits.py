@@ -11,7 +11,7 @@ import time
 import zlib
 from functools import partial
 
-from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.protocol.redaction import scrub
 from benchmarks.measuring import Row, in_turns, microseconds, ratio
 
 ROUNDS = 3
@@ -21,8 +21,8 @@ SMALL = b"HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n" + b'{"access_token": "f
 REQUEST = """
 import resource, sys
 from airflow_provider_oauth.exceptions import OAuthError
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 
 config = OAuthConfig(conn_id="bench", base_url="http://localhost", token_url=sys.argv[1], client_id="fake-id",
                      client_secret="fake-secret")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.protocol.clock import Clock
 from benchmarks.client import register
 from benchmarks.measuring import Row
 from sandbox.server import SandboxProcess

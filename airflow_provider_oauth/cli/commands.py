@@ -20,13 +20,13 @@ from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.overview import check, config_of, conn_ids, overview, unlisted
 from airflow_provider_oauth.hooks.trial import AUTHORIZE
-from airflow_provider_oauth.oauth.consent import Consent
+from airflow_provider_oauth.protocol.authorization import Consent
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
 
 Command = Callable[["Namespace"], None]
 Row = dict[str, str | list[str] | None]

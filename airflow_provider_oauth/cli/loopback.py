@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
-from airflow_provider_oauth.oauth.config import is_loopback
+from airflow_provider_oauth.protocol.config import is_loopback
 
 PAGE = b"<!doctype html><title>Airflow</title><p>Airflow has the answer; see the terminal. You can close this window."
 #: Seconds for a request to arrive: browsers open connections that they do not use.

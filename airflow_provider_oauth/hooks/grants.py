@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
 from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.hooks.trial import Trial, not_granted, try_grant
-from airflow_provider_oauth.oauth.advice import OFFLINE_ACCESS
-from airflow_provider_oauth.oauth.clock import Clock
-from airflow_provider_oauth.oauth.consent import authorization_url, code_of
-from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
-from airflow_provider_oauth.oauth.token import missing_scopes
+from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
+from airflow_provider_oauth.protocol.authorization import authorization_url, code_of
+from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+from airflow_provider_oauth.protocol.token import missing_scopes
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.consent import Consent
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.authorization import Consent
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.protocol.clock import Clock
 
 #: Shortest time for which a secret stays masked: a request that carries it may still be running, the server may accept
 #: a replaced refresh token again, and the clocks of this host and the server differ.

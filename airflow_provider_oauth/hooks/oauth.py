@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
     from requests.auth import AuthBase
 
-    from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.pace import Budget
-    from airflow_provider_oauth.oauth.token import Token
     from airflow_provider_oauth.paging import Page, Paginator
     from airflow_provider_oauth.presets import Preset
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
 
 
 class OAuthHook(HttpHook):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from airflow_provider_oauth.hooks.grants import Status
-    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.protocol.config import OAuthConfig
 
 
 @dataclass(frozen=True, kw_only=True)

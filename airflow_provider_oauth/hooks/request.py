@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.oauth.policy import of_api, on_the_wire
-from airflow_provider_oauth.oauth.quoting import shown_url
+from airflow_provider_oauth.protocol.redaction import shown_url
 
 
 def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:

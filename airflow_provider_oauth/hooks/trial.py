@@ -13,15 +13,15 @@ from airflow_provider_oauth.exceptions import (
     UnrecognizedRefusal,
     UnsupportedGrantType,
 )
-from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
-from airflow_provider_oauth.oauth.quoting import scrub
-from airflow_provider_oauth.oauth.token import missing_scopes
+from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.token import missing_scopes
 from airflow_provider_oauth.sealing import Seal
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.hooks.grants import Status
-    from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
 
 AUTHORIZE = "Now click Authorize."
 NOT_AUTHORIZED = "No user's authorization is stored."

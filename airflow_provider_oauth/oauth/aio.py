@@ -10,8 +10,8 @@ from aiohttp import ClientTimeout, Payload
 from aiohttp.http import SERVER_SOFTWARE
 from asgiref.sync import sync_to_async
 
-from airflow_provider_oauth.oauth.config import Transport
 from airflow_provider_oauth.oauth.errors import tls_context
+from airflow_provider_oauth.protocol.config import Transport
 
 if TYPE_CHECKING:
     import ssl
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from aiohttp import ClientRequest, ClientResponse
     from aiohttp.client_middlewares import ClientHandlerType
 
-    from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.policy import ApiAccess, Refusal
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
 
 #: Calls that are running in threads for an event loop.
 _calls: dict[Any, asyncio.Future[Any]] = {}

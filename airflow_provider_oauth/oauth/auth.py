@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from airflow_provider_oauth.oauth.policy import ApiAccess
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.token import Token
 
 
 class OAuth2Auth(AuthBase):

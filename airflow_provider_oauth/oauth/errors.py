@@ -24,13 +24,13 @@ from airflow_provider_oauth.exceptions import (
     OAuthError,
 )
 from airflow_provider_oauth.oauth.policy import Refusal, refusal_of
-from airflow_provider_oauth.oauth.quoting import scrub, shown_url
-from airflow_provider_oauth.oauth.refusals import MEMBERS
+from airflow_provider_oauth.protocol.redaction import scrub, shown_url
+from airflow_provider_oauth.protocol.refusals import MEMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.protocol.config import OAuthConfig
 
 #: Members of an error response that are quoted.
 QUOTED_MEMBERS = ("error", *MEMBERS)

@@ -10,7 +10,7 @@ from airflow_provider_oauth.oauth.store import Record, fingerprint
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.protocol.config import OAuthConfig
 
 #: How many of a connection's own refresh tokens are known to be spent.
 REMEMBERED = 20

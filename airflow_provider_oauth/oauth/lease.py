@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from airflow_provider_oauth.exceptions import TokenStoreError
-from airflow_provider_oauth.oauth.endpoint import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE
+from airflow_provider_oauth.protocol.endpoint import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from airflow_provider_oauth.oauth.clock import Clock
     from airflow_provider_oauth.oauth.store import Record, TokenStore
+    from airflow_provider_oauth.protocol.clock import Clock
 
 #: W, in seconds: a claim that took longer than half of it to write is void, so one that stands for all of it is alone.
 WAIT = 2.0

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
 import random
 import threading
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,20 +101,3 @@ class Pace:
         if not self._spent or sum(spent for _, spent in self._spent) + cost <= budget.credits:
             return 0.0
         return self._spent[0][0] + budget.seconds - now
-
-
-def retry_after(value: str, now: datetime) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110 section 10.2.3: seconds, or a date).
-
-    :param value: the header's, "" for none
-    :param now: what a date is compared with
-    """
-    value = value.strip()
-    if value.isdecimal():
-        return float(value) if math.isfinite(float(value)) else None
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (date - now).total_seconds())

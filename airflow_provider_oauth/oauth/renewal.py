@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from airflow_provider_oauth.oauth.clock import Clock
-    from airflow_provider_oauth.oauth.config import OAuthConfig
     from airflow_provider_oauth.oauth.grant_state import GrantState
     from airflow_provider_oauth.oauth.lease import Claim, Lease
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.clock import Clock
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
 
 log = logging.getLogger(__name__)
 

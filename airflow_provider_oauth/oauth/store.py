@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_oauth.exceptions import OAuthError
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.token import Token
 
 
 @dataclass(frozen=True, kw_only=True)

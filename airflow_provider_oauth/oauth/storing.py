@@ -10,9 +10,9 @@ from airflow_provider_oauth.exceptions import Overtaken, TokenStoreError
 from airflow_provider_oauth.oauth.lease import WAIT
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.oauth.clock import Clock
     from airflow_provider_oauth.oauth.lease import Claim
     from airflow_provider_oauth.oauth.store import Record, TokenStore
+    from airflow_provider_oauth.protocol.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_oauth.exceptions import ConfigurationError, PartialWriteError
 from airflow_provider_oauth.hooks.task import ReportsFailure
-from airflow_provider_oauth.oauth.quoting import scrub
 from airflow_provider_oauth.operators.extract import ExtractOperator, Read, flattened
 from airflow_provider_oauth.paging import Page, PageNumber
+from airflow_provider_oauth.protocol.redaction import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

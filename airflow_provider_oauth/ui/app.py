@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, OAuthError
 from airflow_provider_oauth.hooks import grants, overview
 from airflow_provider_oauth.hooks.pages import PAGES, airflow_url
-from airflow_provider_oauth.oauth.consent import Consent
+from airflow_provider_oauth.protocol.authorization import Consent
 from airflow_provider_oauth.ui import pending
 from airflow_provider_oauth.ui.page import Row, Said, render, render_waiting
 from airflow_provider_oauth.ui.protection import (
@@ -41,7 +41,7 @@ from airflow_provider_oauth.ui.threads import run_for_user
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.token import Token
 
 Action = Literal["test", "authorize", "renew", "revoke", "forget"]
 LABELS = {"test": "Test", "authorize": "Authorize", "renew": "Renew now"}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.protocol.clock import Clock
 from sandbox.server import Sandbox, serve
 from tests.integration.recorder import recorder
 

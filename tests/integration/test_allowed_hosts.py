@@ -9,8 +9,8 @@ import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, TokenRequestError
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
-from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 
 if TYPE_CHECKING:
     from tests.integration.recorder import Recorder
@@ -154,7 +154,7 @@ def test_an_endpoint_that_the_metadata_names_is_checked(api: Recorder, names: Na
     metadata = {"issuer": api.url, "token_endpoint": f"http://evil.test:{port_of(api)}/token"}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("airflow_provider_oauth.oauth.discovery.json.loads", lambda _: metadata)
+        patch.setattr("airflow_provider_oauth.protocol.discovery.json.loads", lambda _: metadata)
         with pytest.raises(ConfigurationError, match="Token URL is not allowed"):
             TokenEndpoint(config).grant()
     assert [path for _, path, _, _ in api.requests] == ["/.well-known/openid-configuration"]

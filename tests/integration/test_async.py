@@ -33,9 +33,9 @@ from airflow_provider_oauth.hooks import masking, sources
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
 from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook
 from airflow_provider_oauth.oauth.aio import good_token
-from airflow_provider_oauth.oauth.clock import Clock
-from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger, OAuthHttpSensorTrigger, OAuthHttpTrigger
 
 SECRET = "fake+secret/1%="

@@ -13,7 +13,7 @@ import requests
 from airflow_provider_oauth.exceptions import ConsentDenied
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.oauth.consent import Consent
+from airflow_provider_oauth.protocol.authorization import Consent
 from sandbox.user_agent import PageError, UserAgent
 from tests.integration.authlib_server import serve
 

@@ -13,8 +13,8 @@ from authlib.oidc.discovery import get_well_known_url as oidc_place
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.hooks import sources
-from airflow_provider_oauth.oauth import discovery
-from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.protocol import discovery
+from airflow_provider_oauth.protocol.config import OAuthConfig
 from tests.integration.authlib_server import serve
 
 ID = "reports:/+%&é"

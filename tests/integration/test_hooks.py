@@ -25,7 +25,7 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.hooks import masking, sources
 from airflow_provider_oauth.hooks import oauth as hooks_oauth
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.oauth import endpoint
+from airflow_provider_oauth.protocol import endpoint
 
 # The HTTP provider's own import, when a stock operator has its response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
@@ -400,7 +400,7 @@ def test_a_token_good_for_one_use_is_asked_for_once_a_request(connect, api, sand
 @pytest.mark.parametrize("length", ["Content-Length: 100000\r\n", ""])
 @pytest.mark.parametrize("stops", [False, True])
 def test_a_token_endpoint_that_dribbles_or_stops_is_given_up_in_time(connect, monkeypatch, variables, length, stops):
-    monkeypatch.setattr("airflow_provider_oauth.oauth.endpoint.EXCHANGE_TIMEOUT", 0.5)
+    monkeypatch.setattr("airflow_provider_oauth.protocol.endpoint.EXCHANGE_TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def dribble():

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, TokenRequestError
-from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
-from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.token import Token
     from tests.certificates import Certificates
     from tests.integration.recorder import Recorder
 
@@ -353,6 +353,6 @@ def test_an_interrupted_request_is_not_converted(monkeypatch: pytest.MonkeyPatch
     def interrupted(*_: object, **__: object) -> None:
         raise TaskTimeout
 
-    monkeypatch.setattr("airflow_provider_oauth.oauth.limited_adapter.LimitedAdapter._addresses", interrupted)
+    monkeypatch.setattr("airflow_provider_oauth.protocol.limited_adapter.LimitedAdapter._addresses", interrupted)
     with pytest.raises(TaskTimeout):
         grant("http://auth.test/token")

@@ -12,13 +12,13 @@ import requests
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.hooks.sources import token_source
-from airflow_provider_oauth.oauth.consent import Consent
+from airflow_provider_oauth.protocol.authorization import Consent
 from tests.servers.person import Person
 from tests.servers.servers import REDIRECT_URI, SECRET, AuthorizationServer
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
 
 
 def call(endpoint: str = "me") -> requests.Response:

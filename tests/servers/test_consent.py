@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_oauth.exceptions import ApiError, ConsentDenied, ConsentRequired, InvalidClient, InvalidGrant
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.oauth.consent import Consent
+from airflow_provider_oauth.protocol.authorization import Consent
 from tests.servers.person import Person
 from tests.servers.servers import REDIRECT_URI
 from tests.servers.steps import authorize, call

@@ -23,10 +23,10 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenStoreError,
 )
-from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.oauth.source import PATIENCE, TokenSource
 from airflow_provider_oauth.oauth.store import Record
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.protocol.token import Token
 from tests.simulation.referee import Referee
 from tests.simulation.server import FIRST, Server, Use
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.protocol.clock import Clock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

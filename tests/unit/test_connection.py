@@ -13,7 +13,7 @@ from airflow.sdk import Connection as TaskConnection
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import FIELDS
-from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
 
 MISSING: Any = object()
 

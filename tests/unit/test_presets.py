@@ -14,9 +14,9 @@ from airflow.sdk import Connection as TaskConnection
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import FIELDS, Field
-from airflow_provider_oauth.oauth.config import OAuthConfig
 from airflow_provider_oauth.oauth.pace import Budget
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, PRESETS, Preset
+from airflow_provider_oauth.protocol.config import OAuthConfig
 
 VENDORS = {"justlogin": JUSTLOGIN, "justimmo": JUSTIMMO, "joor": JOOR}
 #: What each connection needs at least, beyond login and password.

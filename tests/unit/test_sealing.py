@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
 from airflow_provider_oauth.sealing import Seal
 
 SALT = b"0123456789abcdef"

@@ -18,9 +18,9 @@ from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.grants import Status
 from airflow_provider_oauth.hooks.overview import Overview, Unlisted
 from airflow_provider_oauth.hooks.trial import Trial
-from airflow_provider_oauth.oauth.advice import OFFLINE_ACCESS
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
+from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.protocol.token import Token
 
 NOW = datetime.now(UTC)
 CONFIG = OAuthConfig(

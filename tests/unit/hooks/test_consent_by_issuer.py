@@ -10,8 +10,8 @@ import pytest
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, TokenRequestError
 from airflow_provider_oauth.hooks import grants, sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.oauth.clock import Clock
-from airflow_provider_oauth.oauth.consent import Consent
+from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.protocol.clock import Clock
 
 ISSUER = "https://login.example.com"
 METADATA_URL = f"{ISSUER}/.well-known/openid-configuration"

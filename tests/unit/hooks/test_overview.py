@@ -14,7 +14,7 @@ from airflow.secrets.metastore import MetastoreBackend
 
 from airflow_provider_oauth.hooks import overview
 from airflow_provider_oauth.hooks.grants import Status
-from airflow_provider_oauth.oauth.config import OAuthConfig
+from airflow_provider_oauth.protocol.config import OAuthConfig
 
 SHOP = {
     "conn_type": "oauth",

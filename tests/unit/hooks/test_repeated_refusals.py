@@ -17,7 +17,7 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.hooks import grants, sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.oauth.clock import Clock
+from airflow_provider_oauth.protocol.clock import Clock
 from tests.unit.fake_clock import START
 
 API = "https://api.example.com/v1"

@@ -12,7 +12,7 @@ import requests
 
 from airflow_provider_oauth.hooks import sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.oauth import endpoint
+from airflow_provider_oauth.protocol import endpoint
 
 TOKEN_URL = "https://login.example.com/token"
 SECRETS = {"password": "fake secret/1%", "user_password": "fake&password", "refresh_token": "fake-refresh+token="}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_provider_oauth.oauth.aio import good_token, replacement_token
 from airflow_provider_oauth.oauth.policy import ApiAccess, Refusal
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.token import Token
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OLD, NEW = (Token(access_token=name, issued_at=START, expires_at=START + timedelta(hours=1)) for name in ("old", "new"))

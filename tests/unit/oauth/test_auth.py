@@ -11,9 +11,9 @@ from requests_mock import ANY
 
 from airflow_provider_oauth.exceptions import ApiConnectTimeout
 from airflow_provider_oauth.oauth.auth import OAuthSession
-from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
 from airflow_provider_oauth.oauth.policy import ApiAccess, origin
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.token import Token
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 API = "https://api.example.com/v1"

@@ -24,9 +24,9 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.hooks.request import whole_url
 from airflow_provider_oauth.oauth.auth import OAuthSession
-from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
 from airflow_provider_oauth.oauth.errors import MAX_ERROR_BODY, beginning_of, status_error, tls_context, transport_error
 from airflow_provider_oauth.oauth.policy import ApiAccess
+from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
 
 API = "https://api.example.com/v1/items"
 
@@ -283,7 +283,7 @@ class Source:
     def token(self, scope=None):
         from datetime import UTC, datetime
 
-        from airflow_provider_oauth.oauth.token import Token
+        from airflow_provider_oauth.protocol.token import Token
 
         if isinstance(self._token, Exception):
             raise self._token

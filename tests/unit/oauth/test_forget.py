@@ -20,7 +20,7 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.oauth.lease import PERSON_SPREAD, WAIT
 from airflow_provider_oauth.oauth.source import PATIENCE
 from airflow_provider_oauth.oauth.store import Record, fingerprint
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.token import Token
 from tests.unit.oauth.world import World
 
 DOWN = TokenRequestError("the endpoint is down", retryable=True)

@@ -9,12 +9,12 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, InvalidGrant, Overtaken, TokenStoreError
-from airflow_provider_oauth.oauth import clock
 from airflow_provider_oauth.oauth.lease import LONGEST_EXCHANGE, TERM, WAIT, Claim
 from airflow_provider_oauth.oauth.source import HOST_PATIENCE, PATIENCE
 from airflow_provider_oauth.oauth.store import Record, Refusal
 from airflow_provider_oauth.oauth.storing import insist
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol import clock
+from airflow_provider_oauth.protocol.token import Token
 from tests.unit.oauth.world import World
 
 

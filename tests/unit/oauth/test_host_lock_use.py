@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_oauth.exceptions import InvalidClient, OAuthError, TokenRequestError
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.token import Token
 from tests.unit.oauth.world import START
 
 ACTS = {

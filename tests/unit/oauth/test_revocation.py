@@ -13,8 +13,8 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenResponseError,
 )
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
+from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from tests.unit.fake_clock import FakeClock
 
 URL = "https://auth.test/revoke"

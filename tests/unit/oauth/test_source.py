@@ -23,7 +23,7 @@ from airflow_provider_oauth.oauth.cool_down import COOL_DOWN, LONGEST_COOL_DOWN
 from airflow_provider_oauth.oauth.lease import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE, TERM, WAIT
 from airflow_provider_oauth.oauth.source import HOST_PATIENCE, PATIENCE, RESPITE
 from airflow_provider_oauth.oauth.store import Record, fingerprint
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.token import Token
 from tests.unit.oauth.world import START, World
 
 

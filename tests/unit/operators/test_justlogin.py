@@ -8,7 +8,6 @@ import os
 import pytest
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.oauth.clock import Clock
 from airflow_provider_oauth.operators.justlogin import (
     JustLoginExtractPayrollOperator,
     JustLoginGetLeaveSummaryOperator,
@@ -16,6 +15,7 @@ from airflow_provider_oauth.operators.justlogin import (
     JustLoginListLeaveTypesOperator,
     JustLoginListUsersOperator,
 )
+from airflow_provider_oauth.protocol.clock import Clock
 
 API = "https://apis.justlogin.com"
 USERS = f"{API}/membership/v3/users"

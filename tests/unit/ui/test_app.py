@@ -20,8 +20,8 @@ from itsdangerous import TimestampSigner
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.hooks import grants, overview
 from airflow_provider_oauth.hooks.trial import Trial
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.ui import app, pending, protection, threads
 from airflow_provider_oauth.ui.page import Said
 from airflow_provider_oauth.ui.plugin import OAuthPlugin

@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_oauth.hooks.grants import Status
 from airflow_provider_oauth.hooks.overview import Overview
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.ui.app import LABELS
 from airflow_provider_oauth.ui.page import Row, Said, render
 from sandbox.user_agent import read_page

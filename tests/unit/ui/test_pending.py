@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.exceptions import ConsentDenied
-from airflow_provider_oauth.oauth.consent import Consent
+from airflow_provider_oauth.protocol.authorization import Consent
 from airflow_provider_oauth.ui import pending
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -12,9 +12,9 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenResponseError,
 )
-from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
-from airflow_provider_oauth.oauth.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
-from airflow_provider_oauth.oauth.wire import LONGEST_ANSWER
+from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
+from airflow_provider_oauth.protocol.http_transport import LONGEST_ANSWER
 from tests.unit.fake_clock import FakeClock
 
 ISSUER = "https://auth.test"

@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.oauth.config import MAPPABLE, OAuthConfig, Transport, is_loopback, normal_scope
+from airflow_provider_oauth.protocol.config import MAPPABLE, OAuthConfig, Transport, is_loopback, normal_scope
 
 # The name in the form, by which a message has to name the field.
 URLS = {

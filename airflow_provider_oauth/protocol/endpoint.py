@@ -15,11 +15,11 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenResponseError,
 )
-from airflow_provider_oauth.oauth.answers import parse_answer, parse_revocation
-from airflow_provider_oauth.oauth.clock import Clock
-from airflow_provider_oauth.oauth.discovery import METADATA, completed
-from airflow_provider_oauth.oauth.limited_adapter import CONNECT_TIMEOUT
-from airflow_provider_oauth.oauth.messages import (
+from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.discovery import METADATA, completed
+from airflow_provider_oauth.protocol.http_transport import Wire
+from airflow_provider_oauth.protocol.limited_adapter import CONNECT_TIMEOUT
+from airflow_provider_oauth.protocol.token_requests import (
     REVOCATION,
     TOKEN,
     code_request,
@@ -27,15 +27,15 @@ from airflow_provider_oauth.oauth.messages import (
     refresh_request,
     revoke_request,
 )
-from airflow_provider_oauth.oauth.wire import Wire
+from airflow_provider_oauth.protocol.token_responses import parse_answer, parse_revocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_oauth.oauth.answers import TokenAnswer
-    from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.messages import Place, Request, TokenRequest
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
+    from airflow_provider_oauth.protocol.token_requests import Place, Request, TokenRequest
+    from airflow_provider_oauth.protocol.token_responses import TokenAnswer
 
 Answer = TypeVar("Answer")
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.token import Token
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_oauth.oauth.client_auth import CLIENT_AUTH, basic
+from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH, basic
 
 
 def applied(method: str, client_id: str | None, client_secret: str | None) -> tuple[dict[str, str], dict[str, Any]]:

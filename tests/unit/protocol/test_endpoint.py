@@ -16,11 +16,11 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenResponseError,
 )
-from airflow_provider_oauth.oauth import endpoint as endpoint_module
-from airflow_provider_oauth.oauth.config import OAuthConfig, Transport
-from airflow_provider_oauth.oauth.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
-from airflow_provider_oauth.oauth.messages import grant_request
-from airflow_provider_oauth.oauth.wire import LONGEST_ANSWER, Wire
+from airflow_provider_oauth.protocol import endpoint as endpoint_module
+from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
+from airflow_provider_oauth.protocol.http_transport import LONGEST_ANSWER, Wire
+from airflow_provider_oauth.protocol.token_requests import grant_request
 
 URL = "https://auth.test/token"
 START = datetime(2026, 1, 1, tzinfo=UTC)

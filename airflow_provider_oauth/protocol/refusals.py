@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.exceptions import TokenRequestError, UnrecognizedRefusal
-from airflow_provider_oauth.oauth.advice import PAGE, token_advice
-from airflow_provider_oauth.oauth.pace import retry_after
-from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.protocol.advice import PAGE, token_advice
+from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_provider_oauth.oauth.answers import TokenAnswer
-    from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.messages import TokenRequest
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token_requests import TokenRequest
+    from airflow_provider_oauth.protocol.token_responses import TokenAnswer
 
 #: Error codes of the RFCs. Those without an exception class do not mean that credentials were refused.
 ERRORS: dict[str, type[TokenRequestError]] = {

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
-from airflow_provider_oauth.oauth import wire
-from airflow_provider_oauth.oauth.clock import Clock
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.messages import grant_request
-from airflow_provider_oauth.oauth.wire import LONGEST_ANSWER, LONGEST_READ, Wire
+from airflow_provider_oauth.protocol import http_transport as wire
+from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.protocol.http_transport import LONGEST_ANSWER, LONGEST_READ, Wire
+from airflow_provider_oauth.protocol.token_requests import grant_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +42,7 @@ class Timer:
 
 @pytest.fixture(autouse=True)
 def timer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_oauth.oauth.limited_adapter.threading.Timer", Timer)
+    monkeypatch.setattr("airflow_provider_oauth.protocol.limited_adapter.threading.Timer", Timer)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from airflow_provider_oauth.oauth.quoting import LONGEST_QUOTE, LONGEST_TEXT, PREFIX, scrub, shown_url
+from airflow_provider_oauth.protocol.redaction import LONGEST_QUOTE, LONGEST_TEXT, PREFIX, scrub, shown_url
 
 SECRET = "fake/se+cret é"
 

@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, InvalidGrant
-from airflow_provider_oauth.oauth.clock import Clock
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.consent import Consent, authorization_url, code_of
-from airflow_provider_oauth.oauth.endpoint import TokenEndpoint
-from airflow_provider_oauth.oauth.messages import code_request
+from airflow_provider_oauth.protocol.authorization import Consent, authorization_url, code_of
+from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+from airflow_provider_oauth.protocol.token_requests import code_request
 
 CONFIG = OAuthConfig(
     conn_id="shop",

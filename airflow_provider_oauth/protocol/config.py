@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.oauth.client_auth import CLIENT_AUTH
+from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

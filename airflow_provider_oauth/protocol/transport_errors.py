@@ -16,13 +16,13 @@ import requests
 import urllib3
 
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError
-from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.protocol.redaction import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.messages import Request
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token_requests import Request
 
 #: Errors after which the same request may succeed later.
 PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)

@@ -9,8 +9,8 @@ from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.exceptions import OAuthError, UnrecognizedRefusal
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.messages import Request, TokenRequest
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token_requests import Request, TokenRequest
 
 #: What to do when a consent brought no refresh token.
 OFFLINE_ACCESS = (

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from airflow_provider_oauth.exceptions import TokenRequestError
-from airflow_provider_oauth.oauth.advice import status_advice
-from airflow_provider_oauth.oauth.answers import destination, unusable
-from airflow_provider_oauth.oauth.config import url_problem
-from airflow_provider_oauth.oauth.messages import Place, Request
-from airflow_provider_oauth.oauth.pace import retry_after
-from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.protocol.advice import status_advice
+from airflow_provider_oauth.protocol.config import url_problem
+from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.retry_after import retry_after
+from airflow_provider_oauth.protocol.token_requests import Place, Request
+from airflow_provider_oauth.protocol.token_responses import destination, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_oauth.oauth.answers import TokenAnswer
-    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token_responses import TokenAnswer
 
 #: Characters of a URL at most, because errors quote it.
 LONGEST_URL = 2000

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_oauth.oauth.tls_files import usable_ca, usable_client_certificate
+from airflow_provider_oauth.protocol.tls_files import usable_ca, usable_client_certificate
 
 if TYPE_CHECKING:
     from tests.certificates import Certificates

@@ -14,14 +14,14 @@ import pytest
 
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import InvalidClient, InvalidGrant, TokenRequestError, WrongPassword
-from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer
-from airflow_provider_oauth.oauth.consent import Consent, authorization_url
-from airflow_provider_oauth.oauth.messages import TokenRequest, code_request, grant_request, refresh_request
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Preset
+from airflow_provider_oauth.protocol.authorization import Consent, authorization_url
+from airflow_provider_oauth.protocol.token_requests import TokenRequest, code_request, grant_request, refresh_request
+from airflow_provider_oauth.protocol.token_responses import TokenAnswer, parse_answer
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentDenied, TokenRequestError
-from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_revocation
-from airflow_provider_oauth.oauth.consent import Consent, code_of
-from airflow_provider_oauth.oauth.messages import revoke_request
-from tests.unit.oauth.test_refusals import GRANTS, config, refused
+from airflow_provider_oauth.protocol.authorization import Consent, code_of
+from airflow_provider_oauth.protocol.token_requests import revoke_request
+from airflow_provider_oauth.protocol.token_responses import TokenAnswer, parse_revocation
+from tests.unit.protocol.test_refusals import GRANTS, config, refused
 
 BACK = "https://airflow.example.com/oauth/callback"
 

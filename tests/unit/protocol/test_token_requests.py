@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.messages import (
+from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.protocol.token_requests import (
     TokenRequest,
     code_request,
     grant_request,

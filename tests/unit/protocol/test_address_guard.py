@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_oauth.oauth.address_guard import AddressGuard, Blocked, is_blocked, literal_address
+from airflow_provider_oauth.protocol.address_guard import AddressGuard, Blocked, is_blocked, literal_address
 
 
 @pytest.mark.parametrize(

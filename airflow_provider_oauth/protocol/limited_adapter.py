@@ -17,7 +17,7 @@ from urllib3.util.connection import allowed_gai_family
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_oauth.oauth.clock import Clock
+    from airflow_provider_oauth.protocol.clock import Clock
 
 #: Seconds for connecting: the look-up of the host's name, and all of its addresses.
 CONNECT_TIMEOUT = 5.0

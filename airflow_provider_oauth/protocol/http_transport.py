@@ -13,18 +13,18 @@ from requests.utils import prepend_scheme_if_needed, select_proxy
 
 from airflow_provider_oauth import __version__
 from airflow_provider_oauth.exceptions import OAuthError, TokenResponseError
-from airflow_provider_oauth.oauth.address_guard import AddressGuard, Blocked
-from airflow_provider_oauth.oauth.answers import TokenAnswer
-from airflow_provider_oauth.oauth.limited_adapter import CONNECT_TIMEOUT, LimitedAdapter, TooLong
-from airflow_provider_oauth.oauth.tls_files import usable_ca, usable_client_certificate
-from airflow_provider_oauth.oauth.transport_errors import Route, no_response
+from airflow_provider_oauth.protocol.address_guard import AddressGuard, Blocked
+from airflow_provider_oauth.protocol.limited_adapter import CONNECT_TIMEOUT, LimitedAdapter, TooLong
+from airflow_provider_oauth.protocol.tls_files import usable_ca, usable_client_certificate
+from airflow_provider_oauth.protocol.token_responses import TokenAnswer
+from airflow_provider_oauth.protocol.transport_errors import Route, no_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_oauth.oauth.clock import Clock
-    from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.messages import Request
+    from airflow_provider_oauth.protocol.clock import Clock
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token_requests import Request
 
 #: An answer with a token is a few kilobytes; what is longer is not one. In bytes, after decompression.
 LONGEST_ANSWER = 1024 * 1024

@@ -26,18 +26,18 @@ from airflow_provider_oauth.exceptions import (
     from_event,
     to_event,
 )
-from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer, parse_revocation
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.messages import (
+from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.protocol.token_requests import (
     TokenRequest,
     code_request,
     grant_request,
     refresh_request,
     revoke_request,
 )
+from airflow_provider_oauth.protocol.token_responses import TokenAnswer, parse_answer, parse_revocation
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.oauth.token import Token
+    from airflow_provider_oauth.protocol.token import Token
 
 GRANTS = ("refresh_token", "client_credentials", "password", "authorization_code")
 #: Statuses that say nothing about the credentials.

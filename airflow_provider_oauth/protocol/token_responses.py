@@ -15,17 +15,17 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import TokenResponseError
-from airflow_provider_oauth.oauth.config import url_problem
-from airflow_provider_oauth.oauth.quoting import scrub
-from airflow_provider_oauth.oauth.refusals import error_code, is_form, refusal
-from airflow_provider_oauth.oauth.token import Token, is_sendable
+from airflow_provider_oauth.protocol.config import url_problem
+from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.refusals import error_code, is_form, refusal
+from airflow_provider_oauth.protocol.token import Token, is_sendable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from airflow_provider_oauth.oauth.config import OAuthConfig
-    from airflow_provider_oauth.oauth.messages import Request, TokenRequest
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token_requests import Request, TokenRequest
 
 #: ``expires_in`` beyond this many seconds (31 years) is a point in time, not a span: some servers send an epoch.
 LONGEST_SPAN = 1_000_000_000

@@ -8,9 +8,9 @@ import pytest
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from airflow_provider_oauth.oauth import limited_adapter
-from airflow_provider_oauth.oauth.address_guard import AddressGuard, Blocked
-from airflow_provider_oauth.oauth.limited_adapter import ADDRESS_TIMEOUT, CONNECT_TIMEOUT, LimitedAdapter
+from airflow_provider_oauth.protocol import limited_adapter
+from airflow_provider_oauth.protocol.address_guard import AddressGuard, Blocked
+from airflow_provider_oauth.protocol.limited_adapter import ADDRESS_TIMEOUT, CONNECT_TIMEOUT, LimitedAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,10 +25,10 @@ from airflow_provider_oauth.exceptions import (
     UnsupportedGrantType,
     WrongPassword,
 )
-from airflow_provider_oauth.oauth.answers import TokenAnswer, parse_answer
-from airflow_provider_oauth.oauth.config import OAuthConfig
-from airflow_provider_oauth.oauth.messages import code_request, grant_request, refresh_request
-from airflow_provider_oauth.oauth.token import Token
+from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.protocol.token_requests import code_request, grant_request, refresh_request
+from airflow_provider_oauth.protocol.token_responses import TokenAnswer, parse_answer
 
 SENT_AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 SECRET = 'fake/secret+é "&<%'

@@ -9,12 +9,12 @@ from urllib.parse import urlencode, urlsplit
 
 from urllib3.filepost import encode_multipart_formdata
 
-from airflow_provider_oauth.oauth.client_auth import CLIENT_AUTH
+from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.protocol.config import OAuthConfig
 
 
 #: Fields with what must not be quoted, beyond the connection's own secrets.

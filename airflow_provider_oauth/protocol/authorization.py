@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
-from airflow_provider_oauth.oauth.advice import authorization_advice
-from airflow_provider_oauth.oauth.config import is_loopback
-from airflow_provider_oauth.oauth.messages import pairs
-from airflow_provider_oauth.oauth.quoting import scrub
+from airflow_provider_oauth.protocol.advice import authorization_advice
+from airflow_provider_oauth.protocol.config import is_loopback
+from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.token_requests import pairs
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.oauth.config import OAuthConfig
+    from airflow_provider_oauth.protocol.config import OAuthConfig
 
 
 @dataclass(frozen=True, kw_only=True)

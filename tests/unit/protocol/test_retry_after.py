@@ -1,0 +1,61 @@
+"""The ``Retry-After`` header."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_oauth.protocol.retry_after import retry_after
+from tests.unit.fake_clock import START
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        (" 120 ", 120),
+        ("Thu, 01 Jan 2026 00:01:30 GMT", 90),
+        ("Thu, 01 Jan 2026 02:00:00 +0200", 0),
+        ("Thu, 01 Jan 2026 00:01:30 -0000", 90),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("9" * 400, None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Thu, 01 Jan 2026 00:00:00 +99999999999999999999", None),
+        ("Thu, 99 Jan 2026 99:99:99 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_or_nothing(value, seconds):
+    assert retry_after(value, START) == seconds
+
+
+WORDS = st.sampled_from(
+    [
+        "Mon,",
+        "1",
+        "31",
+        "Jan",
+        "2026",
+        "9" * 20,
+        "00:00:00",
+        "0:0",
+        "::",
+        "GMT",
+        "+0000",
+        "-99999",
+        ",",
+        "(",
+        '"',
+        "\x00",
+    ]
+)
+
+
+@given(st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=7).map(" ".join)))
+def test_whatever_retry_after_says_it_is_seconds_or_nothing(value):
+    seconds = retry_after(value, START)
+    assert seconds is None or 0 <= seconds < float("inf")
