@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_oauth.exceptions import TokenStoreError, from_event, to_event
-from airflow_provider_oauth.oauth.store import Record, Refusal, fingerprint
 from airflow_provider_oauth.protocol.config import url_problem
 from airflow_provider_oauth.protocol.token import Token, is_sendable
 from airflow_provider_oauth.sealing import Seal
+from airflow_provider_oauth.tokens.record import Record, Refusal, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.oauth.source import TokenSource
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
+    from airflow_provider_oauth.tokens.source import TokenSource
 
 Origin = tuple[str, str | None, int | None]
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_oauth.exceptions import ConsentDenied
-from airflow_provider_oauth.oauth.store import fingerprint
 from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.tokens.record import fingerprint
 from airflow_provider_oauth.variable_store import keep_consent, kept_consent, take_consent
 
 #: How long a person may take.

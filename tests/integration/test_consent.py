@@ -18,10 +18,10 @@ from airflow_provider_oauth.cli.loopback import Loopback
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, ConsentRequired, OAuthError
 from airflow_provider_oauth.hooks import grants, sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.oauth.host_lock import HostLock
 from airflow_provider_oauth.protocol.authorization import Consent
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+from airflow_provider_oauth.tokens.host_lock import HostLock
 from sandbox.user_agent import UserAgent
 
 SECRET = "fake-secret+/%="

@@ -13,7 +13,7 @@ from pathlib import Path
 import filelock
 import pytest
 
-from airflow_provider_oauth.oauth.host_lock import SHARED_SINCE, _version
+from airflow_provider_oauth.tokens.host_lock import SHARED_SINCE, _version
 
 pytestmark = pytest.mark.skipif(
     _version(filelock.__version__) < SHARED_SINCE, reason="this filelock cannot share a folder: see test_host_lock.py"
@@ -32,7 +32,7 @@ import sys
 from pathlib import Path
 
 import filelock.asyncio
-from airflow_provider_oauth.oauth.host_lock import HostLock
+from airflow_provider_oauth.tokens.host_lock import HostLock
 
 folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
 context = multiprocessing.get_context("fork")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from airflow_provider_oauth.oauth.lease import TERM
-from airflow_provider_oauth.oauth.source import PATIENCE
+from airflow_provider_oauth.tokens.lease import TERM
+from airflow_provider_oauth.tokens.source import PATIENCE
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.oauth.lease import Claim
-    from airflow_provider_oauth.oauth.store import Record
+    from airflow_provider_oauth.tokens.lease import Claim
+    from airflow_provider_oauth.tokens.record import Record
     from tests.simulation.world import Person, Process, World
 
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.oauth import lease, source
-from airflow_provider_oauth.oauth.lease import WAIT, Claim, Lease
-from airflow_provider_oauth.oauth.renewal import Renewal
+from airflow_provider_oauth.tokens import lease, source
+from airflow_provider_oauth.tokens.lease import WAIT, Claim, Lease
+from airflow_provider_oauth.tokens.renewal import Renewal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_oauth.oauth import lease, source
-from airflow_provider_oauth.oauth.lease import TERM, WAIT, Claim
-from airflow_provider_oauth.oauth.renewal import Renewal
+from airflow_provider_oauth.tokens import lease, source
+from airflow_provider_oauth.tokens.lease import TERM, WAIT, Claim
+from airflow_provider_oauth.tokens.renewal import Renewal
 from tests.simulation.rules import LOST, OLDER, UNWRITTEN, without
 from tests.simulation.schedule import Schedule
 from tests.simulation.server import FIRST

@@ -23,17 +23,17 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenStoreError,
 )
-from airflow_provider_oauth.oauth.source import PATIENCE, TokenSource
-from airflow_provider_oauth.oauth.store import Record
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.tokens.record import Record
+from airflow_provider_oauth.tokens.source import PATIENCE, TokenSource
 from tests.simulation.referee import Referee
 from tests.simulation.server import FIRST, Server, Use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_oauth.oauth.lease import Claim
+    from airflow_provider_oauth.tokens.lease import Claim
     from tests.simulation.schedule import Schedule
 
 #: Seconds after which Airflow gives up writing a record.

@@ -12,9 +12,9 @@ from airflow.sdk import Variable
 
 from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.exceptions import InvalidClient, TokenStoreError, UnrecognizedRefusal
-from airflow_provider_oauth.oauth.store import Record, Refusal
 from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
 from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.tokens.record import Record, Refusal
 from airflow_provider_oauth.variable_store import VariableTokenStore, variable_name
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, UnrecognizedRefusal, UnsupportedGrantType
 from airflow_provider_oauth.hooks import grants
-from airflow_provider_oauth.oauth.store import Record, Refusal, fingerprint
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.tokens.record import Record, Refusal, fingerprint
 from airflow_provider_oauth.variable_store import VariableTokenStore
 
 if TYPE_CHECKING:

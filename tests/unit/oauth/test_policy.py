@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_oauth.exceptions import TokenRequestError
 from airflow_provider_oauth.oauth.auth import OAuthSession
 from airflow_provider_oauth.oauth.policy import ApiAccess, Refusal, refusal_of
-from airflow_provider_oauth.oauth.source import API_RENEWAL_INTERVAL
+from airflow_provider_oauth.tokens.source import API_RENEWAL_INTERVAL
 
 URL = "https://api.test/items"
 INVALID_TOKEN = 'Bearer realm="api", error="invalid_token", error_description="expired"'

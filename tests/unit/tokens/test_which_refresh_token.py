@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, InvalidGrant, RenewalTimeout
-from airflow_provider_oauth.oauth.lease import LONGEST_EXCHANGE, STORING, TERM
-from airflow_provider_oauth.oauth.store import Record
-from tests.unit.oauth.world import World
+from airflow_provider_oauth.tokens.lease import LONGEST_EXCHANGE, STORING, TERM
+from airflow_provider_oauth.tokens.record import Record
+from tests.unit.tokens.world import World
 
 
 @pytest.fixture

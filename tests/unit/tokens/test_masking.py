@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_oauth.exceptions import InvalidGrant
-from tests.unit.oauth.world import START, World
+from tests.unit.tokens.world import START, World
 
 
 def at(seconds):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from airflow_provider_oauth.oauth.store import Record, TokenStore
     from airflow_provider_oauth.protocol.clock import Clock
+    from airflow_provider_oauth.tokens.record import Record, TokenStore
 
 #: W, in seconds: a claim that took longer than half of it to write is void, so one that stands for all of it is alone.
 WAIT = 2.0

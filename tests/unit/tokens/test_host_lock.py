@@ -12,13 +12,13 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from filelock import UnixFileLock
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
-from airflow_provider_oauth.oauth.host_lock import HostLock
+from airflow_provider_oauth.tokens.host_lock import HostLock
 
 HOLD = """
 import sys
 from contextlib import suppress
 from pathlib import Path
-from airflow_provider_oauth.oauth.host_lock import HostLock
+from airflow_provider_oauth.tokens.host_lock import HostLock
 lock = HostLock(Path(sys.argv[1]), "api")
 print(lock.acquire(), flush=True)
 sys.stdin.read()

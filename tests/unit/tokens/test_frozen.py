@@ -9,13 +9,13 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, InvalidGrant, Overtaken, TokenStoreError
-from airflow_provider_oauth.oauth.lease import LONGEST_EXCHANGE, TERM, WAIT, Claim
-from airflow_provider_oauth.oauth.source import HOST_PATIENCE, PATIENCE
-from airflow_provider_oauth.oauth.store import Record, Refusal
-from airflow_provider_oauth.oauth.storing import insist
 from airflow_provider_oauth.protocol import clock
 from airflow_provider_oauth.protocol.token import Token
-from tests.unit.oauth.world import World
+from airflow_provider_oauth.tokens.durable_write import insist
+from airflow_provider_oauth.tokens.lease import LONGEST_EXCHANGE, TERM, WAIT, Claim
+from airflow_provider_oauth.tokens.record import Record, Refusal
+from airflow_provider_oauth.tokens.source import HOST_PATIENCE, PATIENCE
+from tests.unit.tokens.world import World
 
 
 def suspend(world, seconds, meanwhile=lambda: None):

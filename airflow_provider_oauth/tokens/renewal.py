@@ -16,20 +16,20 @@ from airflow_provider_oauth.exceptions import (
     TokenStoreError,
     UnrecognizedRefusal,
 )
-from airflow_provider_oauth.oauth.cool_down import cool_down_error, is_repeated, refusal_after
-from airflow_provider_oauth.oauth.lease import WAIT
-from airflow_provider_oauth.oauth.store import Record, Refusal, TokenStore
-from airflow_provider_oauth.oauth.storing import insist, require_time_to_store
+from airflow_provider_oauth.tokens.cool_down import cool_down_error, is_repeated, refusal_after
+from airflow_provider_oauth.tokens.durable_write import insist, require_time_to_store
+from airflow_provider_oauth.tokens.lease import WAIT
+from airflow_provider_oauth.tokens.record import Record, Refusal, TokenStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from airflow_provider_oauth.oauth.grant_state import GrantState
-    from airflow_provider_oauth.oauth.lease import Claim, Lease
     from airflow_provider_oauth.protocol.clock import Clock
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
+    from airflow_provider_oauth.tokens.grant_state import GrantState
+    from airflow_provider_oauth.tokens.lease import Claim, Lease
 
 log = logging.getLogger(__name__)
 

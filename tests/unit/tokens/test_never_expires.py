@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired
-from tests.unit.oauth.world import World
+from tests.unit.tokens.world import World
 
 YEARS = 10 * 365 * 86400
 

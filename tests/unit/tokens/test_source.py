@@ -19,12 +19,12 @@ from airflow_provider_oauth.exceptions import (
     TokenStoreError,
     WrongPassword,
 )
-from airflow_provider_oauth.oauth.cool_down import COOL_DOWN, LONGEST_COOL_DOWN
-from airflow_provider_oauth.oauth.lease import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE, TERM, WAIT
-from airflow_provider_oauth.oauth.source import HOST_PATIENCE, PATIENCE, RESPITE
-from airflow_provider_oauth.oauth.store import Record, fingerprint
 from airflow_provider_oauth.protocol.token import Token
-from tests.unit.oauth.world import START, World
+from airflow_provider_oauth.tokens.cool_down import COOL_DOWN, LONGEST_COOL_DOWN
+from airflow_provider_oauth.tokens.lease import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE, TERM, WAIT
+from airflow_provider_oauth.tokens.record import Record, fingerprint
+from airflow_provider_oauth.tokens.source import HOST_PATIENCE, PATIENCE, RESPITE
+from tests.unit.tokens.world import START, World
 
 
 def test_the_first_process_asks_and_stores_and_the_others_find_the_token(world):

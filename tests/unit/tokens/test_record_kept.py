@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_oauth.exceptions import InvalidClient
-from airflow_provider_oauth.oauth.grant_state import REMEMBERED
-from airflow_provider_oauth.oauth.lease import STORING, TERM, WAIT
-from airflow_provider_oauth.oauth.store import fingerprint
+from airflow_provider_oauth.tokens.grant_state import REMEMBERED
+from airflow_provider_oauth.tokens.lease import STORING, TERM, WAIT
+from airflow_provider_oauth.tokens.record import fingerprint
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_oauth.oauth.source import JITTER, TokenSource
+from airflow_provider_oauth.tokens.source import JITTER, TokenSource
 
 
 def source_of(world):

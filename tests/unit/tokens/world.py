@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_oauth.exceptions import TokenStoreError
-from airflow_provider_oauth.oauth.source import TokenSource
-from airflow_provider_oauth.oauth.store import Record, fingerprint
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.tokens.record import Record, fingerprint
+from airflow_provider_oauth.tokens.source import TokenSource
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

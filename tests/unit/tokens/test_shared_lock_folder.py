@@ -16,7 +16,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_oauth.exceptions import OAuthError
-from airflow_provider_oauth.oauth.host_lock import SHARED_SINCE, HostLock, _version
+from airflow_provider_oauth.tokens.host_lock import SHARED_SINCE, HostLock, _version
 
 pytestmark = pytest.mark.skipif(
     _version(filelock.__version__) < SHARED_SINCE, reason="this filelock cannot share a folder: see test_host_lock.py"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentRequired
-from airflow_provider_oauth.oauth.store import Record, fingerprint
+from airflow_provider_oauth.tokens.record import Record, fingerprint
 
 if TYPE_CHECKING:
     from typing import TypeGuard

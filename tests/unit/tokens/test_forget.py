@@ -17,11 +17,11 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenStoreError,
 )
-from airflow_provider_oauth.oauth.lease import PERSON_SPREAD, WAIT
-from airflow_provider_oauth.oauth.source import PATIENCE
-from airflow_provider_oauth.oauth.store import Record, fingerprint
 from airflow_provider_oauth.protocol.token import Token
-from tests.unit.oauth.world import World
+from airflow_provider_oauth.tokens.lease import PERSON_SPREAD, WAIT
+from airflow_provider_oauth.tokens.record import Record, fingerprint
+from airflow_provider_oauth.tokens.source import PATIENCE
+from tests.unit.tokens.world import World
 
 DOWN = TokenRequestError("the endpoint is down", retryable=True)
 

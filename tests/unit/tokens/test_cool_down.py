@@ -18,9 +18,9 @@ from airflow_provider_oauth.exceptions import (
     UnrecognizedRefusal,
     WrongPassword,
 )
-from airflow_provider_oauth.oauth.cool_down import COOL_DOWN, LONGEST_COOL_DOWN, is_repeated
-from airflow_provider_oauth.oauth.store import Refusal
-from tests.unit.oauth.world import START, World
+from airflow_provider_oauth.tokens.cool_down import COOL_DOWN, LONGEST_COOL_DOWN, is_repeated
+from airflow_provider_oauth.tokens.record import Refusal
+from tests.unit.tokens.world import START, World
 
 EMPTY_403 = UnrecognizedRefusal("the server refused with status 403", status_code=403)
 

@@ -16,18 +16,18 @@ from airflow_provider_oauth.exceptions import (
     TokenStoreError,
     errors_converted,
 )
-from airflow_provider_oauth.oauth.grant_state import GrantState
-from airflow_provider_oauth.oauth.lease import PERSON_SPREAD, Lease
-from airflow_provider_oauth.oauth.renewal import Endpoint, Renewal
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.config import OAuthConfig, normal_scope
+from airflow_provider_oauth.tokens.grant_state import GrantState
+from airflow_provider_oauth.tokens.lease import PERSON_SPREAD, Lease
+from airflow_provider_oauth.tokens.renewal import Endpoint, Renewal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_oauth.oauth.lease import Claim
-    from airflow_provider_oauth.oauth.store import Record, TokenStore
     from airflow_provider_oauth.protocol.token import Token
+    from airflow_provider_oauth.tokens.lease import Claim
+    from airflow_provider_oauth.tokens.record import Record, TokenStore
 
 Result = TypeVar("Result")
 

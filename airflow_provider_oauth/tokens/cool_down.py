@@ -15,7 +15,7 @@ from airflow_provider_oauth.exceptions import (
     from_event,
     to_event,
 )
-from airflow_provider_oauth.oauth.store import Refusal
+from airflow_provider_oauth.tokens.record import Refusal
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.oauth.world import World
+from tests.unit.tokens.world import World
 
 
 @pytest.fixture(autouse=True)

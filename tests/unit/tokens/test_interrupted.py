@@ -8,9 +8,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowTaskTerminated, AirflowTaskTimeout
 
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, to_event
-from airflow_provider_oauth.oauth.lease import LONGEST_EXCHANGE, TERM, WAIT
-from airflow_provider_oauth.oauth.store import Record
-from tests.unit.oauth.world import World
+from airflow_provider_oauth.tokens.lease import LONGEST_EXCHANGE, TERM, WAIT
+from airflow_provider_oauth.tokens.record import Record
+from tests.unit.tokens.world import World
 
 SECRET = "fake-secret-\udfff"
 

@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import Overtaken, TokenStoreError
-from airflow_provider_oauth.oauth.lease import WAIT
+from airflow_provider_oauth.tokens.lease import WAIT
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.oauth.lease import Claim
-    from airflow_provider_oauth.oauth.store import Record, TokenStore
     from airflow_provider_oauth.protocol.clock import Clock
+    from airflow_provider_oauth.tokens.lease import Claim
+    from airflow_provider_oauth.tokens.record import Record, TokenStore
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Valid tokens, renewed once for all threads, processes and hosts. No Airflow."""
