@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.http.hooks.http import AsyncHttpSession
 
-from airflow_provider_oauth.hooks.request import request_data, whole_url
-from airflow_provider_oauth.oauth.aio import translated_options
-from airflow_provider_oauth.oauth.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, status_error, transport_error
+from airflow_provider_oauth.api.aiohttp_auth import translated_options
+from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, status_error, transport_error
+from airflow_provider_oauth.api.request import request_data, whole_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
     from airflow.providers.http.hooks.http import SessionConfig
 
+    from airflow_provider_oauth.api.policy import ApiAccess
     from airflow_provider_oauth.exceptions import ApiError
     from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
-    from airflow_provider_oauth.oauth.policy import ApiAccess
 
 #: Methods whose ``data`` is not the body, as in ``HttpHook``: it is the query of a GET, and a HEAD has neither.
 METHODS_WITHOUT_BODY = ("GET", "HEAD")

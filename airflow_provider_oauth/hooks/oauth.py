@@ -13,17 +13,17 @@ from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook, SessionCo
 from requests.adapters import HTTPAdapter
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
+from airflow_provider_oauth.api.aiohttp_auth import OAuth2Middleware, aiohttp_options, good_token, in_thread
+from airflow_provider_oauth.api.errors import beginning_of, status_error
+from airflow_provider_oauth.api.policy import ApiAccess
+from airflow_provider_oauth.api.rate_limit import Pace
+from airflow_provider_oauth.api.request import request_data, whole_url
+from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
-from airflow_provider_oauth.hooks.request import request_data, whole_url
 from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.hooks.trial import try_grant
-from airflow_provider_oauth.oauth.aio import OAuth2Middleware, aiohttp_options, good_token, in_thread
-from airflow_provider_oauth.oauth.auth import OAuthSession
-from airflow_provider_oauth.oauth.errors import beginning_of, status_error
-from airflow_provider_oauth.oauth.pace import Pace
-from airflow_provider_oauth.oauth.policy import ApiAccess
 from airflow_provider_oauth.paging import pages
 from airflow_provider_oauth.presets import OAUTH, PRESETS
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
     from requests.auth import AuthBase
 
-    from airflow_provider_oauth.oauth.pace import Budget
+    from airflow_provider_oauth.api.rate_limit import Budget
     from airflow_provider_oauth.paging import Page, Paginator
     from airflow_provider_oauth.presets import Preset
     from airflow_provider_oauth.protocol.config import OAuthConfig

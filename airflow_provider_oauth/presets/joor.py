@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_provider_oauth.api.rate_limit import Budget
 from airflow_provider_oauth.fields import FIELDS, Field
-from airflow_provider_oauth.oauth.pace import Budget
 from airflow_provider_oauth.presets.preset import Preset
 
 JOOR = Preset(

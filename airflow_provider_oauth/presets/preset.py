@@ -12,7 +12,7 @@ from airflow_provider_oauth.fields import FIELDS, Field
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_oauth.oauth.pace import Budget
+    from airflow_provider_oauth.api.rate_limit import Budget
 
 #: Fields of the connection itself; all others are in its extra.
 STANDARD = ("host", "login", "password", "schema", "port", "description")

@@ -16,8 +16,8 @@ from requests import RequestException, Response
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
+from airflow_provider_oauth.api.errors import phrase
 from airflow_provider_oauth.exceptions import ApiError, OAuthError, to_event
-from airflow_provider_oauth.oauth.errors import phrase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

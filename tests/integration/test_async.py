@@ -21,6 +21,7 @@ from airflow.providers.http.triggers.http import HttpResponseSerializer
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 
 from airflow_provider_oauth import variable_store
+from airflow_provider_oauth.api.aiohttp_auth import good_token
 from airflow_provider_oauth.exceptions import (
     ApiConnectionError,
     ApiError,
@@ -32,7 +33,6 @@ from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.hooks import masking, sources
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
 from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook
-from airflow_provider_oauth.oauth.aio import good_token
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.token import Token

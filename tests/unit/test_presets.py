@@ -11,10 +11,10 @@ import pytest
 from airflow.models import Connection as CoreConnection
 from airflow.sdk import Connection as TaskConnection
 
+from airflow_provider_oauth.api.rate_limit import Budget
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import FIELDS, Field
-from airflow_provider_oauth.oauth.pace import Budget
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, PRESETS, Preset
 from airflow_provider_oauth.protocol.config import OAuthConfig
 

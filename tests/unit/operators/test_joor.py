@@ -9,9 +9,9 @@ import pytest
 import requests
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
 
+from airflow_provider_oauth.api.rate_limit import Budget
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError, PartialWriteError
 from airflow_provider_oauth.hooks import oauth as hooks_module
-from airflow_provider_oauth.oauth.pace import Budget
 from airflow_provider_oauth.operators.joor import (
     READABLE,
     WRITABLE,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_oauth.api.policy import of_api, on_the_wire
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.oauth.policy import of_api, on_the_wire
 from airflow_provider_oauth.protocol.redaction import shown_url
 
 

@@ -6,8 +6,8 @@ import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 
-from airflow_provider_oauth.oauth.aio import good_token, replacement_token
-from airflow_provider_oauth.oauth.policy import ApiAccess, Refusal
+from airflow_provider_oauth.api.aiohttp_auth import good_token, replacement_token
+from airflow_provider_oauth.api.policy import ApiAccess, Refusal
 from airflow_provider_oauth.protocol.token import Token
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,14 +9,14 @@ import requests
 from requests.auth import AuthBase
 from requests.utils import default_headers, rewind_body
 
+from airflow_provider_oauth.api.errors import TRANSPORT_ERRORS, transport_error
+from airflow_provider_oauth.api.rate_limit import Pace
 from airflow_provider_oauth.exceptions import OAuthError
-from airflow_provider_oauth.oauth.errors import TRANSPORT_ERRORS, transport_error
-from airflow_provider_oauth.oauth.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_provider_oauth.oauth.policy import ApiAccess
+    from airflow_provider_oauth.api.policy import ApiAccess
     from airflow_provider_oauth.protocol.token import Token
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from airflow_provider_oauth.api.policy import ApiAccess, Refusal, refusal_of
+from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import TokenRequestError
-from airflow_provider_oauth.oauth.auth import OAuthSession
-from airflow_provider_oauth.oauth.policy import ApiAccess, Refusal, refusal_of
 from airflow_provider_oauth.tokens.source import API_RENEWAL_INTERVAL
 
 URL = "https://api.test/items"

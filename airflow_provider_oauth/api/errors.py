@@ -15,6 +15,7 @@ import jmespath
 import requests
 import urllib3
 
+from airflow_provider_oauth.api.policy import Refusal, refusal_of
 from airflow_provider_oauth.exceptions import (
     ApiConnectionError,
     ApiConnectTimeout,
@@ -23,7 +24,6 @@ from airflow_provider_oauth.exceptions import (
     ConfigurationError,
     OAuthError,
 )
-from airflow_provider_oauth.oauth.policy import Refusal, refusal_of
 from airflow_provider_oauth.protocol.redaction import scrub, shown_url
 from airflow_provider_oauth.protocol.refusals import MEMBERS
 

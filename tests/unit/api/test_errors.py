@@ -14,6 +14,10 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from requests.structures import CaseInsensitiveDict
 from yarl import URL
 
+from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, beginning_of, status_error, tls_context, transport_error
+from airflow_provider_oauth.api.policy import ApiAccess
+from airflow_provider_oauth.api.request import whole_url
+from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import (
     ApiConnectionError,
     ApiConnectTimeout,
@@ -22,10 +26,6 @@ from airflow_provider_oauth.exceptions import (
     ConfigurationError,
     OAuthError,
 )
-from airflow_provider_oauth.hooks.request import whole_url
-from airflow_provider_oauth.oauth.auth import OAuthSession
-from airflow_provider_oauth.oauth.errors import MAX_ERROR_BODY, beginning_of, status_error, tls_context, transport_error
-from airflow_provider_oauth.oauth.policy import ApiAccess
 from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
 
 API = "https://api.example.com/v1/items"

@@ -10,7 +10,7 @@ from aiohttp import ClientTimeout, Payload
 from aiohttp.http import SERVER_SOFTWARE
 from asgiref.sync import sync_to_async
 
-from airflow_provider_oauth.oauth.errors import tls_context
+from airflow_provider_oauth.api.errors import tls_context
 from airflow_provider_oauth.protocol.config import Transport
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientRequest, ClientResponse
     from aiohttp.client_middlewares import ClientHandlerType
 
-    from airflow_provider_oauth.oauth.policy import ApiAccess, Refusal
+    from airflow_provider_oauth.api.policy import ApiAccess, Refusal
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
 

@@ -9,9 +9,9 @@ import pytest
 import requests
 from requests_mock import ANY
 
+from airflow_provider_oauth.api.policy import ApiAccess, origin
+from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import ApiConnectTimeout
-from airflow_provider_oauth.oauth.auth import OAuthSession
-from airflow_provider_oauth.oauth.policy import ApiAccess, origin
 from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
 from airflow_provider_oauth.protocol.token import Token
 

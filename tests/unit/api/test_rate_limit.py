@@ -11,8 +11,8 @@ import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_oauth.oauth import pace as pace_module
-from airflow_provider_oauth.oauth.pace import LONGEST_PAUSE, Budget, Pace
+from airflow_provider_oauth.api import rate_limit as pace_module
+from airflow_provider_oauth.api.rate_limit import LONGEST_PAUSE, Budget, Pace
 from tests.unit.fake_clock import FakeClock
 
 

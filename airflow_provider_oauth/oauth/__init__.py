@@ -1,1 +1,0 @@
-"""The OAuth 2.0 client: plain Python and requests, no Airflow."""
