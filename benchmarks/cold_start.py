@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import requests
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.runtime import airflow_variables
 from benchmarks.client import SECRET, register
 from benchmarks.measuring import Row, ratio
 from sandbox.server import SandboxProcess
@@ -110,7 +110,10 @@ def rows() -> list[Row]:
     """Return what goes into the table."""
     with SandboxProcess(Path(os.environ["AIRFLOW_HOME"], "cold_start")) as sandbox:
         register(sandbox, "warm")
-        _ = OAuthHook("warm").config, variable_store._get("nothing")  # imports, and what SQLAlchemy does once
+        _ = (
+            OAuthHook("warm").config,
+            airflow_variables.get_variable("nothing"),
+        )  # imports, SQLAlchemy
         gc.collect()
         gc.freeze()  # or each of the processes would look through all that it inherited
         ours, theirs = measure(sandbox)

@@ -128,14 +128,14 @@ def stock(url: str, folder: Path) -> Callable[[], Any]:
 
 def ours(url: str, folder: Path) -> Callable[[], Any]:
     """Read them with ours; the token is there after the first time."""
-    from airflow_provider_oauth import variable_store
     from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
     from airflow_provider_oauth.paging import PageNumber
+    from airflow_provider_oauth.runtime import airflow_variables
 
     define_connection("ours", url, f"{url}/token")
     kept: dict[str, str] = {}
-    variable_store._get = kept.get  # type: ignore[assignment]
-    variable_store._set = lambda name, value, description: kept.update({name: value})
+    airflow_variables.get_variable = kept.get  # type: ignore[assignment]
+    airflow_variables.set_variable = lambda name, value, description: kept.update({name: value})
     operator = OAuthExtractOperator(
         task_id="ours",
         oauth_conn_id="ours",

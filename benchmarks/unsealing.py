@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.variable_store import VariableTokenStore
+from airflow_provider_oauth.runtime import airflow_variables
+from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from benchmarks.client import register
 from benchmarks.measuring import Row, in_turns, milliseconds, ratio
 from sandbox.server import SandboxProcess
@@ -27,15 +27,15 @@ def measure() -> dict[str, list[float]]:
     hook = OAuthHook(CONN_ID)
     hook.get_token()
     known = VariableTokenStore(hook.config)
-    name = variable_store.variable_name("oauth_token__", CONN_ID)
-    text = variable_store._get(name)
+    name = airflow_variables.variable_name("oauth_token__", CONN_ID)
+    text = airflow_variables.get_variable(name)
     assert text
     record = known._decode(text)
     assert record.readable
     calls: dict[str, Callable[[], object]] = {
         "first": lambda: VariableTokenStore(hook.config)._decode(text),
         "later": partial(known._decode, text),
-        "read": partial(variable_store._get, name),
+        "read": partial(airflow_variables.get_variable, name),
     }
     first = in_turns({"first": calls.pop("first")}, times=1, rounds=ROUNDS, clock=time.process_time)
     return first | in_turns(calls, times=50, rounds=ROUNDS, clock=time.process_time)

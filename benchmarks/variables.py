@@ -9,9 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.runtime import airflow_variables
 from benchmarks.client import register
 from benchmarks.measuring import Row
 from sandbox.server import SandboxProcess
@@ -52,8 +52,8 @@ def counts(conn_id: str, hours: float) -> Counter[str]:
 
 def _child(conn_id: str, hours: float, sender: Connection) -> None:
     counted: Counter[str] = Counter()
-    for name, what in (("_get", "reads"), ("_set", "writes"), ("_is_listed", "listings")):
-        setattr(variable_store, name, _counting(getattr(variable_store, name), what, counted))
+    for name, what in (("get_variable", "reads"), ("set_variable", "writes"), ("is_listed", "listings")):
+        setattr(airflow_variables, name, _counting(getattr(airflow_variables, name), what, counted))
     now = Clock.now
     Clock.now = lambda self: now(self) + timedelta(hours=hours)  # type: ignore[method-assign]
     Clock.sleep = lambda self, seconds: counted.update(waits=seconds)  # type: ignore[method-assign]

@@ -10,15 +10,15 @@ from tests.certificates import Certificates, certificates
 @pytest.fixture
 def variables(monkeypatch, tmp_path):
     """Airflow's Variables as a dict, and a process that knows no connection, token or server yet."""
-    from airflow_provider_oauth import variable_store
-    from airflow_provider_oauth.hooks import masking, oauth, sources
+    from airflow_provider_oauth.hooks import oauth
+    from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 
     kept = {}
-    monkeypatch.setattr(variable_store, "_get", kept.get)
-    monkeypatch.setattr(variable_store, "_set", lambda name, value, description: kept.update({name: value}))
-    monkeypatch.setattr(variable_store, "_is_listed", kept.__contains__)
+    monkeypatch.setattr(airflow_variables, "get_variable", kept.get)
+    monkeypatch.setattr(airflow_variables, "set_variable", lambda name, value, description: kept.update({name: value}))
+    monkeypatch.setattr(airflow_variables, "is_listed", kept.__contains__)
     monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
-    for forget in (sources._sources.clear, masking.forget_all, oauth._shared_adapter.cache_clear):
+    for forget in (token_sources._sources.clear, masking.forget_all, oauth._shared_adapter.cache_clear):
         forget()
     return kept
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
-from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.hooks.trial import Trial, not_granted, try_grant
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.protocol.authorization import authorization_url, code_of
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.token import missing_scopes
+from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
     from datetime import datetime

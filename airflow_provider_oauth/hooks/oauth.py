@@ -22,10 +22,10 @@ from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
-from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.hooks.trial import try_grant
 from airflow_provider_oauth.paging import pages
 from airflow_provider_oauth.presets import OAUTH, PRESETS
+from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping

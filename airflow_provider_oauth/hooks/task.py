@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
-from airflow_provider_oauth.hooks.pages import page_of
+from airflow_provider_oauth.runtime.ui_urls import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

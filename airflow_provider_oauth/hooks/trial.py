@@ -16,7 +16,7 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.redaction import scrub
 from airflow_provider_oauth.protocol.token import missing_scopes
-from airflow_provider_oauth.sealing import Seal
+from airflow_provider_oauth.runtime.encryption import Seal
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.hooks.grants import Status

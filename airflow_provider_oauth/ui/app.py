@@ -22,8 +22,8 @@ from starlette.exceptions import HTTPException
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, OAuthError
 from airflow_provider_oauth.hooks import grants, overview
-from airflow_provider_oauth.hooks.pages import PAGES, airflow_url
 from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.runtime.ui_urls import PAGES, airflow_url
 from airflow_provider_oauth.ui import pending
 from airflow_provider_oauth.ui.page import Row, Said, render, render_waiting
 from airflow_provider_oauth.ui.protection import (

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_provider_oauth.exceptions import ConsentDenied
 from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.runtime.airflow_variables import delete_pending, read_pending, write_pending
 from airflow_provider_oauth.tokens.record import fingerprint
-from airflow_provider_oauth.variable_store import keep_consent, kept_consent, take_consent
 
 #: How long a person may take.
 LIFETIME = timedelta(minutes=10)
@@ -63,7 +63,7 @@ def begin(consent: Consent, user: str, now: datetime) -> Cookie:
         "redirect_uri": consent.redirect_uri,
         "expires_at": (now + LIFETIME).isoformat(),
     }
-    keep_consent(consent.conn_id, json.dumps(kept))
+    write_pending(consent.conn_id, json.dumps(kept))
     conn_id = base64.urlsafe_b64encode(consent.conn_id.encode()).decode().rstrip("=")
     return Cookie(name=cookie_name(consent_id(consent.state)), value=f"{consent.code_verifier}.{conn_id}")
 
@@ -99,7 +99,7 @@ def take(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> Con
         for name, value in given.items()
     ):
         raise ConsentDenied(f"Connection {conn_id!r}: {TOO_LATE} Click Authorize again.")
-    if not take_consent(conn_id) or now >= datetime.fromisoformat(kept["expires_at"]).astimezone(UTC):
+    if not delete_pending(conn_id) or now >= datetime.fromisoformat(kept["expires_at"]).astimezone(UTC):
         raise ConsentDenied(
             f"Connection {conn_id!r}: it took over ten minutes, or was finished already. Click Authorize again."
         )
@@ -109,7 +109,7 @@ def take(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> Con
 def _kept(conn_id: str) -> dict[str, str]:
     """Return what was kept; nothing if it is none of what ``begin`` keeps: somebody may have edited the Variable."""
     try:
-        kept = json.loads(kept_consent(conn_id) or "{}")
+        kept = json.loads(read_pending(conn_id) or "{}")
         datetime.fromisoformat(kept["expires_at"]).astimezone(UTC)
         return {name: str(kept[name]) for name in ("state", "verifier", "user", "redirect_uri", "expires_at")}
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):

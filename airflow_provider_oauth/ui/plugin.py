@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_provider_oauth.hooks.pages import PAGES, airflow_url
+from airflow_provider_oauth.runtime.ui_urls import PAGES, airflow_url
 
 
 class OAuthPlugin(AirflowPlugin):

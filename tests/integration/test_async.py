@@ -20,7 +20,6 @@ import requests
 from airflow.providers.http.triggers.http import HttpResponseSerializer
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.api.aiohttp_auth import good_token
 from airflow_provider_oauth.exceptions import (
     ApiConnectionError,
@@ -30,12 +29,12 @@ from airflow_provider_oauth.exceptions import (
     InvalidClient,
 )
 from airflow_provider_oauth.fields import FIELDS
-from airflow_provider_oauth.hooks import masking, sources
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
 from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger, OAuthHttpSensorTrigger, OAuthHttpTrigger
 
 SECRET = "fake+secret/1%="
@@ -131,7 +130,7 @@ def test_a_401_renews_once_and_the_body_is_sent_again(connect, sandbox):
     sandbox.state.revoke("standard", "my_api", "access")
     status, body = call(OAuthAsyncHook("my_api", "POST"), endpoint="items", json={"a": 1})
     assert (status, json.loads(body)) == (201, {"a": 1})
-    sources._sources.clear()  # as in another process: one renews once a minute because of the API
+    token_sources._sources.clear()  # as in another process: one renews once a minute because of the API
     sandbox.state.revoke("standard", "my_api", "access")
     status, body = call(OAuthAsyncHook("my_api", "POST"), endpoint="items", data={"b": "2"})
     assert (status, json.loads(body)) == (201, {"b": "2"})
@@ -280,7 +279,7 @@ def test_a_proxy_for_the_scheme_is_used(connect, api, elsewhere, monkeypatch):
     connect(host=api.url, proxies={"http": elsewhere.url})
     OAuthAsyncHook("my_api")
     hook = OAuthAsyncHook("my_api")
-    monkeypatch.setattr(sources, "TokenSource", _NoNetworkSource)
+    monkeypatch.setattr(token_sources, "TokenSource", _NoNetworkSource)
     call(hook, endpoint="items")
     assert (len(api.requests), [path for _, path, *_ in elsewhere.requests]) == (0, [f"{api.url}/items"])
 
@@ -337,8 +336,8 @@ def blocking(monkeypatch):
         return call
 
     for owner, name in [
-        (variable_store, "_get"),
-        (variable_store, "_set"),
+        (airflow_variables, "get_variable"),
+        (airflow_variables, "set_variable"),
         (masking, "mask_secret"),
         (TokenEndpoint, "grant"),
         (Clock, "sleep"),
@@ -547,7 +546,7 @@ def test_the_text_of_an_error_is_the_same_deferred_and_not_deferred(connect, raw
     hook = OAuthAsyncHook("my_api", retry_limit=1)
     with pytest.raises(ApiError) as deferred:
         call(hook, endpoint="items")
-    sources._sources.clear()
+    token_sources._sources.clear()
     with pytest.raises(ApiError) as caught:
         OAuthHook("my_api").run("items")
     assert str(deferred.value) == str(caught.value)
@@ -602,7 +601,7 @@ def test_a_host_that_is_not_there_is_an_api_connection_error_for_both_hooks(conn
 def test_a_file_that_is_not_there_is_named_by_its_field_for_both_hooks(connect, api, name):
     connect(host=api.url.replace("http:", "https:"), **{name: "/no/such/file"})
     hook = OAuthHook("my_api")
-    sources._sources["my_api"] = (hook.config.version, _NoNetworkSource(hook.config))
+    token_sources._sources["my_api"] = (hook.config.version, _NoNetworkSource(hook.config))
     texts = []
     for run in (lambda: call(endpoint="items"), lambda: hook.run("items")):
         with pytest.raises(ConfigurationError, match=f"'my_api': {name} cannot be used") as caught:
@@ -615,7 +614,7 @@ def test_a_file_that_is_not_there_is_named_by_its_field_for_both_hooks(connect, 
 def test_a_certificate_that_is_not_trusted_names_verify_for_both_hooks(connect, api, tmp_path):
     connect(host=api.url.replace("http:", "https:"))  # it speaks plain http: TLS fails as early as can be
     hook = OAuthHook("my_api")
-    sources._sources["my_api"] = (hook.config.version, _NoNetworkSource(hook.config))
+    token_sources._sources["my_api"] = (hook.config.version, _NoNetworkSource(hook.config))
     for run in (lambda: call(endpoint="items"), lambda: hook.run("items")):
         with pytest.raises(ApiConnectionError, match="verify"):
             run()

@@ -12,9 +12,9 @@ from authlib.oauth2.rfc8414 import get_well_known_url as rfc8414_place
 from authlib.oidc.discovery import get_well_known_url as oidc_place
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.hooks import sources
 from airflow_provider_oauth.protocol import discovery
 from airflow_provider_oauth.protocol.config import OAuthConfig
+from airflow_provider_oauth.runtime import token_sources
 from tests.integration.authlib_server import serve
 
 ID = "reports:/+%&é"
@@ -45,7 +45,7 @@ def connect(airflow_db, monkeypatch, server):
             "extra": {"grant_type": "client_credentials", "grant_url": server.token_url, **extra},
         }
         monkeypatch.setenv("AIRFLOW_CONN_AUTHLIB", json.dumps(connection))
-        sources._sources.clear()
+        token_sources._sources.clear()
         return OAuthHook("authlib", method="GET")
 
     for name in ("oauth_token__authlib", "oauth_lease__authlib"):
@@ -197,7 +197,7 @@ def test_each_renewal_uses_the_rotated_token_and_the_record_follows(server, conn
         assert me(hook)["user"] == "ada"
         generations.append(record()["generation"])
         server.revoke_access_tokens()
-        sources._sources.clear()  # as in another process: one renews once a minute because of the API
+        token_sources._sources.clear()  # as in another process: one renews once a minute because of the API
     assert generations == [1, 2, 3]
     assert [(made.grant_type, made.error) for made in server.requests[1:]] == [("refresh_token", None)] * 3
     assert server.api_statuses == [200, 401, 200, 401, 200]

@@ -16,11 +16,12 @@ import requests
 from airflow_provider_oauth.cli import loopback as loopback_module
 from airflow_provider_oauth.cli.loopback import Loopback
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, ConsentRequired, OAuthError
-from airflow_provider_oauth.hooks import grants, sources
+from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.protocol.authorization import Consent
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+from airflow_provider_oauth.runtime import token_sources
 from airflow_provider_oauth.tokens.host_lock import HostLock
 from sandbox.user_agent import UserAgent
 
@@ -227,7 +228,7 @@ def test_a_consent_is_for_its_own_connection(connect):
 def test_nobody_is_asked_when_the_answer_could_not_be_kept(connect, monkeypatch):
     config = connect("jsonbody")
     monkeypatch.setattr(HostLock, "_make_folder", raiser(PermissionError(13, "not allowed")))
-    sources._sources.clear()
+    token_sources._sources.clear()
     with pytest.raises(OAuthError, match="lock file"):
         ask(config)
 

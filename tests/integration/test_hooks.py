@@ -13,7 +13,6 @@ from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.sensors.http import HttpSensor
 from airflow.providers.http.triggers.http import HttpTrigger
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.exceptions import (
     ApiError,
     ConsentRequired,
@@ -22,10 +21,10 @@ from airflow_provider_oauth.exceptions import (
     UnsupportedGrantType,
     WrongPassword,
 )
-from airflow_provider_oauth.hooks import masking, sources
 from airflow_provider_oauth.hooks import oauth as hooks_oauth
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.protocol import endpoint
+from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 
 # The HTTP provider's own import, when a stock operator has its response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
@@ -56,7 +55,7 @@ def fresh_process(monkeypatch, tmp_path):
 
 
 def forget():
-    for clear in (sources._sources.clear, masking.forget_all, hooks_oauth._shared_adapter.cache_clear):
+    for clear in (token_sources._sources.clear, masking.forget_all, hooks_oauth._shared_adapter.cache_clear):
         clear()
 
 
@@ -128,7 +127,7 @@ def test_a_refresh_token_is_followed_through_its_rotations_in_airflows_own_varia
         assert hook.run("whoami").json()["client_id"] == conn_id
         forget()
         assert OAuthHook(conn_id).run("whoami").json()["client_id"] == conn_id
-        texts.append(variable_store._get(f"oauth_token__{conn_id}"))
+        texts.append(airflow_variables.get_variable(f"oauth_token__{conn_id}"))
         assert json.loads(texts[-1])["generation"] == number
         sandbox.state.revoke(server, conn_id, "access")
     counts = sandbox.state.counts()[conn_id]
@@ -190,7 +189,7 @@ def test_a_post_is_repeated_with_its_body_after_a_401(connect, sandbox, variable
     OAuthHook("posting").run("whoami")
     sandbox.state.revoke("standard", "posting", "access")
     assert hook.run("items", json={"a": 1}).json() == {"a": 1}
-    sources._sources.clear()  # as in another process: one renews once a minute because of the API
+    token_sources._sources.clear()  # as in another process: one renews once a minute because of the API
     sandbox.state.revoke("standard", "posting", "access")
     path = tmp_path / "body.json"
     path.write_text('{"b": 2}')

@@ -14,7 +14,7 @@ from airflow_provider_oauth.cli import commands
 from airflow_provider_oauth.exceptions import ConsentRequired
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.variable_store import VariableTokenStore
+from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from sandbox.examples import EXAMPLES_FOLDER
 from sandbox.server import SERVERS, serve
 

@@ -19,13 +19,13 @@ import json
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk import BaseHook
 from acme_airflow.operators import AcmeListCustomersOperator
-from airflow_provider_oauth import variable_store
+from airflow_provider_oauth.runtime import airflow_variables
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 
 kept = {}
-variable_store._get = kept.get
-variable_store._set = lambda name, value, description: kept.update({name: value})
-variable_store._is_listed = kept.__contains__
+airflow_variables.get_variable = kept.get
+airflow_variables.set_variable = lambda name, value, description: kept.update({name: value})
+airflow_variables.is_listed = kept.__contains__
 
 manager = ProvidersManager()
 hook = BaseHook.get_connection("my_acme").get_hook()

@@ -11,8 +11,8 @@ import requests
 
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.hooks.sources import token_source
 from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.runtime.token_sources import token_source
 from tests.servers.person import Person
 from tests.servers.servers import REDIRECT_URI, SECRET, AuthorizationServer
 

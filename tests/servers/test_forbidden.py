@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from airflow_provider_oauth.exceptions import ApiError, ConsentRequired
-from airflow_provider_oauth.hooks import grants, sources
+from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook
+from airflow_provider_oauth.runtime import token_sources
 from tests.servers.steps import authorize, call, post, stored_tokens
 
 
@@ -24,7 +25,7 @@ def rotated(connect, django):
     hook = OAuthHook("api", method="GET")
     session = hook.get_conn()
     assert session.get(f"{django.resource}/me").status_code == 200
-    sources._sources.clear()  # what follows is another process
+    token_sources._sources.clear()  # what follows is another process
     grants.renew(config)
     django.forget()
     return session
@@ -43,7 +44,7 @@ def test_after_a_403_a_deferred_call_is_repeated_with_a_newer_token_of_the_store
     authorize(config)
     hook = OAuthAsyncHook("api", method="GET")
     assert asyncio.run(hook.run(endpoint="me")).status == 200
-    sources._sources.clear()  # what follows is another process
+    token_sources._sources.clear()  # what follows is another process
     grants.renew(config)
     django.forget()
     assert asyncio.run(hook.run(endpoint="me")).status == 200

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, TokenRequestError
-from airflow_provider_oauth.hooks import grants, sources
+from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.protocol.authorization import Consent
 from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.runtime import token_sources
 
 ISSUER = "https://login.example.com"
 METADATA_URL = f"{ISSUER}/.well-known/openid-configuration"
@@ -29,7 +30,7 @@ TOKEN = {"access_token": "fake-access", "refresh_token": "fake-refresh", "expire
 def connect(variables, monkeypatch, tmp_path):
     monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path))
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
-    sources._sources.clear()
+    token_sources._sources.clear()
 
     def define(**extra):
         values = {
@@ -43,7 +44,7 @@ def connect(variables, monkeypatch, tmp_path):
         return OAuthHook("my_api").config
 
     yield define
-    sources._sources.clear()
+    token_sources._sources.clear()
 
 
 def answer(**values):
@@ -67,7 +68,7 @@ def test_both_ends_of_a_consent_are_found_in_the_metadata(connect, requests_mock
         ("POST", METADATA["token_endpoint"]),
     ]
     # What is stored is for the connection as it stands, so nobody is asked to read it.
-    sources._sources.clear()
+    token_sources._sources.clear()
     assert grants.status(config).token.access_token == "fake-access"
     assert OAuthHook("my_api").get_token().access_token == "fake-access"
     assert requests_mock.call_count == 3

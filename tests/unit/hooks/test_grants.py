@@ -12,8 +12,8 @@ from airflow_provider_oauth.exceptions import ConsentRequired, UnrecognizedRefus
 from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.record import Record, Refusal, fingerprint
-from airflow_provider_oauth.variable_store import VariableTokenStore
 
 if TYPE_CHECKING:
     from requests_mock import Mocker

@@ -17,7 +17,6 @@ from airflow.providers.http.operators.http import HttpOperator
 from requests.adapters import HTTPAdapter
 from requests_mock import ANY
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.exceptions import (
     ApiConnectionError,
     ApiError,
@@ -25,8 +24,8 @@ from airflow_provider_oauth.exceptions import (
     OAuthError,
     WrongPassword,
 )
-from airflow_provider_oauth.hooks import masking, sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook, hook_of
+from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 
 # The HTTP provider's own import, when a stock operator has its response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
@@ -89,8 +88,8 @@ def test_the_constructor_touches_no_connection_variable_or_network(monkeypatch, 
         raise AssertionError("touched")
 
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
-    for name in ("_get", "_set", "_is_listed"):
-        monkeypatch.setattr(variable_store, name, refuse)
+    for name in ("get_variable", "set_variable", "is_listed"):
+        monkeypatch.setattr(airflow_variables, name, refuse)
     OAuthHook("no_such_connection", method="POST", scope="read", adapter=HTTPAdapter())
     assert requests_mock.call_count == 0
 
@@ -408,7 +407,7 @@ def test_the_environment_is_trusted_only_where_the_connection_does(api, connect,
     monkeypatch.setenv("HTTPS_PROXY", "http://environment.example.com:3128")
     OAuthHook("my_api").run("items")
     assert api.last_request.proxies.get("https") == "http://environment.example.com:3128"
-    sources._sources.clear()
+    token_sources._sources.clear()
     connect(trust_env=False, password="another-fake-secret")
     OAuthHook("my_api").run("items")
     assert not api.last_request.proxies.get("https")
@@ -463,31 +462,33 @@ def test_closing_one_session_leaves_the_sockets_that_others_share(api, monkeypat
 
 def test_a_changed_connection_has_a_new_source_of_tokens(api, connect, endpoint):
     OAuthHook("my_api").run("items")
-    first = sources.token_source(OAuthHook("my_api").config)
+    first = token_sources.token_source(OAuthHook("my_api").config)
     connect(password="another-fake-secret")
     OAuthHook("my_api").run("items")
-    assert sources.token_source(OAuthHook("my_api").config) is not first
+    assert token_sources.token_source(OAuthHook("my_api").config) is not first
     assert endpoint.call_count == 2
     assert api.last_request.headers["Authorization"] == "Bearer fake-token-2"
 
 
 def test_an_unchanged_connection_keeps_its_source(api):
-    assert sources.token_source(OAuthHook("my_api").config) is sources.token_source(OAuthHook("my_api").config)
+    assert token_sources.token_source(OAuthHook("my_api").config) is token_sources.token_source(
+        OAuthHook("my_api").config
+    )
 
 
 def test_threads_that_ask_at_the_same_time_get_the_same_source(api, monkeypatch):
     config = OAuthHook("my_api").config
     both = threading.Barrier(2)
-    real = sources.TokenSource
+    real = token_sources.TokenSource
 
     def slow(*args, **kwargs):
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(0.5)  # both are in here at once, unless somebody sees to it that they are not
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(sources, "TokenSource", slow)
+    monkeypatch.setattr(token_sources, "TokenSource", slow)
     found = []
-    threads = [threading.Thread(target=lambda: found.append(sources.token_source(config))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: found.append(token_sources.token_source(config))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -15,9 +15,10 @@ from airflow_provider_oauth.exceptions import (
     UnrecognizedRefusal,
     WrongPassword,
 )
-from airflow_provider_oauth.hooks import grants, sources
+from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.runtime import token_sources
 from tests.unit.fake_clock import START
 
 API = "https://api.example.com/v1"
@@ -58,7 +59,7 @@ def connect(monkeypatch, variables, time):
 
 def task():
     """Get a token in a new process; return the error, if any."""
-    sources._sources.clear()
+    token_sources._sources.clear()
     try:
         OAuthHook("my_api").get_token()
     except OAuthError as error:
@@ -148,5 +149,5 @@ def test_a_person_can_renew_after_a_host_with_a_wrong_clock_has_noted_a_refusal(
     time.seconds = 0.0
     assert json.loads(variables["oauth_token__my_api"])["refused"]["until"].startswith("2027-01-01T00:0")
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access", "expires_in": 3600})
-    sources._sources.clear()
+    token_sources._sources.clear()
     assert grants.renew(config).access_token == "fake-access"

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, quote
 import pytest
 import requests
 
-from airflow_provider_oauth.hooks import sources
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.protocol import endpoint
+from airflow_provider_oauth.runtime import token_sources
 
 TOKEN_URL = "https://login.example.com/token"
 SECRETS = {"password": "fake secret/1%", "user_password": "fake&password", "refresh_token": "fake-refresh+token="}
@@ -37,7 +37,7 @@ def variables(variables, monkeypatch):
     monkeypatch.setattr(endpoint, "Clock", InstantClock)
     yield variables
     assert variables == {}
-    assert sources._sources == {}
+    assert token_sources._sources == {}
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from airflow.sdk import Connection
 from airflow.sdk.providers_manager_runtime import HookInfo, ProvidersManagerTaskRuntime
 from requests_mock import ANY
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.api.rate_limit import Budget
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.fields import Field
@@ -26,6 +25,7 @@ from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook, hook_o
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Preset
 from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.runtime import airflow_variables
 from tests.unit.fake_clock import FakeClock
 
 VENDORS = {"justlogin": JustLoginHook, "justimmo": JustimmoHook, "joor": JoorHook}
@@ -89,8 +89,8 @@ def test_the_constructor_touches_nothing(monkeypatch, requests_mock, vendor):
         raise AssertionError("touched")
 
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
-    for name in ("_get", "_set", "_is_listed"):
-        monkeypatch.setattr(variable_store, name, refuse)
+    for name in ("get_variable", "set_variable", "is_listed"):
+        monkeypatch.setattr(airflow_variables, name, refuse)
     hook = VENDORS[vendor](method="POST", scope="read")
     assert (hook.oauth_conn_id, hook.http_conn_id) == (f"{vendor}_default",) * 2
     assert (hook.method, hook.scope) == ("POST", "read")

@@ -14,12 +14,12 @@ from airflow.sdk import DAG
 from airflow.sdk.io import store
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.operators import extract, joor, justimmo, justlogin
 from airflow_provider_oauth.operators.extract import ExtractOperator, joined
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.paging import Cursor, Offset, PageNumber
+from airflow_provider_oauth.runtime import airflow_variables
 
 API = "https://api.example.com/v1"
 TOKEN_URL = "https://login.example.com/token"
@@ -84,8 +84,8 @@ def test_building_it_reads_no_connection_and_no_variable_and_sends_nothing(monke
         raise AssertionError("touched")
 
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
-    for name in ("_get", "_set", "_is_listed"):
-        monkeypatch.setattr(variable_store, name, refuse)
+    for name in ("get_variable", "set_variable", "is_listed"):
+        monkeypatch.setattr(airflow_variables, name, refuse)
     cls(task_id="build", **OPERATORS[cls])
     assert requests_mock.call_count == 0
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.exceptions import ConsentDenied
 from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.runtime import airflow_variables
 from airflow_provider_oauth.ui import pending
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -59,7 +59,7 @@ class TestTaking:
 
     def test_loses_to_another_that_is_a_moment_earlier(self, monkeypatch: pytest.MonkeyPatch) -> None:
         cookie = begin()
-        monkeypatch.setattr(pending, "take_consent", lambda conn_id: False)
+        monkeypatch.setattr(pending, "delete_pending", lambda conn_id: False)
 
         with pytest.raises(ConsentDenied, match="was finished already"):
             take(cookie)
@@ -156,7 +156,7 @@ class TestBeginning:
     def test_is_kept_under_a_name_that_airflow_takes(self, kept: dict[str, str]) -> None:
         begin(Consent(conn_id="a/b#c d", redirect_uri=CONSENT.redirect_uri))
 
-        assert list(kept) == [variable_store.variable_name("oauth_consent__", "a/b#c d")]
+        assert list(kept) == [airflow_variables.variable_name("oauth_consent__", "a/b#c d")]
 
 
 @pytest.mark.parametrize("cookie", [None, "", "x", "x.é", "x._", "x./w", "x.gICA"])

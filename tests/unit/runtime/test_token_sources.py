@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.hooks.sources import host_lock
+from airflow_provider_oauth.runtime.token_sources import host_lock
 
 SETTING = "AIRFLOW__OAUTH__LOCK_FOLDER"
 

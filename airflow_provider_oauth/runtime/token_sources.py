@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.hooks.masking import forget_all, mask
-from airflow_provider_oauth.hooks.pages import page_of
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+from airflow_provider_oauth.runtime.masking import forget_all, mask
+from airflow_provider_oauth.runtime.ui_urls import page_of
+from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.host_lock import HostLock
 from airflow_provider_oauth.tokens.source import TokenSource
-from airflow_provider_oauth.variable_store import VariableTokenStore
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig

@@ -1,4 +1,4 @@
-"""The token store on Airflow Variables: the only code that touches them."""
+"""The token store on Airflow Variables."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import base64
 import json
 import logging
 import os
-import re
-import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import conf
-
 from airflow_provider_oauth.exceptions import TokenStoreError, from_event, to_event
 from airflow_provider_oauth.protocol.config import url_problem
 from airflow_provider_oauth.protocol.token import Token, is_sendable
-from airflow_provider_oauth.sealing import Seal
-from airflow_provider_oauth.tokens.record import Record, Refusal, fingerprint
+from airflow_provider_oauth.runtime import airflow_variables
+from airflow_provider_oauth.runtime.encryption import Seal
+from airflow_provider_oauth.tokens.record import Record, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,15 +26,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-#: Longest name of an Airflow Variable.
-LONGEST_NAME = 250
 SALT_BYTES = 16
 
 
 class VariableTokenStore:
     """Keeps a connection's record in the Variable ``oauth_token__<conn_id>``, sealed.
 
-    In clear stand the format's version, the key's id and salt, generation, nonce, fingerprints of the connection's
+    In clear stand the format's version, the key's id and salt, generation, nonces of the connection's
     own refresh tokens, when the token ends, and after wrong credentials what the server said and until when nobody asks
     again; sealed are the tokens and their scopes. The lease is the Variable ``oauth_lease__<conn_id>``, a nonce.
 
@@ -52,8 +47,8 @@ class VariableTokenStore:
         self._earlier_seal = Seal(replace(config, secret_headers={}, secret_params={}))
         self._connection = config.version
         self._salt: bytes | None = None
-        self._variable = variable_name("oauth_token__", config.conn_id)
-        self._lease = variable_name("oauth_lease__", config.conn_id)
+        self._variable = airflow_variables.variable_name("oauth_token__", config.conn_id)
+        self._lease = airflow_variables.variable_name("oauth_lease__", config.conn_id)
         self.name = f"the Airflow Variable {self._variable}"
 
     def read(self) -> Record | None:
@@ -64,7 +59,7 @@ class VariableTokenStore:
         :raises TokenStoreError: if Airflow raised one
         """
         with self._told_apart("read"):
-            text = _get(self._variable)
+            text = airflow_variables.get_variable(self._variable)
         return None if text is None else self._decode(text)
 
     def write(self, record: Record) -> None:
@@ -73,7 +68,9 @@ class VariableTokenStore:
         :raises TokenStoreError: if it was not kept
         """
         with self._told_apart("written"):
-            _set(self._variable, self._encode(record), f"Token of the connection {self._conn_id}. Do not edit.")
+            airflow_variables.set_variable(
+                self._variable, self._encode(record), f"Token of the connection {self._conn_id}. Do not edit."
+            )
         kept = self.read()
         if kept is None or (kept.nonce != record.nonce and kept.generation <= record.generation):
             raise TokenStoreError(
@@ -87,7 +84,7 @@ class VariableTokenStore:
         :raises TokenStoreError: if they cannot be listed now; a failed read would look like absence
         """
         with self._told_apart("listed"):
-            return _is_listed(self._variable)
+            return airflow_variables.is_listed(self._variable)
 
     def read_lease(self) -> str | None:
         """Return the nonce in the lease; None if there seems to be none.
@@ -95,12 +92,12 @@ class VariableTokenStore:
         :raises TokenStoreError: if Airflow raised an error
         """
         with self._told_apart("read"):
-            return _get(self._lease)
+            return airflow_variables.get_variable(self._lease)
 
     def lease_is_listed(self) -> bool | None:
         """Tell whether the lease's Variable is among all Variables, as ``is_listed`` does for the record's."""
         with self._told_apart("listed"):
-            return _is_listed(self._lease)
+            return airflow_variables.is_listed(self._lease)
 
     def write_lease(self, nonce: str) -> None:
         """Put ``nonce`` into the lease.
@@ -108,7 +105,9 @@ class VariableTokenStore:
         :raises TokenStoreError: if Airflow raised an error
         """
         with self._told_apart("written"):
-            _set(self._lease, nonce, f"Who renews the token of the connection {self._conn_id}. Do not edit.")
+            airflow_variables.set_variable(
+                self._lease, nonce, f"Who renews the token of the connection {self._conn_id}. Do not edit."
+            )
 
     @contextmanager
     def _told_apart(self, what: str) -> Iterator[None]:
@@ -221,38 +220,6 @@ class VariableTokenStore:
             return None
 
 
-def keep_consent(conn_id: str, text: str) -> None:
-    """Keep what is known of a consent that was asked for in the API server; it replaces the one before.
-
-    :param conn_id: the connection that it is for
-    :param text: nothing secret
-    """
-    from airflow.models.variable import Variable as CoreVariable
-
-    description = f"A consent asked for, for the connection {conn_id}. Good for ten minutes."
-    CoreVariable.set(variable_name("oauth_consent__", conn_id), text, description=description)
-
-
-def kept_consent(conn_id: str) -> str | None:
-    """Return what ``keep_consent`` has kept; None if there is nothing."""
-    return _get(variable_name("oauth_consent__", conn_id))
-
-
-def take_consent(conn_id: str) -> bool:
-    """Delete what was kept, and say whether it was there still: of several that do so at once, one does."""
-    from airflow.models.variable import Variable as CoreVariable
-
-    return CoreVariable.delete(variable_name("oauth_consent__", conn_id)) == 1
-
-
-def variable_name(prefix: str, conn_id: str) -> str:
-    """Return the name of a connection's Variable; shortened, with a fingerprint, where the conn_id would not fit."""
-    name = prefix + conn_id
-    if len(name) <= LONGEST_NAME and re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-        return name
-    return f"{prefix}{re.sub('[^A-Za-z0-9_.-]', '-', conn_id)[:180]}-{fingerprint(conn_id, '')}"
-
-
 def _token_values(token: Token) -> dict[str, Any]:
     return {
         "access_token": token.access_token,
@@ -294,49 +261,3 @@ def _time_or_none(text: str | None) -> datetime | None:
 
 def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _in_task() -> bool:
-    """Tell whether a supervisor answers for us: in a task or a triggerer, not in the API server or a plain process."""
-    return hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS")
-
-
-def _get(name: str) -> str | None:
-    if _in_task():
-        from airflow.sdk import Variable
-
-        value = Variable.get(name, default=None)
-    else:
-        from airflow.models.variable import Variable as CoreVariable
-
-        value = CoreVariable.get(name, default_var=None)
-    return value if isinstance(value, str) else None
-
-
-def _set(name: str, value: str, description: str) -> None:
-    if _in_task():
-        from airflow.sdk import Variable
-
-        Variable.set(name, value, description=description)
-    else:
-        from airflow.models.variable import Variable as CoreVariable
-
-        CoreVariable.set(name, value, description=description)
-
-
-def _is_listed(name: str) -> bool | None:
-    """Ask the database whether there is such a Variable, in a way that fails where ``get`` would say there is none."""
-    if not _in_task():
-        from airflow.models.variable import Variable as CoreVariable
-        from airflow.utils.session import create_session
-        from sqlalchemy import select
-
-        with create_session() as session:
-            return session.scalar(select(CoreVariable.key).where(CoreVariable.key == name)) is not None
-    from airflow.sdk import Variable
-
-    keys = getattr(Variable, "keys", None)  # since 3.3
-    # With several teams the list leaves out Variables that belong to no team, though ``get`` finds them.
-    if keys is None or conf.getboolean("core", "multi_team", fallback=False):
-        return None
-    return name in keys(prefix=name)

@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 from airflow.sdk._shared.secrets_masker import _secrets_masker, redact
 
-from airflow_provider_oauth.hooks import masking
-from airflow_provider_oauth.hooks.masking import AT_LEAST
+from airflow_provider_oauth.runtime import masking
+from airflow_provider_oauth.runtime.masking import AT_LEAST
 from tests.unit.fake_clock import START, FakeClock
 
 ENDED, LATER = START - timedelta(seconds=1), START + timedelta(hours=1)

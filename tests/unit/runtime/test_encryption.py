@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
-from airflow_provider_oauth.sealing import Seal
+from airflow_provider_oauth.runtime.encryption import Seal
 
 SALT = b"0123456789abcdef"
 CONTENT = {"refresh_token": "fake-refresh é", "tokens": {"": {"access_token": "fake-access"}}}

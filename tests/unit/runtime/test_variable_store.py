@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from airflow.sdk import Variable
 
-from airflow_provider_oauth import variable_store
 from airflow_provider_oauth.exceptions import InvalidClient, TokenStoreError, UnrecognizedRefusal
 from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
 from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.runtime import airflow_variables
+from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.record import Record, Refusal
-from airflow_provider_oauth.variable_store import VariableTokenStore, variable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,9 +95,9 @@ LOST = "lost"  # the call does nothing, and says nothing
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Variables]:
     variables = Variables()
-    monkeypatch.setattr(variable_store, "_get", variables.get)
-    monkeypatch.setattr(variable_store, "_set", variables.set)
-    monkeypatch.setattr(variable_store, "_is_listed", variables.is_listed)
+    monkeypatch.setattr(airflow_variables, "get_variable", variables.get)
+    monkeypatch.setattr(airflow_variables, "set_variable", variables.set)
+    monkeypatch.setattr(airflow_variables, "is_listed", variables.is_listed)
     return variables
 
 
@@ -578,7 +578,7 @@ class TestAbsence:
 class TestTheListOfATask:
     @pytest.fixture(autouse=True)
     def task(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(variable_store, "_in_task", lambda: True)
+        monkeypatch.setattr(airflow_variables, "_in_task", lambda: True)
         monkeypatch.setattr(Variable, "keys", staticmethod(lambda prefix: ["oauth_token__shop"]), raising=False)
 
     def test_is_that_of_all_variables(self) -> None:
@@ -711,22 +711,24 @@ class TestRefusal:
 class TestVariableName:
     @pytest.mark.parametrize("conn_id", ["shop", "a", "A-b_c.9", "x" * 237])
     def test_is_the_conn_id_where_that_fits(self, conn_id: str) -> None:
-        assert variable_name("oauth_token__", conn_id) == f"oauth_token__{conn_id}"
+        assert airflow_variables.variable_name("oauth_token__", conn_id) == f"oauth_token__{conn_id}"
 
     @pytest.mark.parametrize("conn_id", ["x" * 238, "x" * 5000, "a b", "a/b", "é", "a:b", "a\n", "::", "日本" * 100])
     def test_is_shortened_and_made_fit_where_it_does_not(self, conn_id: str) -> None:
-        name = variable_name("oauth_token__", conn_id)
+        name = airflow_variables.variable_name("oauth_token__", conn_id)
 
         assert name.startswith("oauth_token__")
         assert len(name) <= 250
         assert re.fullmatch(r"[A-Za-z0-9_.-]+", name)
-        assert variable_name("oauth_token__", conn_id) == name
+        assert airflow_variables.variable_name("oauth_token__", conn_id) == name
 
     def test_tells_connections_apart(self) -> None:
         conn_ids = ["a b", "a-b", "a/b", "a:b", "x" * 238, "x" * 239, "x" * 237, "é", "è"]
 
-        assert len({variable_name("oauth_token__", conn_id) for conn_id in conn_ids}) == len(conn_ids)
+        assert len({airflow_variables.variable_name("oauth_token__", conn_id) for conn_id in conn_ids}) == len(conn_ids)
 
     def test_of_record_and_lease_differ_however_long(self) -> None:
         for conn_id in ("shop", "x" * 300):
-            assert variable_name("oauth_token__", conn_id) != variable_name("oauth_lease__", conn_id)
+            assert airflow_variables.variable_name("oauth_token__", conn_id) != airflow_variables.variable_name(
+                "oauth_lease__", conn_id
+            )
