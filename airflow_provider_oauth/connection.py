@@ -14,9 +14,10 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import ALIASES, Field
-from airflow_provider_oauth.presets import OAUTH, Preset
+from airflow_provider_oauth.presets import OAUTH, PRESETS, Preset
 from airflow_provider_oauth.presets.preset import STANDARD
 from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.runtime.compat import hook_class
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -73,6 +74,44 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
         allowed_hosts=_allowed_hosts(),
         warnings=tuple(warnings),
         **values,
+    )
+
+
+def preset_of_type(conn_type: str | None) -> Preset | None:
+    """Return the preset of a connection type; None if it is not the type of an OAuth 2.0 API.
+
+    :param conn_type: one of this package's types, or one whose hook another package registers
+    """
+    if conn_type in PRESETS:
+        return PRESETS[conn_type]
+    preset = getattr(hook_class(conn_type), "preset", None)
+    return preset if isinstance(preset, Preset) else None
+
+
+def preset_of(connection: Connection, preset: Preset = OAUTH) -> Preset:
+    """Return the preset that a hook reads a connection by: that of the connection's type, whatever the hook.
+
+    :param connection: the connection
+    :param preset: the hook's
+    :raises ConfigurationError: if the hook is a vendor's and the connection is not of an OAuth 2.0 type: the vendor's
+        URLs are fixed, so the password of a database, for example, would be sent to the vendor
+    """
+    if connection.conn_type == preset.conn_type:
+        return preset
+    own = preset_of_type(connection.conn_type)
+    if own is None and preset is not OAUTH:
+        raise wrong_type(connection, preset)
+    return own or preset
+
+
+def wrong_type(connection: Connection, preset: Preset = OAUTH) -> ConfigurationError:
+    """Return the error for a connection that is not of an OAuth 2.0 type.
+
+    :param connection: the connection
+    :param preset: the type that it should have
+    """
+    return ConfigurationError(
+        f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}; set its type to {preset.name}."
     )
 
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import dag, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.management import grants
 
 CONNECTIONS = ["example_keep_alive"]
 RENEW_AFTER = timedelta(days=7)  # since the last renewal, also where nobody knows when the refresh token ends

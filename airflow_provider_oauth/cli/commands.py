@@ -17,9 +17,9 @@ from rich.markup import escape
 
 from airflow_provider_oauth.cli.loopback import LISTEN_TIMEOUT, Loopback
 from airflow_provider_oauth.exceptions import OAuthError
-from airflow_provider_oauth.hooks import grants
-from airflow_provider_oauth.hooks.overview import check, config_of, conn_ids, overview, unlisted
-from airflow_provider_oauth.hooks.trial import AUTHORIZE
+from airflow_provider_oauth.management import grants
+from airflow_provider_oauth.management.connections import check, config_of, conn_ids, overview, unlisted
+from airflow_provider_oauth.management.grant_check import AUTHORIZE
 from airflow_provider_oauth.protocol.authorization import Consent
 
 if TYPE_CHECKING:

@@ -19,12 +19,13 @@ from airflow_provider_oauth.api.policy import ApiAccess
 from airflow_provider_oauth.api.rate_limit import Pace
 from airflow_provider_oauth.api.request import request_data, whole_url
 from airflow_provider_oauth.api.requests_auth import OAuthSession
-from airflow_provider_oauth.connection import read_connection
-from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
+from airflow_provider_oauth.connection import preset_of, read_connection, wrong_type
+from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
-from airflow_provider_oauth.hooks.trial import try_grant
+from airflow_provider_oauth.management.grant_check import try_grant
 from airflow_provider_oauth.paging import pages
-from airflow_provider_oauth.presets import OAUTH, PRESETS
+from airflow_provider_oauth.presets import OAUTH
+from airflow_provider_oauth.runtime.compat import hook_class
 from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     import requests
     from aiohttp import ClientResponse
-    from airflow.sdk import Connection
     from requests.auth import AuthBase
 
     from airflow_provider_oauth.api.rate_limit import Budget
@@ -236,38 +236,6 @@ class OAuthHook(HttpHook):
             return False, str(error).removeprefix(f"Connection {self.oauth_conn_id!r}: ")
 
 
-def preset_of(connection: Connection, preset: Preset) -> Preset:
-    """Return what is known of the connection's type; ``preset`` if that is not one of ours.
-
-    A vendor's connection is read in the same way by any of our hooks.
-
-    :raises ConfigurationError: if the hook is a vendor's and the connection none of ours: as the preset fixes all else,
-        the password of a database would go to that vendor
-    """
-    if connection.conn_type == preset.conn_type:
-        return preset
-    if connection.conn_type in PRESETS:
-        return PRESETS[connection.conn_type]
-    hook = _hook_of_type(connection)
-    if not isinstance(hook, OAuthHook) and preset is not OAUTH:
-        raise _of_another_type(connection, preset)
-    return hook.preset if isinstance(hook, OAuthHook) else preset
-
-
-def _hook_of_type(connection: Connection, **hook_params: Any) -> Any:
-    """Return the hook of the connection's own type; None if there is none, or it takes something else."""
-    try:
-        return connection.get_hook(hook_params=hook_params)
-    except Exception:  # whatever a foreign hook may raise; Airflow itself raises AttributeError for types without one
-        return None
-
-
-def _of_another_type(connection: Connection, preset: Preset) -> ConfigurationError:
-    return ConfigurationError(
-        f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}; set its type to {preset.name}."
-    )
-
-
 def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) -> OAuthHook:
     """Return the hook of the connection's own type.
 
@@ -277,9 +245,10 @@ def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) ->
     :raises ConfigurationError: if its type is not one of ours: another hook would send the client's secret to the API
     """
     connection = BaseHook.get_connection(oauth_conn_id)
-    hook = _hook_of_type(connection, **hook_params)
-    if not isinstance(hook, OAuthHook):
-        raise _of_another_type(connection, OAUTH)
+    cls = hook_class(connection.conn_type)
+    if not (isinstance(cls, type) and issubclass(cls, OAuthHook)):
+        raise wrong_type(connection)
+    hook = cls(oauth_conn_id, **hook_params)
     hook.scope = scope
     return hook
 

@@ -21,7 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, OAuthError
-from airflow_provider_oauth.hooks import grants, overview
+from airflow_provider_oauth.management import connections, grants
 from airflow_provider_oauth.protocol.authorization import Consent
 from airflow_provider_oauth.runtime.ui_urls import PAGES, airflow_url
 from airflow_provider_oauth.ui import pending
@@ -155,16 +155,16 @@ def _rows(user: BaseUser, conn_id: str) -> list[Row]:
     if conn_id:
         if not may(user, conn_id, "GET"):
             raise ConfigurationError(f"You may not see the connection {conn_id!r}.")
-        overview.check(conn_id)
-        return [Row(overview=overview.overview(conn_id), may_edit=may(user, conn_id, "PUT"))]
+        connections.check(conn_id)
+        return [Row(overview=connections.overview(conn_id), may_edit=may(user, conn_id, "PUT"))]
     readable, editable = permitted(user, "GET"), permitted(user, "PUT")
     with create_session() as session:
-        shown = [each for each in overview.conn_ids(session) if each in readable]
-    return [Row(overview=overview.overview(each), may_edit=each in editable) for each in shown]
+        shown = [each for each in connections.conn_ids(session) if each in readable]
+    return [Row(overview=connections.overview(each), may_edit=each in editable) for each in shown]
 
 
 def _do(action: Action, conn_id: str) -> Said:
-    config = overview.config_of(conn_id)
+    config = connections.config_of(conn_id)
     about = f"Connection {conn_id!r}:"
     if action == "test":
         works, text = grants.test(config)
@@ -186,7 +186,7 @@ def _authorize(request: Request, conn_id: str, user: str) -> Response:
     if not redirect_uri:
         raise ConfigurationError("Airflow does not know its own URL: set [api] base_url.")
     consent = Consent(conn_id=conn_id, redirect_uri=redirect_uri)
-    url = grants.begin(overview.config_of(conn_id), consent)
+    url = grants.begin(connections.config_of(conn_id), consent)
     cookie = pending.begin(consent, user, datetime.now(UTC))
     response = RedirectResponse(url, 303)
     _set_cookie(request, response, cookie.name, cookie.value, CONSENT_LIFETIME)
@@ -200,7 +200,7 @@ def _keep(conn_id: str, state: str, cookie: str, answer: str, user: BaseUser) ->
         extra = json.dumps({"connection_id": consent.conn_id, "action": "consent"})
         name = user.get_name()
         session.add(Log(event="oauth_connection", owner=name, owner_display_name=name, extra=extra))
-    config = overview.config_of(consent.conn_id)
+    config = connections.config_of(consent.conn_id)
     token = grants.finish(config, consent, f"?{answer}")  # a query may have a ? of its own
     renewable, text = grants.after_consent(config)
     return Said(renewable, f"Connection {consent.conn_id!r}: authorized. {_validity(token)}. {text}")
@@ -245,7 +245,7 @@ def _answer_cookie(consent_id: str) -> str:
 
 def _back(request: Request, said: Said, conn_id: str = "") -> Response:
     """Go back to the page, and have it say what came of it; to the connection's own if the list does not have it."""
-    query = f"?{urlencode({'conn_id': conn_id})}" if conn_id and overview.is_elsewhere(conn_id) else ""
+    query = f"?{urlencode({'conn_id': conn_id})}" if conn_id and connections.is_elsewhere(conn_id) else ""
     response = RedirectResponse(f"{_root(request)}/{query}", 303)
     text = said.text[:2000]
     while len(news := str(signer("said").dumps([said.good, text]))) > LONGEST_COOKIE:

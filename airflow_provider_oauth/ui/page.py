@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from airflow_provider_oauth.hooks.trial import not_granted, remarks
+from airflow_provider_oauth.management.grant_check import not_granted, remarks
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_oauth.hooks.overview import Overview
+    from airflow_provider_oauth.management.connections import Overview
 
 _templates = Environment(
     loader=PackageLoader("airflow_provider_oauth.ui"),

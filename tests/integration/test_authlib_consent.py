@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from airflow_provider_oauth.exceptions import ConsentDenied
-from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.protocol.authorization import Consent
 from sandbox.user_agent import PageError, UserAgent
 from tests.integration.authlib_server import serve

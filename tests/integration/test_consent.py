@@ -16,8 +16,8 @@ import requests
 from airflow_provider_oauth.cli import loopback as loopback_module
 from airflow_provider_oauth.cli.loopback import Loopback
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, ConsentRequired, OAuthError
-from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.protocol.authorization import Consent
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint

@@ -12,8 +12,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_oauth.cli import commands
 from airflow_provider_oauth.exceptions import ConsentRequired
-from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from sandbox.examples import EXAMPLES_FOLDER
 from sandbox.server import SERVERS, serve

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import requests
 
-from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.protocol.authorization import Consent
 from airflow_provider_oauth.runtime.token_sources import token_source
 from tests.servers.person import Person

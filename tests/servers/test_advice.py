@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
-from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.management import grants
 from tests.servers.steps import authorize, call
 
 

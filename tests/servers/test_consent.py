@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_oauth.exceptions import ApiError, ConsentDenied, ConsentRequired, InvalidClient, InvalidGrant
-from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.protocol.authorization import Consent
 from tests.servers.person import Person
 from tests.servers.servers import REDIRECT_URI

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from airflow_provider_oauth.exceptions import ApiError, ConsentRequired
-from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook
+from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.runtime import token_sources
 from tests.servers.steps import authorize, call, post, stored_tokens
 

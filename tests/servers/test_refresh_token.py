@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, InvalidScope
-from airflow_provider_oauth.hooks import grants
+from airflow_provider_oauth.management import grants
 from tests.servers.steps import call, post, tokens_of
 
 

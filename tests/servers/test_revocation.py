@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired
-from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.management import grants
 from tests.servers.steps import api_status, authorize, call, post, stored_tokens
 
 #: How an API answers to a token that is not valid: 401 as RFC 6750 says, or 403.

@@ -14,10 +14,10 @@ import pytest
 
 from airflow_provider_oauth.cli import commands
 from airflow_provider_oauth.exceptions import ConsentDenied
-from airflow_provider_oauth.hooks import grants
-from airflow_provider_oauth.hooks.grants import Status
-from airflow_provider_oauth.hooks.overview import Overview, Unlisted
-from airflow_provider_oauth.hooks.trial import Trial
+from airflow_provider_oauth.management import grants
+from airflow_provider_oauth.management.connections import Overview, Unlisted
+from airflow_provider_oauth.management.grant_check import Trial
+from airflow_provider_oauth.management.grants import Status
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token

@@ -15,13 +15,14 @@ from airflow.sdk.providers_manager_runtime import HookInfo, ProvidersManagerTask
 from requests_mock import ANY
 
 from airflow_provider_oauth.api.rate_limit import Budget
+from airflow_provider_oauth.connection import preset_of
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.fields import Field
 from airflow_provider_oauth.hooks import oauth as hooks_module
 from airflow_provider_oauth.hooks.joor import JoorHook
 from airflow_provider_oauth.hooks.justimmo import JustimmoHook
 from airflow_provider_oauth.hooks.justlogin import JustLoginHook
-from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook, hook_of, preset_of
+from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook, hook_of
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Preset
 from airflow_provider_oauth.protocol.clock import Clock

@@ -18,8 +18,8 @@ from fastapi import FastAPI
 from itsdangerous import TimestampSigner
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.hooks import grants, overview
-from airflow_provider_oauth.hooks.trial import Trial
+from airflow_provider_oauth.management import connections, grants
+from airflow_provider_oauth.management.grant_check import Trial
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.ui import app, pending, protection, threads
@@ -49,8 +49,8 @@ def broken(*args: Any, **kwargs: Any) -> Any:
     raise Broken("fake-secret")
 
 
-def shown(conn_id: str) -> overview.Overview:
-    return overview.Overview(conn_id=conn_id, config=CONFIG, status=grants.status(CONFIG))
+def shown(conn_id: str) -> connections.Overview:
+    return connections.Overview(conn_id=conn_id, config=CONFIG, status=grants.status(CONFIG))
 
 
 @pytest.fixture(autouse=True)
@@ -64,10 +64,10 @@ def airflow(kept: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (security, protection):
         monkeypatch.setattr(module, "get_auth_manager", lambda: manager)
     monkeypatch.setattr(app, "action_logging", lambda event: lambda: None)
-    monkeypatch.setattr(overview, "config_of", lambda conn_id: CONFIG)
-    monkeypatch.setattr(overview, "check", lambda conn_id: None)
-    monkeypatch.setattr(overview, "is_elsewhere", lambda conn_id: False)
-    monkeypatch.setattr(overview, "overview", shown)
+    monkeypatch.setattr(connections, "config_of", lambda conn_id: CONFIG)
+    monkeypatch.setattr(connections, "check", lambda conn_id: None)
+    monkeypatch.setattr(connections, "is_elsewhere", lambda conn_id: False)
+    monkeypatch.setattr(connections, "overview", shown)
     monkeypatch.setattr(grants, "is_empty", lambda config: False)
     monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "fake-key")
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", BASE_URL)
@@ -170,7 +170,7 @@ class TestWithoutABaseUrl:
 
 class TestWhatNobodyHasThoughtOf:
     def test_is_told_on_a_page_with_all_headers(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(overview, "check", broken)
+        monkeypatch.setattr(connections, "check", broken)
         answer = browse("GET", "/air/oauth/?conn_id=shop")
 
         assert answer.status_code == 500
@@ -284,14 +284,14 @@ class TestServersThatMayNotBeAsked:
     def test_blocked_addresses_are_an_error_on_the_page(
         self, action: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(overview, "config_of", lambda conn_id: replace(CONFIG, **changes))
+        monkeypatch.setattr(connections, "config_of", lambda conn_id: replace(CONFIG, **changes))
         answer = post(action)
 
         assert "which is blocked (see [oauth] allowed_hosts)" in said_of(answer)
 
     def test_hosts_that_are_not_allowed_are_an_error_on_the_page(self, monkeypatch: pytest.MonkeyPatch) -> None:
         config = replace(CONFIG, allowed_hosts=("*.example.org",))
-        monkeypatch.setattr(overview, "config_of", lambda conn_id: config)
+        monkeypatch.setattr(connections, "config_of", lambda conn_id: config)
 
         assert "host 'login.example.com' does not match [oauth] allowed_hosts" in said_of(post("test"))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_oauth.hooks.grants import Status
-from airflow_provider_oauth.hooks.overview import Overview
+from airflow_provider_oauth.management.connections import Overview
+from airflow_provider_oauth.management.grants import Status
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.ui.app import LABELS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
-from airflow_provider_oauth.hooks.trial import Trial, not_granted, try_grant
+from airflow_provider_oauth.management.grant_check import Trial, not_granted, try_grant
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.protocol.authorization import authorization_url, code_of
 from airflow_provider_oauth.protocol.clock import Clock

@@ -12,8 +12,8 @@ from airflow.secrets import BaseSecretsBackend
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 from airflow.secrets.metastore import MetastoreBackend
 
-from airflow_provider_oauth.hooks import overview
-from airflow_provider_oauth.hooks.grants import Status
+from airflow_provider_oauth.management import connections
+from airflow_provider_oauth.management.grants import Status
 from airflow_provider_oauth.protocol.config import OAuthConfig
 
 SHOP = {
@@ -34,12 +34,12 @@ def define(monkeypatch: pytest.MonkeyPatch, conn_id: str, **changes: object) -> 
 def test_a_connection_of_the_environment_keeps_its_id(monkeypatch: pytest.MonkeyPatch, conn_id: str) -> None:
     define(monkeypatch, conn_id)
 
-    assert overview.config_of(conn_id).conn_id == conn_id
+    assert connections.config_of(conn_id).conn_id == conn_id
 
 
 def test_what_is_wrong_is_said_in_place_of_what_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     define(monkeypatch, "shop", extra={"leeway": 60})
-    shown = overview.overview("shop")
+    shown = connections.overview("shop")
 
     assert (shown.conn_type, shown.config, shown.status) == ("oauth", None, None)
     assert "Token URL" in shown.error
@@ -57,14 +57,14 @@ class TestUnlisted:
         monkeypatch.setenv("AIRFLOW_CONN_URI", "justimmo://app:fake-secret@/")
         monkeypatch.setenv("AIRFLOW_CONN_BROKEN", "{")
 
-        found = overview.unlisted(["Listed"])
+        found = connections.unlisted(["Listed"])
         assert found == (["AIRFLOW_CONN_SHOP", "AIRFLOW_CONN_URI"], [])
 
     def test_names_the_secrets_backend(self, monkeypatch: pytest.MonkeyPatch) -> None:
         backends = [FakeVault(), EnvironmentVariablesBackend(), MetastoreBackend()]
-        monkeypatch.setattr(overview, "ensure_secrets_loaded", lambda: backends)
+        monkeypatch.setattr(connections, "ensure_secrets_loaded", lambda: backends)
 
-        assert overview.unlisted([]).backends == ["FakeVault"]
+        assert connections.unlisted([]).backends == ["FakeVault"]
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,7 +81,7 @@ STATUS = Status(token=None, usable=False, changed=False, needs_consent=False, co
 
 class TestProblem:
     def problem(self, error: str = "", grant_type: str = "authorization_code", **status: Any) -> str:
-        shown = overview.Overview(
+        shown = connections.Overview(
             conn_id="shop",
             config=replace(CONFIG, grant_type=grant_type),
             status=replace(STATUS, **status),
@@ -95,7 +95,7 @@ class TestProblem:
 
     def test_is_the_error_of_a_connection_that_is_invalid_or_was_refused(self) -> None:
         assert self.problem("Token URL is missing") == "Token URL is missing"
-        assert overview.Overview(conn_id="shop", error="It cannot be read").problem(NOW) == "It cannot be read"
+        assert connections.Overview(conn_id="shop", error="It cannot be read").problem(NOW) == "It cannot be read"
 
     @pytest.mark.parametrize(
         ("status", "reason"),

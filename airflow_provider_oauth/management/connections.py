@@ -9,26 +9,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow.configuration import ensure_secrets_loaded
 from airflow.models import Connection
-from airflow.providers.common.compat.module_loading import import_string
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
-from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 from airflow.secrets.environment_variables import CONN_ENV_PREFIX, EnvironmentVariablesBackend
 from airflow.secrets.metastore import MetastoreBackend
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from airflow_provider_oauth.connection import read_connection
+from airflow_provider_oauth.connection import preset_of, preset_of_type, read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
-from airflow_provider_oauth.hooks import grants
-from airflow_provider_oauth.hooks.oauth import OAuthHook, preset_of
-from airflow_provider_oauth.presets import OAUTH, PRESETS
+from airflow_provider_oauth.management import grants
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy.orm import Session
 
-    from airflow_provider_oauth.hooks.grants import Status
+    from airflow_provider_oauth.management.grants import Status
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
 
@@ -182,7 +178,7 @@ def _connection(conn_id: str) -> Connection:
 
 def _config(connection: Connection) -> OAuthConfig:
     _check_type(connection)
-    return read_connection(connection, preset_of(connection, OAUTH))
+    return read_connection(connection, preset_of(connection))
 
 
 def _check_type(connection: Connection) -> None:
@@ -194,11 +190,4 @@ def _check_type(connection: Connection) -> None:
 
 @cache
 def _is_our_type(conn_type: str | None) -> bool:
-    """Tell by the class of the type's hook, without making one: another's may connect, or end the process."""
-    if conn_type in PRESETS:
-        return True
-    info = ProvidersManagerTaskRuntime().hooks.get(conn_type or "")
-    try:
-        return info is not None and issubclass(import_string(info.hook_class_name), OAuthHook)
-    except Exception:  # a hook that cannot be imported is none of ours
-        return False
+    return preset_of_type(conn_type) is not None

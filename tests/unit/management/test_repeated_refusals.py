@@ -15,8 +15,8 @@ from airflow_provider_oauth.exceptions import (
     UnrecognizedRefusal,
     WrongPassword,
 )
-from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.runtime import token_sources
 from tests.unit.fake_clock import START

@@ -19,7 +19,7 @@ from airflow_provider_oauth.protocol.token import missing_scopes
 from airflow_provider_oauth.runtime.encryption import Seal
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.hooks.grants import Status
+    from airflow_provider_oauth.management.grants import Status
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, UnrecognizedRefusal, UnsupportedGrantType
-from airflow_provider_oauth.hooks import grants
+from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore

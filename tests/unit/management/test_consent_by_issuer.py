@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, TokenRequestError
-from airflow_provider_oauth.hooks import grants
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.protocol.authorization import Consent
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.runtime import token_sources
