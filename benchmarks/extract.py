@@ -128,8 +128,8 @@ def stock(url: str, folder: Path) -> Callable[[], Any]:
 
 def ours(url: str, folder: Path) -> Callable[[], Any]:
     """Read them with ours; the token is there after the first time."""
+    from airflow_provider_oauth.extract.paginators import PageNumber
     from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
-    from airflow_provider_oauth.paging import PageNumber
     from airflow_provider_oauth.runtime import airflow_variables
 
     define_connection("ours", url, f"{url}/token")

@@ -15,8 +15,8 @@ import os
 
 from airflow.sdk import dag, task
 
+from airflow_provider_oauth.extract.paginators import PageNumber
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
-from airflow_provider_oauth.paging import PageNumber
 
 FOLDER = os.path.join(os.environ.get("AIRFLOW_HOME", ""), "extracts")
 

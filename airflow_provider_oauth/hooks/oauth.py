@@ -21,9 +21,9 @@ from airflow_provider_oauth.api.request import request_data, whole_url
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.connection import preset_of, read_connection, wrong_type
 from airflow_provider_oauth.exceptions import OAuthError
+from airflow_provider_oauth.extract.paginators import pages
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
 from airflow_provider_oauth.management.grant_check import try_grant
-from airflow_provider_oauth.paging import pages
 from airflow_provider_oauth.presets import OAUTH
 from airflow_provider_oauth.runtime.compat import hook_class
 from airflow_provider_oauth.runtime.token_sources import token_source
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from airflow_provider_oauth.api.rate_limit import Budget
-    from airflow_provider_oauth.paging import Page, Paginator
+    from airflow_provider_oauth.extract.paginators import Page, Paginator
     from airflow_provider_oauth.presets import Preset
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token

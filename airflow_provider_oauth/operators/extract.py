@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_oauth.extract.paginators import Page, Paginator
     from airflow_provider_oauth.hooks.oauth import OAuthHook
-    from airflow_provider_oauth.paging import Page, Paginator
 
 #: ``rows`` of an answer that is one row itself.
 THE_ANSWER = "[@]"

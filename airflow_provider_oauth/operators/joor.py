@@ -16,9 +16,9 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_oauth.exceptions import ConfigurationError, PartialWriteError
+from airflow_provider_oauth.extract.paginators import Page, PageNumber
 from airflow_provider_oauth.hooks.task import ReportsFailure
 from airflow_provider_oauth.operators.extract import ExtractOperator, Read, flattened
-from airflow_provider_oauth.paging import Page, PageNumber
 from airflow_provider_oauth.protocol.redaction import scrub
 
 if TYPE_CHECKING:

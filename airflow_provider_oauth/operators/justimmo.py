@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_oauth.extract.paginators import Offset
 from airflow_provider_oauth.operators.extract import THE_ANSWER, ExtractOperator, Read
-from airflow_provider_oauth.paging import Offset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_oauth.extract.paginators import HeaderJson
 from airflow_provider_oauth.operators.extract import THE_ANSWER, ExtractOperator, Read, joined
-from airflow_provider_oauth.paging import HeaderJson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.hooks.oauth import OAuthHook
-    from airflow_provider_oauth.paging import Paginator
 
 #: Seconds for which a request is sent again that was answered 429, where neither task nor connection says.
 PATIENCE = 300.0

@@ -4,6 +4,7 @@ import os
 
 from airflow.sdk import dag
 
+from airflow_provider_oauth.extract.paginators import PageNumber
 from airflow_provider_oauth.operators.joor import (
     READABLE,
     WRITABLE,
@@ -21,7 +22,6 @@ from airflow_provider_oauth.operators.justlogin import (
     JustLoginListUsersOperator,
 )
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator, OAuthHttpOperator
-from airflow_provider_oauth.paging import PageNumber
 
 FOLDER = os.environ.get("VENDOR_FILES", "")
 USER = "{{ ti.xcom_pull(task_ids='list_users')[0]['user_guid'] }}"

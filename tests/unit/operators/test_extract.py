@@ -15,10 +15,10 @@ from airflow.sdk.io import store
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
+from airflow_provider_oauth.extract.paginators import Cursor, Offset, PageNumber
 from airflow_provider_oauth.operators import extract, joor, justimmo, justlogin
 from airflow_provider_oauth.operators.extract import ExtractOperator, joined
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
-from airflow_provider_oauth.paging import Cursor, Offset, PageNumber
 from airflow_provider_oauth.runtime import airflow_variables
 
 API = "https://api.example.com/v1"

@@ -11,8 +11,17 @@ import requests
 from requests_mock import ANY
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
+from airflow_provider_oauth.extract.paginators import (
+    Cursor,
+    HeaderJson,
+    LinkHeader,
+    NextUrl,
+    Offset,
+    Page,
+    PageNumber,
+    pages,
+)
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.paging import Cursor, HeaderJson, LinkHeader, NextUrl, Offset, Page, PageNumber, pages
 
 API = "https://api.example.com/v1"
 LIST = f"{API}/items"

@@ -1,0 +1,1 @@
+"""Pulling lists from an API: requests and paginators."""
