@@ -16,7 +16,7 @@ from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import ALIASES, Field
 from airflow_provider_oauth.presets import OAUTH, PRESETS, Preset
 from airflow_provider_oauth.presets.preset import STANDARD
-from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
 from airflow_provider_oauth.runtime.compat import hook_class
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ ALIKE = 0.8
 NO_SCHEME = "none"
 
 #: Fields that say how requests travel.
-TRANSPORT = tuple(Transport.__dataclass_fields__)
+TRANSPORT = tuple(TransportOptions.__dataclass_fields__)
 
 
 def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConfig:
@@ -68,7 +68,7 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
         client_id=fixed.get("login", _unredacted(conn_id, "login", connection.login)) or None,
         client_secret=fixed.get("password", _unredacted(conn_id, "password", connection.password)),
         response_map=_response_map(conn_id, values.pop("response_map", None)),
-        transport=Transport(**{name: values.pop(name) for name in TRANSPORT if name in values}),
+        transport=TransportOptions(**{name: values.pop(name) for name in TRANSPORT if name in values}),
         refresh_bearer=preset.refresh_bearer,
         refresh_lifetime=preset.refresh_lifetime,
         allowed_hosts=_allowed_hosts(),

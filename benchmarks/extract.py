@@ -128,7 +128,7 @@ def stock(url: str, folder: Path) -> Callable[[], Any]:
 
 def ours(url: str, folder: Path) -> Callable[[], Any]:
     """Read them with ours; the token is there after the first time."""
-    from airflow_provider_oauth.extract.paginators import PageNumber
+    from airflow_provider_oauth.extract.paginators import PageNumberPaginator
     from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
     from airflow_provider_oauth.runtime import airflow_variables
 
@@ -140,8 +140,8 @@ def ours(url: str, folder: Path) -> Callable[[], Any]:
         task_id="ours",
         oauth_conn_id="ours",
         endpoint="items",
-        paginator=PageNumber(last="pages"),
-        rows="data",
+        paginator=PageNumberPaginator(last="pages"),
+        records_path="data",
         path=str(folder / "ours"),
     )
     return lambda: operator.execute({})

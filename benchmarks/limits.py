@@ -11,7 +11,7 @@ import time
 import zlib
 from functools import partial
 
-from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.redaction import redact
 from benchmarks.measuring import Row, in_turns, microseconds, ratio
 
 ROUNDS = 3
@@ -87,7 +87,7 @@ def redaction() -> Row:
     calls = {}
     for size in (1, 64):
         token = secrets.token_hex(size * 512)
-        calls[f"{size} kB"] = partial(scrub, f"The token {token} is unknown.", [token])
+        calls[f"{size} kB"] = partial(redact, f"The token {token} is unknown.", [token])
     seconds = in_turns(calls, times=1, rounds=20, clock=time.process_time)
     large = [each / 64 for each in seconds["64 kB"]]
     return Row(

@@ -38,7 +38,7 @@ def example_joor():
         task_id="list_orders",
         status="approved",
         path=FOLDER + "/orders-{{ run_id }}.jsonl",
-        returns="id",
+        xcom_fields="id",
         credits=75,
     )
 
@@ -46,7 +46,7 @@ def example_joor():
         task_id="list_lines",
         order_ids=orders.output,
         path=FOLDER + "/lines-{{ run_id }}.jsonl",
-        returns="{id: id, quantity: quantity}",
+        xcom_fields="{id: id, quantity: quantity}",
         credits=75,
     )
 

@@ -15,7 +15,7 @@ import os
 
 from airflow.sdk import dag, task
 
-from airflow_provider_oauth.extract.paginators import PageNumber
+from airflow_provider_oauth.extract.paginators import PageNumberPaginator
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 
 FOLDER = os.path.join(os.environ.get("AIRFLOW_HOME", ""), "extracts")
@@ -26,8 +26,8 @@ def example_json_token():
     items = OAuthExtractOperator(
         task_id="extract_items",
         endpoint="items",
-        paginator=PageNumber(size_param="limit", size=100, last="pages"),
-        rows="data",
+        paginator=PageNumberPaginator(size_param="limit", size=100, last="pages"),
+        records_path="data",
         path=FOLDER + "/items-{{ run_id }}.jsonl",
     )
 

@@ -25,7 +25,7 @@ def example_justlogin():
         task_id="list_users",
         include=["department", "employment"],
         path=FOLDER + "/users-{{ run_id }}.jsonl",
-        returns="{user_guid: userGuid, company_guid: companyGuid}",
+        xcom_fields="{user_guid: userGuid, company_guid: companyGuid}",
     )
 
     @task
@@ -35,7 +35,7 @@ def example_justlogin():
     JustLoginListLeaveTypesOperator.partial(
         task_id="list_leave_types",
         year="{{ dag_run.run_after.year }}",
-        returns="leaveName",
+        xcom_fields="leaveName",
     ).expand_kwargs(some(users.output))
 
 

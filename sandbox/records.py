@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 TokenKind = Literal["access", "refresh", "code"]
-Place = Literal["token", "api", "revoke"]
+EndpointInfo = Literal["token", "api", "revoke"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Misbehaviour:
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     server: str
-    where: Place
+    where: EndpointInfo
     times: int = 1
     share: float = 1.0
     status: int | None = None

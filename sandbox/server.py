@@ -60,7 +60,7 @@ def create_app(state: State, servers: Sequence[Server] = SERVERS) -> FastAPI:
 class Protocol(H11Protocol):
     """uvicorn's HTTP/1.1, which also lets a response reach the connection, to cut it."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.TransportOptions) -> None:  # type: ignore[override]
         """Put the transport where a response finds it: ``scope["state"]["transport"]``."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}

@@ -22,7 +22,7 @@ from sandbox.records import Client, IssuedToken, Misbehaviour
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from sandbox.records import Place, TokenKind
+    from sandbox.records import EndpointInfo, TokenKind
 
 #: The key under which requests are counted that name no client this sandbox knows.
 UNKNOWN = "?"
@@ -337,7 +337,7 @@ class State:
 
     # --- misbehaviour
 
-    def misbehave(self, server: str, where: Place, times: int = 1, **answer: Any) -> None:
+    def misbehave(self, server: str, where: EndpointInfo, times: int = 1, **answer: Any) -> None:
         """Answer the next requests otherwise than they deserve, after what was asked for earlier is used up.
 
         :param answer: The other fields of :class:`Misbehaviour`.
@@ -348,7 +348,7 @@ class State:
             *(server, where, times, json.dumps(asdict(what))),
         )
 
-    def next_misbehaviour(self, server: str, where: Place) -> Misbehaviour | None:
+    def next_misbehaviour(self, server: str, where: EndpointInfo) -> Misbehaviour | None:
         """Take the misbehaviour that the next request there is to get, if any."""
         with self._lock:
             rows = self._run(

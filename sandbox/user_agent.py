@@ -36,12 +36,12 @@ class Page:
     """What a person sees of a page, as far as it is of interest here.
 
     :param forms: all of them, in order
-    :param said: what it says came of what was done last, or what is wrong; "" for nothing
+    :param flash: what it says came of what was done last, or what is wrong; "" for nothing
     :param rows: the texts of the cells of its table, by the rows' ids
     """
 
     forms: list[Form] = field(default_factory=list)
-    said: str = ""
+    flash: str = ""
     rows: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -125,7 +125,7 @@ class AirflowPages:
         """
         answer = self.press(conn_id, "authorize")
         if self._is_own(answer):
-            return self._follow(answer).said
+            return self._follow(answer).flash
         return self.come_back(self.agent.consent(target_of(answer), username, allow))
 
     def begin(self, conn_id: str) -> str:
@@ -135,7 +135,7 @@ class AirflowPages:
         """
         answer = self.press(conn_id, "authorize")
         if self._is_own(answer):
-            raise PageError(f"Not sent to a server: {self._follow(answer).said}")
+            raise PageError(f"Not sent to a server: {self._follow(answer).flash}")
         return target_of(answer)
 
     def come_back(self, url: str) -> str:
@@ -143,7 +143,7 @@ class AirflowPages:
 
         :raises PageError: something is shown at this URL, which has the code
         """
-        return self._follow(self.arrive(url)).said
+        return self._follow(self.arrive(url)).flash
 
     def arrive(self, url: str) -> requests.Response:
         """Open the URL that a server has sent the browser to, and return the last answer before the page is shown."""
@@ -162,7 +162,7 @@ class AirflowPages:
 
         :param action: test, renew, revoke or forget
         """
-        return self._follow(self.press(conn_id, action)).said
+        return self._follow(self.press(conn_id, action)).flash
 
     def press(self, conn_id: str, action: str) -> requests.Response:
         """Press a connection's button, and return the answer.
@@ -180,7 +180,7 @@ class AirflowPages:
         for form in page.forms:
             if unquote(form.action).endswith(f"/oauth/connections/{conn_id}/{action}"):
                 return form
-        raise PageError(f"{conn_id} has no button to {action}. {page.said}")
+        raise PageError(f"{conn_id} has no button to {action}. {page.flash}")
 
     def _is_own(self, answer: requests.Response) -> bool:
         """Tell whether an answer leads back to the page, or to that of one connection."""
@@ -194,7 +194,7 @@ class AirflowPages:
     def _read(self, answer: requests.Response) -> Page:
         page = read_page(answer.text)
         if answer.status_code != 200:
-            raise PageError(f"The page answered {answer.status_code}. {page.said}")
+            raise PageError(f"The page answered {answer.status_code}. {page.flash}")
         return page
 
 
@@ -235,7 +235,7 @@ class _PageReader(HTMLParser):
         elif tag == "button":
             self._button = {given["name"]: given["value"]} if "name" in given else {}
         elif tag == "p":
-            self._said = "said" in given.get("class", "").split()
+            self._said = "flash" in given.get("class", "").split()
         elif tag == "tr":
             self._row = self.page.rows.setdefault(given["id"].removeprefix("row-"), []) if "id" in given else None
         elif tag in ("th", "td") and self._row is not None:
@@ -246,7 +246,7 @@ class _PageReader(HTMLParser):
         if self._form is not None and self._button is not None:
             self._form.buttons[data] = self._button
         if self._said:
-            self.page.said += data
+            self.page.flash += data
         if self._row:
             self._row[-1] = f"{self._row[-1]} {data.strip()}".strip()
 

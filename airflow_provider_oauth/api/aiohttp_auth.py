@@ -11,7 +11,7 @@ from aiohttp.http import SERVER_SOFTWARE
 from asgiref.sync import sync_to_async
 
 from airflow_provider_oauth.api.errors import tls_context
-from airflow_provider_oauth.protocol.config import Transport
+from airflow_provider_oauth.protocol.config import TransportOptions
 
 if TYPE_CHECKING:
     import ssl
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientRequest, ClientResponse
     from aiohttp.client_middlewares import ClientHandlerType
 
-    from airflow_provider_oauth.api.policy import ApiAccess, Refusal
+    from airflow_provider_oauth.api.policy import ApiAccess, ApiRefusal
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
 
@@ -47,7 +47,7 @@ class OAuth2Middleware:
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         """Send ``request``, with the token if it goes to the API's own origin."""
-        token = await good_token(self._access)
+        token = await valid_token(self._access)
         if not self._access.owns(str(request.url), token):
             return await handler(request)
         for name, value in self._access.headers.items():
@@ -71,7 +71,7 @@ class OAuth2Middleware:
         request.headers[name] = value
 
 
-async def good_token(access: ApiAccess) -> Token:
+async def valid_token(access: ApiAccess) -> Token:
     """Return a token to send. Never blocks the event loop: what may block is done in a thread.
 
     While one thread renews a token that is due, everyone else goes on with it.
@@ -87,7 +87,7 @@ async def good_token(access: ApiAccess) -> Token:
     return await _shared(key, access.token)
 
 
-async def replacement_token(access: ApiAccess, refused: Token, refusal: Refusal) -> Token | None:
+async def replacement_token(access: ApiAccess, refused: Token, refusal: ApiRefusal) -> Token | None:
     """Return a token to repeat a refused request with, as ``ApiAccess.replacement`` does, without blocking the loop."""
     key = (asyncio.get_running_loop(), access.source, access.scope, refused.access_token, refusal)
     return await _shared(key, access.replacement, refused, refusal)
@@ -123,13 +123,13 @@ def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_
     """
     names = {"verify_ssl": "verify", "proxy": "proxies"}
     options = {names.get(name, name): value for name, value in extra_options.items()}
-    own = {name: options.pop(name) for name in Transport.__dataclass_fields__ if name in options}
+    own = {name: options.pop(name) for name in TransportOptions.__dataclass_fields__ if name in options}
     if isinstance(own.get("proxies"), str):
         own["proxies"] = {"all": own["proxies"]}
     return {**(aiohttp_options(config, replace(config.transport, **own), base_url) if own else {}), **options}
 
 
-def aiohttp_options(config: OAuthConfig, transport: Transport, base_url: str) -> dict[str, Any]:
+def aiohttp_options(config: OAuthConfig, transport: TransportOptions, base_url: str) -> dict[str, Any]:
     """Return what aiohttp calls the options of the connection.
 
     :param config: the connection, for error messages

@@ -15,7 +15,7 @@ import jmespath
 import requests
 import urllib3
 
-from airflow_provider_oauth.api.policy import Refusal, refusal_of
+from airflow_provider_oauth.api.policy import ApiRefusal, api_refusal
 from airflow_provider_oauth.exceptions import (
     ApiConnectionError,
     ApiConnectTimeout,
@@ -24,7 +24,7 @@ from airflow_provider_oauth.exceptions import (
     ConfigurationError,
     OAuthError,
 )
-from airflow_provider_oauth.protocol.redaction import scrub, shown_url
+from airflow_provider_oauth.protocol.redaction import redact, redact_url
 from airflow_provider_oauth.protocol.refusals import MEMBERS
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def status_error(
     text = f"{status}:{phrase(status)} (connection {config.conn_id!r}, {_target(method, url)})"
     token = sent.get(config.header_name, "").rpartition(" ")[2]
     if words := _words(body, headers.get("Content-Type", ""), config.error_path):
-        text += f". It says: {scrub(words, (*config.secrets, token))!r}."
+        text += f". It says: {redact(words, (*config.secrets, token))!r}."
     if hint := advice.get(status) or _advice(status, headers.get("WWW-Authenticate", "")):
         text = f"{text.rstrip('.')}. {hint}"
     return ApiError(text, status_code=status)
@@ -149,13 +149,13 @@ def transport_error(
     if isinstance(error, OSError) and (isinstance(verify, str) or cert):
         try:
             tls_context(config, verify, cert)
-        except ConfigurationError as unusable:
-            return unusable
+        except ConfigurationError as invalid_response:
+            return invalid_response
     if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
         error = error.args[0]  # requests makes it a ConnectionError if a part of the body was late
     cls, advice = next((cls, advice) for types, cls, advice in FAILURES if isinstance(error, types))
     reason = next(_reasons(error), "")
-    quoted = f" ({scrub(reason, config.secrets)})" if reason else ""
+    quoted = f" ({redact(reason, config.secrets)})" if reason else ""
     return cls(
         f"Connection {config.conn_id!r}: {_target(method, url)} failed: {type(error).__name__}{quoted}. {advice}"
     )
@@ -191,7 +191,7 @@ def tls_context(config: OAuthConfig, verify: Any, cert: Any) -> ssl.SSLContext:
     return context
 
 
-def beginning_of(response: requests.Response) -> bytes:
+def read_error_body(response: requests.Response) -> bytes:
     """Return up to about ``MAX_ERROR_BODY`` bytes of the body of an error response, which may be incomplete.
 
     :param response: it is closed if it was not read before
@@ -215,16 +215,16 @@ def phrase(status: int) -> str:
 
 
 def _target(method: str, url: str) -> str:
-    return f"{method} {shown_url(url)}"
+    return f"{method} {redact_url(url)}"
 
 
 def _advice(status: int, challenge: str) -> str:
     if "insufficient_scope" in challenge:
         return "The API requires another scope. Check Scope."
-    refusal = refusal_of(status, challenge)
-    if refusal is Refusal.INVALID_TOKEN:
+    refusal = api_refusal(status, challenge)
+    if refusal is ApiRefusal.INVALID_TOKEN:
         return "The API does not accept the token. Check that it is for this API: Host, Scope, Audience, Resource."
-    if refusal is Refusal.FORBIDDEN:
+    if refusal is ApiRefusal.FORBIDDEN:
         return (
             "Check Scope, and the permissions of the client or of the user who consented. If this API also uses 403 "
             "for invalid tokens, add 403 to Renew token on."

@@ -22,7 +22,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 ERROR_CODE = re.compile(r'(?<![\w-])error\s*=\s*"?(\w+)', re.IGNORECASE)
 
 
-class Refusal(Enum):
+class ApiRefusal(Enum):
     """What the API's refusal of a request says about the token."""
 
     #: The API does not accept the token: renew it.
@@ -31,7 +31,7 @@ class Refusal(Enum):
     FORBIDDEN = "forbidden"
 
 
-def refusal_of(status: int, challenge: str, renew_on: tuple[int, ...] = ()) -> Refusal | None:
+def api_refusal(status: int, challenge: str, renew_on: tuple[int, ...] = ()) -> ApiRefusal | None:
     """Return what a response says about the token; None if it says nothing.
 
     A 401 means that the request was not carried out (RFC 9110 section 15.5.2). A 403 without ``insufficient_scope``
@@ -47,14 +47,14 @@ def refusal_of(status: int, challenge: str, renew_on: tuple[int, ...] = ()) -> R
     if status < 400:  # carried out: to repeat it could write twice
         return None
     if status == 401 or status in renew_on or code == "invalid_token":
-        return Refusal.INVALID_TOKEN
+        return ApiRefusal.INVALID_TOKEN
     if status == 403 and code != "insufficient_scope":
-        return Refusal.FORBIDDEN
+        return ApiRefusal.FORBIDDEN
     return None
 
 
 @lru_cache(maxsize=256)
-def on_the_wire(url: str) -> str:
+def normalized_url(url: str) -> str:
     """Return ``url`` as requests sends it: host names in ASCII, odd characters escaped.
 
     :raises ValueError: if it is not a URL
@@ -72,10 +72,10 @@ def origin(url: str) -> Origin:
 
 @lru_cache(maxsize=256)
 def _origin_on_the_wire(url: str) -> Origin:
-    return origin(on_the_wire(url))
+    return origin(normalized_url(url))
 
 
-def of_api(url: str, base_url: str) -> bool:
+def is_api_url(url: str, base_url: str) -> bool:
     """Tell whether ``url``, as it is on the wire, is of the same origin as the API at ``base_url``."""
     return origin(url) == _origin_on_the_wire(base_url)
 
@@ -100,18 +100,18 @@ class ApiAccess:
         """Return a token to send."""
         return self.source.token(self.scope)
 
-    def refusal(self, status: int, challenge: str) -> Refusal | None:
-        """Return what a response of the API says about the token; see ``refusal_of``."""
-        return refusal_of(status, challenge, self.config.renew_on)
+    def refusal(self, status: int, challenge: str) -> ApiRefusal | None:
+        """Return what a response of the API says about the token; see ``api_refusal``."""
+        return api_refusal(status, challenge, self.config.renew_on)
 
-    def replacement(self, refused: Token, refusal: Refusal) -> Token | None:
+    def replacement(self, refused: Token, refusal: ApiRefusal) -> Token | None:
         """Return a token to repeat a refused request with; None if the response stands. May block.
 
         :param refused: the token that was sent
         :param refusal: what the response says about it
         :raises OAuthError: if the token cannot be renewed
         """
-        return self.source.replacement(refused, self.scope, renew=refusal is Refusal.INVALID_TOKEN)
+        return self.source.replacement(refused, self.scope, renew=refusal is ApiRefusal.INVALID_TOKEN)
 
     def base_url(self, token: Token | None) -> str:
         """Return the API's base URL: the one in the token response, if there is one."""
@@ -129,7 +129,7 @@ class ApiAccess:
         :param url: as it is on the wire: parsers differ over what some spellings mean
         :param token: it may name the API's base URL
         """
-        return of_api(url, self.base_url(token))
+        return is_api_url(url, self.base_url(token))
 
     def header(self, token: Token) -> tuple[str, str]:
         """Return the header with the token (RFC 6750 section 2.1, but its name and scheme can be others)."""

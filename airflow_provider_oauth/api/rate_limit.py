@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Seconds to wait after a first 429 that does not say how long, and the most after a later one.
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+FIRST_PAUSE, MAX_PAUSE = 1.0, 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +43,18 @@ class Budget:
         return self.read if method in ("GET", "HEAD", "OPTIONS") else self.write
 
 
-class Pace:
+class RateLimiter:
     """Holds requests back where an API's budget is spent, and sends them again where the API says so.
 
     :param budget: what this process may spend; None for no end of it. Kept to over any such time, and so within the
         API's, whenever that begins
-    :param patience: seconds for which a request is sent again after 429 (Too Many Requests, RFC 6585 section 4)
+    :param rate_limit_timeout: seconds for which a request is repeated after 429 (Too Many Requests, RFC 6585 section 4)
     :param clock: time, for tests
     """
 
-    def __init__(self, budget: Budget | None, patience: float, clock: Clock | None = None) -> None:
+    def __init__(self, budget: Budget | None, rate_limit_timeout: float, clock: Clock | None = None) -> None:
         self._budget = budget
-        self._patience = patience
+        self._patience = rate_limit_timeout
         self._clock = clock or Clock()
         self._spent: deque[tuple[float, int]] = deque()
         self._one_thread = threading.Lock()
@@ -80,7 +80,7 @@ class Pace:
             response.close()
             log.info("The API says 429 (Too Many Requests); sending the request again in %.0f s.", wait)
             self._clock.sleep(wait)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
 
     def _spend(self, method: str | None) -> None:
         """Wait until the budget has what a request costs, and take it."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_oauth.api.policy import of_api, on_the_wire
+from airflow_provider_oauth.api.policy import is_api_url, normalized_url
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.protocol.redaction import shown_url
+from airflow_provider_oauth.protocol.redaction import redact_url
 
 
 def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
@@ -18,13 +18,13 @@ def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
     if not endpoint or "://" not in endpoint.partition("?")[0]:
         return None
     try:
-        url = on_the_wire(endpoint)
-        is_of_api = of_api(url, base_url)
+        url = normalized_url(endpoint)
+        is_of_api = is_api_url(url, base_url)
     except ValueError:
         raise ConfigurationError(f"Connection {conn_id!r}: the endpoint is not a valid URL.") from None
     if not is_of_api:
         raise ApiError(
-            f"Connection {conn_id!r}: {shown_url(url)} is not part of the API at {base_url}. Its token is sent "
+            f"Connection {conn_id!r}: {redact_url(url)} is not part of the API at {base_url}. Its token is sent "
             f"nowhere else; use another connection for that URL."
         )
     return url

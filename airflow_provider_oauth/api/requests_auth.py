@@ -10,7 +10,7 @@ from requests.auth import AuthBase
 from requests.utils import default_headers, rewind_body
 
 from airflow_provider_oauth.api.errors import TRANSPORT_ERRORS, transport_error
-from airflow_provider_oauth.api.rate_limit import Pace
+from airflow_provider_oauth.api.rate_limit import RateLimiter
 from airflow_provider_oauth.exceptions import OAuthError
 
 if TYPE_CHECKING:
@@ -89,10 +89,10 @@ class OAuthSession(requests.Session):
     :param pace: how fast they may follow each other
     """
 
-    def __init__(self, access: ApiAccess, pace: Pace | None = None) -> None:
+    def __init__(self, access: ApiAccess, pace: RateLimiter | None = None) -> None:
         super().__init__()
         self._access = access
-        self._pace = pace or Pace(None, 0)
+        self._pace = pace or RateLimiter(None, 0)
         # An object, not None: else requests takes what a .netrc file has for the host, over our header.
         self.auth = OAuth2Auth(access)
 

@@ -20,7 +20,7 @@ from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.management.connections import check, config_of, conn_ids, overview, unlisted
 from airflow_provider_oauth.management.grant_check import AUTHORIZE
-from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -143,23 +143,23 @@ def oauth_authorize(args: Namespace) -> None:
     config = config_of(args.conn_id)
     if args.listen:
         with Loopback(args.redirect_uri) as loopback:
-            consent = Consent(conn_id=config.conn_id, redirect_uri=loopback.redirect_uri)
+            consent = AuthorizationRequest(conn_id=config.conn_id, redirect_uri=loopback.redirect_uri)
             _say_url("Open in a browser on this machine", config, consent)
             _say(f"Waiting for the browser, for {LISTEN_TIMEOUT / 60:.0f} minutes at most …")
             answer = loopback.answer(consent.state)
     else:
-        consent = Consent(conn_id=config.conn_id, redirect_uri=args.redirect_uri or REDIRECT_URI)
+        consent = AuthorizationRequest(conn_id=config.conn_id, redirect_uri=args.redirect_uri or REDIRECT_URI)
         _say_url("Open in a browser", config, consent)
         _say("Then paste the URL that it was sent to, though there may be no page (it begins with the redirect URI):")
         answer = input()
     _say("Storing the tokens, which can take half a minute …")
-    token = grants.finish(config, consent, answer)
-    _, text = grants.after_consent(config)
+    token = grants.finish_authorization(config, consent, answer)
+    _, text = grants.authorization_result(config)
     _say(f"Authorized: {args.conn_id}. {_validity(token)}. {text}")
 
 
-def _say_url(instruction: str, config: OAuthConfig, consent: Consent) -> None:
-    url = grants.begin(config, consent)
+def _say_url(instruction: str, config: OAuthConfig, consent: AuthorizationRequest) -> None:
+    url = grants.begin_authorization(config, consent)
     _say(f"Redirect URI (must be registered at the server): {consent.redirect_uri}")
     _say(f"{instruction}:\n\n{url}\n")
 
@@ -168,7 +168,7 @@ def _confirm(args: Namespace, question: str, config: OAuthConfig) -> None:
     """Ask the user, unless ``--yes`` was given; end the command if the answer is no."""
     if args.yes:
         return
-    if config.lives_by_refresh:
+    if config.requires_refresh_token:
         question += " A user must then authorize the connection again."
     if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
         raise SystemExit("Nothing was done.")

@@ -13,7 +13,7 @@ from airflow_provider_oauth.protocol.config import is_loopback
 
 PAGE = b"<!doctype html><title>Airflow</title><p>Airflow has the answer; see the terminal. You can close this window."
 #: Seconds for a request to arrive: browsers open connections that they do not use.
-PATIENCE = 5
+REQUEST_TIMEOUT = 5
 #: Seconds to wait for the browser: as long as the page *OAuth connections* does.
 LISTEN_TIMEOUT = 600.0
 
@@ -33,7 +33,7 @@ class _Server(HTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = PATIENCE
+    timeout = REQUEST_TIMEOUT
     server: _Server
 
     def do_GET(self) -> None:

@@ -13,7 +13,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.protocol.redaction import shown_url
+from airflow_provider_oauth.protocol.redaction import redact_url
 
 if TYPE_CHECKING:
     import requests
@@ -27,12 +27,12 @@ class Page:
     """One page of a list.
 
     :param response: what the API answered
-    :param rows_path: where the rows are, as JMESPath; None: the answer is an array, or has a single one
+    :param records_path: where the rows are, as JMESPath; None: the answer is an array, or has a single one
     :param conn_id: the connection, for errors
     """
 
     response: requests.Response = field(repr=False)
-    rows_path: str | None = None
+    records_path: str | None = None
     conn_id: str = ""
 
     @cached_property
@@ -53,13 +53,13 @@ class Page:
         :raises ApiError: if there are none where they should be
         """
         found = self.content
-        if self.rows_path:
-            found = self.search(self.rows_path)
+        if self.records_path:
+            found = self.search(self.records_path)
         elif isinstance(found, dict):
             lists = [value for value in found.values() if isinstance(value, list)]
             found = lists[0] if len(lists) == 1 else None
         if not isinstance(found, list):
-            where = f"no array at {self.rows_path!r}" if self.rows_path else "not one array; say which (rows)"
+            where = f"no array at {self.records_path!r}" if self.records_path else "not one array; set records_path"
             raise self.error(f"has {where}")
         return found
 
@@ -75,7 +75,7 @@ class Page:
 
     def error(self, problem: str) -> ApiError:
         """Return the error that says what is wrong with this page."""
-        url = shown_url(self.response.url or "")
+        url = redact_url(self.response.url or "")
         status = self.response.status_code
         return ApiError(f"{status}: the answer of {url} (connection {self.conn_id!r}) {problem}.", status)
 
@@ -92,7 +92,7 @@ class Paginator(Protocol):
 
 
 @dataclass(frozen=True)
-class PageNumber:
+class PageNumberPaginator:
     """Pages by number, until one is empty, or has fewer rows than were asked for.
 
     :param param: the parameter for the number
@@ -130,7 +130,7 @@ class PageNumber:
 
 
 @dataclass(frozen=True)
-class Offset:
+class OffsetPaginator:
     """Pages by the number of rows before them.
 
     :param param: the parameter for that
@@ -158,7 +158,7 @@ class Offset:
 
 
 @dataclass(frozen=True)
-class Cursor:
+class CursorPaginator:
     """Pages by a mark that each answer has for the next.
 
     :param path: where the mark is, as JMESPath; the last page has none
@@ -180,7 +180,7 @@ class Cursor:
 
 
 @dataclass(frozen=True)
-class NextUrl:
+class JsonLinkPaginator:
     """Pages by the URL of the next one, whole or relative. It must be of the API's own origin.
 
     :param path: where the URL is, as JMESPath; the last page has none
@@ -200,7 +200,7 @@ class NextUrl:
 
 
 @dataclass(frozen=True)
-class LinkHeader:
+class HeaderLinkPaginator:
     """Pages by the ``Link`` header (RFC 8288), its relation ``next``."""
 
     @property
@@ -214,7 +214,7 @@ class LinkHeader:
 
 
 @dataclass(frozen=True)
-class HeaderJson:
+class HeaderJsonPaginator:
     """Pages by number, by what a response header says in JSON (JustLogin's ``x-pagination``).
 
     :param header: its name
@@ -249,7 +249,7 @@ def pages(
     get: Callable[[str | None, Mapping[str, Any]], requests.Response],
     paginator: Paginator | None,
     params: Mapping[str, Any],
-    rows: str | None = None,
+    records_path: str | None = None,
     conn_id: str = "",
 ) -> Iterator[Page]:
     """Yield the pages of a list; no more than two are in memory at a time.
@@ -257,21 +257,26 @@ def pages(
     :param get: asks for a page, by URL (None for the list's own) and query parameters
     :param paginator: how the list is handed out; None: as a whole
     :param params: the caller's query parameters, which win over the paginator's
-    :param rows: where the rows are, as JMESPath; None: the answer is an array, or has a single one
+    :param records_path: where the rows are, as JMESPath; None: the answer is an array, or has a single one
     :param conn_id: the connection, for errors
-    :raises ConfigurationError: if ``rows`` is not where rows are, but chooses among them
+    :raises ConfigurationError: if ``records_path`` is not where rows are, but chooses among them
     :raises ApiError: if a page is not what it should be, or comes again: an API that does not know the paginator's
         parameter would give its first page for ever
     """
-    _check_rows(conn_id, rows)
+    _check_records_path(conn_id, records_path)
     url: str | None = None
     sent = {**(paginator.first if paginator else {}), **params}
     before: Page | None = None
     asked: set[str] = set()
     while True:
-        page = Page(get(url, sent), rows, conn_id)
-        if before and isinstance(paginator, (PageNumber, Offset)) and page.rows and page.rows == before.rows:
-            if isinstance(paginator, PageNumber) and paginator.may_be_whole:
+        page = Page(get(url, sent), records_path, conn_id)
+        if (
+            before
+            and isinstance(paginator, (PageNumberPaginator, OffsetPaginator))
+            and page.rows
+            and page.rows == before.rows
+        ):
+            if isinstance(paginator, PageNumberPaginator) and paginator.may_be_whole:
                 return
             raise page.error("is the same as for the page before it; check the paginator's parameter")
         before = page
@@ -295,17 +300,17 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-def _check_rows(conn_id: str, path: str | None) -> None:
+def _check_records_path(conn_id: str, path: str | None) -> None:
     """Refuse a path that chooses among rows: pages are counted by all of theirs."""
     try:
         nodes = [jmespath.compile(path).parsed] if path else []
     except JMESPathError as error:
-        raise ConfigurationError(f"Connection {conn_id!r}: rows is not JMESPath: {error}") from None
+        raise ConfigurationError(f"Connection {conn_id!r}: records_path is not JMESPath: {error}") from None
     while nodes:
         node = nodes.pop()
         if node["type"] in ("projection", "filter_projection", "value_projection", "flatten"):
             raise ConfigurationError(
-                f"Connection {conn_id!r}: rows is {path!r}, which chooses among rows, and pages would be missed. Name "
-                f"the array as the API has it, and choose from what is read."
+                f"Connection {conn_id!r}: records_path is {path!r}, which selects some of the rows. The paginator "
+                f"counts rows, so it would miss pages. Set it to the path of the whole array, and filter afterwards."
             )
         nodes += node["children"]

@@ -13,17 +13,17 @@ from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook, SessionCo
 from requests.adapters import HTTPAdapter
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
-from airflow_provider_oauth.api.aiohttp_auth import OAuth2Middleware, aiohttp_options, good_token, in_thread
-from airflow_provider_oauth.api.errors import beginning_of, status_error
+from airflow_provider_oauth.api.aiohttp_auth import OAuth2Middleware, aiohttp_options, in_thread, valid_token
+from airflow_provider_oauth.api.errors import read_error_body, status_error
 from airflow_provider_oauth.api.policy import ApiAccess
-from airflow_provider_oauth.api.rate_limit import Pace
+from airflow_provider_oauth.api.rate_limit import RateLimiter
 from airflow_provider_oauth.api.request import request_data, whole_url
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.connection import preset_of, read_connection, wrong_type
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.extract.paginators import pages
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
-from airflow_provider_oauth.management.grant_check import try_grant
+from airflow_provider_oauth.management.grant_check import check_grant
 from airflow_provider_oauth.presets import OAUTH
 from airflow_provider_oauth.runtime.compat import hook_class
 from airflow_provider_oauth.runtime.token_sources import token_source
@@ -49,7 +49,7 @@ class OAuthHook(HttpHook):
     as it is. Nothing is read or sent before the first call. A vendor's hook is this one with another ``preset``.
 
     Two attributes say how fast it calls the API; they are the vendor's, and may be set before the first call:
-    ``budget``, and ``patience``, the seconds for which a request is sent again that was answered 429.
+    ``budget``, and ``rate_limit_timeout``, the seconds for which a request is sent again that was answered 429.
 
     :param oauth_conn_id: the connection, of type OAuth 2.0 API or one made from it
     :param method: the HTTP method of ``run`` and ``paginate``
@@ -86,7 +86,7 @@ class OAuthHook(HttpHook):
         self.scope = scope
         self.adapter = adapter
         self.budget: Budget | None = self.preset.budget
-        self.patience: float = self.preset.patience
+        self.rate_limit_timeout: float = self.preset.rate_limit_timeout
         self._keep_alive = (
             (tcp_keep_alive_idle, tcp_keep_alive_count, tcp_keep_alive_interval) if tcp_keep_alive else None
         )
@@ -100,7 +100,10 @@ class OAuthHook(HttpHook):
         connection = self.get_connection(self.oauth_conn_id)
         preset = preset_of(connection, self.preset)
         if preset is not self.preset:  # a hook of another type is as good: it does as the connection's own would
-            self.budget, self.patience = self.budget or preset.budget, self.patience or preset.patience
+            self.budget, self.rate_limit_timeout = (
+                self.budget or preset.budget,
+                self.rate_limit_timeout or preset.rate_limit_timeout,
+            )
             self.preset = preset
         config = read_connection(connection, preset)
         for warning in config.warnings:
@@ -108,9 +111,9 @@ class OAuthHook(HttpHook):
         return config
 
     @cached_property
-    def _pace(self) -> Pace:
+    def _pace(self) -> RateLimiter:
         """One for all sessions of this hook."""
-        return Pace(self.budget, self.patience)
+        return RateLimiter(self.budget, self.rate_limit_timeout)
 
     @property
     def access(self) -> ApiAccess:
@@ -175,7 +178,7 @@ class OAuthHook(HttpHook):
         data: Mapping[str, Any] | None = None,
         headers: dict[str, Any] | None = None,
         extra_options: dict[str, Any] | None = None,
-        rows: str | None = None,
+        records_path: str | None = None,
     ) -> Iterator[Page]:
         """Yield the pages of a list, one in memory at a time; each has ``rows``, ``content`` and ``response``.
 
@@ -184,7 +187,7 @@ class OAuthHook(HttpHook):
         :param data: query parameters; they win over the paginator's
         :param headers: for every request
         :param extra_options: as for ``run``
-        :param rows: where the rows are, as JMESPath; None: the answer is an array, or has a single one
+        :param records_path: where the rows are, as JMESPath; None: the answer is an array, or has a single one
         :raises ApiError: if the API answers with an error status, or not with a page
         :raises OAuthError: if there is no token to be had
         """
@@ -194,7 +197,7 @@ class OAuthHook(HttpHook):
             self.check_response(response)  # whatever the connection says: an error is no page
             return response
 
-        return pages(get, paginator, data or {}, rows, self.oauth_conn_id)
+        return pages(get, paginator, data or {}, records_path, self.oauth_conn_id)
 
     def url_from_endpoint(self, endpoint: str | None) -> str:
         """Return the URL of ``endpoint``: relative to the API's base URL, or a whole URL of the API's own origin.
@@ -220,7 +223,7 @@ class OAuthHook(HttpHook):
                 status=response.status_code,
                 headers=response.headers,
                 sent=response.request.headers,
-                body=beginning_of(response),
+                body=read_error_body(response),
             )
 
     def test_connection(self) -> tuple[bool, str]:
@@ -229,7 +232,7 @@ class OAuthHook(HttpHook):
         :return: whether it works, and one or more sentences without a secret
         """
         try:
-            works, text = try_grant(self.config)
+            works, text = check_grant(self.config)
             return works is not False, text  # Airflow has no third result: the text says that nothing was proven
         except OAuthError as error:
             # Airflow may test under a made-up name, and who tests knows which connection it is.
@@ -315,7 +318,7 @@ class OAuthAsyncHook(HttpAsyncHook):
         """
         if self._config is None:
             access = await self.access()
-            base_url = access.base_url(await good_token(access) if access.base_url_is_in_token else None)
+            base_url = access.base_url(await valid_token(access) if access.base_url_is_in_token else None)
             options = aiohttp_options(access.config, access.config.transport, base_url)
             self._config = SessionConfig(
                 base_url=base_url, headers={}, extra_options={**options, "middlewares": (OAuth2Middleware(access),)}
@@ -324,7 +327,7 @@ class OAuthAsyncHook(HttpAsyncHook):
 
     async def get_token(self) -> Token:
         """Return a token that may be sent now; errors as for ``OAuthHook.get_token``."""
-        return await good_token(await self.access())
+        return await valid_token(await self.access())
 
     @asynccontextmanager
     async def session(self, method: str | None = None) -> AsyncGenerator[OAuthAsyncSession, None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
-from airflow_provider_oauth.runtime.ui_urls import page_of
+from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -26,7 +26,7 @@ class OAuthConnectionLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """Return the URL of the connection's page; "" if Airflow's own URL is not configured."""
-        return page_of(operator.oauth_conn_id)  # type: ignore[attr-defined]
+        return connection_page_url(operator.oauth_conn_id)  # type: ignore[attr-defined]
 
 
 class ReportsFailure:
@@ -45,7 +45,7 @@ class ReportsFailure:
         try:
             yield
         except OAuthError:
-            where = page_of(self.oauth_conn_id)
+            where = connection_page_url(self.oauth_conn_id)
             action = f"Open {where}" if where else f"Run: airflow oauth show {self.oauth_conn_id}"
             self.log.error("The task failed while it used connection %r. %s", self.oauth_conn_id, action)
             raise

@@ -78,7 +78,7 @@ class Overview:
     @property
     def consent(self) -> str:
         """Whether a person has consented: needed, given, or nothing where nobody has to."""
-        if self.config is None or self.status is None or not self.config.lives_by_refresh:
+        if self.config is None or self.status is None or not self.config.requires_refresh_token:
             return ""
         return "needed" if self.status.needs_consent else "given"
 

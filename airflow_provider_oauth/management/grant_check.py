@@ -14,9 +14,9 @@ from airflow_provider_oauth.exceptions import (
     UnsupportedGrantType,
 )
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
-from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token import missing_scopes
-from airflow_provider_oauth.runtime.encryption import Seal
+from airflow_provider_oauth.runtime.encryption import RecordEncryption
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.management.grants import Status
@@ -37,7 +37,7 @@ NOT_USED = "The refresh token was not tested, because it can be used only once."
 NOT_LOOKED_UP = "The test does not show whether a user has authorized the connection: see Admin → OAuth connections."
 
 
-class Trial(NamedTuple):
+class GrantCheck(NamedTuple):
     """The result of a test.
 
     :param works: whether the connection works; None if the server's response does not show it
@@ -48,7 +48,7 @@ class Trial(NamedTuple):
     text: str
 
 
-def try_grant(config: OAuthConfig, status: Status | None = None) -> Trial:
+def check_grant(config: OAuthConfig, status: Status | None = None) -> GrantCheck:
     """Try the connection's grant at the token endpoint. Nothing is stored, and no refresh token is used.
 
     :param config: the connection
@@ -56,20 +56,22 @@ def try_grant(config: OAuthConfig, status: Status | None = None) -> Trial:
     :raises OAuthError: if the server refuses the client, does not answer, or sends an invalid response
     """
     # With the URL from the metadata, so that the result names the server that gets the request.
-    config = TokenEndpoint(config).completed("refresh_url" if _is_refreshed_elsewhere(config) else "token_url")
-    if not config.lives_by_refresh:
-        token = TokenEndpoint(config).grant(patient=False)
-        return Trial(True, " ".join([_describe(config, token), *remarks(config)]))
+    config = TokenEndpoint(config).with_discovered_endpoints(
+        "refresh_url" if _is_refreshed_elsewhere(config) else "token_url"
+    )
+    if not config.requires_refresh_token:
+        token = TokenEndpoint(config).grant(retry=False)
+        return GrantCheck(True, " ".join([_describe(config, token), *remarks(config)]))
     works, text = _try_refresh(config, status)
     if works is False:
-        return Trial(False, " ".join([text, *remarks(config)]))
+        return GrantCheck(False, " ".join([text, *remarks(config)]))
     works, stored = _stored_grant(config, works, status)
-    return Trial(works, " ".join(filter(None, [text, *remarks(config), stored])))  # the next step comes last
+    return GrantCheck(works, " ".join(filter(None, [text, *remarks(config), stored])))  # the next step comes last
 
 
 def remarks(config: OAuthConfig) -> list[str]:
     """Return what a person should know about the connection: unencrypted tokens, and ignored settings."""
-    return [*([] if Seal(config).closes else [NOT_ENCRYPTED]), *config.warnings]
+    return [*([] if RecordEncryption(config).has_key else [NOT_ENCRYPTED]), *config.warnings]
 
 
 def not_granted(scopes: tuple[str, ...]) -> str:
@@ -77,19 +79,19 @@ def not_granted(scopes: tuple[str, ...]) -> str:
     return f"Not granted: {', '.join(scopes)}." if scopes else ""
 
 
-def _try_refresh(config: OAuthConfig, status: Status | None) -> Trial:
+def _try_refresh(config: OAuthConfig, status: Status | None) -> GrantCheck:
     """Send a made-up refresh token: how the server refuses it shows whether it accepts the client."""
     host, fields = _host(config), _fields(config)
     try:
-        TokenEndpoint(config).refresh(f"made-up-{uuid4().hex}", patient=False)
+        TokenEndpoint(config).refresh(f"made-up-{uuid4().hex}", retry=False)
     except InvalidGrant as error:
-        return Trial(
+        return GrantCheck(
             True,
             f"The token endpoint at {host} accepted the client: it answered {error.error or 'invalid_grant'} to a "
             f"made-up refresh token, as it should. So {fields} are correct.",
         )
     except UnrecognizedRefusal as error:
-        return Trial(
+        return GrantCheck(
             None,
             f"The token endpoint at {host} refused a made-up refresh token{_quoted(error)}. This response cannot "
             f"distinguish a rejected client from a rejected token, so the test does not show whether {fields} are "
@@ -99,37 +101,37 @@ def _try_refresh(config: OAuthConfig, status: Status | None) -> Trial:
         # Servers whose tokens never expire need not support refresh tokens.
         if config.grant_type != "authorization_code" or (status and status.has_refresh_token):
             raise
-        return Trial(
+        return GrantCheck(
             None,
             f"The token endpoint at {host} does not let this client use refresh tokens{_quoted(error)}, so the test "
             f"does not show whether {fields} are correct. The connection works only if the server's tokens never "
             f"expire.",
         )
-    return Trial(
+    return GrantCheck(
         False,
         f"The token endpoint at {host} issued a token for a made-up refresh token. Check {_url_label(config)}: this "
         f"server is not safe.",
     )
 
 
-def _stored_grant(config: OAuthConfig, works: bool | None, status: Status | None) -> Trial:
+def _stored_grant(config: OAuthConfig, works: bool | None, status: Status | None) -> GrantCheck:
     """Return what is known of the stored grant, and what to do next.
 
     :param works: whether the server accepts the client
     """
     if status is None:
-        return Trial(works, NOT_USED if config.refresh_token else NOT_LOOKED_UP)
+        return GrantCheck(works, NOT_USED if config.refresh_token else NOT_LOOKED_UP)
     refusal = status.error.removeprefix(f"Connection {config.conn_id!r}: ")
     if status.needs_consent and refusal:
-        return Trial(False, refusal)
+        return GrantCheck(False, refusal)
     if status.needs_consent and config.grant_type == "authorization_code":
-        return Trial(works, f"{CHANGED if status.changed else NOT_AUTHORIZED} {AUTHORIZE}")
+        return GrantCheck(works, f"{CHANGED if status.changed else NOT_AUTHORIZED} {AUTHORIZE}")
     if status.needs_consent:
-        return Trial(False, "No refresh token is left. Obtain a new one and paste it into Refresh token.")
+        return GrantCheck(False, "No refresh token is left. Obtain a new one and paste it into Refresh token.")
     texts = [NOT_USED] if status.has_refresh_token else []
     if works is None and status.has_refresh_token:
         texts.append(refusal or "Renew now uses it, and so tests the client and the token.")
-    return Trial(works, " ".join([*texts, not_granted(status.missing_scopes)]).strip())
+    return GrantCheck(works, " ".join([*texts, not_granted(status.missing_scopes)]).strip())
 
 
 def _quoted(error: TokenRequestError) -> str:
@@ -138,7 +140,7 @@ def _quoted(error: TokenRequestError) -> str:
 
 
 def _is_refreshed_elsewhere(config: OAuthConfig) -> bool:
-    return config.lives_by_refresh and config.refresh_url is not None
+    return config.requires_refresh_token and config.refresh_url is not None
 
 
 def _host(config: OAuthConfig) -> str:
@@ -162,7 +164,7 @@ def _describe(config: OAuthConfig, token: Token) -> str:
     valid = f"for {round(token.lifetime.total_seconds())} s" if token.lifetime is not None else "that never expires"
     asked = config.scope or "no scope in particular"
     granted = token.scope if token.scope is not None else "the same"  # so RFC 6749 section 5.1
-    granted = scrub(granted, (*config.secrets, token.access_token, *filter(None, [token.refresh_token])))
+    granted = redact(granted, (*config.secrets, token.access_token, *filter(None, [token.refresh_token])))
     return (
         f"The {config.grant_type} grant works: the token endpoint at {_host(config)} issued a token {valid}. "
         f"Scope requested: {asked}; granted: {granted or 'none'}. {not_granted(missing_scopes(config.scope, token))}"

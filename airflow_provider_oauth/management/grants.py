@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
-from airflow_provider_oauth.management.grant_check import Trial, not_granted, try_grant
+from airflow_provider_oauth.management.grant_check import GrantCheck, check_grant, not_granted
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
-from airflow_provider_oauth.protocol.authorization import authorization_url, code_of
+from airflow_provider_oauth.protocol.authorization import authorization_url, validate_callback
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.token import missing_scopes
@@ -18,7 +18,7 @@ from airflow_provider_oauth.runtime.token_sources import token_source
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_oauth.protocol.authorization import Consent
+    from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
 
@@ -61,21 +61,21 @@ def status(config: OAuthConfig) -> Status:
         needs_consent=stored.needs_consent,
         consent_by=stored.consent_by,
         error=str(record.refused.error) if record and record.refused else "",
-        has_refresh_token=config.lives_by_refresh
+        has_refresh_token=config.requires_refresh_token
         and not stored.needs_consent
         and not (token is not None and token.never_expires),
         missing_scopes=missing_scopes(config.scope, token) if token else (),
     )
 
 
-def test(config: OAuthConfig) -> Trial:
+def test(config: OAuthConfig) -> GrantCheck:
     """Try the connection's grant at the token endpoint, and report what is stored for it.
 
     Nothing is stored, and no refresh token is used.
 
     :raises OAuthError: if the server refuses the client, does not answer, or sends an invalid response
     """
-    return try_grant(config, status(config))
+    return check_grant(config, status(config))
 
 
 def is_empty(config: OAuthConfig) -> bool:
@@ -86,7 +86,7 @@ def is_empty(config: OAuthConfig) -> bool:
     return token_source(config).is_empty()
 
 
-def begin(config: OAuthConfig, consent: Consent) -> str:
+def begin_authorization(config: OAuthConfig, consent: AuthorizationRequest) -> str:
     """Return where to send the browser, once it is sure that what comes of it can be kept.
 
     :param config: the connection
@@ -97,12 +97,12 @@ def begin(config: OAuthConfig, consent: Consent) -> str:
     :raises TokenStoreError: if the store cannot be read
     """
     source = token_source(config)  # which masks the connection's secrets
-    url = authorization_url(TokenEndpoint(config).completed("authorize_url"), consent)
+    url = authorization_url(TokenEndpoint(config).with_discovered_endpoints("authorize_url"), consent)
     source.ready()
     return url
 
 
-def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
+def finish_authorization(config: OAuthConfig, consent: AuthorizationRequest, answer: str) -> Token:
     """Trade what the browser brought back for tokens, and keep them.
 
     :param config: the connection
@@ -115,9 +115,9 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
     source = token_source(config)  # which masks the connection's secrets
     if consent.conn_id != config.conn_id:
         raise ConsentDenied(f"Connection {config.conn_id!r}: this consent was for {consent.conn_id!r}.")
-    asked = TokenEndpoint(config).completed("authorize_url", "token_url")
-    code = code_of(asked, consent, answer)
-    token = TokenEndpoint(asked).trade(code, consent.redirect_uri, consent.code_verifier)
+    asked = TokenEndpoint(config).with_discovered_endpoints("authorize_url", "token_url")
+    code = validate_callback(asked, consent, answer)
+    token = TokenEndpoint(asked).exchange_code(code, consent.redirect_uri, consent.code_verifier)
     stored = source.stored()
     if stored.record and stored.record.subject and token.subject and token.subject != stored.record.subject:
         with suppress(OAuthError):  # where it cannot be taken back, it ends by itself
@@ -132,11 +132,11 @@ def finish(config: OAuthConfig, consent: Consent, answer: str) -> Token:
             f"Connection {config.conn_id!r}: the server issued no refresh token, as some do for a second consent. The "
             f"stored tokens were kept. {OFFLINE_ACCESS} Or first revoke the earlier consent at the server."
         )
-    return source.adopt(token)
+    return source.store_grant(token)
 
 
-def after_consent(config: OAuthConfig) -> tuple[bool, str]:
-    """Return what a person has to know after ``finish``.
+def authorization_result(config: OAuthConfig) -> tuple[bool, str]:
+    """Return what a person has to know after ``finish_authorization``.
 
     :return: whether tasks can go on without a person, and sentences about renewal and about scopes that are missing
     """

@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -26,47 +25,31 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_oauth.extract.paginators import Page, Paginator
+    from airflow_provider_oauth.extract.paginators import Page
+    from airflow_provider_oauth.extract.request import ListRequest
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: ``rows`` of an answer that is one row itself.
-THE_ANSWER = "[@]"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Read:
-    """One list to be read.
-
-    :param endpoint: relative to the API's base URL
-    :param data: query parameters; those that are None are left out
-    :param headers: for its requests; those that are None are left out
-    :param paginator: how the API hands it out; None: as a whole
-    :param rows: where the rows are, as JMESPath; None: the answer is an array, or has a single one
-    """
-
-    endpoint: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-    headers: Mapping[str, str | None] = field(default_factory=dict)
-    paginator: Paginator | None = None
-    rows: str | None = None
+#: ``records_path`` of an answer that is one row itself.
+WHOLE_RESPONSE = "[@]"
 
 
 class ExtractOperator(ReportsFailure, BaseOperator):
-    """Reads rows, page by page, into a file; of their content goes to XCom only what ``returns`` names.
+    """Writes the rows of a list to a file, page by page. Only the fields in ``xcom_fields`` go to XCom.
 
-    The base of the operators that read: they say what by :meth:`reads`. The file is written when all has been read, so
-    a task that fails while it reads leaves none behind, and no half of one; a local file is replaced at once. Mapped
-    tasks need a path each: put ``{{ ti.map_index }}`` into it.
+    The base class of operators that read lists: they name the lists in :meth:`list_requests`. The file is written after
+    everything was read, so a task that fails leaves no partial file, and a local file is replaced atomically. Each
+    mapped task needs its own path: put ``{{ ti.map_index }}`` into it.
 
     :param oauth_conn_id: the connection (templated)
     :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials
         and password grants (templated)
     :param path: the file to write, one row a line, as JSON: a path, or a URL of any storage that Airflow knows, such as
         ``s3://conn_id@bucket/key`` (templated)
-    :param returns: what of each row goes to XCom, as JMESPath: ``id``, or ``{id: id, name: name}``, or ``@`` for all
-    :return: a list with what ``returns`` names of each row; without it the numbers of ``rows`` and ``pages``, and the
-        ``path``
-    :raises ConfigurationError: if ``returns`` is not JMESPath, or the connection makes no sense
+    :param xcom_fields: the fields of each row that go to XCom, as JMESPath: ``id``, ``{id: id, name: name}``, or ``@``
+        for the whole row
+    :return: a list with the ``xcom_fields`` of each row; without ``xcom_fields``, the numbers of ``rows`` and
+        ``pages``, and the ``path``
+    :raises ConfigurationError: if ``xcom_fields`` is not JMESPath, or the connection makes no sense
     :raises ApiError: if the API answers with an error, or not with rows
     :raises OAuthError: if there is no token to be had
     """
@@ -76,7 +59,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
     template_fields: Sequence[str] = ("oauth_conn_id", "scope", "path")
     ui_color = "#e4f0ee"
     #: Seconds for which a request is sent again that was answered 429; None: as the connection's type has it.
-    patience: float | None = None
+    rate_limit_timeout: float | None = None
 
     def __init__(
         self,
@@ -84,16 +67,16 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         oauth_conn_id: str | None = None,
         scope: str | None = None,
         path: str | None = None,
-        returns: str | None = None,
+        xcom_fields: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.oauth_conn_id = oauth_conn_id or self.default_conn_name
         self.scope = scope
         self.path = path
-        self.returns = returns
+        self.xcom_fields = xcom_fields
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield what is to be read.
 
         :param hook: the connection's
@@ -108,11 +91,11 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         """Whether a local file is for its owner alone."""
         return False
 
-    def complete(self, row: Any) -> Any:
+    def transform_row(self, row: Any) -> Any:
         """Return the row as it is written."""
         return row
 
-    def for_xcom(self, row: Any) -> Any:
+    def redact_row(self, row: Any) -> Any:
         """Return the row without what must never go to XCom."""
         return row
 
@@ -121,8 +104,8 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         from airflow_provider_oauth.hooks.oauth import hook_of
 
         hook = hook_of(self.oauth_conn_id, self.scope, method="GET")
-        if self.patience is not None:
-            hook.patience = self.patience
+        if self.rate_limit_timeout is not None:
+            hook.rate_limit_timeout = self.rate_limit_timeout
         return hook
 
     def execute(self, context: Context) -> Any:
@@ -137,12 +120,12 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         selected: list[Any] = []
         rows = number = 0
         with _new_file(self._target(), self.private) as file:
-            for read in self.reads(hook):
+            for read in self.list_requests(hook):
                 data, headers = _present(read.data), _present(read.headers)
-                for page in hook.paginate(read.endpoint, read.paginator, data, headers, rows=read.rows):
+                for page in hook.paginate(read.endpoint, read.paginator, data, headers, records_path=read.records_path):
                     self.check(page)
                     number, rows = number + 1, rows + len(page.rows)
-                    for row in map(self.complete, page.rows):
+                    for row in map(self.transform_row, page.rows):
                         line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
                         # Half of a pair of surrogates, from a text that was cut, is no UTF-8; as \udXXX it is JSON.
                         file.write(line.encode(errors="backslashreplace") + b"\n")
@@ -172,10 +155,10 @@ class ExtractOperator(ReportsFailure, BaseOperator):
 
     def _selected(self, select: Any, row: Any) -> Any:
         try:
-            return select.search(self.for_xcom(row))
+            return select.search(self.redact_row(row))
         except JMESPathError:  # its text quotes the row
             raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: returns has a function that does not fit what is in a row."
+                f"Connection {self.oauth_conn_id!r}: xcom_fields has a function that does not fit what is in a row."
             ) from None
 
     def segment(self, name: str, value: Any = None) -> str:
@@ -210,9 +193,11 @@ class ExtractOperator(ReportsFailure, BaseOperator):
 
     def _compiled(self) -> Any:
         try:
-            return jmespath.compile(self.returns) if self.returns else None
+            return jmespath.compile(self.xcom_fields) if self.xcom_fields else None
         except JMESPathError as error:
-            raise ConfigurationError(f"Connection {self.oauth_conn_id!r}: returns is not JMESPath: {error}") from None
+            raise ConfigurationError(
+                f"Connection {self.oauth_conn_id!r}: xcom_fields is not JMESPath: {error}"
+            ) from None
 
 
 @contextmanager

@@ -16,10 +16,11 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_oauth.exceptions import ConfigurationError, PartialWriteError
-from airflow_provider_oauth.extract.paginators import Page, PageNumber
+from airflow_provider_oauth.extract.paginators import Page, PageNumberPaginator
+from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.task import ReportsFailure
-from airflow_provider_oauth.operators.extract import ExtractOperator, Read, flattened
-from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.operators.extract import ExtractOperator, flattened
+from airflow_provider_oauth.protocol.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +34,7 @@ PAGE_SIZE = 100
 #: IDs that are asked for at once: more would make a URL too long for many a server.
 IDS_AT_ONCE = 50
 #: JOOR documents no pages; public clients ask for some. What ignores that gives all it has.
-PAGES = PageNumber(size_param="page_size", size=PAGE_SIZE, may_be_whole=True)
+PAGES = PageNumberPaginator(size_param="page_size", size=PAGE_SIZE, may_be_whole=True)
 READABLE = ("products", "skus", "prices", "collections", "categories", "traits", "seasons")
 #: Where items are written, below the base URL, and what can be done there.
 WRITABLE = {
@@ -68,7 +69,9 @@ class _JoorOperator(ExtractOperator):
         if errors := _errors(page):
             raise page.error(f"has {_told(page, errors)}")
 
-    def lists(self, hook: OAuthHook, endpoint: str, given: bool, ids: str, params: Mapping[str, Any]) -> Iterator[Read]:
+    def lists(
+        self, hook: OAuthHook, endpoint: str, given: bool, ids: str, params: Mapping[str, Any]
+    ) -> Iterator[ListRequest]:
         """Yield a list; by some IDs at a time, where there are IDs.
 
         :param given: whether there are to be any. What another task has not found is nothing, not all
@@ -77,10 +80,12 @@ class _JoorOperator(ExtractOperator):
         """
         data = {"account": _account(hook, self.account), **params}
         if not given:
-            yield Read(endpoint=endpoint, data=data, paginator=PAGES, rows="data")
+            yield ListRequest(endpoint=endpoint, data=data, paginator=PAGES, records_path="data")
             return
         for some in _batches(self.ids(ids), IDS_AT_ONCE):
-            yield Read(endpoint=endpoint, data={**data, ids: ",".join(some)}, paginator=PAGES, rows="data")
+            yield ListRequest(
+                endpoint=endpoint, data={**data, ids: ",".join(some)}, paginator=PAGES, records_path="data"
+            )
 
 
 class JoorListOrdersOperator(_JoorOperator):
@@ -101,7 +106,7 @@ class JoorListOrdersOperator(_JoorOperator):
     :param credits: what this task may spend in 300 s
     :param oauth_conn_id: the connection, of type JOOR (templated)
     :param path: see ``ExtractOperator`` (templated)
-    :param returns: see ``ExtractOperator``
+    :param xcom_fields: see ``ExtractOperator``
     :return: see ``ExtractOperator``
     """
 
@@ -140,7 +145,7 @@ class JoorListOrdersOperator(_JoorOperator):
         self.sort_by = sort_by
         self.sort_order = sort_order
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the list of orders."""
         filters = {name: getattr(self, name) or None for name in self.FILTERS}
         yield from self.lists(hook, "orders", self.by_ids, "order_ids", filters)
@@ -154,7 +159,7 @@ class JoorListOrderLinesOperator(_JoorOperator):
     :param credits: what this task may spend in 300 s
     :param oauth_conn_id: the connection, of type JOOR (templated)
     :param path: see ``ExtractOperator`` (templated)
-    :param returns: see ``ExtractOperator``
+    :param xcom_fields: see ``ExtractOperator``
     :return: see ``ExtractOperator``
     """
 
@@ -164,7 +169,7 @@ class JoorListOrderLinesOperator(_JoorOperator):
         super().__init__(**kwargs)
         self.order_ids = order_ids
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the lines, some orders at a time."""
         yield from self.lists(hook, "orders/sku_line_items", True, "order_ids", {})
 
@@ -181,7 +186,7 @@ class JoorListOperator(_JoorOperator):
     :param credits: what this task may spend in 300 s
     :param oauth_conn_id: the connection, of type JOOR (templated)
     :param path: see ``ExtractOperator`` (templated)
-    :param returns: see ``ExtractOperator``
+    :param xcom_fields: see ``ExtractOperator``
     :return: see ``ExtractOperator``
     """
 
@@ -201,7 +206,7 @@ class JoorListOperator(_JoorOperator):
         self.by_ids = product_ids is not None
         self.data = data
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the list."""
         if self.resource not in READABLE:
             raise ConfigurationError(
@@ -354,7 +359,7 @@ def _errors(page: Page) -> list[dict[str, Any]]:
 def _told(page: Page, errors: Sequence[Mapping[str, Any]]) -> str:
     token = page.response.request.headers.get("Authorization", "").rpartition(" ")[2]
     some = "; ".join(f"{error.get('status', '')} {error.get('message', '')}".strip() for error in errors[:QUOTED])
-    return f"{len(errors)} errors in it ({scrub(some, (token,))}{'; …' if len(errors) > QUOTED else ''})"
+    return f"{len(errors)} errors in it ({redact(some, (token,))}{'; …' if len(errors) > QUOTED else ''})"
 
 
 def _items(items: Any) -> Iterable[Any]:

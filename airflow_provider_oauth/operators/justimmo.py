@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.extract.paginators import Offset
-from airflow_provider_oauth.operators.extract import THE_ANSWER, ExtractOperator, Read
+from airflow_provider_oauth.extract.paginators import OffsetPaginator
+from airflow_provider_oauth.extract.request import ListRequest
+from airflow_provider_oauth.operators.extract import WHOLE_RESPONSE, ExtractOperator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,11 +43,11 @@ class JustimmoCurrentUserOperator(_JustimmoOperator):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"returns": "@", **kwargs})
+        super().__init__(**{"xcom_fields": "@", **kwargs})
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the user."""
-        yield Read(endpoint="oauth/user/current", headers=self.headers, rows=THE_ANSWER)
+        yield ListRequest(endpoint="oauth/user/current", headers=self.headers, records_path=WHOLE_RESPONSE)
 
     def execute(self, context: Any) -> Any:
         """Return the user, the only row."""
@@ -65,7 +66,7 @@ class JustimmoListRealtiesOperator(_JustimmoOperator):
     :param data: more query parameters; none is documented (templated)
     :param oauth_conn_id: the connection, of type Justimmo (templated)
     :param path: see ``ExtractOperator`` (templated)
-    :param returns: see ``ExtractOperator``
+    :param xcom_fields: see ``ExtractOperator``
     :return: see ``ExtractOperator``
     """
 
@@ -75,12 +76,12 @@ class JustimmoListRealtiesOperator(_JustimmoOperator):
         super().__init__(**kwargs)
         self.data = data
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the list of realties."""
-        yield Read(
+        yield ListRequest(
             endpoint="v1/realties",
             data=self.data or {},
             headers=self.headers,
-            paginator=Offset(size=100, total="pagination.total"),
-            rows="not_null(items, data, @)",
+            paginator=OffsetPaginator(size=100, total="pagination.total"),
+            records_path="not_null(items, data, @)",
         )

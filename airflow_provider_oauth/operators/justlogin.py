@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.extract.paginators import HeaderJson
-from airflow_provider_oauth.operators.extract import THE_ANSWER, ExtractOperator, Read, joined
+from airflow_provider_oauth.extract.paginators import HeaderJsonPaginator
+from airflow_provider_oauth.extract.request import ListRequest
+from airflow_provider_oauth.operators.extract import WHOLE_RESPONSE, ExtractOperator, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,12 +35,12 @@ class _JustLoginOperator(ExtractOperator):
         """Whether a local file is for its owner alone: one with identity papers."""
         return "profile" in (joined(self.include) or "")
 
-    def for_xcom(self, row: Any) -> Any:
+    def redact_row(self, row: Any) -> Any:
         """Return the row without identity papers, wherever in it: how JustLogin wraps a user is not documented."""
         if isinstance(row, list):
-            return [self.for_xcom(each) for each in row]
+            return [self.redact_row(each) for each in row]
         if isinstance(row, dict):
-            return {name: self.for_xcom(value) for name, value in row.items() if name.lower() not in PROFILE}
+            return {name: self.redact_row(value) for name, value in row.items() if name.lower() not in PROFILE}
         return row
 
 
@@ -47,8 +48,8 @@ class JustLoginListUsersOperator(_JustLoginOperator):
     """Lists the company's users: ``GET /membership/v3/users``, all pages, by the ``x-pagination`` header.
 
     Rows have userGuid, companyGuid, employeeId, userName, email, fullName, createdDate, modifiedDate, joinDate,
-    isActive, and what ``include`` names. They are written to ``path``; to XCom goes only what ``returns`` names, such
-    as ``{user_guid: userGuid, company_guid: companyGuid}``, over which other operators can be expanded.
+    isActive, and what ``include`` names. They are written to ``path``. Only ``xcom_fields`` go to XCom, such as
+    ``{user_guid: userGuid, company_guid: companyGuid}``, over which other operators can be expanded.
 
     :param include: what to add, a list or separated by commas: manager, department, employment, company, profile. The
         last one adds passport, government ID and such, which go to the file alone (templated)
@@ -56,7 +57,7 @@ class JustLoginListUsersOperator(_JustLoginOperator):
     :param query: JustLogin's query language, such as ``name[=]tony`` (templated)
     :param oauth_conn_id: the connection, of type JustLogin (templated)
     :param path: see ``ExtractOperator`` (templated)
-    :param returns: see ``ExtractOperator``
+    :param xcom_fields: see ``ExtractOperator``
     :return: see ``ExtractOperator``
     """
 
@@ -75,9 +76,9 @@ class JustLoginListUsersOperator(_JustLoginOperator):
         self.active_status = active_status
         self.query = query
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the list of users."""
-        yield Read(
+        yield ListRequest(
             endpoint="membership/v3/users",
             data={
                 "include": joined(self.include),
@@ -85,7 +86,7 @@ class JustLoginListUsersOperator(_JustLoginOperator):
                 "query": self.query,
                 "limit": PAGE_SIZE,
             },
-            paginator=HeaderJson(header="x-pagination"),
+            paginator=HeaderJsonPaginator(header="x-pagination"),
         )
 
 
@@ -96,7 +97,7 @@ class JustLoginGetUserOperator(_JustLoginOperator):
     :param include: as in ``JustLoginListUsersOperator`` (templated)
     :param oauth_conn_id: the connection, of type JustLogin (templated)
     :param path: see ``ExtractOperator`` (templated)
-    :param returns: see ``ExtractOperator``
+    :param xcom_fields: see ``ExtractOperator``
     :return: see ``ExtractOperator``; there is one row
     """
 
@@ -107,12 +108,12 @@ class JustLoginGetUserOperator(_JustLoginOperator):
         self.user_guid = user_guid
         self.include = include
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the user."""
-        yield Read(
+        yield ListRequest(
             endpoint=f"membership/v3/users/{self.segment('user_guid')}",
             data={"include": joined(self.include)},
-            rows=THE_ANSWER,
+            records_path=WHOLE_RESPONSE,
         )
 
 
@@ -124,7 +125,7 @@ class _JustLoginLeaveOperator(_JustLoginOperator):
         self.user_guid = user_guid
         self.company_guid = company_guid
 
-    def complete(self, row: Any) -> Any:
+    def transform_row(self, row: Any) -> Any:
         """Return the row with whose it is."""
         return {"userGuid": self.user_guid, **row} if isinstance(row, dict) else row
 
@@ -143,7 +144,7 @@ class JustLoginListLeaveTypesOperator(_JustLoginLeaveOperator):
     :param year: the year to look at, such as 2026 or ``{{ ds[:4] }}`` (templated)
     :param oauth_conn_id: the connection, of type JustLogin (templated)
     :param path: see ``ExtractOperator`` (templated)
-    :param returns: see ``ExtractOperator``
+    :param xcom_fields: see ``ExtractOperator``
     :return: see ``ExtractOperator``
     """
 
@@ -153,9 +154,11 @@ class JustLoginListLeaveTypesOperator(_JustLoginLeaveOperator):
         super().__init__(**kwargs)
         self.year = year
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the list of leave types."""
-        yield Read(endpoint=self.endpoint("assignedleavetypes"), data={"whichyear": self.year}, rows="leaveTypes")
+        yield ListRequest(
+            endpoint=self.endpoint("assignedleavetypes"), data={"whichyear": self.year}, records_path="leaveTypes"
+        )
 
 
 class JustLoginGetLeaveSummaryOperator(_JustLoginLeaveOperator):
@@ -167,7 +170,7 @@ class JustLoginGetLeaveSummaryOperator(_JustLoginLeaveOperator):
     :param date: the day, YYYY-MM-DD, such as ``{{ ds }}`` (templated)
     :param oauth_conn_id: the connection, of type JustLogin (templated)
     :param path: see ``ExtractOperator`` (templated)
-    :param returns: see ``ExtractOperator``
+    :param xcom_fields: see ``ExtractOperator``
     :return: see ``ExtractOperator``; there is one row
     """
 
@@ -178,16 +181,16 @@ class JustLoginGetLeaveSummaryOperator(_JustLoginLeaveOperator):
         self.leave_type_id = leave_type_id
         self.date = date
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the summary."""
         endpoint = self.endpoint(f"leavetypes/{self.segment('leave_type_id')}/leavesummary")
-        yield Read(endpoint=endpoint, data={"baseondate": self.date}, rows=THE_ANSWER)
+        yield ListRequest(endpoint=endpoint, data={"baseondate": self.date}, records_path=WHOLE_RESPONSE)
 
 
 class JustLoginExtractPayrollOperator(_JustLoginOperator):
     """Writes users' pay and bank information to a file: ``GET …/users/{userGuid}/payinfo`` and ``…/bankinfo``.
 
-    Nothing of it goes to XCom, nor into a log; so there is no ``returns``. Say what you need, and where it goes. A
+    Nothing of it goes to XCom, nor into a log; so there is no ``xcom_fields``. Say what you need, and where it goes. A
     local file is readable by its owner alone; see to the same elsewhere.
 
     :param user_guids: whose, one or a list (templated)
@@ -206,17 +209,19 @@ class JustLoginExtractPayrollOperator(_JustLoginOperator):
         self, *, user_guids: str | Sequence[str], include: str | Sequence[str], path: str, **kwargs: Any
     ) -> None:
         super().__init__(path=path, **kwargs)
-        if self.returns is not None:  # it may come from default_args, too
-            raise ValueError("pay and bank information goes to no XCom: leave returns out")
+        if self.xcom_fields is not None:  # it may come from default_args, too
+            raise ValueError("pay and bank information goes to no XCom: leave xcom_fields out")
         self.user_guids = user_guids
         self.include = include
         self.kinds = [include] if isinstance(include, str) else list(include)
         if not self.kinds or set(self.kinds) - set(self.KINDS):
             raise ValueError(f"include is {include!r}; it can be {', '.join(self.KINDS)}, or both")
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield what each user has, kind by kind."""
         for user_guid in self.ids("user_guids"):
             user = self.segment("user_guids", user_guid)
             for kind in self.kinds:
-                yield Read(endpoint=f"payroll/employee-management/v1/users/{user}/{kind}", rows=THE_ANSWER)
+                yield ListRequest(
+                    endpoint=f"payroll/employee-management/v1/users/{user}/{kind}", records_path=WHOLE_RESPONSE
+                )

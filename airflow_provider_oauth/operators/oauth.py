@@ -8,8 +8,9 @@ from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.triggers.http import HttpResponseSerializer
 
 from airflow_provider_oauth.exceptions import from_event
+from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.task import OAuthTask
-from airflow_provider_oauth.operators.extract import ExtractOperator, Read
+from airflow_provider_oauth.operators.extract import ExtractOperator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
 #: Seconds for which a request is sent again that was answered 429, where neither task nor connection says.
-PATIENCE = 300.0
+RATE_LIMIT_TIMEOUT = 300.0
 
 
 class OAuthHttpOperator(OAuthTask, HttpOperator):
@@ -91,15 +92,15 @@ class OAuthExtractOperator(ExtractOperator):
     """Reads a list of an API behind OAuth 2.0, page by page, into a file, in bounded memory.
 
     All pages go over one connection, and one is in memory at a time. All parameters of ``ExtractOperator`` too:
-    ``path``, ``returns``, ``oauth_conn_id``, ``scope``.
+    ``path``, ``xcom_fields``, ``oauth_conn_id``, ``scope``.
 
     :param endpoint: relative to the API's base URL (templated)
     :param paginator: how the API hands out the list, one of ``paging``; None: as a whole
     :param data: query parameters; they win over the paginator's (templated)
     :param headers: for every request (templated)
-    :param rows: where the rows are in an answer, as JMESPath; None: it is an array, or has a single one
-    :param patience: seconds for which a request is sent again that was answered 429 (Too Many Requests); None: as the
-        connection's type has it, or 300
+    :param records_path: where the rows are in an answer, as JMESPath; None: it is an array, or has a single one
+    :param rate_limit_timeout: seconds for which a request is repeated after 429 (Too Many Requests); None: the value of
+        the connection's type, otherwise 300
     """
 
     template_fields: Sequence[str] = ("endpoint", "data", "headers", *ExtractOperator.template_fields)
@@ -111,8 +112,8 @@ class OAuthExtractOperator(ExtractOperator):
         paginator: Paginator | None = None,
         data: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
-        rows: str | None = None,
-        patience: float | None = None,
+        records_path: str | None = None,
+        rate_limit_timeout: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -120,22 +121,22 @@ class OAuthExtractOperator(ExtractOperator):
         self.paginator = paginator
         self.data = data
         self.headers = headers
-        self.rows = rows
-        self.patience = patience
+        self.records_path = records_path
+        self.rate_limit_timeout = rate_limit_timeout
 
     def make_hook(self) -> OAuthHook:
         """Return the hook of the connection's own type, with some patience."""
         hook = super().make_hook()
-        if self.patience is None:
-            hook.patience = hook.patience or PATIENCE
+        if self.rate_limit_timeout is None:
+            hook.rate_limit_timeout = hook.rate_limit_timeout or RATE_LIMIT_TIMEOUT
         return hook
 
-    def reads(self, hook: OAuthHook) -> Iterator[Read]:
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the one list that was named."""
-        yield Read(
+        yield ListRequest(
             endpoint=self.endpoint,
             data=self.data or {},
             headers=self.headers or {},
             paginator=self.paginator,
-            rows=self.rows,
+            records_path=self.records_path,
         )

@@ -36,5 +36,5 @@ JOOR = Preset(
     error_path="errors[].message",
     advice={429: "JOOR allows an account 300 credits in 300 s; tasks can share them by a pool: docs/vendors.md."},
     budget=Budget(credits=300, seconds=300, read=1, write=5),
-    patience=1800,
+    rate_limit_timeout=1800,
 )

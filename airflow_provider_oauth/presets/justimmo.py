@@ -37,5 +37,5 @@ JUSTIMMO = Preset(
     advice={
         403: "Resources of a user take a token that speaks for one: grant type Authorization code or Refresh token.",
     },
-    patience=300,
+    rate_limit_timeout=300,
 )

@@ -42,7 +42,7 @@ class Preset:
     :param error_path: where the API's errors have words for people, as JMESPath; they are quoted
     :param advice: what to do about an error status of the API
     :param budget: what the API allows in a time; a hook keeps to it
-    :param patience: seconds for which a hook sends a request again that was answered 429 (Too Many Requests)
+    :param rate_limit_timeout: seconds for which a hook sends a request again that was answered 429 (Too Many Requests)
     """
 
     conn_type: str
@@ -60,7 +60,7 @@ class Preset:
     error_path: str | None = None
     advice: Mapping[int, str] = field(default_factory=dict)
     budget: Budget | None = None
-    patience: float = 0
+    rate_limit_timeout: float = 0
 
     def __post_init__(self) -> None:
         """Refuse what would fail only when a connection is read."""

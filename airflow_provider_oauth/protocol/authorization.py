@@ -1,8 +1,7 @@
-"""A person's consent: where to send the browser, and what to believe of where it comes back (RFC 6749 section 4.1).
+"""The authorization request, and validation of its callback (RFC 6749 section 4.1).
 
-The two requests of the flow, authorization and token, are tied together by a :class:`Consent`: its ``state`` says that
-the answer belongs to the question (section 10.12), its ``code_verifier`` that who trades the code is who asked for it
-(PKCE, RFC 7636).
+An :class:`AuthorizationRequest` binds the steps of the flow to each other: ``state`` binds the callback to the request
+(section 10.12), and ``code_verifier`` binds the token request to both (PKCE, RFC 7636).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
 from airflow_provider_oauth.protocol.advice import authorization_advice
 from airflow_provider_oauth.protocol.config import is_loopback
-from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token_requests import pairs
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Consent:
+class AuthorizationRequest:
     """A consent that was asked for and not given yet. Whoever holds it can use the code that comes back: keep it.
 
     :param conn_id: the connection that it is for
@@ -41,7 +40,7 @@ class Consent:
     code_verifier: str = field(default_factory=lambda: secrets.token_urlsafe(64), repr=False)
 
 
-def authorization_url(config: OAuthConfig, consent: Consent) -> str:
+def authorization_url(config: OAuthConfig, consent: AuthorizationRequest) -> str:
     """Return where to send the browser (RFC 6749 section 4.1.1, RFC 7636 section 4.3: always S256).
 
     Servers that do not know PKCE ignore its parameters (RFC 6749 section 3.1); for one that refuses them there is
@@ -95,7 +94,7 @@ def _is_of(config: OAuthConfig, iss: str) -> bool:
     return False
 
 
-def code_of(config: OAuthConfig, consent: Consent, answer: str) -> str:
+def validate_callback(config: OAuthConfig, consent: AuthorizationRequest, answer: str) -> str:
     """Return the code that the browser brought back.
 
     :param config: the connection
@@ -125,17 +124,17 @@ def code_of(config: OAuthConfig, consent: Consent, answer: str) -> str:
     if "iss" in values and not _is_of(config, values["iss"]):
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the answer is of another server (iss) than the one that was asked. If "
-            f"{scrub(values['iss'], config.secrets)!r} is what that one calls itself, enter it in Issuer."
+            f"{redact(values['iss'], config.secrets)!r} is what that one calls itself, enter it in Issuer."
         )
     if error := values.get("error"):
         # Justimmo says message and hint where RFC 6749 section 4.1.2.1 says error_description.
         words = " ".join(filter(None, (values.get(name) for name in ("error_description", "message", "hint"))))
         secret = (*config.secrets, consent.state, consent.code_verifier)
-        said = scrub(f"{error}: {words}" if words else error, secret)
+        said = redact(f"{error}: {words}" if words else error, secret)
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: no consent was given ({said}). "
             f"{authorization_advice(config, error, words)}",
-            error=scrub(error, secret),
+            error=redact(error, secret),
         )
     code = values.get("code", "")
     # An unpaired surrogate, which UTF-8 cannot encode, can only come from a pasted text.

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Grants that live by their refresh token: it is single-use, and when it is lost, a person has to consent again.
-REFRESHED_GRANTS = ("authorization_code", "refresh_token")
+REFRESH_TOKEN_GRANTS = ("authorization_code", "refresh_token")
 #: Grants that can be repeated at any time: nothing single-use is at stake.
-REPEATED_GRANTS = ("client_credentials", "password")
+REPEATABLE_GRANTS = ("client_credentials", "password")
 #: The connection's fields that have another name here.
 FIELDS = {"base_url": "host", "token_url": "grant_url", "client_id": "login", "client_secret": "password"}
 BODY_FORMATS = ("form", "json", "multipart")
@@ -53,7 +53,7 @@ MAPPABLE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transport:
+class TransportOptions:
     """How requests travel: the options of ``HttpHook``, by the same names. ``timeout`` is in seconds."""
 
     timeout: float = 60
@@ -118,7 +118,7 @@ class OAuthConfig:
     leeway: int = 60
     default_lifetime: int = 3600
     allow_http: bool = False
-    transport: Transport = field(default_factory=Transport)
+    transport: TransportOptions = field(default_factory=TransportOptions)
     allowed_hosts: tuple[str, ...] = ()  # not a field of the form: [oauth] allowed_hosts
     #: What was ignored when the connection was read, in sentences for people.
     warnings: tuple[str, ...] = ()
@@ -163,7 +163,7 @@ class OAuthConfig:
                 "cannot be implicit: that grant hands the token to a browser, never to a server, and was withdrawn "
                 "(RFC 9700 section 2.1.2). Use authorization_code, or client_credentials where no user is involved",
             )
-        known = REPEATED_GRANTS + REFRESHED_GRANTS
+        known = REPEATABLE_GRANTS + REFRESH_TOKEN_GRANTS
         if self.grant_type not in known:
             raise self.error("grant_type", f"is {self.grant_type!r}; it can be {', '.join(known)}")
         if self.grant_type == "password":
@@ -197,9 +197,9 @@ class OAuthConfig:
         return self.token_url or self.issuer or ""
 
     @property
-    def lives_by_refresh(self) -> bool:
+    def requires_refresh_token(self) -> bool:
         """Whether only the refresh token keeps this grant alive."""
-        return self.grant_type in REFRESHED_GRANTS
+        return self.grant_type in REFRESH_TOKEN_GRANTS
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -223,7 +223,7 @@ class OAuthConfig:
         return {
             **{name: getattr(self, name) for name in names},
             "token_url": self.server,  # by this name, though it may be the issuer: records are known by it
-            "scope": normal_scope(self.scope),
+            "scope": normalize_scope(self.scope),
             "grant_params": dict(self.grant_params),
             "grant_headers": dict(self.grant_headers),
         }
@@ -277,6 +277,6 @@ def _plain(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else vars(value)
 
 
-def normal_scope(scope: str | None) -> str:
+def normalize_scope(scope: str | None) -> str:
     """Return ``scope`` with its words sorted: their order has no meaning (RFC 6749 section 3.3)."""
     return " ".join(sorted((scope or "").split()))

@@ -13,20 +13,20 @@ from urllib.parse import urlsplit, urlunsplit
 from airflow_provider_oauth.exceptions import TokenRequestError
 from airflow_provider_oauth.protocol.advice import status_advice
 from airflow_provider_oauth.protocol.config import url_problem
-from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.retry_after import retry_after
-from airflow_provider_oauth.protocol.token_requests import Place, Request
-from airflow_provider_oauth.protocol.token_responses import destination, unusable
+from airflow_provider_oauth.protocol.token_requests import EndpointInfo, Request
+from airflow_provider_oauth.protocol.token_responses import destination, invalid_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
-    from airflow_provider_oauth.protocol.token_responses import TokenAnswer
+    from airflow_provider_oauth.protocol.token_responses import HttpResponse
 
 #: Characters of a URL at most, because errors quote it.
-LONGEST_URL = 2000
-METADATA = Place("metadata endpoint", "Issuer")
+MAX_URL = 2000
+METADATA = EndpointInfo("metadata endpoint", "Issuer")
 #: Where the metadata has what the connection does not say (RFC 8414 section 2).
 ENDPOINTS = {
     "token_url": "token_endpoint",
@@ -35,7 +35,9 @@ ENDPOINTS = {
 }
 
 
-def completed(config: OAuthConfig, names: Iterable[str], send: Callable[[Request], TokenAnswer]) -> OAuthConfig:
+def with_discovered_endpoints(
+    config: OAuthConfig, names: Iterable[str], send: Callable[[Request], HttpResponse]
+) -> OAuthConfig:
     """Return the connection with the URLs that it does not say itself, from its issuer's metadata.
 
     The metadata is read only if it is needed. What it has not either stays None, but for the token URL.
@@ -57,7 +59,7 @@ def completed(config: OAuthConfig, names: Iterable[str], send: Callable[[Request
             raise config.error("issuer", f"is {config.issuer!r}, but {request.where} names no issuer. Check Issuer")
         raise config.error(
             "issuer",
-            f"is {config.issuer!r}, but {request.where} is that of {scrub(found, request.secrets)!r}. They must be "
+            f"is {config.issuer!r}, but {request.where} is that of {redact(found, request.secrets)!r}. They must be "
             f"exactly the same: if that is the server you mean, enter it in Issuer as it is written there",
         )
     missing = [name for name in ENDPOINTS if getattr(config, name) is None and metadata.get(ENDPOINTS[name])]
@@ -77,8 +79,8 @@ def _problem(config: OAuthConfig, issuer: str, url: Any) -> str | None:
     """Say why a URL of the metadata cannot be used; None if it can."""
     if not isinstance(url, str) or not url.isprintable():
         return "is not a URL"
-    if len(url) > LONGEST_URL:
-        return f"is longer than {LONGEST_URL} characters"
+    if len(url) > MAX_URL:
+        return f"is longer than {MAX_URL} characters"
     if problem := url_problem(url, allow_http=config.allow_http):
         return problem
     # Plain http would be to this machine, whose services are not the server's to name.
@@ -87,7 +89,7 @@ def _problem(config: OAuthConfig, issuer: str, url: Any) -> str | None:
 
 
 def _metadata(
-    config: OAuthConfig, issuer: str, send: Callable[[Request], TokenAnswer]
+    config: OAuthConfig, issuer: str, send: Callable[[Request], HttpResponse]
 ) -> tuple[Request, dict[str, Any]]:
     """Return the metadata, and the request that it answered."""
     first, second = (
@@ -109,14 +111,14 @@ def _metadata(
             retry_after=retry_after(answer.headers.get("Retry-After", ""), answer.sent_at),
         )
     if status >= 300:
-        where = scrub(destination(request, answer) or "an invalid URL", request.secrets)
-        raise unusable(config, request, f"redirected to {where}, which may be another server's. Check Issuer")
+        where = redact(destination(request, answer) or "an invalid URL", request.secrets)
+        raise invalid_response(config, request, f"redirected to {where}, which may be another server's. Check Issuer")
     try:
         metadata = json.loads(answer.body)
     except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
-        raise unusable(config, request, f"answered {status} without a JSON object. Check Issuer")
+        raise invalid_response(config, request, f"answered {status} without a JSON object. Check Issuer")
     return request, metadata
 
 

@@ -16,8 +16,8 @@ from airflow_provider_oauth.exceptions import (
     TokenResponseError,
 )
 from airflow_provider_oauth.protocol.clock import Clock
-from airflow_provider_oauth.protocol.discovery import METADATA, completed
-from airflow_provider_oauth.protocol.http_transport import Wire
+from airflow_provider_oauth.protocol.discovery import METADATA, with_discovered_endpoints
+from airflow_provider_oauth.protocol.http_transport import HttpTransport
 from airflow_provider_oauth.protocol.limited_adapter import CONNECT_TIMEOUT
 from airflow_provider_oauth.protocol.token_requests import (
     REVOCATION,
@@ -25,17 +25,17 @@ from airflow_provider_oauth.protocol.token_requests import (
     code_request,
     grant_request,
     refresh_request,
-    revoke_request,
+    revocation_request,
 )
-from airflow_provider_oauth.protocol.token_responses import parse_answer, parse_revocation
+from airflow_provider_oauth.protocol.token_responses import parse_revocation_response, parse_token_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
-    from airflow_provider_oauth.protocol.token_requests import Place, Request, TokenRequest
-    from airflow_provider_oauth.protocol.token_responses import TokenAnswer
+    from airflow_provider_oauth.protocol.token_requests import EndpointInfo, Request, TokenRequest
+    from airflow_provider_oauth.protocol.token_responses import HttpResponse
 
 Answer = TypeVar("Answer")
 
@@ -43,7 +43,7 @@ Answer = TypeVar("Answer")
 EXCHANGE_TIMEOUT = 20.0
 #: Seconds that an exchange takes at most. It ends after EXCHANGE_TIMEOUT; the rest is a margin for what has no limit,
 #: such as reading CA certificates.
-LONGEST_EXCHANGE = EXCHANGE_TIMEOUT + CONNECT_TIMEOUT
+MAX_EXCHANGE_TIME = EXCHANGE_TIMEOUT + CONNECT_TIMEOUT
 
 
 class TokenEndpoint:
@@ -56,30 +56,30 @@ class TokenEndpoint:
     def __init__(self, config: OAuthConfig, clock: Clock | None = None) -> None:
         self._config = config
         self._clock = clock or Clock()
-        self._wire = Wire(config, self._clock)
+        self._wire = HttpTransport(config, self._clock)
 
-    def grant(self, scope: str | None = None, *, patient: bool = True) -> Token:
+    def grant(self, scope: str | None = None, *, retry: bool = True) -> Token:
         """Repeat the connection's grant.
 
         :param scope: instead of the connection's, separated by spaces
-        :param patient: try again, within EXCHANGE_TIMEOUT, when the server is busy or out of reach
+        :param retry: try again, within EXCHANGE_TIMEOUT, when the server is busy or out of reach
         :raises OAuthError: every exception; its ``request_sent`` reports whether an attempt may have reached the server
         :raises TokenRequestError: the server refused, or cannot be reached
         :raises TokenResponseError: it answered, but not with a token
         :raises ConfigurationError: the request cannot be sent as the connection's fields require
         """
-        return self._token("token_url", lambda config: grant_request(config, scope), patient)
+        return self._token("token_url", lambda config: grant_request(config, scope), retry)
 
-    def refresh(self, refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Token:
+    def refresh(self, refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Token:
         """Trade ``refresh_token`` for a token; parameters and errors as in ``grant``, ``refresh_request``.
 
         An attempt whose answer was lost is repeated with the same token: there is no other, and servers that allow for
         lost answers accept it again.
         """
         name = "refresh_url" if self._config.refresh_url else "token_url"
-        return self._token(name, lambda config: refresh_request(config, refresh_token, access_token), patient)
+        return self._token(name, lambda config: refresh_request(config, refresh_token, access_token), retry)
 
-    def trade(self, code: str, redirect_uri: str, code_verifier: str) -> Token:
+    def exchange_code(self, code: str, redirect_uri: str, code_verifier: str) -> Token:
         """Trade an authorization code for tokens, once: a code is good for one use.
 
         :param code: what the browser brought back
@@ -89,7 +89,7 @@ class TokenEndpoint:
         :raises TokenResponseError: it answered, but not with a token
         """
         return self._token(
-            "token_url", lambda config: code_request(config, code, redirect_uri, code_verifier), patient=False
+            "token_url", lambda config: code_request(config, code, redirect_uri, code_verifier), retry=False
         )
 
     def revoke(self, token: str, hint: str) -> bool:
@@ -103,51 +103,56 @@ class TokenEndpoint:
         :raises TokenResponseError: it redirected
         """
         return self._exchange(
-            "revoke_url", lambda config: revoke_request(config, token, hint), parse_revocation, patient=False
+            "revoke_url",
+            lambda config: revocation_request(config, token, hint),
+            parse_revocation_response,
+            retry=False,
         )
 
-    def completed(self, *names: str) -> OAuthConfig:
-        """Return the connection with those URLs that only its issuer's metadata says: see ``discovery.completed``.
+    def with_discovered_endpoints(self, *names: str) -> OAuthConfig:
+        """Return the connection with the URLs that only its issuer's metadata has; see ``discovery``.
 
         :param names: the URLs that are needed; if the connection says them all, nobody is asked
         """
         with _errors_converted(self._config, METADATA):
-            return completed(self._config, names, self._sender(self._clock.monotonic() + EXCHANGE_TIMEOUT))
+            return with_discovered_endpoints(
+                self._config, names, self._sender(self._clock.monotonic() + EXCHANGE_TIMEOUT)
+            )
 
-    def _token(self, name: str, build: Callable[[OAuthConfig], TokenRequest], patient: bool) -> Token:
-        return self._exchange(name, build, parse_answer, patient)
+    def _token(self, name: str, build: Callable[[OAuthConfig], TokenRequest], retry: bool) -> Token:
+        return self._exchange(name, build, parse_token_response, retry)
 
     def _exchange(
         self,
         name: str,
         build: Callable[[OAuthConfig], TokenRequest],
-        parse: Callable[[OAuthConfig, TokenRequest, TokenAnswer], Answer],
-        patient: bool,
+        parse: Callable[[OAuthConfig, TokenRequest, HttpResponse], Answer],
+        retry: bool,
     ) -> Answer:
         """Find out where to ask, ask, and return what the answer says.
 
         :param name: the URL that is asked
         :param build: makes the request
         :param parse: makes sense of the answer
-        :param patient: try again, within EXCHANGE_TIMEOUT
+        :param retry: try again, within EXCHANGE_TIMEOUT
         """
         deadline = self._clock.monotonic() + EXCHANGE_TIMEOUT
         send = self._sender(deadline)
         attempts = Retrying(
             retry=retry_if_exception(_worth_repeating),
             wait=_pause,
-            stop=(lambda state: self._clock.monotonic() + state.upcoming_sleep >= deadline) if patient else _at_once,
+            stop=(lambda state: self._clock.monotonic() + state.upcoming_sleep >= deadline) if retry else _at_once,
             sleep=self._clock.sleep,
             reraise=True,
         )
         with _errors_converted(self._config, METADATA):
             # Read for each exchange: exchanges are rare, and the server may have moved an endpoint.
-            config = attempts(completed, self._config, (name,), send)
+            config = attempts(with_discovered_endpoints, self._config, (name,), send)
         with _errors_converted(self._config, REVOCATION if name == "revoke_url" else TOKEN) as exchange:
             request = build(config)
             return attempts(lambda: parse(config, request, exchange.send(send, request)))
 
-    def _sender(self, deadline: float) -> Callable[[Request], TokenAnswer]:
+    def _sender(self, deadline: float) -> Callable[[Request], HttpResponse]:
         return lambda request: self._wire.send(request, deadline)
 
 
@@ -160,7 +165,7 @@ class _Exchange:
 
     sent: bool = False
 
-    def send(self, send: Callable[[Request], TokenAnswer], request: Request) -> TokenAnswer:
+    def send(self, send: Callable[[Request], HttpResponse], request: Request) -> HttpResponse:
         """Send ``request`` and note whether it was sent."""
         try:
             answer = send(request)
@@ -175,7 +180,7 @@ class _Exchange:
 
 
 @contextmanager
-def _errors_converted(config: OAuthConfig, place: Place) -> Iterator[_Exchange]:
+def _errors_converted(config: OAuthConfig, place: EndpointInfo) -> Iterator[_Exchange]:
     """Set ``request_sent`` of all exceptions that are raised, and convert those that are not an ``OAuthError``.
 
     Their text is not quoted: that of a ``UnicodeEncodeError``, for example, contains the value.

@@ -14,9 +14,9 @@ from requests.utils import prepend_scheme_if_needed, select_proxy
 from airflow_provider_oauth import __version__
 from airflow_provider_oauth.exceptions import OAuthError, TokenResponseError
 from airflow_provider_oauth.protocol.address_guard import AddressGuard, Blocked
-from airflow_provider_oauth.protocol.limited_adapter import CONNECT_TIMEOUT, LimitedAdapter, TooLong
+from airflow_provider_oauth.protocol.limited_adapter import CONNECT_TIMEOUT, LimitedAdapter, ResponseTooLarge
 from airflow_provider_oauth.protocol.tls_files import usable_ca, usable_client_certificate
-from airflow_provider_oauth.protocol.token_responses import TokenAnswer
+from airflow_provider_oauth.protocol.token_responses import HttpResponse
 from airflow_provider_oauth.protocol.transport_errors import Route, no_response
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.token_requests import Request
 
 #: An answer with a token is a few kilobytes; what is longer is not one. In bytes, after decompression.
-LONGEST_ANSWER = 1024 * 1024
+MAX_RESPONSE_SIZE = 1024 * 1024
 #: How many bytes are read at most: those of an answer and of its headers.
-LONGEST_READ = LONGEST_ANSWER + 64 * 1024
+MAX_READ_SIZE = MAX_RESPONSE_SIZE + 64 * 1024
 
 
-class Wire:
+class HttpTransport:
     """Sends requests as the connection's transport options say, and as is good for what holds a secret.
 
     :param config: the connection
@@ -44,7 +44,7 @@ class Wire:
         self._clock = clock
         self._guard = AddressGuard(config.allowed_hosts)
 
-    def send(self, request: Request, deadline: float) -> TokenAnswer:
+    def send(self, request: Request, deadline: float) -> HttpResponse:
         """Send ``request`` and return what came back, whatever it says.
 
         :param request: what to send
@@ -64,7 +64,7 @@ class Wire:
             if remaining <= 0:
                 raise no_response(self._config, request, route, requests.ConnectTimeout(), sent=False)
             check = None if proxy and route.is_proxy_of_environment else self._guard.check_address
-            with LimitedAdapter(self._clock, deadline, LONGEST_READ, check) as adapter:
+            with LimitedAdapter(self._clock, deadline, MAX_READ_SIZE, check) as adapter:
                 session.mount("https://", adapter)
                 session.mount("http://", adapter)
                 with self._errors_converted(request, route, adapter):
@@ -75,7 +75,7 @@ class Wire:
                         body = _body(response)
                         if adapter.is_cut and not _ended(response):
                             raise requests.ReadTimeout
-        return TokenAnswer(
+        return HttpResponse(
             status_code=response.status_code,
             headers=CaseInsensitiveDict(response.headers),
             body=body,
@@ -175,9 +175,9 @@ class Wire:
                 yield
         except OAuthError:
             raise
-        except TooLong:
+        except ResponseTooLarge:
             too_long = TokenResponseError(
-                f"Connection {self._config.conn_id!r}: {request.where} sent over {LONGEST_ANSWER} bytes. "
+                f"Connection {self._config.conn_id!r}: {request.where} sent over {MAX_RESPONSE_SIZE} bytes. "
                 f"Check {request.place.field}."
             )
             too_long.request_sent = True
@@ -208,8 +208,8 @@ def _body(response: requests.Response) -> bytes:
     # Not iter_content, which waits for a whole chunk.
     while chunk := _arrived(response):
         body += chunk
-        if len(body) > LONGEST_ANSWER:
-            raise TooLong
+        if len(body) > MAX_RESPONSE_SIZE:
+            raise ResponseTooLarge
     return body
 
 

@@ -27,7 +27,7 @@ ADDRESS_TIMEOUT = 2.0
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
-class TooLong(Exception):  # noqa: N818 - a condition, not a fault of this process
+class ResponseTooLarge(Exception):  # noqa: N818 - a condition, not a fault of this process
     """The response has more bytes than permitted."""
 
 
@@ -189,7 +189,7 @@ class _Counting(io.RawIOBase):
         count: int | None = self._raw.readinto(buffer)
         self._left -= count or 0
         if self._left < 0:
-            raise TooLong
+            raise ResponseTooLarge
         return count
 
     def close(self) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LONGEST_QUOTE = 300
+MAX_QUOTE = 300
 #: Characters of a text that are read, further blanks aside. A secret that starts in them is read to its end.
-LONGEST_TEXT = 16 * 1024
+MAX_TEXT = 16 * 1024
 #: Text that contains this many of a secret's first characters contains a part of that secret, cut off by the server.
 PREFIX = 16
 #: How many ways to read an ambiguous text are followed: a backslash, for example, may or may not escape the next one.
@@ -23,12 +23,12 @@ READINGS = 8
 _NUMERIC_REFERENCE = re.compile(r"&#(?:0*+(\d{1,7})|x0*+([0-9a-f]{1,6}));", re.IGNORECASE)
 
 
-def scrub(text: str, secrets: Iterable[str]) -> str:
-    """Return ``text`` on one line of at most LONGEST_QUOTE characters, with ``secrets`` replaced by ``***``.
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Return ``text`` on one line of at most MAX_QUOTE characters, with ``secrets`` replaced by ``***``.
 
     A secret is recognized as it is, in base64, and with any of its characters escaped as in URLs, HTML or JSON; in
     upper and lower case; with other blanks in it; and when the server cut it off after PREFIX or more characters.
-    Secrets are replaced before the text is cut off. Reading stops when the result is full, or after LONGEST_TEXT, so
+    Secrets are replaced before the text is cut off. Reading stops when the result is full, or after MAX_TEXT, so
     the time grows linearly with text and secrets.
 
     :param text: what a server wrote
@@ -39,7 +39,7 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
     shown: list[str] = []
     length = position = 0
     is_blank = False
-    while position < min(len(text), LONGEST_TEXT) and length <= LONGEST_QUOTE:
+    while position < min(len(text), MAX_TEXT) and length <= MAX_QUOTE:
         possible = by_start.get(text[position].casefold(), ())
         end = max((_end(secret, text, position) for secret in possible), default=position)
         piece = "***" if end > position else text[position]
@@ -50,11 +50,11 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
             length += len(shown[-1])
         is_blank = not is_shown
     result = "".join(shown)
-    is_whole = position >= len(text) and length <= LONGEST_QUOTE
-    return result if is_whole else result[: LONGEST_QUOTE - 1] + "…"
+    is_whole = position >= len(text) and length <= MAX_QUOTE
+    return result if is_whole else result[: MAX_QUOTE - 1] + "…"
 
 
-def shown_url(url: str) -> str:
+def redact_url(url: str) -> str:
     """Return ``url`` without what may hold a secret: user name and password, query and fragment."""
     return re.sub(r"^([^/?#]*//)[^/?#]*@", r"\1", re.split("[?#]", url, maxsplit=1)[0])
 

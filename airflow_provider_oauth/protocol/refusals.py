@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.exceptions import TokenRequestError, UnrecognizedRefusal
 from airflow_provider_oauth.protocol.advice import PAGE, token_advice
-from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.retry_after import retry_after
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_requests import TokenRequest
-    from airflow_provider_oauth.protocol.token_responses import TokenAnswer
+    from airflow_provider_oauth.protocol.token_responses import HttpResponse
 
 #: Error codes of the RFCs. Those without an exception class do not mean that credentials were refused.
 ERRORS: dict[str, type[TokenRequestError]] = {
@@ -76,7 +76,7 @@ class _Quote(NamedTuple):
 
 
 def refusal(
-    config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, content: Any, values: Mapping[str, Any]
+    config: OAuthConfig, request: TokenRequest, answer: HttpResponse, content: Any, values: Mapping[str, Any]
 ) -> TokenRequestError:
     """Return the error that tells how the server refused, with its explanation and advice.
 
@@ -120,7 +120,7 @@ def error_words(values: Mapping[str, Any]) -> str:
     return " ".join(dict.fromkeys(found))
 
 
-def _quote(request: TokenRequest, answer: TokenAnswer, values: Mapping[str, Any], word: str | None) -> _Quote:
+def _quote(request: TokenRequest, answer: HttpResponse, values: Mapping[str, Any], word: str | None) -> _Quote:
     """Return what may be quoted. A successful status may come with a token in any member, so only two are quoted."""
     secrets = (*request.secrets, *(values[name] for name in TOKENS if isinstance(values.get(name), str)))
     found: tuple[Any, Any, Any] = (word, None, None)
@@ -128,10 +128,10 @@ def _quote(request: TokenRequest, answer: TokenAnswer, values: Mapping[str, Any]
         found = (error_code(values) or word, error_words(values), values.get("error_uri"))
     elif isinstance(values.get("error"), str) and not is_form(answer):
         found = (values["error"], values.get("error_description"), None)
-    return _Quote(*(scrub(text, secrets) or None if isinstance(text, str) else None for text in found))
+    return _Quote(*(redact(text, secrets) or None if isinstance(text, str) else None for text in found))
 
 
-def is_form(answer: TokenAnswer) -> bool:
+def is_form(answer: HttpResponse) -> bool:
     """Tell whether the body is form-encoded."""
     return "x-www-form-urlencoded" in answer.headers.get("Content-Type", "").lower()
 
@@ -141,7 +141,7 @@ def _is_busy(status_code: int) -> bool:
 
 
 def _classify(
-    request: TokenRequest, answer: TokenAnswer, content: Any, values: Mapping[str, Any]
+    request: TokenRequest, answer: HttpResponse, content: Any, values: Mapping[str, Any]
 ) -> tuple[type[TokenRequestError], str | None]:
     """Return the class of the error, and the vendor's word that decided it, if one did."""
     if _is_busy(answer.status_code):
@@ -198,7 +198,7 @@ def _words(content: Any) -> Iterator[str]:
     yield from (each for each in candidates if isinstance(each, str))
 
 
-def _unrecognized(grant_type: str, answer: TokenAnswer, content: Any) -> type[TokenRequestError]:
+def _unrecognized(grant_type: str, answer: HttpResponse, content: Any) -> type[TokenRequestError]:
     """Return the class of an error that neither an RFC's code nor a vendor's word explains."""
     if answer.status_code == 401 and grant_type not in ("refresh_token", "authorization_code"):
         # RFC 6749 section 5.2 has 401 for credentials only, and trying them again may lock an account.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SHOWN = ("refresh_token", "code", "code_verifier", "token")
 
 
-class Place(NamedTuple):
+class EndpointInfo(NamedTuple):
     """What is asked of an authorization server, in words for people.
 
     :param name: what answers
@@ -32,9 +32,9 @@ class Place(NamedTuple):
     field: str
 
 
-TOKEN = Place("token endpoint", "Token URL")
-REFRESH = Place("token endpoint", "Refresh URL")
-REVOCATION = Place("revocation endpoint", "Revocation URL")
+TOKEN = EndpointInfo("token endpoint", "Token URL")
+REFRESH = EndpointInfo("token endpoint", "Refresh URL")
+REVOCATION = EndpointInfo("revocation endpoint", "Revocation URL")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Request:
     :param secrets: what must not be quoted from it
     """
 
-    place: Place = TOKEN
+    place: EndpointInfo = TOKEN
     method: str = "POST"
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
@@ -128,7 +128,7 @@ def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str |
     return replace(_token_request(config, config.refresh_url, fields, bearer), place=REFRESH)
 
 
-def revoke_request(config: OAuthConfig, token: str, hint: str) -> TokenRequest:
+def revocation_request(config: OAuthConfig, token: str, hint: str) -> TokenRequest:
     """Build the request that revokes a token (RFC 7009 section 2.1): a form, whatever the token endpoint takes.
 
     :param config: the connection

@@ -16,7 +16,7 @@ from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import TokenResponseError
 from airflow_provider_oauth.protocol.config import url_problem
-from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.refusals import error_code, is_form, refusal
 from airflow_provider_oauth.protocol.token import Token, is_sendable
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.token_requests import Request, TokenRequest
 
 #: ``expires_in`` beyond this many seconds (31 years) is a point in time, not a span: some servers send an epoch.
-LONGEST_SPAN = 1_000_000_000
-LONGEST_LIFETIME = timedelta(days=3650)
+MAX_SPAN = 1_000_000_000
+MAX_LIFETIME = timedelta(days=3650)
 #: What servers call the seconds until a refresh token ends. No RFC has a name for it.
 REFRESH_LIFETIME = ("refresh_expires_in", "refresh_token_expires_in")
 
 #: Shown in place of a query, which may hold a token.
 HIDDEN_QUERY = "?…"
 #: The most characters that a token can have. Servers accept no header with a longer one.
-LONGEST_TOKEN = 64 * 1024
+MAX_TOKEN_LENGTH = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenAnswer:
+class HttpResponse:
     """What came back. ``headers`` finds names in any case; ``sent_at`` is when the request left."""
 
     status_code: int
@@ -49,7 +49,7 @@ class TokenAnswer:
     sent_at: datetime
 
 
-def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> Token:
+def parse_token_response(config: OAuthConfig, request: TokenRequest, answer: HttpResponse) -> Token:
     """Return the token in ``answer`` (RFC 6749 section 5.1).
 
     :raises TokenRequestError: the server refused; one of its subclasses for the error codes of section 5.2
@@ -59,14 +59,16 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
     access_token, refresh_token = _access_token(config, request, answer, values), values.get("refresh_token")
     token_type = values.get("token_type") if isinstance(values.get("token_type"), str) else "Bearer"
     if str(token_type).lower() in ("mac", "pop", "dpop"):
-        raise unusable(
+        raise invalid_response(
             config, request, f"issues tokens of type {token_type!r}, which need a signature for every request"
         )
     if not isinstance(refresh_token, str) or not refresh_token:
         refresh_token = None
     for name, token in (("refresh token", refresh_token), ("ID token", values.get("id_token"))):
         if isinstance(token, str) and (problem := _token_problem(token)):
-            raise unusable(config, request, f"answered with {'an' if name[0] == 'I' else 'a'} {name} that {problem}")
+            raise invalid_response(
+                config, request, f"answered with {'an' if name[0] == 'I' else 'a'} {name} that {problem}"
+            )
     in_use = refresh_token is not None or request.grant_type == "refresh_token"
     return Token(
         access_token=access_token,
@@ -81,7 +83,7 @@ def parse_answer(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer
     )
 
 
-def parse_revocation(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> bool:
+def parse_revocation_response(config: OAuthConfig, request: TokenRequest, answer: HttpResponse) -> bool:
     """Tell whether the server has revoked the token, or never knew it (RFC 7009 section 2.2).
 
     :return: False if it cannot revoke tokens of this kind
@@ -101,7 +103,7 @@ def parse_revocation(config: OAuthConfig, request: TokenRequest, answer: TokenAn
     raise refusal(config, request, answer, content, values)
 
 
-def _values(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> dict[str, Any]:
+def _values(config: OAuthConfig, request: TokenRequest, answer: HttpResponse) -> dict[str, Any]:
     """Return the members of a successful response by RFC 6749's names."""
     if 300 <= answer.status_code < 400:
         raise _redirected(config, request, answer)
@@ -112,27 +114,27 @@ def _values(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> 
     return values
 
 
-def _access_token(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer, values: Mapping[str, Any]) -> str:
+def _access_token(config: OAuthConfig, request: TokenRequest, answer: HttpResponse, values: Mapping[str, Any]) -> str:
     token = values.get("access_token")
     if not isinstance(token, str) or not token:
         # A response of an unknown shape may hold a token anywhere, so nothing of it is quoted.
-        raise unusable(
+        raise invalid_response(
             config,
             request,
             f"answered {answer.status_code} without an access token (content type: {_content_type(answer)}). Check "
             f"{request.place.field}; if the response has the token under another name, set Token answer map",
         )
     if not is_sendable(token):
-        raise unusable(config, request, "answered with an access token that cannot be sent in a header")
+        raise invalid_response(config, request, "answered with an access token that cannot be sent in a header")
     if problem := _token_problem(token):
-        raise unusable(config, request, f"answered with an access token that {problem}")
+        raise invalid_response(config, request, f"answered with an access token that {problem}")
     return token
 
 
 def _token_problem(token: str) -> str | None:
     """Say why a token cannot be kept or sent; None if it can."""
-    if len(token) > LONGEST_TOKEN:
-        return f"is longer than {LONGEST_TOKEN // 1024} kB"
+    if len(token) > MAX_TOKEN_LENGTH:
+        return f"is longer than {MAX_TOKEN_LENGTH // 1024} kB"
     if _encodable(token) != token:
         return "contains an unpaired surrogate (\\ud800 to \\udfff), so it cannot be stored or sent"
     return None
@@ -147,7 +149,7 @@ def _base_url(config: OAuthConfig, request: TokenRequest, base_url: Any) -> str 
     if not isinstance(base_url, str) or not base_url:
         return None
     if url_problem(base_url, allow_http=config.allow_http):  # which may quote the host
-        raise unusable(
+        raise invalid_response(
             config,
             request,
             "answered with a base_url (Token answer map) that is not an https URL of an API. Check Token answer map; "
@@ -156,7 +158,7 @@ def _base_url(config: OAuthConfig, request: TokenRequest, base_url: Any) -> str 
     return base_url
 
 
-def _content_type(answer: TokenAnswer) -> str:
+def _content_type(answer: HttpResponse) -> str:
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
     return kind if re.fullmatch(r"[\w.+-]{1,60}/[\w.+-]{1,60}", kind, re.ASCII) else "none that is valid"
 
@@ -174,24 +176,24 @@ def _subject(id_token: Any) -> str | None:
     return _encodable(subject) if isinstance(subject, str) and subject else None
 
 
-def unusable(config: OAuthConfig, request: Request, problem: str) -> TokenResponseError:
+def invalid_response(config: OAuthConfig, request: Request, problem: str) -> TokenResponseError:
     """Return the error that describes an invalid response."""
     return TokenResponseError(f"Connection {config.conn_id!r}: {request.where} {problem}.")
 
 
-def _redirected(config: OAuthConfig, request: TokenRequest, answer: TokenAnswer) -> TokenResponseError:
+def _redirected(config: OAuthConfig, request: TokenRequest, answer: HttpResponse) -> TokenResponseError:
     # Following it would carry the secret to where the connection does not say.
     target = destination(request, answer)
-    where = scrub(target or "an invalid URL", request.secrets)
+    where = redact(target or "an invalid URL", request.secrets)
     advice = f"Check {request.place.field}"
     # Only if the whole URL is shown, unchanged, and the field accepts it.
     is_whole = target is not None and target == where and HIDDEN_QUERY not in target and target != request.url
     if is_whole and url_problem(where, allow_http=config.allow_http) is None:
         advice = f"If that is the {request.place.name}, set {request.place.field} to {target}"
-    return unusable(config, request, f"redirected to {where}. {advice}")
+    return invalid_response(config, request, f"redirected to {where}. {advice}")
 
 
-def destination(request: Request, answer: TokenAnswer) -> str | None:
+def destination(request: Request, answer: HttpResponse) -> str | None:
     """Return the URL that a redirect leads to, without user, fragment and the content of its query; None without one.
 
     :param request: what was redirected: ``Location`` may be relative to its URL (RFC 9110 section 10.2.2)
@@ -206,7 +208,7 @@ def destination(request: Request, answer: TokenAnswer) -> str | None:
     return urlunsplit((parts.scheme, netloc, parts.path, "", "")) + (HIDDEN_QUERY if parts.query else "")
 
 
-def _content(answer: TokenAnswer) -> Any:
+def _content(answer: HttpResponse) -> Any:
     """Return the decoded body; None if it is not JSON, nor a form (as GitHub's was for years)."""
     if is_form(answer):
         return dict(parse_qsl(answer.body.decode(errors="replace")))
@@ -248,7 +250,7 @@ def _lifetime(value: Any, default: int, now: datetime) -> timedelta:
     seconds = _seconds(value, now)
     if seconds is None:
         seconds = default
-    return timedelta(seconds=max(0.0, min(seconds, LONGEST_LIFETIME.total_seconds())))
+    return timedelta(seconds=max(0.0, min(seconds, MAX_LIFETIME.total_seconds())))
 
 
 def _refresh_expires_at(config: OAuthConfig, values: Mapping[str, Any], sent_at: datetime) -> datetime | None:
@@ -256,7 +258,7 @@ def _refresh_expires_at(config: OAuthConfig, values: Mapping[str, Any], sent_at:
     for name in REFRESH_LIFETIME:
         seconds = _seconds(values.get(name), sent_at)
         # Keycloak says 0 for never.
-        if seconds is not None and 0 < seconds <= LONGEST_LIFETIME.total_seconds():
+        if seconds is not None and 0 < seconds <= MAX_LIFETIME.total_seconds():
             return sent_at + timedelta(seconds=seconds)
     return None if config.refresh_lifetime is None else sent_at + timedelta(seconds=config.refresh_lifetime)
 
@@ -271,7 +273,7 @@ def _seconds(value: Any, now: datetime) -> float | None:
         return None
     if not math.isfinite(seconds):
         return None
-    return seconds - now.timestamp() if seconds > LONGEST_SPAN else seconds
+    return seconds - now.timestamp() if seconds > MAX_SPAN else seconds
 
 
 def _scope(config: OAuthConfig, value: Any) -> str | None:

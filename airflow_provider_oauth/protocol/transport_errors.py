@@ -16,7 +16,7 @@ import requests
 import urllib3
 
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError
-from airflow_provider_oauth.protocol.redaction import scrub
+from airflow_provider_oauth.protocol.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,7 @@ def no_response(config: OAuthConfig, request: Request, route: Route, error: Exce
             field = f"{field}, {route.verify} and cert"
         converted = TokenRequestError(
             f"Connection {config.conn_id!r}: no response from {request.where}: "
-            f"{scrub(_reason(chain), request.secrets)}. Check {field}, and that this host can reach the server.",
+            f"{redact(_reason(chain), request.secrets)}. Check {field}, and that this host can reach the server.",
             retryable=passing,
         )
     converted.request_sent = sent

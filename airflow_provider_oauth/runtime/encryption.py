@@ -20,7 +20,7 @@ SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
 NONCE_BYTES = 12
 
 
-class Seal:
+class RecordEncryption:
     """AES-GCM under a key that scrypt makes of the connection's secrets.
 
     The secrets are the client secret, the user's password, and what ``secret_grant_params``, ``secret_headers`` and
@@ -30,7 +30,7 @@ class Seal:
     """
 
     def __init__(self, config: OAuthConfig) -> None:
-        own = config.refresh_token if config.lives_by_refresh else None
+        own = config.refresh_token if config.requires_refresh_token else None
         secrets = [config.client_secret, config.user_password, dict(config.secret_grant_params)]
         api_secrets = [dict(config.secret_headers), dict(config.secret_params)]
         if any(api_secrets):  # left out if there are none, so that the key of earlier records stays valid
@@ -43,7 +43,7 @@ class Seal:
         self._keys: dict[bytes, bytes] = {}
 
     @property
-    def closes(self) -> bool:
+    def has_key(self) -> bool:
         """Whether there is a secret to seal with."""
         return self._material is not None
 
@@ -55,13 +55,13 @@ class Seal:
         """Return what tells ``text`` from another, and lets nobody guess it who does not know the key."""
         return hmac.new(self._key(salt), text.encode(), hashlib.sha256).hexdigest()[:16]
 
-    def close(self, content: dict[str, Any], salt: bytes) -> str:
+    def encrypt(self, content: dict[str, Any], salt: bytes) -> str:
         """Return ``content`` sealed, in base64."""
         nonce = os.urandom(NONCE_BYTES)
         sealed = AESGCM(self._key(salt)).encrypt(nonce, json.dumps(content).encode(), self._bound_to)
         return base64.b64encode(nonce + sealed).decode()
 
-    def open(self, sealed: str, salt: bytes) -> dict[str, Any]:
+    def decrypt(self, sealed: str, salt: bytes) -> dict[str, Any]:
         """Return the content of what ``close`` returned.
 
         :raises ValueError: if it was changed, or sealed for another connection or server
@@ -70,7 +70,7 @@ class Seal:
         try:
             content = AESGCM(self._key(salt)).decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], self._bound_to)
         except InvalidTag:
-            raise ValueError("the seal is broken") from None
+            raise ValueError("the ciphertext is not valid") from None
         return dict(json.loads(content))
 
     def _key(self, salt: bytes) -> bytes:

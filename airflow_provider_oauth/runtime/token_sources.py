@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.runtime.masking import forget_all, mask
-from airflow_provider_oauth.runtime.ui_urls import page_of
+from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.host_lock import HostLock
 from airflow_provider_oauth.tokens.source import TokenSource
@@ -49,7 +49,7 @@ def token_source(config: OAuthConfig) -> TokenSource:
                 store=VariableTokenStore(config),
                 lock=host_lock(config.conn_id),
                 mask=mask,
-                page=page_of(config.conn_id),
+                page=connection_page_url(config.conn_id),
             )
             _sources[config.conn_id] = known = (config.version, source)
         return known[1]

@@ -15,6 +15,6 @@ def airflow_url() -> str:
     return str(conf.get("api", "base_url", fallback="")).rstrip("/")
 
 
-def page_of(conn_id: str) -> str:
+def connection_page_url(conn_id: str) -> str:
     """Return the URL of the page on which people see to a connection; "" where Airflow's own is not configured."""
     return f"{airflow_url()}{PAGES}/?{urlencode({'conn_id': conn_id})}" if airflow_url() else ""

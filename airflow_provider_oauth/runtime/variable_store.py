@@ -15,7 +15,7 @@ from airflow_provider_oauth.exceptions import TokenStoreError, from_event, to_ev
 from airflow_provider_oauth.protocol.config import url_problem
 from airflow_provider_oauth.protocol.token import Token, is_sendable
 from airflow_provider_oauth.runtime import airflow_variables
-from airflow_provider_oauth.runtime.encryption import Seal
+from airflow_provider_oauth.runtime.encryption import RecordEncryption
 from airflow_provider_oauth.tokens.record import Record, Refusal
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ class VariableTokenStore:
     def __init__(self, config: OAuthConfig) -> None:
         self._conn_id = config.conn_id
         self._config = config
-        self._seal = Seal(config)
+        self._encryption = RecordEncryption(config)
         # Opens records that were sealed before secret_headers and secret_params became part of the key.
-        self._earlier_seal = Seal(replace(config, secret_headers={}, secret_params={}))
+        self._earlier_encryption = RecordEncryption(replace(config, secret_headers={}, secret_params={}))
         self._connection = config.version
         self._salt: bytes | None = None
         self._variable = airflow_variables.variable_name("oauth_token__", config.conn_id)
@@ -120,7 +120,7 @@ class VariableTokenStore:
             ) from error
 
     def _encode(self, record: Record) -> str:
-        values = dict(record.unopened) if record.unopened else self._sealed(record)
+        values = dict(record.raw) if record.raw else self._sealed(record)
         values["nonce"] = record.nonce
         values.pop("refused", None)
         if record.refused:
@@ -129,7 +129,7 @@ class VariableTokenStore:
                 "until": record.refused.until.isoformat(),
                 "unrecognized_since": _text(record.refused.unrecognized_since),
                 "error": to_event(record.refused.error),
-                "connection": self._seal.fingerprint(self._connection, salt),
+                "connection": self._encryption.fingerprint(self._connection, salt),
             }
         return json.dumps(values)
 
@@ -145,12 +145,16 @@ class VariableTokenStore:
         own = record.tokens.get("")
         return {
             "format": FORMAT,
-            "key_id": self._seal.key_id(self._salt),
+            "key_id": self._encryption.key_id(self._salt),
             "salt": base64.b64encode(self._salt).decode(),
             "generation": record.generation,
-            "origins": record.origins,
+            "origins": record.used_refresh_tokens,
             "expires_at": _text(own.expires_at) if own else None,
-            **({"sealed": self._seal.close(content, self._salt)} if self._seal.closes else {"open": content}),
+            **(
+                {"sealed": self._encryption.encrypt(content, self._salt)}
+                if self._encryption.has_key
+                else {"open": content}
+            ),
         }
 
     def _decode(self, text: str) -> Record:
@@ -161,20 +165,20 @@ class VariableTokenStore:
             clear = Record(
                 generation=int(values["generation"]),
                 nonce=str(values["nonce"]),
-                origins=tuple(map(str, values["origins"])),
+                used_refresh_tokens=tuple(map(str, values["origins"])),
                 readable=False,
                 refused=self._refusal(values.get("refused"), salt),
-                unopened=values,
+                raw=values,
             )
-            seal = self._seal_of(values["key_id"], salt) if values["format"] == FORMAT else None
-            if seal is None:
+            encryption = self._encryption_of(values["key_id"], salt) if values["format"] == FORMAT else None
+            if encryption is None:
                 return clear
             self._salt = salt
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             log.error("Connection %r: %s does not hold a token record.", self._conn_id, self.name)
-            return Record(readable=False, damaged=True)
+            return Record(readable=False, corrupt=True)
         try:
-            content = seal.open(values["sealed"], salt) if seal.closes else values["open"]
+            content = encryption.decrypt(values["sealed"], salt) if encryption.has_key else values["open"]
             return replace(
                 clear,
                 readable=True,
@@ -182,19 +186,19 @@ class VariableTokenStore:
                 refresh_token=_string_or_none(content["refresh_token"]),
                 refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # not in the first release
                 subject=_string_or_none(content.get("subject")),
-                unopened={},
+                raw={},
             )
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             log.error("Connection %r: the token in %s is damaged.", self._conn_id, self.name)
             return clear
 
-    def _seal_of(self, key_id: Any, salt: bytes) -> Seal | None:
+    def _encryption_of(self, key_id: Any, salt: bytes) -> RecordEncryption | None:
         """Return the seal that a record was written with; None if it is of another connection."""
-        if key_id == self._seal.key_id(salt):
-            return self._seal
+        if key_id == self._encryption.key_id(salt):
+            return self._encryption
         # Never for an unsealed record: its key ID proves nothing, because anyone can compute it.
-        if self._earlier_seal.closes and key_id == self._earlier_seal.key_id(salt):
-            return self._earlier_seal
+        if self._earlier_encryption.has_key and key_id == self._earlier_encryption.key_id(salt):
+            return self._earlier_encryption
         return None
 
     def _tokens(self, values: Mapping[str, Any]) -> dict[str, Token]:
@@ -209,7 +213,7 @@ class VariableTokenStore:
     def _refusal(self, values: Any, salt: bytes) -> Refusal | None:
         """Return the refusal, if it was of the connection as it is now: a changed one is tried at once."""
         try:
-            if values["connection"] != self._seal.fingerprint(self._connection, salt):
+            if values["connection"] != self._encryption.fingerprint(self._connection, salt):
                 return None
             return Refusal(
                 error=from_event(values["error"]),

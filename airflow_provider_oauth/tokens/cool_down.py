@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Shortest time, in seconds, for which no process sends refused credentials again, whatever the server's Retry-After.
 COOL_DOWN = 60.0
 #: Longest time that the server can request: a day.
-LONGEST_COOL_DOWN = 24 * 3600.0
+MAX_COOL_DOWN = 24 * 3600.0
 #: Errors after which the same request must not be repeated soon, because that could lock the account.
 REFUSALS = (InvalidClient, WrongPassword, ConsentRequired, UnrecognizedRefusal)
 
@@ -37,7 +37,7 @@ def cool_down_error(refused: Refusal | None, now: datetime) -> OAuthError | None
     :param refused: the stored refusal, if there is one
     :param now: aware time of day
     """
-    if refused is None or not now < refused.until <= now + timedelta(seconds=LONGEST_COOL_DOWN):
+    if refused is None or not now < refused.until <= now + timedelta(seconds=MAX_COOL_DOWN):
         return None
     event = to_event(refused.error)
     event["message"] += (
@@ -59,7 +59,7 @@ def refusal_after(error: OAuthError, before: Refusal | None, now: datetime) -> R
         is_evaluated = isinstance(error, TokenRequestError) and error.error is not None and not error.retryable
         return None if is_evaluated else before
     requested = error.retry_after if isinstance(error, TokenRequestError) else None
-    seconds = max(COOL_DOWN, min(requested or 0.0, LONGEST_COOL_DOWN))
+    seconds = max(COOL_DOWN, min(requested or 0.0, MAX_COOL_DOWN))
     is_unrecognized = isinstance(error, UnrecognizedRefusal) or isinstance(error.__cause__, UnrecognizedRefusal)
     return Refusal(
         error=error,

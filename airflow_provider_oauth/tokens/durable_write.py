@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 STORING_INTERVAL = 0.9
 
 
-def insist(store: TokenStore, clock: Clock, record: Record, claim: Claim, *, retry: bool = True) -> None:
+def write_with_retry(store: TokenStore, clock: Clock, record: Record, claim: Claim, *, retry: bool = True) -> None:
     """Write the record under a claim, and write it again after an error, unless it or a newer one is stored after all.
 
     :param store: where it is kept

@@ -28,24 +28,29 @@ class GrantState:
         self._config = config
         self._name = name
         self._page = page
-        own = config.refresh_token if config.lives_by_refresh else None
-        self._origin = fingerprint(config.conn_id, own) if own else None
+        own = config.refresh_token if config.requires_refresh_token else None
+        self._own_fingerprint = fingerprint(config.conn_id, own) if own else None
 
-    def is_ours(self, record: Record | None) -> TypeGuard[Record]:
+    def matches_connection(self, record: Record | None) -> TypeGuard[Record]:
         """Tell whether the record was granted to the connection as it is now, and by the refresh token it has now."""
         if record is None or not record.readable:
             return False
-        return self._origin is None or self._origin in record.origins
+        return self._own_fingerprint is None or self._own_fingerprint in record.used_refresh_tokens
 
-    def spends(self, key: str, record: Record | None) -> bool:
+    def uses_refresh_token(self, key: str, record: Record | None) -> bool:
         """Tell whether a renewal would use a refresh token: every one is taken to be single-use."""
-        if self._config.lives_by_refresh:
+        if self._config.requires_refresh_token:
             return True
-        return self._config.use_refresh and not key and self.is_ours(record) and record.refresh_token is not None
+        return (
+            self._config.use_refresh
+            and not key
+            and self.matches_connection(record)
+            and record.refresh_token is not None
+        )
 
     def never_expires(self, record: Record | None) -> bool:
         """Tell whether the record holds a token of this connection that never expires."""
-        token = record.tokens.get("") if self.is_ours(record) else None
+        token = record.tokens.get("") if self.matches_connection(record) else None
         return token is not None and token.never_expires
 
     def refresh_token(self, key: str, record: Record | None) -> str | None:
@@ -55,16 +60,16 @@ class GrantState:
 
         :raises ConsentRequired: if this grant requires a refresh token and none is usable
         """
-        if not self._config.lives_by_refresh:
-            return record.refresh_token if record and self.spends(key, record) else None
+        if not self._config.requires_refresh_token:
+            return record.refresh_token if record and self.uses_refresh_token(key, record) else None
         own = self._config.refresh_token
         if record is None:
             if own is None:
                 raise self.consent_required("it holds no refresh token yet")
             return own
-        if record.damaged:
+        if record.corrupt:
             raise self.consent_required(f"{self._name} is damaged; delete it")
-        if own is not None and self._origin not in record.origins:
+        if own is not None and self._own_fingerprint not in record.used_refresh_tokens:
             return own
         if not record.readable:
             raise self.consent_required(
@@ -78,7 +83,7 @@ class GrantState:
 
     def needs_consent(self, record: Record | None) -> bool:
         """Tell whether a user must authorize: no usable refresh token is left, and no token that never expires."""
-        if not self._config.lives_by_refresh:
+        if not self._config.requires_refresh_token:
             return False
         if record and record.refused and isinstance(record.refused.error, ConsentRequired):
             return True
@@ -96,13 +101,13 @@ class GrantState:
         if self.never_expires(record):
             raise self.consent_required("its token never expires and has no refresh token, so it cannot be renewed")
 
-    def revocable(self, record: Record | None) -> list[tuple[str, str]]:
+    def tokens_to_revoke(self, record: Record | None) -> list[tuple[str, str]]:
         """Return all tokens that are known, the refresh tokens first: most servers take the others back with them.
 
         :raises ConfigurationError: if what is stored cannot be opened
         """
-        own = self._config.refresh_token if self._config.lives_by_refresh else None
-        spent = record is not None and self._origin in record.origins
+        own = self._config.refresh_token if self._config.requires_refresh_token else None
+        spent = record is not None and self._own_fingerprint in record.used_refresh_tokens
         tokens = {own: "refresh_token"} if own and not spent else {}
         if record:
             if not record.readable:
@@ -116,10 +121,10 @@ class GrantState:
             tokens |= {token.access_token: "access_token" for token in record.tokens.values()}
         return list(tokens.items())
 
-    def origins(self, record: Record | None) -> tuple[str, ...]:
+    def used_refresh_tokens(self, record: Record | None) -> tuple[str, ...]:
         """Return the fingerprints of the connection's own refresh tokens, this one last: none of them is used again."""
-        seen = [origin for origin in (record.origins if record else ()) if origin != self._origin]
-        return tuple([*seen, self._origin] if self._origin else seen)[-REMEMBERED:]
+        seen = [origin for origin in (record.used_refresh_tokens if record else ()) if origin != self._own_fingerprint]
+        return tuple([*seen, self._own_fingerprint] if self._own_fingerprint else seen)[-REMEMBERED:]
 
     def consent_required(self, problem: str) -> ConsentRequired:
         """Return the error for a grant that only a user can give again.

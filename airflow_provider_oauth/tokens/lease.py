@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from airflow_provider_oauth.exceptions import TokenStoreError
-from airflow_provider_oauth.protocol.endpoint import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE
+from airflow_provider_oauth.protocol.endpoint import EXCHANGE_TIMEOUT, MAX_EXCHANGE_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,14 +40,14 @@ class Claim:
 
     :param nonce: what it is known by; whoever notes it in the record is done, and the lease free again
     :param record: the record, as it is while the claim stands
-    :param alone: whether nobody else can have such a right: only then may a refresh token be spent
+    :param exclusive: whether nobody else can have such a right: only then may a refresh token be spent
     :param made_at: when it was made, the time of day
     :param ends: when another process may renew, on this process's monotonic clock
     """
 
     nonce: str
     record: Record | None
-    alone: bool
+    exclusive: bool
     made_at: datetime
     ends: float
 
@@ -56,7 +56,7 @@ class Claim:
 
         :param now: on this process's monotonic clock
         """
-        return self.alone and now + LONGEST_EXCHANGE + STORING <= self.ends
+        return self.exclusive and now + MAX_EXCHANGE_TIME + STORING <= self.ends
 
     def covers_storing(self, now: float) -> bool:
         """Return whether enough time is left to store a record under this claim.
@@ -84,21 +84,21 @@ class Lease:
         self._own: str | None = None
 
     def claim(
-        self, seen: Record | None, wanted: Callable[[Record | None], bool], *, alone: bool, spread: float = WAIT
+        self, seen: Record | None, wanted: Callable[[Record | None], bool], *, exclusive: bool, spread: float = WAIT
     ) -> Claim | None:
         """Claim the lease; None if somebody else has it, or might have it. To be tried again then.
 
         :param seen: the record as it was read last
         :param wanted: tells of the record whether a renewal is needed still; what it raises is passed on
-        :param alone: wait until no other claim can stand; else look, but go on at once
+        :param exclusive: wait until no other claim can stand; else look, but go on at once
         :param spread: the longest random wait before an exclusive claim, in seconds
         :raises TokenStoreError: if storage cannot be read or written
         """
-        if self._is_held(self._store.read_lease(), seen, TERM if alone else LONGEST_EXCHANGE):
+        if self._is_held(self._store.read_lease(), seen, TERM if exclusive else MAX_EXCHANGE_TIME):
             return None
-        return self._claim_alone(wanted, spread) if alone else self._claim_at_once(wanted)
+        return self._claim_alone(wanted, spread) if exclusive else self._claim_at_once(wanted)
 
-    def claim_anyhow(self) -> Claim:
+    def claim_unconditionally(self) -> Claim:
         """Return a claim that does not mind others: good for what is harmless if done twice."""
         made_at, begun = self._clock.now(), self._clock.monotonic()
         record = None
@@ -106,7 +106,7 @@ class Lease:
             record = self._store.read()
         return self._repeatable(uuid4().hex, record, made_at, begun)
 
-    def is_still(self, record: Record | None) -> bool:
+    def is_unchanged(self, record: Record | None) -> bool:
         """Tell whether the record is as it was.
 
         :raises TokenStoreError: if there seems to be none, but a list of what is stored has it: the read failed
@@ -130,8 +130,8 @@ class Lease:
 
     def _repeatable(self, nonce: str, record: Record | None, made_at: datetime, begun: float) -> Claim:
         """Return a claim that is not exclusive. It ends early enough to not overwrite what a later one has stored."""
-        ends = begun + LONGEST_EXCHANGE + STORING
-        return Claim(nonce=nonce, record=record, alone=False, made_at=made_at, ends=ends)
+        ends = begun + MAX_EXCHANGE_TIME + STORING
+        return Claim(nonce=nonce, record=record, exclusive=False, made_at=made_at, ends=ends)
 
     def _claim_alone(self, wanted: Callable[[Record | None], bool], spread: float) -> Claim | None:
         self._clock.sleep(random.uniform(0, spread))  # noqa: S311 - it spreads claims, it protects nothing
@@ -154,9 +154,9 @@ class Lease:
         if self._clock.monotonic() - begun > WAIT / 2:
             return None  # void: it may have landed on one that is relied on. It stays, until it was seen for TERM
         self._let_settle(settle)
-        claim = Claim(nonce=nonce, record=record, alone=True, made_at=made_at, ends=begun + TERM)
+        claim = Claim(nonce=nonce, record=record, exclusive=True, made_at=made_at, ends=begun + TERM)
         looked = self._clock.monotonic()
-        stands = self._store.read_lease() == nonce and self.is_still(record)
+        stands = self._store.read_lease() == nonce and self.is_unchanged(record)
         if stands and record is None:
             stands = self._store.read_lease() == nonce  # absence counts between two reads of what was just written
         now = self._clock.monotonic()
@@ -167,7 +167,7 @@ class Lease:
     def _granted(self, claim: Claim) -> Claim:
         """Note the nonce as seen: should this process have to wait for itself, then no longer than others."""
         self._seen = (claim.nonce, self._clock.monotonic())
-        if claim.alone:
+        if claim.exclusive:
             self._own = claim.nonce
         return claim
 

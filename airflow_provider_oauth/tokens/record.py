@@ -35,28 +35,28 @@ class Record:
 
     :param generation: goes up by one with every renewal
     :param nonce: of the claim under which it was written, see ``lease.py``
-    :param origins: fingerprints of the connection's own refresh tokens that were used, the latest last
+    :param used_refresh_tokens: fingerprints of the connection's own refresh tokens that were used, the latest last
     :param readable: whether it is ours to use; False if it was sealed for another secret, user, URL or scope
-    :param damaged: whether it is not a record at all, but say the ``***`` of an export that was imported again
+    :param corrupt: whether it is not a record at all, but say the ``***`` of an export that was imported again
     :param tokens: the access tokens, by the scope that they were asked for; "" is the connection's own
     :param refresh_token: the one that the next renewal uses
     :param refresh_expires_at: when that ends if nobody uses it; None: not known
     :param subject: which of the server's users has consented, if that is known
     :param refused: that the connection, as it is now, was refused last
-    :param unopened: all that stands in a record that is not readable: it is written back as it was
+    :param raw: all that stands in a record that is not readable: it is written back as it was
     """
 
     generation: int = 0
     nonce: str = ""
-    origins: tuple[str, ...] = ()
+    used_refresh_tokens: tuple[str, ...] = ()
     readable: bool = True
-    damaged: bool = False
+    corrupt: bool = False
     tokens: Mapping[str, Token] = field(default_factory=dict)
     refresh_token: str | None = field(default=None, repr=False)
     refresh_expires_at: datetime | None = None
     subject: str | None = field(default=None, repr=False)
     refused: Refusal | None = None
-    unopened: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class TokenStore(Protocol):

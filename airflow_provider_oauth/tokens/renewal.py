@@ -17,7 +17,7 @@ from airflow_provider_oauth.exceptions import (
     UnrecognizedRefusal,
 )
 from airflow_provider_oauth.tokens.cool_down import cool_down_error, is_repeated, refusal_after
-from airflow_provider_oauth.tokens.durable_write import insist, require_time_to_store
+from airflow_provider_oauth.tokens.durable_write import require_time_to_store, write_with_retry
 from airflow_provider_oauth.tokens.lease import WAIT
 from airflow_provider_oauth.tokens.record import Record, Refusal, TokenStore
 
@@ -40,10 +40,10 @@ SINGLE_USE_MASKED = timedelta(hours=1)
 class Endpoint(Protocol):
     """The token endpoint, as ``TokenEndpoint`` implements it."""
 
-    def grant(self, scope: str | None = None, *, patient: bool = True) -> Token:
+    def grant(self, scope: str | None = None, *, retry: bool = True) -> Token:
         """Repeat the grant."""
 
-    def refresh(self, refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Token:
+    def refresh(self, refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Token:
         """Trade a refresh token; some servers want to see the access token that it came with."""
 
     def revoke(self, token: str, hint: str) -> bool:
@@ -96,7 +96,7 @@ class Renewal:
             return  # what others were told about an older refresh token does not matter
         if error := cool_down_error(record.refused if record else None, self._clock.now()):
             raise error
-        if not self._config.lives_by_refresh:
+        if not self._config.requires_refresh_token:
             return
         if record is None:
             # The claim makes sure that there is really no record. That is not needed if nothing could be sent anyway.
@@ -107,19 +107,19 @@ class Renewal:
         if is_certain:
             self._state.refresh_token(key, record)
 
-    def renew(self, key: str, claim: Claim, *, patient: bool) -> Token | None:
+    def renew(self, key: str, claim: Claim, *, retry: bool) -> Token | None:
         """Ask for a token by whatever this grant lives by, and store it.
 
         :param key: the scope, "" for the connection's own
         :param claim: the right to do so
-        :param patient: whether to insist, because nobody has a token that is usable
+        :param retry: whether to insist, because nobody has a token that is usable
         :return: the token; None if first one had to be stored that this process has renewed before
         """
         if self._stored_at_last(claim):
             return None
         self._is_requested = False
         try:
-            token, record, used = self._request(key, claim, patient)
+            token, record, used = self._request(key, claim, retry)
             token, renewed = self._next_record(key, token, claim, record, used)
         except BaseException as error:
             # A task can be stopped at any line (AirflowTaskTimeout). If the server may have renewed the token by then,
@@ -131,13 +131,13 @@ class Renewal:
         self._log_token(token)
         return token
 
-    def _request(self, key: str, claim: Claim, patient: bool) -> tuple[Token, Record | None, str | None]:
+    def _request(self, key: str, claim: Claim, retry: bool) -> tuple[Token, Record | None, str | None]:
         """Request a token; return it, the record that it replaces and the refresh token that was used."""
-        refresh_token = self._state.refresh_token(key, claim.record) if claim.alone else None
+        refresh_token = self._state.refresh_token(key, claim.record) if claim.exclusive else None
         if refresh_token is None:
             self._is_requested = True
-            return self._endpoint.grant(key or None, patient=patient), claim.record, None
-        return self._refresh(key, claim, refresh_token, patient)
+            return self._endpoint.grant(key or None, retry=retry), claim.record, None
+        return self._refresh(key, claim, refresh_token, retry)
 
     def unwritten(self, record: Record | None) -> Record | None:
         """Return the record of a renewal that this process could not store yet.
@@ -150,7 +150,7 @@ class Renewal:
             self._unwritten = None
         return self._unwritten
 
-    def adopt(self, claim: Claim, token: Token) -> Token:
+    def store_grant(self, claim: Claim, token: Token) -> Token:
         """Store the token of a new grant under a claim; it replaces the old one, whatever that was.
 
         :param claim: the right to do so
@@ -177,9 +177,11 @@ class Renewal:
         :raises TokenStoreError: if it cannot be stored
         """
         with self._ended_early(claim):
-            origins = self._state.origins(claim.record)
-            gone = Record(generation=self.new_generation(claim), nonce=claim.nonce, origins=origins)
-        insist(self._store, self._clock, gone, claim)
+            used_refresh_tokens = self._state.used_refresh_tokens(claim.record)
+            gone = Record(
+                generation=self.new_generation(claim), nonce=claim.nonce, used_refresh_tokens=used_refresh_tokens
+            )
+        write_with_retry(self._store, self._clock, gone, claim)
         self._unwritten = None
 
     def revoke(self, claim: Claim) -> int:
@@ -194,7 +196,7 @@ class Renewal:
         :raises TokenStoreError: if it cannot be stored that they are gone
         """
         with self._ended_early(claim):
-            taken = self._take_back(self._state.revocable(claim.record), claim)
+            taken = self._take_back(self._state.tokens_to_revoke(claim.record), claim)
         self.forget(claim)
         return taken
 
@@ -227,18 +229,18 @@ class Renewal:
         return max(int(claim.made_at.timestamp()), claim.record.generation + 1 if claim.record else 1)
 
     def _refresh(
-        self, key: str, claim: Claim, refresh_token: str, patient: bool
+        self, key: str, claim: Claim, refresh_token: str, retry: bool
     ) -> tuple[Token, Record | None, str | None]:
         """Trade the refresh token; if it is refused, a newer one that was stored meanwhile, else use the full grant."""
         record = claim.record
         while True:
             self._mask(refresh_token, None)
-            old = record.tokens.get(key) if self._state.is_ours(record) else None
+            old = record.tokens.get(key) if self._state.matches_connection(record) else None
             if old:
                 self._mask(old.access_token, old.expires_at)
             self._is_requested = True
             try:
-                token = self._endpoint.refresh(refresh_token, old.access_token if old else None, patient=patient)
+                token = self._endpoint.refresh(refresh_token, old.access_token if old else None, retry=retry)
                 if token.scope is None and old:  # it has the scope that was granted before (RFC 6749 section 6)
                     token = replace(token, scope=old.scope)
                 return token, record, refresh_token
@@ -253,8 +255,8 @@ class Renewal:
                     f"Connection {self._config.conn_id!r}: the token endpoint took so long to refuse the refresh token "
                     f"that another process has stored a newer one. It is used when the task is tried again."
                 )
-        if not self._config.lives_by_refresh:
-            return self._endpoint.grant(key or None, patient=patient), record, None
+        if not self._config.requires_refresh_token:
+            return self._endpoint.grant(key or None, retry=retry), record, None
         said = refused.error_description or refused.error or f"status {refused.status_code}"
         if isinstance(refused, InvalidGrant):
             raise self._state.consent_required(f"the server no longer accepts its refresh token ({said})") from refused
@@ -282,7 +284,7 @@ class Renewal:
                 self._mask(used, self._clock.now())
         refresh_token, refresh_expires_at = self._next_refresh_token(key, token, record, used)
         now = self._clock.now()
-        kept = record.tokens if self._state.is_ours(record) else {}
+        kept = record.tokens if self._state.matches_connection(record) else {}
         tokens = {name: old for name, old in kept.items() if name != key and old.usable(now, 0)}
         # A refresh does not change it (OpenID Connect Core 1.0 section 12.2), whatever its answer says.
         subject = (record.subject if record and not generation else None) or token.subject
@@ -292,7 +294,7 @@ class Renewal:
         return token, Record(
             generation=generation or (record.generation + 1 if record else 1),
             nonce=claim.nonce,
-            origins=self._state.origins(record),
+            used_refresh_tokens=self._state.used_refresh_tokens(record),
             tokens=tokens,
             refresh_token=refresh_token,
             refresh_expires_at=refresh_expires_at,
@@ -307,7 +309,7 @@ class Renewal:
         self, key: str, token: Token, record: Record | None, used: str | None
     ) -> tuple[str | None, datetime | None]:
         """Return the refresh token for the next renewal, and when it ends if nobody uses it, as far as is known."""
-        if not (self._config.lives_by_refresh or self._config.use_refresh):
+        if not (self._config.requires_refresh_token or self._config.use_refresh):
             return None, None
         old, known = (record.refresh_token, record.refresh_expires_at) if record else (None, None)
         if key:  # the connection's own stays as it is
@@ -319,11 +321,11 @@ class Renewal:
 
     def _write(self, record: Record, claim: Claim) -> None:
         """Write the record; where a refresh token would be lost with it, insist as long as nobody else may renew."""
-        loses_refresh_token = self._config.lives_by_refresh
+        loses_refresh_token = self._config.requires_refresh_token
         if loses_refresh_token:
             self._unwritten = record  # until it is stored, this process requests no other
         try:
-            insist(self._store, self._clock, record, claim, retry=loses_refresh_token)
+            write_with_retry(self._store, self._clock, record, claim, retry=loses_refresh_token)
         except TokenStoreError as error:
             if not loses_refresh_token:
                 log.warning("The token is used, but other tasks have to ask for their own. %s", error)
@@ -366,9 +368,9 @@ class Renewal:
         """Note that a claim is over that has changed nothing."""
         with suppress(TokenStoreError):
             looked = self._clock.monotonic()
-            still = self._lease.is_still(claim.record)
+            still = self._lease.is_unchanged(claim.record)
             now = self._clock.monotonic()
             # Not over what another has stored meanwhile, so not if one was held up on the way here.
             if still and now - looked <= WAIT / 8 and claim.covers_storing(now):
-                base = claim.record if claim.record and not claim.record.damaged else Record()
+                base = claim.record if claim.record and not claim.record.corrupt else Record()
                 self._store.write(replace(base, nonce=claim.nonce, refused=refused))

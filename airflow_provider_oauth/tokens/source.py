@@ -17,7 +17,7 @@ from airflow_provider_oauth.exceptions import (
     errors_converted,
 )
 from airflow_provider_oauth.protocol.clock import Clock
-from airflow_provider_oauth.protocol.config import OAuthConfig, normal_scope
+from airflow_provider_oauth.protocol.config import OAuthConfig, normalize_scope
 from airflow_provider_oauth.tokens.grant_state import GrantState
 from airflow_provider_oauth.tokens.lease import PERSON_SPREAD, Lease
 from airflow_provider_oauth.tokens.renewal import Endpoint, Renewal
@@ -34,11 +34,11 @@ Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for a process of this host to renew; after that, it is taken to be frozen.
-HOST_PATIENCE = 60.0
+HOST_LOCK_TIMEOUT = 60.0
 #: Seconds to wait for any process to renew by a refresh token: the term of a dead one, and then a slow renewal.
-PATIENCE = 240.0
+RENEWAL_WAIT_TIMEOUT = 240.0
 #: Seconds for which a process that could not renew ahead of time leaves it at that.
-RESPITE = 30.0
+RENEWAL_RETRY_INTERVAL = 30.0
 #: The part of a token's life by which a process renews earlier than others, at most.
 JITTER = 0.05
 #: Seconds that must pass before a process renews a token again because the API refused it.
@@ -154,7 +154,7 @@ class TokenSource:
             # A renewed token that could not be stored would be lost if the task went on and ended.
             if usable is None or self._renewal.unwritten(None):
                 raise
-            self._respite_until = self._clock.monotonic() + RESPITE
+            self._respite_until = self._clock.monotonic() + RENEWAL_RETRY_INTERVAL
             until = f", valid until {usable.expires_at}" if usable.expires_at else ""
             log.warning("Renewal failed; using the current token%s. %s", until, error)
             return usable
@@ -193,7 +193,7 @@ class TokenSource:
             self._memory.pop("", None)
         return self.token(rejected=stored.token)
 
-    def adopt(self, token: Token) -> Token:
+    def store_grant(self, token: Token) -> Token:
         """Keep what a person has just consented to, instead of what is stored: under the lease, as any renewal.
 
         :param token: with its refresh token
@@ -202,7 +202,7 @@ class TokenSource:
         :raises TokenStoreError: if it cannot be stored
         """
         failed = "consent was given, but could not be stored; authorize again"
-        return self._remember("", self._alone(lambda claim: self._renewal.adopt(claim, token), failed))
+        return self._remember("", self._alone(lambda claim: self._renewal.store_grant(claim, token), failed))
 
     def forget(self) -> None:
         """Forget what is stored. Other processes use the access token that they hold until it ends.
@@ -222,7 +222,7 @@ class TokenSource:
         :raises RenewalTimeout: if other processes renew and do not finish
         :raises TokenStoreError: if it cannot be stored that they are gone
         """
-        self._state.revocable(self._store.read())  # what can be told at once
+        self._state.tokens_to_revoke(self._store.read())  # what can be told at once
         taken = self._alone(self._renewal.revoke, "the tokens could not be revoked; try again")
         self._memory.clear()
         return taken
@@ -235,7 +235,7 @@ class TokenSource:
         record = self._store.read()
         if record is None and self._store.is_listed():
             return False  # the read failed, which looks like absence
-        return (record is None or record.readable) and not self._state.revocable(record)
+        return (record is None or record.readable) and not self._state.tokens_to_revoke(record)
 
     def _alone(self, act: Callable[[Claim], Result], failed: str) -> Result:
         """Act under an exclusive claim. Repeat this if the process was suspended before it wrote anything.
@@ -269,19 +269,19 @@ class TokenSource:
         trouble: TokenStoreError | None = None
         for waited, pause in _waits(self._clock):
             try:
-                if self._lock.acquire() or waited > HOST_PATIENCE:
+                if self._lock.acquire() or waited > HOST_LOCK_TIMEOUT:
                     record = self._store.read()
-                    claim = self._lease.claim(record, lambda record: True, alone=True, spread=PERSON_SPREAD)
+                    claim = self._lease.claim(record, lambda record: True, exclusive=True, spread=PERSON_SPREAD)
                     if claim:
                         return claim
             except TokenStoreError as error:
                 trouble = error
-            if waited > PATIENCE:
+            if waited > RENEWAL_WAIT_TIMEOUT:
                 break
             self._clock.sleep(pause)
         raise trouble or RenewalTimeout(
             f"Connection {self.config.conn_id!r}: {failed}. Other processes have been renewing the token for "
-            f"{PATIENCE:.0f} s."
+            f"{RENEWAL_WAIT_TIMEOUT:.0f} s."
         )
 
     def ready(self) -> None:
@@ -302,9 +302,9 @@ class TokenSource:
         """
         record = self._store.read()
         needs_consent = self._state.needs_consent(record)
-        if not self._state.is_ours(record):
+        if not self._state.matches_connection(record):
             return Stored(record, None, needs_consent, None)
-        lives_on = self.config.lives_by_refresh and not needs_consent
+        lives_on = self.config.requires_refresh_token and not needs_consent
         return Stored(record, record.tokens.get(""), needs_consent, record.refresh_expires_at if lives_on else None)
 
     def _shared_token(self, key: str, rejected: Token | None) -> Token:
@@ -315,7 +315,7 @@ class TokenSource:
         try:
             while True:
                 waited, pause = next(waits)
-                host_is_frozen = host_is_frozen or waited > HOST_PATIENCE
+                host_is_frozen = host_is_frozen or waited > HOST_LOCK_TIMEOUT
                 try:
                     if token := self._look(key, rejected, host_is_frozen=host_is_frozen):
                         return token
@@ -326,7 +326,7 @@ class TokenSource:
                     if self._best(key, rejected, None) and not self._renewal.unwritten(None):
                         raise
                     trouble = error  # it may pass while we wait
-                if waited > (PATIENCE if self.config.lives_by_refresh else HOST_PATIENCE):
+                if waited > (RENEWAL_WAIT_TIMEOUT if self.config.requires_refresh_token else HOST_LOCK_TIMEOUT):
                     break
                 if not waited:
                     log.info("Connection %r: waiting for the process that renews its token.", self.config.conn_id)
@@ -351,8 +351,8 @@ class TokenSource:
             return True
 
         if self._lock.acquire() or host_is_frozen:
-            claim = self._lease.claim(record, wanted, alone=self._state.spends(key, record))
-            if claim and (renewed := self._renewal.renew(key, claim, patient=usable is None)):
+            claim = self._lease.claim(record, wanted, exclusive=self._state.uses_refresh_token(key, record))
+            if claim and (renewed := self._renewal.renew(key, claim, retry=usable is None)):
                 return self._remember(key, renewed)
         if unwritten:
             return None
@@ -360,15 +360,15 @@ class TokenSource:
 
     def _last_resort(self, key: str, trouble: TokenStoreError | None) -> Token:
         """Ask without the lease where that is harmless; with a refresh token, never."""
-        if not self.config.lives_by_refresh:
+        if not self.config.requires_refresh_token:
             log.warning("Connection %r: another process renews, but not in time; asking too.", self.config.conn_id)
-            renewed = self._renewal.renew(key, self._lease.claim_anyhow(), patient=True)
+            renewed = self._renewal.renew(key, self._lease.claim_unconditionally(), retry=True)
             if renewed:
                 return self._remember(key, renewed)
         raise trouble or RenewalTimeout(
-            f"Connection {self.config.conn_id!r}: other processes have been renewing the token for {PATIENCE:.0f} s "
-            f"and have not finished. It was not renewed here too, because a refresh token is good for one use. Look "
-            f"for a task that hangs, or for a slow database."
+            f"Connection {self.config.conn_id!r}: another process has been renewing the token for over "
+            f"{RENEWAL_WAIT_TIMEOUT:.0f} s. The refresh token was not used here as well, because it is single-use. "
+            f"Look for a task that hangs, and for a slow database."
         )
 
     def _remember(self, key: str, token: Token) -> Token:
@@ -385,7 +385,7 @@ class TokenSource:
         except TokenStoreError as error:
             log.warning("The API refused the token, and the stored one could not be read. %s", error)
             return None
-        stored = record.tokens.get(key) if self._state.is_ours(record) else None
+        stored = record.tokens.get(key) if self._state.matches_connection(record) else None
         if not self._is_usable(stored) or _same(stored, refused):
             return None
         self._mask(stored.access_token, stored.expires_at)
@@ -395,7 +395,7 @@ class TokenSource:
 
     def _best(self, key: str, rejected: Token | None, record: Record | None) -> Token | None:
         """Return the usable token that lives longest, of the one in memory and the one stored."""
-        stored = record.tokens.get(key) if self._state.is_ours(record) else None
+        stored = record.tokens.get(key) if self._state.matches_connection(record) else None
         known = [self._memory.get(key), stored]
         usable = [token for token in known if self._is_usable(token) and not _same(token, rejected)]
         best = max(usable, key=lambda token: token.expires_at or NEVER, default=None)
@@ -414,10 +414,10 @@ class TokenSource:
         """Return the name under which tokens of this scope are kept: "" for the connection's own."""
         if scope is None:
             return ""
-        key = normal_scope(scope)
-        if not key or key == normal_scope(self.config.scope):
+        key = normalize_scope(scope)
+        if not key or key == normalize_scope(self.config.scope):
             return ""
-        if self.config.lives_by_refresh:
+        if self.config.requires_refresh_token:
             raise ConfigurationError(
                 f"Connection {self.config.conn_id!r}: scope {scope!r} was asked for a single call, but a grant by "
                 f"{self.config.grant_type} has the scope consented to. Leave it out, or use a second connection."

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
 
 #: Seconds at most between two polls of a watcher whose credentials are refused.
-LONGEST_PAUSE = 3600.0
+MAX_PAUSE = 3600.0
 
 
 class OAuthHttpTrigger(HttpTrigger):
@@ -190,7 +190,7 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
                 pause = self.poll_interval
             except AirflowFailException as error:
                 # Nobody can be told by an event, and asking on and on locks accounts: ask ever more rarely.
-                pause = min(pause * 2, max(LONGEST_PAUSE, self.poll_interval))
+                pause = min(pause * 2, max(MAX_PAUSE, self.poll_interval))
                 self.log.error("Polling again in %s s: %s", pause, _text(error))
             except Exception as error:
                 pause = self.poll_interval

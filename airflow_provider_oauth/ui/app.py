@@ -22,19 +22,19 @@ from starlette.exceptions import HTTPException
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, OAuthError
 from airflow_provider_oauth.management import connections, grants
-from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.runtime.ui_urls import PAGES, airflow_url
 from airflow_provider_oauth.ui import pending
-from airflow_provider_oauth.ui.page import Row, Said, render, render_waiting
+from airflow_provider_oauth.ui.page import FlashMessage, Row, render, render_waiting
 from airflow_provider_oauth.ui.protection import (
     HEADERS,
-    Shield,
-    form_token,
-    may,
-    may_edit,
-    not_forged,
-    permitted,
+    SecurityHeadersMiddleware,
+    can,
+    can_edit,
+    csrf_token,
+    permitted_connections,
     signer,
+    verify_csrf,
 )
 from airflow_provider_oauth.ui.threads import run_for_user
 
@@ -48,17 +48,17 @@ LABELS = {"test": "Test", "authorize": "Authorize", "renew": "Renew now"}
 #: Seconds for which a browser keeps what belongs to a consent.
 CONSENT_LIFETIME = round(pending.LIFETIME.total_seconds())
 #: Cookie of what came of what the user did last.
-SAID = "oauth_said"
-#: Seconds for which that is news.
-NEWS = 120
+FLASH_COOKIE = "oauth_flash"
+#: Seconds for which that is cookie.
+FLASH_LIFETIME = 120
 #: Characters of a cookie's value that every browser takes, its name and attributes aside (RFC 6265 section 6.1).
-LONGEST_COOKIE = 3800
+MAX_COOKIE_SIZE = 3800
 
 
 def create_app() -> FastAPI:
     """Return the application, to be mounted in Airflow's API server."""
     app = FastAPI(title="OAuth connections", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Shield, hidden="/callback")
+    app.add_middleware(SecurityHeadersMiddleware, hidden="/callback")
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     app.add_exception_handler(HTTPException, _refusal)  # FastAPI's is one of them
     app.add_exception_handler(RequestValidationError, _refusal)
@@ -67,26 +67,26 @@ def create_app() -> FastAPI:
     app.post(
         "/connections/{connection_id:path}/{action}",
         dependencies=[
-            Depends(not_forged),
-            Depends(may_edit),
+            Depends(verify_csrf),
+            Depends(can_edit),
             Depends(action_logging("oauth_connection")),
         ],
     )(act)
     app.get("/callback")(callback)
     app.get("/finish/{consent_id}")(wait)
-    app.post("/finish/{consent_id}", dependencies=[Depends(not_forged)])(finish)
+    app.post("/finish/{consent_id}", dependencies=[Depends(verify_csrf)])(finish)
     return app
 
 
 async def show(request: Request, user: GetUserDep, conn_id: str = "") -> Response:
     """Show all connections that the user may see, or one, wherever it is defined."""
-    said = _said(request)
+    flash = _flash_message(request)
     try:
         rows = await run_in_threadpool(_rows, user, conn_id)
     except ConfigurationError as error:
-        rows, said = [], said or Said(False, str(error))
-    response = HTMLResponse(render(rows, said=said, conn_id=conn_id, labels=LABELS, **_common(request, user)))
-    response.delete_cookie(SAID, path=_root(request))
+        rows, flash = [], flash or FlashMessage(False, str(error))
+    response = HTMLResponse(render(rows, flash=flash, conn_id=conn_id, labels=LABELS, **_common(request, user)))
+    response.delete_cookie(FLASH_COOKIE, path=_root(request))
     return response
 
 
@@ -95,10 +95,10 @@ async def act(request: Request, user: GetUserDep, connection_id: str, action: Ac
     try:
         if action == "authorize":
             return await run_for_user(user.get_id(), _authorize, request, connection_id, user.get_id())
-        said = await run_for_user(user.get_id(), _do, action, connection_id)
+        flash = await run_for_user(user.get_id(), _do, action, connection_id)
     except OAuthError as error:
-        said = Said(False, str(error))
-    return await run_in_threadpool(_back, request, said, connection_id)
+        flash = FlashMessage(False, str(error))
+    return await run_in_threadpool(_back, request, flash, connection_id)
 
 
 async def callback(request: Request, user: GetUserDep) -> Response:
@@ -111,7 +111,7 @@ async def callback(request: Request, user: GetUserDep) -> Response:
     if pending.cookie_name(consent_id) not in request.cookies:
         return _too_late(request)
     kept = str(signer("answer").dumps(answer))
-    if len(kept) > LONGEST_COOKIE:  # codes have no longest length
+    if len(kept) > MAX_COOKIE_SIZE:  # codes have no longest length
         return await _finished(request, user, consent_id, answer)
     response = RedirectResponse(f"{_root(request)}/finish/{consent_id}", 303)
     _set_cookie(request, response, _answer_cookie(consent_id), kept, CONSENT_LIFETIME)
@@ -140,12 +140,12 @@ async def _finished(request: Request, user: BaseUser, consent_id: str, answer: s
     conn_id = ""
     try:
         conn_id = pending.conn_id_of(cookie)
-        if not await run_in_threadpool(may, user, conn_id, "PUT"):
+        if not await run_in_threadpool(can, user, conn_id, "PUT"):
             raise ConsentDenied(f"Connection {conn_id!r}: you may not edit it any more, so nothing was changed.")
-        said = await run_for_user(user.get_id(), _keep, conn_id, state, cookie, answer, user)
+        flash = await run_for_user(user.get_id(), _keep, conn_id, state, cookie, answer, user)
     except OAuthError as error:
-        said = Said(False, str(error))
-    response = await run_in_threadpool(_back, request, said, conn_id)
+        flash = FlashMessage(False, str(error))
+    response = await run_in_threadpool(_back, request, flash, conn_id)
     for name in (pending.cookie_name(consent_id), _answer_cookie(consent_id)):
         response.delete_cookie(name, path=_root(request))
     return response
@@ -153,47 +153,49 @@ async def _finished(request: Request, user: BaseUser, consent_id: str, answer: s
 
 def _rows(user: BaseUser, conn_id: str) -> list[Row]:
     if conn_id:
-        if not may(user, conn_id, "GET"):
+        if not can(user, conn_id, "GET"):
             raise ConfigurationError(f"You may not see the connection {conn_id!r}.")
         connections.check(conn_id)
-        return [Row(overview=connections.overview(conn_id), may_edit=may(user, conn_id, "PUT"))]
-    readable, editable = permitted(user, "GET"), permitted(user, "PUT")
+        return [Row(overview=connections.overview(conn_id), can_edit=can(user, conn_id, "PUT"))]
+    readable, editable = permitted_connections(user, "GET"), permitted_connections(user, "PUT")
     with create_session() as session:
         shown = [each for each in connections.conn_ids(session) if each in readable]
-    return [Row(overview=connections.overview(each), may_edit=each in editable) for each in shown]
+    return [Row(overview=connections.overview(each), can_edit=each in editable) for each in shown]
 
 
-def _do(action: Action, conn_id: str) -> Said:
+def _do(action: Action, conn_id: str) -> FlashMessage:
     config = connections.config_of(conn_id)
     about = f"Connection {conn_id!r}:"
     if action == "test":
         works, text = grants.test(config)
-        return Said(works, f"{about} {text}")
+        return FlashMessage(works, f"{about} {text}")
     if action == "renew":
         token = grants.renew(config)
-        return Said(True, f"{about} renewed. {_validity(token)}.")
+        return FlashMessage(True, f"{about} renewed. {_validity(token)}.")
     if grants.is_empty(config):
-        return Said(None, f"{about} nothing is stored, so there is nothing to {action}.")
+        return FlashMessage(None, f"{about} nothing is stored, so there is nothing to {action}.")
     if action == "revoke":
         taken = grants.revoke(config)
-        return Said(True, f"{about} the server has taken its tokens back ({taken}), and Airflow has forgotten them.")
+        return FlashMessage(
+            True, f"{about} the server has taken its tokens back ({taken}), and Airflow has forgotten them."
+        )
     grants.forget(config)
-    return Said(True, f"{about} Airflow has forgotten its tokens. The server was not told.")
+    return FlashMessage(True, f"{about} Airflow has forgotten its tokens. The server was not told.")
 
 
 def _authorize(request: Request, conn_id: str, user: str) -> Response:
     redirect_uri = _redirect_uri()
     if not redirect_uri:
         raise ConfigurationError("Airflow does not know its own URL: set [api] base_url.")
-    consent = Consent(conn_id=conn_id, redirect_uri=redirect_uri)
-    url = grants.begin(connections.config_of(conn_id), consent)
+    consent = AuthorizationRequest(conn_id=conn_id, redirect_uri=redirect_uri)
+    url = grants.begin_authorization(connections.config_of(conn_id), consent)
     cookie = pending.begin(consent, user, datetime.now(UTC))
     response = RedirectResponse(url, 303)
     _set_cookie(request, response, cookie.name, cookie.value, CONSENT_LIFETIME)
     return response
 
 
-def _keep(conn_id: str, state: str, cookie: str, answer: str, user: BaseUser) -> Said:
+def _keep(conn_id: str, state: str, cookie: str, answer: str, user: BaseUser) -> FlashMessage:
     consent = pending.take(conn_id, state, cookie, user.get_id(), datetime.now(UTC))
     # As action_logging does for the buttons, but the connection is known only now.
     with create_session() as session:
@@ -201,9 +203,9 @@ def _keep(conn_id: str, state: str, cookie: str, answer: str, user: BaseUser) ->
         name = user.get_name()
         session.add(Log(event="oauth_connection", owner=name, owner_display_name=name, extra=extra))
     config = connections.config_of(consent.conn_id)
-    token = grants.finish(config, consent, f"?{answer}")  # a query may have a ? of its own
-    renewable, text = grants.after_consent(config)
-    return Said(renewable, f"Connection {consent.conn_id!r}: authorized. {_validity(token)}. {text}")
+    token = grants.finish_authorization(config, consent, f"?{answer}")  # a query may have a ? of its own
+    renewable, text = grants.authorization_result(config)
+    return FlashMessage(renewable, f"Connection {consent.conn_id!r}: authorized. {_validity(token)}. {text}")
 
 
 def _validity(token: Token) -> str:
@@ -235,7 +237,7 @@ def _places(request: Request) -> dict[str, str]:
 
 def _common(request: Request, user: BaseUser) -> dict[str, str]:
     """Return what all pages have."""
-    return {**_places(request), "user": user.get_name(), "form_token": form_token(user)}
+    return {**_places(request), "user": user.get_name(), "csrf_token": csrf_token(user)}
 
 
 def _answer_cookie(consent_id: str) -> str:
@@ -243,21 +245,21 @@ def _answer_cookie(consent_id: str) -> str:
     return f"oauth_answer_{consent_id}"
 
 
-def _back(request: Request, said: Said, conn_id: str = "") -> Response:
+def _back(request: Request, flash: FlashMessage, conn_id: str = "") -> Response:
     """Go back to the page, and have it say what came of it; to the connection's own if the list does not have it."""
     query = f"?{urlencode({'conn_id': conn_id})}" if conn_id and connections.is_elsewhere(conn_id) else ""
     response = RedirectResponse(f"{_root(request)}/{query}", 303)
-    text = said.text[:2000]
-    while len(news := str(signer("said").dumps([said.good, text]))) > LONGEST_COOKIE:
+    text = flash.text[:2000]
+    while len(cookie := str(signer("flash").dumps([flash.success, text]))) > MAX_COOKIE_SIZE:
         text = text[: len(text) // 2] + " …"
-    _set_cookie(request, response, SAID, news, NEWS)
+    _set_cookie(request, response, FLASH_COOKIE, cookie, FLASH_LIFETIME)
     return response
 
 
-def _said(request: Request) -> Said | None:
+def _flash_message(request: Request) -> FlashMessage | None:
     try:
-        good, text = signer("said").loads(request.cookies.get(SAID, ""), max_age=NEWS)
-        return Said(None if good is None else bool(good), str(text))
+        success, text = signer("flash").loads(request.cookies.get(FLASH_COOKIE, ""), max_age=FLASH_LIFETIME)
+        return FlashMessage(None if success is None else bool(success), str(text))
     except (BadData, ValueError, TypeError):
         return None
 
@@ -274,18 +276,18 @@ async def _refusal(request: Request, error: Exception) -> Response:
     logged_out = status == 401 or detail == "Invalid JWT token"  # as Airflow's own pages have it
     if _is_callback(request) and request.method == "GET":
         problem = "You were not logged in to Airflow when you came back." if logged_out else detail
-        return _back(request, Said(False, f"{problem} {_begin_again()}"))
+        return _back(request, FlashMessage(False, f"{problem} {_begin_again()}"))
     if logged_out and request.method == "GET":
         page = f"{airflow_url()}{PAGES}/" if airflow_url() else f"{_root(request)}/"
         if conn_id := request.query_params.get("conn_id"):
             page += f"?{urlencode({'conn_id': conn_id})}"
         login = f"{_places(request)['airflow']}/api/v2/auth/login"
         return RedirectResponse(f"{login}?{urlencode({'next': page})}")
-    return _page_of(request, Said(False, str(detail)), status)
+    return _page_of(request, FlashMessage(False, str(detail)), status)
 
 
 def _too_late(request: Request) -> Response:
-    return _back(request, Said(False, f"{pending.TOO_LATE} {_begin_again()}"))
+    return _back(request, FlashMessage(False, f"{pending.TOO_LATE} {_begin_again()}"))
 
 
 def _begin_again() -> str:
@@ -294,8 +296,10 @@ def _begin_again() -> str:
 
 async def _failure(request: Request, error: Exception) -> Response:
     """Tell that something went wrong that nobody has thought of. Never at the callback's URL."""
-    said = Said(False, f"Something went wrong ({type(error).__name__}). The log of Airflow's API server says more.")
-    response = _back(request, said) if _is_callback(request) else _page_of(request, said, 500)
+    flash = FlashMessage(
+        False, f"Something went wrong ({type(error).__name__}). The log of Airflow's API server says more."
+    )
+    response = _back(request, flash) if _is_callback(request) else _page_of(request, flash, 500)
     response.headers.update(HEADERS)  # this is outside of the shield
     return response
 
@@ -304,7 +308,7 @@ def _is_callback(request: Request) -> bool:
     return str(request.scope["path"]).rstrip("/").endswith("/callback")
 
 
-def _page_of(request: Request, said: Said, status: int) -> Response:
+def _page_of(request: Request, flash: FlashMessage, status: int) -> Response:
     """Return a page that says no more than this."""
-    values = {"said": said, "conn_id": "", "user": "", "form_token": "", "labels": LABELS}
+    values = {"flash": flash, "conn_id": "", "user": "", "csrf_token": "", "labels": LABELS}
     return HTMLResponse(render(None, **_places(request), **values), status)

@@ -26,14 +26,14 @@ _templates = Environment(
 _templates.filters["segment"] = lambda text: quote(text, safe="")
 
 
-class Said(NamedTuple):
+class FlashMessage(NamedTuple):
     """What came of what a person did last.
 
-    :param good: whether it is good news; None if it is neither good nor bad
+    :param success: whether the action succeeded; None if there was nothing to do
     :param text: for the person to read, without a secret
     """
 
-    good: bool | None
+    success: bool | None
     text: str
 
 
@@ -42,11 +42,11 @@ class Row:
     """What the page says of one connection.
 
     :param overview: what is known of it
-    :param may_edit: whether this user may do something with it
+    :param can_edit: whether this user may do something with it
     """
 
     overview: Overview
-    may_edit: bool
+    can_edit: bool
 
     @property
     def notes(self) -> list[str]:
@@ -59,16 +59,16 @@ class Row:
     def actions(self) -> list[str]:
         """What this user can do with it, in order."""
         config = self.overview.config
-        if config is None or not self.may_edit:
+        if config is None or not self.can_edit:
             return []
         token = self.overview.status.token if self.overview.status else None
         never_expires = token is not None and token.never_expires
-        revocable, holds_one = config.revoke_url or config.issuer, self.overview.token in ("usable", "ended")
+        tokens_to_revoke, holds_one = config.revoke_url or config.issuer, self.overview.token in ("usable", "ended")
         return [
             "test",
             *(["authorize"] if config.grant_type == "authorization_code" else []),
             *(["renew"] if self.overview.consent != "needed" and not never_expires else []),
-            *(["revoke"] if revocable and (holds_one or self.overview.consent == "given") else []),
+            *(["revoke"] if tokens_to_revoke and (holds_one or self.overview.consent == "given") else []),
             *(["forget"] if self.overview.status else []),
         ]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_oauth.exceptions import ConsentDenied
-from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.runtime.airflow_variables import delete_pending, read_pending, write_pending
 from airflow_provider_oauth.tokens.record import fingerprint
 
@@ -49,7 +49,7 @@ def cookie_name(consent_id: str) -> str:
     return f"oauth_consent_{consent_id}"
 
 
-def begin(consent: Consent, user: str, now: datetime) -> Cookie:
+def begin(consent: AuthorizationRequest, user: str, now: datetime) -> Cookie:
     """Keep what is needed to believe the answer; an earlier one for this connection is not believed any more.
 
     :param consent: what is asked for
@@ -80,7 +80,7 @@ def conn_id_of(cookie: str | None) -> str:
         raise ConsentDenied(f"{TOO_LATE} Click Authorize again.") from None
 
 
-def take(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> Consent:
+def take(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> AuthorizationRequest:
     """Return the consent that was asked for, once.
 
     :param conn_id: the connection that the cookie names
@@ -103,7 +103,7 @@ def take(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> Con
         raise ConsentDenied(
             f"Connection {conn_id!r}: it took over ten minutes, or was finished already. Click Authorize again."
         )
-    return Consent(conn_id=conn_id, redirect_uri=kept["redirect_uri"], state=state, code_verifier=verifier)
+    return AuthorizationRequest(conn_id=conn_id, redirect_uri=kept["redirect_uri"], state=state, code_verifier=verifier)
 
 
 def _kept(conn_id: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Seconds for which a page's forms can be sent.
 FORM_LIFETIME = 12 * 3600
 #: The most that a form of ours can have, in bytes.
-LONGEST_FORM = 10_000
+MAX_FORM_SIZE = 10_000
 
 FORGED = (
     "This form is too old, or was not sent by Airflow's own page. Reload the page. If that does not help, set "
@@ -45,12 +45,12 @@ def signer(purpose: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(get_signing_key("api", "secret_key"), salt=f"airflow-provider-oauth {purpose}")
 
 
-def form_token(user: BaseUser) -> str:
+def csrf_token(user: BaseUser) -> str:
     """Return what a form of this user has to bring back."""
     return str(signer("form").dumps(user.get_id()))
 
 
-async def not_forged(request: Request, user: GetUserDep) -> None:
+async def verify_csrf(request: Request, user: GetUserDep) -> None:
     """Refuse a form that this user's own page did not send.
 
     :raises HTTPException: 403, or why it is no form of ours
@@ -61,9 +61,9 @@ async def not_forged(request: Request, user: GetUserDep) -> None:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LONGEST_FORM:
+        if len(body) > MAX_FORM_SIZE:
             raise HTTPException(413, "The form is too long.")
-    brought = parse_qs(body.decode(errors="replace")).get("form_token", [""])[0]
+    brought = parse_qs(body.decode(errors="replace")).get("csrf_token", [""])[0]
     try:
         is_own = signer("form").loads(brought, max_age=FORM_LIFETIME) == user.get_id()
     except BadData:
@@ -72,7 +72,7 @@ async def not_forged(request: Request, user: GetUserDep) -> None:
         raise HTTPException(403, FORGED)
 
 
-def may(user: BaseUser, conn_id: str, method: ResourceMethod) -> bool:
+def can(user: BaseUser, conn_id: str, method: ResourceMethod) -> bool:
     """Tell whether a user may read (GET) or edit (PUT) a connection, as Airflow decides it for its own routes.
 
     Their dependency is of no use here: with teams it reads which team an edited connection is to belong to from the
@@ -87,21 +87,21 @@ def may(user: BaseUser, conn_id: str, method: ResourceMethod) -> bool:
     return bool(get_auth_manager().is_authorized_connection(method=method, details=details, user=user))
 
 
-def may_edit(connection_id: str, user: GetUserDep) -> None:
+def can_edit(connection_id: str, user: GetUserDep) -> None:
     """Refuse who may not edit the connection.
 
     :raises HTTPException: 403
     """
-    if not may(user, connection_id, "PUT"):
+    if not can(user, connection_id, "PUT"):
         raise HTTPException(403, f"You may not edit the connection {connection_id!r}.")
 
 
-def permitted(user: BaseUser, method: ResourceMethod) -> set[str]:
+def permitted_connections(user: BaseUser, method: ResourceMethod) -> set[str]:
     """Return the IDs of the connections in the database that a user may read (GET) or edit (PUT)."""
     return set(get_auth_manager().get_authorized_connections(user=user, method=method))
 
 
-class Shield:
+class SecurityHeadersMiddleware:
     """Sets the headers of every answer, and hides the query of the callback: access logs are written from the scope.
 
     :param app: the application

@@ -227,7 +227,7 @@ def test_a_viewer_gets_no_page_and_an_operator_does(
     assert "not_for_all" not in viewer.content()
     assert not viewer.get_by_role("button", name="Test").count()
     for action in ("test", "authorize", "renew", "revoke", "forget"):
-        answer = viewer.request.post(f"{airflow.url}/oauth/connections/not_for_all/{action}", form={"form_token": "x"})
+        answer = viewer.request.post(f"{airflow.url}/oauth/connections/not_for_all/{action}", form={"csrf_token": "x"})
         assert answer.status == 403
     operator = OAuthPage(log_in("otto"), airflow.url)
     operator.open()

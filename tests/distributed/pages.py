@@ -75,7 +75,7 @@ class Stack:
         client = {"server": server, "client_id": conn_id, "client_secret": SECRET, "scopes": scopes}
         self.sandbox.control("clients", {**client, "code_lifetime": code_lifetime})
 
-    def form_token(self, user: str, age: int = 0) -> str:
+    def csrf_token(self, user: str, age: int = 0) -> str:
         """Return what the page would have given a user to send with a form.
 
         :param age: how long ago, in seconds

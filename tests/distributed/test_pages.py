@@ -80,7 +80,7 @@ def test_authorize_renew_revoke_forget_and_each_time_authorize_again(stack: Stac
     renew = admin.form("life", "test")
     renew.action = renew.action.replace("/test", "/renew")
     admin.agent.post(admin.url, renew, {})
-    assert f"open {stack.airflow.url}/oauth/?conn_id=life, or run" in admin.show().said
+    assert f"open {stack.airflow.url}/oauth/?conn_id=life, or run" in admin.show().flash
 
     assert "'life': authorized" in admin.authorize("life")
     assert state_of(admin, "life") == ("usable", "given")
@@ -111,8 +111,8 @@ def test_an_answer_after_more_than_ten_minutes_is_too_late(stack: Stack, admin: 
 
 def test_a_code_that_has_ended_at_the_server_is_told(stack: Stack, admin: AirflowPages) -> None:
     stack.connect("slow", code_lifetime=0)
-    assert "Connection 'slow'" in (said := admin.authorize("slow"))
-    assert "expired" in said
+    assert "Connection 'slow'" in (flash := admin.authorize("slow"))
+    assert "expired" in flash
     assert state_of(admin, "slow") == ("changed", "needed")
     assert stack.accepted("slow") == []
 
@@ -171,7 +171,7 @@ def test_an_id_that_is_none_of_ours_is_told(stack: Stack, admin: AirflowPages, c
         body = {"connection_id": conn_id, "conn_type": "http", "host": "http://localhost"}
         stack.airflow.api("POST", "connections", json=body)
     page = admin.show(conn_id)
-    assert said in page.said
+    assert said in page.flash
     assert page.rows == {}
 
 
@@ -188,7 +188,7 @@ def test_who_may_not_read_connections_sees_and_does_nothing(stack: Stack, admin:
     assert (page.status_code, read_page(page.text).rows) == (403, {})
     for action in ("test", "authorize", "renew", "revoke", "forget"):
         answer = vic.agent.session.post(
-            f"{vic.url}connections/life/{action}", data={"form_token": stack.form_token("vic")}, timeout=30
+            f"{vic.url}connections/life/{action}", data={"csrf_token": stack.csrf_token("vic")}, timeout=30
         )
         assert answer.status_code == 403
     assert state_of(admin, "life") == ("usable", "given")
@@ -203,8 +203,8 @@ def test_who_lost_the_right_meanwhile_is_refused(stack: Stack) -> None:
     assert (back.status_code, target_of(back)) == (303, vic.url)
     with pytest.raises(PageError, match="403"):
         vic.show()
-    otto.agent.session.cookies.update({"oauth_said": vic.agent.session.cookies["oauth_said"]})
-    assert "'told': you may not edit it any more, so nothing was changed." in otto.show().said
+    otto.agent.session.cookies.update({"oauth_flash": vic.agent.session.cookies["oauth_flash"]})
+    assert "'told': you may not edit it any more, so nothing was changed." in otto.show().flash
 
 
 # The simple auth manager has no such role.
@@ -214,24 +214,24 @@ def test_who_may_only_read_connections_sees_them_and_can_do_nothing(stack: Stack
     assert rita.show().rows["life"][2] == "usable"
     for conn_id in ("life", "told"):
         assert buttons(rita, conn_id) == []
-    form_token = stack.form_token("rita")
+    csrf_token = stack.csrf_token("rita")
     for action in ("test", "authorize", "renew", "revoke", "forget"):
         url = f"{rita.url}connections/life/{action}"
-        answer = rita.agent.session.post(url, data={"form_token": form_token}, timeout=30, allow_redirects=False)
+        answer = rita.agent.session.post(url, data={"csrf_token": csrf_token}, timeout=30, allow_redirects=False)
         assert answer.status_code == 403
-        assert read_page(answer.text).said == "You may not edit the connection 'life'."
+        assert read_page(answer.text).flash == "You may not edit the connection 'life'."
     assert rita.show().rows["life"][2] == "usable"
 
 
 def make_reader(stack: Stack) -> str:
     """Make a user who may read connections, but not edit them; return the name."""
     fab = f"{stack.airflow.url}/auth/fab/v1"
-    may = [{"action": {"name": "can_read"}, "resource": {"name": name}} for name in ("Connections", "Website")]
+    can = [{"action": {"name": "can_read"}, "resource": {"name": name}} for name in ("Connections", "Website")]
     user = {
         "username": "rita", "email": "rita@example.com", "first_name": "r", "last_name": "r",
         "roles": [{"name": "Reader"}], "password": stack.airflow.password_of("rita"),
     }  # fmt: skip
-    for path, body in (("roles", {"name": "Reader", "actions": may}), ("users", user)):
+    for path, body in (("roles", {"name": "Reader", "actions": can}), ("users", user)):
         answer = stack.airflow.session.post(f"{fab}/{path}", json=body, timeout=30)
         assert answer.ok, answer.text
     return "rita"
@@ -254,8 +254,8 @@ def test_nobody_can_do_nothing(stack: Stack, admin: AirflowPages) -> None:
     url = admin.agent.consent(admin.begin("told"))
     back = nobody.agent.get(url)
     assert (back.status_code, target_of(back)) == (303, nobody.url)
-    admin.agent.session.cookies.update({"oauth_said": nobody.agent.session.cookies["oauth_said"]})
-    assert "You were not logged in to Airflow when you came back." in admin.show().said
+    admin.agent.session.cookies.update({"oauth_flash": nobody.agent.session.cookies["oauth_flash"]})
+    assert "You were not logged in to Airflow when you came back." in admin.show().flash
     assert stack.exchanges("told") == 0
 
 

@@ -197,7 +197,7 @@ def test_what_fails_on_the_way_back_leaves_no_code_in_the_browser(stack: Stack, 
     assert answer.status_code == 500
     assert "code" not in answer.url
     assert answer.headers["Cache-Control"] == "no-store"
-    assert "Something went wrong (IntegrityError)." in read_page(answer.text).said
+    assert "Something went wrong (IntegrityError)." in read_page(answer.text).flash
     admin.agent.session.close()  # the server ends the connection
 
 
@@ -234,9 +234,9 @@ def test_an_error_of_any_length_or_script_is_told(admin: AirflowPages) -> None:
     url = admin.agent.consent(admin.begin("shop"), allow=False)
     words = "".join(chr(0x4E00 + number * 37 % 20000) for number in range(3000))
     answer = admin.arrive(changed(url, error="server_error", error_description=words))
-    said = next(cookie for cookie in answer.cookies if cookie.name == "oauth_said")
-    assert len(f"oauth_said={said.value}") < 4096  # browsers keep no longer one
-    assert words[:100] in admin.show().said
+    said = next(cookie for cookie in answer.cookies if cookie.name == "oauth_flash")
+    assert len(f"oauth_flash={said.value}") < 4096  # browsers keep no longer one
+    assert words[:100] in admin.show().flash
 
 
 # --- parameters that could lead elsewhere
@@ -252,8 +252,8 @@ def test_no_parameter_leads_elsewhere(stack: Stack, admin: AirflowPages) -> None
         admin.arrive(changed(url, **elsewhere)),
         admin.agent.get(f"{admin.url}callback?{query}"),
         nobody.agent.get(f"{admin.url}callback?{query}"),
-        post(admin, "shop", "test", form_token=stack.form_token("admin"), **elsewhere),
-        post(admin, f"nope/test?{query}#", "test", form_token=stack.form_token("admin")),
+        post(admin, "shop", "test", csrf_token=stack.csrf_token("admin"), **elsewhere),
+        post(admin, f"nope/test?{query}#", "test", csrf_token=stack.csrf_token("admin")),
     ):
         assert (answer.status_code, target_of(answer)) == (303, admin.url), answer.url
     login = nobody.agent.get(f"{admin.url}?{query}&conn_id=//evil.example")
@@ -264,10 +264,10 @@ def test_no_parameter_leads_elsewhere(stack: Stack, admin: AirflowPages) -> None
 
 @pytest.mark.usefixtures("kept")
 def test_where_authorize_leads_is_the_connections_alone_to_say(stack: Stack, admin: AirflowPages) -> None:
-    answer = post(admin, "shop?redirect_uri=https://evil.example&client_id=evil#", "authorize", form_token="x")
+    answer = post(admin, "shop?redirect_uri=https://evil.example&client_id=evil#", "authorize", csrf_token="x")
     assert answer.status_code in (403, 404, 405)
-    token = stack.form_token("admin")
-    answer = post(admin, "shop", "authorize?redirect_uri=https://evil.example&state=mine", form_token=token)
+    token = stack.csrf_token("admin")
+    answer = post(admin, "shop", "authorize?redirect_uri=https://evil.example&state=mine", csrf_token=token)
     asked = parse_qs(urlsplit(target_of(answer)).query)
     assert asked["redirect_uri"] == [f"{stack.airflow.url}/oauth/callback"]
     assert asked["state"] != ["mine"]
@@ -277,7 +277,7 @@ def test_where_authorize_leads_is_the_connections_alone_to_say(stack: Stack, adm
 def test_the_id_of_no_connection_leads_nowhere(admin: AirflowPages) -> None:
     for conn_id in ("//evil.example", "https://evil.example", "\\\\evil.example", "<script>alert(1)</script>", "a\nb"):
         page = admin.show(conn_id)
-        assert "There is no connection" in page.said
+        assert "There is no connection" in page.flash
         assert page.rows == {}
         assert all(form.action.startswith("/oauth/") for form in page.forms)
 
@@ -296,7 +296,7 @@ def test_nothing_is_done_by_a_link(admin: AirflowPages, action: str) -> None:
 def test_a_form_without_the_token_is_refused(admin: AirflowPages, action: str) -> None:
     answer = post(admin, "shop", action, other="x")
     assert answer.status_code == 403
-    assert "was not sent by Airflow's own page" in read_page(answer.text).said
+    assert "was not sent by Airflow's own page" in read_page(answer.text).flash
 
 
 @pytest.mark.usefixtures("kept")
@@ -304,31 +304,31 @@ def test_a_form_without_the_token_is_refused(admin: AirflowPages, action: str) -
 def test_a_form_with_a_token_that_is_not_this_users_own_is_refused(
     stack: Stack, admin: AirflowPages, kind: str
 ) -> None:
-    own = stack.form_token("admin")
-    form_token = {
-        "another's": lambda: stack.form_token("otto"),
-        "too old": lambda: stack.form_token("admin", age=12 * 3600 + 60),
+    own = stack.csrf_token("admin")
+    csrf_token = {
+        "another's": lambda: stack.csrf_token("otto"),
+        "too old": lambda: stack.csrf_token("admin", age=12 * 3600 + 60),
         "tampered": lambda: own[:-2] + ("AA" if own[-2:] != "AA" else "BB"),
-        "of a message": lambda: str(post(admin, "shop", "test", form_token=own).cookies["oauth_said"]),
-        "twice": lambda: f"x&form_token={own}",
+        "of a message": lambda: str(post(admin, "shop", "test", csrf_token=own).cookies["oauth_flash"]),
+        "twice": lambda: f"x&csrf_token={own}",
     }[kind]()
-    answer = post(admin, "shop", "forget", form_token=form_token)
+    answer = post(admin, "shop", "forget", csrf_token=csrf_token)
     assert answer.status_code == 403
-    assert post(admin, "shop", "test", form_token=own).status_code == 303
+    assert post(admin, "shop", "test", csrf_token=own).status_code == 303
 
 
 @pytest.mark.usefixtures("kept")
 def test_a_form_that_is_no_form_or_too_long_is_refused(stack: Stack, admin: AirflowPages) -> None:
-    url, token = f"{admin.url}connections/shop/forget", stack.form_token("admin").encode()
+    url, token = f"{admin.url}connections/shop/forget", stack.csrf_token("admin").encode()
     form = "application/x-www-form-urlencoded"
     for kind, body, status in (
         (form, b"\xff\xfe\x00", 403),
-        (form, b'{"form_token": "' + token + b'"}', 403),
-        (form, b"form_token=" + b"x" * 20_000, 413),
-        ("application/json", b'{"form_token": "' + token + b'"}', 415),
-        ("application/json", b"form_token=" + token, 415),
-        ("text/plain", b"form_token=" + token, 415),
-        ("multipart/form-data; boundary=x", b"form_token=" + token, 415),
+        (form, b'{"csrf_token": "' + token + b'"}', 403),
+        (form, b"csrf_token=" + b"x" * 20_000, 413),
+        ("application/json", b'{"csrf_token": "' + token + b'"}', 415),
+        ("application/json", b"csrf_token=" + token, 415),
+        ("text/plain", b"csrf_token=" + token, 415),
+        ("multipart/form-data; boundary=x", b"csrf_token=" + token, 415),
     ):
         answer = admin.agent.session.post(url, data=body, headers={"Content-Type": kind}, timeout=30)
         assert answer.status_code == status

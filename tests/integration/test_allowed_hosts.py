@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, TokenRequestError
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def test_a_name_with_a_blocked_address_among_others_is_refused(
 def test_the_address_that_was_checked_is_the_one_that_is_connected_to(api: Recorder, names: Names) -> None:
     names.addresses["auth.test"] = [["127.0.0.1"], [EVERYWHERE]]
     with pytest.raises(OAuthError):  # it is no token endpoint
-        endpoint(f"http://auth.test:{port_of(api)}/token").grant(patient=False)
+        endpoint(f"http://auth.test:{port_of(api)}/token").grant(retry=False)
     assert names.looked_up == ["auth.test"]
     assert len(api.requests) == 1
 
@@ -119,7 +119,7 @@ def test_each_attempt_is_checked(api: Recorder, names: Names, monkeypatch: pytes
 def test_this_machine_and_private_networks_are_allowed(api: Recorder, names: Names) -> None:
     for host in ("127.0.0.1", "localhost"):
         with pytest.raises(OAuthError):  # it is no token endpoint
-            endpoint(f"http://{host}:{port_of(api)}/token").grant(patient=False)
+            endpoint(f"http://{host}:{port_of(api)}/token").grant(retry=False)
     assert len(api.requests) == 2
 
 
@@ -137,9 +137,9 @@ def test_a_refresh_a_code_and_a_revocation_are_checked_too(api: Recorder) -> Non
     calls = [
         lambda: endpoint(f"{url}/token", grant_type="refresh_token", refresh_token="fake").refresh("fake"),
         lambda: endpoint(f"{api.url}/token", refresh_url=f"{url}/refresh").refresh("fake"),
-        lambda: endpoint(f"{url}/token").trade("fake-code", "https://airflow.test/callback", "fake-verifier"),
+        lambda: endpoint(f"{url}/token").exchange_code("fake-code", "https://airflow.test/callback", "fake-verifier"),
         lambda: endpoint(f"{api.url}/token", revoke_url=f"{url}/revoke").revoke("fake-token", "access_token"),
-        lambda: endpoint(None, issuer=url).completed("token_url"),
+        lambda: endpoint(None, issuer=url).with_discovered_endpoints("token_url"),
         lambda: endpoint(None, issuer=url).grant(),
     ]
     for call in calls:
@@ -179,7 +179,7 @@ def test_a_name_that_does_not_match_is_not_even_looked_up(api: Recorder, names: 
 def test_a_host_that_matches_may_have_any_address(api: Recorder, names: Names, pattern: str) -> None:
     names.addresses["auth.test"] = [[EVERYWHERE]]
     with pytest.raises(OAuthError):  # it is no token endpoint
-        endpoint(f"http://auth.test:{port_of(api)}/token", allowed_hosts=(pattern,)).grant(patient=False)
+        endpoint(f"http://auth.test:{port_of(api)}/token", allowed_hosts=(pattern,)).grant(retry=False)
     assert len(api.requests) == 1
 
 
@@ -205,29 +205,29 @@ def test_the_setting_is_read_from_the_configuration(api: Recorder, monkeypatch: 
 
 
 def test_through_a_proxy_the_host_of_the_url_is_checked(api: Recorder, names: Names) -> None:
-    proxied = Transport(proxies={"http": api.url})
+    proxied = TransportOptions(proxies={"http": api.url})
     for host in [*SPELLINGS, "0%2e0.0.0", "%30.0.0.0", "[fe80::1%25eth0]"]:
         refused(api, f"http://{host}/token", transport=proxied)
     refused(api, "http://other.test/token", transport=proxied, allowed_hosts=("auth.test", "127.0.0.1"))
     with pytest.raises(OAuthError):  # it is no token endpoint
-        endpoint("http://auth.test/token", transport=proxied).grant(patient=False)
+        endpoint("http://auth.test/token", transport=proxied).grant(retry=False)
     assert [path for _, path, _, _ in api.requests] == ["http://auth.test/token"]
 
 
 @pytest.mark.parametrize("host", ["\uff10.0.0.0", "0\u30020.0.0", "\u24ea.0.0.0"])
 def test_a_host_that_only_some_software_reads_as_an_address_is_refused(api: Recorder, host: str) -> None:
     with pytest.raises(ConfigurationError, match="'api': (grant_url|Token URL) "):
-        endpoint(f"http://{host}/token", transport=Transport(proxies={"http": api.url})).grant()
+        endpoint(f"http://{host}/token", transport=TransportOptions(proxies={"http": api.url})).grant()
     assert api.connections == 0
 
 
 def test_the_proxy_of_a_connection_is_checked_as_a_server_is(api: Recorder, names: Names) -> None:
     names.addresses["proxy.test"] = [[EVERYWHERE]]
     url, port = "http://auth.test/token", port_of(api)
-    refused(api, url, "proxies", transport=Transport(proxies={"http": f"http://{EVERYWHERE}:{port}"}))
-    refused(api, url, "proxies", transport=Transport(proxies={"http": f"0:{port}"}))
-    refused(api, url, "proxies", transport=Transport(proxies={"all": f"http://proxy.test:{port}"}))
-    refused(api, url, "proxies", transport=Transport(proxies={"http": api.url}), allowed_hosts=("auth.test",))
+    refused(api, url, "proxies", transport=TransportOptions(proxies={"http": f"http://{EVERYWHERE}:{port}"}))
+    refused(api, url, "proxies", transport=TransportOptions(proxies={"http": f"0:{port}"}))
+    refused(api, url, "proxies", transport=TransportOptions(proxies={"all": f"http://proxy.test:{port}"}))
+    refused(api, url, "proxies", transport=TransportOptions(proxies={"http": api.url}), allowed_hosts=("auth.test",))
 
 
 def test_the_proxy_of_the_environment_is_the_administrators_choice(
@@ -236,11 +236,11 @@ def test_the_proxy_of_the_environment_is_the_administrators_choice(
     monkeypatch.setenv("HTTP_PROXY", f"http://{EVERYWHERE}:{port_of(api)}")
     monkeypatch.setenv("http_proxy", f"http://{EVERYWHERE}:{port_of(api)}")
     with pytest.raises(OAuthError):  # it is no token endpoint
-        endpoint("http://auth.test/token", allowed_hosts=("auth.test",)).grant(patient=False)
+        endpoint("http://auth.test/token", allowed_hosts=("auth.test",)).grant(retry=False)
     assert len(api.requests) == 1
     refused_by_host = endpoint("http://169.254.169.254/token")
     with pytest.raises(ConfigurationError, match="Token URL is not allowed"):
         refused_by_host.grant()
     with pytest.raises(TokenRequestError):  # the environment is not used
-        endpoint("http://localhost:1/token", transport=Transport(trust_env=False)).grant(patient=False)
+        endpoint("http://localhost:1/token", transport=TransportOptions(trust_env=False)).grant(retry=False)
     assert len(api.requests) == 1

@@ -20,7 +20,7 @@ import requests
 from airflow.providers.http.triggers.http import HttpResponseSerializer
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 
-from airflow_provider_oauth.api.aiohttp_auth import good_token
+from airflow_provider_oauth.api.aiohttp_auth import valid_token
 from airflow_provider_oauth.exceptions import (
     ApiConnectionError,
     ApiError,
@@ -369,7 +369,7 @@ def test_five_hundred_triggers_cause_one_token_request_a_period_and_never_block_
 def test_masking_a_thousand_new_tokens_does_not_block_the_loop(connect, hosts_clock, monkeypatch, blocking):
     connect()
 
-    def grant(endpoint, scope=None, *, patient=True):
+    def grant(endpoint, scope=None, *, retry=True):
         now = endpoint._clock.now()
         return Token(access_token=secrets.token_urlsafe(60), issued_at=now, expires_at=now + timedelta(seconds=100))
 
@@ -380,7 +380,7 @@ def test_masking_a_thousand_new_tokens_does_not_block_the_loop(connect, hosts_cl
         access = await OAuthAsyncHook("my_api").access()
         seen = set()
         for _ in range(1000):
-            seen.add((await good_token(access)).access_token)
+            seen.add((await valid_token(access)).access_token)
             hosts_clock.advance(101)
         return seen
 

@@ -13,7 +13,7 @@ import requests
 from airflow_provider_oauth.exceptions import ConsentDenied
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
-from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from sandbox.user_agent import PageError, UserAgent
 from tests.integration.authlib_server import serve
 
@@ -47,7 +47,7 @@ def post(server, path, **parameters):
     return requests.post(f"{server.url}/{path}", data={**OWN, **parameters}, timeout=10)
 
 
-def trade(server, answer, **more):
+def exchange_code(server, answer, **more):
     code = parse_qs(urlsplit(answer).query)["code"][0]
     parameters = {"code": code, "redirect_uri": BACK, "code_verifier": VERIFIER, **more}
     return post(server, "token", grant_type="authorization_code", **parameters)
@@ -71,7 +71,7 @@ def test_authlib_sends_the_browser_back_with_a_code_for_the_user(server):
     assert answer.startswith(f"{BACK}?")
     assert [name for name, _ in fields] == ["code", "state", "iss"]
     assert dict(fields).items() >= {"state": STATE, "iss": server.url}.items()
-    tokens = trade(server, answer).json()
+    tokens = exchange_code(server, answer).json()
     assert me(server, tokens).json() == {"client_id": "app", "user": "grace", "scope": "read"}
 
 
@@ -100,7 +100,7 @@ def test_authlib_sends_nobody_to_a_redirect_uri_that_was_not_registered(server):
     ],
 )
 def test_authlib_refuses_a_code_that_is_not_traded_by_who_asked_for_it(server, more, error):
-    refused = trade(server, UserAgent().consent(request_url(server)), **more)
+    refused = exchange_code(server, UserAgent().consent(request_url(server)), **more)
     assert (refused.status_code, refused.json()["error"]) == (400, error)
 
 
@@ -114,33 +114,33 @@ def test_authlib_wants_pkce_of_a_public_client(server):
 
 def test_authlib_takes_a_code_once_and_not_too_late(server):
     answer = UserAgent().consent(request_url(server))
-    assert [trade(server, answer).status_code for _ in range(2)] == [200, 400]
+    assert [exchange_code(server, answer).status_code for _ in range(2)] == [200, 400]
     server.code_lifetime = 0
-    assert trade(server, UserAgent().consent(request_url(server))).json()["error"] == "invalid_grant"
+    assert exchange_code(server, UserAgent().consent(request_url(server))).json()["error"] == "invalid_grant"
 
 
 def test_authlib_rotates_refresh_tokens(server):
-    first = trade(server, UserAgent().consent(request_url(server))).json()
+    first = exchange_code(server, UserAgent().consent(request_url(server))).json()
     second = renew(server, first).json()
     assert second["refresh_token"] != first["refresh_token"]
     assert [renew(server, each).status_code for each in (first, second)] == [400, 200]
 
 
 def test_authlib_revokes_a_refresh_token_with_its_access_token(server):
-    tokens = trade(server, UserAgent().consent(request_url(server))).json()
+    tokens = exchange_code(server, UserAgent().consent(request_url(server))).json()
     revoked = post(server, "revoke", token=tokens["refresh_token"], token_type_hint="refresh_token")
     assert (revoked.status_code, server.revocations) == (200, [200])
     assert (me(server, tokens).status_code, renew(server, tokens).status_code) == (401, 400)
 
 
 def test_authlib_revokes_an_access_token_alone(server):
-    tokens = trade(server, UserAgent().consent(request_url(server))).json()
+    tokens = exchange_code(server, UserAgent().consent(request_url(server))).json()
     assert post(server, "revoke", token=tokens["access_token"]).status_code == 200
     assert (me(server, tokens).status_code, renew(server, tokens).status_code) == (401, 200)
 
 
 def test_authlib_revokes_for_the_client_only_whose_token_it_is(server):
-    tokens = trade(server, UserAgent().consent(request_url(server))).json()
+    tokens = exchange_code(server, UserAgent().consent(request_url(server))).json()
     refused = post(server, "revoke", token=tokens["refresh_token"], client_id="other")
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
     assert post(server, "revoke", token="made-up").status_code == 200
@@ -174,14 +174,14 @@ def connect(monkeypatch, variables, server):
 
 
 def ask(config):
-    consent = Consent(conn_id="api", redirect_uri=BACK)
-    return consent, grants.begin(config, consent)
+    consent = AuthorizationRequest(conn_id="api", redirect_uri=BACK)
+    return consent, grants.begin_authorization(config, consent)
 
 
 def test_a_persons_consent_at_authlib_lets_tasks_call_the_api(connect, server):
     config = connect()
     consent, url = ask(config)
-    grants.finish(config, consent, UserAgent().consent(url, "grace"))
+    grants.finish_authorization(config, consent, UserAgent().consent(url, "grace"))
     assert OAuthHook("api", method="GET").run("me").json()["user"] == "grace"
     grants.renew(config)
     assert OAuthHook("api", method="GET").run("me").json()["user"] == "grace"
@@ -192,7 +192,7 @@ def test_an_answer_of_another_issuer_is_refused(connect, server):
     config = connect(issuer="https://another.example.com")
     consent, url = ask(config)
     with pytest.raises(ConsentDenied, match="another server"):
-        grants.finish(config, consent, UserAgent().consent(url))
+        grants.finish_authorization(config, consent, UserAgent().consent(url))
     assert server.requests == []
 
 
@@ -200,7 +200,7 @@ def test_declined_at_authlib_is_told(connect):
     config = connect()
     consent, url = ask(config)
     with pytest.raises(ConsentDenied, match="The user declined"):
-        grants.finish(config, consent, UserAgent().consent(url, allow=False))
+        grants.finish_authorization(config, consent, UserAgent().consent(url, allow=False))
 
 
 def test_another_account_than_before_is_refused_until_the_first_is_forgotten(connect, server):
@@ -209,7 +209,7 @@ def test_another_account_than_before_is_refused_until_the_first_is_forgotten(con
 
     def consent_as(user):
         consent, url = ask(config)
-        return grants.finish(config, consent, UserAgent().consent(url, user))
+        return grants.finish_authorization(config, consent, UserAgent().consent(url, user))
 
     consent_as("ada")
     grants.renew(config)

@@ -18,7 +18,7 @@ from airflow_provider_oauth.cli.loopback import Loopback
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, ConsentRequired, OAuthError
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
-from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.runtime import token_sources
@@ -58,8 +58,8 @@ def consent_to(url, allow=True):
 
 
 def ask(config):
-    consent = Consent(conn_id="api", redirect_uri=BACK)
-    return consent, grants.begin(config, consent)
+    consent = AuthorizationRequest(conn_id="api", redirect_uri=BACK)
+    return consent, grants.begin_authorization(config, consent)
 
 
 ENDPOINT = {"jsonbody": "items", "justlogin": "membership/v3/users", "justimmo": "oauth/user/current"}
@@ -72,7 +72,7 @@ def test_a_persons_consent_lets_tasks_call_the_api(connect, server):
         OAuthHook("api").get_token()
     assert grants.status(config).needs_consent
     consent, url = ask(config)
-    grants.finish(config, consent, consent_to(url))
+    grants.finish_authorization(config, consent, consent_to(url))
     assert OAuthHook("api").run(ENDPOINT[server]).ok
     status = grants.status(config)
     assert status.usable
@@ -82,7 +82,7 @@ def test_a_persons_consent_lets_tasks_call_the_api(connect, server):
 def test_from_then_on_refresh_tokens_rotate_as_usual(connect, sandbox):
     config = connect("jsonbody")
     consent, url = ask(config)
-    grants.finish(config, consent, consent_to(url))
+    grants.finish_authorization(config, consent, consent_to(url))
     for _ in range(3):
         before = grants.status(config).token
         assert grants.renew(config).access_token != before.access_token
@@ -95,7 +95,7 @@ def test_a_second_consent_replaces_the_first_grant(connect, sandbox):
     config = connect("jsonbody")
     for _ in range(2):
         consent, url = ask(config)
-        first = grants.finish(config, consent, consent_to(url))
+        first = grants.finish_authorization(config, consent, consent_to(url))
     assert grants.status(config).token.access_token == first.access_token
     assert OAuthHook("api").run("items").ok
 
@@ -103,13 +103,13 @@ def test_a_second_consent_replaces_the_first_grant(connect, sandbox):
 def test_consent_is_kept_over_what_was_granted_to_another_secret(connect, sandbox):
     config = connect("jsonbody")
     consent, url = ask(config)
-    grants.finish(config, consent, consent_to(url))
+    grants.finish_authorization(config, consent, consent_to(url))
     sandbox.state.add_client("jsonbody", "app", "another-fake-secret", scopes=["read"])
     changed = replace(config, client_secret="another-fake-secret")
     assert grants.status(changed).changed
     assert grants.status(changed).needs_consent
     consent, url = ask(changed)
-    grants.finish(changed, consent, consent_to(url))
+    grants.finish_authorization(changed, consent, consent_to(url))
     assert grants.status(changed).usable
 
 
@@ -117,7 +117,7 @@ def test_declined_is_told_and_nothing_is_kept(connect, variables):
     config = connect("justimmo")
     consent, url = ask(config)
     with pytest.raises(ConsentDenied, match="The user denied the request"):
-        grants.finish(config, consent, consent_to(url, allow=False))
+        grants.finish_authorization(config, consent, consent_to(url, allow=False))
     assert not any(name.startswith("oauth_token") for name in variables)
 
 
@@ -127,20 +127,20 @@ def test_a_code_is_good_for_who_asked_for_it_only(connect, sandbox):
     stolen = consent_to(url)
     mine, _ = ask(config)
     with pytest.raises(ConsentDenied, match="state"):
-        grants.finish(config, mine, stolen)
+        grants.finish_authorization(config, mine, stolen)
     # Even if the attacker could put in the state: the verifier is another one.
     forged = stolen.replace(consent.state, mine.state)
     with pytest.raises(Exception, match="code_verifier"):
-        grants.finish(config, mine, forged)
+        grants.finish_authorization(config, mine, forged)
 
 
 def test_an_answer_is_good_once(connect):
     config = connect("jsonbody")
     consent, url = ask(config)
     answer = consent_to(url)
-    grants.finish(config, consent, answer)
+    grants.finish_authorization(config, consent, answer)
     with pytest.raises(Exception, match="invalid_grant|used"):
-        grants.finish(config, consent, answer)
+        grants.finish_authorization(config, consent, answer)
 
 
 def test_a_code_that_came_too_late_is_told(connect, sandbox_clock):
@@ -149,39 +149,45 @@ def test_a_code_that_came_too_late_is_told(connect, sandbox_clock):
     answer = consent_to(url)
     sandbox_clock.advance(61)  # Justimmo's codes live for a minute
     with pytest.raises(Exception, match="(?i)authorization code has expired"):
-        grants.finish(config, consent, answer)
+        grants.finish_authorization(config, consent, answer)
 
 
 def test_a_consent_without_a_refresh_token_replaces_none(connect, monkeypatch):
     config = connect("jsonbody")
     consent, url = ask(config)
-    first = grants.finish(config, consent, consent_to(url))
-    trade = TokenEndpoint.trade
-    monkeypatch.setattr(TokenEndpoint, "trade", lambda self, *answer: replace(trade(self, *answer), refresh_token=None))
+    first = grants.finish_authorization(config, consent, consent_to(url))
+    exchange_code = TokenEndpoint.exchange_code
+    monkeypatch.setattr(
+        TokenEndpoint, "exchange_code", lambda self, *answer: replace(exchange_code(self, *answer), refresh_token=None)
+    )
     consent, url = ask(config)
     with pytest.raises(ConsentDenied, match=r"no refresh token.*\(authorize_params\)"):
-        grants.finish(config, consent, consent_to(url))
+        grants.finish_authorization(config, consent, consent_to(url))
     assert grants.status(config).token.access_token == first.access_token
     assert not grants.status(config).needs_consent
 
 
 def test_a_first_consent_without_a_refresh_token_is_kept_and_seen_to_end(connect, monkeypatch):
     config = connect("jsonbody")
-    trade = TokenEndpoint.trade
-    monkeypatch.setattr(TokenEndpoint, "trade", lambda self, *answer: replace(trade(self, *answer), refresh_token=None))
+    exchange_code = TokenEndpoint.exchange_code
+    monkeypatch.setattr(
+        TokenEndpoint, "exchange_code", lambda self, *answer: replace(exchange_code(self, *answer), refresh_token=None)
+    )
     consent, url = ask(config)
-    grants.finish(config, consent, consent_to(url))
+    grants.finish_authorization(config, consent, consent_to(url))
     status = grants.status(config)
     assert (status.usable, status.needs_consent) == (True, True)
 
 
 def test_a_token_that_never_expires_is_used_until_the_api_refuses_it(connect, sandbox, monkeypatch):
     config = connect("jsonbody")
-    trade = TokenEndpoint.trade
+    exchange_code = TokenEndpoint.exchange_code
     without = {"refresh_token": None, "expires_at": None}
-    monkeypatch.setattr(TokenEndpoint, "trade", lambda self, *answer: replace(trade(self, *answer), **without))
+    monkeypatch.setattr(
+        TokenEndpoint, "exchange_code", lambda self, *answer: replace(exchange_code(self, *answer), **without)
+    )
     consent, url = ask(config)
-    grants.finish(config, consent, consent_to(url))
+    grants.finish_authorization(config, consent, consent_to(url))
     status = grants.status(config)
     assert (status.usable, status.needs_consent, status.token.expires_at) == (True, False, None)
     assert OAuthHook("api").run("items").ok
@@ -193,20 +199,22 @@ def test_a_token_that_never_expires_is_used_until_the_api_refuses_it(connect, sa
 
 def test_a_token_that_never_expires_is_replaced_by_another_consent(connect, monkeypatch):
     config = connect("jsonbody")
-    trade = TokenEndpoint.trade
+    exchange_code = TokenEndpoint.exchange_code
     without = {"refresh_token": None, "expires_at": None}
-    monkeypatch.setattr(TokenEndpoint, "trade", lambda self, *answer: replace(trade(self, *answer), **without))
+    monkeypatch.setattr(
+        TokenEndpoint, "exchange_code", lambda self, *answer: replace(exchange_code(self, *answer), **without)
+    )
     tokens = []
     for _ in range(2):
         consent, url = ask(config)
-        tokens.append(grants.finish(config, consent, consent_to(url)).access_token)
+        tokens.append(grants.finish_authorization(config, consent, consent_to(url)).access_token)
     assert tokens[0] != tokens[1] == grants.status(config).token.access_token
 
 
 def test_a_refresh_token_that_was_refused_needs_consent(connect, sandbox):
     config = connect("jsonbody")
     consent, url = ask(config)
-    grants.finish(config, consent, consent_to(url))
+    grants.finish_authorization(config, consent, consent_to(url))
     sandbox.state.revoke("jsonbody", "app")
     with pytest.raises(ConsentRequired):
         grants.renew(config)
@@ -214,7 +222,7 @@ def test_a_refresh_token_that_was_refused_needs_consent(connect, sandbox):
     assert status.needs_consent
     assert "refresh token" in status.error
     consent, url = ask(config)
-    grants.finish(config, consent, consent_to(url))
+    grants.finish_authorization(config, consent, consent_to(url))
     assert (grants.status(config).needs_consent, grants.status(config).error) == (False, "")
 
 
@@ -222,7 +230,7 @@ def test_a_consent_is_for_its_own_connection(connect):
     config = connect("jsonbody")
     consent, url = ask(config)
     with pytest.raises(ConsentDenied, match="was for 'another'"):
-        grants.finish(config, replace(consent, conn_id="another"), consent_to(url))
+        grants.finish_authorization(config, replace(consent, conn_id="another"), consent_to(url))
 
 
 def test_nobody_is_asked_when_the_answer_could_not_be_kept(connect, monkeypatch):

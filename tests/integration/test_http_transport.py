@@ -15,7 +15,7 @@ from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, Tok
 from airflow_provider_oauth.protocol import http_transport as wire
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.config import OAuthConfig
-from airflow_provider_oauth.protocol.http_transport import LONGEST_ANSWER, LONGEST_READ, Wire
+from airflow_provider_oauth.protocol.http_transport import MAX_READ_SIZE, MAX_RESPONSE_SIZE, HttpTransport
 from airflow_provider_oauth.protocol.token_requests import grant_request
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def send(server: socket.socket, scheme: str = "http") -> bytes:
         client_secret="fake-secret",
     )
     clock = Clock()
-    return Wire(config, clock).send(grant_request(config), deadline=clock.monotonic() + 20).body
+    return HttpTransport(config, clock).send(grant_request(config), deadline=clock.monotonic() + 20).body
 
 
 @pytest.fixture
@@ -183,10 +183,10 @@ STATUSES = ["200 OK", "302 Found", "307 Temporary Redirect", "400 Bad Request", 
 def test_no_more_of_a_compressed_answer_is_read_than_fills_the_limit(
     server: socket.socket, read: list[int], status: str
 ) -> None:
-    bomb = gzip.compress(bytes(64 * LONGEST_ANSWER))
+    bomb = gzip.compress(bytes(64 * MAX_RESPONSE_SIZE))
     head = f"HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
     pour(server, head.encode(), [bomb])
-    with pytest.raises(TokenResponseError, match=f"'api'.*over {LONGEST_ANSWER} bytes.*Token URL") as caught:
+    with pytest.raises(TokenResponseError, match=f"'api'.*over {MAX_RESPONSE_SIZE} bytes.*Token URL") as caught:
         send(server)
     assert caught.value.request_sent
     assert sum(read) < len(bomb) / 2
@@ -208,4 +208,4 @@ def test_no_more_is_read_than_the_limit(server: socket.socket, read: list[int], 
     pour(server, head, itertools.repeat(piece, 40_000))
     with pytest.raises(OAuthError, match="'api'"):
         send(server)
-    assert sum(read) <= LONGEST_READ + 64 * 1024
+    assert sum(read) <= MAX_READ_SIZE + 64 * 1024

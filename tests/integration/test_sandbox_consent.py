@@ -39,7 +39,7 @@ def post_token(sandbox, server="standard", **parameters):
     return requests.post(f"{sandbox.url}/{server}/token", timeout=10, **body)
 
 
-def trade(sandbox, answer, server="standard", **more):
+def exchange_code(sandbox, answer, server="standard", **more):
     code = parse_qs(urlsplit(answer).query)["code"][0]
     parameters = {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK, **more}
     return post_token(sandbox, server, **parameters)
@@ -47,7 +47,7 @@ def trade(sandbox, answer, server="standard", **more):
 
 def grant(sandbox, server="standard"):
     """Return what a user's consent gives."""
-    return trade(sandbox, UserAgent().consent(request_url(sandbox, server)), server).json()
+    return exchange_code(sandbox, UserAgent().consent(request_url(sandbox, server)), server).json()
 
 
 def post_revoke(sandbox, token=None, server="standard", **more):
@@ -74,7 +74,7 @@ def test_the_answer_is_a_code_for_the_user_who_logged_in(sandbox):
     assert answer.startswith("https://airflow.example.com/oauth/callback?")
     assert [name for name, _ in fields] == ["kept", "code", "state", "iss"]
     assert dict(fields).items() >= {"kept": "1", "state": STATE, "iss": f"{sandbox.url}/standard"}.items()
-    tokens = trade(sandbox, answer, code_verifier=VERIFIER).json()
+    tokens = exchange_code(sandbox, answer, code_verifier=VERIFIER).json()
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
     assert requests.get(f"{sandbox.url}/standard/api/whoami", headers=headers, timeout=10).json()["username"] == "grace"
 
@@ -105,14 +105,14 @@ def test_jsonbody_does_not_say_who_answers(sandbox):
 
 def test_the_wrong_verifier_is_refused(sandbox):
     url = request_url(sandbox, code_challenge=CHALLENGE, code_challenge_method="S256")
-    refused = trade(sandbox, UserAgent().consent(url), code_verifier=VERIFIER[::-1])
+    refused = exchange_code(sandbox, UserAgent().consent(url), code_verifier=VERIFIER[::-1])
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
 
 
 def test_a_clients_codes_may_always_come_too_late(sandbox):
     client = {"server": "standard", **OWN, "code_lifetime": 0}
     assert requests.post(f"{sandbox.url}/_control/clients", json=client, timeout=10).status_code == 204
-    refused = trade(sandbox, UserAgent().consent(request_url(sandbox)))
+    refused = exchange_code(sandbox, UserAgent().consent(request_url(sandbox)))
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
 
 

@@ -49,7 +49,7 @@ def control(sandbox, path, **body):
     return requests.post(f"{sandbox.url}/_control/{path}", json=body, timeout=10)
 
 
-def code_of(sandbox, server, **more):
+def validate_callback(sandbox, server, **more):
     return control(sandbox, "codes", server=server, client_id=ID, **more).json()["code"]
 
 
@@ -75,7 +75,7 @@ def refused(response):
 
 @pytest.mark.parametrize("server", WITH_CODES)
 def test_a_code_gives_tokens_of_the_user_who_consented(sandbox, server):
-    answer = exchange(sandbox, server, code_of(sandbox, server, username="ada")).json()
+    answer = exchange(sandbox, server, validate_callback(sandbox, server, username="ada")).json()
     assert sandbox.state.issued() == [answer["access_token"], answer["refresh_token"]]
     assert sandbox.state.token("access", server, answer["access_token"]).username == "ada"
     assert refresh(sandbox, server, answer["refresh_token"]).status_code == 200
@@ -83,7 +83,7 @@ def test_a_code_gives_tokens_of_the_user_who_consented(sandbox, server):
 
 @pytest.mark.parametrize("server", ["jsonbody", "justlogin"])
 def test_a_code_used_twice_revokes_the_tokens_it_gave(sandbox, server):
-    code = code_of(sandbox, server)
+    code = validate_callback(sandbox, server)
     answer = exchange(sandbox, server, code).json()
     assert refused(exchange(sandbox, server, code)) == (400, "invalid_grant")
     assert refused(refresh(sandbox, server, answer["refresh_token"])) == (400, "invalid_grant")
@@ -94,7 +94,7 @@ def test_a_code_used_twice_revokes_the_tokens_it_gave(sandbox, server):
 
 @pytest.mark.parametrize(("server", "lifetime"), [("jsonbody", 600), ("justlogin", 600), ("justimmo", 60)])
 def test_a_code_is_good_until_the_second_it_expires(sandbox, sandbox_clock, server, lifetime):
-    in_time, late = code_of(sandbox, server), code_of(sandbox, server)
+    in_time, late = validate_callback(sandbox, server), validate_callback(sandbox, server)
     sandbox_clock.advance(lifetime - 1)
     assert exchange(sandbox, server, in_time).status_code == 200
     sandbox_clock.advance(1)
@@ -102,27 +102,27 @@ def test_a_code_is_good_until_the_second_it_expires(sandbox, sandbox_clock, serv
 
 
 def test_a_code_must_name_the_redirect_uri_it_was_sent_to_and_survives_the_attempt(sandbox):
-    code = code_of(sandbox, "jsonbody", redirect_uri="http://localhost/callback")
+    code = validate_callback(sandbox, "jsonbody", redirect_uri="http://localhost/callback")
     for wrong in ({}, {"redirect_uri": "http://localhost/elsewhere"}):
         assert refused(exchange(sandbox, "jsonbody", code, **wrong)) == (400, "invalid_grant")
     assert exchange(sandbox, "jsonbody", code, redirect_uri="http://localhost/callback").status_code == 200
 
 
 def test_a_code_that_was_sent_nowhere_may_come_with_any_redirect_uri(sandbox):
-    code = code_of(sandbox, "jsonbody")
+    code = validate_callback(sandbox, "jsonbody")
     assert exchange(sandbox, "jsonbody", code, redirect_uri="http://localhost/callback").status_code == 200
 
 
 @pytest.mark.parametrize("client_id", ["other", "nobody"])
 def test_a_code_of_another_client_is_refused(sandbox, client_id):
-    code = code_of(sandbox, "jsonbody")
+    code = validate_callback(sandbox, "jsonbody")
     assert exchange(sandbox, "jsonbody", code, client_id=client_id).status_code in (400, 401)
     assert exchange(sandbox, "jsonbody", code).status_code == 200
 
 
 @pytest.mark.parametrize("server", WITH_CODES)
 def test_percent_signs_are_a_part_of_codes_and_refresh_tokens(sandbox, server):
-    code = code_of(sandbox, server)
+    code = validate_callback(sandbox, server)
     assert code.endswith("%3D")
     assert exchange(sandbox, server, unquote(code)).status_code == 400
     refresh_token = exchange(sandbox, server, code).json()["refresh_token"]
@@ -241,11 +241,11 @@ def test_a_justlogin_refresh_with_another_bearer_token_is_refused_and_costs_noth
 
 
 def test_only_justlogin_and_only_a_refresh_takes_a_bearer_token(sandbox):
-    first = exchange(sandbox, "jsonbody", code_of(sandbox, "jsonbody")).json()
+    first = exchange(sandbox, "jsonbody", validate_callback(sandbox, "jsonbody")).json()
     response = refresh(sandbox, "jsonbody", first["refresh_token"], _headers=bearer(first["access_token"]))
     assert refused(response) == (401, "invalid_client")
     old = justlogin(sandbox)["access_token"]
-    response = exchange(sandbox, "justlogin", code_of(sandbox, "justlogin"), _headers=bearer(old))
+    response = exchange(sandbox, "justlogin", validate_callback(sandbox, "justlogin"), _headers=bearer(old))
     assert refused(response) == (401, "invalid_client")
 
 
@@ -386,7 +386,7 @@ def justimmo_of_client(sandbox):
 
 
 def justimmo_of_user(sandbox):
-    return exchange(sandbox, "justimmo", code_of(sandbox, "justimmo")).json()
+    return exchange(sandbox, "justimmo", validate_callback(sandbox, "justimmo")).json()
 
 
 def realties(sandbox, headers=None, **params):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, TokenRequestError
-from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ def grant(url: str, **transport: Any) -> Token:
         client_id="fake-id",
         client_secret="fake-secret",
         allow_http=True,
-        transport=Transport(**transport),
+        transport=TransportOptions(**transport),
     )
-    return TokenEndpoint(config).grant(patient=False)
+    return TokenEndpoint(config).grant(retry=False)
 
 
 def failure(url: str, **transport: Any) -> OAuthError:
@@ -191,7 +191,13 @@ def test_an_unusable_path_in_verify_names_it_and_reveals_nothing_about_the_file(
 def test_an_unusable_path_in_cert_names_it_and_reveals_nothing_about_the_file(
     secure: Server, unusable: list[str], tls: Certificates
 ) -> None:
-    paths: list[Any] = [*unusable, tls.ca, tls.encrypted, (tls.client, "/fake/absent.pem"), (tls.client, tls.server)]
+    paths: list[Any] = [
+        *unusable,
+        tls.ca,
+        tls.encrypted,
+        (tls.client, "/fake/absent.pem"),
+        (tls.client, tls.server),
+    ]
     errors = [failure(f"https://127.0.0.1:{secure.port}/token", verify=tls.ca, cert=path) for path in paths]
     assert {type(error) for error in errors} == {ConfigurationError}
     (text,) = {str(error) for error in errors}

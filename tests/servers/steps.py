@@ -11,7 +11,7 @@ import requests
 
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
-from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.runtime.token_sources import token_source
 from tests.servers.person import Person
 from tests.servers.servers import REDIRECT_URI, SECRET, AuthorizationServer
@@ -29,9 +29,9 @@ def call(endpoint: str = "me") -> requests.Response:
 
 def authorize(config: OAuthConfig, person: Person | None = None, allow: bool = True) -> Token:
     """Consent as a user of the server, and store what the server issues, as the page and the command line do."""
-    consent = Consent(conn_id="api", redirect_uri=REDIRECT_URI)
-    url = grants.begin(config, consent)
-    return grants.finish(config, consent, (person or Person()).consent(url, REDIRECT_URI, allow))
+    consent = AuthorizationRequest(conn_id="api", redirect_uri=REDIRECT_URI)
+    url = grants.begin_authorization(config, consent)
+    return grants.finish_authorization(config, consent, (person or Person()).consent(url, REDIRECT_URI, allow))
 
 
 def stored_tokens(config: OAuthConfig) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_oauth.exceptions import ApiError, ConsentDenied, ConsentRequired, InvalidClient, InvalidGrant
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
-from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from tests.servers.person import Person
 from tests.servers.servers import REDIRECT_URI
 from tests.servers.steps import authorize, call
@@ -85,11 +85,11 @@ def test_a_wrong_secret_stores_nothing(connect, server, variables):
 
 def test_a_code_is_used_only_once(connect, server):
     config = connect(server, "app")
-    consent = Consent(conn_id="api", redirect_uri=REDIRECT_URI)
-    answer = Person().consent(grants.begin(config, consent), REDIRECT_URI)
-    grants.finish(config, consent, answer)
+    consent = AuthorizationRequest(conn_id="api", redirect_uri=REDIRECT_URI)
+    answer = Person().consent(grants.begin_authorization(config, consent), REDIRECT_URI)
+    grants.finish_authorization(config, consent, answer)
     with pytest.raises(InvalidGrant):
-        grants.finish(config, consent, answer)
+        grants.finish_authorization(config, consent, answer)
     assert server.refusals() == [None, "invalid_grant"]
 
 

@@ -6,7 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.tokens.lease import TERM
-from airflow_provider_oauth.tokens.source import PATIENCE
+from airflow_provider_oauth.tokens.source import RENEWAL_WAIT_TIMEOUT
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.tokens.lease import Claim
@@ -72,7 +72,7 @@ class Referee:
         freezes = [end for _, end in process.freezes if end >= claimed]
         waited = self.world.now - max([begun, *freezes])
         self.check(
-            record is None or record.generation <= stored or waited > PATIENCE,
+            record is None or record.generation <= stored or waited > RENEWAL_WAIT_TIMEOUT,
             f"{process.name} goes on with a renewed token that is not stored",
             # Storage failed, or it was frozen again while it tried to store the token.
             excused=not got_a_token and (not process.schedule.storage_is_perfect() or len(freezes) > 1),

@@ -31,7 +31,7 @@ def without(rule: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _the_lease(patch: pytest.MonkeyPatch) -> None:
     def claim(self: Lease, seen: Any, wanted: Any, **kwargs: Any) -> Claim:
-        return self._granted(replace(self.claim_anyhow(), alone=True, ends=1e9))
+        return self._granted(replace(self.claim_unconditionally(), exclusive=True, ends=1e9))
 
     patch.setattr(Lease, "claim", claim)
 
@@ -51,7 +51,7 @@ def _the_rest_of_the_term(patch: pytest.MonkeyPatch) -> None:
 
 
 def _the_unchanged_record(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Lease, "is_still", lambda self, record: True)
+    patch.setattr(Lease, "is_unchanged", lambda self, record: True)
 
 
 def _the_check_before_the_write(patch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def _own_nonce(patch: pytest.MonkeyPatch) -> None:
 
 
 def _only_granted_nonces(patch: pytest.MonkeyPatch) -> None:
-    claim_alone = Lease._claim_alone
+    claim_exclusively = Lease._claim_alone
 
     def presumptuous(self: Lease, *args: Any) -> Claim | None:
         write = self._store.write_lease
@@ -122,7 +122,7 @@ def _only_granted_nonces(patch: pytest.MonkeyPatch) -> None:
 
         self._store.write_lease = noted  # type: ignore[method-assign]
         try:
-            return claim_alone(self, *args)
+            return claim_exclusively(self, *args)
         finally:
             self._store.write_lease = write  # type: ignore[method-assign]
 

@@ -197,8 +197,8 @@ def a_holder_is_slow() -> list[str]:
         slow.pause(75)
         sleep(seconds)
 
-    def take_long(refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Any:
-        token = refresh(refresh_token, patient=patient)
+    def take_long(refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Any:
+        token = refresh(refresh_token, retry=retry)
         slow.pause(19)
         return token
 
@@ -220,8 +220,8 @@ def a_void_claim_lands_on_a_holders(seed: int) -> list[str]:
     holder, late = world.start(0, 1), world.start(1, 1)
     refresh, write_lease = holder.endpoint.refresh, late.source._store.write_lease
 
-    def take_long(refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Any:
-        token = refresh(refresh_token, patient=patient)
+    def take_long(refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Any:
+        token = refresh(refresh_token, retry=retry)
         holder.pause(19)
         return token
 
@@ -312,10 +312,10 @@ def test_a_holder_frozen_between_its_last_check_and_the_exchange_is_what_no_leas
     frozen = world.start(0, 1)
     refresh = frozen.endpoint.refresh
 
-    def wake_up_after_the_term(refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Any:
+    def wake_up_after_the_term(refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Any:
         world.start(1, 1)
         frozen.pause(TERM + 30)
-        return refresh(refresh_token, patient=patient)
+        return refresh(refresh_token, retry=retry)
 
     frozen.endpoint.refresh = wake_up_after_the_term  # type: ignore[method-assign]
     world.run_all()
@@ -363,4 +363,6 @@ def test_under_steady_load_each_period_costs_one_token_request() -> None:
 
 
 def test_patience_outlasts_a_dead_holder_and_a_slow_renewal() -> None:
-    assert source.PATIENCE > TERM + 2 * WAIT + lease.EXCHANGE_TIMEOUT + lease.LONGEST_EXCHANGE + lease.STORING
+    assert (
+        source.RENEWAL_WAIT_TIMEOUT > TERM + 2 * WAIT + lease.EXCHANGE_TIMEOUT + lease.MAX_EXCHANGE_TIME + lease.STORING
+    )

@@ -26,7 +26,7 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.tokens.record import Record
-from airflow_provider_oauth.tokens.source import PATIENCE, TokenSource
+from airflow_provider_oauth.tokens.source import RENEWAL_WAIT_TIMEOUT, TokenSource
 from tests.simulation.referee import Referee
 from tests.simulation.server import FIRST, Server, Use
 
@@ -83,7 +83,7 @@ class World:
         self._order = count()
         self._names = count(1)
         if not schedule.new:
-            self.record = Record(generation=1, nonce="done", origins=(), refresh_token=None)
+            self.record = Record(generation=1, nonce="done", used_refresh_tokens=(), refresh_token=None)
             self.lease = "done"
 
     def at(self, delay: float, action: Callable[[], Any]) -> None:
@@ -222,7 +222,9 @@ class Process:
         self.world.referee.check_unwritten(self, begun, got_a_token=token is not None)
         self.waits.append(waited := self.world.now - begun)
         frozen = [end - start for start, end in self.freezes if start >= begun]
-        limit = PATIENCE + 240 + 2 * self.schedule.nap  # the last look, with every read, write and sleep in it late
+        limit = (
+            RENEWAL_WAIT_TIMEOUT + 240 + 2 * self.schedule.nap
+        )  # the last look, with every read, write and sleep in it late
         limit = limit * (1 + len(frozen)) + sum(frozen)
         self.world.referee.check(waited < limit, f"{self.name} waited for {waited:.0f} s")
         self.pause(self.world.random.uniform(0, 1.2 * self.schedule.lifetime))
@@ -293,7 +295,7 @@ class Person(Process):
                     expires_at=now + lifetime,
                     refresh_token=server.issue(self.grant),
                 )
-                self.source.adopt(token)
+                self.source.store_grant(token)
             elif act == "revoke":
                 self.source.revoke()
             else:
@@ -448,10 +450,10 @@ class Endpoint:
         self.process = process
         self.world = process.world
 
-    def grant(self, scope: str | None = None, *, patient: bool = True) -> Token:
+    def grant(self, scope: str | None = None, *, retry: bool = True) -> Token:
         raise AssertionError("this grant lives by its refresh token")
 
-    def refresh(self, refresh_token: str, access_token: str | None = None, *, patient: bool = True) -> Token:
+    def refresh(self, refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Token:
         schedule, world = self.process.schedule, self.world
         sent_at = self.process.clock_time()
         self.process.pause(world.random.uniform(0.01, 0.1))

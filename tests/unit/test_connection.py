@@ -13,7 +13,7 @@ from airflow.sdk import Connection as TaskConnection
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import FIELDS
-from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
 
 MISSING: Any = object()
 
@@ -54,7 +54,7 @@ def read_uri(kind: type, query: dict[str, str], **where: str) -> OAuthConfig:
 
 
 def value_of(settings: OAuthConfig, name: str) -> Any:
-    return getattr(settings.transport if name in Transport.__dataclass_fields__ else settings, name)
+    return getattr(settings.transport if name in TransportOptions.__dataclass_fields__ else settings, name)
 
 
 USER = {"username": "anna", "user_password": "fake-pass"}
@@ -187,7 +187,7 @@ class TestDefaults:
             leeway=60,
             default_lifetime=3600,
             allow_http=False,
-            transport=Transport(
+            transport=TransportOptions(
                 timeout=60,
                 verify=True,
                 cert=None,

@@ -4,7 +4,7 @@ const theme = localStorage.getItem("theme");
 if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 
 document.addEventListener("DOMContentLoaded", () => {
-  document.querySelector(".said")?.focus();
+  document.querySelector(".flash")?.focus();
   for (const form of document.querySelectorAll("form[method=post]")) {
     form.addEventListener("submit", () => {
       // Into an element that is there already: screen readers announce what changes in it.

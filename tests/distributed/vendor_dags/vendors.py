@@ -4,7 +4,7 @@ import os
 
 from airflow.sdk import dag
 
-from airflow_provider_oauth.extract.paginators import PageNumber
+from airflow_provider_oauth.extract.paginators import PageNumberPaginator
 from airflow_provider_oauth.operators.joor import (
     READABLE,
     WRITABLE,
@@ -40,12 +40,12 @@ def justlogin():
         active_status="all",
         query="name[=]person",
         path=f"file://{FOLDER}/users.jsonl",
-        returns="{user_guid: userGuid, company_guid: companyGuid, passport: passport}",
+        xcom_fields="{user_guid: userGuid, company_guid: companyGuid, passport: passport}",
     )
     # By templates; everything of one user.
-    get_user = JustLoginGetUserOperator(task_id="get_user", user_guid=USER, include=["company"], returns="@")
+    get_user = JustLoginGetUserOperator(task_id="get_user", user_guid=USER, include=["company"], xcom_fields="@")
     types = JustLoginListLeaveTypesOperator(
-        task_id="list_leave_types", user_guid=USER, company_guid=COMPANY, year=2026, returns="leaveType"
+        task_id="list_leave_types", user_guid=USER, company_guid=COMPANY, year=2026, xcom_fields="leaveType"
     )
     summaries = JustLoginGetLeaveSummaryOperator.partial(
         task_id="get_leave_summary", user_guid=USER, company_guid=COMPANY, date="2026-11-21"
@@ -105,7 +105,7 @@ def justimmo_client_only():
 
 @dag(**conn("joor_api", pool="joor"))
 def joor():
-    orders = JoorListOrdersOperator(task_id="list_orders", status="approved", sort_by="id", returns="id")
+    orders = JoorListOrdersOperator(task_id="list_orders", status="approved", sort_by="id", xcom_fields="id")
     JoorListOrderLinesOperator(task_id="list_lines", order_ids=orders.output, account=77)
     JoorListOperator.partial(task_id="list").expand(resource=list(READABLE))
     JoorListOperator(task_id="list_skus", resource="skus", product_ids=[1, 2])
@@ -131,8 +131,8 @@ def joor_bulk():
                     task_id=f"first_{resource}",
                     endpoint=path,
                     data={"page_size": 1, **({"order_ids": "1"} if resource == "order_lines" else {})},
-                    rows="data",
-                    returns="{id: id, quantity: `7`, name: 'changed'}",
+                    records_path="data",
+                    xcom_fields="{id: id, quantity: `7`, name: 'changed'}",
                 )
                 items = first.output
             JoorBulkOperator(
@@ -169,8 +169,8 @@ def json_token(grant):
         OAuthExtractOperator(
             task_id="extract",
             endpoint="items",
-            paginator=PageNumber(size_param="limit", size=100, last="pages"),
-            rows="data",
+            paginator=PageNumberPaginator(size_param="limit", size=100, last="pages"),
+            records_path="data",
         )
 
     return of_grant()

@@ -6,8 +6,8 @@ import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 
-from airflow_provider_oauth.api.aiohttp_auth import good_token, replacement_token
-from airflow_provider_oauth.api.policy import ApiAccess, Refusal
+from airflow_provider_oauth.api.aiohttp_auth import replacement_token, valid_token
+from airflow_provider_oauth.api.policy import ApiAccess, ApiRefusal
 from airflow_provider_oauth.protocol.token import Token
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ def while_one_waits(source, first, second):
 def test_while_a_thread_renews_a_due_token_others_use_it_without_waiting():
     source = SlowSource(usable=OLD)
     access = ApiAccess(source)
-    ask = lambda: good_token(access)  # noqa: E731
+    ask = lambda: valid_token(access)  # noqa: E731
     assert while_one_waits(source, ask, ask) == (True, NEW, OLD)
     assert source.calls == ["token"]
 
@@ -68,7 +68,7 @@ def test_while_a_thread_renews_a_due_token_others_use_it_without_waiting():
 def test_without_a_usable_token_all_wait_for_the_same_thread():
     source = SlowSource()
     access = ApiAccess(source)
-    ask = lambda: good_token(access)  # noqa: E731
+    ask = lambda: valid_token(access)  # noqa: E731
     assert while_one_waits(source, ask, ask) == (False, NEW, NEW)
     assert source.calls == ["token"]
 
@@ -76,7 +76,7 @@ def test_without_a_usable_token_all_wait_for_the_same_thread():
 def test_a_refused_token_is_not_used_while_it_is_replaced():
     source = SlowSource(usable=OLD)
     access = ApiAccess(source)
-    ask = lambda: replacement_token(access, OLD, Refusal.INVALID_TOKEN)  # noqa: E731
+    ask = lambda: replacement_token(access, OLD, ApiRefusal.INVALID_TOKEN)  # noqa: E731
     assert while_one_waits(source, ask, ask) == (False, NEW, NEW)
     assert source.calls == [("replacement", "old", True)]
 
@@ -84,7 +84,7 @@ def test_a_refused_token_is_not_used_while_it_is_replaced():
 def test_a_refusal_that_renews_and_one_that_does_not_are_asked_separately():
     source = SlowSource()
     access = ApiAccess(source)
-    first = lambda: replacement_token(access, OLD, Refusal.FORBIDDEN)  # noqa: E731
-    second = lambda: replacement_token(access, OLD, Refusal.INVALID_TOKEN)  # noqa: E731
+    first = lambda: replacement_token(access, OLD, ApiRefusal.FORBIDDEN)  # noqa: E731
+    second = lambda: replacement_token(access, OLD, ApiRefusal.INVALID_TOKEN)  # noqa: E731
     assert while_one_waits(source, first, second) == (False, NEW, NEW)
     assert sorted(source.calls) == [("replacement", "old", False), ("replacement", "old", True)]

@@ -14,7 +14,13 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from requests.structures import CaseInsensitiveDict
 from yarl import URL
 
-from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, beginning_of, status_error, tls_context, transport_error
+from airflow_provider_oauth.api.errors import (
+    MAX_ERROR_BODY,
+    read_error_body,
+    status_error,
+    tls_context,
+    transport_error,
+)
 from airflow_provider_oauth.api.policy import ApiAccess
 from airflow_provider_oauth.api.request import whole_url
 from airflow_provider_oauth.api.requests_auth import OAuthSession
@@ -26,7 +32,7 @@ from airflow_provider_oauth.exceptions import (
     ConfigurationError,
     OAuthError,
 )
-from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
 
 API = "https://api.example.com/v1/items"
 
@@ -152,7 +158,7 @@ def test_of_a_streamed_error_response_only_the_beginning_is_read(requests_mock):
     body = Endless()
     requests_mock.get(API, body=body, status_code=400)
     response = requests.get(API, stream=True, timeout=1)
-    assert len(beginning_of(response)) > MAX_ERROR_BODY
+    assert len(read_error_body(response)) > MAX_ERROR_BODY
     assert body.count < 2 * MAX_ERROR_BODY
     assert body.closed
 
@@ -257,7 +263,7 @@ def pem(tmp_path):
 def test_a_file_that_cannot_be_used_is_named_by_its_field(pem):
     for path in (pem, "/no/such/file"):
         with pytest.raises(ConfigurationError, match=r"^Connection 'my_api': verify cannot be used as a CA bundle"):
-            tls_context(config(transport=Transport(verify=path)), path, None)
+            tls_context(config(transport=TransportOptions(verify=path)), path, None)
         with pytest.raises(ConfigurationError, match=r"^Connection 'my_api': cert cannot be used as a client cert"):
             tls_context(config(), True, path)
         with pytest.raises(ConfigurationError, match=r"^Connection 'my_api': cert cannot be used as a client cert"):
@@ -297,7 +303,7 @@ def session(*args, **changes):
 @pytest.mark.parametrize("name", ["verify", "cert"])
 def test_a_missing_file_fails_a_request_before_anything_is_sent(name):
     with pytest.raises(ConfigurationError, match=f"'my_api': {name} cannot be used"):
-        session(transport=Transport(**{name: "/no/such/file"})).get(API, **{name: "/no/such/file"})
+        session(transport=TransportOptions(**{name: "/no/such/file"})).get(API, **{name: "/no/such/file"})
 
 
 def test_a_missing_ca_bundle_of_the_environment_is_named(monkeypatch):

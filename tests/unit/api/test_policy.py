@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_oauth.api.policy import ApiAccess, Refusal, refusal_of
+from airflow_provider_oauth.api.policy import ApiAccess, ApiRefusal, api_refusal
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import TokenRequestError
 from airflow_provider_oauth.tokens.source import API_RENEWAL_INTERVAL
@@ -19,18 +19,18 @@ INSUFFICIENT_SCOPE = 'Bearer error="insufficient_scope", scope="admin"'
 @pytest.mark.parametrize(
     ("status", "challenge", "renew_on", "refusal"),
     [
-        (401, "", (), Refusal.INVALID_TOKEN),
-        (401, 'Basic realm="api"', (), Refusal.INVALID_TOKEN),
-        (400, INVALID_TOKEN, (), Refusal.INVALID_TOKEN),
-        (403, INVALID_TOKEN, (), Refusal.INVALID_TOKEN),
-        (500, "Negotiate, bearer ERROR=invalid_token", (), Refusal.INVALID_TOKEN),
-        (403, "", (), Refusal.FORBIDDEN),
-        (403, 'Bearer error_description="error is invalid_token"', (), Refusal.FORBIDDEN),
+        (401, "", (), ApiRefusal.INVALID_TOKEN),
+        (401, 'Basic realm="api"', (), ApiRefusal.INVALID_TOKEN),
+        (400, INVALID_TOKEN, (), ApiRefusal.INVALID_TOKEN),
+        (403, INVALID_TOKEN, (), ApiRefusal.INVALID_TOKEN),
+        (500, "Negotiate, bearer ERROR=invalid_token", (), ApiRefusal.INVALID_TOKEN),
+        (403, "", (), ApiRefusal.FORBIDDEN),
+        (403, 'Bearer error_description="error is invalid_token"', (), ApiRefusal.FORBIDDEN),
         (403, INSUFFICIENT_SCOPE, (), None),
-        (403, "", (403, 400), Refusal.INVALID_TOKEN),
-        (400, "", (403, 400), Refusal.INVALID_TOKEN),
-        (400, 'Bearer error="invalid_request"', (403, 400), Refusal.INVALID_TOKEN),
-        (403, INSUFFICIENT_SCOPE, (403, 400), Refusal.INVALID_TOKEN),
+        (403, "", (403, 400), ApiRefusal.INVALID_TOKEN),
+        (400, "", (403, 400), ApiRefusal.INVALID_TOKEN),
+        (400, 'Bearer error="invalid_request"', (403, 400), ApiRefusal.INVALID_TOKEN),
+        (403, INSUFFICIENT_SCOPE, (403, 400), ApiRefusal.INVALID_TOKEN),
         (400, "", (403,), None),
         (404, 'Bearer realm="api"', (), None),
         (500, "", (), None),
@@ -39,7 +39,7 @@ INSUFFICIENT_SCOPE = 'Bearer error="insufficient_scope", scope="admin"'
     ],
 )
 def test_a_response_means_an_invalid_token_a_missing_permission_or_neither(status, challenge, renew_on, refusal):
-    assert refusal_of(status, challenge, renew_on) is refusal
+    assert api_refusal(status, challenge, renew_on) is refusal
 
 
 # --- what is sent

@@ -12,7 +12,7 @@ from requests_mock import ANY
 from airflow_provider_oauth.api.policy import ApiAccess, origin
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import ApiConnectTimeout
-from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
 from airflow_provider_oauth.protocol.token import Token
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -550,7 +550,7 @@ def test_the_401_of_a_custom_header_renews_in_that_header(requests_mock):
 
 def test_every_request_has_a_timeout_the_connections_unless_the_caller_sets_one(requests_mock):
     requests_mock.get(f"{API}/items")
-    session = session_for(transport=Transport(timeout=12))
+    session = session_for(transport=TransportOptions(timeout=12))
     session.get(f"{API}/items")
     assert requests_mock.last_request.timeout == 12
     session.get(f"{API}/items", timeout=None)

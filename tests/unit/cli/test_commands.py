@@ -16,7 +16,7 @@ from airflow_provider_oauth.cli import commands
 from airflow_provider_oauth.exceptions import ConsentDenied
 from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.management.connections import Overview, Unlisted
-from airflow_provider_oauth.management.grant_check import Trial
+from airflow_provider_oauth.management.grant_check import GrantCheck
 from airflow_provider_oauth.management.grants import Status
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.protocol.config import OAuthConfig
@@ -168,20 +168,20 @@ class TestTest:
     def test_prints_the_result(
         self, works: bool | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(grants, "test", lambda config: Trial(works, "It is so."))
+        monkeypatch.setattr(grants, "test", lambda config: GrantCheck(works, "It is so."))
         run("test")
 
         assert capsys.readouterr().out == "Connection 'shop': It is so.\n"
 
     def test_fails_if_the_connection_does_not_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(grants, "test", lambda config: Trial(False, "It was refused."))
+        monkeypatch.setattr(grants, "test", lambda config: GrantCheck(False, "It was refused."))
         with pytest.raises(SystemExit, match="^Connection 'shop': It was refused.$"):
             run("test")
 
     def test_names_the_command_that_comes_next(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(grants, "test", lambda config: Trial(True, "Accepted. Now click Authorize."))
+        monkeypatch.setattr(grants, "test", lambda config: GrantCheck(True, "Accepted. Now click Authorize."))
         run("test")
 
         assert capsys.readouterr().out.endswith(
@@ -236,7 +236,7 @@ def test_what_cannot_be_listed_is_named_on_stderr(
 def test_authorize_prints_the_redirect_uri_to_register(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(grants, "begin", lambda config, consent: "https://login.example.com/authorize")
+    monkeypatch.setattr(grants, "begin_authorization", lambda config, consent: "https://login.example.com/authorize")
     monkeypatch.setattr(commands.Loopback, "answer", lambda self, state: "/?error=access_denied&state=" + state)
     with pytest.raises(ConsentDenied):
         run("authorize", listen=True, redirect_uri=None)
@@ -252,8 +252,8 @@ def test_authorize_recommends_how_to_request_a_refresh_token_if_there_is_none(
 ) -> None:
     now = datetime.now(UTC)
     token = Token(access_token="fake-token", issued_at=now, expires_at=now + timedelta(hours=1))
-    monkeypatch.setattr(grants, "begin", lambda config, consent: "https://login.example.com/authorize")
-    monkeypatch.setattr(grants, "finish", lambda config, consent, answer: token)
+    monkeypatch.setattr(grants, "begin_authorization", lambda config, consent: "https://login.example.com/authorize")
+    monkeypatch.setattr(grants, "finish_authorization", lambda config, consent, answer: token)
     status = Status(
         token=token,
         usable=True,

@@ -12,13 +12,13 @@ from requests_mock import ANY
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.paginators import (
-    Cursor,
-    HeaderJson,
-    LinkHeader,
-    NextUrl,
-    Offset,
+    CursorPaginator,
+    HeaderJsonPaginator,
+    HeaderLinkPaginator,
+    JsonLinkPaginator,
+    OffsetPaginator,
     Page,
-    PageNumber,
+    PageNumberPaginator,
     pages,
 )
 from airflow_provider_oauth.hooks.oauth import OAuthHook
@@ -49,8 +49,8 @@ class Api:
         return given if isinstance(given, requests.Response) else answer(given)
 
 
-def read(api, paginator, params=None, rows=None):
-    return [row for page in pages(api, paginator, params or {}, rows) for row in page.rows]
+def read(api, paginator, params=None, records_path=None):
+    return [row for page in pages(api, paginator, params or {}, records_path) for row in page.rows]
 
 
 def params_of(api):
@@ -79,7 +79,7 @@ def test_the_rows_are_the_array_that_was_named_or_the_only_one(content, path, ro
 @pytest.mark.parametrize(
     ("content", "path", "problem"),
     [
-        ({"data": [], "errors": []}, None, "not one array; say which"),
+        ({"data": [], "errors": []}, None, "not one array; set records_path"),
         ({"data": {"x": [1]}}, None, "not one array"),
         ({}, None, "not one array"),
         (5, None, "not one array"),
@@ -122,7 +122,7 @@ def test_without_a_paginator_the_list_is_asked_for_once():
 
 def test_nothing_is_asked_before_the_first_page_is_wanted():
     api = Api([1])
-    iterator = pages(api, PageNumber(), {})
+    iterator = pages(api, PageNumberPaginator(), {})
     assert api.asked == []
     next(iterator)
     assert len(api.asked) == 1
@@ -133,25 +133,25 @@ def test_nothing_is_asked_before_the_first_page_is_wanted():
 
 def test_pages_by_number_end_with_an_empty_one():
     api = Api([1, 2], [3], [])
-    assert read(api, PageNumber()) == [1, 2, 3]
+    assert read(api, PageNumberPaginator()) == [1, 2, 3]
     assert params_of(api) == [{"page": 1}, {"page": 2}, {"page": 3}]
 
 
 def test_a_page_with_fewer_rows_than_asked_for_is_the_last():
     api = Api([1, 2], [3])
-    assert read(api, PageNumber(param="p", size_param="n", size=2)) == [1, 2, 3]
+    assert read(api, PageNumberPaginator(param="p", size_param="n", size=2)) == [1, 2, 3]
     assert params_of(api) == [{"p": 1, "n": 2}, {"p": 2, "n": 2}]
 
 
 def test_a_size_that_is_known_but_cannot_be_asked_for_ends_the_list_too():
     api = Api([1, 2], [3])
-    assert read(api, PageNumber(size=2)) == [1, 2, 3]
+    assert read(api, PageNumberPaginator(size=2)) == [1, 2, 3]
     assert params_of(api) == [{"page": 1}, {"page": 2}]
 
 
 def test_a_full_last_page_is_followed_by_an_empty_one():
     api = Api([1, 2], [])
-    assert read(api, PageNumber(size_param="n", size=2)) == [1, 2]
+    assert read(api, PageNumberPaginator(size_param="n", size=2)) == [1, 2]
     assert len(api.asked) == 2
 
 
@@ -159,23 +159,23 @@ def test_a_full_last_page_is_followed_by_an_empty_one():
 def test_the_number_of_pages_that_the_answer_names_ends_the_list_wherever_counting_starts(start, numbers):
     three = [{"rows": [n], "meta": {"pages": 3}} for n in range(3)]
     api = Api(*three)
-    assert read(api, PageNumber(start=start, last="meta.pages")) == [0, 1, 2]
+    assert read(api, PageNumberPaginator(start=start, last="meta.pages")) == [0, 1, 2]
     assert [params["page"] for params in params_of(api)] == numbers
 
 
 def test_the_number_of_pages_counts_more_than_a_short_page():
     api = Api({"rows": [1], "pages": 2}, {"rows": [2], "pages": 2})
-    assert read(api, PageNumber(size_param="n", size=100, last="pages")) == [1, 2]
+    assert read(api, PageNumberPaginator(size_param="n", size=100, last="pages")) == [1, 2]
 
 
 def test_without_the_number_of_pages_that_was_expected_the_rows_decide():
     api = Api({"rows": [1], "pages": None}, {"rows": []})
-    assert read(api, PageNumber(last="pages")) == [1]
+    assert read(api, PageNumberPaginator(last="pages")) == [1]
 
 
 def test_the_callers_page_and_size_win():
     api = Api([1, 2, 3], [4])
-    assert read(api, PageNumber(size_param="n", size=100), {"page": 7, "n": "3", "q": "x"}) == [1, 2, 3, 4]
+    assert read(api, PageNumberPaginator(size_param="n", size=100), {"page": 7, "n": "3", "q": "x"}) == [1, 2, 3, 4]
     assert params_of(api) == [{"page": 7, "n": "3", "q": "x"}, {"page": 8, "n": "3", "q": "x"}]
 
 
@@ -184,40 +184,44 @@ def test_the_callers_page_and_size_win():
 
 def test_an_offset_grows_by_the_rows_that_came():
     api = Api([1, 2], [3])
-    assert read(api, Offset(size=2)) == [1, 2, 3]
+    assert read(api, OffsetPaginator(size=2)) == [1, 2, 3]
     assert params_of(api) == [{"offset": 0, "limit": 2}, {"offset": 2, "limit": 2}]
 
 
 def test_with_a_total_a_server_that_gives_fewer_rows_than_asked_for_loses_none():
     api = Api(*({"data": [n, n + 1], "page": {"total": 5}} for n in (0, 2)), {"data": [4], "page": {"total": 5}})
-    assert read(api, Offset(size=100, total="page.total"), rows="data") == [0, 1, 2, 3, 4]
+    assert read(api, OffsetPaginator(size=100, total="page.total"), records_path="data") == [0, 1, 2, 3, 4]
     assert [params["offset"] for params in params_of(api)] == [0, 2, 4]
 
 
 def test_a_total_that_is_reached_spares_a_request():
     api = Api({"data": [1, 2], "total": 2})
-    assert read(api, Offset(size=2, total="total")) == [1, 2]
+    assert read(api, OffsetPaginator(size=2, total="total")) == [1, 2]
 
 
 @pytest.mark.parametrize("unknown", [0, -1, None, "many", True])
 def test_a_total_that_is_not_known_ends_nothing(unknown):
     api = Api({"data": [1, 2], "total": unknown}, {"data": [3], "total": unknown})
-    assert read(api, Offset(size=2, total="total"), rows="data") == [1, 2, 3]
+    assert read(api, OffsetPaginator(size=2, total="total"), records_path="data") == [1, 2, 3]
 
 
 def test_a_total_that_is_never_reached_ends_with_an_empty_page():
     api = Api({"data": [1], "total": 9}, {"data": [], "total": 9})
-    assert read(api, Offset(total="total")) == [1]
+    assert read(api, OffsetPaginator(total="total")) == [1]
 
 
 def test_bare_arrays_have_no_total_and_end_with_a_short_one():
     api = Api([1, 2], [3])
-    assert read(api, Offset(size=2, total="pagination.total"), rows="not_null(items, data, @)") == [1, 2, 3]
+    assert read(api, OffsetPaginator(size=2, total="pagination.total"), records_path="not_null(items, data, @)") == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_the_callers_offset_and_limit_win():
     api = Api([1], [])
-    assert read(api, Offset(param="skip", size_param="top", size=100), {"skip": 50, "top": 1}) == [1]
+    assert read(api, OffsetPaginator(param="skip", size_param="top", size=100), {"skip": 50, "top": 1}) == [1]
     assert params_of(api) == [{"skip": 50, "top": 1}, {"skip": 51, "top": 1}]
 
 
@@ -227,19 +231,19 @@ def test_the_callers_offset_and_limit_win():
 @pytest.mark.parametrize("end", [{}, {"next": None}, {"next": ""}, {"next": False}, {"next": 0}])
 def test_a_mark_is_passed_on_until_there_is_none(end):
     api = Api({"rows": [1], "next": "a=="}, {"rows": [2], "next": 5}, {"rows": [3], **end})
-    assert read(api, Cursor(), {"q": "x"}) == [1, 2, 3]
+    assert read(api, CursorPaginator(), {"q": "x"}) == [1, 2, 3]
     assert params_of(api) == [{"q": "x"}, {"q": "x", "cursor": "a=="}, {"q": "x", "cursor": 5}]
 
 
 def test_a_mark_is_found_and_sent_by_the_names_that_the_api_has():
     api = Api({"rows": [1], "meta": {"after": "m"}}, {"rows": [2]})
-    assert read(api, Cursor(path="meta.after", param="after")) == [1, 2]
+    assert read(api, CursorPaginator(path="meta.after", param="after")) == [1, 2]
     assert params_of(api) == [{}, {"after": "m"}]
 
 
 def test_an_empty_page_with_a_mark_is_not_the_end():
     api = Api({"rows": [], "next": "a"}, {"rows": [2]})
-    assert read(api, Cursor()) == [2]
+    assert read(api, CursorPaginator()) == [2]
 
 
 # --- by URL
@@ -257,7 +261,7 @@ def test_an_empty_page_with_a_mark_is_not_the_end():
 )
 def test_a_next_url_is_taken_as_it_is_or_relative_to_the_page(following, url):
     api = Api({"rows": [1], "links": {"next": following}}, {"rows": [2], "links": {"next": None}})
-    assert read(api, NextUrl(path="links.next"), {"q": "x"}) == [1, 2]
+    assert read(api, JsonLinkPaginator(path="links.next"), {"q": "x"}) == [1, 2]
     assert api.asked == [(None, {"q": "x"}), (url, {})]
 
 
@@ -265,14 +269,14 @@ def test_the_link_header_names_the_next_page():
     more = {"Link": f'<{LIST}?page=1>; rel="prev", <{LIST}?page=2>; rel="next"'}
     last = {"Link": f'<{LIST}?page=1>; rel="prev"'}
     api = Api(answer([1], more), answer([2], last))
-    assert read(api, LinkHeader(), {"q": "x"}) == [1, 2]
+    assert read(api, HeaderLinkPaginator(), {"q": "x"}) == [1, 2]
     assert api.asked == [(None, {"q": "x"}), (f"{LIST}?page=2", {})]
 
 
 @pytest.mark.parametrize("link", [None, "", "garbage", "<>", '<?page=2>; rel="last"'])
 def test_a_link_header_without_a_next_page_is_the_end(link):
     api = Api(answer([1], {"Link": link} if link is not None else {}))
-    assert read(api, LinkHeader()) == [1]
+    assert read(api, HeaderLinkPaginator()) == [1]
 
 
 # --- by JSON in a header
@@ -288,14 +292,14 @@ def test_the_header_says_whether_there_are_more_pages():
         answer([], told(CurrentPage=2, HasNext=True)),
         answer([3], told(CurrentPage=3, HasNext=False)),
     )
-    assert read(api, HeaderJson(), {"limit": 1}) == [1, 3]
+    assert read(api, HeaderJsonPaginator(), {"limit": 1}) == [1, 3]
     assert params_of(api) == [{"page": 1, "limit": 1}, {"page": 2, "limit": 1}, {"page": 3, "limit": 1}]
 
 
 def test_the_names_of_the_header_and_its_members_can_be_others():
     header = {"X-Page": '{"n": "1", "more": true}'}
     api = Api(answer([1], header), answer([2], {"X-Page": '{"n": 2, "more": null}'}))
-    assert read(api, HeaderJson(header="X-Page", param="p", page="n", has_next="more")) == [1, 2]
+    assert read(api, HeaderJsonPaginator(header="X-Page", param="p", page="n", has_next="more")) == [1, 2]
     assert params_of(api) == [{"p": 1}, {"p": 2}]
 
 
@@ -316,13 +320,15 @@ def test_the_names_of_the_header_and_its_members_can_be_others():
 def test_a_header_that_is_missing_or_garbled_is_an_error_for_rows_might_be_missed(headers):
     api = Api(answer([1], headers))
     with pytest.raises(ApiError, match="no x-pagination header that says whether there are more"):
-        read(api, HeaderJson())
+        read(api, HeaderJsonPaginator())
 
 
 # --- an API that does not know the parameter
 
 
-@pytest.mark.parametrize("paginator", [PageNumber(), PageNumber(size_param="n", size=1), Offset(size=1)])
+@pytest.mark.parametrize(
+    "paginator", [PageNumberPaginator(), PageNumberPaginator(size_param="n", size=1), OffsetPaginator(size=1)]
+)
 def test_the_same_page_again_is_an_error_rather_than_an_endless_list(paginator):
     api = Api(*[[1]] * 3)
     with pytest.raises(ApiError, match="the same as for the page before it; check the paginator's parameter"):
@@ -333,10 +339,10 @@ def test_the_same_page_again_is_an_error_rather_than_an_endless_list(paginator):
 @pytest.mark.parametrize(
     ("paginator", "again"),
     [
-        (NextUrl(), answer({"rows": [1], "next": "?page=1"})),
-        (Cursor(), answer({"rows": [1], "next": "a"})),
-        (LinkHeader(), answer([1], {"Link": '<?page=1>; rel="next"'})),
-        (HeaderJson(), answer([1], told(CurrentPage=1, HasNext=True))),
+        (JsonLinkPaginator(), answer({"rows": [1], "next": "?page=1"})),
+        (CursorPaginator(), answer({"rows": [1], "next": "a"})),
+        (HeaderLinkPaginator(), answer([1], {"Link": '<?page=1>; rel="next"'})),
+        (HeaderJsonPaginator(), answer([1], told(CurrentPage=1, HasNext=True))),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -346,7 +352,8 @@ def test_a_page_that_names_itself_as_the_next_one_is_an_error(paginator, again):
 
 
 @pytest.mark.parametrize(
-    ("paginator", "following"), [(NextUrl(), f"{LIST}?page=2"), (Cursor(), "a"), (LinkHeader(), f"{LIST}?page=2")]
+    ("paginator", "following"),
+    [(JsonLinkPaginator(), f"{LIST}?page=2"), (CursorPaginator(), "a"), (HeaderLinkPaginator(), f"{LIST}?page=2")],
 )
 def test_a_page_that_names_itself_as_the_next_one_is_an_error_even_if_its_content_differs(paginator, following):
     link = {"Link": f'<{following}>; rel="next"'}
@@ -359,56 +366,61 @@ def test_a_page_that_names_itself_as_the_next_one_is_an_error_even_if_its_conten
 def test_pages_that_lead_in_a_circle_are_an_error():
     api = Api(*[answer({"rows": [at], "next": "ab"[at % 2]}) for at in range(9)])
     with pytest.raises(ApiError, match="that was read before"):
-        read(api, Cursor())
+        read(api, CursorPaginator())
     assert len(api.asked) == 3
 
 
 def test_pages_with_the_same_rows_are_two_where_each_names_the_next():
     api = Api(answer({"rows": [1], "next": "a"}), answer({"rows": [1], "next": "b"}), answer({"rows": [1]}))
-    assert read(api, Cursor()) == [1, 1, 1]
+    assert read(api, CursorPaginator()) == [1, 1, 1]
 
 
 def test_an_api_that_may_ignore_pages_ends_with_the_same_one_again():
     api = Api(*[{"data": [1, 2]}] * 3)
-    assert read(api, PageNumber(size=2, may_be_whole=True)) == [1, 2]
+    assert read(api, PageNumberPaginator(size=2, may_be_whole=True)) == [1, 2]
     assert len(api.asked) == 2
 
 
 @pytest.mark.parametrize("rows", ["data[?open]", "data[].id", "data[:1]", "data[].lines[]", "*", "not_null(data[].x)"])
 def test_rows_that_choose_are_refused_before_anything_is_read(rows):
     api = Api({"data": []})
-    with pytest.raises(ConfigurationError, match="chooses among rows"):
-        read(api, None, rows=rows)
+    with pytest.raises(ConfigurationError, match="selects some of the rows"):
+        read(api, None, records_path=rows)
     assert api.asked == []
 
 
 @pytest.mark.parametrize("last", [0, -1, True, None, "many"])
 def test_a_number_of_pages_that_is_none_ends_nothing(last):
     api = Api({"data": [1], "last": last}, {"data": [], "last": last})
-    assert read(api, PageNumber(last="last"), rows="data") == [1]
+    assert read(api, PageNumberPaginator(last="last"), records_path="data") == [1]
 
 
 def test_numbers_may_be_texts():
-    assert read(Api({"data": [1], "last": "2"}, {"data": [2], "last": "2"}), PageNumber(last="last"), rows="data") == [
+    assert read(
+        Api({"data": [1], "last": "2"}, {"data": [2], "last": "2"}),
+        PageNumberPaginator(last="last"),
+        records_path="data",
+    ) == [
         1,
         2,
     ]
     capped = Api({"data": [1], "total": "2"}, {"data": [2], "total": "2"})
-    assert read(capped, Offset(total="total"), rows="data") == [1, 2]
+    assert read(capped, OffsetPaginator(total="total"), records_path="data") == [1, 2]
 
 
 @pytest.mark.parametrize(
-    "paginator", [Cursor("join(',', data)"), NextUrl("join(',', data)"), Offset(total="abs(data)")]
+    "paginator",
+    [CursorPaginator("join(',', data)"), JsonLinkPaginator("join(',', data)"), OffsetPaginator(total="abs(data)")],
 )
 def test_a_path_that_does_not_fit_quotes_nothing_of_the_answer(paginator):
     with pytest.raises(ApiError, match="does not fit") as caught:
-        read(Api({"data": [{"secret": "fake-row"}]}), paginator, rows="data")
+        read(Api({"data": [{"secret": "fake-row"}]}), paginator, records_path="data")
     assert "fake-row" not in str(caught.value)
 
 
 def test_a_page_with_the_same_rows_is_the_same_whatever_the_time_in_it_says():
     with pytest.raises(ApiError, match="the same as for the page before"):
-        read(Api(*[answer({"rows": [1, 2], "at": at}) for at in range(9)]), PageNumber())
+        read(Api(*[answer({"rows": [1, 2], "at": at}) for at in range(9)]), PageNumberPaginator())
 
 
 def test_two_empty_pages_in_a_row_are_none():
@@ -417,7 +429,7 @@ def test_two_empty_pages_in_a_row_are_none():
         answer([], told(CurrentPage=2, HasNext=True)),
         answer([3], told(CurrentPage=3, HasNext=False)),
     )
-    assert read(api, HeaderJson()) == [3]
+    assert read(api, HeaderJsonPaginator()) == [3]
 
 
 # --- memory
@@ -432,7 +444,7 @@ def test_no_page_is_kept_that_was_read():
         return answer([params["page"]] if params["page"] < 9 else [])
 
     seen = []
-    for page in pages(get, PageNumber(), {}):
+    for page in pages(get, PageNumberPaginator(), {}):
         seen.append(weakref.ref(page))
     assert len(seen) == 9
     assert max(alive) <= 1  # the one that the caller still has
@@ -456,7 +468,7 @@ def sent_to_api(requests_mock):
 
 def test_the_hook_asks_for_every_page_with_the_token_the_callers_headers_and_the_connections_parameters(api):
     api.get(LIST, [{"json": [1, 2]}, {"json": [3]}])
-    found = OAuthHook("my_api").paginate("items", Offset(size=2), {"q": "a b"}, {"X-Mine": "1"})
+    found = OAuthHook("my_api").paginate("items", OffsetPaginator(size=2), {"q": "a b"}, {"X-Mine": "1"})
     assert [page.rows for page in found] == [[1, 2], [3]]
     assert sent_to_api(api) == [f"{LIST}?offset={offset}&limit=2&q=a+b&account=7" for offset in (0, 2)]
     for request in api.request_history[1:]:
@@ -469,7 +481,7 @@ def test_the_hook_asks_for_every_page_with_the_token_the_callers_headers_and_the
 def test_the_hook_follows_a_next_url_with_the_connections_parameters(api, following):
     api.get(f"{LIST}?page=1", json={"rows": [1], "next": following})
     api.get(f"{LIST}?page=2", json={"rows": [2]})
-    found = OAuthHook("my_api").paginate("items", NextUrl(), {"page": 1})
+    found = OAuthHook("my_api").paginate("items", JsonLinkPaginator(), {"page": 1})
     assert [row for page in found for row in page.rows] == [1, 2]
     assert sent_to_api(api) == [f"{LIST}?page=1&account=7", f"{LIST}?page=2&account=7"]
 
@@ -481,7 +493,7 @@ def test_the_hook_follows_a_next_url_with_the_connections_parameters(api, follow
 @pytest.mark.parametrize("in_header", [False, True])
 def test_the_hook_sends_no_token_to_a_next_url_of_another_origin(api, following, in_header):
     api.get(ANY, json={"rows": [1], "next": following}, headers={"Link": f'<{following}>; rel="next"'})
-    found = OAuthHook("my_api").paginate("items", LinkHeader() if in_header else NextUrl())
+    found = OAuthHook("my_api").paginate("items", HeaderLinkPaginator() if in_header else JsonLinkPaginator())
     assert next(found).rows == [1]
     with pytest.raises(ApiError, match="not part of the API"):
         next(found)
@@ -490,7 +502,7 @@ def test_the_hook_sends_no_token_to_a_next_url_of_another_origin(api, following,
 
 def test_an_error_status_of_a_later_page_is_raised_after_the_pages_before_it(api):
     api.get(LIST, [{"json": [1]}, {"status_code": 500}])
-    found = OAuthHook("my_api").paginate("items", PageNumber())
+    found = OAuthHook("my_api").paginate("items", PageNumberPaginator())
     assert next(found).rows == [1]
     with pytest.raises(ApiError, match="^500:"):
         next(found)
@@ -498,5 +510,5 @@ def test_an_error_status_of_a_later_page_is_raised_after_the_pages_before_it(api
 
 def test_a_path_that_is_no_jmespath_says_so(api):
     api.get(LIST, json={"rows": [1]})
-    with pytest.raises(ConfigurationError, match="Connection 'my_api': rows is not JMESPath"):
-        _ = next(OAuthHook("my_api").paginate("items", rows="rows[")).rows
+    with pytest.raises(ConfigurationError, match="Connection 'my_api': records_path is not JMESPath"):
+        _ = next(OAuthHook("my_api").paginate("items", records_path="rows[")).rows

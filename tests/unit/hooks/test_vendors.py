@@ -74,10 +74,12 @@ def connect(variables, monkeypatch, requests_mock):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The time of every ``Pace``."""
+    """The time of every ``RateLimiter``."""
     clock = FakeClock()
-    real = hooks_module.Pace
-    monkeypatch.setattr(hooks_module, "Pace", lambda budget, patience: real(budget, patience, clock))
+    real = hooks_module.RateLimiter
+    monkeypatch.setattr(
+        hooks_module, "RateLimiter", lambda budget, rate_limit_timeout: real(budget, rate_limit_timeout, clock)
+    )
     return clock
 
 
@@ -294,7 +296,12 @@ def test_without_words_of_the_vendors_the_generic_ones_stay(connect, requests_mo
 def test_only_joor_has_a_budget_and_each_its_patience():
     assert [hook.budget for hook in (OAuthHook(), JustLoginHook(), JustimmoHook())] == [None] * 3
     assert JoorHook().budget == Budget(credits=300, seconds=300, read=1, write=5)
-    assert [hook.patience for hook in (OAuthHook(), JustLoginHook(), JustimmoHook(), JoorHook())] == [0, 0, 300, 1800]
+    assert [hook.rate_limit_timeout for hook in (OAuthHook(), JustLoginHook(), JustimmoHook(), JoorHook())] == [
+        0,
+        0,
+        300,
+        1800,
+    ]
 
 
 def test_a_hook_keeps_to_its_budget_over_all_its_sessions(connect, requests_mock, clock):
@@ -340,7 +347,7 @@ def test_the_generic_hook_is_as_patient_as_the_vendors_and_speaks_its_words(conn
     with pytest.raises(ApiError, match="no such season"):
         hook.run("items")
     assert clock.time == 9
-    assert (hook.patience, hook.budget) == (1800, JOOR.budget)
+    assert (hook.rate_limit_timeout, hook.budget) == (1800, JOOR.budget)
 
 
 def test_a_connection_of_no_vendor_has_no_patience_unless_it_is_set(connect, requests_mock, clock):
@@ -351,7 +358,7 @@ def test_a_connection_of_no_vendor_has_no_patience_unless_it_is_set(connect, req
         OAuthHook("shop").run("items")
     requests_mock.get("https://api.example.com/items", answers)
     hook = OAuthHook("shop")
-    hook.patience = 9
+    hook.rate_limit_timeout = 9
     assert hook.run("items").text == "ok"
 
 
@@ -367,7 +374,7 @@ ACME = Preset(
     sent_as={"shop": ("api_headers", "X-Shop")},
     error_path="problem",
     advice={409: "Somebody else was faster."},
-    patience=5,
+    rate_limit_timeout=5,
 )
 
 
@@ -419,13 +426,13 @@ def test_a_third_partys_preset_is_found_by_its_hook(acme):
 
 def test_a_third_partys_hook_says_and_does_what_its_preset_has(acme, requests_mock):
     hook = hook_of("shop")
-    assert (type(hook), hook.budget, hook.patience) == (AcmeHook, None, 5)
+    assert (type(hook), hook.budget, hook.rate_limit_timeout) == (AcmeHook, None, 5)
     said = error_of(requests_mock, hook, "taken", status_code=409, json={"problem": "Taken"})
     assert said.endswith("/taken). It says: 'Taken'. Somebody else was faster.")
 
 
 def test_our_operators_work_with_a_third_partys_connection(acme):
-    task = OAuthExtractOperator(task_id="read", oauth_conn_id="shop", endpoint="items", returns="@")
+    task = OAuthExtractOperator(task_id="read", oauth_conn_id="shop", endpoint="items", xcom_fields="@")
     assert task.execute({}) == [1]
 
 

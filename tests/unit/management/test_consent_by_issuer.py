@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, TokenRequestError
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
-from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.runtime import token_sources
 
@@ -22,7 +22,7 @@ METADATA = {
     "authorization_endpoint": f"{ISSUER}/found/authorize",
 }
 BACK = "https://airflow.example.com/oauth/callback"
-CONSENT = Consent(conn_id="my_api", redirect_uri=BACK, state="fake-state", code_verifier="fake-verifier")
+CONSENT = AuthorizationRequest(conn_id="my_api", redirect_uri=BACK, state="fake-state", code_verifier="fake-verifier")
 TOKEN = {"access_token": "fake-access", "refresh_token": "fake-refresh", "expires_in": 3600}
 
 
@@ -59,8 +59,10 @@ def test_both_ends_of_a_consent_are_found_in_the_metadata(connect, requests_mock
     requests_mock.get(METADATA_URL, json=METADATA)
     requests_mock.post(METADATA["token_endpoint"], json=TOKEN)
     config = connect()
-    assert grants.begin(config, CONSENT).startswith(f"{ISSUER}/found/authorize?response_type=code&client_id=reports&")
-    token = grants.finish(config, CONSENT, answer())
+    assert grants.begin_authorization(config, CONSENT).startswith(
+        f"{ISSUER}/found/authorize?response_type=code&client_id=reports&"
+    )
+    token = grants.finish_authorization(config, CONSENT, answer())
     assert token.access_token == "fake-access"
     assert asked(requests_mock) == [
         ("GET", METADATA_URL),
@@ -77,8 +79,8 @@ def test_both_ends_of_a_consent_are_found_in_the_metadata(connect, requests_mock
 def test_where_all_is_given_by_hand_no_metadata_is_read(connect, requests_mock):
     requests_mock.post(f"{ISSUER}/own/token", json=TOKEN)
     config = connect(grant_url=f"{ISSUER}/own/token", authorize_url=f"{ISSUER}/own/authorize")
-    assert grants.begin(config, CONSENT).startswith(f"{ISSUER}/own/authorize?")
-    grants.finish(config, CONSENT, answer())
+    assert grants.begin_authorization(config, CONSENT).startswith(f"{ISSUER}/own/authorize?")
+    grants.finish_authorization(config, CONSENT, answer())
     assert asked(requests_mock) == [("POST", f"{ISSUER}/own/token")]
 
 
@@ -89,18 +91,18 @@ def test_a_server_that_always_names_itself_must_do_so(connect, requests_mock, ex
         requests_mock.post(url, json=TOKEN)
     config = connect(**extra)
     with pytest.raises(ConsentDenied, match=r"\(iss\)"):
-        grants.finish(config, CONSENT, answer())
+        grants.finish_authorization(config, CONSENT, answer())
     assert [method for method, _ in asked(requests_mock)] == ["GET"]
-    assert grants.finish(config, CONSENT, answer(iss=ISSUER)).access_token == "fake-access"
+    assert grants.finish_authorization(config, CONSENT, answer(iss=ISSUER)).access_token == "fake-access"
 
 
 def test_a_server_that_names_no_place_for_consent_is_told_as_such(connect, requests_mock):
     requests_mock.get(METADATA_URL, json=METADATA | {"authorization_endpoint": None})
     with pytest.raises(ConfigurationError, match=r"'my_api': authorize_url \(Authorization URL\) is missing"):
-        grants.begin(connect(), CONSENT)
+        grants.begin_authorization(connect(), CONSENT)
 
 
 def test_metadata_that_cannot_be_read_is_told_before_anybody_is_sent_anywhere(connect, requests_mock):
     requests_mock.get(METADATA_URL, status_code=503)
     with pytest.raises(TokenRequestError, match="'my_api'.*metadata endpoint"):
-        grants.begin(connect(), CONSENT)
+        grants.begin_authorization(connect(), CONSENT)

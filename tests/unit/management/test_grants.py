@@ -101,7 +101,7 @@ class TestMissingScopes:
 
     def test_are_told_after_a_consent(self) -> None:
         self.stored("read")
-        renewable, text = grants.after_consent(replace(CONFIG, scope="read write admin"))
+        renewable, text = grants.authorization_result(replace(CONFIG, scope="read write admin"))
 
         assert renewable
         assert text == "Tasks renew it from now on. Not granted: admin, write."
@@ -111,7 +111,7 @@ class TestMissingScopes:
 class TestAfterConsent:
     def test_without_a_refresh_token_says_how_to_get_one(self) -> None:
         status(record=replace(RECORD, refresh_token=None))
-        renewable, text = grants.after_consent(CONFIG)
+        renewable, text = grants.authorization_result(CONFIG)
 
         assert not renewable
         assert text.startswith("The server issued no refresh token, so tasks cannot renew it. ")
@@ -120,7 +120,7 @@ class TestAfterConsent:
     def test_of_a_token_that_never_expires_needs_no_renewal(self) -> None:
         status(record=replace(RECORD, refresh_token=None, tokens={"": replace(RECORD.tokens[""], expires_at=None)}))
 
-        assert grants.after_consent(CONFIG) == (True, "Tasks use it until the API refuses it.")
+        assert grants.authorization_result(CONFIG) == (True, "Tasks use it until the API refuses it.")
 
 
 @pytest.mark.usefixtures("variables")
@@ -145,7 +145,7 @@ class TestIsEmpty:
 
     def test_is_not_so_where_the_connections_own_refresh_token_is_unused(self) -> None:
         assert not grants.is_empty(self.OWN)
-        used = Record(generation=2, nonce="n", origins=(fingerprint("shop", "fake-own"),))
+        used = Record(generation=2, nonce="n", used_refresh_tokens=(fingerprint("shop", "fake-own"),))
         VariableTokenStore(self.OWN).write(used)
         assert grants.is_empty(self.OWN)
         assert not grants.is_empty(replace(self.OWN, refresh_token="fake-new"))

@@ -15,7 +15,7 @@ from airflow.sdk.io import store
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.extract.paginators import Cursor, Offset, PageNumber
+from airflow_provider_oauth.extract.paginators import CursorPaginator, OffsetPaginator, PageNumberPaginator
 from airflow_provider_oauth.operators import extract, joor, justimmo, justlogin
 from airflow_provider_oauth.operators.extract import ExtractOperator, joined
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
@@ -146,7 +146,7 @@ def test_an_unknown_parameter_is_refused(cls):
 
 def test_a_list_is_read_page_by_page_over_the_connection(requests_mock, connection):
     requests_mock.get(LIST, [{"json": {"data": [{"id": 1}, {"id": 2}]}}, {"json": {"data": [{"id": 3}]}}])
-    task = operator(paginator=Offset(size=2), data={"q": "x"}, headers={"X-Mine": "1"}, rows="data")
+    task = operator(paginator=OffsetPaginator(size=2), data={"q": "x"}, headers={"X-Mine": "1"}, records_path="data")
     assert task.execute({}) == {"rows": 3, "pages": 2, "path": None}
     assert [request.url for request in sent(requests_mock)] == [
         f"{LIST}?offset=0&limit=2&q=x",
@@ -173,8 +173,8 @@ def test_its_own_scope_reaches_the_token_endpoint(requests_mock, connection):
 
 
 def test_its_patience_is_five_minutes_unless_given():
-    assert operator().make_hook().patience == 300
-    assert operator(patience=0).make_hook().patience == 0
+    assert operator().make_hook().rate_limit_timeout == 300
+    assert operator(rate_limit_timeout=0).make_hook().rate_limit_timeout == 0
 
 
 def test_a_connection_of_type_http_is_refused_before_its_password_goes_out(monkeypatch, requests_mock):
@@ -240,7 +240,7 @@ def test_half_a_character_as_apis_cut_them_is_json_still(requests_mock, tmp_path
 def test_when_a_later_page_fails_no_file_is_left_and_an_older_one_is_untouched(requests_mock, tmp_path, later):
     requests_mock.get(LIST, [{"json": [1, 2]}, later])
     path = tmp_path / "folder" / "items.jsonl"
-    task = operator(path=str(path), paginator=PageNumber())
+    task = operator(path=str(path), paginator=PageNumberPaginator())
     with pytest.raises(ApiError):
         task.execute({})
     assert list(tmp_path.rglob("*.jsonl")) == []
@@ -346,17 +346,17 @@ def test_a_storage_that_airflow_does_not_know_is_refused_before_anything_is_read
 
 
 @pytest.mark.parametrize(
-    ("returns", "selected"),
+    ("xcom_fields", "selected"),
     [
         ("id", [1, 2, 3]),
         ("{id: id, first: tags[0]}", [{"id": 1, "first": "a"}, {"id": 2, "first": None}, {"id": 3, "first": None}]),
         ("@", [{"id": 1, "tags": ["a"]}, {"id": 2}, {"id": 3}]),
     ],
 )
-def test_only_what_returns_names_goes_to_xcom(requests_mock, returns, selected):
+def test_only_what_returns_names_goes_to_xcom(requests_mock, xcom_fields, selected):
     pages = [{"json": {"rows": [{"id": 1, "tags": ["a"]}, {"id": 2}], "next": "m"}}, {"json": {"rows": [{"id": 3}]}}]
     requests_mock.get(LIST, pages)
-    assert operator(returns=returns, paginator=Cursor(), rows="rows").execute({}) == selected
+    assert operator(xcom_fields=xcom_fields, paginator=CursorPaginator(), records_path="rows").execute({}) == selected
 
 
 def test_what_goes_to_xcom_is_the_return_value_and_nothing_else(requests_mock):
@@ -365,10 +365,10 @@ def test_what_goes_to_xcom_is_the_return_value_and_nothing_else(requests_mock):
     assert operator().execute({}) == {"rows": 1, "pages": 1, "path": None}
 
 
-@pytest.mark.parametrize("returns", ["id[", "nonsense(id", "{id}"])
-def test_returns_that_is_no_jmespath_fails_before_anything_is_read(requests_mock, returns):
-    with pytest.raises(ConfigurationError, match="'my_api': returns is not JMESPath") as caught:
-        operator(returns=returns).execute({})
+@pytest.mark.parametrize("xcom_fields", ["id[", "nonsense(id", "{id}"])
+def test_returns_that_is_no_jmespath_fails_before_anything_is_read(requests_mock, xcom_fields):
+    with pytest.raises(ConfigurationError, match="'my_api': xcom_fields is not JMESPath") as caught:
+        operator(xcom_fields=xcom_fields).execute({})
     assert isinstance(caught.value, AirflowFailException)
     assert sent(requests_mock) == []
 
@@ -376,7 +376,7 @@ def test_returns_that_is_no_jmespath_fails_before_anything_is_read(requests_mock
 def test_a_function_in_returns_that_does_not_fit_quotes_no_row(requests_mock):
     requests_mock.get(LIST, json=[{"name": "fake-name"}])
     with pytest.raises(ConfigurationError, match="a function that does not fit") as caught:
-        operator(returns="abs(name)").execute({})
+        operator(xcom_fields="abs(name)").execute({})
     assert "fake" not in str(caught.value)
     assert caught.value.__suppress_context__
 
@@ -434,8 +434,8 @@ def test_an_error_is_no_page_whatever_the_connection_lets_pass(requests_mock, mo
         operator().execute({})
 
 
-@pytest.mark.parametrize(("returns", "said"), [("nosuch(@)", "does not fit"), ("length(@, @)", "does not fit")])
-def test_a_function_that_is_none_is_told_of(requests_mock, returns, said):
+@pytest.mark.parametrize(("xcom_fields", "said"), [("nosuch(@)", "does not fit"), ("length(@, @)", "does not fit")])
+def test_a_function_that_is_none_is_told_of(requests_mock, xcom_fields, said):
     requests_mock.get(LIST, json=[{"id": 1}])
     with pytest.raises(ConfigurationError, match=said):
-        operator(returns=returns).execute({})
+        operator(xcom_fields=xcom_fields).execute({})

@@ -121,7 +121,7 @@ def test_the_lines_of_many_orders_are_asked_for_in_batches(requests_mock):
     lines = f"{ORDERS}/sku_line_items"
     full = [{"id": n} for n in range(100)]
     requests_mock.get(lines, [envelope(full), envelope([{"id": 100}]), envelope([{"id": 2}]), envelope([])])
-    returned = execute(JoorListOrderLinesOperator, order_ids=list(range(101)), returns="id")
+    returned = execute(JoorListOrderLinesOperator, order_ids=list(range(101)), xcom_fields="id")
     assert returned == [*range(101), 2]
     pages = [(1, range(50)), (2, range(50)), (1, range(50, 100)), (1, range(100, 101))]
     assert urls(requests_mock) == [
@@ -160,7 +160,7 @@ def test_no_order_has_no_lines(requests_mock, order_ids):
 @pytest.mark.parametrize("resource", READABLE)
 def test_a_resource_is_listed(requests_mock, resource):
     requests_mock.get(f"{API}/{resource}", **envelope([{"id": 1}]))
-    assert execute(JoorListOperator, resource=resource, returns="id") == [1]
+    assert execute(JoorListOperator, resource=resource, xcom_fields="id") == [1]
     assert urls(requests_mock) == [f"{API}/{resource}?page=1&page_size=100&account=7"]
 
 
@@ -201,7 +201,7 @@ def test_errors_in_a_good_answer_fail_a_list_and_leave_no_file(requests_mock, tm
 @pytest.mark.parametrize("errors", [[], None])
 def test_no_errors_are_none(requests_mock, errors):
     requests_mock.get(ORDERS, json={"data": [{"id": 1}], "errors": errors})
-    assert execute(JoorListOrdersOperator, returns="id") == [1]
+    assert execute(JoorListOrdersOperator, xcom_fields="id") == [1]
 
 
 @pytest.mark.parametrize(
@@ -244,12 +244,14 @@ def test_long_errors_are_told_in_bearable_length_on_one_line(requests_mock):
 def test_a_task_has_its_part_of_the_budget(cls, parameters, credits, expected):
     hook = cls(task_id="call", **parameters, **credits).make_hook()
     assert hook.budget == Budget(credits=expected, seconds=300, read=1, write=5)
-    assert hook.patience == 1800
+    assert hook.rate_limit_timeout == 1800
 
 
 def test_a_task_keeps_to_its_credits(requests_mock, monkeypatch):
-    clock, real = FakeClock(), hooks_module.Pace
-    monkeypatch.setattr(hooks_module, "Pace", lambda budget, patience: real(budget, patience, clock))
+    clock, real = FakeClock(), hooks_module.RateLimiter
+    monkeypatch.setattr(
+        hooks_module, "RateLimiter", lambda budget, rate_limit_timeout: real(budget, rate_limit_timeout, clock)
+    )
     times = []
     requests_mock.post(CREATE, json=lambda request, context: times.append(clock.time) or {"data": [{}], "errors": []})
     execute(JoorBulkOperator, resource="skus", action="create", items=[{}] * 5, batch_size=1, credits=10)
@@ -437,7 +439,7 @@ def test_a_generic_connection_to_joor_has_no_budget_to_share_and_works_all_the_s
     values = {"conn_type": "oauth", "host": API, "login": "app", "password": "fake-secret", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_JOOR_DEFAULT", json.dumps(values))
     requests_mock.get(ORDERS, **envelope([{"id": 1}]))
-    assert execute(JoorListOrdersOperator, returns="id", credits=5) == [1]
+    assert execute(JoorListOrdersOperator, xcom_fields="id", credits=5) == [1]
     assert urls(requests_mock) == [f"{ORDERS}?page=1&page_size=100&account=7"]
 
 

@@ -52,7 +52,7 @@ def test_the_current_user_is_the_documented_answer(requests_mock):
 def test_the_current_user_can_be_written_and_a_part_of_it_be_returned(requests_mock, tmp_path):
     requests_mock.get(f"{API}/oauth/user/current", json=ME)
     path = tmp_path / "me.jsonl"
-    assert execute(JustimmoCurrentUserOperator, path=str(path), returns="tenant.id") == 5678
+    assert execute(JustimmoCurrentUserOperator, path=str(path), xcom_fields="tenant.id") == 5678
     assert json.loads(path.read_text()) == ME
 
 
@@ -105,11 +105,11 @@ def test_realties_are_read_whatever_wraps_them_until_a_short_page(requests_mock,
 def test_a_total_decides_where_the_server_gives_fewer_realties_than_asked_for(requests_mock):
     pages = [{"json": {"data": [{"id": n}], "pagination": {"total": 3}}} for n in range(3)]
     requests_mock.get(REALTIES, pages)
-    assert execute(JustimmoListRealtiesOperator, returns="id") == [0, 1, 2]
+    assert execute(JustimmoListRealtiesOperator, xcom_fields="id") == [0, 1, 2]
     assert len(sent(requests_mock)) == 3
 
 
 def test_a_429_is_waited_out(requests_mock):
     requests_mock.get(REALTIES, [{"status_code": 429, "headers": {"Retry-After": "0"}}, {"json": [{"id": 1}]}])
-    task = JustimmoListRealtiesOperator(task_id="read", returns="id")
-    assert task.make_hook().patience == 300
+    task = JustimmoListRealtiesOperator(task_id="read", xcom_fields="id")
+    assert task.make_hook().rate_limit_timeout == 300

@@ -101,7 +101,7 @@ def test_users_are_not_taken_for_all_where_the_header_is_missing(requests_mock, 
 
 def test_what_other_operators_are_expanded_over_goes_to_xcom(requests_mock):
     requests_mock.get(USERS, **page([USER], 1, False))
-    returned = execute(JustLoginListUsersOperator, returns="{user_guid: userGuid, company_guid: companyGuid}")
+    returned = execute(JustLoginListUsersOperator, xcom_fields="{user_guid: userGuid, company_guid: companyGuid}")
     assert returned == [{"user_guid": "u1", "company_guid": "c1"}]
 
 
@@ -121,17 +121,17 @@ def test_one_user_is_read_by_a_quoted_guid(requests_mock, tmp_path, parameters, 
 
 
 @pytest.mark.parametrize(
-    "returns",
+    "xcom_fields",
     ["@", "passport", "[@]", "*", "*.number", "{a: passport, b: governmentId.number}", "values(@)", "to_string(@)",
      "merge(@, {x: residency})", "[passport, residency, governmentId]", "keys(@)"],
 )  # fmt: skip
-def test_identity_papers_go_to_the_file_and_by_no_path_to_xcom(requests_mock, tmp_path, returns):
+def test_identity_papers_go_to_the_file_and_by_no_path_to_xcom(requests_mock, tmp_path, xcom_fields):
     requests_mock.get(USERS, **page([USER | PAPERS], 1, False))
     requests_mock.get(f"{USERS}/u1", json=USER | PAPERS)
     for cls, parameters in ((JustLoginListUsersOperator, {}), (JustLoginGetUserOperator, {"user_guid": "u1"})):
         path = tmp_path / "users.jsonl"
         try:
-            returned = execute(cls, include="profile", path=str(path), returns=returns, **parameters)
+            returned = execute(cls, include="profile", path=str(path), xcom_fields=xcom_fields, **parameters)
         except Exception as error:
             returned = str(error)
         assert "fake" not in json.dumps(returned)
@@ -145,24 +145,24 @@ def test_identity_papers_go_to_the_file_and_by_no_path_to_xcom(requests_mock, tm
     [{"data": USER | PAPERS}, [USER | PAPERS], {"user": {"profile": [PAPERS]}}, {"manager": {"profile": PAPERS}}],
 )
 @pytest.mark.parametrize(
-    "returns", ["@", "*", "*.*", "data.passport", "[0].passport", "user.profile", "manager.profile"]
+    "xcom_fields", ["@", "*", "*.*", "data.passport", "[0].passport", "user.profile", "manager.profile"]
 )
-def test_identity_papers_stay_out_of_xcom_however_a_user_is_wrapped(requests_mock, body, returns):
+def test_identity_papers_stay_out_of_xcom_however_a_user_is_wrapped(requests_mock, body, xcom_fields):
     requests_mock.get(f"{USERS}/u1", json=body)
-    assert "fake" not in json.dumps(execute(JustLoginGetUserOperator, user_guid="u1", returns=returns))
+    assert "fake" not in json.dumps(execute(JustLoginGetUserOperator, user_guid="u1", xcom_fields=xcom_fields))
 
 
 @pytest.mark.parametrize("guid", ["", " ", ".", "..", None, ["u1"], {"userGuid": "u1"}])
 def test_what_is_no_guid_asks_no_other_endpoint(requests_mock, guid):
     with pytest.raises(ConfigurationError, match="Connection 'justlogin_default': user_guid is"):
-        execute(JustLoginGetUserOperator, user_guid=guid, returns="@")
+        execute(JustLoginGetUserOperator, user_guid=guid, xcom_fields="@")
     assert requests_mock.call_count == 0
 
 
 @pytest.mark.parametrize("name", ["dateOfBirth", "gender", "images", "password", "Passport", "governmentID"])
 def test_nothing_of_a_profile_goes_to_xcom(requests_mock, name):
     requests_mock.get(f"{USERS}/u1", json={"userGuid": "u1", name: "fake-private"})
-    assert execute(JustLoginGetUserOperator, user_guid="u1", returns="@") == [{"userGuid": "u1"}]
+    assert execute(JustLoginGetUserOperator, user_guid="u1", xcom_fields="@") == [{"userGuid": "u1"}]
 
 
 @pytest.mark.parametrize(("include", "mode"), [("profile", 0o600), (["manager", "profile"], 0o600), (None, 0o644)])
@@ -183,7 +183,7 @@ def test_the_types_of_leave_of_a_user_are_listed(requests_mock):
     types = [{"leaveType": 7, "leaveName": "Annual"}]
     requests_mock.get(f"{LEAVE}/assignedleavetypes", json={"leaveTypes": types, "other": []})
     parameters = {"user_guid": "u 1", "company_guid": "c/1", "year": 2026}
-    assert execute(JustLoginListLeaveTypesOperator, **parameters, returns="leaveType") == [7]
+    assert execute(JustLoginListLeaveTypesOperator, **parameters, xcom_fields="leaveType") == [7]
     assert sent(requests_mock) == [f"{LEAVE}/assignedleavetypes?whichyear=2026"]
 
 
@@ -191,7 +191,7 @@ def test_the_types_of_leave_of_a_user_are_listed(requests_mock):
 def test_the_summary_of_leave_is_read_for_a_day(requests_mock, leave_type_id, quoted):
     requests_mock.get(f"{LEAVE}/leavetypes/{quoted}/leavesummary", json={"balance": 12.5, "days": [1]})
     parameters = {"user_guid": "u 1", "company_guid": "c/1", "leave_type_id": leave_type_id, "date": "2026-01-31"}
-    assert execute(JustLoginGetLeaveSummaryOperator, **parameters, returns="balance") == [12.5]
+    assert execute(JustLoginGetLeaveSummaryOperator, **parameters, xcom_fields="balance") == [12.5]
     assert sent(requests_mock) == [f"{LEAVE}/leavetypes/{quoted}/leavesummary?baseondate=2026-01-31"]
 
 
@@ -220,7 +220,9 @@ def test_one_user_and_one_kind_need_no_list(requests_mock, tmp_path):
     assert execute(JustLoginExtractPayrollOperator, user_guids="u?1", include="payinfo", path=path)["rows"] == 1
 
 
-@pytest.mark.parametrize("how", [{"returns": "@"}, {"default_args": {"returns": "@"}}], ids=["given", "default_args"])
+@pytest.mark.parametrize(
+    "how", [{"xcom_fields": "@"}, {"default_args": {"xcom_fields": "@"}}], ids=["given", "default_args"]
+)
 def test_pay_refuses_returns_wherever_it_comes_from(how):
     with pytest.raises(ValueError, match="no XCom"):
         JustLoginExtractPayrollOperator(task_id="pay", user_guids="u", include="payinfo", path="x", **how)

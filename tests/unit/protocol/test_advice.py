@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentDenied, TokenRequestError
-from airflow_provider_oauth.protocol.authorization import Consent, code_of
-from airflow_provider_oauth.protocol.token_requests import revoke_request
-from airflow_provider_oauth.protocol.token_responses import TokenAnswer, parse_revocation
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest, validate_callback
+from airflow_provider_oauth.protocol.token_requests import revocation_request
+from airflow_provider_oauth.protocol.token_responses import HttpResponse, parse_revocation_response
 from tests.unit.protocol.test_refusals import GRANTS, config, refused
 
 BACK = "https://airflow.example.com/oauth/callback"
@@ -188,9 +188,9 @@ def test_of_401_to_a_password_claims_only_what_is_known() -> None:
 
 def denied(error: str, words: str = "", **changes: Any) -> str:
     settings = config(grant_type="authorization_code", **changes)
-    consent = Consent(conn_id="shop", redirect_uri=BACK, state="s", code_verifier="v")
+    consent = AuthorizationRequest(conn_id="shop", redirect_uri=BACK, state="s", code_verifier="v")
     with pytest.raises(ConsentDenied) as raised:
-        code_of(settings, consent, f"{BACK}?state=s&error={error}&error_description={words}")
+        validate_callback(settings, consent, f"{BACK}?state=s&error={error}&error_description={words}")
     return str(raised.value).rpartition("). ")[2]
 
 
@@ -251,12 +251,12 @@ def test_of_the_authorization_endpoint_fits_the_error(error: str, expected: str)
 )
 def test_of_a_refused_revocation_names_its_field(status: int, content: dict[str, str], expected: str) -> None:
     settings = config(body_format="json")
-    request = revoke_request(settings, "fake-refresh", "refresh_token")
-    answer = TokenAnswer(
+    request = revocation_request(settings, "fake-refresh", "refresh_token")
+    answer = HttpResponse(
         status_code=status, headers={}, body=json.dumps(content).encode(), sent_at=datetime(2026, 3, 1, tzinfo=UTC)
     )
 
     with pytest.raises(TokenRequestError) as raised:
-        parse_revocation(settings, request, answer)
+        parse_revocation_response(settings, request, answer)
 
     assert str(raised.value).endswith(f". {expected}")

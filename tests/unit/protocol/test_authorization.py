@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, InvalidGrant
-from airflow_provider_oauth.protocol.authorization import Consent, authorization_url, code_of
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest, authorization_url, validate_callback
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
@@ -28,7 +28,7 @@ CONFIG = OAuthConfig(
     scope="read write",
 )
 BACK = "https://airflow.example.com/oauth/callback"
-CONSENT = Consent(conn_id="shop", redirect_uri=BACK, state="fake-state", code_verifier="fake-verifier")
+CONSENT = AuthorizationRequest(conn_id="shop", redirect_uri=BACK, state="fake-state", code_verifier="fake-verifier")
 
 
 def answer(**values):
@@ -103,7 +103,7 @@ def test_neither_secret_nor_verifier_goes_through_the_browser():
 
 
 def test_every_consent_has_a_state_and_a_verifier_of_its_own():
-    first, second = (Consent(conn_id="shop", redirect_uri=BACK) for _ in range(2))
+    first, second = (AuthorizationRequest(conn_id="shop", redirect_uri=BACK) for _ in range(2))
     assert len({first.state, second.state, first.code_verifier, second.code_verifier}) == 4
     assert 43 <= len(first.code_verifier) <= 128  # RFC 7636 section 4.1
     assert first.state not in repr(first)
@@ -145,14 +145,14 @@ def test_the_code_does_not_travel_in_clear(redirect_uri, works):
 
 @pytest.mark.parametrize("code", ["plain", "ends-in%3D", "a+b/c=", "ümlaut"])
 def test_the_code_is_taken_as_it_is(code):
-    assert code_of(CONFIG, CONSENT, answer(code=code)) == code
+    assert validate_callback(CONFIG, CONSENT, answer(code=code)) == code
 
 
 @pytest.mark.parametrize(
     "query", ["code=a?b&state=fake-state", "iss=https://auth.example.com/?t=1&code=a?b&state=fake-state"]
 )
 def test_a_question_mark_in_the_query_is_part_of_it(query):
-    assert code_of(CONFIG, CONSENT, f"{BACK}?{query}") == "a?b"
+    assert validate_callback(CONFIG, CONSENT, f"{BACK}?{query}") == "a?b"
 
 
 def test_what_the_connections_url_says_is_not_said_twice():
@@ -164,8 +164,8 @@ def test_what_the_connections_url_says_is_not_said_twice():
 
 
 def test_a_query_alone_will_do_and_blanks_around_it():
-    assert code_of(CONFIG, CONSENT, " code=c&state=fake-state \n") == "c"
-    assert code_of(CONFIG, CONSENT, "/oauth/callback?code=c&state=fake-state#fragment") == "c"
+    assert validate_callback(CONFIG, CONSENT, " code=c&state=fake-state \n") == "c"
+    assert validate_callback(CONFIG, CONSENT, "/oauth/callback?code=c&state=fake-state#fragment") == "c"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_query_alone_will_do_and_blanks_around_it():
 )
 def test_what_does_not_belong_to_the_question_is_not_believed(text):
     with pytest.raises(ConsentDenied, match="^Connection 'shop': "):
-        code_of(CONFIG, CONSENT, text)
+        validate_callback(CONFIG, CONSENT, text)
 
 
 @pytest.mark.parametrize(
@@ -205,13 +205,13 @@ def test_what_does_not_belong_to_the_question_is_not_believed(text):
 )
 def test_a_refusal_is_told_with_the_servers_words_and_without_secrets(values, told):
     with pytest.raises(ConsentDenied, match=told) as caught:
-        code_of(CONFIG, CONSENT, answer(**values))
+        validate_callback(CONFIG, CONSENT, answer(**values))
     assert caught.value.error == values["error"]
 
 
 def test_the_error_code_of_a_refusal_is_redacted_and_short():
     with pytest.raises(ConsentDenied) as caught:
-        code_of(CONFIG, CONSENT, answer(error="fake-secret and fake-state\n" + "x" * 1000))
+        validate_callback(CONFIG, CONSENT, answer(error="fake-secret and fake-state\n" + "x" * 1000))
     assert caught.value.error.startswith("*** and *** xxx")
     assert len(caught.value.error) <= 300
     assert "fake-s" not in str(caught.value)
@@ -231,36 +231,36 @@ def test_the_error_code_of_a_refusal_is_redacted_and_short():
 )
 def test_without_an_issuer_the_answer_is_of_who_is_where_the_user_was_sent(iss, works):
     if works:
-        assert code_of(CONFIG, CONSENT, answer(code="c", iss=iss)) == "c"
+        assert validate_callback(CONFIG, CONSENT, answer(code="c", iss=iss)) == "c"
     else:
         with pytest.raises(ConsentDenied, match="enter it in Issuer"):
-            code_of(CONFIG, CONSENT, answer(code="c", iss=iss))
+            validate_callback(CONFIG, CONSENT, answer(code="c", iss=iss))
 
 
 @pytest.mark.parametrize(("iss", "works"), [("https://auth.example.com", True), ("https://evil.example", False)])
 def test_another_servers_answer_is_refused(iss, works):
     config = replace(CONFIG, issuer="https://auth.example.com")
     if works:
-        assert code_of(config, CONSENT, answer(code="c", iss=iss)) == "c"
+        assert validate_callback(config, CONSENT, answer(code="c", iss=iss)) == "c"
     else:
         with pytest.raises(ConsentDenied, match="iss"):
-            code_of(config, CONSENT, answer(code="c", iss=iss))
+            validate_callback(config, CONSENT, answer(code="c", iss=iss))
 
 
 def test_where_the_server_always_names_itself_an_answer_that_does_not_is_refused():
     config = replace(CONFIG, issuer="https://auth.example.com", iss_required=True)
-    assert code_of(config, CONSENT, answer(code="c", iss="https://auth.example.com")) == "c"
+    assert validate_callback(config, CONSENT, answer(code="c", iss="https://auth.example.com")) == "c"
     with pytest.raises(ConsentDenied, match=r"which server it is of \(iss\)"):
-        code_of(config, CONSENT, answer(code="c"))
+        validate_callback(config, CONSENT, answer(code="c"))
 
 
 def test_an_error_without_an_issuer_is_reported_where_responses_should_have_one():
     config = replace(CONFIG, issuer="https://auth.example.com", iss_required=True)
     with pytest.raises(ConsentDenied) as denied:  # as Django OAuth Toolkit 3.4 answers
-        code_of(config, CONSENT, answer(error="access_denied", code="c"))
+        validate_callback(config, CONSENT, answer(error="access_denied", code="c"))
     assert denied.value.error == "access_denied"
     with pytest.raises(ConsentDenied, match=r"another server \(iss\)"):
-        code_of(config, CONSENT, answer(error="access_denied", iss="https://evil.example"))
+        validate_callback(config, CONSENT, answer(error="access_denied", iss="https://evil.example"))
 
 
 # --- the trade
@@ -283,7 +283,7 @@ def test_the_token_request_has_code_redirect_uri_and_verifier():
 def test_a_code_is_traded_once_even_if_the_server_is_busy(requests_mock):
     requests_mock.post(CONFIG.token_url, status_code=503)
     with pytest.raises(Exception, match="503|busy"):
-        TokenEndpoint(CONFIG, Clock()).trade("c", BACK, "v")
+        TokenEndpoint(CONFIG, Clock()).exchange_code("c", BACK, "v")
     assert requests_mock.call_count == 1
 
 
@@ -291,5 +291,5 @@ def test_a_refused_code_is_told_without_the_code(requests_mock):
     said = {"error": "invalid_grant", "error_description": "fake-code-1 is spent"}
     requests_mock.post(CONFIG.token_url, status_code=400, json=said)
     with pytest.raises(InvalidGrant, match=r"\*\*\* is spent") as caught:
-        TokenEndpoint(CONFIG).trade("fake-code-1", BACK, "v")
+        TokenEndpoint(CONFIG).exchange_code("fake-code-1", BACK, "v")
     assert "fake-code-1" not in str(caught.value)

@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.protocol.config import MAPPABLE, OAuthConfig, Transport, is_loopback, normal_scope
+from airflow_provider_oauth.protocol.config import MAPPABLE, OAuthConfig, TransportOptions, is_loopback, normalize_scope
 
 # The name in the form, by which a message has to name the field.
 URLS = {
@@ -68,15 +68,15 @@ class TestGrant:
         )
 
     @pytest.mark.parametrize(
-        ("grant_type", "lives_by_refresh"),
+        ("grant_type", "requires_refresh_token"),
         [("client_credentials", False), ("password", False), ("authorization_code", True), ("refresh_token", True)],
     )
     def test_lives_by_its_refresh_token_where_it_cannot_be_repeated(
-        self, grant_type: str, lives_by_refresh: bool
+        self, grant_type: str, requires_refresh_token: bool
     ) -> None:
         settings = config(grant_type=grant_type, username="anna", user_password="fake", use_refresh=True)
 
-        assert settings.lives_by_refresh is lives_by_refresh
+        assert settings.requires_refresh_token is requires_refresh_token
 
 
 class TestClient:
@@ -219,7 +219,7 @@ def test_what_is_this_machine(host: str, loopback: bool) -> None:
     ("scope", "normal"), [(None, ""), ("", ""), ("  ", ""), ("b a", "a b"), (" a\t b\n", "a b"), ("a", "a")]
 )
 def test_the_order_of_scopes_has_no_meaning(scope: str | None, normal: str) -> None:
-    assert normal_scope(scope) == normal
+    assert normalize_scope(scope) == normal
 
 
 class TestIdentity:
@@ -261,7 +261,7 @@ class TestIdentity:
             ("api_headers", {"X": "1"}),
             ("client_auth", "client_secret_post"),
             ("body_format", "json"),
-            ("transport", Transport(timeout=5)),
+            ("transport", TransportOptions(timeout=5)),
             ("warnings", ("w",)),
         ],
     )
@@ -325,7 +325,7 @@ class TestSecrets:
     def test_are_all_known(self) -> None:
         proxies = {"https": "http://user:fake-proxy@proxy.example.com:3128"}
 
-        settings = config(**self.ALL, transport=Transport(proxies=proxies))
+        settings = config(**self.ALL, transport=TransportOptions(proxies=proxies))
 
         assert set(settings.secrets) == {
             "fake-client",
@@ -352,21 +352,21 @@ class TestSecrets:
         "proxy", ["user:fake-proxy@proxy.example.com:3128", "http://user:fake-proxy@proxy.example.com"]
     )
     def test_of_a_proxy_are_known_with_and_without_its_scheme(self, proxy: str) -> None:
-        assert "fake-proxy" in config(transport=Transport(proxies={"https": proxy})).secrets
+        assert "fake-proxy" in config(transport=TransportOptions(proxies={"https": proxy})).secrets
 
     def test_of_a_proxy_are_known_to_their_end(self) -> None:
         proxies = {"https": "http://user:fake@proxy:1@proxy.example.com:3128/a@b"}
-        assert "fake@proxy:1" in config(transport=Transport(proxies=proxies)).secrets
+        assert "fake@proxy:1" in config(transport=TransportOptions(proxies=proxies)).secrets
 
     def test_of_a_proxy_that_is_no_url_are_none(self) -> None:
-        assert config(transport=Transport(proxies={"https": "http://[bad"})).secrets == ("fake-secret",)
+        assert config(transport=TransportOptions(proxies={"https": "http://[bad"})).secrets == ("fake-secret",)
 
     def test_are_shown_in_no_repr(self) -> None:
         settings = config(
             **self.ALL,
             grant_params={"password": "fake-open"},
             api_headers={"X-Token": "fake-open"},
-            transport=Transport(proxies={"https": "http://user:fake-proxy@proxy.example.com:3128"}),
+            transport=TransportOptions(proxies={"https": "http://user:fake-proxy@proxy.example.com:3128"}),
         )
 
         assert "fake" not in repr(settings)
@@ -411,7 +411,7 @@ class TestValuesThatNoRequestCanContain:
             ("grant_params", "grant_params", {"key": ["fake-\ud800"]}),
             ("secret_grant_params", "secret_grant_params", {"fake-\ud800": 1}),
             ("api_headers", "api_headers", {"X-Key": "fake-\ud800"}),
-            ("transport", "proxies", Transport(proxies={"https": "http://fake-\ud800"})),
+            ("transport", "proxies", TransportOptions(proxies={"https": "http://fake-\ud800"})),
         ],
     )
     def test_an_unpaired_surrogate_is_refused(self, name: str, field: str, value: object) -> None:

@@ -12,9 +12,9 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenResponseError,
 )
-from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
 from airflow_provider_oauth.protocol.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
-from airflow_provider_oauth.protocol.http_transport import LONGEST_ANSWER
+from airflow_provider_oauth.protocol.http_transport import MAX_RESPONSE_SIZE
 from tests.unit.fake_clock import FakeClock
 
 ISSUER = "https://auth.test"
@@ -60,7 +60,7 @@ def urls_of(settings):
 
 def test_openid_connects_place_is_asked_first(endpoint, requests_mock):
     requests_mock.get(OIDC, json=METADATA)
-    found = endpoint().completed("token_url")
+    found = endpoint().with_discovered_endpoints("token_url")
     assert urls_of(found) == (
         "https://auth.test/found/token",
         "https://auth.test/found/authorize",
@@ -92,13 +92,13 @@ def test_openid_connects_place_is_asked_first(endpoint, requests_mock):
 def test_where_that_is_not_found_rfc_8414s_place_is_asked(endpoint, requests_mock, issuer, first, second):
     requests_mock.get(first, status_code=404)
     requests_mock.get(second, json=METADATA | {"issuer": issuer})
-    assert endpoint(issuer=issuer).completed("token_url").token_url == "https://auth.test/found/token"
+    assert endpoint(issuer=issuer).with_discovered_endpoints("token_url").token_url == "https://auth.test/found/token"
     assert asked(requests_mock) == [("GET", first), ("GET", second)]
 
 
 def test_an_issuer_has_no_query(endpoint, requests_mock):
     with pytest.raises(ConfigurationError, match="'api': issuer must not have a query"):
-        endpoint(issuer=f"{ISSUER}/?tenant=1").completed("token_url")
+        endpoint(issuer=f"{ISSUER}/?tenant=1").with_discovered_endpoints("token_url")
     assert not requests_mock.called
 
 
@@ -106,8 +106,8 @@ def test_the_connections_transport_options_are_used_and_no_netrc(endpoint, reque
     (tmp_path / "netrc").write_text("machine auth.test login other password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     requests_mock.get(OIDC, json=METADATA)
-    transport = Transport(verify=tls.ca, cert=tls.client, proxies={"https": "http://proxy.test:3128"})
-    endpoint(transport=transport, grant_headers={"X-Key": "fake"}).completed("token_url")
+    transport = TransportOptions(verify=tls.ca, cert=tls.client, proxies={"https": "http://proxy.test:3128"})
+    endpoint(transport=transport, grant_headers={"X-Key": "fake"}).with_discovered_endpoints("token_url")
     request = requests_mock.last_request
     assert (request.verify, request.cert) == (tls.ca, tls.client)
     assert dict(request.proxies) == {"https": "http://proxy.test:3128"}
@@ -127,13 +127,13 @@ def test_the_connections_transport_options_are_used_and_no_netrc(endpoint, reque
 )
 def test_what_is_said_or_cannot_be_found_needs_no_metadata(endpoint, requests_mock, said, needed):
     known = endpoint(**said)
-    assert known.completed(*needed) is known._config
+    assert known.with_discovered_endpoints(*needed) is known._config
     assert not requests_mock.called
 
 
 def test_what_the_connection_says_stays_and_what_is_missing_is_filled_in(endpoint, requests_mock):
     requests_mock.get(OIDC, json=METADATA)
-    found = endpoint(token_url="https://auth.test/own").completed("revoke_url")
+    found = endpoint(token_url="https://auth.test/own").with_discovered_endpoints("revoke_url")
     assert urls_of(found) == (
         "https://auth.test/own",
         "https://auth.test/found/authorize",
@@ -143,14 +143,14 @@ def test_what_the_connection_says_stays_and_what_is_missing_is_filled_in(endpoin
 
 def test_what_the_metadata_has_not_either_stays_missing(endpoint, requests_mock):
     requests_mock.get(OIDC, json={name: METADATA[name] for name in ("issuer", "token_endpoint")})
-    assert urls_of(endpoint().completed("revoke_url")) == ("https://auth.test/found/token", None, None)
+    assert urls_of(endpoint().with_discovered_endpoints("revoke_url")) == ("https://auth.test/found/token", None, None)
 
 
 @pytest.mark.parametrize(("said", "required"), [({}, False), (True, True), (False, False), ("true", False)])
 def test_whether_answers_name_their_server_is_read_too(endpoint, requests_mock, said, required):
     more = {"authorization_response_iss_parameter_supported": said} if said != {} else {}
     requests_mock.get(OIDC, json=METADATA | more)
-    assert endpoint().completed("token_url").iss_required is required
+    assert endpoint().with_discovered_endpoints("token_url").iss_required is required
 
 
 # --- the exchange
@@ -162,7 +162,7 @@ def test_whether_answers_name_their_server_is_read_too(endpoint, requests_mock, 
         (lambda endpoint: endpoint.grant("read"), b"grant_type=client_credentials&scope=read"),
         (lambda endpoint: endpoint.refresh("fake-r"), b"grant_type=refresh_token&refresh_token=fake-r"),
         (
-            lambda endpoint: endpoint.trade("c", "https://a.test/", "v"),
+            lambda endpoint: endpoint.exchange_code("c", "https://a.test/", "v"),
             b"grant_type=authorization_code&code=c&redirect_uri=https%3A%2F%2Fa.test%2F&code_verifier=v",
         ),
     ],
@@ -220,7 +220,7 @@ def test_metadata_that_may_come_later_is_waited_for_by_who_is_patient(endpoint, 
 def test_an_impatient_exchange_asks_for_the_metadata_once(endpoint, clock, requests_mock):
     requests_mock.get(OIDC, status_code=503)
     with pytest.raises(TokenRequestError):
-        endpoint().grant(patient=False)
+        endpoint().grant(retry=False)
     assert (requests_mock.call_count, clock.slept) == (1, [])
 
 
@@ -260,7 +260,7 @@ def test_what_the_token_endpoint_refuses_is_its_own_refusal(endpoint, requests_m
 def refused(endpoint, **values):
     """Ask for a token in vain; nobody may get the client's secret."""
     with pytest.raises(OAuthError) as caught:
-        endpoint(**values).grant(patient=False)
+        endpoint(**values).grant(retry=False)
     text = str(caught.value)
     assert text.startswith("Connection 'api': ")
     assert "fake-secret" not in text + repr(vars(caught.value))
@@ -313,7 +313,7 @@ def test_an_unsafe_url_is_refused(endpoint, requests_mock, name, url, problem):
 
 def test_plain_http_is_good_enough_where_the_connection_says_so(endpoint, requests_mock):
     requests_mock.get(OIDC, json=METADATA | {"token_endpoint": "http://auth.test/t"})
-    assert endpoint(allow_http=True).completed("token_url").token_url == "http://auth.test/t"
+    assert endpoint(allow_http=True).with_discovered_endpoints("token_url").token_url == "http://auth.test/t"
 
 
 @pytest.mark.parametrize("metadata", [{"issuer": ISSUER}, METADATA | {"token_endpoint": None}])
@@ -387,7 +387,7 @@ def test_what_is_no_object_is_no_metadata(endpoint, requests_mock, content):
 
 
 def test_an_answer_of_unreasonable_length_is_refused(endpoint, requests_mock):
-    requests_mock.get(OIDC, text="x" * (LONGEST_ANSWER + 1))
+    requests_mock.get(OIDC, text="x" * (MAX_RESPONSE_SIZE + 1))
     error = refused(endpoint)
     assert isinstance(error, TokenResponseError)
     assert str(error).endswith("bytes. Check Issuer.")

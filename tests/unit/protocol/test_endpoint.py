@@ -17,9 +17,9 @@ from airflow_provider_oauth.exceptions import (
     TokenResponseError,
 )
 from airflow_provider_oauth.protocol import endpoint as endpoint_module
-from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
 from airflow_provider_oauth.protocol.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
-from airflow_provider_oauth.protocol.http_transport import LONGEST_ANSWER, Wire
+from airflow_provider_oauth.protocol.http_transport import MAX_RESPONSE_SIZE, HttpTransport
 from airflow_provider_oauth.protocol.token_requests import grant_request
 
 URL = "https://auth.test/token"
@@ -108,7 +108,7 @@ def test_trying_again_ends_within_the_exchange_timeout(clock, requests_mock):
 def test_an_impatient_exchange_is_tried_once(clock, requests_mock):
     requests_mock.post(URL, status_code=503)
     with pytest.raises(TokenRequestError):
-        endpoint(clock).grant(patient=False)
+        endpoint(clock).grant(retry=False)
     assert requests_mock.call_count == 1
     assert clock.slept == []
 
@@ -166,7 +166,7 @@ def test_a_netrc_entry_does_not_replace_the_clients_credentials(clock, requests_
 
 def test_the_connections_transport_options_are_used(clock, requests_mock, tls):
     requests_mock.post(URL, json=GOOD)
-    transport = Transport(verify=tls.ca, cert=tls.client, proxies={"https": "http://proxy.test:3128"})
+    transport = TransportOptions(verify=tls.ca, cert=tls.client, proxies={"https": "http://proxy.test:3128"})
     endpoint(clock, transport=transport).grant()
     request = requests_mock.last_request
     assert (request.verify, request.cert, dict(request.proxies)) == (
@@ -189,13 +189,13 @@ def test_nothing_is_sent_when_no_time_is_left(clock, requests_mock):
     config = OAuthConfig(conn_id="api", base_url="https://api.test", token_url=URL, client_auth="none")
     clock.seconds = 20.0
     with pytest.raises(TokenRequestError, match="'api'.*no connection was established in time") as caught:
-        Wire(config, clock).send(grant_request(config), 20.0)
+        HttpTransport(config, clock).send(grant_request(config), 20.0)
     assert caught.value.retryable
     assert not requests_mock.called
 
 
 def test_an_answer_of_unreasonable_length_is_refused(clock, requests_mock):
-    requests_mock.post(URL, text="x" * (LONGEST_ANSWER + 1))
+    requests_mock.post(URL, text="x" * (MAX_RESPONSE_SIZE + 1))
     with pytest.raises(TokenResponseError, match="'api'.*bytes"):
         endpoint(clock).grant()
 
@@ -204,7 +204,7 @@ def test_an_unreachable_server_is_named_without_any_secret(clock, requests_mock)
     reason = ConnectionError("refused while sending fake-secret")
     requests_mock.post(URL, exc=requests.ConnectionError(reason))
     with pytest.raises(TokenRequestError) as caught:
-        endpoint(clock).grant(patient=False)
+        endpoint(clock).grant(retry=False)
     text = str(caught.value)
     assert "'api'" in text
     assert "https://auth.test/token" in text
@@ -250,18 +250,18 @@ def test_an_error_reports_whether_any_attempt_may_have_reached_the_server(clock,
 def test_a_metadata_request_does_not_count_as_a_sent_token_request(clock, requests_mock):
     requests_mock.get(ANY, status_code=500)
     with pytest.raises(TokenRequestError) as caught:
-        endpoint(clock, token_url=None, issuer="https://auth.test").refresh("fake-refresh", patient=False)
+        endpoint(clock, token_url=None, issuer="https://auth.test").refresh("fake-refresh", retry=False)
     assert caught.value.request_sent is False
 
 
 @pytest.mark.parametrize("failure", [RecursionError, ValueError])
 def test_metadata_that_cannot_be_read_is_an_error_that_names_the_issuer(clock, requests_mock, monkeypatch, failure):
-    def completed(*_):
+    def with_discovered_endpoints(*_):
         raise failure("fake-secret")
 
-    monkeypatch.setattr(endpoint_module, "completed", completed)
+    monkeypatch.setattr(endpoint_module, "with_discovered_endpoints", with_discovered_endpoints)
     by_issuer = endpoint(clock, token_url=None, issuer="https://auth.test")
-    for call in (by_issuer.grant, lambda: by_issuer.completed("token_url")):
+    for call in (by_issuer.grant, lambda: by_issuer.with_discovered_endpoints("token_url")):
         with pytest.raises(
             TokenResponseError, match=rf"'api'.*metadata endpoint.*{failure.__name__}.*Issuer"
         ) as caught:
@@ -286,7 +286,7 @@ def test_a_response_that_cannot_be_read_is_an_error(clock, requests_mock, monkey
     def parse(*_):
         raise failure("fake-secret")
 
-    monkeypatch.setattr(endpoint_module, "parse_answer", parse)
+    monkeypatch.setattr(endpoint_module, "parse_token_response", parse)
     requests_mock.post(URL, json=GOOD)
     with pytest.raises(TokenResponseError, match=rf"'api'.*{failure.__name__}.*Token URL") as caught:
         endpoint(clock).grant()
@@ -301,7 +301,7 @@ def test_an_exception_that_ends_the_task_passes_unchanged(clock, requests_mock, 
     def parse(*_):
         raise TaskTimeout
 
-    monkeypatch.setattr(endpoint_module, "parse_answer", parse)
+    monkeypatch.setattr(endpoint_module, "parse_token_response", parse)
     requests_mock.post(URL, json=GOOD)
     with pytest.raises(TaskTimeout):
         endpoint(clock).grant()

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from airflow_provider_oauth.protocol.redaction import LONGEST_QUOTE, LONGEST_TEXT, PREFIX, scrub, shown_url
+from airflow_provider_oauth.protocol.redaction import MAX_QUOTE, MAX_TEXT, PREFIX, redact, redact_url
 
 SECRET = "fake/se+cret é"
 
@@ -25,50 +25,50 @@ SECRET = "fake/se+cret é"
     ],
 )
 def test_every_spelling_of_a_secret_is_replaced(form: str) -> None:
-    assert scrub(f"You sent <{form}>.", [SECRET]) == "You sent <***>."
+    assert redact(f"You sent <{form}>.", [SECRET]) == "You sent <***>."
 
 
 def test_every_occurrence_of_every_secret_is_replaced() -> None:
-    assert scrub("one two one", ["one", "two"]) == "*** *** ***"
+    assert redact("one two one", ["one", "two"]) == "*** *** ***"
 
 
 @pytest.mark.parametrize("secrets", [["fake-1", "fake-12345"], ["fake-12345", "fake-1"]])
 def test_a_secret_that_begins_with_another_is_replaced_as_a_whole(secrets: list[str]) -> None:
-    assert scrub("fake-12345", secrets) == "***"
+    assert redact("fake-12345", secrets) == "***"
 
 
 def test_base64_of_a_secret_is_replaced_with_its_padding() -> None:
-    assert "ZmFrZQ" not in scrub("ZmFrZQ==", ["fake"])
+    assert "ZmFrZQ" not in redact("ZmFrZQ==", ["fake"])
 
 
 def test_a_text_without_secrets_stays_as_it_is() -> None:
-    assert scrub("Invalid client “Ünï”: try again.", ["fake"]) == "Invalid client “Ünï”: try again."
+    assert redact("Invalid client “Ünï”: try again.", ["fake"]) == "Invalid client “Ünï”: try again."
 
 
 @pytest.mark.parametrize("text", ["", " ", "\r\n\t", "\x00"])
 def test_nothing_but_blanks_is_nothing(text: str) -> None:
-    assert scrub(text, []) == ""
+    assert redact(text, []) == ""
 
 
 def test_control_characters_become_one_blank() -> None:
-    assert scrub("a\r\nb\x1b[0m\u202ec\u2028d\x85e\ue000f", []) == "a b [0m c d e f"
+    assert redact("a\r\nb\x1b[0m\u202ec\u2028d\x85e\ue000f", []) == "a b [0m c d e f"
 
 
-@pytest.mark.parametrize("length", [LONGEST_QUOTE - 1, LONGEST_QUOTE])
+@pytest.mark.parametrize("length", [MAX_QUOTE - 1, MAX_QUOTE])
 def test_a_text_of_bearable_length_is_quoted_whole(length: int) -> None:
-    assert scrub("x" * length, []) == "x" * length
+    assert redact("x" * length, []) == "x" * length
 
 
 def test_a_longer_text_is_cut() -> None:
-    assert scrub("x" * (LONGEST_QUOTE + 1), []) == "x" * (LONGEST_QUOTE - 1) + "…"
+    assert redact("x" * (MAX_QUOTE + 1), []) == "x" * (MAX_QUOTE - 1) + "…"
 
 
 def test_a_secret_is_replaced_before_the_text_is_cut() -> None:
-    assert scrub("x" * (LONGEST_QUOTE - 3) + "fake-secret", ["fake-secret"]) == "x" * (LONGEST_QUOTE - 3) + "***"
+    assert redact("x" * (MAX_QUOTE - 3) + "fake-secret", ["fake-secret"]) == "x" * (MAX_QUOTE - 3) + "***"
 
 
 def test_a_secret_on_two_lines_is_replaced() -> None:
-    assert scrub("-----BEGIN\nfake\nEND-----", ["BEGIN\nfake\nEND"]) == "-----***-----"
+    assert redact("-----BEGIN\nfake\nEND-----", ["BEGIN\nfake\nEND"]) == "-----***-----"
 
 
 @pytest.mark.parametrize(
@@ -77,58 +77,58 @@ def test_a_secret_on_two_lines_is_replaced() -> None:
 )
 def test_a_secret_after_any_number_of_blanks_is_replaced(blank: str, count: int) -> None:
     secret = "fake-secret-0123456789-abcdefghij"
-    assert scrub(blank * count + secret, [secret]) == "***"
+    assert redact(blank * count + secret, [secret]) == "***"
 
 
-@pytest.mark.parametrize("length", range(LONGEST_QUOTE - 15, LONGEST_QUOTE + 5))
+@pytest.mark.parametrize("length", range(MAX_QUOTE - 15, MAX_QUOTE + 5))
 def test_no_part_of_a_secret_is_quoted_wherever_the_text_is_cut(length: int) -> None:
-    text = scrub("x" * length + "fake-secret and more text", ["fake-secret"])
+    text = redact("x" * length + "fake-secret and more text", ["fake-secret"])
     assert "f" not in text
-    assert len(text) <= LONGEST_QUOTE
+    assert len(text) <= MAX_QUOTE
 
 
 @pytest.mark.parametrize("secret", ["correct horse", "correct  horse", "correct\nhorse", " correct \t horse "])
 @pytest.mark.parametrize("blanks", [" ", "  ", "\n", "\r\n  ", "\xa0"])
 def test_a_secret_with_other_blanks_in_it_is_replaced(secret: str, blanks: str) -> None:
-    assert scrub(f"Wrong password:{blanks}correct{blanks}horse.", [secret]) == "Wrong password: ***."
+    assert redact(f"Wrong password:{blanks}correct{blanks}horse.", [secret]) == "Wrong password: ***."
 
 
 def test_a_secret_with_escaped_and_with_plain_blanks_is_replaced() -> None:
-    assert scrub(r"You sent one\ntwo  three.", ["one\ntwo  three"]) == "You sent ***."
-    assert scrub("You sent one\n%20two.", ["one\n two"]) == "You sent ***."
-    assert scrub("You sent one\\\ntwo.", ["one\ntwo"]) == "You sent ***."
+    assert redact(r"You sent one\ntwo  three.", ["one\ntwo  three"]) == "You sent ***."
+    assert redact("You sent one\n%20two.", ["one\n two"]) == "You sent ***."
+    assert redact("You sent one\\\ntwo.", ["one\ntwo"]) == "You sent ***."
 
 
 @pytest.mark.parametrize(("secret", "text"), [("straße-9", "STRASSE-9"), ("ßtraße", "SSTRASSE"), ("İz-9", "i̇z-9")])
 def test_a_secret_whose_length_depends_on_its_case_is_replaced(secret: str, text: str) -> None:
-    assert scrub(f"You sent {text}.", [secret]) == "You sent ***."
+    assert redact(f"You sent {text}.", [secret]) == "You sent ***."
 
 
 @pytest.mark.parametrize(
     ("text", "secret"), [("\x00", "fake"), ("\x01", "\x01" * 10 + "fake"), ("fake", "fake"), ("\\", "\\" * 15)]
 )
 def test_the_work_has_a_limit_however_long_the_text_is(text: str, secret: str) -> None:
-    calls = [calls_of(text * (count // len(text)), [secret]) for count in (2 * LONGEST_TEXT, 16 * LONGEST_TEXT)]
+    calls = [calls_of(text * (count // len(text)), [secret]) for count in (2 * MAX_TEXT, 16 * MAX_TEXT)]
     assert calls[1] <= calls[0]
 
 
-@pytest.mark.parametrize("before", range(LONGEST_TEXT - 30, LONGEST_TEXT + 30))
+@pytest.mark.parametrize("before", range(MAX_TEXT - 30, MAX_TEXT + 30))
 def test_no_part_of_a_secret_is_quoted_wherever_reading_ends(before: int) -> None:
-    assert "f" not in scrub("\x00" * before + "fake-secret-0123456789", ["fake-secret-0123456789"])
+    assert "f" not in redact("\x00" * before + "fake-secret-0123456789", ["fake-secret-0123456789"])
 
 
 def test_a_text_that_is_not_read_to_its_end_is_shown_as_cut() -> None:
-    assert scrub("a" + "\x00" * LONGEST_TEXT + "b", []) == "a…"
+    assert redact("a" + "\x00" * MAX_TEXT + "b", []) == "a…"
 
 
 def test_a_secret_that_the_server_cut_off_is_replaced() -> None:
     secret = "fake-0123456789-abcdefghij"
     for length in range(PREFIX, len(secret)):
-        assert scrub(f"Unknown token {secret[:length]}… Try again.", [secret]) == "Unknown token ***… Try again."
+        assert redact(f"Unknown token {secret[:length]}… Try again.", [secret]) == "Unknown token ***… Try again."
 
 
 def test_words_that_a_secret_starts_with_are_kept() -> None:
-    assert scrub("Wrong password", ["password-fake-1234567"]) == "Wrong password"
+    assert redact("Wrong password", ["password-fake-1234567"]) == "Wrong password"
 
 
 ESCAPED = {
@@ -158,14 +158,14 @@ ESCAPED = {
     "secret", [SECRET, "fake&<\"'>%25+/\\n", "2F-fake%3D", "u0041-fake\\\\x", "fake\nin two\tlines", "Fäke-😀-Ü"]
 )
 def test_every_escaped_spelling_of_a_secret_is_replaced(escape, around: str, secret: str) -> None:
-    shown = scrub(f"<{around}{escape(secret)}{around}>", [secret])
+    shown = redact(f"<{around}{escape(secret)}{around}>", [secret])
     assert "***" in shown
     assert "fake" not in shown.lower()
     assert len(shown) <= len(f"<{around}***{around}>")
 
 
 def test_a_secret_with_an_unpaired_surrogate_is_replaced() -> None:
-    assert scrub("You sent fake-\ud800-secret.", ["fake-\ud800-secret"]) == "You sent ***."
+    assert redact("You sent fake-\ud800-secret.", ["fake-\ud800-secret"]) == "You sent ***."
 
 
 def calls_of(text: str, secrets: list[str]) -> int:
@@ -179,7 +179,7 @@ def calls_of(text: str, secrets: list[str]) -> int:
     before = sys.getprofile()
     sys.setprofile(count)
     try:
-        scrub(text, secrets)
+        redact(text, secrets)
     finally:
         sys.setprofile(before)
     return calls
@@ -217,4 +217,4 @@ def test_the_work_grows_no_faster_than_text_and_secret(text, secret) -> None:
     ],
 )
 def test_a_url_is_shown_without_user_query_and_fragment(url: str) -> None:
-    assert shown_url(url) == "https://api.example.com/a@b/c"
+    assert redact_url(url) == "https://api.example.com/a@b/c"

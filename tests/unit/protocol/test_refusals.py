@@ -32,9 +32,13 @@ from airflow_provider_oauth.protocol.token_requests import (
     code_request,
     grant_request,
     refresh_request,
-    revoke_request,
+    revocation_request,
 )
-from airflow_provider_oauth.protocol.token_responses import TokenAnswer, parse_answer, parse_revocation
+from airflow_provider_oauth.protocol.token_responses import (
+    HttpResponse,
+    parse_revocation_response,
+    parse_token_response,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.token import Token
@@ -72,13 +76,13 @@ def parse(
     grant: str, status: int, content: Any = None, *, body: bytes | None = None, headers: Any = None, **changes: Any
 ) -> Token:
     settings = config(grant_type=grant, **changes)
-    answer = TokenAnswer(
+    answer = HttpResponse(
         status_code=status,
         headers=CaseInsensitiveDict(headers or {"Content-Type": "application/json"}),
         body=json.dumps(content).encode() if body is None else body,
         sent_at=datetime(2026, 3, 1, tzinfo=UTC),
     )
-    return parse_answer(settings, request_by(grant, settings), answer)
+    return parse_token_response(settings, request_by(grant, settings), answer)
 
 
 def refused(*args: Any, **kwargs: Any) -> TokenRequestError:
@@ -135,12 +139,12 @@ class TestVendorsWords:
         self, status: int, content: dict[str, Any], connection: str
     ) -> None:
         settings = config(grant_type=connection, use_refresh=True)
-        answer = TokenAnswer(
+        answer = HttpResponse(
             status_code=status, headers={}, body=json.dumps(content).encode(), sent_at=datetime(2026, 3, 1, tzinfo=UTC)
         )
 
         with pytest.raises(InvalidGrant) as raised:
-            parse_answer(settings, refresh_request(settings, "fake-refresh"), answer)
+            parse_token_response(settings, refresh_request(settings, "fake-refresh"), answer)
 
         assert type(raised.value) is InvalidGrant
         assert "The refresh token is invalid, expired, revoked or already used." in str(raised.value)
@@ -296,11 +300,11 @@ class TestUnknownWords:
     )
     def test_of_a_refused_revocation_are_an_error(self, status: int, kind: type[OAuthError]) -> None:
         settings = config()
-        request = revoke_request(settings, "fake-refresh", "refresh_token")
-        answer = TokenAnswer(status_code=status, headers={}, body=b"", sent_at=datetime(2026, 3, 1, tzinfo=UTC))
+        request = revocation_request(settings, "fake-refresh", "refresh_token")
+        answer = HttpResponse(status_code=status, headers={}, body=b"", sent_at=datetime(2026, 3, 1, tzinfo=UTC))
 
         with pytest.raises(TokenRequestError) as raised:
-            parse_revocation(settings, request, answer)
+            parse_revocation_response(settings, request, answer)
 
         assert type(raised.value) is kind
 

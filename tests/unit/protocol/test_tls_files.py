@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def unusable(tmp_path: Path) -> list[str]:
+def invalid_response(tmp_path: Path) -> list[str]:
     """Paths of what exists but holds no certificate."""
     (tmp_path / "empty").touch()
     (tmp_path / "text").write_text("no certificate")
@@ -36,10 +36,10 @@ def test_a_folder_of_hashed_ca_certificates_is_usable(tls: Certificates, tmp_pat
     assert usable_ca(str(tmp_path))
 
 
-def test_what_holds_no_certificate_is_not_usable(unusable: list[str]) -> None:
-    assert len(unusable) == 5
-    assert not any(map(usable_ca, unusable + ODD))
-    assert not any(map(usable_client_certificate, unusable + ODD))
+def test_what_holds_no_certificate_is_not_usable(invalid_response: list[str]) -> None:
+    assert len(invalid_response) == 5
+    assert not any(map(usable_ca, invalid_response + ODD))
+    assert not any(map(usable_client_certificate, invalid_response + ODD))
 
 
 def test_a_client_certificate_is_usable_with_its_key_only(tls: Certificates) -> None:

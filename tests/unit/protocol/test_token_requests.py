@@ -13,7 +13,7 @@ from airflow_provider_oauth.protocol.token_requests import (
     code_request,
     grant_request,
     refresh_request,
-    revoke_request,
+    revocation_request,
 )
 
 CLIENT_ID = "id:/+%&é "
@@ -417,7 +417,7 @@ class TestRevocation:
     def test_is_a_form_with_every_client_authentication(self, client_auth: str, body_format: str) -> None:
         settings = config(revoke_url=self.URL, client_auth=client_auth, body_format=body_format)
 
-        request = revoke_request(settings, REFRESH_TOKEN, "refresh_token")
+        request = revocation_request(settings, REFRESH_TOKEN, "refresh_token")
 
         assert (request.method, request.url) == ("POST", self.URL)
         assert request.body == self.BODY + FORM_CLIENT[client_auth]
@@ -433,13 +433,13 @@ class TestRevocation:
             secret_grant_params={"key": "fake-key"},
         )
 
-        request = revoke_request(settings, REFRESH_TOKEN, "refresh_token")
+        request = revocation_request(settings, REFRESH_TOKEN, "refresh_token")
 
         assert request.headers["X-Tenant"] == "t1"
         assert request.body == self.BODY
 
     def test_shows_neither_token_nor_query(self) -> None:
-        request = revoke_request(plain(revoke_url=self.URL), REFRESH_TOKEN, "access_token")
+        request = revocation_request(plain(revoke_url=self.URL), REFRESH_TOKEN, "access_token")
 
         assert REFRESH_TOKEN in request.secrets
         assert "fake" not in repr(request)
@@ -447,7 +447,7 @@ class TestRevocation:
 
     def test_needs_a_url(self) -> None:
         with pytest.raises(ConfigurationError, match=r"'shop': revoke_url \(Revocation URL\) is missing; .* forget"):
-            revoke_request(plain(), REFRESH_TOKEN, "access_token")
+            revocation_request(plain(), REFRESH_TOKEN, "access_token")
 
 
 def test_a_token_url_that_nobody_has_looked_up_is_an_error_of_the_connection() -> None:

@@ -28,7 +28,7 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.protocol.token_requests import code_request, grant_request, refresh_request
-from airflow_provider_oauth.protocol.token_responses import TokenAnswer, parse_answer
+from airflow_provider_oauth.protocol.token_responses import HttpResponse, parse_token_response
 
 SENT_AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 SECRET = 'fake/secret+é "&<%'
@@ -62,13 +62,13 @@ def parse(
     """Parse an answer to the request that ``changes`` of the connection make, or to a refresh."""
     settings = config(**changes)
     request = refresh_request(settings, REFRESH_TOKEN) if refresh else grant_request(settings)
-    answer = TokenAnswer(
+    answer = HttpResponse(
         status_code=status,
         headers=CaseInsensitiveDict({"Content-Type": "application/json"} | (headers or {})),
         body=json.dumps(content).encode() if body is None else body,
         sent_at=SENT_AT,
     )
-    return parse_answer(settings, request, answer)
+    return parse_token_response(settings, request, answer)
 
 
 def refused(*args: Any, **kwargs: Any) -> TokenRequestError:
@@ -77,7 +77,7 @@ def refused(*args: Any, **kwargs: Any) -> TokenRequestError:
     return raised.value
 
 
-def unusable(*args: Any, **kwargs: Any) -> TokenResponseError:
+def invalid_response(*args: Any, **kwargs: Any) -> TokenResponseError:
     with pytest.raises(TokenResponseError) as raised:
         parse(*args, **kwargs)
     return raised.value
@@ -175,9 +175,9 @@ class TestToken:
         settings = config(grant_type="authorization_code")
         request = code_request(settings, "fake-code", "https://airflow.example.com/callback", "fake-verifier")
         body = json.dumps({"access_token": "fake-access"} | content).encode()
-        answer = TokenAnswer(status_code=200, headers=CaseInsensitiveDict(), body=body, sent_at=SENT_AT)
+        answer = HttpResponse(status_code=200, headers=CaseInsensitiveDict(), body=body, sent_at=SENT_AT)
 
-        assert (parse_answer(settings, request, answer).expires_at is None) is never
+        assert (parse_token_response(settings, request, answer).expires_at is None) is never
 
     @pytest.mark.parametrize("grant_type", ["client_credentials", "password", "refresh_token", "authorization_code"])
     def test_of_any_other_request_without_expires_in_lives_the_default_lifetime(self, grant_type: str) -> None:
@@ -254,7 +254,7 @@ class TestToken:
 
     @pytest.mark.parametrize("token_type", ["mac", "MAC", "pop", "DPoP"])
     def test_that_needs_a_signature_is_refused(self, token_type: str) -> None:
-        error = unusable({"access_token": "fake-access", "token_type": token_type})
+        error = invalid_response({"access_token": "fake-access", "token_type": token_type})
 
         assert token_type in str(error)
         assert "signature" in str(error)
@@ -351,7 +351,7 @@ class TestResponseMap:
 
     @pytest.mark.parametrize("content", [{}, [], "text", None, 5, {"data": None}, {"data": []}, {"data": "text"}])
     def test_that_finds_nothing_is_no_token(self, content: Any) -> None:
-        unusable(content, response_map=self.MAP)
+        invalid_response(content, response_map=self.MAP)
 
     def test_says_where_the_error_stands(self) -> None:
         content = {"fault": {"id": "invalid_client", "text": "who are you"}}
@@ -389,7 +389,7 @@ class TestResponseMap:
         ],
     )
     def test_a_base_url_as_unsafe_as_a_host_that_is_refused_is_refused_too(self, base_url: str) -> None:
-        unusable({"access_token": "fake-access", "url": base_url}, response_map={"base_url": "url"})
+        invalid_response({"access_token": "fake-access", "url": base_url}, response_map={"base_url": "url"})
 
     @pytest.mark.parametrize("base_url", ["http://localhost:8080/v1", "http://127.0.0.1"])
     def test_a_base_url_on_this_machine_may_be_plain_http(self, base_url: str) -> None:
@@ -413,7 +413,7 @@ class TestNoToken:
         [None, "", 5, 1.5, True, ["fake"], {"value": "fake"}],
     )
     def test_a_200_with_something_else_in_its_place_is_no_token(self, access_token: Any) -> None:
-        error = unusable({"access_token": access_token, "token_type": "Bearer"})
+        error = invalid_response({"access_token": access_token, "token_type": "Bearer"})
 
         assert str(error) == (
             "Connection 'shop': the token endpoint https://login.example.com/token answered 200 without an access "
@@ -426,7 +426,7 @@ class TestNoToken:
         ["a\nb", "fake\r\nX-Evil: 1", "a b", " a", "a ", "a\tb", "a\x00b", "a\x7fb", "tökén", "a\u2028b"],
     )
     def test_a_token_that_would_break_a_header_is_none(self, access_token: str) -> None:
-        error = unusable({"access_token": access_token})
+        error = invalid_response({"access_token": access_token})
 
         assert "cannot be sent in a header" in str(error)
         assert access_token.strip() == "a" or access_token not in str(error)
@@ -439,7 +439,7 @@ class TestNoToken:
         "body", [b"", b"   ", b"null", b"{}", b"[]", b'"text"', b"5", b"true", b"\xff\xfe\x00", b"{"]
     )
     def test_a_200_with_any_other_body_is_no_token(self, body: bytes) -> None:
-        assert "answered 200 without an access token" in str(unusable(body=body))
+        assert "answered 200 without an access token" in str(invalid_response(body=body))
 
     def test_a_200_with_an_error_is_a_refusal(self) -> None:
         error = refused({"error": "invalid_scope", "error_description": "no such scope"})
@@ -455,7 +455,7 @@ class TestNoToken:
     def test_a_redirect_is_not_followed_but_reported(self, status: int, error: str | None) -> None:
         location = "https://new.example.com/oauth/token"
 
-        said = str(unusable({"access_token": "fake-access", "error": error}, status, {"Location": location}))
+        said = str(invalid_response({"access_token": "fake-access", "error": error}, status, {"Location": location}))
 
         assert said.endswith(f"redirected to {location}. If that is the token endpoint, set Token URL to {location}.")
 
@@ -470,7 +470,7 @@ class TestNoToken:
         ],
     )
     def test_the_advice_after_a_redirect_works_when_followed_literally(self, location: str, url: str) -> None:
-        said = str(unusable({}, 307, {"Location": location}))
+        said = str(invalid_response({}, 307, {"Location": location}))
         advised = said.partition("set Token URL to ")[2].removesuffix(".")
 
         assert advised == url
@@ -487,14 +487,16 @@ class TestNoToken:
         ],
     )
     def test_a_redirect_to_a_url_that_cannot_be_entered_is_not_recommended(self, location: str) -> None:
-        said = str(unusable({}, 307, {"Location": location}))
+        said = str(invalid_response({}, 307, {"Location": location}))
 
         assert "set Token URL" not in said
         assert said.endswith(" Check Token URL.")
         assert "in-the-query" not in said
 
     def test_a_redirect_of_a_refresh_names_the_field_that_has_its_url(self) -> None:
-        error = unusable({}, 307, {"Location": "/new"}, refresh=True, refresh_url="https://login.example.com/refresh")
+        error = invalid_response(
+            {}, 307, {"Location": "/new"}, refresh=True, refresh_url="https://login.example.com/refresh"
+        )
 
         assert str(error).endswith("set Refresh URL to https://login.example.com/new.")
 
@@ -510,27 +512,27 @@ class TestNoToken:
         ],
     )
     def test_a_redirect_to_nowhere_is_no_token_either(self, location: str) -> None:
-        error = unusable({}, 302, {"Location": location})
+        error = invalid_response({}, 302, {"Location": location})
 
         assert "'shop'" in str(error)
         assert str(error).isprintable()
 
     def test_a_redirect_without_a_location_is_no_token(self) -> None:
-        assert "'shop'" in str(unusable({}, 302))
+        assert "'shop'" in str(invalid_response({}, 302))
 
     @pytest.mark.parametrize("secret", [SECRET, PARAM_SECRET])
     def test_a_redirect_does_not_show_the_secret_in_its_location(self, secret: str) -> None:
         location = f"https://user:{quote(secret, safe='')}@new.example.com/{quote(secret, safe='')}"
 
-        error = unusable({}, 302, {"Location": location}, secret_grant_params={"key": PARAM_SECRET})
+        error = invalid_response({}, 302, {"Location": location}, secret_grant_params={"key": PARAM_SECRET})
 
         assert_no_secret(error, secret)
 
     def test_an_answer_nested_too_deeply_is_no_token(self) -> None:
-        assert "'shop'" in str(unusable(body=b'{"a":' * 100_000 + b"1" + b"}" * 100_000))
+        assert "'shop'" in str(invalid_response(body=b'{"a":' * 100_000 + b"1" + b"}" * 100_000))
 
     def test_an_answer_with_a_number_too_long_is_no_token(self) -> None:
-        assert "'shop'" in str(unusable(body=b'{"expires_in":' + b"9" * 100_000 + b"}"))
+        assert "'shop'" in str(invalid_response(body=b'{"expires_in":' + b"9" * 100_000 + b"}"))
 
 
 class TestRefusal:

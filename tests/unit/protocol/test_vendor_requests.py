@@ -15,9 +15,9 @@ import pytest
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import InvalidClient, InvalidGrant, TokenRequestError, WrongPassword
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Preset
-from airflow_provider_oauth.protocol.authorization import Consent, authorization_url
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest, authorization_url
 from airflow_provider_oauth.protocol.token_requests import TokenRequest, code_request, grant_request, refresh_request
-from airflow_provider_oauth.protocol.token_responses import TokenAnswer, parse_answer
+from airflow_provider_oauth.protocol.token_responses import HttpResponse, parse_token_response
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
@@ -69,8 +69,8 @@ def parts_of(request: TokenRequest) -> dict[str, str]:
 
 def answered(settings: OAuthConfig, request: TokenRequest, status: int, body: str) -> Token:
     headers = {"Content-Type": "application/json"}
-    return parse_answer(
-        settings, request, TokenAnswer(status_code=status, headers=headers, body=body.encode(), sent_at=NOW)
+    return parse_token_response(
+        settings, request, HttpResponse(status_code=status, headers=headers, body=body.encode(), sent_at=NOW)
     )
 
 
@@ -363,7 +363,7 @@ CODE = "kfVaG3IPc7hb2Vi2pgOI_9GNBSJurR6PFdXF2LesNNDyiF1XDwQHgEtkMNwlH7OB9DL8k1bb
 def test_the_browser_is_sent_where_the_page_says(
     preset: Preset, extra: dict[str, Any], url: str, shown: dict[str, str]
 ) -> None:
-    sent_to = authorization_url(config(preset, **extra), Consent(conn_id="vendor", redirect_uri=BACK))
+    sent_to = authorization_url(config(preset, **extra), AuthorizationRequest(conn_id="vendor", redirect_uri=BACK))
     query = dict(parse_qsl(urlsplit(sent_to).query))
     assert sent_to.partition("?")[0] == url
     shown = {"response_type": "code", "client_id": "fake-client", "redirect_uri": BACK, **shown}

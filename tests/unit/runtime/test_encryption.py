@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
-from airflow_provider_oauth.runtime.encryption import Seal
+from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.runtime.encryption import RecordEncryption
 
 SALT = b"0123456789abcdef"
 CONTENT = {"refresh_token": "fake-refresh é", "tokens": {"": {"access_token": "fake-access"}}}
@@ -60,35 +60,35 @@ OTHER_IDENTITIES: list[dict[str, Any]] = [
 
 
 def test_what_was_sealed_is_opened() -> None:
-    assert Seal(config()).open(Seal(config()).close(CONTENT, SALT), SALT) == CONTENT
+    assert RecordEncryption(config()).decrypt(RecordEncryption(config()).encrypt(CONTENT, SALT), SALT) == CONTENT
 
 
 def test_what_an_earlier_version_sealed_is_opened() -> None:
-    seal = Seal(config())
+    encryption = RecordEncryption(config())
 
-    assert seal.key_id(SALT) == "0147bf405cbfb00d"
-    assert seal.open(SEALED_EARLIER, SALT) == CONTENT
+    assert encryption.key_id(SALT) == "0147bf405cbfb00d"
+    assert encryption.decrypt(SEALED_EARLIER, SALT) == CONTENT
 
 
 def test_without_a_token_url_the_issuer_is_what_it_is_sealed_for() -> None:
     issuers = ["https://login.example.com", "https://other.example.com"]
-    ours, other = (Seal(config(token_url=None, issuer=issuer)) for issuer in issuers)
-    sealed = ours.close(CONTENT, SALT)
+    ours, other = (RecordEncryption(config(token_url=None, issuer=issuer)) for issuer in issuers)
+    sealed = ours.encrypt(CONTENT, SALT)
 
-    assert ours.open(sealed, SALT) == CONTENT
+    assert ours.decrypt(sealed, SALT) == CONTENT
     assert ours.key_id(SALT) != other.key_id(SALT)
-    with pytest.raises(ValueError, match="^the seal is broken$"):
-        other.open(sealed, SALT)
+    with pytest.raises(ValueError, match="^the ciphertext is not valid$"):
+        other.decrypt(sealed, SALT)
 
 
 def test_what_is_sealed_twice_looks_different() -> None:
-    seal = Seal(config())
+    encryption = RecordEncryption(config())
 
-    assert seal.close(CONTENT, SALT) != seal.close(CONTENT, SALT)
+    assert encryption.encrypt(CONTENT, SALT) != encryption.encrypt(CONTENT, SALT)
 
 
 def test_shows_nothing_of_its_content() -> None:
-    sealed = Seal(config()).close(CONTENT, SALT)
+    sealed = RecordEncryption(config()).encrypt(CONTENT, SALT)
 
     for text in (sealed, base64.b64decode(sealed).decode("latin-1")):
         assert "fake" not in text
@@ -99,63 +99,63 @@ def test_shows_nothing_of_its_content() -> None:
     "change", [*OTHER_SECRETS, {"conn_id": "other"}, {"token_url": "https://other.example.com/token"}]
 )
 def test_is_not_opened_with_another_secret_nor_for_another_connection_or_token_url(change: dict[str, Any]) -> None:
-    sealed = Seal(config()).close(CONTENT, SALT)
+    sealed = RecordEncryption(config()).encrypt(CONTENT, SALT)
 
-    with pytest.raises(ValueError, match="^the seal is broken$"):
-        Seal(config(**change)).open(sealed, SALT)
+    with pytest.raises(ValueError, match="^the ciphertext is not valid$"):
+        RecordEncryption(config(**change)).decrypt(sealed, SALT)
 
 
 def test_is_not_opened_with_another_salt() -> None:
-    seal = Seal(config())
+    encryption = RecordEncryption(config())
 
-    with pytest.raises(ValueError, match="^the seal is broken$"):
-        seal.open(seal.close(CONTENT, SALT), b"x" * 16)
+    with pytest.raises(ValueError, match="^the ciphertext is not valid$"):
+        encryption.decrypt(encryption.encrypt(CONTENT, SALT), b"x" * 16)
 
 
 @pytest.mark.parametrize("change", [*OTHER_SECRETS, *OTHER_IDENTITIES])
 def test_the_key_id_tells_secret_user_url_and_scope(change: dict[str, Any]) -> None:
-    assert Seal(config(**change)).key_id(SALT) != Seal(config()).key_id(SALT)
+    assert RecordEncryption(config(**change)).key_id(SALT) != RecordEncryption(config()).key_id(SALT)
 
 
 @pytest.mark.parametrize(
     "change", [{"scope": "b  a"}, {"leeway": 5}, {"client_auth": "client_secret_post"}, {"api_headers": {"X": "1"}}]
 )
 def test_the_key_id_stays_with_all_else(change: dict[str, Any]) -> None:
-    assert Seal(config(**change)).key_id(SALT) == Seal(config()).key_id(SALT)
+    assert RecordEncryption(config(**change)).key_id(SALT) == RecordEncryption(config()).key_id(SALT)
 
 
 def test_the_key_id_depends_on_the_salt() -> None:
-    assert Seal(config()).key_id(SALT) != Seal(config()).key_id(b"x" * 16)
+    assert RecordEncryption(config()).key_id(SALT) != RecordEncryption(config()).key_id(b"x" * 16)
 
 
 @pytest.mark.parametrize("position", ["nonce", "text", "tag"])
 def test_what_was_tampered_with_is_not_opened(position: str) -> None:
-    seal = Seal(config())
-    data = bytearray(base64.b64decode(seal.close(CONTENT, SALT)))
+    encryption = RecordEncryption(config())
+    data = bytearray(base64.b64decode(encryption.encrypt(CONTENT, SALT)))
     data[{"nonce": 0, "text": 20, "tag": -1}[position]] ^= 1
 
-    with pytest.raises(ValueError, match="^the seal is broken$"):
-        seal.open(base64.b64encode(data).decode(), SALT)
+    with pytest.raises(ValueError, match="^the ciphertext is not valid$"):
+        encryption.decrypt(base64.b64encode(data).decode(), SALT)
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 11, 12, 13, 27, 28, 40])
 def test_what_was_cut_off_is_not_opened(length: int) -> None:
-    seal = Seal(config())
-    data = base64.b64decode(seal.close(CONTENT, SALT))
+    encryption = RecordEncryption(config())
+    data = base64.b64decode(encryption.encrypt(CONTENT, SALT))
 
     with pytest.raises(ValueError):  # noqa: PT011 - any: the caller takes all of them for damage
-        seal.open(base64.b64encode(data[:length]).decode(), SALT)
+        encryption.decrypt(base64.b64encode(data[:length]).decode(), SALT)
 
 
 @pytest.mark.parametrize("text", ["***", "", "é", "not base64!", "AAAA\n"])
 def test_what_is_no_seal_is_not_opened(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
-        Seal(config()).open(text, SALT)
+        RecordEncryption(config()).decrypt(text, SALT)
 
 
 class TestPublicClient:
     def test_without_any_secret_stays_open(self) -> None:
-        assert not Seal(config(**PUBLIC)).closes
+        assert not RecordEncryption(config(**PUBLIC)).has_key
 
     @pytest.mark.parametrize(
         "secret",
@@ -168,58 +168,64 @@ class TestPublicClient:
         ],
     )
     def test_with_any_secret_is_closed(self, secret: dict[str, Any]) -> None:
-        assert Seal(config(**(PUBLIC | secret))).closes
+        assert RecordEncryption(config(**(PUBLIC | secret))).has_key
 
     def test_is_closed_with_the_refresh_token_that_it_began_with(self) -> None:
-        seal = Seal(config(**PUBLIC, refresh_token="fake-first"))
+        encryption = RecordEncryption(config(**PUBLIC, refresh_token="fake-first"))
 
-        assert seal.closes
-        assert seal.key_id(SALT) != Seal(config(**PUBLIC, refresh_token="fake-second")).key_id(SALT)
+        assert encryption.has_key
+        assert encryption.key_id(SALT) != RecordEncryption(config(**PUBLIC, refresh_token="fake-second")).key_id(SALT)
 
     def test_has_a_key_id_all_the_same(self) -> None:
-        assert Seal(config(**PUBLIC)).key_id(SALT) != Seal(config(**PUBLIC, audience="aud")).key_id(SALT)
+        assert RecordEncryption(config(**PUBLIC)).key_id(SALT) != RecordEncryption(
+            config(**PUBLIC, audience="aud")
+        ).key_id(SALT)
 
 
 def test_a_confidential_clients_key_does_not_depend_on_its_refresh_token() -> None:
-    first, second = (Seal(config(grant_type="refresh_token", refresh_token=token)) for token in ("fake-1", None))
+    first, second = (
+        RecordEncryption(config(grant_type="refresh_token", refresh_token=token)) for token in ("fake-1", None)
+    )
 
-    assert second.open(first.close(CONTENT, SALT), SALT) == CONTENT
+    assert second.decrypt(first.encrypt(CONTENT, SALT), SALT) == CONTENT
     assert first.key_id(SALT) == second.key_id(SALT)
 
 
 def test_a_public_clients_key_does_not_depend_on_its_refresh_token_if_it_has_another_secret() -> None:
     secret = {"secret_headers": {"X-API-Key": "fake"}}
-    first, second = (Seal(config(**PUBLIC, **secret, refresh_token=token)) for token in ("fake-1", None))
+    first, second = (RecordEncryption(config(**PUBLIC, **secret, refresh_token=token)) for token in ("fake-1", None))
 
-    assert second.open(first.close(CONTENT, SALT), SALT) == CONTENT
+    assert second.decrypt(first.encrypt(CONTENT, SALT), SALT) == CONTENT
 
 
 def test_the_order_of_secret_headers_does_not_change_the_key() -> None:
     headers = {"X-API-Key": "fake", "X-Tenant": "fake-tenant"}
-    ours, other = (Seal(config(secret_headers=dict(items))) for items in (headers.items(), reversed(headers.items())))
+    ours, other = (
+        RecordEncryption(config(secret_headers=dict(items))) for items in (headers.items(), reversed(headers.items()))
+    )
 
     assert ours.key_id(SALT) == other.key_id(SALT)
 
 
 def test_proxies_are_no_key_material() -> None:
-    proxied = config(**PUBLIC, transport=Transport(proxies={"https": "http://ann:fake@proxy.example.com"}))
+    proxied = config(**PUBLIC, transport=TransportOptions(proxies={"https": "http://ann:fake@proxy.example.com"}))
 
-    assert not Seal(proxied).closes
+    assert not RecordEncryption(proxied).has_key
 
 
 def test_two_secrets_do_not_run_into_each_other() -> None:
     one = config(client_secret="ab", user_password="c")
     other = config(client_secret="a", user_password="bc")
 
-    assert Seal(one).key_id(SALT) != Seal(other).key_id(SALT)
+    assert RecordEncryption(one).key_id(SALT) != RecordEncryption(other).key_id(SALT)
 
 
 def test_every_connection_has_a_key_of_its_own_salt(monkeypatch: pytest.MonkeyPatch) -> None:
     nonces = iter([b"n" * 12, b"m" * 12])
     monkeypatch.setattr(os, "urandom", lambda size: next(nonces)[:size])
-    seal = Seal(config())
+    encryption = RecordEncryption(config())
 
-    sealed = [base64.b64decode(seal.close(CONTENT, SALT)) for _ in range(2)]
+    sealed = [base64.b64decode(encryption.encrypt(CONTENT, SALT)) for _ in range(2)]
 
     assert [data[:12] for data in sealed] == [b"n" * 12, b"m" * 12]
     assert sealed[0][12:] != sealed[1][12:]

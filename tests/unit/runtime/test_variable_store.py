@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import Variable
 
 from airflow_provider_oauth.exceptions import InvalidClient, TokenStoreError, UnrecognizedRefusal
-from airflow_provider_oauth.protocol.config import OAuthConfig, Transport
+from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.runtime import airflow_variables
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
@@ -32,7 +32,7 @@ def token(access_token: str = "fake-access", **changes: Any) -> Token:
 RECORD = Record(
     generation=7,
     nonce="nonce-7",
-    origins=("fingerprint",),
+    used_refresh_tokens=("fingerprint",),
     tokens={
         "": token(scope="a b", base_url="https://eu.example.com", token_type="bearer"),
         "other scope": token("fake-narrow", expires_at=START + timedelta(hours=2)),
@@ -263,9 +263,9 @@ class TestSomeoneElsesRecord:
 
         read = VariableTokenStore(config()).read()
         assert read is not None
-        assert read.unopened == json.loads(variables.values[NAME])
-        assert replace(read, unopened={}) == Record(
-            generation=7, nonce="nonce-7", origins=("fingerprint",), readable=False
+        assert read.raw == json.loads(variables.values[NAME])
+        assert replace(read, raw={}) == Record(
+            generation=7, nonce="nonce-7", used_refresh_tokens=("fingerprint",), readable=False
         )
 
     def test_that_was_copied_from_another_connection_is_not_readable(self, variables: Variables) -> None:
@@ -324,7 +324,7 @@ class TestDamagedRecord:
     def test_is_told_as_one(self, variables: Variables, text: str, caplog: pytest.LogCaptureFixture) -> None:
         variables.values[NAME] = text
 
-        assert VariableTokenStore(config()).read() == Record(readable=False, damaged=True)
+        assert VariableTokenStore(config()).read() == Record(readable=False, corrupt=True)
         assert "'shop'" in caplog.text
         assert NAME in caplog.text
 
@@ -355,7 +355,7 @@ class TestDamagedRecord:
         VariableTokenStore(config()).write(RECORD)
         variables.values[NAME] = variables.values[NAME][:end]
 
-        assert VariableTokenStore(config()).read() == Record(readable=False, damaged=True)
+        assert VariableTokenStore(config()).read() == Record(readable=False, corrupt=True)
 
     @pytest.mark.parametrize(
         "content",
@@ -650,7 +650,7 @@ class TestRefusal:
             {"token_url": "https://other.example.com/token"},
             {"refresh_url": "https://login.example.com/refresh"},
             {"secret_headers": {"X-Key": "another"}},
-            {"transport": Transport(verify=False)},
+            {"transport": TransportOptions(verify=False)},
         ],
     )
     def test_is_of_a_connection_as_it_was(self, variables: Variables, change: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from airflow_provider_oauth.exceptions import (
     UnrecognizedRefusal,
     WrongPassword,
 )
-from airflow_provider_oauth.tokens.cool_down import COOL_DOWN, LONGEST_COOL_DOWN, is_repeated
+from airflow_provider_oauth.tokens.cool_down import COOL_DOWN, MAX_COOL_DOWN, is_repeated
 from airflow_provider_oauth.tokens.record import Refusal
 from tests.unit.tokens.world import START, World
 
@@ -91,10 +91,10 @@ def test_a_person_can_renew_though_a_host_with_a_wrong_clock_wrote_the_cool_down
 def test_the_longest_cool_down_that_a_server_can_request_is_observed(world):
     world.endpoint.errors = [InvalidClient("who are you", error="invalid_client", retry_after=1e12)]
     ask(world)
-    world.clock.seconds = LONGEST_COOL_DOWN - 0.1
+    world.clock.seconds = MAX_COOL_DOWN - 0.1
     assert isinstance(ask(world), InvalidClient)
     assert len(world.endpoint.asked) == 1
-    world.clock.seconds = LONGEST_COOL_DOWN
+    world.clock.seconds = MAX_COOL_DOWN
     assert ask(world) is None
 
 

@@ -20,7 +20,7 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.tokens.lease import PERSON_SPREAD, WAIT
 from airflow_provider_oauth.tokens.record import Record, fingerprint
-from airflow_provider_oauth.tokens.source import PATIENCE
+from airflow_provider_oauth.tokens.source import RENEWAL_WAIT_TIMEOUT
 from tests.unit.tokens.world import World
 
 DOWN = TokenRequestError("the endpoint is down", retryable=True)
@@ -38,7 +38,7 @@ def consented():
 def consent(world, number=0):
     """Keep what a person has just consented to."""
     now = world.clock.now()
-    world.process().adopt(
+    world.process().store_grant(
         Token(
             access_token=f"access-{number}",
             refresh_token=f"consent-{number}",
@@ -94,7 +94,7 @@ class TestForgetting:
         rotating.process().token()
         rotating.process().forget()
 
-        assert rotating.store.record.origins == (fingerprint("api", "fake-first"),)
+        assert rotating.store.record.used_refresh_tokens == (fingerprint("api", "fake-first"),)
         with pytest.raises(ConsentRequired):
             rotating.process().token()
         assert rotating.endpoint.asked == [("refresh", "fake-first")]
@@ -149,8 +149,8 @@ class TestForgetting:
     @pytest.mark.parametrize(
         "record",
         [
-            Record(readable=False, damaged=True),
-            Record(generation=5, nonce="n", readable=False, origins=("seen",), unopened={"sealed": "x"}),
+            Record(readable=False, corrupt=True),
+            Record(generation=5, nonce="n", readable=False, used_refresh_tokens=("seen",), raw={"sealed": "x"}),
         ],
     )
     def test_takes_what_cannot_be_opened_too(self, rotating, record):
@@ -158,8 +158,8 @@ class TestForgetting:
         rotating.process().forget()
 
         kept = rotating.store.record
-        assert (kept.readable, kept.damaged, kept.unopened, kept.tokens) == (True, False, {}, {})
-        assert kept.origins == (*record.origins, fingerprint("api", "fake-first"))
+        assert (kept.readable, kept.corrupt, kept.raw, kept.tokens) == (True, False, {}, {})
+        assert kept.used_refresh_tokens == (*record.used_refresh_tokens, fingerprint("api", "fake-first"))
 
     def test_is_not_undone_by_a_process_that_could_not_store_what_it_has_renewed(self, rotating):
         late = rotating.process()
@@ -226,7 +226,7 @@ class TestForgetting:
         with pytest.raises(RenewalTimeout, match="could not be forgotten; try again"):
             consented.process().forget()
 
-        assert PATIENCE < consented.clock.seconds - begun < PATIENCE + 10
+        assert RENEWAL_WAIT_TIMEOUT < consented.clock.seconds - begun < RENEWAL_WAIT_TIMEOUT + 10
         assert consented.store.record.refresh_token == "consent-0"
 
 
@@ -368,8 +368,8 @@ class TestRevoking:
     @pytest.mark.parametrize(
         "record",
         [
-            Record(readable=False, damaged=True),
-            Record(generation=5, nonce="n", readable=False, unopened={"sealed": "x"}),
+            Record(readable=False, corrupt=True),
+            Record(generation=5, nonce="n", readable=False, raw={"sealed": "x"}),
         ],
     )
     def test_of_what_cannot_be_opened_is_refused_and_that_stays(self, rotating, record):
@@ -418,8 +418,8 @@ class TestRenewingNow:
 def test_a_refresh_does_not_change_who_has_consented(consented):
     issue = consented.endpoint.refresh
 
-    def of_another(refresh_token, access_token=None, *, patient=True):
-        return replace(issue(refresh_token, access_token, patient=patient), subject="mallory")
+    def of_another(refresh_token, access_token=None, *, retry=True):
+        return replace(issue(refresh_token, access_token, retry=retry), subject="mallory")
 
     consented.store.record = replace(consented.store.record, subject="ada")
     consented.endpoint.refresh = of_another

@@ -11,10 +11,10 @@ import pytest
 from airflow_provider_oauth.exceptions import ConsentRequired, InvalidGrant, Overtaken, TokenStoreError
 from airflow_provider_oauth.protocol import clock
 from airflow_provider_oauth.protocol.token import Token
-from airflow_provider_oauth.tokens.durable_write import insist
-from airflow_provider_oauth.tokens.lease import LONGEST_EXCHANGE, TERM, WAIT, Claim
+from airflow_provider_oauth.tokens.durable_write import write_with_retry
+from airflow_provider_oauth.tokens.lease import MAX_EXCHANGE_TIME, TERM, WAIT, Claim
 from airflow_provider_oauth.tokens.record import Record, Refusal
-from airflow_provider_oauth.tokens.source import HOST_PATIENCE, PATIENCE
+from airflow_provider_oauth.tokens.source import HOST_LOCK_TIMEOUT, RENEWAL_WAIT_TIMEOUT
 from tests.unit.tokens.world import World
 
 
@@ -57,7 +57,7 @@ def consented():
 
 def consent(world, name):
     now = world.clock.now()
-    world.process().adopt(
+    world.process().store_grant(
         Token(
             access_token=f"access-{name}",
             refresh_token=f"refresh-{name}",
@@ -103,7 +103,7 @@ def test_a_process_of_the_host_that_is_frozen_is_not_waited_for_twice(used):
     suspend(used, 70)
     used.process().token()
     assert used.store.record.refresh_token == "refresh-1"
-    assert used.clock.seconds < HOST_PATIENCE + 70 + 8 * WAIT
+    assert used.clock.seconds < HOST_LOCK_TIMEOUT + 70 + 8 * WAIT
 
 
 def test_a_usable_token_is_not_used_instead_of_one_that_has_to_be_stored_first(used):
@@ -116,7 +116,7 @@ def test_a_usable_token_is_not_used_instead_of_one_that_has_to_be_stored_first(u
 
 
 def test_a_process_that_was_suspended_for_longer_than_it_waits_for_others_still_stores_the_token(used):
-    suspend(used, PATIENCE + 60)
+    suspend(used, RENEWAL_WAIT_TIMEOUT + 60)
     assert used.process().token().access_token == "token-1"
     assert used.store.record.refresh_token == "refresh-1"
 
@@ -207,7 +207,7 @@ def test_a_failure_is_not_noted_under_a_claim_that_covers_storing_no_more(used):
 
 
 def claim_until(world, ends):
-    return Claim(nonce="mine", record=None, alone=True, made_at=world.clock.now(), ends=ends)
+    return Claim(nonce="mine", record=None, exclusive=True, made_at=world.clock.now(), ends=ends)
 
 
 def test_the_last_attempt_to_store_is_made_before_the_claim_ends(rotating):
@@ -219,7 +219,7 @@ def test_the_last_attempt_to_store_is_made_before_the_claim_ends(rotating):
 
     rotating.store.write = fail
     with pytest.raises(TokenStoreError):
-        insist(rotating.store, rotating.clock, Record(generation=1), claim_until(rotating, TERM))
+        write_with_retry(rotating.store, rotating.clock, Record(generation=1), claim_until(rotating, TERM))
     assert TERM - 2 < attempts[-1] <= TERM
 
 
@@ -234,7 +234,7 @@ def test_after_a_read_that_took_too_long_the_record_is_read_again_before_the_nex
         return record
 
     store.failing_writes, store.read = 1, read_slowly
-    insist(store, used.clock, Record(generation=2), claim_until(used, TERM))
+    write_with_retry(store, used.clock, Record(generation=2), claim_until(used, TERM))
     assert store.record.nonce == "theirs"
 
 
@@ -253,7 +253,7 @@ def test_the_token_of_a_repeatable_grant_is_used_but_not_stored(use_refresh, cap
     assert "other tasks have to ask for their own" in caplog.text
 
 
-@pytest.mark.parametrize(("seconds", "is_stored"), [(LONGEST_EXCHANGE, True), (LONGEST_EXCHANGE + 0.1, False)])
+@pytest.mark.parametrize(("seconds", "is_stored"), [(MAX_EXCHANGE_TIME, True), (MAX_EXCHANGE_TIME + 0.1, False)])
 def test_the_token_of_a_repeatable_grant_is_stored_after_the_longest_exchange(world, seconds, is_stored):
     suspend(world, seconds)
     world.process().token()
@@ -277,7 +277,7 @@ def test_the_last_resort_of_a_repeatable_grant_is_not_stored_late_either(world):
 
 
 ACTS = {
-    "consent": lambda source, token: source.adopt(token),
+    "consent": lambda source, token: source.store_grant(token),
     "forget": lambda source, token: source.forget(),
     "revoke": lambda source, token: source.revoke(),
 }
@@ -333,7 +333,9 @@ def test_a_decision_replaces_what_was_renewed_meanwhile(consented, act):
         consented,
         act,
         300,
-        lambda: others_renew(consented, generation=record.generation + 1, origins=record.origins),
+        lambda: others_renew(
+            consented, generation=record.generation + 1, used_refresh_tokens=record.used_refresh_tokens
+        ),
     )
     assert consented.store.record.refresh_token == ("refresh-new" if act == "consent" else None)
 
@@ -343,7 +345,9 @@ def test_revoking_is_repeated_for_what_was_renewed_meanwhile(consented):
     suspend(
         consented,
         300,
-        lambda: others_renew(consented, generation=record.generation + 1, origins=record.origins),
+        lambda: others_renew(
+            consented, generation=record.generation + 1, used_refresh_tokens=record.used_refresh_tokens
+        ),
     )
     consented.process().revoke()
     assert [token for token, _ in consented.endpoint.revoked] == ["refresh-first", "refresh-of-another", "theirs"]

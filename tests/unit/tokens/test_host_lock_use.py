@@ -11,7 +11,7 @@ from tests.unit.tokens.world import START
 ACTS = {
     "token": lambda source: source.token(),
     "renew": lambda source: source.renew(),
-    "adopt": lambda source: source.adopt(Token(access_token="fake", issued_at=START, expires_at=None)),
+    "store_grant": lambda source: source.store_grant(Token(access_token="fake", issued_at=START, expires_at=None)),
     "forget": lambda source: source.forget(),
     "revoke": lambda source: source.revoke(),
     "ready": lambda source: source.ready(),

@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowTaskTerminated, AirflowTaskTimeout
 
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, to_event
-from airflow_provider_oauth.tokens.lease import LONGEST_EXCHANGE, TERM, WAIT
+from airflow_provider_oauth.tokens.lease import MAX_EXCHANGE_TIME, TERM, WAIT
 from airflow_provider_oauth.tokens.record import Record
 from tests.unit.tokens.world import World
 
@@ -117,7 +117,7 @@ def test_a_task_that_is_stopped_at_the_first_line_after_the_response_leaves_the_
             raise AirflowTaskTimeout("stop")
 
     world = used()
-    world.endpoint.refresh = lambda refresh_token, access_token=None, *, patient=True: Response()
+    world.endpoint.refresh = lambda refresh_token, access_token=None, *, retry=True: Response()
     with pytest.raises(AirflowTaskTimeout):
         world.process().token()
     assert not is_free(world)
@@ -144,7 +144,7 @@ def test_a_repeatable_grant_that_is_stopped_before_its_request_is_not_waited_for
     world = World(grant_type=grant_type)
     grant = world.endpoint.grant
 
-    def stop(scope=None, *, patient=True):
+    def stop(scope=None, *, retry=True):
         world.endpoint.grant = grant
         error = AirflowTaskTimeout("stop")
         error.request_sent = False
@@ -155,7 +155,7 @@ def test_a_repeatable_grant_that_is_stopped_before_its_request_is_not_waited_for
         world.process().token()
     assert world.process().token()
     assert world.clock.seconds < 1
-    assert LONGEST_EXCHANGE > 1
+    assert MAX_EXCHANGE_TIME > 1
 
 
 def test_stopping_does_not_end_a_cool_down():
@@ -236,7 +236,7 @@ def test_an_exception_after_the_response_counts_as_a_lost_response(secret):
     assert world.endpoint.asked == [("refresh", "refresh-0")] * 2
 
 
-@pytest.mark.parametrize("act", ["adopt", "forget", "revoke"])
+@pytest.mark.parametrize("act", ["store_grant", "forget", "revoke"])
 def test_what_a_person_decides_fails_with_an_error_that_names_the_connection_too(act, unexpected, monkeypatch):
     world = used()
     token = world.process().token()
@@ -245,11 +245,11 @@ def test_what_a_person_decides_fails_with_an_error_that_names_the_connection_too
     def fail(*args):
         raise unexpected
 
-    monkeypatch.setattr(source._state, "origins", fail)
+    monkeypatch.setattr(source._state, "used_refresh_tokens", fail)
     if act == "revoke":
         world.endpoint.revocations = [unexpected]
     with pytest.raises(OAuthError, match=rf"^Connection 'api': .*{type(unexpected).__name__}") as caught:
-        getattr(source, act)(*([token] if act == "adopt" else []))
+        getattr(source, act)(*([token] if act == "store_grant" else []))
     assert "fake-secret" not in str(caught.value)
     assert is_free(world)
 

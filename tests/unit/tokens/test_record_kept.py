@@ -64,7 +64,7 @@ def test_the_last_refresh_tokens_of_the_connection_are_remembered_in_order(rotat
     for refresh_token in pasted:
         rotating.process(refresh_token=refresh_token).token()
     fingerprints = tuple(fingerprint("api", refresh_token) for refresh_token in pasted)
-    assert rotating.store.record.origins == fingerprints[-REMEMBERED:]
+    assert rotating.store.record.used_refresh_tokens == fingerprints[-REMEMBERED:]
 
 
 def test_a_refresh_token_that_is_used_by_the_connection_again_is_the_last_one(rotating):
@@ -74,4 +74,6 @@ def test_a_refresh_token_that_is_used_by_the_connection_again_is_the_last_one(ro
     rotating.process(refresh_token="fake-first").token()  # still configured on one host; the record's own is used
     assert rotating.endpoint.asked[-1] == ("refresh", "refresh-3")
     order = ("fake-second", "fake-third", "fake-first")
-    assert rotating.store.record.origins == tuple(fingerprint("api", refresh_token) for refresh_token in order)
+    assert rotating.store.record.used_refresh_tokens == tuple(
+        fingerprint("api", refresh_token) for refresh_token in order
+    )

@@ -20,10 +20,10 @@ from airflow_provider_oauth.exceptions import (
     WrongPassword,
 )
 from airflow_provider_oauth.protocol.token import Token
-from airflow_provider_oauth.tokens.cool_down import COOL_DOWN, LONGEST_COOL_DOWN
-from airflow_provider_oauth.tokens.lease import EXCHANGE_TIMEOUT, LONGEST_EXCHANGE, TERM, WAIT
+from airflow_provider_oauth.tokens.cool_down import COOL_DOWN, MAX_COOL_DOWN
+from airflow_provider_oauth.tokens.lease import EXCHANGE_TIMEOUT, MAX_EXCHANGE_TIME, TERM, WAIT
 from airflow_provider_oauth.tokens.record import Record, fingerprint
-from airflow_provider_oauth.tokens.source import HOST_PATIENCE, PATIENCE, RESPITE
+from airflow_provider_oauth.tokens.source import HOST_LOCK_TIMEOUT, RENEWAL_RETRY_INTERVAL, RENEWAL_WAIT_TIMEOUT
 from tests.unit.tokens.world import START, World
 
 
@@ -70,7 +70,7 @@ def test_when_renewal_ahead_fails_the_usable_token_is_used_with_a_warning(world,
     world.endpoint.errors = [TokenRequestError("the endpoint is down", retryable=True)]
     assert source.token().access_token == "token-1"
     assert "the endpoint is down" in caplog.text
-    assert world.endpoint.patience[-1] is False
+    assert world.endpoint.rate_limit_timeout[-1] is False
 
 
 def test_after_renewal_ahead_failed_a_process_leaves_the_endpoint_alone_for_a_while(world):
@@ -79,7 +79,7 @@ def test_after_renewal_ahead_failed_a_process_leaves_the_endpoint_alone_for_a_wh
     world.clock.seconds = 800
     world.endpoint.errors = [TokenRequestError("the endpoint is down", retryable=True)]
     source.token()
-    world.clock.seconds += RESPITE - 1
+    world.clock.seconds += RENEWAL_RETRY_INTERVAL - 1
     assert source.token().access_token == "token-1"
     assert len(world.endpoint.asked) == 2
     world.clock.seconds += 1
@@ -90,7 +90,7 @@ def test_without_a_usable_token_a_failing_endpoint_fails_the_call(world):
     world.endpoint.errors = [TokenRequestError("the endpoint is down", retryable=True)]
     with pytest.raises(TokenRequestError, match="the endpoint is down"):
         world.process().token()
-    assert world.endpoint.patience == [True]
+    assert world.endpoint.rate_limit_timeout == [True]
 
 
 def test_without_a_usable_token_the_others_wait_for_the_record_to_change(world):
@@ -108,13 +108,13 @@ def test_without_a_usable_token_the_others_wait_for_the_record_to_change(world):
 def test_a_waiter_renews_too_when_renewing_twice_is_harmless(world):
     world.lock.taken_elsewhere = True
     assert world.process().token().access_token == "token-1"
-    assert world.clock.seconds <= PATIENCE
+    assert world.clock.seconds <= RENEWAL_WAIT_TIMEOUT
 
 
 def test_who_holds_the_lock_of_the_host_for_too_long_is_taken_to_be_frozen(rotating):
     rotating.lock.taken_elsewhere = True
     rotating.process().token()
-    assert HOST_PATIENCE < rotating.clock.seconds < HOST_PATIENCE + 30
+    assert HOST_LOCK_TIMEOUT < rotating.clock.seconds < HOST_LOCK_TIMEOUT + 30
 
 
 @pytest.mark.parametrize("taken_elsewhere", [True, False])
@@ -130,7 +130,7 @@ def test_a_waiter_never_uses_a_refresh_token_without_the_lease(rotating, taken_e
     with pytest.raises(RenewalTimeout, match="'api'"):
         rotating.process().token()
     assert rotating.endpoint.asked == []
-    assert PATIENCE < rotating.clock.seconds < PATIENCE + 5
+    assert RENEWAL_WAIT_TIMEOUT < rotating.clock.seconds < RENEWAL_WAIT_TIMEOUT + 5
 
 
 def test_the_winner_of_the_lock_looks_again_before_it_asks(world):
@@ -321,7 +321,10 @@ def test_a_newly_pasted_refresh_token_is_picked_up_and_the_old_grants_token_drop
     assert rotating.process(refresh_token="fake-second").token().access_token == "token-2"
     assert rotating.endpoint.asked[-1] == ("refresh", "fake-second")
     assert rotating.store.record.generation == 2
-    assert rotating.store.record.origins == (fingerprint("api", "fake-first"), fingerprint("api", "fake-second"))
+    assert rotating.store.record.used_refresh_tokens == (
+        fingerprint("api", "fake-first"),
+        fingerprint("api", "fake-second"),
+    )
 
 
 def test_a_newly_pasted_refresh_token_replaces_a_record_that_cannot_be_opened(rotating):
@@ -342,16 +345,16 @@ def test_taking_the_spent_refresh_token_out_of_the_connection_changes_nothing(ro
 
 
 def test_a_damaged_record_asks_for_consent_and_is_left_alone(rotating):
-    damaged = Record(readable=False, damaged=True)
-    rotating.store.record = damaged
+    corrupt = Record(readable=False, corrupt=True)
+    rotating.store.record = corrupt
     with pytest.raises(ConsentRequired, match="the Variable is damaged"):
         rotating.process().token()
-    assert rotating.store.record is damaged
+    assert rotating.store.record is corrupt
     assert rotating.endpoint.asked == []
 
 
 def test_a_damaged_record_is_replaced_where_the_grant_can_be_repeated(world):
-    world.store.record = Record(readable=False, damaged=True)
+    world.store.record = Record(readable=False, corrupt=True)
     world.process().token()
     assert world.store.record.tokens[""].access_token == "token-1"
 
@@ -653,7 +656,7 @@ def token(world, name):
 def another_renewed(world, nonce="n-1", **changes):
     """Leave what another process leaves that is done."""
     own = fingerprint("api", world.config.refresh_token) if world.config.refresh_token else ""
-    values = {"generation": 1, "nonce": nonce, "origins": (own,), "refresh_token": "refresh-0", **changes}
+    values = {"generation": 1, "nonce": nonce, "used_refresh_tokens": (own,), "refresh_token": "refresh-0", **changes}
     world.store.record = Record(**values)
     world.store.lease = nonce
 
@@ -721,7 +724,7 @@ def test_where_renewing_twice_is_harmless_a_renewal_elsewhere_is_still_waited_fo
 def test_where_renewing_twice_is_harmless_a_dead_holder_is_waited_for_as_long_as_it_may_ask(world):
     world.store.lease = "of-a-dead-one"
     world.process().token()
-    assert LONGEST_EXCHANGE <= world.clock.seconds < LONGEST_EXCHANGE + 2
+    assert MAX_EXCHANGE_TIME <= world.clock.seconds < MAX_EXCHANGE_TIME + 2
 
 
 def test_while_another_host_renews_a_due_token_is_used_without_waiting(rotating):
@@ -847,13 +850,13 @@ def test_storage_that_fails_for_good_is_what_the_error_says(rotating):
     rotating.store.failing_reads = 10_000
     with pytest.raises(TokenStoreError, match="cannot be read"):
         rotating.process().token()
-    assert rotating.clock.seconds > PATIENCE
+    assert rotating.clock.seconds > RENEWAL_WAIT_TIMEOUT
 
 
 def test_a_repeatable_grant_needs_no_storage_in_the_end(world):
     world.store.failing_reads = 10_000
     assert world.process().token().access_token == "token-1"
-    assert HOST_PATIENCE < world.clock.seconds < HOST_PATIENCE + 5
+    assert HOST_LOCK_TIMEOUT < world.clock.seconds < HOST_LOCK_TIMEOUT + 5
 
 
 def test_a_repeatable_grant_does_not_mind_a_lease_that_cannot_be_written(world):
@@ -908,7 +911,7 @@ def test_after_wrong_credentials_nobody_asks_again_for_a_while(grant_type):
 
 @pytest.mark.parametrize(
     ("asked", "seconds"),
-    [(None, COOL_DOWN), (0.0, COOL_DOWN), (5.0, COOL_DOWN), (61.0, 61.0), (1e12, LONGEST_COOL_DOWN)],
+    [(None, COOL_DOWN), (0.0, COOL_DOWN), (5.0, COOL_DOWN), (61.0, 61.0), (1e12, MAX_COOL_DOWN)],
 )
 def test_the_server_may_request_a_longer_time_up_to_a_day_but_never_a_shorter_one(world, asked, seconds):
     world.endpoint.errors = [InvalidClient("who are you", retry_after=asked)]
@@ -964,7 +967,7 @@ def test_a_refusal_keeps_what_is_stored(rotating):
 
 
 def test_wrong_credentials_replace_a_damaged_record_of_a_repeatable_grant(world):
-    world.store.record = Record(readable=False, damaged=True)
+    world.store.record = Record(readable=False, corrupt=True)
     world.endpoint.errors = [InvalidClient("who are you")]
     for _ in range(2):
         with pytest.raises(InvalidClient):

@@ -41,7 +41,7 @@ class FakeEndpoint:
         self.refresh_tokens = refresh_tokens
         self.refresh_lifetime = None
         self.asked = []
-        self.patience = []
+        self.rate_limit_timeout = []
         self.errors = []
         self.during = lambda: None
         self.revoked = []
@@ -56,15 +56,15 @@ class FakeEndpoint:
             raise answer
         return answer
 
-    def grant(self, scope=None, *, patient=True):
-        return self._issue(("grant", scope), patient)
+    def grant(self, scope=None, *, retry=True):
+        return self._issue(("grant", scope), retry)
 
-    def refresh(self, refresh_token, access_token=None, *, patient=True):
-        return self._issue(("refresh", refresh_token), patient)
+    def refresh(self, refresh_token, access_token=None, *, retry=True):
+        return self._issue(("refresh", refresh_token), retry)
 
-    def _issue(self, question, patient):
+    def _issue(self, question, retry):
         self.asked.append(question)
-        self.patience.append(patient)
+        self.rate_limit_timeout.append(retry)
         self.during()
         if self.errors and (error := self.errors.pop(0)):
             raise error
@@ -169,15 +169,15 @@ class World:
         self.config = OAuthConfig(
             conn_id="api", base_url="https://api.test", token_url="https://auth.test/token", **values
         )
-        self.endpoint.refresh_tokens = self.config.lives_by_refresh or self.config.use_refresh
+        self.endpoint.refresh_tokens = self.config.requires_refresh_token or self.config.use_refresh
 
     def mask(self, secret, until):
         """Record until when a secret is masked; None: for as long as the process lives."""
         self.masked[secret] = until
 
     def record_of(self, refresh_token):
-        origins = (fingerprint("api", self.config.refresh_token),)
-        return Record(generation=1, nonce="n", origins=origins, refresh_token=refresh_token)
+        used_refresh_tokens = (fingerprint("api", self.config.refresh_token),)
+        return Record(generation=1, nonce="n", used_refresh_tokens=used_refresh_tokens, refresh_token=refresh_token)
 
     def process(self, **config):
         source = TokenSource(

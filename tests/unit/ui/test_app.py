@@ -19,11 +19,11 @@ from itsdangerous import TimestampSigner
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.management import connections, grants
-from airflow_provider_oauth.management.grant_check import Trial
+from airflow_provider_oauth.management.grant_check import GrantCheck
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.ui import app, pending, protection, threads
-from airflow_provider_oauth.ui.page import Said
+from airflow_provider_oauth.ui.page import FlashMessage
 from airflow_provider_oauth.ui.plugin import OAuthPlugin
 from airflow_provider_oauth.ui.protection import HEADERS
 from sandbox.user_agent import read_page
@@ -96,15 +96,15 @@ def headers_of(answer: httpx.Response) -> dict[str, str | None]:
 
 
 def post(action: str) -> httpx.Response:
-    path, data = f"/air/oauth/connections/shop/{action}", {"form_token": protection.form_token(ANN)}  # type: ignore[arg-type]
+    path, data = f"/air/oauth/connections/shop/{action}", {"csrf_token": protection.csrf_token(ANN)}  # type: ignore[arg-type]
     return browse("POST", path, data=data)
 
 
 def said_of(answer: httpx.Response) -> str:
     """Return what the page says after this answer."""
     assert (answer.status_code, answer.headers["Location"]) == (303, "/air/oauth/")
-    cookie = answer.headers["Set-Cookie"].partition(";")[0].removeprefix("oauth_said=")
-    return read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": f"oauth_said={cookie}"}).text).said
+    cookie = answer.headers["Set-Cookie"].partition(";")[0].removeprefix("oauth_flash=")
+    return read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": f"oauth_flash={cookie}"}).text).flash
 
 
 def come_back(query: str, cookie: str) -> httpx.Response:
@@ -113,9 +113,9 @@ def come_back(query: str, cookie: str) -> httpx.Response:
     assert query not in back.headers["Location"]
     if back.headers["Location"] != "/air/oauth/":
         cookie = f"{cookie}; {back.headers['Set-Cookie'].partition(';')[0]}"
-        data = {"form_token": protection.form_token(ANN)}  # type: ignore[arg-type]
+        data = {"csrf_token": protection.csrf_token(ANN)}  # type: ignore[arg-type]
         back = browse("POST", back.headers["Location"], data=data, headers={"Cookie": cookie})
-    said = next(each for each in back.headers.get_list("Set-Cookie") if each.startswith("oauth_said="))
+    said = next(each for each in back.headers.get_list("Set-Cookie") if each.startswith("oauth_flash="))
     back.headers["Set-Cookie"] = said
     return back
 
@@ -175,7 +175,7 @@ class TestWhatNobodyHasThoughtOf:
 
         assert answer.status_code == 500
         assert headers_of(answer) == HEADERS
-        assert read_page(answer.text).said == (
+        assert read_page(answer.text).flash == (
             "Something went wrong (Broken). The log of Airflow's API server says more."
         )
         assert "fake-secret" not in answer.text
@@ -213,8 +213,8 @@ def test_what_came_of_it_is_told_once_and_not_for_long(monkeypatch: pytest.Monke
 def test_news_of_yesterday_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grants, "forget", lambda config: None)
     cookie = post("forget").headers["Set-Cookie"].partition(";")[0]
-    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: int(time.time()) + app.NEWS + 1)
-    assert read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie}).text).said == ""
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: int(time.time()) + app.FLASH_LIFETIME + 1)
+    assert read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie}).text).flash == ""
 
 
 def test_a_consent_without_a_refresh_token_recommends_how_to_request_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def test_a_consent_without_a_refresh_token_recommends_how_to_request_one(monkeyp
     now = datetime.now(UTC)
     token = Token(access_token="fake-token", issued_at=now, expires_at=now + timedelta(hours=1))
     monkeypatch.setattr(app, "create_session", lambda: nullcontext(SimpleNamespace(add=lambda entry: None)))
-    monkeypatch.setattr(grants, "finish", lambda config, consent, answer: token)
+    monkeypatch.setattr(grants, "finish_authorization", lambda config, consent, answer: token)
     status = replace(grants.status(CONFIG), needs_consent=True)
     monkeypatch.setattr(grants, "status", lambda config: status)
 
@@ -240,18 +240,18 @@ def test_a_consent_without_a_refresh_token_recommends_how_to_request_one(monkeyp
 def test_who_may_not_edit_it_any_more_cannot_finish(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = post("authorize")
     state = parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
-    monkeypatch.setattr(app, "may", lambda user, conn_id, method: method == "GET")
+    monkeypatch.setattr(app, "can", lambda user, conn_id, method: method == "GET")
     back = come_back(f"state={state}&code=c", answer.headers["Set-Cookie"].partition(";")[0])
     assert "you may not edit it any more" in said_of(back)
 
 
 @pytest.mark.parametrize(
-    ("works", "shown_as"), [(True, 'class="said good"'), (False, 'class="said bad"'), (None, 'class="said "')]
+    ("works", "shown_as"), [(True, 'class="flash success"'), (False, 'class="flash failure"'), (None, 'class="flash "')]
 )
 def test_the_result_of_a_test_is_shown_as_it_is(
     works: bool | None, shown_as: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grants, "test", lambda config: Trial(works, "It is so."))
+    monkeypatch.setattr(grants, "test", lambda config: GrantCheck(works, "It is so."))
     answer = post("test")
 
     assert said_of(answer) == "Connection 'shop': It is so."
@@ -306,7 +306,7 @@ class TestWhileTooManyRequestsOfAUserWait:
         answer = post(action)
 
         assert answer.status_code == 429
-        assert read_page(answer.text).said == threads.TOO_MANY_REQUESTS
+        assert read_page(answer.text).flash == threads.TOO_MANY_REQUESTS
         assert "There is no connection" not in answer.text
         assert '<a href="/air/oauth/">Show all</a>' in answer.text
 
@@ -317,7 +317,7 @@ class TestWhileTooManyRequestsOfAUserWait:
         cookie = begun.headers["Set-Cookie"].partition(";")[0]
         back = browse("GET", f"/air/oauth/callback?state={state}&code=c", headers={"Cookie": cookie})
         cookie = f"{cookie}; {back.headers['Set-Cookie'].partition(';')[0]}"
-        data = {"form_token": protection.form_token(ANN)}  # type: ignore[arg-type]
+        data = {"csrf_token": protection.csrf_token(ANN)}  # type: ignore[arg-type]
 
         monkeypatch.setattr(threads, "THREADS_PER_USER", threads.THREADS_PER_USER - 1)
         finish = browse("POST", back.headers["Location"], data=data, headers={"Cookie": cookie})
@@ -342,9 +342,9 @@ def test_long_news_fit_into_a_cookie(text: str, monkeypatch: pytest.MonkeyPatch)
     assert said_of(answer).startswith("\u4e00")
 
 
-@pytest.mark.parametrize("cookie", ["oauth_said=x", "oauth_said=", "oauth_said=W10.x.y"])
+@pytest.mark.parametrize("cookie", ["oauth_flash=x", "oauth_flash=", "oauth_flash=W10.x.y"])
 def test_what_was_not_said_by_this_page_is_not_shown(cookie: str) -> None:
-    assert read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie}).text).said == ""
+    assert read_page(browse("GET", "/air/oauth/?conn_id=shop", headers={"Cookie": cookie}).text).flash == ""
 
 
 def test_where_there_are_teams_rights_are_asked_for_the_connections_team(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,7 +368,7 @@ def test_where_there_are_teams_rights_are_asked_for_the_connections_team(monkeyp
 @pytest.mark.parametrize("length", [10, 3800])
 def test_an_answer_of_any_length_is_taken(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     answers: list[str] = []
-    monkeypatch.setattr(app, "_keep", lambda *values: answers.append(values[3]) or Said(True, "kept"))
+    monkeypatch.setattr(app, "_keep", lambda *values: answers.append(values[3]) or FlashMessage(True, "kept"))
     answer = post("authorize")
     state = parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
     query = f"state={state}&code={secrets.token_urlsafe(length)}"  # what cannot be compressed
@@ -383,7 +383,7 @@ class TestThePageThatSaysThatItTakesAWhile:
         (form,) = read_page(shown.text).forms
 
         assert form.action == ""
-        assert list(form.fields) == ["form_token"]
+        assert list(form.fields) == ["csrf_token"]
         assert "not-a-real-code" not in shown.text
 
     def test_leads_back_if_there_is_nothing_to_wait_for(self) -> None:
@@ -393,7 +393,7 @@ class TestThePageThatSaysThatItTakesAWhile:
 
     @pytest.mark.parametrize("cookie", ["", "oauth_answer_abc=c3RhdGU9eCZjb2RlPXk.made.up"])
     def test_takes_no_answer_that_airflow_has_not_signed(self, cookie: str) -> None:
-        data = {"form_token": protection.form_token(ANN)}  # type: ignore[arg-type]
+        data = {"csrf_token": protection.csrf_token(ANN)}  # type: ignore[arg-type]
         answer = browse("POST", "/air/oauth/finish/abc", data=data, headers={"Cookie": cookie})
 
         assert said_of(answer) == (
@@ -401,4 +401,4 @@ class TestThePageThatSaysThatItTakesAWhile:
         )
 
     def test_cannot_be_forged(self) -> None:
-        assert browse("POST", "/air/oauth/finish/abc", data={"form_token": "made-up"}).status_code == 403
+        assert browse("POST", "/air/oauth/finish/abc", data={"csrf_token": "made-up"}).status_code == 403

@@ -13,7 +13,7 @@ from airflow_provider_oauth.management.grants import Status
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.ui.app import LABELS
-from airflow_provider_oauth.ui.page import Row, Said, render
+from airflow_provider_oauth.ui.page import FlashMessage, Row, render
 from sandbox.user_agent import read_page
 
 CONFIG = OAuthConfig(
@@ -36,19 +36,19 @@ VALUES: dict[str, Any] = {
     "root": "/air/oauth",
     "airflow": "/air",
     "redirect_uri": "https://airflow.example.com/air/oauth/callback",
-    "said": None,
+    "flash": None,
     "conn_id": "",
     "user": "ann",
-    "form_token": "fake-form-token",
+    "csrf_token": "fake-form-token",
     "labels": LABELS,
 }
 
 
 def row(
-    status: Status | None = STATUS, may_edit: bool = True, conn_id: str = "shop", error: str = "", **config: Any
+    status: Status | None = STATUS, can_edit: bool = True, conn_id: str = "shop", error: str = "", **config: Any
 ) -> Row:
     shown = Overview(conn_id=conn_id, conn_type="oauth", config=replace(CONFIG, **config), status=status, error=error)
-    return Row(overview=shown, may_edit=may_edit)
+    return Row(overview=shown, can_edit=can_edit)
 
 
 def page(*rows: Row, **values: Any) -> str:
@@ -60,12 +60,12 @@ class TestActions:
         assert row().actions == ["test", "authorize", "renew", "revoke", "forget"]
 
     def test_are_none_for_who_may_only_look(self) -> None:
-        assert row(may_edit=False).actions == []
+        assert row(can_edit=False).actions == []
 
     def test_are_none_where_nobody_knows_what_the_connection_means(self) -> None:
         broken = Overview(conn_id="shop", conn_type="oauth", error="Token URL is missing")
 
-        assert Row(overview=broken, may_edit=True).actions == []
+        assert Row(overview=broken, can_edit=True).actions == []
 
     def test_are_no_renewal_where_a_person_has_to_consent(self) -> None:
         assert row(NONE).actions == ["test", "authorize", "forget"]
@@ -129,7 +129,7 @@ class TestPage:
         *forms, search = read_page(page(row())).forms
 
         assert [form.action for form in forms] == [f"/air/oauth/connections/shop/{each}" for each in row().actions]
-        assert all(form.fields == {"form_token": "fake-form-token"} for form in forms)
+        assert all(form.fields == {"csrf_token": "fake-form-token"} for form in forms)
         assert [list(form.buttons) for form in forms] == [
             ["Test"], ["Authorize"], ["Renew now"], ["Revoke"], ["Forget"],
         ]  # fmt: skip
@@ -142,11 +142,11 @@ class TestPage:
             assert f'aria-label="{label} shop"' in html
             assert f'aria-label="{label} other"' in html
 
-    def test_has_no_form_token_for_who_may_only_look(self) -> None:
-        assert "fake-form-token" not in page(row(may_edit=False))
+    def test_has_no_csrf_token_for_who_may_only_look(self) -> None:
+        assert "fake-form-token" not in page(row(can_edit=False))
 
     def test_has_nothing_secret(self) -> None:
-        html = page(row(), row(NONE), row(may_edit=False))
+        html = page(row(), row(NONE), row(can_edit=False))
 
         assert "fake-access" not in html
         assert "fake-secret" not in html
@@ -155,16 +155,16 @@ class TestPage:
     def test_escapes_what_others_have_written(self, conn_id: str) -> None:
         html = page(
             row(conn_id=conn_id, error=conn_id, warnings=(conn_id,)),
-            said=Said(False, conn_id),
+            flash=FlashMessage(False, conn_id),
             conn_id=conn_id,
             user=conn_id,
             redirect_uri=conn_id,
-            form_token=conn_id,
+            csrf_token=conn_id,
         )
 
         assert conn_id not in html.replace("{{ 7*7 }}", conn_id if conn_id != "{{ 7*7 }}" else "")
         assert "<script>alert" not in html
-        assert read_page(html).said == conn_id
+        assert read_page(html).flash == conn_id
         assert conn_id in read_page(html).rows
 
     @pytest.mark.parametrize(
@@ -193,13 +193,13 @@ class TestPage:
     @pytest.mark.parametrize(
         ("good", "start"),
         [
-            (True, '<p class="said good" role="status"'),
-            (False, '<p class="said bad" role="alert"'),
-            (None, '<p class="said " role="status"'),
+            (True, '<p class="flash success" role="status"'),
+            (False, '<p class="flash failure" role="alert"'),
+            (None, '<p class="flash " role="status"'),
         ],
     )
     def test_tells_good_news_from_bad_and_from_neither(self, good: bool | None, start: str) -> None:
-        assert f'{start} tabindex="-1">well</p>' in page(said=Said(good, "well"))
+        assert f'{start} tabindex="-1">well</p>' in page(flash=FlashMessage(good, "well"))
 
     def test_says_what_to_do_where_there_is_nothing(self) -> None:
         assert '<a href="/air/connections">Add one</a>' in page()

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentDenied
-from airflow_provider_oauth.protocol.authorization import Consent
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.runtime import airflow_variables
 from airflow_provider_oauth.ui import pending
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NAME = "oauth_consent__shop"
-CONSENT = Consent(
+CONSENT = AuthorizationRequest(
     conn_id="shop",
     redirect_uri="https://airflow.example.com/oauth/callback",
     state="fake-state",
@@ -22,14 +22,14 @@ CONSENT = Consent(
 )
 
 
-def begin(consent: Consent = CONSENT, user: str = "ann") -> str:
+def begin(consent: AuthorizationRequest = CONSENT, user: str = "ann") -> str:
     """Begin a consent, and return the value of the browser's cookie."""
     return pending.begin(consent, user, NOW).value
 
 
 def take(
     cookie: str, conn_id: str = "shop", state: str = "fake-state", user: str = "ann", seconds: float = 5
-) -> Consent:
+) -> AuthorizationRequest:
     return pending.take(conn_id, state, cookie, user, NOW + timedelta(seconds=seconds))
 
 
@@ -121,7 +121,7 @@ class TestTaking:
 
     def test_is_refused_for_what_was_begun_before(self) -> None:
         cookie = begin()
-        begin(Consent(conn_id="shop", redirect_uri="https://airflow.example.com/oauth/callback"))
+        begin(AuthorizationRequest(conn_id="shop", redirect_uri="https://airflow.example.com/oauth/callback"))
 
         with pytest.raises(ConsentDenied):
             take(cookie)
@@ -138,7 +138,7 @@ class TestBeginning:
 
     @pytest.mark.usefixtures("kept")
     def test_gives_each_consent_a_cookie_of_its_own(self) -> None:
-        other = Consent(conn_id="shop", redirect_uri=CONSENT.redirect_uri)
+        other = AuthorizationRequest(conn_id="shop", redirect_uri=CONSENT.redirect_uri)
         first, second = pending.begin(CONSENT, "ann", NOW), pending.begin(other, "ann", NOW)
 
         assert first.name == pending.cookie_name(pending.consent_id("fake-state")) != second.name
@@ -147,14 +147,14 @@ class TestBeginning:
     @pytest.mark.usefixtures("kept")
     @pytest.mark.parametrize("conn_id", ["shop", "a/b#c d", 'ünï;=,"cödé', "x" * 250])
     def test_names_the_connection_in_the_cookie(self, conn_id: str) -> None:
-        cookie = begin(Consent(conn_id=conn_id, redirect_uri=CONSENT.redirect_uri))
+        cookie = begin(AuthorizationRequest(conn_id=conn_id, redirect_uri=CONSENT.redirect_uri))
 
         assert pending.conn_id_of(cookie) == conn_id
         assert cookie.isascii()
         assert not set(cookie) & set(' ",;\\=')
 
     def test_is_kept_under_a_name_that_airflow_takes(self, kept: dict[str, str]) -> None:
-        begin(Consent(conn_id="a/b#c d", redirect_uri=CONSENT.redirect_uri))
+        begin(AuthorizationRequest(conn_id="a/b#c d", redirect_uri=CONSENT.redirect_uri))
 
         assert list(kept) == [airflow_variables.variable_name("oauth_consent__", "a/b#c d")]
 

@@ -10,7 +10,15 @@ from fastapi import HTTPException, Request
 from itsdangerous import TimestampSigner
 
 from airflow_provider_oauth.ui import protection
-from airflow_provider_oauth.ui.protection import HEADERS, Shield, form_token, may, may_edit, not_forged, permitted
+from airflow_provider_oauth.ui.protection import (
+    HEADERS,
+    SecurityHeadersMiddleware,
+    can,
+    can_edit,
+    csrf_token,
+    permitted_connections,
+    verify_csrf,
+)
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -60,7 +68,7 @@ def request(*chunks: bytes, content_type: str | None = FORM) -> Request:
 
 
 def check(*chunks: bytes, user: Any = None, content_type: str | None = FORM) -> None:
-    asyncio.run(not_forged(request(*chunks, content_type=content_type), user or User()))
+    asyncio.run(verify_csrf(request(*chunks, content_type=content_type), user or User()))
 
 
 def refused(*chunks: bytes, user: Any = None, content_type: str | None = FORM) -> int:
@@ -70,7 +78,7 @@ def refused(*chunks: bytes, user: Any = None, content_type: str | None = FORM) -
 
 
 def sent(user: Any = None) -> bytes:
-    return b"form_token=" + form_token(user or User()).encode()
+    return b"csrf_token=" + csrf_token(user or User()).encode()
 
 
 class TestForms:
@@ -82,7 +90,7 @@ class TestForms:
         check(*(bytes([each]) for each in sent()), content_type=f"{FORM}; charset=UTF-8")
 
     @pytest.mark.parametrize(
-        "body", [b"", b"form_token=", b"form_token=x.y.z", b"other=1", b"\xff\xfe", b"form_token=%ff", b"=", b"&&"]
+        "body", [b"", b"csrf_token=", b"csrf_token=x.y.z", b"other=1", b"\xff\xfe", b"csrf_token=%ff", b"=", b"&&"]
     )
     def test_without_a_token_are_refused(self, body: bytes) -> None:
         assert refused(body) == 403
@@ -91,9 +99,9 @@ class TestForms:
         assert refused(sent(User("bob"))) == 403
 
     def test_signed_for_another_purpose_are_refused(self) -> None:
-        said = protection.signer("said").dumps("ann")
+        said = protection.signer("flash").dumps("ann")
 
-        assert refused(b"form_token=" + str(said).encode()) == 403
+        assert refused(b"csrf_token=" + str(said).encode()) == 403
 
     def test_signed_with_another_key_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         body = sent()
@@ -139,12 +147,12 @@ class TestPermission:
         ],
     )
     def test_is_asked_of_airflow_for_this_connection(self, conn_id: str, method: Any, allowed: bool) -> None:
-        assert may(ANN, conn_id, method) is allowed
+        assert can(ANN, conn_id, method) is allowed
 
     def test_to_edit_is_needed_for_whatever_changes_something(self) -> None:
-        may_edit("shop", ANN)
+        can_edit("shop", ANN)
         with pytest.raises(HTTPException) as caught:
-            may_edit("other", ANN)
+            can_edit("other", ANN)
 
         assert caught.value.status_code == 403
 
@@ -152,15 +160,15 @@ class TestPermission:
         self, auth_manager: AuthManager, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(protection.Connection, "get_team_name", lambda conn_id: f"team of {conn_id}")
-        may(ANN, "shop", "PUT")
+        can(ANN, "shop", "PUT")
         monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
-        may(ANN, "shop", "PUT")
+        can(ANN, "shop", "PUT")
 
         assert auth_manager.teams == [None, "team of shop"]
 
     def test_is_known_for_all_of_the_database(self) -> None:
-        assert permitted(ANN, "GET") == {"shop", "other", "a/b#c"}
-        assert permitted(ANN, "PUT") == {"shop"}
+        assert permitted_connections(ANN, "GET") == {"shop", "other", "a/b#c"}
+        assert permitted_connections(ANN, "PUT") == {"shop"}
 
 
 class TestShield:
@@ -178,7 +186,7 @@ class TestShield:
             answered.append(message)
 
         scope = {"type": "http", "path": path, "query_string": query}
-        asyncio.run(Shield(app, hidden="/callback")(scope, None, send))  # type: ignore[arg-type]
+        asyncio.run(SecurityHeadersMiddleware(app, hidden="/callback")(scope, None, send))  # type: ignore[arg-type]
         assert answered[1] == {"type": "http.response.body", "body": b"x"}
         return scope, answered[0]["headers"]
 

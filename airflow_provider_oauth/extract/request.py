@@ -1,0 +1,30 @@
+"""The description of a list to fetch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_oauth.extract.paginators import Paginator
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListRequest:
+    """A list to fetch from the API.
+
+    :param endpoint: relative to the API's base URL
+    :param data: query parameters; a parameter that is None is not sent
+    :param headers: for all requests; a header that is None is not sent
+    :param paginator: how the API splits the list into pages; None if it does not
+    :param records_path: JMESPath of the array of rows in a response; None if the response is that array, or has exactly
+        one array
+    """
+
+    endpoint: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    paginator: Paginator | None = None
+    records_path: str | None = None
