@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 # An authorization server from npm, for `make test-servers`.
 OIDC_PROVIDER := tests/servers/oidc_provider
 
-.PHONY: help demo test test-oldest test-servers simulate test-browser test-distributed services soak lint bench clean
+.PHONY: help demo test test-oldest test-servers simulate test-browser test-distributed services soak lint bench docs clean
 
 help:
 	@echo "make demo              run every example DAG on a real Airflow, against a local server"
@@ -19,13 +19,14 @@ help:
 	@echo "make test-browser      tests of the connection form and the page OAuth connections, in Chromium (Debian: apt-get install chromium)"
 	@echo "make soak              200 tasks on two hosts while everything fails in turn, 15 minutes (as test-distributed)"
 	@echo "make lint              style, types, layers"
+	@echo "make docs              the documentation, in .artifacts/docs; warnings are errors"
 	@echo "make bench             benchmarks, as ratios"
 
 # pip of Python 3.11 knows no dependency groups yet, so it is brought up to date first.
 $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev --group distributed --group servers
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev --group distributed --group servers --group docs
 	touch $@
 
 $(OLDEST)/.done: pyproject.toml oldest.txt
@@ -78,6 +79,10 @@ lint: $(VENV)/.done
 
 bench: $(VENV)/.done
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.done
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs .artifacts/docs
+	@echo "Open .artifacts/docs/index.html"
 
 clean:
 	rm -rf $(VENV) $(OLDEST) .demo .artifacts $(OIDC_PROVIDER)/node_modules
