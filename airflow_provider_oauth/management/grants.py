@@ -52,8 +52,8 @@ def status(config: OAuthConfig) -> Status:
 
     :raises TokenStoreError: if the record cannot be read
     """
-    stored = token_source(config).stored()
-    record, token = stored.record, stored.token
+    stored = token_source(config).grant_state()
+    record, token = stored.record, stored.token()
     return Status(
         token=token,
         usable=token is not None and token.usable(Clock().now(), config.leeway),
@@ -118,7 +118,7 @@ def finish_authorization(config: OAuthConfig, consent: AuthorizationRequest, ans
     asked = TokenEndpoint(config).with_discovered_endpoints("authorize_url", "token_url")
     code = validate_callback(asked, consent, answer)
     token = TokenEndpoint(asked).exchange_code(code, consent.redirect_uri, consent.code_verifier)
-    stored = source.stored()
+    stored = source.grant_state()
     if stored.record and stored.record.subject and token.subject and token.subject != stored.record.subject:
         with suppress(OAuthError):  # where it cannot be taken back, it ends by itself
             TokenEndpoint(asked).revoke(token.refresh_token or token.access_token, "refresh_token")

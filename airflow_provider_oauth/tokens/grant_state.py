@@ -1,139 +1,182 @@
-"""What a stored record means for a connection: whether it is its own, and which refresh token is used. No I/O."""
+"""What a stored record means for a connection: whether it belongs to it, and what a renewal would use. No I/O."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentRequired
-from airflow_provider_oauth.tokens.record import Record, fingerprint
+from airflow_provider_oauth.tokens.record import fingerprint
 
 if TYPE_CHECKING:
-    from typing import TypeGuard
+    from datetime import datetime
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
+    from airflow_provider_oauth.tokens.record import Record
 
-#: How many of a connection's own refresh tokens are known to be spent.
-REMEMBERED = 20
+#: How many fingerprints of used refresh tokens a record keeps.
+MAX_USED_REFRESH_TOKENS = 20
 
 
+@dataclass(frozen=True)
 class GrantState:
-    """Decides what a record means for one connection as it is now.
+    """What a record means for a connection as it is configured now.
 
     :param config: the connection
-    :param name: where a user finds the record, for error messages
-    :param page: URL of the page on which a user authorizes the connection; "" if that is not known
+    :param record: the stored record; None if nothing is stored
+    :param location: where a user finds the record, for error messages
+    :param page: URL of the page on which a user authorizes the connection; "" if it is unknown
     """
 
-    def __init__(self, config: OAuthConfig, name: str, page: str = "") -> None:
-        self._config = config
-        self._name = name
-        self._page = page
-        own = config.refresh_token if config.requires_refresh_token else None
-        self._own_fingerprint = fingerprint(config.conn_id, own) if own else None
+    config: OAuthConfig
+    record: Record | None
+    location: str
+    page: str = ""
 
-    def matches_connection(self, record: Record | None) -> TypeGuard[Record]:
-        """Tell whether the record was granted to the connection as it is now, and by the refresh token it has now."""
+    @property
+    def matches_connection(self) -> bool:
+        """Whether the record was granted to the connection with its current client, secret, user, URLs and scope.
+
+        If the connection has a refresh token of its own, the record must have been obtained with that one.
+        """
+        return self.matching_record is not None
+
+    @cached_property
+    def matching_record(self) -> Record | None:
+        """The record, if it matches the connection."""
+        record = self.record
         if record is None or not record.readable:
-            return False
-        return self._own_fingerprint is None or self._own_fingerprint in record.used_refresh_tokens
+            return None
+        own = self._own_fingerprint
+        return record if own is None or own in record.used_refresh_tokens else None
 
-    def uses_refresh_token(self, key: str, record: Record | None) -> bool:
-        """Tell whether a renewal would use a refresh token: every one is taken to be single-use."""
-        if self._config.requires_refresh_token:
-            return True
-        return (
-            self._config.use_refresh
-            and not key
-            and self.matches_connection(record)
-            and record.refresh_token is not None
-        )
+    def token(self, key: str = "") -> Token | None:
+        """Return the stored token of this connection; it may have expired.
 
-    def never_expires(self, record: Record | None) -> bool:
-        """Tell whether the record holds a token of this connection that never expires."""
-        token = record.tokens.get("") if self.matches_connection(record) else None
+        :param key: the scope, "" for the connection's own
+        """
+        return self.matching_record.tokens.get(key) if self.matching_record else None
+
+    @property
+    def never_expires(self) -> bool:
+        """Whether the record holds a token of this connection that never expires."""
+        token = self.token()
         return token is not None and token.never_expires
 
-    def refresh_token(self, key: str, record: Record | None) -> str | None:
-        """Return the refresh token to use; None if the grant is to be repeated.
+    def uses_refresh_token(self, key: str = "") -> bool:
+        """Return whether a renewal would use a refresh token. All refresh tokens are treated as single-use.
 
-        The connection's own is used only where no record has seen it.
+        :param key: the scope, "" for the connection's own
+        """
+        if self.config.requires_refresh_token:
+            return True
+        record = self.matching_record
+        return self.config.use_refresh and not key and record is not None and record.refresh_token is not None
 
+    def refresh_token(self, key: str = "") -> str | None:
+        """Return the refresh token that a renewal uses; None if it repeats the grant.
+
+        The refresh token of the connection itself is used only if the record does not list it as used.
+
+        :param key: the scope, "" for the connection's own
         :raises ConsentRequired: if this grant requires a refresh token and none is usable
         """
-        if not self._config.requires_refresh_token:
-            return record.refresh_token if record and self.uses_refresh_token(key, record) else None
-        own = self._config.refresh_token
+        if not self.config.requires_refresh_token:
+            return self.record.refresh_token if self.record and self.uses_refresh_token(key) else None
+        own, record = self.config.refresh_token, self.record
         if record is None:
             if own is None:
-                raise self.consent_required("it holds no refresh token yet")
+                raise self.consent_required("no refresh token is stored yet")
             return own
         if record.corrupt:
-            raise self.consent_required(f"{self._name} is damaged; delete it")
+            raise self.consent_required(f"{self.location} is corrupt. Delete it")
         if own is not None and self._own_fingerprint not in record.used_refresh_tokens:
             return own
         if not record.readable:
             raise self.consent_required(
-                f"what {self._name} holds was granted to another client, secret, user, URL or scope"
+                f"the tokens in {self.location} were issued for another client, secret, user, URL or scope"
             )
-        if record.refresh_token is None and self.never_expires(record):
-            raise self.consent_required("the API refused its token, which never expires and has no refresh token")
+        if record.refresh_token is None and self.never_expires:
+            raise self.consent_required(
+                "the API refused the access token. This token never expires and has no refresh token, so it cannot be "
+                "renewed"
+            )
         if record.refresh_token is None:
-            raise self.consent_required("no refresh token is stored: the server has issued none, or it was forgotten")
+            raise self.consent_required(
+                "no refresh token is stored, because the server issued none or the tokens were forgotten"
+            )
         return record.refresh_token
 
-    def needs_consent(self, record: Record | None) -> bool:
-        """Tell whether a user must authorize: no usable refresh token is left, and no token that never expires."""
-        if not self._config.requires_refresh_token:
+    @cached_property
+    def needs_consent(self) -> bool:
+        """Whether a user must authorize: there is no usable refresh token, and no token that never expires."""
+        if not self.config.requires_refresh_token:
             return False
-        if record and record.refused and isinstance(record.refused.error, ConsentRequired):
+        if self.record and self.record.refused and isinstance(self.record.refused.error, ConsentRequired):
             return True
         try:
-            return self.refresh_token("", record) is None
+            return self.refresh_token() is None
         except ConsentRequired:
-            return not self.never_expires(record)
+            return not self.never_expires
 
-    def check_is_renewable(self, record: Record | None) -> None:
-        """Raise if the stored token cannot be renewed, only replaced by a new consent.
+    @property
+    def consent_by(self) -> datetime | None:
+        """When a user must authorize again if nobody renews the token before; None if already or if unknown."""
+        if not self.config.requires_refresh_token or self.needs_consent:
+            return None
+        return self.matching_record.refresh_expires_at if self.matching_record else None
 
-        :param record: what is stored
+    def check_is_renewable(self) -> None:
+        """Raise if the stored token can only be replaced by a new authorization.
+
         :raises ConsentRequired: if the token never expires; it stays in use
         """
-        if self.never_expires(record):
+        if self.never_expires:
             raise self.consent_required("its token never expires and has no refresh token, so it cannot be renewed")
 
-    def tokens_to_revoke(self, record: Record | None) -> list[tuple[str, str]]:
-        """Return all tokens that are known, the refresh tokens first: most servers take the others back with them.
+    def tokens_to_revoke(self) -> list[tuple[str, str]]:
+        """Return all known tokens, each with its type. Refresh tokens come first: most servers then revoke the rest.
 
-        :raises ConfigurationError: if what is stored cannot be opened
+        :raises ConfigurationError: if the stored tokens cannot be decrypted
         """
-        own = self._config.refresh_token if self._config.requires_refresh_token else None
-        spent = record is not None and self._own_fingerprint in record.used_refresh_tokens
-        tokens = {own: "refresh_token"} if own and not spent else {}
+        own = self.config.refresh_token if self.config.requires_refresh_token else None
+        record = self.record
+        is_used = record is not None and self._own_fingerprint in record.used_refresh_tokens
+        tokens = {own: "refresh_token"} if own and not is_used else {}
         if record:
             if not record.readable:
                 raise ConfigurationError(
-                    f"Connection {self._config.conn_id!r}: what {self._name} holds was granted to another "
-                    f"client, secret, user, URL or scope, or is damaged. It cannot be opened, so it cannot be revoked. "
-                    f"Revoke the access at the server, then forget the tokens here."
+                    f"Connection {self.config.conn_id!r}: the stored tokens cannot be decrypted, so they cannot be "
+                    f"revoked. Revoke the access at the server, then forget the tokens here. {self.location} was "
+                    f"written for another client, secret, user, URL or scope, or it is corrupt."
                 )
             if record.refresh_token:
                 tokens[record.refresh_token] = "refresh_token"
             tokens |= {token.access_token: "access_token" for token in record.tokens.values()}
         return list(tokens.items())
 
-    def used_refresh_tokens(self, record: Record | None) -> tuple[str, ...]:
-        """Return the fingerprints of the connection's own refresh tokens, this one last: none of them is used again."""
-        seen = [origin for origin in (record.used_refresh_tokens if record else ()) if origin != self._own_fingerprint]
-        return tuple([*seen, self._own_fingerprint] if self._own_fingerprint else seen)[-REMEMBERED:]
+    @property
+    def used_refresh_tokens(self) -> tuple[str, ...]:
+        """Fingerprints of the connection's own refresh tokens, the current one last. None of them is used again."""
+        own = self._own_fingerprint
+        used = [each for each in (self.record.used_refresh_tokens if self.record else ()) if each != own]
+        return tuple([*used, own] if own else used)[-MAX_USED_REFRESH_TOKENS:]
 
     def consent_required(self, problem: str) -> ConsentRequired:
-        """Return the error for a grant that only a user can give again.
+        """Return the error for a grant that only a user can renew.
 
-        :param problem: what is wrong
+        :param problem: what is wrong, without the period at its end
         """
-        conn_id = self._config.conn_id
-        way = "Obtain a new refresh token and paste it into the connection's Refresh token field."
-        if self._config.grant_type == "authorization_code":
-            page = f"open {self._page}, or " if self._page else ""
-            way = f"Have a user consent: {page}run airflow oauth authorize {conn_id}."
-        return ConsentRequired(f"Connection {conn_id!r}: {problem}. {way}")
+        conn_id = self.config.conn_id
+        advice = "Obtain a new refresh token and enter it in the connection's Refresh token field."
+        if self.config.grant_type == "authorization_code":
+            page = f"open {self.page}, or " if self.page else ""
+            advice = f"A user must authorize it: {page}run airflow oauth authorize {conn_id}."
+        return ConsentRequired(f"Connection {conn_id!r}: {problem}. {advice}")
+
+    @cached_property
+    def _own_fingerprint(self) -> str | None:
+        own = self.config.refresh_token if self.config.requires_refresh_token else None
+        return fingerprint(self.config.conn_id, own) if own else None

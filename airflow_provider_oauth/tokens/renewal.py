@@ -70,7 +70,7 @@ class Renewal:
         lease: Lease,
         clock: Clock,
         mask: Callable[[str, datetime | None], None],
-        state: GrantState,
+        state: Callable[[Record | None], GrantState],
     ) -> None:
         self._config = config
         self._endpoint = endpoint
@@ -103,9 +103,9 @@ class Renewal:
             is_certain = self._config.refresh_token is None and self._store.is_listed() is False
         else:
             # A token that never expires and that the API refused is left to ``renew``, which stores the refusal.
-            is_certain = not self._state.never_expires(record)
+            is_certain = not self._state(record).never_expires
         if is_certain:
-            self._state.refresh_token(key, record)
+            self._state(record).refresh_token(key)
 
     def renew(self, key: str, claim: Claim, *, retry: bool) -> Token | None:
         """Ask for a token by whatever this grant lives by, and store it.
@@ -133,7 +133,7 @@ class Renewal:
 
     def _request(self, key: str, claim: Claim, retry: bool) -> tuple[Token, Record | None, str | None]:
         """Request a token; return it, the record that it replaces and the refresh token that was used."""
-        refresh_token = self._state.refresh_token(key, claim.record) if claim.exclusive else None
+        refresh_token = self._state(claim.record).refresh_token(key) if claim.exclusive else None
         if refresh_token is None:
             self._is_requested = True
             return self._endpoint.grant(key or None, retry=retry), claim.record, None
@@ -177,7 +177,7 @@ class Renewal:
         :raises TokenStoreError: if it cannot be stored
         """
         with self._ended_early(claim):
-            used_refresh_tokens = self._state.used_refresh_tokens(claim.record)
+            used_refresh_tokens = self._state(claim.record).used_refresh_tokens
             gone = Record(
                 generation=self.new_generation(claim), nonce=claim.nonce, used_refresh_tokens=used_refresh_tokens
             )
@@ -196,7 +196,7 @@ class Renewal:
         :raises TokenStoreError: if it cannot be stored that they are gone
         """
         with self._ended_early(claim):
-            taken = self._take_back(self._state.tokens_to_revoke(claim.record), claim)
+            taken = self._take_back(self._state(claim.record).tokens_to_revoke(), claim)
         self.forget(claim)
         return taken
 
@@ -235,7 +235,7 @@ class Renewal:
         record = claim.record
         while True:
             self._mask(refresh_token, None)
-            old = record.tokens.get(key) if self._state.matches_connection(record) else None
+            old = self._state(record).token(key)
             if old:
                 self._mask(old.access_token, old.expires_at)
             self._is_requested = True
@@ -246,7 +246,7 @@ class Renewal:
                 return token, record, refresh_token
             except (InvalidGrant, UnrecognizedRefusal) as error:
                 refused, stored = error, self._store.read()
-            newer = self._state.refresh_token(key, stored) if stored else None
+            newer = self._state(stored).refresh_token(key) if stored else None
             if newer is None or newer == refresh_token:
                 break
             record, refresh_token = stored, newer
@@ -259,10 +259,12 @@ class Renewal:
             return self._endpoint.grant(key or None, retry=retry), record, None
         said = refused.error_description or refused.error or f"status {refused.status_code}"
         if isinstance(refused, InvalidGrant):
-            raise self._state.consent_required(f"the server no longer accepts its refresh token ({said})") from refused
+            raise self._state(record).consent_required(
+                f"the server no longer accepts its refresh token ({said})"
+            ) from refused
         if not is_repeated(record.refused if record else None, self._clock.now()):
             raise refused
-        raise self._state.consent_required(
+        raise self._state(record).consent_required(
             f"the server refused its refresh token repeatedly, in words that are not recognized ({said})"
         ) from refused
 
@@ -284,7 +286,8 @@ class Renewal:
                 self._mask(used, self._clock.now())
         refresh_token, refresh_expires_at = self._next_refresh_token(key, token, record, used)
         now = self._clock.now()
-        kept = record.tokens if self._state.matches_connection(record) else {}
+        matching = self._state(record).matching_record
+        kept = matching.tokens if matching else {}
         tokens = {name: old for name, old in kept.items() if name != key and old.usable(now, 0)}
         # A refresh does not change it (OpenID Connect Core 1.0 section 12.2), whatever its answer says.
         subject = (record.subject if record and not generation else None) or token.subject
@@ -294,7 +297,7 @@ class Renewal:
         return token, Record(
             generation=generation or (record.generation + 1 if record else 1),
             nonce=claim.nonce,
-            used_refresh_tokens=self._state.used_refresh_tokens(record),
+            used_refresh_tokens=self._state(record).used_refresh_tokens,
             tokens=tokens,
             refresh_token=refresh_token,
             refresh_expires_at=refresh_expires_at,

@@ -6,7 +6,8 @@ import logging
 import random
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeGuard, TypeVar
 
 from airflow_provider_oauth.exceptions import (
     ConfigurationError,
@@ -45,21 +46,6 @@ JITTER = 0.05
 API_RENEWAL_INTERVAL = 60.0
 #: Sorts after the end of every token that expires.
 NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-class Stored(NamedTuple):
-    """What is stored, as a connection finds it.
-
-    :param record: the record, whoever it was granted to
-    :param token: its token, if that was granted to the connection as it is now
-    :param needs_consent: whether only a person can go on from here
-    :param consent_by: when that will be so, unless the token is renewed before; None: it is already, or is not known
-    """
-
-    record: Record | None
-    token: Token | None
-    needs_consent: bool
-    consent_by: datetime | None
 
 
 class Lock(Protocol):
@@ -102,7 +88,7 @@ class TokenSource:
         self._store = store
         self._lock = lock
         self._lease = Lease(store, self._clock)
-        self._state = GrantState(config, store.name, page)
+        self._state = partial(GrantState, config, location=store.name, page=page)
         self._renewal = Renewal(config, endpoint, store, self._lease, self._clock, mask, self._state)
         self._mask = mask
         self._jitter = random.uniform(0, JITTER)  # noqa: S311 - spreads load, protects nothing
@@ -187,11 +173,11 @@ class TokenSource:
 
         :raises OAuthError: as ``token`` does
         """
-        stored = self.stored()
-        self._state.check_is_renewable(stored.record)
+        stored = self.grant_state()
+        stored.check_is_renewable()
         with self._one_thread:
             self._memory.pop("", None)
-        return self.token(rejected=stored.token)
+        return self.token(rejected=stored.token())
 
     def store_grant(self, token: Token) -> Token:
         """Keep what a person has just consented to, instead of what is stored: under the lease, as any renewal.
@@ -222,7 +208,7 @@ class TokenSource:
         :raises RenewalTimeout: if other processes renew and do not finish
         :raises TokenStoreError: if it cannot be stored that they are gone
         """
-        self._state.tokens_to_revoke(self._store.read())  # what can be told at once
+        self.grant_state().tokens_to_revoke()  # what can be told at once
         taken = self._alone(self._renewal.revoke, "the tokens could not be revoked; try again")
         self._memory.clear()
         return taken
@@ -235,7 +221,7 @@ class TokenSource:
         record = self._store.read()
         if record is None and self._store.is_listed():
             return False  # the read failed, which looks like absence
-        return (record is None or record.readable) and not self._state.tokens_to_revoke(record)
+        return (record is None or record.readable) and not self._state(record).tokens_to_revoke()
 
     def _alone(self, act: Callable[[Claim], Result], failed: str) -> Result:
         """Act under an exclusive claim. Repeat this if the process was suspended before it wrote anything.
@@ -295,17 +281,12 @@ class TokenSource:
             self._lock.acquire()
             self._lock.release()
 
-    def stored(self) -> Stored:
-        """Return what is stored, as this connection finds it. Asks nobody, renews nothing.
+    def grant_state(self) -> GrantState:
+        """Return what the stored record means for this connection. Reads the record once and sends no request.
 
-        :raises TokenStoreError: if the store cannot be read
+        :raises TokenStoreError: if the record cannot be read
         """
-        record = self._store.read()
-        needs_consent = self._state.needs_consent(record)
-        if not self._state.matches_connection(record):
-            return Stored(record, None, needs_consent, None)
-        lives_on = self.config.requires_refresh_token and not needs_consent
-        return Stored(record, record.tokens.get(""), needs_consent, record.refresh_expires_at if lives_on else None)
+        return self._state(self._store.read())
 
     def _shared_token(self, key: str, rejected: Token | None) -> Token:
         """Take the token from the store if it is good; else renew it, or wait for who does."""
@@ -351,7 +332,7 @@ class TokenSource:
             return True
 
         if self._lock.acquire() or host_is_frozen:
-            claim = self._lease.claim(record, wanted, exclusive=self._state.uses_refresh_token(key, record))
+            claim = self._lease.claim(record, wanted, exclusive=self._state(record).uses_refresh_token(key))
             if claim and (renewed := self._renewal.renew(key, claim, retry=usable is None)):
                 return self._remember(key, renewed)
         if unwritten:
@@ -385,7 +366,7 @@ class TokenSource:
         except TokenStoreError as error:
             log.warning("The API refused the token, and the stored one could not be read. %s", error)
             return None
-        stored = record.tokens.get(key) if self._state.matches_connection(record) else None
+        stored = self._state(record).token(key)
         if not self._is_usable(stored) or _same(stored, refused):
             return None
         self._mask(stored.access_token, stored.expires_at)
@@ -395,7 +376,7 @@ class TokenSource:
 
     def _best(self, key: str, rejected: Token | None, record: Record | None) -> Token | None:
         """Return the usable token that lives longest, of the one in memory and the one stored."""
-        stored = record.tokens.get(key) if self._state.matches_connection(record) else None
+        stored = self._state(record).token(key)
         known = [self._memory.get(key), stored]
         usable = [token for token in known if self._is_usable(token) and not _same(token, rejected)]
         best = max(usable, key=lambda token: token.expires_at or NEVER, default=None)

@@ -173,7 +173,7 @@ def test_revoke_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
     authorize(airflow, "std")
     said = airflow.cli("oauth", "forget", "std", "--yes").strip()
     assert said == "Forgot the tokens of std. The server was not told; it still takes them."
-    with pytest.raises(AirflowError, match=f"it was forgotten.*open {airflow.url}/oauth/.conn_id=std") as caught:
+    with pytest.raises(AirflowError, match=f"tokens were forgotten.*open {airflow.url}/oauth/.conn_id=std") as caught:
         airflow.cli("oauth", "renew", "std")
     assert "Traceback" not in str(caught.value)
     logged = airflow.api("GET", "eventLogs", params={"limit": 100})["event_logs"]

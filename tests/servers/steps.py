@@ -36,7 +36,7 @@ def authorize(config: OAuthConfig, person: Person | None = None, allow: bool = T
 
 def stored_tokens(config: OAuthConfig) -> tuple[str, str]:
     """Return the access token and the refresh token that are stored."""
-    record = token_source(config).stored().record
+    record = token_source(config).grant_state().record
     assert record is not None
     assert record.refresh_token is not None
     return record.tokens[""].access_token, record.refresh_token

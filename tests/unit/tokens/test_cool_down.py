@@ -64,7 +64,7 @@ def test_an_empty_403_to_a_password_starts_the_cool_down():
     world.clock.seconds = COOL_DOWN
     assert isinstance(ask(world), UnrecognizedRefusal)  # a password does not become a consent
     assert len(world.endpoint.asked) == 2
-    assert world.process().stored().needs_consent is False
+    assert world.process().grant_state().needs_consent is False
 
 
 @pytest.mark.parametrize("ahead", [timedelta(days=365), timedelta(days=365 * 5000), timedelta(days=1, seconds=1)])
@@ -112,7 +112,7 @@ def test_the_first_one_is_an_error_that_airflow_retries_and_starts_the_cool_down
     assert "No request is sent until" in str(error)
     assert refused.endpoint.asked == [("refresh", "refresh-0")]
     assert refused.store.record.refresh_token == begun.refresh_token
-    assert not refused.process().stored().needs_consent
+    assert not refused.process().grant_state().needs_consent
 
 
 def test_the_second_one_a_minute_later_requires_consent_and_so_does_every_further_one(refused):
@@ -125,7 +125,7 @@ def test_the_second_one_a_minute_later_requires_consent_and_so_does_every_furthe
         assert "refused its refresh token repeatedly" in str(error)
         assert "status 403" in str(error)
         assert len(refused.endpoint.asked) == count
-        assert refused.process().stored().needs_consent
+        assert refused.process().grant_state().needs_consent
         assert refused.store.record.refused.unrecognized_since == since
     assert refused.store.record.refresh_token == "refresh-0"
 
@@ -186,7 +186,7 @@ def test_a_failure_in_between_that_is_no_refusal_changes_nothing(refused, error)
     refused.clock.seconds += COOL_DOWN
     assert ask(refused) is error
     assert type(ask(refused)) is ConsentRequired
-    assert refused.process().stored().needs_consent
+    assert refused.process().grant_state().needs_consent
 
 
 def test_another_refusal_in_between_starts_anew(refused):
@@ -268,4 +268,4 @@ def test_a_refused_refresh_token_stays_refused_though_the_server_is_down_then(ro
     ask(rotating)
     rotating.clock.seconds += COOL_DOWN
     assert str(ask(rotating)) == "down"
-    assert rotating.process().stored().needs_consent
+    assert rotating.process().grant_state().needs_consent

@@ -68,7 +68,7 @@ class TestForgetting:
         record = consented.store.record
         assert record == Record(generation=record.generation, nonce=consented.store.lease)
         assert record.generation > before.generation
-        with pytest.raises(ConsentRequired, match="no refresh token is stored.*it was forgotten"):
+        with pytest.raises(ConsentRequired, match="no refresh token is stored.*the tokens were forgotten"):
             consented.process().token()
         assert consented.endpoint.asked == consented.endpoint.revoked == []
 
@@ -374,7 +374,7 @@ class TestRevoking:
     )
     def test_of_what_cannot_be_opened_is_refused_and_that_stays(self, rotating, record):
         rotating.store.record = record
-        with pytest.raises(ConfigurationError, match="cannot be opened, so it cannot be revoked"):
+        with pytest.raises(ConfigurationError, match="cannot be decrypted, so they cannot be revoked"):
             rotating.process().revoke()
 
         assert rotating.store.record is record

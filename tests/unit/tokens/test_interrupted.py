@@ -8,6 +8,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowTaskTerminated, AirflowTaskTimeout
 
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, to_event
+from airflow_provider_oauth.tokens.grant_state import GrantState
 from airflow_provider_oauth.tokens.lease import MAX_EXCHANGE_TIME, TERM, WAIT
 from airflow_provider_oauth.tokens.record import Record
 from tests.unit.tokens.world import World
@@ -245,7 +246,7 @@ def test_what_a_person_decides_fails_with_an_error_that_names_the_connection_too
     def fail(*args):
         raise unexpected
 
-    monkeypatch.setattr(source._state, "used_refresh_tokens", fail)
+    monkeypatch.setattr(GrantState, "used_refresh_tokens", property(fail))
     if act == "revoke":
         world.endpoint.revocations = [unexpected]
     with pytest.raises(OAuthError, match=rf"^Connection 'api': .*{type(unexpected).__name__}") as caught:

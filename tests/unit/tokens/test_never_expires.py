@@ -35,13 +35,13 @@ def test_is_stored_and_used_for_years_and_no_request_is_sent(consented):
 
 def test_needs_no_consent_while_it_is_stored(consented):
     consented.clock.seconds = YEARS
-    stored = consented.process().stored()
-    assert (stored.token.access_token, stored.needs_consent, stored.consent_by) == ("token-1", False, None)
+    stored = consented.process().grant_state()
+    assert (stored.token().access_token, stored.needs_consent, stored.consent_by) == ("token-1", False, None)
 
 
 def test_needs_consent_once_it_was_forgotten(consented):
     consented.process().forget()
-    assert consented.process().stored().needs_consent
+    assert consented.process().grant_state().needs_consent
     with pytest.raises(ConsentRequired):
         consented.process().token()
 
@@ -56,14 +56,14 @@ def test_a_refused_one_asks_for_consent(consented):
 
 def test_after_the_api_refused_it_the_record_says_that_a_user_must_authorize(consented):
     source = consented.process()
-    with pytest.raises(ConsentRequired, match="the API refused its token, which never expires"):
+    with pytest.raises(ConsentRequired, match="the API refused the access token. This token never expires"):
         source.token(rejected=source.token())
-    stored = consented.process().stored()
+    stored = consented.process().grant_state()
     assert stored.needs_consent
     assert isinstance(stored.record.refused.error, ConsentRequired)
-    assert stored.token.access_token == "token-1"  # it is used again, should the API have refused it by mistake
+    assert stored.token().access_token == "token-1"  # it is used again, should the API have refused it by mistake
     source.store_grant(consented.endpoint.grant())
-    assert not consented.process().stored().needs_consent
+    assert not consented.process().grant_state().needs_consent
 
 
 def test_processes_that_see_the_same_refusal_soon_after_fail_without_a_claim(consented):
@@ -72,7 +72,7 @@ def test_processes_that_see_the_same_refusal_soon_after_fail_without_a_claim(con
     with pytest.raises(ConsentRequired):
         first.token(rejected=rejected[0])
     leases = len(consented.store.leases)
-    with pytest.raises(ConsentRequired, match="which never expires"):
+    with pytest.raises(ConsentRequired, match="never expires"):
         second.token(rejected=rejected[1])
     assert len(consented.store.leases) == leases
 
@@ -81,7 +81,7 @@ def test_a_person_cannot_renew_it_and_it_stays_in_use(consented):
     source = consented.process()
     with pytest.raises(ConsentRequired, match="never expires and has no refresh token, so it cannot be renewed"):
         source.renew()
-    assert not source.stored().needs_consent
+    assert not source.grant_state().needs_consent
     assert source.token().access_token == "token-1"
     assert len(consented.store.leases) == 1  # that of the consent
 

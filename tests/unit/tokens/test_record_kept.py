@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_oauth.exceptions import InvalidClient
-from airflow_provider_oauth.tokens.grant_state import REMEMBERED
+from airflow_provider_oauth.tokens.grant_state import MAX_USED_REFRESH_TOKENS
 from airflow_provider_oauth.tokens.lease import STORING, TERM, WAIT
 from airflow_provider_oauth.tokens.record import fingerprint
 
@@ -60,11 +60,11 @@ def test_a_failure_is_not_noted_if_too_little_of_the_claim_is_left(renewed, left
 
 
 def test_the_last_refresh_tokens_of_the_connection_are_remembered_in_order(rotating):
-    pasted = [f"fake-pasted-{number}" for number in range(REMEMBERED + 5)]
+    pasted = [f"fake-pasted-{number}" for number in range(MAX_USED_REFRESH_TOKENS + 5)]
     for refresh_token in pasted:
         rotating.process(refresh_token=refresh_token).token()
     fingerprints = tuple(fingerprint("api", refresh_token) for refresh_token in pasted)
-    assert rotating.store.record.used_refresh_tokens == fingerprints[-REMEMBERED:]
+    assert rotating.store.record.used_refresh_tokens == fingerprints[-MAX_USED_REFRESH_TOKENS:]
 
 
 def test_a_refresh_token_that_is_used_by_the_connection_again_is_the_last_one(rotating):

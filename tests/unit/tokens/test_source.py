@@ -156,7 +156,7 @@ def test_a_token_good_for_one_use_is_returned_but_not_kept(world):
 def renewed(world, **config):
     """Renew in another process, whatever is stored; return the record."""
     source = world.process(**config)
-    source.token(rejected=source.stored().token)
+    source.token(rejected=source.grant_state().token())
     return world.store.record
 
 
@@ -165,7 +165,7 @@ def test_the_record_knows_when_its_refresh_token_ends_and_the_token_does_not(rot
     record = renewed(rotating)
     assert record.refresh_expires_at == START + timedelta(seconds=rotating.clock.seconds, days=2)
     assert record.tokens[""].refresh_expires_at is None
-    assert rotating.process().stored().consent_by == record.refresh_expires_at
+    assert rotating.process().grant_state().consent_by == record.refresh_expires_at
 
 
 def test_every_renewal_says_anew_when_the_refresh_token_ends(rotating):
@@ -197,7 +197,7 @@ def test_a_pasted_refresh_token_does_not_end_when_the_one_before_it_did(rotating
     rotating.endpoint.refresh_lifetime = timedelta(days=2)
     renewed(rotating)
     pasted = {"refresh_token": "fake-second"}
-    assert rotating.process(**pasted).stored().consent_by is None
+    assert rotating.process(**pasted).grant_state().consent_by is None
     rotating.endpoint.refresh_lifetime, rotating.endpoint.refresh_tokens = None, False
     record = renewed(rotating, **pasted)
     assert (record.refresh_token, record.refresh_expires_at) == ("fake-second", None)
@@ -224,7 +224,7 @@ def test_a_repeatable_grant_that_refreshes_never_needs_consent_and_another_scope
     world.endpoint.refresh_lifetime = timedelta(days=2)
     ends = renewed(world).refresh_expires_at
     assert ends is not None
-    assert world.process().stored().consent_by is None
+    assert world.process().grant_state().consent_by is None
     world.clock.seconds += 10
     world.process().token(scope="other")
     assert (world.store.record.refresh_token, world.store.record.refresh_expires_at) == ("refresh-1", ends)
@@ -347,7 +347,7 @@ def test_taking_the_spent_refresh_token_out_of_the_connection_changes_nothing(ro
 def test_a_damaged_record_asks_for_consent_and_is_left_alone(rotating):
     corrupt = Record(readable=False, corrupt=True)
     rotating.store.record = corrupt
-    with pytest.raises(ConsentRequired, match="the Variable is damaged"):
+    with pytest.raises(ConsentRequired, match="the Variable is corrupt"):
         rotating.process().token()
     assert rotating.store.record is corrupt
     assert rotating.endpoint.asked == []
@@ -385,7 +385,7 @@ def test_a_process_that_still_has_an_older_refresh_token_uses_the_record(rotatin
 
 def test_a_grant_that_was_never_consented_to_asks_for_consent():
     world = World(grant_type="authorization_code")
-    with pytest.raises(ConsentRequired, match="'api': it holds no refresh token yet"):
+    with pytest.raises(ConsentRequired, match="'api': no refresh token is stored yet"):
         world.process().token()
 
 

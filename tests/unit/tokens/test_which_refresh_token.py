@@ -97,13 +97,13 @@ def test_nothing_of_a_record_that_cannot_be_opened_is_used(grant_type):
     world = World(grant_type=grant_type)
     world.process().store_grant(world.endpoint.grant())
     world.store.record = replace(world.store.record, readable=False)
-    assert world.process().stored().token is None
+    assert world.process().grant_state().token() is None
 
 
 def test_what_is_stored_for_another_pasted_refresh_token_is_not_used(rotating):
     rotating.process().token()
-    assert rotating.process(refresh_token="fake-second").stored().token is None
-    assert rotating.process(refresh_token=None).stored().token.access_token == "token-1"
+    assert rotating.process(refresh_token="fake-second").grant_state().token() is None
+    assert rotating.process(refresh_token=None).grant_state().token().access_token == "token-1"
 
 
 def test_a_renewal_is_logged_without_the_token(world, caplog):
