@@ -306,8 +306,8 @@ def test_killed_between_sending_and_storing_the_next_sends_the_old_token_once_an
 # --- beyond the bounds
 
 
-def test_a_holder_frozen_between_its_last_check_and_the_exchange_is_what_no_lease_can_stop() -> None:
-    """Explained in docs/renewal.md: kept, so that nobody believes more than holds."""
+def test_a_holder_frozen_between_its_last_check_and_the_token_request_cannot_be_stopped_by_a_lease() -> None:
+    """This is a limit of the lease, see "Limits" in docs/renewal.md. The test documents it."""
     world = World(Schedule(grace=False))
     frozen = world.start(0, 1)
     refresh = frozen.endpoint.refresh
@@ -328,7 +328,7 @@ def test_a_holder_frozen_between_its_last_check_and_the_exchange_is_what_no_leas
 def test_a_holder_frozen_between_its_check_and_the_write_replaces_a_newer_record(
     seconds: float, is_replaced: bool
 ) -> None:
-    """No rule can prevent this either: explained in docs/renewal.md."""
+    """This is a limit too, see "Limits" in docs/renewal.md."""
     world = World(Schedule(grace=True, spread=0.0))
     frozen = world.start(0, 1)
     write = frozen.source._store._write  # type: ignore[attr-defined]
