@@ -94,7 +94,7 @@ def _by_itself(conn_id: str, token_url: str) -> None:
 
 def measure(sandbox: SandboxProcess) -> tuple[list[Start], list[Start]]:
     """Return the starts of ours and of theirs, taken in turns; every start has a client of its own."""
-    sandbox.control("misbehave", {"server": "standard", "where": "token", "times": 10**6, "delay": DELAY})
+    sandbox.control("faults", {"server": "standard", "endpoint": "token", "times": 10**6, "delay": DELAY})
     ours: list[Start] = []
     theirs: list[Start] = []
     for number in range(ROUNDS):

@@ -1,35 +1,41 @@
-"""A local authorization server and API, to run the demo and the tests against.
+"""A local authorization server and API, for the demo and for the tests.
 
-It issues and checks real (random) tokens and refuses what the servers it stands in for would refuse: a wrong content
-type, wrong client authentication, expired, revoked or reused tokens, a missing or repeated parameter.
+The sandbox issues and validates real (random) tokens. It refuses what the real servers refuse: a wrong content type,
+wrong client authentication, expired, revoked or reused tokens, missing or repeated parameters.
 
-On the command line, ``python -m sandbox --port 0 --state DIR``; in a test, in this process::
+Start it on the command line with ``python -m sandbox --port 0 --state DIR``, or in a test, in this process::
 
     with serve(tmp_path, clock=lambda: now) as sandbox:
         sandbox.state.add_client("standard", "reports", "fake-secret", scopes=["read"])
         requests.post(f"{sandbox.url}/standard/token", ...)
-        sandbox.state.misbehave("standard", "token", times=2, status=503)
+        sandbox.state.inject_fault("standard", "token", times=2, status=503)
         sandbox.state.counts()["reports"]["token_requests"]
 
-or in one of its own, for other processes to talk to::
+or in a separate process, for tests with several processes::
 
     with SandboxProcess(state_dir) as sandbox:
         sandbox.control("clients", {"server": "standard", "client_id": "reports", "client_secret": "fake-secret"})
         sandbox.control("counts")
 
-======================= =============================================================================================
-``/<server>/token``     the token endpoint; servers are ``standard``, ``multipart`` and ``jsonbody``
-``/<server>/authorize`` the login and consent page of ``standard`` and ``jsonbody``
-``/<server>/revoke``    the revocation endpoint of the same, and at ``.well-known/openid-configuration`` their metadata
-``/<server>/api/...``   the API: items, items/{id}, ready/{key}, admin, redirect, whoami
-``/justlogin/...``      the vendor's own paths; token endpoint ``v1/auth/connect/token``
-``/justimmo/...``       the vendor's own paths; token endpoint ``access_token``
-``/joor/...``           the vendor's own paths; token endpoint ``auth/``
-``/_control/...``       clients, grants, codes, counts, counts/reset, issued, misbehave, behave, revoke
-======================= =============================================================================================
+============================= ==========================================================================================
+``/<server>/token``           token endpoint of the servers ``standard``, ``multipart`` and ``jsonbody``
+``/<server>/authorize``       login and consent page of ``standard`` and ``jsonbody``
+``/<server>/revoke``          revocation endpoint of ``standard`` and ``jsonbody``
+``/<server>/.well-known/...`` metadata of ``standard`` and ``jsonbody``
+``/<server>/api/...``         API of these servers: items, items/{id}, ready/{key}, admin, redirect, whoami
+``/justlogin/...``            the vendor's paths; the token endpoint is ``v1/auth/connect/token``
+``/justimmo/...``             the vendor's paths; the token endpoint is ``access_token``
+``/joor/...``                 the vendor's paths; the token endpoint is ``auth/``
+``/_control/...``             clients, grants, codes, counts, counts/reset, issued, faults, faults/clear, revoke
+============================= ==========================================================================================
 
-``server`` runs it · ``authorization`` the token endpoint (``bodies`` reads, ``client_auth`` authenticates, ``errors``
-answers) · ``consent`` the login and consent page · ``revocation`` · ``metadata`` · ``user_agent`` a browser without a
-screen · ``api`` the API · ``control`` the switches · ``state`` the memory, of ``records`` · ``vendors`` what each
-server is like.
+Modules, each imports only modules below it:
+
+- ``demo``: runs all example DAGs, or keeps everything running (``try``). ``examples``: their connections.
+- ``airflow``, ``celery_airflow``, ``fab_airflow``: start a real Airflow. ``user_agent``: a browser without a screen.
+- ``server``: runs the sandbox. ``vendors``: the configuration of each server.
+- ``token_endpoint``, ``authorization_endpoint``, ``revocation``, ``metadata``, ``api``, ``control``: the routes.
+- ``bodies``, ``client_auth``, ``errors``, ``faults``, ``pkce``: parts of the routes.
+- ``server_config``: how servers differ. ``state``: tokens and counters. ``records``: what the state stores.
+- ``services``, ``processes``, ``private_file``, ``host``: processes and files.
 """

@@ -1,4 +1,4 @@
-"""``python -m sandbox --port 0 --state DIR``: run the sandbox until SIGTERM or SIGINT."""
+"""Runs the sandbox until SIGTERM or SIGINT: ``python -m sandbox --port 0 --state DIR``."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from sandbox.server import READY, check_loopback, serve
 def main(arguments: list[str] | None = None) -> int:
     """Run the sandbox.
 
-    :param arguments: The command line, without the program's name.
+    :param arguments: The command line arguments, without the program name.
     :return: The exit code.
     """
     parser = argparse.ArgumentParser("python -m sandbox", description="Local OAuth 2.0 servers and APIs.")
-    parser.add_argument("--port", type=int, default=0, help="0: the port of the last run if free, else any")
-    parser.add_argument("--state", required=True, metavar="DIR", help="folder of the state, made when missing")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=0,
+        help="TCP port; 0 for the port of the last run if it is free, otherwise any free port",
+    )
+    parser.add_argument("--state", required=True, metavar="DIR", help="folder of the state; created if missing")
+
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     options = parser.parse_args(arguments)
     try:

@@ -133,16 +133,16 @@ class Airflow(AirflowClient):
             raise AirflowError(self._with_log(f"The log-in of {user} answered {response.status_code}"))
         return str(response.json()["access_token"])
 
-    def cli(self, *arguments: str, timeout: float = 120, typed: str = "") -> str:
+    def cli(self, *arguments: str, timeout: float = 120, stdin: str = "") -> str:
         """Run an ``airflow`` command in the same environment, and return its output.
 
         :param timeout: seconds
-        :param typed: what a person would type
+        :param stdin: what a person would type
         :raises AirflowError: it failed
         """
-        return self._python(f"airflow {' '.join(arguments)}", ["-m", "airflow", *arguments], timeout, typed)
+        return self._python(f"airflow {' '.join(arguments)}", ["-m", "airflow", *arguments], timeout, stdin)
 
-    def _python(self, what: str, arguments: Sequence[str], timeout: float, typed: str) -> str:
+    def _python(self, what: str, arguments: Sequence[str], timeout: float, stdin: str) -> str:
         """Run Python in the same environment, and return its output.
 
         :param what: what to call it if it fails
@@ -151,7 +151,7 @@ class Airflow(AirflowClient):
             [sys.executable, *arguments],
             env=self.env,
             cwd=self.home,
-            input=typed,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -34,7 +34,7 @@ class AirflowClient:
     #: When this Airflow was started; what it knows from before is not news.
     started: datetime
     #: Seconds for which the API server is asked again while it is :class:`Unavailable`.
-    rate_limit_timeout = 0.0
+    unavailable_timeout = 0.0
 
     def wait_until_parsed(self, dag_ids: Iterable[str], timeout: float = 60) -> None:
         """Wait until the DAG processor has parsed these DAGs since the start.
@@ -118,7 +118,7 @@ class AirflowClient:
         :param options: as in ``requests.request``
         :raises AirflowError: the answer is not a success
         """
-        deadline = time.monotonic() + (self.rate_limit_timeout if method == "GET" else 0)
+        deadline = time.monotonic() + (self.unavailable_timeout if method == "GET" else 0)
         while True:
             try:
                 response = self._answer(method, path, **options)

@@ -1,4 +1,4 @@
-"""The API that the tokens are for: it serves who shows a good token in the right place (RFC 6750)."""
+"""The protected API. It requires a valid access token in the ``Authorization`` header (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 
-from sandbox.control import misbehaving
+from sandbox.faults import with_fault
 from sandbox.state import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sandbox.authorization import Server
     from sandbox.records import IssuedToken
+    from sandbox.server_config import ServerConfig
     from sandbox.state import State
 
 ITEMS = [{"id": number, "name": f"Item {number}"} for number in range(1, 251)]
@@ -27,10 +27,10 @@ _COUNTED_STATUSES = {401: "api_401", 429: "rate_limited"}
 
 
 class BearerError(HTTPException):
-    """A request that is refused for its token (RFC 6750 §3).
+    """A request is refused because of its token (RFC 6750 §3).
 
-    :param error: One of ``invalid_request``, ``invalid_token``, ``insufficient_scope``; ``None`` when no
-        token was shown at all: then the challenge carries no error (§3.1).
+    :param error: One of ``invalid_request``, ``invalid_token``, ``insufficient_scope``; ``None`` if the request has no
+        token: then the challenge has no error (§3.1).
     """
 
     def __init__(self, status: int, error: str | None, description: str, **attributes: str) -> None:
@@ -41,11 +41,11 @@ class BearerError(HTTPException):
         super().__init__(status, {"error": error, "message": description}, {"WWW-Authenticate": challenge})
 
 
-def api_router(server: Server, state: State) -> APIRouter:
-    """Return the server's API, to be mounted."""
+def api_router(server: ServerConfig, state: State) -> APIRouter:
+    """Return a router with the server's API."""
 
     class ProtectedRoute(APIRoute):
-        """Lets a request in only with a good access token, and counts it."""
+        """Requires a valid access token, and counts the requests."""
 
         def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
             return _protect(server, state, super().get_route_handler())
@@ -57,40 +57,40 @@ def api_router(server: Server, state: State) -> APIRouter:
 
 
 def _protect(
-    server: Server, state: State, inner: Callable[[Request], Awaitable[Response]]
+    server: ServerConfig, state: State, inner: Callable[[Request], Awaitable[Response]]
 ) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
         value = _bearer(request)
         token = state.token("access", server.name, value) if value else None
-        caller = token.client_id if token else UNKNOWN
+        client_id = token.client_id if token else UNKNOWN
 
         async def process() -> Response:
             try:
                 await _refuse_misplaced_tokens(request)
-                request.state.token = _checked(state, value, token)
+                request.state.token = _require_valid(state, value, token)
                 return await inner(request)
             except (HTTPException, RequestValidationError) as error:
-                return _refusal(server, error)
+                return _error_response(server, error)
 
-        state.count(caller, "api_calls")
-        response = await misbehaving(state.next_misbehaviour(server.name, "api"), process)
+        state.count(client_id, "api_calls")
+        response = await with_fault(state.next_fault(server.name, "api"), process)
         if counted := _COUNTED_STATUSES.get(response.status_code):
-            state.count(caller, counted)
+            state.count(client_id, counted)
         return response
 
     return handle
 
 
-def _refusal(server: Server, error: HTTPException | RequestValidationError) -> Response:
-    """Write the error as the server's API has it; FastAPI's 422 is none of a vendor's."""
+def _error_response(server: ServerConfig, error: HTTPException | RequestValidationError) -> Response:
+    """Return the error in the format of the server's API. At vendors, a 422 of FastAPI becomes a 400."""
     if isinstance(error, RequestValidationError):
         if server.api_error is None:
             raise error
         first = error.errors()[0]
         error = HTTPException(400, {"error": "invalid_request", "message": f"{first['loc'][-1]}: {first['msg']}"})
-    write = server.api_error or _generic_error
+    create_response = server.api_error or _generic_error
     detail: Any = error.detail
-    response = write(error.status_code, detail)
+    response = create_response(error.status_code, detail)
     response.headers.update(error.headers or {})
     return response
 
@@ -100,32 +100,32 @@ def _generic_error(status: int, detail: dict[str, Any]) -> Response:
 
 
 def _bearer(request: Request) -> str | None:
-    """Return the token of the ``Authorization`` header, the only place it is looked for (RFC 6750 §2.1)."""
+    """Return the token in the ``Authorization`` header (RFC 6750 §2.1)."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else None
 
 
 async def _refuse_misplaced_tokens(request: Request) -> None:
-    """Refuse a token in the query or the body: RFC 6750 §2.2 and §2.3 make both optional, RFC 9700 forbids one."""
+    """Refuse a token in the query or in the body (optional in RFC 6750 §2.2 and §2.3; RFC 9700 forbids the query)."""
     if "access_token" in request.query_params or "access_token" in await _body_fields(request):
         raise BearerError(400, "invalid_request", "The token goes in the Authorization header only")
 
 
-def _checked(state: State, value: str | None, token: IssuedToken | None) -> IssuedToken:
+def _require_valid(state: State, value: str | None, token: IssuedToken | None) -> IssuedToken:
     if value is None:
-        raise BearerError(401, None, "A bearer token is needed")
-    if token is None or not state.is_live(token):
+        raise BearerError(401, None, "A bearer token is required")
+    if token is None or not state.is_valid(token):
         raise BearerError(401, "invalid_token", "The access token is unknown, expired or revoked")
     return token
 
 
-def _need_scope(request: Request, scope: str) -> None:
+def _require_scope(request: Request, scope: str) -> None:
     if scope not in request.state.token.scope.split():
-        raise BearerError(403, "insufficient_scope", f"Scope {scope} is needed", scope=scope)
+        raise BearerError(403, "insufficient_scope", f"Scope {scope} is required", scope=scope)
 
 
 async def _body_fields(request: Request) -> dict[str, Any]:
-    """Return the members of a JSON object, or the fields of a form; nothing for anything else."""
+    """Return the members of a JSON object or the fields of a form; an empty dict for any other body."""
     body = await request.body()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
@@ -139,8 +139,8 @@ async def _body_fields(request: Request) -> dict[str, Any]:
     return {}
 
 
-def _add_generic(router: APIRouter, server: Server, state: State) -> None:
-    """Add the API of the servers that are no vendor's."""
+def _add_generic(router: APIRouter, server: ServerConfig, state: State) -> None:
+    """Add the API of the servers that represent no vendor."""
     _add_items(router, state)
     _add_probes(router, server, state)
 
@@ -164,20 +164,21 @@ def _add_items(router: APIRouter, state: State) -> None:
 
     @router.post("/items", status_code=201)
     async def add_item(request: Request) -> dict[str, Any]:
-        _need_scope(request, "write")
+        _require_scope(request, "write")
         return await _body_fields(request)
 
 
-def _add_probes(router: APIRouter, server: Server, state: State) -> None:
+def _add_probes(router: APIRouter, server: ServerConfig, state: State) -> None:
     @router.get("/ready/{key}")
     async def ready(key: str, after: Annotated[int, Query(ge=0)] = 2) -> dict[str, bool]:
-        if state.ask(server.name, key) <= after:
+        if state.count_poll(server.name, key) <= after:
             raise HTTPException(404, {"message": f"{key} is not ready yet"})
         return {"ready": True}
 
     @router.get("/admin")
     async def admin(request: Request) -> dict[str, bool]:
-        _need_scope(request, "admin")
+        _require_scope(request, "admin")
+
         return {"admin": True}
 
     @router.get("/redirect")

@@ -1,9 +1,9 @@
-"""Reading the parameters of a token or revocation request, in the one format that a server takes."""
+"""Reads the parameters of a token or revocation request, in the one body format that the server accepts."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import UploadFile
@@ -14,7 +14,7 @@ from sandbox.errors import invalid_request
 if TYPE_CHECKING:
     from fastapi import Request
 
-BodyFormat = Literal["form", "multipart", "json"]
+    from sandbox.server_config import BodyFormat
 
 _MEDIA_TYPES: dict[BodyFormat, str] = {
     "form": "application/x-www-form-urlencoded",
@@ -22,7 +22,7 @@ _MEDIA_TYPES: dict[BodyFormat, str] = {
     "json": "application/json",
 }
 
-#: RFC 6749 §2.3.1 and §3.2, and RFC 7009 §2.1, want these in the body, never in the request URI, which ends up in logs.
+#: RFC 6749 §2.3.1 and §3.2 and RFC 7009 §2.1 require these in the body. A URL ends up in logs.
 _BODY_ONLY = {
     *("grant_type", "client_id", "client_secret", "username", "password", "code", "refresh_token", "scope"),
     "token",
@@ -30,9 +30,9 @@ _BODY_ONLY = {
 
 
 async def read_parameters(request: Request, body_format: BodyFormat) -> dict[str, str]:
-    """Read the parameters of a request.
+    """Return the parameters of a request.
 
-    :raises TokenError: Wrong content type (with status 415), malformed or repeated parameters.
+    :raises TokenError: when the content type is wrong (status 415), or parameters are malformed or repeated
     """
     expected = _MEDIA_TYPES[body_format]
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -51,7 +51,7 @@ def _once_each(pairs: list[tuple[str, str]]) -> dict[str, str]:
         if name in parameters:
             raise invalid_request(f"Parameter {name} is repeated")
         parameters[name] = value
-    # RFC 6749 §3.2: a parameter without a value is treated as omitted.
+    # RFC 6749 §3.2: a parameter without a value counts as absent.
     return {name: value for name, value in parameters.items() if value}
 
 
@@ -76,7 +76,7 @@ async def _multipart(request: Request) -> list[tuple[str, str]]:
 
 async def _json(request: Request) -> list[tuple[str, str]]:
     try:
-        # As pairs: a dict would hide a repeated name. Inner objects become lists, which are refused below anyway.
+        # As pairs, because a dict would hide a repeated name. Nested objects become lists, which are refused below.
         pairs: Any = json.loads(await request.body(), object_pairs_hook=_Pairs)
     except ValueError:
         raise invalid_request("The body is not valid JSON") from None
@@ -89,4 +89,4 @@ async def _json(request: Request) -> list[tuple[str, str]]:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """The members of a JSON object, repeated names and all."""
+    """The members of a JSON object, including repeated names."""

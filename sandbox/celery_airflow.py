@@ -85,19 +85,19 @@ class CeleryAirflow(Airflow):
         self._wait_until_healthy()
 
     @contextmanager
-    def supervised(self, rate_limit_timeout: float = 60) -> Iterator[None]:
+    def supervised(self, unavailable_timeout: float = 60) -> Iterator[None]:
         """Within the block, start again what ends by itself, as an init system does, and wait until all is healthy.
 
         Airflow counts on that: its scheduler ends when it cannot reach the database.
 
-        :param rate_limit_timeout: seconds for which an API server that answers with an error is asked again
+        :param unavailable_timeout: seconds for which an API server that answers with an error is asked again
         """
-        self._supervising, self.rate_limit_timeout = True, rate_limit_timeout
+        self._supervising, self.unavailable_timeout = True, unavailable_timeout
         try:
             yield
             self._wait_until_healthy()
         finally:
-            self._supervising, self.rate_limit_timeout = False, 0.0
+            self._supervising, self.unavailable_timeout = False, 0.0
 
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:

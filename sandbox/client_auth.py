@@ -1,11 +1,11 @@
-"""Who is asking for a token: client authentication (RFC 6749 §2.3)."""
+"""Client authentication (RFC 6749 §2.3)."""
 
 from __future__ import annotations
 
 import base64
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from sandbox.errors import TokenError, invalid_request
@@ -15,17 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from sandbox.records import Client
+    from sandbox.server_config import ClientAuth
     from sandbox.state import State
-
-#: ``client_secret_basic_raw`` is our name for servers that do not form-decode what comes in by Basic.
-ClientAuth = Literal["client_secret_basic", "client_secret_basic_raw", "client_secret_post", "none"]
 
 _CHALLENGE = 'Basic realm="sandbox", charset="UTF-8"'
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """The client credentials a request came with, not checked yet."""
+    """The client credentials of a request, before they are checked."""
 
     method: ClientAuth
     client_id: str
@@ -35,12 +33,12 @@ class Credentials:
 def find_credentials(
     authorization: str | None, parameters: Mapping[str, str], methods: Collection[ClientAuth]
 ) -> Credentials:
-    """Read the client's credentials from the header or the body, whichever has them.
+    """Return the client credentials in the header or in the body.
 
     :param authorization: The ``Authorization`` header.
     :param parameters: The parameters of the body.
-    :param methods: What the server allows.
-    :raises TokenError: There are none, they are unreadable, or there are two of them at once.
+    :param methods: The authentication methods that the server accepts.
+    :raises TokenError: when there are no credentials, or unreadable ones, or two different ones
     """
     if authorization is None:
         if "client_id" not in parameters:
@@ -64,7 +62,7 @@ def named_client(
     parameters: Mapping[str, str],
     methods: Collection[ClientAuth],
 ) -> str:
-    """Return the ID of the client that a request names, for counting, if there is such a client."""
+    """Return the client ID of a request if the client is registered, otherwise :data:`UNKNOWN`."""
     try:
         client_id = find_credentials(authorization, parameters, methods).client_id
     except TokenError:
@@ -79,7 +77,7 @@ def _read_basic(authorization: str, *, raw: bool) -> Credentials:
     try:
         client_id, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
         if not raw:
-            # RFC 6749 §2.3.1: both were form-encoded before, so "+" is a space and "%3A" a colon.
+            # RFC 6749 §2.3.1: both are form-encoded first, so "+" is a space and "%3A" a colon.
             client_id, secret = (
                 unquote_plus(client_id, errors="strict"),
                 unquote_plus(secret, errors="strict"),
@@ -92,15 +90,15 @@ def _read_basic(authorization: str, *, raw: bool) -> Credentials:
 
 
 def authenticate(state: State, server_name: str, credentials: Credentials, methods: Collection[ClientAuth]) -> Client:
-    """Return the client these credentials belong to.
+    """Return the client with these credentials.
 
-    :raises TokenError: ``invalid_client``: method not allowed here, client unknown, or wrong secret.
+    :raises TokenError: ``invalid_client``: the method is not accepted, the client is unknown or the secret is wrong
     """
     challenge = _CHALLENGE if credentials.method.startswith("client_secret_basic") else None
     if credentials.method not in methods:
         raise invalid_client(f"{credentials.method} is not an authentication method of this server", challenge)
     client = state.client(server_name, credentials.client_id)
-    # One message for both: who guesses must not learn which it was.
+    # One message for both, so that it does not reveal whether a client exists.
     if client is None or not _same(client.client_secret, credentials.client_secret):
         raise invalid_client("Unknown client, or wrong client secret", challenge)
     return client
@@ -113,5 +111,5 @@ def _same(expected: str | None, got: str | None) -> bool:
 
 
 def invalid_client(description: str, challenge: str | None = None) -> TokenError:
-    """Return the error for a client that is not who it says: 401, with a challenge if it tried Basic (§5.2)."""
+    """Return the error for failed client authentication: 401, with a challenge if the client used Basic (§5.2)."""
     return TokenError("invalid_client", description, 401, challenge)

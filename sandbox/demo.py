@@ -19,9 +19,9 @@ from sandbox.airflow import Airflow, AirflowError
 from sandbox.examples import (
     EXAMPLES,
     USERNAME,
-    Wiring,
-    check_all_wired,
-    consent_to_examples,
+    ExampleClients,
+    authorize_examples,
+    check_examples_complete,
     end_unfinished_runs,
     example_airflow,
     start_example,
@@ -68,18 +68,18 @@ def demo(home: Path) -> int:
 
     :return: the exit code
     """
-    check_all_wired()
+    check_examples_complete()
     home.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     _say(f"Starting the sandbox: authorization servers and APIs (state in {home / 'sandbox'})")
     with SandboxProcess(home / "sandbox") as sandbox:
-        wiring = Wiring(home / "clients.json")
+        wiring = ExampleClients(home / "clients.json")
         wiring.register(sandbox)
         sandbox.control("counts/reset", {})
         _say(f"The sandbox is on {sandbox.url}. Starting Airflow (AIRFLOW_HOME={home / 'airflow'})")
         with example_airflow(home / "airflow", wiring.connections(sandbox)) as airflow:
             _say(f"Airflow is on {airflow.url} ({time.monotonic() - start:.0f} s)")
-            for conn_id in consent_to_examples(airflow):
+            for conn_id in authorize_examples(airflow):
                 _say(f"{conn_id}: {USERNAME} consented in Airflow's pages")
             _say(f"Running {len(EXAMPLES)} DAGs")
             outcomes = run_all(airflow)

@@ -1,17 +1,18 @@
-"""The errors a token endpoint answers with (RFC 6749 §5.2), and the two ways they are written down."""
+"""Error responses of the token endpoint (RFC 6749 §5.2), in two formats."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from fastapi.responses import JSONResponse
 
-ErrorStyle = Literal["rfc6749", "league"]
+if TYPE_CHECKING:
+    from sandbox.server_config import ErrorStyle
 
-#: RFC 6749 §5.1 asks for these on every answer with a token; on errors they do no harm.
+#: RFC 6749 §5.1 requires these headers on every response with a token. Errors have them too.
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
-#: What the league style says of every request that it calls invalid; the hint says more.
+#: The message of every invalid request in the ``league`` format. The hint has the details.
 LEAGUE_INVALID_REQUEST = (
     "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than"
     " once, or is otherwise malformed."
@@ -19,13 +20,13 @@ LEAGUE_INVALID_REQUEST = (
 
 
 class TokenError(Exception):
-    """A token request that is refused.
+    """A token request is refused.
 
-    :param error: One of RFC 6749's error codes.
-    :param description: What is wrong, for a person. Never quotes a secret.
+    :param error: An error code of RFC 6749.
+    :param description: A description for people. It never contains a secret.
     :param status: The HTTP status.
-    :param challenge: Value of a ``WWW-Authenticate`` header.
-    :param hint: What else the ``league`` style says.
+    :param challenge: The value of the ``WWW-Authenticate`` header.
+    :param hint: The ``hint`` of the ``league`` format.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class TokenError(Exception):
         self.hint = hint
 
     def response(self, style: ErrorStyle) -> JSONResponse:
-        """Write the error as the server's style has it."""
+        """Return the error response in the server's format."""
         headers = dict(NO_STORE)
         if self.challenge:
             headers["WWW-Authenticate"] = self.challenge
@@ -52,9 +53,10 @@ class TokenError(Exception):
 
     def _body(self, style: ErrorStyle) -> dict[str, str]:
         if style == "league":
-            # The PHP League's server, widely deployed: no error_description.
+            # The server of The PHP League, which is widely used, sends no error_description.
             if self.error == "invalid_client":
-                # One message for all of them and no hint, as Justimmo's page shows it.
+                # Justimmo's documentation shows one message for all of these errors, without a hint.
+
                 return {"error": self.error, "message": "Client authentication failed"}
             return {"error": self.error, "message": self.description, "hint": self.hint}
         return {"error": self.error, "error_description": self.description}

@@ -97,7 +97,7 @@ EXAMPLES = {
 WATCHER_SEEN = "example_watcher_seen"
 
 
-class Wiring:
+class ExampleClients:
     """The clients of the example DAGs: made up once, kept in a file, registered at the sandbox.
 
     :param path: the file, readable by its owner only
@@ -166,7 +166,7 @@ class Wiring:
         write_private(self._path, json.dumps(self._kept, indent=1))
 
 
-def check_all_wired(folder: Path = EXAMPLES_FOLDER) -> None:
+def check_examples_complete(folder: Path = EXAMPLES_FOLDER) -> None:
     """Refuse to go on when a DAG file of the folder is not in :data:`EXAMPLES`, or the other way round.
 
     :raises LookupError: naming them
@@ -186,7 +186,7 @@ def example_airflow(home: Path, connections: dict[str, str], log_level: str = "I
     return Airflow(home, EXAMPLES_FOLDER, connections | {"PYTHONPATH": path}, log_level)
 
 
-def consent_to_examples(airflow: Airflow) -> list[str]:
+def authorize_examples(airflow: Airflow) -> list[str]:
     """Have a user consent in Airflow's pages to the connections that need it, unless that was done before.
 
     :return: the connections that were consented to now

@@ -1,4 +1,4 @@
-"""What a server says of itself (RFC 8414, at the path of OpenID Connect Discovery §4)."""
+"""Authorization server metadata (RFC 8414), at the path of OpenID Connect Discovery §4."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 
-from sandbox.consent import issuer
-
 if TYPE_CHECKING:
-    from sandbox.authorization import Server
+    from sandbox.server_config import ServerConfig
 
 
-def metadata_router(server: Server) -> APIRouter:
-    """Return the server's metadata, to be mounted; nothing if it publishes none."""
+def issuer(server: ServerConfig, request: Request) -> str:
+    """Return the URL that identifies the server (RFC 8414 §2)."""
+    return f"{str(request.base_url).rstrip('/')}/{server.name}"
+
+
+def metadata_router(server: ServerConfig) -> APIRouter:
+    """Return a router with the server's metadata; it is empty if the server publishes none."""
     router = APIRouter(prefix=f"/{server.name}")
     if not server.publishes_metadata:
         return router
@@ -21,9 +24,9 @@ def metadata_router(server: Server) -> APIRouter:
     @router.get("/.well-known/openid-configuration")
     async def metadata(request: Request) -> dict[str, Any]:
         url = issuer(server, request)
-        # "raw" is our own distinction.
+        # "raw" is not a registered method name.
         methods = dict.fromkeys(method.removesuffix("_raw") for method in server.client_auth)
-        said: dict[str, Any] = {
+        document: dict[str, Any] = {
             "issuer": url,
             "token_endpoint": url + server.token_path,
             "grant_types_supported": list(server.grants),
@@ -31,13 +34,13 @@ def metadata_router(server: Server) -> APIRouter:
             "token_endpoint_auth_methods_supported": list(methods),
         }
         if "authorization_code" in server.grants:
-            said["authorization_endpoint"] = url + server.authorize_path
-            said["response_types_supported"] = ["code"]
-            said["code_challenge_methods_supported"] = ["S256"]
+            document["authorization_endpoint"] = url + server.authorize_path
+            document["response_types_supported"] = ["code"]
+            document["code_challenge_methods_supported"] = ["S256"]
         if server.revoke_path is not None:
-            said["revocation_endpoint"] = url + server.revoke_path
-        if server.states_issuer:
-            said["authorization_response_iss_parameter_supported"] = True
-        return said
+            document["revocation_endpoint"] = url + server.revoke_path
+        if server.sends_issuer:
+            document["authorization_response_iss_parameter_supported"] = True
+        return document
 
     return router

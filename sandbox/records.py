@@ -1,4 +1,4 @@
-"""What the sandbox's memory is made of: clients, tokens, and misbehaviour that was asked for."""
+"""The records that the sandbox stores: clients, tokens and injected faults."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 TokenKind = Literal["access", "refresh", "code"]
-EndpointInfo = Literal["token", "api", "revoke"]
+EndpointName = Literal["token", "api", "revoke"]
 
 
 @dataclass(frozen=True)
 class Client:
-    """A client registered at one of the servers.
+    """A client that is registered at one of the servers.
 
     :param server: The server's name, e.g. ``standard``.
-    :param client_id: The client identifier.
-    :param client_secret: Its secret; ``None`` makes it a public client.
-    :param scopes: The scopes it may be granted.
-    :param users: User names and passwords it may use with the password grant.
-    :param access_lifetime: Seconds its access tokens live, instead of the server's own lifetime.
-    :param code_lifetime: Seconds its authorization codes live, likewise; 0 for codes that always come too late.
-    :param credits: What an account may spend on its calls in one window, instead of the API's own limit.
-    :param credit_window: Seconds that window lasts, instead of the API's own.
+    :param client_id: The client ID.
+    :param client_secret: The client secret; ``None`` makes it a public client.
+    :param scopes: The scopes that it may be granted.
+    :param users: The users of the password grant: passwords by user name.
+    :param access_lifetime: Lifetime of its access tokens in seconds, instead of the server's.
+    :param code_lifetime: Lifetime of its authorization codes in seconds, instead of the server's; 0 for codes that are
+        already expired.
+    :param credits: The credits per account and time window, instead of the API's limit.
+    :param credit_window: The length of that time window in seconds, instead of the API's.
     """
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
@@ -39,7 +40,7 @@ class Client:
 
 @dataclass(frozen=True)
 class IssuedToken:
-    """An authorization code, access or refresh token that was issued, and what has become of it."""
+    """An authorization code, access token or refresh token that was issued, and its state."""
 
     value: str = field(repr=False)
     kind: TokenKind
@@ -49,33 +50,33 @@ class IssuedToken:
     scope: str
     family: str
     expires_at: float | None
-    spent: bool = False
+    used: bool = False
     revoked: bool = False
 
 
 @dataclass(frozen=True)
-class Misbehaviour:
-    """What the next requests get instead of the real answer.
+class Fault:
+    """A fault that the next requests get instead of the real response.
 
-    Without a ``status`` and without ``drop`` the real answer is given, only ``delay`` seconds late.
+    Without ``status`` and ``drop``, the real response is sent after ``delay`` seconds.
 
-    :param server: The server that is to misbehave.
-    :param where: Its token endpoint, its API or its revocation endpoint.
-    :param times: For how many requests.
-    :param share: The part of the requests that it meets, by chance; the others get the real answer.
-    :param status: The HTTP status of the answer.
-    :param headers: Headers of the answer.
-    :param body: Body of the answer.
-    :param content_type: Content type of the answer.
-    :param delay: Seconds to wait before the answer.
-    :param after_processing: The request takes effect (a refresh token is spent), only its answer is lost.
-    :param drop: Close the connection without an answer.
+    :param server: The server's name.
+    :param endpoint: Its token endpoint, its API or its revocation endpoint.
+    :param times: The number of requests.
+    :param share: The probability that a request gets the fault, from 0 to 1.
+    :param status: The HTTP status of the response.
+    :param headers: The headers of the response.
+    :param body: The body of the response.
+    :param content_type: The content type of the response.
+    :param delay: The delay of the response in seconds.
+    :param after_processing: Process the request first (this uses up a refresh token), then lose the response.
+    :param drop: Close the connection without a response.
     """
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
     server: str
-    where: EndpointInfo
+    endpoint: EndpointName
     times: int = 1
     share: float = 1.0
     status: int | None = None
@@ -85,8 +86,3 @@ class Misbehaviour:
     delay: float = 0.0
     after_processing: bool = False
     drop: bool = False
-
-    @property
-    def replaces_the_answer(self) -> bool:
-        """Whether the real answer is withheld, and not only delayed."""
-        return self.drop or self.status is not None

@@ -1,4 +1,4 @@
-"""The revocation endpoint (RFC 7009): a form, whatever the token endpoint takes."""
+"""The revocation endpoint (RFC 7009). It accepts a form, whatever body format the token endpoint accepts."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from fastapi.responses import Response
 
 from sandbox.bodies import read_parameters
 from sandbox.client_auth import authenticate, find_credentials, named_client
-from sandbox.control import misbehaving
 from sandbox.errors import NO_STORE, TokenError, invalid_request
+from sandbox.faults import with_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandbox.authorization import Server
+    from sandbox.server_config import ServerConfig
     from sandbox.state import State
 
 
-def revocation_router(server: Server, state: State) -> APIRouter:
-    """Return the server's revocation endpoint, to be mounted; nothing if it has none."""
+def revocation_router(server: ServerConfig, state: State) -> APIRouter:
+    """Return a router with the server's revocation endpoint; it is empty if the server has no such endpoint."""
     router = APIRouter(prefix=f"/{server.name}")
     if server.revoke_path is None:
         return router
@@ -29,35 +29,35 @@ def revocation_router(server: Server, state: State) -> APIRouter:
     async def revoke(request: Request) -> Response:
         authorization = request.headers.get("authorization")
         parameters: dict[str, str] = {}
-        refused: TokenError | None = None
+        body_error: TokenError | None = None
         try:
             parameters = await read_parameters(request, "form")
         except TokenError as error:
-            refused = error
-        caller = named_client(state, server.name, authorization, parameters, server.client_auth)
-        state.count(caller, "revocation_requests")
+            body_error = error
+        client_id = named_client(state, server.name, authorization, parameters, server.client_auth)
+        state.count(client_id, "revocation_requests")
 
         async def process() -> Response:
             try:
-                if refused:
-                    raise refused
+                if body_error:
+                    raise body_error
                 _revoke(server, state, authorization, parameters)
             except TokenError as error:
                 return error.response(server.error_style)
             return Response(headers=NO_STORE)
 
-        return await misbehaving(state.next_misbehaviour(server.name, "revoke"), process)
+        return await with_fault(state.next_fault(server.name, "revoke"), process)
 
     return router
 
 
-def _revoke(server: Server, state: State, authorization: str | None, parameters: Mapping[str, str]) -> None:
-    """Revoke the client's own token; one that nobody knows is revoked already (§2.2)."""
+def _revoke(server: ServerConfig, state: State, authorization: str | None, parameters: Mapping[str, str]) -> None:
+    """Revoke a token of the client. An unknown token counts as revoked (§2.2)."""
     credentials = find_credentials(authorization, parameters, server.client_auth)
     client = authenticate(state, server.name, credentials, server.client_auth)
     if "token" not in parameters:
         raise invalid_request("Parameter token is missing")
-    # Both are looked for, whatever token_type_hint says: it may be wrong (§2.1).
+    # Search both kinds: token_type_hint may be wrong (§2.1).
     value = parameters["token"]
     token = state.token("refresh", server.name, value) or state.token("access", server.name, value)
     if token is None:

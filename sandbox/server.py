@@ -1,4 +1,4 @@
-"""Running the sandbox: in a thread of this process (:func:`serve`), or in one of its own (:class:`SandboxProcess`)."""
+"""Runs the sandbox in a thread of this process (:func:`serve`) or in a separate process (:class:`SandboxProcess`)."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.api import api_router
-from sandbox.authorization import token_router
-from sandbox.consent import consent_router
+from sandbox.authorization_endpoint import authorization_router
 from sandbox.control import control_router
 from sandbox.metadata import metadata_router
 from sandbox.revocation import revocation_router
 from sandbox.state import State
+from sandbox.token_endpoint import token_router
 from sandbox.vendors import SERVERS
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator, Sequence
 
-    from sandbox.authorization import Server
+    from sandbox.server_config import ServerConfig
 
-#: What ``python -m sandbox`` prints, before the URL, when it accepts connections.
+#: ``python -m sandbox`` prints this text and its URL when it accepts connections.
 READY = "sandbox ready on "
 
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 10.0
 
 
-def create_app(state: State, servers: Sequence[Server] = SERVERS) -> FastAPI:
-    """Return the application: every server's endpoints and API, and the control routes."""
-    # A real token endpoint does not redirect "/token/" to "/token" with the secrets in hand.
+def create_app(state: State, servers: Sequence[ServerConfig] = SERVERS) -> FastAPI:
+    """Return the application: the endpoints and the API of every server, and the control routes."""
+    # A real token endpoint does not redirect "/token/" to "/token", with the secrets in the request.
     app = FastAPI(title="sandbox", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(control_router(state, servers))
     for server in servers:
         app.include_router(token_router(server, state))
-        app.include_router(consent_router(server, state))
+        app.include_router(authorization_router(server, state))
         app.include_router(revocation_router(server, state))
         app.include_router(metadata_router(server))
         app.include_router(api_router(server, state))
@@ -58,20 +58,20 @@ def create_app(state: State, servers: Sequence[Server] = SERVERS) -> FastAPI:
 
 
 class Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1, which also lets a response reach the connection, to cut it."""
+    """uvicorn's HTTP/1.1 protocol, extended so that a response can abort the connection."""
 
-    def connection_made(self, transport: asyncio.TransportOptions) -> None:  # type: ignore[override]
-        """Put the transport where a response finds it: ``scope["state"]["transport"]``."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Store the transport in ``scope["state"]["transport"]``, for :class:`sandbox.faults.DroppedConnection`."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A sandbox running in this process.
+    """A sandbox that runs in this process.
 
-    :param url: Where it listens, e.g. ``http://127.0.0.1:4711``.
-    :param state: Its memory, to register clients with and to read counts from.
+    :param url: Its base URL, e.g. ``http://127.0.0.1:4711``.
+    :param state: Its state, to register clients and to read counters.
     """
 
     url: str
@@ -79,7 +79,7 @@ class Sandbox:
 
 
 class _Server(uvicorn.Server):
-    """Says when it accepts connections."""
+    """A uvicorn server that sets an event when it accepts connections."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -95,17 +95,17 @@ def serve(
     state_dir: str | Path,
     port: int = 0,
     clock: Callable[[], float] = time.time,
-    servers: Sequence[Server] = SERVERS,
+    servers: Sequence[ServerConfig] = SERVERS,
     host: str = "127.0.0.1",
 ) -> Iterator[Sandbox]:
     """Run the sandbox in a background thread.
 
-    :param state_dir: Folder of its state.
-    :param port: 0 for the port this state was last served on if that is free, else any.
-    :param clock: Gives the time in seconds since the epoch.
-    :param servers: The servers to stand in for.
+    :param state_dir: The folder of its state.
+    :param port: The TCP port; 0 for the port of the last run if it is free, otherwise any free port.
+    :param clock: Returns the time in seconds since the epoch.
+    :param servers: The servers to run.
     :param host: A loopback address.
-    :raises ValueError: The host is not loopback.
+    :raises ValueError: when the host is not a loopback address
     """
     state = State(state_dir, clock)
     listener = _listen(state.directory / "port", host, port)
@@ -117,7 +117,7 @@ def serve(
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=1,
-        # After a pause of this process, idle connections are not all cut, with the requests that have come meanwhile.
+        # When this process was paused, uvicorn would close all idle connections, also those with a new request.
         timeout_keep_alive=60,
     )
     server = _Server(config)
@@ -136,9 +136,9 @@ def serve(
 
 
 def check_loopback(host: str) -> None:
-    """Refuse a host that others could reach.
+    """Check that a host is reachable from this machine only.
 
-    :raises ValueError: It is not loopback.
+    :raises ValueError: when it is not a loopback address
     """
     with contextlib.suppress(ValueError):
         if host == "localhost" or ipaddress.ip_address(host).is_loopback:
@@ -147,7 +147,7 @@ def check_loopback(host: str) -> None:
 
 
 def _listen(port_file: Path, host: str, port: int) -> socket.socket:
-    """Listen, on the port of the last time where there is a choice, and remember the port."""
+    """Listen on the requested port or, for 0, on the port of the last run if it is free. Store the port."""
     check_loopback(host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     last = int(port_file.read_text()) if port == 0 and port_file.exists() else port
@@ -162,9 +162,9 @@ def _listen(port_file: Path, host: str, port: int) -> socket.socket:
 
 
 class SandboxProcess:
-    """A sandbox in a process of its own, from ``with`` to the end of the block.
+    """Runs the sandbox in a separate process, as a context manager.
 
-    :param state_dir: Folder of its state and of its log, ``sandbox.log``.
+    :param state_dir: The folder of its state and of its log, ``sandbox.log``.
     :param port: As for :func:`serve`.
     """
 
@@ -175,7 +175,7 @@ class SandboxProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> SandboxProcess:
-        """Start it and wait until it accepts connections."""
+        """Start the process and wait until it accepts connections."""
         self.state_dir.mkdir(parents=True, exist_ok=True)
         root = Path(__file__).parent.parent
         path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
@@ -200,7 +200,7 @@ class SandboxProcess:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """End it."""
+        """Stop the process."""
         self.stop()
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> str:
@@ -212,7 +212,7 @@ class SandboxProcess:
         return line.removeprefix(READY)
 
     def stop(self) -> None:
-        """End the process that was started here, politely first."""
+        """Stop the process with SIGTERM, then with SIGKILL if it does not end in time."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -227,7 +227,7 @@ class SandboxProcess:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Let it stand still within the block: requests arrive, and wait."""
+        """Pause the process within the block. Requests are accepted, but wait."""
         assert self.process is not None  # noqa: S101 - for the type checker
         self.process.send_signal(signal.SIGSTOP)
         try:
@@ -236,10 +236,10 @@ class SandboxProcess:
             self.process.send_signal(signal.SIGCONT)
 
     def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Call a control route: GET, or POST if there is a body (``{}`` counts as one).
+        """Call a control route with GET, or with POST if there is a body (also an empty one, ``{}``).
 
-        :param path: Below ``/_control/``, e.g. ``counts``.
-        :return: The parsed answer, or ``None`` when there is none.
+        :param path: The path below ``/_control/``, e.g. ``counts``.
+        :return: The parsed response; ``None`` if it is empty.
         """
         method = "GET" if body is None else "POST"
         response = requests.request(method, f"{self.url}/_control/{path}", json=body, timeout=10)

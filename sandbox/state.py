@@ -1,8 +1,7 @@
-"""What the sandbox remembers: clients, tokens, counts and the misbehaviour it was asked for.
+"""The state of the sandbox: clients, tokens, counters and injected faults, in one SQLite file.
 
-Everything is in one SQLite file and every change is committed at once, so that a sandbox that was killed goes on where
-it was. One connection behind one lock serves all threads; the clock is an argument, so that tests make tokens expire
-without waiting.
+Every change is committed immediately, so a sandbox that was killed continues from its last state. All threads share one
+connection and one lock. The clock is a parameter, so that tests can make tokens expire without waiting.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sandbox.records import Client, IssuedToken, Misbehaviour
+from sandbox.records import Client, Fault, IssuedToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from sandbox.records import EndpointInfo, TokenKind
+    from sandbox.records import EndpointName, TokenKind
 
-#: The key under which requests are counted that name no client this sandbox knows.
+#: The key of the counters for requests without a registered client.
 UNKNOWN = "?"
 
 _SCHEMA = """
@@ -37,9 +36,10 @@ CREATE TABLE IF NOT EXISTS tokens (
 CREATE INDEX IF NOT EXISTS tokens_by_family ON tokens (family);
 CREATE TABLE IF NOT EXISTS counts (
     client_id TEXT, what TEXT, detail TEXT, n INTEGER NOT NULL, PRIMARY KEY (client_id, what, detail));
-CREATE TABLE IF NOT EXISTS misbehaviours (
-    id INTEGER PRIMARY KEY, server TEXT NOT NULL, place TEXT NOT NULL, times_left INTEGER NOT NULL, what TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS asked (
+CREATE TABLE IF NOT EXISTS faults (
+    id INTEGER PRIMARY KEY, server TEXT NOT NULL, endpoint TEXT NOT NULL, times_left INTEGER NOT NULL,
+    fault TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS polls (
     server TEXT, key TEXT, n INTEGER NOT NULL, PRIMARY KEY (server, key));
 CREATE TABLE IF NOT EXISTS redirects (
     code TEXT PRIMARY KEY, redirect_uri TEXT NOT NULL);
@@ -65,16 +65,16 @@ _PLAIN_COUNTS = (
 )
 _COUNTS_BY_DETAIL = ("token_requests_by_grant", "token_errors")
 
-# Characters a client must encode: "+/=" are legal in a bearer token (RFC 6750 §2.1); codes that end in "%3D" and
-# refresh tokens that end in "%3d" are what one vendor's documents show. They are part of the value, never decoded.
+# Characters that a client must encode: "+/=" are legal in a bearer token (RFC 6750 §2.1). One vendor's documentation
+# shows codes that end in "%3D" and refresh tokens that end in "%3d"; a client must not decode them.
 _ENDINGS: dict[TokenKind, str] = {"access": "+/=", "refresh": "%3d", "code": "%3D"}
 
 
 class State:
-    """The sandbox's memory, safe to use from any thread.
+    """The state of the sandbox. It is thread-safe.
 
-    :param directory: Folder for the SQLite file; made when missing.
-    :param clock: Gives the time in seconds since the epoch.
+    :param directory: The folder of the SQLite file. It is created if it is missing.
+    :param clock: Returns the time in seconds since the epoch.
     """
 
     def __init__(self, directory: str | Path, clock: Callable[[], float] = time.time) -> None:
@@ -84,7 +84,7 @@ class State:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(self.directory / "sandbox.sqlite", check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
-        # A killed process loses nothing committed in WAL mode; only a power cut could, and that is no test of ours.
+        # In WAL mode, a killed process loses no committed change. Only a power failure could lose one.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
@@ -112,7 +112,7 @@ class State:
         credits: int | None = None,
         credit_window: float | None = None,
     ) -> Client:
-        """Register a client, or replace it; tokens it already has stay valid. See :class:`Client`."""
+        """Register or replace a client. Its tokens stay valid. See :class:`Client`."""
         client = Client(
             *(server, client_id, client_secret, list(scopes), dict(users or {})),
             *(access_lifetime, code_lifetime, credits, credit_window),
@@ -121,7 +121,7 @@ class State:
         return client
 
     def client(self, server: str, client_id: str | None) -> Client | None:
-        """Return the client registered under this identifier at this server."""
+        """Return the client of this server that has this client ID."""
         rows = self._run("SELECT client FROM clients WHERE server = ? AND client_id = ?", server, client_id)
         return Client(**json.loads(rows[0]["client"])) if rows else None
 
@@ -137,10 +137,10 @@ class State:
         family: str,
         lifetime: int | None,
     ) -> str:
-        """Issue and remember a new random token.
+        """Issue and store a new random token.
 
-        :param family: Identifies the grant; reuse of its code or one of its refresh tokens revokes all of it.
-        :param lifetime: Seconds, or ``None`` for a token that does not expire.
+        :param family: The ID of the grant. Reuse of its code or of one of its refresh tokens revokes all its tokens.
+        :param lifetime: Lifetime in seconds; ``None`` for a token that does not expire.
         """
         value = secrets.token_urlsafe(32) + _ENDINGS[kind]
         expires_at = None if lifetime is None else self.clock() + lifetime
@@ -160,11 +160,11 @@ class State:
         username: str | None = None,
         lifetime: int | None = None,
     ) -> str:
-        """Return a first refresh token, as if it had been obtained elsewhere (by a consent page, say).
+        """Issue a first refresh token, as if a user had consented outside the tested client.
 
-        :param scope: Space-separated; all the client may have by default.
-        :param lifetime: Seconds, or ``None`` for a token that does not expire.
-        :raises KeyError: No such client.
+        :param scope: Scopes, separated by spaces; by default all scopes of the client.
+        :param lifetime: Lifetime in seconds; ``None`` for a token that does not expire.
+        :raises KeyError: when there is no such client
         """
         client = self._registered(server, client_id)
         scope = " ".join(client.scopes) if scope is None else scope
@@ -181,13 +181,13 @@ class State:
         challenge: str | None = None,
         lifetime: int = 600,
     ) -> str:
-        """Return an authorization code, as if this user had consented.
+        """Issue an authorization code, as if this user had consented.
 
-        :param scope: Space-separated; all the client may have by default.
-        :param redirect_uri: Where the code was sent: the token request must then name it too (RFC 6749 §4.1.3).
-        :param challenge: What the token request's code verifier must fit, by S256 (RFC 7636).
-        :param lifetime: Seconds, unless the client has a lifetime of its own.
-        :raises KeyError: No such client.
+        :param scope: Scopes, separated by spaces; by default all scopes of the client.
+        :param redirect_uri: The redirect URI of the request. The token request must then have it too (RFC 6749 §4.1.3).
+        :param challenge: The code challenge of the request, method S256 (RFC 7636).
+        :param lifetime: Lifetime in seconds, if the client has no ``code_lifetime``.
+        :raises KeyError: when there is no such client
         """
         client = self._registered(server, client_id)
         scope = " ".join(client.scopes) if scope is None else scope
@@ -200,12 +200,12 @@ class State:
         return code
 
     def redirect_uri(self, code: IssuedToken) -> str | None:
-        """Return the redirect URI that was registered with this code, if one was."""
+        """Return the redirect URI of the authorization request, or ``None`` if it had none."""
         rows = self._run("SELECT redirect_uri FROM redirects WHERE code = ?", code.value)
         return rows[0]["redirect_uri"] if rows else None
 
     def challenge(self, code: IssuedToken) -> str | None:
-        """Return the code challenge that came with this code, if one did."""
+        """Return the code challenge of the authorization request, or ``None`` if it had none."""
         rows = self._run("SELECT challenge FROM challenges WHERE code = ?", code.value)
         return rows[0]["challenge"] if rows else None
 
@@ -216,21 +216,22 @@ class State:
         return client
 
     def token(self, kind: TokenKind, server: str, value: str) -> IssuedToken | None:
-        """Return what is known of a token, valid or not."""
+        """Return an issued token, whether it is valid or not; ``None`` if it is unknown."""
         rows = self._run("SELECT * FROM tokens WHERE kind = ? AND server = ? AND value = ?", kind, server, value)
         if not rows:
             return None
         row = dict(rows[0])
-        return IssuedToken(**{**row, "spent": bool(row["spent"]), "revoked": bool(row["revoked"])})
+        row["used"] = bool(row.pop("spent"))
+        return IssuedToken(**{**row, "revoked": bool(row["revoked"])})
 
-    def is_live(self, token: IssuedToken) -> bool:
-        """Whether the token has neither expired nor been revoked."""
+    def is_valid(self, token: IssuedToken) -> bool:
+        """Return whether the token has neither expired nor been revoked."""
         return not token.revoked and (token.expires_at is None or self.clock() < token.expires_at)
 
-    def spend(self, token: IssuedToken) -> bool:
-        """Use up a code, or a single-use refresh token.
+    def use_once(self, token: IssuedToken) -> bool:
+        """Mark a code or a single-use refresh token as used.
 
-        :return: Whether this was its first use. If not, its whole family is revoked now (RFC 6749 §4.1.2, RFC 9700
+        :return: Whether this was the first use. If it was not, the whole family is revoked (RFC 6749 §4.1.2, RFC 9700
             §4.14.2).
         """
         with self._lock:
@@ -245,37 +246,37 @@ class State:
     ) -> int:
         """Revoke tokens of one server.
 
-        :param client_id: Only this client's.
-        :param what: Which kind.
-        :return: How many were revoked.
+        :param client_id: Revoke only tokens of this client.
+        :param what: The kind of tokens to revoke.
+        :return: The number of revoked tokens.
         """
         sql = "UPDATE tokens SET revoked = 1 WHERE revoked = 0 AND server = ?1"
         sql += " AND (?2 IS NULL OR client_id = ?2) AND (?3 = 'all' OR kind = ?3) RETURNING 1"
         return len(self._run(sql, server, client_id, what))
 
     def revoke_token(self, token: IssuedToken) -> None:
-        """Revoke a token: an access token just by itself, a refresh token with its family (RFC 7009 §2.1)."""
+        """Revoke one access token, or a refresh token with its whole family (RFC 7009 §2.1)."""
         if token.kind == "access":
             self._run("UPDATE tokens SET revoked = 1 WHERE value = ?", token.value)
         else:
             self._run("UPDATE tokens SET revoked = 1 WHERE family = ?", token.family)
 
     def issued(self) -> list[str]:
-        """Return every access and refresh token ever issued, oldest first."""
+        """Return all access and refresh tokens that were issued, oldest first."""
         return [row["value"] for row in self._run("SELECT value FROM tokens WHERE kind <> 'code' ORDER BY rowid")]
 
-    # --- counts
+    # --- counters
 
-    def count(self, client_id: str, what: str, detail: str = "", n: int = 1) -> None:
-        """Add to a count."""
+    def count(self, client_id: str, counter: str, detail: str = "", n: int = 1) -> None:
+        """Increase a counter by ``n``."""
         self._run(
             "INSERT INTO counts VALUES (?, ?, ?, ?)"
             " ON CONFLICT (client_id, what, detail) DO UPDATE SET n = n + excluded.n",
-            *(client_id, what, detail, n),
+            *(client_id, counter, detail, n),
         )
 
     def counts(self) -> dict[str, dict[str, Any]]:
-        """Return what was counted by client ID, with zeros for clients that have not called."""
+        """Return the counters by client ID, including zeros."""
         with self._lock:
             clients = [row["client_id"] for row in self._run("SELECT DISTINCT client_id FROM clients")]
             rows = self._run("SELECT * FROM counts")
@@ -283,7 +284,7 @@ class State:
         for client_id in [*clients, *(row["client_id"] for row in rows)]:
             zeros: dict[str, Any] = {
                 **dict.fromkeys(_PLAIN_COUNTS, 0),
-                **{what: {} for what in _COUNTS_BY_DETAIL},
+                **{counter: {} for counter in _COUNTS_BY_DETAIL},
             }
             result.setdefault(client_id, zeros)
         for row in rows:
@@ -295,25 +296,25 @@ class State:
         return result
 
     def reset_counts(self) -> None:
-        """Start counting from zero."""
+        """Delete all counters."""
         self._run("DELETE FROM counts")
 
-    def ask(self, server: str, key: str) -> int:
-        """Return how often this key has been asked for at this server, this time included."""
+    def count_poll(self, server: str, key: str) -> int:
+        """Count a request for this key at this server, and return the number of such requests."""
         rows = self._run(
-            "INSERT INTO asked VALUES (?, ?, 1) ON CONFLICT (server, key) DO UPDATE SET n = n + 1 RETURNING n",
+            "INSERT INTO polls VALUES (?, ?, 1) ON CONFLICT (server, key) DO UPDATE SET n = n + 1 RETURNING n",
             *(server, key),
         )
         return int(rows[0]["n"])
 
-    # --- what an API keeps
+    # --- API data
 
     def charge(self, server: str, account: str, price: int, *, limit: int, window: float) -> bool:
-        """Take the price of a call from an account's budget, which is full again when its window has passed.
+        """Charge a call to an account, which has a budget per time window.
 
-        :param limit: The budget of one window.
-        :param window: Seconds; a window begins with the first call after the last one.
-        :return: Whether the budget was enough. If not, nothing is taken.
+        :param limit: The budget per window.
+        :param window: The length of a window in seconds. A window begins with the first call after the previous one.
+        :return: Whether the budget was sufficient. If it was not, nothing is charged.
         """
         with self._lock:
             now = self.clock()
@@ -327,46 +328,45 @@ class State:
             return True
 
     def write(self, collection: str, row: dict[str, Any]) -> None:
-        """Keep a row of an API's data under its ``id``."""
+        """Store a row of API data under its ``id``."""
         self._run("REPLACE INTO written VALUES (?, ?, ?)", collection, row["id"], json.dumps(row))
 
     def written(self, collection: str) -> dict[int, dict[str, Any]]:
-        """Return the rows that were written, by their id."""
+        """Return the stored rows by ID."""
         rows = self._run("SELECT * FROM written WHERE collection = ? ORDER BY number", collection)
         return {row["number"]: json.loads(row["written"]) for row in rows}
 
-    # --- misbehaviour
+    # --- faults
 
-    def misbehave(self, server: str, where: EndpointInfo, times: int = 1, **answer: Any) -> None:
-        """Answer the next requests otherwise than they deserve, after what was asked for earlier is used up.
+    def inject_fault(self, server: str, endpoint: EndpointName, times: int = 1, **options: Any) -> None:
+        """Apply a fault to the next requests, after faults that were injected earlier.
 
-        :param answer: The other fields of :class:`Misbehaviour`.
+        :param options: The other fields of :class:`Fault`.
         """
-        what = Misbehaviour(server, where, times, **answer)
+        fault = Fault(server, endpoint, times, **options)
         self._run(
-            "INSERT INTO misbehaviours (server, place, times_left, what) VALUES (?, ?, ?, ?)",
-            *(server, where, times, json.dumps(asdict(what))),
+            "INSERT INTO faults (server, endpoint, times_left, fault) VALUES (?, ?, ?, ?)",
+            *(server, endpoint, times, json.dumps(asdict(fault))),
         )
 
-    def next_misbehaviour(self, server: str, where: EndpointInfo) -> Misbehaviour | None:
-        """Take the misbehaviour that the next request there is to get, if any."""
+    def next_fault(self, server: str, endpoint: EndpointName) -> Fault | None:
+        """Return the fault for the current request, if any, and count it as applied."""
         with self._lock:
             rows = self._run(
-                "SELECT id, what FROM misbehaviours WHERE server = ? AND place = ? AND times_left > 0"
-                " ORDER BY id LIMIT 1",
-                *(server, where),
+                "SELECT id, fault FROM faults WHERE server = ? AND endpoint = ? AND times_left > 0 ORDER BY id LIMIT 1",
+                *(server, endpoint),
             )
-            what = Misbehaviour(**json.loads(rows[0]["what"])) if rows else None
-            if what is None or random.random() >= what.share:  # noqa: S311 - chance, no secret
+            fault = Fault(**json.loads(rows[0]["fault"])) if rows else None
+            if fault is None or random.random() >= fault.share:  # noqa: S311 - not a secret
                 return None
-            self._run("UPDATE misbehaviours SET times_left = times_left - 1 WHERE id = ?", rows[0]["id"])
-            return what
+            self._run("UPDATE faults SET times_left = times_left - 1 WHERE id = ?", rows[0]["id"])
+            return fault
 
-    def behave(self) -> None:
-        """Drop all misbehaviour that is still to come."""
-        self._run("DELETE FROM misbehaviours")
+    def clear_faults(self) -> None:
+        """Delete all faults."""
+        self._run("DELETE FROM faults")
 
 
 def new_family() -> str:
-    """Return an identifier for a new grant: all tokens that descend from one authorization."""
+    """Return the ID of a new grant. All tokens that descend from one authorization have this ID."""
     return secrets.token_hex(16)

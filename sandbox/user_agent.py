@@ -126,9 +126,9 @@ class AirflowPages:
         answer = self.press(conn_id, "authorize")
         if self._is_own(answer):
             return self._follow(answer).flash
-        return self.come_back(self.agent.consent(target_of(answer), username, allow))
+        return self.follow_callback(self.agent.consent(target_of(answer), username, allow))
 
-    def begin(self, conn_id: str) -> str:
+    def start_authorization(self, conn_id: str) -> str:
         """Press *Authorize*, and return where that leads: to the connection's server.
 
         :raises PageError: there is no such button, or it leads back to the page
@@ -138,14 +138,14 @@ class AirflowPages:
             raise PageError(f"Not sent to a server: {self._follow(answer).flash}")
         return target_of(answer)
 
-    def come_back(self, url: str) -> str:
+    def follow_callback(self, url: str) -> str:
         """Open the URL that a server has sent the browser to, and return what the page says to it.
 
         :raises PageError: something is shown at this URL, which has the code
         """
-        return self._follow(self.arrive(url)).flash
+        return self._follow(self.open_callback(url)).flash
 
-    def arrive(self, url: str) -> requests.Response:
+    def open_callback(self, url: str) -> requests.Response:
         """Open the URL that a server has sent the browser to, and return the last answer before the page is shown."""
         answer = self.agent.get(url)
         if answer.is_redirect and not self._is_own(answer):

@@ -1,6 +1,6 @@
-"""The servers the sandbox stands in for, one small module each, mostly data.
+"""The servers of the sandbox, one small module each, mostly data.
 
-To add a vendor: a module with its :class:`~sandbox.authorization.Server`, and its name here.
+To add a vendor, write a module with its :class:`~sandbox.server_config.ServerConfig` and add it to :data:`SERVERS`.
 """
 
 from __future__ import annotations

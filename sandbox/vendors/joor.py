@@ -1,4 +1,4 @@
-"""JOOR (wholesale fashion): multipart token requests, an account in every call, and a budget of credits for it."""
+"""JOOR (wholesale fashion): multipart token requests, and an account with a budget of credits in every call."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sandbox.vendors.multipart import password_server
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sandbox.authorization import Server
+    from sandbox.server_config import ServerConfig
     from sandbox.state import State
     from sandbox.vendors.joor_data import Comparison, Resource, Row
 
 CREDITS = 300
 CREDIT_WINDOW = 300.0
 _PRICE_OF_READ = 1
-#: Whatever the size of the body: hence the bulk writes.
+#: Independent of the size of the body; this is why the API has bulk writes.
 _PRICE_OF_WRITE = 5
 _MAX_PAGE_SIZE = 200
 
@@ -31,33 +31,33 @@ def _refused(status: int, message: str, **details: Any) -> HTTPException:
 
 
 def _api_error(status: int, detail: dict[str, Any]) -> Response:
-    """Write an error in the envelope that every answer has."""
+    """Return an error in the envelope that every response has."""
     entry = {"status": status, "message": detail["message"], "details": detail.get("details", {})}
     return JSONResponse({"data": [], "errors": [entry]}, status)
 
 
-def _add_api(router: APIRouter, server: Server, state: State) -> None:
-    async def admit(request: Request) -> None:
-        """Let in who names an account with enough credits left."""
+def _add_api(router: APIRouter, server: ServerConfig, state: State) -> None:
+    async def charge(request: Request) -> None:
+        """Charge the call to the account, or refuse it if the account has too few credits."""
         price = _PRICE_OF_READ if request.method == "GET" else _PRICE_OF_WRITE
         client = state.client(server.name, request.state.token.client_id)
         limit = CREDITS if client is None or client.credits is None else client.credits
         window = CREDIT_WINDOW if client is None or client.credit_window is None else client.credit_window
         if not state.charge(server.name, _account(request), price, limit=limit, window=window):
-            # Without Retry-After: the vendor documents none.
+            # The vendor documents no Retry-After.
             raise _refused(429, "Too many requests")
 
-    router.dependencies.append(Depends(admit))
+    router.dependencies.append(Depends(charge))
     for resource in RESOURCES:
         router.get(f"/{resource.path}")(_reader(resource, state))
-        for write, needed in resource.writes.items():
-            router.post(f"/{resource.path}/{write}")(_writer(resource, write, needed, state))
+        for write, required in resource.writes.items():
+            router.post(f"/{resource.path}/{write}")(_writer(resource, write, required, state))
 
 
 def _account(request: Request) -> str:
-    """Return the account that every call must name.
+    """Return the account, which every call must have.
 
-    :raises HTTPException: 400 if it does not, or not as a number.
+    :raises HTTPException: 400, when it is missing or not a number
     """
     account = request.query_params.get("account", "")
     if not account:
@@ -72,7 +72,7 @@ def _is_number(text: str) -> bool:
 
 
 def _rows(resource: Resource, account: str, state: State) -> dict[int, Row]:
-    """Return what this account has, by id: the same made-up rows as all of them, and what it wrote."""
+    """Return the rows of this account by ID: the rows that all accounts have, and the rows that it wrote."""
     return {row["id"]: row for row in resource.rows} | state.written(_collection(resource, account))
 
 
@@ -95,7 +95,7 @@ def _reader(resource: Resource, state: State) -> Callable[[Request], Awaitable[d
         page, size = _number(request, "page", 1), _number(request, "page_size", 50, _MAX_PAGE_SIZE)
         rows = _sorted(rows, request)[(page - 1) * size : page * size]
         state.count(request.state.token.client_id, "rows", n=len(rows))
-        # No word on how many pages there are: the vendor documents none.
+        # The vendor documents no page count.
         return {"data": rows, "errors": []}
 
     return read
@@ -103,10 +103,10 @@ def _reader(resource: Resource, state: State) -> Callable[[Request], Awaitable[d
 
 def _filtered(rows: list[Row], name: str, comparison: Comparison, member: str, text: str) -> list[Row]:
     if comparison in ("values", "ids"):
-        wanted = set(text.split(","))
-        if comparison == "ids" and not all(map(_is_number, wanted)):
+        values = set(text.split(","))
+        if comparison == "ids" and not all(map(_is_number, values)):
             raise _refused(400, f"{name} must be numbers, separated by commas", parameter=name)
-        return [row for row in rows if str(row.get(member)) in wanted]
+        return [row for row in rows if str(row.get(member)) in values]
     limit = _time(name, text)
     with_time = [(row, _time(member, row[member])) for row in rows if row.get(member)]
     if comparison == "from":
@@ -131,16 +131,16 @@ def _sorted(rows: list[Row], request: Request) -> list[Row]:
 
 
 def _rank(value: Any) -> tuple[int, float, str]:
-    """Return what a member is sorted by: numbers first, then text, then what is neither, e.g. of pending orders."""
+    """Return the sort key of a value: numbers first, then text, then everything else (e.g. null)."""
     if isinstance(value, int | float):
         return 0, value, ""
     return (1, 0, value) if isinstance(value, str) else (2, 0, "")
 
 
-def _number(request: Request, name: str, default: int, most: int | None = None) -> int:
+def _number(request: Request, name: str, default: int, maximum: int | None = None) -> int:
     text = request.query_params.get(name, str(default))
-    if not _is_number(text) or int(text) < 1 or (most is not None and int(text) > most):
-        raise _refused(400, f"{name} must be a number from 1" + (f" to {most}" if most else ""), parameter=name)
+    if not _is_number(text) or int(text) < 1 or (maximum is not None and int(text) > maximum):
+        raise _refused(400, f"{name} must be a number from 1" + (f" to {maximum}" if maximum else ""), parameter=name)
     return int(text)
 
 
@@ -148,19 +148,19 @@ def _number(request: Request, name: str, default: int, most: int | None = None) 
 
 
 def _writer(
-    resource: Resource, write: str, needed: tuple[str, ...], state: State
+    resource: Resource, write: str, required: tuple[str, ...], state: State
 ) -> Callable[[Request], Awaitable[dict[str, Any]]]:
     async def bulk(request: Request) -> dict[str, Any]:
-        """Write the items that can be written; the others are a partial failure, and the status is 200 all the same."""
+        """Write the valid items. Invalid items are a partial failure, with status 200."""
         account, items = _account(request), await _items(request)
         rows = _rows(resource, account, state)
         data: list[Row] = []
         errors: list[dict[str, Any]] = []
         for index, item in enumerate(items):
-            problem = _problem(item, needed, rows)
-            if problem:
+            message = _validation_error(item, required, rows)
+            if message:
                 details = {"index": index} | ({"id": item["id"]} if "id" in item else {})
-                errors.append({"status": 422, "message": problem, "details": details})
+                errors.append({"status": 422, "message": message, "details": details})
                 continue
             number = item["id"] if write == "bulk_update" else max(rows) + 1
             changed = {name: value for name, value in item.items() if name != "reject"} | {"id": number}
@@ -176,9 +176,9 @@ def _writer(
 
 
 async def _items(request: Request) -> list[Row]:
-    """Return the objects of the body.
+    """Return the objects in the body.
 
-    :raises HTTPException: 400 for anything but a JSON array of objects.
+    :raises HTTPException: 400, when the body is not a JSON array of objects
     """
     try:
         items = await request.json()
@@ -189,16 +189,17 @@ async def _items(request: Request) -> list[Row]:
     return items
 
 
-def _problem(item: Row, needed: tuple[str, ...], rows: dict[int, Row]) -> str | None:
-    """Return why the item cannot be written, if it cannot."""
+def _validation_error(item: Row, required: tuple[str, ...], rows: dict[int, Row]) -> str | None:
+    """Return why an item is invalid; ``None`` if it is valid."""
     if item.get("reject"):
-        # Not the vendor's: it lets a test have a partial failure whenever it wants one.
+        # Exists only in the sandbox: tests use it to cause a partial failure.
         return "The item is to be rejected"
-    lacking = [name for name in needed if item.get(name) is None]
-    if lacking:
-        return f"{lacking[0]} is required"
-    if "id" in needed and (type(item["id"]) is not int or item["id"] not in rows):
+    missing = [name for name in required if item.get(name) is None]
+    if missing:
+        return f"{missing[0]} is required"
+    if "id" in required and (type(item["id"]) is not int or item["id"] not in rows):
         return "There is nothing with this id"
+
     return None
 
 

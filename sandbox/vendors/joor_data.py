@@ -1,4 +1,4 @@
-"""Made-up data of JOOR's API, always the same, and what each of its resources takes."""
+"""Made-up data of JOOR's API, and the parameters of its resources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-#: How a filter compares: one of some values or IDs, or the beginning or end of a time.
+#: How a filter compares: equal to one of several values or IDs, or not before or not after a time.
 Comparison = Literal["values", "ids", "from", "until"]
 
 
@@ -20,10 +20,10 @@ class Resource:
     """One resource of the API.
 
     :param path: Its path, and its name in messages.
-    :param rows: What there is before anything is written.
-    :param filters: By query parameter: the comparison, and the member of the row that is compared.
-    :param required: The query parameters without which it cannot be read.
-    :param writes: What each write needs in every item; a write that is not here does not exist.
+    :param rows: The initial rows.
+    :param filters: By query parameter: the comparison, and the name of the compared value.
+    :param required: The required query parameters.
+    :param writes: The supported write operations, each with the required values of an item.
     """
 
     path: str
@@ -60,7 +60,7 @@ _LINES = tuple(
 )
 
 RESOURCES = (
-    # Only order_ids is in the vendor's documents; the other filters of orders are seen in public clients.
+    # The vendor documents only order_ids. The other filters of orders are used by public client libraries.
     Resource(
         "orders",
         tuple(_order(number) for number in range(1, 231)),

@@ -1,20 +1,21 @@
-"""A server that takes a JSON body, credentials included, and gives a refresh token with every grant.
+"""A server that accepts a JSON body with credentials, and returns a refresh token for every grant.
 
-Its codes end in ``%3D`` and its refresh tokens in ``%3d``: whoever decodes them has another value, which is refused.
+Its codes end in ``%3D`` and its refresh tokens in ``%3d``. A client that decodes them sends another value, which is
+refused.
 """
 
 from __future__ import annotations
 
-from sandbox.authorization import Server
+from sandbox.server_config import ServerConfig
 
-SERVER = Server(
+SERVER = ServerConfig(
     name="jsonbody",
-    # Not implicit: its answer is for a browser, and the authorization endpoint's.
+    # The implicit grant is missing: its response comes from the authorization endpoint and is meant for a browser.
     grants=("authorization_code", "client_credentials", "password", "refresh_token"),
     body_format="json",
     client_auth=("client_secret_post",),
     client_credentials_refresh=True,
-    # A form nevertheless, as everywhere.
+    # RFC 7009: always a form.
     revoke_path="/revoke",
     publishes_metadata=True,
 )

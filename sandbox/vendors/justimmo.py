@@ -1,4 +1,4 @@
-"""Justimmo (real estate): errors in the league style, and an API that wants the tenant in a header."""
+"""Justimmo (real estate): errors in the league format, and an API that requires the tenant in a header."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 
-from sandbox.authorization import Server
+from sandbox.server_config import ServerConfig
 
 if TYPE_CHECKING:
     from sandbox.state import State
@@ -31,12 +31,14 @@ def _check_tenant(request: Request) -> None:
         raise _denied("The resource owner or authorization server denied the request.", "Another tenant")
 
 
-def _add_api(router: APIRouter, server: Server, state: State) -> None:
+def _add_api(router: APIRouter, server: ServerConfig, state: State) -> None:
     @router.get("/oauth/user/current")
     async def current_user(request: Request) -> dict[str, Any]:
         if request.state.token.username is None:
-            # A client's own token has access to global and client resources only.
-            raise _denied("The resource owner or authorization server denied the request.", "A user's token is needed")
+            # A token of client_credentials may access only global resources and resources of the client.
+            raise _denied(
+                "The resource owner or authorization server denied the request.", "A user's token is required"
+            )
         return {"id": USER_ID, "tenant": {"id": TENANT_ID}}
 
     @router.get("/v1/realties")
@@ -46,24 +48,25 @@ def _add_api(router: APIRouter, server: Server, state: State) -> None:
         offset: Annotated[int, Query(ge=0)] = 0,
         envelope: Literal["bare", "items", "data"] = "items",
     ) -> Any:
-        # The vendor shows no answer; these are the envelopes that a public client accepts. Only ours can be chosen.
+        # The vendor documents no response. These are the envelopes that a public client library accepts; the parameter
+        # `envelope` exists only in the sandbox.
         _check_tenant(request)
         rows = REALTIES[offset : offset + limit]
         state.count(request.state.token.client_id, "rows", n=len(rows))
         return rows if envelope == "bare" else {envelope: rows, "pagination": {"total": len(REALTIES)}}
 
 
-SERVER = Server(
+SERVER = ServerConfig(
     name="justimmo",
     grants=("authorization_code", "client_credentials", "refresh_token"),
     client_auth=("client_secret_post",),
-    # A day, says the table of the vendor's page; 31 for client_credentials, says the example below it.
+    # The table in the vendor's documentation says one day; the example below it says 31 days for client_credentials.
     access_lifetime={"authorization_code": _DAY, "refresh_token": _DAY, "client_credentials": 31 * _DAY},
     refresh_lifetime=30 * _DAY,
     code_lifetime=60,
-    states_scope=False,
+    sends_scope=False,
     error_style="league",
-    bad_grant_hints={
+    invalid_grant_hints={
         "refresh_token": "Refresh token has expired",
         "authorization_code": "Authorization code has expired",
     },

@@ -1,4 +1,4 @@
-"""JustLogin (human resources): paging in a response header, errors that are a status and nothing more."""
+"""JustLogin (human resources): pagination in a response header, and error responses without a body."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from uuid import NAMESPACE_OID, uuid5
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from sandbox.authorization import Server
+from sandbox.server_config import ServerConfig
 
 if TYPE_CHECKING:
     from sandbox.state import State
 
-#: The user whose consent does not reach the payroll.
+#: The user whose tokens may not read the payroll.
 EMPLOYEE = "employee"
 
 _INCLUDES: dict[str, tuple[str, ...]] = {
@@ -34,7 +34,7 @@ _LEAVE_TYPES = [{"leaveType": 1, "leaveName": "Annual"}, {"leaveType": 2, "leave
 
 
 def _guid(name: str) -> str:
-    """Return a GUID as JustLogin writes it."""
+    """Return a GUID in JustLogin's format."""
     return uuid5(NAMESPACE_OID, name).hex.upper()
 
 
@@ -42,7 +42,7 @@ COMPANY_GUID = _guid("company")
 
 
 def _user(number: int) -> dict[str, Any]:
-    """Return a made-up user, with all that may be asked for; every tenth is inactive."""
+    """Return a made-up user with all fields. Every tenth user is inactive."""
     day = date(2024, 1, 1) + timedelta(days=number)
     return {
         "userGuid": _guid(f"user {number}"),
@@ -78,18 +78,18 @@ def _refused(status: int) -> HTTPException:
 
 
 def _fields(include: str) -> list[str]:
-    """Return the fields of a user to be served.
+    """Return the names of a user's fields for a value of the parameter ``include``.
 
-    :raises HTTPException: 400 for something else to include.
+    :raises HTTPException: 400, when the value is unknown
     """
-    wanted = [name.strip() for name in include.split(",")] if include else []
-    if not set(wanted) <= _INCLUDES.keys():
+    names = [name.strip() for name in include.split(",")] if include else []
+    if not set(names) <= _INCLUDES.keys():
         raise _refused(400)
-    return [*_BASE, *(field for name in wanted for field in _INCLUDES[name])]
+    return [*_BASE, *(field for name in names for field in _INCLUDES[name])]
 
 
 def _matches(query: str | None, user: dict[str, Any]) -> bool:
-    """Whether the user is meant: ``name[=]text``, upper or lower case."""
+    """Return whether the user matches the query, ``name[=]text``, ignoring case."""
     if query is None:
         return True
     name, operator, text = query.partition("[=]")
@@ -114,7 +114,7 @@ def _check_date(text: str | None, pattern: str, ending: str = "") -> None:
         raise _refused(400)
 
 
-def _add_api(router: APIRouter, server: Server, state: State) -> None:
+def _add_api(router: APIRouter, server: ServerConfig, state: State) -> None:
     _add_users(router, state)
     _add_payroll(router)
     _add_leave(router)
@@ -131,14 +131,14 @@ def _add_users(router: APIRouter, state: State) -> None:
         page: Annotated[int, Query(ge=1)] = 1,
     ) -> Response:
         fields = _fields(include)
-        wanted = {"active": {True}, "inactive": {False}, "all": {True, False}}[active_status]
-        users = [user for user in USERS.values() if user["isActive"] in wanted and _matches(query, user)]
+        active = {"active": {True}, "inactive": {False}, "all": {True, False}}[active_status]
+        users = [user for user in USERS.values() if user["isActive"] in active and _matches(query, user)]
         rows = [{field: user[field] for field in fields} for user in users[(page - 1) * limit : page * limit]]
         state.count(request.state.token.client_id, "rows", n=len(rows))
         pages = -(-len(users) // limit)
         pagination = {
             "TotalCount": len(users),
-            # "The total number of objects returned in the current response", so less than the limit on the last page.
+            # "The total number of objects returned in the current response": less than the limit on the last page.
             "PageSize": len(rows),
             "CurrentPage": page,
             "TotalPages": pages,
@@ -155,7 +155,7 @@ def _add_users(router: APIRouter, state: State) -> None:
 
 def _add_payroll(router: APIRouter) -> None:
     def pay_roll_of(request: Request, user_guid: str) -> dict[str, Any]:
-        # What a token may read depends on the roles of the user who consented.
+        # The user's roles limit what the token may read.
         if request.state.token.username == EMPLOYEE:
             raise _refused(403)
         return {"companyGUID": COMPANY_GUID, "userGUID": _find(user_guid)["userGuid"]}
@@ -189,7 +189,8 @@ def _add_leave(router: APIRouter) -> None:
         if leave_type not in {each["leaveType"] for each in _LEAVE_TYPES}:
             raise _refused(404)
         _check_date(baseondate, r"\d{4}-\d\d-\d\d")
-        # The vendor shows no answer: only what was asked for comes back.
+        # The vendor documents no response. This one contains only the values of the request.
+
         return {
             "companyGuid": COMPANY_GUID,
             "userGuid": user["userGuid"],
@@ -198,7 +199,7 @@ def _add_leave(router: APIRouter) -> None:
         }
 
 
-SERVER = Server(
+SERVER = ServerConfig(
     name="justlogin",
     grants=("authorization_code", "refresh_token"),
     client_auth=("client_secret_post",),

@@ -1,23 +1,23 @@
-"""A server that takes multipart/form-data only and knows only the password grant, as JOOR's does.
+"""A server that accepts only multipart/form-data and supports only the password grant, like JOOR's.
 
-It gives refresh tokens, but documents no grant to use them with.
+Its responses contain refresh tokens, but there is no grant to use them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sandbox.authorization import Server
+from sandbox.server_config import ServerConfig
 
 _REFRESH_LIFETIME = 86400
 
 
-def password_server(name: str, scopes: tuple[str, ...], **more: Any) -> Server:
-    """Return a server of this kind.
+def password_server(name: str, scopes: tuple[str, ...], **more: Any) -> ServerConfig:
+    """Return the configuration of a server of this kind.
 
-    :param more: Further fields of the :class:`~sandbox.authorization.Server`.
+    :param more: The other fields of :class:`~sandbox.server_config.ServerConfig`.
     """
-    return Server(
+    return ServerConfig(
         name=name,
         grants=("password",),
         body_format="multipart",
@@ -25,14 +25,14 @@ def password_server(name: str, scopes: tuple[str, ...], **more: Any) -> Server:
         scopes=scopes,
         access_lifetime=36000,
         refresh_lifetime=_REFRESH_LIFETIME,
-        states_scope=True,
-        answer_fields=_keycloak_fields,
+        sends_scope=True,
+        extra_response_fields=_keycloak_fields,
         **more,
     )
 
 
 def _keycloak_fields(family: str) -> dict[str, Any]:
-    """Further fields of the answer in JOOR's documents; they look like Keycloak's."""
+    """Return the additional response fields in JOOR's documentation. They look like those of Keycloak."""
     return {"refresh_expires_in": _REFRESH_LIFETIME, "not-before-policy": 0, "session_state": family}
 
 

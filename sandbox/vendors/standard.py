@@ -1,13 +1,13 @@
-"""A server by the book: RFC 6749, with the refresh token rotation that RFC 9700 §4.14.2 asks for."""
+"""A server that follows RFC 6749, with refresh token rotation (RFC 9700 §4.14.2)."""
 
 from __future__ import annotations
 
-from sandbox.authorization import Server
+from sandbox.server_config import ServerConfig
 
-SERVER = Server(
+SERVER = ServerConfig(
     name="standard",
     grants=("authorization_code", "client_credentials", "password", "refresh_token"),
     revoke_path="/revoke",
     publishes_metadata=True,
-    states_issuer=True,
+    sends_issuer=True,
 )

@@ -160,9 +160,9 @@ def test_revoke_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
     said, _ = authorize(airflow, "std")
     assert "Authorized: std." in said
     with pytest.raises(AirflowError, match="Nothing was done."):
-        airflow.cli("oauth", "revoke", "std", typed="n\n")
+        airflow.cli("oauth", "revoke", "std", stdin="n\n")
     assert sandbox.control("counts")["std"]["revocation_requests"] == 0
-    assert airflow.cli("oauth", "revoke", "std", typed="y\n").endswith(
+    assert airflow.cli("oauth", "revoke", "std", stdin="y\n").endswith(
         "[y/N] The server has revoked the tokens of std (2), and Airflow has forgotten them.\n"
     )
     assert sandbox.control("counts")["std"]["revocation_requests"] == 2

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from sandbox.airflow import Airflow
-from sandbox.examples import EXAMPLES, EXAMPLES_FOLDER, Wiring, consent_to_examples, start_example
+from sandbox.examples import EXAMPLES, EXAMPLES_FOLDER, ExampleClients, authorize_examples, start_example
 from sandbox.server import SandboxProcess
 from tests.distributed.leak_search import forms, report, search
 
@@ -97,7 +97,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     (dags / "planted_leak.py").write_text(PLANTED)
     (dags / "failing.py").write_text(FAILING)
     with SandboxProcess(folder / "sandbox") as sandbox:
-        wiring = Wiring(folder / "clients.json")
+        wiring = ExampleClients(folder / "clients.json")
         wiring.register(sandbox)
         sandbox.control("clients", {"server": "standard", "client_id": "planted", "client_secret": PLANTED_SECRET})
         connections = wiring.connections(sandbox)
@@ -112,7 +112,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             if request.param == "database":
                 store(airflow, connections)
             airflow.wait_until_parsed([*EXAMPLES, "planted_leak", "failing"])
-            consent_to_examples(airflow)
+            authorize_examples(airflow)
             started = {dag_id: start_example(airflow, dag_id) for dag_id in EXAMPLES}
             states = {dag_id: airflow.wait(dag_id, run_id, 240) for dag_id, run_id in started.items()}
             states["failing"] = airflow.wait("failing", run_id := airflow.trigger("failing"), 240)

@@ -94,17 +94,19 @@ def test_what_the_person_declines_is_told(stack: Stack, admin: AirflowPages) -> 
 
 
 def test_an_answer_that_is_not_escaped_more_than_it_has_to_be_is_read(admin: AirflowPages) -> None:
-    url = admin.agent.consent(admin.begin("told"), allow=False)
-    assert "access_denied: The resource owner" in admin.come_back(f"{url}&help=https://example.com/?why=/:@!$'()*,;")
+    url = admin.agent.consent(admin.start_authorization("told"), allow=False)
+    assert "access_denied: The resource owner" in admin.follow_callback(
+        f"{url}&help=https://example.com/?why=/:@!$'()*,;"
+    )
 
 
 def test_an_answer_after_more_than_ten_minutes_is_too_late(stack: Stack, admin: AirflowPages) -> None:
-    url = admin.agent.consent(admin.begin("late"))
+    url = admin.agent.consent(admin.start_authorization("late"))
     name = "oauth_consent__late"
     kept = json.loads(stack.variable(name) or "")
     kept["expires_at"] = "2026-01-01T00:00:00+00:00"
     stack.airflow.api("PATCH", f"variables/{name}", json={"key": name, "value": json.dumps(kept)})
-    assert "it took over ten minutes" in admin.come_back(url)
+    assert "it took over ten minutes" in admin.follow_callback(url)
     assert stack.exchanges("late") == 0
     assert stack.variable(name) is None
 
@@ -196,10 +198,10 @@ def test_who_may_not_read_connections_sees_and_does_nothing(stack: Stack, admin:
 
 def test_who_lost_the_right_meanwhile_is_refused(stack: Stack) -> None:
     otto = stack.pages("otto")
-    url = otto.agent.consent(otto.begin("told"))
+    url = otto.agent.consent(otto.start_authorization("told"))
     vic = stack.pages("vic")
     give(vic, consent_cookies(otto))
-    back = vic.arrive(url)
+    back = vic.open_callback(url)
     assert (back.status_code, target_of(back)) == (303, vic.url)
     with pytest.raises(PageError, match="403"):
         vic.show()
@@ -251,7 +253,7 @@ def test_nobody_can_do_nothing(stack: Stack, admin: AirflowPages) -> None:
     nobody = stack.pages(None)
     answer = nobody.agent.post(admin.url, admin.form("life", "forget"), {})
     assert answer.status_code == 401
-    url = admin.agent.consent(admin.begin("told"))
+    url = admin.agent.consent(admin.start_authorization("told"))
     back = nobody.agent.get(url)
     assert (back.status_code, target_of(back)) == (303, nobody.url)
     admin.agent.session.cookies.update({"oauth_flash": nobody.agent.session.cookies["oauth_flash"]})

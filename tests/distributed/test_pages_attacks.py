@@ -64,26 +64,26 @@ def post(pages: AirflowPages, conn_id: str, action: str, **fields: str) -> reque
 
 @pytest.mark.usefixtures("kept")
 def test_an_answer_that_was_used_is_refused_and_the_tokens_stay(stack: Stack, admin: AirflowPages) -> None:
-    url = admin.agent.consent(admin.begin("once"))
+    url = admin.agent.consent(admin.start_authorization("once"))
     cookies = consent_cookies(admin)
-    assert "Connection 'once': authorized" in admin.come_back(url)
+    assert "Connection 'once': authorized" in admin.follow_callback(url)
     assert consent_cookies(admin) == {}
     stored, exchanges = stack.variable("oauth_token__once"), stack.exchanges("once")
-    assert NOT_BEGUN in admin.come_back(url)
+    assert NOT_BEGUN in admin.follow_callback(url)
     give(admin, cookies)
-    assert NOT_BEGUN in admin.come_back(url)
+    assert NOT_BEGUN in admin.follow_callback(url)
     assert (stack.variable("oauth_token__once"), stack.exchanges("once")) == (stored, exchanges)
     assert admin.show().rows["once"][2] == "usable"
 
 
 def test_of_two_answers_at_the_same_time_one_is_believed(stack: Stack, admin: AirflowPages) -> None:
     before = stack.exchanges("once")
-    url = admin.agent.consent(admin.begin("once"))
+    url = admin.agent.consent(admin.start_authorization("once"))
     browsers = [stack.pages() for _ in range(4)]
     for browser in browsers:
         give(browser, consent_cookies(admin))
     with ThreadPoolExecutor() as threads:
-        said = list(threads.map(lambda browser: browser.come_back(url), browsers))
+        said = list(threads.map(lambda browser: browser.follow_callback(url), browsers))
     assert sorted("authorized. The token is good until" in each for each in said) == [False, False, False, True]
     assert stack.exchanges("once") == before + 1
     assert admin.show().rows["once"][2] == "usable"
@@ -113,51 +113,51 @@ def test_forty_slow_requests_of_one_user_do_not_delay_another_user(stack: Stack,
 @pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("state", ["made-up", "", "é", None])
 def test_an_answer_with_a_foreign_state_is_refused(admin: AirflowPages, state: str | None) -> None:
-    url = admin.agent.consent(admin.begin("shop"))
-    assert NOT_BEGUN in admin.come_back(changed(url, state=state))
+    url = admin.agent.consent(admin.start_authorization("shop"))
+    assert NOT_BEGUN in admin.follow_callback(changed(url, state=state))
 
 
 @pytest.mark.usefixtures("kept")
 def test_an_attackers_answer_is_refused_in_anothers_browser(stack: Stack, admin: AirflowPages) -> None:
     otto = stack.pages("otto")
-    url = otto.agent.consent(otto.begin("shop"), username="mallory")
-    assert NOT_BEGUN in admin.come_back(url)
-    admin.begin("shop")  # nor while that user is about to consent
-    assert NOT_BEGUN in admin.come_back(url)
+    url = otto.agent.consent(otto.start_authorization("shop"), username="mallory")
+    assert NOT_BEGUN in admin.follow_callback(url)
+    admin.start_authorization("shop")  # nor while that user is about to consent
+    assert NOT_BEGUN in admin.follow_callback(url)
 
 
 @pytest.mark.usefixtures("kept")
 def test_a_stolen_cookie_is_of_no_use_to_another_user(stack: Stack, admin: AirflowPages) -> None:
     otto = stack.pages("otto")
-    url = otto.agent.consent(otto.begin("shop"))
+    url = otto.agent.consent(otto.start_authorization("shop"))
     give(admin, consent_cookies(otto))
-    assert NOT_BEGUN in admin.come_back(url)
+    assert NOT_BEGUN in admin.follow_callback(url)
 
 
 @pytest.mark.usefixtures("kept")
 def test_what_was_begun_later_ends_what_was_begun_before(admin: AirflowPages) -> None:
-    url = admin.agent.consent(admin.begin("shop"))
-    admin.begin("shop")
-    assert NOT_BEGUN in admin.come_back(url)
+    url = admin.agent.consent(admin.start_authorization("shop"))
+    admin.start_authorization("shop")
+    assert NOT_BEGUN in admin.follow_callback(url)
 
 
 @pytest.mark.usefixtures("kept")
 def test_the_answer_for_another_connection_is_refused(stack: Stack, admin: AirflowPages) -> None:
-    url = admin.agent.consent(admin.begin("shop"))
+    url = admin.agent.consent(admin.start_authorization("shop"))
     of_shop = consent_cookies(admin)
-    admin.begin("other")
+    admin.start_authorization("other")
     of_other = {name: value for name, value in consent_cookies(admin).items() if name not in of_shop}
     for name, value in zip(of_shop, of_other.values(), strict=True):
         give(admin, {name: value})
-    assert f"Connection 'other': This answer {NOT_BEGUN}" in admin.come_back(url)
+    assert f"Connection 'other': This answer {NOT_BEGUN}" in admin.follow_callback(url)
     assert stack.exchanges("other") == 0
 
 
 def test_a_code_for_another_connection_is_refused(stack: Stack, admin: AirflowPages) -> None:
-    url = admin.agent.consent(admin.begin("other"))
+    url = admin.agent.consent(admin.start_authorization("other"))
     code = parse_qs(urlsplit(url).query)["code"][0]
-    url = admin.agent.consent(admin.begin("mine"))
-    said = admin.come_back(changed(url, code=code))
+    url = admin.agent.consent(admin.start_authorization("mine"))
+    said = admin.follow_callback(changed(url, code=code))
     assert "Connection 'mine'" in said
     assert "authorized" not in said
     assert admin.show().rows["mine"][2] == "changed"
@@ -166,9 +166,9 @@ def test_a_code_for_another_connection_is_refused(stack: Stack, admin: AirflowPa
 
 def test_an_attackers_code_is_refused_in_the_users_own_consent(stack: Stack, admin: AirflowPages) -> None:
     otto = stack.pages("otto")
-    code = parse_qs(urlsplit(otto.agent.consent(otto.begin("mine"), username="mallory")).query)["code"][0]
-    url = admin.agent.consent(admin.begin("mine"))
-    said = admin.come_back(changed(url, code=code))  # PKCE: it is bound to another verifier
+    code = parse_qs(urlsplit(otto.agent.consent(otto.start_authorization("mine"), username="mallory")).query)["code"][0]
+    url = admin.agent.consent(admin.start_authorization("mine"))
+    said = admin.follow_callback(changed(url, code=code))  # PKCE: it is bound to another verifier
     assert "authorized" not in said
     assert stack.accepted("mine") == []
 
@@ -178,19 +178,19 @@ def test_an_attackers_code_is_refused_in_the_users_own_consent(stack: Stack, adm
 def test_what_was_kept_of_a_consent_and_then_edited_is_not_believed(
     stack: Stack, admin: AirflowPages, edited: str
 ) -> None:
-    url = admin.agent.consent(admin.begin("shop"))
+    url = admin.agent.consent(admin.start_authorization("shop"))
     name = "oauth_consent__shop"
     stack.airflow.api("PATCH", f"variables/{name}", json={"key": name, "value": edited})
-    assert NOT_BEGUN in admin.come_back(url)
+    assert NOT_BEGUN in admin.follow_callback(url)
 
 
 @pytest.mark.usefixtures("kept")
 def test_what_fails_on_the_way_back_leaves_no_code_in_the_browser(stack: Stack, admin: AirflowPages) -> None:
-    url = admin.agent.consent(admin.begin("shop"))
+    url = admin.agent.consent(admin.start_authorization("shop"))
     with stack.database() as database:
         database.execute("CREATE TRIGGER no_end BEFORE DELETE ON variable BEGIN SELECT RAISE(ABORT, 'not today'); END")
     try:
-        answer = admin.arrive(url)
+        answer = admin.open_callback(url)
     finally:
         with stack.database() as database:
             database.execute("DROP TRIGGER no_end")
@@ -207,22 +207,22 @@ def test_what_fails_on_the_way_back_leaves_no_code_in_the_browser(stack: Stack, 
     [("https://evil.example", "is of another server (iss)"), (None, "does not say which server it is of (iss)")],
 )
 def test_an_answer_of_another_server_is_refused(admin: AirflowPages, iss: str | None, said: str) -> None:
-    url = admin.agent.consent(admin.begin("shop"))
-    assert said in admin.come_back(changed(url, iss=iss))
-    assert NOT_BEGUN in admin.come_back(url)  # a second guess is not to be had
+    url = admin.agent.consent(admin.start_authorization("shop"))
+    assert said in admin.follow_callback(changed(url, iss=iss))
+    assert NOT_BEGUN in admin.follow_callback(url)  # a second guess is not to be had
 
 
 @pytest.mark.usefixtures("kept")
 def test_a_parameter_that_is_there_twice_is_refused(admin: AirflowPages) -> None:
-    url = admin.agent.consent(admin.begin("shop"))
-    assert "has a parameter twice" in admin.come_back(f"{url}&code=another")
+    url = admin.agent.consent(admin.start_authorization("shop"))
+    assert "has a parameter twice" in admin.follow_callback(f"{url}&code=another")
 
 
 @pytest.mark.usefixtures("kept")
 def test_markup_in_an_error_is_text(admin: AirflowPages) -> None:
-    url = admin.agent.consent(admin.begin("shop"), allow=False)
+    url = admin.agent.consent(admin.start_authorization("shop"), allow=False)
     script, image = "<script>alert(1)</script>", "<img src=x onerror=alert(2)>'\"{{ 7*7 }}"
-    assert admin.arrive(changed(url, error=script, error_description=image)).status_code == 303
+    assert admin.open_callback(changed(url, error=script, error_description=image)).status_code == 303
     html = admin.agent.get(admin.url).text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;: &lt;img src=x onerror=alert(2)&gt;&#39;&#34;{{ 7*7 }}" in html
     assert "<script>alert" not in html
@@ -231,9 +231,9 @@ def test_markup_in_an_error_is_text(admin: AirflowPages) -> None:
 
 @pytest.mark.usefixtures("kept")
 def test_an_error_of_any_length_or_script_is_told(admin: AirflowPages) -> None:
-    url = admin.agent.consent(admin.begin("shop"), allow=False)
+    url = admin.agent.consent(admin.start_authorization("shop"), allow=False)
     words = "".join(chr(0x4E00 + number * 37 % 20000) for number in range(3000))
-    answer = admin.arrive(changed(url, error="server_error", error_description=words))
+    answer = admin.open_callback(changed(url, error="server_error", error_description=words))
     said = next(cookie for cookie in answer.cookies if cookie.name == "oauth_flash")
     assert len(f"oauth_flash={said.value}") < 4096  # browsers keep no longer one
     assert words[:100] in admin.show().flash
@@ -247,9 +247,9 @@ def test_no_parameter_leads_elsewhere(stack: Stack, admin: AirflowPages) -> None
     elsewhere = dict.fromkeys(("next", "redirect_uri", "return_to", "redirect", "url", "back"), "//evil.example/")
     nobody = stack.pages(None)
     query = urlencode(elsewhere)
-    url = admin.agent.consent(admin.begin("shop"), allow=False)
+    url = admin.agent.consent(admin.start_authorization("shop"), allow=False)
     for answer in (
-        admin.arrive(changed(url, **elsewhere)),
+        admin.open_callback(changed(url, **elsewhere)),
         admin.agent.get(f"{admin.url}callback?{query}"),
         nobody.agent.get(f"{admin.url}callback?{query}"),
         post(admin, "shop", "test", csrf_token=stack.csrf_token("admin"), **elsewhere),

@@ -30,7 +30,7 @@ def test_authorize_comes_back_below_the_path(stack: Stack) -> None:
     assert parse_qs(urlsplit(asked).query)["redirect_uri"] == [f"{stack.airflow.url}/oauth/callback"]
     (cookie,) = (each for each in answer.cookies if each.name.startswith("oauth_consent_"))
     assert cookie.path == "/air/oauth"
-    assert "'shop': authorized" in admin.come_back(admin.agent.consent(asked))
+    assert "'shop': authorized" in admin.follow_callback(admin.agent.consent(asked))
     assert admin.show().rows["shop"][2] == "usable"
     assert len(stack.accepted("shop")) == 1
 

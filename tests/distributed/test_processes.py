@@ -132,7 +132,7 @@ class Crowd:
         """Let all of them want the token, for some seconds; return what each got that was not killed."""
         todo = {"conn_id": conn_id, "hosts": hosts, "seconds": seconds, "killed": killed, "folder": str(self.folder),
                 "processes": PROCESSES}  # fmt: skip
-        self.sandbox.control("misbehave", {"server": "jsonbody", "where": "token", "times": 10_000, "delay": 0.2})
+        self.sandbox.control("faults", {"server": "jsonbody", "endpoint": "token", "times": 10_000, "delay": 0.2})
         result = subprocess.run(
             [sys.executable, "-c", CROWD, json.dumps(todo)],
             env=self.env, capture_output=True, text=True, timeout=300, check=True,

@@ -203,7 +203,7 @@ def test_a_403_of_justlogin_speaks_of_roles(airflow: Airflow, files: Path, justl
 
 def test_justimmo_user_and_realties_in_any_envelope(airflow: Airflow, sandbox: SandboxProcess) -> None:
     too_many = {"status": 429, "headers": {"Retry-After": "1"}}
-    sandbox.control("misbehave", {"server": "justimmo", "where": "api", "times": 2, **too_many})
+    sandbox.control("faults", {"server": "justimmo", "endpoint": "api", "times": 2, **too_many})
     run = Run(airflow, "justimmo").check()
     assert run.xcom("current_user") == {"id": 1234, "tenant": {"id": 5678}}
     assert [run.xcom("list_realties", index)["rows"] for index in range(3)] == [250] * 3
@@ -221,7 +221,7 @@ def test_an_error_of_justimmo_is_shown_with_message_and_hint(airflow: Airflow) -
     assert run.state == "failed"
     log = run.log("current_user")
     assert "The resource owner or authorization server denied the request." in log
-    assert "token is needed" in log
+    assert "token is required" in log
     assert "take a token that speaks for one" in log
 
 

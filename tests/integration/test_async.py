@@ -264,7 +264,7 @@ def test_errors_name_the_connection_and_no_parameter(connect, api):
 
 def test_the_connections_timeout_holds(connect, sandbox):
     connect(timeout=1)
-    sandbox.state.misbehave("standard", "api", delay=5)
+    sandbox.state.inject_fault("standard", "api", delay=5)
     with pytest.raises(ApiTimeout, match=r"'my_api'.*Timeout"):
         call(endpoint="whoami")
 
@@ -356,7 +356,7 @@ def test_five_hundred_triggers_cause_one_token_request_a_period_and_never_block_
         return await asyncio.gather(*(anext(trigger.run()) for trigger in triggers))
 
     for period in (1, 2, 3):
-        sandbox.state.misbehave("standard", "token", delay=1.0)
+        sandbox.state.inject_fault("standard", "token", delay=1.0)
         fired = asyncio.run(scenario())
         assert [event.payload["status"] for event in fired] == ["success"] * 500
         assert sandbox.state.counts()["my_api"]["token_requests"] == period
@@ -393,7 +393,7 @@ def test_masking_a_thousand_new_tokens_does_not_block_the_loop(connect, hosts_cl
 def test_waiting_for_a_token_leaves_threads_for_others(connect, sandbox):
     """The loop's default threads also look up host names; all of them must not wait for one token endpoint."""
     connect()
-    sandbox.state.misbehave("standard", "token", delay=1.5)
+    sandbox.state.inject_fault("standard", "token", delay=1.5)
 
     async def scenario():
         triggers = [OAuthHttpTrigger("my_api", endpoint="items/1") for _ in range(50)]
@@ -411,7 +411,7 @@ def test_waiting_for_a_token_leaves_threads_for_others(connect, sandbox):
 
 def test_without_a_session_of_the_callers_the_response_is_read_before_its_session_closes(connect, sandbox):
     connect()
-    sandbox.state.misbehave("standard", "api", body="x" * 2_000_000, status=200)
+    sandbox.state.inject_fault("standard", "api", body="x" * 2_000_000, status=200)
 
     async def scenario():
         response = await OAuthAsyncHook("my_api").run(endpoint="items")
@@ -647,7 +647,7 @@ def test_a_session_of_the_hook_has_the_same_token_and_errors(connect, api):
 @pytest.mark.parametrize("status", [404, 500])
 def test_an_error_response_leaves_its_connection_to_the_next_request(connect, sandbox, status):
     connect()
-    sandbox.state.misbehave("standard", "api", body="x" * 2_000_000, status=status)
+    sandbox.state.inject_fault("standard", "api", body="x" * 2_000_000, status=status)
     hook = OAuthAsyncHook("my_api", retry_limit=2, retry_delay=0)
 
     async def scenario():

@@ -267,7 +267,7 @@ def test_a_redirect_to_another_origin_carries_nothing_of_the_connections(connect
 def test_a_redirect_of_the_token_request_is_not_followed(connect, elsewhere, sandbox, variables):
     connect("moved_token")
     where = f"{elsewhere.url}/token"
-    sandbox.state.misbehave("standard", "token", status=307, headers={"Location": where})
+    sandbox.state.inject_fault("standard", "token", status=307, headers={"Location": where})
     with pytest.raises(Exception, match="redirected"):
         OAuthHook("moved_token").run("whoami")
     assert elsewhere.requests == []
@@ -340,7 +340,7 @@ def slept(monkeypatch):
 
 def test_a_503_is_tried_again(connect, sandbox, variables, slept):
     connect("busy")
-    sandbox.state.misbehave("standard", "token", times=2, status=503, body="busy")
+    sandbox.state.inject_fault("standard", "token", times=2, status=503, body="busy")
     assert OAuthHook("busy").run("whoami").status_code == 200
     assert sandbox.state.counts()["busy"]["token_requests"] == 3
     assert len(slept) == 2
@@ -348,7 +348,7 @@ def test_a_503_is_tried_again(connect, sandbox, variables, slept):
 
 def test_retry_after_is_waited_for(connect, sandbox, variables, slept):
     connect("told")
-    sandbox.state.misbehave("standard", "token", status=429, headers={"Retry-After": "9"})
+    sandbox.state.inject_fault("standard", "token", status=429, headers={"Retry-After": "9"})
     assert OAuthHook("told").run("whoami").status_code == 200
     assert len(slept) == 1
     assert 9 <= slept[0] < 20
@@ -356,7 +356,7 @@ def test_retry_after_is_waited_for(connect, sandbox, variables, slept):
 
 def test_a_retry_after_beyond_the_exchange_timeout_ends_it(connect, sandbox, variables, slept):
     connect("told_too_long")
-    sandbox.state.misbehave("standard", "token", status=429, headers={"Retry-After": "3600"})
+    sandbox.state.inject_fault("standard", "token", status=429, headers={"Retry-After": "3600"})
     with pytest.raises(TokenRequestError) as caught:
         OAuthHook("told_too_long").run("whoami")
     assert (caught.value.status_code, caught.value.retry_after, slept) == (429, 3600, [])
@@ -364,7 +364,7 @@ def test_a_retry_after_beyond_the_exchange_timeout_ends_it(connect, sandbox, var
 
 def test_a_dropped_connection_is_tried_again(connect, sandbox, variables, slept):
     connect("dropped")
-    sandbox.state.misbehave("standard", "token", drop=True)
+    sandbox.state.inject_fault("standard", "token", drop=True)
     assert OAuthHook("dropped").run("whoami").status_code == 200
     assert sandbox.state.counts()["dropped"]["token_requests"] == 2
 
@@ -372,7 +372,7 @@ def test_a_dropped_connection_is_tried_again(connect, sandbox, variables, slept)
 def test_an_answer_beyond_the_exchange_timeout_is_not_waited_for(connect, sandbox, variables, monkeypatch, slept):
     connect("slow")
     monkeypatch.setattr(endpoint, "EXCHANGE_TIMEOUT", 0.3)
-    sandbox.state.misbehave("standard", "token", times=9, delay=2.0)
+    sandbox.state.inject_fault("standard", "token", times=9, delay=2.0)
     # If it were waited for, there would be a token and no error.
     with pytest.raises(TokenRequestError, match="no response from the token endpoint") as caught:
         OAuthHook("slow").run("whoami")
@@ -381,7 +381,7 @@ def test_an_answer_beyond_the_exchange_timeout_is_not_waited_for(connect, sandbo
 
 def test_a_lost_answer_to_a_refresh_is_told_as_what_it_is(connect, sandbox, variables, slept):
     connect("lost", grant="refresh_token")
-    sandbox.state.misbehave("standard", "token", drop=True, after_processing=True)
+    sandbox.state.inject_fault("standard", "token", drop=True, after_processing=True)
     with pytest.raises(ConsentRequired, match="'lost'"):
         OAuthHook("lost").run("whoami")
     noted = json.loads(variables["oauth_token__lost"])

@@ -41,7 +41,7 @@ def said():
 
 @pytest.fixture
 def sandbox(tmp_path, said):
-    servers = [replace(server, answer_fields=lambda family: said) for server in SERVERS]
+    servers = [replace(server, extra_response_fields=lambda family: said) for server in SERVERS]
     with serve(tmp_path / "sandbox", servers=servers) as running:
         yield running
 

@@ -13,8 +13,8 @@ from urllib.parse import quote_plus
 import pytest
 import requests
 
-from sandbox.authorization import Server
 from sandbox.server import SandboxProcess, serve
+from sandbox.server_config import ServerConfig
 
 ROOT = Path(__file__).parents[2]
 ID = "reports:/+%&é client"
@@ -164,7 +164,7 @@ def test_there_is_no_refresh_token_for_a_client_that_is_not_registered(sandbox):
 
 
 def test_a_server_need_not_rotate_and_refresh_tokens_may_expire(tmp_path, sandbox_clock):
-    keeps = Server("keeps", ("password", "refresh_token"), rotates_refresh_tokens=False, refresh_lifetime=100)
+    keeps = ServerConfig("keeps", ("password", "refresh_token"), rotates_refresh_tokens=False, refresh_lifetime=100)
     with serve(tmp_path / "keeps", clock=sandbox_clock, servers=[keeps]) as sandbox:
         sandbox.state.add_client("keeps", "public", None, users={"ada": "fake-password"})
 
@@ -207,7 +207,7 @@ def test_basic_credentials_that_were_not_form_encoded_are_refused(sandbox):
 
 
 def test_a_server_may_want_basic_credentials_raw(tmp_path):
-    raw = Server("raw", ("client_credentials",), client_auth=("client_secret_basic_raw",))
+    raw = ServerConfig("raw", ("client_credentials",), client_auth=("client_secret_basic_raw",))
     with serve(tmp_path / "raw", servers=[raw]) as sandbox:
         sandbox.state.add_client("raw", "a+b", "fake%20secret:é")
         url, data = f"{sandbox.url}/raw/token", {"grant_type": "client_credentials"}
@@ -403,7 +403,7 @@ def test_the_token_endpoint_does_not_redirect_a_trailing_slash(sandbox):
 
 
 def test_errors_may_be_written_as_the_php_league_writes_them(tmp_path):
-    league = Server("league", ("client_credentials",), error_style="league")
+    league = ServerConfig("league", ("client_credentials",), error_style="league")
     with serve(tmp_path / "league", servers=[league]) as sandbox:
         sandbox.state.add_client("league", "public", None)
         data, url = {"grant_type": "x", "client_id": "public"}, f"{sandbox.url}/league/token"
@@ -557,8 +557,8 @@ def test_clients_and_grants_are_registered_over_http_too(sandbox):
         ("clients", {"server": "standrad", "client_id": "x"}, 404),
         ("clients", {"server": "standard", "client_id": "x", "scope": "read"}, 422),
         ("grants", {"server": "standard", "client_id": "nobody"}, 404),
-        ("misbehave", {"server": "nowhere", "where": "api"}, 404),
-        ("misbehave", {"server": "standard", "where": "nowhere"}, 422),
+        ("faults", {"server": "nowhere", "endpoint": "api"}, 404),
+        ("faults", {"server": "standard", "endpoint": "nowhere"}, 422),
         ("revoke", {"server": "nowhere"}, 404),
     ],
 )
@@ -620,13 +620,13 @@ def test_misbehaviour_replaces_the_next_answers_and_has_no_effect(sandbox):
     refresh_token = sandbox.state.issue_refresh_token("standard", ID)
     body = {
         "server": "standard",
-        "where": "token",
+        "endpoint": "token",
         "times": 2,
         "status": 503,
         "body": "<p>busy",
         "content_type": "text/html",
     }
-    assert control(sandbox, "misbehave", {**body, "headers": {"Retry-After": "1"}}).status_code == 204
+    assert control(sandbox, "faults", {**body, "headers": {"Retry-After": "1"}}).status_code == 204
     for _ in range(2):
         response = ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
         assert (response.status_code, response.text) == (503, "<p>busy")
@@ -638,13 +638,13 @@ def test_misbehaviour_replaces_the_next_answers_and_has_no_effect(sandbox):
 
 @pytest.mark.parametrize(("share", "status"), [(0.0, 200), (1.0, 503)])
 def test_misbehaviour_meets_a_share_of_the_requests(sandbox, share, status):
-    sandbox.state.misbehave("standard", "token", share=share, status=503)
+    sandbox.state.inject_fault("standard", "token", share=share, status=503)
     assert ask(sandbox, grant_type="client_credentials").status_code == status
 
 
 def test_an_answer_can_be_lost_after_its_refresh_token_was_spent(sandbox):
     refresh_token = sandbox.state.issue_refresh_token("standard", ID)
-    sandbox.state.misbehave("standard", "token", status=500, after_processing=True)
+    sandbox.state.inject_fault("standard", "token", status=500, after_processing=True)
     assert ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token).status_code == 500
     again = ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
     assert_refused(again, "invalid_grant")
@@ -653,7 +653,7 @@ def test_an_answer_can_be_lost_after_its_refresh_token_was_spent(sandbox):
 @pytest.mark.parametrize("after_processing", [False, True])
 def test_a_connection_can_be_dropped_without_an_answer(sandbox, after_processing):
     refresh_token = sandbox.state.issue_refresh_token("standard", ID)
-    sandbox.state.misbehave("standard", "token", drop=True, after_processing=after_processing)
+    sandbox.state.inject_fault("standard", "token", drop=True, after_processing=after_processing)
     with pytest.raises(requests.ConnectionError):
         ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
     again = ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
@@ -661,19 +661,19 @@ def test_a_connection_can_be_dropped_without_an_answer(sandbox, after_processing
 
 
 def test_the_api_misbehaves_too_until_told_to_behave(sandbox, token):
-    sandbox.state.misbehave("standard", "api", status=401)
-    sandbox.state.misbehave("standard", "api", times=5, drop=True)
+    sandbox.state.inject_fault("standard", "api", status=401)
+    sandbox.state.inject_fault("standard", "api", times=5, drop=True)
     assert call(sandbox, "items", token).status_code == 401
     with pytest.raises(requests.ConnectionError):
         call(sandbox, "items", token)
-    assert control(sandbox, "behave", {}).status_code == 204
+    assert control(sandbox, "faults/clear", {}).status_code == 204
     assert call(sandbox, "items", token).status_code == 200
     assert sandbox.state.counts()[ID]["api_401"] == 1
 
 
 @pytest.mark.parametrize("after_processing", [False, True])
 def test_a_real_answer_can_be_late(sandbox, token, after_processing):
-    sandbox.state.misbehave("standard", "api", delay=0.2, after_processing=after_processing)
+    sandbox.state.inject_fault("standard", "api", delay=0.2, after_processing=after_processing)
     response = call(sandbox, "items", token)
     assert response.status_code == 200
     assert response.elapsed.total_seconds() >= 0.2

@@ -185,7 +185,7 @@ def test_a_revocation_is_counted_as_such(sandbox):
 
 def test_the_revocation_endpoint_misbehaves_too(sandbox):
     tokens = grant(sandbox)
-    sandbox.state.misbehave("standard", "revoke", status=503)
+    sandbox.state.inject_fault("standard", "revoke", status=503)
     assert post_revoke(sandbox, tokens["refresh_token"]).status_code == 503
     assert status(sandbox, tokens["access_token"]) == 200
     assert post_revoke(sandbox, tokens["refresh_token"]).status_code == 200

@@ -88,7 +88,7 @@ def test_a_code_used_twice_revokes_the_tokens_it_gave(sandbox, server):
     assert refused(exchange(sandbox, server, code)) == (400, "invalid_grant")
     assert refused(refresh(sandbox, server, answer["refresh_token"])) == (400, "invalid_grant")
     access_token = sandbox.state.token("access", server, answer["access_token"])
-    assert not sandbox.state.is_live(access_token)
+    assert not sandbox.state.is_valid(access_token)
     assert (counts(sandbox)["code_reused"], counts(sandbox)["refresh_reused"]) == (1, 0)
 
 
@@ -720,6 +720,6 @@ def test_a_joor_write_costs_five_credits_and_a_read_one(sandbox, sandbox_clock):
 
 
 def test_joor_may_be_told_to_ask_for_patience(sandbox, buyer):
-    sandbox.state.misbehave("joor", "api", status=429, headers={"Retry-After": "3"})
+    sandbox.state.inject_fault("joor", "api", status=429, headers={"Retry-After": "3"})
     assert joor(sandbox, "orders", buyer).headers["Retry-After"] == "3"
     assert counts(sandbox)["rate_limited"] == 1

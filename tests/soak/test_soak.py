@@ -58,7 +58,7 @@ def fail_half_of_the_time(stack: Stack) -> None:
     """Have both token endpoints refuse every other request, without processing it."""
     for server in ("jsonbody", "standard"):
         stack.sandbox.control(
-            "misbehave", {"server": server, "where": "token", "times": ALWAYS, "share": 0.5, "status": 503}
+            "faults", {"server": server, "endpoint": "token", "times": ALWAYS, "share": 0.5, "status": 503}
         )
 
 
@@ -115,13 +115,13 @@ def test_two_hundred_tasks_outlast_everything_that_fails(stack: Stack, capsys: p
 def test_a_renewal_that_dies_with_all_hosts_is_taken_over(stack: Stack) -> None:
     # An answer that does not come, to a request that is not processed.
     stack.sandbox.control(
-        "misbehave", {"server": "jsonbody", "where": "token", "times": ALWAYS, "status": 503, "delay": 15}
+        "faults", {"server": "jsonbody", "endpoint": "token", "times": ALWAYS, "status": 503, "delay": 15}
     )
     run_id = stack.start(FEW)
     wait_until(lambda: stack.counts(FEW)["token_requests"], "nobody renews", timeout=120)
     for host in HOSTS:
         stack.airflow.kill(f"worker-{host}")
-    stack.sandbox.control("behave", {})
+    stack.sandbox.control("faults/clear", {})
     asked = stack.counts(FEW)["token_requests"]
     for host in HOSTS:
         stack.airflow.start(f"worker-{host}")
@@ -133,7 +133,7 @@ def test_a_renewal_that_dies_with_all_hosts_is_taken_over(stack: Stack) -> None:
 
 
 def test_an_answer_that_came_while_its_host_stood_still_is_kept(stack: Stack) -> None:
-    stack.sandbox.control("misbehave", {"server": "jsonbody", "where": "token", "delay": 8})
+    stack.sandbox.control("faults", {"server": "jsonbody", "endpoint": "token", "delay": 8})
     run_id = stack.start(FEW)
     wait_until(lambda: stack.counts(FEW)["token_requests"], "nobody renews", timeout=120)
     with stack.airflow.paused("worker-one"), stack.airflow.paused("worker-two"):
