@@ -1,7 +1,7 @@
-"""The connection's extra fields: name, type, label and explanation, in the order of the form.
+"""The fields of a connection's ``extra``: name, type, label and description, in the order of the form.
 
-One table serves the form (``get_provider_info.py``) and the reader (``connection.py``), so that what is asked and what
-is understood cannot drift apart. Plain data: Airflow loads it on every ``airflow`` command.
+The form (``get_provider_info.py``) and the reader (``connection.py``) use the same table. It is plain data, because
+Airflow loads it on every ``airflow`` command.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ FieldType = Literal["string", "integer", "boolean", "object"]
 class Field(NamedTuple):
     """One key of the connection's ``extra``.
 
-    :param type: what the value is coerced to
-    :param label: its name in the form
-    :param description: the sentence under it
-    :param default: filled into a new connection's form
-    :param choices: value and label of each choice, for a dropdown
-    :param required: the form insists on a value
-    :param secret: shown as dots, and masked. Airflow masks by *name*, so the name of such a field must be one that
-        Airflow counts as sensitive; and such a field has no default, which would reach the browser as ``***``
+    :param type: the type that a value is converted to
+    :param label: the label in the form
+    :param description: the text below the field in the form: which grant type or case the field is for
+    :param default: the value in the form of a new connection
+    :param choices: the choices of a dropdown, value to label
+    :param required: whether the form requires a value
+    :param secret: whether the value is shown as dots and masked. Airflow masks by *name*, so the field's name must be
+        one that Airflow considers sensitive. A secret field has no default, because the browser would get it as ``***``
     :param minimum: the lowest number allowed
-    :param shown: part of the form; the others are read from the extra JSON only
+    :param shown: whether the form has the field; otherwise it is only read from the extra JSON
+    :param example: a valid value, shown in the form and in errors
     """
 
     type: FieldType
@@ -35,44 +36,80 @@ class Field(NamedTuple):
     secret: bool = False
     minimum: int | None = None
     shown: bool = True
+    example: str | None = None
+
+    @property
+    def help_text(self) -> str:
+        """The description with the example."""
+        return f"{self.description} Example: {self.example}" if self.example else self.description
 
 
 FIELDS: dict[str, Field] = {
     "grant_type": Field(
         "string",
         "Grant type",
-        "How Airflow gets its tokens. Client credentials needs no more than the client ID and secret; the others speak "
-        "for a user.",
+        "How Airflow obtains tokens. Choose Client credentials if the API is not called on behalf of a user.",
         default="client_credentials",
         required=True,
         choices={
             "client_credentials": "Client credentials (no user)",
             "password": "Password (user name and password)",
-            "authorization_code": "Authorization code (a user consents)",
+            "authorization_code": "Authorization code (a user consents in the browser)",
             "refresh_token": "Refresh token (obtained elsewhere)",
         },
     ),
     "grant_url": Field(
         "string",
         "Token URL",
-        "Where tokens are asked for, often ending in /token. Absolute, or relative to the API base URL. Not needed "
-        "where Issuer is given.",
+        "For every grant type: the URL of the token endpoint, absolute or relative to the API base URL. Leave it empty "
+        "if you set Issuer.",
+        example="https://login.example.com/oauth/token",
     ),
-    "scope": Field("string", "Scope", "Which access to ask for, separated by spaces. Empty: the server's default."),
-    "username": Field("string", "User name", "Password grant only: the user that the token speaks for."),
-    "user_password": Field("string", "User password", "Password grant only: that user's password.", secret=True),
+    "issuer": Field(
+        "string",
+        "Issuer",
+        "Instead of the URLs, if the server publishes its metadata (RFC 8414 or OpenID Connect Discovery): the "
+        "server's issuer URL. Token URL, Authorization URL and Revocation URL are read from the metadata if they are "
+        "empty.",
+        example="https://login.example.com",
+    ),
+    "scope": Field(
+        "string",
+        "Scope",
+        "For every grant type: the scopes to request, separated by spaces. Leave it empty for the server's default.",
+        example="orders.read stock.read",
+    ),
+    "authorize_url": Field(
+        "string",
+        "Authorization URL",
+        "For grant type Authorization code: the URL where the user logs in and consents. Leave it empty if you set "
+        "Issuer.",
+        example="https://login.example.com/oauth/authorize",
+    ),
+    "username": Field(
+        "string",
+        "User name",
+        "For grant type Password: the user on whose behalf Airflow calls the API.",
+        example="reports@example.com",
+    ),
+    "user_password": Field(
+        "string",
+        "User password",
+        "For grant type Password: the password of that user.",
+        secret=True,
+    ),
     "refresh_token": Field(
         "string",
         "Refresh token",
-        "Refresh token grant: the first one, obtained elsewhere. When the server replaces it, the new one is kept in "
-        "an Airflow Variable. Paste a new one here to start again.",
+        "For grant type Refresh token: a refresh token that you obtained elsewhere. If the server replaces it, Airflow "
+        "stores the new one in a Variable. To start again, paste a new one here.",
         secret=True,
     ),
     "client_auth": Field(
         "string",
         "Client authentication",
-        "How the client ID and secret are sent to the token URL. The API's documentation says which; a server that "
-        "answers invalid_client often wants another one.",
+        "For every grant type: how the client ID and secret are sent to the token endpoint. Try another choice if the "
+        "server responds with invalid_client.",
         default="client_secret_basic",
         choices={
             "client_secret_basic": "Basic header (standard)",
@@ -84,128 +121,230 @@ FIELDS: dict[str, Field] = {
     "body_format": Field(
         "string",
         "Token request body",
-        "The format of the request to the token URL. RFC 6749 says form; some APIs want another.",
+        "For every grant type: the format of requests to the token endpoint. Change it if the server's documentation "
+        "requires another format than a form.",
         default="form",
         choices={"form": "Form (standard)", "json": "JSON", "multipart": "Multipart form data"},
     ),
-    "audience": Field("string", "Audience", "The API that the token is for, where the server asks for it (Auth0)."),
-    "resource": Field("string", "Resource", "URI of the API that the token is for (RFC 8707)."),
+    "audience": Field(
+        "string",
+        "Audience",
+        "If the server requires an audience, as Auth0 does: the API that the token is for.",
+        example="https://api.example.com",
+    ),
+    "resource": Field(
+        "string",
+        "Resource",
+        "If the server requires a resource (RFC 8707): the URI of the API that the token is for.",
+        example="https://api.example.com",
+    ),
     "use_refresh": Field(
         "boolean",
         "Renew with refresh tokens",
-        "Password and client credentials: renew with the refresh token of the last answer, instead of asking anew.",
+        "For grant types Client credentials and Password: renew the token with the refresh token from the last token "
+        "response, instead of sending the credentials again.",
         default=False,
     ),
-    "refresh_url": Field("string", "Refresh URL", "Where tokens are refreshed, if that is not the token URL."),
-    "authorize_url": Field("string", "Authorization URL", "Authorization code only: where the user consents."),
-    "authorize_params": Field(
-        "object",
-        "Authorization request parameters",
-        "Authorization code only: JSON object of more parameters for the authorization URL. Google issues a refresh "
-        'token only with {"access_type": "offline", "prompt": "consent"}.',
+    "refresh_url": Field(
+        "string",
+        "Refresh URL",
+        "If the server refreshes tokens at another URL than the Token URL: that URL.",
+        example="https://login.example.com/oauth/refresh",
+    ),
+    "revoke_url": Field(
+        "string",
+        "Revocation URL",
+        "If you want to revoke tokens from Airflow (RFC 7009): the URL of the revocation endpoint.",
+        example="https://login.example.com/oauth/revoke",
     ),
     "skip_pkce": Field(
         "boolean",
-        "Without PKCE",
-        "Authorization code only: the server refuses requests with PKCE (RFC 7636). Leave off otherwise.",
+        "Skip PKCE",
+        "For grant type Authorization code, if the server rejects PKCE (RFC 7636): send the request without it.",
         default=False,
-    ),
-    "revoke_url": Field("string", "Revocation URL", "Where tokens are revoked (RFC 7009)."),
-    "issuer": Field(
-        "string",
-        "Issuer",
-        "The authorization server's name, a URL. Of Token, Authorization and Revocation URL, those that are left empty "
-        "are read from its metadata (RFC 8414, OpenID Connect Discovery).",
     ),
     "scope_separator": Field(
         "string",
         "Scope separator",
-        "What stands between scopes on the wire, if not a space. Write them with spaces above.",
-    ),
-    "grant_params": Field("object", "Token request parameters", "JSON object of more parameters for the token URL."),
-    "grant_headers": Field("object", "Token request headers", "JSON object of more headers for the token URL."),
-    "secret_grant_params": Field(
-        "object",
-        "Secret token request parameters",
-        "Like token request parameters, but the values are hidden.",
-        secret=True,
-    ),
-    "api_headers": Field("object", "API headers", "JSON object of headers for every API request, say a tenant."),
-    "api_params": Field("object", "API parameters", "JSON object of query parameters for every API request."),
-    "secret_headers": Field(
-        "object", "Secret API headers", "Like API headers, but the values are hidden.", secret=True
-    ),
-    "secret_params": Field(
-        "object", "Secret API parameters", "Like API parameters, but the values are hidden.", secret=True
+        "If the server separates scopes by something else than spaces: that separator. Use spaces in Scope.",
+        example=",",
     ),
     "auth_scheme": Field(
         "string",
         "Authorization scheme",
-        'The word before the token in the header. Default Bearer; "none" sends the token alone.',
+        'If the API expects another word than Bearer before the token: that word, or "none" to send the token alone.',
+        example="Token",
     ),
-    "header_name": Field("string", "Authorization header", "The header that carries the token. Default Authorization."),
+    "header_name": Field(
+        "string",
+        "Authorization header",
+        "If the API expects the token in another header than Authorization: the name of that header.",
+        example="X-Auth-Token",
+    ),
     "renew_on": Field(
         "string",
         "Renew token on",
-        "Response statuses of the API besides 401 that mean an invalid token, for example 403 400. The token is then "
-        "renewed and the request repeated once.",
+        "If the API reports an invalid token with other statuses than 401: those statuses. Airflow then renews the "
+        "token and repeats the request once.",
+        example="403 400",
     ),
     "error_path": Field(
         "string",
         "Error message path",
-        "Where the API's error responses have their message: a JMESPath such as errors[].message. It is then quoted "
-        "in task errors. The members error, error_description, message, detail, title and hint are always quoted.",
+        "If task errors do not quote the API's error message: its JMESPath in the API's error responses. The members "
+        "error, error_description, message, detail, title and hint are always quoted.",
+        example="errors[].message",
     ),
     "response_map": Field(
         "string",
-        "Token answer map",
-        "Where things stand when the token answer is not a standard one, as pairs: access_token=data.token, "
-        "expires_in=data.ttl, base_url=instance_url.",
+        "Token response map",
+        "If the token response is not standard: the JMESPath of each value in it, as pairs separated by commas.",
+        example="access_token=data.token, expires_in=data.ttl, base_url=instance_url",
     ),
-    # An integer, always there: stock code that takes every extra for a header is refused by requests and aiohttp on it
-    # before it sends the other extras anywhere (see "No extra ever becomes a header" in the README).
+    # The value is an integer and is always present: stock code sends every key of extra as a header, and requests and
+    # aiohttp refuse an integer there before they send anything (see "No key ever becomes a header" in the README).
     "leeway": Field(
         "integer",
         "Leeway (seconds)",
-        "A token is no longer used this long before it ends; never more than a tenth of its life.",
+        "For every grant type: how long before its expiry a token is no longer used. It is limited to a tenth of the "
+        "token's lifetime.",
         default=60,
         required=True,
         minimum=0,
+        example="60",
     ),
     "default_lifetime": Field(
         "integer",
         "Default lifetime (seconds)",
-        "How long a token is good for when the server does not say. Default 3600.",
+        "If the server does not send expires_in: how long a token is valid. The default is 3600.",
         minimum=1,
+        example="900",
     ),
     "timeout": Field(
         "integer",
         "Timeout (seconds)",
-        "How long to wait for a connection to the API and for each part of its response. A slow response can take "
-        "longer in total: limit that with the task's execution_timeout. In deferred tasks, the limit of the whole "
-        "request. Default 60.",
+        "For requests to the API: how long to wait for a connection and for each part of the response. The default is "
+        "60. It does not limit a slow response as a whole, except in deferred tasks; use the task's execution_timeout "
+        "for that.",
         minimum=1,
+        example="60",
     ),
     "allow_http": Field(
         "boolean",
         "Allow plain http",
-        "Send tokens and secrets unencrypted to hosts other than this machine. For test systems only.",
+        "For test systems only: send tokens and secrets unencrypted to other hosts than this machine.",
         default=False,
     ),
-    "verify": Field("string", "Verify TLS", "false, or the path of a CA bundle. Default true.", shown=False),
-    "verify_ssl": Field("string", "Verify TLS", "Another name of verify, as in HttpHook.", shown=False),
-    "cert": Field("string", "Client certificate", "Path of a client certificate with its key.", shown=False),
-    "proxies": Field("object", "Proxies", "JSON object, scheme to proxy URL.", secret=True, shown=False),
-    "proxy": Field("object", "Proxies", "Another name of proxies, as in HttpHook.", secret=True, shown=False),
-    "trust_env": Field("boolean", "Trust the environment", "Proxies and CA bundle from the environment.", shown=False),
-    "stream": Field("boolean", "Stream", "Read answers in pieces, as in requests.", shown=False),
-    "check_response": Field("boolean", "Check answers", "Fail on status 400 and above.", shown=False),
-    "allow_redirects": Field("boolean", "Follow redirects", "Tokens stay behind in any case.", shown=False),
-    "max_redirects": Field("integer", "Redirects at most", "How many redirects to follow.", minimum=0, shown=False),
-    # Read as grant_url; the form does not use them, because Airflow masks what is named "token", the URL included.
-    "token_url": Field("string", "Token URL", "Another name of grant_url.", shown=False),
-    "token_endpoint": Field("string", "Token URL", "Another name of grant_url.", shown=False),
+    "authorize_params": Field(
+        "object",
+        "Authorization request parameters",
+        "For grant type Authorization code, if the authorization URL needs more parameters: a JSON object of them. "
+        "Google issues a refresh token only with those of the example.",
+        example='{"access_type": "offline", "prompt": "consent"}',
+    ),
+    "api_headers": Field(
+        "object",
+        "API headers",
+        "If every API request needs more headers: a JSON object of them.",
+        example='{"X-Tenant": "acme"}',
+    ),
+    "secret_headers": Field(
+        "object",
+        "Secret API headers",
+        "For API headers with secret values: a JSON object of them. The values are masked.",
+        secret=True,
+        example='{"X-Api-Key": "API_KEY"}',
+    ),
+    "api_params": Field(
+        "object",
+        "API parameters",
+        "If every API request needs more query parameters: a JSON object of them.",
+        example='{"account": "12345"}',
+    ),
+    "secret_params": Field(
+        "object",
+        "Secret API parameters",
+        "For API parameters with secret values: a JSON object of them. The values are masked.",
+        secret=True,
+        example='{"api_key": "API_KEY"}',
+    ),
+    "grant_params": Field(
+        "object",
+        "Token request parameters",
+        "If every token request needs more parameters: a JSON object of them.",
+        example='{"tenant": "acme"}',
+    ),
+    "secret_grant_params": Field(
+        "object",
+        "Secret token request parameters",
+        "For token request parameters with secret values: a JSON object of them. The values are masked.",
+        secret=True,
+        example='{"pin": "PIN"}',
+    ),
+    "grant_headers": Field(
+        "object",
+        "Token request headers",
+        "If every token request needs more headers: a JSON object of them.",
+        example='{"X-Api-Version": "2"}',
+    ),
+    "verify": Field(
+        "string",
+        "Verify TLS",
+        "false, or the path of a CA bundle. The default is true.",
+        shown=False,
+        example="/etc/ssl/ca.pem",
+    ),
+    "verify_ssl": Field(
+        "string", "Verify TLS", "Another name of verify, as in HttpHook.", shown=False, example="/etc/ssl/ca.pem"
+    ),
+    "cert": Field(
+        "string",
+        "Client certificate",
+        "Path of a file with the client certificate and its key, or a list of two paths.",
+        shown=False,
+        example='["/etc/ssl/client.pem", "/etc/ssl/client.key"]',
+    ),
+    "proxies": Field(
+        "object",
+        "Proxies",
+        "JSON object of proxy URLs by scheme.",
+        secret=True,
+        shown=False,
+        example='{"https": "http://proxy.example.com:3128"}',
+    ),
+    "proxy": Field(
+        "object",
+        "Proxies",
+        "Another name of proxies, as in HttpHook.",
+        secret=True,
+        shown=False,
+        example="http://proxy.example.com:3128",
+    ),
+    "trust_env": Field(
+        "boolean", "Trust the environment", "Use the proxies and CA bundle of the environment.", shown=False
+    ),
+    "stream": Field("boolean", "Stream", "Read responses in parts, as in requests.", shown=False),
+    "check_response": Field("boolean", "Check responses", "Fail on status 400 and above.", shown=False),
+    "allow_redirects": Field("boolean", "Follow redirects", "Tokens are never sent to another origin.", shown=False),
+    "max_redirects": Field(
+        "integer", "Maximum redirects", "How many redirects to follow.", minimum=0, shown=False, example="30"
+    ),
+    # The form uses grant_url instead, because Airflow masks the value of every key whose name contains "token".
+    "token_url": Field(
+        "string",
+        "Token URL",
+        "Another name of grant_url.",
+        shown=False,
+        example="https://login.example.com/oauth/token",
+    ),
+    "token_endpoint": Field(
+        "string",
+        "Token URL",
+        "Another name of grant_url.",
+        shown=False,
+        example="https://login.example.com/oauth/token",
+    ),
 }
 
-#: Other names that are read too, and the field that they mean.
+#: Other names of fields, and the field that each one means.
 ALIASES = {"token_url": "grant_url", "token_endpoint": "grant_url", "verify_ssl": "verify", "proxy": "proxies"}

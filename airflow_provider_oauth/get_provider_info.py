@@ -1,6 +1,6 @@
-"""What Airflow reads about this package: connection types, form fields, operators, configuration.
+"""Describe this package to Airflow: connection types, form fields, operators, configuration.
 
-Static: Airflow calls it on every ``airflow`` command and when it draws the connection form.
+Airflow calls this module on every ``airflow`` command and when it shows the connection form, so it must be fast.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_oauth.presets import PRESETS
 
-#: By connection type: name, documentation, kind.
+#: Name, documentation and tag of each integration, by connection type.
 INTEGRATIONS = {
     "oauth": ("OAuth 2.0", "https://www.rfc-editor.org/rfc/rfc6749", "protocol"),
     "justlogin": ("JustLogin", "https://github.com/justlogincom/public-api-docs", "service"),
@@ -41,11 +41,11 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "lock_folder": {
                         "description": (
-                            "Folder of the files by which the processes of one host agree on who renews a token. "
-                            "Every process of the host must reach the same folder, and no other host should. "
-                            "If the processes run as several users, all of them must be able to write to it; that "
-                            "needs filelock 4.2.5 or later. "
-                            "Empty: a folder of this user's in the system's folder for temporary files."
+                            "Folder for the lock files with which the processes of one host coordinate renewals. "
+                            "All processes of the host must use the same folder, and no other host should use it. "
+                            "If the processes run as several users, all of these users need write access; this "
+                            "requires filelock 4.2.5 or later. "
+                            "Empty: a folder of the current user in the system's folder for temporary files."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -54,13 +54,13 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "allowed_hosts": {
                         "description": (
-                            "Hosts of authorization servers that may receive requests, separated by commas or spaces: "
-                            "names or IP addresses without scheme and port, in which * means any characters, dots "
-                            "included. *.example.com does not match example.com. If this is set, all other hosts are "
-                            "refused, and those that match may have any address. Empty: all hosts are allowed, except "
-                            "at link-local addresses, at those of cloud metadata services, and at 0.0.0.0 and ::. A "
-                            "proxy in a connection's own proxies field is checked in the same way. Behind a proxy, the "
-                            "address of the server itself cannot be checked, only the host in the URL."
+                            "Hosts of authorization servers that may receive requests, separated by commas or spaces. "
+                            "Enter names or IP addresses without scheme and port. * matches any characters, including "
+                            "dots. *.example.com does not match example.com. If this is set, requests to all other "
+                            "hosts are refused, and hosts that match may have any address. Empty: all hosts are "
+                            "allowed, except link-local addresses, addresses of cloud metadata services, 0.0.0.0 and "
+                            "::. A proxy in a connection's proxies field is checked in the same way. Behind a proxy, "
+                            "only the host in the URL can be checked, not the server's address."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

@@ -10,5 +10,5 @@ from airflow_provider_oauth.presets.preset import Preset, provider_info
 
 __all__ = ["JOOR", "JUSTIMMO", "JUSTLOGIN", "OAUTH", "PRESETS", "Preset", "provider_info"]
 
-#: By connection type.
+#: The presets by connection type.
 PRESETS = {preset.conn_type: preset for preset in (OAUTH, JUSTLOGIN, JUSTIMMO, JOOR)}

@@ -1,4 +1,4 @@
-"""JOOR, wholesale fashion: https://api-docs.jooraccess.com."""
+"""JOOR (wholesale fashion). API documentation: https://api-docs.jooraccess.com."""
 
 from __future__ import annotations
 
@@ -21,20 +21,27 @@ JOOR = Preset(
             "grant_url": "https://atlas-sandbox.jooraccess.com/auth/",
         },
     },
-    # Its answers have a refresh token, but its documents no request to use it with: the password grant is repeated.
+    # Token responses contain a refresh token, but JOOR documents no refresh request, so the password grant is repeated.
     fixed={"client_auth": "client_secret_post", "body_format": "multipart", "use_refresh": False},
     fields={
-        "username": FIELDS["username"]._replace(description="As provided by JOOR.", required=True),
+        "username": FIELDS["username"]._replace(
+            description="The user name that JOOR gave you.", required=True, example=None
+        ),
         "user_password": FIELDS["user_password"]._replace(
-            label="Password", description="As provided by JOOR.", required=True
+            label="Password", description="The password of that user.", required=True
         ),
         "account": Field(
-            "string", "Account", "ID of the JOOR account; every call carries one. Operators can name another one."
+            "string",
+            "Account",
+            "The ID of the JOOR account, which is sent with every request. Operators can override it.",
+            example="1234",
         ),
     },
-    sent_as={"account": ("api_params", "account")},
+    field_targets={"account": ("api_params", "account")},
     error_path="errors[].message",
-    advice={429: "JOOR allows an account 300 credits in 300 s; tasks can share them by a pool: docs/vendors.md."},
+    advice={
+        429: "JOOR allows 300 credits in 300 s per account. Share them between tasks with a pool: docs/vendors.md."
+    },
     budget=Budget(credits=300, seconds=300, read=1, write=5),
     rate_limit_timeout=1800,
 )

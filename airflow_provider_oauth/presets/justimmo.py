@@ -1,4 +1,4 @@
-"""Justimmo, real estate: https://api-docs.justimmo.at."""
+"""Justimmo (real estate). API documentation: https://api-docs.justimmo.at."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ JUSTIMMO = Preset(
     grants=("client_credentials", "authorization_code", "refresh_token"),
     environments={
         "production": {
-            "host": "https://api.justimmo.at",  # without /v1, for /oauth/user/current
+            "host": "https://api.justimmo.at",  # without /v1, because of /oauth/user/current
             "grant_url": "https://auth.justimmo.at/access_token",
             "authorize_url": "https://auth.justimmo.at/authorize",
         },
@@ -21,21 +21,30 @@ JUSTIMMO = Preset(
     labels={"login": "Client ID", "password": "Client secret"},
     fields={
         "refresh_token": FIELDS["refresh_token"]._replace(
-            description="Refresh token grant: the one that came with a user's consent. It ends a month after its last "
-            "use. When Justimmo replaces it, the new one is kept in an Airflow Variable. Paste a new one here to start "
-            "again.",
+            description="For grant type Refresh token: the refresh token that Justimmo issued when a user consented. "
+            "It expires a month after its last use. If Justimmo replaces it, Airflow stores the new one in a Variable. "
+            "To start again, paste a new one here.",
         ),
         "tenant_id": Field(
-            "string", "Tenant ID", "Sent with every API request (X-Justimmo-TenantId). Operators can name another one."
+            "string",
+            "Tenant ID",
+            "The tenant, which is sent with every API request (X-Justimmo-TenantId). Operators can override it.",
+            example="5678",
         ),
         "user_id": Field(
-            "string", "User ID", "The user to act as (X-Justimmo-UserId). Operators can name another one."
+            "string",
+            "User ID",
+            "The user to act as, which is sent with every API request (X-Justimmo-UserId). Operators can override it.",
+            example="1234",
         ),
     },
-    sent_as={"tenant_id": ("api_headers", "X-Justimmo-TenantId"), "user_id": ("api_headers", "X-Justimmo-UserId")},
-    refresh_lifetime=30 * 24 * 3600,  # a month, says the vendor's table
+    field_targets={
+        "tenant_id": ("api_headers", "X-Justimmo-TenantId"),
+        "user_id": ("api_headers", "X-Justimmo-UserId"),
+    },
+    refresh_lifetime=30 * 24 * 3600,  # a month, according to Justimmo's table of tokens
     advice={
-        403: "Resources of a user take a token that speaks for one: grant type Authorization code or Refresh token.",
+        403: "Resources of a user need a token of a user. Set Grant type to Authorization code or Refresh token.",
     },
     rate_limit_timeout=300,
 )

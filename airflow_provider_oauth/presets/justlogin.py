@@ -1,4 +1,4 @@
-"""JustLogin, human resources: https://github.com/justlogincom/public-api-docs."""
+"""JustLogin (human resources). API documentation: https://github.com/justlogincom/public-api-docs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.presets.preset import Preset
 
 
-def _at(host: str) -> dict[str, str]:
+def _urls(host: str) -> dict[str, str]:
     return {
         "host": host,
         "grant_url": f"{host}/v1/auth/connect/token",
@@ -20,21 +20,22 @@ JUSTLOGIN = Preset(
     hook_class_name="airflow_provider_oauth.hooks.justlogin.JustLoginHook",
     grants=("authorization_code", "refresh_token"),
     environments={
-        "production": _at("https://apis.justlogin.com"),
-        "sandbox": _at("https://apis.justloginstaging.xyz"),
+        "production": _urls("https://apis.justlogin.com"),
+        "sandbox": _urls("https://apis.justloginstaging.xyz"),
     },
     fixed={"client_auth": "client_secret_post", "body_format": "form"},
     labels={"login": "Client Id", "password": "Client Secret"},
     fields={
         "refresh_token": FIELDS["refresh_token"]._replace(
-            description="The refresh_token that JustLogin issued when a user consented, for example in Postman. When "
-            "JustLogin replaces it, the new one is kept in an Airflow Variable. Paste a new one here to start again.",
+            description="For grant type Refresh token: the refresh token that JustLogin issued when a user consented, "
+            "for example in Postman. If JustLogin replaces it, Airflow stores the new one in a Variable. To start "
+            "again, paste a new one here.",
         ),
     },
     scope="openid",
     refresh_bearer=True,
     advice={
-        403: "What a token may read depends on the JustLogin roles of the user who consented: have that user's roles "
-        "extended, or let a user consent who has them.",
+        403: "The user who consented lacks a JustLogin role. Extend that user's roles, or let a user with these roles "
+        "consent.",
     },
 )

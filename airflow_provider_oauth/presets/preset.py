@@ -1,4 +1,4 @@
-"""What a connection type knows of a vendor, as data: see :class:`Preset`."""
+"""Describe a connection type as data: its form, and what is the same for all users of an API."""
 
 from __future__ import annotations
 
@@ -15,34 +15,41 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.api.rate_limit import Budget
 
 #: Fields of the connection itself; all others are in its extra.
-STANDARD = ("host", "login", "password", "schema", "port", "description")
+STANDARD_FIELDS = ("host", "login", "password", "schema", "port", "description")
+#: Labels of standard fields, where they differ from Airflow's.
+STANDARD_LABELS = {"login": "Client ID", "password": "Client secret"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A connection type: what its form asks for, and what it fixes because it is the same for all who use that API.
+    """A connection type: the fields of its form, and the fields with a fixed value.
 
-    Plain data, which Airflow loads on every ``airflow`` command. A type of one's own is a preset, a hook class with it,
-    and a package whose ``get_provider_info`` returns :func:`provider_info`: ``docs/vendors.md`` shows one.
+    It is plain data, because Airflow loads it on every ``airflow`` command. For a connection type of another vendor,
+    write a package with a preset, a hook class that has this preset, and a ``get_provider_info`` function that returns
+    :func:`provider_info`. ``docs/vendors.md`` has an example.
 
-    :param conn_type: the connection type; no ``__``, and no ``-``
-    :param name: what people call it
-    :param hook_class_name: dotted path of its hook class
-    :param fields: what the form asks for, by name and in order: those of ``fields.FIELDS``, in the vendor's words where
-        they differ, or the vendor's own
-    :param grants: the grant types that there are; the first one is the default, and a single one is not asked for
-    :param fixed: fields that always have this value, and are not asked for
-    :param environments: the vendor's systems by name, with the fields that differ between them; the first one is the
-        default, and a single one is not asked for
-    :param sent_as: where the vendor's own fields go: ``api_params`` or ``api_headers``, and the name on the wire
-    :param labels: what ``login``, ``password`` and ``host`` are called in the form
-    :param scope: what a user is asked to consent to, where that is always the same; separated by spaces
-    :param refresh_bearer: whether a refresh request carries the old access token
-    :param refresh_lifetime: seconds after which a refresh token ends that nobody uses; an answer that says so wins
-    :param error_path: where the API's errors have words for people, as JMESPath; they are quoted
-    :param advice: what to do about an error status of the API
-    :param budget: what the API allows in a time; a hook keeps to it
-    :param rate_limit_timeout: seconds for which a hook sends a request again that was answered 429 (Too Many Requests)
+    :param conn_type: the connection type, without ``__`` and ``-``
+    :param name: the name of the connection type in Airflow's UI
+    :param hook_class_name: dotted path of the hook class
+    :param fields: the fields of the form by name, in order: fields of ``fields.FIELDS``, changed if necessary, and the
+        vendor's own
+    :param grants: the grant types that the API supports. The first one is the default. If there is only one, the form
+        does not show it
+    :param fixed: fields that always have this value; the form does not show them
+    :param environments: the vendor's systems by name, each with the fields that differ. The first one is the default.
+        If there is only one, the form does not show it
+    :param field_targets: where each of the vendor's own fields is sent: ``api_params`` (the query) or ``api_headers``,
+        and the name of the parameter or header
+    :param labels: labels of ``login``, ``password`` and ``host`` in the form
+    :param scope: the scope that is requested when a user consents, unless the connection has one; separated by spaces
+    :param refresh_bearer: whether refresh requests send the old access token in the ``Authorization`` header
+    :param refresh_lifetime: seconds after which an unused refresh token expires, unless the token response has a
+        lifetime
+    :param error_path: JMESPath of the error message in the API's error responses; it is quoted in task errors
+    :param advice: what to do after an error status of the API, by status; it is added to task errors
+    :param budget: the API's rate limit; the hook stays below it
+    :param rate_limit_timeout: seconds for which the hook repeats a request after 429 (Too Many Requests)
+    :raises ValueError: if a field or grant type is unknown, there is no grant type, or ``conn_type`` is invalid
     """
 
     conn_type: str
@@ -52,7 +59,7 @@ class Preset:
     grants: tuple[str, ...]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    sent_as: Mapping[str, tuple[Literal["api_params", "api_headers"], str]] = field(default_factory=dict)
+    field_targets: Mapping[str, tuple[Literal["api_params", "api_headers"], str]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     scope: str | None = None
     refresh_bearer: bool = False
@@ -63,56 +70,67 @@ class Preset:
     rate_limit_timeout: float = 0
 
     def __post_init__(self) -> None:
-        """Refuse what would fail only when a connection is read."""
-        unknown = sorted(set(self.fields) - set(FIELDS) - set(self.sent_as))
-        if unknown:
-            raise ValueError(f"{self.conn_type}: sent_as does not say where {', '.join(unknown)} goes")
-        known = {*FIELDS, *STANDARD, *self.fields}
-        named = {*self.fixed, *self.sent_as, *(name for fields in self.environments.values() for name in fields)}
-        if unknown := sorted(named - known) + sorted(set(self.grants) - set(FIELDS["grant_type"].choices or ())):
-            raise ValueError(f"{self.conn_type}: there is no {', '.join(unknown)}")
-        if not self.grants or "__" in self.conn_type or "-" in self.conn_type:
-            raise ValueError(f"{self.conn_type!r}: there must be a grant, and neither __ nor - in the type")
+        """Check the preset here, because otherwise mistakes show only when a connection is read."""
+        if untargeted := sorted(set(self.fields) - set(FIELDS) - set(self.field_targets)):
+            raise ValueError(f"Preset {self.conn_type!r}: field_targets is missing {', '.join(untargeted)}.")
+        known = {*FIELDS, *STANDARD_FIELDS, *self.fields}
+        used = {*self.fixed, *self.field_targets, *(name for fields in self.environments.values() for name in fields)}
+        if unknown := sorted(used - known):
+            raise ValueError(f"Preset {self.conn_type!r}: unknown fields: {', '.join(unknown)}.")
+        if unknown := sorted(set(self.grants) - set(FIELDS["grant_type"].choices or ())):
+            raise ValueError(f"Preset {self.conn_type!r}: unknown grant types: {', '.join(unknown)}.")
+        if not self.grants:
+            raise ValueError(f"Preset {self.conn_type!r}: grants is empty. Add at least one grant type.")
+        if "__" in self.conn_type or "-" in self.conn_type:
+            raise ValueError(f"Preset {self.conn_type!r}: conn_type must not contain '__' or '-'.")
 
     @cached_property
-    def form(self) -> dict[str, Field]:
-        """All that the form asks for beyond the standard fields, in its order."""
+    def form_fields(self) -> dict[str, Field]:
+        """The fields of the form, in order, without the standard fields."""
         form = dict(self.fields)
         if len(self.grants) > 1:
-            known = FIELDS["grant_type"]
-            grant = known._replace(
-                default=self.grants[0],
-                choices={name: (known.choices or {})[name] for name in self.grants},
-                description=known.description
-                if "client_credentials" in self.grants
-                else "How Airflow gets its tokens.",
-            )
-            form = {"grant_type": grant, **form}
+            form = {"grant_type": self._grant_type_field, **form}
         if len(self.environments) > 1:
-            form = {"environment": self._environment, **form}
-        return {**form, "leeway": form.get("leeway", FIELDS["leeway"])}  # always there: see fields.py
+            form = {"environment": self._environment_field, **form}
+        return {**form, "leeway": form.get("leeway", FIELDS["leeway"])}  # every form needs it, see fields.py
 
     @cached_property
-    def known(self) -> dict[str, Field]:
-        """All that is read, in the form or not."""
-        return {**FIELDS, **({"environment": self._environment} if self.environments else {}), **self.form}
+    def known_fields(self) -> dict[str, Field]:
+        """All fields that are read, whether or not the form has them."""
+        environment = {"environment": self._environment_field} if self.environments else {}
+        return {**FIELDS, **environment, **self.form_fields}
 
     @property
-    def _environment(self) -> Field:
+    def standard_labels(self) -> dict[str, str]:
+        """The labels of standard fields."""
+        return {**STANDARD_LABELS, **self.labels}
+
+    @property
+    def _grant_type_field(self) -> Field:
+        known = FIELDS["grant_type"]
+        with_client = "client_credentials" in self.grants
+        return known._replace(
+            default=self.grants[0],
+            choices={name: (known.choices or {})[name] for name in self.grants},
+            description=known.description if with_client else "How Airflow obtains tokens.",
+        )
+
+    @property
+    def _environment_field(self) -> Field:
         return Field(
             "string",
             "Environment",
-            f"Which of {self.name}'s systems the credentials are for.",
+            f"The system of {self.name} that issued the credentials.",
             default=next(iter(self.environments)),
             required=True,
             choices={name: name.capitalize() for name in self.environments},
         )
 
-    def fixed_in(self, environment: str | None) -> dict[str, Any] | None:
-        """Return the fields that are not asked for, with their values; None if there is no such environment.
+    def fixed_fields(self, environment: str | None) -> dict[str, Any] | None:
+        """Return the fields with a fixed value; None if there is no such environment.
 
-        :param environment: its name, nothing for the default, or the URL of a stand-in (a mock server, a recording
-            proxy), at which all URLs of the vendor keep their paths
+        :param environment: the name of an environment, None for the default, or the URL of a mock server or recording
+            proxy, where the vendor's URLs keep their paths
         """
         fixed = {**self.fixed, **({"grant_type": self.grants[0]} if len(self.grants) == 1 else {})}
         if not self.environments:
@@ -126,8 +144,8 @@ class Preset:
         return {**fixed, **self.environments[environment or first]}
 
     def connection_type(self) -> dict[str, Any]:
-        """Return the connection type as Airflow's provider info has it."""
-        fixed = self.fixed_in(None) or {}
+        """Return the connection type as an entry of Airflow's provider info."""
+        fixed = self.fixed_fields(None) or {}
         hidden = ["schema", "port", *(name for name in ("host", "login", "password") if name in fixed)]
         return {
             "connection-type": self.conn_type,
@@ -135,10 +153,10 @@ class Preset:
             "hook-class-name": self.hook_class_name,
             "ui-field-behaviour": {
                 "hidden-fields": hidden,
-                "relabeling": {"login": "Client ID", "password": "Client secret", **self.labels},
+                "relabeling": self.standard_labels,
                 "placeholders": {} if "host" in fixed else {"host": "https://api.example.com/v1"},
             },
-            "conn-fields": {name: _form_field(field) for name, field in self.form.items() if field.shown},
+            "conn-fields": {name: _form_field(field) for name, field in self.form_fields.items() if field.shown},
         }
 
 
@@ -153,18 +171,19 @@ def _form_field(field: Field) -> dict[str, Any]:
         schema["format"] = "password"
     if field.minimum is not None:
         schema["minimum"] = field.minimum
-    return {"label": field.label, "description": field.description, "schema": schema}
+    return {"label": field.label, "description": field.help_text, "schema": schema}
 
 
 def provider_info(package_name: str, *presets: Preset) -> dict[str, Any]:
-    """Return what a package with connection types of its own tells Airflow by its ``get_provider_info``.
+    """Return the provider info of a package with its own connection types, for its ``get_provider_info`` function.
 
-    :param package_name: the name of its distribution
-    :param presets: its connection types
+    :param package_name: the name of the package's distribution
+    :param presets: the connection types of the package
     """
+    names = ", ".join(preset.name for preset in presets)
     return {
         "package-name": package_name,
-        "name": ", ".join(preset.name for preset in presets),
-        "description": "Connection types for " + ", ".join(preset.name for preset in presets) + ".",
+        "name": names,
+        "description": f"Connection types for {names}.",
         "connection-types": [preset.connection_type() for preset in presets],
     }

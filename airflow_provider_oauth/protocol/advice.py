@@ -17,8 +17,8 @@ OFFLINE_ACCESS = (
     "To request one, add offline_access to Scope, or set Authorization request parameters (authorize_params) to "
     '{"access_type": "offline", "prompt": "consent"}: see the vendor\'s documentation. Then authorize again.'
 )
-PKCE_REQUIRED = "The server requires PKCE. Turn off Without PKCE (skip_pkce)."
-PKCE_REFUSED = "If the server does not support PKCE, turn on Without PKCE (skip_pkce)."
+PKCE_REQUIRED = "The server requires PKCE. Turn off Skip PKCE (skip_pkce)."
+PKCE_REFUSED = "If the server does not support PKCE, turn on Skip PKCE (skip_pkce)."
 PAR_REQUIRED = (
     "The server requires pushed authorization requests (PAR, RFC 9126), which this package does not support. Ask the "
     "server's operator to allow this client to authorize without them."

@@ -122,7 +122,7 @@ def _access_token(config: OAuthConfig, request: TokenRequest, answer: HttpRespon
             config,
             request,
             f"answered {answer.status_code} without an access token (content type: {_content_type(answer)}). Check "
-            f"{request.place.field}; if the response has the token under another name, set Token answer map",
+            f"{request.place.field}; if the response has the token under another name, set Token response map",
         )
     if not is_sendable(token):
         raise invalid_response(config, request, "answered with an access token that cannot be sent in a header")
@@ -152,8 +152,8 @@ def _base_url(config: OAuthConfig, request: TokenRequest, base_url: Any) -> str 
         raise invalid_response(
             config,
             request,
-            "answered with a base_url (Token answer map) that is not an https URL of an API. Check Token answer map; "
-            "for plain http set allow_http",
+            "answered with a base_url (Token response map) that is not an https URL of an API. Check Token response "
+            "map; for plain http set allow_http",
         )
     return base_url
 

@@ -194,7 +194,7 @@ def test_justlogin_refreshes_with_the_old_bearer_token(
 def test_a_403_of_justlogin_speaks_of_roles(airflow: Airflow, files: Path, justlogin: Run) -> None:
     run = Run(airflow, "justlogin_employee", {"user_guid": lines(files / "users.jsonl")[0]["userGuid"]})
     assert run.state == "failed"
-    assert "roles of the user who consented" in run.log("extract_payroll")
+    assert "The user who consented lacks a JustLogin role" in run.log("extract_payroll")
     assert not (files / "not_allowed.jsonl").exists()
 
 
@@ -222,7 +222,7 @@ def test_an_error_of_justimmo_is_shown_with_message_and_hint(airflow: Airflow) -
     log = run.log("current_user")
     assert "The resource owner or authorization server denied the request." in log
     assert "token is required" in log
-    assert "take a token that speaks for one" in log
+    assert "need a token of a user" in log
 
 
 # --- JOOR

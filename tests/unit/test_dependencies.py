@@ -1,4 +1,4 @@
-"""What pyproject.toml requires, and the environment of `make test-oldest`, which has the oldest of everything."""
+"""The dependencies in pyproject.toml, and the oldest supported versions, which `make test-oldest` installs."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ def floor(dependency: Requirement) -> Version:
 
 
 def pins() -> dict[str, SpecifierSet]:
-    """Return what oldest.txt says of each package."""
+    """Return the version specifiers in oldest.txt by package."""
     lines = (line.partition("#")[0].strip() for line in (ROOT / "oldest.txt").read_text().splitlines())
     requirements = [Requirement(line) for line in lines if line]
     return {canonicalize_name(each.name): each.specifier for each in requirements}
 
 
 @EACH
-def test_the_oldest_version_of_a_dependency_is_pinned_for_make_test_oldest(dependency):
+def test_oldest_txt_pins_the_oldest_supported_version_of_a_dependency(dependency):
     (pin,) = pins()[canonicalize_name(dependency.name)]
     assert pin.operator == "=="
     assert Version(pin.version) == floor(dependency)
 
 
-def test_nothing_else_is_pinned_for_make_test_oldest():
+def test_oldest_txt_pins_only_dependencies_and_sqlalchemy():
     others = pins().keys() - {canonicalize_name(each.name) for each in DEPENDENCIES}
     assert {name: pins()[name] for name in others} == {"sqlalchemy": SpecifierSet("<2.1")}
 
 
 @EACH
-def test_the_installed_version_is_supported_and_in_make_test_oldest_the_oldest(dependency):
+def test_the_installed_version_is_supported_and_the_oldest_one_in_make_test_oldest(dependency):
     installed = version(dependency.name)
     assert dependency.specifier.contains(installed)
     if Path(sys.prefix).name == ".venv-oldest":
         assert Version(installed) == floor(dependency)
 
 
-def test_every_dependency_has_a_comment_that_gives_the_reason():
+def test_every_dependency_has_a_comment():
     groups = [PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"].values()]
     found = [
         (before.strip(), line.strip().strip('",'))

@@ -6,9 +6,10 @@ import sys
 import pytest
 from airflow.sdk._shared.secrets_masker import should_hide_value_for_key
 
+from airflow_provider_oauth.coercion import coerce
 from airflow_provider_oauth.fields import ALIASES, FIELDS
 
-# The fields that other software relies on.
+# Fields that other software relies on.
 SHOWN = {
     "grant_type",
     "grant_url",
@@ -71,47 +72,64 @@ SECRET = {
 every_field = pytest.mark.parametrize("name", FIELDS)
 
 
-def test_are_those_of_the_design() -> None:
+def test_the_names_of_the_fields_are_a_contract() -> None:
     assert {name for name, field in FIELDS.items() if field.shown} == SHOWN
     assert {name for name, field in FIELDS.items() if not field.shown} == READ_ONLY
 
 
-def test_the_secret_ones_are_those_of_the_design() -> None:
+def test_the_names_of_the_secret_fields_are_a_contract() -> None:
     assert {name for name, field in FIELDS.items() if field.secret} == SECRET
 
 
 @every_field
-def test_what_is_secret_has_a_name_that_airflow_masks_and_no_default(name: str) -> None:
+def test_a_secret_field_has_a_name_that_airflow_masks_and_no_default(name: str) -> None:
     if FIELDS[name].secret:
         assert should_hide_value_for_key(name)
         assert FIELDS[name].default is None
 
 
 @every_field
-def test_what_is_shown_and_not_secret_has_a_name_that_airflow_leaves_alone(name: str) -> None:
-    # Otherwise the URL itself, or a default, would be *** in the form and in every log.
+def test_a_field_of_the_form_that_is_not_secret_has_a_name_that_airflow_does_not_mask(name: str) -> None:
+    # Otherwise its value or default would be *** in the form and in all logs.
     if FIELDS[name].shown and not FIELDS[name].secret:
         assert not should_hide_value_for_key(name)
 
 
 @every_field
-def test_is_explained_in_words(name: str) -> None:
+def test_a_field_has_a_label_and_a_description(name: str) -> None:
     field = FIELDS[name]
 
     assert field.label[0].isupper()
     assert not field.label.endswith(".")
     assert field.description[0].isupper() or field.description.startswith(("false,", "JSON"))
-    assert field.description.endswith((".", ").", '".', "secret)"))
+    assert field.description.endswith(".")
 
 
-def test_no_two_shown_fields_have_one_label() -> None:
+@every_field
+def test_an_example_is_a_valid_value(name: str) -> None:
+    field = FIELDS[name]
+
+    assert field.example or field.choices or field.secret or field.type == "boolean"
+    if field.example:
+        assert coerce(name, field, field.example)
+
+
+def test_issuer_follows_token_url_and_json_fields_are_last() -> None:
+    shown = [name for name, field in FIELDS.items() if field.shown]
+    is_json = [FIELDS[name].type == "object" for name in shown]
+
+    assert shown[shown.index("grant_url") + 1] == "issuer"
+    assert is_json == sorted(is_json)
+
+
+def test_the_labels_of_the_form_are_unique() -> None:
     labels = [field.label for field in FIELDS.values() if field.shown]
 
     assert len(set(labels)) == len(labels)
 
 
 @every_field
-def test_has_a_default_of_its_own_type(name: str) -> None:
+def test_a_default_has_the_type_of_its_field(name: str) -> None:
     field = FIELDS[name]
     types = {"string": str, "integer": int, "boolean": bool, "object": dict}
 
@@ -120,14 +138,14 @@ def test_has_a_default_of_its_own_type(name: str) -> None:
     assert field.choices is None or field.default in field.choices
 
 
-def test_leeway_is_an_integer_and_always_there() -> None:
-    # In stock code that takes extras for headers, requests and aiohttp refuse an integer before they send the others.
+def test_leeway_is_an_integer_and_required() -> None:
+    # Stock code sends every key of extra as a header. requests and aiohttp refuse an integer before they send anything.
     assert FIELDS["leeway"].type == "integer"
     assert type(FIELDS["leeway"].default) is int
-    assert FIELDS["leeway"].required  # else the form may store null, and null header values are dropped
+    assert FIELDS["leeway"].required  # otherwise the form could store null, and null header values are dropped
 
 
-def test_the_choices_are_those_of_the_design() -> None:
+def test_the_choices_are_a_contract() -> None:
     choices = {name: list(field.choices) for name, field in FIELDS.items() if field.choices}
 
     assert choices == {
@@ -137,7 +155,7 @@ def test_the_choices_are_those_of_the_design() -> None:
     }
 
 
-def test_an_alias_means_a_field_of_its_own_type_and_is_not_in_the_form() -> None:
+def test_an_alias_has_the_type_of_its_field_and_is_not_in_the_form() -> None:
     assert ALIASES == {
         "token_url": "grant_url",
         "token_endpoint": "grant_url",
@@ -151,7 +169,7 @@ def test_an_alias_means_a_field_of_its_own_type_and_is_not_in_the_form() -> None
 
 
 @pytest.mark.parametrize("module", ["fields", "get_provider_info"])
-def test_importing_it_loads_nothing_heavy(module: str) -> None:
+def test_importing_the_module_loads_no_large_package(module: str) -> None:
     code = (
         f"import sys, airflow_provider_oauth.{module} as module\n"
         "getattr(module, 'get_provider_info', dict)()\n"

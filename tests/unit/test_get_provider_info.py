@@ -18,7 +18,7 @@ from airflow_provider_oauth.presets import PRESETS
 
 FORM = {name: field for name, field in FIELDS.items() if field.shown}
 FORMS = {
-    conn_type: {name: field for name, field in preset.form.items() if field.shown}
+    conn_type: {name: field for name, field in preset.form_fields.items() if field.shown}
     for conn_type, preset in PRESETS.items()
 }
 EVERY_FIELD = pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def manager() -> ProvidersManager:
 
 @pytest.fixture(scope="module")
 def forms(manager: ProvidersManager) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the fields of the forms as the API server gets them: by type and name, as a dumped param."""
+    """Return the form fields as the API server gets them: dumped params by connection type and name."""
     found: dict[str, dict[str, dict[str, Any]]] = {conn_type: {} for conn_type in PRESETS}
     for name, widget in manager._connection_form_widgets.items():
         conn_type = name.removeprefix("extra__").partition("__")[0]
@@ -46,9 +46,9 @@ def forms(manager: ProvidersManager) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("name", ["provider_info.schema.json", "provider.yaml.schema.json"])
-def test_is_valid_by_airflows_schema(name: str) -> None:
+def test_the_provider_info_is_valid_by_the_schema_of_airflow(name: str) -> None:
     path = files("airflow") / name
-    if not path.is_file():  # the second is not part of every Airflow
+    if not path.is_file():  # only some releases of Airflow contain the second file
         assert name != "provider_info.schema.json"
         return
     schema = json.loads(path.read_text())
@@ -56,17 +56,17 @@ def test_is_valid_by_airflows_schema(name: str) -> None:
         assert [error.message for error in Draft7Validator(schema).iter_errors(get_provider_info())] == []
 
 
-def test_is_plain_json() -> None:
+def test_the_provider_info_is_plain_json() -> None:
     assert json.loads(json.dumps(get_provider_info(), allow_nan=False)) == get_provider_info()
 
 
-def test_is_made_anew_for_every_caller() -> None:
+def test_every_call_returns_a_new_provider_info() -> None:
     get_provider_info()["connection-types"][0]["conn-fields"].clear()
 
     assert set(get_provider_info()["connection-types"][0]["conn-fields"]) == set(FORM)
 
 
-def test_is_what_the_entry_point_leads_to() -> None:
+def test_the_entry_point_is_get_provider_info() -> None:
     (entry,) = [
         entry for entry in entry_points(group="apache_airflow_provider") if "airflow_provider_oauth" in entry.value
     ]
@@ -77,14 +77,14 @@ def test_is_what_the_entry_point_leads_to() -> None:
 
 
 @pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
-def test_its_modules_exist(kind: str) -> None:
+def test_the_modules_exist(kind: str) -> None:
     for item in get_provider_info()[kind]:
         for module in item["python-modules"]:
             importlib.import_module(module)
 
 
 @pytest.mark.parametrize("conn_type", PRESETS)
-def test_its_hooks_exist_and_take_the_connection_by_name(conn_type: str) -> None:
+def test_the_hook_classes_exist_and_take_a_connection_id(conn_type: str) -> None:
     (declared,) = [each for each in get_provider_info()["connection-types"] if each["connection-type"] == conn_type]
     module, _, name = declared["hook-class-name"].rpartition(".")
     hook = getattr(importlib.import_module(module), name)
@@ -97,7 +97,7 @@ def test_its_hooks_exist_and_take_the_connection_by_name(conn_type: str) -> None
     assert hook.preset is PRESETS[conn_type]
 
 
-def test_every_integration_that_is_named_is_declared() -> None:
+def test_every_integration_in_use_is_declared() -> None:
     info = get_provider_info()
     declared = [each["integration-name"] for each in info["integrations"]]
 
@@ -106,7 +106,7 @@ def test_every_integration_that_is_named_is_declared() -> None:
         assert {each["integration-name"] for each in info[kind]} <= set(declared)
 
 
-class TestWhatAirflowReads:
+class TestProvidersManager:
     @pytest.mark.parametrize(
         ("conn_type", "hook", "name"),
         [
@@ -116,7 +116,7 @@ class TestWhatAirflowReads:
             ("joor", "joor.JoorHook", "JOOR"),
         ],
     )
-    def test_the_connection_types(self, manager: ProvidersManager, conn_type: str, hook: str, name: str) -> None:
+    def test_finds_the_connection_types(self, manager: ProvidersManager, conn_type: str, hook: str, name: str) -> None:
         found = manager._hooks_lazy_dict[conn_type]
 
         assert found.hook_class_name == f"airflow_provider_oauth.hooks.{hook}"
@@ -138,7 +138,7 @@ class TestWhatAirflowReads:
             ("joor", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
         ],
     )
-    def test_the_standard_fields(
+    def test_finds_hidden_fields_and_labels(
         self, manager: ProvidersManager, conn_type: str, hidden: list[str], labels: dict[str, str]
     ) -> None:
         behaviour = manager._field_behaviours[conn_type]
@@ -147,20 +147,20 @@ class TestWhatAirflowReads:
         assert behaviour["relabeling"] == labels
 
     @pytest.mark.parametrize("conn_type", PRESETS)
-    def test_every_field_of_the_form_in_its_order(
+    def test_keeps_the_order_of_the_form_fields(
         self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str
     ) -> None:
         assert list(forms[conn_type]) == list(FORMS[conn_type])
 
     @EVERY_FIELD
-    def test_a_field_with_its_type_label_and_explanation(
+    def test_finds_type_label_and_description_of_a_field(
         self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
     ) -> None:
         widget, field = forms[conn_type][name], FORMS[conn_type][name]
         schema = widget["schema"]
 
         assert schema["title"] == field.label
-        assert widget["description"] == field.description
+        assert widget["description"] == field.help_text
         assert schema["type"] == (field.type if field.required else [field.type, "null"])
         assert widget["value"] == field.default
         assert schema.get("enum") == (list(field.choices) if field.choices else None)
@@ -168,16 +168,16 @@ class TestWhatAirflowReads:
         assert schema.get("minimum") == field.minimum
 
     @EVERY_FIELD
-    def test_a_secret_text_is_shown_as_dots(
+    def test_shows_a_secret_string_as_dots(
         self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
     ) -> None:
         field: Field = FORMS[conn_type][name]
-        secret_text = field.secret and field.type == "string"
+        secret_string = field.secret and field.type == "string"
 
-        assert (forms[conn_type][name]["schema"].get("format") == "password") is secret_text
+        assert (forms[conn_type][name]["schema"].get("format") == "password") is secret_string
 
     @EVERY_FIELD
-    def test_a_default_is_valid_by_its_own_schema(
+    def test_accepts_every_default(
         self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
     ) -> None:
         schema, field = forms[conn_type][name]["schema"], FORMS[conn_type][name]
@@ -188,12 +188,12 @@ class TestWhatAirflowReads:
 
             assert param.resolve() == field.default
 
-    def test_the_grant_type_and_the_leeway_are_required(self, forms: dict[str, dict[str, dict[str, Any]]]) -> None:
+    def test_requires_grant_type_and_leeway(self, forms: dict[str, dict[str, dict[str, Any]]]) -> None:
         required = {name for name, widget in forms["oauth"].items() if "null" not in widget["schema"]["type"]}
 
         assert required == {"grant_type", "leeway"}
 
-    def test_the_section_of_the_configuration(self, manager: ProvidersManager) -> None:
+    def test_finds_the_configuration_section(self, manager: ProvidersManager) -> None:
         options = dict(manager._provider_configs)["airflow-provider-oauth"]["oauth"]["options"]
 
         assert options["lock_folder"]["default"] == ""

@@ -1,4 +1,4 @@
-"""The vendors' connections: what each fixes, what its form asks for, and what is refused."""
+"""The presets of the vendors: fixed fields, forms and errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, PRE
 from airflow_provider_oauth.protocol.config import OAuthConfig
 
 VENDORS = {"justlogin": JUSTLOGIN, "justimmo": JUSTIMMO, "joor": JOOR}
-#: What each connection needs at least, beyond login and password.
+#: The required fields of each connection, without login and password.
 NEEDED: dict[str, dict[str, Any]] = {
     "justlogin": {"grant_type": "refresh_token", "refresh_token": "fake-refresh"},
     "justimmo": {},
@@ -51,7 +51,7 @@ def refusal(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) ->
     return str(raised.value).removeprefix("Connection 'shop': ")
 
 
-# --- what each fixes
+# --- fixed fields
 
 JUSTLOGIN_AT = {
     "production": "https://apis.justlogin.com",
@@ -116,23 +116,23 @@ def test_joor(environment: str, api: str, auth: str) -> None:
 
 
 @EVERY_VENDOR
-def test_the_first_environment_is_the_default_and_production(vendor: str) -> None:
+def test_the_default_environment_is_production(vendor: str) -> None:
     assert read(vendor) == read(vendor, {"environment": "production"})
     assert read(vendor, {"environment": None}) == read(vendor, {"environment": ""}) == read(vendor)
     assert read(vendor).warnings == ()
 
 
 @EVERY_VENDOR
-def test_the_first_grant_is_the_default(vendor: str) -> None:
+def test_the_first_grant_type_is_the_default(vendor: str) -> None:
     assert read(vendor, {"grant_type": None}).grant_type == VENDORS[vendor].grants[0]
 
 
 @pytest.mark.parametrize("grant", ["client_credentials", "authorization_code", "refresh_token"])
-def test_justimmo_has_three_grants(grant: str) -> None:
+def test_justimmo_supports_three_grant_types(grant: str) -> None:
     assert read("justimmo", {"grant_type": grant}).grant_type == grant
 
 
-def test_the_credit_budget_of_joor_is_the_documented_one() -> None:
+def test_only_joor_has_a_budget_and_it_is_the_documented_one() -> None:
     assert JOOR.budget == Budget(credits=300, seconds=300, read=1, write=5)
     assert [preset.budget for preset in PRESETS.values()] == [None, None, None, JOOR.budget]
 
@@ -142,29 +142,27 @@ def test_the_credit_budget_of_joor_is_the_documented_one() -> None:
 
 @EVERY_VENDOR
 @pytest.mark.parametrize("environment", ["staging", "Production", "prod", "api.example.com", 5])
-def test_an_unknown_environment_is_refused_with_those_that_there_are(vendor: str, environment: Any) -> None:
+def test_an_unknown_environment_is_refused_with_a_list_of_the_known_ones(vendor: str, environment: Any) -> None:
     message = refusal(vendor, {"environment": environment})
 
-    assert message.startswith(f"environment is '{environment}'; {VENDORS[vendor].name} has ")
+    assert message.startswith(f"environment (Environment) is '{environment}', but {VENDORS[vendor].name} has only ")
     assert all(name in message for name in VENDORS[vendor].environments)
 
 
 @EVERY_VENDOR
 @pytest.mark.parametrize("root", ["http://127.0.0.1:8080", "http://localhost/mock", "https://proxy.example.com/x/"])
-def test_a_stand_in_has_the_vendors_paths_below_its_own(vendor: str, root: str) -> None:
-    real, standing_in = read(vendor), read(vendor, {"environment": root})
+def test_the_url_of_a_mock_server_gets_the_paths_of_the_vendor(vendor: str, root: str) -> None:
+    real, mocked = read(vendor), read(vendor, {"environment": root})
 
     for name in ("base_url", "token_url", "authorize_url"):
         if url := getattr(real, name):
             path = url.partition("://")[2].partition("/")[2]
-            assert getattr(standing_in, name) == "/".join(filter(None, [root.rstrip("/"), path]))
-    assert (
-        replace(standing_in, base_url=real.base_url, token_url=real.token_url, authorize_url=real.authorize_url) == real
-    )
+            assert getattr(mocked, name) == "/".join(filter(None, [root.rstrip("/"), path]))
+    assert replace(mocked, base_url=real.base_url, token_url=real.token_url, authorize_url=real.authorize_url) == real
 
 
 @EVERY_VENDOR
-def test_a_stand_in_over_plain_http_is_this_machine_or_needs_permission(vendor: str) -> None:
+def test_a_mock_server_with_plain_http_is_on_this_machine_or_requires_allow_http(vendor: str) -> None:
     environment = {"environment": "http://mock.example.com"}
 
     assert "is plain http to mock.example.com" in refusal(vendor, environment)
@@ -173,11 +171,11 @@ def test_a_stand_in_over_plain_http_is_this_machine_or_needs_permission(vendor: 
 
 @EVERY_VENDOR
 @pytest.mark.parametrize("environment", ["ftp://mock.example.com", "https://", "https://u:pass@mock.example.com"])
-def test_a_stand_in_that_is_no_url_or_holds_a_password_is_refused(vendor: str, environment: str) -> None:
+def test_an_invalid_url_of_a_mock_server_is_refused(vendor: str, environment: str) -> None:
     assert "host" in refusal(vendor, {"environment": environment})
 
 
-# --- what was given though it is fixed
+# --- fixed fields that the connection sets
 
 
 FIXED = {
@@ -204,7 +202,7 @@ FIXED = {
 
 
 @pytest.mark.parametrize(("vendor", "name"), [(vendor, name) for vendor in FIXED for name in FIXED[vendor]])
-def test_a_fixed_field_that_says_something_else_is_ignored_with_a_warning(vendor: str, name: str) -> None:
+def test_another_value_for_a_fixed_field_is_ignored_with_a_warning(vendor: str, name: str) -> None:
     settings = read(vendor, {name: FIXED[vendor][name]})
 
     assert settings.warnings == (f"The extra field {name!r} is fixed for this connection type; it was ignored.",)
@@ -212,7 +210,7 @@ def test_a_fixed_field_that_says_something_else_is_ignored_with_a_warning(vendor
 
 
 @pytest.mark.parametrize("alias", ["token_url", "token_endpoint"])
-def test_a_fixed_field_by_another_name_is_ignored_with_a_warning_too(alias: str) -> None:
+def test_another_value_under_an_alias_is_ignored_with_a_warning(alias: str) -> None:
     settings = read("justimmo", {alias: "https://login.example.com/t"})
 
     assert len(settings.warnings) == 1
@@ -220,7 +218,7 @@ def test_a_fixed_field_by_another_name_is_ignored_with_a_warning_too(alias: str)
 
 
 @EVERY_VENDOR
-def test_a_fixed_field_that_says_the_same_is_nothing_to_warn_of(vendor: str) -> None:
+def test_the_same_value_for_a_fixed_field_gives_no_warning(vendor: str) -> None:
     assert read(vendor, dict(VENDORS[vendor].fixed)).warnings == ()
 
 
@@ -246,13 +244,16 @@ def test_a_host_is_ignored_with_a_warning(vendor: str, given: dict[str, Any]) ->
         ("justimmo", "nonsense"),
     ],
 )
-def test_a_grant_that_the_vendor_does_not_offer_is_refused_with_those_it_does(vendor: str, grant: str) -> None:
+def test_a_grant_type_that_the_vendor_does_not_support_is_refused(vendor: str, grant: str) -> None:
     message = refusal(vendor, {"grant_type": grant})
 
-    assert message == (f"grant_type is {grant!r}; {VENDORS[vendor].name} offers {', '.join(VENDORS[vendor].grants)}.")
+    assert message == (
+        f"grant_type (Grant type) is {grant!r}, which {VENDORS[vendor].name} does not support. "
+        f"Use {' or '.join(VENDORS[vendor].grants)}."
+    )
 
 
-def test_the_generic_type_has_no_environment_and_fixes_nothing() -> None:
+def test_the_generic_type_has_no_environment_and_no_fixed_fields() -> None:
     extra = {"grant_url": "/t", "leeway": 60, "environment": "sandbox"}
     values = {"conn_id": "shop", "conn_type": "oauth", "host": "api.example.com", "login": "a", "password": "fake"}
 
@@ -263,25 +264,26 @@ def test_the_generic_type_has_no_environment_and_fixes_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", ["username", "user_password"])
-def test_joor_needs_a_user(name: str) -> None:
+def test_joor_requires_a_user(name: str) -> None:
     assert refusal("joor", {name: None}).startswith(f"{name} is missing")
 
 
 @EVERY_VENDOR
 @pytest.mark.parametrize(("part", "name"), [("login", "login"), ("password", "password")])
-def test_every_vendor_needs_a_client(vendor: str, part: str, name: str) -> None:
+def test_every_vendor_requires_a_client(vendor: str, part: str, name: str) -> None:
     assert refusal(vendor, **{part: None}).startswith(f"{name} (client ")
 
 
 @EVERY_VENDOR
-def test_a_redacted_secret_is_refused_here_too(vendor: str) -> None:
-    assert "password holds '***'" in refusal(vendor, password="***")
+def test_a_redacted_secret_is_refused(vendor: str) -> None:
+    label = VENDORS[vendor].standard_labels["password"]
+    assert f"password ({label}) contains '***'" in refusal(vendor, password="***")
 
 
-# --- the vendors' own fields
+# --- fields of one vendor
 
 
-def test_own_fields_are_sent_where_the_vendor_wants_them() -> None:
+def test_fields_of_a_vendor_are_sent_as_headers() -> None:
     settings = read("justimmo", {"tenant_id": "5678", "user_id": 1234})
 
     assert settings.api_headers == {"X-Justimmo-TenantId": "5678", "X-Justimmo-UserId": "1234"}
@@ -289,7 +291,7 @@ def test_own_fields_are_sent_where_the_vendor_wants_them() -> None:
     assert settings.warnings == ()
 
 
-def test_own_fields_stand_beside_those_of_every_connection_and_win() -> None:
+def test_fields_of_a_vendor_take_precedence_over_api_headers_and_api_params() -> None:
     settings = read("justimmo", {"tenant_id": "1", "api_headers": {"X-Mine": "a", "X-Justimmo-TenantId": "2"}})
 
     assert settings.api_headers == {"X-Mine": "a", "X-Justimmo-TenantId": "1"}
@@ -297,7 +299,7 @@ def test_own_fields_stand_beside_those_of_every_connection_and_win() -> None:
 
 
 @pytest.mark.parametrize("empty", [None, ""])
-def test_own_fields_that_are_empty_are_not_sent(empty: Any) -> None:
+def test_empty_fields_of_a_vendor_are_not_sent(empty: Any) -> None:
     assert read("justimmo", {"tenant_id": empty, "user_id": empty}).api_headers == {}
     assert read("joor", {"account": empty}).api_params == {}
 
@@ -311,7 +313,7 @@ def test_own_fields_that_are_empty_are_not_sent(empty: Any) -> None:
         ("joor", {"username": "1", "user_password": "2"}, "user_password", "2"),
     ],
 )
-def test_numbers_of_a_uri_connection_are_texts(
+def test_numbers_in_a_uri_connection_are_strings(
     kind: type, vendor: str, query: dict[str, str], name: str, value: Any
 ) -> None:
     uri = f"{vendor}://app:fake-secret@/?{urlencode({'leeway': '60', 'environment': 'production'} | query)}"
@@ -323,10 +325,13 @@ def test_numbers_of_a_uri_connection_are_texts(
 
 @pytest.mark.parametrize("name", ["tenant_id", "user_id"])
 @pytest.mark.parametrize("value", ["1\r\nX-Evil: 1", " 1", "€", "\x00"])
-def test_an_own_field_that_is_no_header_value_is_refused_by_its_label(name: str, value: str) -> None:
+def test_a_field_of_a_vendor_that_is_not_a_valid_header_value_is_refused(name: str, value: str) -> None:
     message = refusal("justimmo", {name: value})
 
-    assert message == f"{name} ({JUSTIMMO.known[name].label}) is not a valid header value."
+    assert message == (
+        f"{name} ({JUSTIMMO.known_fields[name].label}) is not a valid header value. Remove line breaks, leading spaces "
+        "and non-Latin characters."
+    )
 
 
 @pytest.mark.parametrize(
@@ -344,11 +349,11 @@ def test_an_own_field_that_is_no_header_value_is_refused_by_its_label(name: str,
         ("justlogin", "refreshToken", "refresh_token"),
     ],
 )
-def test_a_slip_of_the_pen_is_refused_with_what_was_meant(vendor: str, typo: str, meant: str) -> None:
-    assert refusal(vendor, {typo: "1"}) == f"the extra field {typo!r} is unknown; did you mean {meant!r}?"
+def test_a_typo_is_refused_with_a_suggestion(vendor: str, typo: str, meant: str) -> None:
+    assert refusal(vendor, {typo: "1"}) == f"the extra field {typo!r} is unknown. Did you mean {meant!r}?"
 
 
-def test_one_vendors_field_is_unknown_to_another() -> None:
+def test_a_field_of_one_vendor_is_unknown_to_another_one() -> None:
     assert len(read("justlogin", {"tenant_id": "1"}).warnings) == 1
     assert len(read("justimmo", {"account": "1"}).warnings) == 1
 
@@ -368,16 +373,16 @@ def form(conn_type: str) -> dict[str, Any]:
 
 
 @EVERY_VENDOR
-def test_the_form_asks_for_these_in_this_order(vendor: str) -> None:
+def test_the_form_of_a_vendor_has_these_fields_in_this_order(vendor: str) -> None:
     assert list(form(vendor)["conn-fields"]) == FORMS[vendor]
 
 
-def test_the_generic_form_asks_for_all_that_is_shown() -> None:
+def test_the_generic_form_has_all_fields_that_are_shown() -> None:
     assert list(form("oauth")["conn-fields"]) == [name for name, field in FIELDS.items() if field.shown]
 
 
 @pytest.mark.parametrize("conn_type", PRESETS)
-def test_standard_fields_that_are_fixed_are_hidden(conn_type: str) -> None:
+def test_fixed_standard_fields_are_hidden(conn_type: str) -> None:
     behaviour = form(conn_type)["ui-field-behaviour"]
 
     assert behaviour["hidden-fields"] == HIDDEN[conn_type]
@@ -393,13 +398,13 @@ def test_standard_fields_that_are_fixed_are_hidden(conn_type: str) -> None:
         ("joor", {"login": "Client ID", "password": "Client secret"}),
     ],
 )
-def test_standard_fields_are_called_as_the_vendor_calls_them(conn_type: str, labels: dict[str, str]) -> None:
+def test_standard_fields_have_the_labels_of_the_vendor(conn_type: str, labels: dict[str, str]) -> None:
     assert form(conn_type)["ui-field-behaviour"]["relabeling"] == labels
 
 
 @pytest.mark.parametrize("conn_type", PRESETS)
-def test_the_leeway_is_always_there_as_an_integer(conn_type: str) -> None:
-    # Stock code that takes extras for headers stops at it.
+def test_every_form_has_the_integer_leeway(conn_type: str) -> None:
+    # Stock code that sends every key of extra as a header stops at it.
     assert form(conn_type)["conn-fields"]["leeway"]["schema"] == {"type": "integer", "default": 60, "minimum": 0}
 
 
@@ -414,7 +419,7 @@ def test_the_environment_is_a_dropdown(vendor: str) -> None:
 
 
 @pytest.mark.parametrize("conn_type", ["oauth", "justlogin", "justimmo"])
-def test_the_grants_are_a_dropdown_of_those_that_there_are(conn_type: str) -> None:
+def test_the_grant_types_are_a_dropdown(conn_type: str) -> None:
     schema = form(conn_type)["conn-fields"]["grant_type"]["schema"]
 
     assert schema["enum"] == list(schema["values_display"]) == list(PRESETS[conn_type].grants)
@@ -424,7 +429,7 @@ def test_the_grants_are_a_dropdown_of_those_that_there_are(conn_type: str) -> No
 
 
 @pytest.mark.parametrize("conn_type", PRESETS)
-def test_exactly_the_secrets_are_shown_as_dots(conn_type: str) -> None:
+def test_only_secrets_are_shown_as_dots(conn_type: str) -> None:
     fields = form(conn_type)["conn-fields"]
 
     dotted = {name for name, field in fields.items() if field["schema"].get("format") == "password"}
@@ -432,14 +437,14 @@ def test_exactly_the_secrets_are_shown_as_dots(conn_type: str) -> None:
 
 
 @pytest.mark.parametrize("conn_type", PRESETS)
-def test_every_field_has_a_label_and_a_sentence(conn_type: str) -> None:
+def test_every_field_has_a_label_and_a_description(conn_type: str) -> None:
     for field in form(conn_type)["conn-fields"].values():
         assert field["label"]
-        assert field["description"].endswith((".", ")"))
+        assert field["description"].partition(" Example: ")[0].endswith(".")
 
 
 @pytest.mark.parametrize("conn_type", PRESETS)
-def test_a_connection_as_the_form_makes_it_is_read_without_a_warning(conn_type: str) -> None:
+def test_a_connection_that_the_form_stored_is_read_without_a_warning(conn_type: str) -> None:
     fields = form(conn_type)["conn-fields"]
     extra = {name: field["schema"].get("default") for name, field in fields.items()}
     needed = {"grant_url": "/token"} if conn_type == "oauth" else NEEDED[conn_type]
@@ -453,13 +458,13 @@ def test_a_connection_as_the_form_makes_it_is_read_without_a_warning(conn_type: 
 
 
 @pytest.mark.parametrize("conn_type", PRESETS)
-def test_a_type_has_a_name_that_survives_a_uri_and_an_environment_variable(conn_type: str) -> None:
+def test_a_connection_type_can_be_used_in_a_uri_and_an_environment_variable(conn_type: str) -> None:
     assert PRESETS[conn_type].conn_type == conn_type
     assert conn_type.isidentifier()
     assert "__" not in conn_type
 
 
-# --- a type of one's own
+# --- the preset of another package
 
 OWN = Preset(
     conn_type="acme",
@@ -474,11 +479,11 @@ OWN = Preset(
         "password": None,
     },
     fields={"region": Field("string", "Region", "Where."), "scope": FIELDS["scope"]},
-    sent_as={"region": ("api_params", "r")},
+    field_targets={"region": ("api_params", "r")},
 )
 
 
-def test_a_preset_without_environments_fixes_what_it_says_login_and_password_too() -> None:
+def test_a_preset_can_fix_login_and_password() -> None:
     connection = TaskConnection(conn_id="c", conn_type="acme", extra='{"leeway": 60, "region": 5, "scope": "read"}')
 
     assert read_connection(connection, OWN) == OAuthConfig(
@@ -494,28 +499,35 @@ def test_a_preset_without_environments_fixes_what_it_says_login_and_password_too
     )
 
 
-def test_its_form_hides_what_it_fixes_and_asks_for_no_single_grant() -> None:
+def test_a_form_hides_fixed_fields_and_a_single_grant_type() -> None:
     made = OWN.connection_type()
 
     assert made["ui-field-behaviour"]["hidden-fields"] == ["schema", "port", "host", "login", "password"]
     assert list(made["conn-fields"]) == ["region", "scope", "leeway"]
 
 
-def test_a_preset_is_a_value() -> None:
+def test_a_preset_is_immutable() -> None:
     assert replace(OWN, name="Other") != OWN
     with pytest.raises(AttributeError):
         OWN.name = "Other"  # type: ignore[misc]
-    assert OAUTH.form is OAUTH.form
+    assert OAUTH.form_fields is OAUTH.form_fields
 
 
-def test_a_field_that_goes_nowhere_is_refused_when_the_preset_is_made():
-    with pytest.raises(ValueError, match="sent_as does not say where district goes"):
+def test_a_preset_with_a_field_that_is_not_sent_is_refused():
+    with pytest.raises(ValueError, match="Preset 'acme': field_targets is missing district"):
         replace(OWN, fields={**OWN.fields, "district": Field("string", "District", "")})
 
 
-@pytest.mark.parametrize("changes", [{"grants": ()}, {"conn_type": "a__b"}, {"conn_type": "a-b"}])
-def test_a_type_that_airflow_would_not_take_is_refused(changes):
-    with pytest.raises(ValueError, match="there must be a grant"):
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"grants": ()}, "grants is empty"),
+        ({"conn_type": "a__b"}, "conn_type must not contain"),
+        ({"conn_type": "a-b"}, "conn_type must not contain"),
+    ],
+)
+def test_a_preset_that_airflow_cannot_use_is_refused(changes, problem):
+    with pytest.raises(ValueError, match=problem):
         replace(OWN, **changes)
 
 
@@ -526,24 +538,24 @@ def test_a_type_that_airflow_would_not_take_is_refused(changes):
         {"grants": ("password", "device_code")},
         {"fixed": {"client_atuh": "none"}},
         {"environments": {"production": {"hots": "https://x"}}},
-        {"sent_as": {**OWN.sent_as, "nowhere": ("api_params", "x")}},
+        {"field_targets": {**OWN.field_targets, "nowhere": ("api_params", "x")}},
     ],
 )
-def test_a_slip_of_the_pen_in_a_preset_is_refused_when_it_is_made(changes):
-    with pytest.raises(ValueError, match="there is no"):
+def test_a_preset_with_an_unknown_field_or_grant_type_is_refused(changes):
+    with pytest.raises(ValueError, match="Preset 'acme': unknown"):
         replace(OWN, **changes)
 
 
-@pytest.mark.parametrize("stand_in", ["https://mock.test/?x=1", "https://mock.test/#x"])
-def test_a_stand_in_has_neither_query_nor_fragment(stand_in):
-    assert JOOR.fixed_in(stand_in) is None
+@pytest.mark.parametrize("url", ["https://mock.test/?x=1", "https://mock.test/#x"])
+def test_the_url_of_a_mock_server_must_not_have_a_query_or_fragment(url):
+    assert JOOR.fixed_fields(url) is None
 
 
 @pytest.mark.parametrize(
     ("environment", "issuer"),
     [(None, "https://login.acme.example/t"), ("http://localhost:8080", "http://localhost:8080/t")],
 )
-def test_it_may_know_its_server_by_the_issuer_alone(environment: str | None, issuer: str) -> None:
+def test_a_preset_can_have_an_issuer_instead_of_a_token_url(environment: str | None, issuer: str) -> None:
     system = {"host": "https://api.acme.example", "issuer": "https://login.acme.example/t"}
     preset = replace(OWN, fixed={"client_auth": "none"}, environments={"production": system})
     extra = json.dumps({"leeway": 60, "environment": environment})

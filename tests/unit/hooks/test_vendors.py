@@ -174,7 +174,7 @@ def test_a_connection_of_another_type_is_read_as_an_oauth_one_by_the_generic_hoo
 @pytest.mark.parametrize("conn_type", ["http", "postgres", "generic", "email", "no_such_type", "", None])
 def test_a_connection_of_another_type_is_refused_by_a_vendors_hook(conn_type):
     # Else a database's password would go to that vendor.
-    with pytest.raises(ConfigurationError, match="Connection 'c' is of type .*; set its type to JOOR"):
+    with pytest.raises(ConfigurationError, match=r"Connection 'c' is of type .*\. Change its type to JOOR"):
         preset_of(Connection(conn_id="c", conn_type=conn_type), JOOR)
 
 
@@ -205,9 +205,8 @@ def test_a_403_of_justlogin_speaks_of_the_users_roles(connect, requests_mock):
     connect("justlogin")
     said = error_of(requests_mock, JustLoginHook("shop"), status_code=403, reason="Forbidden", text="fake-body")
     assert said == (
-        "403:Forbidden (connection 'shop', GET https://apis.justlogin.com/items). What a token may read depends on the "
-        "JustLogin roles of the user who consented: have that user's roles extended, or let a user consent who has "
-        "them."
+        "403:Forbidden (connection 'shop', GET https://apis.justlogin.com/items). The user who consented lacks a "
+        "JustLogin role. Extend that user's roles, or let a user with these roles consent."
     )
 
 
@@ -224,7 +223,7 @@ def test_an_error_of_justimmo_is_quoted_by_message_and_hint(connect, requests_mo
 def test_a_403_of_justimmo_speaks_of_the_grant_after_its_words(connect, requests_mock):
     connect("justimmo")
     said = error_of(requests_mock, JustimmoHook("shop"), status_code=403, json={"message": "No"})
-    assert ". It says: 'No'. Resources of a user take a token that speaks for one: grant type" in said
+    assert ". It says: 'No'. Resources of a user need a token of a user. Set Grant type" in said
 
 
 def test_the_errors_of_joor_are_quoted(connect, requests_mock):
@@ -235,7 +234,7 @@ def test_the_errors_of_joor_are_quoted(connect, requests_mock):
     assert "fake-body" not in said
 
 
-def test_a_429_of_joor_tells_of_its_budget_when_patience_is_over(connect, requests_mock, clock):
+def test_after_the_rate_limit_timeout_a_429_of_joor_mentions_its_budget(connect, requests_mock, clock):
     connect("joor")
     said = error_of(requests_mock, JoorHook("shop"), status_code=429)
     assert "300 credits in 300 s" in said
@@ -371,7 +370,7 @@ ACME = Preset(
     grants=("client_credentials",),
     environments={"eu": {"host": "https://eu.acme.example", "grant_url": "https://login.acme.example/token"}},
     fields={"shop": Field("string", "Shop", "Which shop.")},
-    sent_as={"shop": ("api_headers", "X-Shop")},
+    field_targets={"shop": ("api_headers", "X-Shop")},
     error_path="problem",
     advice={409: "Somebody else was faster."},
     rate_limit_timeout=5,

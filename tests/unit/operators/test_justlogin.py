@@ -243,7 +243,7 @@ def test_a_user_without_permission_leaves_no_file_and_speaks_of_roles(requests_m
     requests_mock.get(f"{PAYROLL}/u1/payinfo", json={"basicPay": 1})
     requests_mock.get(f"{PAYROLL}/u2/payinfo", status_code=403, text="fake-body")
     path = str(tmp_path / "pay.jsonl")
-    with pytest.raises(ApiError, match="JustLogin roles of the user") as caught:
+    with pytest.raises(ApiError, match="user who consented lacks a JustLogin role") as caught:
         execute(JustLoginExtractPayrollOperator, user_guids=["u1", "u2"], include="payinfo", path=path)
     assert "fake" not in str(caught.value)
     assert list(tmp_path.glob("*.jsonl")) == []

@@ -98,7 +98,7 @@ def test_of_required_pkce_names_its_field(code: str, words: str) -> None:
     content = {"error": code, "error_description": words}
 
     assert advice("authorization_code", 400, content, skip_pkce=True) == (
-        "The server requires PKCE. Turn off Without PKCE (skip_pkce)."
+        "The server requires PKCE. Turn off Skip PKCE (skip_pkce)."
     )
 
 
@@ -114,7 +114,7 @@ def test_of_refused_pkce_names_its_field() -> None:
     content = {"error": "invalid_request", "error_description": "Unknown parameter code_verifier"}
 
     assert advice("authorization_code", 400, content) == (
-        "If the server does not support PKCE, turn on Without PKCE (skip_pkce)."
+        "If the server does not support PKCE, turn on Skip PKCE (skip_pkce)."
     )
 
 
@@ -211,9 +211,9 @@ def test_of_required_par_names_the_missing_feature(words: str) -> None:
 )
 def test_of_pkce_at_the_authorization_endpoint_names_its_field(words: str) -> None:
     assert denied("invalid_request", words, skip_pkce=True) == (
-        "The server requires PKCE. Turn off Without PKCE (skip_pkce)."
+        "The server requires PKCE. Turn off Skip PKCE (skip_pkce)."
     )
-    assert denied("invalid_request", words) == "If the server does not support PKCE, turn on Without PKCE (skip_pkce)."
+    assert denied("invalid_request", words) == "If the server does not support PKCE, turn on Skip PKCE (skip_pkce)."
 
 
 @pytest.mark.parametrize("name", ["authorization_code", "requested response_type"])

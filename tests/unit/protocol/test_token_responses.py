@@ -418,7 +418,7 @@ class TestNoToken:
         assert str(error) == (
             "Connection 'shop': the token endpoint https://login.example.com/token answered 200 without an access "
             "token (content type: application/json). Check Token URL; if the response has the token under another "
-            "name, set Token answer map."
+            "name, set Token response map."
         )
 
     @pytest.mark.parametrize(

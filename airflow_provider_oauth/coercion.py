@@ -1,0 +1,202 @@
+"""Convert the values in a connection's ``extra`` to the types of their fields."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jmespath
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_oauth.fields import Field
+
+
+class InvalidField(Exception):
+    """A field is missing or invalid. The text names the field and does not quote secrets."""
+
+
+def coerce(key: str, field: Field, value: Any) -> Any:
+    """Return ``value`` as the type of its field.
+
+    The values of a URI connection are strings, or numbers where a string was meant.
+
+    :param key: the key in ``extra``
+    :param field: the field
+    :param value: the value in ``extra``
+    :raises InvalidField: if the value does not fit the field
+    """
+    coercion = BY_KEY.get(key) or BY_TYPE[field.type]
+    try:
+        result = coercion.convert(value)
+    except (ValueError, TypeError, RecursionError):
+        advice = coercion.advice or f"Example: {field.example or coercion.example}"
+        raise InvalidField(f"{key} ({field.label}) is not a valid {coercion.kind}. {advice}") from None
+    if field.minimum is not None and result < field.minimum:
+        raise InvalidField(f"{key} ({field.label}) must be at least {field.minimum}.")
+    return result
+
+
+def to_headers(value: Any) -> dict[str, str]:
+    """Return a JSON object of headers; null values are left out.
+
+    :raises ValueError: if a name or value cannot be sent (RFC 9110 section 5.1), for example because a line break in it
+        would start another header
+    :raises TypeError: if it is not a JSON object of strings and integers
+    """
+    headers = {name: _to_string(text) for name, text in _to_object(value).items() if text is not None}
+    for name, text in headers.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(
+            r"(?!\s)[\t\x20-\x7e\x80-\xff]*", text
+        ):
+            raise ValueError
+    return headers
+
+
+def _to_string(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    # In a URI connection 12345 and true were strings. 1e10 was one too, but its spelling is lost: it could have been
+    # 10000000000.0.
+    if not isinstance(value, int):
+        raise TypeError
+    return json.dumps(value)
+
+
+def _to_integer(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise TypeError
+    return int(value)
+
+
+def _to_boolean(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text in ("true", "t", "yes", "y", "on", "1"):
+        return True
+    if text in ("false", "f", "no", "n", "off", "0"):
+        return False
+    raise ValueError
+
+
+def _to_object(value: Any) -> dict[str, Any]:
+    decoded = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(decoded, dict):
+        raise TypeError
+    return decoded
+
+
+def _to_scheme(value: Any) -> str:
+    scheme = _to_string(value)
+    if not re.fullmatch(r"[\x21-\x7e]+( [\x21-\x7e]+)*", scheme):
+        raise ValueError
+    return scheme
+
+
+def _to_proxies(value: Any) -> dict[str, str]:
+    # One URL is the proxy for http and https, like "proxy" of HttpHook.
+    if isinstance(value, str) and re.fullmatch(r"[^\s{}\x00-\x1f]+", value):
+        return {"http": value, "https": value}
+    return {scheme: _to_string(proxy) for scheme, proxy in _to_object(value).items()}
+
+
+def _to_header_name(value: Any) -> str:
+    return next(iter(to_headers({_to_string(value): ""})))
+
+
+def _to_statuses(value: Any) -> tuple[int, ...]:
+    statuses = tuple(map(int, _to_string(value).replace(",", " ").split()))
+    # The API carried out a request with any other status, so it must not be repeated.
+    if not all(400 <= status <= 599 for status in statuses):
+        raise ValueError
+    return statuses
+
+
+def _to_jmespath(value: Any) -> str:
+    return str(jmespath.compile(_to_string(value)).expression)
+
+
+def _to_response_map(value: Any) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in _to_string(value).split(","))):
+        name, _, path = (part.strip() for part in pair.partition("="))
+        if name in pairs:
+            raise InvalidField(f"response_map (Token response map) has {name!r} twice. Remove one of them.")
+        if not (name and path and _is_jmespath(path)):
+            raise InvalidField(
+                f"response_map (Token response map) has {pair!r}, which is not a pair of a name and a JMESPath. "
+                "Example: access_token=data.token"
+            )
+        pairs[name] = path
+    return pairs
+
+
+def _is_jmespath(path: str) -> bool:
+    try:
+        jmespath.search(path, {})
+    except JMESPathTypeError:
+        return True  # a function that fails only because there is no data
+    except JMESPathError:
+        return False
+    return True
+
+
+def _to_verify(value: Any) -> bool | str:
+    try:
+        return _to_boolean(value)
+    except ValueError:
+        return _to_string(value)
+
+
+def _to_cert(value: Any) -> str | tuple[str, str]:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = json.loads(value)
+    if isinstance(value, list):
+        certificate, key = map(_to_string, value)
+        return certificate, key
+    return _to_string(value)
+
+
+class _Coercion(NamedTuple):
+    """How a value is converted, and what an error says if that fails.
+
+    :param convert: the function; it raises ``ValueError`` or ``TypeError``
+    :param kind: what the value must be
+    :param example: a valid value, for fields that have no example
+    :param advice: what to do, instead of the example
+    """
+
+    convert: Callable[[Any], Any]
+    kind: str
+    example: str = ""
+    advice: str = ""
+
+
+_HEADERS = _Coercion(to_headers, "JSON object of headers")
+_VERIFY = _Coercion(_to_verify, "boolean or path")
+_PROXIES = _Coercion(_to_proxies, "JSON object or URL")
+
+BY_TYPE = {
+    "string": _Coercion(_to_string, "string", advice="Write the value in quotes."),
+    "integer": _Coercion(_to_integer, "integer"),
+    "boolean": _Coercion(_to_boolean, "boolean", advice="Set it to true or false."),
+    "object": _Coercion(_to_object, "JSON object", '{"name": "value"}'),
+}
+#: Fields whose values are more than their type says.
+BY_KEY = {
+    "api_headers": _HEADERS,
+    "secret_headers": _HEADERS,
+    "grant_headers": _HEADERS,
+    "header_name": _Coercion(_to_header_name, "header name"),
+    "auth_scheme": _Coercion(_to_scheme, "authorization scheme"),
+    "renew_on": _Coercion(_to_statuses, "list of statuses from 400 to 599"),
+    "error_path": _Coercion(_to_jmespath, "JMESPath expression"),
+    "response_map": _Coercion(_to_response_map, "list of pairs"),
+    "verify": _VERIFY,
+    "verify_ssl": _VERIFY,
+    "cert": _Coercion(_to_cert, "path or list of two paths"),
+    "proxies": _PROXIES,
+    "proxy": _PROXIES,
+}
