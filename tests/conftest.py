@@ -18,7 +18,7 @@ def variables(monkeypatch, tmp_path):
     monkeypatch.setattr(airflow_variables, "set_variable", lambda name, value, description: kept.update({name: value}))
     monkeypatch.setattr(airflow_variables, "is_listed", kept.__contains__)
     monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
-    for forget in (token_sources._sources.clear, masking.forget_all, oauth._shared_adapter.cache_clear):
+    for forget in (token_sources._sources.clear, masking.reset, oauth._shared_adapter.cache_clear):
         forget()
     return kept
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.management.connections import check, config_of, conn_ids, overview, unlisted
 from airflow_provider_oauth.management.grant_check import AUTHORIZE
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
+from airflow_provider_oauth.runtime.compat import allow_database_connections
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -42,8 +42,7 @@ def _command(function: Command) -> Command:
     @providers_configuration_loaded
     @wraps(function)
     def run(args: Namespace) -> None:
-        # As `airflow connections test` does: else connections of the database are not seen.
-        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+        allow_database_connections()
         try:
             function(args)
         except OAuthError as error:

@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import re
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.module_loading import import_string
+from airflow.providers.common.compat.sdk import conf
 from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+
+def has_supervisor() -> bool:
+    """Return whether this process is a task or a triggerer, which reach the database only through their supervisor."""
+    return hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS")
+
+
+def variable_keys(prefix: str) -> Collection[str] | None:
+    """Return the names of the Variables that start with ``prefix``; None if a task cannot list them.
+
+    Airflow 3.2 has no list. With several teams the list omits Variables that belong to no team, although
+    ``Variable.get`` finds them.
+    """
+    from airflow.sdk import Variable
+
+    keys = getattr(Variable, "keys", None)  # since Airflow 3.3
+    if keys is None or conf.getboolean("core", "multi_team", fallback=False):
+        return None
+    found: Collection[str] = keys(prefix=prefix)
+    return found
+
+
+def unmask(texts: Iterable[str]) -> None:
+    """Stop masking ``texts`` in logs.
+
+    Airflow has no public function for this. If its private one changes, the texts stay masked, which only makes
+    logging slower.
+    """
+    with suppress(ImportError, AttributeError):
+        from airflow.sdk._shared.secrets_masker import _secrets_masker
+
+        # Airflow compiles the remaining patterns when the next secret is masked.
+        _secrets_masker().patterns.difference_update(map(re.escape, texts))
+
+
+def allow_database_connections() -> None:
+    """Let this process, a command, read connections from the database, as ``airflow connections test`` does."""
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
 
 
 def hook_class(conn_type: str | None) -> Any:
-    """Return the class of the hook that a provider registers for a connection type; None if it cannot be had.
+    """Return the hook class that a provider registers for a connection type; None if there is none to import.
 
-    It works in a task, in the triggerer, in the API server and on the command line. No hook is created: that of another
-    provider could connect to something.
+    It works in a task, in the triggerer, in the API server and on the command line. No hook is created, because that
+    of another provider could open a connection.
     """
     info = ProvidersManagerTaskRuntime().hooks.get(conn_type or "")
     try:
         return None if info is None else import_string(info.hook_class_name)
-    except Exception:  # whatever another provider's module raises when it is imported
+    except Exception:  # importing another provider's module can raise anything
         return None

@@ -1,68 +1,61 @@
-"""Having Airflow mask our secrets in logs, and forget those that are worth nothing any more.
+"""Masks secrets in Airflow's logs, and unmasks tokens that have expired.
 
-Airflow compiles all that it masks into one pattern, anew with each secret, and searches every line of every log for it.
-A triggerer lives for weeks: if it kept each token that it ever had, its logging would get slower with every renewal.
+Airflow compiles all masked texts into one pattern, again for every new secret, and searches every log line for it. A
+triggerer runs for weeks: if all its earlier tokens stayed masked, its logging would become slower with every renewal.
 """
 
 from __future__ import annotations
 
-import re
 import threading
-from contextlib import suppress
 from datetime import datetime, timedelta
 from urllib.parse import quote, quote_plus
 
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.runtime.compat import unmask
 
-#: Shortest time for which a secret stays masked: a request that carries it may still be running, the server may accept
-#: a replaced refresh token again, and the clocks of this host and the server differ.
-AT_LEAST = timedelta(minutes=10)
+#: How long a secret stays masked at least. A request that contains it may still be running, the server may accept a
+#: replaced refresh token again, and the clocks of this host and the server can differ.
+MIN_MASKED = timedelta(minutes=10)
 
 _clock = Clock()
-#: What is masked, and until when.
+#: The masked secrets, and when each can be unmasked; None if that is not known.
 _masked: dict[str, datetime | None] = {}
-_one_thread = threading.Lock()
+_lock = threading.Lock()
 
 
 def mask(secret: str, until: datetime | None = None) -> None:
-    """Have ``secret`` masked, plain and as in a URL.
+    """Mask ``secret`` in Airflow's logs, as it is and as it is written in URLs.
 
-    :param secret: a token, a password, …
+    :param secret: a token or a password
     :param until: when it expires or was replaced; None if that is not known
     """
     now = _clock.now()
     if until is not None:
-        until = max(until, now + AT_LEAST)
+        until = max(until, now + MIN_MASKED)
     if _masked.get(secret, ...) == until:
         return
-    with _one_thread:
-        known = secret in _masked
-        if not known:
-            _forget_the_worthless(now)
+    with _lock:
+        if secret not in _masked:
+            _unmask_expired(now)
             for form in _forms(secret):
                 mask_secret(form)
         _masked[secret] = until
 
 
-def forget_all() -> None:
-    """Know nothing, as a new process. A child process inherits the lock in a state that it could not use."""
-    global _one_thread
-    _one_thread = threading.Lock()
+def reset() -> None:
+    """Reset this module in a child process, which inherits the lock in an unknown state."""
+    global _lock
+    _lock = threading.Lock()
     _masked.clear()
 
 
-def _forget_the_worthless(now: datetime) -> None:
-    worthless = [secret for secret, until in _masked.items() if until and until < now]
-    for secret in worthless:
+def _unmask_expired(now: datetime) -> None:
+    expired = [secret for secret, until in _masked.items() if until and until < now]
+    for secret in expired:
         del _masked[secret]
-    # There is no public way. Where this one is gone, logging becomes slower, no more.
-    with suppress(ImportError, AttributeError):
-        from airflow.sdk._shared.secrets_masker import _secrets_masker
-
-        patterns = {re.escape(form) for secret in worthless for form in _forms(secret)}
-        _secrets_masker().patterns.difference_update(patterns)  # the next one that is masked recompiles the rest
+    unmask(form for secret in expired for form in _forms(secret))
 
 
 def _forms(secret: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""One token source a connection and process, for the synchronous and the asynchronous hook."""
+"""The token sources of this process, one per connection, for the synchronous and the asynchronous hook."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
-from airflow_provider_oauth.runtime.masking import forget_all, mask
+from airflow_provider_oauth.runtime import masking
 from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.host_lock import HostLock
@@ -22,33 +22,36 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
 _sources: dict[str, tuple[str, TokenSource]] = {}
-_one_thread = threading.Lock()
+_lock = threading.Lock()
 
 
-def _forget() -> None:
-    """Start anew in a child process: it inherits locks in a state that it could not use."""
-    global _one_thread
-    _one_thread = threading.Lock()
+def _reset() -> None:
+    """Reset the modules in a child process, which inherits locks in an unknown state."""
+    global _lock
+    _lock = threading.Lock()
     _sources.clear()
-    forget_all()
+    masking.reset()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_reset)
 
 
 def token_source(config: OAuthConfig) -> TokenSource:
-    """Return this process's source of tokens for a connection; another one if the connection has changed."""
-    with _one_thread:
+    """Return this process's token source of a connection; a new one if the connection has changed.
+
+    Secrets of the connection are masked in logs from then on.
+    """
+    with _lock:
         known = _sources.get(config.conn_id)
         if known is None or known[0] != config.version:
             for secret in config.secrets:
-                mask(secret)
+                masking.mask(secret)
             source = TokenSource(
                 config,
                 endpoint=TokenEndpoint(config),
                 store=VariableTokenStore(config),
                 lock=host_lock(config.conn_id),
-                mask=mask,
+                mask=masking.mask,
                 page=connection_page_url(config.conn_id),
             )
             _sources[config.conn_id] = known = (config.version, source)
@@ -56,16 +59,18 @@ def token_source(config: OAuthConfig) -> TokenSource:
 
 
 def host_lock(conn_id: str) -> HostLock:
-    """Return the lock of this host: in ``[oauth] lock_folder``, otherwise in a folder of this user.
+    """Return the lock that the processes of this host share for a connection.
 
-    :raises ConfigurationError: if the setting is a relative path, which names another folder in each process
+    Its file is in ``[oauth] lock_folder``, otherwise in a folder of the operating system's user.
+
+    :raises ConfigurationError: if the setting is a relative path, which is a different folder in each process
     """
     configured = conf.get("oauth", "lock_folder", fallback="")
     if configured:
         if not Path(configured).is_absolute():
             raise ConfigurationError(
-                f"Connection {conn_id!r}: [oauth] lock_folder is {configured!r}. Set it to an absolute path, so that "
-                f"every Airflow process of this host uses the same folder."
+                f"Connection {conn_id!r}: [oauth] lock_folder is {configured!r}, a relative path. Set it to an "
+                f"absolute path, so that all Airflow processes on this host use the same folder."
             )
         return HostLock(Path(configured), conn_id, shared=True)
     return HostLock(Path(tempfile.gettempdir()) / f"airflow-oauth-{os.getuid()}", conn_id)

@@ -55,7 +55,7 @@ def fresh_process(monkeypatch, tmp_path):
 
 
 def forget():
-    for clear in (token_sources._sources.clear, masking.forget_all, hooks_oauth._shared_adapter.cache_clear):
+    for clear in (token_sources._sources.clear, masking.reset, hooks_oauth._shared_adapter.cache_clear):
         clear()
 
 

@@ -7,7 +7,7 @@ import pytest
 from airflow.sdk._shared.secrets_masker import _secrets_masker, redact
 
 from airflow_provider_oauth.runtime import masking
-from airflow_provider_oauth.runtime.masking import AT_LEAST
+from airflow_provider_oauth.runtime.masking import MIN_MASKED
 from tests.unit.fake_clock import START, FakeClock
 
 ENDED, LATER = START - timedelta(seconds=1), START + timedelta(hours=1)
@@ -19,9 +19,9 @@ def clock(monkeypatch):
     monkeypatch.setattr(masking, "_clock", clock)
     monkeypatch.setattr(_secrets_masker(), "patterns", set())
     monkeypatch.setattr(_secrets_masker(), "replacer", None)
-    masking.forget_all()
+    masking.reset()
     yield clock
-    masking.forget_all()
+    masking.reset()
 
 
 def is_masked(text):
@@ -46,10 +46,10 @@ def test_a_token_that_has_expired_is_forgotten_when_the_next_one_is_masked(clock
     assert is_masked("fake-token-two")
 
 
-@pytest.mark.parametrize("until", [ENDED, START, START + AT_LEAST])
+@pytest.mark.parametrize("until", [ENDED, START, START + MIN_MASKED])
 def test_a_token_that_has_expired_stays_masked_for_a_while_because_it_may_be_in_use(clock, until):
     masking.mask("fake-token-one", until)
-    clock.time = AT_LEAST.total_seconds()
+    clock.time = MIN_MASKED.total_seconds()
     masking.mask("fake-token-two", LATER)
     assert is_masked("fake-token-one")
     clock.time += 1
@@ -61,7 +61,7 @@ def test_an_expired_token_that_is_used_again_stays_masked_from_then_on(clock):
     masking.mask("fake-token-one", ENDED)
     clock.time = 500
     masking.mask("fake-token-one", ENDED)
-    clock.time = 500 + AT_LEAST.total_seconds()
+    clock.time = 500 + MIN_MASKED.total_seconds()
     masking.mask("fake-token-two", LATER)
     assert is_masked("fake-token-one")
 
@@ -71,7 +71,7 @@ def test_a_secret_whose_end_is_not_known_is_kept_until_it_is(clock):
     masking.mask("fake-token-one", LATER)
     assert is_masked("fake-refresh-one")
     masking.mask("fake-refresh-one", ENDED)
-    clock.time = AT_LEAST.total_seconds() + 1
+    clock.time = MIN_MASKED.total_seconds() + 1
     assert is_masked("fake-refresh-one")
     masking.mask("fake-refresh-two")
     assert not is_masked("fake-refresh-one")

@@ -578,7 +578,7 @@ class TestAbsence:
 class TestTheListOfATask:
     @pytest.fixture(autouse=True)
     def task(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(airflow_variables, "_in_task", lambda: True)
+        monkeypatch.setattr(airflow_variables, "has_supervisor", lambda: True)
         monkeypatch.setattr(Variable, "keys", staticmethod(lambda prefix: ["oauth_token__shop"]), raising=False)
 
     def test_is_that_of_all_variables(self) -> None:
