@@ -1,1 +1,1 @@
-"""Hooks for APIs behind OAuth 2.0."""
+"""Hooks for OAuth 2.0 protected APIs."""

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.presets import JOOR
 
 
 class JoorHook(OAuthHook):
-    """Calls the API of JOOR: ``OAuthHook`` with the preset of that vendor.
+    """Calls the API of JOOR; parameters as in ``OAuthHook``.
 
-    It keeps to JOOR's budget of 300 credits in 300 s, and waits for up to half an hour when others have spent it: set
-    ``budget`` to a part of it where several tasks share it (see ``operators.joor``).
-
-    :param oauth_conn_id: the connection, of type JOOR
-    :param kwargs: as for ``OAuthHook``
+    It spends at most JOOR's budget of 300 credits in 300 s, and repeats a request for up to 30 minutes after 429. If
+    several tasks share the budget, set ``budget`` to a part of it (see ``operators.joor``).
     """
 
     default_conn_name = "joor_default"
     conn_type = "joor"
     hook_name = "JOOR"
     preset = JOOR
-
-    def __init__(self, oauth_conn_id: str = default_conn_name, **kwargs: Any) -> None:
-        super().__init__(oauth_conn_id, **kwargs)

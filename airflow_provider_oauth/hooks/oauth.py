@@ -1,4 +1,4 @@
-"""Hooks for APIs behind OAuth 2.0: ``HttpHook`` and ``HttpAsyncHook``, authenticated."""
+"""The hooks for OAuth 2.0 protected APIs: ``HttpHook`` and ``HttpAsyncHook`` with a token."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     import requests
     from aiohttp import ClientResponse
+    from airflow.sdk import Connection
     from requests.auth import AuthBase
 
     from airflow_provider_oauth.api.rate_limit import Budget
@@ -40,27 +41,30 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.presets import Preset
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
+    from airflow_provider_oauth.tokens.source import TokenSource
 
 
 class OAuthHook(HttpHook):
-    """Calls an HTTP API with a token that is fetched, kept and renewed behind the scenes.
+    """Calls an HTTP API with an OAuth 2.0 token, which it requests, stores and renews.
 
-    It is a ``HttpHook`` and takes what that takes, so the stock ``HttpOperator`` works with a connection of this type
-    as it is. Nothing is read or sent before the first call. A vendor's hook is this one with another ``preset``.
+    It is an ``HttpHook`` and takes the same parameters, so the stock ``HttpOperator`` works with connections of this
+    type. The connection is read when the hook first needs it, and nothing is sent before the first request. A vendor's
+    hook is a subclass with another ``preset``.
 
-    Two attributes say how fast it calls the API; they are the vendor's, and may be set before the first call:
-    ``budget``, and ``rate_limit_timeout``, the seconds for which a request is sent again that was answered 429.
+    The attributes ``budget`` and ``rate_limit_timeout`` limit how fast the hook calls the API. You can set them before
+    the first request.
 
-    :param oauth_conn_id: the connection, of type OAuth 2.0 API or one made from it
+    :param oauth_conn_id: ID of the connection, of type OAuth 2.0 API or of a vendor's type; None for the hook's
+        ``default_conn_name``
     :param method: the HTTP method of ``run`` and ``paginate``
-    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials
-        and password grants
-    :param auth_type: ignored but for ``HttpHook``'s sake: the token is the authentication
-    :param tcp_keep_alive: keep idle connections alive by TCP
-    :param tcp_keep_alive_idle: seconds of silence before the first probe
-    :param tcp_keep_alive_count: probes without an answer before the connection is given up
-    :param tcp_keep_alive_interval: seconds between probes
-    :param adapter: instead of the one that all hooks of this process share
+    :param scope: the scope to request instead of the connection's, separated by spaces; only for the
+        client_credentials and password grants
+    :param auth_type: ignored; it is here because ``HttpHook`` has it
+    :param tcp_keep_alive: whether to keep idle connections to the API alive with TCP probes
+    :param tcp_keep_alive_idle: seconds without traffic before the first probe
+    :param tcp_keep_alive_count: number of unanswered probes after which the connection is closed
+    :param tcp_keep_alive_interval: seconds between two probes
+    :param adapter: a requests adapter to use instead of the one that all hooks of this process share
     """
 
     conn_name_attr = "oauth_conn_id"
@@ -71,7 +75,7 @@ class OAuthHook(HttpHook):
 
     def __init__(
         self,
-        oauth_conn_id: str = default_conn_name,
+        oauth_conn_id: str | None = None,
         method: str = "GET",
         scope: str | None = None,
         auth_type: type[AuthBase] | None = None,
@@ -81,63 +85,77 @@ class OAuthHook(HttpHook):
         tcp_keep_alive_interval: int = 30,
         adapter: HTTPAdapter | None = None,
     ) -> None:
-        super().__init__(method=method, http_conn_id=oauth_conn_id, tcp_keep_alive=False)
-        self.oauth_conn_id = oauth_conn_id
+        self.oauth_conn_id = self.default_conn_name if oauth_conn_id is None else oauth_conn_id
+        super().__init__(method=method, http_conn_id=self.oauth_conn_id, tcp_keep_alive=False)
         self.scope = scope
         self.adapter = adapter
-        self.budget: Budget | None = self.preset.budget
-        self.rate_limit_timeout: float = self.preset.rate_limit_timeout
         self._keep_alive = (
             (tcp_keep_alive_idle, tcp_keep_alive_count, tcp_keep_alive_interval) if tcp_keep_alive else None
         )
 
     @cached_property
-    def config(self) -> OAuthConfig:
-        """What the connection says; read once, at first use.
+    def _connection(self) -> Connection:
+        return self.get_connection(self.oauth_conn_id)
 
-        :raises ConfigurationError: if it makes no sense
+    @cached_property
+    def _preset(self) -> Preset:
+        """The preset of the connection's type, which can be another one than the hook's."""
+        return preset_of(self._connection, self.preset)
+
+    @cached_property
+    def config(self) -> OAuthConfig:
+        """The settings of the connection.
+
+        :raises ConfigurationError: if a field of the connection is missing or invalid
         """
-        connection = self.get_connection(self.oauth_conn_id)
-        preset = preset_of(connection, self.preset)
-        if preset is not self.preset:  # a hook of another type is as good: it does as the connection's own would
-            self.budget, self.rate_limit_timeout = (
-                self.budget or preset.budget,
-                self.rate_limit_timeout or preset.rate_limit_timeout,
-            )
-            self.preset = preset
-        config = read_connection(connection, preset)
-        for warning in config.warnings:
-            self.log.warning("Connection %r: %s", config.conn_id, warning)
+        config = read_connection(self._connection, self._preset)
+        _log_warnings(self, config)
         return config
 
     @cached_property
-    def _pace(self) -> RateLimiter:
-        """One for all sessions of this hook."""
+    def budget(self) -> Budget | None:
+        """The credits that this hook may spend; None for unlimited. Default: the vendor's."""
+        return self._preset.budget
+
+    @cached_property
+    def rate_limit_timeout(self) -> float:
+        """Seconds for which a request is repeated after 429 (Too Many Requests). Default: the vendor's, otherwise 0."""
+        return self._preset.rate_limit_timeout
+
+    @cached_property
+    def _rate_limiter(self) -> RateLimiter:
+        """The one rate limiter of all sessions of this hook."""
         return RateLimiter(self.budget, self.rate_limit_timeout)
 
     @property
     def access(self) -> ApiAccess:
-        """What the connection adds to requests to its API."""
+        """The token, headers and parameters that the connection adds to requests to its API."""
         return ApiAccess(token_source(self.config), self.scope)
 
     def get_token(self) -> Token:
-        """Return a token that may be sent now, for a client of your own. It is masked in logs; keep it out of XCom.
+        """Return a valid token, to be sent by a client of your own. It is masked in logs; do not put it into XCom.
 
-        :raises OAuthError: one of its subclasses, see ``exceptions``
+        :return: the stored token, or a new one if none is valid
+        :raises ConfigurationError: if a field of the connection is missing or invalid
+        :raises OAuthError: if there is no valid token and none can be obtained
         """
         return self.access.token()
 
     def get_conn(
         self, headers: dict[str, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> requests.Session:
-        """Return a session that is authenticated at the API, renews its token, and retries a 401 once.
+        """Return a session that sends the token with every request to the API.
 
-        :param headers: for every request of the session
-        :param extra_options: as for ``run``; they win over the connection's
+        If the API refuses a token, the session renews it and repeats the request once.
+
+        :param headers: headers of every request of the session
+        :param extra_options: transport options that replace the connection's, as in ``run``
+        :return: a session that takes URLs of the API; requests to other hosts are sent without a token
+        :raises ConfigurationError: if a field of the connection is missing or invalid
         """
         transport = self.config.transport
         self.merged_extra = {**vars(transport), **(extra_options or {})}
-        session = OAuthSession(self.access, self._pace)
+        session = OAuthSession(self.access, self._rate_limiter)
         options = self.merged_extra
         session.verify = options.get("verify_ssl", options["verify"])
         session.proxies = dict(options.get("proxy") or options["proxies"])
@@ -157,16 +175,19 @@ class OAuthHook(HttpHook):
         extra_options: dict[str, Any] | None = None,
         **request_kwargs: Any,
     ) -> Any:
-        """Send a request; as in ``HttpHook``.
+        """Send a request, as ``HttpHook.run`` does.
 
-        :param endpoint: relative to the API's base URL, or a whole URL of the API's own origin
+        :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
         :param data: the query of a GET, the body of any other request
-        :param headers: for this request
-        :param extra_options: transport options, instead of the connection's
+        :param headers: headers of this request
+        :param extra_options: transport options that replace the connection's, such as ``timeout`` (seconds)
         :param request_kwargs: other arguments of ``requests.Request``, such as ``json``
-        :raises ConfigurationError: if there is both ``data`` and ``json``, or the request cannot be sent
-        :raises ApiError: if the API answers with an error status, or does not answer
-        :raises OAuthError: if there is no token
+        :return: the ``requests.Response``
+        :raises ConfigurationError: if a field of the connection is missing or invalid, if there is both ``data`` and
+            ``json``, or if the request cannot be sent
+        :raises ApiError: if the API responds with an error status or does not respond, or if the URL is of another
+            origin
+        :raises OAuthError: if there is no valid token and none can be obtained
         """
         data = request_data(self.oauth_conn_id, self.method, data, request_kwargs.get("json"))
         return super().run(endpoint, data, headers, extra_options, **request_kwargs)
@@ -180,29 +201,33 @@ class OAuthHook(HttpHook):
         extra_options: dict[str, Any] | None = None,
         records_path: str | None = None,
     ) -> Iterator[Page]:
-        """Yield the pages of a list, one in memory at a time; each has ``rows``, ``content`` and ``response``.
+        """Yield the pages of a list. Only one page is in memory at a time.
 
-        :param endpoint: relative to the API's base URL
-        :param paginator: how the API hands out the list, one of ``paging``; None: as a whole
-        :param data: query parameters; they win over the paginator's
-        :param headers: for every request
-        :param extra_options: as for ``run``
-        :param records_path: where the rows are, as JMESPath; None: the answer is an array, or has a single one
-        :raises ApiError: if the API answers with an error status, or not with a page
-        :raises OAuthError: if there is no token to be had
+        :param endpoint: a path relative to the API's base URL
+        :param paginator: how the API splits its lists, one of ``extract.paginators``; None if it returns them whole
+        :param data: query parameters; they replace those of the paginator
+        :param headers: headers of every request
+        :param extra_options: as in ``run``
+        :param records_path: JMESPath of the rows in a response; None if the response is an array or contains only one
+        :return: the pages, each with ``rows``, ``content`` and ``response``
+        :raises ConfigurationError: if a field of the connection is missing or invalid
+        :raises ApiError: if the API responds with an error status or without a page, or does not respond
+        :raises OAuthError: if there is no valid token and none can be obtained
         """
 
         def get(url: str | None, params: Mapping[str, Any]) -> requests.Response:
             response: requests.Response = self.run(url or endpoint, dict(params), headers, extra_options)
-            self.check_response(response)  # whatever the connection says: an error is no page
+            self.check_response(response)  # even if the connection has check_response off: an error is not a page
             return response
 
         return pages(get, paginator, data or {}, records_path, self.oauth_conn_id)
 
     def url_from_endpoint(self, endpoint: str | None) -> str:
-        """Return the URL of ``endpoint``: relative to the API's base URL, or a whole URL of the API's own origin.
+        """Return the URL of ``endpoint``.
 
-        :raises ApiError: if it is a whole URL of another origin, where no token would go
+        :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
+        :return: the absolute URL
+        :raises ApiError: if it is an absolute URL of another origin, to which no token is sent
         """
         access = self.access
         self.base_url = access.base_url(access.token() if access.base_url_is_in_token else None)
@@ -210,14 +235,17 @@ class OAuthHook(HttpHook):
         return whole_url(self.oauth_conn_id, self.base_url, endpoint) or super().url_from_endpoint(endpoint)
 
     def check_response(self, response: requests.Response) -> None:
-        """Raise for an error status. Of the body, which can contain anything, only known error members are quoted.
+        """Raise an error if the response has an error status.
 
+        The error quotes only known members of the body, such as ``message``, because the body can contain secrets.
+
+        :param response: the response
         :raises ApiError: if the status is 400 or above; its text starts with the status
         """
         if response.status_code >= 400:
             raise status_error(
                 self.config,
-                self.preset.advice,
+                self._preset.advice,
                 method=response.request.method or self.method,
                 url=response.url or "",
                 status=response.status_code,
@@ -227,25 +255,27 @@ class OAuthHook(HttpHook):
             )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask the token endpoint, keep nothing, and tell a person what came of it.
+        """Test the connection at its token endpoint. Nothing is stored, and no refresh token is used.
 
-        :return: whether it works, and one or more sentences without a secret
+        :return: False if the test failed, and sentences that report the result and contain no secret
         """
         try:
             works, text = check_grant(self.config)
-            return works is not False, text  # Airflow has no third result: the text says that nothing was proven
+            return works is not False, text  # Airflow has no third result; the text reports an inconclusive test
         except OAuthError as error:
-            # Airflow may test under a made-up name, and who tests knows which connection it is.
+            # Airflow can test under a random ID, and the user knows which connection this is.
             return False, str(error).removeprefix(f"Connection {self.oauth_conn_id!r}: ")
 
 
 def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) -> OAuthHook:
-    """Return the hook of the connection's own type.
+    """Return the hook of the connection's own type. It uses the connection that was read to find that type.
 
-    :param oauth_conn_id: the connection
-    :param scope: as for ``OAuthHook``
-    :param hook_params: what ``HttpHook`` takes
-    :raises ConfigurationError: if its type is not one of ours: another hook would send the client's secret to the API
+    :param oauth_conn_id: ID of the connection
+    :param scope: as in ``OAuthHook``
+    :param hook_params: other parameters of ``HttpHook``
+    :return: an ``OAuthHook``, or a vendor's subclass of it
+    :raises ConfigurationError: if the connection is not of an OAuth 2.0 type: its hook would send the client secret to
+        the API
     """
     connection = BaseHook.get_connection(oauth_conn_id)
     cls = hook_class(connection.conn_type)
@@ -253,18 +283,20 @@ def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) ->
         raise wrong_type(connection)
     hook = cls(oauth_conn_id, **hook_params)
     hook.scope = scope
+    hook._connection = connection
     return hook
 
 
 class OAuthAsyncHook(HttpAsyncHook):
-    """Calls an HTTP API from the event loop, as ``OAuthHook`` does from a task.
+    """Calls an HTTP API with an OAuth 2.0 token from an event loop, as ``OAuthHook`` does from a task.
 
-    :param oauth_conn_id: the connection, of type OAuth 2.0 API
+    :param oauth_conn_id: ID of the connection, of type OAuth 2.0 API or of a vendor's type
     :param method: the HTTP method of ``run``
-    :param scope: as for ``OAuthHook``
-    :param auth_type: ignored but for ``HttpAsyncHook``'s sake
-    :param retry_limit: how often a request is sent at most when the API answers 500 or above
-    :param retry_delay: seconds between those
+    :param scope: the scope to request instead of the connection's, separated by spaces; only for the
+        client_credentials and password grants
+    :param auth_type: ignored; it is here because ``HttpAsyncHook`` has it
+    :param retry_limit: how many times a request is sent at most while the API responds with 500 or above
+    :param retry_delay: seconds between two of these attempts
     """
 
     conn_name_attr = "oauth_conn_id"
@@ -285,36 +317,43 @@ class OAuthAsyncHook(HttpAsyncHook):
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
         self._access: ApiAccess | None = None
-        #: What the vendor's error statuses mean, by status.
-        self.advice: Mapping[int, str] = {}
+        self._preset = OAUTH
 
     async def access(self) -> ApiAccess:
-        """Return what the connection adds to requests to its API; it is read once, at first use.
+        """Return the token, headers and parameters that the connection adds to requests to its API.
 
-        :raises ConfigurationError: if a field is missing or invalid
+        The connection is read at the first call.
+
+        :return: the access to the API
+        :raises ConfigurationError: if a field of the connection is missing or invalid
         """
         if self._access is None:
-            config = await in_thread(self._config_of_connection)()
-            for warning in config.warnings:
-                self.log.warning("Connection %r: %s", config.conn_id, warning)
-            self._access = ApiAccess(await in_thread(token_source)(config), self.scope)
+            source, self._preset = await in_thread(self._read_connection)()
+            _log_warnings(self, source.config)
+            self._access = ApiAccess(source, self.scope)
         return self._access
 
-    def _config_of_connection(self) -> OAuthConfig:
+    def _read_connection(self) -> tuple[TokenSource, Preset]:
         connection = self.get_connection(self.oauth_conn_id)
-        preset = preset_of(connection, OAUTH)
-        self.advice = preset.advice
-        return read_connection(connection, preset)
+        preset = preset_of(connection)
+        return token_source(read_connection(connection, preset)), preset
+
+    @property
+    def advice(self) -> Mapping[int, str]:
+        """The vendor's advice about error statuses, by status; empty before the first request."""
+        return self._preset.advice
 
     @property
     def secret_params(self) -> tuple[str, ...]:
-        """Names of the query parameters that are secret; none before the first request."""
+        """The names of the query parameters that are secret; empty before the first request."""
         return tuple(self._access.config.secret_params) if self._access else ()
 
     async def config(self) -> SessionConfig:
-        """Return what ``HttpAsyncHook`` sends requests by.
+        """Return the base URL and the options that ``HttpAsyncHook`` uses for its requests.
 
-        :raises OAuthError: if a field of the connection is missing or invalid, or there is no token
+        :return: the configuration, with a middleware that sends the token
+        :raises ConfigurationError: if a field of the connection is missing or invalid
+        :raises OAuthError: if the base URL is part of the token response and there is no valid token
         """
         if self._config is None:
             access = await self.access()
@@ -326,32 +365,42 @@ class OAuthAsyncHook(HttpAsyncHook):
         return self._config
 
     async def get_token(self) -> Token:
-        """Return a token that may be sent now; errors as for ``OAuthHook.get_token``."""
+        """Return a valid token, to be sent by a client of your own. It is masked in logs; do not put it into XCom.
+
+        :return: the stored token, or a new one if none is valid
+        :raises ConfigurationError: if a field of the connection is missing or invalid
+        :raises OAuthError: if there is no valid token and none can be obtained
+        """
         return await valid_token(await self.access())
 
     @asynccontextmanager
     async def session(self, method: str | None = None) -> AsyncGenerator[OAuthAsyncSession, None]:
-        """Provide a session for several requests over the same connections.
+        """Provide a session for several requests over the same connections to the API.
 
-        :param method: the HTTP method, if not the hook's
-        :raises OAuthError: if a field of the connection is missing or invalid, or there is no token
+        :param method: the HTTP method of the session's requests; None for the hook's
+        :return: the session
+        :raises ConfigurationError: if a field of the connection is missing or invalid
+        :raises OAuthError: if the base URL is part of the token response and there is no valid token
         """
         async with ClientSession() as session:
             yield OAuthAsyncSession(self, session, await self.access(), await self.config(), method)
 
-    async def run(  # type: ignore[override]  # the others by name, as everybody passes them
+    async def run(  # type: ignore[override]  # the other parameters are keyword arguments, as all callers pass them
         self, session: ClientSession | None = None, endpoint: str | None = None, **kwargs: Any
     ) -> ClientResponse:
-        """Perform a request; parameters as for ``HttpAsyncHook.run``.
+        """Send a request, as ``HttpAsyncHook.run`` does.
 
-        :param session: where it is sent; None: a session of its own, and the response is read before that is closed
-        :param endpoint: relative to the API's base URL, or a whole URL of the API's own origin
-        :param kwargs: ``data``, ``json``, ``headers`` and ``extra_options``: those of ``HttpHook``, which win over the
-            connection's, and any others of aiohttp
-        :raises ApiError: if the API answers with an error status, or does not answer; for a status, its text is the
-            same as that of ``OAuthHook``
-        :raises ConfigurationError: if the request cannot be sent
-        :raises OAuthError: if there is no token
+        :param session: the aiohttp session to send it with; None for a new one, which is closed after the response was
+            read
+        :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
+        :param kwargs: ``data``, ``json``, ``headers`` and ``extra_options``; the latter take the options of
+            ``HttpHook``, which replace the connection's, and all others of aiohttp
+        :return: the response
+        :raises ConfigurationError: if a field of the connection is missing or invalid, if there is both ``data`` and
+            ``json``, or if the request cannot be sent
+        :raises ApiError: if the API responds with an error status or does not respond, or if the URL is of another
+            origin
+        :raises OAuthError: if there is no valid token and none can be obtained
         """
         if session is None:
             async with self.session() as own:
@@ -359,11 +408,16 @@ class OAuthAsyncHook(HttpAsyncHook):
         return await OAuthAsyncSession(self, session, await self.access(), await self.config()).run(endpoint, **kwargs)
 
 
+def _log_warnings(hook: BaseHook, config: OAuthConfig) -> None:
+    for warning in config.warnings:
+        hook.log.warning("Connection %r: %s", config.conn_id, warning)
+
+
 @lru_cache(maxsize=16)
 def _shared_adapter(pid: int, keep_alive: tuple[int, int, int] | None) -> HTTPAdapter:
-    """Return the adapter, and with it the open sockets, that the hooks of one process share.
+    """Return the adapter, with its open sockets, that all hooks of one process share.
 
-    The stock operator makes a new hook a page, and a new hook with an adapter of its own connects anew.
+    The stock operator creates a new hook for every page. With an adapter of its own, each would open new connections.
     """
     adapter = HTTPAdapter()
     if keep_alive is not None:

@@ -24,6 +24,7 @@ from airflow_provider_oauth.exceptions import (
     OAuthError,
     WrongPassword,
 )
+from airflow_provider_oauth.hooks import oauth as hooks_module
 from airflow_provider_oauth.hooks.oauth import OAuthHook, hook_of
 from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 
@@ -540,6 +541,24 @@ def test_hook_of_gives_the_connections_own_hook_with_scope_and_parameters(connec
     hook = hook_of("my_api", "write", method="PUT", tcp_keep_alive=False)
     assert type(hook) is OAuthHook
     assert (hook.oauth_conn_id, hook.scope, hook.method, hook._keep_alive) == ("my_api", "write", "PUT", None)
+
+
+@pytest.mark.parametrize("make", [hook_of, OAuthHook])
+def test_the_connection_is_read_and_parsed_once(api, monkeypatch, make):
+    calls = []
+
+    def counted(function):
+        return lambda *args: calls.append(function.__name__) or function(*args)
+
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(counted(BaseHook.get_connection)))
+    monkeypatch.setattr(hooks_module, "read_connection", counted(hooks_module.read_connection))
+    hook = make("my_api")
+    hook.run("items")
+    hook.get_conn().get(f"{API}/items")
+    hook.get_token()
+    assert (hook.budget, hook.rate_limit_timeout) == (None, 0)
+    hook.test_connection()
+    assert calls == ["get_connection", "read_connection"]
 
 
 # --- the stock operator

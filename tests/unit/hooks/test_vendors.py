@@ -292,15 +292,35 @@ def test_without_words_of_the_vendors_the_generic_ones_stay(connect, requests_mo
 # --- how fast
 
 
-def test_only_joor_has_a_budget_and_each_its_patience():
-    assert [hook.budget for hook in (OAuthHook(), JustLoginHook(), JustimmoHook())] == [None] * 3
-    assert JoorHook().budget == Budget(credits=300, seconds=300, read=1, write=5)
-    assert [hook.rate_limit_timeout for hook in (OAuthHook(), JustLoginHook(), JustimmoHook(), JoorHook())] == [
-        0,
-        0,
-        300,
-        1800,
-    ]
+@pytest.mark.parametrize("make", [hook_of, OAuthHook])
+def test_only_joor_has_a_budget_and_each_vendor_has_a_rate_limit_timeout(connect, make):
+    limits = {}
+    for conn_type in ("oauth", *VENDORS):
+        connect(conn_type)
+        hook = make("shop")
+        limits[conn_type] = (hook.budget, hook.rate_limit_timeout)
+    assert limits == {
+        "oauth": (None, 0),
+        "justlogin": (None, 0),
+        "justimmo": (None, 300),
+        "joor": (Budget(credits=300, seconds=300, read=1, write=5), 1800),
+    }
+
+
+@EVERY_VENDOR
+def test_limits_that_are_set_replace_those_of_the_vendor(connect, vendor):
+    connect(vendor)
+    for hook in (VENDORS[vendor]("shop"), OAuthHook("shop"), hook_of("shop")):
+        hook.budget, hook.rate_limit_timeout = None, 0
+        hook.config  # noqa: B018
+        assert (hook.budget, hook.rate_limit_timeout) == (None, 0)
+
+
+def test_reading_the_connection_does_not_change_the_hook(connect):
+    connect("joor")
+    hook = OAuthHook("shop")
+    hook.config  # noqa: B018
+    assert hook.preset is OAUTH
 
 
 def test_a_hook_keeps_to_its_budget_over_all_its_sessions(connect, requests_mock, clock):
