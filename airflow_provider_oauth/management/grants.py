@@ -83,7 +83,7 @@ def is_empty(config: OAuthConfig) -> bool:
 
     :raises TokenStoreError: if the store cannot be read
     """
-    return token_source(config).is_empty()
+    return token_source(config).actions.is_empty()
 
 
 def begin_authorization(config: OAuthConfig, consent: AuthorizationRequest) -> str:
@@ -98,7 +98,7 @@ def begin_authorization(config: OAuthConfig, consent: AuthorizationRequest) -> s
     """
     source = token_source(config)  # which masks the connection's secrets
     url = authorization_url(TokenEndpoint(config).with_discovered_endpoints("authorize_url"), consent)
-    source.ready()
+    source.actions.check_can_store()
     return url
 
 
@@ -132,7 +132,7 @@ def finish_authorization(config: OAuthConfig, consent: AuthorizationRequest, ans
             f"Connection {config.conn_id!r}: the server issued no refresh token, as some do for a second consent. The "
             f"stored tokens were kept. {OFFLINE_ACCESS} Or first revoke the earlier consent at the server."
         )
-    return source.store_grant(token)
+    return source.actions.store_grant(token)
 
 
 def authorization_result(config: OAuthConfig) -> tuple[bool, str]:
@@ -156,7 +156,7 @@ def revoke(config: OAuthConfig) -> int:
     :return: how many tokens the server has taken back
     :raises OAuthError: if it has not; nothing is forgotten then
     """
-    return token_source(config).revoke()
+    return token_source(config).actions.revoke()
 
 
 def forget(config: OAuthConfig) -> None:
@@ -164,7 +164,7 @@ def forget(config: OAuthConfig) -> None:
 
     :raises OAuthError: if that cannot be stored
     """
-    token_source(config).forget()
+    token_source(config).actions.forget()
 
 
 def renew(config: OAuthConfig) -> Token:

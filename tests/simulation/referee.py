@@ -6,7 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.tokens.lease import TERM
-from airflow_provider_oauth.tokens.source import RENEWAL_WAIT_TIMEOUT
+from airflow_provider_oauth.tokens.waiting import RENEWAL_WAIT_TIMEOUT
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.tokens.lease import Claim
@@ -66,7 +66,7 @@ class Referee:
         :param begun: when it wanted a token
         :param got_a_token: whether it got one; then it goes on for sure
         """
-        record = process.source._renewal._unwritten
+        record = process.source._writer._unwritten
         stored = self.world.record.generation if self.world.record else 0
         claimed = process.in_flight.ends - TERM if process.in_flight else 0.0
         freezes = [end for _, end in process.freezes if end >= claimed]

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.tokens import lease, source
-from airflow_provider_oauth.tokens.lease import WAIT, Claim, Lease
+from airflow_provider_oauth.tokens import coordinator, grant_actions, lease
+from airflow_provider_oauth.tokens.lease import WAIT, Claim, Lease, Observation
+from airflow_provider_oauth.tokens.record_writer import RecordWriter
 from airflow_provider_oauth.tokens.renewal import Renewal
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ def without(rule: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _the_lease(patch: pytest.MonkeyPatch) -> None:
-    def claim(self: Lease, seen: Any, wanted: Any, **kwargs: Any) -> Claim:
+    def take(self: Lease, seen: Observation) -> Claim:
         return self._granted(replace(self.claim_unconditionally(), exclusive=True, ends=1e9))
 
-    patch.setattr(Lease, "claim", claim)
+    patch.setattr(Lease, "is_held", lambda self, record, exclusive: False)
+    patch.setattr(Lease, "take", take)
 
 
 def _the_wait(patch: pytest.MonkeyPatch) -> None:
@@ -47,7 +49,7 @@ def _the_term(patch: pytest.MonkeyPatch) -> None:
 
 
 def _the_rest_of_the_term(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Claim, "covers_an_exchange", lambda self, now: True)
+    patch.setattr(Claim, "covers_token_request", lambda self, now: True)
 
 
 def _the_unchanged_record(patch: pytest.MonkeyPatch) -> None:
@@ -59,44 +61,46 @@ def _the_check_before_the_write(patch: pytest.MonkeyPatch) -> None:
 
 
 def _the_unwritten_record(patch: pytest.MonkeyPatch) -> None:
-    write = Renewal._write
+    write = RecordWriter.write_renewed
 
-    def forgetful(self: Renewal, *args: Any) -> None:
+    def forgetful(self: RecordWriter, *args: Any) -> None:
         try:
             write(self, *args)
         finally:
             self._unwritten = None
 
-    patch.setattr(Renewal, "_write", forgetful)
+    patch.setattr(RecordWriter, "write_renewed", forgetful)
 
 
 def _the_generation_of_the_unwritten_record(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Renewal, "unwritten", lambda self, record: self._unwritten)
+    patch.setattr(RecordWriter, "unwritten", lambda self, record: self._unwritten)
 
 
 def _no_fallback(patch: pytest.MonkeyPatch) -> None:
-    unwritten = Renewal.unwritten
-    patch.setattr(Renewal, "unwritten", lambda self, record: unwritten(self, record) if record else None)
+    unwritten = RecordWriter.unwritten
+    patch.setattr(RecordWriter, "unwritten", lambda self, record: unwritten(self, record) if record else None)
 
 
 def _no_refusal(patch: pytest.MonkeyPatch) -> None:
     check = Renewal.check
 
-    def anyhow(self: Renewal, key: str, record: Any) -> None:
-        kept, self._unwritten = self._unwritten, None
+    def without_unwritten(self: Renewal, *args: Any) -> None:
+        writer = self._writer
+        unwritten, writer._unwritten = writer._unwritten, None
         try:
-            check(self, key, record)
+            check(self, *args)
         finally:
-            self._unwritten = kept
+            writer._unwritten = unwritten
 
-    patch.setattr(Renewal, "check", anyhow)
+    patch.setattr(Renewal, "check", without_unwritten)
 
 
 def _trying_again(patch: pytest.MonkeyPatch) -> None:
     class NeverRaised(Exception):
         pass
 
-    patch.setattr(source, "Overtaken", NeverRaised)
+    patch.setattr(coordinator, "Overtaken", NeverRaised)
+    patch.setattr(grant_actions, "Overtaken", NeverRaised)
 
 
 def _own_nonce(patch: pytest.MonkeyPatch) -> None:
@@ -111,9 +115,9 @@ def _own_nonce(patch: pytest.MonkeyPatch) -> None:
 
 
 def _only_granted_nonces(patch: pytest.MonkeyPatch) -> None:
-    claim_exclusively = Lease._claim_alone
+    take = Lease.take
 
-    def presumptuous(self: Lease, *args: Any) -> Claim | None:
+    def presumptuous(self: Lease, seen: Observation) -> Claim | None:
         write = self._store.write_lease
 
         def noted(nonce: str) -> None:
@@ -122,15 +126,15 @@ def _only_granted_nonces(patch: pytest.MonkeyPatch) -> None:
 
         self._store.write_lease = noted  # type: ignore[method-assign]
         try:
-            return claim_exclusively(self, *args)
+            return take(self, seen)
         finally:
             self._store.write_lease = write  # type: ignore[method-assign]
 
-    patch.setattr(Lease, "_claim_alone", presumptuous)
+    patch.setattr(Lease, "take", presumptuous)
 
 
 def _later_decisions(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(source, "_is_newer", lambda record, generation: False)
+    patch.setattr(grant_actions, "_is_newer", lambda record, generation: False)
 
 
 def _the_exchange_timeout(patch: pytest.MonkeyPatch) -> None:

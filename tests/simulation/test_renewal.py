@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_oauth.tokens import lease, source
+from airflow_provider_oauth.tokens import lease, waiting
+from airflow_provider_oauth.tokens.grant_actions import GrantActions
 from airflow_provider_oauth.tokens.lease import TERM, WAIT, Claim
-from airflow_provider_oauth.tokens.renewal import Renewal
 from tests.simulation.rules import LOST, OLDER, UNWRITTEN, without
 from tests.simulation.schedule import Schedule
 from tests.simulation.server import FIRST
@@ -172,10 +172,10 @@ def test_with_a_clock_that_stops_in_suspend_it_fails() -> None:
 
 
 def test_if_forgetting_deleted_the_record_what_was_spent_would_be_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    def delete(self: Renewal, claim: Claim) -> None:
+    def delete(self: GrantActions, claim: Claim) -> None:
         self._store.world.record = None  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(Renewal, "forget", delete)
+    monkeypatch.setattr(GrantActions, "_forget", delete)
 
     @settings(SETTINGS, max_examples=500, derandomize=True, phases=[Phase.generate])
     @given(schedules())
@@ -218,7 +218,7 @@ def a_void_claim_lands_on_a_holders(seed: int) -> list[str]:
     """Let a process write its claim so late that it is void, over that of another one, whose server is slow."""
     world = World(Schedule(seed=seed, grace=False, spread=0.0))
     holder, late = world.start(0, 1), world.start(1, 1)
-    refresh, write_lease = holder.endpoint.refresh, late.source._store.write_lease
+    refresh, write_lease = holder.endpoint.refresh, late.source._lease._store.write_lease
 
     def take_long(refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Any:
         token = refresh(refresh_token, retry=retry)
@@ -232,7 +232,7 @@ def a_void_claim_lands_on_a_holders(seed: int) -> list[str]:
         write_lease(nonce)
 
     holder.endpoint.refresh = take_long  # type: ignore[method-assign]
-    late.source._store.write_lease = be_late  # type: ignore[method-assign]
+    late.source._lease._store.write_lease = be_late  # type: ignore[method-assign]
     world.run_all()
     return world.referee.problems
 
@@ -331,7 +331,7 @@ def test_a_holder_frozen_between_its_check_and_the_write_replaces_a_newer_record
     """This is a limit too, see "Limits" in docs/renewal.md."""
     world = World(Schedule(grace=True, spread=0.0))
     frozen = world.start(0, 1)
-    write = frozen.source._store._write  # type: ignore[attr-defined]
+    write = frozen.source._lease._store._write  # type: ignore[attr-defined]
 
     def wake_up_late(land: Any, longest: float) -> None:
         def land_late() -> None:
@@ -343,7 +343,7 @@ def test_a_holder_frozen_between_its_check_and_the_write_replaces_a_newer_record
             return write(land_late, longest)
         return write(land, longest)
 
-    frozen.source._store._write = wake_up_late  # type: ignore[attr-defined]
+    frozen.source._lease._store._write = wake_up_late  # type: ignore[attr-defined]
     world.run_all()
     assert world.referee.problems == []
     assert (
@@ -364,5 +364,6 @@ def test_under_steady_load_each_period_costs_one_token_request() -> None:
 
 def test_patience_outlasts_a_dead_holder_and_a_slow_renewal() -> None:
     assert (
-        source.RENEWAL_WAIT_TIMEOUT > TERM + 2 * WAIT + lease.EXCHANGE_TIMEOUT + lease.MAX_EXCHANGE_TIME + lease.STORING
+        waiting.RENEWAL_WAIT_TIMEOUT
+        > TERM + 2 * WAIT + lease.EXCHANGE_TIMEOUT + lease.MAX_EXCHANGE_TIME + lease.MAX_STORING_TIME
     )

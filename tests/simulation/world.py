@@ -26,7 +26,8 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.tokens.record import Record
-from airflow_provider_oauth.tokens.source import RENEWAL_WAIT_TIMEOUT, TokenSource
+from airflow_provider_oauth.tokens.source import TokenSource
+from airflow_provider_oauth.tokens.waiting import RENEWAL_WAIT_TIMEOUT
 from tests.simulation.referee import Referee
 from tests.simulation.server import FIRST, Server, Use
 
@@ -295,11 +296,11 @@ class Person(Process):
                     expires_at=now + lifetime,
                     refresh_token=server.issue(self.grant),
                 )
-                self.source.store_grant(token)
+                self.source.actions.store_grant(token)
             elif act == "revoke":
-                self.source.revoke()
+                self.source.actions.revoke()
             else:
-                self.source.forget()
+                self.source.actions.forget()
         except OAuthError as error:
             self.world.referee.check(not self.world.calm, f"{self.name} could not {act} though all was well: {error}")
             self.world.referee.check(

@@ -14,7 +14,7 @@ from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.tokens.durable_write import write_with_retry
 from airflow_provider_oauth.tokens.lease import MAX_EXCHANGE_TIME, TERM, WAIT, Claim
 from airflow_provider_oauth.tokens.record import Record, Refusal
-from airflow_provider_oauth.tokens.source import HOST_LOCK_TIMEOUT, RENEWAL_WAIT_TIMEOUT
+from airflow_provider_oauth.tokens.waiting import HOST_LOCK_TIMEOUT, RENEWAL_WAIT_TIMEOUT
 from tests.unit.tokens.world import World
 
 
@@ -57,7 +57,7 @@ def consented():
 
 def consent(world, name):
     now = world.clock.now()
-    world.process().store_grant(
+    world.process().actions.store_grant(
         Token(
             access_token=f"access-{name}",
             refresh_token=f"refresh-{name}",
@@ -133,7 +133,7 @@ def test_a_refusal_of_the_older_refresh_token_does_not_matter(used):
 
 
 def test_forgotten_tokens_stay_forgotten(used):
-    suspend(used, 300, lambda: used.process().forget())
+    suspend(used, 300, lambda: used.process().actions.forget())
     with pytest.raises(ConsentRequired):
         used.process().token()
     assert used.store.record.refresh_token is None
@@ -250,7 +250,7 @@ def test_the_token_of_a_repeatable_grant_is_used_but_not_stored(use_refresh, cap
     suspend(world, 100)
     assert world.process().token().access_token == "token-2"
     assert world.store.record is before
-    assert "other tasks have to ask for their own" in caplog.text
+    assert "other tasks request their own" in caplog.text
 
 
 @pytest.mark.parametrize(("seconds", "is_stored"), [(MAX_EXCHANGE_TIME, True), (MAX_EXCHANGE_TIME + 0.1, False)])
@@ -261,7 +261,7 @@ def test_the_token_of_a_repeatable_grant_is_stored_after_the_longest_exchange(wo
 
 
 def test_a_repeatable_grant_does_not_undo_that_its_tokens_were_forgotten(world):
-    suspend(world, 120, lambda: world.process().forget())
+    suspend(world, 120, lambda: world.process().actions.forget())
     assert world.process().token().access_token == "token-1"
     assert world.store.record.tokens == {}
 
@@ -277,9 +277,9 @@ def test_the_last_resort_of_a_repeatable_grant_is_not_stored_late_either(world):
 
 
 ACTS = {
-    "consent": lambda source, token: source.store_grant(token),
-    "forget": lambda source, token: source.forget(),
-    "revoke": lambda source, token: source.revoke(),
+    "consent": lambda source, token: source.actions.store_grant(token),
+    "forget": lambda source, token: source.actions.forget(),
+    "revoke": lambda source, token: source.actions.revoke(),
 }
 
 
@@ -314,7 +314,7 @@ def test_a_decision_is_stored_under_another_claim(consented, act, seconds):
 @pytest.mark.parametrize("other", ["consent", "forget"])
 def test_a_decision_does_not_replace_a_later_one(consented, act, other):
     def another_decides():
-        consent(consented, "later") if other == "consent" else consented.process().forget()
+        consent(consented, "later") if other == "consent" else consented.process().actions.forget()
         kept.append(consented.store.record)
 
     kept = []
@@ -349,15 +349,15 @@ def test_revoking_is_repeated_for_what_was_renewed_meanwhile(consented):
             consented, generation=record.generation + 1, used_refresh_tokens=record.used_refresh_tokens
         ),
     )
-    consented.process().revoke()
+    consented.process().actions.revoke()
     assert [token for token, _ in consented.endpoint.revoked] == ["refresh-first", "refresh-of-another", "theirs"]
     assert consented.store.record.refresh_token is None
 
 
 def test_revoking_leaves_a_later_consent_alone(consented):
     suspend(consented, 300, lambda: consent(consented, "later"))
-    with pytest.raises(TokenStoreError, match="could not be revoked; try again"):
-        consented.process().revoke()
+    with pytest.raises(TokenStoreError, match="could not be revoked. Try again"):
+        consented.process().actions.revoke()
     assert consented.store.record.refresh_token == "refresh-later"
     assert "refresh-later" not in [token for token, _ in consented.endpoint.revoked]
 
@@ -365,7 +365,7 @@ def test_revoking_leaves_a_later_consent_alone(consented):
 def test_a_failed_attempt_to_forget_keeps_what_could_not_be_stored(rotating):
     source = rotating.process()
     rotating.store.failing_writes = 10_000
-    for act in (source.token, source.forget):
+    for act in (source.token, source.actions.forget):
         with pytest.raises(TokenStoreError):
             act()
     rotating.store.failing_writes = 0

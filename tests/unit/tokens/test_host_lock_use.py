@@ -11,10 +11,12 @@ from tests.unit.tokens.world import START
 ACTS = {
     "token": lambda source: source.token(),
     "renew": lambda source: source.renew(),
-    "store_grant": lambda source: source.store_grant(Token(access_token="fake", issued_at=START, expires_at=None)),
-    "forget": lambda source: source.forget(),
-    "revoke": lambda source: source.revoke(),
-    "ready": lambda source: source.ready(),
+    "store_grant": lambda source: source.actions.store_grant(
+        Token(access_token="fake", issued_at=START, expires_at=None)
+    ),
+    "forget": lambda source: source.actions.forget(),
+    "revoke": lambda source: source.actions.revoke(),
+    "check_can_store": lambda source: source.actions.check_can_store(),
 }
 
 

@@ -250,7 +250,7 @@ def test_what_a_person_decides_fails_with_an_error_that_names_the_connection_too
     if act == "revoke":
         world.endpoint.revocations = [unexpected]
     with pytest.raises(OAuthError, match=rf"^Connection 'api': .*{type(unexpected).__name__}") as caught:
-        getattr(source, act)(*([token] if act == "store_grant" else []))
+        getattr(source.actions, act)(*([token] if act == "store_grant" else []))
     assert "fake-secret" not in str(caught.value)
     assert is_free(world)
 
@@ -266,7 +266,7 @@ def test_revoking_that_is_stopped_ends_its_claim(error):
 
     world.endpoint.during = stop
     with pytest.raises((AirflowTaskTimeout, OAuthError)):
-        world.process().revoke()
+        world.process().actions.revoke()
     assert is_free(world)
     assert isinstance(world.store.record, Record)
     assert world.store.record.refresh_token == "refresh-1"

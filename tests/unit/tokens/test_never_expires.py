@@ -19,7 +19,7 @@ def world():
 
 @pytest.fixture
 def consented(world):
-    world.process().store_grant(world.endpoint.grant())
+    world.process().actions.store_grant(world.endpoint.grant())
     return world
 
 
@@ -40,7 +40,7 @@ def test_needs_no_consent_while_it_is_stored(consented):
 
 
 def test_needs_consent_once_it_was_forgotten(consented):
-    consented.process().forget()
+    consented.process().actions.forget()
     assert consented.process().grant_state().needs_consent
     with pytest.raises(ConsentRequired):
         consented.process().token()
@@ -62,7 +62,7 @@ def test_after_the_api_refused_it_the_record_says_that_a_user_must_authorize(con
     assert stored.needs_consent
     assert isinstance(stored.record.refused.error, ConsentRequired)
     assert stored.token().access_token == "token-1"  # it is used again, should the API have refused it by mistake
-    source.store_grant(consented.endpoint.grant())
+    source.actions.store_grant(consented.endpoint.grant())
     assert not consented.process().grant_state().needs_consent
 
 
@@ -89,15 +89,15 @@ def test_a_person_cannot_renew_it_and_it_stays_in_use(consented):
 def test_a_refused_one_gives_way_to_another_consent(consented):
     source = consented.process()
     rejected = source.token()
-    consented.process().store_grant(consented.endpoint.grant())
+    consented.process().actions.store_grant(consented.endpoint.grant())
     assert source.token(rejected=rejected).access_token == "token-2"
 
 
 def test_is_preferred_to_a_held_token_that_expires(consented):
     source = consented.process()
     consented.endpoint.lifetime, consented.endpoint.refresh_tokens = 1000, True
-    source.store_grant(consented.endpoint.grant())
+    source.actions.store_grant(consented.endpoint.grant())
     consented.endpoint.lifetime, consented.endpoint.refresh_tokens = None, False
-    consented.process().store_grant(consented.endpoint.grant())
+    consented.process().actions.store_grant(consented.endpoint.grant())
     consented.clock.seconds += 800  # the held token is due, so the record is read
     assert source.token().access_token == "token-3"

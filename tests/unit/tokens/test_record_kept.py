@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_oauth.exceptions import InvalidClient
 from airflow_provider_oauth.tokens.grant_state import MAX_USED_REFRESH_TOKENS
-from airflow_provider_oauth.tokens.lease import STORING, TERM, WAIT
+from airflow_provider_oauth.tokens.lease import MAX_STORING_TIME, TERM, WAIT
 from airflow_provider_oauth.tokens.record import fingerprint
 
 
@@ -43,7 +43,7 @@ def test_a_failure_is_not_noted_if_the_record_may_have_changed_since_it_was_read
     assert refused_after(renewed, lambda: setattr(renewed.store, "read", read_slowly)) is noted
 
 
-@pytest.mark.parametrize(("left", "noted"), [(STORING + WAIT / 2, True), (STORING - 0.001, False)])
+@pytest.mark.parametrize(("left", "noted"), [(MAX_STORING_TIME + WAIT / 2, True), (MAX_STORING_TIME - 0.001, False)])
 def test_a_failure_is_not_noted_if_too_little_of_the_claim_is_left(renewed, left, noted):
     write_lease, claimed = renewed.store.write_lease, []
 

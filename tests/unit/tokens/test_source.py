@@ -21,9 +21,10 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.tokens.cool_down import COOL_DOWN, MAX_COOL_DOWN
+from airflow_provider_oauth.tokens.coordinator import RENEWAL_RETRY_INTERVAL
 from airflow_provider_oauth.tokens.lease import EXCHANGE_TIMEOUT, MAX_EXCHANGE_TIME, TERM, WAIT
 from airflow_provider_oauth.tokens.record import Record, fingerprint
-from airflow_provider_oauth.tokens.source import HOST_LOCK_TIMEOUT, RENEWAL_RETRY_INTERVAL, RENEWAL_WAIT_TIMEOUT
+from airflow_provider_oauth.tokens.waiting import HOST_LOCK_TIMEOUT, RENEWAL_WAIT_TIMEOUT
 from tests.unit.tokens.world import START, World
 
 
@@ -362,7 +363,7 @@ def test_a_damaged_record_is_replaced_where_the_grant_can_be_repeated(world):
 def test_a_failed_read_is_not_taken_for_an_absent_record(rotating):
     rotating.process().token()
     rotating.store.seems_absent = True
-    with pytest.raises(TokenStoreError, match="is there, but cannot be read"):
+    with pytest.raises(TokenStoreError, match="exists, but cannot be read"):
         rotating.process().token()
     assert len(rotating.endpoint.asked) == 1
 
@@ -502,7 +503,7 @@ def test_a_refresh_token_that_could_not_be_stored_is_stored_before_another_is_as
     rotating.store.failing_writes = 10_000
     with pytest.raises(TokenStoreError):
         source.token()
-    assert "known to this process only" in caplog.text
+    assert "Only this process has it" in caplog.text
     rotating.store.failing_writes = 0
     assert source.token().access_token == "token-2"
     assert rotating.endpoint.asked == [("refresh", "fake-first"), ("refresh", "refresh-1")]
@@ -557,7 +558,7 @@ def test_a_repeatable_grants_token_is_used_even_if_it_cannot_be_stored(world, ca
     source = world.process()
     assert source.token().access_token == "token-1"
     assert source.token().access_token == "token-1"
-    assert "other tasks have to ask for their own" in caplog.text
+    assert "other tasks request their own" in caplog.text
 
 
 # --- a scope of its own
@@ -598,7 +599,7 @@ def test_a_scope_of_its_own_does_not_touch_the_refresh_token():
 
 
 def test_a_scope_of_its_own_is_refused_where_a_person_consented(rotating):
-    with pytest.raises(ConfigurationError, match="has the scope consented to"):
+    with pytest.raises(ConfigurationError, match="does not allow the scope 'admin' for a single call"):
         rotating.process().token("admin")
 
 
@@ -989,11 +990,10 @@ def test_a_refusal_that_cannot_be_stored_is_told_all_the_same(world):
 @pytest.mark.parametrize("minutes", [-5, 5])
 def test_hosts_whose_clocks_differ_get_good_tokens(rotating, lifetime, minutes):
     rotating.endpoint.lifetime = lifetime
-    here, there = rotating.process(), rotating.process()
-    there._clock = there._renewal._clock = Shifted(rotating.clock, minutes * 60)
+    here, there = rotating.process(), rotating.process(clock=Shifted(rotating.clock, minutes * 60))
     for _ in range(3):
         for process in (here, there):
-            process._memory.clear()
+            process._cache.clear()
             token = process.token()
             assert token.access_token
             token = process.token(rejected=token)  # as if the API took it for too old

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, InvalidGrant, RenewalTimeout
-from airflow_provider_oauth.tokens.lease import MAX_EXCHANGE_TIME, STORING, TERM
+from airflow_provider_oauth.tokens.lease import MAX_EXCHANGE_TIME, MAX_STORING_TIME, TERM
 from airflow_provider_oauth.tokens.record import Record
 from tests.unit.tokens.world import World
 
@@ -46,12 +46,12 @@ def test_a_newer_refresh_token_is_left_to_others_if_the_server_took_too_long_to_
     rotating.store.lease = rotating.store.record.nonce
 
     def another_stores_much_later():
-        rotating.clock.seconds += TERM - MAX_EXCHANGE_TIME - STORING
+        rotating.clock.seconds += TERM - MAX_EXCHANGE_TIME - MAX_STORING_TIME
         rotating.store.record = replace(rotating.store.record, generation=7, refresh_token="refresh-of-another")
 
     rotating.endpoint.during = another_stores_much_later
     rotating.endpoint.errors = [InvalidGrant("spent")]
-    with pytest.raises(RenewalTimeout, match="another process has stored a newer one"):
+    with pytest.raises(RenewalTimeout, match="Another process has stored a newer one"):
         rotating.process().token()
     assert rotating.endpoint.asked == [("refresh", "refresh-0")]
 
@@ -95,7 +95,7 @@ def test_a_grant_that_can_be_repeated_does_not_list_the_variables(world):
 @pytest.mark.parametrize("grant_type", ["client_credentials", "authorization_code"])
 def test_nothing_of_a_record_that_cannot_be_opened_is_used(grant_type):
     world = World(grant_type=grant_type)
-    world.process().store_grant(world.endpoint.grant())
+    world.process().actions.store_grant(world.endpoint.grant())
     world.store.record = replace(world.store.record, readable=False)
     assert world.process().grant_state().token() is None
 

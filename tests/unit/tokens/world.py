@@ -179,9 +179,9 @@ class World:
         used_refresh_tokens = (fingerprint("api", self.config.refresh_token),)
         return Record(generation=1, nonce="n", used_refresh_tokens=used_refresh_tokens, refresh_token=refresh_token)
 
-    def process(self, **config):
+    def process(self, clock=None, **config):
         source = TokenSource(
-            replace(self.config, **config), self.endpoint, self.store, self.lock, self.clock, self.mask
+            replace(self.config, **config), self.endpoint, self.store, self.lock, clock or self.clock, self.mask
         )
-        source._jitter = 0.0
+        source._cache._jitter = 0.0
         return source

@@ -1,0 +1,225 @@
+"""What a user does with a grant: authorize, revoke and forget. No process renews the token at the same time."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_oauth.exceptions import (
+    Overtaken,
+    RenewalTimeout,
+    TokenRequestError,
+    TokenStoreError,
+    errors_converted,
+)
+from airflow_provider_oauth.tokens.durable_write import require_time_to_store
+from airflow_provider_oauth.tokens.lease import MAX_USER_DELAY
+from airflow_provider_oauth.tokens.next_record import (
+    after_forget,
+    after_new_grant,
+    first_generation,
+    without_refresh_token,
+)
+from airflow_provider_oauth.tokens.renewal import log_issued
+from airflow_provider_oauth.tokens.waiting import HOST_LOCK_TIMEOUT, RENEWAL_WAIT_TIMEOUT, pauses
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from airflow_provider_oauth.protocol.token import Token
+    from airflow_provider_oauth.tokens.dependencies import Dependencies
+    from airflow_provider_oauth.tokens.lease import Claim, Lease
+    from airflow_provider_oauth.tokens.record import Record
+    from airflow_provider_oauth.tokens.record_writer import RecordWriter
+    from airflow_provider_oauth.tokens.token_cache import TokenCache
+
+Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
+
+
+class GrantActions:
+    """Stores, revokes and forgets the grant of one connection under an exclusive claim.
+
+    :param dependencies: the connection, its server and its store
+    :param lease: the right to renew
+    :param writer: stores the record
+    :param cache: the tokens in memory
+    :param thread_lock: lets one thread of this process renew or act at a time
+    """
+
+    def __init__(
+        self,
+        dependencies: Dependencies,
+        lease: Lease,
+        writer: RecordWriter,
+        cache: TokenCache,
+        thread_lock: threading.Lock,
+    ) -> None:
+        self._dependencies = dependencies
+        self._conn_id = dependencies.config.conn_id
+        self._store = dependencies.store
+        self._host_lock = dependencies.host_lock
+        self._clock = dependencies.clock
+        self._lease = lease
+        self._writer = writer
+        self._cache = cache
+        self._thread_lock = thread_lock
+
+    def check_can_store(self) -> None:
+        """Fail before a user authorizes the connection if the tokens could not be stored afterwards.
+
+        :raises OAuthError: if the lock file cannot be used
+        :raises TokenStoreError: if the record cannot be read
+        """
+        self._store.read()
+        with self._thread_lock:
+            self._host_lock.acquire()
+            self._host_lock.release()
+
+    def is_empty(self) -> bool:
+        """Return whether neither the store nor the connection has tokens to revoke or forget.
+
+        :raises TokenStoreError: if the record cannot be read
+        """
+        record = self._store.read()
+        if record is None and self._store.is_listed():
+            return False  # the read failed, which looks like a missing record
+        return (record is None or record.readable) and not self._dependencies.grant_state(record).tokens_to_revoke()
+
+    def store_grant(self, token: Token) -> Token:
+        """Store the token of a new authorization; it replaces what is stored.
+
+        :param token: the token, with its refresh token if there is one
+        :return: the token without its refresh token
+        :raises RenewalTimeout: if other processes do not finish their renewals in time
+        :raises TokenStoreError: if the token cannot be stored
+        """
+        failed = "the new tokens could not be stored"
+        stored = self._exclusively(lambda claim: self._store_grant(claim, token), failed, "Authorize again")
+        return self._cache.put("", stored)
+
+    def forget(self) -> None:
+        """Delete the stored tokens. Other processes use the access token that they have in memory until it expires.
+
+        :raises RenewalTimeout: if other processes do not finish their renewals in time
+        :raises TokenStoreError: if the record cannot be stored
+        """
+        self._exclusively(self._forget, "the tokens could not be forgotten")
+        self._cache.clear()
+
+    def revoke(self) -> int:
+        """Revoke the stored tokens at the server (RFC 7009), then forget them.
+
+        If it fails half-way, nothing is forgotten, and it can be repeated: a revoked token can be revoked again.
+
+        :return: how many tokens the server has revoked
+        :raises ConfigurationError: if the connection has no revocation URL, or the stored tokens cannot be decrypted
+        :raises TokenRequestError: if the server refuses, does not support it, or does not respond
+        :raises RenewalTimeout: if other processes do not finish their renewals in time
+        :raises TokenStoreError: if the tokens cannot be forgotten
+        """
+        self._dependencies.grant_state(self._store.read()).tokens_to_revoke()  # fail fast
+        revoked = self._exclusively(self._revoke, "the tokens could not be revoked")
+        self._cache.clear()
+        return revoked
+
+    def _store_grant(self, claim: Claim, token: Token) -> Token:
+        with self._writer.ended_on_error(claim):
+            self._dependencies.mask_issued(token)
+            state = self._dependencies.grant_state(claim.record)
+            record = after_new_grant(state, token, claim, self._clock.now())
+        self._writer.write_renewed(record, claim)
+        log_issued(self._conn_id, token)
+        return without_refresh_token(token)
+
+    def _forget(self, claim: Claim) -> None:
+        with self._writer.ended_on_error(claim):
+            record = after_forget(self._dependencies.grant_state(claim.record), claim)
+        self._writer.write_empty(record, claim)
+
+    def _revoke(self, claim: Claim) -> int:
+        with self._writer.ended_on_error(claim):
+            revoked = self._revoke_all(self._dependencies.grant_state(claim.record).tokens_to_revoke(), claim)
+        self._forget(claim)
+        return revoked
+
+    def _revoke_all(self, tokens: list[tuple[str, str]], claim: Claim) -> int:
+        """Revoke the tokens one by one; return how many the server has revoked."""
+        revoked = 0
+        for token, hint in tokens:
+            require_time_to_store(self._store, self._clock, claim)
+            if not claim.covers_token_request(self._clock.monotonic()):
+                raise RenewalTimeout(
+                    f"Connection {self._conn_id!r}: the server takes too long to revoke {len(tokens)} tokens. Try "
+                    f"again. Nothing was forgotten."
+                )
+            self._dependencies.mask(token, None)
+            revoked += self._dependencies.endpoint.revoke(token, hint)
+        if tokens and not revoked:
+            raise TokenRequestError(
+                f"Connection {self._conn_id!r}: the server cannot revoke tokens of this type. Revoke the access at the "
+                f"server, then forget the tokens here.",
+                error="unsupported_token_type",
+            )
+        return revoked
+
+    def _exclusively(self, act: Callable[[Claim], Result], failed: str, advice: str = "Try again") -> Result:
+        """Act under an exclusive claim. Repeat this if the process was suspended before it wrote anything.
+
+        :param act: called with the claim
+        :param failed: what has failed, for error messages
+        :param advice: what to do then
+        :raises TokenStoreError: if another user has authorized the connection or forgotten its tokens meanwhile
+        """
+        first: int | None = None
+        with self._thread_lock:
+            try:
+                while True:
+                    claim = self._claim(f"{failed}. {advice}")
+                    if first is None:
+                        first = first_generation(claim)
+                    elif _is_newer(claim.record, first):
+                        self._writer.end(claim)
+                        raise TokenStoreError(
+                            f"Connection {self._conn_id!r}: {failed}. {advice}. While this process was suspended, "
+                            f"another user has authorized the connection or forgotten its tokens."
+                        )
+                    try:
+                        with errors_converted(self._conn_id, failed):
+                            return act(claim)  # a failed write is not repeated: it may have landed and been replaced
+                    except Overtaken as error:
+                        log.warning("Trying again. %s", error)
+            finally:
+                self._host_lock.release()
+
+    def _claim(self, failed: str) -> Claim:
+        """Wait for an exclusive claim, for up to RENEWAL_WAIT_TIMEOUT."""
+        last_error: TokenStoreError | None = None
+        for waited, pause in pauses(self._clock):
+            try:
+                if self._host_lock.acquire() or waited > HOST_LOCK_TIMEOUT:
+                    claim = self._try_to_claim()
+                    if claim:
+                        return claim
+            except TokenStoreError as error:
+                last_error = error
+            if waited > RENEWAL_WAIT_TIMEOUT:
+                break
+            self._clock.sleep(pause)
+        raise last_error or RenewalTimeout(
+            f"Connection {self._conn_id!r}: {failed}. Other processes have not finished renewing the token within "
+            f"{RENEWAL_WAIT_TIMEOUT:.0f} s."
+        )
+
+    def _try_to_claim(self) -> Claim | None:
+        if self._lease.is_held(self._store.read(), exclusive=True):
+            return None
+        seen = self._lease.observe(exclusive=True, max_delay=MAX_USER_DELAY)
+        return self._lease.take(seen) if seen else None
+
+
+def _is_newer(record: Record | None, generation: int) -> bool:
+    """Return whether another user has stored a new grant, or forgotten the old one, since this generation was new."""
+    return record is not None and record.generation >= generation
