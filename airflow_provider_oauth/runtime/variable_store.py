@@ -40,7 +40,7 @@ class VariableTokenStore:
     """
 
     def __init__(self, config: OAuthConfig) -> None:
-        self._conn_id = config.conn_id
+        self.conn_id = self._conn_id = config.conn_id
         self._config = config
         self._encryption = RecordEncryption(config)
         # Opens records that were sealed before secret_headers and secret_params became part of the key.

@@ -1,1 +1,1 @@
-"""Valid tokens, renewed once for all threads, processes and hosts. No Airflow."""
+"""Valid tokens, renewed once for all threads, processes and hosts. No Airflow imports."""

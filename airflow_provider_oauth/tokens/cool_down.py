@@ -1,4 +1,4 @@
-"""Refused credentials and refresh tokens: when they may be sent again, and what a repeated refusal means. No I/O."""
+"""The cool-down: for how long refused credentials and refresh tokens are not sent again. No I/O."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from airflow_provider_oauth.tokens.record import Refusal
 if TYPE_CHECKING:
     from datetime import datetime
 
-#: Shortest time, in seconds, for which no process sends refused credentials again, whatever the server's Retry-After.
+#: Shortest time, in seconds, for which no process sends refused credentials again, even if Retry-After is shorter.
 COOL_DOWN = 60.0
-#: Longest time that the server can request: a day.
+#: Longest cool-down that the server can request with Retry-After, in seconds: a day.
 MAX_COOL_DOWN = 24 * 3600.0
 #: Errors after which the same request must not be repeated soon, because that could lock the account.
 REFUSALS = (InvalidClient, WrongPassword, ConsentRequired, UnrecognizedRefusal)
@@ -32,7 +32,7 @@ def cool_down_error(refused: Refusal | None, now: datetime) -> OAuthError | None
     """Return the error for a token request during the cool-down after a refusal; None if it may be sent.
 
     A time further ahead than the longest cool-down was written by a host whose clock is wrong. It is ignored, so that
-    such a host cannot block the others: the next request writes the right time.
+    this host cannot block the others. The next request writes the correct time.
 
     :param refused: the stored refusal, if there is one
     :param now: aware time of day
@@ -69,7 +69,7 @@ def refusal_after(error: OAuthError, before: Refusal | None, now: datetime) -> R
 
 
 def is_repeated(before: Refusal | None, now: datetime) -> bool:
-    """Tell whether an unrecognized refusal is at least the second one, a minute or more after the first.
+    """Return whether an unrecognized refusal is at least the second one, a minute or more after the first.
 
     :param before: the stored refusal, if there is one
     :param now: aware time of day

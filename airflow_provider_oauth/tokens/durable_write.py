@@ -1,4 +1,4 @@
-"""Storing a record that must not be lost, on registers that may fail, or be late, or seem to be either."""
+"""Writes a record that must not be lost to storage whose writes may fail or land late."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds between attempts to store.
-STORING_INTERVAL = 0.9
+#: Seconds between attempts to write.
+WRITE_INTERVAL = 0.9
 
 
 def write_with_retry(store: TokenStore, clock: Clock, record: Record, claim: Claim, *, retry: bool = True) -> None:
-    """Write the record under a claim, and write it again after an error, unless it or a newer one is stored after all.
+    """Write a record under a claim. After an error, write it again, unless it or a newer one is stored.
 
-    :param store: where it is kept
-    :param clock: time
-    :param record: with its generation
-    :param claim: the right to write it; the last attempt is made before it ends
+    :param store: stores the record
+    :param clock: the time
+    :param record: the record
+    :param claim: the claim under which it is written; the last attempt is made before it ends
     :param retry: whether to write again after an error
-    :raises Overtaken: if this process was suspended until too little of the claim was left; nothing was written
-    :raises TokenStoreError: if the record cannot be stored
+    :raises Overtaken: if too little of the claim is left because this process was suspended; nothing was written
+    :raises TokenStoreError: if the record could not be written
     """
     require_time_to_store(store, clock, claim)
     while True:
@@ -38,38 +38,41 @@ def write_with_retry(store: TokenStore, clock: Clock, record: Record, claim: Cla
         except TokenStoreError as error:
             if not retry:
                 raise
-            trouble = error
-        log.warning("Trying again. %s", trouble)
-        generation = _generation(store, clock, claim.ends)
+            last_error = error
+        log.warning("Trying again. %s", last_error)
+        generation = _stored_generation(store, clock, claim.ends)
         if generation is None:
-            raise trouble
+            raise last_error
         if generation >= record.generation:
             return None
 
 
 def require_time_to_store(store: TokenStore, clock: Clock, claim: Claim) -> None:
-    """Return if enough time is left to store a record under the claim.
+    """Raise if too little of the claim is left to store a record under it.
 
-    :param store: where it is kept
-    :param clock: time
-    :param claim: the right to write it
-    :raises Overtaken: if this process was suspended until too little of the claim was left
+    :param store: stores the record
+    :param clock: the time
+    :param claim: the claim
+    :raises Overtaken: if too little is left because this process was suspended
     """
     if not claim.covers_storing(clock.monotonic()):
         raise Overtaken(
-            f"{store.name} was not written, because this process was suspended for so long that another one may be "
-            f"renewing the token."
+            f"Connection {store.conn_id!r}: {store.name} was not written, because this process was suspended. Another "
+            f"process may be renewing the token now."
         )
 
 
-def _generation(store: TokenStore, clock: Clock, until: float) -> int | None:
-    """Return which generation is stored, 0 for none, as soon as that can be told; None if not by then."""
-    while clock.monotonic() + STORING_INTERVAL <= until:
-        clock.sleep(STORING_INTERVAL)
-        looked = clock.monotonic()
+def _stored_generation(store: TokenStore, clock: Clock, until: float) -> int | None:
+    """Return the stored generation, 0 if there is no record; None if it could not be read in time.
+
+    :param until: on this process's monotonic clock
+    """
+    while clock.monotonic() + WRITE_INTERVAL <= until:
+        clock.sleep(WRITE_INTERVAL)
+        begun = clock.monotonic()
         with suppress(TokenStoreError):
             stored = store.read()
             is_known = stored is not None or not store.is_listed()
-            if is_known and clock.monotonic() - looked <= WAIT / 2:
+            if is_known and clock.monotonic() - begun <= WAIT / 2:
                 return stored.generation if stored else 0
     return None

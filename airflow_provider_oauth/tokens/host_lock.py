@@ -15,17 +15,17 @@ import filelock
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
 
-#: Several users need this filelock. Versions before 4.2.1 set the mode of a file that another user created, or delete
-#: it on release.
+#: The first version of filelock that several users can use with the same file. Versions before 4.2.1 change the mode of
+#: another user's file, or delete it on release.
 SHARED_SINCE = (4, 2, 5)
 
 
 class HostLock:
     """A lock file that the processes of one host share. The kernel releases it when its holder dies.
 
-    :param folder: reached by every process of this host and by no other host; made when needed
+    :param folder: used by all processes of this host and by no other host; created if it is missing
     :param conn_id: the connection whose renewal it guards
-    :param shared: whether other users may be able to write to the folder, so that their processes take the lock too
+    :param shared: whether other users may write to the folder, so that their processes can take the lock too
     """
 
     def __init__(self, folder: Path, conn_id: str, *, shared: bool = False) -> None:
@@ -37,8 +37,9 @@ class HostLock:
     def acquire(self) -> bool:
         """Take the lock without waiting; return whether this process has it.
 
-        :raises ConfigurationError: if several users share the folder and the installed filelock cannot do that
-        :raises OAuthError: if the folder or the file cannot be used. Airflow retries that: another user may cause it
+        :raises ConfigurationError: if several users share the folder and the installed filelock does not support it
+        :raises OAuthError: if the folder or the file cannot be used. Airflow retries the task, because another user may
+            have caused it.
         """
         if self._lock:
             return True
@@ -51,7 +52,7 @@ class HostLock:
         except OSError as error:
             raise OAuthError(
                 f"Connection {self._conn_id!r}: the lock file {self._path} cannot be used: {error.strerror or error}. "
-                f"Set [oauth] lock_folder to a folder that every Airflow process of this host can write to, and that "
+                f"Set [oauth] lock_folder to a folder to which all Airflow processes of this host can write, and that "
                 f"no other program uses."
             ) from error
         self._lock = lock
@@ -64,9 +65,9 @@ class HostLock:
             self._lock = None
 
     def _make_folder(self) -> bool:
-        """Make the folder if there is none; return whether other users can write to it.
+        """Create the folder if it is missing; return whether other users can write to it.
 
-        :raises OSError: if that fails, or if other users can write to a folder that is not to be shared
+        :raises OSError: if it cannot be created, or if other users can write to a folder that is not shared
         """
         folder = self._path.parent
         folder.mkdir(mode=0o777 if self._shared else 0o700, parents=True, exist_ok=True)
@@ -88,20 +89,20 @@ class HostLock:
         """Return a lock on a file that every user can open."""
         if _version(filelock.__version__) < SHARED_SINCE:
             raise ConfigurationError(
-                f"Connection {self._conn_id!r}: several users can write to the folder {self._path.parent} in [oauth] "
-                f"lock_folder, but filelock {filelock.__version__} cannot share a lock between users. Install filelock "
+                f"Connection {self._conn_id!r}: several users can write to {self._path.parent} ([oauth] lock_folder), "
+                f"but filelock {filelock.__version__} cannot share a lock between users. Install filelock "
                 f"{'.'.join(map(str, SHARED_SINCE))} or later. If all Airflow processes of this host run as the same "
-                f"user, you can also set lock_folder to a folder that only this user can write to."
+                f"user, you can also set lock_folder to a folder to which only this user can write."
             )
         self._create()
-        # On a file system without flock, filelock would take the file that we created for a lock that is held.
+        # On a file system without flock, filelock would treat the file that was just created as a held lock.
         return filelock.FileLock(self._path, mode=0o666, thread_local=False, fallback_to_soft=False)
 
     def _create(self) -> None:
         """Create the lock file for all users, unless it exists.
 
-        It appears with its mode: a user who is later by a moment must not find a file that only its creator may open.
-        Nothing that another user may have put there is opened or changed.
+        The file gets its name only after its mode is set, so that no other user finds a file that only its creator can
+        open. A file that another user has put there is neither opened nor changed.
         """
         if os.path.lexists(self._path):
             return
@@ -115,7 +116,7 @@ class HostLock:
             Path(name).unlink(missing_ok=True)
 
     def _check_file(self) -> None:
-        """Raise ``OSError`` if there is something other than a file in place of the lock file."""
+        """Raise ``OSError`` if the lock file exists, but is not a regular file."""
         with suppress(FileNotFoundError):
             if not stat.S_ISREG(self._path.lstat().st_mode):
                 raise FileExistsError(errno.EEXIST, "it is not a regular file")

@@ -172,7 +172,10 @@ class Lease:
         """
         now = self._store.read()
         if now is None and self._store.is_listed():
-            raise TokenStoreError(f"{self._store.name} exists, but cannot be read. Check Airflow's metadata database.")
+            raise TokenStoreError(
+                f"Connection {self._store.conn_id!r}: {self._store.name} exists, but cannot be read. Check Airflow's "
+                f"metadata database."
+            )
         if record is None or now is None:
             return record is now
         return (now.generation, now.nonce) == (record.generation, record.nonce)

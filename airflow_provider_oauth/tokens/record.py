@@ -1,4 +1,4 @@
-"""Where the token of a connection is kept: the record, and what a store of it has to do."""
+"""What is stored for a connection, and what a store must provide."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """Credentials or a refresh token that the server refused; repeated requests with them may lock the account.
+    """The server's refusal of the credentials or the refresh token. Retrying them may lock the account.
 
-    :param error: the refusal
-    :param until: when they may be sent again
-    :param unrecognized_since: when the server first refused in words that this package does not recognize; None if it
-        did so in words that it does
+    :param error: the error that tasks raise
+    :param until: when the credentials may be sent again
+    :param unrecognized_since: when the server first refused with an error that this package does not recognize; None if
+        the error is a recognized one
     """
 
     error: OAuthError
@@ -31,19 +31,19 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What is stored of one connection.
+    """What is stored for one connection.
 
-    :param generation: goes up by one with every renewal
-    :param nonce: of the claim under which it was written, see ``lease.py``
+    :param generation: increases by one with every renewal
+    :param nonce: of the claim under which the record was written, see ``lease.py``
     :param used_refresh_tokens: fingerprints of the connection's own refresh tokens that were used, the latest last
-    :param readable: whether it is ours to use; False if it was sealed for another secret, user, URL or scope
-    :param corrupt: whether it is not a record at all, but say the ``***`` of an export that was imported again
-    :param tokens: the access tokens, by the scope that they were asked for; "" is the connection's own
-    :param refresh_token: the one that the next renewal uses
-    :param refresh_expires_at: when that ends if nobody uses it; None: not known
-    :param subject: which of the server's users has consented, if that is known
-    :param refused: that the connection, as it is now, was refused last
-    :param raw: all that stands in a record that is not readable: it is written back as it was
+    :param readable: whether it can be used; False if it was encrypted for another secret, user, URL or scope
+    :param corrupt: whether it is not a record at all, for example ``***`` from an imported export
+    :param tokens: the access tokens, by their requested scope ("" for the connection's own)
+    :param refresh_token: the refresh token that the next renewal uses
+    :param refresh_expires_at: when the refresh token expires if it is not used; None if unknown
+    :param subject: the server's ID of the user who has authorized the connection, if known
+    :param refused: the server's refusal, if it has refused the current connection in the last token request
+    :param raw: the content of a record that is not readable; it is written back unchanged
     """
 
     generation: int = 0
@@ -60,45 +60,50 @@ class Record:
 
 
 class TokenStore(Protocol):
-    """Keeps the record and the lease of one connection, for all processes on all hosts: two plain registers."""
+    """Stores the record and the lease of one connection for all processes on all hosts.
 
-    #: Where a person finds it, for error messages.
+    Both can be read and written. There is no compare-and-set.
+    """
+
+    #: The connection, for error messages.
+    conn_id: str
+    #: Where a user finds the record, for error messages.
     name: str
 
     def read(self) -> Record | None:
-        """Return the record; None if there seems to be none (a failed read can look the same).
+        """Return the record; None if there is none or if the read failed without an error.
 
-        :raises TokenStoreError: if the read failed and says so
+        :raises TokenStoreError: if the read failed with an error
         """
 
     def write(self, record: Record) -> None:
         """Replace the record.
 
-        :raises TokenStoreError: if it could not be written, or cannot be read back
+        :raises TokenStoreError: if it could not be written or cannot be read back. It may have been written.
         """
 
     def is_listed(self) -> bool | None:
-        """Tell whether there is a record, in a way that fails where ``read`` says None; None if there is no such way.
+        """Return whether there is a record, with an error instead of a wrong False; None if it cannot be determined.
 
-        :raises TokenStoreError: if that cannot be told now
+        :raises TokenStoreError: if it cannot be determined now
         """
 
     def read_lease(self) -> str | None:
-        """Return the nonce in the lease; None if there seems to be no lease (a failed read can look the same).
+        """Return the nonce in the lease; None if there is no lease or if the read failed without an error.
 
-        :raises TokenStoreError: if the read failed and says so
+        :raises TokenStoreError: if the read failed with an error
         """
 
     def lease_is_listed(self) -> bool | None:
-        """Tell whether there is a lease, as ``is_listed`` does for the record."""
+        """Return whether there is a lease, as ``is_listed`` does for the record."""
 
     def write_lease(self, nonce: str) -> None:
-        """Put ``nonce`` into the lease, whatever is there.
+        """Write ``nonce`` to the lease, whatever it contains.
 
-        :raises TokenStoreError: if that failed, or seems to have
+        :raises TokenStoreError: if the write failed. The nonce may have been written.
         """
 
 
 def fingerprint(conn_id: str, refresh_token: str) -> str:
-    """Return what tells ``refresh_token`` from another, and no more than that."""
+    """Return a hash that identifies a refresh token without revealing it."""
     return hashlib.sha256(f"{conn_id}\0{refresh_token}".encode()).hexdigest()[:32]

@@ -359,6 +359,7 @@ class Lock:
 class Store:
     """Record and lease: two registers, and a list of Variables that is never silently wrong."""
 
+    conn_id = "api"
     name = "the Variable"
 
     def __init__(self, process: Process) -> None:

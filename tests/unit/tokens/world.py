@@ -81,6 +81,7 @@ class FakeEndpoint:
 class FakeStore:
     """A record that all sources of a test share."""
 
+    conn_id = "api"
     name = "the Variable"
 
     def __init__(self, record=None):
