@@ -37,7 +37,7 @@ class NoNetwork(HTTPAdapter):
 def sessions(adapter: HTTPAdapter | None = None) -> dict[str, requests.Session]:
     """Return sessions that send the same requests: ours, a plain one, and one that is spared looking for a .netrc."""
     hook = OAuthHook(CONN_ID)
-    name, value = hook.access.header(hook.get_token())
+    name, value = hook.access.token_header(hook.get_token())
     ours, plain, spared = hook.get_conn(), requests.Session(), requests.Session()
     for theirs in (plain, spared):
         theirs.headers[name] = value

@@ -1,1 +1,1 @@
-"""Calls of the protected API: where a token may go, what a refusal means, errors and rate limits. No Airflow."""
+"""Calls the protected API: where the token is sent, errors, and rate limits. Imports no Airflow."""

@@ -1,4 +1,4 @@
-"""The token on API requests made with aiohttp; see ``policy.py`` for the rules."""
+"""Sends the token with API requests of aiohttp. The rules are in ``policy.py``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from aiohttp import ClientTimeout, Payload
 from aiohttp.http import SERVER_SOFTWARE
 from asgiref.sync import sync_to_async
+from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_oauth.api.errors import tls_context
 from airflow_provider_oauth.protocol.config import TransportOptions
@@ -24,37 +25,34 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
 
-#: Calls that are running in threads for an event loop.
+#: Calls that are running in threads, by event loop and call.
 _calls: dict[Any, asyncio.Future[Any]] = {}
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: What aiohttp sets where the caller sets nothing; what the connection says replaces it.
-AUTOMATIC = {"accept": "*/*", "user-agent": SERVER_SOFTWARE}
+#: Headers that aiohttp sets itself; the connection's headers replace them.
+DEFAULT_HEADERS = CaseInsensitiveDict({"Accept": "*/*", "User-Agent": SERVER_SOFTWARE})
 
 
 class OAuth2Middleware:
-    """Sends the token with requests to the API; repeats one once with another token if the API refuses the first one.
+    """Sends the token with requests to the API, and repeats a request once if the API refuses the token.
 
-    aiohttp calls it for every hop of a redirect with the headers that the caller set, so what it adds stays behind.
+    After a redirect, aiohttp calls it again with the caller's headers only, so nothing that it adds leaves the API.
 
-    :param access: what to add
+    :param access: what is added to a request
     """
 
     def __init__(self, access: ApiAccess) -> None:
         self._access = access
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        """Send ``request``, with the token if it goes to the API's own origin."""
+        """Send ``request``, with the token and the connection's headers and parameters if it goes to the API."""
         token = await valid_token(self._access)
-        if not self._access.owns(str(request.url), token):
+        if not self._access.is_api_url(str(request.url), token):
             return await handler(request)
-        for name, value in self._access.headers.items():
-            if name not in request.headers or request.headers[name] == AUTOMATIC.get(name.lower()):
-                request.headers[name] = value
+        request.headers.update(self._access.headers_to_set(request.headers, DEFAULT_HEADERS, token))
         request.url = request.url.extend_query(self._access.missing_params(str(request.url)))
-        self._authorize(request, token)
         response = await handler(request)
         refusal = self._access.refusal(response.status, ", ".join(response.headers.getall("WWW-Authenticate", ())))
         if refusal is None:
@@ -63,21 +61,17 @@ class OAuth2Middleware:
         if replacement is None or (isinstance(request.body, Payload) and request.body.consumed):
             return response  # there is no other token, or the body cannot be sent again
         response.release()
-        self._authorize(request, replacement)
+        request.headers.update([self._access.token_header(replacement)])
         return await handler(request)
-
-    def _authorize(self, request: ClientRequest, token: Token) -> None:
-        name, value = self._access.header(token)
-        request.headers[name] = value
 
 
 async def valid_token(access: ApiAccess) -> Token:
-    """Return a token to send. Never blocks the event loop: what may block is done in a thread.
+    """Return a valid token, as ``ApiAccess.token`` does. A thread does what would block the event loop.
 
-    While one thread renews a token that is due, everyone else goes on with it.
+    While one thread renews a token that is due, all other callers use that token.
 
-    :param access: whose token
-    :raises OAuthError: as ``TokenSource.token`` does
+    :param access: provides the token
+    :raises OAuthError: if there is no valid token and none can be obtained
     """
     if fresh := access.source.fresh(access.scope):
         return fresh
@@ -88,15 +82,15 @@ async def valid_token(access: ApiAccess) -> Token:
 
 
 async def replacement_token(access: ApiAccess, refused: Token, refusal: ApiRefusal) -> Token | None:
-    """Return a token to repeat a refused request with, as ``ApiAccess.replacement`` does, without blocking the loop."""
+    """Return a token to repeat a refused request with, as ``ApiAccess.replacement`` does, in a thread."""
     key = (asyncio.get_running_loop(), access.source, access.scope, refused.access_token, refusal)
     return await _shared(key, access.replacement, refused, refusal)
 
 
 async def _shared(key: Any, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call ``function`` in a thread; callers with the same key at the same time share one call.
+    """Call ``function`` in a thread. Callers with the same key at the same time share one call.
 
-    The event loop has few threads, and needs them for other things, such as looking up names.
+    The event loop has few threads, and needs them for other work, such as looking up host names.
     """
     call: asyncio.Future[T] | None = _calls.get(key)
     if call is None:
@@ -108,17 +102,17 @@ async def _shared(key: Any, function: Callable[P, T], *args: P.args, **kwargs: P
 def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Return ``function`` as a coroutine that runs it in a thread.
 
-    asgiref's thread, not asyncio's: it lets Airflow before 3.3 find its way back to the triggerer's event loop.
+    It uses asgiref instead of asyncio, because Airflow before 3.3 needs that to find the triggerer's event loop.
     """
     return sync_to_async(function, thread_sensitive=False)
 
 
 def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_url: str) -> dict[str, Any]:
-    """Return ``extra_options`` by aiohttp's names, so that deferred tasks can have the same options as others.
+    """Return ``extra_options`` with aiohttp's names, so that deferred tasks take the same options as others.
 
-    :param extra_options: those of ``HttpHook``, which win over the connection's, and any others of aiohttp
-    :param config: the connection
-    :param base_url: the API's
+    :param extra_options: options of ``HttpHook``, which replace the connection's, and any others of aiohttp
+    :param config: the settings of the connection
+    :param base_url: the API's base URL
     :raises ConfigurationError: if a file of ``verify`` or ``cert`` cannot be used
     """
     names = {"verify_ssl": "verify", "proxy": "proxies"}
@@ -130,11 +124,11 @@ def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_
 
 
 def aiohttp_options(config: OAuthConfig, transport: TransportOptions, base_url: str) -> dict[str, Any]:
-    """Return what aiohttp calls the options of the connection.
+    """Return transport options with aiohttp's names.
 
-    :param config: the connection, for error messages
-    :param transport: its transport options, or those of a call
-    :param base_url: the API's, whose scheme decides which proxy is used
+    :param config: the settings of the connection, for error messages
+    :param transport: the transport options of the connection, or of a call
+    :param base_url: the API's base URL; its scheme decides which proxy is used
     :raises ConfigurationError: if a file of ``verify`` or ``cert`` cannot be used
     """
     ssl_context: ssl.SSLContext | bool = transport.verify is not False

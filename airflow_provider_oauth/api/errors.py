@@ -1,4 +1,4 @@
-"""Errors of API calls: exception class and text, the same for requests and for aiohttp."""
+"""The errors of API requests, with the same classes and texts for requests and aiohttp."""
 
 from __future__ import annotations
 
@@ -110,22 +110,21 @@ def status_error(
 ) -> ApiError:
     """Return the error for a response with an error status.
 
-    The reason phrase and the body are not part of the text, because they can contain anything. Only known members of
-    the body are quoted.
+    The text quotes only known members of the body, because the body and the reason phrase can contain secrets.
 
-    :param config: the connection
-    :param advice: what a vendor's error statuses mean, by status
-    :param method: of the request
-    :param url: of the request; its user, query and fragment are left out
-    :param status: 400 or above
-    :param headers: of the response
-    :param sent: headers of the request; the token in them is not quoted
-    :param body: the response's, up to ``MAX_ERROR_BODY`` bytes; a longer one is not quoted
+    :param config: the settings of the connection
+    :param advice: the vendor's advice about error statuses, by status
+    :param method: the HTTP method of the request
+    :param url: the URL of the request; user, query and fragment are left out
+    :param status: the status, 400 or above
+    :param headers: the headers of the response
+    :param sent: the headers of the request; the token in them is not quoted
+    :param body: the body of the response; it is not quoted if it is longer than ``MAX_ERROR_BODY`` bytes
     """
     text = f"{status}:{phrase(status)} (connection {config.conn_id!r}, {_target(method, url)})"
     token = sent.get(config.header_name, "").rpartition(" ")[2]
-    if words := _words(body, headers.get("Content-Type", ""), config.error_path):
-        text += f". It says: {redact(words, (*config.secrets, token))!r}."
+    if message := _message(body, headers.get("Content-Type", ""), config.error_path):
+        text += f". Message from the API: {redact(message, (*config.secrets, token))!r}."
     if hint := advice.get(status) or _advice(status, headers.get("WWW-Authenticate", "")):
         text = f"{text.rstrip('.')}. {hint}"
     return ApiError(text, status_code=status)
@@ -192,12 +191,12 @@ def tls_context(config: OAuthConfig, verify: Any, cert: Any) -> ssl.SSLContext:
 
 
 def read_error_body(response: requests.Response) -> bytes:
-    """Return up to about ``MAX_ERROR_BODY`` bytes of the body of an error response, which may be incomplete.
+    """Return the body of an error response, or its first bytes if it is longer than ``MAX_ERROR_BODY``.
 
-    :param response: it is closed if it was not read before
+    :param response: the response; it is closed
     """
     body = b""
-    with suppress(*TRANSPORT_ERRORS):  # then there is nothing to quote
+    with suppress(*TRANSPORT_ERRORS):  # the error then quotes what was read, if anything
         for chunk in response.iter_content(8192):
             body += chunk
             if len(body) > MAX_ERROR_BODY:
@@ -207,7 +206,7 @@ def read_error_body(response: requests.Response) -> bytes:
 
 
 def phrase(status: int) -> str:
-    """Return the standard reason phrase of ``status``: the API's own can contain anything."""
+    """Return the standard reason phrase of ``status``. The API's own could contain secrets."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -220,20 +219,20 @@ def _target(method: str, url: str) -> str:
 
 def _advice(status: int, challenge: str) -> str:
     if "insufficient_scope" in challenge:
-        return "The API requires another scope. Check Scope."
+        return "The token lacks a scope that the API requires. Check Scope."
     refusal = api_refusal(status, challenge)
     if refusal is ApiRefusal.INVALID_TOKEN:
-        return "The API does not accept the token. Check that it is for this API: Host, Scope, Audience, Resource."
+        return "The API does not accept the token. Check API base URL, Scope, Audience and Resource."
     if refusal is ApiRefusal.FORBIDDEN:
         return (
-            "Check Scope, and the permissions of the client or of the user who consented. If this API also uses 403 "
-            "for invalid tokens, add 403 to Renew token on."
+            "Check Scope, and the permissions of the client or of the user who authorized the connection. If this API "
+            "also responds with 403 to invalid tokens, add 403 to Renew token on."
         )
     return ""
 
 
-def _words(body: bytes, content_type: str, error_path: str | None) -> str:
-    """Return what an error response says in members that are known to be error messages."""
+def _message(body: bytes, content_type: str, error_path: str | None) -> str:
+    """Return the error messages in those members of the body that are known to contain some."""
     if len(body) > MAX_ERROR_BODY:
         return ""
     try:
@@ -244,12 +243,12 @@ def _words(body: bytes, content_type: str, error_path: str | None) -> str:
         found = jmespath.search(error_path, content) if error_path else None
     except (ValueError, RecursionError):
         return ""
-    # What error_path finds is one message: an API with several errors in a response has a list of them.
-    words = [" ".join(word for word in (found if isinstance(found, list) else [found]) if isinstance(word, str))]
+    # error_path finds a list if the API can report several errors in one response; they become one message.
+    messages = [" ".join(text for text in (found if isinstance(found, list) else [found]) if isinstance(text, str))]
     for source in (content, content.get("error") if isinstance(content, dict) else None):
         if isinstance(source, dict):
-            words += [word for name in QUOTED_MEMBERS if isinstance(word := source.get(name), str)]
-    return "; ".join(dict.fromkeys(filter(None, map(str.strip, words))))
+            messages += [text for name in QUOTED_MEMBERS if isinstance(text := source.get(name), str)]
+    return "; ".join(dict.fromkeys(filter(None, map(str.strip, messages))))
 
 
 def _reasons(error: BaseException, depth: int = 0) -> Iterator[str]:

@@ -1,4 +1,9 @@
-"""Where a token may be sent, and what a 401 or 403 from the API means: the rules for requests and for aiohttp."""
+"""The rules for requests to the API: where a token may be sent, what is added, and what a 401 or 403 means.
+
+Both drivers, ``requests_auth.py`` and ``aiohttp_auth.py``, follow them: get a token; if the URL is of the API, add the
+token and the connection's headers and parameters; send the request; if the API refuses the token, get a replacement and
+repeat the request once.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.tokens.source import TokenSource
@@ -23,20 +30,20 @@ ERROR_CODE = re.compile(r'(?<![\w-])error\s*=\s*"?(\w+)', re.IGNORECASE)
 
 
 class ApiRefusal(Enum):
-    """What the API's refusal of a request says about the token."""
+    """Why the API refused a request, if the token can be the reason."""
 
     #: The API does not accept the token: renew it.
     INVALID_TOKEN = "invalid_token"  # noqa: S105 - an error code
-    #: The token may be invalid or lack a permission: use a newer one if there is one, but do not renew.
+    #: The token is invalid or lacks a permission: use a newer one if there is one, but do not renew.
     FORBIDDEN = "forbidden"
 
 
 def api_refusal(status: int, challenge: str, renew_on: tuple[int, ...] = ()) -> ApiRefusal | None:
-    """Return what a response says about the token; None if it says nothing.
+    """Return why the API refused a request; None if it did not, or not because of the token.
 
     A 401 means that the request was not carried out (RFC 9110 section 15.5.2). A 403 without ``insufficient_scope``
     (RFC 6750 section 3.1) is ambiguous: servers such as Django OAuth Toolkit also use it for tokens that were revoked
-    by a renewal elsewhere.
+    by a renewal in another process.
 
     :param status: the HTTP status
     :param challenge: the ``WWW-Authenticate`` header; "" if there is none
@@ -44,7 +51,7 @@ def api_refusal(status: int, challenge: str, renew_on: tuple[int, ...] = ()) -> 
     """
     found = ERROR_CODE.search(challenge)
     code = found[1].lower() if found else None
-    if status < 400:  # carried out: to repeat it could write twice
+    if status < 400:  # the request was carried out, and repeating it could write twice
         return None
     if status == 401 or status in renew_on or code == "invalid_token":
         return ApiRefusal.INVALID_TOKEN
@@ -55,7 +62,7 @@ def api_refusal(status: int, challenge: str, renew_on: tuple[int, ...] = ()) -> 
 
 @lru_cache(maxsize=256)
 def normalized_url(url: str) -> str:
-    """Return ``url`` as requests sends it: host names in ASCII, odd characters escaped.
+    """Return ``url`` as requests sends it: with the host name in ASCII, and special characters escaped.
 
     :raises ValueError: if it is not a URL
     """
@@ -71,17 +78,21 @@ def origin(url: str) -> Origin:
 
 
 @lru_cache(maxsize=256)
-def _origin_on_the_wire(url: str) -> Origin:
+def _normalized_origin(url: str) -> Origin:
     return origin(normalized_url(url))
 
 
 def is_api_url(url: str, base_url: str) -> bool:
-    """Tell whether ``url``, as it is on the wire, is of the same origin as the API at ``base_url``."""
-    return origin(url) == _origin_on_the_wire(base_url)
+    """Return whether ``url`` has the same origin as the API.
+
+    :param url: as it is sent (see ``normalized_url``), because parsers read some spellings differently
+    :param base_url: the API's base URL
+    """
+    return origin(url) == _normalized_origin(base_url)
 
 
 class ApiAccess:
-    """What the connection adds to a request to its API, and to no other: the token, headers and parameters.
+    """What a connection adds to requests to its API, and to no others: the token, headers and query parameters.
 
     :param source: provides the tokens
     :param scope: a scope for these requests instead of the connection's, separated by spaces
@@ -93,46 +104,49 @@ class ApiAccess:
 
     @property
     def config(self) -> OAuthConfig:
-        """The connection."""
+        """The settings of the connection."""
         return self.source.config
 
     def token(self) -> Token:
-        """Return a token to send."""
+        """Return a valid token. May block.
+
+        :raises OAuthError: if there is no valid token and none can be obtained
+        """
         return self.source.token(self.scope)
 
     def refusal(self, status: int, challenge: str) -> ApiRefusal | None:
-        """Return what a response of the API says about the token; see ``api_refusal``."""
+        """Return why the API refused a request; see ``api_refusal``."""
         return api_refusal(status, challenge, self.config.renew_on)
 
     def replacement(self, refused: Token, refusal: ApiRefusal) -> Token | None:
-        """Return a token to repeat a refused request with; None if the response stands. May block.
+        """Return a token to repeat a refused request with; None if there is no other one. May block.
 
         :param refused: the token that was sent
-        :param refusal: what the response says about it
+        :param refusal: why it was refused
         :raises OAuthError: if the token cannot be renewed
         """
         return self.source.replacement(refused, self.scope, renew=refusal is ApiRefusal.INVALID_TOKEN)
 
     def base_url(self, token: Token | None) -> str:
-        """Return the API's base URL: the one in the token response, if there is one."""
-        named = token.base_url if token and self.base_url_is_in_token else None
-        return (named or self.config.base_url).rstrip("/")
+        """Return the API's base URL: the one from the token response, if ``response_map`` names one."""
+        from_response = token.base_url if token and self.base_url_is_in_token else None
+        return (from_response or self.config.base_url).rstrip("/")
 
     @property
     def base_url_is_in_token(self) -> bool:
-        """Whether the API's base URL is known only with a token."""
+        """Whether the API's base URL is part of the token response."""
         return "base_url" in self.config.response_map
 
-    def owns(self, url: str, token: Token) -> bool:
-        """Tell whether ``url`` is of the API's own origin, the only place that the token is sent to.
+    def is_api_url(self, url: str, token: Token) -> bool:
+        """Return whether ``url`` has the API's origin, the only one that the token is sent to.
 
-        :param url: as it is on the wire: parsers differ over what some spellings mean
-        :param token: it may name the API's base URL
+        :param url: as it is sent
+        :param token: its response can contain the API's base URL
         """
         return is_api_url(url, self.base_url(token))
 
-    def header(self, token: Token) -> tuple[str, str]:
-        """Return the header with the token (RFC 6750 section 2.1, but its name and scheme can be others)."""
+    def token_header(self, token: Token) -> tuple[str, str]:
+        """Return name and value of the header with the token (RFC 6750 section 2.1; the connection can rename it)."""
         return self.config.header_name, f"{self.config.auth_scheme} {token.access_token}".lstrip()
 
     @property
@@ -140,10 +154,21 @@ class ApiAccess:
         """The connection's own headers for API requests."""
         return {**self.config.api_headers, **self.config.secret_headers}
 
+    def headers_to_set(self, headers: Mapping[str, str], defaults: Mapping[str, str], token: Token) -> dict[str, str]:
+        """Return the headers to set on a request: the token's, and those of the connection that the caller did not set.
+
+        :param headers: the headers of the request, with case-insensitive names
+        :param defaults: headers that the HTTP client sets itself
+        :param token: the token to send
+        """
+        own = {name: value for name, value in self.headers.items() if headers.get(name) == defaults.get(name)}
+        name, value = self.token_header(token)
+        return {**own, name: value}
+
     def missing_params(self, url: str) -> list[tuple[str, str]]:
         """Return the connection's own query parameters for API requests, except those that ``url`` has.
 
-        A list is a repeated parameter, null is no parameter, and any other value except a string is written as JSON.
+        A list becomes a repeated parameter and null none. Any other value except a string is written as JSON.
         """
         params = {**self.config.api_params, **self.config.secret_params}
         if not params:

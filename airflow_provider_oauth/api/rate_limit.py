@@ -1,4 +1,4 @@
-"""How fast an API may be called: a budget that is kept to, and a 429 that is waited out."""
+"""Client-side rate limiting, and repeated requests after 429."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds to wait after a first 429 that does not say how long, and the most after a later one.
+#: Seconds to wait after the first 429 without ``Retry-After``, and after a later one at most.
 FIRST_PAUSE, MAX_PAUSE = 1.0, 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What an API allows: so many credits in a time.
+    """The credits that an API allows in a period.
 
-    :param credits: how many
-    :param seconds: the time
-    :param read: credits that a GET costs
+    :param credits: number of credits
+    :param seconds: length of the period, in seconds
+    :param read: credits that a GET, HEAD or OPTIONS request costs
     :param write: credits that any other request costs
     """
 
@@ -39,62 +39,67 @@ class Budget:
     write: int = 1
 
     def cost(self, method: str | None) -> int:
-        """Return what a request costs."""
+        """Return the credits that a request costs.
+
+        :param method: the HTTP method
+        """
         return self.read if method in ("GET", "HEAD", "OPTIONS") else self.write
 
 
 class RateLimiter:
-    """Holds requests back where an API's budget is spent, and sends them again where the API says so.
+    """Delays requests while the budget is used up, and repeats them after 429 (Too Many Requests).
 
-    :param budget: what this process may spend; None for no end of it. Kept to over any such time, and so within the
-        API's, whenever that begins
-    :param rate_limit_timeout: seconds for which a request is repeated after 429 (Too Many Requests, RFC 6585 section 4)
-    :param clock: time, for tests
+    :param budget: what this process may spend; None for unlimited. It holds for every period of that length, and so
+        for the API's, whenever that starts
+    :param rate_limit_timeout: seconds for which a request is repeated after 429 (RFC 6585 section 4)
+    :param clock: replaced in tests
     """
 
     def __init__(self, budget: Budget | None, rate_limit_timeout: float, clock: Clock | None = None) -> None:
         self._budget = budget
-        self._patience = rate_limit_timeout
+        self._timeout = rate_limit_timeout
         self._clock = clock or Clock()
         self._spent: deque[tuple[float, int]] = deque()
-        self._one_thread = threading.Lock()
+        self._lock = threading.Lock()
 
     def send(self, request: requests.PreparedRequest, send: Callable[[], requests.Response]) -> requests.Response:
-        """Send a request when it may be sent; again, as long as patience lasts, if it is answered 429.
+        """Send a request as soon as the budget allows it. Repeat it after 429 until the timeout.
 
-        :param request: what is sent
+        :param request: the request; it is only repeated if its body can be sent again
         :param send: sends it
+        :return: the response; one with status 429 if the next attempt would be after the timeout
         """
-        begun, pause = None, FIRST_PAUSE
+        started_at, pause = None, FIRST_PAUSE
         while True:
             self._spend(request.method)
-            begun = self._clock.monotonic() if begun is None else begun  # waiting for the budget costs no patience
+            if started_at is None:  # the timeout does not include the first wait for the budget
+                started_at = self._clock.monotonic()
             response = send()
             if response.status_code != 429 or not isinstance(request.body, (str, bytes, type(None))):
                 return response
-            told = retry_after(response.headers.get("Retry-After", ""), self._clock.now())
-            # One that says 0, or a time gone by, and 429 again, would be asked as fast as the network can.
-            wait = told or random.uniform(pause / 2, pause)  # noqa: S311 - spreads load
-            if self._clock.monotonic() - begun + wait > self._patience:
+            requested = retry_after(response.headers.get("Retry-After", ""), self._clock.now())
+            # With a Retry-After of 0, or in the past, requests would otherwise follow each other without a pause.
+            wait = requested or random.uniform(pause / 2, pause)  # noqa: S311 - spreads load
+            if self._clock.monotonic() - started_at + wait > self._timeout:
                 return response
             response.close()
-            log.info("The API says 429 (Too Many Requests); sending the request again in %.0f s.", wait)
+            log.info("The API responded with 429 (Too Many Requests). Repeating the request in %.0f s.", wait)
             self._clock.sleep(wait)
             pause = min(2 * pause, MAX_PAUSE)
 
     def _spend(self, method: str | None) -> None:
-        """Wait until the budget has what a request costs, and take it."""
+        """Wait until the budget has the credits that a request costs, and spend them."""
         if self._budget is None:
             return
         cost = self._budget.cost(method)
-        with self._one_thread:
-            while (wait := self._wait(self._budget, cost)) > 0:
-                log.info("The budget of %d credits is spent; going on in %.0f s.", self._budget.credits, wait)
+        with self._lock:
+            while (wait := self._seconds_until_free(self._budget, cost)) > 0:
+                log.info("The budget of %d credits is used up. Waiting %.0f s.", self._budget.credits, wait)
                 self._clock.sleep(wait)
             self._spent.append((self._clock.monotonic(), cost))
 
-    def _wait(self, budget: Budget, cost: int) -> float:
-        """Return the seconds until so many credits are free; none if nothing is spent, however small the budget."""
+    def _seconds_until_free(self, budget: Budget, cost: int) -> float:
+        """Return the seconds until ``cost`` credits are free; 0 if nothing is spent, even if the budget is smaller."""
         now = self._clock.monotonic()
         while self._spent and self._spent[0][0] + budget.seconds <= now:
             self._spent.popleft()

@@ -1,4 +1,4 @@
-"""What the synchronous and the asynchronous hook make of a request's arguments."""
+"""Checks of the arguments of a request, for the synchronous and the asynchronous hook."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.protocol.redaction import redact_url
 
 
-def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
-    """Return ``endpoint`` if it is a whole URL of the API; None if it is relative.
+def absolute_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
+    """Return ``endpoint`` if it is an absolute URL of the API; None if it is relative.
 
-    :raises ApiError: if it is a whole URL of another origin, to which no token is sent
+    :raises ApiError: if it is an absolute URL of another origin, to which no token is sent
     :raises ConfigurationError: if it is not a URL
     """
     if not endpoint or "://" not in endpoint.partition("?")[0]:
@@ -24,8 +24,8 @@ def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
         raise ConfigurationError(f"Connection {conn_id!r}: the endpoint is not a valid URL.") from None
     if not is_of_api:
         raise ApiError(
-            f"Connection {conn_id!r}: {redact_url(url)} is not part of the API at {base_url}. Its token is sent "
-            f"nowhere else; use another connection for that URL."
+            f"Connection {conn_id!r}: {redact_url(url)} is not part of the API at {base_url}, and the token is sent "
+            f"nowhere else. Use another connection for that URL."
         )
     return url
 
@@ -33,8 +33,10 @@ def whole_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
 def request_data(conn_id: str, method: str, data: Any, json: Any) -> Any:
     """Return ``data``; None if it is empty, because operators pass ``{}`` where there is none.
 
-    :raises ConfigurationError: if there are both ``data`` and ``json``, other than in a GET
+    :raises ConfigurationError: if there is both ``data`` and ``json``, except in a GET
     """
     if data and json is not None and method != "GET":
-        raise ConfigurationError(f"Connection {conn_id!r}: a {method} request has either data or json. Remove one.")
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: a {method} request can have either data or json. Remove one of them."
+        )
     return data or None

@@ -1,4 +1,4 @@
-"""Requests to the API over an aiohttp session: retries, and the same errors as in the synchronous hook."""
+"""The session of ``OAuthAsyncHook``: retries, and the same errors as in ``OAuthHook``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow.providers.http.hooks.http import AsyncHttpSession
 
 from airflow_provider_oauth.api.aiohttp_auth import translated_options
 from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, status_error, transport_error
-from airflow_provider_oauth.api.request import request_data, whole_url
+from airflow_provider_oauth.api.request import absolute_url, request_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.exceptions import ApiError
     from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
 
-#: Methods whose ``data`` is not the body, as in ``HttpHook``: it is the query of a GET, and a HEAD has neither.
+#: Methods whose ``data`` is not the body, as in ``HttpHook``: a GET has it as the query, and a HEAD ignores it.
 METHODS_WITHOUT_BODY = ("GET", "HEAD")
 
 
 class OAuthAsyncSession(AsyncHttpSession):
-    """An ``AsyncHttpSession`` whose errors are those of ``OAuthHook``.
+    """An ``AsyncHttpSession`` that raises the same errors as ``OAuthHook``.
 
-    :param hook: its retries are used
-    :param session: where requests are sent
+    :param hook: the hook, whose number of attempts and delay are used
+    :param session: the aiohttp session that sends the requests
     :param access: what the connection adds to requests to its API
-    :param config: the hook's
-    :param method: the HTTP method, if not the hook's
+    :param config: base URL and options, from ``OAuthAsyncHook.config``
+    :param method: the HTTP method; None for the hook's
     """
 
     def __init__(
@@ -61,13 +61,23 @@ class OAuthAsyncSession(AsyncHttpSession):
         *,
         read: bool = False,
     ) -> ClientResponse:
-        """Perform a request; parameters and errors as for ``OAuthAsyncHook.run``.
+        """Send a request.
 
-        :param read: whether to read the response
+        :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
+        :param data: the query of a GET, the body of any other request
+        :param json: the body, to be sent as JSON
+        :param headers: headers of this request
+        :param extra_options: options of ``HttpHook``, which replace the connection's, and any others of aiohttp
+        :param read: whether to read the response before it is returned
+        :return: the response
+        :raises ConfigurationError: if there is both ``data`` and ``json``, or the request cannot be sent
+        :raises ApiError: if the API responds with an error status or does not respond, or if the URL is of another
+            origin
+        :raises OAuthError: if there is no valid token and none can be obtained
         """
         conn_id = self._access.config.conn_id
-        data = _as_requests_sends(request_data(conn_id, self.method, data, json))
-        url = whole_url(conn_id, self.base_url, endpoint) or _joined(self.base_url, endpoint)
+        data = _encoded_like_requests(request_data(conn_id, self.method, data, json))
+        url = absolute_url(conn_id, self.base_url, endpoint) or _joined(self.base_url, endpoint)
         options = {
             **(self.extra_options or {}),
             **translated_options(extra_options or {}, self._access.config, self.base_url),
@@ -80,7 +90,7 @@ class OAuthAsyncSession(AsyncHttpSession):
             "headers": {**(self.headers or {}), **(headers or {})},
             **options,
         }
-        with self._converted(url):
+        with self._errors_converted(url):
             response = await self._send(url, request, self.retry_limit if check_response else 1)
             if check_response and response.status >= 400:
                 raise await self._status_error(response)
@@ -89,14 +99,14 @@ class OAuthAsyncSession(AsyncHttpSession):
             return response
 
     async def _send(self, url: str, request: dict[str, Any], attempts: int) -> ClientResponse:
-        """Send the request, again if the API answers 500 or above, as ``HttpAsyncHook`` does."""
+        """Send the request, and repeat it after a status of 500 or above, as ``HttpAsyncHook`` does."""
         for attempt in range(1, attempts):
             response: ClientResponse = await self._request(url, **request)
             if response.status < 500:
                 return response
             response.release()
             self.log.warning(
-                "The API answered %d; sending the request again in %s s (attempt %d of %d).",
+                "The API responded with %d. Repeating the request in %s s (attempt %d of %d).",
                 response.status,
                 self.retry_delay,
                 attempt + 1,
@@ -107,7 +117,7 @@ class OAuthAsyncSession(AsyncHttpSession):
 
     async def _status_error(self, response: ClientResponse) -> ApiError:
         body = b""
-        with suppress(*TRANSPORT_ERRORS):  # then there is nothing to quote
+        with suppress(*TRANSPORT_ERRORS):  # the error then quotes nothing
             async for chunk in response.content.iter_chunked(8192):
                 body += chunk
                 if len(body) > MAX_ERROR_BODY:
@@ -125,17 +135,17 @@ class OAuthAsyncSession(AsyncHttpSession):
         )
 
     @contextmanager
-    def _converted(self, url: str) -> Iterator[None]:
-        """Raise this package's errors instead of aiohttp's, which can contain a secret."""
+    def _errors_converted(self, url: str) -> Iterator[None]:
+        """Raise this package's errors instead of those of aiohttp, which can contain secrets."""
         try:
             yield
         except TRANSPORT_ERRORS as error:
             raise transport_error(self._access.config, error, method=self.method, url=url) from None
 
 
-def _as_requests_sends(data: Any) -> Any:
-    """Return ``data`` with the values that requests sends for a dict: none for None, a repeated name for a list."""
-    if not isinstance(data, dict) or any(isinstance(value, IOBase) for value in data.values()):  # a file is uploaded
+def _encoded_like_requests(data: Any) -> Any:
+    """Return a dict as the pairs that requests would send: nothing for None, and a repeated name for a list."""
+    if not isinstance(data, dict) or any(isinstance(value, IOBase) for value in data.values()):  # an uploaded file
         return data
     return [
         (name, value if isinstance(value, (str, bytes)) else str(value))

@@ -17,7 +17,7 @@ from airflow_provider_oauth.api.aiohttp_auth import OAuth2Middleware, aiohttp_op
 from airflow_provider_oauth.api.errors import read_error_body, status_error
 from airflow_provider_oauth.api.policy import ApiAccess
 from airflow_provider_oauth.api.rate_limit import RateLimiter
-from airflow_provider_oauth.api.request import request_data, whole_url
+from airflow_provider_oauth.api.request import absolute_url, request_data
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.connection import preset_of, read_connection, wrong_type
 from airflow_provider_oauth.exceptions import OAuthError
@@ -232,7 +232,7 @@ class OAuthHook(HttpHook):
         access = self.access
         self.base_url = access.base_url(access.token() if access.base_url_is_in_token else None)
         self._base_url_initialized = True
-        return whole_url(self.oauth_conn_id, self.base_url, endpoint) or super().url_from_endpoint(endpoint)
+        return absolute_url(self.oauth_conn_id, self.base_url, endpoint) or super().url_from_endpoint(endpoint)
 
     def check_response(self, response: requests.Response) -> None:
         """Raise an error if the response has an error status.

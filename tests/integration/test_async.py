@@ -506,7 +506,7 @@ def test_empty_data_counts_as_absent_beside_json(connect, api, data):
 def test_data_and_json_are_an_error_for_both_hooks(connect, api):
     connect(host=api.url)
     event = fired(method="POST", endpoint="items", data={"b": 2}, json={"a": 1})
-    with pytest.raises(ConfigurationError, match="either data or json") as caught:
+    with pytest.raises(ConfigurationError, match="can have either data or json") as caught:
         OAuthHook("my_api", method="POST").run("items", {"b": 2}, json={"a": 1})
     assert event["error"] == {"type": "ConfigurationError", "message": str(caught.value)}
     assert api.requests == []
@@ -565,7 +565,7 @@ def test_only_a_500_or_above_is_logged_as_an_attempt(connect, api, caplog, monke
     api.answers["/items"] = [(500, {})]
     call(OAuthAsyncHook("my_api", retry_delay=0), endpoint="items")
     said = [record.getMessage() for record in caplog.records if "attempt" in record.getMessage()]
-    assert said == ["The API answered 500; sending the request again in 0 s (attempt 2 of 3)."]
+    assert said == ["The API responded with 500. Repeating the request in 0 s (attempt 2 of 3)."]
 
 
 def test_the_event_of_a_response_has_the_standard_phrase_and_not_the_apis(connect, raw_server):
@@ -621,7 +621,7 @@ def test_a_certificate_that_is_not_trusted_names_verify_for_both_hooks(connect, 
 
 
 def test_the_timeout_is_for_each_part_of_a_response_and_deferred_for_the_whole_as_its_field_says(connect, raw_server):
-    assert "each part of its response" in FIELDS["timeout"].description
+    assert "each part of the response" in FIELDS["timeout"].description
     assert "execution_timeout" in FIELDS["timeout"].description
     url = raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", *[b"x"] * 8, pause=0.25)
     connect(host=url, timeout=1)

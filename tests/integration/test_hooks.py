@@ -178,7 +178,7 @@ def test_the_test_of_a_connection_leaves_the_refresh_token_good(connect, sandbox
 
 def test_a_403_does_not_renew(connect, sandbox, variables):
     connect("forbidden")
-    with pytest.raises(ApiError, match=r"^403.*another scope"):
+    with pytest.raises(ApiError, match=r"^403.*lacks a scope"):
         OAuthHook("forbidden").run("admin")
     assert sandbox.state.counts()["forbidden"]["token_requests"] == 1
 

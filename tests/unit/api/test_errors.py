@@ -22,7 +22,7 @@ from airflow_provider_oauth.api.errors import (
     transport_error,
 )
 from airflow_provider_oauth.api.policy import ApiAccess
-from airflow_provider_oauth.api.request import whole_url
+from airflow_provider_oauth.api.request import absolute_url
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import (
     ApiConnectionError,
@@ -64,6 +64,7 @@ def text_of(status=400, body=b"", content_type="application/json", headers=None,
 
 
 HEAD = "400:Bad Request (connection 'my_api', GET https://api.example.com/v1/items)"
+QUOTED = f"{HEAD}. Message from the API: "
 
 
 # --- statuses
@@ -81,7 +82,7 @@ def test_no_error_has_the_user_the_query_or_the_fragment_of_the_url():
     refused = status_error(config(), {}, method="GET", url=url, status=400, headers={}, sent={}, body=b"")
     assert str(refused) == HEAD
     with pytest.raises(ApiError, match="https://other.example.com/x is not part of the API") as caught:
-        whole_url("my_api", "https://api.example.com", "https://user:fake-1@other.example.com/x?fake-2")
+        absolute_url("my_api", "https://api.example.com", "https://user:fake-1@other.example.com/x?fake-2")
     assert "fake" not in str(caught.value)
 
 
@@ -96,12 +97,12 @@ def test_no_error_has_the_user_the_query_or_the_fragment_of_the_url():
     ],
 )
 def test_known_members_are_quoted(body, quoted):
-    assert text_of(body=body) == f"{HEAD}. It says: {quoted!r}."
+    assert text_of(body=body) == f"{QUOTED}{quoted!r}."
 
 
 def test_known_members_of_a_form_are_quoted():
     body, form = b"error=invalid_request&error_description=No+day&other=fake", "application/x-www-form-urlencoded"
-    assert text_of(body=body, content_type=f"{form}; charset=utf-8") == f"{HEAD}. It says: 'invalid_request; No day'."
+    assert text_of(body=body, content_type=f"{form}; charset=utf-8") == f"{QUOTED}'invalid_request; No day'."
     assert text_of(body=body, content_type="text/plain") == HEAD
 
 
@@ -126,22 +127,24 @@ def test_nothing_else_is_quoted(body):
 
 def test_error_path_names_more_to_quote():
     body = {"errors": [{"message": "First", "id": "fake"}, {"message": "Second"}], "title": "t"}
-    assert text_of(body=body, error_path="errors[].message") == f"{HEAD}. It says: 'First Second; t'."
-    assert text_of(body={"a": {"b": "deep"}}, error_path="a.b") == f"{HEAD}. It says: 'deep'."
+    assert text_of(body=body, error_path="errors[].message") == f"{QUOTED}'First Second; t'."
+    assert text_of(body={"a": {"b": "deep"}}, error_path="a.b") == f"{QUOTED}'deep'."
     assert text_of(body={"a": 1}, error_path="length(a)") == HEAD
 
 
 def test_secrets_and_the_token_are_redacted_and_the_text_has_no_control_characters():
     body = {"message": "bad fake-secret, fake-token, fake-key%2F1\n\x1b[31mred"}
-    assert text_of(body=body, secret_params={"key": "fake-key/1"}) == f"{HEAD}. It says: 'bad ***, ***, *** [31mred'."
+    assert text_of(body=body, secret_params={"key": "fake-key/1"}) == f"{QUOTED}'bad ***, ***, *** [31mred'."
 
 
 def test_advice_of_the_vendor_follows_the_quoted_words_and_replaces_the_general_one():
-    assert text_of(403, {"message": "No."}, advice={403: "Ask Ann."}).endswith("items). It says: 'No.'. Ask Ann.")
+    assert text_of(403, {"message": "No."}, advice={403: "Ask Ann."}).endswith(
+        "items). Message from the API: 'No.'. Ask Ann."
+    )
     assert text_of(403, advice={404: "Ask Ann."}).endswith("add 403 to Renew token on.")
-    assert text_of(401).endswith("Check that it is for this API: Host, Scope, Audience, Resource.")
+    assert text_of(401).endswith("Check API base URL, Scope, Audience and Resource.")
     challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
-    assert text_of(403, headers=challenge).endswith("The API requires another scope. Check Scope.")
+    assert text_of(403, headers=challenge).endswith("The token lacks a scope that the API requires. Check Scope.")
 
 
 def test_of_a_streamed_error_response_only_the_beginning_is_read(requests_mock):

@@ -95,7 +95,7 @@ def test_waiting_for_the_budget_is_logged(clock, caplog):
     pace = RateLimiter(Budget(credits=1, seconds=10), 0, clock)
     send(pace, clock)
     send(pace, clock)
-    assert [record.getMessage() for record in caplog.records] == ["The budget of 1 credits is spent; going on in 10 s."]
+    assert [record.getMessage() for record in caplog.records] == ["The budget of 1 credits is used up. Waiting 10 s."]
 
 
 def test_a_sleep_that_ends_too_early_spends_nothing_too_early(clock, monkeypatch):

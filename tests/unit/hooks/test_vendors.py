@@ -216,21 +216,21 @@ def test_an_error_of_justimmo_is_quoted_by_message_and_hint(connect, requests_mo
     said = error_of(requests_mock, JustimmoHook("shop"), status_code=404, reason="Not Found", json=body)
     assert said == (
         "404:Not Found (connection 'shop', GET https://api.justimmo.at/items). "
-        "It says: 'x; No such realty; Ask for another'."
+        "Message from the API: 'x; No such realty; Ask for another'."
     )
 
 
 def test_a_403_of_justimmo_speaks_of_the_grant_after_its_words(connect, requests_mock):
     connect("justimmo")
     said = error_of(requests_mock, JustimmoHook("shop"), status_code=403, json={"message": "No"})
-    assert ". It says: 'No'. Resources of a user need a token of a user. Set Grant type" in said
+    assert ". Message from the API: 'No'. Resources of a user need a token of a user. Set Grant type" in said
 
 
 def test_the_errors_of_joor_are_quoted(connect, requests_mock):
     connect("joor")
     errors = [{"status": 400, "message": "First", "details": "fake-body"}, {"message": "Second"}, {"status": 5}]
     said = error_of(requests_mock, JoorHook("shop"), status_code=400, json={"data": [], "errors": errors})
-    assert said.endswith("). It says: 'First Second'.")
+    assert said.endswith("). Message from the API: 'First Second'.")
     assert "fake-body" not in said
 
 
@@ -271,7 +271,7 @@ def test_what_is_quoted_holds_no_secret_nor_the_token(connect, requests_mock, ve
     connect(vendor, secret_params={"key": "fake-key/1"})
     words = "bad fake-secret, fake-key%2F1, fake-token" + (", fake-password" if vendor == "joor" else "")
     said = error_of(requests_mock, VENDORS[vendor]("shop"), status_code=400, json=body(words))
-    assert "It says: 'bad ***, ***, ***" in said
+    assert "Message from the API: 'bad ***, ***, ***" in said
     assert "fake" not in said
 
 
@@ -447,7 +447,7 @@ def test_a_third_partys_hook_says_and_does_what_its_preset_has(acme, requests_mo
     hook = hook_of("shop")
     assert (type(hook), hook.budget, hook.rate_limit_timeout) == (AcmeHook, None, 5)
     said = error_of(requests_mock, hook, "taken", status_code=409, json={"problem": "Taken"})
-    assert said.endswith("/taken). It says: 'Taken'. Somebody else was faster.")
+    assert said.endswith("/taken). Message from the API: 'Taken'. Somebody else was faster.")
 
 
 def test_our_operators_work_with_a_third_partys_connection(acme):

@@ -58,7 +58,7 @@ def test_the_current_user_can_be_written_and_a_part_of_it_be_returned(requests_m
 
 def test_the_current_user_of_a_token_without_one_is_an_error_that_names_the_grant(requests_mock):
     requests_mock.get(f"{API}/oauth/user/current", status_code=403, json={"message": "No user"})
-    with pytest.raises(ApiError, match="It says: 'No user'.*Refresh token"):
+    with pytest.raises(ApiError, match="Message from the API: 'No user'.*Refresh token"):
         execute(JustimmoCurrentUserOperator)
 
 
