@@ -1,4 +1,4 @@
-"""What the operators and the sensor have in common. Light: DAG files import it."""
+"""Mixins of the operators and the sensor. It imports little, because DAG files import it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 class OAuthConnectionLink(BaseOperatorLink):
-    """A button of the task that opens the page of its connection."""
+    """A button of a task that opens the page of its connection."""
 
     name = "OAuth connection"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """Return the URL of the connection's page; "" if Airflow's own URL is not configured."""
+        """Return the URL of the connection's page; "" if ``[api] base_url`` is not set."""
         return connection_page_url(operator.oauth_conn_id)  # type: ignore[attr-defined]
 
 
 class ReportsFailure:
-    """Mixin for operators: a link to the page of the connection, and a log line with its URL if the task fails.
+    """Adds a link to the connection's page to an operator, and logs its URL if the task fails.
 
-    ``execute`` of the operator has to run within ``reporting_failure``.
+    The operator's ``execute`` must run within ``reporting_failure``.
     """
 
     oauth_conn_id: str
@@ -45,8 +45,8 @@ class ReportsFailure:
         try:
             yield
         except OAuthError:
-            where = connection_page_url(self.oauth_conn_id)
-            action = f"Open {where}" if where else f"Run: airflow oauth show {self.oauth_conn_id}"
+            url = connection_page_url(self.oauth_conn_id)
+            action = f"Open {url}" if url else f"Run: airflow oauth show {self.oauth_conn_id}"
             self.log.error("The task failed while it used connection %r. %s", self.oauth_conn_id, action)
             raise
 
@@ -57,9 +57,9 @@ class ReportsFailure:
 
 
 class OAuthTask(ReportsFailure):
-    """A task of the HTTP provider, on a connection of ours: to be mixed into its operator and its sensor.
+    """Lets the operator and the sensor of the HTTP provider use the hook of an OAuth 2.0 connection.
 
-    Not their ``__init__``: Airflow wraps an operator's own, and cannot do without.
+    It has no ``__init__``, because Airflow wraps the one of each operator, which must be its own.
     """
 
     scope: str | None
@@ -72,15 +72,15 @@ class OAuthTask(ReportsFailure):
     request_kwargs: dict[str, Any]
 
     def json_to_defer(self) -> Any:
-        """Return the one of ``request_kwargs`` that a trigger can send.
+        """Return the ``json`` of ``request_kwargs``, the only one that a deferred request can have.
 
         :raises ConfigurationError: if there are others
         """
         unknown = sorted(set(self.request_kwargs) - {"json"})
         if unknown:
             raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: a deferred request takes of request_kwargs only json, not "
-                f"{', '.join(unknown)}. Leave deferrable out."
+                f"Connection {self.oauth_conn_id!r}: a deferred task supports only json in request_kwargs, not "
+                f"{', '.join(unknown)}. Set deferrable=False."
             )
         return self.request_kwargs.get("json")
 
@@ -88,7 +88,7 @@ class OAuthTask(ReportsFailure):
     def hook(self) -> OAuthHook:
         """The hook of the connection's own type.
 
-        :raises ConfigurationError: if the connection is of a type that knows nothing of OAuth
+        :raises ConfigurationError: if the connection is not of an OAuth 2.0 type
         """
         from airflow_provider_oauth.hooks.oauth import hook_of
 

@@ -1,1 +1,1 @@
-"""Adapters to Airflow: Variables, encryption of what is stored, masking, and URLs of its UI."""
+"""Adapters to Airflow: Variables, the encryption of records, masking, and URLs of the page."""

@@ -1,4 +1,4 @@
-"""Where the pages are on which people see to connections. Light: every Airflow process imports it with the plugin."""
+"""URLs of the page *OAuth connections*. It imports little, because every Airflow process imports it with the plugin."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import conf
 
-#: Below Airflow's own URL.
+#: Path of the pages, relative to Airflow's own URL.
 PAGES = "/oauth"
 
 
 def airflow_url() -> str:
-    """Return Airflow's own URL, without a slash at the end; "" where it is not configured."""
+    """Return Airflow's own URL without a trailing slash; "" if ``[api] base_url`` is not set."""
     return str(conf.get("api", "base_url", fallback="")).rstrip("/")
 
 
 def connection_page_url(conn_id: str) -> str:
-    """Return the URL of the page on which people see to a connection; "" where Airflow's own is not configured."""
+    """Return the URL of the page that shows a connection; "" if ``[api] base_url`` is not set."""
     return f"{airflow_url()}{PAGES}/?{urlencode({'conn_id': conn_id})}" if airflow_url() else ""

@@ -1,4 +1,4 @@
-"""The token store on Airflow Variables."""
+"""Stores records and leases in Airflow Variables."""
 
 from __future__ import annotations
 
@@ -30,115 +30,113 @@ SALT_BYTES = 16
 
 
 class VariableTokenStore:
-    """Keeps a connection's record in the Variable ``oauth_token__<conn_id>``, sealed.
+    """Stores the record and the lease of a connection in ``oauth_token__<conn_id>`` and ``oauth_lease__<conn_id>``.
 
-    In clear stand the format's version, the key's id and salt, generation, nonces of the connection's
-    own refresh tokens, when the token ends, and after wrong credentials what the server said and until when nobody asks
-    again; sealed are the tokens and their scopes. The lease is the Variable ``oauth_lease__<conn_id>``, a nonce.
+    The record's tokens, scopes and subject are encrypted. Not encrypted are: the version of the format, ID and salt of
+    the key, generation, nonce, fingerprints of the connection's own refresh tokens that were used, when the token
+    expires, and the last refusal. The lease is a nonce.
 
-    :param config: the connection
+    :param config: the settings of the connection
     """
 
     def __init__(self, config: OAuthConfig) -> None:
-        self.conn_id = self._conn_id = config.conn_id
+        self.conn_id = config.conn_id
         self._config = config
         self._encryption = RecordEncryption(config)
-        # Opens records that were sealed before secret_headers and secret_params became part of the key.
+        # For records that were encrypted before secret_headers and secret_params became part of the key.
         self._earlier_encryption = RecordEncryption(replace(config, secret_headers={}, secret_params={}))
-        self._connection = config.version
         self._salt: bytes | None = None
-        self._variable = airflow_variables.variable_name("oauth_token__", config.conn_id)
-        self._lease = airflow_variables.variable_name("oauth_lease__", config.conn_id)
-        self.name = f"the Airflow Variable {self._variable}"
+        self._record_variable = airflow_variables.variable_name("oauth_token__", config.conn_id)
+        self._lease_variable = airflow_variables.variable_name("oauth_lease__", config.conn_id)
+        self.name = f"the Airflow Variable {self._record_variable}"
 
     def read(self) -> Record | None:
-        """Return the record, opened if it is ours; None if there seems to be none.
+        """Return the record, decrypted if it is readable; None if there is none or if the read failed without an error.
 
-        A Variable that is missing and one that could not be read look the same, but for errors that Airflow raises.
-
-        :raises TokenStoreError: if Airflow raised one
+        :raises TokenStoreError: if Airflow raised an error
         """
-        with self._told_apart("read"):
-            text = airflow_variables.get_variable(self._variable)
+        with self._errors_converted("read", self._record_variable):
+            text = airflow_variables.get_variable(self._record_variable)
         return None if text is None else self._decode(text)
 
     def write(self, record: Record) -> None:
-        """Replace the record, and read it back: what cannot be read back was not kept.
+        """Replace the record, and read it back to check that it was stored.
 
-        :raises TokenStoreError: if it was not kept
+        :raises TokenStoreError: if it was not stored
         """
-        with self._told_apart("written"):
-            airflow_variables.set_variable(
-                self._variable, self._encode(record), f"Token of the connection {self._conn_id}. Do not edit."
-            )
-        kept = self.read()
-        if kept is None or (kept.nonce != record.nonce and kept.generation <= record.generation):
+        description = f"Token of the connection {self.conn_id}. Do not edit."
+        with self._errors_converted("written", self._record_variable):
+            airflow_variables.set_variable(self._record_variable, self._encode(record), description)
+        stored = self.read()
+        if stored is None or (stored.nonce != record.nonce and stored.generation <= record.generation):
             raise TokenStoreError(
-                f"Connection {self._conn_id!r}: {self.name} was written, but reads differently. Look for an "
-                f"environment variable or a secrets backend that holds a Variable of the same name."
+                f"Connection {self.conn_id!r}: {self.name} has another value than the one that was written. Check "
+                f"whether an environment variable or a secrets backend defines a Variable of the same name."
             )
 
     def is_listed(self) -> bool | None:
-        """Tell whether the record's Variable is among all Variables; None in a task on Airflow 3.2, which cannot say.
+        """Return whether the list of Variables contains the record's; None if a task cannot list them.
 
-        :raises TokenStoreError: if they cannot be listed now; a failed read would look like absence
+        Unlike ``read``, it does not return the same for a missing Variable and a failed read.
+
+        :raises TokenStoreError: if Airflow raised an error
         """
-        with self._told_apart("listed"):
-            return airflow_variables.is_listed(self._variable)
+        with self._errors_converted("listed", self._record_variable):
+            return airflow_variables.is_listed(self._record_variable)
 
     def read_lease(self) -> str | None:
-        """Return the nonce in the lease; None if there seems to be none.
+        """Return the nonce in the lease; None if there is none or if the read failed without an error.
 
         :raises TokenStoreError: if Airflow raised an error
         """
-        with self._told_apart("read"):
-            return airflow_variables.get_variable(self._lease)
+        with self._errors_converted("read", self._lease_variable):
+            return airflow_variables.get_variable(self._lease_variable)
 
     def lease_is_listed(self) -> bool | None:
-        """Tell whether the lease's Variable is among all Variables, as ``is_listed`` does for the record's."""
-        with self._told_apart("listed"):
-            return airflow_variables.is_listed(self._lease)
+        """Return whether the list of Variables contains the lease's, as ``is_listed`` does for the record's."""
+        with self._errors_converted("listed", self._lease_variable):
+            return airflow_variables.is_listed(self._lease_variable)
 
     def write_lease(self, nonce: str) -> None:
-        """Put ``nonce`` into the lease.
+        """Write ``nonce`` to the lease.
 
         :raises TokenStoreError: if Airflow raised an error
         """
-        with self._told_apart("written"):
-            airflow_variables.set_variable(
-                self._lease, nonce, f"Who renews the token of the connection {self._conn_id}. Do not edit."
-            )
+        description = f"Coordinates renewals of the token of the connection {self.conn_id}. Do not edit."
+        with self._errors_converted("written", self._lease_variable):
+            airflow_variables.set_variable(self._lease_variable, nonce, description)
 
     @contextmanager
-    def _told_apart(self, what: str) -> Iterator[None]:
-        """Turn whatever Airflow raises into our own error."""
+    def _errors_converted(self, action: str, variable: str) -> Iterator[None]:
+        """Raise a ``TokenStoreError`` instead of any error of Airflow."""
         try:
             yield
         except Exception as error:
             raise TokenStoreError(
-                f"Connection {self._conn_id!r}: {self.name} could not be {what} ({type(error).__name__})."
+                f"Connection {self.conn_id!r}: the Airflow Variable {variable} could not be {action} "
+                f"({type(error).__name__}). Check that Airflow's API server and database are available."
             ) from error
 
     def _encode(self, record: Record) -> str:
-        values = dict(record.raw) if record.raw else self._sealed(record)
+        values = dict(record.raw) if record.raw else self._encrypted(record)
         values["nonce"] = record.nonce
         values.pop("refused", None)
         if record.refused:
             salt = base64.b64decode(values["salt"])
             values["refused"] = {
                 "until": record.refused.until.isoformat(),
-                "unrecognized_since": _text(record.refused.unrecognized_since),
+                "unrecognized_since": _to_text(record.refused.unrecognized_since),
                 "error": to_event(record.refused.error),
-                "connection": self._encryption.fingerprint(self._connection, salt),
+                "connection": self._encryption.fingerprint(self._config.version, salt),
             }
         return json.dumps(values)
 
-    def _sealed(self, record: Record) -> dict[str, Any]:
+    def _encrypted(self, record: Record) -> dict[str, Any]:
         if self._salt is None:
             self._salt = os.urandom(SALT_BYTES)
         content = {
             "refresh_token": record.refresh_token,
-            "refresh_expires_at": _text(record.refresh_expires_at),
+            "refresh_expires_at": _to_text(record.refresh_expires_at),
             "subject": record.subject,
             "tokens": {scope: _token_values(token) for scope, token in record.tokens.items()},
         }
@@ -149,7 +147,7 @@ class VariableTokenStore:
             "salt": base64.b64encode(self._salt).decode(),
             "generation": record.generation,
             "origins": record.used_refresh_tokens,
-            "expires_at": _text(own.expires_at) if own else None,
+            "expires_at": _to_text(own.expires_at) if own else None,
             **(
                 {"sealed": self._encryption.encrypt(content, self._salt)}
                 if self._encryption.has_key
@@ -158,11 +156,11 @@ class VariableTokenStore:
         }
 
     def _decode(self, text: str) -> Record:
-        """Return the record in ``text``; an unreadable one where it is not ours, a damaged one where it is none."""
+        """Return the record in ``text``: unreadable if it is of another connection, corrupt if it is not a record."""
         try:
             values = dict(json.loads(text))
             salt = base64.b64decode(values["salt"], validate=True)
-            clear = Record(
+            unreadable = Record(
                 generation=int(values["generation"]),
                 nonce=str(values["nonce"]),
                 used_refresh_tokens=tuple(map(str, values["origins"])),
@@ -170,55 +168,55 @@ class VariableTokenStore:
                 refused=self._refusal(values.get("refused"), salt),
                 raw=values,
             )
-            encryption = self._encryption_of(values["key_id"], salt) if values["format"] == FORMAT else None
+            encryption = self._matching_encryption(values["key_id"], salt) if values["format"] == FORMAT else None
             if encryption is None:
-                return clear
+                return unreadable
             self._salt = salt
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            log.error("Connection %r: %s does not hold a token record.", self._conn_id, self.name)
+            log.error("Connection %r: %s does not contain a token record.", self.conn_id, self.name)
             return Record(readable=False, corrupt=True)
         try:
             content = encryption.decrypt(values["sealed"], salt) if encryption.has_key else values["open"]
             return replace(
-                clear,
+                unreadable,
                 readable=True,
                 tokens=self._tokens(content["tokens"]),
                 refresh_token=_string_or_none(content["refresh_token"]),
-                refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # not in the first release
+                refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # the first release had none
                 subject=_string_or_none(content.get("subject")),
                 raw={},
             )
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-            log.error("Connection %r: the token in %s is damaged.", self._conn_id, self.name)
-            return clear
+            log.error("Connection %r: the encrypted part of %s is damaged.", self.conn_id, self.name)
+            return unreadable
 
-    def _encryption_of(self, key_id: Any, salt: bytes) -> RecordEncryption | None:
-        """Return the seal that a record was written with; None if it is of another connection."""
+    def _matching_encryption(self, key_id: Any, salt: bytes) -> RecordEncryption | None:
+        """Return the encryption that a record was written with; None if it is of another connection."""
         if key_id == self._encryption.key_id(salt):
             return self._encryption
-        # Never for an unsealed record: its key ID proves nothing, because anyone can compute it.
+        # Not for an unencrypted record: anyone can compute its key ID, so it proves nothing.
         if self._earlier_encryption.has_key and key_id == self._earlier_encryption.key_id(salt):
             return self._earlier_encryption
         return None
 
     def _tokens(self, values: Mapping[str, Any]) -> dict[str, Token]:
-        """Return the stored tokens, without those whose base URL would not be valid in the connection's own field."""
+        """Return the stored tokens, without those whose base URL would not be valid in the connection."""
         tokens = {str(scope): _token(token) for scope, token in values.items()}
         for scope, token in list(tokens.items()):
             if token.base_url is not None and url_problem(token.base_url, allow_http=self._config.allow_http):
-                log.error("Connection %r: the base URL stored in %s is not valid.", self._conn_id, self.name)
+                log.error("Connection %r: the base URL stored in %s is not valid.", self.conn_id, self.name)
                 del tokens[scope]
         return tokens
 
     def _refusal(self, values: Any, salt: bytes) -> Refusal | None:
-        """Return the refusal, if it was of the connection as it is now: a changed one is tried at once."""
+        """Return the stored refusal; None if the connection has changed since, so that it is tried again."""
         try:
-            if values["connection"] != self._encryption.fingerprint(self._connection, salt):
+            if values["connection"] != self._encryption.fingerprint(self._config.version, salt):
                 return None
             return Refusal(
                 error=from_event(values["error"]),
                 until=_time(values["until"]),
-                unrecognized_since=_time_or_none(values.get("unrecognized_since")),  # not in the first release
+                unrecognized_since=_time_or_none(values.get("unrecognized_since")),  # the first release had none
             )
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
             return None
@@ -229,7 +227,7 @@ def _token_values(token: Token) -> dict[str, Any]:
         "access_token": token.access_token,
         "token_type": token.token_type,
         "issued_at": token.issued_at.isoformat(),
-        "expires_at": _text(token.expires_at),  # null: the token never expires
+        "expires_at": _to_text(token.expires_at),  # null: the token never expires
         "scope": token.scope,
         "base_url": token.base_url,
     }
@@ -255,7 +253,7 @@ def _string_or_none(value: Any) -> str | None:
     return value
 
 
-def _text(time: datetime | None) -> str | None:
+def _to_text(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat()
 
 

@@ -170,7 +170,7 @@ def test_the_json_of_request_kwargs_is_handed_over_when_deferring():
 
 def test_other_request_kwargs_are_refused_before_it_defers():
     task = operator(method="POST", deferrable=True, request_kwargs={"files": {}})
-    with pytest.raises(exceptions.ConfigurationError, match="only json, not files"):
+    with pytest.raises(exceptions.ConfigurationError, match="only json in request_kwargs, not files"):
         task.execute({})
 
 
