@@ -1,29 +1,49 @@
-"""What tests of all folders share."""
+"""Fixtures that tests in all folders use."""
 
 from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.certificates import Certificates, certificates
+from tests.connections import connection_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.fixture
-def variables(monkeypatch, tmp_path):
-    """Airflow's Variables as a dict, and a process that knows no connection, token or server yet."""
+def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """Airflow's Variables as a dict, in a process without cached connections, tokens and sessions."""
     from airflow_provider_oauth.hooks import oauth
     from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 
-    kept = {}
-    monkeypatch.setattr(airflow_variables, "get_variable", kept.get)
-    monkeypatch.setattr(airflow_variables, "set_variable", lambda name, value, description: kept.update({name: value}))
-    monkeypatch.setattr(airflow_variables, "is_listed", kept.__contains__)
+    stored: dict[str, str] = {}
+    monkeypatch.setattr(airflow_variables, "get_variable", stored.get)
+    monkeypatch.setattr(
+        airflow_variables, "set_variable", lambda name, value, description: stored.update({name: value})
+    )
+    monkeypatch.setattr(airflow_variables, "is_listed", stored.__contains__)
     monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
-    for forget in (token_sources._sources.clear, masking.reset, oauth._shared_adapter.cache_clear):
-        forget()
-    return kept
+    for clear in (token_sources._sources.clear, masking.reset, oauth._shared_adapter.cache_clear):
+        clear()
+    return stored
+
+
+@pytest.fixture
+def define_connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Define an Airflow connection in the environment: its ID, then fields as in ``connection_values``."""
+
+    def define(conn_id: str, **fields: Any) -> None:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection_values(**fields)))
+
+    return define
 
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """Files for TLS: an authority, a server's certificate and a client's."""
+    """TLS files: a certificate authority, a server's certificate and a client's."""
     return certificates(tmp_path_factory.mktemp("tls"))

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import pytest
 
 from airflow_provider_oauth.protocol.clock import Clock
 from sandbox.server import Sandbox, serve
+from tests.fake_clock import FakeClock
 from tests.integration.recorder import recorder
 
 if TYPE_CHECKING:
@@ -33,19 +35,6 @@ if "airflow" not in sys.modules and not Path(os.environ.get("AIRFLOW_HOME", ""))
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 
-class SettableClock:
-    """A clock in seconds since the epoch."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a fortieth of what the lease and the backoff ask for. That the waits are long enough is not shown here."""
@@ -53,13 +42,13 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def sandbox_clock() -> SettableClock:
-    return SettableClock()
+def sandbox_clock() -> FakeClock:
+    return FakeClock(datetime(2027, 1, 15, 8, tzinfo=UTC))
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path, sandbox_clock: SettableClock) -> Iterator[Sandbox]:
-    with serve(tmp_path / "sandbox", clock=sandbox_clock) as running:
+def sandbox(tmp_path: Path, sandbox_clock: FakeClock) -> Iterator[Sandbox]:
+    with serve(tmp_path / "sandbox", clock=sandbox_clock.timestamp) as running:
         yield running
 
 

@@ -9,10 +9,13 @@ import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, TokenRequestError
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+from tests.connections import oauth_config
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.integration.recorder import Recorder
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
@@ -57,7 +60,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
 def endpoint(token_url: str | None, **values: Any) -> TokenEndpoint:
     values = {"client_id": "fake-id", "client_secret": "fake-secret", "allow_http": True, **values}
-    return TokenEndpoint(OAuthConfig(conn_id="api", base_url="https://api.example.com", token_url=token_url, **values))
+    return TokenEndpoint(oauth_config(conn_id="api", base_url="https://api.example.com", token_url=token_url, **values))
 
 
 def port_of(api: Recorder) -> int:
@@ -183,12 +186,10 @@ def test_a_host_that_matches_may_have_any_address(api: Recorder, names: Names, p
     assert len(api.requests) == 1
 
 
-def test_the_setting_is_read_from_the_configuration(api: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_API",
-        f'{{"conn_type": "oauth", "host": "https://api.example.com", "login": "fake-id", "password": "fake-secret",'
-        f' "extra": {{"grant_url": "{api.url}/token", "leeway": 60}}}}',
-    )
+def test_the_setting_is_read_from_the_configuration(
+    api: Recorder, define_connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    define_connection("api", grant_url=f"{api.url}/token")
     monkeypatch.setenv("AIRFLOW__OAUTH__ALLOWED_HOSTS", "auth.test,\n *.example.com")
     assert OAuthHook("api").config.allowed_hosts == ("auth.test", "*.example.com")
     works, text = OAuthHook("api").test_connection()

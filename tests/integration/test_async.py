@@ -36,6 +36,7 @@ from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger, OAuthHttpSensorTrigger, OAuthHttpTrigger
+from tests.fake_clock import FakeClock
 
 SECRET = "fake+secret/1%="
 
@@ -44,17 +45,11 @@ pytestmark = pytest.mark.usefixtures("variables")
 
 
 @pytest.fixture
-def connect(monkeypatch, sandbox):
-    def define(conn_id="my_api", host=None, **extra):
+def connect(define_connection, sandbox):
+    def define(conn_id="my_api", **fields):
         sandbox.state.add_client("standard", conn_id, SECRET, scopes=["read", "write"])
-        values = {
-            "conn_type": "oauth",
-            "host": host or f"{sandbox.url}/standard/api",
-            "login": conn_id,
-            "password": SECRET,
-            "extra": {"grant_url": f"{sandbox.url}/standard/token", "leeway": 60} | extra,
-        }
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(values))
+        urls = {"host": f"{sandbox.url}/standard/api", "grant_url": f"{sandbox.url}/standard/token"}
+        define_connection(conn_id, **({"login": conn_id, "password": SECRET} | urls | fields))
 
     return define
 
@@ -91,16 +86,9 @@ def raw_server():
 
 @pytest.fixture
 def hosts_clock(monkeypatch):
-    """This host's time of day, some days ago, and moved by the test."""
-
-    class HostsClock:
-        ago = timedelta(days=5)
-
-        def advance(self, seconds):
-            self.ago -= timedelta(seconds=seconds)
-
-    clock = HostsClock()
-    monkeypatch.setattr(Clock, "now", lambda self: datetime.now(UTC) - clock.ago)
+    """A host whose time of day is five days behind; the test advances it."""
+    clock = FakeClock(datetime.now(UTC) - timedelta(days=5))
+    monkeypatch.setattr(Clock, "now", lambda self: clock.now())
     return clock
 
 

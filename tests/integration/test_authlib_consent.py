@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -160,14 +159,14 @@ def test_authlib_says_where_its_endpoints_are(server):
 
 
 @pytest.fixture
-def connect(monkeypatch, variables, server):
+def connect(define_connection, variables, server):
     """Define the connection ``api``; more of its extra may be given."""
 
     def define(**extra):
-        own = {"grant_url": server.token_url, "authorize_url": f"{server.url}/authorize", "issuer": server.url}
-        extra = {"grant_type": "authorization_code", "client_auth": "client_secret_post", **own, **extra}
-        values = {"conn_type": "oauth", "host": f"{server.url}/api", "login": "app", "password": SECRET}
-        monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps({**values, "extra": {"scope": "read", **extra}}))
+        urls = {"grant_url": server.token_url, "authorize_url": f"{server.url}/authorize", "issuer": server.url}
+        client = {"login": "app", "password": SECRET, "client_auth": "client_secret_post", "scope": "read"}
+        fields = {"host": f"{server.url}/api", "grant_type": "authorization_code"} | urls | client
+        define_connection("api", **(fields | extra))
         return OAuthHook("api", method="GET").config
 
     return define

@@ -13,8 +13,8 @@ from authlib.oidc.discovery import get_well_known_url as oidc_place
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol import discovery
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.runtime import token_sources
+from tests.connections import oauth_config
 from tests.integration.authlib_server import serve
 
 ID = "reports:/+%&é"
@@ -30,21 +30,16 @@ def server():
 
 
 @pytest.fixture
-def connect(airflow_db, monkeypatch, server):
+def connect(airflow_db, define_connection, server):
     """Define a connection to the server and return its hook, as a new process would make it."""
     from airflow.models.variable import Variable
 
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
     def define(client_id=ID, client_secret=SECRET, **extra):
-        connection = {
-            "conn_type": "oauth",
-            "host": f"{server.url}/api",
-            "login": client_id,
-            "password": client_secret,
-            "extra": {"grant_type": "client_credentials", "grant_url": server.token_url, **extra},
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_AUTHLIB", json.dumps(connection))
+        urls = {"host": f"{server.url}/api", "grant_url": server.token_url}
+        client = {"login": client_id, "password": client_secret, "grant_type": "client_credentials"}
+        define_connection("authlib", **(urls | client | extra))
         token_sources._sources.clear()
         return OAuthHook("authlib", method="GET")
 
@@ -281,7 +276,7 @@ def test_an_issuer_that_is_spelled_otherwise_is_not_believed(server, connect):
 
 @pytest.mark.parametrize("issuer", ["https://a.example", "https://a.example/", "https://a.example/t/1"])
 def test_authlib_has_the_metadata_in_the_same_places(issuer):
-    config = OAuthConfig(conn_id="authlib", base_url="https://a.example", issuer=issuer, client_auth="none")
+    config = oauth_config(conn_id="authlib", base_url="https://a.example", issuer=issuer, client_auth="none")
     assert discovery._places(config, issuer) == (
         oidc_place(issuer, external=True),
         rfc8414_place(issuer, external=True),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -30,23 +29,22 @@ BACK = "https://airflow.example.com/oauth/callback"
 
 
 @pytest.fixture
-def connect(monkeypatch, variables, sandbox):
+def connect(define_connection, monkeypatch, variables, sandbox):
     """Define the connection ``api`` at one of the sandbox's servers."""
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
 
     def define(server, **extra):
         scopes = ["openid"] if server == "justlogin" else ["read"]
         sandbox.state.add_client(server, "app", SECRET, scopes=scopes)
-        extra = {"grant_type": "authorization_code", "leeway": 60, **extra}
-        values = {"conn_type": server, "login": "app", "password": SECRET}
+        fields = {"conn_type": server, "login": "app", "password": SECRET, "grant_type": "authorization_code"}
         if server == "jsonbody":
             url = f"{sandbox.url}/jsonbody"
-            values |= {"conn_type": "oauth", "host": f"{url}/api"}
-            extra |= {"grant_url": f"{url}/token", "authorize_url": f"{url}/authorize"}
-            extra |= {"body_format": "json", "client_auth": "client_secret_post"}
+            fields |= {"conn_type": "oauth", "host": f"{url}/api"}
+            fields |= {"grant_url": f"{url}/token", "authorize_url": f"{url}/authorize"}
+            fields |= {"body_format": "json", "client_auth": "client_secret_post"}
         else:
-            extra["environment"] = f"{sandbox.url}/{server}"
-        monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps({**values, "extra": extra}))
+            fields["environment"] = f"{sandbox.url}/{server}"
+        define_connection("api", **(fields | extra))
         return OAuthHook("api").config
 
     return define

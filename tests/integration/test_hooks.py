@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from airflow.providers.http.operators.http import HttpOperator
@@ -25,6 +26,7 @@ from airflow_provider_oauth.hooks import oauth as hooks_oauth
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.protocol import endpoint
 from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
+from tests.fake_clock import FakeClock
 
 # The HTTP provider's own import, when a stock operator has its response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
@@ -60,27 +62,20 @@ def forget():
 
 
 @pytest.fixture
-def connect(monkeypatch, sandbox):
+def connect(define_connection, sandbox):
     """Register a client and define the connection for it."""
 
-    def define(conn_id, server="standard", grant="client_credentials", host=None, lifetime=None, **extra):
+    def define(conn_id, server="standard", grant="client_credentials", lifetime=None, **extra):
         sandbox.state.add_client(
             server, conn_id, SECRET, scopes=["read", "write"], users={"ann": PASSWORD}, access_lifetime=lifetime
         )
-        fields = {"grant_type": grant, "grant_url": f"{sandbox.url}/{server}/token", "leeway": 60} | WIRE[server]
+        fields = {"login": conn_id, "password": SECRET, "grant_type": grant} | WIRE[server]
+        fields |= {"host": f"{sandbox.url}/{server}/api", "grant_url": f"{sandbox.url}/{server}/token"}
         if grant == "password":
             fields |= {"username": "ann", "user_password": PASSWORD}
         if grant == "refresh_token" and "refresh_token" not in extra:
             fields["refresh_token"] = sandbox.state.issue_refresh_token(server, conn_id)
-        values = {
-            "conn_type": "oauth",
-            "host": host or f"{sandbox.url}/{server}/api",
-            "login": conn_id,
-            "password": SECRET,
-            "extra": fields | extra,
-        }
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(values))
-        return values
+        define_connection(conn_id, **(fields | extra))
 
     return define
 
@@ -158,9 +153,8 @@ def test_what_the_api_gets_is_what_the_connection_says(connect, variables):
 
 
 @pytest.mark.parametrize(("password", "error"), [({"password": "wrong"}, InvalidClient), ({}, WrongPassword)])
-def test_wrong_credentials_are_sent_once(connect, sandbox, variables, monkeypatch, password, error):
-    values = connect("wrong", grant="password", user_password="wrong") | password
-    monkeypatch.setenv("AIRFLOW_CONN_WRONG", json.dumps(values))
+def test_wrong_credentials_are_sent_once(connect, sandbox, variables, password, error):
+    connect("wrong", grant="password", user_password="wrong", **password)
     with pytest.raises(error):
         OAuthHook("wrong").run("whoami")
     assert sandbox.state.counts()["wrong"]["token_requests"] == 1
@@ -322,20 +316,12 @@ def test_it_is_the_integer_leeway_that_stops_it(connect, api, variables, action)
 # --- the token endpoint in trouble
 
 
-class RecordingClock(endpoint.Clock):
-    """The real time, but nobody waits: what was to be slept is noted."""
-
-    slept = []
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-
-
 @pytest.fixture
 def slept(monkeypatch):
-    monkeypatch.setattr(RecordingClock, "slept", [])
-    monkeypatch.setattr(endpoint, "Clock", RecordingClock)
-    return RecordingClock.slept
+    """The durations of the waits between token requests; no test waits for them."""
+    clock = FakeClock(datetime.now(UTC))
+    monkeypatch.setattr(endpoint, "Clock", lambda: clock)
+    return clock.slept
 
 
 def test_a_503_is_tried_again(connect, sandbox, variables, slept):

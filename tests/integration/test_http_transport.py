@@ -14,9 +14,9 @@ import pytest
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
 from airflow_provider_oauth.protocol import http_transport as wire
 from airflow_provider_oauth.protocol.clock import Clock
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.http_transport import MAX_READ_SIZE, MAX_RESPONSE_SIZE, HttpTransport
 from airflow_provider_oauth.protocol.token_requests import grant_request
+from tests.connections import oauth_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -68,7 +68,7 @@ def answer(server: socket.socket, *pieces: bytes, then: Callable[[], None] = lam
 
 
 def send(server: socket.socket, scheme: str = "http") -> bytes:
-    config = OAuthConfig(
+    config = oauth_config(
         conn_id="api",
         base_url="https://api.example.com",
         token_url=f"{scheme}://127.0.0.1:{server.getsockname()[1]}/token",

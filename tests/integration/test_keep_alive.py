@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -47,21 +46,18 @@ def sandbox(tmp_path, said):
 
 
 @pytest.fixture
-def connect(monkeypatch, variables, sandbox):
+def connect(define_connection, variables, sandbox):
     """Define the example's connection at one of the sandbox's servers."""
 
     def define(server="justimmo"):
         sandbox.state.add_client(server, CONN_ID, SECRET)
-        extra = {"grant_type": "refresh_token", "leeway": 60}
-        extra["refresh_token"] = sandbox.state.issue_refresh_token(server, CONN_ID)
+        fields = {"login": CONN_ID, "password": SECRET, "grant_type": "refresh_token"}
+        fields["refresh_token"] = sandbox.state.issue_refresh_token(server, CONN_ID)
         if server == "justimmo":
-            values = {"conn_type": server}
-            extra["environment"] = f"{sandbox.url}/{server}"
+            fields |= {"conn_type": server, "environment": f"{sandbox.url}/{server}"}
         else:
-            values = {"conn_type": "oauth", "host": f"{sandbox.url}/{server}/api"}
-            extra["grant_url"] = f"{sandbox.url}/{server}/token"
-        values |= {"login": CONN_ID, "password": SECRET, "extra": extra}
-        monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(values))
+            fields |= {"host": f"{sandbox.url}/{server}/api", "grant_url": f"{sandbox.url}/{server}/token"}
+        define_connection(CONN_ID, **fields)
         return OAuthHook(CONN_ID).config
 
     return define

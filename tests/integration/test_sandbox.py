@@ -165,7 +165,7 @@ def test_there_is_no_refresh_token_for_a_client_that_is_not_registered(sandbox):
 
 def test_a_server_need_not_rotate_and_refresh_tokens_may_expire(tmp_path, sandbox_clock):
     keeps = ServerConfig("keeps", ("password", "refresh_token"), rotates_refresh_tokens=False, refresh_lifetime=100)
-    with serve(tmp_path / "keeps", clock=sandbox_clock, servers=[keeps]) as sandbox:
+    with serve(tmp_path / "keeps", clock=sandbox_clock.timestamp, servers=[keeps]) as sandbox:
         sandbox.state.add_client("keeps", "public", None, users={"ada": "fake-password"})
 
         def post(**parameters):

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, TokenRequestError
-from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+from tests.connections import oauth_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +101,7 @@ def strict(tls: Certificates) -> Iterator[Server]:
 
 
 def grant(url: str, **transport: Any) -> Token:
-    config = OAuthConfig(
+    config = oauth_config(
         conn_id="api",
         base_url="https://api.example.com",
         token_url=url,

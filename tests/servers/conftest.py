@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import shutil
 import sys
@@ -73,7 +72,7 @@ def server(request: pytest.FixtureRequest) -> AuthorizationServer:
 
 
 @pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Callable[..., OAuthConfig]:
+def connect(define_connection: Callable[..., None], variables: dict[str, str]) -> Callable[..., OAuthConfig]:
     """Define the connection ``api`` of a server's client, whose endpoints are read from the server's metadata."""
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
@@ -81,9 +80,8 @@ def connect(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Calla
         grant = {"grant_type": "authorization_code", **server.consent}
         if client == "service":
             grant = {"grant_type": "client_credentials", "scope": "read"}
-        extra = {"issuer": server.url, "resource": server.resource, "leeway": 60, **grant, **extra}
-        values = {"conn_type": "oauth", "host": server.resource, "login": client, "password": secret, "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps(values))
+        urls = {"host": server.resource, "resource": server.resource, "issuer": server.url, "grant_url": None}
+        define_connection("api", **({"login": client, "password": secret} | urls | grant | extra))
         return OAuthHook("api", method="GET").config
 
     return define

@@ -23,11 +23,11 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenStoreError,
 )
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.tokens.record import Record
 from airflow_provider_oauth.tokens.source import TokenSource
 from airflow_provider_oauth.tokens.waiting import RENEWAL_WAIT_TIMEOUT
+from tests.connections import oauth_config
 from tests.simulation.referee import Referee
 from tests.simulation.server import FIRST, Server, Use
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 #: Seconds after which Airflow gives up writing a record.
 RECORD_TIMEOUT = 28.0
 START = datetime(2026, 1, 1, tzinfo=UTC)
-CONFIG = OAuthConfig(
+CONFIG = oauth_config(
     conn_id="api",
     base_url="https://api.test",
     token_url="https://auth.test/token",

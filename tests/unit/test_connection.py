@@ -14,6 +14,7 @@ from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from tests.connections import airflow_connection
 
 MISSING: Any = object()
 
@@ -22,15 +23,7 @@ def connection(extra: Any = MISSING, **changes: Any) -> TaskConnection:
     """Return a connection with the required fields; ``extra`` is added to them."""
     if not isinstance(extra, str | None):
         extra = json.dumps({"grant_url": "/token", "leeway": 60} | ({} if extra is MISSING else extra))
-    values = {
-        "conn_id": "shop",
-        "conn_type": "oauth",
-        "host": "https://api.example.com/v1",
-        "login": "app",
-        "password": "fake-secret",
-        "extra": extra,
-    }
-    return TaskConnection(**(values | changes))
+    return airflow_connection(**({"host": "https://api.example.com/v1", "extra": extra} | changes))
 
 
 def read(extra: Any = MISSING, **changes: Any) -> OAuthConfig:

@@ -17,6 +17,7 @@ from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import FIELDS, Field
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, PRESETS, Preset
 from airflow_provider_oauth.protocol.config import OAuthConfig
+from tests.connections import airflow_connection
 
 VENDORS = {"justlogin": JUSTLOGIN, "justimmo": JUSTIMMO, "joor": JOOR}
 #: The required fields of each connection, without login and password.
@@ -29,14 +30,7 @@ EVERY_VENDOR = pytest.mark.parametrize("vendor", VENDORS)
 
 
 def connection(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) -> TaskConnection:
-    values = {
-        "conn_id": "shop",
-        "conn_type": vendor,
-        "login": "app",
-        "password": "fake-secret",
-        "extra": json.dumps({"leeway": 60} | NEEDED[vendor] | (extra or {})),
-    }
-    return TaskConnection(**(values | changes))
+    return airflow_connection(conn_type=vendor, **(NEEDED[vendor] | (extra or {}) | changes))
 
 
 def read(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) -> OAuthConfig:

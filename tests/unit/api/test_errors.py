@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+from functools import partial
 
 import aiohttp
 import pytest
@@ -32,20 +33,13 @@ from airflow_provider_oauth.exceptions import (
     ConfigurationError,
     OAuthError,
 )
-from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.protocol.config import TransportOptions
+from tests.connections import oauth_config
 
 API = "https://api.example.com/v1/items"
 
 
-def config(**changes):
-    values = {
-        "conn_id": "my_api",
-        "base_url": "https://api.example.com/v1",
-        "token_url": "https://login.example.com/token",
-        "client_id": "reports",
-        "client_secret": "fake-secret",
-    }
-    return OAuthConfig(**(values | changes))
+config = partial(oauth_config, conn_id="my_api", base_url="https://api.example.com/v1")
 
 
 def text_of(status=400, body=b"", content_type="application/json", headers=None, advice=None, **changes):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_oauth.api import rate_limit as pace_module
 from airflow_provider_oauth.api.rate_limit import MAX_PAUSE, Budget, RateLimiter
-from tests.unit.fake_clock import FakeClock
+from tests.fake_clock import FakeClock
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def answer(status=200, wait=None):
 def send(pace, clock, method="GET"):
     """Send one request; return when it was sent."""
     sent = []
-    pace.send(request(method), lambda: sent.append(clock.time) or answer())
+    pace.send(request(method), lambda: sent.append(clock.seconds) or answer())
     return sent[0]
 
 
@@ -68,7 +68,7 @@ def test_what_the_budget_has_is_sent_at_once_and_the_rest_when_it_is_free_again(
 def test_credits_become_free_one_by_one_as_they_were_spent(clock):
     pace = RateLimiter(Budget(credits=2, seconds=10), 0, clock)
     assert send(pace, clock) == 0
-    clock.time = 4
+    clock.seconds = 4
     assert [send(pace, clock) for _ in range(3)] == [4, 10, 14]
 
 
@@ -101,7 +101,7 @@ def test_waiting_for_the_budget_is_logged(clock, caplog):
 def test_a_sleep_that_ends_too_early_spends_nothing_too_early(clock, monkeypatch):
     pace = RateLimiter(Budget(credits=1, seconds=10), 0, clock)
     send(pace, clock)
-    monkeypatch.setattr(FakeClock, "sleep", lambda self, seconds: setattr(self, "time", self.time + min(seconds, 3)))
+    monkeypatch.setattr(FakeClock, "sleep", lambda self, seconds: self.advance(min(seconds, 3)))
     assert send(pace, clock) == 10
 
 
@@ -124,8 +124,8 @@ def test_no_window_has_more_than_the_budget_and_nothing_waits_for_longer_than_it
     pace = RateLimiter(budget, 0, clock)
     sent = []  # when, and for how much
     for idle, method in steps:
-        clock.time += idle
-        asked, cost = clock.time, budget.cost(method)
+        clock.seconds += idle
+        asked, cost = clock.seconds, budget.cost(method)
 
         def spent_before(moment):
             """Credits spent in the window that ends just before ``moment``, and whether there are any at all."""
@@ -165,7 +165,7 @@ def test_threads_that_share_a_pace_spend_one_budget(clock):
     for thread in threads:
         thread.join(60)
     assert len(sent) == 40
-    assert clock.time == 90  # 40 requests, four every ten seconds, the first four at once
+    assert clock.seconds == 90  # 40 requests, four every ten seconds, the first four at once
     assert clock.slept == [10] * 9
 
 
@@ -199,7 +199,7 @@ class Answers:
         self.asked_at = []
 
     def __call__(self):
-        self.asked_at.append(self.clock.time)
+        self.asked_at.append(self.clock.seconds)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -255,7 +255,7 @@ def test_the_time_that_answers_take_counts_for_patience(clock):
     api = Answers(clock, answer(429, "1"))
 
     def slow():
-        clock.time += 20
+        clock.seconds += 20
         return api()
 
     RateLimiter(None, 60, clock).send(request(), slow)
@@ -293,7 +293,7 @@ def test_what_is_sent_again_is_paid_again(clock):
 def test_a_refused_answer_is_closed_before_the_next_one(clock):
     closed = []
     refused = answer(429, "1")
-    refused.close = lambda: closed.append(clock.time)
+    refused.close = lambda: closed.append(clock.seconds)
     RateLimiter(None, 60, clock).send(request(), Answers(clock, refused, answer(200)))
     assert closed == [0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import requests
@@ -12,8 +13,9 @@ from requests_mock import ANY
 from airflow_provider_oauth.api.policy import ApiAccess, origin
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import ApiConnectTimeout
-from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.token import Token
+from tests.connections import oauth_config
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 API = "https://api.example.com/v1"
@@ -49,15 +51,7 @@ class FakeSource:
         )
 
 
-def config(**changes):
-    values = {
-        "conn_id": "my_api",
-        "base_url": API,
-        "token_url": "https://login.example.com/token",
-        "client_id": "reports",
-        "client_secret": "fake-secret",
-    }
-    return OAuthConfig(**(values | changes))
+config = partial(oauth_config, conn_id="my_api", base_url=API)
 
 
 def session_for(source=None, scope=None, **changes):

@@ -19,18 +19,11 @@ from airflow_provider_oauth.management.connections import Overview, Unlisted
 from airflow_provider_oauth.management.grant_check import GrantCheck
 from airflow_provider_oauth.management.grants import Status
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
+from tests.connections import oauth_config
 
 NOW = datetime.now(UTC)
-CONFIG = OAuthConfig(
-    conn_id="shop",
-    base_url="https://api.example.com",
-    token_url="https://login.example.com/token",
-    grant_type="authorization_code",
-    client_id="app",
-    client_secret="fake-secret",
-)
+CONFIG = oauth_config(grant_type="authorization_code")
 TOKEN = Token(access_token="fake-token", issued_at=NOW, expires_at=NOW + timedelta(hours=1))
 STATUS = Status(token=TOKEN, usable=True, changed=False, needs_consent=False, consent_by=None, error="")
 SHOWN = Overview(conn_id="shop", conn_type="oauth", config=CONFIG, status=STATUS)

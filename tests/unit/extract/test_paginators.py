@@ -454,10 +454,8 @@ def test_no_page_is_kept_that_was_read():
 
 
 @pytest.fixture
-def api(variables, monkeypatch, requests_mock):
-    extra = {"grant_url": TOKEN_URL, "leeway": 60, "api_params": {"account": 7}, "api_headers": {"X-Tenant": "t"}}
-    values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+def api(variables, define_connection, requests_mock):
+    define_connection("my_api", host=API, api_params={"account": 7}, api_headers={"X-Tenant": "t"})
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
     return requests_mock
 

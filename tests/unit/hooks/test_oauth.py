@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import socket
 import threading
@@ -47,18 +46,11 @@ def variables(variables, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def connect(monkeypatch):
-    """Define the connection ``my_api``; what is given goes into extra."""
+def connect(define_connection):
+    """Define the connection ``my_api``, or another one."""
 
-    def define(conn_id="my_api", **extra):
-        values = {
-            "conn_type": extra.pop("conn_type", "oauth"),
-            "host": extra.pop("host", API),
-            "login": "reports",
-            "password": extra.pop("password", "fake-secret"),
-            "extra": {"grant_url": TOKEN_URL, "leeway": 60} | extra,
-        }
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(values))
+    def define(conn_id="my_api", **fields):
+        define_connection(conn_id, **({"host": API, "login": "reports"} | fields))
 
     return define
 

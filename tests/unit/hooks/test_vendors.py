@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from types import ModuleType
@@ -27,7 +26,7 @@ from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Preset
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.runtime import airflow_variables
-from tests.unit.fake_clock import FakeClock
+from tests.fake_clock import FakeClock
 
 VENDORS = {"justlogin": JustLoginHook, "justimmo": JustimmoHook, "joor": JoorHook}
 EXTRA = {
@@ -52,7 +51,7 @@ EVERY_VENDOR = pytest.mark.parametrize("vendor", VENDORS)
 
 
 @pytest.fixture(autouse=True)
-def connect(variables, monkeypatch, requests_mock):
+def connect(variables, define_connection, monkeypatch, requests_mock):
     """Define the connection ``shop`` of a vendor; its token endpoint issues fake-token."""
     # Before a refresh token is spent, others are given time; here are no others.
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
@@ -60,12 +59,10 @@ def connect(variables, monkeypatch, requests_mock):
     monkeypatch.setattr(OAuthHook, "log", logging.getLogger("airflow.task.hooks"))
 
     def define(vendor, **extra):
-        values = {"conn_type": vendor, "login": "app", "password": "fake-secret"}
-        values["extra"] = {"leeway": 60} | EXTRA.get(vendor, {}) | extra
+        fields = EXTRA.get(vendor, {}) | extra
         if vendor == "oauth":
-            values["host"] = "https://api.example.com"
-            values["extra"]["grant_url"] = TOKEN_URL[vendor]
-        monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps(values))
+            fields["grant_url"] = TOKEN_URL[vendor]
+        define_connection("shop", conn_type=vendor, **fields)
         if vendor in TOKEN_URL:
             requests_mock.post(TOKEN_URL[vendor], json={"access_token": "fake-token", "expires_in": 3600})
 
@@ -238,7 +235,7 @@ def test_after_the_rate_limit_timeout_a_429_of_joor_mentions_its_budget(connect,
     connect("joor")
     said = error_of(requests_mock, JoorHook("shop"), status_code=429)
     assert "300 credits in 300 s" in said
-    assert 1700 < clock.time <= 1800
+    assert 1700 < clock.seconds <= 1800
 
 
 @EVERY_VENDOR
@@ -331,7 +328,7 @@ def test_a_hook_keeps_to_its_budget_over_all_its_sessions(connect, requests_mock
     times = []
     for _ in range(5):
         hook.run("items")
-        times.append(clock.time)
+        times.append(clock.seconds)
     assert times == [0, 0, 300, 300, 600]
 
 
@@ -341,7 +338,7 @@ def test_the_token_request_costs_nothing(connect, requests_mock, clock):
     hook = JoorHook("shop")
     hook.budget = Budget(credits=1, seconds=300)
     hook.run("items")
-    assert clock.time == 0
+    assert clock.seconds == 0
 
 
 def test_patience_is_the_hooks(connect, requests_mock, clock):
@@ -350,7 +347,7 @@ def test_patience_is_the_hooks(connect, requests_mock, clock):
         f"{API['justimmo']}/items", [{"status_code": 429, "headers": {"Retry-After": "9"}}, {"text": "ok"}]
     )
     assert JustimmoHook("shop").run("items").text == "ok"
-    assert clock.time == 9
+    assert clock.seconds == 9
 
 
 def test_the_generic_hook_is_as_patient_as_the_vendors_and_speaks_its_words(connect, requests_mock, clock):
@@ -365,7 +362,7 @@ def test_the_generic_hook_is_as_patient_as_the_vendors_and_speaks_its_words(conn
     hook = OAuthHook("shop")
     with pytest.raises(ApiError, match="no such season"):
         hook.run("items")
-    assert clock.time == 9
+    assert clock.seconds == 9
     assert (hook.rate_limit_timeout, hook.budget) == (1800, JOOR.budget)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.secrets import BaseSecretsBackend
@@ -14,31 +13,22 @@ from airflow.secrets.metastore import MetastoreBackend
 
 from airflow_provider_oauth.management import connections
 from airflow_provider_oauth.management.grants import Status
-from airflow_provider_oauth.protocol.config import OAuthConfig
+from tests.connections import oauth_config
 
-SHOP = {
-    "conn_type": "oauth",
-    "host": "https://api.example.com",
-    "login": "app",
-    "password": "fake-secret",
-    "extra": {"grant_type": "client_credentials", "grant_url": "https://login.example.com/token", "leeway": 60},
-}
-
-
-def define(monkeypatch: pytest.MonkeyPatch, conn_id: str, **changes: object) -> None:
-    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(SHOP | changes))
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 # Airflow drops the last three, but in a task.
 @pytest.mark.parametrize("conn_id", ["shop", "team/shop#1", "team shop", "shöp?", "<b>shop</b>"])
-def test_a_connection_of_the_environment_keeps_its_id(monkeypatch: pytest.MonkeyPatch, conn_id: str) -> None:
-    define(monkeypatch, conn_id)
+def test_a_connection_of_the_environment_keeps_its_id(define_connection: Callable[..., None], conn_id: str) -> None:
+    define_connection(conn_id)
 
     assert connections.config_of(conn_id).conn_id == conn_id
 
 
-def test_what_is_wrong_is_said_in_place_of_what_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    define(monkeypatch, "shop", extra={"leeway": 60})
+def test_what_is_wrong_is_said_in_place_of_what_is_not_known(define_connection: Callable[..., None]) -> None:
+    define_connection("shop", grant_url=None)
     shown = connections.overview("shop")
 
     assert (shown.conn_type, shown.config, shown.status) == ("oauth", None, None)
@@ -50,10 +40,12 @@ class FakeVault(BaseSecretsBackend):
 
 
 class TestUnlisted:
-    def test_names_the_environment_variables_of_our_types(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        define(monkeypatch, "shop")
-        define(monkeypatch, "listed")
-        define(monkeypatch, "plain", conn_type="http")
+    def test_names_the_environment_variables_of_our_types(
+        self, define_connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        define_connection("shop")
+        define_connection("listed")
+        define_connection("plain", conn_type="http")
         monkeypatch.setenv("AIRFLOW_CONN_URI", "justimmo://app:fake-secret@/")
         monkeypatch.setenv("AIRFLOW_CONN_BROKEN", "{")
 
@@ -68,14 +60,7 @@ class TestUnlisted:
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CONFIG = OAuthConfig(
-    conn_id="shop",
-    base_url="https://api.example.com",
-    token_url="https://login.example.com/token",
-    grant_type="authorization_code",
-    client_id="app",
-    client_secret="fake-secret",
-)
+CONFIG = oauth_config(grant_type="authorization_code")
 STATUS = Status(token=None, usable=False, changed=False, needs_consent=False, consent_by=None, error="")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from urllib.parse import urlencode
 
 import pytest
@@ -27,20 +26,13 @@ TOKEN = {"access_token": "fake-access", "refresh_token": "fake-refresh", "expire
 
 
 @pytest.fixture
-def connect(variables, monkeypatch, tmp_path):
-    monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path))
+def connect(variables, define_connection, monkeypatch):
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
-    token_sources._sources.clear()
 
     def define(**extra):
-        values = {
-            "conn_type": "oauth",
-            "host": "https://api.example.com",
-            "login": "reports",
-            "password": "fake-secret",
-            "extra": {"grant_type": "authorization_code", "issuer": ISSUER, "leeway": 60, **extra},
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+        define_connection(
+            "my_api", **({"grant_type": "authorization_code", "grant_url": None, "issuer": ISSUER} | extra)
+        )
         return OAuthHook("my_api").config
 
     yield define
@@ -60,7 +52,7 @@ def test_both_ends_of_a_consent_are_found_in_the_metadata(connect, requests_mock
     requests_mock.post(METADATA["token_endpoint"], json=TOKEN)
     config = connect()
     assert grants.begin_authorization(config, CONSENT).startswith(
-        f"{ISSUER}/found/authorize?response_type=code&client_id=reports&"
+        f"{ISSUER}/found/authorize?response_type=code&client_id=app&"
     )
     token = grants.finish_authorization(config, CONSENT, answer())
     assert token.access_token == "fake-access"

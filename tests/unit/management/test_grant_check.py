@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import logging
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, quote
 
 import pytest
@@ -13,47 +13,28 @@ import requests
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.protocol import endpoint
 from airflow_provider_oauth.runtime import token_sources
+from tests.fake_clock import FakeClock
 
 TOKEN_URL = "https://login.example.com/token"
 SECRETS = {"password": "fake secret/1%", "user_password": "fake&password", "refresh_token": "fake-refresh+token="}
 
 
-class InstantClock(endpoint.Clock):
-    """Time that passes when somebody sleeps."""
-
-    def __init__(self):
-        self.slept = 0.0
-
-    def monotonic(self):
-        return self.slept
-
-    def sleep(self, seconds):
-        self.slept += seconds
-
-
 @pytest.fixture(autouse=True)
 def variables(variables, monkeypatch):
     """Variables as a dict; a test of a connection must leave it empty."""
-    monkeypatch.setattr(endpoint, "Clock", InstantClock)
+    monkeypatch.setattr(endpoint, "Clock", lambda: FakeClock(datetime.now(UTC)))
     yield variables
     assert variables == {}
     assert token_sources._sources == {}
 
 
 @pytest.fixture
-def test_of(monkeypatch, caplog):
+def test_of(define_connection, caplog):
     """Test a connection; no secret may be in what is said and logged."""
     caplog.set_level(logging.DEBUG)
 
     def run(conn_id="my_api", password=SECRETS["password"], **extra):
-        values = {
-            "conn_type": "oauth",
-            "host": "https://api.example.com/v1",
-            "login": "reports",
-            "password": password,
-            "extra": {"grant_url": TOKEN_URL, "leeway": 60} | extra,
-        }
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(values))
+        define_connection(conn_id, host="https://api.example.com/v1", password=password, **extra)
         works, said = OAuthHook(conn_id).test_connection()
         for secret in (*SECRETS.values(), "fake-access-token"):
             for form in (secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")):

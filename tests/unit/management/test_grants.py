@@ -10,22 +10,17 @@ import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, UnrecognizedRefusal, UnsupportedGrantType
 from airflow_provider_oauth.management import grants
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.record import Record, Refusal, fingerprint
+from tests.connections import oauth_config
 
 if TYPE_CHECKING:
     from requests_mock import Mocker
 
-CONFIG = OAuthConfig(
-    conn_id="shop",
-    base_url="https://api.example.com",
-    token_url="https://login.example.com/token",
-    grant_type="authorization_code",
-    client_id="app",
-    client_secret="fake-secret",
-)
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+
+CONFIG = oauth_config(grant_type="authorization_code")
 NOW = datetime.now(UTC)
 ENDS = NOW + timedelta(days=30)
 RECORD = Record(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -17,9 +17,13 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
-from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.runtime import token_sources
-from tests.unit.fake_clock import START
+from tests.fake_clock import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
 
 API = "https://api.example.com/v1"
 TOKEN_URL = "https://login.example.com/token"
@@ -27,31 +31,19 @@ PASSWORD = {"grant_type": "password", "username": "fake-user", "user_password": 
 REFRESH = {"grant_type": "refresh_token", "refresh_token": "fake-refresh"}
 
 
-class Time:
-    """The time of this host; sleeping takes none of the test's."""
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def sleep(self, seconds):
-        self.seconds += seconds
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock()
+    clock.install(monkeypatch)
+    return clock
 
 
 @pytest.fixture
-def time(monkeypatch):
-    time = Time()
-    monkeypatch.setattr(Clock, "now", lambda self: START + timedelta(seconds=time.seconds))
-    monkeypatch.setattr(Clock, "monotonic", lambda self: time.seconds)
-    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: time.sleep(seconds))
-    return time
-
-
-@pytest.fixture
-def connect(monkeypatch, variables, time):
-    def define(**extra):
-        values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret"}
-        values["extra"] = {"grant_url": TOKEN_URL, "leeway": 60} | extra
-        monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+def connect(
+    define_connection: Callable[..., None], variables: dict[str, str], clock: FakeClock
+) -> Callable[..., OAuthConfig]:
+    def define(**extra: Any) -> OAuthConfig:
+        define_connection("my_api", host=API, **extra)
         return OAuthHook("my_api").config
 
     return define
@@ -73,13 +65,13 @@ def task():
     [(400, b'{"error": "invalid_grant"}', WrongPassword), (403, b"", UnrecognizedRefusal)],
 )
 def test_tasks_send_a_refused_password_once_whatever_retry_after_says(
-    connect, requests_mock, time, status, body, kind, headers
+    connect, requests_mock, clock, status, body, kind, headers
 ):
     connect(**PASSWORD)
     server = requests_mock.post(TOKEN_URL, status_code=status, content=body, headers=headers)
     assert {type(task()) for _ in range(5)} == {kind}
     assert server.call_count == 1
-    time.seconds += 60
+    clock.seconds += 60
     assert type(task()) is kind
     assert server.call_count == 2
 
@@ -105,16 +97,16 @@ def test_a_refusal_in_a_vendors_words_requires_consent_and_the_other_tasks_send_
 
 @pytest.mark.parametrize(("status", "body"), [(400, b""), (403, b""), (400, b"{}"), (200, b'{"error": "odd"}')])
 def test_a_refusal_in_unknown_words_requires_consent_the_second_time_and_the_refresh_token_stays(
-    connect, requests_mock, time, status, body
+    connect, requests_mock, clock, status, body
 ):
     config = connect(**REFRESH)
     refused = requests_mock.post(TOKEN_URL, status_code=status, content=body)
     assert {type(task()) for _ in range(5)} == {UnrecognizedRefusal}
     assert (refused.call_count, grants.status(config).needs_consent) == (1, False)
-    time.seconds += 60
+    clock.seconds += 60
     assert {type(task()) for _ in range(5)} == {ConsentRequired}
     assert (refused.call_count, grants.status(config).needs_consent) == (2, True)
-    time.seconds += 60
+    clock.seconds += 60
     accepted = requests_mock.post(TOKEN_URL, json={"access_token": "fake-access", "expires_in": 3600})
     assert task() is None
     assert parse_qs(accepted.last_request.text)["refresh_token"] == ["fake-refresh"]
@@ -129,24 +121,24 @@ def test_a_refusal_in_unknown_words_requires_consent_the_second_time_and_the_ref
         (503, {"Retry-After": "3600"}, b""),
     ],
 )
-def test_a_response_that_is_no_refusal_starts_no_cool_down(connect, requests_mock, time, status, headers, body):
+def test_a_response_that_is_no_refusal_starts_no_cool_down(connect, requests_mock, clock, status, headers, body):
     config = connect(**REFRESH)
     server = requests_mock.post(TOKEN_URL, status_code=status, headers=headers, content=body)
     for _ in range(2):
         assert type(task()) is TokenRequestError
-        time.seconds += 60
+        clock.seconds += 60
     assert server.call_count == 2
     assert not grants.status(config).needs_consent
 
 
 def test_a_person_can_renew_after_a_host_with_a_wrong_clock_has_noted_a_refusal(
-    connect, requests_mock, variables, time
+    connect, requests_mock, variables, clock
 ):
     config = connect(**REFRESH)
-    time.seconds = 365 * 86400.0
+    clock.seconds = 365 * 86400.0
     requests_mock.post(TOKEN_URL, status_code=401, json={"error": "invalid_client"})
     task()
-    time.seconds = 0.0
+    clock.seconds = 0.0
     assert json.loads(variables["oauth_token__my_api"])["refused"]["until"].startswith("2027-01-01T00:0")
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access", "expires_in": 3600})
     token_sources._sources.clear()

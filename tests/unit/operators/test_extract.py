@@ -49,10 +49,8 @@ EVERY_OPERATOR = pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls._
 
 
 @pytest.fixture(autouse=True)
-def connection(monkeypatch, variables, requests_mock):
-    values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret"}
-    values["extra"] = {"grant_url": TOKEN_URL, "leeway": 60, "api_headers": {"X-Tenant": "t"}}
-    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+def connection(define_connection, variables, requests_mock):
+    define_connection("my_api", host=API, api_headers={"X-Tenant": "t"})
     return requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
 
 
@@ -177,9 +175,8 @@ def test_its_patience_is_five_minutes_unless_given():
     assert operator(rate_limit_timeout=0).make_hook().rate_limit_timeout == 0
 
 
-def test_a_connection_of_type_http_is_refused_before_its_password_goes_out(monkeypatch, requests_mock):
-    values = {"conn_type": "http", "host": API, "login": "u", "password": "fake"}
-    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+def test_a_connection_of_type_http_is_refused_before_its_password_is_sent(define_connection, requests_mock):
+    define_connection("my_api", conn_type="http", host=API)
     with pytest.raises(ConfigurationError, match="'http'"):
         operator().execute({})
     assert requests_mock.call_count == 0
@@ -425,10 +422,8 @@ def test_a_file_that_cannot_be_written_to_its_end_leaves_the_older_one(requests_
     assert [each.name for each in tmp_path.glob("*") if each.is_file()] == ["rows.jsonl"]
 
 
-def test_an_error_is_no_page_whatever_the_connection_lets_pass(requests_mock, monkeypatch):
-    values = json.loads(os.environ["AIRFLOW_CONN_MY_API"])
-    values["extra"]["check_response"] = False
-    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+def test_an_error_is_no_page_whatever_the_connection_lets_pass(define_connection, requests_mock):
+    define_connection("my_api", host=API, check_response=False)
     requests_mock.get(LIST, status_code=500, json={"errors": ["boom"]})
     with pytest.raises(ApiError, match="^500:"):
         operator().execute({})

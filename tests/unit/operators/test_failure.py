@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 import pytest
@@ -30,10 +29,8 @@ REFUSED = {"status": "error", "error": exceptions.to_event(exceptions.InvalidCli
 
 
 @pytest.fixture(autouse=True)
-def connection(monkeypatch, variables, requests_mock):
-    values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret"}
-    values["extra"] = {"grant_url": TOKEN_URL, "leeway": 60}
-    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+def connection(define_connection, monkeypatch, variables, requests_mock):
+    define_connection("my_api", host=API)
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/")
     requests_mock.post(TOKEN_URL, status_code=401, json={"error": "invalid_client"})
 

@@ -20,7 +20,7 @@ from airflow_provider_oauth.operators.joor import (
     JoorListOrderLinesOperator,
     JoorListOrdersOperator,
 )
-from tests.unit.fake_clock import FakeClock
+from tests.fake_clock import FakeClock
 
 API = "https://api.jooraccess.com/v4"
 ORDERS = f"{API}/orders"
@@ -28,13 +28,12 @@ CREATE = f"{API}/skus/bulk_create"
 
 
 @pytest.fixture(autouse=True)
-def connect(monkeypatch, variables, requests_mock):
+def connect(define_connection, variables, requests_mock):
     """Define the connection, with account 7 unless another is given."""
 
     def define(account="7", conn_type="joor"):
-        extra = {"leeway": 60, "username": "fake-user", "user_password": "fake-password", "account": account}
-        values = {"conn_type": conn_type, "login": "app", "password": "fake-secret", "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_JOOR_DEFAULT", json.dumps(values))
+        user = {"username": "fake-user", "user_password": "fake-password"}
+        define_connection("joor_default", conn_type=conn_type, account=account, **user)
 
     define()
     token = {"access_token": "fake-token", "expires_in": 36000, "refresh_token": "fake-refresh"}
@@ -253,7 +252,7 @@ def test_a_task_keeps_to_its_credits(requests_mock, monkeypatch):
         hooks_module, "RateLimiter", lambda budget, rate_limit_timeout: real(budget, rate_limit_timeout, clock)
     )
     times = []
-    requests_mock.post(CREATE, json=lambda request, context: times.append(clock.time) or {"data": [{}], "errors": []})
+    requests_mock.post(CREATE, json=lambda *_: times.append(clock.seconds) or {"data": [{}], "errors": []})
     execute(JoorBulkOperator, resource="skus", action="create", items=[{}] * 5, batch_size=1, credits=10)
     assert times == [0, 0, 300, 300, 600]
 
@@ -426,18 +425,15 @@ def test_a_file_of_items_that_turns_out_broken_when_something_was_created_is_not
     assert type(failure(items=str(path))) is PartialWriteError
 
 
-def test_writing_refuses_a_connection_of_another_type(monkeypatch, requests_mock):
-    monkeypatch.setenv("AIRFLOW_CONN_JOOR_DEFAULT", json.dumps({"conn_type": "http", "password": "fake"}))
+def test_writing_refuses_a_connection_of_another_type(define_connection, requests_mock):
+    define_connection("joor_default", conn_type="http")
     assert isinstance(failure(items=items(1)), ConfigurationError)
     assert requests_mock.call_count == 0
 
 
-def test_a_generic_connection_to_joor_has_no_budget_to_share_and_works_all_the_same(
-    connect, monkeypatch, requests_mock
-):
-    extra = {"grant_url": "https://atlas.jooraccess.com/auth/", "api_params": {"account": 7}, "leeway": 60}
-    values = {"conn_type": "oauth", "host": API, "login": "app", "password": "fake-secret", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_JOOR_DEFAULT", json.dumps(values))
+def test_a_generic_connection_to_joor_has_no_budget_to_share_and_works_all_the_same(define_connection, requests_mock):
+    fields = {"grant_url": "https://atlas.jooraccess.com/auth/", "api_params": {"account": 7}}
+    define_connection("joor_default", host=API, **fields)
     requests_mock.get(ORDERS, **envelope([{"id": 1}]))
     assert execute(JoorListOrdersOperator, xcom_fields="id", credits=5) == [1]
     assert urls(requests_mock) == [f"{ORDERS}?page=1&page_size=100&account=7"]

@@ -15,10 +15,8 @@ ME = {"id": 1234, "tenant": {"id": 5678}}
 
 
 @pytest.fixture(autouse=True)
-def connection(monkeypatch, variables, requests_mock):
-    values = {"conn_type": "justimmo", "login": "app", "password": "fake-secret"}
-    values["extra"] = {"leeway": 60, "tenant_id": "1", "user_id": "2"}
-    monkeypatch.setenv("AIRFLOW_CONN_JUSTIMMO_DEFAULT", json.dumps(values))
+def connection(define_connection, variables, requests_mock):
+    define_connection("justimmo_default", conn_type="justimmo", tenant_id="1", user_id="2")
     return requests_mock.post(
         "https://auth.justimmo.at/access_token", json={"access_token": "fake-token", "expires_in": 2678400}
     )

@@ -31,12 +31,12 @@ USER = {"userGuid": "u1", "companyGuid": "c1", "fullName": "Ann", "manager": {"u
 
 
 @pytest.fixture(autouse=True)
-def connection(monkeypatch, variables, requests_mock):
+def connection(define_connection, monkeypatch, variables, requests_mock):
     # Before a refresh token is spent, others are given time; here are no others.
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
-    extra = {"grant_type": "refresh_token", "refresh_token": "fake-refresh", "leeway": 60}
-    values = {"conn_type": "justlogin", "login": "app", "password": "fake-secret", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_JUSTLOGIN_DEFAULT", json.dumps(values))
+    define_connection(
+        "justlogin_default", conn_type="justlogin", grant_type="refresh_token", refresh_token="fake-refresh"
+    )
     return requests_mock.post(
         f"{API}/v1/auth/connect/token", json={"access_token": "fake-token", "expires_in": 3600, "refresh_token": "r2"}
     )

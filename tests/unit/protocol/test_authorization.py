@@ -12,18 +12,14 @@ import pytest
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, InvalidGrant
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest, authorization_url, validate_callback
 from airflow_provider_oauth.protocol.clock import Clock
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.token_requests import code_request
+from tests.connections import oauth_config
 
-CONFIG = OAuthConfig(
-    conn_id="shop",
-    base_url="https://api.example.com",
+CONFIG = oauth_config(
     token_url="https://auth.example.com/token",
     authorize_url="https://auth.example.com/authorize?tenant=a%20b",
     grant_type="authorization_code",
-    client_id="app",
-    client_secret="fake-secret",
     client_auth="client_secret_post",
     scope="read write",
 )

@@ -8,7 +8,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.protocol.config import MAPPABLE, OAuthConfig, TransportOptions, is_loopback, normalize_scope
+from airflow_provider_oauth.protocol.config import MAPPABLE, TransportOptions, is_loopback, normalize_scope
+from tests.connections import oauth_config
 
 # The name in the form, by which a message has to name the field.
 URLS = {
@@ -21,20 +22,9 @@ URLS = {
 }
 
 
-def config(**changes: Any) -> OAuthConfig:
-    values: dict[str, Any] = {
-        "conn_id": "shop",
-        "base_url": "https://api.example.com",
-        "token_url": "https://login.example.com/token",
-        "client_id": "app",
-        "client_secret": "fake-secret",
-    }
-    return OAuthConfig(**(values | changes))
-
-
 def refusal(**changes: Any) -> str:
     with pytest.raises(ConfigurationError) as raised:
-        config(**changes)
+        oauth_config(**changes)
     assert isinstance(raised.value, AirflowFailException)
     assert str(raised.value).startswith("Connection 'shop': ")
     return str(raised.value).removeprefix("Connection 'shop': ")
@@ -43,7 +33,7 @@ def refusal(**changes: Any) -> str:
 class TestGrant:
     @pytest.mark.parametrize("grant_type", ["client_credentials", "authorization_code", "refresh_token"])
     def test_needs_no_user(self, grant_type: str) -> None:
-        assert config(grant_type=grant_type).grant_type == grant_type
+        assert oauth_config(grant_type=grant_type).grant_type == grant_type
 
     @pytest.mark.parametrize("grant_type", ["", "Password", "device_code", "code"])
     def test_that_is_unknown_is_refused_with_those_that_are_known(self, grant_type: str) -> None:
@@ -61,7 +51,7 @@ class TestGrant:
     @pytest.mark.parametrize("missing", ["username", "user_password"])
     def test_password_needs_user_and_password(self, missing: str) -> None:
         user = {"username": "anna", "user_password": "fake"}
-        assert config(grant_type="password", **user)
+        assert oauth_config(grant_type="password", **user)
 
         assert refusal(grant_type="password", **(user | {missing: None})) == (
             f"{missing} is missing; the password grant needs it."
@@ -74,7 +64,7 @@ class TestGrant:
     def test_lives_by_its_refresh_token_where_it_cannot_be_repeated(
         self, grant_type: str, requires_refresh_token: bool
     ) -> None:
-        settings = config(grant_type=grant_type, username="anna", user_password="fake", use_refresh=True)
+        settings = oauth_config(grant_type=grant_type, username="anna", user_password="fake", use_refresh=True)
 
         assert settings.requires_refresh_token is requires_refresh_token
 
@@ -82,13 +72,13 @@ class TestGrant:
 class TestClient:
     @pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_basic_raw", "client_secret_post"])
     def test_needs_a_name_and_a_secret(self, client_auth: str) -> None:
-        assert config(client_auth=client_auth)
+        assert oauth_config(client_auth=client_auth)
         assert refusal(client_auth=client_auth, client_id=None) == "login (client ID) is missing."
         assert refusal(client_auth=client_auth, client_id="") == "login (client ID) is missing."
         assert refusal(client_auth=client_auth, client_secret=None).startswith("password (client secret) is missing; ")
 
     def test_that_is_public_needs_neither(self) -> None:
-        assert config(client_auth="none", client_id=None, client_secret=None).client_id is None
+        assert oauth_config(client_auth="none", client_id=None, client_secret=None).client_id is None
 
     @pytest.mark.parametrize("client_auth", ["", "basic", "private_key_jwt", "None"])
     def test_authentication_that_is_unknown_is_refused(self, client_auth: str) -> None:
@@ -120,7 +110,7 @@ class TestUrls:
         ],
     )
     def test_over_https_or_on_this_machine_are_accepted(self, field: str, url: str) -> None:
-        assert getattr(config(**{field: url}), field) == url
+        assert getattr(oauth_config(**{field: url}), field) == url
 
     @pytest.mark.parametrize("field", URLS)
     @pytest.mark.parametrize(
@@ -144,7 +134,7 @@ class TestUrls:
 
         assert message.startswith(f"{URLS[field]} is plain http to {host}, ")
         assert "allow_http" in message
-        assert getattr(config(**{field: url}, allow_http=True), field) == url
+        assert getattr(oauth_config(**{field: url}, allow_http=True), field) == url
 
     @pytest.mark.parametrize("field", URLS)
     @pytest.mark.parametrize(
@@ -192,7 +182,7 @@ def test_response_map_of_an_unknown_name_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", MAPPABLE)
 def test_response_map_of_a_known_name_is_accepted(name: str) -> None:
-    assert config(response_map={name: "data"}).response_map == {name: "data"}
+    assert oauth_config(response_map={name: "data"}).response_map == {name: "data"}
 
 
 @pytest.mark.parametrize(
@@ -249,7 +239,7 @@ class TestIdentity:
         ],
     )
     def test_changes_with_what_a_token_is_issued_for(self, name: str, value: Any) -> None:
-        assert config(**(self.BASE | {name: value})).identity != config(**self.BASE).identity
+        assert oauth_config(**(self.BASE | {name: value})).identity != oauth_config(**self.BASE).identity
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -266,11 +256,11 @@ class TestIdentity:
         ],
     )
     def test_stays_with_all_else(self, name: str, value: Any) -> None:
-        assert config(**(self.BASE | {name: value})).identity == config(**self.BASE).identity
+        assert oauth_config(**(self.BASE | {name: value})).identity == oauth_config(**self.BASE).identity
 
     def test_is_written_as_it_always_was(self) -> None:
         # Every stored record is known by it.
-        assert json.dumps(config(**self.BASE).identity, sort_keys=True) == (
+        assert json.dumps(oauth_config(**self.BASE).identity, sort_keys=True) == (
             '{"audience": "aud", "client_id": "app", "grant_headers": {}, "grant_params": {"tenant": "t1"}, '
             '"grant_type": "password", "resource": "res", "scope": "a b", '
             '"token_url": "https://login.example.com/token", "username": "anna"}'
@@ -278,13 +268,13 @@ class TestIdentity:
 
     def test_has_the_issuer_where_there_is_no_token_url(self) -> None:
         issuer = "https://login.example.com"
-        settings = config(token_url=None, issuer=issuer)
+        settings = oauth_config(token_url=None, issuer=issuer)
 
         assert settings.identity["token_url"] == issuer
-        assert config(issuer=issuer).identity["token_url"] == "https://login.example.com/token"
+        assert oauth_config(issuer=issuer).identity["token_url"] == "https://login.example.com/token"
 
     def test_holds_no_secret(self) -> None:
-        settings = config(**self.BASE, refresh_token="fake-2", secret_grant_params={"k": "fake-3"})
+        settings = oauth_config(**self.BASE, refresh_token="fake-2", secret_grant_params={"k": "fake-3"})
 
         assert "fake" not in repr(settings.identity)
 
@@ -309,7 +299,7 @@ class TestAuthorizeParams:
         )
 
     def test_are_not_in_the_repr(self) -> None:
-        assert "anna" not in repr(config(authorize_params={"login_hint": "anna"}))
+        assert "anna" not in repr(oauth_config(authorize_params={"login_hint": "anna"}))
 
 
 class TestSecrets:
@@ -325,7 +315,7 @@ class TestSecrets:
     def test_are_all_known(self) -> None:
         proxies = {"https": "http://user:fake-proxy@proxy.example.com:3128"}
 
-        settings = config(**self.ALL, transport=TransportOptions(proxies=proxies))
+        settings = oauth_config(**self.ALL, transport=TransportOptions(proxies=proxies))
 
         assert set(settings.secrets) == {
             "fake-client",
@@ -338,31 +328,31 @@ class TestSecrets:
         }
 
     def test_of_a_public_client_are_none(self) -> None:
-        assert config(client_auth="none", client_secret=None).secrets == ()
+        assert oauth_config(client_auth="none", client_secret=None).secrets == ()
 
     def test_that_are_empty_are_left_out(self) -> None:
-        assert "" not in config(client_secret="", secret_params={"a": ""}).secrets
+        assert "" not in oauth_config(client_secret="", secret_params={"a": ""}).secrets
 
     @pytest.mark.parametrize("field", ["secret_grant_params", "secret_params"])
     @pytest.mark.parametrize("value", [["fake-inner", "x-other"], {"a": {"b": ["fake-inner"]}}])
     def test_within_lists_and_objects_are_known_one_by_one(self, field: str, value: Any) -> None:
-        assert "fake-inner" in config(**{field: {"key": value}}).secrets
+        assert "fake-inner" in oauth_config(**{field: {"key": value}}).secrets
 
     @pytest.mark.parametrize(
         "proxy", ["user:fake-proxy@proxy.example.com:3128", "http://user:fake-proxy@proxy.example.com"]
     )
     def test_of_a_proxy_are_known_with_and_without_its_scheme(self, proxy: str) -> None:
-        assert "fake-proxy" in config(transport=TransportOptions(proxies={"https": proxy})).secrets
+        assert "fake-proxy" in oauth_config(transport=TransportOptions(proxies={"https": proxy})).secrets
 
     def test_of_a_proxy_are_known_to_their_end(self) -> None:
         proxies = {"https": "http://user:fake@proxy:1@proxy.example.com:3128/a@b"}
-        assert "fake@proxy:1" in config(transport=TransportOptions(proxies=proxies)).secrets
+        assert "fake@proxy:1" in oauth_config(transport=TransportOptions(proxies=proxies)).secrets
 
     def test_of_a_proxy_that_is_no_url_are_none(self) -> None:
-        assert config(transport=TransportOptions(proxies={"https": "http://[bad"})).secrets == ("fake-secret",)
+        assert oauth_config(transport=TransportOptions(proxies={"https": "http://[bad"})).secrets == ("fake-secret",)
 
     def test_are_shown_in_no_repr(self) -> None:
-        settings = config(
+        settings = oauth_config(
             **self.ALL,
             grant_params={"password": "fake-open"},
             api_headers={"X-Token": "fake-open"},
@@ -374,7 +364,7 @@ class TestSecrets:
         assert "fake" not in repr(settings.transport)
 
     def test_in_the_query_of_the_token_url_are_shown_in_no_repr(self) -> None:
-        assert "fake" not in repr(config(token_url="https://login.example.com/token?key=fake-key"))
+        assert "fake" not in repr(oauth_config(token_url="https://login.example.com/token?key=fake-key"))
 
     @pytest.mark.parametrize("field", ["grant_type", "client_auth", "body_format"])
     def test_are_quoted_by_no_other_fields_refusal(self, field: str) -> None:
@@ -385,16 +375,16 @@ def test_either_token_url_or_issuer_must_be_there() -> None:
     assert refusal(token_url=None) == (
         "grant_url (Token URL) is missing, and so is issuer (Issuer), which would tell it."
     )
-    assert config(token_url=None, issuer="https://login.example.com").token_url is None
+    assert oauth_config(token_url=None, issuer="https://login.example.com").token_url is None
 
 
 def test_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        config().scope = "more"  # type: ignore[misc]
+        oauth_config().scope = "more"  # type: ignore[misc]
 
 
 def test_an_error_names_connection_and_field() -> None:
-    assert str(config().error("scope", "is odd")) == "Connection 'shop': scope is odd."
+    assert str(oauth_config().error("scope", "is odd")) == "Connection 'shop': scope is odd."
 
 
 class TestValuesThatNoRequestCanContain:
@@ -416,11 +406,11 @@ class TestValuesThatNoRequestCanContain:
     )
     def test_an_unpaired_surrogate_is_refused(self, name: str, field: str, value: object) -> None:
         with pytest.raises(ConfigurationError, match=f"'shop': {field} contains an unpaired surrogate") as caught:
-            config(**{name: value})
+            oauth_config(**{name: value})
 
         assert "fake" not in str(caught.value)
         assert caught.value.__suppress_context__
 
     def test_a_value_that_is_nested_too_deeply_is_refused(self) -> None:
         with pytest.raises(ConfigurationError, match="'shop': grant_params is nested too deeply"):
-            config(grant_params={"key": self.DEEP})
+            oauth_config(grant_params={"key": self.DEEP})

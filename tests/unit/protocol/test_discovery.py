@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import requests
 
@@ -12,10 +14,11 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenResponseError,
 )
-from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
 from airflow_provider_oauth.protocol.http_transport import MAX_RESPONSE_SIZE
-from tests.unit.fake_clock import FakeClock
+from tests.connections import oauth_config
+from tests.fake_clock import FakeClock
 
 ISSUER = "https://auth.test"
 OIDC = f"{ISSUER}/.well-known/openid-configuration"
@@ -42,9 +45,7 @@ def endpoint(clock):
     return make
 
 
-def config(**values):
-    values = {"client_id": "fake-id", "client_secret": "fake-secret", "issuer": ISSUER, **values}
-    return OAuthConfig(conn_id="api", base_url="https://api.test", **values)
+config = partial(oauth_config, token_url=None, issuer=ISSUER)
 
 
 def asked(requests_mock):
@@ -97,7 +98,7 @@ def test_where_that_is_not_found_rfc_8414s_place_is_asked(endpoint, requests_moc
 
 
 def test_an_issuer_has_no_query(endpoint, requests_mock):
-    with pytest.raises(ConfigurationError, match="'api': issuer must not have a query"):
+    with pytest.raises(ConfigurationError, match="'shop': issuer must not have a query"):
         endpoint(issuer=f"{ISSUER}/?tenant=1").with_discovered_endpoints("token_url")
     assert not requests_mock.called
 
@@ -229,14 +230,14 @@ def test_metadata_and_exchange_have_one_timeout_together(endpoint, clock, reques
     requests_mock.post(METADATA["token_endpoint"], status_code=503)
     with pytest.raises(TokenRequestError, match="token endpoint"):
         endpoint().grant()
-    assert clock.time < EXCHANGE_TIMEOUT
+    assert clock.seconds < EXCHANGE_TIMEOUT
     posted = [request for request in requests_mock.request_history if request.method == "POST"]
     assert all(request.timeout[1] <= 5 for request in posted)
 
 
 def test_no_refresh_token_is_sent_after_the_metadata_has_used_up_the_time(endpoint, clock, requests_mock):
     def slow(request, context):
-        clock.time += EXCHANGE_TIMEOUT
+        clock.seconds += EXCHANGE_TIMEOUT
         return METADATA
 
     requests_mock.get(OIDC, json=slow)
@@ -262,7 +263,7 @@ def refused(endpoint, **values):
     with pytest.raises(OAuthError) as caught:
         endpoint(**values).grant(retry=False)
     text = str(caught.value)
-    assert text.startswith("Connection 'api': ")
+    assert text.startswith("Connection 'shop': ")
     assert "fake-secret" not in text + repr(vars(caught.value))
     assert caught.value.__cause__ is None
     return caught.value

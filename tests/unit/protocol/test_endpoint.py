@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import requests
@@ -17,30 +17,15 @@ from airflow_provider_oauth.exceptions import (
     TokenResponseError,
 )
 from airflow_provider_oauth.protocol import endpoint as endpoint_module
-from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.endpoint import EXCHANGE_TIMEOUT, TokenEndpoint
 from airflow_provider_oauth.protocol.http_transport import MAX_RESPONSE_SIZE, HttpTransport
 from airflow_provider_oauth.protocol.token_requests import grant_request
+from tests.connections import oauth_config
+from tests.fake_clock import START, FakeClock
 
 URL = "https://auth.test/token"
-START = datetime(2026, 1, 1, tzinfo=UTC)
 GOOD = {"access_token": "fake-token", "token_type": "Bearer", "expires_in": 60}
-
-
-class FakeClock:
-    def __init__(self):
-        self.seconds = 0.0
-        self.slept = []
-
-    def now(self):
-        return START + timedelta(seconds=self.seconds)
-
-    def monotonic(self):
-        return self.seconds
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.seconds += seconds
 
 
 @pytest.fixture
@@ -50,7 +35,7 @@ def clock():
 
 def endpoint(clock, **values):
     values = {"client_id": "fake-id", "client_secret": "fake-secret", "token_url": URL, **values}
-    return TokenEndpoint(OAuthConfig(conn_id="api", base_url="https://api.test", **values), clock)
+    return TokenEndpoint(oauth_config(conn_id="api", base_url="https://api.test", **values), clock)
 
 
 def test_a_grant_is_one_post_and_its_life_counts_from_when_it_was_sent(clock, requests_mock):
@@ -186,7 +171,7 @@ def test_no_attempt_may_take_longer_than_what_is_left(clock, requests_mock):
 
 def test_nothing_is_sent_when_no_time_is_left(clock, requests_mock):
     requests_mock.post(URL, json=GOOD)
-    config = OAuthConfig(conn_id="api", base_url="https://api.test", token_url=URL, client_auth="none")
+    config = oauth_config(conn_id="api", base_url="https://api.test", token_url=URL, client_auth="none")
     clock.seconds = 20.0
     with pytest.raises(TokenRequestError, match="'api'.*no connection was established in time") as caught:
         HttpTransport(config, clock).send(grant_request(config), 20.0)

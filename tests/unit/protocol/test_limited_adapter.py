@@ -11,19 +11,10 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from airflow_provider_oauth.protocol import limited_adapter
 from airflow_provider_oauth.protocol.address_guard import AddressGuard, Blocked
 from airflow_provider_oauth.protocol.limited_adapter import ADDRESS_TIMEOUT, CONNECT_TIMEOUT, LimitedAdapter
+from tests.fake_clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class StandingClock:
-    """Moves when it is told to."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 class Connection:
@@ -39,7 +30,7 @@ class Connection:
 class Network:
     """Addresses that refuse or do not respond; it notes how long each was given."""
 
-    def __init__(self, clock: StandingClock, found: list[str]) -> None:
+    def __init__(self, clock: FakeClock, found: list[str]) -> None:
         self.clock = clock
         self.found = found
         self.refusing: set[str] = set()
@@ -61,12 +52,12 @@ class Network:
 
 
 @pytest.fixture
-def clock() -> StandingClock:
-    return StandingClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def network(clock: StandingClock, monkeypatch: pytest.MonkeyPatch) -> Network:
+def network(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Network:
     network = Network(clock, [f"203.0.113.{number}" for number in range(1, 9)])
     monkeypatch.setattr(socket, "getaddrinfo", network.getaddrinfo)
     monkeypatch.setattr(limited_adapter, "_connected", network.connect)
@@ -74,7 +65,7 @@ def network(clock: StandingClock, monkeypatch: pytest.MonkeyPatch) -> Network:
 
 
 @pytest.fixture
-def opened(clock: StandingClock) -> Callable[..., Any]:
+def opened(clock: FakeClock) -> Callable[..., Any]:
     def open_connection(deadline: float = 20.0) -> Any:
         with LimitedAdapter(clock, deadline, 1000, AddressGuard().check_address) as adapter:  # type: ignore[arg-type]
             return adapter._open(Connection())
@@ -83,7 +74,7 @@ def opened(clock: StandingClock) -> Callable[..., Any]:
 
 
 def test_eight_addresses_that_do_not_respond_take_no_longer_than_one(
-    clock: StandingClock, network: Network, opened: Callable[..., Any]
+    clock: FakeClock, network: Network, opened: Callable[..., Any]
 ) -> None:
     with pytest.raises(ConnectTimeoutError):
         opened()
@@ -91,7 +82,7 @@ def test_eight_addresses_that_do_not_respond_take_no_longer_than_one(
     assert len(network.tried) > 1
 
 
-def test_connecting_ends_with_the_exchange(clock: StandingClock, network: Network, opened: Callable[..., Any]) -> None:
+def test_connecting_ends_with_the_exchange(clock: FakeClock, network: Network, opened: Callable[..., Any]) -> None:
     with pytest.raises(ConnectTimeoutError):
         opened(deadline=1.5)
     assert clock.seconds == 1.5
@@ -162,7 +153,7 @@ def test_a_look_up_that_does_not_end_is_not_waited_for(
 
 @pytest.mark.parametrize(("address", "is_blocked"), [("203.0.113.1", False), ("169.254.169.254", True)])
 def test_a_socks_proxy_is_checked_and_opens_the_connection_itself(
-    clock: StandingClock, network: Network, monkeypatch: pytest.MonkeyPatch, address: str, is_blocked: bool
+    clock: FakeClock, network: Network, monkeypatch: pytest.MonkeyPatch, address: str, is_blocked: bool
 ) -> None:
     ours, theirs = socket.socketpair()
 
@@ -192,7 +183,7 @@ def test_a_socks_proxy_is_checked_and_opens_the_connection_itself(
 
 
 def test_a_connection_that_is_opened_after_the_end_is_closed(
-    clock: StandingClock, network: Network, monkeypatch: pytest.MonkeyPatch
+    clock: FakeClock, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, theirs = socket.socketpair()
     with theirs, LimitedAdapter(clock, 20.0, 1000, None) as adapter:  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +27,6 @@ from airflow_provider_oauth.exceptions import (
     from_event,
     to_event,
 )
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token_requests import (
     TokenRequest,
     code_request,
@@ -39,8 +39,10 @@ from airflow_provider_oauth.protocol.token_responses import (
     parse_revocation_response,
     parse_token_response,
 )
+from tests.connections import oauth_config
 
 if TYPE_CHECKING:
+    from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
 
 GRANTS = ("refresh_token", "client_credentials", "password", "authorization_code")
@@ -50,18 +52,9 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 HTML = {"Content-Type": "text/html"}
 
 
-def config(**changes: Any) -> OAuthConfig:
-    values: dict[str, Any] = {
-        "conn_id": "shop",
-        "base_url": "https://api.example.com",
-        "token_url": "https://login.example.com/token",
-        "revoke_url": "https://login.example.com/revoke",
-        "client_id": "app",
-        "client_secret": "fake-secret",
-        "username": "anna",
-        "user_password": "fake-password",
-    }
-    return OAuthConfig(**(values | changes))
+config = partial(
+    oauth_config, revoke_url="https://login.example.com/revoke", username="anna", user_password="fake-password"
+)
 
 
 def request_by(grant: str, settings: OAuthConfig) -> TokenRequest:

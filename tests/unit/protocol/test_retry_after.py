@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_oauth.protocol.retry_after import retry_after
-from tests.unit.fake_clock import START
+from tests.fake_clock import START
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token_requests import (
     TokenRequest,
     code_request,
@@ -15,6 +15,10 @@ from airflow_provider_oauth.protocol.token_requests import (
     refresh_request,
     revocation_request,
 )
+from tests.connections import oauth_config
+
+if TYPE_CHECKING:
+    from airflow_provider_oauth.protocol.config import OAuthConfig
 
 CLIENT_ID = "id:/+%&é "
 CLIENT_SECRET = "fake:/+%&é %3D"
@@ -78,17 +82,9 @@ PARTS_CLIENT = {
 }
 
 
-def config(**changes: Any) -> OAuthConfig:
-    values: dict[str, Any] = {
-        "conn_id": "shop",
-        "base_url": "https://api.example.com",
-        "token_url": "https://login.example.com/token",
-        "client_id": CLIENT_ID,
-        "client_secret": CLIENT_SECRET,
-        "username": USER,
-        "user_password": USER_PASSWORD,
-    }
-    return OAuthConfig(**(values | changes))
+config = partial(
+    oauth_config, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, username=USER, user_password=USER_PASSWORD
+)
 
 
 def plain(**changes: Any) -> OAuthConfig:

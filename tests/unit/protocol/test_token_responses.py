@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -25,10 +26,10 @@ from airflow_provider_oauth.exceptions import (
     UnsupportedGrantType,
     WrongPassword,
 )
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.protocol.token_requests import code_request, grant_request, refresh_request
 from airflow_provider_oauth.protocol.token_responses import HttpResponse, parse_token_response
+from tests.connections import oauth_config
 
 SENT_AT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 SECRET = 'fake/secret+é "&<%'
@@ -37,17 +38,13 @@ REFRESH_TOKEN = "fake-refresh/token="
 PARAM_SECRET = "fake-param-secret"
 
 
-def config(**changes: Any) -> OAuthConfig:
-    values: dict[str, Any] = {
-        "conn_id": "shop",
-        "base_url": "https://api.example.com",
-        "token_url": "https://login.example.com/token?key=in-the-query",
-        "client_id": "app",
-        "client_secret": SECRET,
-        "username": "anna",
-        "user_password": USER_PASSWORD,
-    }
-    return OAuthConfig(**(values | changes))
+config = partial(
+    oauth_config,
+    token_url="https://login.example.com/token?key=in-the-query",
+    client_secret=SECRET,
+    username="anna",
+    user_password=USER_PASSWORD,
+)
 
 
 def parse(

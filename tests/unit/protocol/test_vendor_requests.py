@@ -6,7 +6,6 @@ import email
 import email.policy
 import json
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,6 +17,7 @@ from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Pre
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest, authorization_url
 from airflow_provider_oauth.protocol.token_requests import TokenRequest, code_request, grant_request, refresh_request
 from airflow_provider_oauth.protocol.token_responses import HttpResponse, parse_token_response
+from tests.connections import airflow_connection
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
@@ -26,22 +26,10 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def config(preset: Preset, login: str = "fake-client", password: str = "fake-secret", **extra: Any) -> OAuthConfig:
-    """Return what a connection of the preset's type means; a fake one, so that no more than its fields counts."""
-    host = extra.pop("host", None)
-    return read_connection(
-        SimpleNamespace(  # type: ignore[arg-type]
-            conn_id="vendor",
-            conn_type=preset.conn_type,
-            host=host,
-            schema=None,
-            port=None,
-            login=login,
-            password=password,
-            extra={"leeway": 60} | extra,
-        ),
-        preset,
-    )
+def config(preset: Preset, login: str = "fake-client", password: str = "fake-secret", **fields: Any) -> OAuthConfig:
+    """Return the settings of a connection of the preset's type."""
+    fields = {"conn_type": preset.conn_type, "login": login, "password": password} | fields
+    return read_connection(airflow_connection("vendor", **fields), preset)
 
 
 def fields_of(request: TokenRequest) -> dict[str, str]:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import base64
 import os
+from functools import partial
 from typing import Any
 
 import pytest
 
-from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.runtime.encryption import RecordEncryption
+from tests.connections import oauth_config
 
 SALT = b"0123456789abcdef"
 CONTENT = {"refresh_token": "fake-refresh é", "tokens": {"": {"access_token": "fake-access"}}}
@@ -19,19 +21,7 @@ SEALED_EARLIER = (
 )
 
 
-def config(**changes: Any) -> OAuthConfig:
-    values: dict[str, Any] = {
-        "conn_id": "shop",
-        "base_url": "https://api.example.com",
-        "token_url": "https://login.example.com/token",
-        "client_id": "app",
-        "client_secret": "fake-secret",
-        "grant_type": "password",
-        "username": "anna",
-        "user_password": "fake-pass",
-        "scope": "a b",
-    }
-    return OAuthConfig(**(values | changes))
+config = partial(oauth_config, grant_type="password", username="anna", user_password="fake-pass", scope="a b")
 
 
 PUBLIC: dict[str, Any] = {

@@ -8,7 +8,7 @@ from airflow.sdk._shared.secrets_masker import _secrets_masker, redact
 
 from airflow_provider_oauth.runtime import masking
 from airflow_provider_oauth.runtime.masking import MIN_MASKED
-from tests.unit.fake_clock import START, FakeClock
+from tests.fake_clock import START, FakeClock
 
 ENDED, LATER = START - timedelta(seconds=1), START + timedelta(hours=1)
 
@@ -37,10 +37,10 @@ def test_a_secret_is_masked_plain_and_as_in_a_url():
 
 def test_a_token_that_has_expired_is_forgotten_when_the_next_one_is_masked(clock):
     masking.mask("fake-token-one", LATER)
-    clock.time = 3599
+    clock.seconds = 3599
     masking.mask("fake-token-two", LATER + timedelta(hours=1))
     assert is_masked("fake-token-one")
-    clock.time = 3601
+    clock.seconds = 3601
     masking.mask("fake-token-three", LATER + timedelta(hours=1))
     assert not is_masked("fake-token-one")
     assert is_masked("fake-token-two")
@@ -49,19 +49,19 @@ def test_a_token_that_has_expired_is_forgotten_when_the_next_one_is_masked(clock
 @pytest.mark.parametrize("until", [ENDED, START, START + MIN_MASKED])
 def test_a_token_that_has_expired_stays_masked_for_a_while_because_it_may_be_in_use(clock, until):
     masking.mask("fake-token-one", until)
-    clock.time = MIN_MASKED.total_seconds()
+    clock.seconds = MIN_MASKED.total_seconds()
     masking.mask("fake-token-two", LATER)
     assert is_masked("fake-token-one")
-    clock.time += 1
+    clock.seconds += 1
     masking.mask("fake-token-three", LATER)
     assert not is_masked("fake-token-one")
 
 
 def test_an_expired_token_that_is_used_again_stays_masked_from_then_on(clock):
     masking.mask("fake-token-one", ENDED)
-    clock.time = 500
+    clock.seconds = 500
     masking.mask("fake-token-one", ENDED)
-    clock.time = 500 + MIN_MASKED.total_seconds()
+    clock.seconds = 500 + MIN_MASKED.total_seconds()
     masking.mask("fake-token-two", LATER)
     assert is_masked("fake-token-one")
 
@@ -71,7 +71,7 @@ def test_a_secret_whose_end_is_not_known_is_kept_until_it_is(clock):
     masking.mask("fake-token-one", LATER)
     assert is_masked("fake-refresh-one")
     masking.mask("fake-refresh-one", ENDED)
-    clock.time = MIN_MASKED.total_seconds() + 1
+    clock.seconds = MIN_MASKED.total_seconds() + 1
     assert is_masked("fake-refresh-one")
     masking.mask("fake-refresh-two")
     assert not is_masked("fake-refresh-one")
@@ -83,7 +83,7 @@ def test_over_a_thousand_renewals_there_is_never_more_to_search_for(clock):
         masking.mask(f"fake-token-{number}-of-a-thousand", clock.now() + timedelta(seconds=180))
         masking.mask(f"fake-refresh-{number}-of-a-thousand")
         masking.mask(f"fake-refresh-{number}-of-a-thousand", clock.now())
-        clock.time += 135
+        clock.seconds += 135
     assert len(_secrets_masker().patterns) <= 12
     assert is_masked("fake-refresh-999-of-a-thousand")
 

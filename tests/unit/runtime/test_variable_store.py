@@ -11,11 +11,12 @@ import pytest
 from airflow.sdk import Variable
 
 from airflow_provider_oauth.exceptions import InvalidClient, TokenStoreError, UnrecognizedRefusal
-from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.runtime import airflow_variables
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.record import Record, Refusal
+from tests.connections import oauth_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,18 +41,6 @@ RECORD = Record(
     refresh_token="fake-refresh é",
     refresh_expires_at=START + timedelta(days=30),
 )
-
-
-def config(**changes: Any) -> OAuthConfig:
-    values: dict[str, Any] = {
-        "conn_id": "shop",
-        "base_url": "https://api.example.com",
-        "token_url": "https://login.example.com/token",
-        "client_id": "app",
-        "client_secret": "fake-secret",
-        "scope": "a b",
-    }
-    return OAuthConfig(**(values | changes))
 
 
 PUBLIC = {"grant_type": "authorization_code", "client_auth": "none", "client_secret": None}
@@ -103,32 +92,32 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Variables]:
 
 class TestRecord:
     def test_is_read_as_it_was_written(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(RECORD)
+        VariableTokenStore(oauth_config()).write(RECORD)
 
-        assert VariableTokenStore(config()).read() == RECORD
+        assert VariableTokenStore(oauth_config()).read() == RECORD
 
     def test_of_a_public_client_is_read_as_it_was_written(self, variables: Variables) -> None:
-        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
 
-        assert VariableTokenStore(config(**PUBLIC)).read() == RECORD
+        assert VariableTokenStore(oauth_config(**PUBLIC)).read() == RECORD
 
     def test_without_tokens_is_read_as_it_was_written(self, variables: Variables) -> None:
         record = Record(generation=1, nonce="n")
-        VariableTokenStore(config()).write(record)
+        VariableTokenStore(oauth_config()).write(record)
 
-        assert VariableTokenStore(config()).read() == record
+        assert VariableTokenStore(oauth_config()).read() == record
 
     def test_absent_is_none(self, variables: Variables) -> None:
-        assert VariableTokenStore(config()).read() is None
+        assert VariableTokenStore(oauth_config()).read() is None
 
     def test_is_one_variable_and_no_lease(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(RECORD)
+        VariableTokenStore(oauth_config()).write(RECORD)
 
         assert list(variables.values) == [NAME]
         assert "shop" in variables.descriptions[NAME]
 
     def test_has_in_clear_what_the_design_says_and_no_more(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(RECORD)
+        VariableTokenStore(oauth_config()).write(RECORD)
         stored = json.loads(variables.values[NAME])
 
         assert {name: value for name, value in stored.items() if name not in ("key_id", "salt", "sealed")} == {
@@ -141,7 +130,7 @@ class TestRecord:
         assert len(base64.b64decode(stored["salt"])) == 16
 
     def test_shows_no_secret_token_or_scope(self, variables: Variables) -> None:
-        settings = config(
+        settings = oauth_config(
             grant_type="password",
             username="anna",
             user_password="fake-pass",
@@ -158,37 +147,37 @@ class TestRecord:
             assert b"fake" not in base64.b64decode(part + "=" * (-len(part) % 4))
 
     def test_keeps_its_salt_and_so_its_key(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(RECORD)
+        VariableTokenStore(oauth_config()).write(RECORD)
         first = json.loads(variables.values[NAME])["salt"]
-        store = VariableTokenStore(config())
+        store = VariableTokenStore(oauth_config())
         store.read()
         store.write(RECORD)
 
         assert json.loads(variables.values[NAME])["salt"] == first
 
     def test_is_told_by_the_name_of_its_variable(self, variables: Variables) -> None:
-        assert VariableTokenStore(config()).name == "the Airflow Variable oauth_token__shop"
+        assert VariableTokenStore(oauth_config()).name == "the Airflow Variable oauth_token__shop"
 
     def test_of_an_earlier_release_does_not_know_when_its_refresh_token_ends(self, variables: Variables) -> None:
-        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
         stored = json.loads(variables.values[NAME])
         del stored["open"]["refresh_expires_at"]
         variables.values[NAME] = json.dumps(stored)
 
-        assert VariableTokenStore(config(**PUBLIC)).read() == replace(RECORD, refresh_expires_at=None)
+        assert VariableTokenStore(oauth_config(**PUBLIC)).read() == replace(RECORD, refresh_expires_at=None)
 
     @pytest.mark.parametrize("changes", [{}, PUBLIC])
     def test_with_a_token_that_never_expires_is_read_as_it_was_written(
         self, variables: Variables, changes: dict[str, Any]
     ) -> None:
         record = replace(RECORD, tokens={"": token(expires_at=None)}, refresh_token=None)
-        VariableTokenStore(config(**changes)).write(record)
+        VariableTokenStore(oauth_config(**changes)).write(record)
 
-        assert VariableTokenStore(config(**changes)).read() == record
+        assert VariableTokenStore(oauth_config(**changes)).read() == record
         assert json.loads(variables.values[NAME])["expires_at"] is None
 
     def test_stores_null_as_the_end_of_a_token_that_never_expires(self, variables: Variables) -> None:
-        VariableTokenStore(config(**PUBLIC)).write(replace(RECORD, tokens={"": token(expires_at=None)}))
+        VariableTokenStore(oauth_config(**PUBLIC)).write(replace(RECORD, tokens={"": token(expires_at=None)}))
 
         assert json.loads(variables.values[NAME])["open"]["tokens"][""]["expires_at"] is None
 
@@ -200,30 +189,30 @@ class TestRecordWithApiSecrets:
 
     @pytest.mark.parametrize("secret", SECRETS)
     def test_is_read_as_it_was_written(self, variables: Variables, secret: dict[str, Any]) -> None:
-        VariableTokenStore(config(**secret)).write(RECORD)
+        VariableTokenStore(oauth_config(**secret)).write(RECORD)
 
-        assert VariableTokenStore(config(**secret)).read() == RECORD
+        assert VariableTokenStore(oauth_config(**secret)).read() == RECORD
 
     @pytest.mark.parametrize("changes", [{}, {"grant_type": "refresh_token", "refresh_token": "fake-own"}])
     @pytest.mark.parametrize("secret", SECRETS)
     def test_of_an_earlier_version_is_read_and_then_written_with_the_new_key(
         self, variables: Variables, secret: dict[str, Any], changes: dict[str, Any]
     ) -> None:
-        VariableTokenStore(config(**changes)).write(RECORD)  # the earlier key is that of a connection without them
+        VariableTokenStore(oauth_config(**changes)).write(RECORD)  # before the secret was added
         earlier = json.loads(variables.values[NAME])
-        store = VariableTokenStore(config(**changes, **secret))
+        store = VariableTokenStore(oauth_config(**changes, **secret))
 
         assert store.read() == RECORD
         store.write(RECORD)
-        assert VariableTokenStore(config(**changes, **secret)).read() == RECORD
+        assert VariableTokenStore(oauth_config(**changes, **secret)).read() == RECORD
         assert json.loads(variables.values[NAME])["key_id"] != earlier["key_id"]
-        without = VariableTokenStore(config(**changes)).read()
+        without = VariableTokenStore(oauth_config(**changes)).read()
         assert without is not None
         assert not without.readable
 
     @pytest.mark.parametrize("secret", SECRETS)
     def test_of_a_public_client_is_sealed(self, variables: Variables, secret: dict[str, Any]) -> None:
-        VariableTokenStore(config(**PUBLIC, **secret)).write(RECORD)
+        VariableTokenStore(oauth_config(**PUBLIC, **secret)).write(RECORD)
 
         assert "open" not in json.loads(variables.values[NAME])
         assert "fake-access" not in variables.values[NAME]
@@ -234,9 +223,9 @@ class TestRecordWithApiSecrets:
     ) -> None:
         stolen = {"base_url": "https://attacker.example"}
         forged = replace(RECORD, tokens={"": token(**stolen)})
-        VariableTokenStore(config(**PUBLIC)).write(forged)  # unsealed; it takes no secret to compute its key ID
+        VariableTokenStore(oauth_config(**PUBLIC)).write(forged)  # unsealed; it takes no secret to compute its key ID
 
-        read = VariableTokenStore(config(**PUBLIC, **secret)).read()
+        read = VariableTokenStore(oauth_config(**PUBLIC, **secret)).read()
 
         assert read is not None
         assert (read.readable, read.tokens, read.refresh_token) == (False, {}, None)
@@ -259,9 +248,9 @@ class TestSomeoneElsesRecord:
         ],
     )
     def test_is_not_readable_but_shows_its_generation(self, variables: Variables, change: dict[str, Any]) -> None:
-        VariableTokenStore(config(**change)).write(RECORD)
+        VariableTokenStore(oauth_config(**change)).write(RECORD)
 
-        read = VariableTokenStore(config()).read()
+        read = VariableTokenStore(oauth_config()).read()
         assert read is not None
         assert read.raw == json.loads(variables.values[NAME])
         assert replace(read, raw={}) == Record(
@@ -269,30 +258,30 @@ class TestSomeoneElsesRecord:
         )
 
     def test_that_was_copied_from_another_connection_is_not_readable(self, variables: Variables) -> None:
-        VariableTokenStore(config(conn_id="other")).write(RECORD)
+        VariableTokenStore(oauth_config(conn_id="other")).write(RECORD)
         variables.values[NAME] = variables.values.pop("oauth_token__other")
 
-        record = VariableTokenStore(config()).read()
+        record = VariableTokenStore(oauth_config()).read()
 
         assert record is not None
         assert (record.readable, record.tokens, record.refresh_token) == (False, {}, None)
 
     def test_of_a_later_format_is_not_readable(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(RECORD)
+        VariableTokenStore(oauth_config()).write(RECORD)
         variables.values[NAME] = json.dumps(json.loads(variables.values[NAME]) | {"format": 2})
 
-        record = VariableTokenStore(config()).read()
+        record = VariableTokenStore(oauth_config()).read()
 
         assert record is not None
         assert (record.readable, record.generation) == (False, 7)
 
     def test_is_replaced_by_writing(self, variables: Variables) -> None:
-        VariableTokenStore(config(client_secret="fake-old")).write(RECORD)
-        store = VariableTokenStore(config())
+        VariableTokenStore(oauth_config(client_secret="fake-old")).write(RECORD)
+        store = VariableTokenStore(oauth_config())
         store.read()
         store.write(replace(RECORD, generation=8, nonce="nonce-8"))
 
-        read = VariableTokenStore(config()).read()
+        read = VariableTokenStore(oauth_config()).read()
         assert read is not None
         assert (read.readable, read.generation, read.refresh_token) == (True, 8, "fake-refresh é")
 
@@ -324,38 +313,38 @@ class TestDamagedRecord:
     def test_is_told_as_one(self, variables: Variables, text: str, caplog: pytest.LogCaptureFixture) -> None:
         variables.values[NAME] = text
 
-        assert VariableTokenStore(config()).read() == Record(readable=False, corrupt=True)
+        assert VariableTokenStore(oauth_config()).read() == Record(readable=False, corrupt=True)
         assert "'shop'" in caplog.text
         assert NAME in caplog.text
 
     @pytest.mark.parametrize("value", ["***", "", 5, [], {}, "9999-12-31T23:59:59-23:00"])
     def test_with_no_time_where_the_refresh_token_ends_is_not_readable(self, variables: Variables, value: Any) -> None:
-        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
         stored = json.loads(variables.values[NAME])
         stored["open"]["refresh_expires_at"] = value
         variables.values[NAME] = json.dumps(stored)
 
-        record = VariableTokenStore(config(**PUBLIC)).read()
+        record = VariableTokenStore(oauth_config(**PUBLIC)).read()
 
         assert record is not None
         assert (record.readable, record.generation, record.refresh_token) == (False, 7, None)
 
     @pytest.mark.parametrize("value", ["***", "", "AAAA", None, 5, [], {}, "A" * 40])
     def test_with_a_broken_seal_is_not_readable(self, variables: Variables, value: Any) -> None:
-        VariableTokenStore(config()).write(RECORD)
+        VariableTokenStore(oauth_config()).write(RECORD)
         variables.values[NAME] = json.dumps(json.loads(variables.values[NAME]) | {"sealed": value})
 
-        record = VariableTokenStore(config()).read()
+        record = VariableTokenStore(oauth_config()).read()
 
         assert record is not None
         assert (record.readable, record.tokens, record.refresh_token) == (False, {}, None)
 
     @pytest.mark.parametrize("end", [-1, -20])
     def test_that_was_cut_off_is_damaged(self, variables: Variables, end: int) -> None:
-        VariableTokenStore(config()).write(RECORD)
+        VariableTokenStore(oauth_config()).write(RECORD)
         variables.values[NAME] = variables.values[NAME][:end]
 
-        assert VariableTokenStore(config()).read() == Record(readable=False, corrupt=True)
+        assert VariableTokenStore(oauth_config()).read() == Record(readable=False, corrupt=True)
 
     @pytest.mark.parametrize(
         "content",
@@ -387,10 +376,10 @@ class TestDamagedRecord:
         ],
     )
     def test_of_a_public_client_is_not_readable(self, variables: Variables, content: Any) -> None:
-        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
         variables.values[NAME] = json.dumps(json.loads(variables.values[NAME]) | {"open": content})
 
-        record = VariableTokenStore(config(**PUBLIC)).read()
+        record = VariableTokenStore(oauth_config(**PUBLIC)).read()
 
         assert record is not None
         assert (record.readable, record.tokens, record.refresh_token) == (False, {}, None)
@@ -413,12 +402,12 @@ class TestDamagedRecord:
     def test_with_a_value_that_a_response_could_not_have_is_not_readable(
         self, variables: Variables, change: dict[str, Any]
     ) -> None:
-        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
         stored = json.loads(variables.values[NAME])
         stored["open"]["tokens"][""] |= change
         variables.values[NAME] = json.dumps(stored)
 
-        record = VariableTokenStore(config(**PUBLIC)).read()
+        record = VariableTokenStore(oauth_config(**PUBLIC)).read()
 
         assert record is not None
         assert (record.readable, record.tokens, record.refresh_token) == (False, {}, None)
@@ -427,12 +416,12 @@ class TestDamagedRecord:
     def test_with_a_refresh_token_or_subject_that_is_no_text_is_not_readable(
         self, variables: Variables, change: dict[str, Any]
     ) -> None:
-        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
         stored = json.loads(variables.values[NAME])
         stored["open"] |= change
         variables.values[NAME] = json.dumps(stored)
 
-        record = VariableTokenStore(config(**PUBLIC)).read()
+        record = VariableTokenStore(oauth_config(**PUBLIC)).read()
 
         assert record is not None
         assert not record.readable
@@ -454,12 +443,12 @@ class TestDamagedRecord:
     def test_with_a_base_url_that_the_field_could_not_hold_loses_that_token(
         self, variables: Variables, base_url: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        VariableTokenStore(config(**PUBLIC)).write(RECORD)
+        VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
         stored = json.loads(variables.values[NAME])
         stored["open"]["tokens"][""]["base_url"] = base_url
         variables.values[NAME] = json.dumps(stored)
 
-        record = VariableTokenStore(config(**PUBLIC)).read()
+        record = VariableTokenStore(oauth_config(**PUBLIC)).read()
 
         assert record is not None
         assert (record.readable, set(record.tokens), record.refresh_token) == (True, {"other scope"}, "fake-refresh é")
@@ -468,13 +457,13 @@ class TestDamagedRecord:
 
     def test_with_a_base_url_over_http_is_readable_where_the_connection_allows_that(self, variables: Variables) -> None:
         plain = replace(RECORD, tokens={"": token(base_url="http://eu.example.com")})
-        VariableTokenStore(config(**PUBLIC, allow_http=True)).write(plain)
+        VariableTokenStore(oauth_config(**PUBLIC, allow_http=True)).write(plain)
 
-        assert VariableTokenStore(config(**PUBLIC, allow_http=True)).read() == plain
+        assert VariableTokenStore(oauth_config(**PUBLIC, allow_http=True)).read() == plain
 
     def test_is_not_quoted_in_the_log(self, variables: Variables, caplog: pytest.LogCaptureFixture) -> None:
         variables.values[NAME] = '{"salt": "fake-access"'
-        VariableTokenStore(config()).read()
+        VariableTokenStore(oauth_config()).read()
 
         assert "fake-access" not in caplog.text
 
@@ -484,7 +473,7 @@ class TestFailures:
         variables.failing = {0: RuntimeError("INSERT INTO variable VALUES ('fake-access')")}
 
         with pytest.raises(TokenStoreError) as raised:
-            VariableTokenStore(config()).write(RECORD)
+            VariableTokenStore(oauth_config()).write(RECORD)
 
         assert str(raised.value).startswith(f"Connection 'shop': the Airflow Variable {NAME} could not be written")
         assert "RuntimeError" in str(raised.value)
@@ -494,12 +483,12 @@ class TestFailures:
         variables.failing = {0: LOST}
 
         with pytest.raises(TokenStoreError, match="has another value"):
-            VariableTokenStore(config()).write(RECORD)
+            VariableTokenStore(oauth_config()).write(RECORD)
 
     def test_a_write_that_an_environment_variable_shadows_is_noticed(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(RECORD)
+        VariableTokenStore(oauth_config()).write(RECORD)
         shadow = variables.values[NAME]
-        store = VariableTokenStore(config())
+        store = VariableTokenStore(oauth_config())
         variables.failing = {len(variables.calls): LOST}
 
         with pytest.raises(TokenStoreError) as raised:
@@ -513,66 +502,66 @@ class TestFailures:
         variables.failing = {1: LOST}
 
         with pytest.raises(TokenStoreError, match="has another value"):
-            VariableTokenStore(config()).write(RECORD)
+            VariableTokenStore(oauth_config()).write(RECORD)
 
     def test_a_record_that_another_has_replaced_by_a_newer_one_was_kept_for_all_that_matters(
         self, variables: Variables
     ) -> None:
-        VariableTokenStore(config()).write(replace(RECORD, generation=8, nonce="nonce-8"))
+        VariableTokenStore(oauth_config()).write(replace(RECORD, generation=8, nonce="nonce-8"))
         newer = variables.values[NAME]
         variables.on_set = lambda: variables.values.update({NAME: newer})
 
-        VariableTokenStore(config()).write(RECORD)
+        VariableTokenStore(oauth_config()).write(RECORD)
 
     def test_reading_back_that_raises_is_a_store_error_too(self, variables: Variables) -> None:
         # TokenSource tries again on this error only: with any other, a renewed refresh token would be lost.
         variables.failing = {1: RuntimeError("the database is away")}
 
         with pytest.raises(TokenStoreError, match="^Connection 'shop': "):
-            VariableTokenStore(config()).write(RECORD)
+            VariableTokenStore(oauth_config()).write(RECORD)
 
     def test_a_read_that_raises_is_a_store_error(self, variables: Variables) -> None:
         variables.failing = {0: RuntimeError("the database is away")}
 
         with pytest.raises(TokenStoreError, match="^Connection 'shop': "):
-            VariableTokenStore(config()).read()
+            VariableTokenStore(oauth_config()).read()
 
 
 class TestLease:
     def test_is_a_variable_of_its_own(self, variables: Variables) -> None:
-        store = VariableTokenStore(config())
+        store = VariableTokenStore(oauth_config())
         assert store.read_lease() is None
 
         store.write_lease("nonce-1")
 
         assert variables.values == {LEASE: "nonce-1"}
-        assert VariableTokenStore(config()).read_lease() == "nonce-1"
+        assert VariableTokenStore(oauth_config()).read_lease() == "nonce-1"
 
     @pytest.mark.parametrize("call", [lambda store: store.read_lease(), lambda store: store.write_lease("nonce")])
     def test_that_cannot_be_reached_is_a_store_error(self, variables: Variables, call: Any) -> None:
         variables.failing = {0: RuntimeError("the database is away")}
 
         with pytest.raises(TokenStoreError, match="^Connection 'shop': "):
-            call(VariableTokenStore(config()))
+            call(VariableTokenStore(oauth_config()))
 
 
 class TestAbsence:
     def test_is_what_the_list_says(self, variables: Variables) -> None:
-        assert VariableTokenStore(config()).is_listed() is False
-        VariableTokenStore(config()).write(RECORD)
-        assert VariableTokenStore(config()).is_listed() is True
+        assert VariableTokenStore(oauth_config()).is_listed() is False
+        VariableTokenStore(oauth_config()).write(RECORD)
+        assert VariableTokenStore(oauth_config()).is_listed() is True
 
     def test_of_the_lease_too(self, variables: Variables) -> None:
-        assert VariableTokenStore(config()).lease_is_listed() is False
-        VariableTokenStore(config()).write_lease("nonce")
-        assert VariableTokenStore(config()).lease_is_listed() is True
-        assert VariableTokenStore(config()).is_listed() is False
+        assert VariableTokenStore(oauth_config()).lease_is_listed() is False
+        VariableTokenStore(oauth_config()).write_lease("nonce")
+        assert VariableTokenStore(oauth_config()).lease_is_listed() is True
+        assert VariableTokenStore(oauth_config()).is_listed() is False
 
     def test_is_not_known_where_the_list_cannot_be_read(self, variables: Variables) -> None:
         variables.failing = {0: RuntimeError("the database is away")}
 
         with pytest.raises(TokenStoreError, match="could not be listed"):
-            VariableTokenStore(config()).is_listed()
+            VariableTokenStore(oauth_config()).is_listed()
 
 
 class TestTheListOfATask:
@@ -582,19 +571,19 @@ class TestTheListOfATask:
         monkeypatch.setattr(Variable, "keys", staticmethod(lambda prefix: ["oauth_token__shop"]), raising=False)
 
     def test_is_that_of_all_variables(self) -> None:
-        assert VariableTokenStore(config()).is_listed() is True
-        assert VariableTokenStore(config()).lease_is_listed() is False
+        assert VariableTokenStore(oauth_config()).is_listed() is True
+        assert VariableTokenStore(oauth_config()).lease_is_listed() is False
 
     def test_cannot_tell_where_there_are_several_teams(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
 
-        assert VariableTokenStore(config()).is_listed() is None
-        assert VariableTokenStore(config()).lease_is_listed() is None
+        assert VariableTokenStore(oauth_config()).is_listed() is None
+        assert VariableTokenStore(oauth_config()).lease_is_listed() is None
 
     def test_cannot_tell_before_airflow_3_3(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delattr(Variable, "keys")
 
-        assert VariableTokenStore(config()).is_listed() is None
+        assert VariableTokenStore(oauth_config()).is_listed() is None
 
 
 REFUSAL = Refusal(
@@ -605,11 +594,11 @@ REFUSAL = Refusal(
 
 class TestRefusal:
     def test_stands_in_clear_and_comes_back(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(replace(RECORD, refused=REFUSAL))
+        VariableTokenStore(oauth_config()).write(replace(RECORD, refused=REFUSAL))
 
         assert json.loads(variables.values[NAME])["refused"]["until"] == REFUSAL.until.isoformat()
         assert "the server said no" in variables.values[NAME]
-        read = VariableTokenStore(config()).read()
+        read = VariableTokenStore(oauth_config()).read()
         assert read is not None
         assert read.refused is not None
         assert read.refused.until == REFUSAL.until
@@ -621,21 +610,21 @@ class TestRefusal:
     def test_in_words_that_are_not_recognized_keeps_the_time_of_the_first(self, variables: Variables) -> None:
         error = UnrecognizedRefusal("the server refused with status 403", status_code=403)
         refusal = Refusal(error=error, until=REFUSAL.until, unrecognized_since=START)
-        VariableTokenStore(config()).write(replace(RECORD, refused=refusal))
+        VariableTokenStore(oauth_config()).write(replace(RECORD, refused=refusal))
 
-        read = VariableTokenStore(config()).read()
+        read = VariableTokenStore(oauth_config()).read()
         assert read is not None
         assert read.refused is not None
         assert type(read.refused.error) is UnrecognizedRefusal
         assert (read.refused.until, read.refused.unrecognized_since) == (REFUSAL.until, START)
 
     def test_of_an_earlier_release_has_no_time_of_a_first(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(replace(RECORD, refused=REFUSAL))
+        VariableTokenStore(oauth_config()).write(replace(RECORD, refused=REFUSAL))
         values = json.loads(variables.values[NAME])
         del values["refused"]["unrecognized_since"]
         variables.values[NAME] = json.dumps(values)
 
-        read = VariableTokenStore(config()).read()
+        read = VariableTokenStore(oauth_config()).read()
         assert read is not None
         assert read.refused is not None
         assert (read.refused.until, read.refused.unrecognized_since) == (REFUSAL.until, None)
@@ -654,21 +643,21 @@ class TestRefusal:
         ],
     )
     def test_is_of_a_connection_as_it_was(self, variables: Variables, change: dict[str, Any]) -> None:
-        VariableTokenStore(config()).write(replace(RECORD, refused=REFUSAL))
+        VariableTokenStore(oauth_config()).write(replace(RECORD, refused=REFUSAL))
 
-        read = VariableTokenStore(config(**change)).read()
+        read = VariableTokenStore(oauth_config(**change)).read()
         assert read is not None
         assert read.refused is None
 
     def test_does_not_let_anybody_guess_the_secrets(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(replace(RECORD, refused=REFUSAL))
+        VariableTokenStore(oauth_config()).write(replace(RECORD, refused=REFUSAL))
 
-        assert config().version not in variables.values[NAME]
-        assert config().version[:16] not in variables.values[NAME]
+        assert oauth_config().version not in variables.values[NAME]
+        assert oauth_config().version[:16] not in variables.values[NAME]
 
     def test_of_a_new_secret_leaves_what_is_sealed_under_the_old_one(self, variables: Variables) -> None:
-        VariableTokenStore(config()).write(RECORD)
-        changed = VariableTokenStore(config(client_secret="mistyped"))
+        VariableTokenStore(oauth_config()).write(RECORD)
+        changed = VariableTokenStore(oauth_config(client_secret="mistyped"))
         unreadable = changed.read()
         assert unreadable is not None
         changed.write(replace(unreadable, nonce="nonce-8", refused=REFUSAL))
@@ -677,7 +666,7 @@ class TestRefusal:
         assert read is not None
         assert (read.readable, read.nonce) == (False, "nonce-8")
         assert read.refused is not None
-        put_back = VariableTokenStore(config()).read()
+        put_back = VariableTokenStore(oauth_config()).read()
         assert put_back is not None
         assert put_back.refused is None
         assert (put_back.tokens, put_back.refresh_token) == (RECORD.tokens, RECORD.refresh_token)
@@ -697,12 +686,12 @@ class TestRefusal:
         ],
     )
     def test_that_is_damaged_is_none(self, variables: Variables, refused: Any) -> None:
-        VariableTokenStore(config()).write(replace(RECORD, refused=REFUSAL))
+        VariableTokenStore(oauth_config()).write(replace(RECORD, refused=REFUSAL))
         values = json.loads(variables.values[NAME])
         values["refused"] = {**values["refused"], **refused} if isinstance(refused, dict) else refused
         variables.values[NAME] = json.dumps(values)
 
-        read = VariableTokenStore(config()).read()
+        read = VariableTokenStore(oauth_config()).read()
         assert read is not None
         assert read.refused is None
         assert read.tokens == RECORD.tokens

@@ -21,10 +21,8 @@ TOKEN_URL = "https://login.example.com/token"
 
 
 @pytest.fixture(autouse=True)
-def connection(monkeypatch, variables, requests_mock):
-    values = {"conn_type": "oauth", "host": API, "login": "reports", "password": "fake-secret"}
-    values["extra"] = {"grant_url": TOKEN_URL, "leeway": 60}
-    monkeypatch.setenv("AIRFLOW_CONN_MY_API", json.dumps(values))
+def connection(define_connection, variables, requests_mock):
+    define_connection("my_api", host=API)
     return requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
 
 
@@ -90,10 +88,8 @@ def test_it_pokes_until_it_succeeds_with_one_token(requests_mock, connection):
     assert connection.call_count == 1
 
 
-def test_a_connection_of_type_http_is_refused_before_its_password_goes_out(monkeypatch, requests_mock):
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_MY_API", json.dumps({"conn_type": "http", "host": API, "login": "u", "password": "p"})
-    )
+def test_a_connection_of_type_http_is_refused_before_its_password_is_sent(define_connection, requests_mock):
+    define_connection("my_api", conn_type="http", host=API)
     with pytest.raises(exceptions.ConfigurationError, match="'http'"):
         sensor().poke({})
     assert requests_mock.call_count == 0

@@ -20,7 +20,8 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.tokens.cool_down import COOL_DOWN, MAX_COOL_DOWN, is_repeated
 from airflow_provider_oauth.tokens.record import Refusal
-from tests.unit.tokens.world import START, World
+from tests.fake_clock import START
+from tests.unit.tokens.world import World
 
 EMPTY_403 = UnrecognizedRefusal("the server refused with status 403", status_code=403)
 

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_oauth.exceptions import InvalidClient, OAuthError, TokenRequestError
 from airflow_provider_oauth.protocol.token import Token
-from tests.unit.tokens.world import START
+from tests.fake_clock import START
 
 ACTS = {
     "token": lambda source: source.token(),

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_oauth.exceptions import InvalidGrant
-from tests.unit.tokens.world import START, World
+from tests.fake_clock import START
+from tests.unit.tokens.world import World
 
 
 def at(seconds):

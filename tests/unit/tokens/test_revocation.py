@@ -13,9 +13,9 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenResponseError,
 )
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
-from tests.unit.fake_clock import FakeClock
+from tests.connections import oauth_config
+from tests.fake_clock import FakeClock
 
 URL = "https://auth.test/revoke"
 TOKEN = "fake-refresh/1"
@@ -23,7 +23,7 @@ TOKEN = "fake-refresh/1"
 
 def endpoint(**values):
     values = {"client_id": "fake-id", "client_secret": "fake-secret", "revoke_url": URL, **values}
-    config = OAuthConfig(conn_id="api", base_url="https://api.test", token_url="https://auth.test/token", **values)
+    config = oauth_config(conn_id="api", base_url="https://api.test", token_url="https://auth.test/token", **values)
     return TokenEndpoint(config, FakeClock())
 
 

@@ -25,7 +25,8 @@ from airflow_provider_oauth.tokens.coordinator import RENEWAL_RETRY_INTERVAL
 from airflow_provider_oauth.tokens.lease import EXCHANGE_TIMEOUT, MAX_EXCHANGE_TIME, TERM, WAIT
 from airflow_provider_oauth.tokens.record import Record, fingerprint
 from airflow_provider_oauth.tokens.waiting import HOST_LOCK_TIMEOUT, RENEWAL_WAIT_TIMEOUT
-from tests.unit.tokens.world import START, World
+from tests.fake_clock import START, SkewedClock
+from tests.unit.tokens.world import World
 
 
 def test_the_first_process_asks_and_stores_and_the_others_find_the_token(world):
@@ -990,7 +991,7 @@ def test_a_refusal_that_cannot_be_stored_is_told_all_the_same(world):
 @pytest.mark.parametrize("minutes", [-5, 5])
 def test_hosts_whose_clocks_differ_get_good_tokens(rotating, lifetime, minutes):
     rotating.endpoint.lifetime = lifetime
-    here, there = rotating.process(), rotating.process(clock=Shifted(rotating.clock, minutes * 60))
+    here, there = rotating.process(), rotating.process(clock=SkewedClock(rotating.clock, minutes * 60))
     for _ in range(3):
         for process in (here, there):
             process._cache.clear()
@@ -1001,15 +1002,3 @@ def test_hosts_whose_clocks_differ_get_good_tokens(rotating, lifetime, minutes):
         rotating.clock.seconds += lifetime
     refresh_tokens = [refresh_token for _, refresh_token in rotating.endpoint.asked]
     assert len(set(refresh_tokens)) == len(refresh_tokens)
-
-
-class Shifted:
-    """The clock of a host that is wrong."""
-
-    def __init__(self, clock, seconds):
-        self.clock = clock
-        self.seconds = seconds
-        self.monotonic, self.sleep = clock.monotonic, clock.sleep
-
-    def now(self):
-        return self.clock.now() + timedelta(seconds=self.seconds)

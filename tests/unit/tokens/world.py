@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from airflow_provider_oauth.exceptions import TokenStoreError
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.tokens.record import Record, fingerprint
 from airflow_provider_oauth.tokens.source import TokenSource
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class FakeClock:
-    """Time that moves when told to, or when somebody sleeps."""
-
-    def __init__(self):
-        self.seconds = 0.0
-        self.on_sleep = lambda: None
-
-    def now(self):
-        return START + timedelta(seconds=self.seconds)
-
-    def monotonic(self):
-        return self.seconds
-
-    def sleep(self, seconds):
-        self.seconds += seconds
-        self.on_sleep()
+from tests.connections import oauth_config
+from tests.fake_clock import FakeClock
 
 
 class FakeEndpoint:
@@ -167,7 +148,7 @@ class World:
         values = {"client_id": "fake-id", "client_secret": "fake-secret", "leeway": 60, **config}
         if values.get("grant_type") == "password":
             values |= {"username": "ann", "user_password": "fake-password"}
-        self.config = OAuthConfig(
+        self.config = oauth_config(
             conn_id="api", base_url="https://api.test", token_url="https://auth.test/token", **values
         )
         self.endpoint.refresh_tokens = self.config.requires_refresh_token or self.config.use_refresh

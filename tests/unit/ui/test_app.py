@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -20,23 +20,21 @@ from itsdangerous import TimestampSigner
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.management import connections, grants
 from airflow_provider_oauth.management.grant_check import GrantCheck
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.ui import app, pending, protection, threads
 from airflow_provider_oauth.ui.page import FlashMessage
 from airflow_provider_oauth.ui.plugin import OAuthPlugin
 from airflow_provider_oauth.ui.protection import HEADERS
 from sandbox.user_agent import read_page
+from tests.connections import oauth_config
+
+if TYPE_CHECKING:
+    from airflow_provider_oauth.protocol.config import OAuthConfig
 
 BASE_URL = "https://airflow.example.com/air"
-CONFIG = OAuthConfig(
-    conn_id="shop",
-    base_url="https://api.example.com",
-    token_url="https://login.example.com/token",
+CONFIG = oauth_config(
     authorize_url="https://login.example.com/authorize",
     grant_type="authorization_code",
-    client_id="app",
-    client_secret="fake-secret",
 )
 ANN = SimpleNamespace(get_id=lambda: "1", get_name=lambda: "ann")
 

@@ -10,20 +10,15 @@ import pytest
 
 from airflow_provider_oauth.management.connections import Overview
 from airflow_provider_oauth.management.grants import Status
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.ui.app import LABELS
 from airflow_provider_oauth.ui.page import FlashMessage, Row, render
 from sandbox.user_agent import read_page
+from tests.connections import oauth_config
 
-CONFIG = OAuthConfig(
-    conn_id="shop",
-    base_url="https://api.example.com",
-    token_url="https://login.example.com/token",
+CONFIG = oauth_config(
     revoke_url="https://login.example.com/revoke",
     grant_type="authorization_code",
-    client_id="app",
-    client_secret="fake-secret",
 )
 TOKEN = Token(
     access_token="fake-access",
