@@ -1,4 +1,4 @@
-"""The package as its users get it: a wheel, installed in an environment that has never seen the repository."""
+"""The built package: the sdist, and the wheel installed in a new environment."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -22,6 +23,17 @@ def wheel(tmp_path_factory):
     subprocess.run([*command, "--wheel-dir", str(folder), str(ROOT)], check=True)
     (path,) = folder.glob("*.whl")
     return path
+
+
+@pytest.fixture(scope="module")
+def unpacked_sdist(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sdist")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(folder)], cwd=ROOT, check=True)
+    (path,) = folder.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        archive.extractall(folder, filter="data")
+    (unpacked,) = (each for each in folder.iterdir() if each.is_dir())
+    return unpacked
 
 
 @pytest.fixture(scope="module")
@@ -48,20 +60,60 @@ def airflow(environment, tmp_path_factory):
     return run
 
 
-def test_the_wheel_holds_the_package_its_licence_and_nothing_else(wheel):
+def test_the_wheel_contains_only_the_package_and_its_license(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"airflow_provider_oauth"}
     assert "airflow_provider_oauth/py.typed" in names
-    assert any(name.endswith("licenses/LICENSE") for name in names)
+    licenses = {name.rpartition("/")[2] for name in names if "/licenses/" in name}
+    assert licenses == {"LICENSE", "NOTICE"}
 
 
-def test_the_installed_wheel_is_listed_among_the_providers(airflow):
+def test_the_sdist_contains_everything_that_contributors_need(unpacked_sdist):
+    for folder in (
+        ".ci",
+        ".github",
+        "airflow_provider_oauth",
+        "benchmarks",
+        "docs",
+        "example_dags",
+        "sandbox",
+        "tests",
+    ):
+        in_repository = {
+            path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.*") if path.suffix in (".py", ".md", ".yml")
+        }
+        in_repository = {path for path in in_repository if "node_modules" not in path.parts}
+        in_sdist = {path.relative_to(unpacked_sdist) for path in (unpacked_sdist / folder).rglob("*.*")}
+        assert in_repository <= in_sdist, folder
+    files = (
+        *("Makefile", "pyproject.toml", "constraints.txt", "oldest.txt", ".gitignore", ".pre-commit-config.yaml"),
+        *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md", "LICENSE", "NOTICE"),
+        *(".ci/run", "tests/servers/oidc_provider/package.json", "tests/servers/oidc_provider/server.mjs"),
+        "airflow_provider_oauth/py.typed",
+    )
+    assert [name for name in files if not (unpacked_sdist / name).is_file()] == []
+
+
+def test_the_sdist_contains_no_environments_and_no_results_of_runs(unpacked_sdist):
+    ignored = {".venv", ".venv-oldest", ".demo", ".try", ".artifacts", ".git", "node_modules", "__pycache__"}
+    found = {part for path in unpacked_sdist.rglob("*") for part in path.relative_to(unpacked_sdist).parts}
+    assert found & ignored == set()
+
+
+@pytest.mark.parametrize("target", ["test", "lint", "demo", "try", "bench"])
+def test_make_works_in_an_unpacked_sdist(unpacked_sdist, target):
+    result = subprocess.run(["make", "-n", target], cwd=unpacked_sdist, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "pip install" in result.stdout
+
+
+def test_airflow_lists_the_installed_wheel_among_its_providers(airflow):
     listed = {row["package_name"]: row for row in airflow("providers", "list")}
     assert listed["airflow-provider-oauth"]["version"] == "0.1.0"
 
 
-def test_the_installed_wheel_brings_its_connection_type_and_hook(airflow):
+def test_airflow_lists_the_connection_type_and_the_hook_of_the_installed_wheel(airflow):
     hooks = {row["connection_type"]: row for row in airflow("providers", "hooks")}
     assert hooks["oauth"]["class"] == "airflow_provider_oauth.hooks.oauth.OAuthHook"
     assert hooks["oauth"]["hook_name"] == "OAuth 2.0 API"
