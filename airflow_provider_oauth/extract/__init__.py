@@ -1,1 +1,1 @@
-"""Pulling lists from an API: requests and paginators."""
+"""Fetching lists from an API: requests and paginators."""

@@ -1,4 +1,4 @@
-"""How an API hands out a long list: one frozen value a way, for ``OAuthHook.paginate`` and ``OAuthExtractOperator``."""
+"""Paginators for lists that an API splits into pages, for ``OAuthHook.paginate`` and ``OAuthExtractOperator``."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from airflow_provider_oauth.protocol.redaction import redact_url
 if TYPE_CHECKING:
     import requests
 
-#: What comes next: changed query parameters, a whole URL, or nothing more.
-Following = Mapping[str, Any] | str | None
+#: The request of the next page: changed query parameters, or a URL; None after the last page.
+NextPage = Mapping[str, Any] | str | None
 
 
 @dataclass(frozen=True)
 class Page:
     """One page of a list.
 
-    :param response: what the API answered
-    :param records_path: where the rows are, as JMESPath; None: the answer is an array, or has a single one
-    :param conn_id: the connection, for errors
+    :param response: the response of the API
+    :param records_path: JMESPath of the array of rows; None if the response is that array, or has exactly one array
+    :param conn_id: the connection ID, for errors
     """
 
     response: requests.Response = field(repr=False)
@@ -37,71 +37,83 @@ class Page:
 
     @cached_property
     def content(self) -> Any:
-        """The answer, decoded.
+        """The decoded JSON of the response.
 
-        :raises ApiError: if it is not JSON
+        :raises ApiError: if the response is not JSON
         """
         try:
             return self.response.json()
         except (ValueError, RecursionError):
-            raise self.error("has no JSON in it") from None
+            raise self.error("is not JSON. Check the endpoint") from None
 
     @cached_property
     def rows(self) -> list[Any]:
         """The rows of this page.
 
-        :raises ApiError: if there are none where they should be
+        :raises ApiError: if there is no array at ``records_path``; without ``records_path``, if there is not exactly
+            one array
         """
         found = self.content
         if self.records_path:
             found = self.search(self.records_path)
-        elif isinstance(found, dict):
-            lists = [value for value in found.values() if isinstance(value, list)]
-            found = lists[0] if len(lists) == 1 else None
+            problem = f"has no array at {self.records_path!r}. Set records_path to the path of the rows"
+        else:
+            if isinstance(found, dict):
+                lists = [value for value in found.values() if isinstance(value, list)]
+                found = lists[0] if len(lists) == 1 else None
+            problem = "does not contain exactly one array. Set records_path to the path of the rows"
         if not isinstance(found, list):
-            where = f"no array at {self.records_path!r}" if self.records_path else "not one array; set records_path"
-            raise self.error(f"has {where}")
+            raise self.error(problem)
         return found
 
     def search(self, path: str) -> Any:
-        """Return what is at a JMESPath.
+        """Return the value at a JMESPath.
 
-        :raises ApiError: if it is none, or does not fit the answer
+        :param path: the JMESPath
+        :raises ApiError: if the path is invalid, or has a function that does not fit the response
         """
         try:
             return jmespath.search(path, self.content)
-        except JMESPathError:  # its text quotes the answer
-            raise self.error(f"does not fit {path!r}, or that is not JMESPath") from None
+        except JMESPathError:  # its text quotes the response
+            raise self.error(f"does not fit the JMESPath {path!r}, or the path is invalid. Correct the path") from None
 
     def error(self, problem: str) -> ApiError:
-        """Return the error that says what is wrong with this page."""
+        """Return an error about this page.
+
+        :param problem: the rest of a sentence that begins with "The response", and what to do
+        """
         url = redact_url(self.response.url or "")
         status = self.response.status_code
-        return ApiError(f"{status}: the answer of {url} (connection {self.conn_id!r}) {problem}.", status)
+        return ApiError(f"{status}: the response of {url} (connection {self.conn_id!r}) {problem}.", status)
 
 
 class Paginator(Protocol):
-    """A way to hand out a list. ``OAuthHook.paginate`` takes any object with these two."""
+    """How an API splits a list into pages. ``OAuthHook.paginate`` accepts any object with these two members."""
 
     @property
-    def first(self) -> Mapping[str, Any]:
+    def first_params(self) -> Mapping[str, Any]:
         """The query parameters of the first page."""
 
-    def following(self, page: Page, sent: Mapping[str, Any]) -> Following:
-        """Return what the page after ``page`` takes, which was asked for by the parameters ``sent``."""
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
+        """Return changed query parameters for the next page, or its URL; None if ``page`` is the last one.
+
+        :param page: the page that was read
+        :param params: the query parameters of its request
+        """
 
 
 @dataclass(frozen=True)
 class PageNumberPaginator:
-    """Pages by number, until one is empty, or has fewer rows than were asked for.
+    """Pages with a number. The list ends with an empty page, or with fewer rows than requested.
 
-    :param param: the parameter for the number
-    :param start: the first page's number
-    :param size_param: the parameter for the number of rows a page, if there is one
-    :param size: how many to ask for; a page with fewer is the last one
-    :param last: where the answer says how many pages there are, as JMESPath, if it does
-    :param may_be_whole: whether the API may ignore all that and give the whole list: then the same page again is the
-        end, and no error
+    :param param: query parameter of the page number
+    :param start: number of the first page
+    :param size_param: query parameter of the page size, if the API has one
+    :param size: number of rows to request per page; a page with fewer rows is the last one
+    :param last: JMESPath of the number of pages in the response, if the API sends it; it then decides which page is the
+        last one
+    :param allow_unpaged: whether the API may ignore the parameters and return the whole list on every page: if a page
+        has the same rows as the previous one, the list then ends. Otherwise that is an error
     """
 
     param: str = "page"
@@ -109,34 +121,34 @@ class PageNumberPaginator:
     size_param: str | None = None
     size: int | None = None
     last: str | None = None
-    may_be_whole: bool = False
+    allow_unpaged: bool = False
 
     @property
-    def first(self) -> Mapping[str, Any]:
+    def first_params(self) -> Mapping[str, Any]:
         """The query parameters of the first page."""
         size = {self.size_param: self.size} if self.size_param and self.size else {}
         return {self.param: self.start, **size}
 
-    def following(self, page: Page, sent: Mapping[str, Any]) -> Following:
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
         """Return the number of the next page."""
-        number = int(sent[self.param])
-        pages = _count(page.search(self.last)) if self.last else None
-        if pages is not None:
-            done = number - self.start + 1 >= pages
+        number = int(params[self.param])
+        count = _count(page.search(self.last)) if self.last else None
+        if count is not None:
+            done = number - self.start + 1 >= count
         else:
-            size = sent.get(self.size_param, self.size) if self.size_param else self.size
+            size = params.get(self.size_param, self.size) if self.size_param else self.size
             done = not page.rows or (size is not None and len(page.rows) < int(size))
         return None if done else {self.param: number + 1}
 
 
 @dataclass(frozen=True)
 class OffsetPaginator:
-    """Pages by the number of rows before them.
+    """Pages with an offset: the number of rows before the page.
 
-    :param param: the parameter for that
-    :param size_param: the parameter for the number of rows a page
-    :param size: how many to ask for; without ``total`` a page with fewer is the last one
-    :param total: where the answer says how many rows there are, as JMESPath, if it does
+    :param param: query parameter of the offset
+    :param size_param: query parameter of the page size
+    :param size: number of rows to request per page; without ``total``, a page with fewer rows is the last one
+    :param total: JMESPath of the total number of rows in the response, if the API sends it
     """
 
     param: str = "offset"
@@ -145,55 +157,57 @@ class OffsetPaginator:
     total: str | None = None
 
     @property
-    def first(self) -> Mapping[str, Any]:
+    def first_params(self) -> Mapping[str, Any]:
         """The query parameters of the first page."""
         return {self.param: 0, self.size_param: self.size}
 
-    def following(self, page: Page, sent: Mapping[str, Any]) -> Following:
-        """Return the next page's offset: by the rows that came, which may be fewer than were asked for."""
-        offset = int(sent[self.param]) + len(page.rows)
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
+        """Return the offset of the next page, from the number of rows received: the API may limit the page size."""
+        offset = int(params[self.param]) + len(page.rows)
         total = _count(page.search(self.total)) if self.total else None
-        done = offset >= total if total is not None else len(page.rows) < int(sent[self.size_param])
+        done = offset >= total if total is not None else len(page.rows) < int(params[self.size_param])
         return None if done or not page.rows else {self.param: offset}
 
 
 @dataclass(frozen=True)
 class CursorPaginator:
-    """Pages by a mark that each answer has for the next.
+    """Pages with a cursor: each response contains the value that requests the next page.
 
-    :param path: where the mark is, as JMESPath; the last page has none
-    :param param: the parameter that takes it
+    :param path: JMESPath of the cursor in the response; the last page has none
+    :param param: query parameter of the cursor
     """
 
     path: str = "next"
     param: str = "cursor"
 
     @property
-    def first(self) -> Mapping[str, Any]:
+    def first_params(self) -> Mapping[str, Any]:
         """The query parameters of the first page: none."""
         return {}
 
-    def following(self, page: Page, sent: Mapping[str, Any]) -> Following:
-        """Return the mark of the next page."""
-        mark = page.search(self.path)
-        return None if mark in (None, "", False) else {self.param: mark}
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
+        """Return the cursor of the next page."""
+        cursor = page.search(self.path)
+        return None if cursor in (None, "", False) else {self.param: cursor}
 
 
 @dataclass(frozen=True)
 class JsonLinkPaginator:
-    """Pages by the URL of the next one, whole or relative. It must be of the API's own origin.
+    """Pages with a link to the next page in the JSON of the response, absolute or relative.
 
-    :param path: where the URL is, as JMESPath; the last page has none
+    Links to another origin than the API's are refused, because the request contains the token.
+
+    :param path: JMESPath of the link in the response; the last page has none
     """
 
     path: str = "next"
 
     @property
-    def first(self) -> Mapping[str, Any]:
+    def first_params(self) -> Mapping[str, Any]:
         """The query parameters of the first page: none."""
         return {}
 
-    def following(self, page: Page, sent: Mapping[str, Any]) -> Following:
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
         """Return the URL of the next page."""
         url = page.search(self.path)
         return str(url) if url else None
@@ -201,26 +215,26 @@ class JsonLinkPaginator:
 
 @dataclass(frozen=True)
 class HeaderLinkPaginator:
-    """Pages by the ``Link`` header (RFC 8288), its relation ``next``."""
+    """Pages with a link to the next page in the ``Link`` header, with the relation ``next`` (RFC 8288)."""
 
     @property
-    def first(self) -> Mapping[str, Any]:
+    def first_params(self) -> Mapping[str, Any]:
         """The query parameters of the first page: none."""
         return {}
 
-    def following(self, page: Page, sent: Mapping[str, Any]) -> Following:
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
         """Return the URL of the next page."""
         return page.response.links.get("next", {}).get("url")
 
 
 @dataclass(frozen=True)
 class HeaderJsonPaginator:
-    """Pages by number, by what a response header says in JSON (JustLogin's ``x-pagination``).
+    """Pages with a number, and a response header with JSON about the pages, such as ``x-pagination`` of JustLogin.
 
-    :param header: its name
-    :param param: the parameter for the page's number
-    :param page: the member with this page's number
-    :param has_next: the member that says whether there is another page
+    :param header: name of the header
+    :param param: query parameter of the page number
+    :param page: member of the JSON with the number of the page
+    :param has_next: member of the JSON that is true if there is another page
     """
 
     header: str = "x-pagination"
@@ -229,20 +243,23 @@ class HeaderJsonPaginator:
     has_next: str = "HasNext"
 
     @property
-    def first(self) -> Mapping[str, Any]:
+    def first_params(self) -> Mapping[str, Any]:
         """The query parameters of the first page."""
         return {self.param: 1}
 
-    def following(self, page: Page, sent: Mapping[str, Any]) -> Following:
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
         """Return the number of the next page.
 
-        :raises ApiError: if the header is not there, or not what it should be: rows might be missed
+        :raises ApiError: if the header is missing or invalid, because rows could be missed
         """
         try:
-            told = json.loads(page.response.headers.get(self.header, ""))
-            return {self.param: int(told[self.page]) + 1} if told[self.has_next] else None
+            paging = json.loads(page.response.headers.get(self.header, ""))
+            return {self.param: int(paging[self.page]) + 1} if paging[self.has_next] else None
         except (ValueError, KeyError, TypeError):
-            raise page.error(f"has no {self.header} header that says whether there are more pages") from None
+            raise page.error(
+                f"has no valid {self.header} header, so it is unknown whether there are more pages. Check the endpoint "
+                "and the paginator"
+            ) from None
 
 
 def pages(
@@ -252,65 +269,74 @@ def pages(
     records_path: str | None = None,
     conn_id: str = "",
 ) -> Iterator[Page]:
-    """Yield the pages of a list; no more than two are in memory at a time.
+    """Yield the pages of a list; at most two pages are in memory.
 
-    :param get: asks for a page, by URL (None for the list's own) and query parameters
-    :param paginator: how the list is handed out; None: as a whole
-    :param params: the caller's query parameters, which win over the paginator's
-    :param records_path: where the rows are, as JMESPath; None: the answer is an array, or has a single one
-    :param conn_id: the connection, for errors
-    :raises ConfigurationError: if ``records_path`` is not where rows are, but chooses among them
-    :raises ApiError: if a page is not what it should be, or comes again: an API that does not know the paginator's
-        parameter would give its first page for ever
+    :param get: sends a request, from a URL (None for the list's own) and query parameters
+    :param paginator: how the API splits the list into pages; None if it does not
+    :param params: the caller's query parameters; they take precedence over the paginator's
+    :param records_path: JMESPath of the array of rows; None if a response is that array, or has exactly one array
+    :param conn_id: the connection ID, for errors
+    :raises ConfigurationError: if ``records_path`` is invalid, or selects some of the rows
+    :raises ApiError: if a page is invalid, or was read before: an API that ignores the paginator's parameter would
+        return its first page endlessly
     """
     _check_records_path(conn_id, records_path)
     url: str | None = None
-    sent = {**(paginator.first if paginator else {}), **params}
-    before: Page | None = None
-    asked: set[str] = set()
+    sent = {**(paginator.first_params if paginator else {}), **params}
+    previous: Page | None = None
+    requested: set[str] = set()
     while True:
         page = Page(get(url, sent), records_path, conn_id)
-        if (
-            before
-            and isinstance(paginator, (PageNumberPaginator, OffsetPaginator))
-            and page.rows
-            and page.rows == before.rows
-        ):
-            if isinstance(paginator, PageNumberPaginator) and paginator.may_be_whole:
+        if previous and _repeats(page, previous, paginator):
+            if isinstance(paginator, PageNumberPaginator) and paginator.allow_unpaged:
                 return
-            raise page.error("is the same as for the page before it; check the paginator's parameter")
-        before = page
+            raise page.error(
+                "has the same rows as the previous page, so the API seems to ignore the paginator's parameter. Check "
+                "the parameter"
+            )
+        previous = page
         yield page
-        following = paginator.following(page, sent) if paginator else None
+        following = paginator.next_page(page, sent) if paginator else None
         if following is None:
             return
-        asked.add(repr((url, sent)))
+        requested.add(repr((url, sent)))
         if isinstance(following, str):
             url, sent = urljoin(page.response.url, following), {}
         else:
             sent = {**sent, **following}
-        if repr((url, sent)) in asked:
-            raise page.error("names a page as the next one that was read before")
+        if repr((url, sent)) in requested:
+            raise page.error(
+                "has a next page that was read before, so the list would never end. Check the paginator's path"
+            )
+
+
+def _repeats(page: Page, previous: Page, paginator: Paginator | None) -> bool:
+    """Return whether an API that is asked by number or offset returned the same rows again."""
+    counted = isinstance(paginator, (PageNumberPaginator, OffsetPaginator))
+    return counted and bool(page.rows) and page.rows == previous.rows
 
 
 def _count(value: Any) -> int | None:
-    """Return a number of rows or pages; None if it is none. Some say 0 or -1 where they do not know."""
+    """Return a number of rows or pages; None if it is unknown, for which some APIs send 0 or -1."""
     if isinstance(value, str) and value.isdecimal():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _check_records_path(conn_id: str, path: str | None) -> None:
-    """Refuse a path that chooses among rows: pages are counted by all of theirs."""
+    """Refuse a path that selects some of the rows, because paginators count all rows of a page."""
     try:
         nodes = [jmespath.compile(path).parsed] if path else []
     except JMESPathError as error:
-        raise ConfigurationError(f"Connection {conn_id!r}: records_path is not JMESPath: {error}") from None
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: records_path is not a valid JMESPath. Example: data.items. ({error})"
+        ) from None
     while nodes:
         node = nodes.pop()
         if node["type"] in ("projection", "filter_projection", "value_projection", "flatten"):
             raise ConfigurationError(
-                f"Connection {conn_id!r}: records_path is {path!r}, which selects some of the rows. The paginator "
-                f"counts rows, so it would miss pages. Set it to the path of the whole array, and filter afterwards."
+                f"Connection {conn_id!r}: records_path is {path!r}, which selects some of the rows. Set it to the path "
+                "of the whole array and filter the rows afterwards. The paginator counts all rows of a page and would "
+                "miss pages."
             )
         nodes += node["children"]

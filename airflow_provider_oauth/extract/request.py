@@ -1,4 +1,4 @@
-"""The description of a list to fetch."""
+"""The request for a list."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class ListRequest:
     """A list to fetch from the API.
 
-    :param endpoint: relative to the API's base URL
-    :param data: query parameters; a parameter that is None is not sent
-    :param headers: for all requests; a header that is None is not sent
+    :param endpoint: relative to the API base URL
+    :param data: query parameters; parameters that are None are not sent
+    :param headers: headers of all requests; headers that are None are not sent
     :param paginator: how the API splits the list into pages; None if it does not
     :param records_path: JMESPath of the array of rows in a response; None if the response is that array, or has exactly
         one array

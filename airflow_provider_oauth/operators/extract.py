@@ -1,4 +1,7 @@
-"""Reading from an API into a file: what the operators that do so have in common. Light: DAG files import it."""
+"""The base class of operators that fetch lists into a file.
+
+DAG files import this module, so it imports hooks only when a task runs.
+"""
 
 from __future__ import annotations
 
@@ -29,36 +32,36 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.request import ListRequest
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: ``records_path`` of an answer that is one row itself.
+#: ``records_path`` of a response that is a single row.
 WHOLE_RESPONSE = "[@]"
 
 
 class ExtractOperator(ReportsFailure, BaseOperator):
-    """Writes the rows of a list to a file, page by page. Only the fields in ``xcom_fields`` go to XCom.
+    """Base class of operators that fetch lists into a file, page by page.
 
-    The base class of operators that read lists: they name the lists in :meth:`list_requests`. The file is written after
-    everything was read, so a task that fails leaves no partial file, and a local file is replaced atomically. Each
-    mapped task needs its own path: put ``{{ ti.map_index }}`` into it.
+    A subclass defines the lists in :meth:`list_requests`. The file is written after all pages were read, so a task that
+    fails leaves no partial file. A local file is replaced atomically. Each mapped task needs its own path: add
+    ``{{ ti.map_index }}`` to it.
 
-    :param oauth_conn_id: the connection (templated)
-    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials
-        and password grants (templated)
-    :param path: the file to write, one row a line, as JSON: a path, or a URL of any storage that Airflow knows, such as
-        ``s3://conn_id@bucket/key`` (templated)
-    :param xcom_fields: the fields of each row that go to XCom, as JMESPath: ``id``, ``{id: id, name: name}``, or ``@``
-        for the whole row
-    :return: a list with the ``xcom_fields`` of each row; without ``xcom_fields``, the numbers of ``rows`` and
-        ``pages``, and the ``path``
-    :raises ConfigurationError: if ``xcom_fields`` is not JMESPath, or the connection makes no sense
-    :raises ApiError: if the API answers with an error, or not with rows
-    :raises OAuthError: if there is no token to be had
+    :param oauth_conn_id: connection ID (templated)
+    :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
+        client_credentials and password (templated)
+    :param path: the file to write, with one row per line as JSON: a local path, or a URL of any storage that Airflow
+        supports, such as ``s3://conn_id@bucket/key``; None to write no file (templated)
+    :param xcom_fields: JMESPath of the fields of each row that are returned, and so stored in XCom: ``id``,
+        ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
+    :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the numbers of ``rows``
+        and ``pages``, and the ``path``
+    :raises ConfigurationError: if a field of the connection, ``path`` or ``xcom_fields`` is invalid
+    :raises ApiError: if the API responds with an error status, or a response does not contain the rows
+    :raises OAuthError: if there is no token
     """
 
     conn_id_field = "oauth_conn_id"
     default_conn_name = "oauth_default"
     template_fields: Sequence[str] = ("oauth_conn_id", "scope", "path")
     ui_color = "#e4f0ee"
-    #: Seconds for which a request is sent again that was answered 429; None: as the connection's type has it.
+    #: Seconds for which a request is repeated after 429 (Too Many Requests); None: the value of the connection's type.
     rate_limit_timeout: float | None = None
 
     def __init__(
@@ -77,30 +80,39 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         self.xcom_fields = xcom_fields
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield what is to be read.
+        """Yield the lists to fetch.
 
-        :param hook: the connection's
+        :param hook: the hook of the connection
         """
         raise NotImplementedError
 
     def check(self, page: Page) -> None:
-        """Raise an ``ApiError`` if the page has errors in it, though its status is good."""
+        """Raise an ``ApiError`` if a response with a success status reports an error.
+
+        :param page: the page
+        """
 
     @property
     def private(self) -> bool:
-        """Whether a local file is for its owner alone."""
+        """Whether only the owner may read a local file."""
         return False
 
     def transform_row(self, row: Any) -> Any:
-        """Return the row as it is written."""
+        """Return the row to write.
+
+        :param row: the row as the API sent it
+        """
         return row
 
     def redact_row(self, row: Any) -> Any:
-        """Return the row without what must never go to XCom."""
+        """Return the row without the values that must never be stored in XCom.
+
+        :param row: the row as it is written
+        """
         return row
 
     def make_hook(self) -> OAuthHook:
-        """Return the hook of the connection's own type."""
+        """Return the hook of the connection's type."""
         from airflow_provider_oauth.hooks.oauth import hook_of
 
         hook = hook_of(self.oauth_conn_id, self.scope, method="GET")
@@ -109,35 +121,42 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         return hook
 
     def execute(self, context: Context) -> Any:
-        """Read, write, and return what was asked for."""
+        """Fetch the lists and write the file."""
         with self.reporting_failure():
             return self._execute()
 
     def _execute(self) -> Any:
         if self.path is not None and not self.path.strip():
-            raise ConfigurationError(f"Connection {self.oauth_conn_id!r}: path is empty; nothing would be kept.")
+            raise ConfigurationError(
+                f"Connection {self.oauth_conn_id!r}: path is empty. Set it to a file, or remove it to write no file."
+            )
         hook, select = self.make_hook(), self._compiled()
         selected: list[Any] = []
-        rows = number = 0
+        row_count = page_count = 0
         with _new_file(self._target(), self.private) as file:
-            for read in self.list_requests(hook):
-                data, headers = _present(read.data), _present(read.headers)
-                for page in hook.paginate(read.endpoint, read.paginator, data, headers, records_path=read.records_path):
+            for request in self.list_requests(hook):
+                for page in hook.paginate(
+                    request.endpoint,
+                    request.paginator,
+                    _present(request.data),
+                    _present(request.headers),
+                    records_path=request.records_path,
+                ):
                     self.check(page)
-                    number, rows = number + 1, rows + len(page.rows)
+                    page_count, row_count = page_count + 1, row_count + len(page.rows)
                     for row in map(self.transform_row, page.rows):
-                        line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-                        # Half of a pair of surrogates, from a text that was cut, is no UTF-8; as \udXXX it is JSON.
-                        file.write(line.encode(errors="backslashreplace") + b"\n")
+                        file.write(_line(row))
                         if select:
                             selected.append(self._selected(select, row))
-        self.log.info("Read %d rows in %d pages%s.", rows, number, f" into {self.path}" if self.path else "")
-        return selected if select else {"rows": rows, "pages": number, "path": self.path}
+        self.log.info(
+            "Fetched %d rows in %d pages%s.", row_count, page_count, f" into {self.path}" if self.path else ""
+        )
+        return selected if select else {"rows": row_count, "pages": page_count, "path": self.path}
 
     def _target(self) -> ObjectStoragePath | None:
-        """Return where to write to.
+        """Return the file to write to.
 
-        :raises ConfigurationError: if Airflow knows no such storage
+        :raises ConfigurationError: if Airflow does not support its storage
         """
         if self.path is None:
             return None
@@ -145,11 +164,11 @@ class ExtractOperator(ReportsFailure, BaseOperator):
 
         try:
             target = ObjectStoragePath(self.path)
-            _ = target.fs  # here, because it would be too late when everything has been read
+            _ = target.fs  # fail here, before the pages are fetched
         except ValueError as error:
             raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: path is {self.path!r}: {error}. Install the Airflow provider of "
-                f"this storage, or use another storage."
+                f"Connection {self.oauth_conn_id!r}: Airflow cannot use the storage of path {self.path!r}: {error}. "
+                "Install the Airflow provider of this storage, or use another storage."
             ) from error
         return target
 
@@ -158,23 +177,29 @@ class ExtractOperator(ReportsFailure, BaseOperator):
             return select.search(self.redact_row(row))
         except JMESPathError:  # its text quotes the row
             raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: xcom_fields has a function that does not fit what is in a row."
+                f"Connection {self.oauth_conn_id!r}: xcom_fields has a function that does not fit the values in a row. "
+                "Correct the JMESPath."
             ) from None
 
     def segment(self, name: str, value: Any = None) -> str:
-        """Return a parameter, or one value of it, as a segment of a URL's path.
+        """Return an ID as a segment of a URL path.
 
-        :raises ConfigurationError: if it is nothing of the kind: another endpoint would be asked
+        :param name: the parameter with the ID
+        :param value: the ID; None for the value of the parameter
+        :raises ConfigurationError: if it is not an ID, because the request would go to another endpoint
         """
         value = getattr(self, name) if value is None else value
         if not isinstance(value, (str, int)) or str(value).strip() in ("", ".", ".."):
-            raise ConfigurationError(f"Connection {self.oauth_conn_id!r}: {name} is {value!r}, which is no ID.")
+            raise ConfigurationError(
+                f"Connection {self.oauth_conn_id!r}: {name} is {value!r}, which is not an ID. Set it to one ID."
+            )
         return quote(str(value).strip(), safe="")
 
     def ids(self, name: str) -> list[str]:
-        """Return a parameter as a list of IDs: of one, of several, or of lists of them, as mapped tasks return.
+        """Return the IDs in a parameter: one ID, a list, or a list of lists, which mapped tasks return.
 
-        :raises ConfigurationError: if there is something else in it
+        :param name: the parameter with the IDs
+        :raises ConfigurationError: if it contains values that are not IDs
         """
         found = getattr(self, name)
         if not found and found != 0:
@@ -184,9 +209,8 @@ class ExtractOperator(ReportsFailure, BaseOperator):
             text = "" if each is None else str(each).strip()
             if not isinstance(each, (str, int, type(None))) or text.startswith(("[", "{")):
                 raise ConfigurationError(
-                    f"Connection {self.oauth_conn_id!r}: {name} takes IDs, one or a list of them; there is a "
-                    f"{type(each).__name__} in it, or a text that looks like a list. Hand on a task's output "
-                    f"itself: {name}=task.output."
+                    f"Connection {self.oauth_conn_id!r}: {name} contains a {type(each).__name__} that is not an ID. "
+                    f"Pass one ID, a list of IDs, or the output of a task without a template: {name}=task.output"
                 )
             ids += [part.strip() for part in text.split(",") if part.strip()]
         return ids
@@ -196,13 +220,36 @@ class ExtractOperator(ReportsFailure, BaseOperator):
             return jmespath.compile(self.xcom_fields) if self.xcom_fields else None
         except JMESPathError as error:
             raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: xcom_fields is not JMESPath: {error}"
+                f"Connection {self.oauth_conn_id!r}: xcom_fields is not a valid JMESPath. Example: "
+                f"{{id: id, name: name}}. ({error})"
             ) from None
+
+
+def flattened(values: Iterable[Any]) -> list[Any]:
+    """Return values, and the values of lists among them: mapped tasks return a list of lists."""
+    return [each for value in values for each in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def joined(values: str | int | Sequence[Any] | None) -> str | None:
+    """Return values separated by commas, as query parameters often are; None if there are none."""
+    if values is None or isinstance(values, (str, int)):
+        return str(values) if values not in (None, "") else None
+    return ",".join(map(str, values)) or None
+
+
+def _line(row: Any) -> bytes:
+    line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    # An unpaired surrogate, for example from text that was cut, cannot be encoded; \udXXX is valid JSON for it.
+    return line.encode(errors="backslashreplace") + b"\n"
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @contextmanager
 def _new_file(target: ObjectStoragePath | None, private: bool) -> Iterator[IO[bytes]]:
-    """Yield a file to write to, which becomes that of ``target`` if nothing is raised until the end."""
+    """Yield a temporary file, and copy it to ``target`` if no exception is raised."""
     with tempfile.TemporaryFile() as file:
         yield file
         file.seek(0)
@@ -214,11 +261,11 @@ def _new_file(target: ObjectStoragePath | None, private: bool) -> Iterator[IO[by
 
 
 def _replace(path: Path, content: IO[bytes], *, private: bool) -> None:
-    """Put a file in the place of another, or of none, at once: if that fails, the other one is as it was."""
+    """Write a file atomically: if that fails, an existing file is unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(16)}.part")
-    # As mkstemp does it, whose files have mode 0600: the mode of others depends on the umask and on the folder's access
-    # control list. Only the kernel can apply those without changing the umask of all threads.
+    # Like mkstemp, but mkstemp always sets mode 0600. The mode of other files depends on the umask and on the access
+    # control list of the folder, which only the kernel can apply without changing the umask of all threads.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     descriptor = os.open(part, flags, 0o600 if private else 0o666)
     try:
@@ -227,19 +274,3 @@ def _replace(path: Path, content: IO[bytes], *, private: bool) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def flattened(values: Iterable[Any]) -> list[Any]:
-    """Return values, and those of lists among them: mapped tasks return a list of lists."""
-    return [each for value in values for each in (value if isinstance(value, (list, tuple)) else [value])]
-
-
-def _present(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def joined(values: str | int | Sequence[Any] | None) -> str | None:
-    """Return values as an API takes a list of them: separated by commas."""
-    if values is None or isinstance(values, (str, int)):
-        return str(values) if values not in (None, "") else None
-    return ",".join(map(str, values)) or None

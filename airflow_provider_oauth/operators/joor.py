@@ -1,14 +1,13 @@
-"""Operators for JOOR (wholesale fashion). Pages: https://api-docs.jooraccess.com.
+"""Operators for JOOR (wholesale fashion). API documentation: https://api-docs.jooraccess.com.
 
-JOOR allows an account 300 credits in 300 s, whoever spends them: a read costs 1, a write 5, whatever its size. Each
-task keeps to ``credits`` of its own; so put all tasks of an account into a pool of n slots, and set ``credits`` to 300
-/ n. When others have spent the account's, a task waits for up to half an hour.
+JOOR allows 300 credits in 300 s per account. A read costs 1 credit, a write 5, whatever its size. A task does not know
+what other tasks spend, so put all tasks of an account into a pool, and set ``credits`` of each task to 300 divided by
+the slots of the pool. If the account has no credits left, a task repeats its request for up to 30 minutes.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -19,24 +18,26 @@ from airflow_provider_oauth.exceptions import ConfigurationError, PartialWriteEr
 from airflow_provider_oauth.extract.paginators import Page, PageNumberPaginator
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.task import ReportsFailure
-from airflow_provider_oauth.operators.extract import ExtractOperator, flattened
+from airflow_provider_oauth.operators.extract import ExtractOperator
+from airflow_provider_oauth.operators.items import batches, read_items
 from airflow_provider_oauth.protocol.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.sdk import Context
 
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: Rows a page: no more than half of what public clients ask for, for a page with fewer is taken for the last one.
+#: Rows per page: half of what public clients request. A page with fewer rows is treated as the last one, so the size
+#: must not be above the API's limit.
 PAGE_SIZE = 100
-#: IDs that are asked for at once: more would make a URL too long for many a server.
-IDS_AT_ONCE = 50
-#: JOOR documents no pages; public clients ask for some. What ignores that gives all it has.
-PAGES = PageNumberPaginator(size_param="page_size", size=PAGE_SIZE, may_be_whole=True)
+#: IDs per request: with more, the URL would be too long for many servers.
+IDS_PER_REQUEST = 50
+#: JOOR does not document pages, but public clients request them. Resources without pages return the whole list.
+PAGINATOR = PageNumberPaginator(size_param="page_size", size=PAGE_SIZE, allow_unpaged=True)
 READABLE = ("products", "skus", "prices", "collections", "categories", "traits", "seasons")
-#: Where items are written, below the base URL, and what can be done there.
+#: Endpoint and actions of each resource that can be written.
 WRITABLE = {
     "orders": ("orders", ("create", "update")),
     "order_lines": ("orders/sku_line_items", ("update",)),
@@ -45,10 +46,10 @@ WRITABLE = {
     "products": ("products", ("create", "update")),
     "collections": ("collections", ("create", "update")),
 }
-#: What becomes of items that JOOR rejects.
-POLICIES = ("fail", "collect", "skip")
-#: Errors of items that are quoted in a message.
-QUOTED = 3
+#: What to do with items that JOOR rejects.
+ERROR_POLICIES = ("fail", "collect", "skip")
+#: How many errors of items a message quotes.
+MAX_QUOTED_ERRORS = 3
 
 
 class _JoorOperator(ExtractOperator):
@@ -58,56 +59,65 @@ class _JoorOperator(ExtractOperator):
     def __init__(self, *, account: str | int | None = None, credits: int = 300, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.account = account
-        self.credits = _checked(credits)
+        self.credits = _checked_credits(credits)
 
     def make_hook(self) -> OAuthHook:
-        """Return the hook, with this task's part of the budget."""
-        return _paced(super().make_hook(), self.credits)
+        """Return the hook of the connection, with the credits of this task."""
+        return _with_credits(super().make_hook(), self.credits)
 
     def check(self, page: Page) -> None:
-        """Raise if the answer has errors in it: with JOOR, status 200 alone is not success."""
+        """Raise an ``ApiError`` if the response contains errors, because JOOR can send them with status 200.
+
+        :param page: the page
+        """
         if errors := _errors(page):
-            raise page.error(f"has {_told(page, errors)}")
+            raise page.error(f"reports {_quoted(page, errors)}")
 
-    def lists(
-        self, hook: OAuthHook, endpoint: str, given: bool, ids: str, params: Mapping[str, Any]
+    def requests_of(
+        self, hook: OAuthHook, endpoint: str, by_ids: bool, ids_param: str, params: Mapping[str, Any]
     ) -> Iterator[ListRequest]:
-        """Yield a list; by some IDs at a time, where there are IDs.
+        """Yield the requests for a list: one, or one per batch of IDs.
 
-        :param given: whether there are to be any. What another task has not found is nothing, not all
-        :param ids: the parameter with them, here and in the request
-        :param params: other parameters of the request
+        :param hook: the hook of the connection
+        :param endpoint: relative to the API base URL
+        :param by_ids: whether to request only some IDs. An empty list of IDs, such as the output of another task that
+            found none, then requests nothing
+        :param ids_param: name of the query parameter of the IDs, and of this operator's parameter
+        :param params: other query parameters
         """
         data = {"account": _account(hook, self.account), **params}
-        if not given:
-            yield ListRequest(endpoint=endpoint, data=data, paginator=PAGES, records_path="data")
+        if not by_ids:
+            yield ListRequest(endpoint=endpoint, data=data, paginator=PAGINATOR, records_path="data")
             return
-        for some in _batches(self.ids(ids), IDS_AT_ONCE):
+        for batch in batches(self.ids(ids_param), IDS_PER_REQUEST):
             yield ListRequest(
-                endpoint=endpoint, data={**data, ids: ",".join(some)}, paginator=PAGES, records_path="data"
+                endpoint=endpoint, data={**data, ids_param: ",".join(batch)}, paginator=PAGINATOR, records_path="data"
             )
 
 
 class JoorListOrdersOperator(_JoorOperator):
-    """Lists orders: ``GET /orders``, all pages. Rows have id, retailer_id, price_type_id, collection_id, status, ….
+    """Fetches orders, all pages: ``GET /orders`` of https://api-docs.jooraccess.com.
 
-    ``account`` and ``order_ids`` are documented. All other filters, and that there are pages, were **only seen in
-    public clients**.
+    Each row has ``id``, ``retailer_id``, ``price_type_id``, ``collection_id``, ``status`` and more.
 
-    :param order_ids: only these, a list or separated by commas (templated)
-    :param status: only seen in public clients (templated)
-    :param date_approved_start: only seen in public clients (templated)
-    :param date_approved_end: only seen in public clients (templated)
-    :param export_status: only seen in public clients (templated)
-    :param last_modified: only seen in public clients (templated)
-    :param sort_by: only seen in public clients (templated)
-    :param sort_order: only seen in public clients (templated)
-    :param account: instead of the connection's (templated)
-    :param credits: what this task may spend in 300 s
-    :param oauth_conn_id: the connection, of type JOOR (templated)
-    :param path: see ``ExtractOperator`` (templated)
-    :param xcom_fields: see ``ExtractOperator``
-    :return: see ``ExtractOperator``
+    JOOR documents ``account`` and ``order_ids``. All other filters, and pages, are **known only from public clients**.
+
+    :param order_ids: fetch only these orders; a list of IDs, or IDs separated by commas (templated)
+    :param status: status of the orders; known only from public clients (templated)
+    :param date_approved_start: first date of approval; known only from public clients (templated)
+    :param date_approved_end: last date of approval; known only from public clients (templated)
+    :param export_status: export status of the orders; known only from public clients (templated)
+    :param last_modified: time of the last modification; known only from public clients (templated)
+    :param sort_by: field to sort by; known only from public clients (templated)
+    :param sort_order: order of sorting; known only from public clients (templated)
+    :param account: ID of the JOOR account, instead of the connection's (templated)
+    :param credits: credits that this task may spend in 300 s
+    :param oauth_conn_id: connection ID, of type JOOR (templated)
+    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
+    :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
+    :raises ApiError: if JOOR responds with an error status, or with errors in a response with status 200
+    :raises OAuthError: if there is no token
     """
 
     FILTERS = (
@@ -136,7 +146,7 @@ class JoorListOrdersOperator(_JoorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.order_ids = order_ids
-        self.by_ids = order_ids is not None  # what comes of a template or of another task may be nothing
+        self.by_ids = order_ids is not None  # known now; a template or the output of another task can be empty later
         self.status = status
         self.date_approved_start = date_approved_start
         self.date_approved_end = date_approved_end
@@ -146,21 +156,26 @@ class JoorListOrdersOperator(_JoorOperator):
         self.sort_order = sort_order
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield the list of orders."""
+        """Yield the requests for orders."""
         filters = {name: getattr(self, name) or None for name in self.FILTERS}
-        yield from self.lists(hook, "orders", self.by_ids, "order_ids", filters)
+        yield from self.requests_of(hook, "orders", self.by_ids, "order_ids", filters)
 
 
 class JoorListOrderLinesOperator(_JoorOperator):
-    """Lists the lines of orders: ``GET /orders/sku_line_items``. **Only seen in public clients**, not documented.
+    """Fetches the lines of orders: ``GET /orders/sku_line_items``.
 
-    :param order_ids: whose lines, a list or separated by commas; 50 orders a request (templated)
-    :param account: instead of the connection's (templated)
-    :param credits: what this task may spend in 300 s
-    :param oauth_conn_id: the connection, of type JOOR (templated)
-    :param path: see ``ExtractOperator`` (templated)
-    :param xcom_fields: see ``ExtractOperator``
-    :return: see ``ExtractOperator``
+    JOOR does not document this endpoint; it is **known only from public clients**. API documentation: https://api-docs.jooraccess.com.
+
+    :param order_ids: the orders; a list of IDs, or IDs separated by commas. 50 orders are fetched per request
+        (templated)
+    :param account: ID of the JOOR account, instead of the connection's (templated)
+    :param credits: credits that this task may spend in 300 s
+    :param oauth_conn_id: connection ID, of type JOOR (templated)
+    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
+    :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
+    :raises ApiError: if JOOR responds with an error status, or with errors in a response with status 200
+    :raises OAuthError: if there is no token
     """
 
     template_fields: Sequence[str] = ("order_ids", *_JoorOperator.template_fields)
@@ -170,24 +185,28 @@ class JoorListOrderLinesOperator(_JoorOperator):
         self.order_ids = order_ids
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield the lines, some orders at a time."""
-        yield from self.lists(hook, "orders/sku_line_items", True, "order_ids", {})
+        """Yield the requests for lines, one per batch of orders."""
+        yield from self.requests_of(hook, "orders/sku_line_items", True, "order_ids", {})
 
 
 class JoorListOperator(_JoorOperator):
-    """Lists a resource: products, skus, prices, collections, categories, traits or seasons; ``GET /{resource}``.
+    """Fetches a resource: ``GET /products`` and others of https://api-docs.jooraccess.com.
 
-    The resources are documented; that lists have pages was **only seen in public clients**.
+    JOOR documents the resources and ``product_ids``. Pages are **known only from public clients**.
 
-    :param resource: one of those (templated)
-    :param product_ids: with skus, only those of these products, a list or separated by commas (templated)
+    :param resource: products, skus, prices, collections, categories, traits or seasons (templated)
+    :param product_ids: with skus, fetch only those of these products; a list of IDs, or IDs separated by commas
+        (templated)
     :param data: more query parameters (templated)
-    :param account: instead of the connection's (templated)
-    :param credits: what this task may spend in 300 s
-    :param oauth_conn_id: the connection, of type JOOR (templated)
-    :param path: see ``ExtractOperator`` (templated)
-    :param xcom_fields: see ``ExtractOperator``
-    :return: see ``ExtractOperator``
+    :param account: ID of the JOOR account, instead of the connection's (templated)
+    :param credits: credits that this task may spend in 300 s
+    :param oauth_conn_id: connection ID, of type JOOR (templated)
+    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
+    :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
+    :raises ConfigurationError: if there is no such resource
+    :raises ApiError: if JOOR responds with an error status, or with errors in a response with status 200
+    :raises OAuthError: if there is no token
     """
 
     template_fields: Sequence[str] = ("resource", "product_ids", "data", *_JoorOperator.template_fields)
@@ -207,36 +226,41 @@ class JoorListOperator(_JoorOperator):
         self.data = data
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield the list."""
+        """Yield the requests for the resource."""
         if self.resource not in READABLE:
             raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: resource is {self.resource!r}; it can be {', '.join(READABLE)}."
+                f"Connection {self.oauth_conn_id!r}: resource is {self.resource!r}. Set it to one of "
+                f"{', '.join(READABLE)}."
             )
-        yield from self.lists(hook, self.resource, self.by_ids, "product_ids", self.data or {})
+        yield from self.requests_of(hook, self.resource, self.by_ids, "product_ids", self.data or {})
 
 
 class JoorBulkOperator(ReportsFailure, BaseOperator):
-    """Writes items in batches: ``POST /{resource}/bulk_create`` or ``…/bulk_update``, documented.
+    """Writes items in batches: ``POST /{resource}/bulk_create`` or ``…/bulk_update``, as JOOR documents.
 
-    A batch costs 5 credits, whatever its size. JOOR may answer 200 and reject some items of a batch; ``on_error`` says
-    what then. Once something was created, an error fails the task without Airflow's retries, which would create it
-    again. (A first batch without an answer is retried as any request is: JOOR documents no way to know.)
+    API documentation: https://api-docs.jooraccess.com.
+
+    A batch costs 5 credits, whatever its size. JOOR can respond with status 200 and reject some items of a batch;
+    ``on_error`` decides what happens then. After items were created, an error fails the task without Airflow's retries,
+    because a retry would create them again. If there is no response to the first batch, Airflow retries the task: JOOR
+    documents no way to find out whether the items were created.
 
     :param resource: orders, order_lines, skus, prices, products or collections; order_lines can only be updated
-    :param items: the objects to write, a list or a single one, or the path or URL of a file with one a line, as JSON
-        (templated)
+    :param items: the objects to write: a list, a single one, or the path or URL of a file with one object per line as
+        JSON (templated)
     :param action: ``create`` or ``update``
-    :param batch_size: how many items to send at once
-    :param on_error: what becomes of rejected items: ``fail`` stops after their batch; ``collect`` goes on, and returns
-        what JOOR says of them; ``skip`` goes on, and logs it
-    :param account: instead of the connection's (templated)
-    :param credits: what this task may spend in 300 s
-    :param oauth_conn_id: the connection, of type JOOR (templated)
-    :return: the numbers of ``items``, ``batches``, ``written`` and ``rejected``, and with ``collect`` the ``errors``:
-        for each the ``batch``, from 1, and JOOR's ``status``, ``message`` and ``details``
-    :raises PartialWriteError: if items were rejected, or a batch failed, when something had been created
-    :raises ApiError: if that happened before, or when updating
-    :raises OAuthError: if there is no token to be had
+    :param batch_size: number of items per request
+    :param on_error: what to do if JOOR rejects items: ``fail`` stops after the batch, ``collect`` continues and returns
+        JOOR's errors, ``skip`` continues and logs them
+    :param account: ID of the JOOR account, instead of the connection's (templated)
+    :param credits: credits that this task may spend in 300 s
+    :param oauth_conn_id: connection ID, of type JOOR (templated)
+    :return: a dict with the numbers of ``items``, ``batches``, ``written`` and ``rejected``; with ``collect`` also the
+        ``errors``, each with its ``batch`` (the first one is 1) and JOOR's ``status``, ``message`` and ``details``
+    :raises ValueError: if a parameter is invalid, or an item is not an object
+    :raises PartialWriteError: if items were created, and then others were rejected or a batch failed
+    :raises ApiError: if items are rejected or a batch fails before any item was created, or while updating
+    :raises OAuthError: if there is no token
     """
 
     conn_id_field = "oauth_conn_id"
@@ -263,58 +287,60 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
         self.batch_size = batch_size
         self.on_error = on_error
         self.account = account
-        self.credits = _checked(credits)
+        self.credits = _checked_credits(credits)
         self.oauth_conn_id = oauth_conn_id
         if action not in WRITABLE.get(resource, ("", ()))[1]:
-            known = "; ".join(f"{name}: {', '.join(actions)}" for name, (_, actions) in WRITABLE.items())
-            raise ValueError(f"JOOR documents no {action} of {resource}. There is {known}")
-        if on_error not in POLICIES:
-            raise ValueError(f"on_error is {on_error!r}; it can be {', '.join(POLICIES)}")
+            documented = "; ".join(f"{name}: {', '.join(actions)}" for name, (_, actions) in WRITABLE.items())
+            raise ValueError(
+                f"JOOR does not document the action {action!r} for {resource!r}. It documents {documented}."
+            )
+        if on_error not in ERROR_POLICIES:
+            raise ValueError(f"on_error is {on_error!r}. Set it to one of {', '.join(ERROR_POLICIES)}.")
         if batch_size < 1:
-            raise ValueError("batch_size must be at least 1")
+            raise ValueError(f"batch_size is {batch_size}. It must be at least 1.")
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Send the items, batch by batch."""
+        """Write the items, batch by batch."""
         with self.reporting_failure():
             return self._execute()
 
     def _execute(self) -> dict[str, Any]:
         from airflow_provider_oauth.hooks.oauth import hook_of
 
-        hook = _paced(hook_of(self.oauth_conn_id, method="POST"), self.credits)
+        hook = _with_credits(hook_of(self.oauth_conn_id, method="POST"), self.credits)
         done: dict[str, Any] = {"items": 0, "batches": 0, "written": 0, "rejected": 0}
-        told: list[dict[str, Any]] = []
-        unclear = False  # whether a batch had a good status, and an answer that does not say what became of it
+        collected: list[dict[str, Any]] = []
+        unclear = False  # whether a batch had a success status, but the response does not show what was written
         try:
-            for batch in _batches(_items(self.items), self.batch_size):
+            for batch in batches(read_items(self.items), self.batch_size):
                 page = self._write(hook, batch)
                 unclear = True
                 errors = self._count(page, batch, done)
                 unclear = False
                 if errors and self.on_error == "fail":
-                    raise page.error(f"has {_told(page, errors)}")
+                    raise page.error(f"reports {_quoted(page, errors)}")
                 if errors:
-                    self.log.warning("Batch %d: %s.", done["batches"], _told(page, errors))
-                    told += [{**error, "batch": done["batches"]} for error in errors]
-        except (Exception, AirflowTaskTimeout) as error:  # the file of items may fail too
-            if self.action == "create" and (done["written"] or unclear):  # a retry would create something twice
-                raise self._partial(done, str(error), unclear) from error
+                    self.log.warning("JOOR rejected items of batch %d: %s.", done["batches"], _quoted(page, errors))
+                    collected += [{**error, "batch": done["batches"]} for error in errors]
+        except (Exception, AirflowTaskTimeout) as error:  # reading the file of items may fail too
+            if self.action == "create" and (done["written"] or unclear):  # a retry would create items again
+                raise self._partial_write(done, str(error), unclear) from error
             raise
         self.log.info("Wrote %(written)d of %(items)d items in %(batches)d batches.", done)
-        return {**done, "errors": told} if self.on_error == "collect" else done
+        return {**done, "errors": collected} if self.on_error == "collect" else done
 
     def _write(self, hook: OAuthHook, batch: Sequence[Any]) -> Page:
-        path, _ = WRITABLE[self.resource]
+        endpoint, _ = WRITABLE[self.resource]
         account = quote(_account(hook, self.account), safe="")
         response = hook.run(
-            f"{path}/bulk_{self.action}?account={account}",
+            f"{endpoint}/bulk_{self.action}?account={account}",
             data=json.dumps(batch),
             headers={"Content-Type": "application/json"},
         )
         return Page(response, "data", self.oauth_conn_id)
 
     def _count(self, page: Page, batch: Sequence[Any], done: dict[str, Any]) -> list[dict[str, Any]]:
-        """Count what became of a batch, and return what JOOR says of items that it rejected."""
+        """Add the result of a batch to ``done``, and return the errors of rejected items."""
         errors = _errors(page)
         written = 0 if errors and not page.content.get("data") else len(page.rows)
         done["items"] += len(batch)
@@ -323,90 +349,49 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
         done["rejected"] += len(errors)
         return errors
 
-    def _partial(self, done: Mapping[str, int], problem: str, unclear: bool) -> PartialWriteError:
-        perhaps = ", and perhaps more," if unclear else ""
+    def _partial_write(self, done: Mapping[str, int], problem: str, unclear: bool) -> PartialWriteError:
+        possibly = ", possibly more," if unclear else ""
         return PartialWriteError(
-            f"{problem} By then {done['written']} items were written{perhaps} in batches of {self.batch_size}; a retry "
-            f"would write them again, so there is none. Send what is left, or use on_error."
+            f"{problem} Before that, {done['written']} items were written{possibly} in batches of {self.batch_size}. "
+            "Write the remaining items with another task, or set on_error. Airflow does not retry the task, because a "
+            "retry would write the same items again."
         )
 
 
-def _paced(hook: OAuthHook, credits: int) -> OAuthHook:
-    """Give the hook its part of the budget."""
+def _with_credits(hook: OAuthHook, credits: int) -> OAuthHook:
+    """Limit the hook's budget to the credits of one task."""
     if hook.budget:
         hook.budget = replace(hook.budget, credits=credits)
     return hook
 
 
+def _checked_credits(credits: int) -> int:
+    if int(credits) < 1:
+        raise ValueError(f"credits is {credits}. It must be at least 1.")
+    return int(credits)
+
+
 def _account(hook: OAuthHook, account: str | int | None) -> str:
-    """Return the account that every call carries: the task's, or the connection's."""
+    """Return the account that every request needs: the task's, or the connection's."""
     found = account if account not in (None, "") else hook.config.api_params.get("account")
     if found is None:
         raise ConfigurationError(
-            f"Connection {hook.oauth_conn_id!r}: account is missing; set it in the connection, or as a parameter of "
-            "the task."
+            f"Connection {hook.oauth_conn_id!r}: account (Account) is missing. Set it in the connection, or set "
+            "account of the task. Example: 1234"
         )
     return str(found)
 
 
 def _errors(page: Page) -> list[dict[str, Any]]:
-    """Return the errors in JOOR's envelope, which may come with status 200."""
+    """Return the errors in a response, which can have status 200."""
     errors = page.content.get("errors") if isinstance(page.content, dict) else None
     errors = errors if isinstance(errors, list) else [errors] if errors else []
     return [error if isinstance(error, dict) else {"message": str(error)} for error in errors]
 
 
-def _told(page: Page, errors: Sequence[Mapping[str, Any]]) -> str:
+def _quoted(page: Page, errors: Sequence[Mapping[str, Any]]) -> str:
+    """Return the number of errors and the first ones, without the token."""
     token = page.response.request.headers.get("Authorization", "").rpartition(" ")[2]
-    some = "; ".join(f"{error.get('status', '')} {error.get('message', '')}".strip() for error in errors[:QUOTED])
-    return f"{len(errors)} errors in it ({redact(some, (token,))}{'; …' if len(errors) > QUOTED else ''})"
-
-
-def _items(items: Any) -> Iterable[Any]:
-    """Return the items, those of a file one by one.
-
-    :raises ValueError: if there is something else among them; of a list, before any is used
-    """
-    if isinstance(items, Mapping):  # a task is mapped over them
-        return [items]
-    if not isinstance(items, str):
-        flat = flattened(items)
-        if wrong := [item for item in flat if not isinstance(item, Mapping)]:
-            raise ValueError(f"items has a {type(wrong[0]).__name__} among its objects; nothing was written")
-        return flat
-    if items.lstrip().startswith(("[", "{")):
-        raise ValueError("items is a text that looks like the items; hand on a task's output itself: items=task.output")
-    return _lines(items)
-
-
-def _lines(path: str) -> Iterator[Any]:
-    from airflow.sdk import ObjectStoragePath
-
-    with ObjectStoragePath(path).open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                item = json.loads(line) if line.strip() else None
-            except ValueError:
-                item = line
-            if item is not None and not isinstance(item, dict):
-                raise ValueError(f"line {number} of {path} is no JSON object")
-            if item is not None:
-                yield item
-
-
-def _checked(credits: int) -> int:
-    if int(credits) < 1:
-        raise ValueError(f"credits is {credits}; it must be at least 1")
-    return int(credits)
-
-
-def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield the items in lists of ``size``, the last one shorter; itertools has it from Python 3.12 on."""
-    batch: list[Any] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    first = [f"{error.get('status', '')} {error.get('message', '')}".strip() for error in errors[:MAX_QUOTED_ERRORS]]
+    text = redact("; ".join(first), (token,)) + ("; …" if len(errors) > MAX_QUOTED_ERRORS else "")
+    return f"{len(errors)} error{'' if len(errors) == 1 else 's'} ({text})"

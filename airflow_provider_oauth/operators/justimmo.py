@@ -1,4 +1,4 @@
-"""Operators for Justimmo (real estate). Pages: https://api-docs.justimmo.at."""
+"""Operators for Justimmo (real estate). API documentation: https://api-docs.justimmo.at."""
 
 from __future__ import annotations
 
@@ -25,28 +25,31 @@ class _JustimmoOperator(ExtractOperator):
 
     @property
     def headers(self) -> dict[str, str | None]:
-        """The vendor's own headers; where they are None, those of the connection are sent."""
+        """Justimmo's own headers. For a header that is None, the connection's value is sent."""
         values = {"X-Justimmo-TenantId": self.tenant_id, "X-Justimmo-UserId": self.user_id}
         return {name: None if value in (None, "") else str(value) for name, value in values.items()}
 
 
 class JustimmoCurrentUserOperator(_JustimmoOperator):
-    """Reads the user and the tenant that the token speaks for: ``GET /oauth/user/current``, documented.
+    """Fetches the IDs of the token's user and tenant: ``GET /oauth/user/current`` of https://api-docs.justimmo.at.
 
-    It takes a user's token: grant type Authorization code or Refresh token.
+    Justimmo documents this endpoint. It needs a token of a user: grant type Authorization code or Refresh token.
 
     :param tenant_id: sent as ``X-Justimmo-TenantId`` instead of the connection's (templated)
     :param user_id: sent as ``X-Justimmo-UserId`` instead of the connection's (templated)
-    :param oauth_conn_id: the connection, of type Justimmo (templated)
-    :param path: see ``ExtractOperator`` (templated)
-    :return: ``{"id": …, "tenant": {"id": …}}``
+    :param oauth_conn_id: connection ID, of type Justimmo (templated)
+    :param path: file to write, with the user as one line of JSON; see ``ExtractOperator`` (templated)
+    :param xcom_fields: JMESPath of the fields to return; default ``@``, the whole response
+    :return: the ``xcom_fields``, by default ``{"id": 1234, "tenant": {"id": 5678}}``
+    :raises ApiError: if Justimmo responds with an error status, for example 403 for a token without a user
+    :raises OAuthError: if there is no token
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"xcom_fields": "@", **kwargs})
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield the user."""
+        """Yield the request for the user."""
         yield ListRequest(endpoint="oauth/user/current", headers=self.headers, records_path=WHOLE_RESPONSE)
 
     def execute(self, context: Any) -> Any:
@@ -56,18 +59,24 @@ class JustimmoCurrentUserOperator(_JustimmoOperator):
 
 
 class JustimmoListRealtiesOperator(_JustimmoOperator):
-    """Lists realties: ``GET /v1/realties``. **Only seen in public clients**, not documented; so are its parameters.
+    """Fetches realties, all pages: ``GET /v1/realties``.
 
-    An answer may be an array, or have it as ``items`` or ``data``. A 429 (about 10 requests a second are said to be
-    allowed) is waited out for up to five minutes.
+    Justimmo does not document this endpoint or its parameters; they are **known only from public clients**. API
+    documentation: https://api-docs.justimmo.at.
+
+    The rows are the response itself if it is an array, otherwise its member ``items`` or ``data``. After 429 (Too Many
+    Requests) a request is repeated for up to 300 s. According to public clients, about 10 requests per second are
+    allowed.
 
     :param tenant_id: sent as ``X-Justimmo-TenantId`` instead of the connection's (templated)
     :param user_id: sent as ``X-Justimmo-UserId`` instead of the connection's (templated)
-    :param data: more query parameters; none is documented (templated)
-    :param oauth_conn_id: the connection, of type Justimmo (templated)
-    :param path: see ``ExtractOperator`` (templated)
-    :param xcom_fields: see ``ExtractOperator``
-    :return: see ``ExtractOperator``
+    :param data: more query parameters; Justimmo documents none (templated)
+    :param oauth_conn_id: connection ID, of type Justimmo (templated)
+    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
+    :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
+    :raises ApiError: if Justimmo responds with an error status, or a response contains no rows
+    :raises OAuthError: if there is no token
     """
 
     template_fields: Sequence[str] = ("data", *_JustimmoOperator.template_fields)
@@ -77,7 +86,7 @@ class JustimmoListRealtiesOperator(_JustimmoOperator):
         self.data = data
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield the list of realties."""
+        """Yield the request for realties."""
         yield ListRequest(
             endpoint="v1/realties",
             data=self.data or {},

@@ -1,7 +1,8 @@
-"""Operators for JustLogin (human resources): https://github.com/justlogincom/public-api-docs documents all of them.
+"""Operators for JustLogin (human resources). API documentation: https://github.com/justlogincom/public-api-docs.
 
-What an operator may read depends on the roles of the user who consented. Nothing is known of rate limits, of writing,
-or of a way to ask for what has changed: read all, and compare ``modifiedDate``.
+JustLogin documents all endpoints used here. What a token can read depends on the roles of the user who consented.
+JustLogin does not document rate limits, write requests, or a filter for changed rows: fetch all rows and compare
+``modifiedDate``.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: What ``include=profile`` adds to a user: identity papers, and what else is nobody's business. It goes to no XCom.
-PROFILE = {
+#: Members that ``include=profile`` adds to a user: identity documents and other private data. They are never stored in
+#: XCom.
+PRIVATE_MEMBERS = {
     *("residency", "passport", "governmentid", "gender", "images", "password"),
     *("dateofbirth", "dayofbirth", "monthofbirth", "yearofbirth"),
 }
-#: The most that a page can have.
+#: The maximum page size.
 PAGE_SIZE = 100
 
 
@@ -32,33 +34,40 @@ class _JustLoginOperator(ExtractOperator):
 
     @property
     def private(self) -> bool:
-        """Whether a local file is for its owner alone: one with identity papers."""
+        """Whether only the owner may read a local file: if it contains identity documents."""
         return "profile" in (joined(self.include) or "")
 
     def redact_row(self, row: Any) -> Any:
-        """Return the row without identity papers, wherever in it: how JustLogin wraps a user is not documented."""
+        """Return the row without private members at any depth: JustLogin does not document how it wraps a user.
+
+        :param row: the row as it is written
+        """
         if isinstance(row, list):
             return [self.redact_row(each) for each in row]
         if isinstance(row, dict):
-            return {name: self.redact_row(value) for name, value in row.items() if name.lower() not in PROFILE}
+            return {name: self.redact_row(value) for name, value in row.items() if name.lower() not in PRIVATE_MEMBERS}
         return row
 
 
 class JustLoginListUsersOperator(_JustLoginOperator):
-    """Lists the company's users: ``GET /membership/v3/users``, all pages, by the ``x-pagination`` header.
+    """Fetches the users of the company, all pages: ``GET /membership/v3/users``.
 
-    Rows have userGuid, companyGuid, employeeId, userName, email, fullName, createdDate, modifiedDate, joinDate,
-    isActive, and what ``include`` names. They are written to ``path``. Only ``xcom_fields`` go to XCom, such as
-    ``{user_guid: userGuid, company_guid: companyGuid}``, over which other operators can be expanded.
+    Documented at https://github.com/justlogincom/public-api-docs. Each row has ``userGuid``, ``companyGuid``,
+    ``employeeId``, ``userName``, ``email``, ``fullName``, ``createdDate``, ``modifiedDate``, ``joinDate`` and
+    ``isActive``, and the members that ``include`` adds. To map other operators over the users, set ``xcom_fields`` to
+    ``{user_guid: userGuid, company_guid: companyGuid}``.
 
-    :param include: what to add, a list or separated by commas: manager, department, employment, company, profile. The
-        last one adds passport, government ID and such, which go to the file alone (templated)
+    :param include: members to add to each user; a list, or names separated by commas: manager, department, employment,
+        company, profile. ``profile`` adds passport, government ID and other private data, which is written to the file
+        but never returned (templated)
     :param active_status: ``active``, ``inactive`` or ``all`` (templated)
-    :param query: JustLogin's query language, such as ``name[=]tony`` (templated)
-    :param oauth_conn_id: the connection, of type JustLogin (templated)
-    :param path: see ``ExtractOperator`` (templated)
-    :param xcom_fields: see ``ExtractOperator``
-    :return: see ``ExtractOperator``
+    :param query: filter in JustLogin's query language, such as ``name[=]tony`` (templated)
+    :param oauth_conn_id: connection ID, of type JustLogin (templated)
+    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
+    :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
+    :raises ApiError: if JustLogin responds with an error status, or without the header ``x-pagination``
+    :raises OAuthError: if there is no token
     """
 
     template_fields: Sequence[str] = ("include", "active_status", "query", *ExtractOperator.template_fields)
@@ -77,7 +86,7 @@ class JustLoginListUsersOperator(_JustLoginOperator):
         self.query = query
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield the list of users."""
+        """Yield the request for users."""
         yield ListRequest(
             endpoint="membership/v3/users",
             data={
@@ -91,14 +100,21 @@ class JustLoginListUsersOperator(_JustLoginOperator):
 
 
 class JustLoginGetUserOperator(_JustLoginOperator):
-    """Reads one user: ``GET /membership/v3/users/{userGuid}``; the fields are those of the list.
+    """Fetches one user: ``GET /membership/v3/users/{userGuid}``.
 
-    :param user_guid: whose (templated)
-    :param include: as in ``JustLoginListUsersOperator`` (templated)
-    :param oauth_conn_id: the connection, of type JustLogin (templated)
-    :param path: see ``ExtractOperator`` (templated)
-    :param xcom_fields: see ``ExtractOperator``
-    :return: see ``ExtractOperator``; there is one row
+    Documented at https://github.com/justlogincom/public-api-docs. The row has the members of
+    ``JustLoginListUsersOperator``.
+
+    :param user_guid: GUID of the user (templated)
+    :param include: members to add to the user, as in ``JustLoginListUsersOperator`` (templated)
+    :param oauth_conn_id: connection ID, of type JustLogin (templated)
+    :param path: file to write, with the user as one line of JSON; see ``ExtractOperator`` (templated)
+    :param xcom_fields: JMESPath of the fields to return; see ``ExtractOperator``
+    :return: a list with the ``xcom_fields`` of the user; without ``xcom_fields``, a dict with ``rows``, ``pages`` and
+        ``path``
+    :raises ConfigurationError: if ``user_guid`` is not an ID
+    :raises ApiError: if JustLogin responds with an error status
+    :raises OAuthError: if there is no token
     """
 
     template_fields: Sequence[str] = ("user_guid", "include", *ExtractOperator.template_fields)
@@ -109,7 +125,7 @@ class JustLoginGetUserOperator(_JustLoginOperator):
         self.include = include
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield the user."""
+        """Yield the request for the user."""
         yield ListRequest(
             endpoint=f"membership/v3/users/{self.segment('user_guid')}",
             data={"include": joined(self.include)},
@@ -126,26 +142,35 @@ class _JustLoginLeaveOperator(_JustLoginOperator):
         self.company_guid = company_guid
 
     def transform_row(self, row: Any) -> Any:
-        """Return the row with whose it is."""
+        """Return the row with the GUID of the user.
+
+        :param row: the row as JustLogin sent it
+        """
         return {"userGuid": self.user_guid, **row} if isinstance(row, dict) else row
 
-    def endpoint(self, below: str) -> str:
+    def endpoint(self, path: str) -> str:
+        """Return the endpoint for a path below the user."""
         company, user = self.segment("company_guid"), self.segment("user_guid")
-        return f"leave/setup/leave/v2/companies/{company}/users/{user}/{below}"
+        return f"leave/setup/leave/v2/companies/{company}/users/{user}/{path}"
 
 
 class JustLoginListLeaveTypesOperator(_JustLoginLeaveOperator):
-    """Lists the types of leave that a user has: ``GET …/assignedleavetypes``.
+    """Fetches the leave types of a user.
 
-    Rows have ``leaveType`` (its ID) and ``leaveName``.
+    The endpoint is ``GET /leave/setup/leave/v2/companies/{companyGuid}/users/{userGuid}/assignedleavetypes``. It
+    is documented at https://github.com/justlogincom/public-api-docs. Each row has ``userGuid``, ``leaveType`` (the ID)
+    and ``leaveName``.
 
-    :param user_guid: whose (templated)
-    :param company_guid: of which company; a user's row names it (templated)
-    :param year: the year to look at, such as 2026 or ``{{ ds[:4] }}`` (templated)
-    :param oauth_conn_id: the connection, of type JustLogin (templated)
-    :param path: see ``ExtractOperator`` (templated)
-    :param xcom_fields: see ``ExtractOperator``
-    :return: see ``ExtractOperator``
+    :param user_guid: GUID of the user (templated)
+    :param company_guid: GUID of the user's company, ``companyGuid`` in the row of the user (templated)
+    :param year: the year, such as 2026 or ``{{ ds[:4] }}`` (templated)
+    :param oauth_conn_id: connection ID, of type JustLogin (templated)
+    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
+    :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
+    :raises ConfigurationError: if a GUID is not an ID
+    :raises ApiError: if JustLogin responds with an error status
+    :raises OAuthError: if there is no token
     """
 
     template_fields: Sequence[str] = ("year", *_JustLoginLeaveOperator.template_fields)
@@ -155,23 +180,30 @@ class JustLoginListLeaveTypesOperator(_JustLoginLeaveOperator):
         self.year = year
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield the list of leave types."""
+        """Yield the request for leave types."""
         yield ListRequest(
             endpoint=self.endpoint("assignedleavetypes"), data={"whichyear": self.year}, records_path="leaveTypes"
         )
 
 
 class JustLoginGetLeaveSummaryOperator(_JustLoginLeaveOperator):
-    """Reads what a user has of one type of leave on a day: ``GET …/leavetypes/{leaveTypeId}/leavesummary``.
+    """Fetches a user's summary of one leave type on a date.
 
-    :param user_guid: whose (templated)
-    :param company_guid: of which company; a user's row names it (templated)
-    :param leave_type_id: the ``leaveType`` of ``JustLoginListLeaveTypesOperator`` (templated)
-    :param date: the day, YYYY-MM-DD, such as ``{{ ds }}`` (templated)
-    :param oauth_conn_id: the connection, of type JustLogin (templated)
-    :param path: see ``ExtractOperator`` (templated)
-    :param xcom_fields: see ``ExtractOperator``
-    :return: see ``ExtractOperator``; there is one row
+    The endpoint is ``…/users/{userGuid}/leavetypes/{leaveTypeId}/leavesummary``, below the same path as that of
+    ``JustLoginListLeaveTypesOperator``. It is documented at https://github.com/justlogincom/public-api-docs.
+
+    :param user_guid: GUID of the user (templated)
+    :param company_guid: GUID of the user's company, ``companyGuid`` in the row of the user (templated)
+    :param leave_type_id: ID of the leave type, ``leaveType`` of ``JustLoginListLeaveTypesOperator`` (templated)
+    :param date: the date as YYYY-MM-DD, such as ``{{ ds }}`` (templated)
+    :param oauth_conn_id: connection ID, of type JustLogin (templated)
+    :param path: file to write, with the summary as one line of JSON; see ``ExtractOperator`` (templated)
+    :param xcom_fields: JMESPath of the fields to return; see ``ExtractOperator``
+    :return: a list with the ``xcom_fields`` of the summary; without ``xcom_fields``, a dict with ``rows``, ``pages``
+        and ``path``
+    :raises ConfigurationError: if a GUID or the leave type is not an ID
+    :raises ApiError: if JustLogin responds with an error status
+    :raises OAuthError: if there is no token
     """
 
     template_fields: Sequence[str] = ("leave_type_id", "date", *_JustLoginLeaveOperator.template_fields)
@@ -182,23 +214,28 @@ class JustLoginGetLeaveSummaryOperator(_JustLoginLeaveOperator):
         self.date = date
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield the summary."""
+        """Yield the request for the summary."""
         endpoint = self.endpoint(f"leavetypes/{self.segment('leave_type_id')}/leavesummary")
         yield ListRequest(endpoint=endpoint, data={"baseondate": self.date}, records_path=WHOLE_RESPONSE)
 
 
 class JustLoginExtractPayrollOperator(_JustLoginOperator):
-    """Writes users' pay and bank information to a file: ``GET …/users/{userGuid}/payinfo`` and ``…/bankinfo``.
+    """Fetches pay and bank information of users into a file.
 
-    Nothing of it goes to XCom, nor into a log; so there is no ``xcom_fields``. Say what you need, and where it goes. A
-    local file is readable by its owner alone; see to the same elsewhere.
+    The endpoints are ``GET /payroll/employee-management/v1/users/{userGuid}/payinfo`` and ``…/bankinfo``, documented at
+    https://github.com/justlogincom/public-api-docs. The rows are never stored in XCom or logged, so there is no
+    ``xcom_fields``. Only the owner may read a local file; restrict access to other storages yourself.
 
-    :param user_guids: whose, one or a list (templated)
-    :param include: ``payinfo`` (payPeriod, payMethod, basicPay), ``bankinfo`` (bankName, branchName, accountNo, …), or
-        both
-    :param path: the file (templated)
-    :param oauth_conn_id: the connection, of type JustLogin (templated)
-    :return: the numbers of ``rows`` and ``pages``, and the ``path``; each row has the ``userGUID``
+    :param user_guids: GUIDs of the users: one or a list (templated)
+    :param include: ``payinfo`` (payPeriod, payMethod, basicPay), ``bankinfo`` (bankName, branchName, accountNo and
+        more), or a list of both
+    :param path: file to write, one row per line as JSON; each row has ``userGUID`` (templated)
+    :param oauth_conn_id: connection ID, of type JustLogin (templated)
+    :return: a dict with the numbers of ``rows`` and ``pages``, and the ``path``
+    :raises ValueError: if ``include`` is invalid, or ``xcom_fields`` is set
+    :raises ConfigurationError: if ``user_guids`` contains values that are not IDs
+    :raises ApiError: if JustLogin responds with an error status, for example 403 if the user who consented lacks a role
+    :raises OAuthError: if there is no token
     """
 
     template_fields: Sequence[str] = ("user_guids", *ExtractOperator.template_fields)
@@ -209,16 +246,16 @@ class JustLoginExtractPayrollOperator(_JustLoginOperator):
         self, *, user_guids: str | Sequence[str], include: str | Sequence[str], path: str, **kwargs: Any
     ) -> None:
         super().__init__(path=path, **kwargs)
-        if self.xcom_fields is not None:  # it may come from default_args, too
-            raise ValueError("pay and bank information goes to no XCom: leave xcom_fields out")
+        if self.xcom_fields is not None:  # it can also come from default_args
+            raise ValueError("Remove xcom_fields: pay and bank information is never stored in XCom.")
         self.user_guids = user_guids
         self.include = include
         self.kinds = [include] if isinstance(include, str) else list(include)
         if not self.kinds or set(self.kinds) - set(self.KINDS):
-            raise ValueError(f"include is {include!r}; it can be {', '.join(self.KINDS)}, or both")
+            raise ValueError(f"include is {include!r}. Set it to {' or '.join(self.KINDS)}, or to a list of both.")
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield what each user has, kind by kind."""
+        """Yield the requests for pay and bank information of each user."""
         for user_guid in self.ids("user_guids"):
             user = self.segment("user_guids", user_guid)
             for kind in self.kinds:

@@ -1,4 +1,4 @@
-"""The operators for APIs behind OAuth 2.0."""
+"""Operators for APIs with OAuth 2.0."""
 
 from __future__ import annotations
 
@@ -20,24 +20,26 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: Seconds for which a request is sent again that was answered 429, where neither task nor connection says.
+#: Seconds for which a request is repeated after 429 (Too Many Requests), unless the task or the vendor sets it.
 RATE_LIMIT_TIMEOUT = 300.0
 
 
 class OAuthHttpOperator(OAuthTask, HttpOperator):
-    """Calls an endpoint of an API behind OAuth 2.0; a ``HttpOperator`` in all else, deferrable too.
+    """Calls an endpoint of an API with an OAuth 2.0 token; otherwise it is an ``HttpOperator``.
 
-    :param oauth_conn_id: the connection, of type OAuth 2.0 API or one made from it (templated)
-    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials
-        and password grants (templated)
-    :param endpoint: relative to the API's base URL (templated)
-    :param method: the HTTP method, POST unless given, as for ``HttpOperator``
-    :param data: the query of a GET, the body of any other request (templated)
-    :param headers: for this request (templated)
+    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type (templated)
+    :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
+        client_credentials and password (templated)
+    :param endpoint: path relative to the API base URL (templated)
+    :param method: HTTP method; default POST, as in ``HttpOperator``
+    :param data: query parameters of a GET request, body of other requests (templated)
+    :param headers: headers of the request (templated)
     :param kwargs: all other parameters of ``HttpOperator``: pagination_function, response_check, response_filter,
-        extra_options, log_response, deferrable, retry_args, …
-    :return: the response's text, or what ``response_filter`` makes of it
-    :raises OAuthError: one of its subclasses, see ``exceptions``; wrong credentials fail the task without retries
+        extra_options, log_response, deferrable, retry_args and others
+    :return: the text of the response, or the result of ``response_filter``
+    :raises ConfigurationError: if a field of the connection or a parameter is invalid
+    :raises ApiError: if the API responds with an error status, or does not respond
+    :raises OAuthError: if there is no token; refused credentials fail the task without retries
     """
 
     conn_id_field = "oauth_conn_id"
@@ -49,24 +51,24 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
         self.scope = scope
 
     def execute(self, context: Context) -> Any:
-        """Call the endpoint; in the triggerer if ``deferrable``, else here."""
+        """Call the endpoint here, or in the triggerer if ``deferrable``."""
         with self.reporting_failure():
             return super().execute(context)
 
     def execute_async(self, context: Context) -> None:
-        """Defer to the triggerer, which takes the token itself.
+        """Defer to the triggerer, which gets the token itself.
 
-        One is taken here first: refused credentials are to fail the task in its worker. What fails within seconds of
-        being resumed, Airflow (3.3.2) may take for lost, and retry.
+        The worker gets a token first, so that refused credentials fail the task in the worker. Airflow 3.3.2 may treat
+        a task that fails within seconds after its deferral as lost, and retry it.
         """
         self.json_to_defer()
         self.hook.get_token()
         self._defer_request(**self._merge_next_page_parameters({}))
 
-    def execute_complete(  # type: ignore[override]  # its pages are responses, which Airflow cannot keep
+    def execute_complete(  # type: ignore[override]  # HttpOperator stores responses, which Airflow cannot serialize
         self, context: Context, event: dict[str, Any], paginated_responses: list[dict[str, Any]] | None = None
     ) -> Any:
-        """Go on with the response, or raise the error, that the trigger fired with."""
+        """Process the response of the trigger's event, or raise its error."""
         if event["status"] == "error":
             raise from_event(event["error"])
         response = HttpResponseSerializer.deserialize(event["response"])
@@ -89,18 +91,30 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
 
 
 class OAuthExtractOperator(ExtractOperator):
-    """Reads a list of an API behind OAuth 2.0, page by page, into a file, in bounded memory.
+    """Fetches a list from an API into a file, page by page.
 
-    All pages go over one connection, and one is in memory at a time. All parameters of ``ExtractOperator`` too:
-    ``path``, ``xcom_fields``, ``oauth_conn_id``, ``scope``.
+    All pages use one TCP connection, and one page is in memory at a time. Each mapped task needs its own ``path``.
 
-    :param endpoint: relative to the API's base URL (templated)
-    :param paginator: how the API hands out the list, one of ``paging``; None: as a whole
-    :param data: query parameters; they win over the paginator's (templated)
-    :param headers: for every request (templated)
-    :param records_path: where the rows are in an answer, as JMESPath; None: it is an array, or has a single one
-    :param rate_limit_timeout: seconds for which a request is repeated after 429 (Too Many Requests); None: the value of
-        the connection's type, otherwise 300
+    :param endpoint: path relative to the API base URL (templated)
+    :param paginator: how the API splits the list into pages, one of ``extract.paginators``; None if it does not
+    :param data: query parameters; they take precedence over the paginator's (templated)
+    :param headers: headers of all requests (templated)
+    :param records_path: JMESPath of the array of rows in a response; None if the response is that array, or has exactly
+        one array
+    :param rate_limit_timeout: seconds for which a request is repeated after 429 (Too Many Requests); None for the value
+        of the connection's type, otherwise 300
+    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type (templated)
+    :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
+        client_credentials and password (templated)
+    :param path: file to write, one row per line as JSON: a local path, or a URL of any storage that Airflow supports,
+        such as ``s3://conn_id@bucket/key``; None to write no file (templated)
+    :param xcom_fields: JMESPath of the fields of each row that are returned, and so stored in XCom: ``id``,
+        ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
+    :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the numbers of ``rows``
+        and ``pages``, and the ``path``
+    :raises ConfigurationError: if a field of the connection or a parameter is invalid
+    :raises ApiError: if the API responds with an error status, or a response does not contain the rows
+    :raises OAuthError: if there is no token
     """
 
     template_fields: Sequence[str] = ("endpoint", "data", "headers", *ExtractOperator.template_fields)
@@ -125,14 +139,14 @@ class OAuthExtractOperator(ExtractOperator):
         self.rate_limit_timeout = rate_limit_timeout
 
     def make_hook(self) -> OAuthHook:
-        """Return the hook of the connection's own type, with some patience."""
+        """Return the hook of the connection's type. By default it repeats requests for 300 s after 429."""
         hook = super().make_hook()
         if self.rate_limit_timeout is None:
             hook.rate_limit_timeout = hook.rate_limit_timeout or RATE_LIMIT_TIMEOUT
         return hook
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield the one list that was named."""
+        """Yield the request for the list."""
         yield ListRequest(
             endpoint=self.endpoint,
             data=self.data or {},

@@ -1,4 +1,4 @@
-"""Each way to hand out a list: what is asked for, page by page, where it ends, and what is refused."""
+"""The paginators: requests, the end of a list, and errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIST = f"{API}/items"
 TOKEN_URL = "https://login.example.com/token"
 
 
-def answer(content, headers=None, url=f"{LIST}?page=1", status=200):
+def response_of(content, headers=None, url=f"{LIST}?page=1", status=200):
     response = requests.Response()
     response.status_code, response.url = status, url
     response._content = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -37,16 +37,16 @@ def answer(content, headers=None, url=f"{LIST}?page=1", status=200):
 
 
 class Api:
-    """Gives the answers in turn, and notes what was asked."""
+    """Returns the given responses one after the other, and records the requests."""
 
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.asked = []
+    def __init__(self, *responses):
+        self.responses = list(responses)
+        self.requests = []
 
     def __call__(self, url, params):
-        self.asked.append((url, dict(params)))
-        given = self.answers.pop(0)
-        return given if isinstance(given, requests.Response) else answer(given)
+        self.requests.append((url, dict(params)))
+        given = self.responses.pop(0)
+        return given if isinstance(given, requests.Response) else response_of(given)
 
 
 def read(api, paginator, params=None, records_path=None):
@@ -54,7 +54,7 @@ def read(api, paginator, params=None, records_path=None):
 
 
 def params_of(api):
-    return [params for _, params in api.asked]
+    return [params for _, params in api.requests]
 
 
 # --- the rows of a page
@@ -72,145 +72,145 @@ def params_of(api):
         ({"id": 7}, "[@]", [{"id": 7}]),
     ],
 )
-def test_the_rows_are_the_array_that_was_named_or_the_only_one(content, path, rows):
-    assert Page(answer(content), path).rows == rows
+def test_the_rows_are_the_array_at_records_path_or_the_only_array(content, path, rows):
+    assert Page(response_of(content), path).rows == rows
 
 
 @pytest.mark.parametrize(
     ("content", "path", "problem"),
     [
-        ({"data": [], "errors": []}, None, "not one array; set records_path"),
-        ({"data": {"x": [1]}}, None, "not one array"),
-        ({}, None, "not one array"),
-        (5, None, "not one array"),
-        ("text", None, "not one array"),
-        (None, None, "not one array"),
+        ({"data": [], "errors": []}, None, "does not contain exactly one array. Set records_path"),
+        ({"data": {"x": [1]}}, None, "not contain exactly one array"),
+        ({}, None, "not contain exactly one array"),
+        (5, None, "not contain exactly one array"),
+        ("text", None, "not contain exactly one array"),
+        (None, None, "not contain exactly one array"),
         ({"data": {"x": 1}}, "data", "no array at 'data'"),
         ({"data": None}, "data", "no array at 'data'"),
         ({"data": [1]}, "rows", "no array at 'rows'"),
         ([1], "data", "no array at 'data'"),
-        ({"data": "fake-row"}, "sort(data)", r"does not fit 'sort\(data\)'"),
-        (b"<html>fake-row", None, "has no JSON"),
-        (b"", None, "has no JSON"),
-        (b"[" * 100_000, None, "has no JSON"),
+        ({"data": "fake-row"}, "sort(data)", r"does not fit the JMESPath 'sort\(data\)'"),
+        (b"<html>fake-row", None, "is not JSON"),
+        (b"", None, "is not JSON"),
+        (b"[" * 100_000, None, "is not JSON"),
     ],
 )
-def test_a_page_without_rows_where_they_should_be_is_an_error_that_quotes_none_of_it(content, path, problem):
+def test_a_page_without_rows_is_an_error_that_does_not_quote_the_page(content, path, problem):
     with pytest.raises(ApiError, match=problem) as caught:
-        _ = Page(answer(content, url=f"{LIST}?key=fake-key"), path).rows
-    assert str(caught.value).startswith(f"200: the answer of {LIST} ")
+        _ = Page(response_of(content, url=f"{LIST}?key=fake-key"), path).rows
+    assert str(caught.value).startswith(f"200: the response of {LIST} ")
     assert caught.value.status_code == 200
     assert "fake" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 def test_a_page_is_decoded_once():
-    page = Page(answer([1]))
+    page = Page(response_of([1]))
     assert page.rows is page.rows
     assert page.content is page.content
     assert "1" not in repr(page)
 
 
-# --- none
+# --- no paginator
 
 
-def test_without_a_paginator_the_list_is_asked_for_once():
+def test_without_a_paginator_one_request_is_sent():
     api = Api([1, 2])
     assert read(api, None, {"a": 1}) == [1, 2]
-    assert api.asked == [(None, {"a": 1})]
+    assert api.requests == [(None, {"a": 1})]
 
 
-def test_nothing_is_asked_before_the_first_page_is_wanted():
+def test_no_request_is_sent_before_the_first_page_is_used():
     api = Api([1])
     iterator = pages(api, PageNumberPaginator(), {})
-    assert api.asked == []
+    assert api.requests == []
     next(iterator)
-    assert len(api.asked) == 1
+    assert len(api.requests) == 1
 
 
-# --- by number
+# --- PageNumberPaginator
 
 
-def test_pages_by_number_end_with_an_empty_one():
+def test_a_list_ends_with_an_empty_page():
     api = Api([1, 2], [3], [])
     assert read(api, PageNumberPaginator()) == [1, 2, 3]
     assert params_of(api) == [{"page": 1}, {"page": 2}, {"page": 3}]
 
 
-def test_a_page_with_fewer_rows_than_asked_for_is_the_last():
+def test_a_page_with_fewer_rows_than_requested_is_the_last_one():
     api = Api([1, 2], [3])
     assert read(api, PageNumberPaginator(param="p", size_param="n", size=2)) == [1, 2, 3]
     assert params_of(api) == [{"p": 1, "n": 2}, {"p": 2, "n": 2}]
 
 
-def test_a_size_that_is_known_but_cannot_be_asked_for_ends_the_list_too():
+def test_a_page_below_a_fixed_size_is_the_last_one():
     api = Api([1, 2], [3])
     assert read(api, PageNumberPaginator(size=2)) == [1, 2, 3]
     assert params_of(api) == [{"page": 1}, {"page": 2}]
 
 
-def test_a_full_last_page_is_followed_by_an_empty_one():
+def test_after_a_full_page_another_page_is_requested():
     api = Api([1, 2], [])
     assert read(api, PageNumberPaginator(size_param="n", size=2)) == [1, 2]
-    assert len(api.asked) == 2
+    assert len(api.requests) == 2
 
 
 @pytest.mark.parametrize(("start", "numbers"), [(0, [0, 1, 2]), (1, [1, 2, 3]), (5, [5, 6, 7])])
-def test_the_number_of_pages_that_the_answer_names_ends_the_list_wherever_counting_starts(start, numbers):
+def test_a_list_ends_after_the_number_of_pages_in_the_response(start, numbers):
     three = [{"rows": [n], "meta": {"pages": 3}} for n in range(3)]
     api = Api(*three)
     assert read(api, PageNumberPaginator(start=start, last="meta.pages")) == [0, 1, 2]
     assert [params["page"] for params in params_of(api)] == numbers
 
 
-def test_the_number_of_pages_counts_more_than_a_short_page():
+def test_the_number_of_pages_takes_precedence_over_a_short_page():
     api = Api({"rows": [1], "pages": 2}, {"rows": [2], "pages": 2})
     assert read(api, PageNumberPaginator(size_param="n", size=100, last="pages")) == [1, 2]
 
 
-def test_without_the_number_of_pages_that_was_expected_the_rows_decide():
+def test_if_the_number_of_pages_is_null_an_empty_page_is_the_end():
     api = Api({"rows": [1], "pages": None}, {"rows": []})
     assert read(api, PageNumberPaginator(last="pages")) == [1]
 
 
-def test_the_callers_page_and_size_win():
+def test_page_and_size_of_the_caller_take_precedence():
     api = Api([1, 2, 3], [4])
     assert read(api, PageNumberPaginator(size_param="n", size=100), {"page": 7, "n": "3", "q": "x"}) == [1, 2, 3, 4]
     assert params_of(api) == [{"page": 7, "n": "3", "q": "x"}, {"page": 8, "n": "3", "q": "x"}]
 
 
-# --- by offset
+# --- OffsetPaginator
 
 
-def test_an_offset_grows_by_the_rows_that_came():
+def test_the_offset_increases_by_the_number_of_rows_received():
     api = Api([1, 2], [3])
     assert read(api, OffsetPaginator(size=2)) == [1, 2, 3]
     assert params_of(api) == [{"offset": 0, "limit": 2}, {"offset": 2, "limit": 2}]
 
 
-def test_with_a_total_a_server_that_gives_fewer_rows_than_asked_for_loses_none():
+def test_with_a_total_short_pages_do_not_end_the_list():
     api = Api(*({"data": [n, n + 1], "page": {"total": 5}} for n in (0, 2)), {"data": [4], "page": {"total": 5}})
     assert read(api, OffsetPaginator(size=100, total="page.total"), records_path="data") == [0, 1, 2, 3, 4]
     assert [params["offset"] for params in params_of(api)] == [0, 2, 4]
 
 
-def test_a_total_that_is_reached_spares_a_request():
+def test_with_a_total_no_empty_page_is_requested():
     api = Api({"data": [1, 2], "total": 2})
     assert read(api, OffsetPaginator(size=2, total="total")) == [1, 2]
 
 
 @pytest.mark.parametrize("unknown", [0, -1, None, "many", True])
-def test_a_total_that_is_not_known_ends_nothing(unknown):
+def test_an_unknown_total_is_ignored(unknown):
     api = Api({"data": [1, 2], "total": unknown}, {"data": [3], "total": unknown})
     assert read(api, OffsetPaginator(size=2, total="total"), records_path="data") == [1, 2, 3]
 
 
-def test_a_total_that_is_never_reached_ends_with_an_empty_page():
+def test_a_list_below_its_total_ends_with_an_empty_page():
     api = Api({"data": [1], "total": 9}, {"data": [], "total": 9})
     assert read(api, OffsetPaginator(total="total")) == [1]
 
 
-def test_bare_arrays_have_no_total_and_end_with_a_short_one():
+def test_a_response_that_is_an_array_has_no_total_and_ends_with_a_short_page():
     api = Api([1, 2], [3])
     assert read(api, OffsetPaginator(size=2, total="pagination.total"), records_path="not_null(items, data, @)") == [
         1,
@@ -219,34 +219,34 @@ def test_bare_arrays_have_no_total_and_end_with_a_short_one():
     ]
 
 
-def test_the_callers_offset_and_limit_win():
+def test_offset_and_limit_of_the_caller_take_precedence():
     api = Api([1], [])
     assert read(api, OffsetPaginator(param="skip", size_param="top", size=100), {"skip": 50, "top": 1}) == [1]
     assert params_of(api) == [{"skip": 50, "top": 1}, {"skip": 51, "top": 1}]
 
 
-# --- by a mark
+# --- CursorPaginator
 
 
 @pytest.mark.parametrize("end", [{}, {"next": None}, {"next": ""}, {"next": False}, {"next": 0}])
-def test_a_mark_is_passed_on_until_there_is_none(end):
+def test_the_cursor_is_sent_until_a_page_has_none(end):
     api = Api({"rows": [1], "next": "a=="}, {"rows": [2], "next": 5}, {"rows": [3], **end})
     assert read(api, CursorPaginator(), {"q": "x"}) == [1, 2, 3]
     assert params_of(api) == [{"q": "x"}, {"q": "x", "cursor": "a=="}, {"q": "x", "cursor": 5}]
 
 
-def test_a_mark_is_found_and_sent_by_the_names_that_the_api_has():
+def test_path_and_parameter_of_the_cursor_can_be_set():
     api = Api({"rows": [1], "meta": {"after": "m"}}, {"rows": [2]})
     assert read(api, CursorPaginator(path="meta.after", param="after")) == [1, 2]
     assert params_of(api) == [{}, {"after": "m"}]
 
 
-def test_an_empty_page_with_a_mark_is_not_the_end():
+def test_an_empty_page_with_a_cursor_does_not_end_the_list():
     api = Api({"rows": [], "next": "a"}, {"rows": [2]})
     assert read(api, CursorPaginator()) == [2]
 
 
-# --- by URL
+# --- JsonLinkPaginator, HeaderLinkPaginator
 
 
 @pytest.mark.parametrize(
@@ -256,49 +256,49 @@ def test_an_empty_page_with_a_mark_is_not_the_end():
         ("?page=2", f"{LIST}?page=2"),
         ("/v1/items?page=2", f"{LIST}?page=2"),
         ("items?page=2", f"{LIST}?page=2"),
-        ("//elsewhere.example.net/x", "https://elsewhere.example.net/x"),  # refused by the hook: below
+        ("//elsewhere.example.net/x", "https://elsewhere.example.net/x"),  # the hook refuses it, see below
     ],
 )
-def test_a_next_url_is_taken_as_it_is_or_relative_to_the_page(following, url):
+def test_a_link_is_absolute_or_relative_to_the_page(following, url):
     api = Api({"rows": [1], "links": {"next": following}}, {"rows": [2], "links": {"next": None}})
     assert read(api, JsonLinkPaginator(path="links.next"), {"q": "x"}) == [1, 2]
-    assert api.asked == [(None, {"q": "x"}), (url, {})]
+    assert api.requests == [(None, {"q": "x"}), (url, {})]
 
 
-def test_the_link_header_names_the_next_page():
+def test_the_link_header_has_the_url_of_the_next_page():
     more = {"Link": f'<{LIST}?page=1>; rel="prev", <{LIST}?page=2>; rel="next"'}
     last = {"Link": f'<{LIST}?page=1>; rel="prev"'}
-    api = Api(answer([1], more), answer([2], last))
+    api = Api(response_of([1], more), response_of([2], last))
     assert read(api, HeaderLinkPaginator(), {"q": "x"}) == [1, 2]
-    assert api.asked == [(None, {"q": "x"}), (f"{LIST}?page=2", {})]
+    assert api.requests == [(None, {"q": "x"}), (f"{LIST}?page=2", {})]
 
 
 @pytest.mark.parametrize("link", [None, "", "garbage", "<>", '<?page=2>; rel="last"'])
-def test_a_link_header_without_a_next_page_is_the_end(link):
-    api = Api(answer([1], {"Link": link} if link is not None else {}))
+def test_a_link_header_without_a_next_page_ends_the_list(link):
+    api = Api(response_of([1], {"Link": link} if link is not None else {}))
     assert read(api, HeaderLinkPaginator()) == [1]
 
 
-# --- by JSON in a header
+# --- HeaderJsonPaginator
 
 
-def told(**content):
+def pagination(**content):
     return {"X-Pagination": json.dumps({"TotalCount": 3, "PageSize": 1, "TotalPages": 3, **content})}
 
 
-def test_the_header_says_whether_there_are_more_pages():
+def test_the_header_shows_whether_there_are_more_pages():
     api = Api(
-        answer([1], told(CurrentPage=1, HasNext=True)),
-        answer([], told(CurrentPage=2, HasNext=True)),
-        answer([3], told(CurrentPage=3, HasNext=False)),
+        response_of([1], pagination(CurrentPage=1, HasNext=True)),
+        response_of([], pagination(CurrentPage=2, HasNext=True)),
+        response_of([3], pagination(CurrentPage=3, HasNext=False)),
     )
     assert read(api, HeaderJsonPaginator(), {"limit": 1}) == [1, 3]
     assert params_of(api) == [{"page": 1, "limit": 1}, {"page": 2, "limit": 1}, {"page": 3, "limit": 1}]
 
 
-def test_the_names_of_the_header_and_its_members_can_be_others():
+def test_header_and_members_can_be_set():
     header = {"X-Page": '{"n": "1", "more": true}'}
-    api = Api(answer([1], header), answer([2], {"X-Page": '{"n": 2, "more": null}'}))
+    api = Api(response_of([1], header), response_of([2], {"X-Page": '{"n": 2, "more": null}'}))
     assert read(api, HeaderJsonPaginator(header="X-Page", param="p", page="n", has_next="more")) == [1, 2]
     assert params_of(api) == [{"p": 1}, {"p": 2}]
 
@@ -317,36 +317,36 @@ def test_the_names_of_the_header_and_its_members_can_be_others():
         {"X-Pagination": '{"HasNext": true, "CurrentPage": null}'},
     ],
 )
-def test_a_header_that_is_missing_or_garbled_is_an_error_for_rows_might_be_missed(headers):
-    api = Api(answer([1], headers))
-    with pytest.raises(ApiError, match="no x-pagination header that says whether there are more"):
+def test_a_missing_or_invalid_header_is_an_error(headers):
+    api = Api(response_of([1], headers))
+    with pytest.raises(ApiError, match="no valid x-pagination header, so it is unknown whether there are more"):
         read(api, HeaderJsonPaginator())
 
 
-# --- an API that does not know the parameter
+# --- lists that would never end
 
 
 @pytest.mark.parametrize(
     "paginator", [PageNumberPaginator(), PageNumberPaginator(size_param="n", size=1), OffsetPaginator(size=1)]
 )
-def test_the_same_page_again_is_an_error_rather_than_an_endless_list(paginator):
+def test_the_same_rows_twice_are_an_error(paginator):
     api = Api(*[[1]] * 3)
-    with pytest.raises(ApiError, match="the same as for the page before it; check the paginator's parameter"):
+    with pytest.raises(ApiError, match="same rows as the previous page.*Check the parameter"):
         read(api, paginator)
-    assert len(api.asked) == 2
+    assert len(api.requests) == 2
 
 
 @pytest.mark.parametrize(
     ("paginator", "again"),
     [
-        (JsonLinkPaginator(), answer({"rows": [1], "next": "?page=1"})),
-        (CursorPaginator(), answer({"rows": [1], "next": "a"})),
-        (HeaderLinkPaginator(), answer([1], {"Link": '<?page=1>; rel="next"'})),
-        (HeaderJsonPaginator(), answer([1], told(CurrentPage=1, HasNext=True))),
+        (JsonLinkPaginator(), response_of({"rows": [1], "next": "?page=1"})),
+        (CursorPaginator(), response_of({"rows": [1], "next": "a"})),
+        (HeaderLinkPaginator(), response_of([1], {"Link": '<?page=1>; rel="next"'})),
+        (HeaderJsonPaginator(), response_of([1], pagination(CurrentPage=1, HasNext=True))),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_page_that_names_itself_as_the_next_one_is_an_error(paginator, again):
+def test_a_page_whose_next_page_is_itself_is_an_error(paginator, again):
     with pytest.raises(ApiError, match="that was read before"):
         read(Api(*[again] * 3), paginator)
 
@@ -355,47 +355,49 @@ def test_a_page_that_names_itself_as_the_next_one_is_an_error(paginator, again):
     ("paginator", "following"),
     [(JsonLinkPaginator(), f"{LIST}?page=2"), (CursorPaginator(), "a"), (HeaderLinkPaginator(), f"{LIST}?page=2")],
 )
-def test_a_page_that_names_itself_as_the_next_one_is_an_error_even_if_its_content_differs(paginator, following):
+def test_a_page_whose_next_page_is_itself_is_an_error_even_if_its_content_changes(paginator, following):
     link = {"Link": f'<{following}>; rel="next"'}
-    api = Api(*[answer({"rows": [at], "next": following}, link) for at in range(9)])
-    with pytest.raises(ApiError, match="names a page as the next one that was read before"):
+    api = Api(*[response_of({"rows": [at], "next": following}, link) for at in range(9)])
+    with pytest.raises(ApiError, match="has a next page that was read before"):
         read(api, paginator)
-    assert len(api.asked) == 2
+    assert len(api.requests) == 2
 
 
-def test_pages_that_lead_in_a_circle_are_an_error():
-    api = Api(*[answer({"rows": [at], "next": "ab"[at % 2]}) for at in range(9)])
+def test_a_cycle_of_pages_is_an_error():
+    api = Api(*[response_of({"rows": [at], "next": "ab"[at % 2]}) for at in range(9)])
     with pytest.raises(ApiError, match="that was read before"):
         read(api, CursorPaginator())
-    assert len(api.asked) == 3
+    assert len(api.requests) == 3
 
 
-def test_pages_with_the_same_rows_are_two_where_each_names_the_next():
-    api = Api(answer({"rows": [1], "next": "a"}), answer({"rows": [1], "next": "b"}), answer({"rows": [1]}))
+def test_with_cursors_different_pages_can_have_the_same_rows():
+    api = Api(
+        response_of({"rows": [1], "next": "a"}), response_of({"rows": [1], "next": "b"}), response_of({"rows": [1]})
+    )
     assert read(api, CursorPaginator()) == [1, 1, 1]
 
 
-def test_an_api_that_may_ignore_pages_ends_with_the_same_one_again():
+def test_with_allow_unpaged_the_same_rows_twice_end_the_list():
     api = Api(*[{"data": [1, 2]}] * 3)
-    assert read(api, PageNumberPaginator(size=2, may_be_whole=True)) == [1, 2]
-    assert len(api.asked) == 2
+    assert read(api, PageNumberPaginator(size=2, allow_unpaged=True)) == [1, 2]
+    assert len(api.requests) == 2
 
 
 @pytest.mark.parametrize("rows", ["data[?open]", "data[].id", "data[:1]", "data[].lines[]", "*", "not_null(data[].x)"])
-def test_rows_that_choose_are_refused_before_anything_is_read(rows):
+def test_a_records_path_that_selects_rows_is_refused_before_a_request_is_sent(rows):
     api = Api({"data": []})
     with pytest.raises(ConfigurationError, match="selects some of the rows"):
         read(api, None, records_path=rows)
-    assert api.asked == []
+    assert api.requests == []
 
 
 @pytest.mark.parametrize("last", [0, -1, True, None, "many"])
-def test_a_number_of_pages_that_is_none_ends_nothing(last):
+def test_an_invalid_number_of_pages_is_ignored(last):
     api = Api({"data": [1], "last": last}, {"data": [], "last": last})
     assert read(api, PageNumberPaginator(last="last"), records_path="data") == [1]
 
 
-def test_numbers_may_be_texts():
+def test_counts_can_be_strings():
     assert read(
         Api({"data": [1], "last": "2"}, {"data": [2], "last": "2"}),
         PageNumberPaginator(last="last"),
@@ -412,22 +414,22 @@ def test_numbers_may_be_texts():
     "paginator",
     [CursorPaginator("join(',', data)"), JsonLinkPaginator("join(',', data)"), OffsetPaginator(total="abs(data)")],
 )
-def test_a_path_that_does_not_fit_quotes_nothing_of_the_answer(paginator):
+def test_a_path_that_does_not_fit_is_an_error_that_does_not_quote_the_response(paginator):
     with pytest.raises(ApiError, match="does not fit") as caught:
         read(Api({"data": [{"secret": "fake-row"}]}), paginator, records_path="data")
     assert "fake-row" not in str(caught.value)
 
 
-def test_a_page_with_the_same_rows_is_the_same_whatever_the_time_in_it_says():
-    with pytest.raises(ApiError, match="the same as for the page before"):
-        read(Api(*[answer({"rows": [1, 2], "at": at}) for at in range(9)]), PageNumberPaginator())
+def test_the_same_rows_twice_are_an_error_even_if_other_members_change():
+    with pytest.raises(ApiError, match="same rows as the previous page"):
+        read(Api(*[response_of({"rows": [1, 2], "at": at}) for at in range(9)]), PageNumberPaginator())
 
 
-def test_two_empty_pages_in_a_row_are_none():
+def test_two_empty_pages_are_not_the_same_rows_twice():
     api = Api(
-        answer([], told(CurrentPage=1, HasNext=True)),
-        answer([], told(CurrentPage=2, HasNext=True)),
-        answer([3], told(CurrentPage=3, HasNext=False)),
+        response_of([], pagination(CurrentPage=1, HasNext=True)),
+        response_of([], pagination(CurrentPage=2, HasNext=True)),
+        response_of([3], pagination(CurrentPage=3, HasNext=False)),
     )
     assert read(api, HeaderJsonPaginator()) == [3]
 
@@ -435,19 +437,19 @@ def test_two_empty_pages_in_a_row_are_none():
 # --- memory
 
 
-def test_no_page_is_kept_that_was_read():
+def test_pages_that_were_read_are_released():
     alive = []
 
     def get(url, params):
         gc.collect()
         alive.append(sum(page() is not None for page in seen))
-        return answer([params["page"]] if params["page"] < 9 else [])
+        return response_of([params["page"]] if params["page"] < 9 else [])
 
     seen = []
     for page in pages(get, PageNumberPaginator(), {}):
         seen.append(weakref.ref(page))
     assert len(seen) == 9
-    assert max(alive) <= 1  # the one that the caller still has
+    assert max(alive) <= 1  # the page that the caller holds
 
 
 # --- through the hook
@@ -464,7 +466,7 @@ def sent_to_api(requests_mock):
     return [request.url for request in requests_mock.request_history if request.hostname != "login.example.com"]
 
 
-def test_the_hook_asks_for_every_page_with_the_token_the_callers_headers_and_the_connections_parameters(api):
+def test_the_hook_sends_token_headers_and_parameters_with_every_page(api):
     api.get(LIST, [{"json": [1, 2]}, {"json": [3]}])
     found = OAuthHook("my_api").paginate("items", OffsetPaginator(size=2), {"q": "a b"}, {"X-Mine": "1"})
     assert [page.rows for page in found] == [[1, 2], [3]]
@@ -476,7 +478,7 @@ def test_the_hook_asks_for_every_page_with_the_token_the_callers_headers_and_the
 
 
 @pytest.mark.parametrize("following", [f"{LIST}?page=2", "?page=2", "/v1/items?page=2"])
-def test_the_hook_follows_a_next_url_with_the_connections_parameters(api, following):
+def test_the_hook_adds_the_connections_parameters_to_a_link(api, following):
     api.get(f"{LIST}?page=1", json={"rows": [1], "next": following})
     api.get(f"{LIST}?page=2", json={"rows": [2]})
     found = OAuthHook("my_api").paginate("items", JsonLinkPaginator(), {"page": 1})
@@ -489,7 +491,7 @@ def test_the_hook_follows_a_next_url_with_the_connections_parameters(api, follow
     ["https://elsewhere.example.net/items", "//elsewhere.example.net/items", "http://api.example.com/v1/items?page=2"],
 )
 @pytest.mark.parametrize("in_header", [False, True])
-def test_the_hook_sends_no_token_to_a_next_url_of_another_origin(api, following, in_header):
+def test_the_hook_sends_no_token_to_a_link_of_another_origin(api, following, in_header):
     api.get(ANY, json={"rows": [1], "next": following}, headers={"Link": f'<{following}>; rel="next"'})
     found = OAuthHook("my_api").paginate("items", HeaderLinkPaginator() if in_header else JsonLinkPaginator())
     assert next(found).rows == [1]
@@ -498,7 +500,7 @@ def test_the_hook_sends_no_token_to_a_next_url_of_another_origin(api, following,
     assert sent_to_api(api) == [f"{LIST}?account=7"]
 
 
-def test_an_error_status_of_a_later_page_is_raised_after_the_pages_before_it(api):
+def test_an_error_status_of_a_later_page_is_raised_after_the_first_pages(api):
     api.get(LIST, [{"json": [1]}, {"status_code": 500}])
     found = OAuthHook("my_api").paginate("items", PageNumberPaginator())
     assert next(found).rows == [1]
@@ -506,7 +508,7 @@ def test_an_error_status_of_a_later_page_is_raised_after_the_pages_before_it(api
         next(found)
 
 
-def test_a_path_that_is_no_jmespath_says_so(api):
+def test_an_invalid_records_path_is_an_error(api):
     api.get(LIST, json={"rows": [1]})
-    with pytest.raises(ConfigurationError, match="Connection 'my_api': records_path is not JMESPath"):
+    with pytest.raises(ConfigurationError, match="Connection 'my_api': records_path is not a valid JMESPath"):
         _ = next(OAuthHook("my_api").paginate("items", records_path="rows[")).rows

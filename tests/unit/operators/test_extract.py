@@ -1,4 +1,4 @@
-"""Reading into a file: what all operators that do so have in common, and ``OAuthExtractOperator``."""
+"""``ExtractOperator``, its subclasses, and ``OAuthExtractOperator``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ API = "https://api.example.com/v1"
 TOKEN_URL = "https://login.example.com/token"
 LIST = f"{API}/items"
 
-#: Every operator of this package that is not a HttpOperator, with what it needs at least.
+#: The operators of this package that are not an HttpOperator, with their required parameters.
 OPERATORS = {
     OAuthExtractOperator: {"endpoint": "items"},
     justlogin.JustLoginListUsersOperator: {},
@@ -65,7 +65,7 @@ def sent(requests_mock):
 # --- every operator
 
 
-def test_every_operator_is_looked_at_here():
+def test_the_table_above_has_every_operator():
     modules = (extract, justlogin, justimmo, joor)
     found = {
         each
@@ -77,9 +77,9 @@ def test_every_operator_is_looked_at_here():
 
 
 @EVERY_OPERATOR
-def test_building_it_reads_no_connection_and_no_variable_and_sends_nothing(monkeypatch, requests_mock, cls):
+def test_creating_the_operator_reads_no_connection_or_variable_and_sends_no_request(monkeypatch, requests_mock, cls):
     def refuse(*args, **kwargs):
-        raise AssertionError("touched")
+        raise AssertionError("unexpected call")
 
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
     for name in ("get_variable", "set_variable", "is_listed"):
@@ -89,14 +89,14 @@ def test_building_it_reads_no_connection_and_no_variable_and_sends_nothing(monke
 
 
 @EVERY_OPERATOR
-def test_the_connection_is_the_vendors_default_unless_given(cls):
+def test_the_default_connection_is_that_of_the_vendor(cls):
     vendor = cls.__module__.rpartition(".")[2]
     assert cls(task_id="build", **OPERATORS[cls]).oauth_conn_id == f"{vendor}_default"
     assert cls(task_id="build", oauth_conn_id="mine", **OPERATORS[cls]).oauth_conn_id == "mine"
 
 
 @EVERY_OPERATOR
-def test_the_connection_may_come_from_default_args(cls):
+def test_the_connection_can_come_from_default_args(cls):
     with DAG("dag", schedule=None, default_args={"oauth_conn_id": "mine"}):
         assert cls(task_id="build", **OPERATORS[cls]).oauth_conn_id == "mine"
         name = cls.template_fields[0]
@@ -106,18 +106,16 @@ def test_the_connection_may_come_from_default_args(cls):
 
 
 @EVERY_OPERATOR
-def test_exactly_what_is_documented_as_templated_is(cls):
+def test_the_documented_template_fields_are_the_real_ones(cls):
     docs = re.findall(r":param (\w+):(.*?)(?=:param|:return|:raises|\Z)", cls.__doc__ or "", re.DOTALL)
     documented = {name for name, text in docs if "(templated)" in " ".join(text.split())}
-    if cls is OAuthExtractOperator:  # the others are said to be those of ExtractOperator
-        documented |= {"oauth_conn_id", "scope", "path"}
     undocumented = set(cls.template_fields) - documented
     assert documented <= set(cls.template_fields)
     assert undocumented <= {"scope", "path"}
 
 
 @EVERY_OPERATOR
-def test_all_that_is_templated_is_rendered(cls):
+def test_all_template_fields_are_rendered(cls):
     fields = cls.template_fields
     task = cls(task_id="render", **(OPERATORS[cls] | {name: "{{ value }}-" + name for name in fields}))
     task.render_template_fields({"value": 7})
@@ -125,7 +123,7 @@ def test_all_that_is_templated_is_rendered(cls):
 
 
 @EVERY_OPERATOR
-def test_it_can_be_mapped_over_any_templated_parameter(cls):
+def test_the_operator_can_be_mapped_over_every_template_field(cls):
     for name in cls.template_fields:
         fixed = {each: value for each, value in OPERATORS[cls].items() if each != name}
         with DAG("dag", schedule=None):
@@ -139,10 +137,10 @@ def test_an_unknown_parameter_is_refused(cls):
         cls(task_id="build", pth="x", **OPERATORS[cls])
 
 
-# --- what is asked for
+# --- requests
 
 
-def test_a_list_is_read_page_by_page_over_the_connection(requests_mock, connection):
+def test_a_list_is_fetched_page_by_page_with_one_token(requests_mock, connection):
     requests_mock.get(LIST, [{"json": {"data": [{"id": 1}, {"id": 2}]}}, {"json": {"data": [{"id": 3}]}}])
     task = operator(paginator=OffsetPaginator(size=2), data={"q": "x"}, headers={"X-Mine": "1"}, records_path="data")
     assert task.execute({}) == {"rows": 3, "pages": 2, "path": None}
@@ -157,20 +155,20 @@ def test_a_list_is_read_page_by_page_over_the_connection(requests_mock, connecti
     assert connection.call_count == 1
 
 
-def test_parameters_and_headers_that_are_none_are_left_out(requests_mock):
+def test_parameters_and_headers_that_are_none_are_not_sent(requests_mock):
     requests_mock.get(LIST, json=[])
     operator(data={"a": None, "b": 0, "c": ""}, headers={"X-Mine": None}).execute({})
     assert sent(requests_mock)[0].url == f"{LIST}?b=0&c="
     assert "X-Mine" not in sent(requests_mock)[0].headers
 
 
-def test_its_own_scope_reaches_the_token_endpoint(requests_mock, connection):
+def test_the_scope_of_the_task_is_requested(requests_mock, connection):
     requests_mock.get(LIST, json=[])
     operator(scope="write").execute({})
     assert "scope=write" in connection.last_request.text
 
 
-def test_its_patience_is_five_minutes_unless_given():
+def test_the_default_rate_limit_timeout_is_300_seconds():
     assert operator().make_hook().rate_limit_timeout == 300
     assert operator(rate_limit_timeout=0).make_hook().rate_limit_timeout == 0
 
@@ -182,7 +180,7 @@ def test_a_connection_of_type_http_is_refused_before_its_password_is_sent(define
     assert requests_mock.call_count == 0
 
 
-# --- what is written
+# --- the file
 
 ROWS = [{"id": 1, "name": "Zoë\n\u2028"}, {"id": 2, "nested": {"a": [1.5, None, True]}}, "text", None]
 LINES = (
@@ -191,14 +189,14 @@ LINES = (
 
 
 @pytest.mark.parametrize("scheme", ["", "file://", "local://"])
-def test_each_row_is_a_line_of_json_in_a_folder_that_is_made(requests_mock, tmp_path, scheme):
+def test_each_row_is_a_line_of_json_and_the_folder_is_created(requests_mock, tmp_path, scheme):
     requests_mock.get(LIST, json=ROWS)
     path = tmp_path / "new" / "folder" / "items.jsonl"
     assert operator(path=f"{scheme}{path}").execute({}) == {"rows": 4, "pages": 1, "path": f"{scheme}{path}"}
     assert path.read_bytes() == LINES
 
 
-def test_an_older_file_is_replaced(requests_mock, tmp_path):
+def test_an_existing_file_is_replaced(requests_mock, tmp_path):
     requests_mock.get(LIST, json=[1])
     path = tmp_path / "items.jsonl"
     path.write_text("older and longer")
@@ -207,7 +205,7 @@ def test_an_older_file_is_replaced(requests_mock, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["", "file://", "local://"])
-def test_a_private_file_is_private_by_every_name_of_the_local_file_system(requests_mock, monkeypatch, tmp_path, scheme):
+def test_a_private_file_is_private_with_every_local_scheme(requests_mock, monkeypatch, tmp_path, scheme):
     requests_mock.get(LIST, json=[1])
     monkeypatch.setattr(extract.ExtractOperator, "private", True)
     path = tmp_path / "items.jsonl"
@@ -224,7 +222,7 @@ def test_a_list_without_rows_is_an_empty_file(requests_mock, tmp_path):
     assert (tmp_path / "items.jsonl").read_bytes() == b""
 
 
-def test_half_a_character_as_apis_cut_them_is_json_still(requests_mock, tmp_path):
+def test_an_unpaired_surrogate_is_written_as_an_escape(requests_mock, tmp_path):
     requests_mock.get(LIST, content=b'[{"name": "cut \\ud83d"}]')
     operator(path=str(tmp_path / "items.jsonl")).execute({})
     assert (tmp_path / "items.jsonl").read_bytes() == b'{"name":"cut \\ud83d"}\n'
@@ -234,7 +232,7 @@ def test_half_a_character_as_apis_cut_them_is_json_still(requests_mock, tmp_path
 @pytest.mark.parametrize(
     "later", [{"status_code": 500}, {"text": "<html>"}, {"json": {"a": 1}}, {"json": [1, 2]}], ids=str
 )
-def test_when_a_later_page_fails_no_file_is_left_and_an_older_one_is_untouched(requests_mock, tmp_path, later):
+def test_if_a_later_page_fails_no_file_is_left_and_an_existing_one_is_unchanged(requests_mock, tmp_path, later):
     requests_mock.get(LIST, [{"json": [1, 2]}, later])
     path = tmp_path / "folder" / "items.jsonl"
     task = operator(path=str(path), paginator=PageNumberPaginator())
@@ -249,10 +247,8 @@ def test_when_a_later_page_fails_no_file_is_left_and_an_older_one_is_untouched(r
     assert path.read_text() == "older"
 
 
-def test_a_file_or_link_that_another_user_put_in_the_way_is_neither_written_nor_used(
-    monkeypatch, requests_mock, tmp_path
-):
-    """Names of temporary files that can be predicted, such as those with a process ID, are an invitation."""
+def test_a_file_or_link_that_another_user_created_is_neither_written_nor_used(monkeypatch, requests_mock, tmp_path):
+    """A predictable name, for example with a process ID, would let another user create the temporary file."""
     requests_mock.get(LIST, json=[1])
     path = tmp_path / "items.jsonl"
     made = []
@@ -278,8 +274,8 @@ def test_a_file_or_link_that_another_user_put_in_the_way_is_neither_written_nor_
     assert all(exclusive and not_followed for _, exclusive, not_followed in own)
 
 
-def test_two_processes_with_the_same_id_write_two_files(monkeypatch, tmp_path):
-    """Two containers that share a folder: the second starts while the first is writing."""
+def test_two_processes_with_the_same_id_do_not_share_a_temporary_file(monkeypatch, tmp_path):
+    """For example two containers that share a folder: the second one writes while the first one does."""
     path = tmp_path / "items.jsonl"
     copy, seen = shutil.copyfileobj, []
 
@@ -295,7 +291,7 @@ def test_two_processes_with_the_same_id_write_two_files(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_nothing_is_left_of_a_file_that_cannot_be_written(monkeypatch, tmp_path):
+def test_no_temporary_file_is_left_if_writing_fails(monkeypatch, tmp_path):
     def fail(source, target):
         raise OSError(28, "No space left on device")
 
@@ -305,7 +301,7 @@ def test_nothing_is_left_of_a_file_that_cannot_be_written(monkeypatch, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_name_may_be_as_long_as_the_file_system_permits(requests_mock, tmp_path):
+def test_a_file_name_can_have_the_maximum_length(requests_mock, tmp_path):
     requests_mock.get(LIST, json=[1])
     path = tmp_path / ("n" * 249 + ".jsonl")
     operator(path=str(path)).execute({})
@@ -314,7 +310,7 @@ def test_a_file_name_may_be_as_long_as_the_file_system_permits(requests_mock, tm
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o027, 0o077])
 @pytest.mark.parametrize(("private", "mode"), [(False, 0o666), (True, 0o600)])
-def test_the_umask_applies_to_a_file_and_is_left_alone(monkeypatch, tmp_path, umask, private, mode):
+def test_the_umask_applies_to_a_file_and_is_not_changed(monkeypatch, tmp_path, umask, private, mode):
     changes, change = [], os.umask
     before = change(umask)
     monkeypatch.setattr(os, "umask", changes.append)
@@ -323,23 +319,28 @@ def test_the_umask_applies_to_a_file_and_is_left_alone(monkeypatch, tmp_path, um
     finally:
         change(before)
     assert (tmp_path / "items.jsonl").stat().st_mode & 0o777 == mode & ~umask
-    assert changes == []  # it belongs to all threads
+    assert changes == []  # all threads share it
 
 
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
         ("nosuch://bucket/key", "Unsupported filesystem: 'nosuch'"),
-        ("hdfs://bucket/key", "No filesystem registered for scheme hdfs"),  # known, but its provider is not installed
+        (
+            "hdfs://bucket/key",
+            "No filesystem registered for scheme hdfs",
+        ),  # Airflow knows it, but its provider is not installed
     ],
 )
-def test_a_storage_that_airflow_does_not_know_is_refused_before_anything_is_read(requests_mock, path, reason):
-    with pytest.raises(ConfigurationError, match=f"'my_api': path is '{path}': {reason}. Install"):
+def test_an_unsupported_storage_is_refused_before_a_request_is_sent(requests_mock, path, reason):
+    with pytest.raises(
+        ConfigurationError, match=f"'my_api': Airflow cannot use the storage of path '{path}': {reason}. Install"
+    ):
         operator(path=path).execute({})
     assert requests_mock.call_count == 0
 
 
-# --- what goes to XCom
+# --- XCom
 
 
 @pytest.mark.parametrize(
@@ -350,27 +351,27 @@ def test_a_storage_that_airflow_does_not_know_is_refused_before_anything_is_read
         ("@", [{"id": 1, "tags": ["a"]}, {"id": 2}, {"id": 3}]),
     ],
 )
-def test_only_what_returns_names_goes_to_xcom(requests_mock, xcom_fields, selected):
+def test_only_xcom_fields_are_returned(requests_mock, xcom_fields, selected):
     pages = [{"json": {"rows": [{"id": 1, "tags": ["a"]}, {"id": 2}], "next": "m"}}, {"json": {"rows": [{"id": 3}]}}]
     requests_mock.get(LIST, pages)
     assert operator(xcom_fields=xcom_fields, paginator=CursorPaginator(), records_path="rows").execute({}) == selected
 
 
-def test_what_goes_to_xcom_is_the_return_value_and_nothing_else(requests_mock):
+def test_nothing_but_the_return_value_is_pushed_to_xcom(requests_mock):
     requests_mock.get(LIST, json=[{"id": 1}])
-    # An empty context has nothing to push by.
+    # A push would fail, because the context is empty.
     assert operator().execute({}) == {"rows": 1, "pages": 1, "path": None}
 
 
 @pytest.mark.parametrize("xcom_fields", ["id[", "nonsense(id", "{id}"])
-def test_returns_that_is_no_jmespath_fails_before_anything_is_read(requests_mock, xcom_fields):
-    with pytest.raises(ConfigurationError, match="'my_api': xcom_fields is not JMESPath") as caught:
+def test_an_invalid_xcom_fields_is_refused_before_a_request_is_sent(requests_mock, xcom_fields):
+    with pytest.raises(ConfigurationError, match="'my_api': xcom_fields is not a valid JMESPath") as caught:
         operator(xcom_fields=xcom_fields).execute({})
     assert isinstance(caught.value, AirflowFailException)
     assert sent(requests_mock) == []
 
 
-def test_a_function_in_returns_that_does_not_fit_quotes_no_row(requests_mock):
+def test_a_function_in_xcom_fields_that_does_not_fit_is_an_error_that_does_not_quote_the_row(requests_mock):
     requests_mock.get(LIST, json=[{"name": "fake-name"}])
     with pytest.raises(ConfigurationError, match="a function that does not fit") as caught:
         operator(xcom_fields="abs(name)").execute({})
@@ -382,11 +383,11 @@ def test_a_function_in_returns_that_does_not_fit_quotes_no_row(requests_mock):
     ("values", "text"),
     [(None, None), ("", None), ([], None), ("a,b", "a,b"), (["a", 2], "a,2"), ((1,), "1"), (7, "7"), (0, "0")],
 )
-def test_lists_are_joined_by_commas(values, text):
+def test_values_are_joined_with_commas(values, text):
     assert joined(values) == text
 
 
-def test_any_storage_that_airflow_knows_will_do(requests_mock, monkeypatch):
+def test_the_file_can_be_in_any_storage_that_airflow_supports(requests_mock, monkeypatch):
     monkeypatch.setattr(store, "_STORE_CACHE", {})
     storage = MemoryFileSystem()
     store.attach("memory", fs=storage)
@@ -395,18 +396,18 @@ def test_any_storage_that_airflow_knows_will_do(requests_mock, monkeypatch):
     assert storage.cat("/bucket/new/items.jsonl") == b"1\n2\n"
 
 
-def test_what_to_read_is_for_each_operator_to_say():
+def test_the_base_class_has_no_list_requests():
     with pytest.raises(NotImplementedError):
         ExtractOperator(task_id="read", oauth_conn_id="my_api").execute({})
 
 
-def test_a_path_that_is_rendered_to_nothing_is_refused_before_anything_is_read(requests_mock):
+def test_an_empty_path_is_refused_before_a_request_is_sent(requests_mock):
     with pytest.raises(ConfigurationError, match="path is empty"):
         operator(path=" ").execute({})
     assert sent(requests_mock) == []
 
 
-def test_a_file_that_cannot_be_written_to_its_end_leaves_the_older_one(requests_mock, tmp_path, monkeypatch):
+def test_if_writing_fails_an_existing_file_is_unchanged(requests_mock, tmp_path, monkeypatch):
     requests_mock.get(LIST, json=[{"id": 1}])
     path = tmp_path / "rows.jsonl"
     path.write_text("of yesterday")
@@ -422,15 +423,15 @@ def test_a_file_that_cannot_be_written_to_its_end_leaves_the_older_one(requests_
     assert [each.name for each in tmp_path.glob("*") if each.is_file()] == ["rows.jsonl"]
 
 
-def test_an_error_is_no_page_whatever_the_connection_lets_pass(define_connection, requests_mock):
+def test_an_error_status_is_an_error_even_if_check_response_is_off(define_connection, requests_mock):
     define_connection("my_api", host=API, check_response=False)
     requests_mock.get(LIST, status_code=500, json={"errors": ["boom"]})
     with pytest.raises(ApiError, match="^500:"):
         operator().execute({})
 
 
-@pytest.mark.parametrize(("xcom_fields", "said"), [("nosuch(@)", "does not fit"), ("length(@, @)", "does not fit")])
-def test_a_function_that_is_none_is_told_of(requests_mock, xcom_fields, said):
+@pytest.mark.parametrize(("xcom_fields", "problem"), [("nosuch(@)", "does not fit"), ("length(@, @)", "does not fit")])
+def test_an_unknown_function_in_xcom_fields_is_an_error(requests_mock, xcom_fields, problem):
     requests_mock.get(LIST, json=[{"id": 1}])
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=problem):
         operator(xcom_fields=xcom_fields).execute({})

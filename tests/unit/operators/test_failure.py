@@ -1,4 +1,4 @@
-"""What leads from a task to the page of its connection: a line in the log of a failure, and a link."""
+"""The link from a task to the page of its connection, in the UI and in the log of a failure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_oauth.operators.justlogin import JustLoginListUsersOperato
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator, OAuthHttpOperator
 from airflow_provider_oauth.sensors.oauth import OAuthHttpSensor
 
-# The HTTP provider's own import, when an operator has its response.
+# The HTTP provider causes this warning when an operator processes a response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
 
 API = "https://api.example.com/v1"
@@ -37,7 +37,7 @@ def connection(define_connection, monkeypatch, variables, requests_mock):
 
 @pytest.fixture
 def errors(caplog, monkeypatch):
-    """The lines that tasks log as errors."""
+    """The messages that tasks log as errors."""
     monkeypatch.setattr(BaseOperator, "log", logging.getLogger("airflow.task.operators"))
     return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
@@ -58,27 +58,27 @@ every_task = pytest.mark.parametrize("kind", TASKS)
 
 
 @every_task
-def test_a_failed_task_logs_one_error_line_with_the_url_of_the_page(kind, errors):
+def test_a_failed_task_logs_one_error_with_the_url_of_the_page(kind, errors):
     with pytest.raises(exceptions.InvalidClient):
         TASKS[kind]().execute({})
     assert errors() == [LINE]
 
 
 @pytest.mark.parametrize("kind", ["deferrable operator", "deferrable sensor"])
-def test_a_task_that_fails_after_it_was_deferred_logs_it_too(kind, errors):
+def test_a_task_that_fails_after_its_deferral_logs_the_url(kind, errors):
     with pytest.raises(exceptions.InvalidClient):
         TASKS[kind]().resume_execution("execute_complete", {"event": REFUSED}, {})
     assert errors() == [LINE]
 
 
-def test_without_a_configured_url_the_line_names_the_command(errors, monkeypatch):
+def test_without_a_base_url_the_error_contains_the_command(errors, monkeypatch):
     monkeypatch.delenv("AIRFLOW__API__BASE_URL")
     with pytest.raises(exceptions.InvalidClient):
         TASKS["operator"]().execute({})
     assert errors() == ["The task failed while it used connection 'my_api'. Run: airflow oauth show my_api"]
 
 
-def test_an_error_that_is_not_this_packages_is_not_blamed_on_the_connection(errors, requests_mock):
+def test_an_error_of_other_code_does_not_log_the_url(errors, requests_mock):
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-token"})
     requests_mock.post(f"{API}/items")
     task = OAuthHttpOperator(**COMMON, endpoint="items", response_check=lambda response: False)
@@ -87,14 +87,14 @@ def test_an_error_that_is_not_this_packages_is_not_blamed_on_the_connection(erro
     assert errors() == []
 
 
-def test_a_task_that_defers_has_not_failed(errors, requests_mock):
+def test_a_task_that_defers_logs_no_error(errors, requests_mock):
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-token"})
     with pytest.raises(TaskDeferred):
         TASKS["deferrable operator"]().execute({})
     assert errors() == []
 
 
-def test_a_sensor_that_skips_has_not_failed(errors):
+def test_a_sensor_that_skips_logs_no_error(errors):
     with pytest.raises(AirflowSkipException):
         OAuthHttpSensor(**COMMON, endpoint="items", soft_fail=True).execute({})
     with pytest.raises(AirflowSkipException):
@@ -111,13 +111,13 @@ def test_every_task_has_a_link_to_the_page_of_its_connection(kind):
     assert (link.name, link.get_link(task, ti_key=None)) == ("OAuth connection", PAGE)
 
 
-def test_the_link_is_that_of_the_rendered_connection():
+def test_the_link_contains_the_rendered_connection_id():
     task = OAuthHttpOperator(task_id="call", oauth_conn_id="{{ name }}")
     task.render_template_fields({"name": "my_api"})
     assert task.operator_extra_links[0].get_link(task, ti_key=None) == PAGE
 
 
-def test_airflow_knows_the_link():
+def test_airflow_serializes_the_link():
     assert get_provider_info()["extra-links"] == [f"{OAuthConnectionLink.__module__}.{OAuthConnectionLink.__name__}"]
     with DAG("links"):
         task = OAuthHttpOperator(task_id="call")

@@ -1,4 +1,4 @@
-"""The operators for JOOR: an account in every call, errors in good answers, and writing nothing twice."""
+"""The operators for JOOR: account, errors with status 200, credits, and no item created twice."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CREATE = f"{API}/skus/bulk_create"
 
 @pytest.fixture(autouse=True)
 def connect(define_connection, variables, requests_mock):
-    """Define the connection, with account 7 unless another is given."""
+    """Define the connection; its default account is 7."""
 
     def define(account="7", conn_type="joor"):
         user = {"username": "fake-user", "user_password": "fake-password"}
@@ -64,7 +64,7 @@ def envelope(rows, *errors):
 # --- lists
 
 
-def test_orders_are_read_until_a_short_page(requests_mock, tmp_path):
+def test_orders_end_with_a_short_page(requests_mock, tmp_path):
     requests_mock.get(ORDERS, [envelope([{"id": n} for n in range(100)]), envelope([{"id": 100}])])
     path = tmp_path / "orders.jsonl"
     returned = execute(JoorListOrdersOperator, path=str(path))
@@ -93,7 +93,7 @@ def test_orders_are_filtered(requests_mock, parameters, query):
 
 
 @pytest.mark.parametrize("account", ["8", 8])
-def test_the_account_of_the_task_wins_over_the_connections(requests_mock, account):
+def test_the_account_of_the_task_takes_precedence_over_the_connections(requests_mock, account):
     requests_mock.get(ORDERS, **envelope([]))
     execute(JoorListOrdersOperator, account=account)
     assert urls(requests_mock) == [f"{ORDERS}?page=1&page_size=100&account=8"]
@@ -109,14 +109,14 @@ def test_the_account_of_the_task_wins_over_the_connections(requests_mock, accoun
     ],
 )
 @pytest.mark.parametrize("account", [None, ""])
-def test_a_call_without_an_account_is_refused_before_it_is_made(connect, requests_mock, cls, parameters, account):
+def test_without_an_account_no_request_is_sent(connect, requests_mock, cls, parameters, account):
     connect(account=None)
-    with pytest.raises(ConfigurationError, match="'joor_default': account is missing"):
+    with pytest.raises(ConfigurationError, match=r"'joor_default': account \(Account\) is missing"):
         execute(cls, account=account, **parameters)
     assert sent(requests_mock) == []
 
 
-def test_the_lines_of_many_orders_are_asked_for_in_batches(requests_mock):
+def test_lines_are_fetched_for_50_orders_per_request(requests_mock):
     lines = f"{ORDERS}/sku_line_items"
     full = [{"id": n} for n in range(100)]
     requests_mock.get(lines, [envelope(full), envelope([{"id": 100}]), envelope([{"id": 2}]), envelope([])])
@@ -128,7 +128,7 @@ def test_the_lines_of_many_orders_are_asked_for_in_batches(requests_mock):
     ]
 
 
-def test_a_list_that_ignores_pages_is_read_once(requests_mock):
+def test_a_list_without_pages_is_fetched_once(requests_mock):
     requests_mock.get(f"{API}/seasons", **envelope([{"id": n} for n in range(120)]))
     assert execute(JoorListOperator, resource="seasons")["rows"] == 120
 
@@ -144,20 +144,20 @@ def test_a_list_that_ignores_pages_is_read_once(requests_mock):
         ([[5], [], ["6"]], "5%2C6"),
     ],
 )
-def test_order_ids_come_in_many_forms(requests_mock, order_ids, query):
+def test_order_ids_can_be_given_in_several_ways(requests_mock, order_ids, query):
     requests_mock.get(f"{ORDERS}/sku_line_items", **envelope([]))
     execute(JoorListOrderLinesOperator, order_ids=order_ids)
     assert urls(requests_mock) == [f"{ORDERS}/sku_line_items?page=1&page_size=100&account=7&order_ids={query}"]
 
 
 @pytest.mark.parametrize("order_ids", ["", [], ","])
-def test_no_order_has_no_lines(requests_mock, order_ids):
+def test_without_orders_no_lines_are_fetched(requests_mock, order_ids):
     assert execute(JoorListOrderLinesOperator, order_ids=order_ids)["rows"] == 0
     assert sent(requests_mock) == []
 
 
 @pytest.mark.parametrize("resource", READABLE)
-def test_a_resource_is_listed(requests_mock, resource):
+def test_a_resource_is_fetched(requests_mock, resource):
     requests_mock.get(f"{API}/{resource}", **envelope([{"id": 1}]))
     assert execute(JoorListOperator, resource=resource, xcom_fields="id") == [1]
     assert urls(requests_mock) == [f"{API}/{resource}?page=1&page_size=100&account=7"]
@@ -172,56 +172,57 @@ def test_a_resource_is_listed(requests_mock, resource):
         ({"data": {"account": "9"}}, "page=1&page_size=100&account=9"),
     ],
 )
-def test_a_list_takes_more_parameters_whatever_they_are_called(requests_mock, parameters, query):
+def test_data_can_contain_any_query_parameter(requests_mock, parameters, query):
     requests_mock.get(f"{API}/skus", **envelope([]))
     execute(JoorListOperator, resource="skus", **parameters)
     assert urls(requests_mock) == [f"{API}/skus?{query}"]
 
 
-def test_an_unknown_resource_is_refused_when_it_is_rendered(requests_mock):
-    with pytest.raises(ConfigurationError, match="resource is '../auth'; it can be products"):
+def test_an_unknown_resource_is_refused_before_a_request_is_sent(requests_mock):
+    with pytest.raises(ConfigurationError, match="resource is '../auth'. Set it to one of products"):
         execute(JoorListOperator, resource="../auth")
     assert sent(requests_mock) == []
 
 
-# --- errors in a good answer
+# --- errors with status 200
 
 
-def test_errors_in_a_good_answer_fail_a_list_and_leave_no_file(requests_mock, tmp_path):
+def test_errors_with_status_200_fail_the_task_and_leave_no_file(requests_mock, tmp_path):
     error = {"status": 422, "message": "Bad account", "details": {"fake": "body"}}
     requests_mock.get(ORDERS, [envelope([{"id": n} for n in range(100)]), envelope([{"id": 100}], error)])
     with pytest.raises(ApiError) as caught:
         execute(JoorListOrdersOperator, path=str(tmp_path / "orders.jsonl"))
-    told = f"200: the answer of {ORDERS} (connection 'joor_default') has 1 errors in it (422 Bad account)."
-    assert str(caught.value) == told
+    assert str(caught.value) == (
+        f"200: the response of {ORDERS} (connection 'joor_default') reports 1 error (422 Bad account)."
+    )
     assert list(tmp_path.glob("*.jsonl")) == []
 
 
 @pytest.mark.parametrize("errors", [[], None])
-def test_no_errors_are_none(requests_mock, errors):
+def test_an_empty_or_null_list_of_errors_is_success(requests_mock, errors):
     requests_mock.get(ORDERS, json={"data": [{"id": 1}], "errors": errors})
     assert execute(JoorListOrdersOperator, xcom_fields="id") == [1]
 
 
 @pytest.mark.parametrize(
-    ("errors", "told"),
+    ("errors", "quoted"),
     [
-        (["Boom"], "1 errors in it (Boom)"),
-        ("Boom", "1 errors in it (Boom)"),
-        ("Boom, fake-token", "1 errors in it (Boom, ***)"),
-        ({"message": "Boom"}, "1 errors in it (Boom)"),
-        ([{"message": str(n)} for n in range(5)], "5 errors in it (0; 1; 2; …)"),
-        ([{"status": 1}], "1 errors in it (1)"),
+        (["Boom"], "1 error (Boom)"),
+        ("Boom", "1 error (Boom)"),
+        ("Boom, fake-token", "1 error (Boom, ***)"),
+        ({"message": "Boom"}, "1 error (Boom)"),
+        ([{"message": str(n)} for n in range(5)], "5 errors (0; 1; 2; …)"),
+        ([{"status": 1}], "1 error (1)"),
     ],
 )
-def test_errors_are_told_in_whatever_shape_and_number_they_come(requests_mock, errors, told):
+def test_errors_of_any_shape_are_quoted(requests_mock, errors, quoted):
     requests_mock.get(ORDERS, json={"data": [], "errors": errors})
     with pytest.raises(ApiError) as caught:
         execute(JoorListOrdersOperator)
-    assert str(caught.value).endswith(f"has {told}.")
+    assert str(caught.value).endswith(f"reports {quoted}.")
 
 
-def test_long_errors_are_told_in_bearable_length_on_one_line(requests_mock):
+def test_long_errors_are_shortened_to_one_line(requests_mock):
     requests_mock.get(ORDERS, **envelope([], {"message": "a\n" * 10_000}))
     with pytest.raises(ApiError) as caught:
         execute(JoorListOrdersOperator)
@@ -240,13 +241,13 @@ def test_long_errors_are_told_in_bearable_length_on_one_line(requests_mock):
     ],
 )
 @pytest.mark.parametrize(("credits", "expected"), [({}, 300), ({"credits": 50}, 50)])
-def test_a_task_has_its_part_of_the_budget(cls, parameters, credits, expected):
+def test_the_budget_of_a_task_is_its_credits(cls, parameters, credits, expected):
     hook = cls(task_id="call", **parameters, **credits).make_hook()
     assert hook.budget == Budget(credits=expected, seconds=300, read=1, write=5)
     assert hook.rate_limit_timeout == 1800
 
 
-def test_a_task_keeps_to_its_credits(requests_mock, monkeypatch):
+def test_a_task_waits_when_its_credits_are_spent(requests_mock, monkeypatch):
     clock, real = FakeClock(), hooks_module.RateLimiter
     monkeypatch.setattr(
         hooks_module, "RateLimiter", lambda budget, rate_limit_timeout: real(budget, rate_limit_timeout, clock)
@@ -286,7 +287,7 @@ def test_items_are_written_in_batches(requests_mock):
 @pytest.mark.parametrize(
     ("resource", "action"), [(name, action) for name, (_, all_) in WRITABLE.items() for action in all_]
 )
-def test_every_documented_write_goes_to_its_path(requests_mock, resource, action):
+def test_every_documented_action_uses_its_endpoint(requests_mock, resource, action):
     path = "orders/sku_line_items" if resource == "order_lines" else resource
     requests_mock.post(f"{API}/{path}/bulk_{action}", **envelope([{}]))
     bulk(resource=resource, action=action, items=[{"id": 1}])
@@ -294,27 +295,27 @@ def test_every_documented_write_goes_to_its_path(requests_mock, resource, action
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "problem"),
     [
-        ({"resource": "order_lines", "action": "create"}, "no create of order_lines"),
-        ({"resource": "traits"}, "no create of traits"),
-        ({"action": "delete"}, "no delete of skus"),
-        ({"on_error": "ignore"}, "on_error is 'ignore'; it can be fail, collect, skip"),
+        ({"resource": "order_lines", "action": "create"}, "action 'create' for 'order_lines'"),
+        ({"resource": "traits"}, "action 'create' for 'traits'"),
+        ({"action": "delete"}, "action 'delete' for 'skus'"),
+        ({"on_error": "ignore"}, "on_error is 'ignore'. Set it to one of fail, collect, skip"),
         ({"batch_size": 0}, "at least 1"),
     ],
 )
-def test_what_is_not_documented_is_refused_when_the_task_is_built(wrong, said):
-    with pytest.raises(ValueError, match=said):
+def test_invalid_parameters_are_refused_when_the_operator_is_created(wrong, problem):
+    with pytest.raises(ValueError, match=problem):
         JoorBulkOperator(task_id="write", **({"resource": "skus", "items": [], "action": "create"} | wrong))
 
 
-def test_nothing_to_write_is_no_request(requests_mock):
+def test_without_items_no_request_is_sent(requests_mock):
     assert bulk(items=[]) == {"items": 0, "batches": 0, "written": 0, "rejected": 0}
     assert requests_mock.call_count == 0
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_items_may_come_from_a_file_line_by_line(requests_mock, tmp_path, scheme):
+def test_items_can_come_from_a_file(requests_mock, tmp_path, scheme):
     path = tmp_path / "items.jsonl"
     path.write_text("".join(json.dumps(item) + "\n\n" for item in items(3)))
     requests_mock.post(CREATE, json=lambda request, context: {"data": request.json(), "errors": []})
@@ -322,13 +323,13 @@ def test_items_may_come_from_a_file_line_by_line(requests_mock, tmp_path, scheme
     assert bodies(requests_mock) == [items(3)[:2], items(3)[2:]]
 
 
-def test_the_account_is_quoted(requests_mock):
+def test_the_account_is_url_encoded(requests_mock):
     requests_mock.post(CREATE, **envelope([{}]))
     bulk(items=items(1), account="8&x=1")
     assert urls(requests_mock, "POST") == [f"{CREATE}?account=8%26x%3D1"]
 
 
-def test_collect_goes_on_and_returns_what_was_said(requests_mock):
+def test_collect_continues_and_returns_the_errors(requests_mock):
     answers = [envelope([{}], REJECTED), envelope([{}, {}]), envelope(None, REJECTED | {"batch": 99}, "Boom")]
     requests_mock.post(CREATE, answers)
     assert bulk(items=items(6), on_error="collect") == {
@@ -340,11 +341,11 @@ def test_collect_goes_on_and_returns_what_was_said(requests_mock):
     }
 
 
-def test_skip_goes_on_and_logs_it(requests_mock, caplog, monkeypatch):
+def test_skip_continues_and_logs_the_errors(requests_mock, caplog, monkeypatch):
     monkeypatch.setattr(JoorBulkOperator, "log", logging.getLogger("airflow.task.operators"))
     requests_mock.post(CREATE, [envelope([{}], REJECTED), envelope([{}])])
     assert bulk(items=items(3), on_error="skip") == {"items": 3, "batches": 2, "written": 2, "rejected": 1}
-    assert "Batch 1: 1 errors in it (422 No such season)." in caplog.text
+    assert "JOOR rejected items of batch 1: 1 error (422 No such season)." in caplog.text
 
 
 def failure(**parameters):
@@ -354,12 +355,12 @@ def failure(**parameters):
     return caught.value
 
 
-def test_fail_stops_after_the_batch(requests_mock):
+def test_fail_stops_after_the_batch_with_errors(requests_mock):
     requests_mock.post(CREATE, **envelope([], REJECTED, REJECTED))
     error = failure(items=items(6))
-    assert type(error) is ApiError  # nothing was written: to try again does no harm
-    where = f"200: the answer of {CREATE} (connection 'joor_default')"
-    assert str(error) == f"{where} has 2 errors in it (422 No such season; 422 No such season)."
+    assert type(error) is ApiError  # nothing was written, so Airflow may retry
+    source = f"200: the response of {CREATE} (connection 'joor_default')"
+    assert str(error) == f"{source} reports 2 errors (422 No such season; 422 No such season)."
     assert len(sent(requests_mock, "POST")) == 1
 
 
@@ -377,31 +378,31 @@ def test_fail_stops_after_the_batch(requests_mock):
         [envelope([{}, {}]), {"json": {"done": True}}],
     ],
 )
-def test_once_something_was_created_an_error_is_not_tried_again(requests_mock, answers):
+def test_after_items_were_created_an_error_is_not_retried(requests_mock, answers):
     requests_mock.post(CREATE, answers)
     error = failure(items=items(4))
     assert type(error) is PartialWriteError
     assert isinstance(error, AirflowFailException)
-    assert f"By then {len(answers[0]['json']['data'])} items were written" in str(error)
-    assert "a retry would write them again" in str(error)
+    assert f"Before that, {len(answers[0]['json']['data'])} items were written" in str(error)
+    assert "a retry would write the same items again" in str(error)
     assert isinstance(error.__cause__, Exception)
 
 
 @pytest.mark.parametrize("answer", [{"text": ""}, {"text": "<html>"}, {"json": {"done": True}}, {"status_code": 204}])
-def test_a_good_status_that_does_not_say_what_was_created_is_not_tried_again(requests_mock, answer):
+def test_a_success_status_without_the_created_items_is_not_retried(requests_mock, answer):
     requests_mock.post(CREATE, **answer)
     error = failure(items=items(1))
     assert type(error) is PartialWriteError
-    assert "0 items were written, and perhaps more," in str(error)
+    assert "0 items were written, possibly more," in str(error)
 
 
 @pytest.mark.parametrize("policy", ["collect", "skip"])
-def test_a_batch_that_fails_as_a_whole_is_an_error_by_any_policy(requests_mock, policy):
+def test_a_batch_that_fails_as_a_whole_is_an_error_with_every_policy(requests_mock, policy):
     requests_mock.post(CREATE, [envelope([{}, {}]), {"status_code": 500}])
     assert type(failure(items=items(4), on_error=policy)) is PartialWriteError
 
 
-def test_before_anything_was_created_an_error_is_tried_again_as_any(requests_mock):
+def test_before_items_were_created_an_error_can_be_retried(requests_mock):
     requests_mock.post(CREATE, status_code=503)
     assert type(failure(items=items(4))) is ApiError
 
@@ -410,28 +411,26 @@ def test_before_anything_was_created_an_error_is_tried_again_as_any(requests_moc
     "answers",
     [[envelope([{}], REJECTED)], [envelope([{}, {}]), {"status_code": 500}], [envelope([{}, {}]), {"text": "x"}]],
 )
-def test_an_update_is_tried_again_for_that_does_no_harm(requests_mock, answers):
+def test_an_error_of_an_update_can_be_retried(requests_mock, answers):
     requests_mock.post(f"{API}/skus/bulk_update", answers)
     assert type(failure(items=items(4), action="update")) is ApiError
 
 
 @pytest.mark.parametrize("line", ["{", '{"name": "fake-item'])
-def test_a_file_of_items_that_turns_out_broken_when_something_was_created_is_not_tried_again(
-    requests_mock, tmp_path, line
-):
+def test_an_invalid_line_after_items_were_created_is_not_retried(requests_mock, tmp_path, line):
     path = tmp_path / "items.jsonl"
     path.write_text('{"a": 1}\n{"a": 2}\n' + line)
     requests_mock.post(CREATE, **envelope([{}, {}]))
     assert type(failure(items=str(path))) is PartialWriteError
 
 
-def test_writing_refuses_a_connection_of_another_type(define_connection, requests_mock):
+def test_a_connection_of_another_type_is_refused(define_connection, requests_mock):
     define_connection("joor_default", conn_type="http")
     assert isinstance(failure(items=items(1)), ConfigurationError)
     assert requests_mock.call_count == 0
 
 
-def test_a_generic_connection_to_joor_has_no_budget_to_share_and_works_all_the_same(define_connection, requests_mock):
+def test_a_connection_of_type_oauth_works_without_a_budget(define_connection, requests_mock):
     fields = {"grant_url": "https://atlas.jooraccess.com/auth/", "api_params": {"account": 7}}
     define_connection("joor_default", host=API, **fields)
     requests_mock.get(ORDERS, **envelope([{"id": 1}]))
@@ -439,18 +438,18 @@ def test_a_generic_connection_to_joor_has_no_budget_to_share_and_works_all_the_s
     assert urls(requests_mock) == [f"{ORDERS}?page=1&page_size=100&account=7"]
 
 
-def test_a_task_that_is_stopped_after_something_was_created_is_not_tried_again(requests_mock):
+def test_a_timeout_of_the_task_after_items_were_created_is_not_retried(requests_mock):
     requests_mock.post(CREATE, [envelope([{"id": 1}]), {"exc": AirflowTaskTimeout("too long")}])
-    with pytest.raises(PartialWriteError, match="By then 1 items were written"):
+    with pytest.raises(PartialWriteError, match="Before that, 1 items were written"):
         bulk(items=items(2), batch_size=1)
 
 
-def test_items_that_were_rendered_into_a_text_are_not_taken_for_a_file(requests_mock):
+def test_items_that_a_template_rendered_to_a_string_are_refused(requests_mock):
     with pytest.raises(ValueError, match="items=task.output"):
         bulk(items="[{'id': 1}]")
 
 
-# --- lists of what another task has found
+# --- IDs and items from other tasks
 
 
 @pytest.mark.parametrize(
@@ -462,13 +461,13 @@ def test_items_that_were_rendered_into_a_text_are_not_taken_for_a_file(requests_
         (JoorListOperator, {"resource": "skus", "product_ids": ()}),
     ],
 )
-def test_of_nothing_nothing_is_read_and_not_all(requests_mock, cls, parameters):
+def test_an_empty_list_of_ids_fetches_nothing(requests_mock, cls, parameters):
     assert execute(cls, **parameters) == {"rows": 0, "pages": 0, "path": None}
     assert urls(requests_mock) == []
 
 
 @pytest.mark.parametrize("found", [None, "", [], [[]]])
-def test_what_another_task_did_not_find_is_nothing_too(requests_mock, found):
+def test_empty_ids_from_another_task_fetch_nothing(requests_mock, found):
     operator = JoorListOrdersOperator(task_id="call", order_ids="{{ of another task }}")
     operator.order_ids = found  # as rendered
     assert operator.execute({}) == {"rows": 0, "pages": 0, "path": None}
@@ -478,13 +477,15 @@ def test_what_another_task_did_not_find_is_nothing_too(requests_mock, found):
     "wrong", [[{"id": 1}], {"rows": 1, "pages": 1, "path": "x"}, "[1, 2]", "{'id': 1}", [[[1]]], [1.5], [None, ["[1]"]]]
 )
 @pytest.mark.parametrize("cls", [JoorListOrdersOperator, JoorListOrderLinesOperator])
-def test_what_are_no_ids_is_refused_before_anything_is_asked(requests_mock, cls, wrong):
-    with pytest.raises(ConfigurationError, match="Connection 'joor_default': order_ids takes IDs"):
+def test_values_that_are_not_ids_are_refused_before_a_request_is_sent(requests_mock, cls, wrong):
+    with pytest.raises(
+        ConfigurationError, match="Connection 'joor_default': order_ids contains a .* that is not an ID"
+    ):
         execute(cls, order_ids=wrong)
     assert urls(requests_mock) == []
 
 
-def test_many_ids_are_asked_for_some_at_a_time(requests_mock):
+def test_orders_are_fetched_for_50_ids_per_request(requests_mock):
     requests_mock.get(ORDERS, **envelope([{"id": 1}]))
     assert execute(JoorListOrdersOperator, order_ids=range(101))["pages"] == 3
 
@@ -500,21 +501,21 @@ def test_items_of_mapped_tasks_are_sent_as_objects(requests_mock, given, sent_it
 
 
 @pytest.mark.parametrize("wrong", [[{"id": 1}, "id"], [1], [[{"id": 1}, None]]])
-def test_items_that_are_no_objects_are_refused_before_any_is_written(requests_mock, wrong):
+def test_items_that_are_not_objects_are_refused_before_any_is_written(requests_mock, wrong):
     with pytest.raises(ValueError, match="nothing was written"):
         bulk(items=wrong, batch_size=1)
     assert sent(requests_mock, "POST") == []
 
 
 @pytest.mark.parametrize("line", ["[{}]", "1", "{"])
-def test_a_line_that_is_no_object_is_named(requests_mock, tmp_path, line):
+def test_a_line_that_is_not_an_object_is_an_error_with_its_number(requests_mock, tmp_path, line):
     path = tmp_path / "items.jsonl"
     path.write_text('{"id": 1}\n' + line + "\n")
-    with pytest.raises(ValueError, match=f"line 2 of {path} is no JSON object"):
+    with pytest.raises(ValueError, match=f"Line 2 of {path} is not a JSON object"):
         bulk(items=str(path))
 
 
 @pytest.mark.parametrize("credits", [0, -5, "0"])
-def test_there_must_be_credits(credits):
+def test_credits_below_one_are_refused(credits):
     with pytest.raises(ValueError, match="at least 1"):
         JoorListOrdersOperator(task_id="call", credits=credits)

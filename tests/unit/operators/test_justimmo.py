@@ -1,4 +1,4 @@
-"""The operators for Justimmo: who the token speaks for, and realties."""
+"""The operators for Justimmo: the current user, and realties."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def headers_sent(requests_mock):
     }
 
 
-def test_the_current_user_is_the_documented_answer(requests_mock):
+def test_the_current_user_is_returned_as_documented(requests_mock):
     requests_mock.get(f"{API}/oauth/user/current", json=ME)
     assert execute(JustimmoCurrentUserOperator) == ME
     assert [request.url for request in sent(requests_mock)] == [f"{API}/oauth/user/current"]
 
 
-def test_the_current_user_can_be_written_and_a_part_of_it_be_returned(requests_mock, tmp_path):
+def test_the_current_user_can_be_written_to_a_file_and_returned_in_part(requests_mock, tmp_path):
     requests_mock.get(f"{API}/oauth/user/current", json=ME)
     path = tmp_path / "me.jsonl"
     assert execute(JustimmoCurrentUserOperator, path=str(path), xcom_fields="tenant.id") == 5678
     assert json.loads(path.read_text()) == ME
 
 
-def test_the_current_user_of_a_token_without_one_is_an_error_that_names_the_grant(requests_mock):
+def test_a_token_without_a_user_is_an_error_that_suggests_another_grant_type(requests_mock):
     requests_mock.get(f"{API}/oauth/user/current", status_code=403, json={"message": "No user"})
     with pytest.raises(ApiError, match="Message from the API: 'No user'.*Refresh token"):
         execute(JustimmoCurrentUserOperator)
@@ -71,7 +71,7 @@ def test_the_current_user_of_a_token_without_one_is_an_error_that_names_the_gran
         ({"tenant_id": 0}, ("0", "2")),
     ],
 )
-def test_tenant_and_user_are_the_connections_unless_the_task_names_them(requests_mock, cls, parameters, headers):
+def test_tenant_and_user_of_the_task_take_precedence_over_the_connections(requests_mock, cls, parameters, headers):
     requests_mock.get(f"{API}/oauth/user/current", json=ME)
     requests_mock.get(REALTIES, json=[])
     execute(cls, **parameters)
@@ -87,7 +87,7 @@ def test_tenant_and_user_are_the_connections_unless_the_task_names_them(requests
         lambda rows: {"items": None, "data": rows},
     ],
 )
-def test_realties_are_read_whatever_wraps_them_until_a_short_page(requests_mock, tmp_path, wrap):
+def test_realties_are_found_in_every_known_envelope_and_end_with_a_short_page(requests_mock, tmp_path, wrap):
     first, second = [{"id": n} for n in range(100)], [{"id": 100}]
     requests_mock.get(REALTIES, [{"json": wrap(first)}, {"json": wrap(second)}])
     path = tmp_path / "realties.jsonl"
@@ -100,14 +100,14 @@ def test_realties_are_read_whatever_wraps_them_until_a_short_page(requests_mock,
     assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == list(range(101))
 
 
-def test_a_total_decides_where_the_server_gives_fewer_realties_than_asked_for(requests_mock):
+def test_with_a_total_short_pages_do_not_end_the_list(requests_mock):
     pages = [{"json": {"data": [{"id": n}], "pagination": {"total": 3}}} for n in range(3)]
     requests_mock.get(REALTIES, pages)
     assert execute(JustimmoListRealtiesOperator, xcom_fields="id") == [0, 1, 2]
     assert len(sent(requests_mock)) == 3
 
 
-def test_a_429_is_waited_out(requests_mock):
+def test_requests_are_repeated_for_300_seconds_after_429(requests_mock):
     requests_mock.get(REALTIES, [{"status_code": 429, "headers": {"Retry-After": "0"}}, {"json": [{"id": 1}]}])
     task = JustimmoListRealtiesOperator(task_id="read", xcom_fields="id")
     assert task.make_hook().rate_limit_timeout == 300

@@ -1,4 +1,4 @@
-"""The operators for JustLogin: the documented requests, and identity papers and pay in no XCom."""
+"""The operators for JustLogin: the documented requests, and no identity documents or pay in XCom."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ USERS = f"{API}/membership/v3/users"
 PAYROLL = f"{API}/payroll/employee-management/v1/users"
 LEAVE = f"{API}/leave/setup/leave/v2/companies/c%2F1/users/u%201"
 
-PAPERS = {
+DOCUMENTS = {
     "residency": {"number": "fake-residency"},
     "passport": {"number": "fake-passport"},
     "governmentId": {"number": "fake-government-id"},
@@ -32,7 +32,7 @@ USER = {"userGuid": "u1", "companyGuid": "c1", "fullName": "Ann", "manager": {"u
 
 @pytest.fixture(autouse=True)
 def connection(define_connection, monkeypatch, variables, requests_mock):
-    # Before a refresh token is spent, others are given time; here are no others.
+    # Before a refresh token is used, other processes get time to renew. There are none here.
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
     define_connection(
         "justlogin_default", conn_type="justlogin", grant_type="refresh_token", refresh_token="fake-refresh"
@@ -43,7 +43,7 @@ def connection(define_connection, monkeypatch, variables, requests_mock):
 
 
 def sent(requests_mock):
-    """Return the URLs of the requests to the API: GETs with the token, all of them."""
+    """Return the URLs of the requests to the API, which are all GET requests with the token."""
     requests = [request for request in requests_mock.request_history if "/connect/token" not in request.path]
     assert {(request.method, request.headers["Authorization"]) for request in requests} == {
         ("GET", "Bearer fake-token")
@@ -64,7 +64,7 @@ def execute(cls, **parameters):
 
 
 @pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"users": rows, "count": len(rows)}])
-def test_users_are_listed_by_the_header_whatever_wraps_them(requests_mock, tmp_path, wrap):
+def test_users_are_found_in_every_envelope_and_end_with_the_header(requests_mock, tmp_path, wrap):
     path = tmp_path / "users.jsonl"
     requests_mock.get(
         USERS, [page(wrap([USER, {"userGuid": "u2"}]), 1, True), page(wrap([{"userGuid": "u3"}]), 2, False)]
@@ -92,14 +92,14 @@ def test_users_are_filtered_as_documented(requests_mock, parameters, query):
     assert sent(requests_mock) == [f"{USERS}?page=1&{query}limit=100"]
 
 
-def test_users_are_not_taken_for_all_where_the_header_is_missing(requests_mock, tmp_path):
+def test_a_missing_header_is_an_error(requests_mock, tmp_path):
     requests_mock.get(USERS, json=[USER])
     with pytest.raises(ApiError, match="x-pagination"):
         execute(JustLoginListUsersOperator, path=str(tmp_path / "users.jsonl"))
     assert list(tmp_path.glob("*.jsonl")) == []
 
 
-def test_what_other_operators_are_expanded_over_goes_to_xcom(requests_mock):
+def test_the_ids_for_mapped_operators_can_be_returned(requests_mock):
     requests_mock.get(USERS, **page([USER], 1, False))
     returned = execute(JustLoginListUsersOperator, xcom_fields="{user_guid: userGuid, company_guid: companyGuid}")
     assert returned == [{"user_guid": "u1", "company_guid": "c1"}]
@@ -108,7 +108,7 @@ def test_what_other_operators_are_expanded_over_goes_to_xcom(requests_mock):
 @pytest.mark.parametrize(
     ("parameters", "query"), [({}, ""), ({"include": ["manager", "profile"]}, "?include=manager%2Cprofile")]
 )
-def test_one_user_is_read_by_a_quoted_guid(requests_mock, tmp_path, parameters, query):
+def test_the_guid_of_a_user_is_url_encoded(requests_mock, tmp_path, parameters, query):
     path = tmp_path / "user.jsonl"
     requests_mock.get(f"{USERS}/u%2F1", json=USER | {"list": [1]})
     returned = execute(JustLoginGetUserOperator, user_guid="u/1", path=str(path), **parameters)
@@ -117,7 +117,7 @@ def test_one_user_is_read_by_a_quoted_guid(requests_mock, tmp_path, parameters, 
     assert json.loads(path.read_text()) == USER | {"list": [1]}
 
 
-# --- identity papers
+# --- identity documents
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_one_user_is_read_by_a_quoted_guid(requests_mock, tmp_path, parameters, 
     ["@", "passport", "[@]", "*", "*.number", "{a: passport, b: governmentId.number}", "values(@)", "to_string(@)",
      "merge(@, {x: residency})", "[passport, residency, governmentId]", "keys(@)"],
 )  # fmt: skip
-def test_identity_papers_go_to_the_file_and_by_no_path_to_xcom(requests_mock, tmp_path, xcom_fields):
-    requests_mock.get(USERS, **page([USER | PAPERS], 1, False))
-    requests_mock.get(f"{USERS}/u1", json=USER | PAPERS)
+def test_identity_documents_are_written_to_the_file_and_never_returned(requests_mock, tmp_path, xcom_fields):
+    requests_mock.get(USERS, **page([USER | DOCUMENTS], 1, False))
+    requests_mock.get(f"{USERS}/u1", json=USER | DOCUMENTS)
     for cls, parameters in ((JustLoginListUsersOperator, {}), (JustLoginGetUserOperator, {"user_guid": "u1"})):
         path = tmp_path / "users.jsonl"
         try:
@@ -135,38 +135,43 @@ def test_identity_papers_go_to_the_file_and_by_no_path_to_xcom(requests_mock, tm
         except Exception as error:
             returned = str(error)
         assert "fake" not in json.dumps(returned)
-        assert not any(name in json.dumps(returned) for name in PAPERS) or returned == [None]
+        assert not any(name in json.dumps(returned) for name in DOCUMENTS) or returned == [None]
     execute(JustLoginListUsersOperator, include="profile", path=str(path))
-    assert json.loads(path.read_text()) == USER | PAPERS
+    assert json.loads(path.read_text()) == USER | DOCUMENTS
 
 
 @pytest.mark.parametrize(
     "body",
-    [{"data": USER | PAPERS}, [USER | PAPERS], {"user": {"profile": [PAPERS]}}, {"manager": {"profile": PAPERS}}],
+    [
+        {"data": USER | DOCUMENTS},
+        [USER | DOCUMENTS],
+        {"user": {"profile": [DOCUMENTS]}},
+        {"manager": {"profile": DOCUMENTS}},
+    ],
 )
 @pytest.mark.parametrize(
     "xcom_fields", ["@", "*", "*.*", "data.passport", "[0].passport", "user.profile", "manager.profile"]
 )
-def test_identity_papers_stay_out_of_xcom_however_a_user_is_wrapped(requests_mock, body, xcom_fields):
+def test_identity_documents_are_never_returned_in_any_envelope(requests_mock, body, xcom_fields):
     requests_mock.get(f"{USERS}/u1", json=body)
     assert "fake" not in json.dumps(execute(JustLoginGetUserOperator, user_guid="u1", xcom_fields=xcom_fields))
 
 
 @pytest.mark.parametrize("guid", ["", " ", ".", "..", None, ["u1"], {"userGuid": "u1"}])
-def test_what_is_no_guid_asks_no_other_endpoint(requests_mock, guid):
+def test_an_invalid_guid_is_refused_before_a_request_is_sent(requests_mock, guid):
     with pytest.raises(ConfigurationError, match="Connection 'justlogin_default': user_guid is"):
         execute(JustLoginGetUserOperator, user_guid=guid, xcom_fields="@")
     assert requests_mock.call_count == 0
 
 
 @pytest.mark.parametrize("name", ["dateOfBirth", "gender", "images", "password", "Passport", "governmentID"])
-def test_nothing_of_a_profile_goes_to_xcom(requests_mock, name):
+def test_private_members_of_a_profile_are_never_returned(requests_mock, name):
     requests_mock.get(f"{USERS}/u1", json={"userGuid": "u1", name: "fake-private"})
     assert execute(JustLoginGetUserOperator, user_guid="u1", xcom_fields="@") == [{"userGuid": "u1"}]
 
 
 @pytest.mark.parametrize(("include", "mode"), [("profile", 0o600), (["manager", "profile"], 0o600), (None, 0o644)])
-def test_a_file_with_identity_papers_is_for_its_owner_alone(requests_mock, tmp_path, include, mode):
+def test_only_the_owner_can_read_a_file_with_identity_documents(requests_mock, tmp_path, include, mode):
     requests_mock.get(f"{USERS}/u1", json=USER)
     old = os.umask(0o022)
     try:
@@ -179,7 +184,7 @@ def test_a_file_with_identity_papers_is_for_its_owner_alone(requests_mock, tmp_p
 # --- leave
 
 
-def test_the_types_of_leave_of_a_user_are_listed(requests_mock):
+def test_the_leave_types_of_a_user_are_fetched(requests_mock):
     types = [{"leaveType": 7, "leaveName": "Annual"}]
     requests_mock.get(f"{LEAVE}/assignedleavetypes", json={"leaveTypes": types, "other": []})
     parameters = {"user_guid": "u 1", "company_guid": "c/1", "year": 2026}
@@ -188,7 +193,7 @@ def test_the_types_of_leave_of_a_user_are_listed(requests_mock):
 
 
 @pytest.mark.parametrize(("leave_type_id", "quoted"), [(7, "7"), ("a/b", "a%2Fb")])
-def test_the_summary_of_leave_is_read_for_a_day(requests_mock, leave_type_id, quoted):
+def test_the_leave_summary_of_a_date_is_fetched(requests_mock, leave_type_id, quoted):
     requests_mock.get(f"{LEAVE}/leavetypes/{quoted}/leavesummary", json={"balance": 12.5, "days": [1]})
     parameters = {"user_guid": "u 1", "company_guid": "c/1", "leave_type_id": leave_type_id, "date": "2026-01-31"}
     assert execute(JustLoginGetLeaveSummaryOperator, **parameters, xcom_fields="balance") == [12.5]
@@ -198,7 +203,7 @@ def test_the_summary_of_leave_is_read_for_a_day(requests_mock, leave_type_id, qu
 # --- pay
 
 
-def test_pay_goes_to_the_file_and_only_counts_to_xcom_and_log(requests_mock, tmp_path, caplog):
+def test_pay_is_written_to_the_file_and_only_counts_are_returned_and_logged(requests_mock, tmp_path, caplog):
     caplog.set_level("DEBUG")
     path = tmp_path / "pay.jsonl"
     for user in ("u1", "u2"):
@@ -214,7 +219,7 @@ def test_pay_goes_to_the_file_and_only_counts_to_xcom_and_log(requests_mock, tmp
     assert "fake-account" not in caplog.text
 
 
-def test_one_user_and_one_kind_need_no_list(requests_mock, tmp_path):
+def test_one_user_and_one_kind_can_be_strings(requests_mock, tmp_path):
     requests_mock.get(f"{PAYROLL}/u%3F1/payinfo", json={})
     path = str(tmp_path / "pay.jsonl")
     assert execute(JustLoginExtractPayrollOperator, user_guids="u?1", include="payinfo", path=path)["rows"] == 1
@@ -223,23 +228,23 @@ def test_one_user_and_one_kind_need_no_list(requests_mock, tmp_path):
 @pytest.mark.parametrize(
     "how", [{"xcom_fields": "@"}, {"default_args": {"xcom_fields": "@"}}], ids=["given", "default_args"]
 )
-def test_pay_refuses_returns_wherever_it_comes_from(how):
-    with pytest.raises(ValueError, match="no XCom"):
+def test_pay_refuses_xcom_fields(how):
+    with pytest.raises(ValueError, match="never stored in XCom"):
         JustLoginExtractPayrollOperator(task_id="pay", user_guids="u", include="payinfo", path="x", **how)
 
 
 @pytest.mark.parametrize("include", ["", [], "salary", ["payinfo", "salary"], "payinfo,bankinfo"])
-def test_pay_wants_to_be_told_which_kind(include):
+def test_pay_requires_a_valid_include(include):
     with pytest.raises(ValueError, match="include is"):
         JustLoginExtractPayrollOperator(task_id="pay", user_guids="u", include=include, path="x")
 
 
-def test_pay_wants_a_path():
+def test_pay_requires_a_path():
     with pytest.raises(TypeError, match="path"):
         JustLoginExtractPayrollOperator(task_id="pay", user_guids="u", include="payinfo")
 
 
-def test_a_user_without_permission_leaves_no_file_and_speaks_of_roles(requests_mock, tmp_path):
+def test_a_missing_role_leaves_no_file_and_is_an_error_about_roles(requests_mock, tmp_path):
     requests_mock.get(f"{PAYROLL}/u1/payinfo", json={"basicPay": 1})
     requests_mock.get(f"{PAYROLL}/u2/payinfo", status_code=403, text="fake-body")
     path = str(tmp_path / "pay.jsonl")

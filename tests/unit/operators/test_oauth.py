@@ -1,4 +1,4 @@
-"""``OAuthHttpOperator``: a ``HttpOperator`` in all that DAG authors see; deferred, nothing secret travels."""
+"""``OAuthHttpOperator``: it behaves like ``HttpOperator``, and no secret is stored when it defers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
 from airflow_provider_oauth.triggers.oauth import OAuthHttpTrigger
 
-# The HTTP provider's own import, when an operator has its response.
+# The HTTP provider causes this warning when an operator processes a response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
 
 API = "https://api.example.com/v1"
@@ -36,7 +36,7 @@ def operator(**changes):
 
 
 def through_airflow(values):
-    """Carry values as Airflow's task runner does when a task defers: serde, then JSON in the database."""
+    """Serialize and deserialize values as Airflow does when a task defers."""
     return deserialize(json.loads(json.dumps(serialize(values))))
 
 
@@ -52,10 +52,10 @@ def event_of(text, status=200):
     return through_airflow({"status": "success", "response": HttpResponseSerializer.serialize(response)})
 
 
-# --- here
+# --- not deferred
 
 
-def test_it_is_a_http_operator_that_returns_the_text(requests_mock):
+def test_it_is_an_http_operator_that_returns_the_text(requests_mock):
     requests_mock.get(f"{API}/items", text="answer")
     assert issubclass(OAuthHttpOperator, HttpOperator)
     assert operator(data={"page": 1}, headers={"X-Mine": "1"}).execute({}) == "answer"
@@ -64,7 +64,7 @@ def test_it_is_a_http_operator_that_returns_the_text(requests_mock):
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token"
 
 
-def test_the_method_is_post_unless_given(requests_mock):
+def test_the_default_method_is_post(requests_mock):
     posted = requests_mock.post(f"{API}/items")
     OAuthHttpOperator(
         task_id="call", oauth_conn_id="my_api", endpoint="items", request_kwargs={"json": {"a": 1}}
@@ -72,16 +72,16 @@ def test_the_method_is_post_unless_given(requests_mock):
     assert posted.last_request.json() == {"a": 1}
 
 
-def test_the_connection_is_oauth_default_unless_given():
+def test_the_default_connection_is_oauth_default():
     assert OAuthHttpOperator(task_id="call").oauth_conn_id == "oauth_default"
 
 
-def test_building_it_reads_no_connection_and_sends_nothing(requests_mock):
+def test_creating_the_operator_reads_no_connection_and_sends_no_request(requests_mock):
     operator(oauth_conn_id="no_such_connection")
     assert requests_mock.call_count == 0
 
 
-def test_its_own_scope_reaches_the_token_endpoint(requests_mock, connection):
+def test_the_scope_of_the_task_is_requested(requests_mock, connection):
     requests_mock.get(f"{API}/items")
     operator(scope="write").execute({})
     assert "scope=write" in connection.last_request.text
@@ -94,7 +94,7 @@ def test_check_and_filter_work_as_in_http_operator(requests_mock):
         operator(response_check=lambda response: False).execute({})
 
 
-def test_pages_share_a_token(requests_mock, connection):
+def test_all_pages_use_one_token(requests_mock, connection):
     requests_mock.get(f"{API}/items", text=lambda request, context: request.qs["page"][0])
     follow = lambda page: {"data": {"page": int(page.text) + 1}} if page.text != "3" else None  # noqa: E731
     assert operator(data={"page": "1"}, pagination_function=follow).execute({}) == ["1", "2", "3"]
@@ -111,7 +111,7 @@ def test_a_connection_of_type_http_is_refused_before_its_password_is_sent(define
 # --- templates
 
 
-def test_the_template_fields_are_documented_ones_and_hold_no_secret(requests_mock):
+def test_the_template_fields_are_rendered_and_contain_no_secret(requests_mock):
     requests_mock.get(f"{API}/items-7", text="ok")
     task = operator(
         oauth_conn_id="{{ conn }}",
@@ -137,7 +137,7 @@ def test_the_template_fields_are_documented_ones_and_hold_no_secret(requests_moc
 # --- deferred
 
 
-def test_deferring_asks_for_a_token_only_and_hands_over_what_the_trigger_needs(requests_mock):
+def test_before_deferring_only_a_token_is_requested(requests_mock):
     task = operator(deferrable=True, scope="read", data={"page": 1}, headers={"X": "1"}, extra_options={"timeout": 5})
     deferral = deferred_by(lambda: task.execute({}))
     assert {request.hostname for request in requests_mock.request_history} == {"login.example.com"}
@@ -158,19 +158,19 @@ def test_deferring_asks_for_a_token_only_and_hands_over_what_the_trigger_needs(r
     assert not any(secret in json.dumps(arguments) for secret in SECRETS)
 
 
-def test_the_json_of_request_kwargs_is_handed_over_when_deferring():
+def test_json_of_request_kwargs_is_passed_to_the_trigger():
     task = operator(method="POST", deferrable=True, request_kwargs={"json": {"a": 1}})
     deferral = deferred_by(lambda: task.execute({}))
     assert deferral.trigger.serialize()[1]["json"] == {"a": 1}
 
 
-def test_other_request_kwargs_are_refused_before_it_defers():
+def test_other_request_kwargs_are_refused_before_deferring():
     task = operator(method="POST", deferrable=True, request_kwargs={"files": {}})
     with pytest.raises(exceptions.ConfigurationError, match="only json in request_kwargs, not files"):
         task.execute({})
 
 
-def test_the_event_of_success_completes_with_the_text_or_what_the_filter_makes_of_it():
+def test_after_a_success_event_the_text_or_the_filtered_response_is_returned():
     assert operator().execute_complete({}, event_of("answer")) == "answer"
     assert operator(response_filter=lambda response: response.json()).execute_complete({}, event_of("[1]")) == [1]
     with pytest.raises(AirflowException, match="check returned False"):
@@ -195,7 +195,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_the_event_of_an_error_raises_that_error_with_all_it_says(error):
+def test_after_an_error_event_the_same_error_is_raised(error):
     event = through_airflow({"status": "error", "error": exceptions.to_event(error)})
     with pytest.raises(type(error)) as caught:
         operator().execute_complete({}, event)
@@ -205,7 +205,7 @@ def test_the_event_of_an_error_raises_that_error_with_all_it_says(error):
     assert vars(caught.value) == vars(error)
 
 
-def test_an_error_of_a_later_version_is_still_an_oauth_error():
+def test_an_unknown_error_in_an_event_is_an_oauth_error():
     with pytest.raises(exceptions.OAuthError, match="later"):
         operator().execute_complete({}, {"status": "error", "error": {"type": "Unheard", "message": "later"}})
 
@@ -214,7 +214,7 @@ def follow(page):
     return {"data": {"page": int(page.text) + 1}} if page.text != "3" else None
 
 
-def test_deferred_pages_survive_airflows_own_storage_and_come_back_in_order():
+def test_deferred_pages_are_serialized_and_returned_in_order():
     task = operator(deferrable=True, data={"page": 1, "limit": 2}, pagination_function=follow, headers={"X": "1"})
     deferral = deferred_by(lambda: task.execute({}))
     for page in ("1", "2"):
@@ -227,7 +227,7 @@ def test_deferred_pages_survive_airflows_own_storage_and_come_back_in_order():
     assert task.execute_complete({}, event=event_of("3"), **through_airflow(deferral.kwargs)) == ["1", "2", "3"]
 
 
-def test_a_single_deferred_page_is_a_list_as_it_is_without_deferring():
+def test_a_single_deferred_page_is_returned_as_a_list():
     assert operator(pagination_function=follow).execute_complete({}, event_of("3")) == ["3"]
 
 
@@ -239,7 +239,7 @@ def test_an_error_on_a_later_page_is_raised():
         )
 
 
-def test_a_deferred_page_keeps_what_was_asked_for_in_request_kwargs():
+def test_request_kwargs_are_passed_on_to_later_pages():
     task = operator(method="POST", deferrable=True, pagination_function=follow, request_kwargs={"json": {"a": 1}})
     deferral = deferred_by(lambda: task.execute_complete({}, event_of("1")))
     assert isinstance(deferral.trigger, OAuthHttpTrigger)
