@@ -330,8 +330,8 @@ def test_the_account_is_url_encoded(requests_mock):
 
 
 def test_collect_continues_and_returns_the_errors(requests_mock):
-    answers = [envelope([{}], REJECTED), envelope([{}, {}]), envelope(None, REJECTED | {"batch": 99}, "Boom")]
-    requests_mock.post(CREATE, answers)
+    responses = [envelope([{}], REJECTED), envelope([{}, {}]), envelope(None, REJECTED | {"batch": 99}, "Boom")]
+    requests_mock.post(CREATE, responses)
     assert bulk(items=items(6), on_error="collect") == {
         "items": 6,
         "batches": 3,
@@ -365,7 +365,7 @@ def test_fail_stops_after_the_batch_with_errors(requests_mock):
 
 
 @pytest.mark.parametrize(
-    "answers",
+    "responses",
     [
         [envelope([{}], REJECTED)],
         [envelope([{}, {}]), envelope([], REJECTED)],
@@ -378,19 +378,19 @@ def test_fail_stops_after_the_batch_with_errors(requests_mock):
         [envelope([{}, {}]), {"json": {"done": True}}],
     ],
 )
-def test_after_items_were_created_an_error_is_not_retried(requests_mock, answers):
-    requests_mock.post(CREATE, answers)
+def test_after_items_were_created_an_error_is_not_retried(requests_mock, responses):
+    requests_mock.post(CREATE, responses)
     error = failure(items=items(4))
     assert type(error) is PartialWriteError
     assert isinstance(error, AirflowFailException)
-    assert f"Before that, {len(answers[0]['json']['data'])} items were written" in str(error)
+    assert f"Before that, {len(responses[0]['json']['data'])} items were written" in str(error)
     assert "a retry would write the same items again" in str(error)
     assert isinstance(error.__cause__, Exception)
 
 
-@pytest.mark.parametrize("answer", [{"text": ""}, {"text": "<html>"}, {"json": {"done": True}}, {"status_code": 204}])
-def test_a_success_status_without_the_created_items_is_not_retried(requests_mock, answer):
-    requests_mock.post(CREATE, **answer)
+@pytest.mark.parametrize("response", [{"text": ""}, {"text": "<html>"}, {"json": {"done": True}}, {"status_code": 204}])
+def test_a_success_status_without_the_created_items_is_not_retried(requests_mock, response):
+    requests_mock.post(CREATE, **response)
     error = failure(items=items(1))
     assert type(error) is PartialWriteError
     assert "0 items were written, possibly more," in str(error)
@@ -408,11 +408,11 @@ def test_before_items_were_created_an_error_can_be_retried(requests_mock):
 
 
 @pytest.mark.parametrize(
-    "answers",
+    "responses",
     [[envelope([{}], REJECTED)], [envelope([{}, {}]), {"status_code": 500}], [envelope([{}, {}]), {"text": "x"}]],
 )
-def test_an_error_of_an_update_can_be_retried(requests_mock, answers):
-    requests_mock.post(f"{API}/skus/bulk_update", answers)
+def test_an_error_of_an_update_can_be_retried(requests_mock, responses):
+    requests_mock.post(f"{API}/skus/bulk_update", responses)
     assert type(failure(items=items(4), action="update")) is ApiError
 
 
