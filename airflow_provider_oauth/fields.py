@@ -202,7 +202,7 @@ FIELDS: dict[str, Field] = {
         example="access_token=data.token, expires_in=data.ttl, base_url=instance_url",
     ),
     # The value is an integer and is always present: stock code sends every key of extra as a header, and requests and
-    # aiohttp refuse an integer there before they send anything (see "No key ever becomes a header" in the README).
+    # aiohttp refuse an integer there before they send anything (see "Never remove leeway" in docs/connections).
     "leeway": Field(
         "integer",
         "Leeway (seconds)",

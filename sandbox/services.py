@@ -1,10 +1,10 @@
-"""Runs PostgreSQL and Redis from Debian's packages, each on a free loopback port, for an Airflow of several hosts.
+"""PostgreSQL and Redis from Debian's packages, for an Airflow of several hosts: each on a free loopback port.
 
     with PostgreSQL(Path("postgresql")) as postgresql, Redis(Path("redis")) as redis:
         print(postgresql.url, redis.url)
         postgresql.restart()
 
-They are independent of a PostgreSQL or Redis that already runs on the machine.
+Nothing of a PostgreSQL or Redis that the machine runs anyway is used or touched.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from sandbox.processes import Component, free_ports, interrupted_by_signals, kil
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Debian's folder for PostgreSQL, with one folder per version. The server programs are not in PATH.
+#: Where Debian keeps the servers of its versions of PostgreSQL; none of them is in PATH.
 _DEBIAN_POSTGRESQL = "/usr/lib/postgresql"
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 30.0
 
-#: PostgreSQL's shutdown modes: wait for clients to disconnect, disconnect them, or abort as in a crash.
+#: How PostgreSQL ends: it waits for its clients to leave, it sends them away, or it drops everything, as in a crash.
 StopMode = Literal["smart", "fast", "immediate"]
 _STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
 class ServiceError(RuntimeError):
-    """A service is not installed, or a command of it failed."""
+    """A service is not installed, did not start or did not stop."""
 
 
 class Service(ABC):
-    """A server process on a free loopback port. A restart uses the same port.
+    """A server process on a loopback port of its own, which it keeps over restarts.
 
-    :param folder: the folder of its log; it is created if it does not exist
+    :param folder: for its log; made if it does not exist
     """
 
     name: str
@@ -58,7 +58,7 @@ class Service(ABC):
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
-        """Start the service and wait until it accepts connections."""
+        """Start it and wait until it answers."""
         with ExitStack() as on_failure:
             on_failure.enter_context(interrupted_by_signals())
             on_failure.callback(self.close)
@@ -67,45 +67,45 @@ class Service(ABC):
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Stop the service."""
+        """End it, whatever it takes."""
         self._exit.close()
 
     def close(self) -> None:
-        """Stop the service for the last time."""
+        """End it for good."""
         with not_interrupted():
             self.stop()
 
     @property
     def pid(self) -> int:
-        """The process ID of the running server."""
+        """The process id of the server, which is running."""
         assert self._component is not None  # noqa: S101 - for the type checker
         return self._component.pid
 
     @property
     def log(self) -> Path:
-        """The file with its output."""
+        """The file of its output."""
         return self.folder / f"{self.name}.log"
 
     def start(self) -> None:
-        """Start the service and wait until it accepts connections.
+        """Start it and wait until it answers.
 
-        :raises ServiceError: when it is not installed, or does not accept connections in time
+        :raises ServiceError: it is not installed, or does not answer in time
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_ports(1)[0]
         self._component = self._run()
         deadline = time.monotonic() + _START_TIMEOUT
-        while not self._is_ready():
+        while not self._answers():
             if self._component.exit_code is not None or time.monotonic() > deadline:
-                raise ServiceError(f"{self.name} did not start ({self.log}):\n{self._component.tail()}")
+                raise ServiceError(f"{self.name} does not answer ({self.log}):\n{self._component.tail()}")
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop the service with SIGTERM, then with SIGKILL. This has no effect if it does not run."""
+        """End it politely, and kill what does not end in time. Does nothing if it does not run."""
         self._stop(signal.SIGTERM)
 
     def restart(self) -> None:
-        """Stop the service and start it again, on the same port and with the same data."""
+        """End it and start it again, on the same port with the same data."""
         self.stop()
         self.start()
 
@@ -124,14 +124,14 @@ class Service(ABC):
         """Start the process."""
 
     @abstractmethod
-    def _is_ready(self) -> bool:
-        """Return whether it accepts connections."""
+    def _answers(self) -> bool:
+        """Tell whether it can be used."""
 
 
 class Redis(Service):
-    """A Redis server without persistence, with a random password.
+    """A Redis without persistence, with a random password.
 
-    :param folder: the folder of its log and its configuration
+    :param folder: for its log and its configuration
     """
 
     name = "redis"
@@ -142,7 +142,7 @@ class Redis(Service):
 
     @property
     def url(self) -> str:
-        """The URL of its first database."""
+        """Its first database."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def _run(self) -> Component:
@@ -152,7 +152,7 @@ class Redis(Service):
         command = [_find("redis-server", "redis-server"), str(configuration)]
         return Component(self.name, command, _environment(), self.folder, self.log)
 
-    def _is_ready(self) -> bool:
+    def _answers(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
             connection.sendall(f"AUTH {self.password}\r\n".encode())
             return connection.recv(16) == b"+OK\r\n"
@@ -160,12 +160,12 @@ class Redis(Service):
 
 
 class PostgreSQL(Service):
-    """A PostgreSQL cluster with an empty database ``airflow`` and a user ``airflow`` with a random password.
+    """A PostgreSQL cluster with one empty database, ``airflow``, and a user of that name with a random password.
 
-    Its data is in a temporary folder, because PostgreSQL refuses to run as root, and another user cannot access folders
-    of root. The data survives :meth:`restart` and is deleted at the end of the block.
+    Its data is in a temporary folder of its own: PostgreSQL refuses to run as root, and the user it runs as instead
+    could not reach a folder below one of root's. It survives :meth:`restart`, and is gone at the end of the block.
 
-    :param folder: the folder of its log
+    :param folder: for its log
     """
 
     name = "postgresql"
@@ -177,7 +177,7 @@ class PostgreSQL(Service):
         self._identity: dict[str, Any] = _unprivileged()
 
     def close(self) -> None:
-        """Stop the server for the last time, and delete its data."""
+        """End it for good, and delete its data."""
         with not_interrupted():
             self.stop("immediate")
             if self._cluster:
@@ -186,29 +186,29 @@ class PostgreSQL(Service):
 
     @property
     def url(self) -> str:
-        """The SQLAlchemy URL of the database, with the driver psycopg2."""
+        """Its database, as SQLAlchemy understands it; the driver is psycopg2."""
         return f"postgresql+psycopg2://airflow:{self.password}@127.0.0.1:{self.port}/airflow"
 
     def query(self, sql: str) -> list[list[str]]:
-        """Return the rows of a query as text.
+        """Return the rows of a query in the database, as text.
 
-        :raises ServiceError: when the query fails
+        :raises ServiceError: it failed
         """
         command = [_postgresql("psql"), "-X", "-A", "-t", "-F", "\t", "-c", sql]
-        server = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "airflow", "PGDATABASE": "airflow"}
-        env = _environment() | server | {"PGPASSWORD": self.password}
+        where = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "airflow", "PGDATABASE": "airflow"}
+        env = _environment() | where | {"PGPASSWORD": self.password}
         result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
         if result.returncode:
             raise ServiceError(f"psql failed:\n{result.stderr}")
         return [line.split("\t") for line in result.stdout.splitlines()]
 
     def stop(self, mode: StopMode = "fast") -> None:
-        """Stop the server. This has no effect if it does not run."""
-        # Its child processes have their own sessions. They exit when the main process exits.
+        """End it. Does nothing if it does not run."""
+        # Its own processes are in sessions of their own; they end by themselves when the first one is gone.
         self._stop(_STOP_SIGNALS[mode])
 
     def restart(self, mode: StopMode = "fast") -> None:
-        """Stop the server and start it again, on the same port and with the same data."""
+        """End it and start it again, on the same port with the same data."""
         self.stop(mode)
         self.start()
 
@@ -219,21 +219,21 @@ class PostgreSQL(Service):
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "max_connections": 300,
-            "fsync": "off",  # faster; the data need not survive a crash of this machine
+            "fsync": "off",  # what a crash of this machine would lose is of no use to anybody
             "full_page_writes": "off",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [_postgresql("postgres"), "-D", str(data), *options]
         return Component(self.name, command, _environment(), data, self.log, **self._identity)
 
-    def _is_ready(self) -> bool:
-        # Queries fail until recovery has finished.
+    def _answers(self) -> bool:
+        # The first query fails until recovery is over.
         with suppress(ServiceError):
             return self.query("SELECT 1") == [["1"]]
         return False
 
     def _data(self) -> Path:
-        """Return the folder of the data. The first call creates the cluster."""
+        """Return the folder of the data; make it with the first start."""
         if self._cluster is None:
             self._cluster = tempfile.TemporaryDirectory(prefix="postgresql-")
             home = Path(self._cluster.name)
@@ -260,14 +260,14 @@ class PostgreSQL(Service):
 
 
 def _unprivileged() -> dict[str, Any]:
-    """Return the user and group to run PostgreSQL as if this process runs as root; otherwise an empty dict."""
+    """Return the user, group and groups to run PostgreSQL as; nothing for those we have, if we are not root."""
     if os.geteuid() != 0:
         return {}
     for name in ("postgres", "nobody"):
         with suppress(KeyError):
             entry = pwd.getpwnam(name)
             return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    raise ServiceError("PostgreSQL refuses to run as root. Create a user named postgres or nobody.")
+    raise ServiceError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
 
 
 def _postgresql(program: str) -> str:
@@ -275,10 +275,10 @@ def _postgresql(program: str) -> str:
 
 
 def _find(program: str, package: str, versions: str = "") -> str:
-    """Return the path of a program, from PATH or from the folder of the newest version.
+    """Return the path of a program, from PATH or from the newest version's folder.
 
-    :param package: the Debian package with the program, for the error message
-    :param versions: a folder with one folder per version, each with a folder ``bin``
+    :param package: Debian's name of what is to be installed if it is missing
+    :param versions: folder of one folder a version, each with a ``bin``
     """
     newest_first: Sequence[Path] = []
     if versions:
@@ -291,5 +291,5 @@ def _find(program: str, package: str, versions: str = "") -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment without settings of another PostgreSQL."""
+    """Return an environment in which no setting of another PostgreSQL is left."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C.UTF-8"}

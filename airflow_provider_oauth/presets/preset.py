@@ -26,7 +26,7 @@ class Preset:
 
     It is plain data, because Airflow loads it on every ``airflow`` command. For a connection type of another vendor,
     write a package with a preset, a hook class that has this preset, and a ``get_provider_info`` function that returns
-    :func:`provider_info`. ``docs/vendors.md`` has an example.
+    :func:`provider_info`. ``docs/own-vendor.md`` has an example.
 
     :param conn_type: the connection type, without ``__`` and ``-``
     :param name: the name of the connection type in Airflow's UI

@@ -1,4 +1,4 @@
-"""The connection type of docs/vendors.md, as a package of its own, in an Airflow that finds it by its entry point."""
+"""The package in docs/own-vendor.md, installed, in an Airflow that finds it by its entry point."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-DOCS = (Path(__file__).parents[2] / "docs" / "vendors.md").read_text()
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "own-vendor.md").read_text()
 SECRET = "fake-secret-:/+%&1"
 
 PROGRAM = """
@@ -43,24 +44,33 @@ print(json.dumps({
 
 
 @pytest.fixture
-def package(tmp_path: Path) -> Path:
-    """The files that the document shows, as they are, and what an installation adds."""
-    for text in re.findall(
-        r"^```(?:python|toml)\n(# (?:acme_airflow/|pyproject).*?)^```", DOCS, re.MULTILINE | re.DOTALL
-    ):
-        path = tmp_path / re.match(r"# ([\w/.]+)", text)[1]
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    (entry,) = re.findall(r"^provider_info = .*", (tmp_path / "pyproject.toml").read_text(), re.MULTILINE)
-    installed = tmp_path / "acme_airflow-1.0.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-airflow\nVersion: 1.0\n")
-    (installed / "entry_points.txt").write_text("[apache_airflow_provider]\n" + entry.replace('"', "") + "\n")
-    return tmp_path
+def source(tmp_path: Path) -> Path:
+    """The files that the document shows, as they are."""
+    for text in re.findall(r"^```(?:python|toml)\n(# [\w/.]+\n.*?)^```", DOCS, re.MULTILINE | re.DOTALL):
+        heading, _, content = text.partition("\n")
+        path = tmp_path / "acme-airflow" / heading.removeprefix("# ")
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(content)
+    return tmp_path / "acme-airflow"
 
 
-def test_it_takes_about_twenty_lines(package: Path) -> None:
-    code = [(package / "acme_airflow" / name).read_text() for name in ("__init__.py", "hook.py")]
+@pytest.fixture
+def package(source: Path) -> Path:
+    """The folder in which pip has installed them."""
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--target"]
+    command = [sys.executable, "-m", "pip", "install", *options, str(source.parent / "installed"), str(source)]
+    subprocess.run(command, check=True)
+    return source.parent / "installed"
+
+
+def in_environment(package: Path, **variables: str) -> dict[str, str]:
+    """Return the environment of a process that sees the package."""
+    path = os.pathsep.join([str(package), str(ROOT)])
+    return {**os.environ, "PYTHONPATH": path, "AIRFLOW__OAUTH__LOCK_FOLDER": str(package / "locks"), **variables}
+
+
+def test_it_takes_about_twenty_lines(source: Path) -> None:
+    code = [(source / "acme_airflow" / name).read_text() for name in ("__init__.py", "hook.py")]
     lines = [line for text in code for line in text.splitlines() if line.strip() and not line.startswith("#")]
     assert len(lines) <= 25
 
@@ -73,12 +83,7 @@ def test_airflow_finds_it_and_all_that_is_ours_takes_its_connections(package: Pa
         "password": SECRET,
         "extra": {"environment": f"{sandbox.url}/standard", "tenant": "4711", "leeway": 60},
     }
-    env = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(package), str(Path(__file__).parents[2])]),
-        "AIRFLOW_CONN_MY_ACME": json.dumps(connection),
-        "AIRFLOW__OAUTH__LOCK_FOLDER": str(package / "locks"),
-    }
+    env = in_environment(package, AIRFLOW_CONN_MY_ACME=json.dumps(connection))
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM], env=env, cwd=package, capture_output=True, text=True, timeout=120, check=False
     )
@@ -92,3 +97,20 @@ def test_airflow_finds_it_and_all_that_is_ours_takes_its_connections(package: Pa
     assert found["generic"] == "acme"
     assert found["rows"] == 250
     assert any(name.endswith("tenant") for name in found["fields"])
+
+
+def test_its_own_test_passes(source: Path, package: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(source),
+        str(source / "tests"),
+    ]
+    env = in_environment(package)
+    run = subprocess.run(command, env=env, cwd=source, capture_output=True, text=True, timeout=120, check=False)
+    assert "1 passed" in run.stdout, run.stdout[-3000:]

@@ -1,64 +1,43 @@
-"""What the README shows works, and it shows everything."""
+"""The README is short, and its links also work on the package index."""
 
 from __future__ import annotations
 
-import importlib
-import json
 import re
-from pathlib import Path
+import tomllib
 
-import pytest
-from airflow.sdk import DAG, Connection
+from tests.documents import README, ROOT, blocks
 
-from airflow_provider_oauth.connection import read_connection
-from airflow_provider_oauth.fields import FIELDS
-from airflow_provider_oauth.presets import PRESETS
-
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-VENDORS = (ROOT / "docs" / "vendors.md").read_text()
-CONNECTIONS = re.findall(r"^```json\n(.*?)^```", README + VENDORS, re.MULTILINE | re.DOTALL)
-DAGS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-TABLE = README.partition("### Fields")[2].partition("### ")[0]
-ROWS = "\n".join(line.split("|")[1] for line in TABLE.splitlines() if line.startswith("| `"))
+TEXT = README.read_text()
+HOOK = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
 
 
-def test_there_are_blocks_to_test():
-    assert len(CONNECTIONS) == 7
-    assert len(DAGS) == 1
+def long_description() -> str:
+    """Return what the package index shows: the README, after hatch-fancy-pypi-readme's substitutions."""
+    text = TEXT
+    for each in HOOK["substitutions"]:
+        text = re.sub(each["pattern"], each["replacement"], text)
+    return text
 
 
-@pytest.mark.parametrize("text", CONNECTIONS)
-def test_every_connection_shown_makes_sense_and_is_protected_from_stock_code(text):
-    values = json.loads(text)
-    connection = Connection(conn_id="shown", **{**values, "extra": json.dumps(values["extra"])})
-    assert read_connection(connection, PRESETS[values["conn_type"]]).warnings == ()
-    assert isinstance(values["extra"]["leeway"], int)
+def test_it_is_short_and_has_a_picture_a_connection_and_a_dag():
+    assert len(TEXT.splitlines()) <= 130
+    assert "![" in TEXT
+    assert len(blocks("json", README)) + len(re.findall("AIRFLOW_CONN_", TEXT)) >= 1
+    assert [block.dag_id for block in blocks("python", README)] == ["customers"]
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_every_field_is_in_the_table(name):
-    assert f"`{name}`" in ROWS
+def test_all_its_links_within_the_repository_are_relative():
+    assert HOOK["substitutions"][-1]["replacement"] not in TEXT
 
 
-def test_the_table_knows_no_other_field():
-    assert set(re.findall(r"`(\w+)`", ROWS)) <= set(FIELDS)
+def test_on_the_package_index_every_link_is_absolute():
+    links = re.findall(r"\]\(([^)]+)\)", long_description())
+    assert links
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
 
 
-@pytest.mark.parametrize("text", DAGS)
-def test_every_dag_shown_is_one(text):
-    found = {}
-    exec(compile(text, "README.md", "exec"), found)  # noqa: S102 - our own README
-    dag = found["customers"]()
-    assert isinstance(dag, DAG)
-    assert dag.task_ids == ["list"]
-
-
-@pytest.mark.parametrize("module", ["justlogin", "justimmo", "joor"])
-def test_every_operator_of_a_vendor_is_named_in_readme_and_docs(module):
-    found = vars(importlib.import_module(f"airflow_provider_oauth.operators.{module}"))
-    names = [name for name in found if name.endswith("Operator") and name.lower().startswith(module)]
-    assert names
-    for name in names:
-        assert f"`{name}`" in README
-        assert f"`{name}`" in VENDORS
+def test_on_the_package_index_links_to_files_have_the_one_address_that_is_set():
+    address = HOOK["substitutions"][-1]["replacement"]
+    relative = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if not link.startswith(("https://", "#"))]
+    assert len(relative) == long_description().count(f"]({address}/")
+    assert "REPOSITORY" not in long_description()

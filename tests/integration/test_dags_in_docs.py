@@ -1,0 +1,107 @@
+"""Every DAG in README and docs runs, against the sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sandbox.server import serve
+from tests.documents import ROOT, blocks
+from tests.integration.docs_api import CUSTOMERS, DOCS_SERVER
+
+DAGS = [block for block in blocks("python") if block.dag_id]
+SECRET = "fake-secret-:/+%&1"
+#: What the tasks whose result matters return, by DAG and task; a mapped task has the index of one instance.
+RETURNED = {
+    "create_customer": {"create": 251},
+    "export_orders": {"start": "e1"},
+    "count_customers": {"count": 250},
+    "customer_names": {"names": ["Customer 1", "Customer 2", "Customer 3"]},
+    "orders_of_each_customer": {"customers": [1, 2, 3]},
+    "longest_name": {"find": "Customer 100"},
+    "stock_operator": {"customer": "Customer 1"},
+    "one_request": {"customer": "Customer 1"},
+    "hook_in_a_task": {"name_of": "Customer 1"},
+}
+
+
+def connections(sandbox) -> dict[str, str]:
+    """Return the connections of the DAGs, as environment variables; their clients are registered."""
+    found = {}
+    for conn_id, grant in (("my_api", "client_credentials"), ("my_consent", "refresh_token")):
+        sandbox.state.add_client("standard", conn_id, SECRET, scopes=["read", "write"])
+        extra = {"grant_type": grant, "grant_url": f"{sandbox.url}/standard/token", "leeway": 60}
+        if grant == "refresh_token":
+            extra["refresh_token"] = sandbox.state.issue_refresh_token("standard", conn_id)
+        values = {"conn_type": "oauth", "host": f"{sandbox.url}/standard/api", "login": conn_id, "password": SECRET}
+        found[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps({**values, "extra": extra})
+    return found
+
+
+def save(folder: Path) -> list[Path]:
+    """Write each DAG to a file, with a folder for its results, and with short waits; return the files."""
+    folder.joinpath("dags").mkdir()
+    paths = []
+    for block in DAGS:
+        text = block.text.replace('"/data/', f'"{folder}/data/{block.dag_id}/')
+        text = re.sub(r"poke_interval=\d+", "poke_interval=0.5", text)
+        paths.append(folder / "dags" / f"{block.page.stem}-{block.dag_id}.py")
+        paths[-1].write_text(text)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Run all DAGs in one process of their own, with an Airflow database of their own."""
+    folder = tmp_path_factory.mktemp("airflow-home-docs")
+    with serve(folder / "sandbox", servers=[DOCS_SERVER]) as sandbox:
+        env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
+            "AIRFLOW_HOME": str(folder),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__OAUTH__LOCK_FOLDER": str(folder / "locks"),
+            "PYTHONPATH": str(ROOT),
+            **connections(sandbox),
+        }
+        command = [sys.executable, str(Path(__file__).with_name("run_dags.py")), *map(str, save(folder))]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        counts = sandbox.state.counts()
+    return {"folder": folder, "counts": counts, "dags": json.loads(done.stdout.splitlines()[-1])}
+
+
+def test_no_two_dags_have_the_same_name_except_the_first_one_of_readme_and_docs():
+    names = Counter(block.dag_id for block in DAGS)
+    assert {name: count for name, count in names.items() if count > 1} == {"customers": 2}
+
+
+# One test for all, so that xdist does not run the DAGs in each of its processes.
+def test_every_dag_succeeds_and_returns_what_the_text_says(results):
+    assert {name: found["state"] for name, found in results["dags"].items()} == dict.fromkeys(
+        [f"{block.page.stem}-{block.dag_id}" for block in DAGS], "success"
+    )
+    returned = {name.partition("-")[2]: found["returned"] for name, found in results["dags"].items()}
+    for name, expected in RETURNED.items():
+        assert {task: returned[name][f"{task}[-1]"] for task in expected} == expected
+
+    data = results["folder"] / "data"
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    assert [path.name for path in (data / "daily_orders").iterdir()] == [f"orders-{yesterday}.jsonl"]
+    assert {path.name for path in (data / "orders_of_each_customer").iterdir()} == {
+        f"orders-{n}.jsonl" for n in (0, 1, 2)
+    }
+    for name in ("customers", "read_customers"):
+        lines = (data / name / "customers.jsonl").read_text().splitlines()
+        assert [json.loads(line) for line in lines] == CUSTOMERS
+
+    # All DAGs shared the tokens that the first one requested; one DAG renewed its own on purpose.
+    assert results["counts"]["my_api"]["token_requests"] == 1
+    assert results["counts"]["my_consent"]["token_requests"] == 1

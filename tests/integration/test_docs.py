@@ -1,0 +1,134 @@
+"""What the documentation shows works, and it shows everything."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+
+import pytest
+from airflow.api_fastapi.core_api.datamodels.connections import ConnectionBody
+from airflow.models.connection import Connection as StoredConnection
+from airflow.sdk import Connection
+
+from airflow_provider_oauth.cli.definition import get_oauth_cli_commands
+from airflow_provider_oauth.connection import read_connection
+from airflow_provider_oauth.fields import ALIASES, FIELDS
+from airflow_provider_oauth.get_provider_info import get_provider_info
+from airflow_provider_oauth.presets import PRESETS
+from tests.documents import DOCS, README, blocks
+
+SHELL = blocks("bash")
+CONNECTIONS = [block for block in blocks("json") if "conn_type" in block.text]
+INDEX = (DOCS / "connections" / "index.md").read_text()
+TABLE = INDEX.partition("All other fields are keys")[2].partition("\n## ")[0]
+ROWS = [[cell.strip() for cell in line.strip("| ").split("|")] for line in TABLE.splitlines() if line.startswith("| `")]
+CLI = (DOCS / "cli.md").read_text()
+
+
+def check_connection(values: dict) -> None:
+    """Fail if a connection is invalid, causes a warning, or is not protected from stock code by its leeway."""
+    connection = Connection(conn_id="shown", **{**values, "extra": json.dumps(values["extra"])})
+    assert read_connection(connection, PRESETS[values["conn_type"]]).warnings == ()
+    assert isinstance(values["extra"]["leeway"], int)
+
+
+# --- connections
+
+
+def test_there_are_connections_to_check():
+    assert len(CONNECTIONS) == 11
+
+
+@pytest.mark.parametrize("block", CONNECTIONS, ids=str)
+def test_every_connection_shown_is_valid_and_protected_from_stock_code(block):
+    check_connection(json.loads(block.text))
+
+
+@pytest.mark.parametrize("block", [each for each in SHELL if "AIRFLOW_CONN_" in each.text], ids=str)
+def test_every_environment_variable_shown_is_a_valid_connection(block):
+    check_connection(json.loads(re.search(r"AIRFLOW_CONN_\w+='(.*?)'\n", block.text, re.DOTALL)[1]))
+
+
+def test_the_connection_for_the_command_line_is_one_that_airflow_reads_as_it_is():
+    (block,) = [each for each in SHELL if "--conn-json" in each.text]
+    text = re.search(r"--conn-json '(.*)'", block.text, re.DOTALL)[1]
+    check_connection(json.loads(text))
+    assert StoredConnection.from_json(text, conn_id="my_api").extra_dejson["leeway"] == 60
+
+
+def test_the_request_to_airflows_api_has_a_body_that_airflow_accepts():
+    (block,) = [each for each in SHELL if "/api/v2/connections" in each.text]
+    body = ConnectionBody.model_validate_json(re.search(r"-d '(.*)'", block.text, re.DOTALL)[1])
+    values = {name: getattr(body, name) for name in ("conn_type", "host", "login", "password")}
+    check_connection({**values, "extra": json.loads(body.extra)})
+
+
+def test_terraform_stores_the_same_connection_as_the_command_line():
+    (terraform,) = blocks("terraform")
+    body = re.search(r"jsonencode\(\{\n(.*)\n  \}\)", terraform.text, re.DOTALL)[1].replace(
+        "var.client_secret", '"SECRET"'
+    )
+    body = re.sub(r"\s*=\s*", ": ", re.sub(r"^\s*(\w+)\s*=", r'"\1" =', body, flags=re.MULTILINE))
+    check_connection(json.loads("{" + re.sub(r"(?<=[\w\"}])\n(?=\")", ",\n", body) + "}"))
+
+
+def test_one_example_has_all_keys():
+    extras = [
+        json.loads(block.text)["extra"] for block in CONNECTIONS if block.page == DOCS / "connections" / "index.md"
+    ]
+    assert max(map(set, extras), key=len) == set(FIELDS) - set(ALIASES)
+
+
+# --- fields
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_is_in_the_table_with_its_label(name):
+    (row,) = [row for row in ROWS if f"`{name}`" in row[0]]
+    assert row[1] == (FIELDS[name].label if FIELDS[name].shown else "")
+
+
+def test_the_table_has_no_other_field():
+    assert {name for row in ROWS for name in re.findall(r"`(\w+)`", row[0])} == set(FIELDS)
+
+
+@pytest.mark.parametrize("grant", FIELDS["grant_type"].choices)
+def test_every_grant_has_a_page_with_a_connection(grant):
+    found = blocks("json", DOCS / "connections" / f"{grant}.md")
+    assert {json.loads(block.text)["extra"]["grant_type"] for block in found} == {grant}
+
+
+@pytest.mark.parametrize("name", get_provider_info()["config"]["oauth"]["options"])
+def test_every_setting_has_a_section(name):
+    assert f"\n## `{name}`\n" in (DOCS / "configurations-ref.md").read_text()
+
+
+# --- commands and operators
+
+
+@pytest.mark.parametrize("command", get_oauth_cli_commands()[0].subcommands, ids=lambda each: each.name)
+def test_every_command_is_in_the_table_with_its_options(command):
+    (row,) = [line for line in CLI.splitlines() if line.startswith(f"| `airflow oauth {command.name}")]
+    options = {flag for arg in command.args for flag in arg.flags if flag.startswith("--")}
+    assert [each for each in options - {"--verbose", "--output"} if each not in row] == []
+
+
+@pytest.mark.parametrize("module", ["justlogin", "justimmo", "joor"])
+def test_every_operator_of_a_vendor_is_on_the_page_about_vendors(module):
+    found = vars(importlib.import_module(f"airflow_provider_oauth.operators.{module}"))
+    names = [name for name in found if name.endswith("Operator") and name.lower().startswith(module)]
+    assert names
+    vendors = (DOCS / "vendors.md").read_text()
+    assert [name for name in names if f"`{name}`" not in vendors] == []
+
+
+# --- links
+
+
+@pytest.mark.parametrize("page", [README, *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name)
+def test_every_relative_link_leads_to_a_file(page):
+    targets = re.findall(
+        r"\]\((?!https?:|#)([^)#\s]+)", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    )
+    assert [target for target in targets if not (page.parent / target).exists()] == []
