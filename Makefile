@@ -7,10 +7,11 @@ PYTEST := $(BIN)/python -m pytest
 # An authorization server from npm, for `make test-servers`.
 OIDC_PROVIDER := tests/servers/oidc_provider
 
-.PHONY: help demo test test-oldest test-servers simulate test-browser test-distributed services soak lint bench docs clean
+.PHONY: help demo try test test-oldest test-servers simulate test-browser test-distributed services soak lint bench docs clean
 
 help:
 	@echo "make demo              run every example DAG on a real Airflow, against a local server"
+	@echo "make try               start that Airflow, and keep it running for you until Ctrl-C"
 	@echo "make test              the test suite, but for what needs a browser or a running Airflow"
 	@echo "make test-oldest       the same with the oldest supported version of every dependency"
 	@echo "make test-servers      tests against two authorization servers from npm and PyPI (Debian: apt-get install nodejs npm postgresql)"
@@ -37,6 +38,9 @@ $(OLDEST)/.done: pyproject.toml oldest.txt
 
 demo: $(VENV)/.done
 	$(BIN)/python -m sandbox.demo
+
+try: $(VENV)/.done
+	$(BIN)/python -m sandbox.playground
 
 test: $(VENV)/.done
 	$(PYTEST) --numprocesses auto --cov --cov-report=term tests/unit tests/integration
@@ -85,4 +89,4 @@ docs: $(VENV)/.done
 	@echo "Open .artifacts/docs/index.html"
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .demo .artifacts $(OIDC_PROVIDER)/node_modules
+	rm -rf $(VENV) $(OLDEST) .demo .try .artifacts $(OIDC_PROVIDER)/node_modules

@@ -31,7 +31,7 @@ or in a separate process, for tests with several processes::
 
 Modules, each imports only modules below it:
 
-- ``demo``: runs all example DAGs, or keeps everything running (``try``). ``examples``: their connections.
+- ``demo``: runs all example DAGs. ``playground``: keeps Airflow running. ``examples``: the connections of both.
 - ``airflow``, ``celery_airflow``, ``fab_airflow``: start a real Airflow. ``user_agent``: a browser without a screen.
 - ``server``: runs the sandbox. ``vendors``: the configuration of each server.
 - ``token_endpoint``, ``authorization_endpoint``, ``revocation``, ``metadata``, ``api``, ``control``: the routes.

@@ -1,11 +1,11 @@
-"""Real Airflow on its embedded default (SQLite, LocalExecutor), for the demo and the tests.
+"""Runs a real Airflow with SQLite and LocalExecutor, for the demo and the tests.
 
     with Airflow(home=Path(".demo/airflow"), dags=Path("example_dags")) as airflow:
         airflow.wait_until_parsed(["my_dag"])
         run_id = airflow.trigger("my_dag")
         print(airflow.wait("my_dag", run_id))
 
-Listens on loopback only. Everything it writes is under ``home``, and stays there for the next start.
+Airflow listens on loopback only. It writes only below ``home``; the next start uses the same files.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ USER = "admin"
 
 COMPONENTS = {
     "api-server": ["api-server"],
-    # Airflow's log servers bind to all interfaces and to fixed ports. The API server reads the log files itself here.
+    # Airflow's log servers listen on all interfaces and on fixed ports. Here, the API server reads the log files.
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
@@ -50,19 +50,19 @@ COMPONENTS = {
 class Airflow(AirflowClient):
     """Airflow's API server, scheduler, DAG processor and triggerer, as a context manager.
 
-    :param home: AIRFLOW_HOME; made if it does not exist, else its database is used again
+    :param home: AIRFLOW_HOME. It is created if it does not exist; otherwise its database is used.
     :param dags: the DAGs folder
-    :param env: more environment variables, say ``AIRFLOW_CONN_…``; they win over the ones set here
+    :param env: additional environment variables, for example ``AIRFLOW_CONN_…``; they override the ones set here
     :param log_level: ``[logging] logging_level``
-    :param start_timeout: seconds to wait for all components to be healthy
+    :param start_timeout: seconds to wait until all components are healthy
     :param grace: seconds between SIGTERM and SIGKILL
-    :param users: the users' roles, by their names; one of them is ``admin``. The roles of the simple auth manager are
-        ``viewer``, ``user``, ``op`` and ``admin``
-    :param only: names of the components to start; the API server is one of them
-    :param api_server_workers: how many processes of the API server answer requests
+    :param users: roles by user name; one user must be ``admin``. The roles of the simple auth manager are ``viewer``,
+        ``user``, ``op`` and ``admin``.
+    :param only: the components to start; the API server must be one of them
+    :param api_server_workers: the number of processes of the API server
     """
 
-    #: What the auth manager calls the role that may do all.
+    #: The auth manager's name of the role with all permissions.
     admin_role = "admin"
 
     def __init__(
@@ -77,7 +77,7 @@ class Airflow(AirflowClient):
         only: Collection[str] = tuple(COMPONENTS),
         api_server_workers: int = 1,
     ) -> None:
-        #: Arguments of ``airflow`` for each component, by its name.
+        #: The arguments of ``airflow`` for each component, by name.
         self.commands: Mapping[str, Sequence[str]] = {name: COMPONENTS[name] for name in only}
         self.users = dict(users or {USER: self.admin_role})
         self.home = home.resolve()
@@ -85,8 +85,8 @@ class Airflow(AirflowClient):
         self.console = self.home / "console"
         self.components: list[Component] = []
         self.session = requests.Session()
-        self.session.trust_env = False  # no proxy between loopback and loopback
-        self._more_env = dict(env or {})
+        self.session.trust_env = False  # no proxy for loopback
+        self._extra_env = dict(env or {})
         self._log_level = log_level
         self._start_timeout = start_timeout
         self._grace = grace
@@ -106,46 +106,46 @@ class Airflow(AirflowClient):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop all that was started."""
+        """Stop all components."""
         self._exit.close()
 
     @property
     def password(self) -> str:
-        """The password of the user ``admin`` in the UI."""
+        """The password of the user ``admin``."""
         return self.password_of(USER)
 
     def password_of(self, user: str) -> str:
-        """Return the password of one of the users in the UI."""
-        # A home of an earlier start has one for a new user too.
+        """Return the password of a user."""
+        # Computed instead of stored, so that a new user of an existing home has one too.
         return hmac.new(self._keys()["password"].encode(), user.encode(), "sha256").hexdigest()
 
     def token_of(self, user: str) -> str:
         """Log a user in, and return the bearer token for the API.
 
-        :raises AirflowError: the user is refused
+        :raises AirflowError: when the login fails
         """
         credentials = {"username": user, "password": self.password_of(user)}
-        # Not with the token of the user who is logged in.
+        # Without the token of the user who is logged in now.
         response = self.session.post(
             f"{self.url}/auth/token", json=credentials, timeout=30, headers={"Authorization": None}
         )
         if response.status_code != 201:
-            raise AirflowError(self._with_log(f"The log-in of {user} answered {response.status_code}"))
+            raise AirflowError(self._with_log(f"The login of {user} failed with status {response.status_code}"))
         return str(response.json()["access_token"])
 
     def cli(self, *arguments: str, timeout: float = 120, stdin: str = "") -> str:
-        """Run an ``airflow`` command in the same environment, and return its output.
+        """Run an ``airflow`` command in the environment of this Airflow, and return its output.
 
         :param timeout: seconds
-        :param stdin: what a person would type
-        :raises AirflowError: it failed
+        :param stdin: the input of the command
+        :raises AirflowError: when the command fails
         """
         return self._python(f"airflow {' '.join(arguments)}", ["-m", "airflow", *arguments], timeout, stdin)
 
-    def _python(self, what: str, arguments: Sequence[str], timeout: float, stdin: str) -> str:
-        """Run Python in the same environment, and return its output.
+    def _python(self, label: str, arguments: Sequence[str], timeout: float, stdin: str) -> str:
+        """Run Python in the environment of this Airflow, and return its output.
 
-        :param what: what to call it if it fails
+        :param label: the name of the command in the error message
         """
         result = subprocess.run(  # noqa: S603
             [sys.executable, *arguments],
@@ -158,7 +158,7 @@ class Airflow(AirflowClient):
             check=False,
         )
         if result.returncode:
-            raise AirflowError(f"{what} failed:\n{result.stdout}{result.stderr}")
+            raise AirflowError(f"{label} failed:\n{result.stdout}{result.stderr}")
         return result.stdout
 
     def _start(self) -> None:
@@ -167,7 +167,7 @@ class Airflow(AirflowClient):
         self.url = f"http://127.0.0.1:{port}"
         self.env = self._environment(port)
         self._migrate()
-        self._make_users()
+        self._create_users()
         self.started = datetime.now(UTC)
         for name in self.commands:
             self._start_component(name)
@@ -192,7 +192,7 @@ class Airflow(AirflowClient):
 
     def _environment(self, port: int) -> dict[str, str]:
         keys = self._keys()
-        own = {
+        settings = {
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__API_AUTH__JWT_SECRET": keys["jwt_secret"],
             "AIRFLOW__API__BASE_URL": self.url,
@@ -205,7 +205,7 @@ class Airflow(AirflowClient):
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__FERNET_KEY": keys["fernet_key"],
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__PARALLELISM": "6",  # worker processes, all forked at the start
+            "AIRFLOW__CORE__PARALLELISM": "6",  # worker processes, which are all forked at the start
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in self.users.items()),
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(self.home / "bundles"),
@@ -215,34 +215,34 @@ class Airflow(AirflowClient):
             "AIRFLOW__LOGGING__LOGGING_LEVEL": self._log_level,
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
-            # A worker notices the end of its task up to this many seconds late (5 by default). A deferred task that
-            # comes back before that is taken for failed by the scheduler of 3.3.2, and is retried whatever it raised.
+            # A worker notices the end of its task up to this many seconds late (default 5). If a deferred task resumes
+            # before that, the scheduler of Airflow 3.3.2 treats it as failed and retries it, whatever it raised.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-            # Where it does all the same, a task that has retries is tried again, and not after five minutes.
+            # If this happens nevertheless, retry after one second instead of five minutes.
             "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
             "NO_COLOR": "1",
             "NO_PROXY": "127.0.0.1,localhost",
             "PYTHONUNBUFFERED": "1",
         }
-        # Settings of another Airflow in the caller's environment are none of ours.
+        # Ignore the settings of another Airflow in the caller's environment.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
-        return inherited | own | self._more_env
+        return inherited | settings | self._extra_env
 
     def _keys(self) -> dict[str, str]:
-        """Return this home's internal secrets, made at the first start."""
+        """Return the internal secrets of this home. The first start creates them."""
         path = self.home / "keys.json"
         if not path.exists():
             keys = {name: secrets.token_urlsafe(48) for name in ("jwt_secret", "api_secret_key", "password")}
             write_private(path, json.dumps(keys | {"fernet_key": Fernet.generate_key().decode()}))
         return dict(json.loads(path.read_text()))
 
-    def _make_users(self) -> None:
-        # Without this file Airflow makes passwords up and prints them.
+    def _create_users(self) -> None:
+        # Without this file, Airflow creates passwords and prints them.
         passwords = {user: self.password_of(user) for user in self.users}
         write_private(self.home / "simple_auth_manager_passwords.json.generated", json.dumps(passwords))
 
     def _migrate(self) -> None:
-        """Make the database, or bring it to this version of Airflow."""
+        """Create the database, or migrate it to the installed version of Airflow."""
         done = self.home / "migrated"
         airflow_version = version("apache-airflow")
         if done.exists() and done.read_text() == airflow_version:
@@ -262,25 +262,25 @@ class Airflow(AirflowClient):
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + self._start_timeout
         while unhealthy := self._unhealthy():
-            worst = self.console / f"{unhealthy[0]}.log"
+            log = self.console / f"{unhealthy[0]}.log"
+            names = ", ".join(unhealthy)
             self._sleep(
-                deadline,
-                f"Airflow's {', '.join(unhealthy)} not healthy in {self._start_timeout:g} s ({worst}):\n{tail(worst)}",
+                deadline, f"Airflow's {names} not healthy after {self._start_timeout:g} s ({log}):\n{tail(log)}"
             )
 
     def has_database(self) -> bool:
-        """Tell whether the API server runs and reaches its database."""
+        """Return whether the API server runs and reaches its database."""
         return bool(self._health().get("metadatabase", {}).get("status") == "healthy")
 
     def _health(self) -> dict[str, Any]:
-        """Return what the API server says about all components; nothing if it does not answer."""
+        """Return the API server's health report of all components; empty if there is no response."""
         try:
             return dict(self.session.get(f"{self.url}/api/v2/monitor/health", timeout=5).json())
         except requests.RequestException:
             return {}
 
     def _unhealthy(self) -> list[str]:
-        """Return the names of the components that are not up yet."""
+        """Return the names of the components that are not healthy yet."""
         health = self._health()
         unhealthy = [] if health else ["api-server"]
         for name in ("scheduler", "dag-processor", "triggerer"):
@@ -288,10 +288,17 @@ class Airflow(AirflowClient):
                 continue
             key = name.replace("-", "_")
             heartbeat = health.get(key, {}).get(f"latest_{key}_heartbeat")
-            # The heartbeat of the last start counts as healthy for half a minute.
+            # Airflow reports a heartbeat of the previous run as healthy for half a minute.
             if not heartbeat or datetime.fromisoformat(heartbeat) < self._component_started[name]:
                 unhealthy.append(name)
         return unhealthy
+
+    def check_running(self) -> None:
+        """Check that all components run.
+
+        :raises AirflowError: when a component has exited
+        """
+        self._raise_exited()
 
     def _raise_exited(self) -> None:
         for component in self.components:

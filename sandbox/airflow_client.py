@@ -1,7 +1,8 @@
-"""Airflow's public REST API (v2), as far as the demo and the tests need it."""
+"""A client of Airflow's public REST API (v2), with the calls that the demo and the tests need."""
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,35 +13,35 @@ import requests
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: States that a DAG run does not leave by itself.
+#: The final states of a DAG run.
 FINISHED = ("success", "failed")
 
 
 class AirflowError(RuntimeError):
-    """Airflow did not start, did not answer, or did not do what it was asked."""
+    """Airflow did not start, did not respond, or refused a request."""
 
 
 class Unavailable(AirflowError):
-    """The API server does not answer, or answers with an error of its own."""
+    """The API server did not respond, or responded with a server error."""
 
 
 class AirflowClient:
-    """Asks one Airflow to run DAGs, and looks at what came of it."""
+    """Runs DAGs of one Airflow and reads their results."""
 
-    #: Base URL of the API server, without a slash at the end.
+    #: Base URL of the API server, without a trailing slash.
     url: str
     #: A session that is logged in.
     session: requests.Session
-    #: When this Airflow was started; what it knows from before is not news.
+    #: The start time of this Airflow. Parse results from before are ignored.
     started: datetime
-    #: Seconds for which the API server is asked again while it is :class:`Unavailable`.
+    #: Seconds for which GET requests are repeated while the API server is :class:`Unavailable`.
     unavailable_timeout = 0.0
 
     def wait_until_parsed(self, dag_ids: Iterable[str], timeout: float = 60) -> None:
         """Wait until the DAG processor has parsed these DAGs since the start.
 
         :param timeout: seconds
-        :raises AirflowError: a DAG file could not be imported, or the time is over
+        :raises AirflowError: when a DAG file cannot be imported, or after the timeout
         """
         missing = set(dag_ids)
         deadline = time.monotonic() + timeout
@@ -51,20 +52,20 @@ class AirflowClient:
                 self._sleep(deadline, f"Airflow has not parsed {', '.join(sorted(missing))} within {timeout:g} s")
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Unpause a DAG, start a run of it, and return the run's id."""
+        """Unpause a DAG, start a run, and return the run ID."""
         self.unpause(dag_id)
         run = self.api("POST", f"dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})})
         return str(run["dag_run_id"])
 
     def unpause(self, dag_id: str, paused: bool = False) -> None:
-        """Let the scheduler run a DAG, and the triggerer watch its assets; or stop that."""
+        """Unpause a DAG, or pause it. The scheduler and the asset watchers ignore a paused DAG."""
         self.api("PATCH", f"dags/{dag_id}", json={"is_paused": paused})
 
     def wait(self, dag_id: str, run_id: str, timeout: float = 120) -> str:
         """Wait for a run to end, and return ``success`` or ``failed``.
 
         :param timeout: seconds
-        :raises AirflowError: the time is over
+        :raises AirflowError: after the timeout
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -79,49 +80,64 @@ class AirflowClient:
         return str(self.api("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}")["state"])
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """Return the latest runs of a DAG, a hundred at most, as the API describes them, oldest first."""
-        answer = self.api("GET", f"dags/{dag_id}/dagRuns", params={"limit": 100, "order_by": "-run_after"})
-        return list(reversed(answer["dag_runs"]))
+        """Return the latest runs of a DAG, at most 100, as the API describes them, oldest first."""
+        page = self.api("GET", f"dags/{dag_id}/dagRuns", params={"limit": 100, "order_by": "-run_after"})
+        return list(reversed(page["dag_runs"]))
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run as the API describes them."""
         found: list[dict[str, Any]] = []
         while True:
-            page = {"limit": 100, "offset": len(found), "order_by": "map_index"}
-            answer = self.api("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances", params=page)
-            found += answer["task_instances"]
-            if len(found) >= answer["total_entries"] or not answer["task_instances"]:
+            params = {"limit": 100, "offset": len(found), "order_by": "map_index"}
+            page = self.api("GET", f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances", params=params)
+            found += page["task_instances"]
+            if len(found) >= page["total_entries"] or not page["task_instances"]:
                 return found
 
     def task_states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
-        """Return each task's state; a mapped task is named ``task_id[map_index]``."""
+        """Return the state of each task. The name of a mapped task is ``task_id[map_index]``."""
         return {
             each["task_id"] if each["map_index"] < 0 else f"{each['task_id']}[{each['map_index']}]": each["state"]
             for each in self.task_instances(dag_id, run_id)
         }
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
-        """Return a task's log as text, a line an event, with what was logged along with it."""
+        """Return a task's log as text, one line per event, including the fields of each event."""
         path = f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/logs/{try_number}"
-        answer = self.api("GET", path, params={"map_index": map_index, "full_content": True})
-        return "\n".join(_log_line(each) for each in answer["content"])
+        log = self.api("GET", path, params={"map_index": map_index, "full_content": True})
+        return "\n".join(_log_line(each) for each in log["content"])
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """Return what a task pushed to XCom."""
+        """Return an XCom value of a task."""
         path = f"dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.api("GET", path, params={"map_index": map_index, "deserialize": True})["value"]
 
+    def store_connections(self, connections: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store connections in the database, as the connection form does. Existing connections are overwritten.
+
+        :param connections: the fields of each connection by connection ID; ``extra`` is a dict
+        :raises AirflowError: when Airflow refuses a connection
+        """
+        entities = [
+            {**fields, "connection_id": conn_id, "extra": json.dumps(fields["extra"])}
+            for conn_id, fields in connections.items()
+        ]
+        action = {"action": "create", "entities": entities, "action_on_existence": "overwrite"}
+        result = self.api("PATCH", "connections", json={"actions": [action]})
+        if result["create"]["errors"]:
+            raise AirflowError(f"Connections were not stored: {result['create']['errors']}")
+
     def api(self, method: str, path: str, **options: Any) -> Any:
-        """Call the API and return the JSON of its answer.
+        """Call the API, and return the JSON of the response.
 
         :param path: relative to ``/api/v2/``
         :param options: as in ``requests.request``
-        :raises AirflowError: the answer is not a success
+        :raises AirflowError: when the status is an error
         """
         deadline = time.monotonic() + (self.unavailable_timeout if method == "GET" else 0)
         while True:
             try:
-                response = self._answer(method, path, **options)
+                response = self._request(method, path, **options)
             except Unavailable as error:
                 if time.monotonic() >= deadline:
                     raise
@@ -129,14 +145,14 @@ class AirflowClient:
             else:
                 return response.json() if response.content else None
 
-    def _answer(self, method: str, path: str, **options: Any) -> requests.Response:
+    def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         try:
             response = self.session.request(method, f"{self.url}/api/v2/{path}", timeout=30, **options)
         except requests.RequestException as error:
-            raise Unavailable(self._with_log(f"{method} {path} got no answer: {error}")) from error
+            raise Unavailable(self._with_log(f"{method} {path} got no response: {error}")) from error
         if not response.ok:
             kind = Unavailable if response.status_code >= 500 else AirflowError
-            raise kind(self._with_log(f"{method} {path} answered {response.status_code}: {response.text}"))
+            raise kind(self._with_log(f"{method} {path} returned {response.status_code}: {response.text}"))
         return response
 
     def _parsed(self, dag_id: str) -> bool:
@@ -167,5 +183,5 @@ class AirflowClient:
 def _log_line(entry: dict[str, Any] | str) -> str:
     if isinstance(entry, str):
         return entry
-    rest = {key: value for key, value in entry.items() if key not in {"timestamp", "event", "level"} and value}
-    return f"{entry.get('level', '')} {entry['event']} {rest or ''}".strip()
+    fields = {key: value for key, value in entry.items() if key not in {"timestamp", "event", "level"} and value}
+    return f"{entry.get('level', '')} {entry['event']} {fields or ''}".strip()

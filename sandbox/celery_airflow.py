@@ -1,12 +1,12 @@
-"""Real Airflow of several hosts: CeleryExecutor, PostgreSQL, Redis, and a Celery worker for each host.
+"""Runs a real Airflow of several hosts: CeleryExecutor, PostgreSQL, Redis, and one Celery worker per host.
 
     with CeleryAirflow(home=Path("airflow"), dags=Path("dags")) as airflow:
         airflow.kill("worker-one")
         airflow.start("worker-one")
         airflow.postgresql.restart()
 
-The hosts share what hosts of an installation share: database, broker, API server and the folder of logs. Each worker
-has a host name and an ``[oauth] lock_folder`` of its own.
+The hosts share the database, the broker, the API server and the log folder, as in a real installation. Each worker has
+its own host name and its own ``[oauth] lock_folder``.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class CeleryAirflow(Airflow):
-    """Airflow with a Celery worker a host, as a context manager.
+    """Airflow with one Celery worker per host, as a context manager.
 
-    :param home: AIRFLOW_HOME, which must not exist yet: the database is a new one with every start
+    :param home: AIRFLOW_HOME. It must not exist yet, because each start creates a new database.
     :param dags: as for :class:`Airflow`
     :param env: as for :class:`Airflow`
     :param hosts: names of the hosts; their workers are the components ``worker-<name>``
-    :param concurrency: tasks that one worker runs at a time
+    :param concurrency: the number of tasks that one worker runs at the same time
     :param options: the other parameters of :class:`Airflow`
     """
 
@@ -56,28 +56,29 @@ class CeleryAirflow(Airflow):
         self.redis = Redis(self.console)
 
     def component(self, name: str) -> Component:
-        """Return a component that runs.
+        """Return a running component.
 
-        :raises LookupError: it does not
+        :raises LookupError: when it does not run
         """
         for component in self.components:
             if component.name == name:
                 return component
-        raise LookupError(f"{name} does not run, only {', '.join(each.name for each in self.components)}")
+        running = ", ".join(component.name for component in self.components)
+        raise LookupError(f"{name} is not running; these components are: {running}")
 
     def start(self, name: str) -> None:
-        """Start a component that was killed, without waiting until it is healthy."""
+        """Start a component that was killed. Do not wait until it is healthy."""
         self._start_component(name)
 
     def kill(self, name: str) -> None:
-        """Kill a component and all its processes at once, as when its host loses power."""
+        """Kill a component and all its processes at the same moment, as when its host loses power."""
         component = self.component(name)
-        component.pause()  # none of them sees another one die
+        component.pause()  # so that no process can react to the end of another one
         kill([component])
         self.components.remove(component)
 
     def restart(self, name: str) -> None:
-        """End a component politely, start it again and wait until it is healthy."""
+        """Stop a component with SIGTERM, start it again and wait until it is healthy."""
         component = self.component(name)
         stop([component], self._grace)
         self.components.remove(component)
@@ -86,11 +87,11 @@ class CeleryAirflow(Airflow):
 
     @contextmanager
     def supervised(self, unavailable_timeout: float = 60) -> Iterator[None]:
-        """Within the block, start again what ends by itself, as an init system does, and wait until all is healthy.
+        """Within the block, restart components that exit, like an init system; at its end, wait until all are healthy.
 
-        Airflow counts on that: its scheduler ends when it cannot reach the database.
+        Airflow relies on this: its scheduler exits when it cannot reach the database.
 
-        :param unavailable_timeout: seconds for which an API server that answers with an error is asked again
+        :param unavailable_timeout: seconds for which GET requests are repeated while the API server is unavailable
         """
         self._supervising, self.unavailable_timeout = True, unavailable_timeout
         try:
@@ -101,7 +102,7 @@ class CeleryAirflow(Airflow):
 
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
-        """Let all processes of a component stand still within the block."""
+        """Pause all processes of a component within the block."""
         component = self.component(name)
         component.pause()
         try:
@@ -110,9 +111,8 @@ class CeleryAirflow(Airflow):
             component.resume()
 
     def _worker(self, name: str) -> list[str]:
-        host = self.hosts[name]
-        own = ["--celery-hostname", host, "--pid", str(self.home / f"{name}.pid")]
-        return ["celery", "worker", *own, "--concurrency", str(self.concurrency), "--skip-serve-logs"]
+        identity = ["--celery-hostname", self.hosts[name], "--pid", str(self.home / f"{name}.pid")]
+        return ["celery", "worker", *identity, "--concurrency", str(self.concurrency), "--skip-serve-logs"]
 
     def _start(self) -> None:
         for service in (self.postgresql, self.redis):
@@ -126,24 +126,24 @@ class CeleryAirflow(Airflow):
                 service.close()
 
     def _environment(self, port: int) -> dict[str, str]:
-        at_once = str(self.concurrency * len(self.hosts))
-        own = {
+        parallelism = str(self.concurrency * len(self.hosts))
+        settings = {
             "AIRFLOW__CELERY__BROKER_URL": self.redis.url,
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{self.postgresql.url}",
             "AIRFLOW__CELERY__SYNC_PARALLELISM": "1",
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
             "AIRFLOW__CORE__HOSTNAME_CALLABLE": f"{host_name.__name__}.{host_name.name.__name__}",
-            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": at_once,
-            "AIRFLOW__CORE__PARALLELISM": at_once,
+            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": parallelism,
+            "AIRFLOW__CORE__PARALLELISM": parallelism,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.postgresql.url,
-            # What happens to the tasks of a worker that is gone: minutes by default.
+            # The time after which the tasks of a dead worker are retried; the defaults are minutes.
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "30",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
         }
-        env = super()._environment(port) | own | self._more_env
-        root = str(Path(__file__).parent.parent)  # for the host's name
+        env = super()._environment(port) | settings | self._extra_env
+        root = str(Path(__file__).parent.parent)  # for [core] hostname_callable
         return env | {"PYTHONPATH": os.pathsep.join(filter(None, [env.get("PYTHONPATH"), root]))}
 
     def _environment_of(self, name: str) -> dict[str, str]:
@@ -160,7 +160,7 @@ class CeleryAirflow(Airflow):
         if not self._supervising:
             super()._raise_exited()
         for component in [each for each in self.components if each.exit_code is not None]:
-            kill([component])  # what it leaves behind
+            kill([component])  # the processes that it has left behind
             self.components.remove(component)
             self.start(component.name)
 

@@ -1,7 +1,4 @@
-"""The example DAGs, each with the connection it needs: registered at the sandbox, and run by a real Airflow.
-
-For the demo, and for the tests that run all of them.
-"""
+"""Runs the example DAGs with a real Airflow against the sandbox, each with a connection and a registered client."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import json
 import os
 import secrets
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +15,11 @@ from urllib.parse import quote
 from sandbox.airflow import Airflow, AirflowError
 from sandbox.airflow_client import FINISHED
 from sandbox.private_file import write_private
+from sandbox.server import SandboxProcess
 from sandbox.user_agent import AirflowPages
 
 if TYPE_CHECKING:
-    from sandbox.server import SandboxProcess
+    from collections.abc import Callable, Iterator, Mapping
 
 EXAMPLES_FOLDER = Path(__file__).parent.parent / "example_dags"
 USERNAME = "ada"
@@ -28,16 +27,16 @@ USERNAME = "ada"
 
 @dataclass(frozen=True)
 class Example:
-    """How one example DAG is wired up.
+    """The connection and the client of one example DAG.
 
-    :param conn_id: its connection, and its client ID at the server
-    :param server: name of the sandbox's server
+    :param conn_id: the connection ID, which is also the client ID
+    :param server: the name of the sandbox's server
     :param grant: the grant type
-    :param extra: more of the connection's extra
-    :param scopes: what its client may be granted
-    :param conn_type: its connection type; a vendor's takes the sandbox as its environment
-    :param pool: a pool that its tasks share, and how many slots that has
-    :param watched: run by its asset watcher instead of by hand
+    :param extra: additional fields of the connection's extra
+    :param scopes: the scopes that the client may be granted
+    :param conn_type: the connection type; for a vendor's type, the sandbox is the environment
+    :param pool: the name and the slots of the pool that its tasks use
+    :param watched: the DAG is started by its asset watcher
     """
 
     conn_id: str
@@ -50,7 +49,7 @@ class Example:
     watched: bool = False
 
 
-#: By DAG ID, which is the name of the file too.
+#: The examples by DAG ID, which is also the name of the file.
 EXAMPLES = {
     "example_stock_http_operator": Example("example_stock", "standard", "client_credentials", {"scope": "read"}),
     "example_oauth_operator": Example(
@@ -93,113 +92,148 @@ EXAMPLES = {
     ),
 }
 
-#: The Variable in which the watcher's check remembers what it has seen.
+#: The Variable in which the check of the asset watcher stores what it has seen.
 WATCHER_SEEN = "example_watcher_seen"
 
 
 class ExampleClients:
-    """The clients of the example DAGs: made up once, kept in a file, registered at the sandbox.
+    """The clients of the example DAGs. Their credentials are stored in a file.
 
-    :param path: the file, readable by its owner only
+    :param path: the path of the file, which only its owner can read
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
+        self._credentials: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
 
     def register(self, sandbox: SandboxProcess) -> None:
-        """Register the clients; get the first refresh token of those that need one, unless that was done before."""
+        """Register the clients. Issue the first refresh token of each client that needs one and has none yet."""
         for example in EXAMPLES.values():
-            kept = self._kept.setdefault(example.conn_id, {})
-            # Not real secrets, but with characters that must be encoded on the wire.
-            kept.setdefault("client_secret", f"not-a-real-secret+/{secrets.token_urlsafe(18)}=")
+            credentials = self._credentials.setdefault(example.conn_id, {})
+            # Made-up secrets with characters that must be encoded in requests.
+            credentials.setdefault("client_secret", f"not-a-real-secret+/{secrets.token_urlsafe(18)}=")
             if example.grant == "password":
-                kept.setdefault("user_password", f"not a real password&{secrets.token_urlsafe(12)}%")
+                credentials.setdefault("user_password", f"not a real password&{secrets.token_urlsafe(12)}%")
             client = {
                 "server": example.server,
                 "client_id": example.conn_id,
-                "client_secret": kept["client_secret"],
+                "client_secret": credentials["client_secret"],
                 "scopes": list(example.scopes),
-                "users": {USERNAME: kept["user_password"]} if "user_password" in kept else {},
+                "users": {USERNAME: credentials["user_password"]} if "user_password" in credentials else {},
             }
             sandbox.control("clients", client)
-            if example.grant == "refresh_token" and "refresh_token" not in kept:
+            if example.grant == "refresh_token" and "refresh_token" not in credentials:
                 grant = {"server": example.server, "client_id": example.conn_id, "username": USERNAME}
-                kept["refresh_token"] = sandbox.control("grants", grant)["refresh_token"]
-        self._save()
+                credentials["refresh_token"] = sandbox.control("grants", grant)["refresh_token"]
+        write_private(self._path, json.dumps(self._credentials, indent=1))
 
-    def connections(self, sandbox: SandboxProcess) -> dict[str, str]:
-        """Return the connections as environment variables, ``AIRFLOW_CONN_…``."""
-        return {
-            f"AIRFLOW_CONN_{example.conn_id.upper()}": json.dumps(self._connection(example, sandbox.url))
-            for example in EXAMPLES.values()
-        }
+    def connections(self, sandbox: SandboxProcess) -> dict[str, dict[str, Any]]:
+        """Return the fields of the connections by connection ID."""
+        return {example.conn_id: self._connection(example, sandbox.url) for example in EXAMPLES.values()}
 
     def secrets(self) -> dict[str, str]:
-        """Return everything that must not be seen anywhere, by a name for messages."""
-        return {f"{name} of {conn_id}": value for conn_id, kept in self._kept.items() for name, value in kept.items()}
+        """Return all secrets, by a name for messages."""
+        return {
+            f"{name} of {conn_id}": value
+            for conn_id, credentials in self._credentials.items()
+            for name, value in credentials.items()
+        }
 
     def basic_pairs(self) -> dict[str, str]:
-        """Return the ``client_id:client_secret`` pairs that HTTP Basic would encode, by a name for messages."""
-        return {f"Basic of {conn_id}": f"{conn_id}:{kept['client_secret']}" for conn_id, kept in self._kept.items()}
+        """Return the ``client_id:client_secret`` pairs that HTTP Basic encodes, by a name for messages."""
+        return {
+            f"Basic of {conn_id}": f"{conn_id}:{credentials['client_secret']}"
+            for conn_id, credentials in self._credentials.items()
+        }
 
     def _connection(self, example: Example, url: str) -> dict[str, Any]:
-        kept = self._kept[example.conn_id]
+        credentials = self._credentials[example.conn_id]
         extra: dict[str, Any] = {"grant_type": example.grant, "leeway": 60}
         if example.conn_type == "oauth":
             extra["grant_url"] = f"{url}/{example.server}/token"
         else:
             extra["environment"] = f"{url}/{example.server}"
-        if "user_password" in kept:
-            extra |= {"username": USERNAME, "user_password": kept["user_password"]}
-        if "refresh_token" in kept:
-            extra["refresh_token"] = kept["refresh_token"]
+        if "user_password" in credentials:
+            extra |= {"username": USERNAME, "user_password": credentials["user_password"]}
+        if "refresh_token" in credentials:
+            extra["refresh_token"] = credentials["refresh_token"]
         return {
             "conn_type": example.conn_type,
             "host": f"{url}/{example.server}/api" if example.conn_type == "oauth" else None,
             "login": example.conn_id,
-            "password": kept["client_secret"],
+            "password": credentials["client_secret"],
             "extra": extra | example.extra,
         }
 
-    def _save(self) -> None:
-        write_private(self._path, json.dumps(self._kept, indent=1))
+
+def as_environment(connections: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return connections as environment variables, ``AIRFLOW_CONN_…``."""
+    return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(fields) for conn_id, fields in connections.items()}
 
 
 def check_examples_complete(folder: Path = EXAMPLES_FOLDER) -> None:
-    """Refuse to go on when a DAG file of the folder is not in :data:`EXAMPLES`, or the other way round.
+    """Check that the DAG files of the folder and :data:`EXAMPLES` match.
 
-    :raises LookupError: naming them
+    :raises LookupError: when they do not match
     """
     found = {path.stem for path in folder.glob("example_*.py")}
-    if unwired := sorted(found ^ EXAMPLES.keys()):
+    if mismatches := sorted(found ^ EXAMPLES.keys()):
         raise LookupError(
-            f"Example DAGs and sandbox.examples.EXAMPLES do not match, see {', '.join(unwired)}: "
-            "each example_*.py needs an entry there, and each entry such a file"
+            f"The example DAGs and sandbox.examples.EXAMPLES do not match: {', '.join(mismatches)}. "
+            "Each example_*.py needs an entry in EXAMPLES, and each entry needs a file."
         )
 
 
-def example_airflow(home: Path, connections: dict[str, str], log_level: str = "INFO") -> Airflow:
-    """Return an Airflow, not started yet, that serves the example DAGs."""
-    # The watcher's check is imported by the triggerer, which does not look into the DAGs folder.
+@contextmanager
+def running_examples(
+    home: Path, log: Callable[[str], None], *, in_database: bool = False
+) -> Iterator[tuple[SandboxProcess, Airflow]]:
+    """Run the sandbox and an Airflow with the example DAGs and their connections.
+
+    :param home: the folder for all files
+    :param log: is called with progress messages
+    :param in_database: store the connections in Airflow's database, where users can see and edit them, instead of
+        environment variables
+    """
+    check_examples_complete()
+    home.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    log("Starting the local authorization server and API")
+    with SandboxProcess(home / "sandbox") as sandbox:
+        clients = ExampleClients(home / "clients.json")
+        clients.register(sandbox)
+        sandbox.control("counts/reset", {})
+        connections = clients.connections(sandbox)
+        log(f"They listen on {sandbox.url}. Starting Airflow, which takes up to a minute")
+        env = {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled"} if in_database else as_environment(connections)
+        with example_airflow(home / "airflow", env) as airflow:
+            if in_database:
+                airflow.store_connections(connections)
+            log(f"Airflow is ready on {airflow.url} ({time.monotonic() - start:.0f} s)")
+            yield sandbox, airflow
+
+
+def example_airflow(home: Path, env: dict[str, str]) -> Airflow:
+    """Return an Airflow that serves the example DAGs. It is not started yet."""
+    # The triggerer imports the check of the asset watcher, but does not search the DAGs folder for modules.
     path = os.pathsep.join(filter(None, [str(EXAMPLES_FOLDER), os.environ.get("PYTHONPATH")]))
-    return Airflow(home, EXAMPLES_FOLDER, connections | {"PYTHONPATH": path}, log_level)
+    return Airflow(home, EXAMPLES_FOLDER, env | {"PYTHONPATH": path})
 
 
 def authorize_examples(airflow: Airflow) -> list[str]:
-    """Have a user consent in Airflow's pages to the connections that need it, unless that was done before.
+    """Authorize the connections that need a user's consent and have none yet, on the page *OAuth connections*.
 
-    :return: the connections that were consented to now
-    :raises AirflowError: it did not work, and the page says why
-    :raises PageError: a page is not what was expected
+    :return: the connections that were authorized
+    :raises AirflowError: when the authorization fails
+    :raises PageError: when a page is not as expected
     """
     pages = AirflowPages(airflow.url, airflow.token_of("admin"))
-    needing = [example.conn_id for example in EXAMPLES.values() if example.grant == "authorization_code"]
-    missing = [conn_id for conn_id in needing if not _has_consent(pages, conn_id)]
+    conn_ids = [example.conn_id for example in EXAMPLES.values() if example.grant == "authorization_code"]
+    missing = [conn_id for conn_id in conn_ids if not _has_consent(pages, conn_id)]
     for conn_id in missing:
-        said = pages.authorize(conn_id, USERNAME)
+        message = pages.authorize(conn_id, USERNAME)
         if not _has_consent(pages, conn_id):
-            raise AirflowError(said)
+            raise AirflowError(message)
     return missing
 
 
@@ -208,7 +242,7 @@ def _has_consent(pages: AirflowPages, conn_id: str) -> bool:
 
 
 def end_unfinished_runs(airflow: Airflow) -> None:
-    """Fail the runs that an interrupted start has left: Airflow would go on with them, and the server count them."""
+    """Fail the runs that an interrupted demo left behind. Airflow would continue them, and the server count them."""
     for dag_id in EXAMPLES:
         for run in airflow.runs(dag_id):
             if run["state"] not in FINISHED:
@@ -217,21 +251,21 @@ def end_unfinished_runs(airflow: Airflow) -> None:
 
 
 def start_example(airflow: Airflow, dag_id: str) -> str:
-    """Start a run of an example DAG, or have its watcher start one, and return the run's id."""
+    """Start a run of an example DAG, directly or by its asset watcher, and return the run ID."""
     if pool := EXAMPLES[dag_id].pool:
-        make_pool(airflow, *pool)
+        create_pool(airflow, *pool)
     if not EXAMPLES[dag_id].watched:
         return airflow.trigger(dag_id)
     before = {run["dag_run_id"] for run in airflow.runs(dag_id)}
-    # As if all items were new. The API has none that it could add.
+    # Make the watcher see all items as new, because the sandbox's API never adds items.
     if any(each["key"] == WATCHER_SEEN for each in airflow.api("GET", "variables")["variables"]):
         airflow.api("DELETE", f"variables/{WATCHER_SEEN}")
     airflow.unpause(dag_id)
     return _wait_for_new_run(airflow, dag_id, before)
 
 
-def make_pool(airflow: Airflow, name: str, slots: int) -> None:
-    """Make a pool, unless there is one of that name."""
+def create_pool(airflow: Airflow, name: str, slots: int) -> None:
+    """Create a pool if there is none with this name."""
     if not any(pool["name"] == name for pool in airflow.api("GET", "pools")["pools"]):
         airflow.api("POST", "pools", json={"name": name, "slots": slots, "include_deferred": False})
 
@@ -244,6 +278,6 @@ def _wait_for_new_run(airflow: Airflow, dag_id: str, before: set[str], timeout: 
                 return str(run["dag_run_id"])
         time.sleep(0.25)
     raise AirflowError(
-        f"The watcher of {dag_id} has not started a run within {timeout:g} s; "
-        f"see {airflow.console / 'triggerer.log'} and {airflow.home / 'logs' / 'triggerer'}"
+        f"The asset watcher of {dag_id} started no run within {timeout:g} s. "
+        f"See {airflow.console / 'triggerer.log'} and {airflow.home / 'logs' / 'triggerer'}."
     )

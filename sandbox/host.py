@@ -1,13 +1,13 @@
-"""The name of the host that a process pretends to be on, for ``[core] hostname_callable``."""
+"""The simulated host name of a process, for ``[core] hostname_callable``."""
 
 from __future__ import annotations
 
 import os
 
-#: The environment variable of the name.
+#: The environment variable with the host name.
 VARIABLE = "SANDBOX_HOST"
 
 
 def name() -> str:
-    """Return the host's name."""
+    """Return the host name."""
     return os.environ.get(VARIABLE, "localhost")

@@ -1,4 +1,4 @@
-"""Files with secrets of the sandbox."""
+"""Writes files that contain secrets of the sandbox."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read. A file or link in its place is replaced, not opened.
+    """Write a file that only its owner can read. An existing file or link is replaced, not opened.
 
-    :param path: the file
+    :param path: the path of the file
     :param text: its content
     """
     descriptor, part = tempfile.mkstemp(dir=path.parent)  # with mode 0600

@@ -1,7 +1,7 @@
-"""Child processes that are gone when their caller is: each in a session of its own, with its output in a file.
+"""Child processes that are stopped together with all their descendants; their output goes to a file.
 
-A component of Airflow starts processes itself, some in process groups of their own (every task is one). They all stay
-in the session that :class:`Component` opened for it, and by that session they are found and ended.
+A component of Airflow starts other processes, some in new process groups (each task has one). :class:`Component` starts
+a new session, in which all these processes stay. This is how they are found and stopped.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 class Component:
     """One long-running child process.
 
-    :param name: what to call it in messages
+    :param name: its name in messages
     :param command: its argument list
-    :param env: its whole environment
+    :param env: its complete environment
     :param cwd: its working directory
-    :param log: file that its output is appended to
-    :param identity: ``user``, ``group`` and ``extra_groups`` as in ``subprocess.Popen``, to run as somebody else
+    :param log: the file to which its output is appended
+    :param identity: ``user``, ``group`` and ``extra_groups`` as in ``subprocess.Popen``, to run it as another user
     """
 
     def __init__(
@@ -47,20 +47,20 @@ class Component:
 
     @property
     def pid(self) -> int:
-        """Its process id, which is also the id of its process group and session."""
+        """The process ID, which is also the ID of its process group and of its session."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """Its exit code, or None while it runs."""
+        """The exit code; None while it runs."""
         return self._process.poll()
 
     def tail(self, lines: int = 30) -> str:
-        """Return the last lines of its output since it was started."""
+        """Return the last lines of its output since its start."""
         return tail(self.log, lines, since=self._log_start)
 
     def has_printed(self, text: str) -> bool:
-        """Tell whether this text is in its output since it was started."""
+        """Return whether its output since its start contains this text."""
         with self.log.open("rb") as output:
             output.seek(self._log_start)
             return text.encode() in output.read()
@@ -72,7 +72,7 @@ class Component:
                 os.killpg(self.pid, number)
 
     def members(self) -> list[psutil.Process]:
-        """Return every live process of its session, itself and what it started."""
+        """Return all running processes of its session."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
@@ -81,30 +81,30 @@ class Component:
         return found
 
     def pause(self) -> None:
-        """Stop every process of its session, until :meth:`resume`: as a host that hangs."""
+        """Pause all processes of its session until :meth:`resume`, like a host that hangs."""
         deadline = time.monotonic() + 10
-        # Several rounds: a process may start another while it is being stopped, which takes a moment.
-        while not self._stand_still() and time.monotonic() < deadline:
+        # Repeated, because pausing takes a moment in which a process may start another one.
+        while not self._is_paused() and time.monotonic() < deadline:
             for process in self.members():
                 with suppress(psutil.NoSuchProcess):
                     process.suspend()
 
-    def _stand_still(self) -> bool:
+    def _is_paused(self) -> bool:
         with suppress(psutil.NoSuchProcess):
             return all(process.status() == psutil.STATUS_STOPPED for process in self.members())
         return False
 
     def resume(self) -> None:
-        """Let every process of its session go on."""
+        """Resume all processes of its session."""
         for process in self.members():
             with suppress(psutil.NoSuchProcess):
                 process.resume()
 
 
 def stop(components: Iterable[Component], grace: float) -> None:
-    """End the components: SIGTERM to their groups, then SIGKILL to all that is left in their sessions.
+    """Stop components: SIGTERM to their process groups, then SIGKILL to all processes left in their sessions.
 
-    :param grace: seconds between the two, at most
+    :param grace: maximum seconds between the two signals
     """
     components = list(components)
     for component in components:
@@ -116,9 +116,9 @@ def stop(components: Iterable[Component], grace: float) -> None:
 
 
 def kill(components: Iterable[Component]) -> None:
-    """Send SIGKILL to all that is left in the components' sessions, and reap them."""
+    """Send SIGKILL to all processes in the components' sessions, and reap them."""
     for component in components:
-        # Several rounds: a process may start another while it is being killed.
+        # Repeated, because a process may start another one before it is killed.
         for _ in range(5):
             members = component.members()
             for process in members:
@@ -132,9 +132,9 @@ def kill(components: Iterable[Component]) -> None:
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that ``with`` blocks and fixtures clean up.
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP, so that ``with`` blocks and fixtures clean up.
 
-    Does nothing outside the main thread, where Python allows no handlers.
+    This has no effect outside the main thread, where Python allows no signal handlers.
     """
     with _handlers(_interrupt, signal.SIGTERM, signal.SIGHUP):
         yield
@@ -142,13 +142,13 @@ def interrupted_by_signals() -> Iterator[None]:
 
 @contextmanager
 def not_interrupted() -> Iterator[None]:
-    """Ignore Ctrl-C, SIGTERM and SIGHUP meanwhile: for a clean-up that takes a bounded time."""
+    """Ignore Ctrl-C, SIGTERM and SIGHUP within the block, for a cleanup that takes a limited time."""
     with _handlers(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         yield
 
 
 def free_ports(count: int) -> list[int]:
-    """Return that many different loopback ports that nobody listens on now."""
+    """Return different loopback ports that are free now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -225,6 +225,14 @@ class SandboxProcess:
         if process.stdout is not None:
             process.stdout.close()
 
+    def check_running(self) -> None:
+        """Check that the process runs.
+
+        :raises RuntimeError: when it has exited
+        """
+        if self.process is None or self.process.poll() is not None:
+            raise RuntimeError(f"The sandbox has exited. See {self.state_dir / 'sandbox.log'}.")
+
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Pause the process within the block. Requests are accepted, but wait."""

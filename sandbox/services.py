@@ -1,10 +1,10 @@
-"""PostgreSQL and Redis from Debian's packages, for an Airflow of several hosts: each on a free loopback port.
+"""Runs PostgreSQL and Redis from Debian's packages, each on a free loopback port, for an Airflow of several hosts.
 
     with PostgreSQL(Path("postgresql")) as postgresql, Redis(Path("redis")) as redis:
         print(postgresql.url, redis.url)
         postgresql.restart()
 
-Nothing of a PostgreSQL or Redis that the machine runs anyway is used or touched.
+They are independent of a PostgreSQL or Redis that already runs on the machine.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from sandbox.processes import Component, free_ports, interrupted_by_signals, kil
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Where Debian keeps the servers of its versions of PostgreSQL; none of them is in PATH.
+#: Debian's folder for PostgreSQL, with one folder per version. The server programs are not in PATH.
 _DEBIAN_POSTGRESQL = "/usr/lib/postgresql"
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 30.0
 
-#: How PostgreSQL ends: it waits for its clients to leave, it sends them away, or it drops everything, as in a crash.
+#: PostgreSQL's shutdown modes: wait for clients to disconnect, disconnect them, or abort as in a crash.
 StopMode = Literal["smart", "fast", "immediate"]
 _STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
 class ServiceError(RuntimeError):
-    """A service is not installed, did not start or did not stop."""
+    """A service is not installed, or a command of it failed."""
 
 
 class Service(ABC):
-    """A server process on a loopback port of its own, which it keeps over restarts.
+    """A server process on a free loopback port. A restart uses the same port.
 
-    :param folder: for its log; made if it does not exist
+    :param folder: the folder of its log; it is created if it does not exist
     """
 
     name: str
@@ -58,7 +58,7 @@ class Service(ABC):
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
-        """Start it and wait until it answers."""
+        """Start the service and wait until it accepts connections."""
         with ExitStack() as on_failure:
             on_failure.enter_context(interrupted_by_signals())
             on_failure.callback(self.close)
@@ -67,45 +67,45 @@ class Service(ABC):
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """End it, whatever it takes."""
+        """Stop the service."""
         self._exit.close()
 
     def close(self) -> None:
-        """End it for good."""
+        """Stop the service for the last time."""
         with not_interrupted():
             self.stop()
 
     @property
     def pid(self) -> int:
-        """The process id of the server, which is running."""
+        """The process ID of the running server."""
         assert self._component is not None  # noqa: S101 - for the type checker
         return self._component.pid
 
     @property
     def log(self) -> Path:
-        """The file of its output."""
+        """The file with its output."""
         return self.folder / f"{self.name}.log"
 
     def start(self) -> None:
-        """Start it and wait until it answers.
+        """Start the service and wait until it accepts connections.
 
-        :raises ServiceError: it is not installed, or does not answer in time
+        :raises ServiceError: when it is not installed, or does not accept connections in time
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_ports(1)[0]
         self._component = self._run()
         deadline = time.monotonic() + _START_TIMEOUT
-        while not self._answers():
+        while not self._is_ready():
             if self._component.exit_code is not None or time.monotonic() > deadline:
-                raise ServiceError(f"{self.name} does not answer ({self.log}):\n{self._component.tail()}")
+                raise ServiceError(f"{self.name} did not start ({self.log}):\n{self._component.tail()}")
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it politely, and kill what does not end in time. Does nothing if it does not run."""
+        """Stop the service with SIGTERM, then with SIGKILL. This has no effect if it does not run."""
         self._stop(signal.SIGTERM)
 
     def restart(self) -> None:
-        """End it and start it again, on the same port with the same data."""
+        """Stop the service and start it again, on the same port and with the same data."""
         self.stop()
         self.start()
 
@@ -124,14 +124,14 @@ class Service(ABC):
         """Start the process."""
 
     @abstractmethod
-    def _answers(self) -> bool:
-        """Tell whether it can be used."""
+    def _is_ready(self) -> bool:
+        """Return whether it accepts connections."""
 
 
 class Redis(Service):
-    """A Redis without persistence, with a random password.
+    """A Redis server without persistence, with a random password.
 
-    :param folder: for its log and its configuration
+    :param folder: the folder of its log and its configuration
     """
 
     name = "redis"
@@ -142,7 +142,7 @@ class Redis(Service):
 
     @property
     def url(self) -> str:
-        """Its first database."""
+        """The URL of its first database."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def _run(self) -> Component:
@@ -152,7 +152,7 @@ class Redis(Service):
         command = [_find("redis-server", "redis-server"), str(configuration)]
         return Component(self.name, command, _environment(), self.folder, self.log)
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
             connection.sendall(f"AUTH {self.password}\r\n".encode())
             return connection.recv(16) == b"+OK\r\n"
@@ -160,12 +160,12 @@ class Redis(Service):
 
 
 class PostgreSQL(Service):
-    """A PostgreSQL cluster with one empty database, ``airflow``, and a user of that name with a random password.
+    """A PostgreSQL cluster with an empty database ``airflow`` and a user ``airflow`` with a random password.
 
-    Its data is in a temporary folder of its own: PostgreSQL refuses to run as root, and the user it runs as instead
-    could not reach a folder below one of root's. It survives :meth:`restart`, and is gone at the end of the block.
+    Its data is in a temporary folder, because PostgreSQL refuses to run as root, and another user cannot access folders
+    of root. The data survives :meth:`restart` and is deleted at the end of the block.
 
-    :param folder: for its log
+    :param folder: the folder of its log
     """
 
     name = "postgresql"
@@ -177,7 +177,7 @@ class PostgreSQL(Service):
         self._identity: dict[str, Any] = _unprivileged()
 
     def close(self) -> None:
-        """End it for good, and delete its data."""
+        """Stop the server for the last time, and delete its data."""
         with not_interrupted():
             self.stop("immediate")
             if self._cluster:
@@ -186,29 +186,29 @@ class PostgreSQL(Service):
 
     @property
     def url(self) -> str:
-        """Its database, as SQLAlchemy understands it; the driver is psycopg2."""
+        """The SQLAlchemy URL of the database, with the driver psycopg2."""
         return f"postgresql+psycopg2://airflow:{self.password}@127.0.0.1:{self.port}/airflow"
 
     def query(self, sql: str) -> list[list[str]]:
-        """Return the rows of a query in the database, as text.
+        """Return the rows of a query as text.
 
-        :raises ServiceError: it failed
+        :raises ServiceError: when the query fails
         """
         command = [_postgresql("psql"), "-X", "-A", "-t", "-F", "\t", "-c", sql]
-        where = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "airflow", "PGDATABASE": "airflow"}
-        env = _environment() | where | {"PGPASSWORD": self.password}
+        server = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "airflow", "PGDATABASE": "airflow"}
+        env = _environment() | server | {"PGPASSWORD": self.password}
         result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
         if result.returncode:
             raise ServiceError(f"psql failed:\n{result.stderr}")
         return [line.split("\t") for line in result.stdout.splitlines()]
 
     def stop(self, mode: StopMode = "fast") -> None:
-        """End it. Does nothing if it does not run."""
-        # Its own processes are in sessions of their own; they end by themselves when the first one is gone.
+        """Stop the server. This has no effect if it does not run."""
+        # Its child processes have their own sessions. They exit when the main process exits.
         self._stop(_STOP_SIGNALS[mode])
 
     def restart(self, mode: StopMode = "fast") -> None:
-        """End it and start it again, on the same port with the same data."""
+        """Stop the server and start it again, on the same port and with the same data."""
         self.stop(mode)
         self.start()
 
@@ -219,21 +219,21 @@ class PostgreSQL(Service):
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "max_connections": 300,
-            "fsync": "off",  # what a crash of this machine would lose is of no use to anybody
+            "fsync": "off",  # faster; the data need not survive a crash of this machine
             "full_page_writes": "off",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [_postgresql("postgres"), "-D", str(data), *options]
         return Component(self.name, command, _environment(), data, self.log, **self._identity)
 
-    def _answers(self) -> bool:
-        # The first query fails until recovery is over.
+    def _is_ready(self) -> bool:
+        # Queries fail until recovery has finished.
         with suppress(ServiceError):
             return self.query("SELECT 1") == [["1"]]
         return False
 
     def _data(self) -> Path:
-        """Return the folder of the data; make it with the first start."""
+        """Return the folder of the data. The first call creates the cluster."""
         if self._cluster is None:
             self._cluster = tempfile.TemporaryDirectory(prefix="postgresql-")
             home = Path(self._cluster.name)
@@ -260,14 +260,14 @@ class PostgreSQL(Service):
 
 
 def _unprivileged() -> dict[str, Any]:
-    """Return the user, group and groups to run PostgreSQL as; nothing for those we have, if we are not root."""
+    """Return the user and group to run PostgreSQL as if this process runs as root; otherwise an empty dict."""
     if os.geteuid() != 0:
         return {}
     for name in ("postgres", "nobody"):
         with suppress(KeyError):
             entry = pwd.getpwnam(name)
             return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    raise ServiceError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
+    raise ServiceError("PostgreSQL refuses to run as root. Create a user named postgres or nobody.")
 
 
 def _postgresql(program: str) -> str:
@@ -275,10 +275,10 @@ def _postgresql(program: str) -> str:
 
 
 def _find(program: str, package: str, versions: str = "") -> str:
-    """Return the path of a program, from PATH or from the newest version's folder.
+    """Return the path of a program, from PATH or from the folder of the newest version.
 
-    :param package: Debian's name of what is to be installed if it is missing
-    :param versions: folder of one folder a version, each with a ``bin``
+    :param package: the Debian package with the program, for the error message
+    :param versions: a folder with one folder per version, each with a folder ``bin``
     """
     newest_first: Sequence[Path] = []
     if versions:
@@ -291,5 +291,5 @@ def _find(program: str, package: str, versions: str = "") -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment in which no setting of another PostgreSQL is left."""
+    """Return the environment without settings of another PostgreSQL."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C.UTF-8"}

@@ -1,4 +1,4 @@
-"""What a person does in a browser, without one: it reads the pages' forms and fills them in."""
+"""A simple browser: it reads the forms of pages, fills them in and submits them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class PageError(RuntimeError):
-    """A page is not what was expected."""
+    """A page is not as expected."""
 
 
 @dataclass
 class Form:
-    """A form of a page.
+    """A form on a page.
 
-    :param action: where to, relative to its page
-    :param fields: the values that are in its fields, by name
-    :param buttons: what its buttons add, by the text on them
+    :param action: the target URL, relative to the page
+    :param fields: the values of its fields by name
+    :param buttons: the values that each button adds, by the text on the button
     """
 
     action: str
@@ -33,11 +33,11 @@ class Form:
 
 @dataclass
 class Page:
-    """What a person sees of a page, as far as it is of interest here.
+    """The parts of a page that the tests need.
 
-    :param forms: all of them, in order
-    :param flash: what it says came of what was done last, or what is wrong; "" for nothing
-    :param rows: the texts of the cells of its table, by the rows' ids
+    :param forms: the forms in order
+    :param flash: the message about the last action or an error; empty if there is none
+    :param rows: the texts of the table cells, by row ID
     """
 
     forms: list[Form] = field(default_factory=list)
@@ -46,43 +46,43 @@ class Page:
 
 
 class UserAgent:
-    """A browser with its cookies, and the person in front of it. Follows no redirect by itself."""
+    """A browser session with cookies. It does not follow redirects automatically."""
 
     def __init__(self) -> None:
         self.session = requests.Session()
-        self.session.trust_env = False  # no proxy between loopback and loopback
+        self.session.trust_env = False  # no proxy for loopback
 
     def get(self, url: str) -> requests.Response:
         """Open a URL."""
         return self.session.get(url, timeout=60, allow_redirects=False)
 
     def post(self, page_url: str, form: Form, data: Mapping[str, str]) -> requests.Response:
-        """Send a form.
+        """Submit a form.
 
-        :param page_url: of the page that it is on
-        :param form: where it leads; an empty action is the page itself, with its query
-        :param data: more than is in its fields, or instead of that
+        :param page_url: the URL of the page with the form
+        :param form: the form; an empty action means the URL of the page, including its query
+        :param data: values that are added to the form's values or replace them
         """
         url = urljoin(page_url, form.action)
-        # A revocation asks a server, and what is stored is stored under a lease: half a minute.
+        # An action may wait half a minute for the lease, and a revocation for the server's response.
         return self.session.post(url, data={**form.fields, **data}, timeout=300, allow_redirects=False)
 
     def consent(self, url: str, username: str = "ada", allow: bool = True) -> str:
-        """Log in on an authorization server's page, and allow or deny what it asks for.
+        """Log in on the page of an authorization server, and allow or deny access.
 
         :param url: the authorization request (RFC 6749 §4.1.1)
-        :return: where the browser is sent, which is not followed: the redirect URI with the answer
-        :raises PageError: the page has no such form, or sends the browser nowhere
+        :return: the redirect URI with the authorization response; it is not opened
+        :raises PageError: when the page has no login form or does not redirect
         """
-        answer = self.get(url)
-        if not answer.is_redirect:
-            answer = self._submit(answer, {"username": username}, "Allow" if allow else "Deny")
-        if not answer.is_redirect:
-            raise PageError(f"The page answered {answer.status_code}, and sends the browser nowhere")
-        return target_of(answer)
+        response = self.get(url)
+        if not response.is_redirect:
+            response = self._submit(response, {"username": username}, "Allow" if allow else "Deny")
+        if not response.is_redirect:
+            raise PageError(f"The page returned {response.status_code} and no redirect")
+        return target_of(response)
 
     def _submit(self, page: requests.Response, values: Mapping[str, str], button: str) -> requests.Response:
-        """Fill in the page's one form, press a button of it, and return the answer."""
+        """Fill in the only form of a page, press a button, and return the response."""
         forms = read_page(page.text).forms
         if len(forms) != 1 or not values.keys() <= forms[0].fields.keys() or button not in forms[0].buttons:
             raise PageError(f"The page ({page.status_code}) has no form with {', '.join(values)} and {button!r}")
@@ -90,13 +90,13 @@ class UserAgent:
 
 
 class AirflowPages:
-    """Airflow's page *OAuth connections*, and a user of Airflow in front of it.
+    """The page *OAuth connections* of Airflow, used by one user.
 
         AirflowPages(airflow.url, airflow.token_of("admin")).authorize("shop")
 
-    :param airflow_url: base URL of Airflow, without a slash at the end
-    :param token: what ``POST /auth/token`` has given the user; it is the cookie of all auth managers. None for somebody
-        who is not logged in
+    :param airflow_url: base URL of Airflow, without a trailing slash
+    :param token: the user's token from ``POST /auth/token``, which is the cookie of all auth managers; None if the user
+        is not logged in
     """
 
     def __init__(self, airflow_url: str, token: str | None = None) -> None:
@@ -107,74 +107,74 @@ class AirflowPages:
             self.agent.session.cookies.set("_token", token, domain=host, path="/")
 
     def show(self, conn_id: str = "") -> Page:
-        """Open the page: all connections, or one, wherever it is defined.
+        """Open the page with all connections, or with one connection, wherever it is defined.
 
-        :raises PageError: this user does not get to see it
+        :raises PageError: when the user may not see the page
         """
         request = requests.Request("GET", self.url, params={"conn_id": conn_id} if conn_id else {})
         return self._read(self.agent.get(str(request.prepare().url)))
 
     def authorize(self, conn_id: str, username: str = "ada", allow: bool = True) -> str:
-        """Press *Authorize*, log in at the connection's server, allow or deny, and come back.
+        """Press *Authorize*, log in at the authorization server, allow or deny access, and open the callback URL.
 
         :param conn_id: the connection
-        :param username: at that server
-        :param allow: whether to consent
-        :return: what the page says to that
-        :raises PageError: there is no such button, or a page that is not what was expected
+        :param username: the user name at the authorization server
+        :param allow: whether to allow access
+        :return: the message on the page
+        :raises PageError: when there is no such button, or a page is not as expected
         """
-        answer = self.press(conn_id, "authorize")
-        if self._is_own(answer):
-            return self._follow(answer).flash
-        return self.follow_callback(self.agent.consent(target_of(answer), username, allow))
+        response = self.press(conn_id, "authorize")
+        if self._leads_back(response):
+            return self._follow(response).flash
+        return self.follow_callback(self.agent.consent(target_of(response), username, allow))
 
     def start_authorization(self, conn_id: str) -> str:
-        """Press *Authorize*, and return where that leads: to the connection's server.
+        """Press *Authorize*, and return the URL of the authorization request.
 
-        :raises PageError: there is no such button, or it leads back to the page
+        :raises PageError: when there is no such button, or it leads back to the page
         """
-        answer = self.press(conn_id, "authorize")
-        if self._is_own(answer):
-            raise PageError(f"Not sent to a server: {self._follow(answer).flash}")
-        return target_of(answer)
+        response = self.press(conn_id, "authorize")
+        if self._leads_back(response):
+            raise PageError(f"No redirect to an authorization server: {self._follow(response).flash}")
+        return target_of(response)
 
     def follow_callback(self, url: str) -> str:
-        """Open the URL that a server has sent the browser to, and return what the page says to it.
+        """Open the callback URL, and return the message on the page.
 
-        :raises PageError: something is shown at this URL, which has the code
+        :raises PageError: when the callback URL, which contains the code, shows a page instead of redirecting
         """
         return self._follow(self.open_callback(url)).flash
 
     def open_callback(self, url: str) -> requests.Response:
-        """Open the URL that a server has sent the browser to, and return the last answer before the page is shown."""
-        answer = self.agent.get(url)
-        if answer.is_redirect and not self._is_own(answer):
-            # The page that says that it takes a while; a browser sends its form by itself.
-            waiting = self.agent.get(target_of(answer))
+        """Open the callback URL, and return the last response before the page."""
+        response = self.agent.get(url)
+        if response.is_redirect and not self._leads_back(response):
+            # A page with a waiting message, whose form a browser submits automatically.
+            waiting = self.agent.get(target_of(response))
             forms = read_page(waiting.text).forms
             if len(forms) != 1:
-                raise PageError(f"The page ({waiting.status_code}) has no form to go on with")
-            answer = self.agent.post(waiting.url, forms[0], {})
-        return answer
+                raise PageError(f"The waiting page ({waiting.status_code}) has no form")
+            response = self.agent.post(waiting.url, forms[0], {})
+        return response
 
     def act(self, conn_id: str, action: str) -> str:
-        """Press a button that leads nowhere else, and return what the page says to it.
+        """Press a button that leads back to the page, and return the message on the page.
 
         :param action: test, renew, revoke or forget
         """
         return self._follow(self.press(conn_id, action)).flash
 
     def press(self, conn_id: str, action: str) -> requests.Response:
-        """Press a connection's button, and return the answer.
+        """Press a button of a connection, and return the response.
 
-        :raises PageError: there is no such button
+        :raises PageError: when there is no such button
         """
         return self.agent.post(self.url, self.form(conn_id, action), {})
 
     def form(self, conn_id: str, action: str) -> Form:
-        """Return the form of a connection's button.
+        """Return the form of a button of a connection.
 
-        :raises PageError: there is no such button
+        :raises PageError: when there is no such button
         """
         page = self.show(conn_id)
         for form in page.forms:
@@ -182,29 +182,29 @@ class AirflowPages:
                 return form
         raise PageError(f"{conn_id} has no button to {action}. {page.flash}")
 
-    def _is_own(self, answer: requests.Response) -> bool:
-        """Tell whether an answer leads back to the page, or to that of one connection."""
-        return answer.is_redirect and target_of(answer).partition("?conn_id=")[0] == self.url
+    def _leads_back(self, response: requests.Response) -> bool:
+        """Return whether a response redirects to the page, with or without a selected connection."""
+        return response.is_redirect and target_of(response).partition("?conn_id=")[0] == self.url
 
-    def _follow(self, answer: requests.Response) -> Page:
-        if not self._is_own(answer):
-            raise PageError(f"The answer ({answer.status_code}) does not lead back to {self.url}")
-        return self._read(self.agent.get(target_of(answer)))
+    def _follow(self, response: requests.Response) -> Page:
+        if not self._leads_back(response):
+            raise PageError(f"The response ({response.status_code}) does not redirect to {self.url}")
+        return self._read(self.agent.get(target_of(response)))
 
-    def _read(self, answer: requests.Response) -> Page:
-        page = read_page(answer.text)
-        if answer.status_code != 200:
-            raise PageError(f"The page answered {answer.status_code}. {page.flash}")
+    def _read(self, response: requests.Response) -> Page:
+        page = read_page(response.text)
+        if response.status_code != 200:
+            raise PageError(f"The page returned {response.status_code}. {page.flash}")
         return page
 
 
-def target_of(answer: requests.Response) -> str:
-    """Return where an answer sends the browser."""
-    return urljoin(answer.url, answer.headers["Location"])
+def target_of(response: requests.Response) -> str:
+    """Return the absolute URL that a response redirects to."""
+    return urljoin(response.url, response.headers["Location"])
 
 
 def read_page(html: str) -> Page:
-    """Return what is of interest of a page."""
+    """Return the parsed parts of a page."""
     reader = _PageReader()
     reader.feed(html)
     reader.close()
@@ -217,41 +217,41 @@ class _PageReader(HTMLParser):
         self.page = Page()
         self._form: Form | None = None
         self._button: dict[str, str] | None = None
-        self._said = False
+        self._in_flash = False
         self._row: list[str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a form, its fields, what its buttons send, and the rows of a table."""
-        given = {name: value or "" for name, value in attrs}
+        """Record forms, fields, buttons and table rows."""
+        values = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self._form = Form(given.get("action", ""))
+            self._form = Form(values.get("action", ""))
             self.page.forms.append(self._form)
         elif tag == "input" and self._form is not None:
-            value = given.get("value", "")
-            if given.get("type") == "submit":
-                self._form.buttons[value] = {given["name"]: value} if "name" in given else {}
+            value = values.get("value", "")
+            if values.get("type") == "submit":
+                self._form.buttons[value] = {values["name"]: value} if "name" in values else {}
             else:
-                self._form.fields[given["name"]] = value
+                self._form.fields[values["name"]] = value
         elif tag == "button":
-            self._button = {given["name"]: given["value"]} if "name" in given else {}
+            self._button = {values["name"]: values["value"]} if "name" in values else {}
         elif tag == "p":
-            self._said = "flash" in given.get("class", "").split()
+            self._in_flash = "flash" in values.get("class", "").split()
         elif tag == "tr":
-            self._row = self.page.rows.setdefault(given["id"].removeprefix("row-"), []) if "id" in given else None
+            self._row = self.page.rows.setdefault(values["id"].removeprefix("row-"), []) if "id" in values else None
         elif tag in ("th", "td") and self._row is not None:
             self._row.append("")
 
     def handle_data(self, data: str) -> None:
-        """Read what is on a button, in a cell, and what the page says."""
+        """Record the text of buttons, table cells and the message."""
         if self._form is not None and self._button is not None:
             self._form.buttons[data] = self._button
-        if self._said:
+        if self._in_flash:
             self.page.flash += data
         if self._row:
             self._row[-1] = f"{self._row[-1]} {data.strip()}".strip()
 
     def handle_endtag(self, tag: str) -> None:
-        """Note the end of a form, a button, a row, and what the page says."""
+        """Record the end of an element."""
         if tag == "form":
             self._form = None
         elif tag == "tr":
@@ -259,4 +259,4 @@ class _PageReader(HTMLParser):
         elif tag == "button":
             self._button = None
         elif tag == "p":
-            self._said = False
+            self._in_flash = False

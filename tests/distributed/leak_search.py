@@ -1,4 +1,4 @@
-"""Searches everything an Airflow has written for secrets: plain, URL-encoded, and base64."""
+"""Searches all files and the database of an Airflow for secrets: plain, URL-encoded, and in base64."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Leak:
-    """Where a secret was found.
+    """A secret that was found.
 
-    :param name: which secret
-    :param form: in what form
+    :param name: the name of the secret
+    :param form: its encoding
     :param place: a file, or a column of the database
-    :param context: what stands before and after it, without the secret itself
+    :param context: the text around it, without the secret
     """
 
     name: str
@@ -37,7 +37,7 @@ class Leak:
 
 
 def forms(secret: str) -> dict[str, bytes]:
-    """Return what to look for: the secret as it is, in a URL, in JSON, and within base64 of anything that holds it."""
+    """Return the encodings to search for: plain, in JSON, in a URL, and inside base64 of a longer text."""
     encoded = {
         "plain": secret,
         "as JSON": json.dumps(secret)[1:-1],
@@ -54,17 +54,17 @@ def forms(secret: str) -> dict[str, bytes]:
 
 
 def search(home: Path, secrets: Mapping[str, str]) -> list[Leak]:
-    """Return every place under an AIRFLOW_HOME where one of the secrets stands.
+    """Return all occurrences of the secrets below an AIRFLOW_HOME.
 
-    The database is searched as a file, value by value (in a file a long value is cut into pages), and its Variables
-    also decrypted.
+    The database is searched as a file, value by value (its file splits a long value into pages), and with decrypted
+    Variables.
 
-    :param secrets: by a name for messages
+    :param secrets: the secrets by name
     """
-    wanted = [(name, form, value) for name, secret in secrets.items() for form, value in forms(secret).items()]
+    encodings = [(name, form, value) for name, secret in secrets.items() for form, value in forms(secret).items()]
     leaks = []
     for place, content in _everything(home):
-        for name, form, value in wanted:
+        for name, form, value in encodings:
             at = content.find(value)
             if at >= 0:
                 leaks.append(Leak(name, form, place, _context(content, at, len(value))))
@@ -72,7 +72,7 @@ def search(home: Path, secrets: Mapping[str, str]) -> list[Leak]:
 
 
 def _within_base64(secret: bytes, before: int, alphabet: bytes) -> bytes:
-    """Return the characters that base64 of *anything* holding the secret has, when it starts at byte 3 n + before."""
+    """Return the characters that do not depend on the surrounding text, if the secret starts at byte 3 n + before."""
     encoded = base64.b64encode(b"\0" * before + secret, altchars=alphabet)
     first = -(-before * 8 // 6)
     last = (before + len(secret)) * 8 // 6

@@ -88,7 +88,7 @@ def test_a_failed_run_is_reported_as_failed_with_its_reason_in_the_log(airflow: 
 
 
 def test_an_unknown_dag_is_an_error_that_quotes_airflow_and_names_the_logs(airflow: Airflow) -> None:
-    with pytest.raises(AirflowError, match="(?s)answered 404.*not found.*console"):
+    with pytest.raises(AirflowError, match="(?s)returned 404.*not found.*console"):
         airflow.trigger("no_such_dag")
 
 
@@ -142,7 +142,7 @@ def test_an_api_server_alone_has_the_users_and_workers_it_was_asked_for(
             statuses = [requests.get(f"{url}/{of}", headers=headers, timeout=30) for of in ("dags", "connections")]
             found[user] = [response.status_code for response in statuses]
         assert found == {"admin": [200, 200], "olga": [200, 200], "victor": [200, 403]}
-        with pytest.raises(AirflowError, match="log-in of nobody answered 401"):
+        with pytest.raises(AirflowError, match="login of nobody failed with status 401"):
             airflow.token_of("nobody")
 
 

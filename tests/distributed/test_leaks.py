@@ -1,25 +1,31 @@
-"""No secret, and no token issued, is in anything that Airflow writes at DEBUG while the example DAGs run."""
+"""No secret and no issued token is in anything that Airflow writes at log level DEBUG, while the example DAGs run."""
 
 from __future__ import annotations
 
 import base64
-import json
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 
 from sandbox.airflow import Airflow
-from sandbox.examples import EXAMPLES, EXAMPLES_FOLDER, ExampleClients, authorize_examples, start_example
+from sandbox.examples import (
+    EXAMPLES,
+    EXAMPLES_FOLDER,
+    ExampleClients,
+    as_environment,
+    authorize_examples,
+    start_example,
+)
 from sandbox.server import SandboxProcess
 from tests.distributed.leak_search import forms, report, search
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: A task that leaks its token in every way that this test should notice.
+#: A task that leaks its token in every way that this test must detect.
 PLANTED = """
 import base64
 
@@ -41,7 +47,7 @@ def planted_leak():
 
 planted_leak()
 """
-#: Tasks that fail, and say so with a traceback: the secret is refused, the API forbids, the API is not there.
+#: Tasks that fail with a traceback: the secret is refused, the API forbids the request, the API is unreachable.
 FAILING = """
 from airflow.sdk import dag
 
@@ -70,14 +76,14 @@ PLANTED_SECRET = "not-a-real-secret-of-the-planted-client"  # noqa: S105
 
 @dataclass(frozen=True)
 class Written:
-    """What is left of an Airflow that ran all examples, and then a DAG that leaks on purpose.
+    """The files of an Airflow that ran all examples and then a DAG that leaks its token.
 
     :param home: its AIRFLOW_HOME
-    :param states: how the examples, and the DAG that is to fail, ended
-    :param failures: how each task of the latter ended
-    :param tokens: what the server issued to the examples
-    :param secrets: what is configured for the examples, and how HTTP Basic sends it
-    :param planted: what the server issued to the DAG that leaks
+    :param states: the final states of the examples and of the DAG ``failing``
+    :param failures: the final state of each task of the DAG ``failing``
+    :param tokens: the tokens issued to the examples
+    :param secrets: the configured secrets of the examples, also as HTTP Basic sends them
+    :param planted: the tokens issued to the DAG that leaks
     """
 
     home: Path
@@ -90,27 +96,23 @@ class Written:
 
 @pytest.fixture(scope="module", params=["environment", "database"])
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
-    """Run everything at DEBUG, with the connections in one of the two usual places; then stop it."""
+    """Run all DAGs at log level DEBUG, with the connections in the environment or in the database."""
     folder = tmp_path_factory.mktemp("leaks")
     dags = folder / "dags"
     shutil.copytree(EXAMPLES_FOLDER, dags, ignore=shutil.ignore_patterns("__pycache__"))
     (dags / "planted_leak.py").write_text(PLANTED)
     (dags / "failing.py").write_text(FAILING)
     with SandboxProcess(folder / "sandbox") as sandbox:
-        wiring = ExampleClients(folder / "clients.json")
-        wiring.register(sandbox)
+        clients = ExampleClients(folder / "clients.json")
+        clients.register(sandbox)
         sandbox.control("clients", {"server": "standard", "client_id": "planted", "client_secret": PLANTED_SECRET})
-        connections = wiring.connections(sandbox)
-        connections["AIRFLOW_CONN_PLANTED"] = (
-            connections["AIRFLOW_CONN_EXAMPLE_STOCK"]
-            .replace(wiring.secrets()["client_secret of example_stock"], PLANTED_SECRET)
-            .replace("example_stock", "planted")
-        )
-        connections |= failing_connections(connections["AIRFLOW_CONN_EXAMPLE_OPERATOR"])
-        env = {"PYTHONPATH": str(dags), **(connections if request.param == "environment" else {})}
+        connections = clients.connections(sandbox)
+        connections["planted"] = {**connections["example_stock"], "login": "planted", "password": PLANTED_SECRET}
+        connections |= failing_connections(connections["example_operator"])
+        env = {"PYTHONPATH": str(dags), **(as_environment(connections) if request.param == "environment" else {})}
         with Airflow(folder / "airflow", dags, env, log_level="DEBUG") as airflow:
             if request.param == "database":
-                store(airflow, connections)
+                airflow.store_connections(connections)
             airflow.wait_until_parsed([*EXAMPLES, "planted_leak", "failing"])
             authorize_examples(airflow)
             started = {dag_id: start_example(airflow, dag_id) for dag_id in EXAMPLES}
@@ -125,39 +127,28 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         states=states,
         failures=failures,
         tokens={f"token {number}": token for number, token in enumerate(issued)},
-        secrets=wiring.secrets() | wiring.basic_pairs() | FAILING_SECRETS,
+        secrets=clients.secrets() | clients.basic_pairs() | FAILING_SECRETS,
         planted={f"planted token {number}": token for number, token in enumerate(planted)},
     )
 
 
-def failing_connections(good: str) -> dict[str, str]:
-    """Return the connections of the tasks that fail, made from one that works."""
-    refused, unreachable = json.loads(good), json.loads(good)
-    refused["password"] = FAILING_SECRETS["secret that is refused"]
-    unreachable["host"] = "http://127.0.0.1:9"
-    unreachable["extra"]["secret_params"] = {"key": FAILING_SECRETS["secret parameter"]}
-    unreachable["extra"]["secret_headers"] = {"X-Key": FAILING_SECRETS["secret header"]}
-    return {
-        "AIRFLOW_CONN_REFUSED": json.dumps(refused),
-        "AIRFLOW_CONN_UNREACHABLE": json.dumps(unreachable),
+def failing_connections(working: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the connections of the tasks that fail, based on a connection that works."""
+    secrets = {
+        "secret_params": {"key": FAILING_SECRETS["secret parameter"]},
+        "secret_headers": {"X-Key": FAILING_SECRETS["secret header"]},
     }
-
-
-def store(airflow: Airflow, connections: dict[str, str]) -> None:
-    """Put the connections into the database, as the form does."""
-    for name, value in connections.items():
-        fields = json.loads(value)
-        conn_id = name.removeprefix("AIRFLOW_CONN_").lower()
-        airflow.api(
-            "POST", "connections", json={**fields, "connection_id": conn_id, "extra": json.dumps(fields["extra"])}
-        )
+    return {
+        "refused": {**working, "password": FAILING_SECRETS["secret that is refused"]},
+        "unreachable": {**working, "host": "http://127.0.0.1:9", "extra": working["extra"] | secrets},
+    }
 
 
 def test_every_example_dag_succeeds_at_debug(written: Written) -> None:
     assert written.states == {**dict.fromkeys(EXAMPLES, "success"), "failing": "failed"}
 
 
-def test_every_task_that_is_to_fail_does(written: Written) -> None:
+def test_every_task_of_the_failing_dag_fails(written: Written) -> None:
     tasks = ("refused", "refused_deferred", "forbidden", "unreachable")
     assert written.failures == dict.fromkeys(tasks, "failed")
 
@@ -174,7 +165,7 @@ def test_no_configured_secret_is_written_anywhere(written: Written) -> None:
     assert not leaks, report(leaks)
 
 
-def test_a_leak_planted_on_purpose_is_found_in_the_log_the_console_and_the_database(written: Written) -> None:
+def test_a_deliberate_leak_is_found_in_the_log_the_console_and_the_database(written: Written) -> None:
     assert len(written.planted) == 1
     leaks = search(written.home, written.planted)
     places = {(leak.place.partition("/")[0], leak.form.partition(",")[0]) for leak in leaks}
@@ -186,7 +177,7 @@ def test_a_leak_planted_on_purpose_is_found_in_the_log_the_console_and_the_datab
 @pytest.mark.parametrize("before", range(4))
 @pytest.mark.parametrize("after", range(4))
 @pytest.mark.parametrize("secret", ["k/8+x=?>~", "a token of 21 letters", "ünïcödé/%3d"])
-def test_a_secret_is_found_in_base64_wherever_it_starts_and_ends(secret: str, before: int, after: int) -> None:
+def test_a_secret_is_found_in_base64_at_any_offset(secret: str, before: int, after: int) -> None:
     haystack = b"<" * before + secret.encode() + b">" * after
     assert any(form in base64.b64encode(haystack) for form in forms(secret).values())
     assert any(form in base64.urlsafe_b64encode(haystack) for form in forms(secret).values())

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from sandbox.airflow import Airflow
-from sandbox.examples import make_pool
+from sandbox.examples import create_pool
 from sandbox.server import SandboxProcess
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def airflow(sandbox: SandboxProcess, files: Path, tmp_path_factory: pytest.TempP
         token = first_refresh_token(sandbox, conn_id, server, user) if user else None
         env[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(connection(sandbox.url, conn_id, token))
     with Airflow(tmp_path_factory.mktemp("vendors_airflow"), DAGS, env) as airflow:
-        make_pool(airflow, "joor", 4)
+        create_pool(airflow, "joor", 4)
         airflow.wait_until_parsed(["justlogin", "joor_crowd", "json_implicit"])
         yield airflow
 

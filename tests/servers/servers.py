@@ -93,7 +93,7 @@ class AuthorizationServer(Service):
         options = {"port": self.port, "lifetime": self.lifetime, **self.options}
         return Component(self.name, [*self.command, json.dumps(options)], os.environ, FOLDER, self.log)
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         with suppress(requests.RequestException):
             return requests.get(f"{self.resource}/me", timeout=5).status_code in (401, 403)
         return False
