@@ -1,1 +1,1 @@
-"""Operators for APIs behind OAuth 2.0."""
+"""Operators for APIs with OAuth 2.0."""

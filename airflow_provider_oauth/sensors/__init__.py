@@ -1,1 +1,1 @@
-"""Sensors for APIs behind OAuth 2.0."""
+"""Sensors for APIs with OAuth 2.0."""

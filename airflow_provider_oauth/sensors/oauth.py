@@ -1,4 +1,4 @@
-"""The sensor for APIs behind OAuth 2.0."""
+"""The sensor for APIs with OAuth 2.0."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ if TYPE_CHECKING:
 
 
 class OAuthHttpSensor(OAuthTask, HttpSensor):
-    """Waits until an API behind OAuth 2.0 answers without an error status; a ``HttpSensor`` in all else.
+    """Waits until an API responds without an error status; otherwise it is an ``HttpSensor``.
 
-    Wrong credentials fail the task without retries; with ``soft_fail`` it is skipped on them, as on any failure.
+    Refused credentials fail the task without retries. With ``soft_fail`` the task is skipped instead, as after any
+    failure.
 
-    :param oauth_conn_id: the connection, of type OAuth 2.0 API or one made from it (templated)
-    :param scope: a scope of its own instead of the connection's, separated by spaces; only for the client_credentials
-        and password grants (templated)
-    :param endpoint: relative to the API's base URL (templated)
-    :param kwargs: all other parameters of ``HttpSensor``: request_params, headers, response_check,
-        response_error_codes_allowlist, extra_options, deferrable, poke_interval (seconds), timeout (seconds), …. With a
-        ``response_check`` it does not defer, because that may be any Python function. Deferred, it polls on after every
-        error status until its timeout, as ``HttpSensor`` does.
-    :raises ApiError: if the API answers with an error status that ``response_error_codes_allowlist`` does not list
-    :raises OAuthError: if there is no token to be had
+    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type (templated)
+    :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
+        client_credentials and password (templated)
+    :param endpoint: path relative to the API base URL (templated)
+    :param kwargs: all other parameters of ``HttpSensor``: request_params (templated), headers (templated),
+        response_check, response_error_codes_allowlist, extra_options, deferrable, poke_interval (seconds), timeout
+        (seconds) and others. With ``response_check`` the sensor does not defer, because the triggerer cannot call a
+        function of the DAG. While it is deferred, it continues after every error status until its timeout, as
+        ``HttpSensor`` does
+    :raises ConfigurationError: if a field of the connection or a parameter is invalid
+    :raises ApiError: if the API responds with an error status that ``response_error_codes_allowlist`` does not contain
+    :raises OAuthError: if there is no token
     """
 
     template_fields: Sequence[str] = ("endpoint", "request_params", "headers", "oauth_conn_id", "scope")
@@ -42,7 +45,10 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
         self.scope = scope
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
-        """Ask once."""
+        """Send one request.
+
+        :return: whether the sensor is done, or the result of ``response_check``
+        """
         from airflow.providers.common.compat.sdk import determine_kwargs
 
         self.log.info("Poking: %s", self.endpoint)
@@ -63,7 +69,7 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
         return True
 
     def execute(self, context: Context) -> Any:
-        """Ask once; then wait in the triggerer if ``deferrable``, else here."""
+        """Wait here; if ``deferrable``, send one request here and then wait in the triggerer."""
         with self.reporting_failure():
             return self._execute(context)
 
@@ -98,7 +104,7 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
         return None
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
-        """End, or raise the error that the trigger fired with."""
+        """Succeed, or raise the error of the trigger's event."""
         if event and event["status"] == "error":
             raise from_event(event["error"])
         self.log.info("%s completed successfully.", self.task_id)

@@ -1,1 +1,1 @@
-"""Triggers for APIs behind OAuth 2.0."""
+"""Triggers for APIs with OAuth 2.0."""

@@ -1,4 +1,7 @@
-"""Triggers that call an API behind OAuth 2.0. They know the connection's id; the token never leaves the triggerer."""
+"""Triggers that call an API with OAuth 2.0.
+
+Their arguments contain the connection ID. The token never leaves the triggerer.
+"""
 
 from __future__ import annotations
 
@@ -26,24 +29,25 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
 
-#: Seconds at most between two polls of a watcher whose credentials are refused.
+#: The longest pause, in seconds, between two polls while the credentials are refused.
 MAX_PAUSE = 3600.0
 
 
 class OAuthHttpTrigger(HttpTrigger):
-    """Sends one request and fires with the response, or with the error.
+    """Sends one request and fires with the response or the error.
 
-    :param oauth_conn_id: the connection, of type OAuth 2.0 API
-    :param method: the HTTP method
-    :param endpoint: relative to the API's base URL
-    :param headers: for this request
-    :param data: the query of a GET, the body of any other request
-    :param extra_options: more arguments for aiohttp's request method
-    :param scope: as for ``OAuthHook``
-    :param json: instead of ``data``, to be sent as JSON
+    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type
+    :param method: HTTP method
+    :param endpoint: path relative to the API base URL
+    :param headers: headers of the request
+    :param data: query parameters of a GET request, body of other requests
+    :param extra_options: transport options of ``HttpHook``, and more arguments of aiohttp's request method
+    :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
+        client_credentials and password
+    :param json: JSON body, instead of ``data``
     """
 
-    #: What the trigger is made of, and made again from in the triggerer.
+    #: The serialized arguments, from which the triggerer creates the trigger.
     arguments: tuple[str, ...] = (
         "oauth_conn_id",
         "method",
@@ -79,7 +83,7 @@ class OAuthHttpTrigger(HttpTrigger):
         self.json = json
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return class path and arguments; no token is among them."""
+        """Return class path and arguments. They contain no token."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         return path, {name: getattr(self, name) for name in self.arguments}
 
@@ -103,7 +107,7 @@ class OAuthHttpTrigger(HttpTrigger):
 
     @staticmethod
     async def _convert_response(client_response: ClientResponse) -> Response:
-        """Return aiohttp's response as one of requests. Responses before a redirect have no body: aiohttp drops it."""
+        """Convert a response of aiohttp to one of requests. Redirects have no body, because aiohttp drops it."""
         response = _without_body(client_response)
         response._content = await client_response.read()
         response.encoding = client_response.get_encoding()
@@ -111,7 +115,7 @@ class OAuthHttpTrigger(HttpTrigger):
         return response
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Send the request. An error becomes an event, because a trigger that raises is run again, and again."""
+        """Send the request. An error becomes an event, because Airflow runs a trigger that raises again and again."""
         try:
             response = await self._get_response(self._get_async_hook())
         except Exception as error:
@@ -121,14 +125,14 @@ class OAuthHttpTrigger(HttpTrigger):
 
 
 class OAuthHttpSensorTrigger(OAuthHttpTrigger):
-    """Polls until the API answers without an error status.
+    """Polls until the API responds without an error status.
 
-    After an error that may pass, it waits for ``poke_interval`` and polls again, until the sensor times out. An error
-    that polling cannot fix, such as refused credentials or an invalid option, ends the sensor.
+    After a temporary error it polls again, until the sensor times out. Any other error, such as refused credentials or
+    an invalid option, fires an event that ends the sensor.
 
-    :param oauth_conn_id: the connection, of type OAuth 2.0 API
+    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type
     :param poke_interval: seconds between two polls
-    :param request: what is asked, by the other parameters of ``OAuthHttpTrigger``
+    :param request: the other parameters of ``OAuthHttpTrigger``
     """
 
     arguments = (*OAuthHttpTrigger.arguments, "poke_interval")
@@ -141,15 +145,15 @@ class OAuthHttpSensorTrigger(OAuthHttpTrigger):
         """Poll, and fire once."""
         while True:
             try:
-                await self._get_response(self._get_async_hook())  # anew, because the connection may have changed
+                await self._get_response(self._get_async_hook())  # a new hook, because the connection may change
             except Exception as error:
-                if not _may_pass(error):
+                if not _is_temporary(error):
                     yield _failure(error)
                     return
                 # 404 means "not yet", as in HttpSensor.
                 not_yet = isinstance(error, ApiError) and error.status_code == 404
                 level = logging.INFO if not_yet else logging.WARNING
-                self.log.log(level, "Polling again in %s s: %s", self.poke_interval, _text(error))
+                self.log.log(level, "Polling again in %s s. %s", self.poke_interval, _text(error))
                 await asyncio.sleep(self.poke_interval)
             else:
                 yield TriggerEvent({"status": "success"})
@@ -157,12 +161,12 @@ class OAuthHttpSensorTrigger(OAuthHttpTrigger):
 
 
 class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
-    """Watches an API for an asset: fires whenever the response passes a check.
+    """Polls an API for an asset watcher, and fires whenever the response passes a check.
 
-    :param response_check_path: path of an async function of the response that tells whether it is an event
-    :param oauth_conn_id: the connection, of type OAuth 2.0 API
-    :param poll_interval: seconds between two polls, after an event too
-    :param request: what is asked, by the other parameters of ``OAuthHttpTrigger``
+    :param response_check_path: dotted path of an async function; it gets the response and returns whether to fire
+    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type
+    :param poll_interval: seconds between two polls, also after an event
+    :param request: the other parameters of ``OAuthHttpTrigger``
     """
 
     arguments = (*OAuthHttpTrigger.arguments, "response_check_path", "poll_interval")
@@ -180,7 +184,7 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
         self.poll_interval = poll_interval
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll for as long as the asset is watched; an event may follow another only after ``poll_interval``."""
+        """Poll as long as the asset is watched. Two events are at least ``poll_interval`` apart."""
         pause = self.poll_interval
         while True:
             try:
@@ -189,26 +193,26 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
                     yield TriggerEvent({"status": "success", "response": HttpResponseSerializer.serialize(response)})
                 pause = self.poll_interval
             except AirflowFailException as error:
-                # Nobody can be told by an event, and asking on and on locks accounts: ask ever more rarely.
+                # An event cannot report an error, and frequent requests may lock the account: poll less and less often.
                 pause = min(pause * 2, max(MAX_PAUSE, self.poll_interval))
-                self.log.error("Polling again in %s s: %s", pause, _text(error))
+                self.log.error("Polling again in %s s. %s", pause, _text(error))
             except Exception as error:
                 pause = self.poll_interval
-                self.log.warning("Polling again in %s s: %s", pause, _text(error))
+                self.log.warning("Polling again in %s s. %s", pause, _text(error))
             await asyncio.sleep(pause)
 
     async def _check(self, response: Any) -> bool:
         module, _, name = self.response_check_path.rpartition(".")
         check = getattr(await asyncio.to_thread(import_module, module), name)
         if not inspect.iscoroutinefunction(check):
-            raise AirflowException(f"{self.response_check_path} is not an async function")
+            raise AirflowException(f"{self.response_check_path} is not an async function. Define it with async def.")
         return bool(await check(response))
 
 
-def _may_pass(error: Exception) -> bool:
-    """Return whether the same request may succeed later. The hook converts the errors of the network."""
+def _is_temporary(error: Exception) -> bool:
+    """Return whether the same request may succeed later. The hook converts network errors to ``OAuthError``."""
     if isinstance(error, ApiError) and error.status_code is None and not isinstance(error, RequestException):
-        return False  # nothing was sent: the endpoint is a URL of another origin
+        return False  # no request was sent: the endpoint is a URL of another origin
     return isinstance(error, (AirflowException, OSError)) and not isinstance(error, AirflowFailException)
 
 
@@ -226,7 +230,7 @@ def _without_body(client_response: ClientResponse) -> Response:
 
 
 def _remove_params(response: Response, names: tuple[str, ...]) -> None:
-    """Remove secret parameters from the URLs of a response: Airflow stores the event in its database."""
+    """Remove secret parameters from the URLs of a response, because Airflow stores the event in its database."""
     for each in (response, *response.history) if names else ():
         each.url = _without_params(each.url, names)
         if location := each.headers.get("Location"):
@@ -246,5 +250,5 @@ def _failure(error: Exception) -> TriggerEvent:
 
 
 def _text(error: Exception) -> str:
-    """Return what may be shown of ``error``. aiohttp's texts name address and reason; their reprs hold headers."""
+    """Return the text of an error. The text of an aiohttp error contains no headers, unlike its repr."""
     return str(error) if isinstance(error, AirflowException) else f"{type(error).__name__}: {error}"

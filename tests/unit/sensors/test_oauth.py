@@ -1,4 +1,4 @@
-"""``OAuthHttpSensor``: a ``HttpSensor`` in all that DAG authors see."""
+"""``OAuthHttpSensor``: it behaves like ``HttpSensor``."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def sensor(**changes):
     )
 
 
-# --- here
+# --- not deferred
 
 
-def test_it_is_a_http_sensor_that_succeeds_on_an_answer_without_error(requests_mock):
+def test_it_is_an_http_sensor_that_succeeds_without_an_error_status(requests_mock):
     requests_mock.get(READY)
     assert issubclass(OAuthHttpSensor, HttpSensor)
     assert sensor(request_params={"day": "1"}, headers={"X": "1"}).poke({}) is True
@@ -49,12 +49,12 @@ def test_it_is_a_http_sensor_that_succeeds_on_an_answer_without_error(requests_m
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token"
 
 
-def test_building_it_reads_no_connection_and_sends_nothing(requests_mock):
+def test_creating_the_sensor_reads_no_connection_and_sends_no_request(requests_mock):
     assert OAuthHttpSensor(task_id="wait", endpoint="x").oauth_conn_id == "oauth_default"
     assert requests_mock.call_count == 0
 
 
-def test_a_404_means_not_yet_unless_told_otherwise(requests_mock):
+def test_a_404_means_not_yet_unless_the_allowlist_is_empty(requests_mock):
     requests_mock.get(READY, status_code=404)
     assert sensor().poke({}) is False
     with pytest.raises(exceptions.ApiError, match="^404"):
@@ -62,27 +62,27 @@ def test_a_404_means_not_yet_unless_told_otherwise(requests_mock):
 
 
 @pytest.mark.parametrize("status", [400, 403, 409, 500, 503])
-def test_any_other_error_status_is_an_error_unless_it_is_listed(requests_mock, status):
+def test_another_error_status_is_an_error_unless_the_allowlist_contains_it(requests_mock, status):
     requests_mock.get(READY, status_code=status)
     with pytest.raises(exceptions.ApiError, match=f"^{status}"):
         sensor().poke({})
     assert sensor(response_error_codes_allowlist=[str(status)]).poke({}) is False
 
 
-def test_the_list_is_of_whole_statuses_and_not_of_beginnings_of_a_text(requests_mock):
+def test_the_allowlist_contains_statuses_and_not_prefixes_of_error_texts(requests_mock):
     requests_mock.get(READY, status_code=404, reason="4")
     with pytest.raises(exceptions.ApiError):
         sensor(response_error_codes_allowlist=["4", "40", "404:"]).poke({})
 
 
-def test_the_response_check_decides_and_may_return_a_value(requests_mock):
+def test_the_response_check_decides_and_can_return_a_value(requests_mock):
     requests_mock.get(READY, json={"ready": False})
     assert sensor(response_check=lambda response: response.json()["ready"]).poke({}) is False
     result = PokeReturnValue(is_done=True, xcom_value=7)
     assert sensor(response_check=lambda response, ds: result).poke({"ds": "x"}) is result
 
 
-def test_it_pokes_until_it_succeeds_with_one_token(requests_mock, connection):
+def test_all_pokes_use_one_token(requests_mock, connection):
     requests_mock.get(READY, [{"status_code": 404}, {"status_code": 404}, {"text": "ready"}])
     sensor().execute({})
     assert connection.call_count == 1
@@ -95,7 +95,7 @@ def test_a_connection_of_type_http_is_refused_before_its_password_is_sent(define
     assert requests_mock.call_count == 0
 
 
-def test_the_template_fields_are_rendered_and_hold_no_secret(requests_mock):
+def test_the_template_fields_are_rendered_and_contain_no_secret(requests_mock):
     requests_mock.get(f"{API}/ready-7")
     task = sensor(
         oauth_conn_id="{{ conn }}", scope="{{ scope }}", endpoint="ready-{{ n }}", request_params={"q": "{{ n }}"}
@@ -112,12 +112,12 @@ def test_the_template_fields_are_rendered_and_hold_no_secret(requests_mock):
     }
 
 
-# --- failing
+# --- errors
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.usefixtures("refused")
-def test_refused_credentials_fail_without_retries_or_another_poke(requests_mock, deferrable):
+def test_refused_credentials_fail_the_task_without_another_poke(requests_mock, deferrable):
     with pytest.raises(exceptions.InvalidClient):
         sensor(deferrable=deferrable).execute({})
     assert requests_mock.call_count == 1
@@ -125,13 +125,13 @@ def test_refused_credentials_fail_without_retries_or_another_poke(requests_mock,
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.usefixtures("refused")
-def test_with_soft_fail_refused_credentials_skip(deferrable):
+def test_with_soft_fail_refused_credentials_skip_the_task(deferrable):
     with pytest.raises(AirflowSkipException):
         sensor(soft_fail=True, deferrable=deferrable).execute({})
 
 
 @pytest.mark.usefixtures("refused")
-def test_with_silent_fail_refused_credentials_are_not_poked_again(requests_mock):
+def test_with_silent_fail_refused_credentials_fail_without_another_poke(requests_mock):
     with pytest.raises(exceptions.InvalidClient):
         sensor(silent_fail=True).execute({})
     assert requests_mock.call_count == 1
@@ -141,12 +141,12 @@ def test_with_silent_fail_refused_credentials_are_not_poked_again(requests_mock)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_what_is_ready_at_once_is_not_waited_for(requests_mock, deferrable):
+def test_if_the_first_poke_succeeds_the_sensor_does_not_wait(requests_mock, deferrable):
     requests_mock.get(READY)
     assert sensor(deferrable=deferrable).execute({}) is None
 
 
-def test_it_defers_after_a_first_poke_with_what_the_trigger_needs(requests_mock):
+def test_it_defers_after_the_first_poke(requests_mock):
     requests_mock.get(READY, status_code=404)
     task = sensor(
         deferrable=True,
@@ -179,39 +179,39 @@ def test_it_defers_after_a_first_poke_with_what_the_trigger_needs(requests_mock)
     assert "fake-" not in json.dumps(arguments)
 
 
-def test_with_a_response_check_it_waits_here(requests_mock):
+def test_with_a_response_check_it_does_not_defer(requests_mock):
     requests_mock.get(READY, [{"json": False}, {"json": True}])
     sensor(deferrable=True, response_check=lambda response: response.json()).execute({})
     assert [sent.path for sent in requests_mock.request_history].count("/v1/ready") == 2
 
 
-def test_the_event_of_success_ends_it():
+def test_a_success_event_ends_the_sensor():
     assert sensor(deferrable=True).execute_complete({}, {"status": "success"}) is None
 
 
 FAILURE = {"status": "error", "error": exceptions.to_event(exceptions.ConsentRequired("ask Ann"))}
 
 
-def test_the_event_of_an_error_raises_that_error():
+def test_an_error_event_raises_that_error():
     with pytest.raises(exceptions.ConsentRequired, match="ask Ann"):
         sensor(deferrable=True).execute_complete({}, FAILURE)
 
 
-def test_with_soft_fail_the_event_of_an_error_skips():
+def test_with_soft_fail_an_error_event_skips_the_task():
     task = sensor(deferrable=True, soft_fail=True)
     with pytest.raises(AirflowSkipException):
         task.resume_execution("execute_complete", {"event": FAILURE}, {})
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_never_fail_skips_on_any_error(requests_mock, deferrable):
+def test_with_never_fail_any_error_skips_the_task(requests_mock, deferrable):
     requests_mock.get(READY, status_code=500)
     with pytest.raises(AirflowSkipException):
         sensor(never_fail=True, deferrable=deferrable).execute({})
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_an_error_status_that_is_not_listed_fails_the_first_poke(requests_mock, deferrable):
+def test_an_error_status_that_is_not_in_the_allowlist_fails_the_first_poke(requests_mock, deferrable):
     requests_mock.get(READY, status_code=500)
     with pytest.raises(AirflowException, match="^500"):
         sensor(deferrable=deferrable).execute({})

@@ -1,4 +1,4 @@
-"""The triggers: they fire with events, never raise, and never ask faster than told."""
+"""The triggers: they fire events, never raise, and keep their intervals."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ FATAL = [
     exceptions.WrongPassword("password", error="invalid_grant"),
     exceptions.ConsentRequired("consent"),
 ]
-#: Raised before anything is sent.
+#: Raised before a request is sent.
 OTHER_ORIGIN = exceptions.ApiError("https://other.example.com/x is not part of the API")
-PASSING = [
+TEMPORARY = [
     exceptions.ApiError("404:Not Found", status_code=404),
     exceptions.ApiError("401:Unauthorized", status_code=401),
     exceptions.ApiError("500:Broken", status_code=500),
@@ -39,43 +39,43 @@ PASSING = [
     TimeoutError(),
     OSError("no route"),
 ]
-#: What the hook or a user's code can raise besides; polling cannot fix it.
+#: Other exceptions of the hook or of user code, which polling cannot fix.
 UNEXPECTED = [ValueError("a bug"), TypeError("an option that aiohttp does not know"), KeyError("data")]
 
 
-class NothingLeft(BaseException):
-    """The trigger polled once more than the test has answers for; no trigger catches this one."""
+class NoMoreResponses(BaseException):
+    """The trigger polled more often than the test has responses. No trigger catches it."""
 
 
 class FakeResponse:
-    """What the hook returns: as much of aiohttp's response as the triggers use."""
+    """The part of aiohttp's response that the triggers use."""
 
     def __init__(self, text="answer"):
         self.text = text
 
 
 @pytest.fixture
-def answers(monkeypatch):
-    """What the hook's ``run`` gives or raises, one after the other; what it was called with goes to ``.calls``."""
+def responses(monkeypatch):
+    """The responses and errors of the hook's ``run``, one after the other. ``calls`` has the arguments of each call."""
 
-    class Answers(list):
+    class Responses(list):
         calls = []
         hooks = []
 
-    given = Answers()
+    given = Responses()
     given.calls, given.hooks = [], []
 
     async def run(self, session=None, **kwargs):
         given.hooks.append(self)
         given.calls.append(kwargs)
-        answer = given.pop(0) if given else NothingLeft()
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+        response = given.pop(0) if given else NoMoreResponses()
+        if isinstance(response, BaseException):
+            raise response
+        return response
 
-    async def convert(answer):
+    async def convert(fake):
         response = requests.Response()
-        response.status_code, response._content, response.url = 200, answer.text.encode(), "https://api.example.com/x"
+        response.status_code, response._content, response.url = 200, fake.text.encode(), "https://api.example.com/x"
         return response
 
     monkeypatch.setattr(OAuthAsyncHook, "run", run)
@@ -85,7 +85,7 @@ def answers(monkeypatch):
 
 @pytest.fixture
 def sleeps(monkeypatch):
-    """How long was slept; nobody really does."""
+    """The seconds of each sleep; the tests do not really sleep."""
     recorded = []
 
     async def sleep(seconds):
@@ -111,7 +111,7 @@ def events(trigger, count=10):
     return asyncio.run(collect())
 
 
-# --- all three
+# --- all triggers
 
 REQUEST = {
     "oauth_conn_id": "my_api",
@@ -133,7 +133,7 @@ REQUEST = {
     ],
     ids=lambda trigger: type(trigger).__name__,
 )
-def test_a_trigger_is_made_again_from_what_it_serializes(trigger):
+def test_a_trigger_can_be_created_from_its_serialized_arguments(trigger):
     path, arguments = trigger.serialize()
     module, _, name = path.rpartition(".")
     assert getattr(sys.modules[module], name) is type(trigger)
@@ -144,13 +144,13 @@ def test_a_trigger_is_made_again_from_what_it_serializes(trigger):
 
 
 @pytest.mark.parametrize("cls", [OAuthHttpTrigger, OAuthHttpSensorTrigger])
-def test_the_hook_and_its_request_are_what_the_trigger_was_given(answers, sleeps, cls):
-    answers.append(FakeResponse())
+def test_the_trigger_passes_its_arguments_to_the_hook(responses, sleeps, cls):
+    responses.append(FakeResponse())
     trigger = cls(oauth_conn_id="my_api", method="POST", endpoint="x", headers={"X": "1"}, data={"a": 1}, scope="read")
     events(trigger)
-    hook = answers.hooks[0]
+    hook = responses.hooks[0]
     assert (hook.oauth_conn_id, hook.method, hook.scope) == ("my_api", "POST", "read")
-    (call,) = answers.calls
+    (call,) = responses.calls
     assert {name: value for name, value in call.items() if value is not None} == {
         "endpoint": "x",
         "headers": {"X": "1"},
@@ -158,19 +158,19 @@ def test_the_hook_and_its_request_are_what_the_trigger_was_given(answers, sleeps
     }
 
 
-# --- one request
+# --- OAuthHttpTrigger
 
 
-def test_the_trigger_fires_once_with_the_response(answers):
-    answers.append(FakeResponse("answer"))
+def test_the_trigger_fires_once_with_the_response(responses):
+    responses.append(FakeResponse("answer"))
     (event,) = events(OAuthHttpTrigger("my_api"))
     assert event["status"] == "success"
     assert event["response"]["status_code"] == 200
 
 
-@pytest.mark.parametrize("error", FATAL + PASSING + UNEXPECTED, ids=lambda error: f"{type(error).__name__} {error}")
-def test_the_trigger_never_raises_but_fires_with_the_error(answers, error):
-    answers.append(error)
+@pytest.mark.parametrize("error", FATAL + TEMPORARY + UNEXPECTED, ids=lambda error: f"{type(error).__name__} {error}")
+def test_the_trigger_fires_with_an_error_instead_of_raising(responses, error):
+    responses.append(error)
     (event,) = events(OAuthHttpTrigger("my_api"))
     assert event["status"] == "error"
     raised = exceptions.from_event(event["error"])
@@ -178,20 +178,20 @@ def test_the_trigger_never_raises_but_fires_with_the_error(answers, error):
     assert str(error) in str(raised)
 
 
-# --- polling for a sensor
+# --- OAuthHttpSensorTrigger
 
 
-@pytest.mark.parametrize("error", PASSING, ids=lambda error: f"{type(error).__name__} {error}")
-def test_the_sensor_trigger_waits_for_poke_interval_after_any_error(answers, sleeps, error):
+@pytest.mark.parametrize("error", TEMPORARY, ids=lambda error: f"{type(error).__name__} {error}")
+def test_after_a_temporary_error_the_trigger_polls_again_after_poke_interval(responses, sleeps, error):
     last = FakeResponse()
-    answers.extend([error, error, error, last])
+    responses.extend([error, error, error, last])
     assert events(OAuthHttpSensorTrigger("my_api", poke_interval=7)) == [{"status": "success"}]
     assert sleeps == [7, 7, 7]
 
 
 @pytest.mark.parametrize("error", [*FATAL, *UNEXPECTED, OTHER_ORIGIN], ids=lambda error: type(error).__name__)
-def test_the_sensor_trigger_ends_on_what_polling_cannot_fix(answers, sleeps, error):
-    answers.extend([PASSING[0], error])
+def test_any_other_error_ends_the_trigger(responses, sleeps, error):
+    responses.extend([TEMPORARY[0], error])
     (event,) = events(OAuthHttpSensorTrigger("my_api", poke_interval=7))
     assert event["status"] == "error"
     raised = exceptions.from_event(event["error"])
@@ -200,20 +200,20 @@ def test_the_sensor_trigger_ends_on_what_polling_cannot_fix(answers, sleeps, err
     assert sleeps == [7]
 
 
-def test_the_sensor_trigger_warns_of_errors_and_not_of_404_which_means_not_yet(answers, sleeps, monkeypatch):
+def test_errors_are_logged_as_warnings_and_404_as_info(responses, sleeps, monkeypatch):
     logged = []
     monkeypatch.setattr(OAuthHttpSensorTrigger, "log", SimpleNamespace(log=lambda level, *rest: logged.append(level)))
-    answers.extend([PASSING[0], *PASSING[1:], FakeResponse()])
+    responses.extend([TEMPORARY[0], *TEMPORARY[1:], FakeResponse()])
     events(OAuthHttpSensorTrigger("my_api"))
-    assert logged == [logging.INFO] + [logging.WARNING] * (len(PASSING) - 1)
+    assert logged == [logging.INFO] + [logging.WARNING] * (len(TEMPORARY) - 1)
 
 
-def test_the_sensor_trigger_can_be_cancelled_while_it_waits(answers):
-    answers.append(PASSING[0])
+def test_the_trigger_can_be_cancelled_while_it_waits(responses):
+    responses.append(TEMPORARY[0])
 
     async def scenario():
         task = asyncio.create_task(anext(OAuthHttpSensorTrigger("my_api", poke_interval=3600).run()))
-        while answers:  # noqa: ASYNC110 - until the trigger has had its answer
+        while responses:  # noqa: ASYNC110 - until the trigger has taken the response
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -222,7 +222,7 @@ def test_the_sensor_trigger_can_be_cancelled_while_it_waits(answers):
     asyncio.run(scenario())
 
 
-# --- watching for an asset
+# --- OAuthHttpEventTrigger
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def watcher(check="is_news", poll_interval=60):
     return OAuthHttpEventTrigger(f"fake_checks.{check}", "my_api", poll_interval=poll_interval)
 
 
-def test_the_watcher_is_an_event_trigger_whose_hash_depends_on_what_it_watches():
+def test_the_hash_of_the_event_trigger_depends_on_its_arguments():
     trigger = watcher()
     assert isinstance(trigger, BaseEventTrigger)
     hashes = {BaseEventTrigger.hash(*each.serialize()) for each in (trigger, watcher(), watcher(poll_interval=61))}
@@ -251,38 +251,38 @@ def test_the_watcher_is_an_event_trigger_whose_hash_depends_on_what_it_watches()
 
 
 @pytest.mark.usefixtures("checks")
-def test_the_watcher_fires_again_only_after_poll_interval(answers, sleeps):
-    answers.extend([FakeResponse("1"), FakeResponse("old"), FakeResponse("2")])
+def test_two_events_are_poll_interval_apart(responses, sleeps):
+    responses.extend([FakeResponse("1"), FakeResponse("old"), FakeResponse("2")])
     assert [event["status"] for event in events(watcher(), count=2)] == ["success", "success"]
     assert sleeps == [60, 60]
 
 
 @pytest.mark.usefixtures("checks")
-def test_the_watcher_asks_at_poll_interval_after_a_passing_error(answers, sleeps):
-    answers.extend([*PASSING, FakeResponse("1")])
+def test_after_a_temporary_error_the_watcher_polls_again_after_poll_interval(responses, sleeps):
+    responses.extend([*TEMPORARY, FakeResponse("1")])
     events(watcher(), count=1)
-    assert sleeps == [60] * len(PASSING)
+    assert sleeps == [60] * len(TEMPORARY)
 
 
 @pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
 @pytest.mark.usefixtures("checks")
-def test_the_watcher_asks_ever_more_rarely_when_its_credentials_are_refused(answers, sleeps, error):
-    answers.extend([error] * 8 + [FakeResponse("1"), error, FakeResponse("2")])
+def test_while_credentials_are_refused_the_watcher_polls_less_and_less_often(responses, sleeps, error):
+    responses.extend([error] * 8 + [FakeResponse("1"), error, FakeResponse("2")])
     events(watcher(), count=2)
-    assert sleeps == [120, 240, 480, 960, 1920, 3600, 3600, 3600, 60, 120], "and as before once they are accepted"
+    assert sleeps == [120, 240, 480, 960, 1920, 3600, 3600, 3600, 60, 120], "the original interval after a success"
 
 
 @pytest.mark.usefixtures("checks")
-def test_a_poll_interval_beyond_the_longest_pause_is_never_shortened(answers, sleeps):
-    answers.extend([FATAL[1], FATAL[1], FakeResponse("1")])
+def test_a_poll_interval_above_the_longest_pause_is_kept(responses, sleeps):
+    responses.extend([FATAL[1], FATAL[1], FakeResponse("1")])
     events(watcher(poll_interval=86400), count=1)
     assert sleeps == [86400, 86400]
 
 
 @pytest.mark.parametrize("check", ["plain", "broken", "missing"])
 @pytest.mark.usefixtures("checks")
-def test_a_check_that_is_no_good_fires_nothing_and_does_not_end_the_watch(answers, sleeps, check):
-    answers.extend([FakeResponse("1"), FakeResponse("2")])
-    with pytest.raises(NothingLeft):
+def test_an_invalid_check_fires_no_event_and_does_not_end_the_watcher(responses, sleeps, check):
+    responses.extend([FakeResponse("1"), FakeResponse("2")])
+    with pytest.raises(NoMoreResponses):
         events(watcher(check))
     assert sleeps == [60, 60]
