@@ -1,4 +1,4 @@
-"""The connections of the tests of renewal, because a refusal of the API causes one."""
+"""Fixtures of the renewal tests, because a refusal by the API causes a renewal."""
 
 from __future__ import annotations
 

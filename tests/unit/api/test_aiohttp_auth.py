@@ -1,4 +1,4 @@
-"""One thread for all who wait for a token in an event loop, and none for those who need not wait: ``oauth/aio.py``."""
+"""The threads in which an event loop waits for tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OLD, NEW = (Token(access_token=name, issued_at=START, expires_at=START + timedel
 
 
 class SlowSource:
-    """A source whose token takes until ``finish`` is set."""
+    """A token source that blocks until ``finish`` is set."""
 
     def __init__(self, usable=None):
         self._usable = usable
@@ -42,14 +42,14 @@ class SlowSource:
 
 
 def while_one_waits(source, first, second):
-    """Start ``first``, then run ``second`` while the source is busy; return the results of both."""
+    """Start ``first``, then ``second`` while the source is blocked. Return whether it waited, and both results."""
 
     async def scenario():
         waiting = asyncio.ensure_future(first())
         await asyncio.to_thread(source.started.wait, 30)
         other = asyncio.ensure_future(second())
         for _ in range(10):
-            await asyncio.sleep(0)  # it has had every chance to finish, or to call the source
+            await asyncio.sleep(0)  # let it run as far as it can
         finished = other.done()
         source.finish.set()
         return finished, await waiting, await other
@@ -57,31 +57,31 @@ def while_one_waits(source, first, second):
     return asyncio.run(scenario())
 
 
-def test_while_a_thread_renews_a_due_token_others_use_it_without_waiting():
+def test_while_one_thread_renews_a_due_token_other_callers_use_it_without_waiting():
     source = SlowSource(usable=OLD)
     access = ApiAccess(source)
-    ask = lambda: valid_token(access)  # noqa: E731
-    assert while_one_waits(source, ask, ask) == (True, NEW, OLD)
+    get = lambda: valid_token(access)  # noqa: E731
+    assert while_one_waits(source, get, get) == (True, NEW, OLD)
     assert source.calls == ["token"]
 
 
-def test_without_a_usable_token_all_wait_for_the_same_thread():
+def test_without_a_usable_token_all_callers_wait_for_the_same_thread():
     source = SlowSource()
     access = ApiAccess(source)
-    ask = lambda: valid_token(access)  # noqa: E731
-    assert while_one_waits(source, ask, ask) == (False, NEW, NEW)
+    get = lambda: valid_token(access)  # noqa: E731
+    assert while_one_waits(source, get, get) == (False, NEW, NEW)
     assert source.calls == ["token"]
 
 
 def test_a_refused_token_is_not_used_while_it_is_replaced():
     source = SlowSource(usable=OLD)
     access = ApiAccess(source)
-    ask = lambda: replacement_token(access, OLD, ApiRefusal.INVALID_TOKEN)  # noqa: E731
-    assert while_one_waits(source, ask, ask) == (False, NEW, NEW)
+    get = lambda: replacement_token(access, OLD, ApiRefusal.INVALID_TOKEN)  # noqa: E731
+    assert while_one_waits(source, get, get) == (False, NEW, NEW)
     assert source.calls == [("replacement", "old", True)]
 
 
-def test_a_refusal_that_renews_and_one_that_does_not_are_asked_separately():
+def test_callers_share_a_thread_only_if_their_refusals_are_the_same():
     source = SlowSource()
     access = ApiAccess(source)
     first = lambda: replacement_token(access, OLD, ApiRefusal.FORBIDDEN)  # noqa: E731

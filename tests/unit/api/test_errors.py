@@ -1,4 +1,4 @@
-"""Texts and classes of errors of API calls: nothing but known members is quoted, and fields are named."""
+"""Classes and texts of the errors of API requests: what they quote, and which fields they name."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ QUOTED = f"{HEAD}. Message from the API: "
 # --- statuses
 
 
-def test_the_text_has_status_standard_phrase_connection_and_url_without_its_query():
+def test_an_error_contains_status_standard_phrase_connection_and_url_without_query():
     assert text_of() == HEAD
     assert text_of(520).startswith("520:Nonstandard Status (connection 'my_api'")
 
 
-def test_no_error_has_the_user_the_query_or_the_fragment_of_the_url():
+def test_no_error_contains_user_query_or_fragment_of_the_url():
     url = "https://user:fake-1@api.example.com/v1/items?key=fake-2#fake-3"
     failed = transport_error(config(), requests.ConnectionError(), method="GET", url=url)
     assert str(failed).startswith("Connection 'my_api': GET https://api.example.com/v1/items failed")
@@ -90,11 +90,11 @@ def test_no_error_has_the_user_the_query_or_the_fragment_of_the_url():
         ({"message": "same", "detail": " same "}, "same"),
     ],
 )
-def test_known_members_are_quoted(body, quoted):
+def test_known_members_of_a_json_body_are_quoted(body, quoted):
     assert text_of(body=body) == f"{QUOTED}{quoted!r}."
 
 
-def test_known_members_of_a_form_are_quoted():
+def test_known_members_of_a_form_body_are_quoted():
     body, form = b"error=invalid_request&error_description=No+day&other=fake", "application/x-www-form-urlencoded"
     assert text_of(body=body, content_type=f"{form}; charset=utf-8") == f"{QUOTED}'invalid_request; No day'."
     assert text_of(body=body, content_type="text/plain") == HEAD
@@ -115,23 +115,23 @@ def test_known_members_of_a_form_are_quoted():
         {"message": "fake" * MAX_ERROR_BODY},
     ],
 )
-def test_nothing_else_is_quoted(body):
+def test_other_bodies_are_not_quoted(body):
     assert text_of(body=body) == HEAD
 
 
-def test_error_path_names_more_to_quote():
+def test_what_error_path_finds_is_quoted_too():
     body = {"errors": [{"message": "First", "id": "fake"}, {"message": "Second"}], "title": "t"}
     assert text_of(body=body, error_path="errors[].message") == f"{QUOTED}'First Second; t'."
     assert text_of(body={"a": {"b": "deep"}}, error_path="a.b") == f"{QUOTED}'deep'."
     assert text_of(body={"a": 1}, error_path="length(a)") == HEAD
 
 
-def test_secrets_and_the_token_are_redacted_and_the_text_has_no_control_characters():
+def test_secrets_the_token_and_control_characters_are_removed_from_quotes():
     body = {"message": "bad fake-secret, fake-token, fake-key%2F1\n\x1b[31mred"}
     assert text_of(body=body, secret_params={"key": "fake-key/1"}) == f"{QUOTED}'bad ***, ***, *** [31mred'."
 
 
-def test_advice_of_the_vendor_follows_the_quoted_words_and_replaces_the_general_one():
+def test_advice_of_the_vendor_follows_the_quote_and_replaces_the_general_advice():
     assert text_of(403, {"message": "No."}, advice={403: "Ask Ann."}).endswith(
         "items). Message from the API: 'No.'. Ask Ann."
     )
@@ -141,7 +141,7 @@ def test_advice_of_the_vendor_follows_the_quoted_words_and_replaces_the_general_
     assert text_of(403, headers=challenge).endswith("The token lacks a scope that the API requires. Check Scope.")
 
 
-def test_of_a_streamed_error_response_only_the_beginning_is_read(requests_mock):
+def test_only_the_beginning_of_a_streamed_error_response_is_read(requests_mock):
     class Endless:
         count, closed = 0, False
 
@@ -233,7 +233,7 @@ REFUSED = ConnectionRefusedError(111, "Connection refused")
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_what_the_http_client_raises_becomes_an_error_that_names_the_field(error, cls, words):
+def test_an_exception_of_the_http_client_becomes_an_error_that_names_the_fields_to_check(error, cls, words):
     raised = transport_error(config(), error, method="GET", url=f"{API}?key=fake")
     assert type(raised) is cls
     assert str(raised).startswith("Connection 'my_api': GET https://api.example.com/v1/items failed: ")
@@ -241,7 +241,7 @@ def test_what_the_http_client_raises_becomes_an_error_that_names_the_field(error
     assert "fake" not in str(raised)
 
 
-def test_the_errors_are_those_of_requests_too():
+def test_errors_can_be_caught_as_those_of_requests():
     assert issubclass(ApiConnectionError, requests.ConnectionError)
     assert issubclass(ApiTimeout, requests.Timeout)
     assert issubclass(ApiConnectTimeout, (requests.ConnectionError, requests.Timeout))
@@ -303,14 +303,14 @@ def test_a_missing_file_fails_a_request_before_anything_is_sent(name):
         session(transport=TransportOptions(**{name: "/no/such/file"})).get(API, **{name: "/no/such/file"})
 
 
-def test_a_missing_ca_bundle_of_the_environment_is_named(monkeypatch):
+def test_a_missing_ca_bundle_from_the_environment_is_named(monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
     with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE in the environment"):
         session().get(API)
 
 
 @pytest.mark.parametrize("token", ["fake\udcfftoken", "fake\ntoken", "fake-€"])
-def test_a_token_that_http_cannot_carry_is_not_quoted(token, monkeypatch):
+def test_a_token_that_cannot_be_sent_is_not_quoted(token, monkeypatch):
     sent = []
     monkeypatch.setattr(socket, "create_connection", lambda *args: sent.append(args))
     monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", lambda self: None)
@@ -343,11 +343,11 @@ def test_a_request_that_cannot_be_prepared_is_a_configuration_error(url, options
         session().post(url, **options)
 
 
-def test_an_error_of_the_token_stays_what_it_is():
+def test_an_error_while_getting_the_token_is_not_converted():
     with pytest.raises(OAuthError, match=r"^no token$"):
         session(OAuthError("no token")).get(API)
 
 
-def test_a_type_error_is_a_mistake_in_the_dag_and_stays_one():
+def test_a_type_error_is_not_converted_because_it_is_a_mistake_in_the_dag():
     with pytest.raises(TypeError):
         session().post(API, json=object())

@@ -1,4 +1,4 @@
-"""What a refusal by the API means, and what is sent then, with the rules of ``TokenSource`` and not a fake of them."""
+"""What a refusal by the API means, and what is sent after it, with a real ``TokenSource``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ INSUFFICIENT_SCOPE = 'Bearer error="insufficient_scope", scope="admin"'
         (302, INVALID_TOKEN, (), None),
     ],
 )
-def test_a_response_means_an_invalid_token_a_missing_permission_or_neither(status, challenge, renew_on, refusal):
+def test_a_response_can_mean_an_invalid_token_a_missing_permission_or_neither(status, challenge, renew_on, refusal):
     assert api_refusal(status, challenge, renew_on) is refusal
 
 
@@ -47,7 +47,7 @@ def test_a_response_means_an_invalid_token_a_missing_permission_or_neither(statu
 
 @pytest.fixture
 def api(requests_mock):
-    """An API that accepts the tokens of ``accepted`` and answers any other with ``refusal``; counts the requests."""
+    """An API that accepts the tokens in ``accepted`` and responds to others with ``refusal``; it records the tokens."""
 
     class Api:
         def __init__(self):
@@ -55,7 +55,7 @@ def api(requests_mock):
             self.refusal = (401, {})
             self.tokens = []
 
-        def answer(self, request, context):
+        def response(self, request, context):
             token = request.headers["Authorization"].removeprefix("Bearer ")
             self.tokens.append(token)
             if token not in self.accepted:
@@ -64,7 +64,7 @@ def api(requests_mock):
             return f"for {token}"
 
     api = Api()
-    requests_mock.get(URL, text=api.answer)
+    requests_mock.get(URL, text=api.response)
     return api
 
 
@@ -73,18 +73,18 @@ def session(source):
 
 
 def rotated(world):
-    """Return a process that holds token-1, after another process has renewed it."""
+    """Return a process that has token-1 after another process has renewed it."""
     process, other = world.process(), world.process()
     process.token()
     world.clock.seconds = 800
     other.token()
-    world.clock.seconds = 700  # this host's clock: the first process sees no need to renew
+    world.clock.seconds = 700  # the first process still has a valid token
     assert world.endpoint.asked == [("grant", None)] * 2
     return process
 
 
-def test_after_a_403_the_request_is_repeated_once_with_a_newer_token_of_the_store(world, api):
-    """Django OAuth Toolkit answers 403 to a token that a renewal elsewhere has revoked."""
+def test_after_a_403_the_request_is_repeated_once_with_a_newer_stored_token(world, api):
+    """Django OAuth Toolkit responds with 403 to a token that a renewal in another process has revoked."""
     process = rotated(world)
     api.accepted, api.refusal = {"token-2"}, (403, {})
     assert session(process).get(URL).status_code == 200
@@ -93,7 +93,7 @@ def test_after_a_403_the_request_is_repeated_once_with_a_newer_token_of_the_stor
     assert len(world.endpoint.asked) == 2, "no token request was sent"
 
 
-def test_a_403_without_a_newer_token_is_the_answer_and_sends_no_token_request(world, api):
+def test_a_403_is_returned_without_a_token_request_if_no_newer_token_is_stored(world, api):
     process = world.process()
     api.accepted, api.refusal = set(), (403, {})
     assert [session(process).get(URL).text for _ in range(2)] == ["for token-1"] * 2
@@ -101,7 +101,7 @@ def test_a_403_without_a_newer_token_is_the_answer_and_sends_no_token_request(wo
     assert world.endpoint.asked == [("grant", None)]
 
 
-def test_a_403_with_the_newer_token_is_the_answer(world, api):
+def test_a_403_to_the_newer_token_is_returned(world, api):
     process = rotated(world)
     api.accepted, api.refusal = set(), (403, {})
     response = session(process).get(URL)
@@ -110,7 +110,7 @@ def test_a_403_with_the_newer_token_is_the_answer(world, api):
     assert api.tokens == ["token-1", "token-2"]
 
 
-def test_a_403_for_lack_of_scope_reads_nothing_and_repeats_nothing(world, api):
+def test_after_a_403_with_insufficient_scope_nothing_is_read_or_repeated(world, api):
     process = rotated(world)
     reads = world.store.reads
     api.accepted, api.refusal = set(), (403, {"WWW-Authenticate": INSUFFICIENT_SCOPE})
@@ -119,7 +119,7 @@ def test_a_403_for_lack_of_scope_reads_nothing_and_repeats_nothing(world, api):
     assert world.store.reads == reads
 
 
-def test_a_403_is_the_answer_if_the_store_cannot_be_read_and_that_is_logged(world, api, caplog):
+def test_a_403_is_returned_if_the_store_cannot_be_read_and_the_failure_is_logged(world, api, caplog):
     process = world.process()
     process.token()
     world.store.failing_reads = 1
@@ -137,14 +137,14 @@ def test_a_refused_token_is_renewed_and_the_request_repeated(world, api, refusal
     assert world.endpoint.asked == [("grant", None)] * 2
 
 
-def test_a_401_uses_a_newer_token_of_the_store_before_it_renews(world, api):
+def test_after_a_401_a_newer_stored_token_is_used_before_one_is_requested(world, api):
     process = rotated(world)
     api.accepted = {"token-2"}
     assert session(process).get(URL).status_code == 200
     assert len(world.endpoint.asked) == 2
 
 
-def test_because_of_the_api_a_process_renews_once_in_60_s_and_returns_the_refused_response_until_then(world, api):
+def test_a_process_renews_a_refused_token_once_in_60_s_and_returns_the_refused_response_until_then(world, api):
     process = world.process()
     api.accepted = set()
     statuses = []
@@ -155,7 +155,7 @@ def test_because_of_the_api_a_process_renews_once_in_60_s_and_returns_the_refuse
     assert world.endpoint.asked == [("grant", None)] * (1 + 4), "the first token, and renewals at 0, 60, 120 and 180 s"
 
 
-def test_the_next_request_of_a_session_renews_again_after_60_s_and_not_before(world, api):
+def test_the_next_request_of_a_session_renews_again_only_after_60_s(world, api):
     one = session(world.process())
     api.accepted = {"token-2"}
     assert one.get(URL).text == "for token-2"
@@ -167,7 +167,7 @@ def test_the_next_request_of_a_session_renews_again_after_60_s_and_not_before(wo
     assert api.tokens == ["token-1", "token-2", "token-2", "token-2", "token-3"]
 
 
-def test_within_the_60_s_a_newer_token_of_the_store_is_used(world, api):
+def test_within_the_60_s_a_newer_stored_token_is_used(world, api):
     process = world.process()
     api.accepted = {"token-2"}
     session(process).get(URL)
@@ -178,7 +178,7 @@ def test_within_the_60_s_a_newer_token_of_the_store_is_used(world, api):
     assert session(process).get(URL).text == "for token-3"
 
 
-def test_a_renewal_that_failed_does_not_count(world, api):
+def test_a_failed_renewal_does_not_start_the_60_s(world, api):
     process = world.process()
     process.token()
     api.accepted = {"token-3"}
@@ -188,7 +188,7 @@ def test_a_renewal_that_failed_does_not_count(world, api):
     assert session(process).get(URL).text == "for token-3"
 
 
-def test_a_renewal_that_is_due_is_not_delayed_by_one_that_the_api_caused(world, api):
+def test_a_due_renewal_is_not_delayed_by_one_after_a_refusal(world, api):
     process = world.process()
     api.accepted = {"token-2", "token-3"}
     world.endpoint.lifetime = 40
@@ -204,7 +204,7 @@ def test_tokens_of_other_scopes_are_renewed_independently(world):
     assert [scope for _, scope in world.endpoint.asked] == ["a", "b", "a", "b"]
 
 
-def test_the_60_s_count_for_each_scope(world):
+def test_the_60_s_are_counted_for_each_scope(world):
     process = world.process()
     for scope in ("a", "b"):
         assert process.replacement(process.token(scope), scope, renew=True)
@@ -213,7 +213,7 @@ def test_the_60_s_count_for_each_scope(world):
     assert [scope for _, scope in world.endpoint.asked] == ["a", "a", "b", "b", None, None]
 
 
-def test_a_token_of_the_store_does_not_replace_the_one_that_another_thread_has_renewed_meanwhile(world):
+def test_a_stored_token_does_not_replace_one_that_another_thread_has_renewed_meanwhile(world):
     process = world.process()
     refused = process.token()
     world.process().renew()
@@ -229,7 +229,7 @@ def test_a_token_of_the_store_does_not_replace_the_one_that_another_thread_has_r
     assert process.token().access_token == "token-3"
 
 
-def test_a_token_of_the_store_is_masked_before_it_is_sent(world, api):
+def test_a_stored_token_is_masked_before_it_is_sent(world, api):
     process = rotated(world)
     world.masked.clear()
     api.accepted, api.refusal = {"token-2"}, (403, {})
@@ -237,7 +237,7 @@ def test_a_token_of_the_store_is_masked_before_it_is_sent(world, api):
     assert "token-2" in world.masked
 
 
-def test_a_record_that_is_not_this_connections_has_no_newer_token(world, api):
+def test_a_record_of_another_connection_provides_no_token(world, api):
     process = rotated(world)
     world.store.record = replace(world.store.record, readable=False)
     api.accepted, api.refusal = {"token-2"}, (403, {})

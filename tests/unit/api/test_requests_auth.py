@@ -1,4 +1,4 @@
-"""Where the token goes, where it does not, and what a 401 means: ``oauth/auth.py``."""
+"""Which requests contain the token, and what happens after a 401."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ELSEWHERE = "https://elsewhere.example.net/landing"
 
 
 class FakeSource:
-    """Gives out fake-token-1, and the next one whenever the present one is rejected."""
+    """Provides fake-token-1, and the next one after each refusal."""
 
     def __init__(self, config, base_url=None):
         self.config = config
@@ -66,20 +66,20 @@ def no_netrc(monkeypatch, tmp_path):
 # --- the header
 
 
-def test_the_token_goes_in_the_authorization_header_of_a_request_to_the_api(requests_mock):
+def test_the_token_is_sent_in_the_authorization_header_of_a_request_to_the_api(requests_mock):
     requests_mock.get(f"{API}/items")
     session_for().get(f"{API}/items")
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
 
 
-def test_the_token_is_asked_for_by_the_scope_of_the_access(requests_mock):
+def test_the_token_is_requested_with_the_scope_of_the_access(requests_mock):
     requests_mock.get(f"{API}/items")
     source = FakeSource(config())
     session_for(source, scope="write").get(f"{API}/items")
     assert set(source.scopes) == {"write"}
 
 
-def test_scheme_and_name_of_the_header_are_the_connections(requests_mock):
+def test_the_connection_can_rename_the_header_and_its_scheme(requests_mock):
     requests_mock.get(f"{API}/items")
     session_for(auth_scheme="Token", header_name="X-Session").get(f"{API}/items")
     assert requests_mock.last_request.headers["X-Session"] == "Token fake-token-1"
@@ -92,7 +92,7 @@ def test_an_empty_scheme_sends_the_token_alone(requests_mock):
     assert requests_mock.last_request.headers["Authorization"] == "fake-token-1"
 
 
-def test_the_token_replaces_an_authorization_header_of_the_callers(requests_mock):
+def test_the_token_replaces_an_authorization_header_of_the_caller(requests_mock):
     requests_mock.get(f"{API}/items")
     session_for().get(f"{API}/items", headers={"authorization": "Basic fake"})
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
@@ -111,7 +111,7 @@ def test_the_token_replaces_an_authorization_header_of_the_callers(requests_mock
         "https://api.example.com?only=query",
     ],
 )
-def test_every_url_of_the_apis_own_origin_gets_the_token(requests_mock, url):
+def test_the_token_is_sent_to_every_url_of_the_api_origin(requests_mock, url):
     requests_mock.get(ANY)
     session_for().get(url)
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
@@ -131,7 +131,7 @@ def test_every_url_of_the_apis_own_origin_gets_the_token(requests_mock, url):
         "https://elsewhere.example.net\\@api.example.com/v1",
     ],
 )
-def test_nothing_of_the_connections_goes_to_another_origin(requests_mock, url):
+def test_nothing_from_the_connection_is_sent_to_another_origin(requests_mock, url):
     requests_mock.get(ANY)
     session = session_for(
         api_headers={"X-Tenant": "fake-tenant"},
@@ -156,14 +156,14 @@ def test_a_port_of_the_base_url_is_part_of_the_origin(requests_mock):
     assert "Authorization" in requests_mock.last_request.headers
 
 
-def test_a_host_name_in_letters_beyond_ascii_is_the_same_host_on_the_wire(requests_mock):
+def test_a_host_name_with_non_ascii_letters_matches_its_encoded_form(requests_mock):
     requests_mock.get(ANY)
     session_for(base_url="https://bücher.example/v1").get("https://bücher.example/v1/items")
     assert requests_mock.last_request.hostname == "xn--bcher-kva.example"
     assert requests_mock.last_request.headers.get("Authorization") == "Bearer fake-token-1"
 
 
-def test_the_base_url_of_the_token_answer_is_the_apis_origin(requests_mock):
+def test_the_base_url_in_the_token_response_determines_the_api_origin(requests_mock):
     requests_mock.get(ANY)
     mapped = config(response_map={"base_url": "instance_url"})
     session = session_for(FakeSource(mapped, base_url="https://eu7.example.com/"))
@@ -173,7 +173,7 @@ def test_the_base_url_of_the_token_answer_is_the_apis_origin(requests_mock):
     assert "Authorization" not in requests_mock.last_request.headers
 
 
-def test_a_base_url_that_the_token_answer_map_does_not_name_is_ignored(requests_mock):
+def test_a_base_url_in_the_token_response_is_ignored_without_a_response_map(requests_mock):
     requests_mock.get(ANY)
     session = session_for(FakeSource(config(), base_url="https://eu7.example.com/"))
     session.get(f"{API}/items")
@@ -182,7 +182,7 @@ def test_a_base_url_that_the_token_answer_map_does_not_name_is_ignored(requests_
     assert "Authorization" not in requests_mock.last_request.headers
 
 
-def test_origin_is_scheme_host_and_port_with_the_default_filled_in():
+def test_an_origin_is_scheme_host_and_port_including_the_default_port():
     assert (
         origin("https://API.example.com/x")
         == origin("https://api.example.com:443")
@@ -205,14 +205,14 @@ def test_headers_of_the_connection_are_added_to_requests_to_the_api(requests_moc
     assert requests_mock.last_request.headers["X-Key"] == "fake-key"
 
 
-def test_a_header_of_the_request_wins_over_the_connections_whatever_its_case(requests_mock):
+def test_a_header_of_the_request_replaces_the_one_of_the_connection_whatever_its_case(requests_mock):
     requests_mock.get(f"{API}/items")
     session_for(api_headers={"X-Tenant": "7"}).get(f"{API}/items", headers={"x-tenant": "8"})
     assert requests_mock.last_request.headers["X-Tenant"] == "8"
     assert len([name for name in requests_mock.last_request.headers if name.lower() == "x-tenant"]) == 1
 
 
-def test_a_header_of_the_session_wins_over_the_connections(requests_mock):
+def test_a_header_of_the_session_replaces_the_one_of_the_connection(requests_mock):
     requests_mock.get(f"{API}/items")
     session = session_for(api_headers={"X-Tenant": "7", "Accept": "application/vnd.fake+json"})
     session.headers["X-Tenant"] = "9"
@@ -221,20 +221,20 @@ def test_a_header_of_the_session_wins_over_the_connections(requests_mock):
     assert requests_mock.last_request.headers["Accept"] == "application/vnd.fake+json"
 
 
-def test_parameters_of_the_connection_are_added_where_neither_the_url_nor_the_caller_has_them(requests_mock):
+def test_parameters_of_the_connection_are_added_if_the_request_does_not_have_them(requests_mock):
     requests_mock.get(f"{API}/items")
     session = session_for(api_params={"account": "1", "lang": "de"}, secret_params={"key": "fake-key"})
     session.get(f"{API}/items?account=2", params={"lang": "en", "empty": ""})
     assert requests_mock.last_request.url == f"{API}/items?account=2&lang=en&empty=&key=fake-key"
 
 
-def test_an_empty_parameter_of_the_callers_counts_as_set(requests_mock):
+def test_an_empty_parameter_of_the_request_counts_as_set(requests_mock):
     requests_mock.get(f"{API}/items")
     session_for(api_params={"account": "1"}).get(f"{API}/items?account=")
     assert requests_mock.last_request.url == f"{API}/items?account="
 
 
-def test_what_the_caller_encoded_stays_as_it_is_when_parameters_are_added(requests_mock):
+def test_the_query_of_the_request_is_not_encoded_again_when_parameters_are_added(requests_mock):
     requests_mock.get(f"{API}/items")
     session_for(api_params={"account": "a b&c"}).get(f"{API}/items?q=x%2By%26z&q=2#part")
     assert requests_mock.last_request.url == f"{API}/items?q=x%2By%26z&q=2&account=a+b%26c#part"
@@ -248,7 +248,7 @@ def redirect(requests_mock, where, status=302, method="GET"):
     requests_mock.register_uri(ANY, where)
 
 
-def test_a_redirect_to_another_origin_carries_nothing_of_the_connections(requests_mock):
+def test_nothing_from_the_connection_is_sent_after_a_redirect_to_another_origin(requests_mock):
     redirect(requests_mock, ELSEWHERE)
     session = session_for(
         header_name="X-Session",
@@ -267,7 +267,7 @@ def test_a_redirect_to_another_origin_carries_nothing_of_the_connections(request
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_kind_of_redirect_carries_the_token_to_another_origin(requests_mock, status):
+def test_the_token_is_not_sent_to_another_origin_after_any_kind_of_redirect(requests_mock, status):
     redirect(requests_mock, ELSEWHERE, status, "POST")
     session_for().post(f"{API}/moved", data=b"x")
     assert "Authorization" in requests_mock.request_history[0].headers
@@ -282,7 +282,7 @@ def test_another_scheme_or_port_is_another_origin_for_a_redirect(requests_mock, 
     assert "X-Key" not in requests_mock.last_request.headers
 
 
-def test_a_redirect_within_the_origin_keeps_all(requests_mock):
+def test_after_a_redirect_within_the_api_token_headers_and_parameters_are_sent(requests_mock):
     redirect(requests_mock, "https://api.example.com:443/v2/items?account=8&page=2")
     session_for(
         api_headers={"X-Tenant": "7"},
@@ -297,7 +297,7 @@ def test_a_redirect_within_the_origin_keeps_all(requests_mock):
     assert requests_mock.last_request.headers["X-Key"] == "fake-key"
 
 
-def test_a_401_of_another_origin_after_a_redirect_does_not_renew(requests_mock):
+def test_a_401_from_another_origin_after_a_redirect_does_not_renew_the_token(requests_mock):
     redirect(requests_mock, ELSEWHERE)
     requests_mock.get(ELSEWHERE, status_code=401)
     source = FakeSource(config())
@@ -305,7 +305,7 @@ def test_a_401_of_another_origin_after_a_redirect_does_not_renew(requests_mock):
     assert source.renewals == 0
 
 
-def test_a_401_after_a_redirect_within_the_origin_renews(requests_mock):
+def test_a_401_after_a_redirect_within_the_api_renews_the_token(requests_mock):
     redirect(requests_mock, f"{API}/items")
     requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "ok"}])
     source = FakeSource(config())
@@ -314,7 +314,7 @@ def test_a_401_after_a_redirect_within_the_origin_renews(requests_mock):
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-2"
 
 
-def test_a_redirect_after_a_renewal_carries_the_new_token(requests_mock):
+def test_after_a_renewal_and_a_redirect_the_new_token_is_sent(requests_mock):
     requests_mock.get(f"{API}/moved", [{"status_code": 401}, {"status_code": 302, "headers": {"Location": "items"}}])
     requests_mock.get(f"{API}/items", text="ok")
     response = session_for().get(f"{API}/moved")
@@ -346,7 +346,7 @@ def test_a_netrc_entry_for_the_api_does_not_replace_the_token(requests_mock):
 
 
 @pytest.mark.usefixtures("netrc")
-def test_a_netrc_entry_is_not_used_on_redirects_either(requests_mock):
+def test_a_netrc_entry_is_not_used_after_a_redirect(requests_mock):
     redirect(requests_mock, f"{API}/items")
     session_for().get(f"{API}/moved")
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
@@ -366,27 +366,27 @@ def test_a_netrc_entry_is_not_used_for_another_origin(requests_mock):
 
 
 def read(body):
-    """Return what a server would have received, and use the body up, as sending it does."""
+    """Return the body that a server would receive. It is consumed, as when it is sent."""
     return body.read() if hasattr(body, "read") else body
 
 
 def received_by(requests_mock, statuses):
-    """Answer with ``statuses`` in turn, and note the bodies that arrived."""
+    """Respond with ``statuses`` in turn, and record the bodies that arrive."""
     bodies = []
     remaining = list(statuses)
 
-    def answer(request, context):
+    def response(request, context):
         body = request.body
         bodies.append(b"".join(body) if hasattr(body, "__next__") else read(body))
         context.status_code = remaining.pop(0)
         return "answer"
 
-    requests_mock.post(f"{API}/items", text=answer)
+    requests_mock.post(f"{API}/items", text=response)
     return bodies
 
 
 class Rewindable:
-    """A body that can be read, told and sought, and no more."""
+    """A body with ``read``, ``tell`` and ``seek`` only."""
 
     def __init__(self, content, start=0):
         self.inner = io.BytesIO(content)
@@ -406,7 +406,7 @@ class Rewindable:
 
 
 class Unseekable(Rewindable):
-    """A pipe, say."""
+    """A body that cannot be read twice, such as a pipe."""
 
     def tell(self):
         raise OSError("not seekable")
@@ -423,7 +423,7 @@ class Unseekable(Rewindable):
         (Rewindable(b"skipped-and-sent", start=12), b"sent"),
     ],
 )
-def test_a_401_renews_once_and_repeats_the_request_with_the_same_body(requests_mock, data, arrived):
+def test_after_a_401_the_token_is_renewed_and_the_request_repeated_with_the_same_body(requests_mock, data, arrived):
     bodies = received_by(requests_mock, [401, 200])
     source = FakeSource(config())
     response = session_for(source).post(f"{API}/items", data=data, headers={"X-Mine": "stays"})
@@ -437,7 +437,7 @@ def test_a_401_renews_once_and_repeats_the_request_with_the_same_body(requests_m
     assert (second.method, second.url) == (first.method, first.url)
 
 
-def test_a_401_repeats_a_file(requests_mock, tmp_path):
+def test_after_a_401_a_file_is_sent_again(requests_mock, tmp_path):
     bodies = received_by(requests_mock, [401, 200])
     path = tmp_path / "upload.bin"
     path.write_bytes(b"content of the file")
@@ -446,7 +446,7 @@ def test_a_401_repeats_a_file(requests_mock, tmp_path):
     assert bodies == [b"content of the file"] * 2
 
 
-def test_a_401_repeats_a_multipart_upload(requests_mock):
+def test_after_a_401_a_multipart_upload_is_sent_again(requests_mock):
     bodies = received_by(requests_mock, [401, 200])
     session_for().post(f"{API}/items", files={"part": io.BytesIO(b"content")})
     assert bodies[0] == bodies[1]
@@ -454,14 +454,14 @@ def test_a_401_repeats_a_multipart_upload(requests_mock):
 
 
 @pytest.mark.parametrize("body", [lambda: (part for part in [b"a", b"b"]), lambda: Unseekable(b"ab")])
-def test_a_401_does_not_repeat_a_body_that_is_used_up(requests_mock, body):
+def test_after_a_401_a_body_that_cannot_be_read_again_is_not_sent(requests_mock, body):
     bodies = received_by(requests_mock, [401, 200])
     response = session_for().post(f"{API}/items", data=body())
     assert response.status_code == 401
     assert bodies == [b"ab"]
 
 
-def test_a_401_that_cannot_be_repeated_still_spoils_the_token_for_the_next_request(requests_mock):
+def test_the_token_is_renewed_for_the_next_request_even_if_the_refused_one_cannot_be_repeated(requests_mock):
     received_by(requests_mock, [401, 200])
     session = session_for()
     session.post(f"{API}/items", data=(part for part in [b"a"]))
@@ -471,7 +471,7 @@ def test_a_401_that_cannot_be_repeated_still_spoils_the_token_for_the_next_reque
     )
 
 
-def test_a_second_401_is_the_answer(requests_mock):
+def test_a_second_401_is_returned(requests_mock):
     requests_mock.get(f"{API}/items", status_code=401, text="no")
     source = FakeSource(config())
     response = session_for(source).get(f"{API}/items")
@@ -480,14 +480,14 @@ def test_a_second_401_is_the_answer(requests_mock):
     assert requests_mock.call_count == 2
 
 
-def test_the_401_before_the_renewal_stays_in_the_history(requests_mock):
+def test_the_401_before_the_renewal_is_in_the_history(requests_mock):
     requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "ok"}])
     response = session_for().get(f"{API}/items")
     assert [earlier.status_code for earlier in response.history] == [401]
     assert response.request.headers["Authorization"] == "Bearer fake-token-2"
 
 
-def test_the_rejected_answer_is_read_to_the_end_and_closed_before_the_request_is_repeated(requests_mock):
+def test_the_refused_response_is_read_and_closed_before_the_request_is_repeated(requests_mock):
     rest = io.BytesIO(b"a long explanation")
     requests_mock.get(f"{API}/items", [{"status_code": 401, "body": rest}, {"text": "ok"}])
     response = session_for().get(f"{API}/items", stream=True)
@@ -495,12 +495,12 @@ def test_the_rejected_answer_is_read_to_the_end_and_closed_before_the_request_is
 
 
 def test_the_refused_response_is_read_before_the_token_is_renewed_unless_it_is_streamed(requests_mock):
-    """The connection is free for others meanwhile, and a server that closes idle ones breaks nothing."""
+    """Others can use the connection during the renewal, and the server may close it."""
     rest = io.BytesIO()
 
     class Source(FakeSource):
         def replacement(self, *args, **kwargs):
-            unread.append(b"" if rest.closed else rest.read())  # it is closed at its end
+            unread.append(b"" if rest.closed else rest.read())  # requests closes it at its end
             return
 
     for stream, expected in ((False, b""), (True, b"explanation")):
@@ -510,14 +510,14 @@ def test_the_refused_response_is_read_before_the_token_is_renewed_unless_it_is_s
         assert unread == [expected]
 
 
-def test_an_error_after_a_redirect_is_the_one_of_that_request(requests_mock):
+def test_an_error_after_a_redirect_names_the_redirected_request(requests_mock):
     requests_mock.get(f"{API}/moved", status_code=302, headers={"Location": "items"})
     requests_mock.get(f"{API}/items", exc=requests.ConnectTimeout)
     with pytest.raises(ApiConnectTimeout, match="^Connection 'my_api': GET https://api.example.com/v1/items failed"):
         session_for().get(f"{API}/moved")
 
 
-def test_the_repeated_request_travels_by_the_same_options(requests_mock):
+def test_the_repeated_request_is_sent_with_the_same_options(requests_mock):
     requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "ok"}])
     session_for().get(f"{API}/items", timeout=7, verify="/fake/ca.pem", cert="/fake/cert.pem")
     for sent in requests_mock.request_history:
@@ -525,7 +525,7 @@ def test_the_repeated_request_travels_by_the_same_options(requests_mock):
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 407, 500])
-def test_no_other_status_renews(requests_mock, status):
+def test_other_statuses_do_not_renew_the_token(requests_mock, status):
     requests_mock.get(f"{API}/items", status_code=status, headers={"WWW-Authenticate": 'Bearer realm="api"'})
     source = FakeSource(config())
     assert session_for(source).get(f"{API}/items").status_code == status
@@ -533,7 +533,7 @@ def test_no_other_status_renews(requests_mock, status):
     assert requests_mock.call_count == 1
 
 
-def test_the_401_of_a_custom_header_renews_in_that_header(requests_mock):
+def test_a_renewed_token_is_sent_in_the_renamed_header(requests_mock):
     requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "ok"}])
     session_for(header_name="X-Session", auth_scheme="").get(f"{API}/items")
     assert [sent.headers["X-Session"] for sent in requests_mock.request_history] == ["fake-token-1", "fake-token-2"]
@@ -542,7 +542,7 @@ def test_the_401_of_a_custom_header_renews_in_that_header(requests_mock):
 # --- time
 
 
-def test_every_request_has_a_timeout_the_connections_unless_the_caller_sets_one(requests_mock):
+def test_every_request_has_the_timeout_of_the_connection_or_of_the_caller(requests_mock):
     requests_mock.get(f"{API}/items")
     session = session_for(transport=TransportOptions(timeout=12))
     session.get(f"{API}/items")
@@ -553,7 +553,7 @@ def test_every_request_has_a_timeout_the_connections_unless_the_caller_sets_one(
     assert requests_mock.last_request.timeout == 3
 
 
-def test_the_timeout_holds_for_redirects_and_for_other_origins_too(requests_mock):
+def test_redirects_and_requests_to_other_origins_have_a_timeout(requests_mock):
     redirect(requests_mock, ELSEWHERE)
     session = session_for()
     session.get(f"{API}/moved")

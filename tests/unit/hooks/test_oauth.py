@@ -1,4 +1,4 @@
-"""``OAuthHook``: a ``HttpHook`` in all that its callers see, but for the token."""
+"""``OAuthHook``, which behaves like ``HttpHook`` and sends a token."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from airflow_provider_oauth.hooks import oauth as hooks_module
 from airflow_provider_oauth.hooks.oauth import OAuthHook, hook_of
 from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 
-# The HTTP provider's own import, when a stock operator has its response.
+# Caused by an import of the HTTP provider when a stock operator has its response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
 
 API = "https://api.example.com/v1"
@@ -36,9 +36,9 @@ TOKEN_URL = "https://login.example.com/token"
 
 @pytest.fixture(autouse=True)
 def variables(variables, monkeypatch, tmp_path):
-    """Variables as a dict, and nothing left of other tests."""
+    """Variables as a dict, without the environment and log settings of the user."""
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    # Airflow's own logger writes past caplog.
+    # caplog does not see Airflow's own logger.
     monkeypatch.setattr(OAuthHook, "log", logging.getLogger("airflow.task.hooks"))
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
@@ -60,11 +60,11 @@ def endpoint(requests_mock):
     """A token endpoint that issues fake-token-1, fake-token-2, …."""
     issued = []
 
-    def answer(request, context):
+    def response(request, context):
         issued.append(f"fake-token-{len(issued) + 1}")
         return {"access_token": issued[-1], "expires_in": 3600}
 
-    return requests_mock.post(TOKEN_URL, json=answer)
+    return requests_mock.post(TOKEN_URL, json=response)
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def api(requests_mock, endpoint, connect):
     return requests_mock.register_uri(ANY, f"{API}/items", text="answer")
 
 
-# --- nothing happens early
+# --- constructor
 
 
-def test_the_constructor_touches_no_connection_variable_or_network(monkeypatch, requests_mock):
+def test_the_constructor_uses_no_connection_variable_or_network(monkeypatch, requests_mock):
     def refuse(*args, **kwargs):
         raise AssertionError("touched")
 
@@ -87,7 +87,7 @@ def test_the_constructor_touches_no_connection_variable_or_network(monkeypatch, 
     assert requests_mock.call_count == 0
 
 
-def test_the_parameters_are_those_of_the_design_in_its_order():
+def test_the_first_parameters_are_connection_method_and_scope():
     hook = OAuthHook("my_api", "put", "read write")
     assert (hook.oauth_conn_id, hook.http_conn_id, hook.method, hook.scope) == ("my_api", "my_api", "PUT", "read write")
     assert (OAuthHook().oauth_conn_id, OAuthHook().method) == ("oauth_default", "GET")
@@ -103,7 +103,7 @@ def test_run_sends_the_query_of_a_get_with_the_token(api):
     assert api.last_request.headers["X-Mine"] == "1"
 
 
-def test_run_sends_the_body_of_a_post_and_what_requests_takes(api):
+def test_run_sends_the_body_of_a_post_and_passes_arguments_to_requests(api):
     hook = OAuthHook("my_api", method="POST")
     hook.run("items", "text")
     assert api.last_request.text == "text"
@@ -111,7 +111,7 @@ def test_run_sends_the_body_of_a_post_and_what_requests_takes(api):
     assert api.last_request.json() == {"a": 1}
 
 
-def test_run_adds_the_connections_parameters_and_headers(api, connect):
+def test_run_adds_the_parameters_and_headers_of_the_connection(api, connect):
     connect(api_params={"account": "7"}, secret_params={"key": "fake-key"}, api_headers={"X-Tenant": "t"})
     OAuthHook("my_api").run("items", {"page": 1})
     assert api.last_request.url == f"{API}/items?page=1&account=7&key=fake-key"
@@ -125,7 +125,7 @@ def test_no_extra_becomes_a_header(api, connect):
     assert set(sent) <= {"user-agent", "accept", "accept-encoding", "connection", "authorization"}
 
 
-def test_get_conn_is_a_session_that_is_authenticated(api):
+def test_get_conn_returns_an_authenticated_session(api):
     session = OAuthHook("my_api").get_conn(headers={"X-Mine": "1"})
     assert isinstance(session, requests.Session)
     session.get(f"{API}/items")
@@ -133,7 +133,7 @@ def test_get_conn_is_a_session_that_is_authenticated(api):
     assert api.last_request.headers["X-Mine"] == "1"
 
 
-def test_get_token_gives_the_token_that_run_sends(api, endpoint):
+def test_get_token_returns_the_token_that_run_sends(api, endpoint):
     hook = OAuthHook("my_api")
     token = hook.get_token()
     hook.run("items")
@@ -143,7 +143,7 @@ def test_get_token_gives_the_token_that_run_sends(api, endpoint):
     assert endpoint.call_count == 1
 
 
-def test_a_scope_of_the_hooks_own_has_a_token_of_its_own(api, endpoint):
+def test_a_hook_with_another_scope_uses_another_token(api, endpoint):
     OAuthHook("my_api").run("items")
     OAuthHook("my_api", scope="write").run("items")
     assert api.last_request.headers["Authorization"] == "Bearer fake-token-2"
@@ -152,7 +152,7 @@ def test_a_scope_of_the_hooks_own_has_a_token_of_its_own(api, endpoint):
     assert api.last_request.headers["Authorization"] == "Bearer fake-token-1"
 
 
-def test_a_401_renews_once_for_all_hooks(api, endpoint, requests_mock):
+def test_a_401_renews_the_token_once_for_all_hooks(api, endpoint, requests_mock):
     requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "ok"}, {"text": "again"}])
     assert OAuthHook("my_api").run("items").text == "ok"
     assert OAuthHook("my_api").run("items").text == "again"
@@ -174,18 +174,18 @@ def test_host_and_endpoint_are_joined_by_one_slash(api, connect, host, endpoint_
 
 
 @pytest.mark.parametrize("endpoint_", [None, ""])
-def test_no_endpoint_is_the_base_url_itself(api, requests_mock, endpoint_):
+def test_without_an_endpoint_the_request_goes_to_the_base_url(api, requests_mock, endpoint_):
     base = requests_mock.get(API, text="base")
     assert OAuthHook("my_api").run(endpoint_).text == "base"
     assert base.called
 
 
-def test_url_from_endpoint_needs_no_request_to_the_api_before(api):
+def test_url_from_endpoint_works_before_the_first_request(api):
     assert OAuthHook("my_api").url_from_endpoint("items") == f"{API}/items"
     assert not api.called
 
 
-def test_a_whole_url_of_the_apis_origin_is_taken_as_it_is(api, requests_mock):
+def test_an_absolute_url_of_the_api_is_used_unchanged(api, requests_mock):
     other = requests_mock.get("https://api.example.com/v2/items?page=2")
     OAuthHook("my_api").run("https://api.example.com/v2/items?page=2")
     assert other.last_request.headers["Authorization"] == "Bearer fake-token-1"
@@ -201,7 +201,7 @@ def test_a_whole_url_of_the_apis_origin_is_taken_as_it_is(api, requests_mock):
         "https://elsewhere.example.net\\@api.example.com/",
     ],
 )
-def test_a_whole_url_of_another_origin_is_refused_before_anything_is_sent(api, requests_mock, url):
+def test_an_absolute_url_of_another_origin_is_refused_before_anything_is_sent(api, requests_mock, url):
     requests_mock.get(ANY)
     with pytest.raises(ApiError, match="not part of the API"):
         OAuthHook("my_api").run(url)
@@ -226,20 +226,20 @@ def test_no_relative_endpoint_leaves_the_api(api, requests_mock, endpoint_):
     assert requests_mock.last_request.hostname == "api.example.com"
 
 
-def test_the_base_url_of_the_token_answer_is_used(connect, requests_mock):
+def test_the_base_url_in_the_token_response_is_used(connect, requests_mock):
     connect(response_map="base_url=instance_url")
-    answer = {"access_token": "fake-token", "expires_in": 60, "instance_url": "https://eu7.example.com/base/"}
-    requests_mock.post(TOKEN_URL, json=answer)
+    response = {"access_token": "fake-token", "expires_in": 60, "instance_url": "https://eu7.example.com/base/"}
+    requests_mock.post(TOKEN_URL, json=response)
     item = requests_mock.get("https://eu7.example.com/base/items")
     OAuthHook("my_api").run("items")
     assert item.last_request.headers["Authorization"] == "Bearer fake-token"
 
 
 @pytest.mark.parametrize("base_url", ["http://eu7.example.com", "eu7.example.com", "ftp://eu7.example.com", "https://"])
-def test_a_base_url_of_the_token_answer_is_as_strictly_checked_as_host(connect, requests_mock, base_url):
+def test_a_base_url_in_the_token_response_is_checked_like_host(connect, requests_mock, base_url):
     connect(response_map="base_url=instance_url")
-    answer = {"access_token": "fake-token", "expires_in": 60, "instance_url": base_url}
-    requests_mock.post(TOKEN_URL, json=answer)
+    response = {"access_token": "fake-token", "expires_in": 60, "instance_url": base_url}
+    requests_mock.post(TOKEN_URL, json=response)
     requests_mock.get(ANY)
     with pytest.raises(OAuthError):
         OAuthHook("my_api").run("items")
@@ -265,13 +265,13 @@ def test_an_error_status_is_an_api_error_that_starts_with_the_status(api, reques
     assert "fake-key" not in str(caught.value)
 
 
-def test_a_401_that_renewal_did_not_mend_says_what_to_look_at(api, requests_mock):
+def test_the_error_of_a_401_after_a_renewal_names_the_fields_to_check(api, requests_mock):
     requests_mock.get(f"{API}/items", status_code=401)
     with pytest.raises(ApiError, match="Scope"):
         OAuthHook("my_api").run("items")
 
 
-def test_a_403_claims_nothing_about_the_token_and_names_the_fields_to_check(api, requests_mock):
+def test_the_error_of_a_403_names_the_fields_to_check_and_claims_nothing_about_the_token(api, requests_mock):
     requests_mock.get(f"{API}/items", status_code=403)
     with pytest.raises(ApiError, match="Check Scope.*add 403 to Renew token on") as caught:
         OAuthHook("my_api").run("items")
@@ -279,7 +279,7 @@ def test_a_403_claims_nothing_about_the_token_and_names_the_fields_to_check(api,
     assert "good" not in str(caught.value)
 
 
-def test_a_403_for_lack_of_scope_says_so(api, requests_mock):
+def test_the_error_of_a_403_with_insufficient_scope_reports_the_scope(api, requests_mock):
     challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="admin"'}
     requests_mock.get(f"{API}/items", status_code=403, headers=challenge)
     with pytest.raises(ApiError, match="lacks a scope"):
@@ -287,12 +287,12 @@ def test_a_403_for_lack_of_scope_says_so(api, requests_mock):
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 304])
-def test_no_other_status_is_an_error(api, requests_mock, status):
+def test_a_status_below_400_is_not_an_error(api, requests_mock, status):
     requests_mock.get(f"{API}/items", status_code=status)
     assert OAuthHook("my_api").run("items").status_code == status
 
 
-def test_an_error_status_is_an_answer_where_check_response_is_off(api, connect, requests_mock):
+def test_an_error_status_is_returned_if_check_response_is_off(api, connect, requests_mock):
     requests_mock.get(f"{API}/items", status_code=500)
     assert OAuthHook("my_api").run("items", extra_options={"check_response": False}).status_code == 500
     connect(check_response=False)
@@ -301,12 +301,12 @@ def test_an_error_status_is_an_answer_where_check_response_is_off(api, connect, 
         OAuthHook("my_api").run("items", extra_options={"check_response": True})
 
 
-def test_a_secret_parameter_is_not_in_the_error_or_the_log_when_there_is_no_answer(api, connect, requests_mock, caplog):
+def test_without_a_response_no_secret_parameter_is_in_the_error_or_the_log(api, connect, requests_mock, caplog):
     caplog.set_level(logging.DEBUG)
     connect(secret_params={"key": "fake-secret-param"})
 
     def fail(request, context):
-        # As urllib3 words it.
+        # The text of urllib3.
         raise requests.ConnectionError(f"Max retries exceeded with url: {request.path_url} (Caused by …)")
 
     requests_mock.get(f"{API}/items", text=fail)
@@ -315,7 +315,7 @@ def test_a_secret_parameter_is_not_in_the_error_or_the_log_when_there_is_no_answ
     assert "fake-secret-param" not in str(caught.value) + caplog.text
 
 
-def test_wrong_credentials_reach_the_caller_as_their_own_error(connect, requests_mock):
+def test_a_wrong_password_raises_its_own_error(connect, requests_mock):
     connect(grant_type="password", username="fake-user", user_password="fake-password")
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
     with pytest.raises(WrongPassword):
@@ -335,7 +335,7 @@ SENT = {
 
 
 @pytest.mark.parametrize("name", SENT)
-def test_a_transport_option_of_the_connection_reaches_requests(api, connect, name, tls):
+def test_a_transport_option_of_the_connection_is_passed_to_requests(api, connect, name, tls):
     value, attribute = SENT[name]
     if name == "cert":
         value = tls.client
@@ -345,7 +345,7 @@ def test_a_transport_option_of_the_connection_reaches_requests(api, connect, nam
 
 
 @pytest.mark.parametrize("name", SENT)
-def test_an_extra_option_of_the_call_wins_over_the_connections(api, connect, name):
+def test_an_extra_option_of_the_call_replaces_the_one_of_the_connection(api, connect, name):
     other = {"verify": False, "cert": None, "timeout": 70, "stream": False, "proxies": {"https": "http://fake.test"}}
     connect(**{name: other[name]})
     value, attribute = SENT[name]
@@ -357,7 +357,7 @@ def test_an_extra_option_of_the_call_wins_over_the_connections(api, connect, nam
     ("alias", "value", "attribute"),
     [("verify_ssl", False, "verify"), ("proxy", {"https": "http://proxy.example.com:3128"}, "proxies")],
 )
-def test_http_hooks_other_names_of_options_are_understood(api, connect, alias, value, attribute):
+def test_option_names_of_http_hook_are_accepted(api, connect, alias, value, attribute):
     OAuthHook("my_api").run("items", extra_options={alias: value})
     assert getattr(api.last_request, attribute) == value
     connect(**{alias: value})
@@ -365,7 +365,7 @@ def test_http_hooks_other_names_of_options_are_understood(api, connect, alias, v
     assert getattr(api.last_request, attribute) == value
 
 
-def test_the_connections_transport_options_hold_for_the_token_request_too(api, connect, endpoint, tls):
+def test_the_transport_options_of_the_connection_apply_to_the_token_request(api, connect, endpoint, tls):
     connect(verify=tls.ca, cert=tls.client, proxies={"https": "http://proxy.example.com:3128"})
     OAuthHook("my_api").run("items")
     sent = endpoint.last_request
@@ -373,14 +373,14 @@ def test_the_connections_transport_options_hold_for_the_token_request_too(api, c
     assert sent.proxies == {"https": "http://proxy.example.com:3128"}
 
 
-def test_there_is_a_timeout_where_nobody_set_one(api):
+def test_a_request_has_a_timeout_by_default(api):
     OAuthHook("my_api").run("items")
     assert api.last_request.timeout == 60
     OAuthHook("my_api").run("items", extra_options={"timeout": None})
     assert api.last_request.timeout == 60
 
 
-def test_redirects_are_followed_unless_the_connection_or_the_call_says_no(api, connect, requests_mock):
+def test_redirects_are_followed_unless_the_connection_or_the_call_forbids_them(api, connect, requests_mock):
     requests_mock.get(f"{API}/moved", status_code=302, headers={"Location": f"{API}/items"})
     assert OAuthHook("my_api").run("moved").text == "answer"
     assert OAuthHook("my_api").run("moved", extra_options={"allow_redirects": False}).status_code == 302
@@ -388,7 +388,7 @@ def test_redirects_are_followed_unless_the_connection_or_the_call_says_no(api, c
     assert OAuthHook("my_api").run("moved").status_code == 302
 
 
-def test_no_more_redirects_are_followed_than_allowed(api, connect, requests_mock):
+def test_redirects_are_followed_up_to_max_redirects(api, connect, requests_mock):
     requests_mock.get(f"{API}/moved", status_code=302, headers={"Location": f"{API}/moved"})
     connect(max_redirects=2)
     with pytest.raises(ApiConnectionError, match="max_redirects"):
@@ -396,7 +396,7 @@ def test_no_more_redirects_are_followed_than_allowed(api, connect, requests_mock
     assert len([sent for sent in requests_mock.request_history if sent.path == "/v1/moved"]) == 3
 
 
-def test_the_environment_is_trusted_only_where_the_connection_does(api, connect, endpoint, monkeypatch):
+def test_proxies_of_the_environment_are_used_unless_trust_env_is_off(api, connect, endpoint, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://environment.example.com:3128")
     OAuthHook("my_api").run("items")
     assert api.last_request.proxies.get("https") == "http://environment.example.com:3128"
@@ -421,7 +421,7 @@ def test_two_hooks_share_their_sockets(api):
     assert one.headers is not two.headers
 
 
-def test_hooks_with_other_keep_alive_options_have_other_sockets(api):
+def test_hooks_with_different_keep_alive_options_do_not_share_sockets(api):
     kinds = [{}, {"tcp_keep_alive": False}, {"tcp_keep_alive_idle": 9}, {"tcp_keep_alive_count": 9}]
     kinds.append({"tcp_keep_alive_interval": 9})
     found = [OAuthHook("my_api", **kind).get_conn().adapters["https://"] for kind in kinds]
@@ -434,13 +434,13 @@ def test_hooks_with_other_keep_alive_options_have_other_sockets(api):
     assert (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 9) in options[4]
 
 
-def test_an_adapter_of_its_own_is_used_instead(api):
+def test_an_adapter_that_is_passed_is_used_instead(api):
     own = HTTPAdapter()
     assert set(adapters(OAuthHook("my_api", adapter=own).get_conn()).values()) == {own}
     assert own not in adapters(OAuthHook("my_api").get_conn()).values()
 
 
-def test_closing_one_session_leaves_the_sockets_that_others_share(api, monkeypatch):
+def test_closing_a_session_does_not_close_the_shared_sockets(api, monkeypatch):
     hook = OAuthHook("my_api")
     shared = hook.get_conn().adapters["https://"]
     closed = []
@@ -453,7 +453,7 @@ def test_closing_one_session_leaves_the_sockets_that_others_share(api, monkeypat
 # --- the connection
 
 
-def test_a_changed_connection_has_a_new_source_of_tokens(api, connect, endpoint):
+def test_a_changed_connection_gets_a_new_token_source(api, connect, endpoint):
     OAuthHook("my_api").run("items")
     first = token_sources.token_source(OAuthHook("my_api").config)
     connect(password="another-fake-secret")
@@ -463,20 +463,20 @@ def test_a_changed_connection_has_a_new_source_of_tokens(api, connect, endpoint)
     assert api.last_request.headers["Authorization"] == "Bearer fake-token-2"
 
 
-def test_an_unchanged_connection_keeps_its_source(api):
+def test_an_unchanged_connection_keeps_its_token_source(api):
     assert token_sources.token_source(OAuthHook("my_api").config) is token_sources.token_source(
         OAuthHook("my_api").config
     )
 
 
-def test_threads_that_ask_at_the_same_time_get_the_same_source(api, monkeypatch):
+def test_threads_get_the_same_token_source_at_the_same_time(api, monkeypatch):
     config = OAuthHook("my_api").config
     both = threading.Barrier(2)
     real = token_sources.TokenSource
 
     def slow(*args, **kwargs):
         with contextlib.suppress(threading.BrokenBarrierError):
-            both.wait(0.5)  # both are in here at once, unless somebody sees to it that they are not
+            both.wait(0.5)  # passed only if two threads are in here at the same time
         return real(*args, **kwargs)
 
     monkeypatch.setattr(token_sources, "TokenSource", slow)
@@ -489,7 +489,7 @@ def test_threads_that_ask_at_the_same_time_get_the_same_source(api, monkeypatch)
     assert found[0] is found[1]
 
 
-def test_every_secret_is_masked_before_the_first_request_once(api, connect, monkeypatch):
+def test_every_secret_is_masked_once_before_the_first_request(api, connect, monkeypatch):
     masked = []
     monkeypatch.setattr(masking, "mask_secret", masked.append)
     connect(password="fake secret+1", secret_headers={"X-Key": "fake-key"}, secret_params={"k": "fake-param"})
@@ -501,19 +501,19 @@ def test_every_secret_is_masked_before_the_first_request_once(api, connect, monk
     assert len(masked) == len(set(masked))
 
 
-def test_warnings_about_the_connection_are_logged_once_a_hook(api, connect, caplog):
+def test_warnings_about_the_connection_are_logged_once_per_hook(api, connect, caplog):
     connect(unheard_of="fake-value")
     hook = OAuthHook("my_api")
     hook.run("items")
     hook.run("items")
-    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(said) == 1
-    assert "'my_api'" in said[0]
-    assert "unheard_of" in said[0]
-    assert "fake-value" not in said[0]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "'my_api'" in warnings[0]
+    assert "unheard_of" in warnings[0]
+    assert "fake-value" not in warnings[0]
 
 
-def test_a_connection_that_makes_no_sense_says_which_field(connect, requests_mock):
+def test_the_error_of_an_invalid_connection_names_the_field(connect, requests_mock):
     connect(grant_type="implicit")
     with pytest.raises(ConfigurationError, match=r"'my_api'.*grant_type"):
         OAuthHook("my_api").run("items")
@@ -521,14 +521,14 @@ def test_a_connection_that_makes_no_sense_says_which_field(connect, requests_moc
 
 
 @pytest.mark.parametrize("conn_type", ["http", "postgres", "sqlite", "no_such_type", ""])
-def test_a_connection_of_another_type_is_refused_before_its_secret_goes_anywhere(connect, requests_mock, conn_type):
+def test_a_connection_of_another_type_is_refused_before_its_secret_is_sent(connect, requests_mock, conn_type):
     connect(conn_type=conn_type)
     with pytest.raises(ConfigurationError, match="OAuth 2.0 API"):
         hook_of("my_api", method="GET")
     assert requests_mock.call_count == 0
 
 
-def test_hook_of_gives_the_connections_own_hook_with_scope_and_parameters(connect):
+def test_hook_of_returns_the_hook_of_the_connection_type_with_scope_and_parameters(connect):
     connect()
     hook = hook_of("my_api", "write", method="PUT", tcp_keep_alive=False)
     assert type(hook) is OAuthHook
@@ -582,7 +582,7 @@ def test_the_stock_operator_paginates_with_one_token_and_the_same_sockets(api, e
     assert len(used) == 3
 
 
-def test_the_stock_operator_retries_as_told(api, requests_mock):
+def test_the_stock_operator_retries_according_to_its_retry_args(api, requests_mock):
     import tenacity
 
     requests_mock.get(f"{API}/items", [{"status_code": 500}, {"text": "ok"}])

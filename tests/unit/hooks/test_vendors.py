@@ -1,4 +1,4 @@
-"""The vendors' hooks: ``OAuthHook`` with a preset; and any of our hooks on any of these connections."""
+"""The hooks of vendors, and every hook with connections of every type."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ TOKEN_URL = {
     "joor": "https://atlas.jooraccess.com/auth/",
     "oauth": "https://api.example.com/token",
 }
-#: What each adds to a request to its API.
+#: The query that each connection adds to requests.
 QUERY = {"justlogin": "", "justimmo": "", "joor": "?account=7"}
 EVERY_VENDOR = pytest.mark.parametrize("vendor", VENDORS)
 
 
 @pytest.fixture(autouse=True)
 def connect(variables, define_connection, monkeypatch, requests_mock):
-    """Define the connection ``shop`` of a vendor; its token endpoint issues fake-token."""
-    # Before a refresh token is spent, others are given time; here are no others.
+    """Define the connection ``shop`` of a vendor whose token endpoint issues fake-token."""
+    # A renewal with a refresh token first waits for other processes; there are none here.
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
-    # Airflow's own logger writes past caplog.
+    # caplog does not see Airflow's own logger.
     monkeypatch.setattr(OAuthHook, "log", logging.getLogger("airflow.task.hooks"))
 
     def define(vendor, **extra):
@@ -71,7 +71,7 @@ def connect(variables, define_connection, monkeypatch, requests_mock):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The time of every ``RateLimiter``."""
+    """The clock of every ``RateLimiter``."""
     clock = FakeClock()
     real = hooks_module.RateLimiter
     monkeypatch.setattr(
@@ -80,11 +80,11 @@ def clock(monkeypatch):
     return clock
 
 
-# --- each vendor's own
+# --- hooks of vendors
 
 
 @EVERY_VENDOR
-def test_the_constructor_touches_nothing(monkeypatch, requests_mock, vendor):
+def test_the_constructor_uses_no_connection_variable_or_network(monkeypatch, requests_mock, vendor):
     def refuse(*args, **kwargs):
         raise AssertionError("touched")
 
@@ -98,7 +98,7 @@ def test_the_constructor_touches_nothing(monkeypatch, requests_mock, vendor):
 
 
 @EVERY_VENDOR
-def test_a_request_goes_to_the_vendor_with_its_token_and_own_fields(connect, requests_mock, vendor):
+def test_a_request_to_the_vendor_contains_the_token_and_the_fields_of_the_vendor(connect, requests_mock, vendor):
     connect(vendor)
     item = requests_mock.get(f"{API[vendor]}/items", text="answer")
     assert VENDORS[vendor]("shop").run("items").text == "answer"
@@ -108,25 +108,25 @@ def test_a_request_goes_to_the_vendor_with_its_token_and_own_fields(connect, req
 
 
 @EVERY_VENDOR
-def test_the_connections_own_hook_is_the_vendors(connect, vendor):
+def test_hook_of_returns_the_hook_of_the_vendor(connect, vendor):
     connect(vendor)
     assert type(hook_of("shop", method="GET")) is VENDORS[vendor]
 
 
-def test_a_stand_in_gets_all_requests(connect, requests_mock):
+def test_the_url_of_a_test_server_as_environment_receives_all_requests(connect, requests_mock):
     connect("joor", environment="http://127.0.0.1:8080/joor")
     token = {"access_token": "fake-token", "expires_in": 3600}
-    asked = requests_mock.post("http://127.0.0.1:8080/joor/auth/", json=token)
+    token_endpoint = requests_mock.post("http://127.0.0.1:8080/joor/auth/", json=token)
     item = requests_mock.get("http://127.0.0.1:8080/joor/v4/items")
     JoorHook("shop").run("items")
-    assert (asked.call_count, item.call_count) == (1, 1)
+    assert (token_endpoint.call_count, item.call_count) == (1, 1)
 
 
-# --- any hook on any of these connections
+# --- every hook with every connection
 
 
 @EVERY_VENDOR
-def test_the_generic_hook_reads_a_vendors_connection_as_the_vendors_does(connect, requests_mock, vendor):
+def test_the_generic_hook_reads_a_connection_like_the_hook_of_the_vendor(connect, requests_mock, vendor):
     connect(vendor)
     item = requests_mock.get(f"{API[vendor]}/items")
     hook = OAuthHook("shop")
@@ -136,20 +136,20 @@ def test_the_generic_hook_reads_a_vendors_connection_as_the_vendors_does(connect
 
 
 @EVERY_VENDOR
-def test_the_asynchronous_hook_reads_a_vendors_connection_as_the_vendors_does(connect, vendor):
+def test_the_asynchronous_hook_reads_a_connection_like_the_hook_of_the_vendor(connect, vendor):
     connect(vendor)
 
-    async def ask():
+    async def read():
         hook = OAuthAsyncHook("shop")
         return (await hook.access()).config, await hook.get_token(), (await hook.config()).base_url
 
-    config, token, base_url = asyncio.run(ask())
+    config, token, base_url = asyncio.run(read())
     assert config == VENDORS[vendor]("shop").config
     assert token.access_token == "fake-token"
     assert base_url == API[vendor]
 
 
-def test_one_vendors_hook_reads_anothers_connection_as_that_ones(connect):
+def test_the_hook_of_a_vendor_reads_a_connection_of_another_vendor_by_its_type(connect):
     connect("justimmo")
     assert JoorHook("shop").config.base_url == API["justimmo"]
 
@@ -158,19 +158,19 @@ def test_one_vendors_hook_reads_anothers_connection_as_that_ones(connect):
     ("conn_type", "preset"),
     [("oauth", OAUTH), ("justlogin", JUSTLOGIN), ("justimmo", JUSTIMMO), ("joor", JOOR)],
 )
-@pytest.mark.parametrize("asking", [OAUTH, JOOR])
-def test_the_preset_is_that_of_the_connections_type(conn_type, preset, asking):
-    assert preset_of(Connection(conn_id="c", conn_type=conn_type), asking) is preset
+@pytest.mark.parametrize("hook_preset", [OAUTH, JOOR])
+def test_the_preset_is_that_of_the_connection_type(conn_type, preset, hook_preset):
+    assert preset_of(Connection(conn_id="c", conn_type=conn_type), hook_preset) is preset
 
 
 @pytest.mark.parametrize("conn_type", ["http", "no_such_type", "", None])
-def test_a_connection_of_another_type_is_read_as_an_oauth_one_by_the_generic_hook(conn_type):
+def test_the_generic_hook_reads_a_connection_of_another_type_as_an_oauth_one(conn_type):
     assert preset_of(Connection(conn_id="c", conn_type=conn_type), OAUTH) is OAUTH
 
 
 @pytest.mark.parametrize("conn_type", ["http", "postgres", "generic", "email", "no_such_type", "", None])
-def test_a_connection_of_another_type_is_refused_by_a_vendors_hook(conn_type):
-    # Else a database's password would go to that vendor.
+def test_the_hook_of_a_vendor_refuses_a_connection_of_another_type(conn_type):
+    # Otherwise, the password of a database, for example, would be sent to the vendor.
     with pytest.raises(ConfigurationError, match=r"Connection 'c' is of type .*\. Change its type to JOOR"):
         preset_of(Connection(conn_id="c", conn_type=conn_type), JOOR)
 
@@ -183,64 +183,64 @@ def test_a_warning_of_the_preset_is_logged(connect, caplog):
 
 def test_the_test_button_works_for_a_vendor(connect):
     connect("joor")
-    works, said = JoorHook("shop").test_connection()
+    works, text = JoorHook("shop").test_connection()
     assert works
-    assert "The password grant works" in said
+    assert "The password grant works" in text
 
 
-# --- what an error says
+# --- error texts
 
 
-def error_of(requests_mock, hook, endpoint="items", **answer):
-    requests_mock.register_uri(ANY, f"{hook.config.base_url}/{endpoint}", **answer)
+def error_of(requests_mock, hook, endpoint="items", **response):
+    requests_mock.register_uri(ANY, f"{hook.config.base_url}/{endpoint}", **response)
     with pytest.raises(ApiError) as caught:
         hook.run(endpoint)
     return str(caught.value)
 
 
-def test_a_403_of_justlogin_speaks_of_the_users_roles(connect, requests_mock):
+def test_the_error_of_a_403_from_justlogin_mentions_the_roles_of_the_user(connect, requests_mock):
     connect("justlogin")
-    said = error_of(requests_mock, JustLoginHook("shop"), status_code=403, reason="Forbidden", text="fake-body")
-    assert said == (
+    text = error_of(requests_mock, JustLoginHook("shop"), status_code=403, reason="Forbidden", text="fake-body")
+    assert text == (
         "403:Forbidden (connection 'shop', GET https://apis.justlogin.com/items). The user who consented lacks a "
         "JustLogin role. Extend that user's roles, or let a user with these roles consent."
     )
 
 
-def test_an_error_of_justimmo_is_quoted_by_message_and_hint(connect, requests_mock):
+def test_an_error_of_justimmo_quotes_message_and_hint(connect, requests_mock):
     connect("justimmo")
     body = {"error": "x", "message": "No such realty", "hint": "Ask\nfor another", "trace": "fake-body"}
-    said = error_of(requests_mock, JustimmoHook("shop"), status_code=404, reason="Not Found", json=body)
-    assert said == (
+    text = error_of(requests_mock, JustimmoHook("shop"), status_code=404, reason="Not Found", json=body)
+    assert text == (
         "404:Not Found (connection 'shop', GET https://api.justimmo.at/items). "
         "Message from the API: 'x; No such realty; Ask for another'."
     )
 
 
-def test_a_403_of_justimmo_speaks_of_the_grant_after_its_words(connect, requests_mock):
+def test_the_error_of_a_403_from_justimmo_mentions_the_grant_after_the_quote(connect, requests_mock):
     connect("justimmo")
-    said = error_of(requests_mock, JustimmoHook("shop"), status_code=403, json={"message": "No"})
-    assert ". Message from the API: 'No'. Resources of a user need a token of a user. Set Grant type" in said
+    text = error_of(requests_mock, JustimmoHook("shop"), status_code=403, json={"message": "No"})
+    assert ". Message from the API: 'No'. Resources of a user need a token of a user. Set Grant type" in text
 
 
 def test_the_errors_of_joor_are_quoted(connect, requests_mock):
     connect("joor")
     errors = [{"status": 400, "message": "First", "details": "fake-body"}, {"message": "Second"}, {"status": 5}]
-    said = error_of(requests_mock, JoorHook("shop"), status_code=400, json={"data": [], "errors": errors})
-    assert said.endswith("). Message from the API: 'First Second'.")
-    assert "fake-body" not in said
+    text = error_of(requests_mock, JoorHook("shop"), status_code=400, json={"data": [], "errors": errors})
+    assert text.endswith("). Message from the API: 'First Second'.")
+    assert "fake-body" not in text
 
 
 def test_after_the_rate_limit_timeout_a_429_of_joor_mentions_its_budget(connect, requests_mock, clock):
     connect("joor")
-    said = error_of(requests_mock, JoorHook("shop"), status_code=429)
-    assert "300 credits in 300 s" in said
+    text = error_of(requests_mock, JoorHook("shop"), status_code=429)
+    assert "300 credits in 300 s" in text
     assert 1700 < clock.seconds <= 1800
 
 
 @EVERY_VENDOR
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"text": ""},
         {"text": "<html>fake-body</html>"},
@@ -251,10 +251,10 @@ def test_after_the_rate_limit_timeout_a_429_of_joor_mentions_its_budget(connect,
         {"json": {"errors": {"message": "x"}, "message": None, "error": 7, "detail": {"message": "x"}}},
     ],
 )
-def test_an_error_that_is_worded_otherwise_is_not_quoted(connect, requests_mock, vendor, answer):
+def test_an_error_body_in_another_format_is_not_quoted(connect, requests_mock, vendor, response):
     connect(vendor)
-    said = error_of(requests_mock, VENDORS[vendor]("shop"), status_code=404, **answer)
-    assert said.endswith(f"GET {API[vendor]}/items)")
+    text = error_of(requests_mock, VENDORS[vendor]("shop"), status_code=404, **response)
+    assert text.endswith(f"GET {API[vendor]}/items)")
 
 
 @pytest.mark.parametrize(
@@ -264,29 +264,29 @@ def test_an_error_that_is_worded_otherwise_is_not_quoted(connect, requests_mock,
         ("justimmo", lambda words: {"message": words, "hint": words}),
     ],
 )
-def test_what_is_quoted_holds_no_secret_nor_the_token(connect, requests_mock, vendor, body):
+def test_quotes_contain_neither_secrets_nor_the_token(connect, requests_mock, vendor, body):
     connect(vendor, secret_params={"key": "fake-key/1"})
     words = "bad fake-secret, fake-key%2F1, fake-token" + (", fake-password" if vendor == "joor" else "")
-    said = error_of(requests_mock, VENDORS[vendor]("shop"), status_code=400, json=body(words))
-    assert "Message from the API: 'bad ***, ***, ***" in said
-    assert "fake" not in said
+    text = error_of(requests_mock, VENDORS[vendor]("shop"), status_code=400, json=body(words))
+    assert "Message from the API: 'bad ***, ***, ***" in text
+    assert "fake" not in text
 
 
-def test_what_is_quoted_is_of_bearable_length_and_one_line(connect, requests_mock):
+def test_a_quote_is_short_and_on_one_line(connect, requests_mock):
     connect("justimmo")
-    said = error_of(requests_mock, JustimmoHook("shop"), status_code=400, json={"message": "a\n" * 10_000})
-    assert len(said) < 500
-    assert "\n" not in said
+    text = error_of(requests_mock, JustimmoHook("shop"), status_code=400, json={"message": "a\n" * 10_000})
+    assert len(text) < 500
+    assert "\n" not in text
 
 
 @pytest.mark.parametrize("error", [401, 403])
-def test_without_words_of_the_vendors_the_generic_ones_stay(connect, requests_mock, error):
+def test_without_advice_of_the_vendor_the_general_advice_is_used(connect, requests_mock, error):
     connect("joor")
-    said = error_of(requests_mock, JoorHook("shop"), status_code=error)
-    assert ("does not accept the token" if error == 401 else "Check Scope, and the permissions") in said
+    text = error_of(requests_mock, JoorHook("shop"), status_code=error)
+    assert ("does not accept the token" if error == 401 else "Check Scope, and the permissions") in text
 
 
-# --- how fast
+# --- rate limits
 
 
 @pytest.mark.parametrize("make", [hook_of, OAuthHook])
@@ -320,7 +320,7 @@ def test_reading_the_connection_does_not_change_the_hook(connect):
     assert hook.preset is OAUTH
 
 
-def test_a_hook_keeps_to_its_budget_over_all_its_sessions(connect, requests_mock, clock):
+def test_all_sessions_of_a_hook_share_its_budget(connect, requests_mock, clock):
     connect("joor")
     requests_mock.get(f"{API['joor']}/items")
     hook = JoorHook("shop")
@@ -332,7 +332,7 @@ def test_a_hook_keeps_to_its_budget_over_all_its_sessions(connect, requests_mock
     assert times == [0, 0, 300, 300, 600]
 
 
-def test_the_token_request_costs_nothing(connect, requests_mock, clock):
+def test_the_token_request_costs_no_credits(connect, requests_mock, clock):
     connect("joor")
     requests_mock.get(f"{API['joor']}/items")
     hook = JoorHook("shop")
@@ -341,7 +341,7 @@ def test_the_token_request_costs_nothing(connect, requests_mock, clock):
     assert clock.seconds == 0
 
 
-def test_patience_is_the_hooks(connect, requests_mock, clock):
+def test_a_hook_waits_after_429_for_the_rate_limit_timeout_of_its_vendor(connect, requests_mock, clock):
     connect("justimmo")
     requests_mock.get(
         f"{API['justimmo']}/items", [{"status_code": 429, "headers": {"Retry-After": "9"}}, {"text": "ok"}]
@@ -350,7 +350,7 @@ def test_patience_is_the_hooks(connect, requests_mock, clock):
     assert clock.seconds == 9
 
 
-def test_the_generic_hook_is_as_patient_as_the_vendors_and_speaks_its_words(connect, requests_mock, clock):
+def test_the_generic_hook_uses_limits_and_error_path_of_the_vendor(connect, requests_mock, clock):
     connect("joor")
     requests_mock.get(
         f"{API['joor']}/items",
@@ -366,19 +366,19 @@ def test_the_generic_hook_is_as_patient_as_the_vendors_and_speaks_its_words(conn
     assert (hook.rate_limit_timeout, hook.budget) == (1800, JOOR.budget)
 
 
-def test_a_connection_of_no_vendor_has_no_patience_unless_it_is_set(connect, requests_mock, clock):
+def test_without_a_vendor_a_request_is_not_repeated_after_429_unless_a_timeout_is_set(connect, requests_mock, clock):
     connect("oauth")
-    answers = [{"status_code": 429, "headers": {"Retry-After": "9"}}, {"text": "ok"}]
-    requests_mock.get("https://api.example.com/items", answers)
+    responses = [{"status_code": 429, "headers": {"Retry-After": "9"}}, {"text": "ok"}]
+    requests_mock.get("https://api.example.com/items", responses)
     with pytest.raises(ApiError, match="^429:"):
         OAuthHook("shop").run("items")
-    requests_mock.get("https://api.example.com/items", answers)
+    requests_mock.get("https://api.example.com/items", responses)
     hook = OAuthHook("shop")
     hook.rate_limit_timeout = 9
     assert hook.run("items").text == "ok"
 
 
-# --- a vendor of somebody else's
+# --- a vendor in another package
 
 ACME = Preset(
     conn_type="acme",
@@ -403,7 +403,7 @@ class AcmeHook(OAuthHook):
 
 @pytest.fixture
 def acme(connect, monkeypatch, requests_mock):
-    """A connection of that vendor's type, known to Airflow by a package that is not ours."""
+    """A connection of a type that another package registers."""
     module = ModuleType("acme_hooks")
     module.AcmeHook = AcmeHook
     monkeypatch.setitem(sys.modules, "acme_hooks", module)
@@ -422,37 +422,37 @@ def acme(connect, monkeypatch, requests_mock):
 
 
 @pytest.mark.parametrize("make", [lambda: AcmeHook("shop"), lambda: OAuthHook("shop"), lambda: hook_of("shop")])
-def test_a_third_partys_connection_is_read_by_its_preset_whichever_hook_asks(acme, make):
+def test_a_connection_of_another_package_is_read_by_its_preset_with_every_hook(acme, make):
     make().run("items")
     assert acme.last_request.headers["X-Shop"] == "12"
     assert acme.last_request.headers["Authorization"] == "Bearer fake-token"
 
 
-def test_a_third_partys_connection_is_read_by_its_preset_in_the_event_loop(acme):
-    async def ask():
+def test_a_connection_of_another_package_is_read_by_its_preset_in_the_event_loop(acme):
+    async def read():
         return (await OAuthAsyncHook("shop").access()).config
 
-    assert asyncio.run(ask()) == AcmeHook("shop").config
+    assert asyncio.run(read()) == AcmeHook("shop").config
 
 
-def test_a_third_partys_preset_is_found_by_its_hook(acme):
+def test_the_preset_of_another_package_is_found_by_its_hook(acme):
     assert preset_of(Connection(conn_id="shop", conn_type="acme"), OAUTH) is ACME
     assert preset_of(Connection(conn_id="shop", conn_type="acme"), JOOR) is ACME
 
 
-def test_a_third_partys_hook_says_and_does_what_its_preset_has(acme, requests_mock):
+def test_the_hook_of_another_package_uses_limits_and_advice_of_its_preset(acme, requests_mock):
     hook = hook_of("shop")
     assert (type(hook), hook.budget, hook.rate_limit_timeout) == (AcmeHook, None, 5)
-    said = error_of(requests_mock, hook, "taken", status_code=409, json={"problem": "Taken"})
-    assert said.endswith("/taken). Message from the API: 'Taken'. Somebody else was faster.")
+    text = error_of(requests_mock, hook, "taken", status_code=409, json={"problem": "Taken"})
+    assert text.endswith("/taken). Message from the API: 'Taken'. Somebody else was faster.")
 
 
-def test_our_operators_work_with_a_third_partys_connection(acme):
+def test_operators_work_with_a_connection_of_another_package(acme):
     task = OAuthExtractOperator(task_id="read", oauth_conn_id="shop", endpoint="items", xcom_fields="@")
     assert task.execute({}) == [1]
 
 
-def test_a_third_partys_hook_whose_package_is_gone_leaves_the_preset_of_the_one_that_asks(acme, monkeypatch):
+def test_without_the_other_package_the_preset_of_the_hook_is_used(acme, monkeypatch):
     monkeypatch.setitem(sys.modules, "acme_hooks", None)
     assert preset_of(Connection(conn_id="shop", conn_type="acme"), OAUTH) is OAUTH
     assert AcmeHook("shop").config.base_url == "https://eu.acme.example"

@@ -14,7 +14,7 @@ from tests.connections import oauth_config
 SALT = b"0123456789abcdef"
 CONTENT = {"refresh_token": "fake-refresh é", "tokens": {"": {"access_token": "fake-access"}}}
 
-#: Made by the version before the token URL could be left out.
+#: Encrypted by the version in which the token URL was still required.
 SEALED_EARLIER = (
     "QE97ZBkZ0fp9QIBoRBb/PnS0Kd9JmYhyyO8RxVY44e99PKQuTKzSqav4Ho1+q5I8qpLaP77fPH9NZq13U5eots7bTH6Usg3Nzx9O9x9VMkVwaW0H"
     "LlarwpLD3Yqp+LsANQKAKyJirHq2QWp+LGBSQMvbdi3X"
@@ -49,18 +49,18 @@ OTHER_IDENTITIES: list[dict[str, Any]] = [
 ]
 
 
-def test_what_was_sealed_is_opened() -> None:
+def test_encrypted_content_can_be_decrypted() -> None:
     assert RecordEncryption(config()).decrypt(RecordEncryption(config()).encrypt(CONTENT, SALT), SALT) == CONTENT
 
 
-def test_what_an_earlier_version_sealed_is_opened() -> None:
+def test_content_that_an_earlier_version_encrypted_can_be_decrypted() -> None:
     encryption = RecordEncryption(config())
 
     assert encryption.key_id(SALT) == "0147bf405cbfb00d"
     assert encryption.decrypt(SEALED_EARLIER, SALT) == CONTENT
 
 
-def test_without_a_token_url_the_issuer_is_what_it_is_sealed_for() -> None:
+def test_without_a_token_url_content_is_encrypted_for_the_issuer() -> None:
     issuers = ["https://login.example.com", "https://other.example.com"]
     ours, other = (RecordEncryption(config(token_url=None, issuer=issuer)) for issuer in issuers)
     sealed = ours.encrypt(CONTENT, SALT)
@@ -71,13 +71,13 @@ def test_without_a_token_url_the_issuer_is_what_it_is_sealed_for() -> None:
         other.decrypt(sealed, SALT)
 
 
-def test_what_is_sealed_twice_looks_different() -> None:
+def test_the_same_content_is_encrypted_differently_each_time() -> None:
     encryption = RecordEncryption(config())
 
     assert encryption.encrypt(CONTENT, SALT) != encryption.encrypt(CONTENT, SALT)
 
 
-def test_shows_nothing_of_its_content() -> None:
+def test_the_ciphertext_shows_nothing_of_the_content() -> None:
     sealed = RecordEncryption(config()).encrypt(CONTENT, SALT)
 
     for text in (sealed, base64.b64decode(sealed).decode("latin-1")):
@@ -88,14 +88,14 @@ def test_shows_nothing_of_its_content() -> None:
 @pytest.mark.parametrize(
     "change", [*OTHER_SECRETS, {"conn_id": "other"}, {"token_url": "https://other.example.com/token"}]
 )
-def test_is_not_opened_with_another_secret_nor_for_another_connection_or_token_url(change: dict[str, Any]) -> None:
+def test_content_cannot_be_decrypted_with_another_secret_connection_or_token_url(change: dict[str, Any]) -> None:
     sealed = RecordEncryption(config()).encrypt(CONTENT, SALT)
 
     with pytest.raises(ValueError, match="^the ciphertext is not valid$"):
         RecordEncryption(config(**change)).decrypt(sealed, SALT)
 
 
-def test_is_not_opened_with_another_salt() -> None:
+def test_content_cannot_be_decrypted_with_another_salt() -> None:
     encryption = RecordEncryption(config())
 
     with pytest.raises(ValueError, match="^the ciphertext is not valid$"):
@@ -103,14 +103,14 @@ def test_is_not_opened_with_another_salt() -> None:
 
 
 @pytest.mark.parametrize("change", [*OTHER_SECRETS, *OTHER_IDENTITIES])
-def test_the_key_id_tells_secret_user_url_and_scope(change: dict[str, Any]) -> None:
+def test_the_key_id_changes_with_secret_user_url_and_scope(change: dict[str, Any]) -> None:
     assert RecordEncryption(config(**change)).key_id(SALT) != RecordEncryption(config()).key_id(SALT)
 
 
 @pytest.mark.parametrize(
     "change", [{"scope": "b  a"}, {"leeway": 5}, {"client_auth": "client_secret_post"}, {"api_headers": {"X": "1"}}]
 )
-def test_the_key_id_stays_with_all_else(change: dict[str, Any]) -> None:
+def test_the_key_id_does_not_change_with_other_fields(change: dict[str, Any]) -> None:
     assert RecordEncryption(config(**change)).key_id(SALT) == RecordEncryption(config()).key_id(SALT)
 
 
@@ -119,7 +119,7 @@ def test_the_key_id_depends_on_the_salt() -> None:
 
 
 @pytest.mark.parametrize("position", ["nonce", "text", "tag"])
-def test_what_was_tampered_with_is_not_opened(position: str) -> None:
+def test_tampered_content_cannot_be_decrypted(position: str) -> None:
     encryption = RecordEncryption(config())
     data = bytearray(base64.b64decode(encryption.encrypt(CONTENT, SALT)))
     data[{"nonce": 0, "text": 20, "tag": -1}[position]] ^= 1
@@ -129,22 +129,22 @@ def test_what_was_tampered_with_is_not_opened(position: str) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 11, 12, 13, 27, 28, 40])
-def test_what_was_cut_off_is_not_opened(length: int) -> None:
+def test_truncated_content_cannot_be_decrypted(length: int) -> None:
     encryption = RecordEncryption(config())
     data = base64.b64decode(encryption.encrypt(CONTENT, SALT))
 
-    with pytest.raises(ValueError):  # noqa: PT011 - any: the caller takes all of them for damage
+    with pytest.raises(ValueError):  # noqa: PT011 - the caller handles all of them
         encryption.decrypt(base64.b64encode(data[:length]).decode(), SALT)
 
 
 @pytest.mark.parametrize("text", ["***", "", "é", "not base64!", "AAAA\n"])
-def test_what_is_no_seal_is_not_opened(text: str) -> None:
+def test_text_that_is_not_encrypted_content_cannot_be_decrypted(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         RecordEncryption(config()).decrypt(text, SALT)
 
 
 class TestPublicClient:
-    def test_without_any_secret_stays_open(self) -> None:
+    def test_without_any_secret_has_no_key(self) -> None:
         assert not RecordEncryption(config(**PUBLIC)).has_key
 
     @pytest.mark.parametrize(
@@ -157,22 +157,22 @@ class TestPublicClient:
             {"secret_params": {"key": "fake"}},
         ],
     )
-    def test_with_any_secret_is_closed(self, secret: dict[str, Any]) -> None:
+    def test_with_any_secret_has_a_key(self, secret: dict[str, Any]) -> None:
         assert RecordEncryption(config(**(PUBLIC | secret))).has_key
 
-    def test_is_closed_with_the_refresh_token_that_it_began_with(self) -> None:
+    def test_uses_its_first_refresh_token_as_key_material(self) -> None:
         encryption = RecordEncryption(config(**PUBLIC, refresh_token="fake-first"))
 
         assert encryption.has_key
         assert encryption.key_id(SALT) != RecordEncryption(config(**PUBLIC, refresh_token="fake-second")).key_id(SALT)
 
-    def test_has_a_key_id_all_the_same(self) -> None:
+    def test_has_a_key_id_even_without_a_key(self) -> None:
         assert RecordEncryption(config(**PUBLIC)).key_id(SALT) != RecordEncryption(
             config(**PUBLIC, audience="aud")
         ).key_id(SALT)
 
 
-def test_a_confidential_clients_key_does_not_depend_on_its_refresh_token() -> None:
+def test_the_key_of_a_confidential_client_does_not_depend_on_its_refresh_token() -> None:
     first, second = (
         RecordEncryption(config(grant_type="refresh_token", refresh_token=token)) for token in ("fake-1", None)
     )
@@ -181,7 +181,7 @@ def test_a_confidential_clients_key_does_not_depend_on_its_refresh_token() -> No
     assert first.key_id(SALT) == second.key_id(SALT)
 
 
-def test_a_public_clients_key_does_not_depend_on_its_refresh_token_if_it_has_another_secret() -> None:
+def test_the_key_of_a_public_client_does_not_depend_on_its_refresh_token_if_it_has_another_secret() -> None:
     secret = {"secret_headers": {"X-API-Key": "fake"}}
     first, second = (RecordEncryption(config(**PUBLIC, **secret, refresh_token=token)) for token in ("fake-1", None))
 
@@ -197,20 +197,20 @@ def test_the_order_of_secret_headers_does_not_change_the_key() -> None:
     assert ours.key_id(SALT) == other.key_id(SALT)
 
 
-def test_proxies_are_no_key_material() -> None:
+def test_proxies_are_not_key_material() -> None:
     proxied = config(**PUBLIC, transport=TransportOptions(proxies={"https": "http://ann:fake@proxy.example.com"}))
 
     assert not RecordEncryption(proxied).has_key
 
 
-def test_two_secrets_do_not_run_into_each_other() -> None:
+def test_the_boundary_between_two_secrets_changes_the_key() -> None:
     one = config(client_secret="ab", user_password="c")
     other = config(client_secret="a", user_password="bc")
 
     assert RecordEncryption(one).key_id(SALT) != RecordEncryption(other).key_id(SALT)
 
 
-def test_every_connection_has_a_key_of_its_own_salt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_encryption_uses_a_new_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     nonces = iter([b"n" * 12, b"m" * 12])
     monkeypatch.setattr(os, "urandom", lambda size: next(nonces)[:size])
     encryption = RecordEncryption(config())

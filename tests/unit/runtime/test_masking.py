@@ -28,14 +28,14 @@ def is_masked(text):
     return text not in str(redact(f"line with {text} in it"))
 
 
-def test_a_secret_is_masked_plain_and_as_in_a_url():
+def test_a_secret_is_masked_as_it_is_and_as_in_urls():
     masking.mask("fake secret/1+%")
     assert is_masked("fake secret/1+%")
     assert is_masked(quote("fake secret/1+%", safe=""))
     assert is_masked("fake+secret%2F1%2B%25")
 
 
-def test_a_token_that_has_expired_is_forgotten_when_the_next_one_is_masked(clock):
+def test_an_expired_token_is_unmasked_when_the_next_one_is_masked(clock):
     masking.mask("fake-token-one", LATER)
     clock.seconds = 3599
     masking.mask("fake-token-two", LATER + timedelta(hours=1))
@@ -47,7 +47,7 @@ def test_a_token_that_has_expired_is_forgotten_when_the_next_one_is_masked(clock
 
 
 @pytest.mark.parametrize("until", [ENDED, START, START + MIN_MASKED])
-def test_a_token_that_has_expired_stays_masked_for_a_while_because_it_may_be_in_use(clock, until):
+def test_an_expired_token_stays_masked_for_10_minutes_because_it_may_be_in_use(clock, until):
     masking.mask("fake-token-one", until)
     clock.seconds = MIN_MASKED.total_seconds()
     masking.mask("fake-token-two", LATER)
@@ -57,7 +57,7 @@ def test_a_token_that_has_expired_stays_masked_for_a_while_because_it_may_be_in_
     assert not is_masked("fake-token-one")
 
 
-def test_an_expired_token_that_is_used_again_stays_masked_from_then_on(clock):
+def test_an_expired_token_that_is_used_again_stays_masked_for_another_10_minutes(clock):
     masking.mask("fake-token-one", ENDED)
     clock.seconds = 500
     masking.mask("fake-token-one", ENDED)
@@ -66,7 +66,7 @@ def test_an_expired_token_that_is_used_again_stays_masked_from_then_on(clock):
     assert is_masked("fake-token-one")
 
 
-def test_a_secret_whose_end_is_not_known_is_kept_until_it_is(clock):
+def test_a_secret_without_expiry_stays_masked_until_its_expiry_is_known(clock):
     masking.mask("fake-refresh-one")
     masking.mask("fake-token-one", LATER)
     assert is_masked("fake-refresh-one")
@@ -78,7 +78,7 @@ def test_a_secret_whose_end_is_not_known_is_kept_until_it_is(clock):
     assert is_masked("fake-token-one")
 
 
-def test_over_a_thousand_renewals_there_is_never_more_to_search_for(clock):
+def test_the_number_of_patterns_does_not_grow_over_a_thousand_renewals(clock):
     for number in range(1000):
         masking.mask(f"fake-token-{number}-of-a-thousand", clock.now() + timedelta(seconds=180))
         masking.mask(f"fake-refresh-{number}-of-a-thousand")
@@ -88,7 +88,7 @@ def test_over_a_thousand_renewals_there_is_never_more_to_search_for(clock):
     assert is_masked("fake-refresh-999-of-a-thousand")
 
 
-def test_where_airflow_has_another_masker_nothing_is_forgotten(monkeypatch):
+def test_if_airflow_has_another_masker_nothing_is_unmasked(monkeypatch):
     monkeypatch.delattr("airflow.sdk._shared.secrets_masker._secrets_masker", raising=True)
     masked = []
     monkeypatch.setattr(masking, "mask_secret", masked.append)
@@ -97,7 +97,7 @@ def test_where_airflow_has_another_masker_nothing_is_forgotten(monkeypatch):
     assert masked == ["fake-token-one", "fake-token-two"]
 
 
-def test_what_is_masked_already_is_not_compiled_again(monkeypatch):
+def test_a_masked_secret_is_not_compiled_again(monkeypatch):
     masked = []
     monkeypatch.setattr(masking, "mask_secret", masked.append)
     for _ in range(3):

@@ -28,7 +28,7 @@ def test_a_relative_lock_folder_is_refused(monkeypatch, tmp_path, configured):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_setting_each_user_has_a_folder(monkeypatch):
+def test_without_the_setting_each_user_has_a_folder(monkeypatch):
     monkeypatch.delenv(SETTING, raising=False)
     lock = host_lock("api")
     assert lock._path.parent == Path(tempfile.gettempdir()) / f"airflow-oauth-{os.getuid()}"

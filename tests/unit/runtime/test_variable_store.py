@@ -47,13 +47,13 @@ PUBLIC = {"grant_type": "authorization_code", "client_auth": "none", "client_sec
 
 
 class Variables:
-    """Airflow's Variables, and what can go wrong with them."""
+    """Airflow's Variables, whose calls can be made to fail."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.descriptions: dict[str, str] = {}
         self.calls: list[str] = []
-        self.failing: dict[int, Any] = {}  # number of the call, from 0: what happens instead
+        self.failing: dict[int, Any] = {}  # by number of the call, from 0
         self.listed: set[str] | None = None
         self.on_set = lambda: None
 
@@ -78,7 +78,7 @@ class Variables:
         return name in (self.values if self.listed is None else self.listed)
 
 
-LOST = "lost"  # the call does nothing, and says nothing
+LOST = "lost"  # the call has no effect and raises no error
 
 
 @pytest.fixture
@@ -91,32 +91,32 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Variables]:
 
 
 class TestRecord:
-    def test_is_read_as_it_was_written(self, variables: Variables) -> None:
+    def test_can_be_read_after_it_was_written(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config()).write(RECORD)
 
         assert VariableTokenStore(oauth_config()).read() == RECORD
 
-    def test_of_a_public_client_is_read_as_it_was_written(self, variables: Variables) -> None:
+    def test_of_a_public_client_can_be_read_after_it_was_written(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
 
         assert VariableTokenStore(oauth_config(**PUBLIC)).read() == RECORD
 
-    def test_without_tokens_is_read_as_it_was_written(self, variables: Variables) -> None:
+    def test_without_tokens_can_be_read_after_it_was_written(self, variables: Variables) -> None:
         record = Record(generation=1, nonce="n")
         VariableTokenStore(oauth_config()).write(record)
 
         assert VariableTokenStore(oauth_config()).read() == record
 
-    def test_absent_is_none(self, variables: Variables) -> None:
+    def test_is_none_if_there_is_no_variable(self, variables: Variables) -> None:
         assert VariableTokenStore(oauth_config()).read() is None
 
-    def test_is_one_variable_and_no_lease(self, variables: Variables) -> None:
+    def test_is_written_to_one_variable(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config()).write(RECORD)
 
         assert list(variables.values) == [NAME]
         assert "shop" in variables.descriptions[NAME]
 
-    def test_has_in_clear_what_the_design_says_and_no_more(self, variables: Variables) -> None:
+    def test_contains_only_certain_fields_unencrypted(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config()).write(RECORD)
         stored = json.loads(variables.values[NAME])
 
@@ -129,7 +129,7 @@ class TestRecord:
         }
         assert len(base64.b64decode(stored["salt"])) == 16
 
-    def test_shows_no_secret_token_or_scope(self, variables: Variables) -> None:
+    def test_contains_no_secret_token_or_scope_unencrypted(self, variables: Variables) -> None:
         settings = oauth_config(
             grant_type="password",
             username="anna",
@@ -146,7 +146,7 @@ class TestRecord:
         for part in re.findall(r"[A-Za-z0-9+/=]{12,}", text):
             assert b"fake" not in base64.b64decode(part + "=" * (-len(part) % 4))
 
-    def test_keeps_its_salt_and_so_its_key(self, variables: Variables) -> None:
+    def test_keeps_its_salt_when_it_is_written_again(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config()).write(RECORD)
         first = json.loads(variables.values[NAME])["salt"]
         store = VariableTokenStore(oauth_config())
@@ -155,10 +155,10 @@ class TestRecord:
 
         assert json.loads(variables.values[NAME])["salt"] == first
 
-    def test_is_told_by_the_name_of_its_variable(self, variables: Variables) -> None:
+    def test_is_identified_in_errors_by_the_name_of_its_variable(self, variables: Variables) -> None:
         assert VariableTokenStore(oauth_config()).name == "the Airflow Variable oauth_token__shop"
 
-    def test_of_an_earlier_release_does_not_know_when_its_refresh_token_ends(self, variables: Variables) -> None:
+    def test_of_the_first_release_has_no_expiry_of_the_refresh_token(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
         stored = json.loads(variables.values[NAME])
         del stored["open"]["refresh_expires_at"]
@@ -167,7 +167,7 @@ class TestRecord:
         assert VariableTokenStore(oauth_config(**PUBLIC)).read() == replace(RECORD, refresh_expires_at=None)
 
     @pytest.mark.parametrize("changes", [{}, PUBLIC])
-    def test_with_a_token_that_never_expires_is_read_as_it_was_written(
+    def test_with_a_token_that_never_expires_can_be_read_after_it_was_written(
         self, variables: Variables, changes: dict[str, Any]
     ) -> None:
         record = replace(RECORD, tokens={"": token(expires_at=None)}, refresh_token=None)
@@ -176,26 +176,26 @@ class TestRecord:
         assert VariableTokenStore(oauth_config(**changes)).read() == record
         assert json.loads(variables.values[NAME])["expires_at"] is None
 
-    def test_stores_null_as_the_end_of_a_token_that_never_expires(self, variables: Variables) -> None:
+    def test_contains_null_as_the_expiry_of_a_token_that_never_expires(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config(**PUBLIC)).write(replace(RECORD, tokens={"": token(expires_at=None)}))
 
         assert json.loads(variables.values[NAME])["open"]["tokens"][""]["expires_at"] is None
 
 
 class TestRecordWithApiSecrets:
-    """``secret_headers`` and ``secret_params`` became part of the key later."""
+    """``secret_headers`` and ``secret_params`` were not part of the key in the first release."""
 
     SECRETS: ClassVar = [{"secret_headers": {"X-API-Key": "fake-key"}}, {"secret_params": {"key": "fake-key"}}]
 
     @pytest.mark.parametrize("secret", SECRETS)
-    def test_is_read_as_it_was_written(self, variables: Variables, secret: dict[str, Any]) -> None:
+    def test_can_be_read_after_it_was_written(self, variables: Variables, secret: dict[str, Any]) -> None:
         VariableTokenStore(oauth_config(**secret)).write(RECORD)
 
         assert VariableTokenStore(oauth_config(**secret)).read() == RECORD
 
     @pytest.mark.parametrize("changes", [{}, {"grant_type": "refresh_token", "refresh_token": "fake-own"}])
     @pytest.mark.parametrize("secret", SECRETS)
-    def test_of_an_earlier_version_is_read_and_then_written_with_the_new_key(
+    def test_of_the_first_release_is_read_and_then_written_with_the_new_key(
         self, variables: Variables, secret: dict[str, Any], changes: dict[str, Any]
     ) -> None:
         VariableTokenStore(oauth_config(**changes)).write(RECORD)  # before the secret was added
@@ -211,19 +211,21 @@ class TestRecordWithApiSecrets:
         assert not without.readable
 
     @pytest.mark.parametrize("secret", SECRETS)
-    def test_of_a_public_client_is_sealed(self, variables: Variables, secret: dict[str, Any]) -> None:
+    def test_of_a_public_client_is_encrypted(self, variables: Variables, secret: dict[str, Any]) -> None:
         VariableTokenStore(oauth_config(**PUBLIC, **secret)).write(RECORD)
 
         assert "open" not in json.loads(variables.values[NAME])
         assert "fake-access" not in variables.values[NAME]
 
     @pytest.mark.parametrize("secret", SECRETS)
-    def test_of_a_public_client_cannot_be_written_by_someone_who_may_edit_variables(
+    def test_of_a_public_client_cannot_be_forged_by_a_user_who_can_edit_variables(
         self, variables: Variables, secret: dict[str, Any]
     ) -> None:
         stolen = {"base_url": "https://attacker.example"}
         forged = replace(RECORD, tokens={"": token(**stolen)})
-        VariableTokenStore(oauth_config(**PUBLIC)).write(forged)  # unsealed; it takes no secret to compute its key ID
+        VariableTokenStore(oauth_config(**PUBLIC)).write(
+            forged
+        )  # not encrypted; its key ID can be computed without a secret
 
         read = VariableTokenStore(oauth_config(**PUBLIC, **secret)).read()
 
@@ -231,7 +233,7 @@ class TestRecordWithApiSecrets:
         assert (read.readable, read.tokens, read.refresh_token) == (False, {}, None)
 
 
-class TestSomeoneElsesRecord:
+class TestRecordOfAnotherConnection:
     @pytest.mark.parametrize(
         "change",
         [
@@ -247,7 +249,7 @@ class TestSomeoneElsesRecord:
             PUBLIC,
         ],
     )
-    def test_is_not_readable_but_shows_its_generation(self, variables: Variables, change: dict[str, Any]) -> None:
+    def test_is_not_readable_except_its_generation(self, variables: Variables, change: dict[str, Any]) -> None:
         VariableTokenStore(oauth_config(**change)).write(RECORD)
 
         read = VariableTokenStore(oauth_config()).read()
@@ -275,7 +277,7 @@ class TestSomeoneElsesRecord:
         assert record is not None
         assert (record.readable, record.generation) == (False, 7)
 
-    def test_is_replaced_by_writing(self, variables: Variables) -> None:
+    def test_is_replaced_when_the_connection_writes_its_own(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config(client_secret="fake-old")).write(RECORD)
         store = VariableTokenStore(oauth_config())
         store.read()
@@ -310,7 +312,7 @@ class TestDamagedRecord:
             '{"a":' * 50_000 + "1" + "}" * 50_000,
         ],
     )
-    def test_is_told_as_one(self, variables: Variables, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    def test_is_reported_as_corrupt(self, variables: Variables, text: str, caplog: pytest.LogCaptureFixture) -> None:
         variables.values[NAME] = text
 
         assert VariableTokenStore(oauth_config()).read() == Record(readable=False, corrupt=True)
@@ -318,7 +320,9 @@ class TestDamagedRecord:
         assert NAME in caplog.text
 
     @pytest.mark.parametrize("value", ["***", "", 5, [], {}, "9999-12-31T23:59:59-23:00"])
-    def test_with_no_time_where_the_refresh_token_ends_is_not_readable(self, variables: Variables, value: Any) -> None:
+    def test_with_an_invalid_expiry_of_the_refresh_token_is_not_readable(
+        self, variables: Variables, value: Any
+    ) -> None:
         VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
         stored = json.loads(variables.values[NAME])
         stored["open"]["refresh_expires_at"] = value
@@ -330,7 +334,7 @@ class TestDamagedRecord:
         assert (record.readable, record.generation, record.refresh_token) == (False, 7, None)
 
     @pytest.mark.parametrize("value", ["***", "", "AAAA", None, 5, [], {}, "A" * 40])
-    def test_with_a_broken_seal_is_not_readable(self, variables: Variables, value: Any) -> None:
+    def test_with_an_invalid_ciphertext_is_not_readable(self, variables: Variables, value: Any) -> None:
         VariableTokenStore(oauth_config()).write(RECORD)
         variables.values[NAME] = json.dumps(json.loads(variables.values[NAME]) | {"sealed": value})
 
@@ -340,7 +344,7 @@ class TestDamagedRecord:
         assert (record.readable, record.tokens, record.refresh_token) == (False, {}, None)
 
     @pytest.mark.parametrize("end", [-1, -20])
-    def test_that_was_cut_off_is_damaged(self, variables: Variables, end: int) -> None:
+    def test_that_was_truncated_is_corrupt(self, variables: Variables, end: int) -> None:
         VariableTokenStore(oauth_config()).write(RECORD)
         variables.values[NAME] = variables.values[NAME][:end]
 
@@ -399,7 +403,7 @@ class TestDamagedRecord:
             {"base_url": ["https://eu.example.com"]},
         ],
     )
-    def test_with_a_value_that_a_response_could_not_have_is_not_readable(
+    def test_with_a_token_that_no_response_could_contain_is_not_readable(
         self, variables: Variables, change: dict[str, Any]
     ) -> None:
         VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
@@ -413,7 +417,7 @@ class TestDamagedRecord:
         assert (record.readable, record.tokens, record.refresh_token) == (False, {}, None)
 
     @pytest.mark.parametrize("change", [{"refresh_token": 5}, {"refresh_token": ["fake"]}, {"subject": {}}])
-    def test_with_a_refresh_token_or_subject_that_is_no_text_is_not_readable(
+    def test_with_a_refresh_token_or_subject_that_is_not_a_string_is_not_readable(
         self, variables: Variables, change: dict[str, Any]
     ) -> None:
         VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
@@ -440,7 +444,7 @@ class TestDamagedRecord:
             "",
         ],
     )
-    def test_with_a_base_url_that_the_field_could_not_hold_loses_that_token(
+    def test_with_a_base_url_that_a_connection_could_not_have_is_read_without_that_token(
         self, variables: Variables, base_url: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         VariableTokenStore(oauth_config(**PUBLIC)).write(RECORD)
@@ -455,7 +459,7 @@ class TestDamagedRecord:
         assert f"the base URL stored in the Airflow Variable {NAME} is not valid" in caplog.text
         assert "attacker" not in caplog.text
 
-    def test_with_a_base_url_over_http_is_readable_where_the_connection_allows_that(self, variables: Variables) -> None:
+    def test_with_an_http_base_url_is_readable_if_the_connection_allows_http(self, variables: Variables) -> None:
         plain = replace(RECORD, tokens={"": token(base_url="http://eu.example.com")})
         VariableTokenStore(oauth_config(**PUBLIC, allow_http=True)).write(plain)
 
@@ -469,7 +473,7 @@ class TestDamagedRecord:
 
 
 class TestFailures:
-    def test_a_write_that_raises_is_a_store_error_without_the_record(self, variables: Variables) -> None:
+    def test_a_write_that_fails_is_a_store_error_that_does_not_quote_the_record(self, variables: Variables) -> None:
         variables.failing = {0: RuntimeError("INSERT INTO variable VALUES ('fake-access')")}
 
         with pytest.raises(TokenStoreError) as raised:
@@ -479,13 +483,13 @@ class TestFailures:
         assert "RuntimeError" in str(raised.value)
         assert "fake-access" not in str(raised.value)
 
-    def test_a_write_that_is_lost_is_noticed(self, variables: Variables) -> None:
+    def test_a_write_without_effect_is_a_store_error(self, variables: Variables) -> None:
         variables.failing = {0: LOST}
 
         with pytest.raises(TokenStoreError, match="has another value"):
             VariableTokenStore(oauth_config()).write(RECORD)
 
-    def test_a_write_that_an_environment_variable_shadows_is_noticed(self, variables: Variables) -> None:
+    def test_a_variable_that_the_environment_overrides_is_a_store_error(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config()).write(RECORD)
         shadow = variables.values[NAME]
         store = VariableTokenStore(oauth_config())
@@ -498,13 +502,13 @@ class TestFailures:
         assert "environment variable" in str(raised.value)
         assert "secrets backend" in str(raised.value)
 
-    def test_a_record_that_cannot_be_read_back_was_not_kept(self, variables: Variables) -> None:
+    def test_a_record_that_cannot_be_read_back_is_a_store_error(self, variables: Variables) -> None:
         variables.failing = {1: LOST}
 
         with pytest.raises(TokenStoreError, match="has another value"):
             VariableTokenStore(oauth_config()).write(RECORD)
 
-    def test_a_record_that_another_has_replaced_by_a_newer_one_was_kept_for_all_that_matters(
+    def test_a_record_that_another_process_has_replaced_by_a_newer_one_counts_as_stored(
         self, variables: Variables
     ) -> None:
         VariableTokenStore(oauth_config()).write(replace(RECORD, generation=8, nonce="nonce-8"))
@@ -513,14 +517,14 @@ class TestFailures:
 
         VariableTokenStore(oauth_config()).write(RECORD)
 
-    def test_reading_back_that_raises_is_a_store_error_too(self, variables: Variables) -> None:
-        # TokenSource tries again on this error only: with any other, a renewed refresh token would be lost.
+    def test_a_failure_while_reading_back_is_a_store_error(self, variables: Variables) -> None:
+        # The renewal retries after this error only. After another one, a renewed refresh token would be lost.
         variables.failing = {1: RuntimeError("the database is away")}
 
         with pytest.raises(TokenStoreError, match="^Connection 'shop': "):
             VariableTokenStore(oauth_config()).write(RECORD)
 
-    def test_a_read_that_raises_is_a_store_error(self, variables: Variables) -> None:
+    def test_a_read_that_fails_is_a_store_error(self, variables: Variables) -> None:
         variables.failing = {0: RuntimeError("the database is away")}
 
         with pytest.raises(TokenStoreError, match="^Connection 'shop': "):
@@ -528,7 +532,7 @@ class TestFailures:
 
 
 class TestLease:
-    def test_is_a_variable_of_its_own(self, variables: Variables) -> None:
+    def test_is_written_to_another_variable_than_the_record(self, variables: Variables) -> None:
         store = VariableTokenStore(oauth_config())
         assert store.read_lease() is None
 
@@ -538,49 +542,49 @@ class TestLease:
         assert VariableTokenStore(oauth_config()).read_lease() == "nonce-1"
 
     @pytest.mark.parametrize("call", [lambda store: store.read_lease(), lambda store: store.write_lease("nonce")])
-    def test_that_cannot_be_reached_is_a_store_error(self, variables: Variables, call: Any) -> None:
+    def test_that_cannot_be_read_or_written_is_a_store_error(self, variables: Variables, call: Any) -> None:
         variables.failing = {0: RuntimeError("the database is away")}
 
         with pytest.raises(TokenStoreError, match="^Connection 'shop': "):
             call(VariableTokenStore(oauth_config()))
 
 
-class TestAbsence:
-    def test_is_what_the_list_says(self, variables: Variables) -> None:
+class TestIsListed:
+    def test_is_true_if_the_list_contains_the_record(self, variables: Variables) -> None:
         assert VariableTokenStore(oauth_config()).is_listed() is False
         VariableTokenStore(oauth_config()).write(RECORD)
         assert VariableTokenStore(oauth_config()).is_listed() is True
 
-    def test_of_the_lease_too(self, variables: Variables) -> None:
+    def test_is_true_for_the_lease_if_the_list_contains_the_lease(self, variables: Variables) -> None:
         assert VariableTokenStore(oauth_config()).lease_is_listed() is False
         VariableTokenStore(oauth_config()).write_lease("nonce")
         assert VariableTokenStore(oauth_config()).lease_is_listed() is True
         assert VariableTokenStore(oauth_config()).is_listed() is False
 
-    def test_is_not_known_where_the_list_cannot_be_read(self, variables: Variables) -> None:
+    def test_raises_a_store_error_if_the_list_cannot_be_read(self, variables: Variables) -> None:
         variables.failing = {0: RuntimeError("the database is away")}
 
         with pytest.raises(TokenStoreError, match="could not be listed"):
             VariableTokenStore(oauth_config()).is_listed()
 
 
-class TestTheListOfATask:
+class TestIsListedInATask:
     @pytest.fixture(autouse=True)
     def task(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(airflow_variables, "has_supervisor", lambda: True)
         monkeypatch.setattr(Variable, "keys", staticmethod(lambda prefix: ["oauth_token__shop"]), raising=False)
 
-    def test_is_that_of_all_variables(self) -> None:
+    def test_is_true_if_the_list_of_the_supervisor_contains_the_variable(self) -> None:
         assert VariableTokenStore(oauth_config()).is_listed() is True
         assert VariableTokenStore(oauth_config()).lease_is_listed() is False
 
-    def test_cannot_tell_where_there_are_several_teams(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_none_if_there_are_several_teams(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
 
         assert VariableTokenStore(oauth_config()).is_listed() is None
         assert VariableTokenStore(oauth_config()).lease_is_listed() is None
 
-    def test_cannot_tell_before_airflow_3_3(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_none_before_airflow_3_3(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delattr(Variable, "keys")
 
         assert VariableTokenStore(oauth_config()).is_listed() is None
@@ -593,7 +597,7 @@ REFUSAL = Refusal(
 
 
 class TestRefusal:
-    def test_stands_in_clear_and_comes_back(self, variables: Variables) -> None:
+    def test_is_stored_unencrypted_and_read_again(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config()).write(replace(RECORD, refused=REFUSAL))
 
         assert json.loads(variables.values[NAME])["refused"]["until"] == REFUSAL.until.isoformat()
@@ -607,7 +611,7 @@ class TestRefusal:
         assert (read.refused.error.error, read.refused.error.retry_after) == ("invalid_client", 7.0)
         assert read.refresh_token == RECORD.refresh_token
 
-    def test_in_words_that_are_not_recognized_keeps_the_time_of_the_first(self, variables: Variables) -> None:
+    def test_with_an_unrecognized_error_keeps_the_time_of_the_first_one(self, variables: Variables) -> None:
         error = UnrecognizedRefusal("the server refused with status 403", status_code=403)
         refusal = Refusal(error=error, until=REFUSAL.until, unrecognized_since=START)
         VariableTokenStore(oauth_config()).write(replace(RECORD, refused=refusal))
@@ -618,7 +622,7 @@ class TestRefusal:
         assert type(read.refused.error) is UnrecognizedRefusal
         assert (read.refused.until, read.refused.unrecognized_since) == (REFUSAL.until, START)
 
-    def test_of_an_earlier_release_has_no_time_of_a_first(self, variables: Variables) -> None:
+    def test_of_the_first_release_has_no_time_of_the_first_one(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config()).write(replace(RECORD, refused=REFUSAL))
         values = json.loads(variables.values[NAME])
         del values["refused"]["unrecognized_since"]
@@ -642,20 +646,20 @@ class TestRefusal:
             {"transport": TransportOptions(verify=False)},
         ],
     )
-    def test_is_of_a_connection_as_it_was(self, variables: Variables, change: dict[str, Any]) -> None:
+    def test_is_ignored_after_a_change_of_the_connection(self, variables: Variables, change: dict[str, Any]) -> None:
         VariableTokenStore(oauth_config()).write(replace(RECORD, refused=REFUSAL))
 
         read = VariableTokenStore(oauth_config(**change)).read()
         assert read is not None
         assert read.refused is None
 
-    def test_does_not_let_anybody_guess_the_secrets(self, variables: Variables) -> None:
+    def test_contains_no_hash_from_which_secrets_could_be_guessed(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config()).write(replace(RECORD, refused=REFUSAL))
 
         assert oauth_config().version not in variables.values[NAME]
         assert oauth_config().version[:16] not in variables.values[NAME]
 
-    def test_of_a_new_secret_leaves_what_is_sealed_under_the_old_one(self, variables: Variables) -> None:
+    def test_with_a_new_secret_does_not_change_what_is_encrypted_with_the_old_one(self, variables: Variables) -> None:
         VariableTokenStore(oauth_config()).write(RECORD)
         changed = VariableTokenStore(oauth_config(client_secret="mistyped"))
         unreadable = changed.read()
@@ -685,7 +689,7 @@ class TestRefusal:
             {"unrecognized_since": 5},
         ],
     )
-    def test_that_is_damaged_is_none(self, variables: Variables, refused: Any) -> None:
+    def test_that_is_damaged_is_ignored(self, variables: Variables, refused: Any) -> None:
         VariableTokenStore(oauth_config()).write(replace(RECORD, refused=REFUSAL))
         values = json.loads(variables.values[NAME])
         values["refused"] = {**values["refused"], **refused} if isinstance(refused, dict) else refused
@@ -699,11 +703,11 @@ class TestRefusal:
 
 class TestVariableName:
     @pytest.mark.parametrize("conn_id", ["shop", "a", "A-b_c.9", "x" * 237])
-    def test_is_the_conn_id_where_that_fits(self, conn_id: str) -> None:
+    def test_contains_the_conn_id_if_it_is_valid(self, conn_id: str) -> None:
         assert airflow_variables.variable_name("oauth_token__", conn_id) == f"oauth_token__{conn_id}"
 
     @pytest.mark.parametrize("conn_id", ["x" * 238, "x" * 5000, "a b", "a/b", "é", "a:b", "a\n", "::", "日本" * 100])
-    def test_is_shortened_and_made_fit_where_it_does_not(self, conn_id: str) -> None:
+    def test_is_shortened_and_made_valid_otherwise(self, conn_id: str) -> None:
         name = airflow_variables.variable_name("oauth_token__", conn_id)
 
         assert name.startswith("oauth_token__")
@@ -711,12 +715,12 @@ class TestVariableName:
         assert re.fullmatch(r"[A-Za-z0-9_.-]+", name)
         assert airflow_variables.variable_name("oauth_token__", conn_id) == name
 
-    def test_tells_connections_apart(self) -> None:
+    def test_is_different_for_each_connection(self) -> None:
         conn_ids = ["a b", "a-b", "a/b", "a:b", "x" * 238, "x" * 239, "x" * 237, "é", "è"]
 
         assert len({airflow_variables.variable_name("oauth_token__", conn_id) for conn_id in conn_ids}) == len(conn_ids)
 
-    def test_of_record_and_lease_differ_however_long(self) -> None:
+    def test_of_record_and_lease_differ_for_every_length(self) -> None:
         for conn_id in ("shop", "x" * 300):
             assert airflow_variables.variable_name("oauth_token__", conn_id) != airflow_variables.variable_name(
                 "oauth_lease__", conn_id
