@@ -40,8 +40,9 @@ class Field(NamedTuple):
 
     @property
     def help_text(self) -> str:
-        """The description with the example."""
-        return f"{self.description} Example: {self.example}" if self.example else self.description
+        """The description; with the example, unless the form shows a default."""
+        show = self.example and self.default is None
+        return f"{self.description} Example: {self.example}" if show else self.description
 
 
 FIELDS: dict[str, Field] = {
@@ -61,55 +62,54 @@ FIELDS: dict[str, Field] = {
     "grant_url": Field(
         "string",
         "Token URL",
-        "For every grant type: the URL of the token endpoint, absolute or relative to the API base URL. Leave it empty "
-        "if you set Issuer.",
+        "The URL of the token endpoint, absolute or relative to the API base URL. Every grant type needs it, unless "
+        "Issuer is set.",
         example="https://login.example.com/oauth/token",
     ),
     "issuer": Field(
         "string",
         "Issuer",
-        "Instead of the URLs, if the server publishes its metadata (RFC 8414 or OpenID Connect Discovery): the "
-        "server's issuer URL. Token URL, Authorization URL and Revocation URL are read from the metadata if they are "
-        "empty.",
+        "The issuer URL of a server that publishes its metadata (RFC 8414, OpenID Connect Discovery). If Token URL, "
+        "Authorization URL or Revocation URL is empty, Airflow reads it from there.",
         example="https://login.example.com",
     ),
     "scope": Field(
         "string",
         "Scope",
-        "For every grant type: the scopes to request, separated by spaces. Leave it empty for the server's default.",
+        "The scopes to request, separated by spaces, for every grant type. Leave it empty for the server's default.",
         example="orders.read stock.read",
     ),
     "authorize_url": Field(
         "string",
         "Authorization URL",
-        "For grant type Authorization code: the URL where the user logs in and consents. Leave it empty if you set "
-        "Issuer.",
+        "The URL where the user logs in and consents. Only for grant type Authorization code; not needed if Issuer "
+        "is set.",
         example="https://login.example.com/oauth/authorize",
     ),
     "username": Field(
         "string",
         "User name",
-        "For grant type Password: the user on whose behalf Airflow calls the API.",
+        "The user on whose behalf Airflow calls the API. Only for grant type Password.",
         example="reports@example.com",
     ),
     "user_password": Field(
         "string",
         "User password",
-        "For grant type Password: the password of that user.",
+        "The password of that user. Only for grant type Password.",
         secret=True,
     ),
     "refresh_token": Field(
         "string",
         "Refresh token",
-        "For grant type Refresh token: a refresh token that you obtained elsewhere. If the server replaces it, Airflow "
-        "stores the new one in a Variable. To start again, paste a new one here.",
+        "A refresh token that you obtained elsewhere. Only for grant type Refresh token. If the server replaces it, "
+        "Airflow stores the new one in a Variable. To start again, paste a new one here.",
         secret=True,
     ),
     "client_auth": Field(
         "string",
         "Client authentication",
-        "For every grant type: how the client ID and secret are sent to the token endpoint. Try another choice if the "
-        "server responds with invalid_client.",
+        "How the client ID and secret are sent to the token endpoint, for every grant type. Try another choice if "
+        "the server responds with invalid_client.",
         default="client_secret_basic",
         choices={
             "client_secret_basic": "Basic header (standard)",
@@ -121,84 +121,87 @@ FIELDS: dict[str, Field] = {
     "body_format": Field(
         "string",
         "Token request body",
-        "For every grant type: the format of requests to the token endpoint. Change it if the server's documentation "
-        "requires another format than a form.",
+        "The format of requests to the token endpoint, for every grant type. Most servers expect a form.",
         default="form",
         choices={"form": "Form (standard)", "json": "JSON", "multipart": "Multipart form data"},
     ),
     "audience": Field(
         "string",
         "Audience",
-        "If the server requires an audience, as Auth0 does: the API that the token is for.",
+        "The API that the token is for. Only if the server requires an audience, as Auth0 does.",
         example="https://api.example.com",
     ),
     "resource": Field(
         "string",
         "Resource",
-        "If the server requires a resource (RFC 8707): the URI of the API that the token is for.",
+        "The URI of the API that the token is for. Only if the server requires a resource (RFC 8707).",
         example="https://api.example.com",
     ),
     "use_refresh": Field(
         "boolean",
         "Renew with refresh tokens",
-        "For grant types Client credentials and Password: renew the token with the refresh token from the last token "
-        "response, instead of sending the credentials again.",
+        "Renew the token with the refresh token from the last token response, instead of sending the credentials "
+        "again. Only for grant types Client credentials and Password.",
         default=False,
     ),
     "refresh_url": Field(
         "string",
         "Refresh URL",
-        "If the server refreshes tokens at another URL than the Token URL: that URL.",
+        "The URL for refreshing tokens. Only if it is not the Token URL.",
         example="https://login.example.com/oauth/refresh",
     ),
     "revoke_url": Field(
         "string",
         "Revocation URL",
-        "If you want to revoke tokens from Airflow (RFC 7009): the URL of the revocation endpoint.",
+        "The URL for revoking tokens (RFC 7009). Only if you want to revoke tokens from Airflow.",
         example="https://login.example.com/oauth/revoke",
     ),
     "skip_pkce": Field(
         "boolean",
         "Skip PKCE",
-        "For grant type Authorization code, if the server rejects PKCE (RFC 7636): send the request without it.",
+        "Send authorization requests without PKCE (RFC 7636). Only for grant type Authorization code, if the server "
+        "rejects PKCE.",
         default=False,
     ),
     "scope_separator": Field(
         "string",
         "Scope separator",
-        "If the server separates scopes by something else than spaces: that separator. Use spaces in Scope.",
+        "The separator between scopes in requests. Only if the server does not accept spaces. In Scope, always use "
+        "spaces.",
         example=",",
     ),
     "auth_scheme": Field(
         "string",
         "Authorization scheme",
-        'If the API expects another word than Bearer before the token: that word, or "none" to send the token alone.',
+        'The word before the token in the header, or "none" to send the token alone. Only if the API does not '
+        "expect Bearer.",
         example="Token",
     ),
     "header_name": Field(
         "string",
         "Authorization header",
-        "If the API expects the token in another header than Authorization: the name of that header.",
+        "The header that contains the token. Only if the API does not expect Authorization.",
         example="X-Auth-Token",
     ),
     "renew_on": Field(
         "string",
         "Renew token on",
-        "If the API reports an invalid token with other statuses than 401: those statuses. Airflow then renews the "
-        "token and repeats the request once.",
+        "The statuses that mean an invalid token, separated by spaces. Only if the API uses other statuses than "
+        "401. Airflow then renews the token and repeats the request once.",
         example="403 400",
     ),
     "error_path": Field(
         "string",
         "Error message path",
-        "If task errors do not quote the API's error message: its JMESPath in the API's error responses. The members "
-        "error, error_description, message, detail, title and hint are always quoted.",
+        "The JMESPath of the message in the API's error responses. Only if task errors do not quote the message: "
+        "the members error, error_description, message, detail, title and hint are always quoted.",
         example="errors[].message",
     ),
     "response_map": Field(
         "string",
         "Token response map",
-        "If the token response is not standard: the JMESPath of each value in it, as pairs separated by commas.",
+        "The JMESPath of each value in the token response, as pairs separated by commas. Only if the token response "
+        "is not standard.",
         example="access_token=data.token, expires_in=data.ttl, base_url=instance_url",
     ),
     # The value is an integer and is always present: stock code sends every key of extra as a header, and requests and
@@ -206,8 +209,8 @@ FIELDS: dict[str, Field] = {
     "leeway": Field(
         "integer",
         "Leeway (seconds)",
-        "For every grant type: how long before its expiry a token is no longer used. It is limited to a tenth of the "
-        "token's lifetime.",
+        "How long before its expiry a token is no longer used, for every grant type. It is limited to a tenth of "
+        "the token's lifetime.",
         default=60,
         required=True,
         minimum=0,
@@ -216,75 +219,74 @@ FIELDS: dict[str, Field] = {
     "default_lifetime": Field(
         "integer",
         "Default lifetime (seconds)",
-        "If the server does not send expires_in: how long a token is valid. The default is 3600.",
+        "How long a token is valid. Only if the server does not send expires_in. The default is 3600.",
         minimum=1,
         example="900",
     ),
     "timeout": Field(
         "integer",
         "Timeout (seconds)",
-        "For requests to the API: how long to wait for a connection and for each part of the response. The default is "
-        "60. It does not limit a slow response as a whole, except in deferred tasks; use the task's execution_timeout "
-        "for that.",
+        "How long to wait for a connection to the API and for each part of a response. The default is 60. In "
+        "deferred tasks it limits the whole request; otherwise use the task's execution_timeout for that.",
         minimum=1,
         example="60",
     ),
     "allow_http": Field(
         "boolean",
         "Allow plain http",
-        "For test systems only: send tokens and secrets unencrypted to other hosts than this machine.",
+        "Send tokens and secrets unencrypted to other hosts than this machine. Only for test systems.",
         default=False,
     ),
     "authorize_params": Field(
         "object",
         "Authorization request parameters",
-        "For grant type Authorization code, if the authorization URL needs more parameters: a JSON object of them. "
+        "Parameters to add to the authorization URL, as a JSON object. Only for grant type Authorization code. "
         "Google issues a refresh token only with those of the example.",
         example='{"access_type": "offline", "prompt": "consent"}',
     ),
     "api_headers": Field(
         "object",
         "API headers",
-        "If every API request needs more headers: a JSON object of them.",
+        "Headers to add to every API request, as a JSON object. Only if the API requires them.",
         example='{"X-Tenant": "acme"}',
     ),
     "secret_headers": Field(
         "object",
         "Secret API headers",
-        "For API headers with secret values: a JSON object of them. The values are masked.",
+        "Headers with secret values to add to every API request, as a JSON object. The values are masked.",
         secret=True,
         example='{"X-Api-Key": "API_KEY"}',
     ),
     "api_params": Field(
         "object",
         "API parameters",
-        "If every API request needs more query parameters: a JSON object of them.",
+        "Query parameters to add to every API request, as a JSON object. Only if the API requires them.",
         example='{"account": "12345"}',
     ),
     "secret_params": Field(
         "object",
         "Secret API parameters",
-        "For API parameters with secret values: a JSON object of them. The values are masked.",
+        "Query parameters with secret values to add to every API request, as a JSON object. The values are masked.",
         secret=True,
         example='{"api_key": "API_KEY"}',
     ),
     "grant_params": Field(
         "object",
         "Token request parameters",
-        "If every token request needs more parameters: a JSON object of them.",
+        "Parameters to add to every token request, as a JSON object. Only if the server requires them.",
         example='{"tenant": "acme"}',
     ),
     "secret_grant_params": Field(
         "object",
         "Secret token request parameters",
-        "For token request parameters with secret values: a JSON object of them. The values are masked.",
+        "Parameters with secret values to add to every token request, as a JSON object. The values are masked.",
         secret=True,
         example='{"pin": "PIN"}',
     ),
     "grant_headers": Field(
         "object",
         "Token request headers",
-        "If every token request needs more headers: a JSON object of them.",
+        "Headers to add to every token request, as a JSON object. Only if the server requires them.",
         example='{"X-Api-Version": "2"}',
     ),
     "verify": Field(

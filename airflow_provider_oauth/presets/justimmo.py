@@ -21,9 +21,9 @@ JUSTIMMO = Preset(
     labels={"login": "Client ID", "password": "Client secret"},
     fields={
         "refresh_token": FIELDS["refresh_token"]._replace(
-            description="For grant type Refresh token: the refresh token that Justimmo issued when a user consented. "
-            "It expires a month after its last use. If Justimmo replaces it, Airflow stores the new one in a Variable. "
-            "To start again, paste a new one here.",
+            description="The refresh token that Justimmo issued when a user consented. Only for grant type Refresh "
+            "token. It expires a month after its last use. If Justimmo replaces it, Airflow stores the new one in a "
+            "Variable. To start again, paste a new one here.",
         ),
         "tenant_id": Field(
             "string",

@@ -27,9 +27,9 @@ JUSTLOGIN = Preset(
     labels={"login": "Client Id", "password": "Client Secret"},
     fields={
         "refresh_token": FIELDS["refresh_token"]._replace(
-            description="For grant type Refresh token: the refresh token that JustLogin issued when a user consented, "
-            "for example in Postman. If JustLogin replaces it, Airflow stores the new one in a Variable. To start "
-            "again, paste a new one here.",
+            description="The refresh token that JustLogin issued when a user consented, for example in Postman. Only "
+            "for grant type Refresh token. If JustLogin replaces it, Airflow stores the new one in a Variable. To "
+            "start again, paste a new one here.",
         ),
     },
     scope="openid",

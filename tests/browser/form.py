@@ -1,4 +1,4 @@
-"""The connections page and its form, as a person uses them."""
+"""The page Connections and its form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-#: Where pictures go: the README's are made by SCREENSHOTS=docs/images make test-browser.
+#: The folder for pictures. SCREENSHOTS=docs/images make test-browser updates those of the documentation.
 IMAGES = Path(os.environ.get("SCREENSHOTS", ".artifacts")).resolve()
 STANDARD_FIELDS = ("host", "login", "password", "description")
 #: What the list and the API show instead of a secret.
@@ -22,7 +22,7 @@ REDACTED = "***"
 class ConnectionsPage:
     """The list of connections.
 
-    :param page: logged in
+    :param page: a page with a user logged in
     :param url: Airflow's base URL
     """
 
@@ -31,12 +31,12 @@ class ConnectionsPage:
         self._url = url
 
     def open(self) -> None:
-        """Load the page anew."""
+        """Load the page."""
         self.page.goto(f"{self._url}/connections")
         self.page.get_by_role("button", name="Add Connection").wait_for()
 
     def add(self, conn_id: str, type_label: str) -> ConnectionForm:
-        """Open the form of a new connection and choose its type."""
+        """Open the form of a new connection, and select its type."""
         self.open()
         self.page.get_by_role("button", name="Add Connection").click()
         form = ConnectionForm(self.page)
@@ -53,7 +53,7 @@ class ConnectionsPage:
 
 
 class ConnectionForm:
-    """The dialog. Fields go by their key in the connection, or in its extra."""
+    """The dialog with the form. Fields are identified by their key in the connection or its extra."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -61,54 +61,54 @@ class ConnectionForm:
         self.dialog.wait_for()
 
     def choose_type(self, label: str) -> None:
-        """Choose the connection type."""
+        """Select the connection type."""
         self._choose(self.dialog.get_by_role("combobox", name="Connection Type"), label)
         expect(self.dialog.get_by_role("button", name="Extra Fields", exact=True)).to_be_visible()
 
     def show(self, section: str) -> None:
-        """Unfold a section: Standard Fields, Extra Fields, Extra Fields JSON."""
+        """Open a section: Standard Fields, Extra Fields or Extra Fields JSON."""
         button = self.dialog.get_by_role("button", name=section, exact=True)
         if button.get_attribute("aria-expanded") != "true":
             button.click()
             expect(button).to_have_attribute("aria-expanded", "true")
 
     def text(self, name: str, value: str) -> None:
-        """Fill a text, number or password field."""
+        """Fill in a text, number or password field."""
         field = self._input(name)
         field.fill(value)
         field.press("Tab")
 
     def fields(self) -> list[str]:
-        """Return the names of what the section Extra Fields asks for, in order."""
+        """Return the names of the fields in the section Extra Fields, in order."""
         elements = self.dialog.locator("[id^=element_], [name^=element_]")
         expect(elements.first).to_be_visible()
         names = [each.get_attribute("name") or each.get_attribute("id") or "" for each in elements.all()]
         return list(dict.fromkeys(name.removeprefix("element_") for name in names))
 
-    def asks_for(self, name: str) -> bool:
-        """Return whether a standard field is there."""
+    def has_field(self, name: str) -> bool:
+        """Return whether the form has a standard field."""
         return self._input(name).count() > 0
 
     def choice(self, name: str, label: str) -> None:
-        """Choose from a dropdown."""
+        """Select a choice of a dropdown."""
         self._choose(self._element(name).get_by_role("combobox"), label)
 
     def toggle(self, name: str) -> None:
-        """Flip a switch."""
+        """Toggle a switch."""
         self.dialog.locator(f"[id='switch:element_{name}']").click()
 
     def json(self, name: str, value: dict[str, Any]) -> None:
-        """Paste into a JSON field."""
+        """Paste an object into a JSON field."""
         self._paste(self._element(name), value)
 
     def extra_json(self, value: dict[str, Any]) -> None:
-        """Paste into the section Extra Fields JSON, instead of what is there."""
+        """Replace the content of the section Extra Fields JSON."""
         self.show("Extra Fields JSON")
-        # Sections that were folded keep their editors, unseen.
+        # Sections that were closed still have hidden editors.
         self._paste(self.dialog.locator("section:visible", has=self.page.locator(".view-lines")).last, value)
 
     def _paste(self, editor: Locator, value: dict[str, Any]) -> None:
-        # Typing would need the editor's own closing of brackets undone.
+        # The editor would add closing brackets to typed text.
         editor.scroll_into_view_if_needed()
         editor.locator(".view-lines").click()
         self.page.keyboard.press("Control+a")
@@ -118,7 +118,7 @@ class ConnectionForm:
             expect(editor.locator(".view-lines")).to_contain_text(f'"{key}"')
 
     def shown(self, name: str) -> str:
-        """Return what a text, number or password field holds, or the label that a dropdown shows."""
+        """Return the value of a text, number or password field, or the label of a dropdown's choice."""
         if (
             name not in STANDARD_FIELDS
             and self._element(name).count()
@@ -128,7 +128,7 @@ class ConnectionForm:
         return self._input(name).input_value()
 
     def shown_json(self, name: str) -> Any:
-        """Return what a JSON editor holds."""
+        """Return the object in a JSON field."""
         editor = self._element(name)
         editor.scroll_into_view_if_needed()
         return json.loads(editor.locator(".view-lines").inner_text().replace("\u00a0", " "))
@@ -142,14 +142,14 @@ class ConnectionForm:
         return self._input(name).get_attribute("type") == "password"
 
     def save(self) -> None:
-        """Save, and wait until the dialog has gone."""
+        """Save, and wait until the dialog is closed."""
         button = self.dialog.get_by_role("button", name="Save")
         expect(button).to_be_enabled()
         button.click()
         expect(self.dialog).to_be_hidden()
 
     def screenshot(self, path: Path) -> None:
-        """Take a picture of the page with the dialog as it is scrolled now."""
+        """Take a picture of the page at its current scroll position."""
         self.page.evaluate("document.activeElement?.blur()")
         self.page.screenshot(path=path, animations="disabled", caret="hide")
 

@@ -1,4 +1,4 @@
-"""The form of the connection type OAuth 2.0 API, in a browser, with what Airflow then stores and does."""
+"""The connection form in a browser: fields, the stored connection, and DAGs that use it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TYPE = "OAuth 2.0 API"
 SECRET = "not-a-real-secret+/="  # noqa: S105
 USER_PASSWORD = "not a real password&%"  # noqa: S105
-#: Keys of extra whose values are masked, and what is filled in.
+#: Secret fields and their values.
 SECRET_EXTRA: dict[str, Any] = {
     "user_password": USER_PASSWORD,
     "refresh_token": "not-a-real-refresh-token",
@@ -50,7 +50,7 @@ PLAIN_EXTRA: dict[str, Any] = {
 
 @pytest.fixture(scope="session", autouse=True)
 def _clients(sandbox: SandboxProcess) -> None:
-    """Register the client that the connections name."""
+    """Register the client of the connections at the sandbox."""
     client = {
         "server": "standard", "client_id": "form_client", "client_secret": SECRET, "scopes": ["read", "write"],
         "users": {"ada": USER_PASSWORD},
@@ -59,7 +59,7 @@ def _clients(sandbox: SandboxProcess) -> None:
 
 
 def fill_everything(form: ConnectionForm, url: str) -> None:
-    """Fill in every kind of field."""
+    """Fill in fields of every kind."""
     form.text("host", f"{url}/standard/api")
     form.text("login", "form_client")
     form.text("password", SECRET)
@@ -82,7 +82,7 @@ def fill_everything(form: ConnectionForm, url: str) -> None:
 
 
 def expect_everything(stored: dict[str, Any], url: str) -> None:
-    """Compare what the database holds with what was filled in."""
+    """Compare the stored connection with the values that were filled in."""
     assert stored["conn_type"] == "oauth"
     assert (stored["host"], stored["login"]) == (f"{url}/standard/api", "form_client")
     assert (stored["password"], stored["description"]) == (SECRET, "The sandbox, for a user")
@@ -91,7 +91,7 @@ def expect_everything(stored: dict[str, Any], url: str) -> None:
     assert REDACTED not in json.dumps(stored)
 
 
-def test_everything_filled_into_the_form_is_stored_and_a_dag_can_use_the_connection(
+def test_the_form_stores_all_values_and_a_dag_can_use_the_connection(
     connections: ConnectionsPage, sandbox: SandboxProcess, airflow: Airflow, stored: Callable[[str], dict[str, Any]]
 ) -> None:
     form = connections.add("filled", TYPE)
@@ -104,7 +104,7 @@ def test_everything_filled_into_the_form_is_stored_and_a_dag_can_use_the_connect
     assert seen["query"] == {"account": "1", "key": "hidden parameter"}
 
 
-def test_the_form_shows_what_was_stored_with_the_secrets_redacted(
+def test_the_form_shows_the_stored_values_with_redacted_secrets(
     connections: ConnectionsPage, sandbox: SandboxProcess
 ) -> None:
     form = connections.add("shown_again", TYPE)
@@ -140,7 +140,7 @@ def test_saving_again_unchanged_keeps_every_value(
     assert run_dag(airflow, "saved_again")["username"] == "ada"
 
 
-def test_secrets_are_dots_in_the_form(connections: ConnectionsPage) -> None:
+def test_the_form_shows_secrets_as_dots(connections: ConnectionsPage) -> None:
     form = connections.add("dots", TYPE)
     assert form.is_masked("password")
     form.show("Extra Fields")
@@ -149,7 +149,7 @@ def test_secrets_are_dots_in_the_form(connections: ConnectionsPage) -> None:
     assert not form.is_masked("grant_url")
 
 
-def test_the_least_to_fill_in_is_base_url_client_and_token_url(
+def test_only_base_url_client_and_token_url_are_required(
     connections: ConnectionsPage, sandbox: SandboxProcess, airflow: Airflow, stored: Callable[[str], dict[str, Any]]
 ) -> None:
     form = connections.add("least", TYPE)
@@ -170,10 +170,10 @@ def test_the_least_to_fill_in_is_base_url_client_and_token_url(
     assert run_dag(airflow, "least")["client_id"] == "form_client"
 
 
-def test_an_http_connection_without_extras_gets_the_whole_form_when_its_type_is_changed(
+def test_a_connection_of_type_http_without_extra_gets_the_whole_form_after_its_type_is_changed(
     connections: ConnectionsPage, sandbox: SandboxProcess, airflow: Airflow, stored: Callable[[str], dict[str, Any]]
 ) -> None:
-    # As the command line and imports make them.
+    # The command line and imports create such connections.
     http = {"conn_type": "http", "host": f"{sandbox.url}/standard/api", "login": "form_client", "password": SECRET}
     airflow.api("POST", "connections", json={"connection_id": "was_plain_http", **http})
     form = connections.edit("was_plain_http")
@@ -183,12 +183,12 @@ def test_an_http_connection_without_extras_gets_the_whole_form_when_its_type_is_
     form.save()
     changed = stored("was_plain_http")
     assert (changed["conn_type"], changed["password"]) == ("oauth", SECRET)
-    # The integer that keeps stock code from sending the extras anywhere.
+    # Because of this integer, stock code does not send the extra anywhere.
     assert changed["extra"]["leeway"] == 60
     assert run_dag(airflow, "was_plain_http")["client_id"] == "form_client"
 
 
-def test_an_http_connection_made_in_the_form_becomes_one_of_ours_by_the_documented_json(
+def test_a_connection_of_type_http_from_the_form_can_be_changed_with_the_documented_json(
     connections: ConnectionsPage, sandbox: SandboxProcess, airflow: Airflow, stored: Callable[[str], dict[str, Any]]
 ) -> None:
     form = connections.add("was_http", "HTTP")
@@ -199,7 +199,7 @@ def test_an_http_connection_made_in_the_form_becomes_one_of_ours_by_the_document
     assert stored("was_http")["conn_type"] == "http"
     form = connections.edit("was_http")
     form.choose_type(TYPE)
-    # Airflow 3.3.2 shows the fields of the keys already in extra, and the form of HTTP has put one there.
+    # Airflow 3.3.2 shows only the fields whose keys are in extra, and the form of type HTTP stored one key.
     extra = {"grant_type": "client_credentials", "grant_url": f"{sandbox.url}/standard/token", "leeway": 60}
     form.extra_json(extra)
     form.save()
@@ -216,12 +216,12 @@ VENDORS: dict[str, tuple[str, list[str], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("conn_type", VENDORS)
-def test_the_form_of_a_vendor_asks_only_what_its_customers_are_given(
+def test_the_form_of_a_vendor_has_only_the_fields_that_its_customers_need(
     connections: ConnectionsPage, stored: Callable[[str], dict[str, Any]], conn_type: str
 ) -> None:
     label, fields, choices = VENDORS[conn_type]
     form = connections.add(f"form_{conn_type}", label)
-    assert not form.asks_for("host")
+    assert not form.has_field("host")
     form.text("login", "made_up_client")
     form.text("password", SECRET)
     form.show("Extra Fields")
@@ -250,7 +250,7 @@ def test_the_form_of_a_vendor_asks_only_what_its_customers_are_given(
                                     "https://atlas-sandbox.jooraccess.com/auth/")  # fmt: skip
 
 
-def test_pictures_for_the_documentation(connections: ConnectionsPage, airflow: Airflow) -> None:
+def test_the_pictures_for_the_documentation_are_taken(connections: ConnectionsPage, airflow: Airflow) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     delete_connections(airflow)
     form = connections.add("shop_api", TYPE)
