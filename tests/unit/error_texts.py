@@ -1,0 +1,129 @@
+"""Every error text in the source of the package, found by its syntax tree."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_oauth import exceptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(exceptions.__file__).parent
+#: What stands for a value in a text.
+VALUE = "…"
+#: How a text about a connection begins.
+PREFIX = "Connection "
+#: Calls whose arguments are an error text, besides those after ``raise``.
+EXCEPTIONS = {name for name, each in vars(exceptions).items() if isinstance(each, type) and issubclass(each, Exception)}
+MAKERS = EXCEPTIONS | {"SystemExit", "FlashMessage", "error", "invalid_response"}
+#: Exceptions whose text is never shown.
+INTERNAL = {"ConnectTimeoutError", "NameResolutionError", "NewConnectionError"}
+#: A text with fewer letters has no words of its own.
+FEWEST_LETTERS = 6
+
+
+@dataclass(frozen=True)
+class ErrorText:
+    """An error text.
+
+    :param place: file and line
+    :param text: the text, with ``VALUE`` in place of each value
+    """
+
+    place: str
+    text: str
+
+
+def error_texts() -> list[ErrorText]:
+    """Return all error texts of the package; a text that is put together has an entry for each way."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        for function in (tree, *filter(_is_function, ast.walk(tree))):
+            for node, text in _texts_in(function):
+                words = " ".join(re.sub(r"%[rsd]", VALUE, text).replace(f"{PREFIX}{VALUE}:", "").split())
+                if sum(character.isalpha() for character in words) >= FEWEST_LETTERS:
+                    place = f"{path.relative_to(PACKAGE.parent)}:{node.lineno}"
+                    found.setdefault((path, words), ErrorText(place, words))
+    return list(found.values())
+
+
+def _is_function(node: ast.AST) -> bool:
+    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+
+
+def _texts_in(function: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+    """Yield the error texts of a function, with the place of each."""
+    assigned = _assigned(function)
+    nodes = list(_own_nodes(function))
+    raised = {id(node.exc) for node in nodes if isinstance(node, ast.Raise)}
+    successes = {id(part) for node in nodes if _is_success(node) for part in ast.walk(node)}
+    for node in (node for node in nodes if id(node) not in successes):
+        if isinstance(node, ast.Call) and (id(node) in raised or _name(node.func) in MAKERS):
+            if _name(node.func) not in INTERNAL:
+                arguments = [*node.args, *(each.value for each in node.keywords if each.arg in ("message", "problem"))]
+                yield from ((node, " ".join(text)) for text in product(*(_texts(each, assigned) for each in arguments)))
+        elif isinstance(node, ast.Return) and node.value is not None and "problem" in getattr(function, "name", ""):
+            yield from ((node, text) for text in _texts(node.value, assigned))
+        elif isinstance(node, ast.JoinedStr) and _begins_with_prefix(node):
+            yield from ((node, text) for text in _texts(node, assigned))
+
+
+def _is_success(node: ast.AST) -> bool:
+    """Tell whether the node is a message of the page that is not literally a failure, or not a success."""
+    if not isinstance(node, ast.Call) or _name(node.func) != "FlashMessage":
+        return False
+    return not (isinstance(node.args[0], ast.Constant) and node.args[0].value in (False, None))
+
+
+def _begins_with_prefix(node: ast.JoinedStr) -> bool:
+    first = node.values[0]
+    return isinstance(first, ast.Constant) and first.value == PREFIX
+
+
+def _own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a function, without those of functions inside it."""
+    for node in ast.iter_child_nodes(function):
+        if not _is_function(node):
+            yield node
+            yield from _own_nodes(node)
+
+
+def _assigned(function: ast.AST) -> dict[str, list[ast.expr]]:
+    """Return the values that are assigned to each name in a function."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in _own_nodes(function):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    found.setdefault(target.id, []).append(node.value)
+    return found
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _texts(node: ast.expr, assigned: dict[str, list[ast.expr]]) -> list[str]:
+    """Return the texts that an expression can have."""
+    match node:
+        case ast.Constant(value=value):
+            return [value if isinstance(value, str) else ""]
+        case ast.JoinedStr(values=values):
+            return ["".join(parts) for parts in product(*(_texts(each, assigned) for each in values))]
+        case ast.FormattedValue(value=value, conversion=-1):
+            return _texts(value, assigned)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return ["".join(parts) for parts in product(_texts(left, assigned), _texts(right, assigned))]
+        case ast.IfExp(body=body, orelse=orelse):
+            return [*_texts(body, assigned), *_texts(orelse, assigned)]
+        case ast.Name(id=name) if name in assigned:
+            rest = {other: values for other, values in assigned.items() if other != name}
+            return list(dict.fromkeys(text for value in assigned[name] for text in _texts(value, rest)))
+    return [VALUE]
