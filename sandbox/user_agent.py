@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import requests
 
@@ -199,8 +199,8 @@ class AirflowPages:
 
 
 def target_of(response: requests.Response) -> str:
-    """Return the absolute URL that a response redirects to."""
-    return urljoin(response.url, response.headers["Location"])
+    """Return the absolute URL that a response redirects to, without its fragment, which browsers do not send."""
+    return urldefrag(urljoin(response.url, response.headers["Location"])).url
 
 
 def read_page(html: str) -> Page:

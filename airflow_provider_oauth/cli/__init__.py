@@ -1,1 +1,1 @@
-"""``airflow oauth …``: what a person does with a connection's grant on the command line."""
+"""The commands of ``airflow oauth``."""

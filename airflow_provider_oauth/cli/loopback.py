@@ -1,4 +1,4 @@
-"""Waiting for a browser on this machine (RFC 8252 section 7.3)."""
+"""Receives the callback of an authorization request from a browser on this machine (RFC 8252 section 7.3)."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from urllib.parse import parse_qs, urlsplit
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
 from airflow_provider_oauth.protocol.config import is_loopback
 
-PAGE = b"<!doctype html><title>Airflow</title><p>Airflow has the answer; see the terminal. You can close this window."
+PAGE = b"<!doctype html><title>Airflow</title><p>You can close this window. The terminal shows the result."
 #: Seconds for a request to arrive: browsers open connections that they do not use.
 REQUEST_TIMEOUT = 5
-#: Seconds to wait for the browser: as long as the page *OAuth connections* does.
+#: Seconds to wait for the browser, as on the page *OAuth connections*.
 LISTEN_TIMEOUT = 600.0
 
 
 class _Server(HTTPServer):
-    """Takes one request after the other; one that breaks off is none."""
+    """Handles one request at a time, and ignores broken ones."""
 
     def __init__(self, host: str, port: int, path: str) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.path = path
         self.state = ""
-        self.answer = ""
+        self.callback = ""
         super().__init__((host, port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: the next one may be the answer."""
+        """Ignore the error, because the next request may be the callback."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -37,12 +37,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """Take the answer; a browser asks for its icon too, and other pages may ask for anything."""
+        """Accept the callback. Other requests are possible: for an icon, or from any page in the browser."""
         path, _, query = self.path.partition("?")
         if path != self.server.path or parse_qs(query).get("state") != [self.server.state]:
             self.send_error(404)
             return
-        self.server.answer = self.path
+        self.server.callback = self.path
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Cache-Control", "no-store")
@@ -51,14 +51,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(PAGE)
 
     def log_message(self, *args: Any) -> None:
-        """Log nothing: the path has the code."""
+        """Log nothing, because the path contains the code."""
 
 
 class Loopback:
-    """Listens for one answer.
+    """Listens for one callback.
 
-    :param redirect_uri: where the browser comes to, of this machine; None: any free port of 127.0.0.1
-    :raises ConfigurationError: if that is not this machine, names no port, or is in use
+    :param redirect_uri: a URL of this machine with a port; None for any free port of 127.0.0.1
+    :raises ConfigurationError: if the URL is not on this machine, has no port, or the port is in use
     """
 
     def __init__(self, redirect_uri: str | None) -> None:
@@ -69,34 +69,35 @@ class Loopback:
             host, port = "", None
         if port is None or target.scheme != "http" or not is_loopback(host):
             raise ConfigurationError(
-                f"The redirect URI {redirect_uri} is not one of this machine: http://127.0.0.1:PORT/"
+                f"The redirect URI {redirect_uri} is not a URL of this machine with a port. With --listen, set "
+                f"--redirect-uri to http://127.0.0.1:PORT/, or omit it."
             )
         try:
             self._server = _Server(host, port, target.path or "/")
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
-                f"Nobody can listen on {redirect_uri} ({type(error).__name__}: {error})."
+                f"Cannot listen on {redirect_uri} ({type(error).__name__}: {error}). Choose another port."
             ) from None
         self.redirect_uri = redirect_uri or f"http://127.0.0.1:{self._server.server_address[1]}/"
 
     def __enter__(self) -> Loopback:
-        """Be there; it listens already."""
+        """Return the listener, which listens since it was created."""
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         """Stop listening."""
         self._server.server_close()
 
-    def answer(self, state: str, timeout: float = LISTEN_TIMEOUT) -> str:
-        """Wait for the browser, and return what it was sent back with.
+    def wait_for_callback(self, state: str, timeout: float = LISTEN_TIMEOUT) -> str:
+        """Wait for the browser, and return the path and query of its request.
 
-        :param state: what the answer must have: any page could send a browser here
+        :param state: the value that the query must have, because any page could send a browser here
         :param timeout: seconds to wait
-        :raises ConsentDenied: if the browser has not come back by then
+        :raises ConsentDenied: if the browser was not redirected in this time
         """
         self._server.state = state
         ends = time.monotonic() + timeout
-        while not self._server.answer:
+        while not self._server.callback:
             self._server.timeout = ends - time.monotonic()
             if self._server.timeout <= 0:
                 raise ConsentDenied(
@@ -104,4 +105,4 @@ class Loopback:
                     f"Check that this redirect URI is registered at the server, then run the command again."
                 )
             self._server.handle_request()
-        return self._server.answer
+        return self._server.callback

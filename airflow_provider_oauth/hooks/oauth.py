@@ -260,7 +260,7 @@ class OAuthHook(HttpHook):
         :return: False if the test failed, and sentences that report the result and contain no secret
         """
         try:
-            works, text = check_grant(self.config)
+            works, text, _ = check_grant(self.config)
             return works is not False, text  # Airflow has no third result; the text reports an inconclusive test
         except OAuthError as error:
             # Airflow can test under a random ID, and the user knows which connection this is.

@@ -1,1 +1,1 @@
-"""What a person does with the grant of a connection: status, test, authorize, renew, revoke, forget."""
+"""What users do with a connection's grant: see its status, test, authorize, renew, revoke and forget it."""

@@ -1,13 +1,14 @@
-"""What a person does with a connection's grant: look, consent, renew; for all that people use."""
+"""What users do with a connection's grant. The page, the command line and DAGs call these functions."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
-from airflow_provider_oauth.management.grant_check import GrantCheck, check_grant, not_granted
+from airflow_provider_oauth.management.grant_check import GrantCheck, check_grant
+from airflow_provider_oauth.management.messages import not_granted, validity
+from airflow_provider_oauth.management.status import ConnectionStatus
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.protocol.authorization import authorization_url, validate_callback
 from airflow_provider_oauth.protocol.clock import Clock
@@ -16,160 +17,141 @@ from airflow_provider_oauth.protocol.token import missing_scopes
 from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
 
 
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """What is known of a connection's grant.
-
-    :param token: the one that is stored, if there is one for the connection as it is now
-    :param usable: whether it may be sent still
-    :param changed: whether what is stored was granted to another client, secret, user, URL or scope
-    :param needs_consent: whether only a person can renew it
-    :param consent_by: when a person will have to, unless it is renewed before; None: not known, not so, or already so
-    :param error: what the server said, if it has refused the credentials at the last renewal
-    :param has_refresh_token: whether the next renewal uses a refresh token
-    :param missing_scopes: the scopes that were requested and not granted to the stored token
-    """
-
-    token: Token | None
-    usable: bool
-    changed: bool
-    needs_consent: bool
-    consent_by: datetime | None
-    error: str
-    has_refresh_token: bool = False
-    missing_scopes: tuple[str, ...] = ()
-
-
-def status(config: OAuthConfig) -> Status:
-    """Return what is known of a connection's grant. Asks nobody.
+def status(config: OAuthConfig) -> ConnectionStatus:
+    """Return the status of a connection, from what is stored. No request is sent.
 
     :raises TokenStoreError: if the record cannot be read
     """
-    stored = token_source(config).grant_state()
-    record, token = stored.record, stored.token()
-    return Status(
+    state = token_source(config).grant_state()
+    record, token = state.record, state.token()
+    return ConnectionStatus(
+        conn_id=config.conn_id,
+        config=config,
+        error=str(record.refused.error) if record and record.refused else "",
         token=token,
         usable=token is not None and token.usable(Clock().now(), config.leeway),
         changed=record is not None and not record.readable,
-        needs_consent=stored.needs_consent,
-        consent_by=stored.consent_by,
-        error=str(record.refused.error) if record and record.refused else "",
-        has_refresh_token=config.requires_refresh_token
-        and not stored.needs_consent
-        and not (token is not None and token.never_expires),
+        needs_consent=state.needs_consent,
+        consent_by=state.consent_by,
+        has_refresh_token=config.requires_refresh_token and not state.needs_consent and not state.never_expires,
         missing_scopes=missing_scopes(config.scope, token) if token else (),
     )
 
 
 def test(config: OAuthConfig) -> GrantCheck:
-    """Try the connection's grant at the token endpoint, and report what is stored for it.
+    """Test the connection's grant at the token endpoint, and report what is stored.
 
-    Nothing is stored, and no refresh token is used.
+    The test stores nothing and uses no refresh token.
 
-    :raises OAuthError: if the server refuses the client, does not answer, or sends an invalid response
+    :raises OAuthError: if the server refuses the client, does not respond, or sends an invalid response
     """
     return check_grant(config, status(config))
 
 
 def is_empty(config: OAuthConfig) -> bool:
-    """Tell whether there is nothing to revoke and nothing to forget, in the store and in the connection.
+    """Return whether there are no tokens to revoke or forget, neither stored nor in the connection.
 
     :raises TokenStoreError: if the store cannot be read
     """
     return token_source(config).actions.is_empty()
 
 
-def begin_authorization(config: OAuthConfig, consent: AuthorizationRequest) -> str:
-    """Return where to send the browser, once it is sure that what comes of it can be kept.
+def begin_authorization(config: OAuthConfig, request: AuthorizationRequest) -> str:
+    """Return the URL to open in the user's browser, after making sure that new tokens could be stored.
 
     :param config: the connection
-    :param consent: what is asked for
-    :raises ConfigurationError: if the connection cannot be consented to
-    :raises TokenRequestError: if its issuer's metadata is needed, and cannot be read
-    :raises TokenResponseError: if that is no metadata
+    :param request: the authorization request
+    :raises ConfigurationError: if the connection's grant type or URLs do not allow a user to authorize it
+    :raises TokenRequestError: if the issuer's metadata is needed and cannot be read
+    :raises TokenResponseError: if the issuer's metadata is invalid
     :raises TokenStoreError: if the store cannot be read
     """
-    source = token_source(config)  # which masks the connection's secrets
-    url = authorization_url(TokenEndpoint(config).with_discovered_endpoints("authorize_url"), consent)
+    source = token_source(config)  # also masks the connection's secrets
+    url = authorization_url(TokenEndpoint(config).with_discovered_endpoints("authorize_url"), request)
     source.actions.check_can_store()
     return url
 
 
-def finish_authorization(config: OAuthConfig, consent: AuthorizationRequest, answer: str) -> Token:
-    """Trade what the browser brought back for tokens, and keep them.
+def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, callback: str) -> Token:
+    """Exchange the code of a callback for tokens, and store them.
 
     :param config: the connection
-    :param consent: what was asked for
-    :param answer: the URL that the browser was sent to
-    :raises ConsentDenied: if no consent was given, the answer cannot be believed, another account than before has
-        given it, or the server has given no refresh token; what is stored is kept then
+    :param request: the authorization request that the callback belongs to
+    :param callback: the URL that the browser was redirected to, or its query
+    :raises ConsentDenied: if the user declined, the callback is invalid, another user than before has authorized, or
+        the server issued no refresh token; the stored tokens stay
     :raises OAuthError: if the server refuses the code, or the tokens cannot be stored
     """
-    source = token_source(config)  # which masks the connection's secrets
-    if consent.conn_id != config.conn_id:
-        raise ConsentDenied(f"Connection {config.conn_id!r}: this consent was for {consent.conn_id!r}.")
-    asked = TokenEndpoint(config).with_discovered_endpoints("authorize_url", "token_url")
-    code = validate_callback(asked, consent, answer)
-    token = TokenEndpoint(asked).exchange_code(code, consent.redirect_uri, consent.code_verifier)
-    stored = source.grant_state()
-    if stored.record and stored.record.subject and token.subject and token.subject != stored.record.subject:
-        with suppress(OAuthError):  # where it cannot be taken back, it ends by itself
-            TokenEndpoint(asked).revoke(token.refresh_token or token.access_token, "refresh_token")
+    source = token_source(config)  # also masks the connection's secrets
+    if request.conn_id != config.conn_id:
         raise ConsentDenied(
-            f"Connection {config.conn_id!r}: wrong account. Another user of the server has consented than the one "
-            f"that this connection speaks for. What is stored was kept. Log in there as that one and authorize again; "
-            f"to change the account, first forget the tokens here."
+            f"Connection {config.conn_id!r}: the authorization was started for connection {request.conn_id!r}. Start "
+            f"again."
         )
-    if token.refresh_token is None and not token.never_expires and not stored.needs_consent:
+    config = TokenEndpoint(config).with_discovered_endpoints("authorize_url", "token_url")
+    code = validate_callback(config, request, callback)
+    token = TokenEndpoint(config).exchange_code(code, request.redirect_uri, request.code_verifier)
+    state = source.grant_state()
+    if state.record and state.record.subject and token.subject and token.subject != state.record.subject:
+        with suppress(OAuthError):  # if the server cannot revoke it, it expires
+            TokenEndpoint(config).revoke(token.refresh_token or token.access_token, "refresh_token")
         raise ConsentDenied(
-            f"Connection {config.conn_id!r}: the server issued no refresh token, as some do for a second consent. The "
-            f"stored tokens were kept. {OFFLINE_ACCESS} Or first revoke the earlier consent at the server."
+            f"Connection {config.conn_id!r}: wrong account. The stored tokens belong to another user of the server. "
+            f"They were kept. Log in at the server as that user and authorize again. To change the account, forget the "
+            f"stored tokens first."
+        )
+    if token.refresh_token is None and not token.never_expires and not state.needs_consent:
+        raise ConsentDenied(
+            f"Connection {config.conn_id!r}: the server issued no refresh token. Some servers issue one only for the "
+            f"first consent. The stored tokens were kept. {OFFLINE_ACCESS} Or revoke the earlier consent at the server "
+            f"first."
         )
     return source.actions.store_grant(token)
 
 
-def authorization_result(config: OAuthConfig) -> tuple[bool, str]:
-    """Return what a person has to know after ``finish_authorization``.
+def authorization_result(config: OAuthConfig, token: Token) -> tuple[bool, str]:
+    """Return what a user should know after ``finish_authorization``.
 
-    :return: whether tasks can go on without a person, and sentences about renewal and about scopes that are missing
+    :param config: the connection
+    :param token: the token that was stored
+    :return: whether tasks can continue without a user; and sentences about the token, its renewal and missing scopes
     """
-    now = status(config)
-    if now.needs_consent:
-        text = f"The server issued no refresh token, so tasks cannot renew it. {OFFLINE_ACCESS}"
-    elif now.has_refresh_token:
-        text = "Tasks renew it from now on."
+    current = status(config)
+    if current.needs_consent:
+        renewal = f"The server issued no refresh token, so tasks cannot renew it. {OFFLINE_ACCESS}"
+    elif current.has_refresh_token:
+        renewal = "Tasks renew it from now on."
     else:
-        text = "Tasks use it until the API refuses it."
-    return not now.needs_consent, f"{text} {not_granted(now.missing_scopes)}".rstrip()
+        renewal = "Tasks use it until the API refuses it."
+    text = f"authorized. {validity(token)} {renewal} {not_granted(current.missing_scopes)}"
+    return not current.needs_consent, text.rstrip()
+
+
+def renew(config: OAuthConfig) -> Token:
+    """Renew the token now, even if it is still valid.
+
+    :raises OAuthError: if the token cannot be renewed, as in a task
+    """
+    return token_source(config).renew()
 
 
 def revoke(config: OAuthConfig) -> int:
-    """Have the server take back what is stored (RFC 7009), then forget it.
+    """Revoke the stored tokens at the server (RFC 7009), then delete them.
 
-    :return: how many tokens the server has taken back
-    :raises OAuthError: if it has not; nothing is forgotten then
+    :return: how many tokens the server revoked
+    :raises OAuthError: if the server revoked none; nothing is deleted then
     """
     return token_source(config).actions.revoke()
 
 
 def forget(config: OAuthConfig) -> None:
-    """Forget what is stored, a refresh token of the connection itself included. The server does not learn of it.
+    """Delete the stored tokens without notifying the server. A refresh token of the connection is not used again.
 
-    :raises OAuthError: if that cannot be stored
+    :raises OAuthError: if this cannot be stored
     """
     token_source(config).actions.forget()
-
-
-def renew(config: OAuthConfig) -> Token:
-    """Renew the token now, by whatever the grant lives by, though it may be good still.
-
-    :raises OAuthError: as a task would
-    """
-    return token_source(config).renew()

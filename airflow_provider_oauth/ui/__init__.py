@@ -1,1 +1,1 @@
-"""Airflow's page *OAuth connections*: what a person does with a connection's grant in a browser."""
+"""The page *OAuth connections* in Airflow's web interface."""

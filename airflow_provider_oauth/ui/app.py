@@ -1,12 +1,12 @@
-"""The routes of the page *OAuth connections*, and where a browser comes back to after a consent."""
+"""The routes of the page *OAuth connections*, and the redirect URI of authorization requests."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import parse_qs, urlencode, urlsplit
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
 from airflow.api_fastapi.logging.decorators import action_logging
@@ -21,11 +21,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, OAuthError
-from airflow_provider_oauth.management import connections, grants
+from airflow_provider_oauth.management import connections, grants, messages
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.runtime.ui_urls import PAGES, airflow_url
 from airflow_provider_oauth.ui import pending
-from airflow_provider_oauth.ui.page import FlashMessage, Row, render, render_waiting
+from airflow_provider_oauth.ui.page import FlashMessage, format_status, render, render_waiting
 from airflow_provider_oauth.ui.protection import (
     HEADERS,
     SecurityHeadersMiddleware,
@@ -41,28 +41,27 @@ from airflow_provider_oauth.ui.threads import run_for_user
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
-    from airflow_provider_oauth.protocol.token import Token
-
 Action = Literal["test", "authorize", "renew", "revoke", "forget"]
-LABELS = {"test": "Test", "authorize": "Authorize", "renew": "Renew now"}
-#: Seconds for which a browser keeps what belongs to a consent.
-CONSENT_LIFETIME = round(pending.LIFETIME.total_seconds())
-#: Cookie of what came of what the user did last.
+#: Seconds for which the browser keeps the cookies of an authorization request.
+REQUEST_LIFETIME = round(pending.LIFETIME.total_seconds())
+#: Cookie with the result of the user's last action.
 FLASH_COOKIE = "oauth_flash"
-#: Seconds for which that is cookie.
+#: Seconds for which the browser keeps it.
 FLASH_LIFETIME = 120
-#: Characters of a cookie's value that every browser takes, its name and attributes aside (RFC 6265 section 6.1).
+#: Characters that every browser accepts as the value of a cookie (RFC 6265 section 6.1, less its name and attributes).
 MAX_COOKIE_SIZE = 3800
+#: Characters of a result that are shown.
+MAX_FLASH_SIZE = 2000
 
 
 def create_app() -> FastAPI:
-    """Return the application, to be mounted in Airflow's API server."""
+    """Return the application that Airflow mounts in its API server."""
     app = FastAPI(title="OAuth connections", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeadersMiddleware, hidden="/callback")
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    app.add_exception_handler(HTTPException, _refusal)  # FastAPI's is one of them
-    app.add_exception_handler(RequestValidationError, _refusal)
-    app.add_exception_handler(Exception, _failure)
+    app.add_exception_handler(HTTPException, _handle_http_error)  # also FastAPI's subclass
+    app.add_exception_handler(RequestValidationError, _handle_http_error)
+    app.add_exception_handler(Exception, _handle_unexpected_error)
     app.get("/", dependencies=[Depends(requires_access_connection("GET"))])(show)
     app.post(
         "/connections/{connection_id:path}/{action}",
@@ -73,184 +72,190 @@ def create_app() -> FastAPI:
         ],
     )(act)
     app.get("/callback")(callback)
-    app.get("/finish/{consent_id}")(wait)
-    app.post("/finish/{consent_id}", dependencies=[Depends(verify_csrf)])(finish)
+    app.get("/finish/{request_id}")(show_progress)
+    app.post("/finish/{request_id}", dependencies=[Depends(verify_csrf)])(finish)
     return app
 
 
 async def show(request: Request, user: GetUserDep, conn_id: str = "") -> Response:
-    """Show all connections that the user may see, or one, wherever it is defined."""
+    """Show all connections that the user may read, or one connection, wherever it is defined."""
     flash = _flash_message(request)
     try:
-        rows = await run_in_threadpool(_rows, user, conn_id)
+        rows = await run_in_threadpool(_rows, user, conn_id, flash)
     except ConfigurationError as error:
         rows, flash = [], flash or FlashMessage(False, str(error))
-    response = HTMLResponse(render(rows, flash=flash, conn_id=conn_id, labels=LABELS, **_common(request, user)))
-    response.delete_cookie(FLASH_COOKIE, path=_root(request))
+    if any(row["result"] for row in rows):
+        flash = None  # it is shown in the row
+    response = HTMLResponse(render(rows, flash=flash, conn_id=conn_id, **_page_values(request, user)))
+    response.delete_cookie(FLASH_COOKIE, path=_root_path(request))
     return response
 
 
 async def act(request: Request, user: GetUserDep, connection_id: str, action: Action) -> Response:
-    """Do what a button says, and go back to the page."""
+    """Run the action of a button, and redirect to the page."""
     try:
         if action == "authorize":
-            return await run_for_user(user.get_id(), _authorize, request, connection_id, user.get_id())
-        flash = await run_for_user(user.get_id(), _do, action, connection_id)
+            return await run_for_user(user.get_id(), _begin_authorization, request, connection_id, user.get_id())
+        success, text = await run_for_user(user.get_id(), _run_action, action, connection_id)
+        flash = FlashMessage(success, messages.about(connection_id, text), connection_id)
     except OAuthError as error:
-        flash = FlashMessage(False, str(error))
-    return await run_in_threadpool(_back, request, flash, connection_id)
+        flash = FlashMessage(False, str(error), connection_id)
+    return await run_in_threadpool(_redirect_to_page, request, flash)
 
 
 async def callback(request: Request, user: GetUserDep) -> Response:
-    """Take what the browser brings back from the vendor, and lead to a page that has it kept.
+    """Redirect from the callback URL, which contains the code, to a page that stores the tokens.
 
-    The URL has the code, so no page is ever shown at it. Nothing is changed here: any site can lead a browser here.
+    Nothing is shown at the callback URL. Nothing is changed here, because any site can redirect a browser to it.
     """
-    answer = request.scope["oauth_answer"]
-    consent_id = pending.consent_id(parse_qs(answer).get("state", [""])[0])
-    if pending.cookie_name(consent_id) not in request.cookies:
-        return _too_late(request)
-    kept = str(signer("answer").dumps(answer))
-    if len(kept) > MAX_COOKIE_SIZE:  # codes have no longest length
-        return await _finished(request, user, consent_id, answer)
-    response = RedirectResponse(f"{_root(request)}/finish/{consent_id}", 303)
-    _set_cookie(request, response, _answer_cookie(consent_id), kept, CONSENT_LIFETIME)
+    query = request.scope["oauth_callback"]
+    request_id = pending.request_id(parse_qs(query).get("state", [""])[0])
+    if pending.cookie_name(request_id) not in request.cookies:
+        return _redirect_not_started(request)
+    signed = str(signer("callback").dumps(query))
+    if len(signed) > MAX_COOKIE_SIZE:  # the length of codes is not limited
+        return await _finish_authorization(request, user, request_id, query)
+    response = RedirectResponse(f"{_root_path(request)}/finish/{request_id}", 303)
+    _set_cookie(request, response, _callback_cookie(request_id), signed, REQUEST_LIFETIME)
     return response
 
 
-async def wait(request: Request, user: GetUserDep, consent_id: str) -> Response:
-    """Show that it takes a while. The page sends its form by itself."""
-    if _answer_cookie(consent_id) not in request.cookies:
-        return RedirectResponse(f"{_root(request)}/", 303)  # it was finished already
-    return HTMLResponse(render_waiting(**_common(request, user)))
+async def show_progress(request: Request, user: GetUserDep, request_id: str) -> Response:
+    """Show that the tokens are being stored. The page submits its form without a click."""
+    if _callback_cookie(request_id) not in request.cookies:
+        return RedirectResponse(f"{_root_path(request)}/", 303)  # it was completed already
+    return HTMLResponse(render_waiting(**_page_values(request, user)))
 
 
-async def finish(request: Request, user: GetUserDep, consent_id: str) -> Response:
-    """Trade the code, keep the tokens, and go back to the page."""
+async def finish(request: Request, user: GetUserDep, request_id: str) -> Response:
+    """Exchange the code for tokens, store them, and redirect to the page."""
     try:
-        answer = signer("answer").loads(request.cookies.get(_answer_cookie(consent_id), ""), max_age=CONSENT_LIFETIME)
+        signed = request.cookies.get(_callback_cookie(request_id), "")
+        query = signer("callback").loads(signed, max_age=REQUEST_LIFETIME)
     except BadData:
-        return _too_late(request)
-    return await _finished(request, user, consent_id, answer)
+        return _redirect_not_started(request)
+    return await _finish_authorization(request, user, request_id, query)
 
 
-async def _finished(request: Request, user: BaseUser, consent_id: str, answer: str) -> Response:
-    cookie = request.cookies.get(pending.cookie_name(consent_id), "")
-    state = parse_qs(answer).get("state", [""])[0]
+async def _finish_authorization(request: Request, user: BaseUser, request_id: str, query: str) -> Response:
+    cookie = request.cookies.get(pending.cookie_name(request_id), "")
     conn_id = ""
     try:
         conn_id = pending.conn_id_of(cookie)
         if not await run_in_threadpool(can, user, conn_id, "PUT"):
-            raise ConsentDenied(f"Connection {conn_id!r}: you may not edit it any more, so nothing was changed.")
-        flash = await run_for_user(user.get_id(), _keep, conn_id, state, cookie, answer, user)
+            raise ConsentDenied(
+                f"Connection {conn_id!r}: you are no longer allowed to edit it, so nothing was changed. Ask an "
+                f"administrator."
+            )
+        flash = await run_for_user(user.get_id(), _store_tokens, conn_id, cookie, query, user)
     except OAuthError as error:
-        flash = FlashMessage(False, str(error))
-    response = await run_in_threadpool(_back, request, flash, conn_id)
-    for name in (pending.cookie_name(consent_id), _answer_cookie(consent_id)):
-        response.delete_cookie(name, path=_root(request))
+        flash = FlashMessage(False, str(error), conn_id)
+    response = await run_in_threadpool(_redirect_to_page, request, flash)
+    for name in (pending.cookie_name(request_id), _callback_cookie(request_id)):
+        response.delete_cookie(name, path=_root_path(request))
     return response
 
 
-def _rows(user: BaseUser, conn_id: str) -> list[Row]:
+def _rows(user: BaseUser, conn_id: str, flash: FlashMessage | None) -> list[dict[str, Any]]:
     if conn_id:
         if not can(user, conn_id, "GET"):
-            raise ConfigurationError(f"You may not see the connection {conn_id!r}.")
-        connections.check(conn_id)
-        return [Row(overview=connections.overview(conn_id), can_edit=can(user, conn_id, "PUT"))]
-    readable, editable = permitted_connections(user, "GET"), permitted_connections(user, "PUT")
+            raise ConfigurationError(f"You are not allowed to see connection {conn_id!r}. Ask an administrator.")
+        connections.check_exists(conn_id)
+        status, editable = connections.get_status(conn_id), can(user, conn_id, "PUT")
+        in_database = not connections.is_outside_database(conn_id)
+        return [format_status(status, can_edit=editable, in_database=in_database, flash=flash)]
+    readable, writable = permitted_connections(user, "GET"), permitted_connections(user, "PUT")
     with create_session() as session:
-        shown = [each for each in connections.conn_ids(session) if each in readable]
-    return [Row(overview=connections.overview(each), can_edit=each in editable) for each in shown]
+        shown = [each for each in connections.list_conn_ids(session) if each in readable]
+    return [format_status(connections.get_status(each), can_edit=each in writable, flash=flash) for each in shown]
 
 
-def _do(action: Action, conn_id: str) -> FlashMessage:
-    config = connections.config_of(conn_id)
-    about = f"Connection {conn_id!r}:"
+def _run_action(action: Action, conn_id: str) -> tuple[bool | None, str]:
+    """Run an action, and return whether it succeeded and its result; None if there was nothing to do."""
+    config = connections.get_config(conn_id)
     if action == "test":
-        works, text = grants.test(config)
-        return FlashMessage(works, f"{about} {text}")
+        works, text, needs_authorization = grants.test(config)
+        return works, f"{text} Now click Authorize." if needs_authorization else text
     if action == "renew":
-        token = grants.renew(config)
-        return FlashMessage(True, f"{about} renewed. {_validity(token)}.")
+        return True, messages.renewed(grants.renew(config))
     if grants.is_empty(config):
-        return FlashMessage(None, f"{about} nothing is stored, so there is nothing to {action}.")
+        return None, messages.nothing_stored(action)
     if action == "revoke":
-        taken = grants.revoke(config)
-        return FlashMessage(
-            True, f"{about} the server has taken its tokens back ({taken}), and Airflow has forgotten them."
-        )
+        return True, messages.revoked(grants.revoke(config))
     grants.forget(config)
-    return FlashMessage(True, f"{about} Airflow has forgotten its tokens. The server was not told.")
+    return True, messages.FORGOTTEN
 
 
-def _authorize(request: Request, conn_id: str, user: str) -> Response:
+def _begin_authorization(request: Request, conn_id: str, user: str) -> Response:
     redirect_uri = _redirect_uri()
     if not redirect_uri:
-        raise ConfigurationError("Airflow does not know its own URL: set [api] base_url.")
-    consent = AuthorizationRequest(conn_id=conn_id, redirect_uri=redirect_uri)
-    url = grants.begin_authorization(connections.config_of(conn_id), consent)
-    cookie = pending.begin(consent, user, datetime.now(UTC))
+        raise ConfigurationError("Airflow's own URL is not configured. Set [api] base_url.")
+    authorization = AuthorizationRequest(conn_id=conn_id, redirect_uri=redirect_uri)
+    url = grants.begin_authorization(connections.get_config(conn_id), authorization)
+    cookie = pending.store(authorization, user, datetime.now(UTC))
     response = RedirectResponse(url, 303)
-    _set_cookie(request, response, cookie.name, cookie.value, CONSENT_LIFETIME)
+    _set_cookie(request, response, cookie.name, cookie.value, REQUEST_LIFETIME)
     return response
 
 
-def _keep(conn_id: str, state: str, cookie: str, answer: str, user: BaseUser) -> FlashMessage:
-    consent = pending.take(conn_id, state, cookie, user.get_id(), datetime.now(UTC))
-    # As action_logging does for the buttons, but the connection is known only now.
+def _store_tokens(conn_id: str, cookie: str, query: str, user: BaseUser) -> FlashMessage:
+    state = parse_qs(query).get("state", [""])[0]
+    authorization = pending.consume(conn_id, state, cookie, user.get_id(), datetime.now(UTC))
+    # As action_logging does for the buttons; here the connection was not known before.
     with create_session() as session:
-        extra = json.dumps({"connection_id": consent.conn_id, "action": "consent"})
+        extra = json.dumps({"connection_id": conn_id, "action": "consent"})
         name = user.get_name()
         session.add(Log(event="oauth_connection", owner=name, owner_display_name=name, extra=extra))
-    config = connections.config_of(consent.conn_id)
-    token = grants.finish_authorization(config, consent, f"?{answer}")  # a query may have a ? of its own
-    renewable, text = grants.authorization_result(config)
-    return FlashMessage(renewable, f"Connection {consent.conn_id!r}: authorized. {_validity(token)}. {text}")
+    config = connections.get_config(conn_id)
+    token = grants.finish_authorization(config, authorization, f"?{query}")  # the query may contain a ? itself
+    renewable, text = grants.authorization_result(config, token)
+    return FlashMessage(renewable, messages.about(conn_id, text), conn_id)
 
 
-def _validity(token: Token) -> str:
-    """Return a sentence about the lifetime of the token, without a full stop."""
-    if token.expires_at is None:
-        return "The token never expires"
-    return f"The token is good until {token.expires_at:%Y-%m-%d %H:%M} UTC"
+# --- URLs and cookies
 
 
 def _redirect_uri() -> str:
+    """Return the redirect URI of authorization requests; "" if Airflow's own URL is not configured."""
     return f"{airflow_url()}{PAGES}/callback" if airflow_url() else ""
 
 
-# --- back and forth
-
-
-def _root(request: Request) -> str:
-    """Return the path of our pages, without a slash at the end."""
+def _root_path(request: Request) -> str:
+    """Return the path of the page, without a slash at the end."""
     return str(request.scope["root_path"])
 
 
-def _places(request: Request) -> dict[str, str]:
+def _urls(request: Request) -> dict[str, str]:
     return {
-        "root": _root(request),
-        "airflow": _root(request).removesuffix(PAGES),
+        "root": _root_path(request),
+        "airflow": _root_path(request).removesuffix(PAGES),
         "redirect_uri": _redirect_uri(),
     }
 
 
-def _common(request: Request, user: BaseUser) -> dict[str, str]:
-    """Return what all pages have."""
-    return {**_places(request), "user": user.get_name(), "csrf_token": csrf_token(user)}
+def _page_values(request: Request, user: BaseUser) -> dict[str, str]:
+    """Return the values that all templates use."""
+    return {**_urls(request), "user": user.get_name(), "csrf_token": csrf_token(user)}
 
 
-def _answer_cookie(consent_id: str) -> str:
-    """Return the name of the cookie that keeps an answer while the page that says that it takes a while is shown."""
-    return f"oauth_answer_{consent_id}"
+def _callback_cookie(request_id: str) -> str:
+    """Return the name of the cookie that holds a callback's query while its tokens are being stored."""
+    return f"oauth_callback_{request_id}"
 
 
-def _back(request: Request, flash: FlashMessage, conn_id: str = "") -> Response:
-    """Go back to the page, and have it say what came of it; to the connection's own if the list does not have it."""
-    query = f"?{urlencode({'conn_id': conn_id})}" if conn_id and connections.is_elsewhere(conn_id) else ""
-    response = RedirectResponse(f"{_root(request)}/{query}", 303)
-    text = flash.text[:2000]
-    while len(cookie := str(signer("flash").dumps([flash.success, text]))) > MAX_COOKIE_SIZE:
+def _set_cookie(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
+    secure = urlsplit(_redirect_uri()).scheme == "https"
+    response.set_cookie(name, value, seconds, path=_root_path(request), secure=secure, httponly=True, samesite="lax")
+
+
+def _redirect_to_page(request: Request, flash: FlashMessage) -> Response:
+    """Redirect to the row of the message's connection, and show the message there."""
+    conn_id = flash.conn_id
+    query = f"?{urlencode({'conn_id': conn_id})}" if conn_id and connections.is_outside_database(conn_id) else ""
+    fragment = f"#row-{quote(conn_id, safe='')}" if conn_id else ""
+    response = RedirectResponse(f"{_root_path(request)}/{query}{fragment}", 303)
+    text = flash.text[:MAX_FLASH_SIZE]
+    while len(cookie := str(signer("flash").dumps([flash.success, text, conn_id]))) > MAX_COOKIE_SIZE:
         text = text[: len(text) // 2] + " …"
     _set_cookie(request, response, FLASH_COOKIE, cookie, FLASH_LIFETIME)
     return response
@@ -258,57 +263,53 @@ def _back(request: Request, flash: FlashMessage, conn_id: str = "") -> Response:
 
 def _flash_message(request: Request) -> FlashMessage | None:
     try:
-        success, text = signer("flash").loads(request.cookies.get(FLASH_COOKIE, ""), max_age=FLASH_LIFETIME)
-        return FlashMessage(None if success is None else bool(success), str(text))
+        success, text, conn_id = signer("flash").loads(request.cookies.get(FLASH_COOKIE, ""), max_age=FLASH_LIFETIME)
+        return FlashMessage(None if success is None else bool(success), str(text), str(conn_id))
     except (BadData, ValueError, TypeError):
         return None
 
 
-def _set_cookie(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
-    secure = urlsplit(_redirect_uri()).scheme == "https"
-    response.set_cookie(name, value, seconds, path=_root(request), secure=secure, httponly=True, samesite="lax")
+# --- errors
 
 
-async def _refusal(request: Request, error: Exception) -> Response:
-    """Send who is not logged in to do so; tell others on a page what is wrong. Never at the callback's URL."""
+async def _handle_http_error(request: Request, error: Exception) -> Response:
+    """Show the error on a page, or redirect to the login. A callback URL is left in any case: it contains the code."""
     status = error.status_code if isinstance(error, HTTPException) else 404
-    detail = error.detail if isinstance(error, HTTPException) else "There is no such page."
-    logged_out = status == 401 or detail == "Invalid JWT token"  # as Airflow's own pages have it
+    detail = str(error.detail) if isinstance(error, HTTPException) else "This page does not exist."
+    logged_out = status == 401 or detail == "Invalid JWT token"  # as on Airflow's own pages
     if _is_callback(request) and request.method == "GET":
-        problem = "You were not logged in to Airflow when you came back." if logged_out else detail
-        return _back(request, FlashMessage(False, f"{problem} {_begin_again()}"))
+        problem = "You were not logged in to Airflow when the server redirected your browser." if logged_out else detail
+        return _redirect_to_page(request, FlashMessage(False, f"{problem} {_start_again()}"))
     if logged_out and request.method == "GET":
-        page = f"{airflow_url()}{PAGES}/" if airflow_url() else f"{_root(request)}/"
+        page = f"{airflow_url()}{PAGES}/" if airflow_url() else f"{_root_path(request)}/"
         if conn_id := request.query_params.get("conn_id"):
             page += f"?{urlencode({'conn_id': conn_id})}"
-        login = f"{_places(request)['airflow']}/api/v2/auth/login"
+        login = f"{_urls(request)['airflow']}/api/v2/auth/login"
         return RedirectResponse(f"{login}?{urlencode({'next': page})}")
-    return _page_of(request, FlashMessage(False, str(detail)), status)
+    return _message_page(request, FlashMessage(False, detail), status)
 
 
-def _too_late(request: Request) -> Response:
-    return _back(request, FlashMessage(False, f"{pending.TOO_LATE} {_begin_again()}"))
-
-
-def _begin_again() -> str:
-    return f"Open Airflow as {airflow_url()}, which its cookies are for, and click Authorize again."
-
-
-async def _failure(request: Request, error: Exception) -> Response:
-    """Tell that something went wrong that nobody has thought of. Never at the callback's URL."""
-    flash = FlashMessage(
-        False, f"Something went wrong ({type(error).__name__}). The log of Airflow's API server says more."
-    )
-    response = _back(request, flash) if _is_callback(request) else _page_of(request, flash, 500)
-    response.headers.update(HEADERS)  # this is outside of the shield
+async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
+    """Report an unexpected error on a page, which is never the callback URL."""
+    text = f"An unexpected error occurred ({type(error).__name__}). See the log of Airflow's API server."
+    flash = FlashMessage(False, text)
+    response = _redirect_to_page(request, flash) if _is_callback(request) else _message_page(request, flash, 500)
+    response.headers.update(HEADERS)  # this response does not pass through the middleware
     return response
+
+
+def _redirect_not_started(request: Request) -> Response:
+    return _redirect_to_page(request, FlashMessage(False, f"{pending.NOT_STARTED} {_start_again()}"))
+
+
+def _start_again() -> str:
+    return f"Open Airflow at {airflow_url()}, so that your browser sends its cookies, and click Authorize again."
 
 
 def _is_callback(request: Request) -> bool:
     return str(request.scope["path"]).rstrip("/").endswith("/callback")
 
 
-def _page_of(request: Request, flash: FlashMessage, status: int) -> Response:
-    """Return a page that says no more than this."""
-    values = {"flash": flash, "conn_id": "", "user": "", "csrf_token": "", "labels": LABELS}
-    return HTMLResponse(render(None, **_places(request), **values), status)
+def _message_page(request: Request, flash: FlashMessage, status: int) -> Response:
+    """Return a page that shows only a message."""
+    return HTMLResponse(render(None, flash=flash, conn_id="", user="", csrf_token="", **_urls(request)), status)

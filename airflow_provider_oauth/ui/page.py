@@ -1,19 +1,68 @@
-"""The page: what it says of each connection, and what can be done with it."""
+"""Renders the page *OAuth connections*."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from airflow_provider_oauth.management.grant_check import not_granted, remarks
+from airflow_provider_oauth.connection import preset_of_type
+from airflow_provider_oauth.management.messages import about, consequences, not_granted, remarks
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_oauth.management.connections import Overview
+    from airflow_provider_oauth.management.status import ConnectionStatus
+
+
+class State(NamedTuple):
+    """A state of a connection, as the page shows it.
+
+    :param label: the word in the row
+    :param color: good, bad or neutral
+    :param meaning: the explanation in the tooltip and in the legend
+    """
+
+    label: str
+    color: str
+    meaning: str
+
+
+GRANT_LABELS = {
+    "client_credentials": "Client credentials",
+    "password": "Password",
+    "authorization_code": "Authorization code",
+    "refresh_token": "Refresh token",
+}
+TOKEN_STATES = {
+    "usable": State("Valid", "good", "Tasks use this token. They renew it before it expires."),
+    "expired": State("Expired", "neutral", "The next task renews the token, unless consent is needed."),
+    "none": State("None", "neutral", "No token is stored. The next task requests one, unless consent is needed."),
+    "changed": State(
+        "Not usable",
+        "bad",
+        "The stored tokens are for another client, secret, user, URL or scope, or are corrupt. The next task requests "
+        "a new token, unless consent is needed.",
+    ),
+    "unknown": State("Unknown", "bad", "The connection is invalid, or the stored token cannot be read."),
+}
+CONSENT_STATES = {
+    "given": State("Given", "good", "Tasks can renew the token without a user."),
+    "needed": State(
+        "Needed",
+        "bad",
+        "Tasks fail until a user authorizes the connection. With grant type Refresh token, enter a new refresh token.",
+    ),
+}
+ACTION_LABELS = {
+    "test": "Test",
+    "authorize": "Authorize",
+    "renew": "Renew now",
+    "revoke": "Revoke",
+    "forget": "Forget",
+}
 
 _templates = Environment(
     loader=PackageLoader("airflow_provider_oauth.ui"),
@@ -22,73 +71,100 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-# With its slashes quoted too: of an ID such as a/../b a browser would make another connection's URL.
-_templates.filters["segment"] = lambda text: quote(text, safe="")
+_templates.globals.update(
+    about=about, token_states=TOKEN_STATES, consent_states=CONSENT_STATES, action_labels=ACTION_LABELS
+)
 
 
 class FlashMessage(NamedTuple):
-    """What came of what a person did last.
+    """The result of the user's last action, shown once.
 
-    :param success: whether the action succeeded; None if there was nothing to do
-    :param text: for the person to read, without a secret
+    :param success: whether the action succeeded; None if there was nothing to do or the result is uncertain
+    :param text: the result, without a secret
+    :param conn_id: the connection in whose row it is shown; "" for the top of the page
     """
 
     success: bool | None
     text: str
+    conn_id: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """What the page says of one connection.
+def actions_of(status: ConnectionStatus) -> list[str]:
+    """Return what a user who can edit the connection can do with it, in the order of the buttons."""
+    config = status.config
+    if config is None:
+        return ["test"]
+    never_expires = status.token is not None and status.token.never_expires
+    has_tokens = status.token is not None or status.consent_state == "given"
+    return [
+        "test",
+        *(["authorize"] if config.grant_type == "authorization_code" else []),
+        *(["renew"] if status.consent_state != "needed" and not never_expires else []),
+        *(["revoke"] if has_tokens and (config.revoke_url or config.issuer) else []),
+        *(["forget"] if status.is_known else []),
+    ]
 
-    :param overview: what is known of it
-    :param can_edit: whether this user may do something with it
+
+def format_status(
+    status: ConnectionStatus, *, can_edit: bool, in_database: bool = True, flash: FlashMessage | None = None
+) -> dict[str, Any]:
+    """Return what the page shows of a connection.
+
+    :param status: its status
+    :param can_edit: whether the user can edit the connection, and so use the buttons
+    :param in_database: whether Airflow's form can edit the connection
+    :param flash: the result of the user's last action, with any connection
     """
-
-    overview: Overview
-    can_edit: bool
-
-    @property
-    def notes(self) -> list[str]:
-        """What else there is to know about it."""
-        config, status = self.overview.config, self.overview.status
-        missing = not_granted(status.missing_scopes) if status else ""
-        return [*([missing] if missing else []), *(remarks(config) if config else [])]
-
-    @property
-    def actions(self) -> list[str]:
-        """What this user can do with it, in order."""
-        config = self.overview.config
-        if config is None or not self.can_edit:
-            return []
-        token = self.overview.status.token if self.overview.status else None
-        never_expires = token is not None and token.never_expires
-        tokens_to_revoke, holds_one = config.revoke_url or config.issuer, self.overview.token in ("usable", "ended")
-        return [
-            "test",
-            *(["authorize"] if config.grant_type == "authorization_code" else []),
-            *(["renew"] if self.overview.consent != "needed" and not never_expires else []),
-            *(["revoke"] if tokens_to_revoke and (holds_one or self.overview.consent == "given") else []),
-            *(["forget"] if self.overview.status else []),
-        ]
+    config, conn_id = status.config, status.conn_id
+    preset = preset_of_type(status.conn_type)
+    result = flash if flash and flash.conn_id == conn_id else None
+    notes = [not_granted(status.missing_scopes), *(remarks(config) if config else [])]
+    return {
+        "conn_id": conn_id,
+        "path": quote(conn_id, safe=""),  # also slashes: a browser would resolve an ID such as a/../b
+        "type": preset.name if preset else status.conn_type,
+        "grant": GRANT_LABELS.get(config.grant_type, config.grant_type) if config else "",
+        "token": TOKEN_STATES[status.token_state],
+        "renewed_at": _format_time(status.token.issued_at) if status.token else "",
+        "expires_at": (_format_time(status.token.expires_at) or "never") if status.token else "",
+        "consent": CONSENT_STATES.get(status.consent_state),
+        "consent_by": _format_time(status.consent_by) if status.consent_state == "given" else "",
+        "can_edit": can_edit,
+        "edit_query": urlencode({"name_pattern": conn_id}) if can_edit and in_database and status.error else "",
+        "actions": actions_of(status) if can_edit else [],
+        "consequences": {each: consequences(each, config) for each in ("revoke", "forget")} if config else {},
+        "result": result and result._replace(text=_without_prefix(result.text, conn_id)),
+        "error": "" if result and result.text == status.error else _without_prefix(status.error, conn_id),
+        "notes": [note for note in notes if note],
+    }
 
 
-def render(rows: list[Row] | None, **values: Any) -> str:
+def render(rows: list[dict[str, Any]] | None, **values: Any) -> str:
     """Return the page.
 
-    :param rows: the connections on it; None if they were not looked up
-    :param values: the rest, see the template
+    :param rows: the connections, as from ``format_status``; None if they were not looked up
+    :param values: the other values of the template
     """
-    return _templates.get_template("page.html.j2").render(rows=rows, time=_time, **values)
+    return _templates.get_template("page.html.j2").render(rows=rows, **values)
 
 
 def render_waiting(**values: str) -> str:
-    """Return the page that is shown while the tokens are being stored.
+    """Return the page that is shown while tokens are being stored.
 
-    :param values: see the template
+    :param values: the values of the template
     """
     return _templates.get_template("waiting.html.j2").render(**values)
 
 
-def _time(time: datetime | None) -> str:
+def _without_prefix(text: str, conn_id: str) -> str:
+    """Return a text without the connection's ID at its start, which the row shows already."""
+    prefix = about(conn_id, "")
+    if not text.startswith(prefix):
+        return text
+    text = text.removeprefix(prefix)
+    # Names of fields, such as grant_url, keep their case.
+    return text[:1].upper() + text[1:] if re.match(r"[a-z]+\b", text) else text
+
+
+def _format_time(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if time else ""

@@ -1,8 +1,8 @@
-"""A consent between the click on *Authorize* and the answer that the browser brings back.
+"""Authorization requests between the click on *Authorize* and the callback.
 
-What is kept on the server says that a ``state`` was given out for this connection, to this user, a moment ago, and not
-used yet. The code verifier of PKCE is kept in the user's browser only, in a cookie: so an answer can be used nowhere
-else, neither by who has stolen it, nor by who is made to open somebody else's (RFC 9700 sections 2.1.1 and 4.7.1).
+The server stores fingerprints: of the ``state``, of the user and of the PKCE code verifier. Only the user's browser has
+the code verifier itself, in a cookie. So a stolen callback cannot be used in another browser, and a callback that an
+attacker makes a user open is refused (RFC 9700 sections 2.1.1 and 4.7.1).
 """
 
 from __future__ import annotations
@@ -18,99 +18,103 @@ from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.runtime.airflow_variables import delete_pending, read_pending, write_pending
 from airflow_provider_oauth.tokens.record import fingerprint
 
-#: How long a person may take.
+#: How long a user may take.
 LIFETIME = timedelta(minutes=10)
 
-TOO_LATE = (
-    "This answer belongs to nothing that was begun in this browser in the last ten minutes. It came too late, was used "
-    "already, or is somebody else's. Nothing was changed this time."
+NOT_STARTED = (
+    "No authorization was started in this browser in the last 10 minutes, or it was completed already. Nothing was "
+    "changed."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cookie:
-    """What the browser keeps of a consent.
+    """The browser's part of an authorization request.
 
-    :param name: made of the state, so that several can be under way
-    :param value: the code verifier, and the connection
+    :param name: contains the request's ID, because several requests can be open
+    :param value: the code verifier and the connection
     """
 
     name: str
     value: str
 
 
-def consent_id(state: str) -> str:
-    """Return what the consent with this state is called in URLs and names of cookies."""
+def request_id(state: str) -> str:
+    """Return the ID of the authorization request with this state, for URLs and names of cookies."""
     return fingerprint("", state)[:16]
 
 
-def cookie_name(consent_id: str) -> str:
-    """Return the name of the cookie of a consent."""
-    return f"oauth_consent_{consent_id}"
+def cookie_name(request_id: str) -> str:
+    """Return the name of an authorization request's cookie."""
+    return f"oauth_consent_{request_id}"
 
 
-def begin(consent: AuthorizationRequest, user: str, now: datetime) -> Cookie:
-    """Keep what is needed to believe the answer; an earlier one for this connection is not believed any more.
+def store(request: AuthorizationRequest, user: str, now: datetime) -> Cookie:
+    """Store an authorization request. It replaces an earlier one for the same connection.
 
-    :param consent: what is asked for
-    :param user: ID of the Airflow user who asks
-    :param now: aware time of day
+    :param request: the authorization request
+    :param user: ID of the Airflow user
+    :param now: the current time, aware
+    :return: the cookie to set in the user's browser
     """
-    kept = {
-        "state": fingerprint(consent.conn_id, consent.state),
-        "verifier": fingerprint(consent.conn_id, consent.code_verifier),
-        "user": fingerprint(consent.conn_id, user),
-        "redirect_uri": consent.redirect_uri,
+    stored = {
+        "state": fingerprint(request.conn_id, request.state),
+        "verifier": fingerprint(request.conn_id, request.code_verifier),
+        "user": fingerprint(request.conn_id, user),
+        "redirect_uri": request.redirect_uri,
         "expires_at": (now + LIFETIME).isoformat(),
     }
-    write_pending(consent.conn_id, json.dumps(kept))
-    conn_id = base64.urlsafe_b64encode(consent.conn_id.encode()).decode().rstrip("=")
-    return Cookie(name=cookie_name(consent_id(consent.state)), value=f"{consent.code_verifier}.{conn_id}")
+    write_pending(request.conn_id, json.dumps(stored))
+    conn_id = base64.urlsafe_b64encode(request.conn_id.encode()).decode().rstrip("=")
+    return Cookie(name=cookie_name(request_id(request.state)), value=f"{request.code_verifier}.{conn_id}")
 
 
-def conn_id_of(cookie: str | None) -> str:
-    """Return the connection that a cookie names. It may be made up: only ``take`` makes sure.
+def conn_id_of(cookie: str) -> str:
+    """Return the connection that a cookie names. Only ``consume`` verifies that the cookie is genuine.
 
-    :raises ConsentDenied: if there is no such cookie
+    :raises ConsentDenied: if the cookie is missing or malformed
     """
     try:
-        encoded = (cookie or "").split(".")[1]
+        encoded = cookie.split(".")[1]
         return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     except (IndexError, ValueError):
-        raise ConsentDenied(f"{TOO_LATE} Click Authorize again.") from None
+        raise ConsentDenied(f"{NOT_STARTED} Click Authorize again.") from None
 
 
-def take(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> AuthorizationRequest:
-    """Return the consent that was asked for, once.
+def consume(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> AuthorizationRequest:
+    """Return the authorization request that a callback belongs to, once.
 
     :param conn_id: the connection that the cookie names
-    :param state: of the answer
+    :param state: the callback's state
     :param cookie: the value of the browser's cookie
-    :param user: ID of the Airflow user who brings the answer
-    :param now: aware time of day
-    :raises ConsentDenied: if it was not asked for by this user in this browser for this connection, is over, or was
-        taken already
+    :param user: ID of the Airflow user whose browser received the callback
+    :param now: the current time, aware
+    :raises ConsentDenied: if this user did not start it in this browser for this connection, or if it has expired or
+        was completed already
     """
     verifier = cookie.partition(".")[0]
-    kept = _kept(conn_id)
+    stored = _read(conn_id)
     given = {"state": state, "verifier": verifier, "user": user}
-    if not kept or not all(
-        secrets.compare_digest(kept[name].encode(errors="replace"), fingerprint(conn_id, value).encode())
+    if not stored or not all(
+        secrets.compare_digest(stored[name].encode(errors="replace"), fingerprint(conn_id, value).encode())
         for name, value in given.items()
     ):
-        raise ConsentDenied(f"Connection {conn_id!r}: {TOO_LATE} Click Authorize again.")
-    if not delete_pending(conn_id) or now >= datetime.fromisoformat(kept["expires_at"]).astimezone(UTC):
+        raise ConsentDenied(f"Connection {conn_id!r}: {NOT_STARTED} Click Authorize again.")
+    if not delete_pending(conn_id) or now >= datetime.fromisoformat(stored["expires_at"]).astimezone(UTC):
         raise ConsentDenied(
-            f"Connection {conn_id!r}: it took over ten minutes, or was finished already. Click Authorize again."
+            f"Connection {conn_id!r}: the authorization took more than 10 minutes, or was completed already. Nothing "
+            f"was changed. Click Authorize again."
         )
-    return AuthorizationRequest(conn_id=conn_id, redirect_uri=kept["redirect_uri"], state=state, code_verifier=verifier)
+    return AuthorizationRequest(
+        conn_id=conn_id, redirect_uri=stored["redirect_uri"], state=state, code_verifier=verifier
+    )
 
 
-def _kept(conn_id: str) -> dict[str, str]:
-    """Return what was kept; nothing if it is none of what ``begin`` keeps: somebody may have edited the Variable."""
+def _read(conn_id: str) -> dict[str, str]:
+    """Return what ``store`` has stored; nothing if the Variable is missing or was edited."""
     try:
-        kept = json.loads(read_pending(conn_id) or "{}")
-        datetime.fromisoformat(kept["expires_at"]).astimezone(UTC)
-        return {name: str(kept[name]) for name in ("state", "verifier", "user", "redirect_uri", "expires_at")}
+        stored = json.loads(read_pending(conn_id) or "{}")
+        datetime.fromisoformat(stored["expires_at"]).astimezone(UTC)
+        return {name: str(stored[name]) for name in ("state", "verifier", "user", "redirect_uri", "expires_at")}
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return {}

@@ -1,4 +1,4 @@
-"""How Airflow finds the page. Light: every Airflow process imports it."""
+"""The Airflow plugin of the page. Every Airflow process imports this module, so it imports little."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from airflow_provider_oauth.runtime.ui_urls import PAGES, airflow_url
 
 
 class OAuthPlugin(AirflowPlugin):
-    """The page *OAuth connections*, and its entry in the menu."""
+    """The page *OAuth connections* and its menu entry."""
 
     name = "oauth_connections"
 
-    # Airflow reads both on an instance, and the applications in the API server only.
+    # Properties, because Airflow reads fastapi_apps only in the API server, and so imports the application only there.
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The pages, as an application that the API server mounts."""
+        """The application that Airflow mounts in the API server."""
         from airflow_provider_oauth.ui.app import create_app
 
         return [{"app": create_app(), "url_prefix": PAGES, "name": "OAuth connections"}]
 
     @property
     def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The entry in the menu: a plain link, because a view within Airflow's page could not lead to a vendor's."""
+        """The menu entry: a plain link, because a page in Airflow's iframe could not redirect to another site."""
         path = urlsplit(airflow_url()).path
         return [{"name": "OAuth connections", "href": f"{path}{PAGES}/", "destination": "nav", "category": "admin"}]

@@ -1,4 +1,4 @@
-"""What keeps other sites, other users and logs out: who may do what, forms that cannot be forged, and headers."""
+"""Protects the page: permissions, CSRF tokens, security headers, and no secrets in access logs."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Seconds for which a page's forms can be sent.
+#: Seconds for which the forms of a loaded page are accepted.
 FORM_LIFETIME = 12 * 3600
-#: The most that a form of ours can have, in bytes.
+#: Maximum size of a form, in bytes.
 MAX_FORM_SIZE = 10_000
 
 FORGED = (
-    "This form is too old, or was not sent by Airflow's own page. Reload the page. If that does not help, set "
-    "[api] secret_key, to the same for all API servers."
+    "This form has expired or was not sent from this page. Reload the page and try again. If this happens again, set "
+    "[api] secret_key to the same value on all API servers."
 )
 
 HEADERS = {
-    # No form-action: browsers apply it to where a form leads in the end too, and Authorize leads to the vendor.
+    # No form-action: browsers apply it to redirects as well, and the Authorize form redirects to the vendor.
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
@@ -41,31 +41,31 @@ HEADERS = {
 
 
 def signer(purpose: str) -> URLSafeTimedSerializer:
-    """Return what signs texts for one purpose, by the key that all processes of the API server share."""
+    """Return a signer for one purpose. It uses the key that all processes of the API server share."""
     return URLSafeTimedSerializer(get_signing_key("api", "secret_key"), salt=f"airflow-provider-oauth {purpose}")
 
 
 def csrf_token(user: BaseUser) -> str:
-    """Return what a form of this user has to bring back."""
+    """Return the CSRF token of a user's forms."""
     return str(signer("form").dumps(user.get_id()))
 
 
 async def verify_csrf(request: Request, user: GetUserDep) -> None:
-    """Refuse a form that this user's own page did not send.
+    """Refuse a form that was not sent from a page of this user.
 
-    :raises HTTPException: 403, or why it is no form of ours
+    :raises HTTPException: 403; or 413 or 415, if the request is not a form of the page
     """
-    # As JSON, Airflow's audit log would want to read it once more.
+    # A JSON body would be read again by Airflow's audit log, after it was consumed here.
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise HTTPException(415, "This is not a form.")
+        raise HTTPException(415, "The request is not a form.")
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_FORM_SIZE:
             raise HTTPException(413, "The form is too long.")
-    brought = parse_qs(body.decode(errors="replace")).get("csrf_token", [""])[0]
+    token = parse_qs(body.decode(errors="replace")).get("csrf_token", [""])[0]
     try:
-        is_own = signer("form").loads(brought, max_age=FORM_LIFETIME) == user.get_id()
+        is_own = signer("form").loads(token, max_age=FORM_LIFETIME) == user.get_id()
     except BadData:
         is_own = False
     if not is_own:
@@ -73,13 +73,13 @@ async def verify_csrf(request: Request, user: GetUserDep) -> None:
 
 
 def can(user: BaseUser, conn_id: str, method: ResourceMethod) -> bool:
-    """Tell whether a user may read (GET) or edit (PUT) a connection, as Airflow decides it for its own routes.
+    """Return whether a user may read (GET) or edit (PUT) a connection, as for Airflow's own routes.
 
-    Their dependency is of no use here: with teams it reads which team an edited connection is to belong to from the
-    request's JSON, and there is none.
+    Airflow's dependency for routes cannot be used: with teams, it reads the edited connection's new team from a JSON
+    body.
 
-    :param user: who wants to
-    :param conn_id: the connection; it need not exist
+    :param user: the Airflow user
+    :param conn_id: the connection, which need not exist
     :param method: GET or PUT
     """
     team = Connection.get_team_name(conn_id) if conf.getboolean("core", "multi_team", fallback=False) else None
@@ -88,12 +88,12 @@ def can(user: BaseUser, conn_id: str, method: ResourceMethod) -> bool:
 
 
 def can_edit(connection_id: str, user: GetUserDep) -> None:
-    """Refuse who may not edit the connection.
+    """Refuse users who are not allowed to edit the connection.
 
     :raises HTTPException: 403
     """
     if not can(user, connection_id, "PUT"):
-        raise HTTPException(403, f"You may not edit the connection {connection_id!r}.")
+        raise HTTPException(403, f"You are not allowed to edit connection {connection_id!r}.")
 
 
 def permitted_connections(user: BaseUser, method: ResourceMethod) -> set[str]:
@@ -102,10 +102,12 @@ def permitted_connections(user: BaseUser, method: ResourceMethod) -> set[str]:
 
 
 class SecurityHeadersMiddleware:
-    """Sets the headers of every answer, and hides the query of the callback: access logs are written from the scope.
+    """Sets the security headers of every response, and hides the callback's query from access logs.
+
+    Access logs are written from the scope, so the query moves to ``scope["oauth_callback"]``.
 
     :param app: the application
-    :param hidden: the end of the path whose query is a secret
+    :param hidden: the end of the path whose query is secret
     """
 
     def __init__(self, app: ASGIApp, hidden: str) -> None:
@@ -113,16 +115,16 @@ class SecurityHeadersMiddleware:
         self._hidden = hidden
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handle a request."""
         if scope["type"] == "http" and scope["path"].rstrip("/").endswith(self._hidden):
-            scope["oauth_answer"] = scope["query_string"].decode("ascii", errors="replace")
+            scope["oauth_callback"] = scope["query_string"].decode("ascii", errors="replace")
             scope["query_string"] = b""
 
-        async def send_shielded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 names = {name.lower().encode() for name in HEADERS}
-                own = [(name, value) for name, value in message["headers"] if name.lower() not in names]
-                message["headers"] = [*own, *((name.encode(), value.encode()) for name, value in HEADERS.items())]
+                others = [(name, value) for name, value in message["headers"] if name.lower() not in names]
+                message["headers"] = [*others, *((name.encode(), value.encode()) for name, value in HEADERS.items())]
             await send(message)
 
-        await self._app(scope, receive, send_shielded)
+        await self._app(scope, receive, send_with_headers)

@@ -1,4 +1,4 @@
-"""Threads for work that waits for other servers, with a limit for each user."""
+"""Threads for requests that wait for other servers, with a limit per user."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-#: How many requests may wait for other servers at a time, in each process of the API server.
+#: Maximum number of requests that wait for other servers at a time, in each process of the API server.
 THREADS = 16
-#: How many of them may belong to one user.
+#: Maximum number of them per user.
 THREADS_PER_USER = 4
 
 TOO_MANY_REQUESTS = (
@@ -28,14 +28,14 @@ _requests_of: Counter[str] = Counter()
 
 
 async def run_for_user(user_id: str, function: Callable[..., Result], *args: object) -> Result:
-    """Run a function that may wait for a server, in a thread that is not one of the API server's own.
+    """Run a function that may wait for another server, in a thread outside the API server's own pool.
 
-    The API server's own threads also answer the heartbeats of tasks. A user whose servers do not answer takes only
+    The API server's own threads also handle the heartbeats of tasks. A user whose servers do not respond takes only
     some of the threads here, so the requests of other users do not wait.
 
     :param user_id: ID of the Airflow user
-    :param function: what to run, with its arguments
-    :raises HTTPException: 429 if this user's requests already take ``THREADS_PER_USER``; the function does not run then
+    :param function: the function to run, with its arguments
+    :raises HTTPException: 429 if ``THREADS_PER_USER`` requests of this user are running; the function is not called
     """
     if _requests_of[user_id] >= THREADS_PER_USER:
         raise HTTPException(429, TOO_MANY_REQUESTS)

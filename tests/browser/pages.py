@@ -1,4 +1,4 @@
-"""The page *OAuth connections* and the vendors' consent pages, as a person uses them."""
+"""The page *OAuth connections* and the vendors' consent pages, in a browser."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-#: Milliseconds for what waits for a server, and for the right to store what it has issued.
-PATIENCE = 90_000
+#: Milliseconds to wait for steps that send requests to servers and store tokens.
+TIMEOUT = 90_000
 
-# The luminances are those of WCAG 2.2; a colour is read back from a canvas, whatever way it is written.
+# Luminances as defined in WCAG 2.2. A canvas converts colors from all CSS notations.
 _POOR_CONTRAST = """least => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const rgba = colour => {
@@ -44,26 +44,26 @@ _POOR_CONTRAST = """least => {
 
 
 class OAuthPage:
-    """The page *OAuth connections*, in a tab.
+    """The page *OAuth connections* in a tab.
 
-    :param page: logged in
+    :param page: a tab that is logged in
     :param url: Airflow's base URL
     """
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self._url = url
-        #: What the browser had at each step: its content and address.
+        #: The content and the URL of the tab at each step.
         self.seen: list[str] = []
-        #: What the browser complained about on pages of ours.
+        #: Errors that the browser reported on pages of Airflow.
         self.complaints: list[str] = []
-        page.on("console", lambda said: self._complain(said.location["url"], said.text, said.type == "error"))
+        page.on("console", lambda line: self._complain(line.location["url"], line.text, line.type == "error"))
         page.on("pageerror", lambda error: self._complain(page.url, str(error), True))
-        page.on("response", lambda answer: self._complain(answer.url, f"{answer.status}", answer.status >= 400))
+        page.on("response", lambda response: self._complain(response.url, f"{response.status}", response.status >= 400))
 
     @classmethod
     def from_menu(cls, page: Page, url: str) -> OAuthPage:
-        """Follow the entry in Airflow's own menu, which opens a tab."""
+        """Follow the entry in Airflow's menu, which opens a tab."""
         page.get_by_test_id("nav-sidebar").get_by_role("button", name="Admin").click()
         with page.context.expect_page() as tab:
             page.get_by_role("menuitem", name="OAuth connections").click()
@@ -72,59 +72,60 @@ class OAuthPage:
         return opened
 
     def open(self, conn_id: str = "") -> None:
-        """Load the page, with all connections or one."""
+        """Load the page with all connections or one."""
         self.page.goto(f"{self._url}/oauth/" + (f"?conn_id={quote(conn_id)}" if conn_id else ""))
         self.expect_shown()
 
     def expect_shown(self) -> None:
-        """Wait for the page; look at all that the browser has of it."""
-        # By its URL first, without running a script in the page that is shown while the tokens are stored. Playwright
-        # runs scripts as if the user had just clicked. Chromium then keeps that page in the tab's history, which it
-        # does not do for a form that a page sends by itself while it loads.
-        self.page.wait_for_url(re.compile(re.escape(f"{self._url}/oauth/") + r"(\?.*)?$"), timeout=PATIENCE)
-        expect(self.page.get_by_role("heading", name="Not in the list?")).to_be_visible(timeout=PATIENCE)
+        """Wait until the page is shown, and record it."""
+        # Wait for the URL first, without running a script in the page that is shown while tokens are being stored.
+        # Playwright runs scripts as if the user had just clicked, and Chromium would then keep that page in the tab's
+        # history. It does not do so for a form that a page submits itself while it loads.
+        self.page.wait_for_url(re.compile(re.escape(f"{self._url}/oauth/") + r"(\?.*)?$"), timeout=TIMEOUT)
+        expect(self.page.get_by_role("heading", name="Not in the list?")).to_be_visible(timeout=TIMEOUT)
         self.look()
 
     def look(self) -> None:
-        """Remember what the browser has now."""
+        """Record the content and the URL of the tab."""
         self.seen += [self.page.content(), self.page.url]
 
     def button(self, action: str, conn_id: str) -> Locator:
-        """Return a button, by what a screen reader calls it."""
+        """Return a button by its accessible name."""
         return self.page.get_by_role("button", name=f"{action} {conn_id}", exact=True)
 
     def press(self, action: str, conn_id: str) -> None:
-        """Press a button that leads back to the page, and wait until it is there again."""
-        with self.page.expect_navigation(timeout=PATIENCE):
+        """Press a button that redirects back to the page, and wait for the page."""
+        with self.page.expect_navigation(timeout=TIMEOUT):
             self.button(action, conn_id).click()
         self.expect_shown()
 
     def confirm(self, action: str, conn_id: str) -> None:
-        """Unfold what a button is about to do, and press it."""
-        # What unfolds has another role than a button.
+        """Open the consequences of an action, and confirm it."""
+        # The element that opens them does not have the role of a button.
         self.page.get_by_label(f"{action} … {conn_id}", exact=True).click()
         self.press(action, conn_id)
 
     def authorize(self, conn_id: str) -> VendorPage:
-        """Press *Authorize*, which leads to the vendor's page."""
+        """Press *Authorize*, which redirects to the vendor's page."""
         self.button("Authorize", conn_id).click()
         vendor = VendorPage(self.page)
         self.look()
         return vendor
 
     def consent(self, conn_id: str) -> None:
-        """Authorize, and allow what the vendor's page asks for."""
+        """Authorize a connection, and allow the request on the vendor's page."""
         self.authorize(conn_id).answer("Allow")
         self.expect_shown()
 
-    def expect_said(self, text: str, *, good: bool) -> None:
-        """Compare what the page says of what was done, which has the focus; nothing of it is cut off."""
-        said = self.page.get_by_role("status" if good else "alert").filter(has_text=text)
-        expect(said).to_be_visible()
-        expect(said).to_be_focused()
+    def expect_result(self, conn_id: str, text: str, *, success: bool) -> None:
+        """Check the result of the last action: it is in the connection's row, in view, and has the focus."""
+        row = self.page.locator("tbody").filter(has=self.row(conn_id))
+        result = row.get_by_role("status" if success else "alert").filter(has_text=text)
+        expect(result).to_be_in_viewport()
+        expect(result).to_be_focused()
 
     def expect_states(self, conn_id: str, *, token: str, consent: str = "") -> None:
-        """Compare the states in a connection's row."""
+        """Check the states in a connection's row."""
         cells = self.row(conn_id).get_by_role("cell")
         expect(cells.nth(1)).to_have_text(token)
         expect(cells.nth(4)).to_contain_text(consent)
@@ -134,24 +135,24 @@ class OAuthPage:
         return self.page.locator(f'tr[id="row-{conn_id}"]')
 
     def expect_no_codes_behind(self) -> None:
-        """Look at every address that the tab can go back to."""
+        """Check all URLs that the tab can go back to."""
         history = self.page.context.new_cdp_session(self.page).send("Page.getNavigationHistory")
         addresses = [entry["url"] for entry in history["entries"]]
         addresses += self.page.evaluate("navigation.entries().map(entry => entry.url)")
         assert addresses[-1] == self.page.url == f"{self._url}/oauth/"
         assert not [address for address in addresses if "code" in parse_qs(urlsplit(address).query)], addresses
-        # Back leads to the vendor, not to the page that was shown while the tokens were stored.
+        # Back returns to the vendor's page, not to the page that was shown while tokens were being stored.
         assert not [address for address in addresses if "/oauth/finish/" in address], addresses
 
     def go_back_to_vendor(self) -> str:
-        """Go back in the tab's history, where the vendor's page is, and return its address."""
+        """Go back in the tab's history to the vendor's page, and return its URL."""
         self.page.evaluate("history.back()")
         VendorPage(self.page)
         self.look()
         return self.page.url
 
     def tab_to(self, name: str) -> None:
-        """Move the focus on by the keyboard until it is, visibly, on what has this name."""
+        """Press Tab until the button with this name has the focus, and check that the focus is visible."""
         wanted = self.page.get_by_role("button", name=name, exact=True)
         for _ in range(60):
             self.page.keyboard.press("Tab")
@@ -162,11 +163,11 @@ class OAuthPage:
         raise AssertionError(f"{name} cannot be reached by the Tab key")
 
     def poor_contrasts(self) -> list[str]:
-        """Return the texts that stand out less than WCAG 2.2 level AA asks for."""
+        """Return the texts whose contrast is lower than WCAG 2.2 level AA requires."""
         return [str(each) for each in self.page.evaluate(_POOR_CONTRAST, 4.5)]
 
     def fits(self) -> bool:
-        """Tell whether all of the page is within the window's width."""
+        """Return whether the page fits into the width of the window."""
         return bool(
             self.page.evaluate(
                 "[document.documentElement, ...document.querySelectorAll('.scroll')]"
@@ -175,7 +176,7 @@ class OAuthPage:
         )
 
     def expect_secret(self, secrets: list[str]) -> None:
-        """Make sure that no secret was in what the browser had, and that it had nothing to complain of."""
+        """Check that no step showed a secret, and that the browser reported no errors."""
         assert self.seen
         found = [secret for secret in secrets if any(secret in each or quote(secret, "") in each for each in self.seen)]
         assert not found
@@ -187,13 +188,13 @@ class OAuthPage:
 
 
 class VendorPage:
-    """A vendor's page, which asks for consent."""
+    """A vendor's consent page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.page.get_by_label("User name").wait_for()
 
     def answer(self, button: str, username: str = "ada") -> None:
-        """Log in and allow or deny; wait until Airflow answers."""
+        """Log in, and allow or deny the request."""
         self.page.get_by_label("User name").fill(username)
-        self.page.get_by_role("button", name=button).click(timeout=PATIENCE)
+        self.page.get_by_role("button", name=button).click(timeout=TIMEOUT)

@@ -1,4 +1,4 @@
-"""What the tests have Airflow do behind the browser's back: run the DAG, tidy up."""
+"""Runs DAGs and deletes connections through Airflow's API, without the browser."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ DAG, TASK = "uses_connection", "whoami"
 
 
 def run_dag(airflow: Airflow, conn_id: str, **conf: str) -> Any:
-    """Call the API with the connection, in a task; return what the API answered.
+    """Call the API in a task; return the response.
 
-    :param conf: an ``endpoint`` other than the DAG's own
+    :param airflow: the running Airflow
+    :param conn_id: the connection to use
+    :param conf: ``endpoint``, to replace the DAG's own
     """
     run_id = airflow.trigger(DAG, conf={"conn_id": conn_id, **conf})
     state = airflow.wait(DAG, run_id)
@@ -21,8 +23,8 @@ def run_dag(airflow: Airflow, conn_id: str, **conf: str) -> Any:
     return airflow.xcom(DAG, run_id, TASK)
 
 
-def run_dag_in_vain(airflow: Airflow, conn_id: str) -> str:
-    """Do the same where it cannot work and must not be tried again; return the task's log."""
+def run_failing_dag(airflow: Airflow, conn_id: str) -> str:
+    """Run the DAG, check that it fails without a retry, and return the task's log."""
     run_id = airflow.trigger(DAG, conf={"conn_id": conn_id})
     assert airflow.wait(DAG, run_id) == "failed"
     (task,) = airflow.task_instances(DAG, run_id)
@@ -32,6 +34,6 @@ def run_dag_in_vain(airflow: Airflow, conn_id: str) -> str:
 
 
 def delete_connections(airflow: Airflow) -> None:
-    """Delete the connections of the other tests."""
-    for other in airflow.api("GET", "connections")["connections"]:
-        airflow.api("DELETE", f"connections/{other['connection_id']}")
+    """Delete all connections."""
+    for connection in airflow.api("GET", "connections")["connections"]:
+        airflow.api("DELETE", f"connections/{connection['connection_id']}")

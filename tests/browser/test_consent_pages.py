@@ -1,4 +1,4 @@
-"""A person's consent in Airflow's own pages, in a browser: what is seen, what is stored, and what DAGs then do."""
+"""The page *OAuth connections* in a browser: what it shows, what is stored, and what DAGs then do."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.form import IMAGES
 from tests.browser.pages import OAuthPage
-from tests.browser.runs import delete_connections, run_dag, run_dag_in_vain
+from tests.browser.runs import delete_connections, run_dag, run_failing_dag
 from tests.integration.authlib_server import serve
 
 if TYPE_CHECKING:
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from tests.integration.authlib_server import Server
 
 SECRET = "not-a-real-secret+/="  # noqa: S105
-#: What the API of each vendor has for whoever asks.
+#: An endpoint of each vendor's API that needs no parameters.
 ENDPOINT = {"justlogin": "membership/v3/users", "justimmo": "oauth/user/current"}
 
 
 @pytest.fixture(scope="module")
 def authlib(airflow: Airflow) -> Iterator[Server]:
-    """An authorization server nobody here wrote, which takes no redirect URI but the one that is registered."""
+    """An authorization server by others (Authlib), which accepts only the registered redirect URI."""
     with serve() as server:
         server.add_client("airflow", SECRET, redirect_uris=(f"{airflow.url}/oauth/callback",))
         yield server
@@ -37,7 +38,7 @@ def authlib(airflow: Airflow) -> Iterator[Server]:
 
 @pytest.fixture
 def pages(page: Page, airflow: Airflow, sandbox: SandboxProcess, authlib: Server) -> Iterator[OAuthPage]:
-    """The page; at the end, no secret was ever on it, and the browser had nothing to complain of."""
+    """The page; at the end, check that it never showed a secret and that the browser reported no errors."""
     pages = OAuthPage(page, airflow.url)
     yield pages
     pages.expect_secret([SECRET, *sandbox.control("issued"), *authlib.issued])
@@ -45,7 +46,7 @@ def pages(page: Page, airflow: Airflow, sandbox: SandboxProcess, authlib: Server
 
 @pytest.fixture
 def connect(airflow: Airflow, sandbox: SandboxProcess) -> Callable[..., str]:
-    """Make a connection to one of the sandbox's servers, and its client there."""
+    """Create a connection to one of the sandbox's servers, and its client there."""
 
     def make(conn_id: str, server: str, secret: str = SECRET, client: dict[str, Any] | None = None) -> str:
         scopes = ["openid"] if server == "justlogin" else ["read"]
@@ -64,49 +65,49 @@ def connect(airflow: Airflow, sandbox: SandboxProcess) -> Callable[..., str]:
 
 
 def add(airflow: Airflow, conn_id: str, conn_type: str, secret: str, extra: dict[str, Any], **fields: Any) -> None:
-    """Make a connection, as the form does; its client ID is the connection's, unless another one is given."""
+    """Create a connection, as the form does. Its client ID is the connection's ID, unless ``login`` is given."""
     values = {"login": conn_id, "password": secret, **fields, "extra": json.dumps(extra)}
     airflow.api("POST", "connections", json={"connection_id": conn_id, "conn_type": conn_type, **values})
 
 
-def test_before_a_consent_a_task_fails_at_once_and_its_log_leads_to_the_page(
+def test_without_consent_a_task_fails_without_retries_and_its_log_links_to_the_page(
     pages: OAuthPage, airflow: Airflow, connect: Callable[..., str]
 ) -> None:
-    connect("told", "justlogin")
-    log = run_dag_in_vain(airflow, "told")
+    connect("not_authorized", "justlogin")
+    log = run_failing_dag(airflow, "not_authorized")
     assert "ConsentRequired" in log
     (url,) = {word.rstrip(",") for word in log.split() if word.startswith(f"{airflow.url}/oauth/")}
     pages.page.goto(url)
     pages.expect_shown()
-    pages.expect_states("told", token="none", consent="needed")
-    assert pages.page.locator("tbody tr").count() == 1
-    assert "Only told is shown." in pages.page.inner_text("main")
+    pages.expect_states("not_authorized", token="None", consent="Needed")
+    assert pages.page.locator("tbody").count() == 1
+    assert "Only not_authorized is shown." in pages.page.inner_text("main")
 
 
-def test_from_the_menu_over_the_vendors_page_to_a_dag_that_runs(
+def test_a_user_opens_the_page_from_the_menu_authorizes_a_connection_and_runs_a_dag(
     page: Page, pages: OAuthPage, airflow: Airflow, connect: Callable[..., str]
 ) -> None:
     connect("company_hr", "justlogin")
     tab = OAuthPage.from_menu(page, airflow.url)
-    tab.expect_states("company_hr", token="none", consent="needed")
+    tab.expect_states("company_hr", token="None", consent="Needed")
     tab.consent("company_hr")
-    tab.expect_said("Connection 'company_hr': authorized.", good=True)
-    tab.expect_states("company_hr", token="usable", consent="given")
+    tab.expect_result("company_hr", "Authorized. The token is valid until", success=True)
+    tab.expect_states("company_hr", token="Valid", consent="Given")
     tab.expect_no_codes_behind()
     users = run_dag(airflow, "company_hr", endpoint=ENDPOINT["justlogin"])
     assert users
     tab.open()
     tab.press("Renew now", "company_hr")
-    tab.expect_said("Connection 'company_hr': renewed.", good=True)
+    tab.expect_result("company_hr", "Renewed.", success=True)
     tab.confirm("Forget", "company_hr")
-    tab.expect_said("Airflow has forgotten its tokens. The server was not told.", good=True)
-    tab.expect_states("company_hr", token="none", consent="needed")
+    tab.expect_result("company_hr", "Airflow deleted the stored tokens. The server was not notified", success=True)
+    tab.expect_states("company_hr", token="None", consent="Needed")
     pages.look()
     pages.seen += tab.seen
     pages.complaints += tab.complaints
 
 
-def test_the_keyboard_is_enough(pages: OAuthPage, airflow: Airflow, connect: Callable[..., str]) -> None:
+def test_all_steps_work_with_the_keyboard(pages: OAuthPage, airflow: Airflow, connect: Callable[..., str]) -> None:
     connect("estates", "justimmo")
     pages.open()
     pages.tab_to("Authorize estates")
@@ -115,8 +116,8 @@ def test_the_keyboard_is_enough(pages: OAuthPage, airflow: Airflow, connect: Cal
     pages.tab_to("Allow")
     pages.page.keyboard.press("Space")
     pages.expect_shown()
-    pages.expect_said("Connection 'estates': authorized.", good=True)
-    pages.expect_states("estates", token="usable", consent="given")
+    pages.expect_result("estates", "Authorized.", success=True)
+    pages.expect_states("estates", token="Valid", consent="Given")
     assert run_dag(airflow, "estates", endpoint=ENDPOINT["justimmo"])["id"]
     pages.tab_to("Test estates")
     pages.page.keyboard.press("Space")
@@ -124,18 +125,18 @@ def test_the_keyboard_is_enough(pages: OAuthPage, airflow: Airflow, connect: Cal
     pages.expect_shown()
 
 
-def test_a_revoked_consent_is_needed_again_and_given_again(pages: OAuthPage, airflow: Airflow, authlib: Server) -> None:
+def test_a_revoked_connection_can_be_authorized_again(pages: OAuthPage, airflow: Airflow, authlib: Server) -> None:
     extra = {"grant_type": "authorization_code", "issuer": authlib.url, "scope": "read", "leeway": 60}
     add(airflow, "by_issuer", "oauth", SECRET, extra, host=f"{authlib.url}/api", login="airflow")
     pages.open()
     pages.consent("by_issuer")
-    pages.expect_said("Connection 'by_issuer': authorized.", good=True)
+    pages.expect_result("by_issuer", "Authorized.", success=True)
     pages.confirm("Revoke", "by_issuer")
-    pages.expect_said("the server has taken its tokens back (2)", good=True)
-    pages.expect_states("by_issuer", token="none", consent="needed")
+    pages.expect_result("by_issuer", "The server revoked 2 tokens", success=True)
+    pages.expect_states("by_issuer", token="None", consent="Needed")
     assert authlib.revocations == [200, 200]
     pages.consent("by_issuer")
-    pages.expect_states("by_issuer", token="usable", consent="given")
+    pages.expect_states("by_issuer", token="Valid", consent="Given")
     pages.expect_no_codes_behind()
     assert run_dag(airflow, "by_issuer", endpoint="me")["user"] == "ada"
     behind = pages.go_back_to_vendor()
@@ -144,64 +145,68 @@ def test_a_revoked_consent_is_needed_again_and_given_again(pages: OAuthPage, air
 
 
 @pytest.mark.parametrize("server", ENDPOINT)
-def test_who_declines_is_told_what_to_do(pages: OAuthPage, connect: Callable[..., str], server: str) -> None:
+def test_a_user_who_declines_sees_what_to_do(pages: OAuthPage, connect: Callable[..., str], server: str) -> None:
     connect(f"declined_{server}", server)
     pages.open()
     pages.authorize(f"declined_{server}").answer("Deny")
     pages.expect_shown()
-    pages.expect_said(
-        "The user declined, or is not allowed to consent. Authorize again, as a user who is allowed to.", good=False
+    pages.expect_result(
+        f"declined_{server}",
+        "The user declined, or is not allowed to consent. Authorize again, as a user who is allowed to.",
+        success=False,
     )
-    pages.expect_states(f"declined_{server}", token="none", consent="needed")
+    pages.expect_states(f"declined_{server}", token="None", consent="Needed")
     pages.expect_no_codes_behind()
 
 
 @pytest.mark.parametrize("server", ENDPOINT)
-def test_a_code_that_is_over_at_the_server_is_told(pages: OAuthPage, connect: Callable[..., str], server: str) -> None:
+def test_an_expired_code_is_an_error(pages: OAuthPage, connect: Callable[..., str], server: str) -> None:
     connect(f"late_{server}", server, client={"code_lifetime": 0})
     pages.open()
     pages.consent(f"late_{server}")
-    pages.expect_said("The code is invalid, expired or already used; authorize again.", good=False)
-    pages.expect_states(f"late_{server}", token="none", consent="needed")
+    pages.expect_result(
+        f"late_{server}", "The code is invalid, expired or already used; authorize again.", success=False
+    )
+    pages.expect_states(f"late_{server}", token="None", consent="Needed")
     pages.expect_no_codes_behind()
 
 
-def test_after_ten_minutes_an_answer_is_not_taken_any_more(
+def test_a_callback_after_more_than_10_minutes_is_refused(
     pages: OAuthPage, airflow: Airflow, sandbox: SandboxProcess, connect: Callable[..., str]
 ) -> None:
     connect("slow", "justlogin")
     pages.open()
     vendor = pages.authorize("slow")
-    kept = airflow.api("GET", "variables/oauth_consent__slow")
-    value = json.loads(kept["value"]) | {"expires_at": datetime.now(UTC).isoformat()}
-    body = {"key": kept["key"], "value": json.dumps(value), "description": kept["description"]}
+    stored = airflow.api("GET", "variables/oauth_consent__slow")
+    value = json.loads(stored["value"]) | {"expires_at": datetime.now(UTC).isoformat()}
+    body = {"key": stored["key"], "value": json.dumps(value), "description": stored["description"]}
     airflow.api("PATCH", "variables/oauth_consent__slow", json=body)
     vendor.answer("Allow")
     pages.expect_shown()
-    pages.expect_said("it took over ten minutes, or was finished already. Click Authorize again.", good=False)
+    pages.expect_result("slow", "took more than 10 minutes, or was completed already.", success=False)
     pages.expect_no_codes_behind()
     assert sandbox.control("counts")["slow"]["token_requests"] == 0
 
 
 @pytest.mark.parametrize(
-    ("secret", "good", "said"),
+    ("secret", "success", "result"),
     [
         (SECRET, True, "The client_credentials grant works"),
         ("not-its-secret", False, "Check Client ID, Client secret and Client authentication."),
     ],
 )
-def test_the_test_button_says_whether_the_secret_is_good(
-    pages: OAuthPage, connect: Callable[..., str], secret: str, good: bool, said: str
+def test_the_test_button_shows_whether_the_secret_is_valid(
+    pages: OAuthPage, connect: Callable[..., str], secret: str, success: bool, result: str
 ) -> None:
-    conn_id = connect(f"tested_{good}", "standard", secret)
+    conn_id = connect(f"tested_{success}", "standard", secret)
     pages.open()
     pages.press("Test", conn_id)
-    pages.expect_said(said, good=good)
+    pages.expect_result(conn_id, result, success=success)
     assert secret not in pages.page.content()
-    pages.expect_states(conn_id, token="none")
+    pages.expect_states(conn_id, token="None")
 
 
-def test_a_connection_without_a_person_is_renewed_and_forgotten(
+def test_a_connection_that_needs_no_user_is_renewed_and_forgotten(
     pages: OAuthPage, airflow: Airflow, connect: Callable[..., str]
 ) -> None:
     connect("machine", "standard")
@@ -209,37 +214,39 @@ def test_a_connection_without_a_person_is_renewed_and_forgotten(
     assert not pages.button("Authorize", "machine").count()
     for _ in range(2):
         pages.press("Renew now", "machine")
-        pages.expect_said("Connection 'machine': renewed.", good=True)
-        pages.expect_states("machine", token="usable")
+        pages.expect_result("machine", "Renewed.", success=True)
+        pages.expect_states("machine", token="Valid")
     pages.confirm("Forget", "machine")
-    pages.expect_states("machine", token="none")
+    pages.expect_states("machine", token="None")
     assert run_dag(airflow, "machine")["client_id"] == "machine"
 
 
-def test_a_viewer_gets_no_page_and_an_operator_does(
+def test_a_viewer_cannot_see_the_page_and_an_operator_can(
     log_in: Callable[..., Page], airflow: Airflow, connect: Callable[..., str]
 ) -> None:
     connect("not_for_all", "standard")
     viewer = log_in("vic")
-    answer = viewer.goto(f"{airflow.url}/oauth/")
-    assert answer is not None
-    assert answer.status == 403
+    response = viewer.goto(f"{airflow.url}/oauth/")
+    assert response is not None
+    assert response.status == 403
     assert "not_for_all" not in viewer.content()
     assert not viewer.get_by_role("button", name="Test").count()
     for action in ("test", "authorize", "renew", "revoke", "forget"):
-        answer = viewer.request.post(f"{airflow.url}/oauth/connections/not_for_all/{action}", form={"csrf_token": "x"})
-        assert answer.status == 403
+        response = viewer.request.post(
+            f"{airflow.url}/oauth/connections/not_for_all/{action}", form={"csrf_token": "x"}
+        )
+        assert response.status == 403
     operator = OAuthPage(log_in("otto"), airflow.url)
     operator.open()
     operator.press("Test", "not_for_all")
-    operator.expect_said("The client_credentials grant works", good=True)
+    operator.expect_result("not_for_all", "The client_credentials grant works", success=True)
 
 
 @pytest.mark.parametrize(
     ("system", "chosen", "is_dark"),
     [("light", None, False), ("dark", None, True), ("dark", "light", False), ("light", "dark", True)],
 )
-def test_the_page_is_as_light_or_dark_as_airflow_and_its_texts_stand_out(
+def test_the_page_has_airflows_color_mode_and_enough_contrast(
     log_in: Callable[..., Page],
     airflow: Airflow,
     connect: Callable[..., str],
@@ -260,8 +267,8 @@ def test_the_page_is_as_light_or_dark_as_airflow_and_its_texts_stand_out(
     assert not pages.poor_contrasts()
 
 
-@pytest.mark.parametrize("width", [400, 640])  # a telephone, and 1280 at 200 %
-def test_nothing_is_cut_off_on_a_narrow_page(pages: OAuthPage, connect: Callable[..., str], width: int) -> None:
+@pytest.mark.parametrize("width", [400, 640])  # a phone, and 1280 at 200 %
+def test_the_page_fits_a_narrow_window(pages: OAuthPage, connect: Callable[..., str], width: int) -> None:
     conn_id = connect(f"narrow_{width}", "justlogin")
     pages.page.set_viewport_size({"width": width, "height": 500})
     pages.open()
@@ -272,7 +279,7 @@ def test_nothing_is_cut_off_on_a_narrow_page(pages: OAuthPage, connect: Callable
     assert not pages.poor_contrasts()
 
 
-def test_the_page_has_a_name_and_its_icon_and_styles_are_there(pages: OAuthPage) -> None:
+def test_the_page_has_a_title_an_icon_and_styles(pages: OAuthPage) -> None:
     pages.open()
     assert pages.page.title() == "OAuth connections - Airflow"
     icon = pages.page.locator("link[rel=icon]").evaluate("link => link.href")
@@ -280,7 +287,63 @@ def test_the_page_has_a_name_and_its_icon_and_styles_are_there(pages: OAuthPage)
     assert pages.page.evaluate("document.styleSheets[0].cssRules.length") > 0
 
 
-def test_pictures_for_the_documentation(
+def test_an_invalid_connection_can_be_tested_and_opened_in_airflows_list(pages: OAuthPage, airflow: Airflow) -> None:
+    extra = {"grant_type": "authorization_code", "leeway": 60}
+    add(airflow, "no_token_url", "oauth", SECRET, extra, host="https://shop.example.com/api")
+    pages.open()
+    pages.press("Test", "no_token_url")
+    pages.expect_result("no_token_url", "(Token URL) is missing", success=False)
+    assert pages.page.get_by_text("(Token URL) is missing").count() == 1
+    pages.page.get_by_role("link", name="Edit no_token_url", exact=True).click()
+    pages.page.get_by_role("row").filter(has_text="no_token_url").get_by_role("button", name="Edit").wait_for()
+    assert pages.page.get_by_role("row").filter(has_text="oauth").count() == 1
+
+
+def test_a_result_keeps_the_scroll_position_and_the_filter(pages: OAuthPage, connect: Callable[..., str]) -> None:
+    conn_ids = [connect(f"scrolled_{number}", "standard") for number in range(8)]
+    pages.page.set_viewport_size({"width": 1280, "height": 400})
+    pages.open()
+    pages.page.get_by_label("Filter").fill("SCROLLED_")
+    expect(pages.page.get_by_text("8 of")).to_be_visible()
+    assert pages.page.locator("tbody:visible").count() == 8
+    pages.button("Test", conn_ids[-1]).scroll_into_view_if_needed()
+    before = pages.page.evaluate("scrollY")
+    assert before > 0
+    pages.press("Test", conn_ids[-1])
+    pages.expect_result(conn_ids[-1], "The client_credentials grant works", success=True)
+    assert abs(pages.page.evaluate("scrollY") - before) < 200  # the result may need to be scrolled into view
+    assert pages.page.locator("tbody:visible").count() == 8
+    assert pages.page.url.endswith("/oauth/")
+
+
+def test_the_redirect_uri_can_be_copied(pages: OAuthPage, airflow: Airflow) -> None:
+    pages.open()
+    pages.page.get_by_role("button", name="Copy").click()
+    expect(pages.page.get_by_text("Copied.")).to_be_visible()
+    assert pages.page.evaluate("navigator.clipboard.readText()") == f"{airflow.url}/oauth/callback"
+
+
+def test_without_scripts_the_forms_work_and_the_browser_shows_the_row(
+    log_in: Callable[..., Page], airflow: Airflow, connect: Callable[..., str]
+) -> None:
+    conn_id = connect("no_scripts", "standard")
+    page = log_in("admin")
+    visitor = page.context.browser
+    assert visitor is not None
+    context = visitor.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+    try:
+        plain = context.new_page()
+        plain.goto(f"{airflow.url}/oauth/")
+        expect(plain.get_by_label("Filter")).to_be_hidden()
+        expect(plain.get_by_role("button", name="Copy")).to_be_hidden()
+        plain.get_by_role("button", name=f"Test {conn_id}", exact=True).click()
+        plain.wait_for_url(f"{airflow.url}/oauth/#row-{conn_id}")
+        expect(plain.get_by_role("status").filter(has_text="The client_credentials grant works")).to_be_visible()
+    finally:
+        context.close()
+
+
+def test_take_the_pictures_for_the_documentation(
     pages: OAuthPage, airflow: Airflow, sandbox: SandboxProcess, connect: Callable[..., str]
 ) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
@@ -304,7 +367,7 @@ def test_pictures_for_the_documentation(
 
 
 def picture(page: Page, name: str) -> None:
-    """Take a picture of a page, no higher than what is on it."""
+    """Take a picture of a page, as high as its content."""
     height = page.evaluate("Math.ceil(document.body.lastElementChild.lastElementChild.getBoundingClientRect().bottom)")
     page.set_viewport_size({"width": 1280, "height": height + 48})
     page.mouse.move(0, 0)

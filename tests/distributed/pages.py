@@ -1,4 +1,4 @@
-"""An Airflow with the page *OAuth connections*, and a server to consent at; with either auth manager."""
+"""An Airflow with the page *OAuth connections* and either auth manager, and authorization servers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from tests.distributed.leak_search import Leak
 
 SECRET = "not-a-real-secret+/="
-#: Each with its role's name for the simple auth manager and for Flask AppBuilder's.
+#: Users, with the names of their role in the simple auth manager and in Flask AppBuilder's.
 USERS = {"admin": ("admin", "Admin"), "otto": ("op", "Op"), "vic": ("viewer", "Viewer")}
-#: Defined in the environment only.
+#: ID of the connection that is defined only in the environment.
 OF_ENV = "team/of_env #1"
 
 
 def use_and_forget(airflow: Airflow, conn_id: str) -> None:
-    """Leave a free lease, and the record of another client."""
+    """Write a free lease and the record of another client."""
     salt = base64.b64encode(bytes(16)).decode()
     record = {"format": 1, "key_id": "another", "salt": salt, "generation": 1, "nonce": "n", "origins": []}
     for name, value in ((f"oauth_lease__{conn_id}", "n"), (f"oauth_token__{conn_id}", json.dumps(record))):
@@ -42,11 +42,11 @@ def use_and_forget(airflow: Airflow, conn_id: str) -> None:
 
 @dataclass
 class Stack:
-    """What runs.
+    """The running processes.
 
-    :param airflow: its API server, with two workers
-    :param sandbox: the servers to consent at
-    :param secrets: what no log may have, by a name: grows with what browsers get to see
+    :param airflow: an API server with two processes
+    :param sandbox: the authorization servers and APIs
+    :param secrets: values that no log may contain, by a name; the browsers add to them
     """
 
     airflow: Airflow
@@ -54,15 +54,15 @@ class Stack:
     secrets: dict[str, str] = field(default_factory=dict)
 
     def pages(self, user: str | None = "admin") -> AirflowPages:
-        """Return the pages in a browser of its own; of nobody who is logged in for None."""
+        """Return the page in a new browser; None is a visitor who is not logged in."""
         pages = AirflowPages(self.airflow.url, self.airflow.token_of(user) if user else None)
         pages.agent.session.hooks["response"].append(self._note)
         return pages
 
     def connect(self, conn_id: str, server: str = "standard", code_lifetime: int | None = None, **extra: Any) -> None:
-        """Make a connection, and its client at the server, whose ID is the connection's.
+        """Create a connection, and a client at the server with the same ID.
 
-        It is as if it had been used and forgotten before.
+        A lease and a record of another client are stored for it already.
         """
         self.register(conn_id, server, code_lifetime)
         values = {**connection(self.sandbox, conn_id, server, **extra), "connection_id": conn_id}
@@ -70,15 +70,16 @@ class Stack:
         use_and_forget(self.airflow, conn_id)
 
     def register(self, conn_id: str, server: str, code_lifetime: int | None = None) -> None:
-        """Make a client at the server."""
+        """Create a client at the server."""
         scopes = ["openid"] if server == "justlogin" else ["read"]
         client = {"server": server, "client_id": conn_id, "client_secret": SECRET, "scopes": scopes}
         self.sandbox.control("clients", {**client, "code_lifetime": code_lifetime})
 
     def csrf_token(self, user: str, age: int = 0) -> str:
-        """Return what the page would have given a user to send with a form.
+        """Return a CSRF token of a user's page.
 
-        :param age: how long ago, in seconds
+        :param user: the Airflow user
+        :param age: the age of the page, in seconds
         """
         payload = self.airflow.token_of(user).split(".")[1]
         user_id = json.loads(base64.urlsafe_b64decode(payload + "=="))["sub"]
@@ -91,17 +92,17 @@ class Stack:
         return str(URLSafeTimedSerializer(key, salt="airflow-provider-oauth form", signer=Signer).dumps(user_id))
 
     def variable(self, name: str) -> str | None:
-        """Return the value of a Variable, if there is one."""
+        """Return the value of a Variable; None if it does not exist."""
         found = self.airflow.api("GET", "variables", params={"limit": 1000})["variables"]
         return next((each["value"] for each in found if each["key"] == name), None)
 
     def exchanges(self, conn_id: str) -> int:
-        """Return how many codes the server was asked to trade."""
+        """Return how many requests to exchange a code the server received."""
         counts = self.sandbox.control("counts")[conn_id]
         return int(counts["token_requests_by_grant"].get("authorization_code", 0))
 
     def accepted(self, conn_id: str, server: str = "standard") -> list[str]:
-        """Return the access tokens that the server's API accepts of all that it has issued to a connection."""
+        """Return the access tokens of a connection that the server's API accepts."""
         with closing(sqlite3.connect(f"file:{database_of(self.sandbox)}?mode=ro", uri=True)) as database:
             rows = database.execute("SELECT value FROM tokens WHERE client_id = ? AND kind = 'access'", (conn_id,))
             tokens = [value for (value,) in rows]
@@ -109,12 +110,12 @@ class Stack:
 
     @contextmanager
     def database(self) -> Iterator[sqlite3.Connection]:
-        """Change Airflow's database, for what its API refuses to do."""
+        """Open Airflow's database, for changes that its API refuses."""
         with closing(sqlite3.connect(self.airflow.home / "airflow.db", timeout=30)) as database, database:
             yield database
 
     def leaks(self) -> list[Leak]:
-        """Search all that this Airflow has written for what is secret."""
+        """Search everything that Airflow has written for secrets."""
         issued = {f"token {number}": token for number, token in enumerate(self.sandbox.control("issued"))}
         assert any(name.startswith("code ") for name in self.secrets)
         assert any(name.startswith("state ") for name in self.secrets)
@@ -122,7 +123,7 @@ class Stack:
         return search(self.airflow.home, {"client secret": SECRET, **self.secrets, **issued})
 
     def _note(self, response: requests.Response, **_: Any) -> None:
-        """Note the secrets of a consent that a browser gets to see."""
+        """Record the secrets of an authorization that a browser sees."""
         for name in ("code", "state"):
             query = parse_qs(urlsplit(response.headers.get("Location", "")).query)
             for value in query.get(name, []):
@@ -134,22 +135,22 @@ class Stack:
 
 
 class AirflowBelowAPath(Airflow):
-    """Airflow at a base URL that has a path of its own, as behind a proxy that serves more than Airflow."""
+    """Airflow at a base URL with a path, as behind a proxy that serves other sites too."""
 
     def _environment(self, port: int) -> dict[str, str]:
         self.url += "/air"
         return super()._environment(port)
 
 
-#: By a name for tests; the first two are the auth managers.
+#: Kinds of Airflow, by name. The first two are named after their auth manager.
 KINDS = {"simple": Airflow, "fab": FabAirflow, "below a path": AirflowBelowAPath}
 
 
 @contextmanager
 def running(folder: Path, kind: str) -> Iterator[Stack]:
-    """Start it all.
+    """Start Airflow and the sandbox.
 
-    :param folder: for everything it keeps
+    :param folder: for all their files
     :param kind: one of ``KINDS``
     """
     (folder / "dags").mkdir()
@@ -166,9 +167,9 @@ def running(folder: Path, kind: str) -> Iterator[Stack]:
 
 
 def connection(sandbox: SandboxProcess, client_id: str, server: str, **extra: Any) -> dict[str, Any]:
-    """Return a connection by consent.
+    """Return a connection with the authorization code grant.
 
-    ``standard`` says all of itself in its metadata, and that its answers have ``iss``.
+    The server ``standard`` publishes metadata, which announces ``iss`` in callbacks.
     """
     url = f"{sandbox.url}/{server}"
     known: dict[str, dict[str, Any]] = {
@@ -190,7 +191,7 @@ def connection(sandbox: SandboxProcess, client_id: str, server: str, **extra: An
 
 
 def database_of(sandbox: SandboxProcess) -> Path:
-    """Return the file of the sandbox's memory."""
+    """Return the sandbox's database file."""
     return sandbox.state_dir / "sandbox.sqlite"
 
 
@@ -199,11 +200,12 @@ def _is_accepted(url: str, token: str) -> bool:
 
 
 def give(pages: AirflowPages, cookies: dict[str, str]) -> None:
-    """Put cookies into a browser, as if they had been stolen elsewhere."""
+    """Put cookies into a browser, as if they had been stolen from another one."""
     for name, value in cookies.items():
         pages.agent.session.cookies.set(name, value, domain="127.0.0.1", path="/oauth")
 
 
 def consent_cookies(pages: AirflowPages) -> dict[str, str]:
+    """Return a browser's cookies of authorization requests."""
     found = {cookie.name: cookie.value or "" for cookie in pages.agent.session.cookies}
     return {name: value for name, value in found.items() if name.startswith("oauth_consent_")}

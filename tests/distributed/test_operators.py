@@ -179,7 +179,7 @@ def test_a_watcher_starts_one_run_for_one_event_and_goes_on_polling(airflow: Air
 @pytest.mark.parametrize(
     ("secret", "works", "said"),
     [
-        (SECRET, True, "Scope requested: read; granted: the same."),
+        (SECRET, True, "Scope requested: read; granted: as requested."),
         (WRONG, False, "Check Client ID, Client secret and Client authentication."),
     ],
 )

@@ -1,4 +1,4 @@
-"""The page *OAuth connections* of an Airflow whose base URL has a path: every link and cookie is below it."""
+"""The page *OAuth connections* of an Airflow whose base URL has a path: all links and cookies are below it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-def test_authorize_comes_back_below_the_path(stack: Stack) -> None:
+def test_the_callback_of_an_authorization_is_below_the_path(stack: Stack) -> None:
     assert stack.airflow.url.endswith("/air")
     admin = stack.pages()
-    answer = admin.press("shop", "authorize")
-    asked = target_of(answer)
-    assert parse_qs(urlsplit(asked).query)["redirect_uri"] == [f"{stack.airflow.url}/oauth/callback"]
-    (cookie,) = (each for each in answer.cookies if each.name.startswith("oauth_consent_"))
+    response = admin.press("shop", "authorize")
+    url = target_of(response)
+    assert parse_qs(urlsplit(url).query)["redirect_uri"] == [f"{stack.airflow.url}/oauth/callback"]
+    (cookie,) = (each for each in response.cookies if each.name.startswith("oauth_consent_"))
     assert cookie.path == "/air/oauth"
-    assert "'shop': authorized" in admin.follow_callback(admin.agent.consent(asked))
-    assert admin.show().rows["shop"][2] == "usable"
+    assert "'shop': Authorized" in admin.follow_callback(admin.agent.consent(url))
+    assert admin.show().rows["shop"][2] == "Valid"
     assert len(stack.accepted("shop")) == 1
 
 
-def test_all_that_the_page_needs_is_below_the_path(stack: Stack) -> None:
+def test_all_files_of_the_page_are_below_the_path(stack: Stack) -> None:
     admin = stack.pages()
     html = admin.agent.get(admin.url).text
     for path in ("/air/oauth/static/oauth.css", "/air/oauth/static/oauth.js", "/air/static/pin_32.png"):
@@ -44,18 +44,18 @@ def test_all_that_the_page_needs_is_below_the_path(stack: Stack) -> None:
     assert 'href="/air/connections"' in html
 
 
-def test_the_menu_leads_to_it(stack: Stack) -> None:
+def test_the_menu_entry_links_to_it(stack: Stack) -> None:
     plugins = stack.airflow.api("GET", "plugins", params={"limit": 100})["plugins"]
     (ours,) = (each for each in plugins if each["name"] == "oauth_connections")
     assert [view["href"] for view in ours["external_views"]] == ["/air/oauth/"]
 
 
-def test_the_login_leads_back_to_it(stack: Stack) -> None:
-    nobody = stack.pages(None)
-    login = target_of(nobody.agent.get(nobody.url))
+def test_the_login_redirects_back_to_it(stack: Stack) -> None:
+    visitor = stack.pages(None)
+    login = target_of(visitor.agent.get(visitor.url))
     assert login.startswith(f"{stack.airflow.url}/api/v2/auth/login?")
-    assert parse_qs(urlsplit(target_of(nobody.agent.get(login))).query)["next"] == [nobody.url]
+    assert parse_qs(urlsplit(target_of(visitor.agent.get(login))).query)["next"] == [visitor.url]
 
 
-def test_nothing_secret_is_in_anything_that_was_written(stack: Stack) -> None:
+def test_no_file_that_was_written_contains_a_secret(stack: Stack) -> None:
     assert report(stack.leaks()) == "no leaks"

@@ -227,7 +227,7 @@ def test_a_refresh_token_that_was_refused_needs_consent(connect, sandbox):
 def test_a_consent_is_for_its_own_connection(connect):
     config = connect("jsonbody")
     consent, url = ask(config)
-    with pytest.raises(ConsentDenied, match="was for 'another'"):
+    with pytest.raises(ConsentDenied, match="was started for connection 'another'"):
         grants.finish_authorization(config, replace(consent, conn_id="another"), consent_to(url))
 
 
@@ -253,7 +253,7 @@ def test_the_loopback_takes_the_answer_and_nothing_else(capsys):
     with Loopback(None) as loopback:
         port = urlsplit(loopback.redirect_uri).port
         answers = []
-        waiting = threading.Thread(target=lambda: answers.append(loopback.answer("fake-state")))
+        waiting = threading.Thread(target=lambda: answers.append(loopback.wait_for_callback("fake-state")))
         waiting.start()
         asked = [
             requests.get(loopback.redirect_uri + path, timeout=30).status_code
@@ -273,7 +273,7 @@ def test_a_connection_that_stays_silent_holds_nobody_up(monkeypatch):
     monkeypatch.setattr(loopback_module._Handler, "timeout", 0.1)
     with Loopback(None) as loopback, socket.create_connection(("127.0.0.1", urlsplit(loopback.redirect_uri).port)):
         answers = []
-        waiting = threading.Thread(target=lambda: answers.append(loopback.answer("s")))
+        waiting = threading.Thread(target=lambda: answers.append(loopback.wait_for_callback("s")))
         waiting.start()
         assert requests.get(loopback.redirect_uri + "?state=s&code=c", timeout=30).status_code == 200
         waiting.join(30)
@@ -293,7 +293,7 @@ def test_the_loopback_is_a_port_of_this_machine(uri):
 
 
 def test_a_port_in_use_is_told():
-    with Loopback(None) as first, pytest.raises(ConfigurationError, match="Nobody can listen on"):
+    with Loopback(None) as first, pytest.raises(ConfigurationError, match="Cannot listen on"):
         Loopback(first.redirect_uri)
 
 
@@ -302,12 +302,12 @@ def test_the_loopback_does_not_wait_for_ever():
         Loopback(None) as loopback,
         pytest.raises(ConsentDenied, match=r"No browser was redirected to http://127\.0\.0\.1"),
     ):
-        loopback.answer("state", timeout=0.05)
+        loopback.wait_for_callback("state", timeout=0.05)
 
 
 def test_other_requests_do_not_make_the_loopback_wait_longer():
     with Loopback(None) as loopback, ThreadPoolExecutor() as threads:
-        waiting = threads.submit(loopback.answer, "state", 0.5)
+        waiting = threads.submit(loopback.wait_for_callback, "state", 0.5)
         while not waiting.done():
             with suppress(requests.RequestException):
                 requests.get(f"{loopback.redirect_uri}?state=other", timeout=0.1)

@@ -1,4 +1,4 @@
-"""What ``airflow oauth …`` prints, asks and returns."""
+"""What the commands of ``airflow oauth`` print, ask and return."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 
 from airflow_provider_oauth.cli import commands
 from airflow_provider_oauth.exceptions import ConsentDenied
-from airflow_provider_oauth.management import grants
-from airflow_provider_oauth.management.connections import Overview, Unlisted
+from airflow_provider_oauth.management import grants, messages
+from airflow_provider_oauth.management.connections import UnlistedSources
 from airflow_provider_oauth.management.grant_check import GrantCheck
-from airflow_provider_oauth.management.grants import Status
+from airflow_provider_oauth.management.status import ConnectionStatus
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.protocol.token import Token
 from tests.connections import oauth_config
@@ -25,32 +25,31 @@ from tests.connections import oauth_config
 NOW = datetime.now(UTC)
 CONFIG = oauth_config(grant_type="authorization_code")
 TOKEN = Token(access_token="fake-token", issued_at=NOW, expires_at=NOW + timedelta(hours=1))
-STATUS = Status(token=TOKEN, usable=True, changed=False, needs_consent=False, consent_by=None, error="")
-SHOWN = Overview(conn_id="shop", conn_type="oauth", config=CONFIG, status=STATUS)
+STATUS = ConnectionStatus(conn_id="shop", conn_type="oauth", config=CONFIG, token=TOKEN, usable=True)
 
 
 @pytest.fixture(autouse=True)
 def connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One connection, in the database."""
-    monkeypatch.setattr(commands, "config_of", lambda conn_id: CONFIG)
-    monkeypatch.setattr(commands, "check", lambda conn_id: None)
-    monkeypatch.setattr(commands, "conn_ids", lambda session: ["shop"])
-    monkeypatch.setattr(commands, "unlisted", lambda listed: Unlisted([], []))
-    show(monkeypatch, SHOWN)
+    """One connection in the database."""
+    monkeypatch.setattr(commands, "get_config", lambda conn_id: CONFIG)
+    monkeypatch.setattr(commands, "check_exists", lambda conn_id: None)
+    monkeypatch.setattr(commands, "list_conn_ids", lambda session: ["shop"])
+    monkeypatch.setattr(commands, "unlisted_sources", lambda listed: UnlistedSources([], []))
+    set_status(monkeypatch, STATUS)
 
 
-def show(monkeypatch: pytest.MonkeyPatch, shown: Overview) -> None:
-    monkeypatch.setattr(commands, "overview", lambda conn_id: shown)
+def set_status(monkeypatch: pytest.MonkeyPatch, status: ConnectionStatus) -> None:
+    monkeypatch.setattr(commands, "get_status", lambda conn_id: status)
 
 
 def run(command: str, **args: Any) -> None:
-    """Run a command without what Airflow does around it."""
+    """Run a command without Airflow's decorators."""
     values = {"conn_id": "shop", "conn_ids": [], "output": "json", "yes": False, **args}
     inspect.unwrap(getattr(commands, f"oauth_{command}"))(Namespace(**values))
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
-    """Answer every question; return the list that gets them."""
+    """Answer every question with ``text``; return the list of the questions."""
     questions: list[str] = []
     monkeypatch.setattr("builtins.input", lambda question="": questions.append(question) or text)
     return questions
@@ -59,6 +58,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
 class TestRevokeAndForget:
     @pytest.fixture(autouse=True)
     def done(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The actions that were run."""
         done: list[str] = []
         monkeypatch.setattr(grants, "is_empty", lambda config: False)
         monkeypatch.setattr(grants, "revoke", lambda config: done.append("revoke") or 2)
@@ -67,27 +67,31 @@ class TestRevokeAndForget:
 
     @pytest.mark.parametrize("command", ["revoke", "forget"])
     @pytest.mark.parametrize("text", ["y", "Y", "yes", " YES "])
-    def test_act_after_a_yes(self, command: str, text: str, done: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_run_after_the_answer_yes(
+        self, command: str, text: str, done: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         questions = answer(monkeypatch, text)
         run(command)
 
         assert done == [command]
-        assert questions[0].startswith(f"{command.capitalize()} the tokens of shop")
+        assert questions[0].startswith(f"{command.capitalize()} the tokens of shop? ")
         assert questions[0].endswith("A user must then authorize the connection again. [y/N] ")
 
     @pytest.mark.parametrize("command", ["revoke", "forget"])
     @pytest.mark.parametrize("text", ["", "n", "no", "yesterday"])
-    def test_do_nothing_after_anything_else(
+    def test_do_nothing_after_any_other_answer(
         self, command: str, text: str, done: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         answer(monkeypatch, text)
-        with pytest.raises(SystemExit, match="^Nothing was done.$"):
+        with pytest.raises(SystemExit, match="^Canceled. Nothing was changed.$"):
             run(command)
 
         assert done == []
 
     @pytest.mark.parametrize("command", ["revoke", "forget"])
-    def test_ask_nothing_with_yes(self, command: str, done: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_do_not_ask_with_the_option_yes(
+        self, command: str, done: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         questions = answer(monkeypatch, "n")
         run(command, yes=True)
 
@@ -105,15 +109,26 @@ class TestRevokeAndForget:
         monkeypatch.setattr(grants, "is_empty", lambda config: True)
         run(command)
 
-        assert capsys.readouterr().out == f"Nothing is stored for shop, so there is nothing to {command}.\n"
+        assert (
+            capsys.readouterr().out == f"Connection 'shop': no tokens are stored, so there is nothing to {command}.\n"
+        )
         assert (done, questions) == ([], [])
+
+    @pytest.mark.parametrize(
+        ("command", "result"),
+        [("revoke", messages.revoked(2)), ("forget", messages.FORGOTTEN)],
+    )
+    def test_report_the_result(self, command: str, result: str, capsys: pytest.CaptureFixture[str]) -> None:
+        run(command, yes=True)
+
+        assert capsys.readouterr().out == f"Connection 'shop': {result}\n"
 
 
 class TestShow:
-    def test_has_null_for_what_is_not_known(
+    def test_has_null_for_unknown_values(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        show(monkeypatch, Overview(conn_id="shop", error="Token URL is missing."))
+        set_status(monkeypatch, ConnectionStatus(conn_id="shop", is_known=False, error="Token URL is missing."))
         with pytest.raises(SystemExit) as caught:
             run("show")
 
@@ -123,7 +138,9 @@ class TestShow:
             {"conn_id": "shop", **dict.fromkeys((*unknown, "missing_scopes")), "error": "Token URL is missing."}
         ]
 
-    def test_has_no_error_and_all_scopes_of_a_working_connection(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_has_no_error_and_no_missing_scopes_for_a_working_connection(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         run("show")
 
         (row,) = json.loads(capsys.readouterr().out)
@@ -133,7 +150,7 @@ class TestShow:
     def test_lists_scopes_that_were_not_granted(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        show(monkeypatch, replace(SHOWN, status=replace(STATUS, missing_scopes=("admin", "write"))))
+        set_status(monkeypatch, replace(STATUS, missing_scopes=("admin", "write")))
         run("show")
         (row,) = json.loads(capsys.readouterr().out)
         run("show", output="table")
@@ -141,16 +158,16 @@ class TestShow:
         assert row["missing_scopes"] == ["admin", "write"]
         assert "admin, write" in capsys.readouterr().out
 
-    def test_has_never_for_a_token_that_does_not_expire(
+    def test_has_never_for_a_token_that_never_expires(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        show(monkeypatch, replace(SHOWN, status=replace(STATUS, token=replace(TOKEN, expires_at=None))))
+        set_status(monkeypatch, replace(STATUS, token=replace(TOKEN, expires_at=None)))
         run("show")
 
         assert json.loads(capsys.readouterr().out)[0]["expires_at"] == "never"
 
     @pytest.mark.parametrize("output", ["table", "plain"])
-    def test_leaves_cells_empty_for_what_is_not_known(self, output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_leaves_cells_of_unknown_values_empty(self, output: str, capsys: pytest.CaptureFixture[str]) -> None:
         run("show", output=output)
 
         assert "None" not in capsys.readouterr().out
@@ -161,10 +178,10 @@ class TestTest:
     def test_prints_the_result(
         self, works: bool | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(grants, "test", lambda config: GrantCheck(works, "It is so."))
+        monkeypatch.setattr(grants, "test", lambda config: GrantCheck(works, "the result."))
         run("test")
 
-        assert capsys.readouterr().out == "Connection 'shop': It is so.\n"
+        assert capsys.readouterr().out == "Connection 'shop': the result.\n"
 
     def test_fails_if_the_connection_does_not_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(grants, "test", lambda config: GrantCheck(False, "It was refused."))
@@ -174,54 +191,54 @@ class TestTest:
     def test_names_the_command_that_comes_next(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(grants, "test", lambda config: GrantCheck(True, "Accepted. Now click Authorize."))
+        monkeypatch.setattr(grants, "test", lambda config: GrantCheck(True, "accepted.", needs_authorization=True))
         run("test")
 
-        assert capsys.readouterr().out.endswith(
-            "Accepted. Now click Authorize.\nOr run: airflow oauth authorize shop\n"
-        )
+        assert capsys.readouterr().out.endswith("accepted.\nNext step: airflow oauth authorize shop\n")
 
 
 class TestCheck:
-    def test_is_silent_where_nobody_has_to_act(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_reports_that_no_connection_needs_attention(self, capsys: pytest.CaptureFixture[str]) -> None:
         run("check", output="table")
         assert capsys.readouterr().out == "No connection needs attention.\n"
         run("check")
         assert json.loads(capsys.readouterr().out) == []
 
-    def test_fails_and_says_what_to_do_where_somebody_has_to(
+    def test_fails_and_reports_what_a_user_must_do(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        show(monkeypatch, replace(SHOWN, status=replace(STATUS, token=None, needs_consent=True)))
+        set_status(monkeypatch, replace(STATUS, token=None, needs_consent=True))
         with pytest.raises(SystemExit) as caught:
             run("check")
 
         assert caught.value.code == 1
-        problem = "A user has to authorize the connection: no refresh token is stored."
+        problem = "A user must authorize the connection: no refresh token is stored."
         assert json.loads(capsys.readouterr().out) == [{"conn_id": "shop", "problem": problem}]
 
-    def test_looks_at_the_connections_that_are_named(
+    def test_checks_the_connections_that_are_named(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        looked: list[str] = []
-        monkeypatch.setattr(commands, "overview", lambda conn_id: looked.append(conn_id) or SHOWN)
+        checked: list[str] = []
+        monkeypatch.setattr(commands, "get_status", lambda conn_id: checked.append(conn_id) or STATUS)
         run("check", conn_ids=["one", "two"])
 
-        assert looked == ["one", "two"]
+        assert checked == ["one", "two"]
         assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("command", ["list", "check"])
-def test_what_cannot_be_listed_is_named_on_stderr(
+def test_places_of_connections_that_cannot_be_listed_are_printed_to_stderr(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(commands, "unlisted", lambda listed: Unlisted(["AIRFLOW_CONN_A"], ["VaultBackend"]))
+    monkeypatch.setattr(
+        commands, "unlisted_sources", lambda listed: UnlistedSources(["AIRFLOW_CONN_A"], ["VaultBackend"])
+    )
     run(command)
 
     printed = capsys.readouterr()
     assert printed.err == (
         "Not listed: connections in environment variables: AIRFLOW_CONN_A; and in the secrets backend VaultBackend, "
-        "which finds connections only by their ID. To see one of them: airflow oauth show CONN_ID\n"
+        "which finds connections only by their ID. To see one of them, run: airflow oauth show CONN_ID\n"
     )
     json.loads(printed.out)
 
@@ -229,40 +246,35 @@ def test_what_cannot_be_listed_is_named_on_stderr(
 def test_authorize_prints_the_redirect_uri_to_register(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(grants, "begin_authorization", lambda config, consent: "https://login.example.com/authorize")
-    monkeypatch.setattr(commands.Loopback, "answer", lambda self, state: "/?error=access_denied&state=" + state)
+    monkeypatch.setattr(grants, "begin_authorization", lambda config, request: "https://login.example.com/authorize")
+    monkeypatch.setattr(
+        commands.Loopback, "wait_for_callback", lambda self, state: "/?error=access_denied&state=" + state
+    )
     with pytest.raises(ConsentDenied):
         run("authorize", listen=True, redirect_uri=None)
 
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"Redirect URI \(must be registered at the server\): http://127\.0\.0\.1:\d+/", lines[0])
-    assert "Waiting for the browser, for 10 minutes at most …" in lines
+    assert "Waiting for the browser, for at most 10 minutes …" in lines
 
 
 @pytest.mark.parametrize("needs_consent", [True, False])
-def test_authorize_recommends_how_to_request_a_refresh_token_if_there_is_none(
+def test_authorize_explains_how_to_request_a_refresh_token_if_there_is_none(
     needs_consent: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = datetime.now(UTC)
     token = Token(access_token="fake-token", issued_at=now, expires_at=now + timedelta(hours=1))
-    monkeypatch.setattr(grants, "begin_authorization", lambda config, consent: "https://login.example.com/authorize")
-    monkeypatch.setattr(grants, "finish_authorization", lambda config, consent, answer: token)
-    status = Status(
-        token=token,
-        usable=True,
-        changed=False,
-        needs_consent=needs_consent,
-        consent_by=None,
-        error="",
-        has_refresh_token=not needs_consent,
-        missing_scopes=("write",),
+    monkeypatch.setattr(grants, "begin_authorization", lambda config, request: "https://login.example.com/authorize")
+    monkeypatch.setattr(grants, "finish_authorization", lambda config, request, callback: token)
+    status = replace(
+        STATUS, needs_consent=needs_consent, has_refresh_token=not needs_consent, missing_scopes=("write",)
     )
     monkeypatch.setattr(grants, "status", lambda config: status)
     answer(monkeypatch, "https://localhost/?code=c")
     run("authorize", listen=False, redirect_uri=None)
 
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("Authorized: shop.")
+    assert last.startswith("Connection 'shop': authorized. The token is valid until ")
     assert last.endswith("Not granted: write.")
     advice = f"The server issued no refresh token, so tasks cannot renew it. {OFFLINE_ACCESS}"
     assert (advice if needs_consent else "Tasks renew it from now on.") in last

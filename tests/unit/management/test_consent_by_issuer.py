@@ -1,4 +1,4 @@
-"""Consent at a server that is known by its issuer."""
+"""Authorization at a server whose URLs come from the metadata of its issuer."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ METADATA = {
     "token_endpoint": f"{ISSUER}/found/token",
     "authorization_endpoint": f"{ISSUER}/found/authorize",
 }
-BACK = "https://airflow.example.com/oauth/callback"
-CONSENT = AuthorizationRequest(conn_id="my_api", redirect_uri=BACK, state="fake-state", code_verifier="fake-verifier")
+REDIRECT_URI = "https://airflow.example.com/oauth/callback"
+REQUEST = AuthorizationRequest(
+    conn_id="my_api", redirect_uri=REDIRECT_URI, state="fake-state", code_verifier="fake-verifier"
+)
 TOKEN = {"access_token": "fake-access", "refresh_token": "fake-refresh", "expires_in": 3600}
 
 
@@ -39,62 +41,62 @@ def connect(variables, define_connection, monkeypatch):
     token_sources._sources.clear()
 
 
-def answer(**values):
-    return f"{BACK}?{urlencode({'state': 'fake-state', 'code': 'fake-code', **values})}"
+def callback(**values):
+    return f"{REDIRECT_URI}?{urlencode({'state': 'fake-state', 'code': 'fake-code', **values})}"
 
 
-def asked(requests_mock):
+def sent(requests_mock):
     return [(request.method, request.url.partition("?")[0]) for request in requests_mock.request_history]
 
 
-def test_both_ends_of_a_consent_are_found_in_the_metadata(connect, requests_mock, variables):
+def test_the_authorization_and_token_endpoints_are_read_from_the_metadata(connect, requests_mock, variables):
     requests_mock.get(METADATA_URL, json=METADATA)
     requests_mock.post(METADATA["token_endpoint"], json=TOKEN)
     config = connect()
-    assert grants.begin_authorization(config, CONSENT).startswith(
+    assert grants.begin_authorization(config, REQUEST).startswith(
         f"{ISSUER}/found/authorize?response_type=code&client_id=app&"
     )
-    token = grants.finish_authorization(config, CONSENT, answer())
+    token = grants.finish_authorization(config, REQUEST, callback())
     assert token.access_token == "fake-access"
-    assert asked(requests_mock) == [
+    assert sent(requests_mock) == [
         ("GET", METADATA_URL),
         ("GET", METADATA_URL),
         ("POST", METADATA["token_endpoint"]),
     ]
-    # What is stored is for the connection as it stands, so nobody is asked to read it.
+    # The stored tokens match the connection itself, so reading them needs no metadata.
     token_sources._sources.clear()
     assert grants.status(config).token.access_token == "fake-access"
     assert OAuthHook("my_api").get_token().access_token == "fake-access"
     assert requests_mock.call_count == 3
 
 
-def test_where_all_is_given_by_hand_no_metadata_is_read(connect, requests_mock):
+def test_no_metadata_is_read_if_all_urls_are_configured(connect, requests_mock):
     requests_mock.post(f"{ISSUER}/own/token", json=TOKEN)
     config = connect(grant_url=f"{ISSUER}/own/token", authorize_url=f"{ISSUER}/own/authorize")
-    assert grants.begin_authorization(config, CONSENT).startswith(f"{ISSUER}/own/authorize?")
-    grants.finish_authorization(config, CONSENT, answer())
-    assert asked(requests_mock) == [("POST", f"{ISSUER}/own/token")]
+    assert grants.begin_authorization(config, REQUEST).startswith(f"{ISSUER}/own/authorize?")
+    grants.finish_authorization(config, REQUEST, callback())
+    assert sent(requests_mock) == [("POST", f"{ISSUER}/own/token")]
 
 
 @pytest.mark.parametrize("extra", [{}, {"grant_url": f"{ISSUER}/own/token"}])
-def test_a_server_that_always_names_itself_must_do_so(connect, requests_mock, extra):
+def test_a_callback_must_have_iss_if_the_metadata_announces_it(connect, requests_mock, extra):
     requests_mock.get(METADATA_URL, json=METADATA | {"authorization_response_iss_parameter_supported": True})
     for url in (METADATA["token_endpoint"], f"{ISSUER}/own/token"):
         requests_mock.post(url, json=TOKEN)
     config = connect(**extra)
     with pytest.raises(ConsentDenied, match=r"\(iss\)"):
-        grants.finish_authorization(config, CONSENT, answer())
-    assert [method for method, _ in asked(requests_mock)] == ["GET"]
-    assert grants.finish_authorization(config, CONSENT, answer(iss=ISSUER)).access_token == "fake-access"
+        grants.finish_authorization(config, REQUEST, callback())
+    assert [method for method, _ in sent(requests_mock)] == ["GET"]
+    assert grants.finish_authorization(config, REQUEST, callback(iss=ISSUER)).access_token == "fake-access"
 
 
-def test_a_server_that_names_no_place_for_consent_is_told_as_such(connect, requests_mock):
+def test_metadata_without_an_authorization_endpoint_is_an_error(connect, requests_mock):
     requests_mock.get(METADATA_URL, json=METADATA | {"authorization_endpoint": None})
     with pytest.raises(ConfigurationError, match=r"'my_api': authorize_url \(Authorization URL\) is missing"):
-        grants.begin_authorization(connect(), CONSENT)
+        grants.begin_authorization(connect(), REQUEST)
 
 
-def test_metadata_that_cannot_be_read_is_told_before_anybody_is_sent_anywhere(connect, requests_mock):
+def test_unreadable_metadata_is_an_error_before_the_browser_is_redirected(connect, requests_mock):
     requests_mock.get(METADATA_URL, status_code=503)
     with pytest.raises(TokenRequestError, match="'my_api'.*metadata endpoint"):
-        grants.begin_authorization(connect(), CONSENT)
+        grants.begin_authorization(connect(), REQUEST)

@@ -1,4 +1,4 @@
-"""What a person is told of a connection's grant, from what is stored."""
+"""The status of a grant, from what is stored, and the results of a test and of an authorization."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, UnrecognizedRefusal, UnsupportedGrantType
 from airflow_provider_oauth.management import grants
+from airflow_provider_oauth.management.grant_check import CHANGED, NOT_AUTHORIZED, NOT_TESTED, GrantCheck
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.record import Record, Refusal, fingerprint
@@ -18,23 +19,26 @@ from tests.connections import oauth_config
 if TYPE_CHECKING:
     from requests_mock import Mocker
 
+    from airflow_provider_oauth.management.status import ConnectionStatus
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
 CONFIG = oauth_config(grant_type="authorization_code")
 NOW = datetime.now(UTC)
 ENDS = NOW + timedelta(days=30)
+TOKEN = Token(access_token="fake-access", issued_at=NOW, expires_at=NOW + timedelta(days=1))
+VALID_UNTIL = f"The token is valid until {TOKEN.expires_at:%Y-%m-%d %H:%M} UTC."
 RECORD = Record(
     generation=1,
     nonce="n",
-    tokens={"": Token(access_token="fake-access", issued_at=NOW, expires_at=NOW + timedelta(days=1))},
+    tokens={"": TOKEN},
     refresh_token="fake-refresh",
     refresh_expires_at=ENDS,
 )
 REFUSAL = Refusal(error=ConsentRequired("the refresh token was refused"), until=NOW)
 
 
-def status(config: OAuthConfig = CONFIG, record: Record | None = RECORD, **changes: Any) -> grants.Status:
-    """Return the status of ``changes`` of the connection whose record was written by ``config``."""
+def status(config: OAuthConfig = CONFIG, record: Record | None = RECORD, **changes: Any) -> ConnectionStatus:
+    """Return the status of a connection with ``changes``, whose record was written with ``config``."""
     if record:
         VariableTokenStore(config).write(record)
     return grants.status(replace(config, **changes))
@@ -42,31 +46,33 @@ def status(config: OAuthConfig = CONFIG, record: Record | None = RECORD, **chang
 
 @pytest.mark.usefixtures("variables")
 class TestConsentBy:
-    def test_is_when_the_refresh_token_ends(self) -> None:
+    def test_is_when_the_refresh_token_expires(self) -> None:
         assert status().consent_by == ENDS
 
-    def test_may_have_passed(self) -> None:
+    def test_can_be_in_the_past(self) -> None:
         ended = replace(RECORD, refresh_expires_at=NOW - timedelta(days=1))
 
         assert status(record=ended).consent_by == NOW - timedelta(days=1)
 
-    def test_is_not_known_where_the_server_has_not_said(self) -> None:
+    def test_is_none_if_the_server_did_not_report_it(self) -> None:
         assert status(record=replace(RECORD, refresh_expires_at=None)).consent_by is None
 
-    def test_is_none_where_nothing_is_stored(self) -> None:
+    def test_is_none_if_nothing_is_stored(self) -> None:
         assert status(record=None).consent_by is None
 
     @pytest.mark.parametrize("changes", [{"client_secret": "fake-other"}, {"refresh_token": "fake-pasted"}])
-    def test_is_none_where_what_is_stored_is_not_used_any_more(self, changes: dict[str, str]) -> None:
+    def test_is_none_if_the_stored_tokens_are_for_another_secret_or_refresh_token(
+        self, changes: dict[str, str]
+    ) -> None:
         assert status(**changes).consent_by is None
 
     @pytest.mark.parametrize("gone", [{"refresh_token": None}, {"refused": REFUSAL}])
-    def test_is_none_where_consent_is_needed_already(self, gone: dict[str, Any]) -> None:
+    def test_is_none_if_consent_is_needed_already(self, gone: dict[str, Any]) -> None:
         found = status(record=replace(RECORD, **gone))
 
         assert (found.needs_consent, found.consent_by) == (True, None)
 
-    def test_is_none_where_the_grant_can_be_repeated(self) -> None:
+    def test_is_none_if_the_grant_can_be_repeated(self) -> None:
         repeated = replace(CONFIG, grant_type="client_credentials", use_refresh=True)
 
         assert status(repeated).consent_by is None
@@ -74,167 +80,169 @@ class TestConsentBy:
 
 @pytest.mark.usefixtures("variables")
 class TestMissingScopes:
-    def stored(self, scope: str | None) -> grants.Status:
+    def stored(self, scope: str | None) -> ConnectionStatus:
         token = replace(RECORD.tokens[""], scope=scope)
         return status(replace(CONFIG, scope="read write admin"), replace(RECORD, tokens={"": token}))
 
-    def test_are_those_requested_and_not_granted(self) -> None:
+    def test_were_requested_and_not_granted(self) -> None:
         assert self.stored("read").missing_scopes == ("admin", "write")
 
     @pytest.mark.parametrize("scope", [None, "admin read write", "read,write,admin"])
-    def test_are_none_where_all_were_granted(self, scope: str | None) -> None:
+    def test_are_empty_if_all_were_granted(self, scope: str | None) -> None:
         assert self.stored(scope).missing_scopes == ()
 
-    def test_do_not_include_scopes_that_allow_no_access(self) -> None:
+    def test_do_not_include_scopes_that_grant_no_access(self) -> None:
         config = replace(CONFIG, scope="openid offline_access read write")
         token = replace(RECORD.tokens[""], scope="read")
 
         assert status(config, replace(RECORD, tokens={"": token})).missing_scopes == ("write",)
 
-    def test_are_none_where_there_is_no_token(self) -> None:
+    def test_are_empty_if_no_token_is_stored(self) -> None:
         assert status(replace(CONFIG, scope="read"), None).missing_scopes == ()
 
-    def test_are_told_after_a_consent(self) -> None:
+    def test_are_listed_after_an_authorization(self) -> None:
         self.stored("read")
-        renewable, text = grants.authorization_result(replace(CONFIG, scope="read write admin"))
+        renewable, text = grants.authorization_result(replace(CONFIG, scope="read write admin"), TOKEN)
 
         assert renewable
-        assert text == "Tasks renew it from now on. Not granted: admin, write."
+        assert text == f"authorized. {VALID_UNTIL} Tasks renew it from now on. Not granted: admin, write."
 
 
 @pytest.mark.usefixtures("variables")
-class TestAfterConsent:
-    def test_without_a_refresh_token_says_how_to_get_one(self) -> None:
+class TestAuthorizationResult:
+    def test_without_a_refresh_token_explains_how_to_request_one(self) -> None:
         status(record=replace(RECORD, refresh_token=None))
-        renewable, text = grants.authorization_result(CONFIG)
+        renewable, text = grants.authorization_result(CONFIG, TOKEN)
 
         assert not renewable
-        assert text.startswith("The server issued no refresh token, so tasks cannot renew it. ")
+        assert text.startswith(
+            f"authorized. {VALID_UNTIL} The server issued no refresh token, so tasks cannot renew it. "
+        )
         assert "authorize_params" in text
 
     def test_of_a_token_that_never_expires_needs_no_renewal(self) -> None:
-        status(record=replace(RECORD, refresh_token=None, tokens={"": replace(RECORD.tokens[""], expires_at=None)}))
+        never = replace(TOKEN, expires_at=None)
+        status(record=replace(RECORD, refresh_token=None, tokens={"": never}))
 
-        assert grants.authorization_result(CONFIG) == (True, "Tasks use it until the API refuses it.")
+        text = "authorized. The token never expires. Tasks use it until the API refuses it."
+        assert grants.authorization_result(CONFIG, never) == (True, text)
 
 
 @pytest.mark.usefixtures("variables")
 class TestIsEmpty:
     OWN = replace(CONFIG, grant_type="refresh_token", refresh_token="fake-own")
 
-    def test_where_nothing_was_ever_stored(self) -> None:
+    def test_is_true_if_nothing_was_ever_stored(self) -> None:
         assert grants.is_empty(CONFIG)
 
-    def test_where_it_was_forgotten(self) -> None:
+    def test_is_true_if_the_tokens_were_forgotten(self) -> None:
         VariableTokenStore(CONFIG).write(Record(generation=2, nonce="n"))
         assert grants.is_empty(CONFIG)
 
     @pytest.mark.parametrize("gone", [{"tokens": {}}, {"refresh_token": None}, {}])
-    def test_is_not_so_where_a_token_is_stored(self, gone: dict[str, Any]) -> None:
+    def test_is_false_if_a_token_is_stored(self, gone: dict[str, Any]) -> None:
         VariableTokenStore(CONFIG).write(replace(RECORD, **gone))
         assert not grants.is_empty(CONFIG)
 
-    def test_is_not_so_where_what_is_stored_cannot_be_opened(self) -> None:
+    def test_is_false_if_the_stored_tokens_cannot_be_decrypted(self) -> None:
         VariableTokenStore(CONFIG).write(RECORD)
         assert not grants.is_empty(replace(CONFIG, client_secret="fake-other"))
 
-    def test_is_not_so_where_the_connections_own_refresh_token_is_unused(self) -> None:
+    def test_is_false_if_the_refresh_token_of_the_connection_is_unused(self) -> None:
         assert not grants.is_empty(self.OWN)
         used = Record(generation=2, nonce="n", used_refresh_tokens=(fingerprint("shop", "fake-own"),))
         VariableTokenStore(self.OWN).write(used)
         assert grants.is_empty(self.OWN)
         assert not grants.is_empty(replace(self.OWN, refresh_token="fake-new"))
 
-    def test_is_not_so_where_the_record_could_not_be_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_false_if_the_record_could_not_be_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(VariableTokenStore, "is_listed", lambda self: True)
         assert not grants.is_empty(CONFIG)
 
 
 ACCEPTED = {"status_code": 400, "json": {"error": "invalid_grant"}}
 UNRECOGNIZED = {"status_code": 400, "json": {"error": "x"}}
-NOT_SENT = "The refresh token was not tested, because it can be used only once."
 
 
 @pytest.mark.usefixtures("variables")
 class TestTest:
-    """The *Test* button of the page, which knows what is stored."""
+    """*Test* of the page and the command line, which know what is stored."""
 
     def run(
-        self, requests_mock: Mocker, record: Record | None, answer: dict[str, Any] = ACCEPTED, **changes: Any
-    ) -> tuple[bool | None, str]:
+        self, requests_mock: Mocker, record: Record | None, response: dict[str, Any] = ACCEPTED, **changes: Any
+    ) -> GrantCheck:
         status(record=record)
-        requests_mock.post(CONFIG.token_url, **answer)
+        requests_mock.post(CONFIG.token_url, **response)
         found = grants.test(replace(CONFIG, **changes))
         assert requests_mock.call_count == 1
         assert "fake-" not in found.text + requests_mock.last_request.text.replace("fake-secret", "")
         return found
 
-    def test_of_a_working_connection_is_green(self, requests_mock: Mocker) -> None:
-        works, text = self.run(requests_mock, RECORD)
+    def test_of_a_working_connection_succeeds(self, requests_mock: Mocker) -> None:
+        works, text, _ = self.run(requests_mock, RECORD)
 
         assert works is True
-        assert text.endswith(f"Client ID, Client secret and Client authentication are correct. {NOT_SENT}")
+        assert text.endswith(f"Client ID, Client secret and Client authentication are correct. {NOT_TESTED}")
 
-    def test_ends_with_the_next_step_where_nobody_has_consented(self, requests_mock: Mocker) -> None:
-        works, text = self.run(requests_mock, None, warnings=("The extra field 'x' is ignored.",))
+    def test_recommends_authorization_if_no_user_has_authorized(self, requests_mock: Mocker) -> None:
+        works, text, needs_authorization = self.run(requests_mock, None, warnings=("The extra field 'x' is ignored.",))
 
         assert works is True
-        assert text.endswith("The extra field 'x' is ignored. No user's authorization is stored. Now click Authorize.")
+        assert needs_authorization
+        assert text.endswith(f"The extra field 'x' is ignored. {NOT_AUTHORIZED}")
         assert "refresh token was not tested" not in text
 
-    def test_ends_with_the_next_step_where_the_connection_was_changed(self, requests_mock: Mocker) -> None:
-        works, text = self.run(requests_mock, RECORD, scope="other")
+    def test_recommends_authorization_if_the_connection_was_changed(self, requests_mock: Mocker) -> None:
+        works, text, needs_authorization = self.run(requests_mock, RECORD, scope="other")
 
         assert works is True
-        assert "are for another client, secret, user, URL or scope" in text
-        assert text.endswith("Now click Authorize.")
+        assert needs_authorization
+        assert text.endswith(CHANGED)
 
-    @pytest.mark.parametrize("answer", [ACCEPTED, UNRECOGNIZED])
-    def test_is_not_green_where_the_refresh_token_was_refused(
-        self, requests_mock: Mocker, answer: dict[str, Any]
-    ) -> None:
-        works, text = self.run(requests_mock, replace(RECORD, refused=REFUSAL), answer)
+    @pytest.mark.parametrize("response", [ACCEPTED, UNRECOGNIZED])
+    def test_fails_if_the_refresh_token_was_refused(self, requests_mock: Mocker, response: dict[str, Any]) -> None:
+        works, text, _ = self.run(requests_mock, replace(RECORD, refused=REFUSAL), response)
 
         assert works is False
         assert text.endswith("the refresh token was refused")
 
-    def test_is_not_green_where_the_only_refresh_token_was_used_up(self, requests_mock: Mocker) -> None:
-        works, text = self.run(requests_mock, replace(RECORD, refresh_token=None), grant_type="refresh_token")
+    def test_fails_if_the_only_refresh_token_was_used(self, requests_mock: Mocker) -> None:
+        works, text, _ = self.run(requests_mock, replace(RECORD, refresh_token=None), grant_type="refresh_token")
 
         assert works is False
-        assert text.endswith("Obtain a new one and paste it into Refresh token.")
+        assert text.endswith("Obtain a new one and enter it in Refresh token.")
 
-    def test_is_neither_green_nor_red_where_the_refusal_is_not_recognized(self, requests_mock: Mocker) -> None:
-        works, text = self.run(requests_mock, RECORD, UNRECOGNIZED)
+    def test_is_inconclusive_if_the_refusal_is_not_recognized(self, requests_mock: Mocker) -> None:
+        works, text, _ = self.run(requests_mock, RECORD, UNRECOGNIZED)
 
         assert works is None
-        assert "cannot distinguish a rejected client from a rejected token" in text
-        assert text.endswith(f"{NOT_SENT} Renew now uses it, and so tests the client and the token.")
+        assert "does not show whether it rejected the client or the token" in text
+        assert text.endswith(f"{NOT_TESTED} To test both, renew the token.")
 
-    def test_quotes_the_last_refusal_where_that_was_not_recognized_either(self, requests_mock: Mocker) -> None:
+    def test_quotes_the_last_refusal_if_that_was_not_recognized_either(self, requests_mock: Mocker) -> None:
         refused = Refusal(error=UnrecognizedRefusal("The server refused, x"), until=NOW)
-        works, text = self.run(requests_mock, replace(RECORD, refused=refused), UNRECOGNIZED)
+        works, text, _ = self.run(requests_mock, replace(RECORD, refused=refused), UNRECOGNIZED)
 
         assert works is None
-        assert text.endswith(f"{NOT_SENT} The server refused, x")
+        assert text.endswith(f"{NOT_TESTED} The server refused, x")
 
-    def test_says_authorize_where_nothing_is_stored_and_the_refusal_is_not_recognized(
+    def test_recommends_authorization_if_nothing_is_stored_and_the_refusal_is_not_recognized(
         self, requests_mock: Mocker
     ) -> None:
-        works, text = self.run(requests_mock, None, UNRECOGNIZED)
+        works, text, needs_authorization = self.run(requests_mock, None, UNRECOGNIZED)
 
         assert works is None
-        assert text.endswith("Now click Authorize.")
+        assert needs_authorization
 
     @pytest.mark.parametrize("error", ["unsupported_grant_type", "unauthorized_client"])
     def test_of_a_token_that_never_expires_needs_no_refresh_token(self, requests_mock: Mocker, error: str) -> None:
         never = replace(RECORD, refresh_token=None, tokens={"": replace(RECORD.tokens[""], expires_at=None)})
-        works, text = self.run(requests_mock, never, {"status_code": 400, "json": {"error": error}})
+        works, text, _ = self.run(requests_mock, never, {"status_code": 400, "json": {"error": error}})
 
         assert works is None
         assert "refresh token was not tested" not in text
 
-    def test_fails_where_the_stored_refresh_token_cannot_be_used(self, requests_mock: Mocker) -> None:
+    def test_fails_if_the_stored_refresh_token_cannot_be_used(self, requests_mock: Mocker) -> None:
         with pytest.raises(UnsupportedGrantType):
             self.run(requests_mock, RECORD, {"status_code": 400, "json": {"error": "unsupported_grant_type"}})
 
@@ -243,4 +251,4 @@ class TestTest:
         VariableTokenStore(config).write(replace(RECORD, tokens={"": replace(RECORD.tokens[""], scope="read")}))
         requests_mock.post(CONFIG.token_url, **ACCEPTED)
 
-        assert grants.test(config).text.endswith(f"{NOT_SENT} Not granted: write.")
+        assert grants.test(config).text.endswith(f"{NOT_TESTED} Not granted: write.")

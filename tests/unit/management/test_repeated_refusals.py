@@ -1,4 +1,4 @@
-"""What many tasks do after the server has refused: how many requests it gets, and what the tasks report."""
+"""What many tasks do after a refusal of the server: how many requests they send, and which errors they raise."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_tasks_send_a_refused_password_once_whatever_retry_after_says(
         (200, {"ok": False, "error": "invalid_refresh_token"}),
     ],
 )
-def test_a_refusal_in_a_vendors_words_requires_consent_and_the_other_tasks_send_nothing(
+def test_a_refusal_in_known_words_of_a_vendor_requires_consent_and_other_tasks_send_nothing(
     connect, requests_mock, status, body
 ):
     config = connect(**REFRESH)
@@ -96,7 +96,7 @@ def test_a_refusal_in_a_vendors_words_requires_consent_and_the_other_tasks_send_
 
 
 @pytest.mark.parametrize(("status", "body"), [(400, b""), (403, b""), (400, b"{}"), (200, b'{"error": "odd"}')])
-def test_a_refusal_in_unknown_words_requires_consent_the_second_time_and_the_refresh_token_stays(
+def test_the_second_refusal_in_unknown_words_requires_consent_and_the_refresh_token_stays_stored(
     connect, requests_mock, clock, status, body
 ):
     config = connect(**REFRESH)
@@ -121,7 +121,7 @@ def test_a_refusal_in_unknown_words_requires_consent_the_second_time_and_the_ref
         (503, {"Retry-After": "3600"}, b""),
     ],
 )
-def test_a_response_that_is_no_refusal_starts_no_cool_down(connect, requests_mock, clock, status, headers, body):
+def test_a_response_that_is_not_a_refusal_starts_no_cool_down(connect, requests_mock, clock, status, headers, body):
     config = connect(**REFRESH)
     server = requests_mock.post(TOKEN_URL, status_code=status, headers=headers, content=body)
     for _ in range(2):
@@ -131,7 +131,7 @@ def test_a_response_that_is_no_refusal_starts_no_cool_down(connect, requests_moc
     assert not grants.status(config).needs_consent
 
 
-def test_a_person_can_renew_after_a_host_with_a_wrong_clock_has_noted_a_refusal(
+def test_a_user_can_renew_after_a_host_with_a_wrong_clock_has_recorded_a_refusal(
     connect, requests_mock, variables, clock
 ):
     config = connect(**REFRESH)

@@ -1,4 +1,4 @@
-"""What tests of the page share."""
+"""Fixtures for tests of the page."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import warnings
 import pytest
 
 with warnings.catch_warnings():
-    # Airflow's API server imports Starlette's test client by accident, and that is about to want another HTTP client.
+    # Airflow's API server imports Starlette's test client, which warns that it will require another HTTP client.
     warnings.simplefilter("ignore")
     import airflow.api_fastapi.core_api.security  # noqa: F401
 
 
 @pytest.fixture
-def kept(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Airflow's Variables, which are written and deleted as the API server does it."""
+def stored(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Airflow's Variables as a dict, with the functions that the API server uses to write and delete them."""
     from airflow.models.variable import Variable
 
     def delete(name: str) -> int:

@@ -1,4 +1,4 @@
-"""Forms that cannot be forged, who may do what, and what every answer has."""
+"""CSRF tokens, permissions, and the headers of every response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class User:
-    """Somebody who is logged in to Airflow."""
+    """A user who is logged in to Airflow."""
 
     def __init__(self, user_id: str = "ann") -> None:
         self.user_id = user_id
@@ -37,7 +37,7 @@ ANN: Any = User()
 
 
 class AuthManager:
-    """Says who may do what with which connection, and knows all of the database."""
+    """An auth manager that allows the given methods and connections."""
 
     def __init__(self, *allowed: tuple[str, str | None]) -> None:
         self.allowed = allowed
@@ -82,11 +82,11 @@ def sent(user: Any = None) -> bytes:
 
 
 class TestForms:
-    def test_of_the_users_own_page_are_taken(self) -> None:
+    def test_with_the_users_csrf_token_are_accepted(self) -> None:
         check(sent())
         check(b"other=1&" + sent() + b"&more=2")
 
-    def test_that_come_in_parts_are_taken(self) -> None:
+    def test_that_arrive_in_several_chunks_are_accepted(self) -> None:
         check(*(bytes([each]) for each in sent()), content_type=f"{FORM}; charset=UTF-8")
 
     @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ class TestForms:
         assert refused(sent(User("bob"))) == 403
 
     def test_signed_for_another_purpose_are_refused(self) -> None:
-        said = protection.signer("flash").dumps("ann")
+        signed = protection.signer("flash").dumps("ann")
 
-        assert refused(b"csrf_token=" + str(said).encode()) == 403
+        assert refused(b"csrf_token=" + str(signed).encode()) == 403
 
     def test_signed_with_another_key_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         body = sent()
@@ -109,22 +109,22 @@ class TestForms:
 
         assert refused(body) == 403
 
-    @pytest.mark.parametrize(("seconds", "taken"), [(12 * 3600, True), (12 * 3600 + 1, False)])
-    def test_are_good_for_twelve_hours(self, monkeypatch: pytest.MonkeyPatch, seconds: int, taken: bool) -> None:
+    @pytest.mark.parametrize(("seconds", "accepted"), [(12 * 3600, True), (12 * 3600 + 1, False)])
+    def test_are_accepted_for_12_hours(self, monkeypatch: pytest.MonkeyPatch, seconds: int, accepted: bool) -> None:
         monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: 1_800_000_000)
         body = sent()
         monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: 1_800_000_000 + seconds)
 
-        if taken:
+        if accepted:
             check(body)
         else:
             assert refused(body) == 403
 
-    def test_that_are_too_long_are_not_read_to_their_end(self) -> None:
+    def test_that_are_too_long_are_refused_before_their_end(self) -> None:
         assert refused(sent(), b"&x=", b"x" * 10_000, *[b"never read"] * 1000) == 413
 
     @pytest.mark.parametrize("content_type", [None, "", "application/json", "text/plain", "multipart/form-data"])
-    def test_of_another_kind_are_refused(self, content_type: str | None) -> None:
+    def test_with_another_content_type_are_refused(self, content_type: str | None) -> None:
         assert refused(sent(), content_type=content_type) == 415
 
 
@@ -146,17 +146,17 @@ class TestPermission:
             ("a/b#c", "GET", True),
         ],
     )
-    def test_is_asked_of_airflow_for_this_connection(self, conn_id: str, method: Any, allowed: bool) -> None:
+    def test_is_checked_by_airflow_for_this_connection(self, conn_id: str, method: Any, allowed: bool) -> None:
         assert can(ANN, conn_id, method) is allowed
 
-    def test_to_edit_is_needed_for_whatever_changes_something(self) -> None:
+    def test_to_edit_is_required_for_actions(self) -> None:
         can_edit("shop", ANN)
         with pytest.raises(HTTPException) as caught:
             can_edit("other", ANN)
 
         assert caught.value.status_code == 403
 
-    def test_is_asked_for_the_connections_team_where_there_are_teams(
+    def test_is_checked_for_the_connections_team_if_there_are_teams(
         self, auth_manager: AuthManager, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(protection.Connection, "get_team_name", lambda conn_id: f"team of {conn_id}")
@@ -166,16 +166,16 @@ class TestPermission:
 
         assert auth_manager.teams == [None, "team of shop"]
 
-    def test_is_known_for_all_of_the_database(self) -> None:
+    def test_is_available_for_all_connections_in_the_database(self) -> None:
         assert permitted_connections(ANN, "GET") == {"shop", "other", "a/b#c"}
         assert permitted_connections(ANN, "PUT") == {"shop"}
 
 
-class TestShield:
+class TestSecurityHeadersMiddleware:
     @staticmethod
     def pass_through(path: str, query: bytes = b"code=fake&state=fake", **headers: str) -> tuple[dict[str, Any], Any]:
-        """Return the scope that the application and the access log see, and the headers of the answer."""
-        answered: list[Any] = []
+        """Return the scope that the application and the access log see, and the headers of the response."""
+        messages: list[Any] = []
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             own = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -183,36 +183,36 @@ class TestShield:
             await send({"type": "http.response.body", "body": b"x"})
 
         async def send(message: Any) -> None:
-            answered.append(message)
+            messages.append(message)
 
         scope = {"type": "http", "path": path, "query_string": query}
         asyncio.run(SecurityHeadersMiddleware(app, hidden="/callback")(scope, None, send))  # type: ignore[arg-type]
-        assert answered[1] == {"type": "http.response.body", "body": b"x"}
-        return scope, answered[0]["headers"]
+        assert messages[1] == {"type": "http.response.body", "body": b"x"}
+        return scope, messages[0]["headers"]
 
     def test_sets_the_headers_and_keeps_others(self) -> None:
         _, headers = self.pass_through("/oauth/", etag="x")
 
         assert headers == [(b"etag", b"x"), *((name.encode(), value.encode()) for name, value in HEADERS.items())]
 
-    def test_replaces_a_header_however_it_is_written(self) -> None:
+    def test_replaces_a_header_in_any_case(self) -> None:
         _, headers = self.pass_through("/oauth/static/oauth.css", **{"CACHE-control": "public"})
 
         assert [value for name, value in headers if name.lower() == b"cache-control"] == [b"no-store"]
 
     @pytest.mark.parametrize("path", ["/oauth/callback", "/air/oauth/callback", "/oauth/callback/"])
-    def test_hides_what_the_browser_brings_back(self, path: str) -> None:
+    def test_hides_the_query_of_the_callback(self, path: str) -> None:
         scope, _ = self.pass_through(path)
 
         assert scope["query_string"] == b""
-        assert scope["oauth_answer"] == "code=fake&state=fake"
+        assert scope["oauth_callback"] == "code=fake&state=fake"
 
-    def test_hides_nothing_else(self) -> None:
+    def test_hides_no_other_query(self) -> None:
         scope, _ = self.pass_through("/oauth/", b"conn_id=shop")
 
         assert scope["query_string"] == b"conn_id=shop"
 
-    def test_takes_bytes_that_are_no_text(self) -> None:
+    def test_accepts_bytes_that_are_not_ascii(self) -> None:
         scope, _ = self.pass_through("/oauth/callback", b"state=\xff")
 
-        assert scope["oauth_answer"] == "state=\ufffd"
+        assert scope["oauth_callback"] == "state=\ufffd"

@@ -1,0 +1,57 @@
+"""What ``airflow oauth`` prints: lines, and rows as a table, plain text, JSON or YAML."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.cli.simple_table import AirflowConsole
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_provider_oauth.management.status import ConnectionStatus
+
+Row = dict[str, str | list[str] | None]
+
+
+def format_status(status: ConnectionStatus) -> Row:
+    """Return the row of a connection. None means unknown or not applicable."""
+    token = status.token
+    return {
+        "conn_id": status.conn_id,
+        "conn_type": status.conn_type or None,
+        "grant_type": status.config.grant_type if status.config else None,
+        "token": status.token_state if status.is_known else None,
+        "expires_at": (_format_time(token.expires_at) if token.expires_at else "never") if token else None,
+        "renewed_at": _format_time(token.issued_at) if token else None,
+        "consent": status.consent_state or None,
+        "consent_by": _format_time(status.consent_by) if status.consent_by else None,
+        "missing_scopes": list(status.missing_scopes) if token else None,
+        "error": status.error or None,
+    }
+
+
+def print_rows(rows: list[Row], output: str) -> None:
+    """Print rows.
+
+    :param rows: the rows, all with the same keys
+    :param output: table, plain, json or yaml
+    """
+    if output in ("table", "plain"):
+        rows = [{name: _format_cell(value, output) for name, value in row.items()} for row in rows]
+    AirflowConsole().print_as(rows, output)
+
+
+def print_line(text: str) -> None:
+    """Print a line immediately, also into a pipe."""
+    print(text, flush=True)
+
+
+def _format_cell(value: str | list[str] | None, output: str) -> str:
+    text = ", ".join(value) if isinstance(value, list) else value or ""
+    return escape(text) if output == "table" else text  # in a table, [words] would be markup
+
+
+def _format_time(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,80 @@
+"""Sentences about a grant that the page and the command line share.
+
+Results of actions begin with a lower-case letter, because ``Connection 'x': `` precedes them, as in error messages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_oauth.runtime.encryption import RecordEncryption
+
+if TYPE_CHECKING:
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
+
+NOT_ENCRYPTED = (
+    "The connection has no secret, so its tokens are stored unencrypted: anyone who can read Airflow Variables can "
+    "read them."
+)
+FORGOTTEN = "Airflow deleted the stored tokens. The server was not notified: it accepts these tokens until they expire."
+CONSEQUENCES = {
+    "revoke": "The server revokes the tokens, and Airflow deletes them.",
+    "forget": "Airflow deletes the tokens. The server is not notified: it accepts these tokens until they expire.",
+}
+
+
+def about(conn_id: str, text: str) -> str:
+    """Return ``text`` with the connection's ID in front of it."""
+    return f"Connection {conn_id!r}: {text}"
+
+
+def validity(token: Token) -> str:
+    """Return a sentence about when the token expires."""
+    if token.expires_at is None:
+        return "The token never expires."
+    return f"The token is valid until {token.expires_at:%Y-%m-%d %H:%M} UTC."
+
+
+def renewed(token: Token) -> str:
+    """Return the result of a renewal."""
+    return f"renewed. {validity(token)}"
+
+
+def revoked(count: int) -> str:
+    """Return the result of a revocation.
+
+    :param count: how many tokens the server revoked
+    """
+    return f"the server revoked {count} {'token' if count == 1 else 'tokens'}, and Airflow deleted the stored tokens."
+
+
+def nothing_stored(action: str) -> str:
+    """Return the result of revoking or forgetting if no tokens are stored.
+
+    :param action: revoke or forget
+    """
+    return f"no tokens are stored, so there is nothing to {action}."
+
+
+def consequences(action: str, config: OAuthConfig) -> str:
+    """Return what a user should know before revoking or forgetting tokens.
+
+    :param action: revoke or forget
+    :param config: the connection
+    """
+    if not config.requires_refresh_token:
+        return CONSEQUENCES[action]
+    if config.grant_type == "authorization_code":
+        return f"{CONSEQUENCES[action]} A user must then authorize the connection again."
+    return f"{CONSEQUENCES[action]} Then enter a new refresh token in the connection."
+
+
+def not_granted(scopes: tuple[str, ...]) -> str:
+    """Return the sentence that lists the scopes that were requested and not granted; "" if there are none."""
+    return f"Not granted: {', '.join(scopes)}." if scopes else ""
+
+
+def remarks(config: OAuthConfig) -> list[str]:
+    """Return what users should know about the connection: unencrypted tokens, and ignored settings."""
+    return [*([] if RecordEncryption(config).has_key else [NOT_ENCRYPTED]), *config.warnings]

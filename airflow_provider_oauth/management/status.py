@@ -1,0 +1,84 @@
+"""The status of a connection and its grant, as one value for the page and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
+
+TokenState = Literal["usable", "expired", "none", "changed", "unknown"]
+ConsentState = Literal["needed", "given", ""]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionStatus:
+    """What is known about a connection and its grant.
+
+    :param conn_id: ID of the connection
+    :param conn_type: its type; "" if unknown
+    :param config: what the connection means; None if it is invalid
+    :param error: why the connection or its record cannot be read, or the server's last refusal; "" if there is none
+    :param is_known: whether the stored record was read; if not, the fields below have no meaning
+    :param token: the stored token; None if none is stored for the connection as it is configured now
+    :param usable: whether the stored token can still be sent
+    :param changed: whether the stored tokens are for another client, secret, user, URL or scope, or are corrupt
+    :param needs_consent: whether a user must authorize, because the token cannot be renewed without a user
+    :param consent_by: when a user must authorize unless the token is renewed earlier; None if unknown or never
+    :param has_refresh_token: whether the next renewal uses a refresh token
+    :param missing_scopes: scopes that were requested and not granted to the stored token
+    """
+
+    conn_id: str
+    conn_type: str = ""
+    config: OAuthConfig | None = None
+    error: str = ""
+    is_known: bool = True
+    token: Token | None = None
+    usable: bool = False
+    changed: bool = False
+    needs_consent: bool = False
+    consent_by: datetime | None = None
+    has_refresh_token: bool = False
+    missing_scopes: tuple[str, ...] = ()
+
+    @property
+    def token_state(self) -> TokenState:
+        """The state of the stored token."""
+        if not self.is_known:
+            return "unknown"
+        if self.token is None:
+            return "changed" if self.changed else "none"
+        return "usable" if self.usable else "expired"
+
+    @property
+    def consent_state(self) -> ConsentState:
+        """Whether a user has authorized the connection; "" if unknown or if the grant needs no user."""
+        if self.config is None or not self.is_known or not self.config.requires_refresh_token:
+            return ""
+        return "needed" if self.needs_consent else "given"
+
+    def problem(self, now: datetime) -> str:
+        """Return why a user must do something about the connection, and what; "" if nothing has to be done.
+
+        :param now: the current time, aware
+        """
+        if self.error:
+            return self.error
+        if self.config is None:
+            return ""
+        if self.consent_by and self.consent_by <= now:
+            reason = f"the refresh token expired on {self.consent_by:%Y-%m-%d}"
+        elif self.consent_state != "needed":
+            return ""
+        elif self.changed:
+            reason = "the stored tokens are for another client, secret, user, URL or scope, or are corrupt"
+        else:
+            reason = "no refresh token is stored"
+        if self.config.grant_type == "authorization_code":
+            return f"A user must authorize the connection: {reason}."
+        return f"Obtain a new refresh token and enter it in Refresh token: {reason}."
