@@ -79,7 +79,7 @@ def rotated(world):
     world.clock.seconds = 800
     other.token()
     world.clock.seconds = 700  # the first process still has a valid token
-    assert world.endpoint.asked == [("grant", None)] * 2
+    assert world.endpoint.requests == [("grant", None)] * 2
     return process
 
 
@@ -90,7 +90,7 @@ def test_after_a_403_the_request_is_repeated_once_with_a_newer_stored_token(worl
     assert session(process).get(URL).status_code == 200
     assert session(process).get(URL).status_code == 200
     assert api.tokens == ["token-1", "token-2", "token-2"]
-    assert len(world.endpoint.asked) == 2, "no token request was sent"
+    assert len(world.endpoint.requests) == 2, "no token request was sent"
 
 
 def test_a_403_is_returned_without_a_token_request_if_no_newer_token_is_stored(world, api):
@@ -98,7 +98,7 @@ def test_a_403_is_returned_without_a_token_request_if_no_newer_token_is_stored(w
     api.accepted, api.refusal = set(), (403, {})
     assert [session(process).get(URL).text for _ in range(2)] == ["for token-1"] * 2
     assert api.tokens == ["token-1", "token-1"]
-    assert world.endpoint.asked == [("grant", None)]
+    assert world.endpoint.requests == [("grant", None)]
 
 
 def test_a_403_to_the_newer_token_is_returned(world, api):
@@ -134,14 +134,14 @@ def test_a_refused_token_is_renewed_and_the_request_repeated(world, api, refusal
     api.accepted, api.refusal = {"token-2"}, refusal
     assert session(process).get(URL).text == "for token-2"
     assert api.tokens == ["token-1", "token-2"]
-    assert world.endpoint.asked == [("grant", None)] * 2
+    assert world.endpoint.requests == [("grant", None)] * 2
 
 
 def test_after_a_401_a_newer_stored_token_is_used_before_one_is_requested(world, api):
     process = rotated(world)
     api.accepted = {"token-2"}
     assert session(process).get(URL).status_code == 200
-    assert len(world.endpoint.asked) == 2
+    assert len(world.endpoint.requests) == 2
 
 
 def test_a_process_renews_a_refused_token_once_in_60_s_and_returns_the_refused_response_until_then(world, api):
@@ -152,7 +152,9 @@ def test_a_process_renews_a_refused_token_once_in_60_s_and_returns_the_refused_r
         world.clock.seconds = second
         statuses.append(session(process).get(URL).status_code)
     assert set(statuses) == {401}
-    assert world.endpoint.asked == [("grant", None)] * (1 + 4), "the first token, and renewals at 0, 60, 120 and 180 s"
+    assert world.endpoint.requests == [("grant", None)] * (1 + 4), (
+        "the first token, and renewals at 0, 60, 120 and 180 s"
+    )
 
 
 def test_the_next_request_of_a_session_renews_again_only_after_60_s(world, api):
@@ -201,7 +203,7 @@ def test_tokens_of_other_scopes_are_renewed_independently(world):
     process = world.process()
     refused = [process.token(scope) for scope in ("a", "b")]
     assert all(process.replacement(token, scope, renew=True) for token, scope in zip(refused, ("a", "b"), strict=True))
-    assert [scope for _, scope in world.endpoint.asked] == ["a", "b", "a", "b"]
+    assert [scope for _, scope in world.endpoint.requests] == ["a", "b", "a", "b"]
 
 
 def test_the_60_s_are_counted_for_each_scope(world):
@@ -210,7 +212,7 @@ def test_the_60_s_are_counted_for_each_scope(world):
         assert process.replacement(process.token(scope), scope, renew=True)
     assert process.replacement(process.token("a"), "a", renew=True) is None
     assert process.replacement(process.token(), renew=True)
-    assert [scope for _, scope in world.endpoint.asked] == ["a", "a", "b", "b", None, None]
+    assert [scope for _, scope in world.endpoint.requests] == ["a", "a", "b", "b", None, None]
 
 
 def test_a_stored_token_does_not_replace_one_that_another_thread_has_renewed_meanwhile(world):

@@ -29,17 +29,19 @@ ANOTHER_USER = 65534
 
 
 @pytest.fixture
-def lock(tmp_path):
+def lock(tmp_path: Path) -> HostLock:
     return HostLock(tmp_path, "api")
 
 
 @pytest.fixture
-def another(tmp_path):
-    """The lock, as another process has it."""
+def another(tmp_path: Path) -> HostLock:
+    """Return the lock as another process sees it."""
     return HostLock(tmp_path, "api")
 
 
-def test_a_second_holder_does_not_wait_and_gets_it_when_the_first_lets_go(lock, another):
+def test_another_process_does_not_wait_and_gets_the_lock_after_it_was_released(
+    lock: HostLock, another: HostLock
+) -> None:
     assert lock.acquire()
     assert not another.acquire()
     lock.release()
@@ -47,7 +49,7 @@ def test_a_second_holder_does_not_wait_and_gets_it_when_the_first_lets_go(lock, 
     another.release()
 
 
-def test_who_holds_it_can_ask_again(lock, another):
+def test_the_lock_can_be_acquired_twice_by_the_same_process(lock: HostLock, another: HostLock) -> None:
     assert lock.acquire()
     assert lock.acquire()
     lock.release()
@@ -55,14 +57,14 @@ def test_who_holds_it_can_ask_again(lock, another):
     another.release()
 
 
-def test_letting_go_of_what_another_holds_does_nothing(lock, another):
+def test_releasing_another_processs_lock_does_nothing(lock: HostLock, another: HostLock) -> None:
     assert lock.acquire()
     another.release()
     assert not another.acquire()
     lock.release()
 
 
-def test_connections_do_not_stand_in_each_others_way(lock, tmp_path):
+def test_each_connection_has_its_own_lock(lock: HostLock, tmp_path: Path) -> None:
     other = HostLock(tmp_path, "other")
     assert lock.acquire()
     assert other.acquire()
@@ -70,7 +72,7 @@ def test_connections_do_not_stand_in_each_others_way(lock, tmp_path):
     other.release()
 
 
-def test_the_lock_of_a_killed_process_is_free(lock, tmp_path):
+def test_the_lock_of_a_killed_process_is_free(lock: HostLock, tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -84,7 +86,7 @@ def test_the_lock_of_a_killed_process_is_free(lock, tmp_path):
     lock.release()
 
 
-def test_the_folder_is_made_for_this_user_only(tmp_path):
+def test_the_folder_is_created_for_this_user_only(tmp_path: Path) -> None:
     folder = tmp_path / "locks" / "deep"
     lock = HostLock(folder, "../../etc/passwd")
     assert lock.acquire()
@@ -94,14 +96,14 @@ def test_the_folder_is_made_for_this_user_only(tmp_path):
     lock.release()
 
 
-def test_a_folder_that_cannot_be_used_names_the_setting_and_is_retried(tmp_path):
+def test_an_unusable_folder_names_the_setting_and_is_retried(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OAuthError, match=r"'api'.*\[oauth\] lock_folder") as caught:
         HostLock(tmp_path / "file", "api").acquire()
     assert not isinstance(caught.value, AirflowFailException)
 
 
-def test_a_default_folder_that_other_users_can_write_to_is_refused(tmp_path):
+def test_a_default_folder_that_other_users_can_write_to_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "locks"
     folder.mkdir()
     folder.chmod(0o777)
@@ -109,7 +111,7 @@ def test_a_default_folder_that_other_users_can_write_to_is_refused(tmp_path):
         HostLock(folder, "api").acquire()
 
 
-def test_a_default_folder_that_another_user_occupies_names_the_setting_and_is_retried(tmp_path):
+def test_a_default_folder_of_another_user_names_the_setting_and_is_retried(tmp_path: Path) -> None:
     folder = Path("/usr")  # belongs to root
     if os.getuid() == 0:
         folder = tmp_path / "locks"
@@ -120,7 +122,7 @@ def test_a_default_folder_that_another_user_occupies_names_the_setting_and_is_re
     assert not isinstance(caught.value, AirflowFailException)
 
 
-def test_a_link_in_place_of_the_folder_is_refused(tmp_path):
+def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir(mode=0o700)
     (tmp_path / "locks").symlink_to(tmp_path / "target")
     with pytest.raises(OAuthError):
@@ -129,7 +131,9 @@ def test_a_link_in_place_of_the_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize("version", ["3.16.0", "3.25.2", "4.2.4", "4.2.4rc1"])
 @pytest.mark.parametrize("mode", [0o1777, 0o770, 0o702])
-def test_an_old_filelock_is_refused_in_a_folder_of_several_users(monkeypatch, tmp_path, version, mode):
+def test_an_old_filelock_is_refused_in_a_shared_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, mode: int
+) -> None:
     tmp_path.chmod(mode)
     monkeypatch.setattr(filelock, "__version__", version)
     with pytest.raises(ConfigurationError, match=rf"'api'.*\[oauth\] lock_folder.*filelock {version} .*4\.2\.5"):
@@ -139,7 +143,9 @@ def test_an_old_filelock_is_refused_in_a_folder_of_several_users(monkeypatch, tm
 
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("mode", [0o755, 0o700])
-def test_an_old_filelock_will_do_in_a_folder_of_one_user(monkeypatch, tmp_path, shared, mode):
+def test_an_old_filelock_works_in_a_folder_of_one_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared: bool, mode: int
+) -> None:
     tmp_path.chmod(mode)
     monkeypatch.setattr(filelock, "__version__", "3.25.2")
     lock = HostLock(tmp_path, "api", shared=shared)
@@ -150,17 +156,19 @@ def test_an_old_filelock_will_do_in_a_folder_of_one_user(monkeypatch, tmp_path, 
     lock.release()
 
 
-def test_a_configured_folder_may_be_a_link_to_one(monkeypatch, tmp_path):
+def test_a_configured_folder_can_be_a_link_to_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "target").mkdir(mode=0o700)
     (tmp_path / "locks").symlink_to(tmp_path / "target")
-    monkeypatch.setattr(filelock, "__version__", "3.25.2")  # what is refused if other users can write to the folder
+    monkeypatch.setattr(
+        filelock, "__version__", "3.25.2"
+    )  # this version is refused if other users can write to the folder
     lock = HostLock(tmp_path / "locks", "api", shared=True)
     assert lock.acquire()
     lock.release()
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o002, 0o775)])
-def test_the_umask_decides_who_can_write_to_a_configured_folder_that_is_made(tmp_path, umask, mode):
+def test_the_umask_applies_when_a_configured_folder_is_created(tmp_path: Path, umask: int, mode: int) -> None:
     before = os.umask(umask)
     try:
         with suppress(ConfigurationError):  # an old filelock
@@ -171,7 +179,7 @@ def test_the_umask_decides_who_can_write_to_a_configured_folder_that_is_made(tmp
 
 
 @pytest.mark.parametrize("version", ["4.2.5", "4.2.10", "4.3", "5.0.0.dev1"])
-def test_a_new_filelock_can_share_a_folder(monkeypatch, tmp_path, version):
+def test_a_new_filelock_works_in_a_shared_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str) -> None:
     made = []
     monkeypatch.setattr(filelock, "__version__", version)
     monkeypatch.setattr(filelock, "FileLock", lambda *args, **kwargs: made.append(kwargs) or UnixFileLock(args[0]))

@@ -1,12 +1,17 @@
-"""When a process takes the host's lock, and that it releases it."""
+"""When a process takes and releases the host lock."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_provider_oauth.exceptions import InvalidClient, OAuthError, TokenRequestError
 from airflow_provider_oauth.protocol.token import Token
 from tests.fake_clock import START
+
+if TYPE_CHECKING:
+    from tests.unit.tokens.world import World
 
 ACTS = {
     "token": lambda source: source.token(),
@@ -20,8 +25,8 @@ ACTS = {
 }
 
 
-def lock_calls(world):
-    """Return the list to which the lock's calls are written."""
+def lock_calls(world: World) -> list[str]:
+    """Return a list that records the calls of the lock."""
     calls, acquire, release = [], world.lock.acquire, world.lock.release
     world.lock.acquire = lambda: calls.append("acquire") or acquire()
     world.lock.release = lambda: calls.append("release") or release()
@@ -29,7 +34,7 @@ def lock_calls(world):
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_every_act_takes_the_lock_and_releases_it(rotating, act):
+def test_every_action_takes_and_releases_the_host_lock(rotating: World, act: str) -> None:
     rotating.store.record = rotating.record_of("refresh-0")
     rotating.store.lease = "n"
     calls = lock_calls(rotating)
@@ -40,11 +45,11 @@ def test_every_act_takes_the_lock_and_releases_it(rotating, act):
 
 
 @pytest.mark.parametrize(("act", "error"), [("token", InvalidClient("no")), ("revoke", TokenRequestError("no"))])
-def test_the_lock_is_released_after_an_error(rotating, act, error):
+def test_the_lock_is_released_after_an_error(rotating: World, act: str, error: BaseException) -> None:
     rotating.store.record = rotating.record_of("refresh-0")
     rotating.store.lease = "n"
     rotating.endpoint.errors = [error]
-    rotating.endpoint.revocations = [error]
+    rotating.endpoint.revocation_results = [error]
     calls = lock_calls(rotating)
     with pytest.raises(OAuthError):
         ACTS[act](rotating.process())
@@ -53,10 +58,10 @@ def test_the_lock_is_released_after_an_error(rotating, act, error):
 
 
 @pytest.mark.parametrize("act", ["forget", "token"])
-def test_the_lock_is_released_after_an_exception_that_nobody_expects(rotating, act):
+def test_the_lock_is_released_after_an_unexpected_exception(rotating: World, act: str) -> None:
     rotating.store.record = rotating.record_of("refresh-0")
 
-    def killed(seconds):
+    def killed(seconds: float) -> None:
         raise KeyboardInterrupt
 
     rotating.clock.sleep = killed

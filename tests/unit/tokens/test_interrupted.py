@@ -1,8 +1,9 @@
-"""Renewals that end by an exception: the next process waits for the lease only if the token may have been renewed."""
+"""Renewals that end with an exception: the next process waits only if the server may have renewed the token."""
 
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowTaskTerminated, AirflowTaskTimeout
@@ -13,10 +14,14 @@ from airflow_provider_oauth.tokens.lease import MAX_EXCHANGE_TIME, TERM, WAIT
 from airflow_provider_oauth.tokens.record import Record
 from tests.unit.tokens.world import World
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
 SECRET = "fake-secret-\udfff"
 
 
-def used():
+def used() -> World:
     """Return a connection that was used before."""
     world = World(grant_type="refresh_token", refresh_token="fake-first")
     world.store.record = world.record_of("refresh-0")
@@ -24,19 +29,15 @@ def used():
     return world
 
 
-def is_free(world):
-    return world.store.record is not None and world.store.lease == world.store.record.nonce
-
-
 class Interruption:
-    """Raises an exception at one of the steps of a renewal, which are all calls that leave the code under test.
+    """Raises an exception at one step of a renewal. Each call to a store, endpoint, clock or mask is a step.
 
-    :param world: whose steps
-    :param at: which step, from 1
-    :param error: what is raised
+    :param world: its connection
+    :param at: the number of the step, from 1
+    :param error: the exception
     """
 
-    def __init__(self, world, at, error):
+    def __init__(self, world: World, at: float, error: Any) -> None:
         self.at = at
         self.error = error
         self.steps = []
@@ -48,20 +49,20 @@ class Interruption:
         self.refresh = endpoint.refresh
         endpoint.refresh = self.exchange
 
-    def before(self, name, function):
-        def wrapped(*args, **kwargs):
+    def before(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
             self.step(name)
             return function(*args, **kwargs)
 
         return wrapped
 
-    def step(self, name):
+    def step(self, name: str) -> None:
         self.steps.append(name)
         if len(self.steps) == self.at:
             raise self.error
 
-    def exchange(self, *args, **kwargs):
-        """Refresh as ``TokenEndpoint`` does, which tells of each exception whether the request was sent."""
+    def exchange(self, *args: Any, **kwargs: Any) -> Any:
+        """Refresh as ``TokenEndpoint`` does: it sets on each exception whether the request was sent."""
         sent = False
         try:
             self.step("metadata")
@@ -75,7 +76,7 @@ class Interruption:
 
 
 @pytest.mark.parametrize("error", [AirflowTaskTimeout, AirflowTaskTerminated, KeyboardInterrupt])
-def test_a_task_that_is_stopped_at_any_step_leaves_the_lease_to_run_out_only_if_it_may_have_renewed_the_token(error):
+def test_if_a_task_is_stopped_the_lease_runs_out_only_if_the_server_may_have_renewed_the_token(error: Any) -> None:
     ended_early, ran_out = set(), set()
     for at in range(1, 100):
         world = used()
@@ -97,11 +98,11 @@ def test_a_task_that_is_stopped_at_any_step_leaves_the_lease_to_run_out_only_if_
         if was_sent:
             ran_out.add(last)
             assert waited >= TERM - WAIT, before
-            assert world.endpoint.asked == [("refresh", "refresh-0")] * 2
+            assert world.endpoint.requests == [("refresh", "refresh-0")] * 2
         elif was_granted:
             ended_early.add(last)
             assert waited <= 2 * WAIT, before
-            assert world.endpoint.asked == [("refresh", "refresh-0")]
+            assert world.endpoint.requests == [("refresh", "refresh-0")]
         else:
             assert waited <= TERM + 3 * WAIT, before
     assert at > 15
@@ -109,26 +110,26 @@ def test_a_task_that_is_stopped_at_any_step_leaves_the_lease_to_run_out_only_if_
     assert ran_out == {"response", "mask", "write"}
 
 
-def test_a_task_that_is_stopped_at_the_first_line_after_the_response_leaves_the_lease_to_run_out():
+def test_if_a_task_is_stopped_at_the_first_line_after_the_response_the_lease_runs_out() -> None:
     class Response:
-        """Stops the task at the first line that uses the token."""
+        """A response that stops the task at the first line that uses the token."""
 
         @property
-        def scope(self):
+        def scope(self) -> None:
             raise AirflowTaskTimeout("stop")
 
     world = used()
     world.endpoint.refresh = lambda refresh_token, access_token=None, *, retry=True: Response()
     with pytest.raises(AirflowTaskTimeout):
         world.process().token()
-    assert not is_free(world)
+    assert not world.lease_is_free()
 
 
-def test_what_was_stopped_while_it_was_stored_is_stored_by_the_same_process():
+def test_a_record_whose_write_was_interrupted_is_stored_later_by_the_same_process() -> None:
     world = used()
     write = world.store.write
 
-    def stop(record):
+    def stop(record: Record) -> None:
         world.store.write = write
         raise AirflowTaskTimeout("stop")
 
@@ -137,15 +138,15 @@ def test_what_was_stopped_while_it_was_stored_is_stored_by_the_same_process():
     with pytest.raises(AirflowTaskTimeout):
         source.token()
     assert source.token().access_token == "token-1"
-    assert world.endpoint.asked == [("refresh", "refresh-0")]
+    assert world.endpoint.requests == [("refresh", "refresh-0")]
 
 
 @pytest.mark.parametrize("grant_type", ["client_credentials", "password"])
-def test_a_repeatable_grant_that_is_stopped_before_its_request_is_not_waited_for(grant_type):
+def test_nobody_waits_for_a_repeatable_grant_that_was_stopped_before_its_request(grant_type: str) -> None:
     world = World(grant_type=grant_type)
     grant = world.endpoint.grant
 
-    def stop(scope=None, *, retry=True):
+    def stop(scope: str | None = None, *, retry: bool = True) -> None:
         world.endpoint.grant = grant
         error = AirflowTaskTimeout("stop")
         error.request_sent = False
@@ -159,15 +160,15 @@ def test_a_repeatable_grant_that_is_stopped_before_its_request_is_not_waited_for
     assert MAX_EXCHANGE_TIME > 1
 
 
-def test_stopping_does_not_end_a_cool_down():
+def test_stopping_a_task_does_not_end_a_cool_down() -> None:
     world = used()
     world.endpoint.errors = [TokenRequestError("no", error="invalid_client")]
     before = world.store.record
 
-    def stop():
+    def stop() -> None:
         raise AirflowTaskTimeout("stop")
 
-    world.endpoint.during = stop
+    world.endpoint.on_request = stop
     with pytest.raises(AirflowTaskTimeout):
         world.process().token()
     assert world.store.record.refused == before.refused
@@ -185,11 +186,13 @@ UNEXPECTED = [
 
 
 @pytest.fixture(params=UNEXPECTED, ids=lambda error: type(error).__name__)
-def unexpected(request):
+def unexpected(request: pytest.FixtureRequest) -> Exception:
     return request.param
 
 
-def test_an_unexpected_exception_becomes_an_error_that_names_the_connection_and_quotes_nothing(unexpected):
+def test_an_unexpected_exception_becomes_an_error_that_names_the_connection_without_quoting_the_exception(
+    unexpected: Exception,
+) -> None:
     world = used()
     world.endpoint.errors = [unexpected]
     with pytest.raises(OAuthError) as caught:
@@ -201,7 +204,9 @@ def test_an_unexpected_exception_becomes_an_error_that_names_the_connection_and_
     assert caught.value.__suppress_context__
 
 
-def test_after_an_unexpected_exception_a_usable_token_is_used_and_nobody_waits(unexpected, caplog):
+def test_after_an_unexpected_exception_a_usable_token_is_used_and_the_lease_is_free(
+    unexpected: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     world = used()
     source = world.process()
     source.token()
@@ -212,18 +217,18 @@ def test_after_an_unexpected_exception_a_usable_token_is_used_and_nobody_waits(u
         assert source.token().access_token == "token-1"
     assert type(unexpected).__name__ in caplog.text
     assert "fake-secret" not in caplog.text
-    assert is_free(world)
+    assert world.lease_is_free()
     begun = world.clock.seconds
     world.process().token()
     assert world.clock.seconds - begun <= 2 * WAIT
 
 
 @pytest.mark.parametrize("secret", ["token-1", "refresh-1"])
-def test_an_exception_after_the_response_counts_as_a_lost_response(secret):
+def test_an_exception_after_the_response_counts_as_a_lost_response(secret: str) -> None:
     world = used()
     mask = world.mask
 
-    def fail(value, until):
+    def fail(value: str, until: datetime | None) -> None:
         if value == secret:
             raise ValueError(SECRET)
         mask(value, until)
@@ -231,42 +236,44 @@ def test_an_exception_after_the_response_counts_as_a_lost_response(secret):
     world.mask = fail
     with pytest.raises(OAuthError, match="ValueError"):
         world.process().token()
-    assert is_free(world)
+    assert world.lease_is_free()
     world.mask = mask
     world.process().token()
-    assert world.endpoint.asked == [("refresh", "refresh-0")] * 2
+    assert world.endpoint.requests == [("refresh", "refresh-0")] * 2
 
 
 @pytest.mark.parametrize("act", ["store_grant", "forget", "revoke"])
-def test_what_a_person_decides_fails_with_an_error_that_names_the_connection_too(act, unexpected, monkeypatch):
+def test_an_unexpected_exception_in_a_users_action_becomes_an_error_that_names_the_connection(
+    act: str, unexpected: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = used()
     token = world.process().token()
     source = world.process()
 
-    def fail(*args):
+    def fail(*args: Any) -> None:
         raise unexpected
 
     monkeypatch.setattr(GrantState, "used_refresh_tokens", property(fail))
     if act == "revoke":
-        world.endpoint.revocations = [unexpected]
+        world.endpoint.revocation_results = [unexpected]
     with pytest.raises(OAuthError, match=rf"^Connection 'api': .*{type(unexpected).__name__}") as caught:
         getattr(source.actions, act)(*([token] if act == "store_grant" else []))
     assert "fake-secret" not in str(caught.value)
-    assert is_free(world)
+    assert world.lease_is_free()
 
 
 @pytest.mark.parametrize("error", [AirflowTaskTimeout, ValueError])
-def test_revoking_that_is_stopped_ends_its_claim(error):
+def test_a_revocation_that_is_stopped_ends_its_claim(error: Any) -> None:
     world = used()
     world.process().token()
 
-    def stop():
-        world.endpoint.during = lambda: None
+    def stop() -> None:
+        world.endpoint.on_request = lambda: None
         raise error("stop")
 
-    world.endpoint.during = stop
+    world.endpoint.on_request = stop
     with pytest.raises((AirflowTaskTimeout, OAuthError)):
         world.process().actions.revoke()
-    assert is_free(world)
+    assert world.lease_is_free()
     assert isinstance(world.store.record, Record)
     assert world.store.record.refresh_token == "refresh-1"

@@ -1,18 +1,23 @@
-"""Processes do not all renew at the same moment."""
+"""The jitter: not all processes renew at the same moment."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.tokens.source import TokenSource
 from airflow_provider_oauth.tokens.token_cache import MAX_JITTER
 
+if TYPE_CHECKING:
+    from tests.unit.tokens.world import World
 
-def source_of(world):
-    """Return a source with the jitter that production code gives it, unlike ``World.process``."""
+
+def source_of(world: World) -> TokenSource:
+    """Return a source with a random jitter, unlike ``World.process``."""
     return TokenSource(world.config, world.endpoint, world.store, world.lock, world.clock, world.mask)
 
 
-def due_at(world, source):
-    """Return after how many seconds the token is due in this process."""
+def due_at(world: World, source: TokenSource) -> float:
+    """Return the number of seconds after which the token is due in this process."""
     source.token()
     low, high = 0.0, 1000.0
     while high - low > 0.001:
@@ -22,9 +27,9 @@ def due_at(world, source):
     return high
 
 
-def test_every_process_has_its_own_time_from_which_a_token_is_due(world):
+def test_a_token_is_due_at_a_different_time_in_each_process(world: World) -> None:
     times = [due_at(world, source_of(world)) for _ in range(20)]
     assert len({round(time, 2) for time in times}) > 10
     assert all(750 - MAX_JITTER * 1000 - 0.01 <= time <= 750.01 for time in times)
     assert max(times) - min(times) > MAX_JITTER * 1000 / 4
-    assert len(world.endpoint.asked) == 1
+    assert len(world.endpoint.requests) == 1

@@ -1,4 +1,4 @@
-"""A lock folder in which several users can create files; test_host_lock.py has what is the same in any folder."""
+"""A lock folder that several users share. Tests for all folders are in test_host_lock.py."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import socket
 import stat
 import tempfile
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import pytest
@@ -18,20 +19,24 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.tokens.host_lock import SHARED_SINCE, HostLock, _version
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
 pytestmark = pytest.mark.skipif(
     _version(filelock.__version__) < SHARED_SINCE, reason="this filelock cannot share a folder: see test_host_lock.py"
 )
 
 
-def bind(path):
-    """Put a socket there."""
-    # By its name alone: a path of a socket has at most 107 bytes.
+def bind(path: Path) -> None:
+    """Create a socket."""
+    # Relative, because the path of a socket has at most 107 bytes.
     with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(path.parent):
         server.bind(path.name)
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "locks"
     folder.mkdir()
     folder.chmod(0o1777)
@@ -39,8 +44,8 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def place(folder):
-    """The path of the lock file, which does not exist yet."""
+def place(folder: Path) -> Path:
+    """Return the path of the lock file, which does not exist yet."""
     lock = HostLock(folder, "api", shared=True)
     assert lock.acquire()
     lock.release()
@@ -50,16 +55,16 @@ def place(folder):
 
 
 @pytest.fixture
-def shared(folder):
+def shared(folder: Path) -> HostLock:
     return HostLock(folder, "api", shared=True)
 
 
-def mode(path):
+def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat(follow_symlinks=False).st_mode)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_every_user_can_open_the_lock_file(shared, folder, umask):
+def test_every_user_can_open_the_lock_file(shared: HostLock, folder: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         assert shared.acquire()
@@ -70,8 +75,10 @@ def test_every_user_can_open_the_lock_file(shared, folder, umask):
     shared.release()
 
 
-def test_a_lock_file_that_another_process_creates_meanwhile_is_shared(monkeypatch, shared, folder, place):
-    def mkstemp(*args, **kwargs):
+def test_a_lock_file_that_another_process_creates_at_the_same_time_is_shared(
+    monkeypatch: pytest.MonkeyPatch, shared: HostLock, folder: Path, place: Path
+) -> None:
+    def mkstemp(*args: Any, **kwargs: Any) -> Any:
         place.touch()
         place.chmod(0o666)
         return tempfile_mkstemp(*args, **kwargs)
@@ -84,11 +91,13 @@ def test_a_lock_file_that_another_process_creates_meanwhile_is_shared(monkeypatc
     shared.release()
 
 
-def test_the_lock_file_appears_with_its_mode(monkeypatch, shared, folder, place):
-    """Otherwise a user who comes between creation and change of the mode would be refused."""
+def test_the_lock_file_gets_its_name_after_its_mode(
+    monkeypatch: pytest.MonkeyPatch, shared: HostLock, folder: Path, place: Path
+) -> None:
+    """Otherwise another user could find a file that only its creator can open."""
     seen = []
 
-    def fchmod(file, mode):
+    def fchmod(file: int, mode: int) -> None:
         seen.append(place.exists())
         os_fchmod(file, mode)
 
@@ -99,7 +108,7 @@ def test_the_lock_file_appears_with_its_mode(monkeypatch, shared, folder, place)
     shared.release()
 
 
-def test_a_link_is_not_followed_to_create_a_file(shared, place, tmp_path):
+def test_a_link_is_not_followed_to_create_a_file(shared: HostLock, place: Path, tmp_path: Path) -> None:
     place.symlink_to(tmp_path / "authorized_keys")
     with pytest.raises(OAuthError, match="not a regular file") as caught:
         shared.acquire()
@@ -108,7 +117,7 @@ def test_a_link_is_not_followed_to_create_a_file(shared, place, tmp_path):
 
 
 @pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
-def test_a_link_does_not_change_the_file_that_it_leads_to(shared, place, tmp_path, link):
+def test_the_target_of_a_link_is_not_changed(shared: HostLock, place: Path, tmp_path: Path, link: str) -> None:
     target = tmp_path / "private"
     target.write_text("content")
     target.chmod(0o640)
@@ -119,12 +128,14 @@ def test_a_link_does_not_change_the_file_that_it_leads_to(shared, place, tmp_pat
     shared.release()
 
 
-def test_a_link_that_is_put_there_after_the_check_is_not_followed(monkeypatch, shared, place, tmp_path):
+def test_a_link_created_after_the_check_is_not_followed(
+    monkeypatch: pytest.MonkeyPatch, shared: HostLock, place: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "private"
     target.write_text("content")
     target.chmod(0o640)
 
-    def check(self):
+    def check(self) -> None:
         place.unlink()
         place.symlink_to(target)
 
@@ -136,7 +147,9 @@ def test_a_link_that_is_put_there_after_the_check_is_not_followed(monkeypatch, s
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, bind], ids=["fifo", "folder", "socket"])
 @pytest.mark.parametrize("of_several_users", [True, False])
-def test_something_else_in_place_of_the_lock_file_is_refused(folder, place, make, of_several_users):
+def test_a_lock_file_that_is_not_a_regular_file_is_refused(
+    folder: Path, place: Path, make: Callable[[Path], object], of_several_users: bool
+) -> None:
     make(place)
     if not of_several_users:
         folder.chmod(0o700)
@@ -144,8 +157,8 @@ def test_something_else_in_place_of_the_lock_file_is_refused(folder, place, make
         HostLock(folder, "api", shared=of_several_users).acquire()
 
 
-def test_a_file_system_without_locks_is_an_error(monkeypatch, shared):
-    def flock(*args):
+def test_a_file_system_without_locks_causes_an_error(monkeypatch: pytest.MonkeyPatch, shared: HostLock) -> None:
+    def flock(*args: Any) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", flock)
