@@ -69,13 +69,13 @@ def in_environment(package: Path, **variables: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "AIRFLOW__OAUTH__LOCK_FOLDER": str(package / "locks"), **variables}
 
 
-def test_it_takes_about_twenty_lines(source: Path) -> None:
+def test_the_package_has_at_most_25_lines(source: Path) -> None:
     code = [(source / "acme_airflow" / name).read_text() for name in ("__init__.py", "hook.py")]
     lines = [line for text in code for line in text.splitlines() if line.strip() and not line.startswith("#")]
     assert len(lines) <= 25
 
 
-def test_airflow_finds_it_and_all_that_is_ours_takes_its_connections(package: Path, sandbox) -> None:
+def test_airflow_finds_the_package_and_hooks_and_operators_use_its_connections(package: Path, sandbox) -> None:
     sandbox.state.add_client("standard", "acme", SECRET, scopes=["read"])
     connection = {
         "conn_type": "acme",

@@ -1,4 +1,4 @@
-"""The stand-ins of the vendors give what the vendors' pages say, quirks and all; over a real socket."""
+"""The sandbox's servers behave like the vendors, as far as the vendors document it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def clients(sandbox):
             sandbox.state.add_client(server, client_id, SECRET, scopes=SCOPES.get(server, ["read"]), users=USERS)
 
 
-def ask(sandbox, server, _headers=None, _as=None, **parameters):
-    """Ask for a token in the server's own format, or in another one."""
+def request_token(sandbox, server, _headers=None, _as=None, **parameters):
+    """Request a token in the format of the server, or in another format."""
     url = f"{sandbox.url}/{server}/{TOKEN_PATHS[server]}"
     parameters = {"client_id": ID, "client_secret": SECRET, **parameters}
     how = _as or {"jsonbody": "json", "joor": "files"}.get(server, "data")
@@ -38,18 +38,18 @@ def ask(sandbox, server, _headers=None, _as=None, **parameters):
 
 
 def refresh(sandbox, server, refresh_token, **more):
-    return ask(sandbox, server, grant_type="refresh_token", refresh_token=refresh_token, **more)
+    return request_token(sandbox, server, grant_type="refresh_token", refresh_token=refresh_token, **more)
 
 
 def exchange(sandbox, server, code, **more):
-    return ask(sandbox, server, grant_type="authorization_code", code=code, **more)
+    return request_token(sandbox, server, grant_type="authorization_code", code=code, **more)
 
 
 def control(sandbox, path, **body):
     return requests.post(f"{sandbox.url}/_control/{path}", json=body, timeout=10)
 
 
-def validate_callback(sandbox, server, **more):
+def issue_code(sandbox, server, **more):
     return control(sandbox, "codes", server=server, client_id=ID, **more).json()["code"]
 
 
@@ -74,55 +74,55 @@ def refused(response):
 
 
 @pytest.mark.parametrize("server", WITH_CODES)
-def test_a_code_gives_tokens_of_the_user_who_consented(sandbox, server):
-    answer = exchange(sandbox, server, validate_callback(sandbox, server, username="ada")).json()
-    assert sandbox.state.issued() == [answer["access_token"], answer["refresh_token"]]
-    assert sandbox.state.token("access", server, answer["access_token"]).username == "ada"
-    assert refresh(sandbox, server, answer["refresh_token"]).status_code == 200
+def test_a_code_returns_tokens_of_the_user_who_consented(sandbox, server):
+    content = exchange(sandbox, server, issue_code(sandbox, server, username="ada")).json()
+    assert sandbox.state.issued() == [content["access_token"], content["refresh_token"]]
+    assert sandbox.state.token("access", server, content["access_token"]).username == "ada"
+    assert refresh(sandbox, server, content["refresh_token"]).status_code == 200
 
 
 @pytest.mark.parametrize("server", ["jsonbody", "justlogin"])
-def test_a_code_used_twice_revokes_the_tokens_it_gave(sandbox, server):
-    code = validate_callback(sandbox, server)
-    answer = exchange(sandbox, server, code).json()
+def test_a_code_used_twice_revokes_its_tokens(sandbox, server):
+    code = issue_code(sandbox, server)
+    content = exchange(sandbox, server, code).json()
     assert refused(exchange(sandbox, server, code)) == (400, "invalid_grant")
-    assert refused(refresh(sandbox, server, answer["refresh_token"])) == (400, "invalid_grant")
-    access_token = sandbox.state.token("access", server, answer["access_token"])
+    assert refused(refresh(sandbox, server, content["refresh_token"])) == (400, "invalid_grant")
+    access_token = sandbox.state.token("access", server, content["access_token"])
     assert not sandbox.state.is_valid(access_token)
     assert (counts(sandbox)["code_reused"], counts(sandbox)["refresh_reused"]) == (1, 0)
 
 
 @pytest.mark.parametrize(("server", "lifetime"), [("jsonbody", 600), ("justlogin", 600), ("justimmo", 60)])
-def test_a_code_is_good_until_the_second_it_expires(sandbox, sandbox_clock, server, lifetime):
-    in_time, late = validate_callback(sandbox, server), validate_callback(sandbox, server)
+def test_a_code_is_valid_until_it_expires(sandbox, sandbox_clock, server, lifetime):
+    in_time, late = issue_code(sandbox, server), issue_code(sandbox, server)
     sandbox_clock.advance(lifetime - 1)
     assert exchange(sandbox, server, in_time).status_code == 200
     sandbox_clock.advance(1)
     assert exchange(sandbox, server, late).status_code == 400
 
 
-def test_a_code_must_name_the_redirect_uri_it_was_sent_to_and_survives_the_attempt(sandbox):
-    code = validate_callback(sandbox, "jsonbody", redirect_uri="http://localhost/callback")
+def test_a_code_requires_its_redirect_uri_and_stays_valid_after_a_wrong_one(sandbox):
+    code = issue_code(sandbox, "jsonbody", redirect_uri="http://localhost/callback")
     for wrong in ({}, {"redirect_uri": "http://localhost/elsewhere"}):
         assert refused(exchange(sandbox, "jsonbody", code, **wrong)) == (400, "invalid_grant")
     assert exchange(sandbox, "jsonbody", code, redirect_uri="http://localhost/callback").status_code == 200
 
 
-def test_a_code_that_was_sent_nowhere_may_come_with_any_redirect_uri(sandbox):
-    code = validate_callback(sandbox, "jsonbody")
+def test_a_code_without_a_redirect_uri_is_accepted_with_any_redirect_uri(sandbox):
+    code = issue_code(sandbox, "jsonbody")
     assert exchange(sandbox, "jsonbody", code, redirect_uri="http://localhost/callback").status_code == 200
 
 
 @pytest.mark.parametrize("client_id", ["other", "nobody"])
 def test_a_code_of_another_client_is_refused(sandbox, client_id):
-    code = validate_callback(sandbox, "jsonbody")
+    code = issue_code(sandbox, "jsonbody")
     assert exchange(sandbox, "jsonbody", code, client_id=client_id).status_code in (400, 401)
     assert exchange(sandbox, "jsonbody", code).status_code == 200
 
 
 @pytest.mark.parametrize("server", WITH_CODES)
-def test_percent_signs_are_a_part_of_codes_and_refresh_tokens(sandbox, server):
-    code = validate_callback(sandbox, server)
+def test_codes_and_refresh_tokens_contain_percent_signs(sandbox, server):
+    code = issue_code(sandbox, server)
     assert code.endswith("%3D")
     assert exchange(sandbox, server, unquote(code)).status_code == 400
     refresh_token = exchange(sandbox, server, code).json()["refresh_token"]
@@ -140,7 +140,7 @@ def test_percent_signs_are_a_part_of_codes_and_refresh_tokens(sandbox, server):
         ({"server": "jsonbody", "client_id": ID, "redirect": "x"}, 422),
     ],
 )
-def test_a_mistake_in_asking_for_a_code_is_told(sandbox, body, status):
+def test_an_invalid_request_for_a_code_is_refused(sandbox, body, status):
     assert control(sandbox, "codes", **body).status_code == status
 
 
@@ -156,12 +156,12 @@ def test_a_mistake_in_asking_for_a_code_is_told(sandbox, body, status):
         ("joor", "authorization_code"),
     ],
 )
-def test_a_grant_that_the_vendor_does_not_have_is_refused(sandbox, server, grant):
-    assert refused(ask(sandbox, server, grant_type=grant)) == (400, "unsupported_grant_type")
+def test_a_grant_type_that_the_vendor_does_not_support_is_refused(sandbox, server, grant):
+    assert refused(request_token(sandbox, server, grant_type=grant)) == (400, "unsupported_grant_type")
 
 
-def test_a_code_is_missing_or_in_the_url(sandbox):
-    assert refused(ask(sandbox, "jsonbody", grant_type="authorization_code")) == (400, "invalid_request")
+def test_a_code_that_is_missing_or_in_the_url_is_refused(sandbox):
+    assert refused(request_token(sandbox, "jsonbody", grant_type="authorization_code")) == (400, "invalid_request")
     url = f"{sandbox.url}/jsonbody/token"
     assert refused(requests.post(url, params={"code": "x"}, json={}, timeout=10)) == (400, "invalid_request")
 
@@ -170,14 +170,14 @@ def test_a_code_is_missing_or_in_the_url(sandbox):
     ("server", "other"), [("justlogin", "json"), ("justimmo", "files"), ("joor", "data"), ("joor", "json")]
 )
 def test_a_body_in_another_format_is_refused(sandbox, server, other):
-    assert refused(ask(sandbox, server, _as=other, grant_type="password")) == (415, "invalid_request")
+    assert refused(request_token(sandbox, server, _as=other, grant_type="password")) == (415, "invalid_request")
 
 
 @pytest.mark.parametrize("server", ["justlogin", "justimmo", "joor"])
-def test_basic_and_a_wrong_secret_are_refused(sandbox, server):
+def test_http_basic_and_a_wrong_secret_are_refused(sandbox, server):
     basic = requests.auth._basic_auth_str(ID, "fake")
     for request in ({"_headers": {"Authorization": basic}, "client_secret": ""}, {"client_secret": "wrong"}):
-        response = ask(sandbox, server, grant_type="refresh_token", **request)
+        response = request_token(sandbox, server, grant_type="refresh_token", **request)
         assert refused(response) == (401, "invalid_client")
 
 
@@ -185,13 +185,13 @@ def test_basic_and_a_wrong_secret_are_refused(sandbox, server):
 
 
 def justlogin(sandbox, username=None):
-    """Return a token answer; the first refresh token was pasted."""
+    """Return a token response for a first refresh token that was obtained elsewhere."""
     grant = {"server": "justlogin", "client_id": ID, "username": username}
     return refresh(sandbox, "justlogin", control(sandbox, "grants", **grant).json()["refresh_token"]).json()
 
 
 @pytest.fixture
-def person(sandbox):
+def user_token(sandbox):
     return justlogin(sandbox)["access_token"]
 
 
@@ -199,21 +199,21 @@ def users(sandbox, token, **params):
     return call(sandbox, "justlogin/membership/v3/users", token, **params)
 
 
-def test_justlogin_rotates_refresh_tokens_and_its_access_tokens_live_an_hour(sandbox, sandbox_clock):
-    answer = justlogin(sandbox)
-    assert answer["expires_in"] == 3600
-    again = refresh(sandbox, "justlogin", answer["refresh_token"], scope="openid").json()
-    assert again["refresh_token"] != answer["refresh_token"]
+def test_justlogin_replaces_refresh_tokens_and_its_access_tokens_are_valid_for_an_hour(sandbox, sandbox_clock):
+    content = justlogin(sandbox)
+    assert content["expires_in"] == 3600
+    again = refresh(sandbox, "justlogin", content["refresh_token"], scope="openid").json()
+    assert again["refresh_token"] != content["refresh_token"]
     assert users(sandbox, again["access_token"]).status_code == 200
     sandbox_clock.advance(3600)
     assert users(sandbox, again["access_token"]).status_code == 401
-    assert refused(refresh(sandbox, "justlogin", answer["refresh_token"])) == (400, "invalid_grant")
+    assert refused(refresh(sandbox, "justlogin", content["refresh_token"])) == (400, "invalid_grant")
     assert refused(refresh(sandbox, "justlogin", again["refresh_token"])) == (400, "invalid_grant")
 
 
-def test_justlogin_knows_one_scope(sandbox):
-    answer = justlogin(sandbox)
-    response = refresh(sandbox, "justlogin", answer["refresh_token"], scope="openid profile")
+def test_justlogin_accepts_only_the_scope_openid(sandbox):
+    content = justlogin(sandbox)
+    response = refresh(sandbox, "justlogin", content["refresh_token"], scope="openid profile")
     assert refused(response) == (400, "invalid_scope")
     sandbox.state.add_client("justlogin", ID, SECRET, scopes=["read"])
     pasted = sandbox.state.issue_refresh_token("justlogin", ID)
@@ -221,7 +221,7 @@ def test_justlogin_knows_one_scope(sandbox):
 
 
 @pytest.mark.parametrize("age", [0, 4000])
-def test_a_justlogin_refresh_may_carry_the_old_access_token(sandbox, sandbox_clock, age):
+def test_a_justlogin_refresh_request_can_contain_the_old_access_token(sandbox, sandbox_clock, age):
     old = justlogin(sandbox)
     sandbox_clock.advance(age)
     response = refresh(sandbox, "justlogin", old["refresh_token"], _headers=bearer(old["access_token"]))
@@ -229,7 +229,7 @@ def test_a_justlogin_refresh_may_carry_the_old_access_token(sandbox, sandbox_clo
     assert (counts(sandbox)["refresh_with_bearer"], counts(sandbox)["token_requests"]) == (1, 2)
 
 
-def test_a_justlogin_refresh_with_another_bearer_token_is_refused_and_costs_nothing(sandbox):
+def test_a_justlogin_refresh_request_with_another_bearer_token_does_not_use_the_refresh_token(sandbox):
     old = justlogin(sandbox)
     others = sandbox.state.issue_refresh_token("justlogin", "other")
     others = refresh(sandbox, "justlogin", others, client_id="other").json()["access_token"]
@@ -240,17 +240,17 @@ def test_a_justlogin_refresh_with_another_bearer_token_is_refused_and_costs_noth
     assert refresh(sandbox, "justlogin", old["refresh_token"]).status_code == 200
 
 
-def test_only_justlogin_and_only_a_refresh_takes_a_bearer_token(sandbox):
-    first = exchange(sandbox, "jsonbody", validate_callback(sandbox, "jsonbody")).json()
+def test_only_a_justlogin_refresh_request_can_contain_a_bearer_token(sandbox):
+    first = exchange(sandbox, "jsonbody", issue_code(sandbox, "jsonbody")).json()
     response = refresh(sandbox, "jsonbody", first["refresh_token"], _headers=bearer(first["access_token"]))
     assert refused(response) == (401, "invalid_client")
     old = justlogin(sandbox)["access_token"]
-    response = exchange(sandbox, "justlogin", validate_callback(sandbox, "justlogin"), _headers=bearer(old))
+    response = exchange(sandbox, "justlogin", issue_code(sandbox, "justlogin"), _headers=bearer(old))
     assert refused(response) == (401, "invalid_client")
 
 
-def test_justlogin_says_in_a_header_where_in_the_pages_one_is(sandbox, person):
-    first, last = users(sandbox, person), users(sandbox, person, limit=100, page=2)
+def test_justlogin_sends_the_pagination_in_a_header(sandbox, user_token):
+    first, last = users(sandbox, user_token), users(sandbox, user_token, limit=100, page=2)
     assert json.loads(first.headers["x-pagination"]) == {
         "TotalCount": 117,
         "PageSize": 50,
@@ -268,13 +268,13 @@ def test_justlogin_says_in_a_header_where_in_the_pages_one_is(sandbox, person):
         "HasPrevious": True,
     }
     assert (len(first.json()), len(last.json())) == (50, 17)
-    assert users(sandbox, person, page=9).json() == []
+    assert users(sandbox, user_token, page=9).json() == []
     assert counts(sandbox)["rows"] == 67
 
 
 @pytest.mark.parametrize(("status", "active", "inactive"), [("", 50, 0), ("inactive", 0, 13), ("all", 45, 5)])
-def test_justlogin_serves_active_users_unless_asked_for_others(sandbox, person, status, active, inactive):
-    rows = users(sandbox, person, **({"activeStatus": status} if status else {})).json()
+def test_justlogin_returns_active_users_by_default(sandbox, user_token, status, active, inactive):
+    rows = users(sandbox, user_token, **({"activeStatus": status} if status else {})).json()
     assert [sum(row["isActive"] is state for row in rows) for state in (True, False)] == [active, inactive]
 
 
@@ -287,8 +287,8 @@ def test_justlogin_serves_active_users_unless_asked_for_others(sandbox, person, 
         ("profile", {"residency", "passport", "governmentId"}),
     ],
 )
-def test_justlogin_serves_of_a_user_what_is_to_be_included(sandbox, person, include, more):
-    row = users(sandbox, person, include=include, limit=1).json()[0]
+def test_justlogin_returns_the_included_members_of_a_user(sandbox, user_token, include, more):
+    row = users(sandbox, user_token, include=include, limit=1).json()[0]
     assert set(row) == more | {
         "userGuid",
         "companyGuid",
@@ -301,12 +301,12 @@ def test_justlogin_serves_of_a_user_what_is_to_be_included(sandbox, person, incl
         "joinDate",
         "isActive",
     }
-    assert call(sandbox, f"justlogin/membership/v3/users/{row['userGuid']}", person, include=include).json() == row
+    assert call(sandbox, f"justlogin/membership/v3/users/{row['userGuid']}", user_token, include=include).json() == row
 
 
 @pytest.mark.parametrize(("text", "found"), [("made-up PERSON 99", 1), ("person 1", 42), ("tony", 0)])
-def test_justlogin_finds_users_by_name(sandbox, person, text, found):
-    rows = users(sandbox, person, query=f"name[=]{text}", activeStatus="all").json()
+def test_justlogin_finds_users_by_name(sandbox, user_token, text, found):
+    rows = users(sandbox, user_token, query=f"name[=]{text}", activeStatus="all").json()
     assert len(rows) == found
     assert all(text.casefold() in row["fullName"].casefold() for row in rows)
 
@@ -323,18 +323,18 @@ def test_justlogin_finds_users_by_name(sandbox, person, text, found):
         {"query": "email[=]ada"},
     ],
 )
-def test_justlogin_refuses_with_a_status_and_nothing_more(sandbox, person, params):
-    response = users(sandbox, person, **params)
+def test_justlogin_refuses_invalid_parameters_without_a_body(sandbox, user_token, params):
+    response = users(sandbox, user_token, **params)
     assert (response.status_code, response.content) == (400, b"")
 
 
-def test_justlogin_errors_have_no_body(sandbox, person):
-    answers = [
+def test_justlogin_errors_have_no_body(sandbox, user_token):
+    responses = [
         users(sandbox, "made-up"),
-        call(sandbox, "justlogin/membership/v3/users/0000", person),
-        users(sandbox, person, access_token=person),
+        call(sandbox, "justlogin/membership/v3/users/0000", user_token),
+        users(sandbox, user_token, access_token=user_token),
     ]
-    assert [(answer.status_code, answer.content) for answer in answers] == [(401, b""), (404, b""), (400, b"")]
+    assert [(response.status_code, response.content) for response in responses] == [(401, b""), (404, b""), (400, b"")]
 
 
 PAYROLL = {
@@ -346,29 +346,29 @@ PAYROLL = {
 
 
 @pytest.mark.parametrize("info", PAYROLL)
-def test_the_justlogin_payroll_is_not_for_every_role(sandbox, person, info):
-    user = users(sandbox, person, limit=1).json()[0]["userGuid"]
+def test_the_justlogin_payroll_requires_a_role(sandbox, user_token, info):
+    user = users(sandbox, user_token, limit=1).json()[0]["userGuid"]
     path = f"justlogin/payroll/employee-management/v1/users/{user}/{info}"
-    assert set(call(sandbox, path, person).json()) == PAYROLL[info]
+    assert set(call(sandbox, path, user_token).json()) == PAYROLL[info]
     assert call(sandbox, path, justlogin(sandbox, "hr-manager")["access_token"]).status_code == 200
     denied = call(sandbox, path, justlogin(sandbox, "employee")["access_token"])
     assert (denied.status_code, denied.content) == (403, b"")
-    assert call(sandbox, path.replace(user, "0000"), person).status_code == 404
+    assert call(sandbox, path.replace(user, "0000"), user_token).status_code == 404
 
 
-def test_justlogin_tells_the_leave_of_a_user(sandbox, person):
-    user = users(sandbox, person, limit=1).json()[0]
+def test_justlogin_returns_the_leave_of_a_user(sandbox, user_token):
+    user = users(sandbox, user_token, limit=1).json()[0]
     base = f"justlogin/leave/setup/leave/v2/companies/{user['companyGuid']}/users/{user['userGuid']}"
-    types = call(sandbox, f"{base}/assignedleavetypes", person, whichyear="2026").json()["leaveTypes"]
+    types = call(sandbox, f"{base}/assignedleavetypes", user_token, whichyear="2026").json()["leaveTypes"]
     assert types[0] == {"leaveType": 1, "leaveName": "Annual"}
     for wrong in ({}, {"whichyear": "26"}, {"whichyear": "next"}):
-        assert call(sandbox, f"{base}/assignedleavetypes", person, **wrong).status_code == 400
+        assert call(sandbox, f"{base}/assignedleavetypes", user_token, **wrong).status_code == 400
     summary = f"{base}/leavetypes/1/leavesummary"
-    assert call(sandbox, summary, person, baseondate="2026-02-28").json()["leaveType"] == 1
+    assert call(sandbox, summary, user_token, baseondate="2026-02-28").json()["leaveType"] == 1
     for wrong in ({}, {"baseondate": "20260228"}, {"baseondate": "2026-02-30"}):
-        assert call(sandbox, summary, person, **wrong).status_code == 400
+        assert call(sandbox, summary, user_token, **wrong).status_code == 400
     for missing in (summary.replace("leavetypes/1", "leavetypes/9"), summary.replace(user["companyGuid"], "0000")):
-        assert call(sandbox, missing, person, baseondate="2026-02-28").status_code == 404
+        assert call(sandbox, missing, user_token, baseondate="2026-02-28").status_code == 404
 
 
 # --- Justimmo
@@ -382,11 +382,11 @@ DAY = 86400
 
 
 def justimmo_of_client(sandbox):
-    return ask(sandbox, "justimmo", grant_type="client_credentials").json()
+    return request_token(sandbox, "justimmo", grant_type="client_credentials").json()
 
 
 def justimmo_of_user(sandbox):
-    return exchange(sandbox, "justimmo", validate_callback(sandbox, "justimmo")).json()
+    return exchange(sandbox, "justimmo", issue_code(sandbox, "justimmo")).json()
 
 
 def realties(sandbox, headers=None, **params):
@@ -395,13 +395,13 @@ def realties(sandbox, headers=None, **params):
     return call(sandbox, "justimmo/v1/realties", token, headers=headers, **params)
 
 
-def test_a_justimmo_client_gets_a_token_for_a_month_and_no_refresh_token(sandbox):
-    answer = justimmo_of_client(sandbox)
-    assert set(answer) == {"access_token", "token_type", "expires_in"}
-    assert answer["expires_in"] == 31 * DAY
+def test_justimmo_client_credentials_return_a_token_for_a_month_and_no_refresh_token(sandbox):
+    content = justimmo_of_client(sandbox)
+    assert set(content) == {"access_token", "token_type", "expires_in"}
+    assert content["expires_in"] == 31 * DAY
 
 
-def test_a_justimmo_user_gets_tokens_for_a_day_and_refreshes_for_a_month(sandbox, sandbox_clock):
+def test_a_justimmo_user_gets_a_token_for_a_day_and_a_refresh_token_for_a_month(sandbox, sandbox_clock):
     first = justimmo_of_user(sandbox)
     assert set(first) == {"access_token", "token_type", "expires_in", "refresh_token"}
     sandbox_clock.advance(30 * DAY - 1)
@@ -413,33 +413,33 @@ def test_a_justimmo_user_gets_tokens_for_a_day_and_refreshes_for_a_month(sandbox
     assert (expired.status_code, expired.json()) == (400, PAGE_ERROR | {"hint": "Refresh token has expired"})
 
 
-def test_a_pasted_justimmo_refresh_token_lives_a_month_too(sandbox, sandbox_clock):
+def test_a_justimmo_refresh_token_obtained_elsewhere_is_valid_for_a_month(sandbox, sandbox_clock):
     pasted = control(sandbox, "grants", server="justimmo", client_id=ID).json()["refresh_token"]
     sandbox_clock.advance(30 * DAY)
     assert refresh(sandbox, "justimmo", pasted).status_code == 400
 
 
-def test_justimmo_calls_a_bad_refresh_token_or_code_an_invalid_request(sandbox):
+def test_justimmo_reports_an_invalid_refresh_token_or_code_as_invalid_request(sandbox):
     first = justimmo_of_user(sandbox)
     refresh(sandbox, "justimmo", first["refresh_token"])
-    for bad in ("made-up", first["refresh_token"]):
-        response = refresh(sandbox, "justimmo", bad)
+    for invalid in ("made-up", first["refresh_token"]):
+        response = refresh(sandbox, "justimmo", invalid)
         assert (response.status_code, response.json()) == (400, PAGE_ERROR | {"hint": "Refresh token has expired"})
     response = exchange(sandbox, "justimmo", "made-up")
     assert (response.status_code, response.json()) == (400, PAGE_ERROR | {"hint": "Authorization code has expired"})
     assert counts(sandbox)["token_errors"] == {"invalid_request": 3}
 
 
-def test_justimmo_errors_are_written_in_the_league_style(sandbox):
-    response = ask(sandbox, "justimmo", grant_type="client_credentials", client_secret="wrong")
+def test_justimmo_errors_have_message_and_hint(sandbox):
+    response = request_token(sandbox, "justimmo", grant_type="client_credentials", client_secret="wrong")
     assert response.json() == {"error": "invalid_client", "message": "Client authentication failed"}
-    assert set(ask(sandbox, "justimmo", grant_type="nonsense").json()) == {"error", "message", "hint"}
+    assert set(request_token(sandbox, "justimmo", grant_type="nonsense").json()) == {"error", "message", "hint"}
 
 
-def test_justimmo_tells_a_user_who_they_are_but_not_a_client(sandbox):
+def test_justimmo_returns_the_current_user_only_for_a_token_of_a_user(sandbox):
     path = "justimmo/oauth/user/current"
-    answer = call(sandbox, path, justimmo_of_user(sandbox)["access_token"])
-    assert answer.json() == {"id": 1234, "tenant": {"id": 5678}}
+    response = call(sandbox, path, justimmo_of_user(sandbox)["access_token"])
+    assert response.json() == {"id": 1234, "tenant": {"id": 5678}}
     denied = call(sandbox, path, justimmo_of_client(sandbox)["access_token"])
     assert refused(denied) == (403, "access_denied")
     assert set(denied.json()) == {"error", "message", "hint"}
@@ -453,19 +453,19 @@ def test_justimmo_realties_come_in_an_envelope_with_the_total(sandbox, envelope,
     assert counts(sandbox)["rows"] == 50
 
 
-def test_justimmo_realties_may_come_bare(sandbox):
+def test_justimmo_realties_can_be_an_array(sandbox):
     assert len(realties(sandbox, envelope="bare").json()) == 100
     assert [row["id"] for row in realties(sandbox, envelope="bare", limit=2, offset=3).json()] == [4, 5]
     assert realties(sandbox, envelope="bare", offset=250).json() == []
 
 
 @pytest.mark.parametrize("params", [{"limit": 101}, {"limit": 0}, {"offset": -1}, {"envelope": "xml"}])
-def test_justimmo_refuses_a_page_that_cannot_be(sandbox, params):
+def test_justimmo_refuses_an_invalid_page(sandbox, params):
     response = realties(sandbox, **params)
     assert (response.status_code, set(response.json())) == (400, {"error", "message"})
 
 
-def test_justimmo_wants_to_know_the_tenant(sandbox):
+def test_justimmo_requires_the_tenant(sandbox):
     missing = realties(sandbox, headers={})
     assert (missing.status_code, set(missing.json())) == (400, {"error", "message"})
     assert realties(sandbox, headers={"X-Justimmo-TenantId": "1"}).status_code == 403
@@ -481,7 +481,7 @@ def test_justimmo_wants_to_know_the_tenant(sandbox):
 def joor_token(sandbox, client_id=ID):
     user, secret = next(iter(USERS.items()))
     parameters = {"grant_type": "password", "username": user, "password": secret, "g-recaptcha-response": "xxx"}
-    return ask(sandbox, "joor", client_id=client_id, **parameters)
+    return request_token(sandbox, "joor", client_id=client_id, **parameters)
 
 
 @pytest.fixture
@@ -499,9 +499,9 @@ def ids(response):
     return [row["id"] for row in response.json()["data"]]
 
 
-def test_joor_answers_with_the_fields_of_its_page(sandbox):
-    answer = joor_token(sandbox).json()
-    assert set(answer) == {
+def test_a_joor_token_response_has_the_documented_members(sandbox):
+    content = joor_token(sandbox).json()
+    assert set(content) == {
         "access_token",
         "expires_in",
         "refresh_expires_in",
@@ -511,28 +511,28 @@ def test_joor_answers_with_the_fields_of_its_page(sandbox):
         "session_state",
         "scope",
     }
-    assert (answer["expires_in"], answer["refresh_expires_in"]) == (36000, 86400)
-    assert (answer["scope"], answer["not-before-policy"]) == ("email profile", 0)
+    assert (content["expires_in"], content["refresh_expires_in"]) == (36000, 86400)
+    assert (content["scope"], content["not-before-policy"]) == ("email profile", 0)
 
 
-def test_several_joor_tokens_are_live_at_once_and_none_is_renewed_by_refreshing(sandbox):
+def test_several_joor_tokens_are_valid_at_the_same_time_and_cannot_be_refreshed(sandbox):
     first, second = joor_token(sandbox).json(), joor_token(sandbox).json()
     assert {joor(sandbox, "seasons", each["access_token"]).status_code for each in (first, second)} == {200}
     assert refused(refresh(sandbox, "joor", first["refresh_token"])) == (400, "unsupported_grant_type")
 
 
-@pytest.mark.parametrize(("account", "says"), [("", "account is required"), ("seven", "account must be a number")])
+@pytest.mark.parametrize(("account", "message"), [("", "account is required"), ("seven", "account must be a number")])
 @pytest.mark.parametrize(("method", "path"), [("GET", "orders"), ("POST", "skus/bulk_update")])
-def test_every_joor_call_names_an_account(sandbox, buyer, method, path, account, says):
+def test_every_joor_request_requires_an_account(sandbox, buyer, method, path, account, message):
     response = joor(sandbox, path, buyer, method, account=account)
     assert response.status_code == 400
-    answer = response.json()
-    assert answer["data"] == []
-    assert [(error["status"], error["message"]) for error in answer["errors"]] == [(400, says)]
-    assert set(answer["errors"][0]) == {"status", "message", "details"}
+    content = response.json()
+    assert content["data"] == []
+    assert [(error["status"], error["message"]) for error in content["errors"]] == [(400, message)]
+    assert set(content["errors"][0]) == {"status", "message", "details"}
 
 
-def test_joor_errors_of_a_token_are_in_the_envelope_too(sandbox):
+def test_joor_reports_an_invalid_token_in_its_envelope(sandbox):
     response = joor(sandbox, "orders", "made-up")
     assert (response.status_code, response.json()["errors"][0]["status"]) == (401, 401)
     assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
@@ -552,7 +552,7 @@ def test_joor_errors_of_a_token_are_in_the_envelope_too(sandbox):
         ("seasons", 6),
     ],
 )
-def test_joor_resources_come_in_pages_without_a_total(sandbox, buyer, path, rows):
+def test_joor_resources_have_pages_without_a_total(sandbox, buyer, path, rows):
     first = joor(sandbox, path, buyer)
     assert set(first.json()) == {"data", "errors"}
     assert len(ids(first)) == min(rows, 50)
@@ -567,7 +567,7 @@ def test_joor_orders_have_the_documented_members(sandbox, buyer):
 
 
 @pytest.mark.parametrize(
-    ("params", "good"),
+    ("params", "matches"),
     [
         ({"order_ids": "3,7"}, lambda row: row["id"] in (3, 7)),
         ({"status": "pending"}, lambda row: row["status"] == "pending"),
@@ -580,15 +580,15 @@ def test_joor_orders_have_the_documented_members(sandbox, buyer):
         ({"last_modified": "2026-04-01T08:00:00Z"}, lambda row: row["last_modified"] >= "2026-04-01T08:00:00Z"),
     ],
 )
-def test_joor_orders_are_filtered(sandbox, buyer, params, good):
+def test_joor_orders_can_be_filtered(sandbox, buyer, params, matches):
     everything = joor(sandbox, "orders", buyer, page_size=200).json()["data"]
     everything += joor(sandbox, "orders", buyer, page_size=200, page=2).json()["data"]
-    wanted = [row["id"] for row in everything if good(row)]
+    wanted = [row["id"] for row in everything if matches(row)]
     assert 0 < len(wanted) < 200
     assert ids(joor(sandbox, "orders", buyer, page_size=200, **params)) == wanted
 
 
-def test_joor_orders_are_sorted(sandbox, buyer):
+def test_joor_orders_can_be_sorted(sandbox, buyer):
     assert ids(joor(sandbox, "orders", buyer, sort_order="desc", page_size=2)) == [230, 229]
     assert ids(joor(sandbox, "orders", buyer, sort_by="date_approved", page_size=2)) == [1, 2]
     assert ids(joor(sandbox, "orders", buyer, sort_by="last_modified", sort_order="desc", page_size=1)) == [230]
@@ -607,28 +607,28 @@ def test_joor_orders_are_sorted(sandbox, buyer):
         {"sort_order": "up"},
     ],
 )
-def test_joor_refuses_parameters_it_cannot_use(sandbox, buyer, params):
+def test_joor_refuses_invalid_parameters(sandbox, buyer, params):
     response = joor(sandbox, "orders", buyer, **params)
     assert (response.status_code, response.json()["errors"][0]["status"]) == (400, 400)
 
 
-def test_joor_serves_skus_by_product_and_lines_by_order_only(sandbox, buyer):
+def test_joor_returns_skus_by_product_and_lines_only_by_order(sandbox, buyer):
     assert ids(joor(sandbox, "skus", buyer, product_ids="2,60")) == [4, 5, 6, 178, 179, 180]
     assert ids(joor(sandbox, "orders/sku_line_items", buyer, order_ids="4,9")) == [41, 42, 91, 92]
     assert joor(sandbox, "orders/sku_line_items", buyer).status_code == 400
 
 
-def test_joor_writes_lines_and_serves_them_as_written(sandbox, buyer):
+def test_joor_stores_lines_per_account(sandbox, buyer):
     body = [{"id": 41, "quantity": 99}, {"id": 42, "quantity": 0}]
-    answer = joor(sandbox, "orders/sku_line_items/bulk_update", buyer, "POST", json=body)
-    assert ids(answer) == [41, 42]
+    response = joor(sandbox, "orders/sku_line_items/bulk_update", buyer, "POST", json=body)
+    assert ids(response) == [41, 42]
     for account, quantities in (("7", [99, 0]), ("8", [1, 2])):
         rows = joor(sandbox, "orders/sku_line_items", buyer, order_ids="4", account=account).json()["data"]
         assert [row["quantity"] for row in rows] == quantities
     assert counts(sandbox)["rows_written"] == 2
 
 
-def test_a_joor_order_that_was_changed_says_so(sandbox, sandbox_clock, buyer):
+def test_a_changed_joor_order_has_a_new_last_modified(sandbox, sandbox_clock, buyer):
     sandbox_clock.advance(1)
     joor(sandbox, "orders/bulk_update", buyer, "POST", json=[{"id": 5, "status": "shipped"}])
     changed = joor(sandbox, "orders", buyer, last_modified="2027-01-15T08:00:01Z")
@@ -637,7 +637,7 @@ def test_a_joor_order_that_was_changed_says_so(sandbox, sandbox_clock, buyer):
 
 
 @pytest.mark.parametrize(
-    ("path", "good"),
+    ("path", "valid"),
     [
         ("orders", {"retailer_id": 1}),
         ("products", {"name": "Made-up shoe"}),
@@ -646,21 +646,21 @@ def test_a_joor_order_that_was_changed_says_so(sandbox, sandbox_clock, buyer):
         ("prices", {"sku_id": 1}),
     ],
 )
-def test_joor_writes_what_it_can_and_lists_the_rest_as_errors(sandbox, buyer, path, good):
-    body = [good, {}, good | {"reject": True}, good]
+def test_joor_writes_valid_items_and_reports_the_others_as_errors(sandbox, buyer, path, valid):
+    body = [valid, {}, valid | {"reject": True}, valid]
     response = joor(sandbox, f"{path}/bulk_create", buyer, "POST", json=body)
-    answer = response.json()
-    first, second = (row["id"] for row in answer["data"])
+    content = response.json()
+    first, second = (row["id"] for row in content["data"])
     assert (response.status_code, second) == (200, first + 1)
-    assert [(error["status"], error["details"]) for error in answer["errors"]] == [
+    assert [(error["status"], error["details"]) for error in content["errors"]] == [
         (422, {"index": 1}),
         (422, {"index": 2}),
     ]
     body = [{"id": first, "note": "made-up"}, {"note": "no id"}, {"id": 10**6}, {"id": second, "reject": True}]
-    answer = joor(sandbox, f"{path}/bulk_update", buyer, "POST", json=body).json()
-    assert [(row["id"], row["note"]) for row in answer["data"]] == [(first, "made-up")]
-    assert good.items() <= answer["data"][0].items()
-    assert [error["details"] for error in answer["errors"]] == [
+    content = joor(sandbox, f"{path}/bulk_update", buyer, "POST", json=body).json()
+    assert [(row["id"], row["note"]) for row in content["data"]] == [(first, "made-up")]
+    assert valid.items() <= content["data"][0].items()
+    assert [error["details"] for error in content["errors"]] == [
         {"index": 1},
         {"index": 2, "id": 10**6},
         {"index": 3, "id": second},
@@ -669,7 +669,7 @@ def test_joor_writes_what_it_can_and_lists_the_rest_as_errors(sandbox, buyer, pa
 
 
 @pytest.mark.parametrize("body", [{"id": 1}, [1], "text", None])
-def test_joor_wants_an_array_of_objects(sandbox, buyer, body):
+def test_joor_requires_an_array_of_objects(sandbox, buyer, body):
     response = joor(sandbox, "products/bulk_update", buyer, "POST", json=body)
     assert (response.status_code, response.json()["data"]) == (400, [])
 
@@ -677,24 +677,24 @@ def test_joor_wants_an_array_of_objects(sandbox, buyer, body):
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "categories/bulk_create"), ("POST", "orders/sku_line_items/bulk_create")]
 )
-def test_joor_does_not_write_what_is_only_read(sandbox, buyer, method, path):
+def test_joor_refuses_to_write_read_only_resources(sandbox, buyer, method, path):
     assert joor(sandbox, path, buyer, method, json=[]).status_code in (404, 405)
 
 
 def spend_credits(sandbox, token, account="7"):
-    """Take 300 credits: 59 writes of 5, and 5 reads of 1."""
+    """Spend 300 credits: 59 writes of 5 credits, and 5 reads of 1 credit."""
     for number in range(59):
         assert sandbox.state.charge("joor", account, 5, limit=300, window=300.0), number
     for _ in range(5):
         assert joor(sandbox, "seasons", token, account=account).status_code == 200
 
 
-def test_joor_refuses_an_account_that_has_spent_its_credits_until_the_window_has_passed(sandbox, sandbox_clock, buyer):
+def test_joor_refuses_requests_without_credits_until_the_window_ends(sandbox, sandbox_clock, buyer):
     spend_credits(sandbox, buyer)
-    refusal = joor(sandbox, "seasons", buyer)
-    assert (refusal.status_code, refusal.json()["data"]) == (429, [])
-    assert refusal.json()["errors"][0]["status"] == 429
-    assert "Retry-After" not in refusal.headers
+    refused = joor(sandbox, "seasons", buyer)
+    assert (refused.status_code, refused.json()["data"]) == (429, [])
+    assert refused.json()["errors"][0]["status"] == 429
+    assert "Retry-After" not in refused.headers
     assert joor(sandbox, "seasons", buyer, account="8").status_code == 200
     sandbox_clock.advance(299)
     assert joor(sandbox, "seasons", buyer).status_code == 429
@@ -703,7 +703,7 @@ def test_joor_refuses_an_account_that_has_spent_its_credits_until_the_window_has
     assert counts(sandbox)["rate_limited"] == 2
 
 
-def test_a_joor_write_costs_five_credits_and_a_read_one(sandbox, sandbox_clock):
+def test_a_joor_write_costs_five_credits_and_a_read_costs_one(sandbox, sandbox_clock):
     client = {"server": "joor", "client_id": "small", "client_secret": SECRET, "scopes": ["email"], "users": USERS}
     assert control(sandbox, "clients", **client, credits=7, credit_window=2.5).status_code == 204
     token = joor_token(sandbox, "small").json()["access_token"]
@@ -713,13 +713,13 @@ def test_a_joor_write_costs_five_credits_and_a_read_one(sandbox, sandbox_clock):
         return [joor(sandbox, path, token, method, json=[]).status_code for method, path in methods]
 
     assert statuses() == [200, 200, 429]
-    # What was refused has cost nothing: a read is left.
+    # The refused request cost nothing, so one credit is left.
     assert [joor(sandbox, "orders", token).status_code for _ in range(2)] == [200, 429]
     sandbox_clock.advance(2.5)
     assert statuses() == [200, 200, 429]
 
 
-def test_joor_may_be_told_to_ask_for_patience(sandbox, buyer):
+def test_a_fault_of_joor_can_have_retry_after(sandbox, buyer):
     sandbox.state.inject_fault("joor", "api", status=429, headers={"Retry-After": "3"})
     assert joor(sandbox, "orders", buyer).headers["Retry-After"] == "3"
     assert counts(sandbox)["rate_limited"] == 1
