@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """Airflow's Variables as a dict, in a process without cached connections, tokens and sessions."""
-    from airflow_provider_oauth.hooks import oauth
+    from airflow_provider_oauth.api import adapters
     from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 
     stored: dict[str, str] = {}
@@ -28,7 +28,7 @@ def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]
     )
     monkeypatch.setattr(airflow_variables, "is_listed", stored.__contains__)
     monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
-    for clear in (token_sources._sources.clear, masking.reset, oauth._shared_adapter.cache_clear):
+    for clear in (token_sources._sources.clear, masking.reset, adapters._adapter.cache_clear):
         clear()
     return stored
 

@@ -15,7 +15,9 @@ from airflow_provider_oauth.api.rate_limit import RateLimiter
 from airflow_provider_oauth.exceptions import OAuthError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from requests.adapters import HTTPAdapter
 
     from airflow_provider_oauth.api.policy import ApiAccess
     from airflow_provider_oauth.protocol.token import Token
@@ -91,6 +93,22 @@ class OAuthSession(requests.Session):
         self._rate_limiter = rate_limiter or RateLimiter(None, 0)
         # With None, requests would replace our header by an entry of a .netrc file.
         self.auth = OAuth2Auth(access)
+
+    def set_options(self, options: Mapping[str, Any]) -> None:
+        """Set the transport options of all requests.
+
+        :param options: the fields of ``TransportOptions``; ``verify_ssl`` and ``proxy``, as in ``HttpHook``, replace
+            ``verify`` and ``proxies``
+        """
+        self.verify = options.get("verify_ssl", options["verify"])
+        self.proxies = dict(options.get("proxy") or options["proxies"])
+        self.cert, self.stream = options["cert"], options["stream"]
+        self.trust_env, self.max_redirects = options["trust_env"], options["max_redirects"]
+
+    def mount_adapter(self, adapter: HTTPAdapter) -> None:
+        """Send all requests with ``adapter``."""
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: bool | str | None, cert: Any

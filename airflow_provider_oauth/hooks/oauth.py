@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import asynccontextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientSession
 from airflow.providers.common.compat.sdk import BaseHook
 from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook, SessionConfig
-from requests.adapters import HTTPAdapter
-from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
+from airflow_provider_oauth.api.adapters import KeepAlive, shared_adapter
 from airflow_provider_oauth.api.aiohttp_auth import OAuth2Middleware, aiohttp_options, in_thread, valid_token
 from airflow_provider_oauth.api.errors import read_error_body, status_error
 from airflow_provider_oauth.api.policy import ApiAccess
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     import requests
     from aiohttp import ClientResponse
     from airflow.sdk import Connection
+    from requests.adapters import HTTPAdapter
     from requests.auth import AuthBase
 
     from airflow_provider_oauth.api.rate_limit import Budget
@@ -89,9 +88,8 @@ class OAuthHook(HttpHook):
         super().__init__(method=method, http_conn_id=self.oauth_conn_id, tcp_keep_alive=False)
         self.scope = scope
         self.adapter = adapter
-        self._keep_alive = (
-            (tcp_keep_alive_idle, tcp_keep_alive_count, tcp_keep_alive_interval) if tcp_keep_alive else None
-        )
+        keep_alive = KeepAlive(tcp_keep_alive_idle, tcp_keep_alive_count, tcp_keep_alive_interval)
+        self._keep_alive = keep_alive if tcp_keep_alive else None
 
     @cached_property
     def _connection(self) -> Connection:
@@ -153,17 +151,10 @@ class OAuthHook(HttpHook):
         :return: a session that takes URLs of the API; requests to other hosts are sent without a token
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
-        transport = self.config.transport
-        self.merged_extra = {**vars(transport), **(extra_options or {})}
+        self.merged_extra = {**vars(self.config.transport), **(extra_options or {})}
         session = OAuthSession(self.access, self._rate_limiter)
-        options = self.merged_extra
-        session.verify = options.get("verify_ssl", options["verify"])
-        session.proxies = dict(options.get("proxy") or options["proxies"])
-        session.cert, session.stream = options["cert"], options["stream"]
-        session.trust_env, session.max_redirects = options["trust_env"], options["max_redirects"]
-        adapter = self.adapter or _shared_adapter(os.getpid(), self._keep_alive)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
+        session.set_options(self.merged_extra)
+        session.mount_adapter(self.adapter or shared_adapter(self._keep_alive))
         session.headers.update(headers or {})
         return session
 
@@ -411,16 +402,3 @@ class OAuthAsyncHook(HttpAsyncHook):
 def _log_warnings(hook: BaseHook, config: OAuthConfig) -> None:
     for warning in config.warnings:
         hook.log.warning("Connection %r: %s", config.conn_id, warning)
-
-
-@lru_cache(maxsize=16)
-def _shared_adapter(pid: int, keep_alive: tuple[int, int, int] | None) -> HTTPAdapter:
-    """Return the adapter, with its open sockets, that all hooks of one process share.
-
-    The stock operator creates a new hook for every page. With an adapter of its own, each would open new connections.
-    """
-    adapter = HTTPAdapter()
-    if keep_alive is not None:
-        idle, count, interval = keep_alive
-        adapter = TCPKeepAliveAdapter(idle=idle, count=count, interval=interval)
-    return adapter

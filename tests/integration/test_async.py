@@ -1,4 +1,4 @@
-"""``OAuthAsyncHook`` and the triggers over real sockets: token, redirect, 401, and a loop that never waits."""
+"""``OAuthAsyncHook`` and the triggers over real sockets: tokens, redirects, errors, and a loop that never blocks."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def connect(define_connection, sandbox):
 
 @pytest.fixture
 def raw_server():
-    """Start a server that answers every connection with the same bytes, a part at a time; see ``start``."""
+    """Start servers that send the same bytes to every client, one part after the other; see ``start``."""
     with contextlib.ExitStack() as stack:
 
         def start(*parts, pause=0.0):
-            """Return its URL."""
+            """Return the URL of a new server."""
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
             def serve(connection):
@@ -86,14 +86,14 @@ def raw_server():
 
 @pytest.fixture
 def hosts_clock(monkeypatch):
-    """A host whose time of day is five days behind; the test advances it."""
+    """A host whose clock is five days behind; tests advance it."""
     clock = FakeClock(datetime.now(UTC) - timedelta(days=5))
     monkeypatch.setattr(Clock, "now", lambda self: clock.now())
     return clock
 
 
 def call(hook=None, **request):
-    """Send one request, and return status, body and how it came about."""
+    """Send one request, and return the status and the body of the response."""
 
     async def scenario():
         async with aiohttp.ClientSession() as session:
@@ -103,7 +103,7 @@ def call(hook=None, **request):
     return asyncio.run(scenario())
 
 
-def test_the_token_goes_to_the_api_and_is_the_one_the_synchronous_hook_has(connect, sandbox):
+def test_the_asynchronous_hook_sends_the_same_token_as_the_synchronous_one(connect, sandbox):
     connect()
     status, body = call(endpoint="whoami")
     assert (status, json.loads(body)["client_id"]) == (200, "my_api")
@@ -112,13 +112,13 @@ def test_the_token_goes_to_the_api_and_is_the_one_the_synchronous_hook_has(conne
     assert sandbox.state.counts()["my_api"]["token_requests"] == 1
 
 
-def test_a_401_renews_once_and_the_body_is_sent_again(connect, sandbox):
+def test_after_a_401_the_token_is_renewed_once_and_the_body_sent_again(connect, sandbox):
     connect()
     call(endpoint="whoami")
     sandbox.state.revoke("standard", "my_api", "access")
     status, body = call(OAuthAsyncHook("my_api", "POST"), endpoint="items", json={"a": 1})
     assert (status, json.loads(body)) == (201, {"a": 1})
-    token_sources._sources.clear()  # as in another process: one renews once a minute because of the API
+    token_sources._sources.clear()  # as in a new process: each renews a refused token only once per minute
     sandbox.state.revoke("standard", "my_api", "access")
     status, body = call(OAuthAsyncHook("my_api", "POST"), endpoint="items", data={"b": "2"})
     assert (status, json.loads(body)) == (201, {"b": "2"})
@@ -126,7 +126,7 @@ def test_a_401_renews_once_and_the_body_is_sent_again(connect, sandbox):
     assert (counts["token_requests"], counts["api_401"]) == (3, 2)
 
 
-def test_a_second_401_is_the_answer(connect, api, sandbox):
+def test_a_second_401_is_an_error(connect, api, sandbox):
     connect(host=api.url)
     api.answers["/items"] = [(401, {})] * 9
     with pytest.raises(ApiError, match="^401") as caught:
@@ -136,14 +136,14 @@ def test_a_second_401_is_the_answer(connect, api, sandbox):
     assert sandbox.state.counts()["my_api"]["token_requests"] == 2
 
 
-def test_a_403_does_not_renew(connect, sandbox):
+def test_a_403_does_not_renew_the_token(connect, sandbox):
     connect()
     with pytest.raises(ApiError, match="^403"):
         call(endpoint="admin")
     assert sandbox.state.counts()["my_api"]["token_requests"] == 1
 
 
-def test_a_body_that_is_used_up_is_not_sent_again_empty_or_in_part(connect, api):
+def test_a_consumed_body_is_not_sent_again_empty_or_in_part(connect, api):
     connect(host=api.url)
     api.answers["/items"] = [(401, {})]
 
@@ -156,7 +156,7 @@ def test_a_body_that_is_used_up_is_not_sent_again_empty_or_in_part(connect, api)
     assert [body for *_, body in api.requests] == [b"ab"]
 
 
-def test_a_file_is_sent_again_whole_or_not_at_all(connect, api, tmp_path):
+def test_a_file_is_sent_again_completely_or_not_at_all(connect, api, tmp_path):
     connect(host=api.url)
     api.answers["/items"] = [(401, {})]
     path = tmp_path / "upload"
@@ -167,7 +167,7 @@ def test_a_file_is_sent_again_whole_or_not_at_all(connect, api, tmp_path):
 
 
 @pytest.mark.parametrize("status", [302, 307])
-def test_a_redirect_to_another_origin_carries_nothing_of_the_connections(connect, api, elsewhere, status):
+def test_nothing_from_the_connection_is_sent_after_a_redirect_to_another_origin(connect, api, elsewhere, status):
     connect(
         host=api.url,
         header_name="X-Session",
@@ -186,12 +186,12 @@ def test_a_redirect_to_another_origin_carries_nothing_of_the_connections(connect
     assert not {"x-session", "authorization", "x-tenant", "x-key"} & {name.lower() for name in arrived}
 
 
-def test_a_redirect_within_the_api_keeps_the_token(connect):
+def test_the_token_is_sent_after_a_redirect_within_the_api(connect):
     connect()
     assert json.loads(call(endpoint="redirect?to=whoami")[1])["client_id"] == "my_api"
 
 
-def test_what_the_caller_says_wins_over_the_connections_headers_and_parameters(connect, api):
+def test_headers_and_parameters_of_the_caller_replace_those_of_the_connection(connect, api):
     connect(
         host=api.url, api_headers={"X-Tenant": "7", "Accept": "text/fake"}, api_params={"account": "1", "lang": "de"}
     )
@@ -203,7 +203,7 @@ def test_what_the_caller_says_wins_over_the_connections_headers_and_parameters(c
 
 
 @pytest.mark.parametrize("value", ["a b&c", 7, True, ["x", "y"], None])
-def test_a_parameter_of_the_connection_looks_the_same_from_both_hooks(connect, api, value):
+def test_both_hooks_send_the_same_parameters_of_the_connection(connect, api, value):
     connect(host=api.url, api_params={"p": value, "q": "1"})
     OAuthHook("my_api").run("items", {"page": "1"})
     call(endpoint="items", data={"page": "1"})
@@ -211,27 +211,27 @@ def test_a_parameter_of_the_connection_looks_the_same_from_both_hooks(connect, a
     assert two.replace("%20", "+") == one.replace("%20", "+")
 
 
-def test_what_the_caller_encoded_stays_when_parameters_are_added(connect, api):
+def test_the_query_of_the_caller_is_not_encoded_again_when_parameters_are_added(connect, api):
     connect(host=api.url, api_params={"account": "1"})
     call(endpoint="items?q=x%2By%26z&q=2")
     assert api.requests[0][1] == "/items?q=x%2By%26z&q=2&account=1"
 
 
-def test_a_whole_url_of_the_api_is_taken_as_by_the_synchronous_hook(connect, api):
+def test_both_hooks_accept_an_absolute_url_of_the_api(connect, api):
     connect(host=f"{api.url}/v1")
     OAuthHook("my_api").run(f"{api.url}/v2/items?page=2")
     call(endpoint=f"{api.url}/v2/items?page=2")
     assert [path for _, path, *_ in api.requests] == ["/v2/items?page=2"] * 2
 
 
-def test_a_whole_url_of_another_origin_is_refused_as_by_the_synchronous_hook(connect, api, elsewhere):
+def test_an_absolute_url_of_another_origin_is_refused(connect, api, elsewhere):
     connect(host=api.url)
     with pytest.raises(ApiError, match="not part of the API"):
         call(endpoint=f"{elsewhere.url}/items")
     assert (api.requests, elsewhere.requests) == ([], [])
 
 
-def test_a_500_is_tried_again_up_to_the_limit(connect, api):
+def test_after_a_500_the_request_is_repeated_up_to_the_retry_limit(connect, api):
     connect(host=api.url)
     api.answers["/items"] = [(500, {}), (503, {})]
     assert call(OAuthAsyncHook("my_api", retry_limit=3, retry_delay=0), endpoint="items") == (200, b'{"answer": true}')
@@ -241,7 +241,7 @@ def test_a_500_is_tried_again_up_to_the_limit(connect, api):
     assert len(api.requests) == 5
 
 
-def test_errors_name_the_connection_and_no_parameter(connect, api):
+def test_an_error_names_the_connection_and_contains_no_parameter(connect, api):
     connect(host=api.url, secret_params={"key": "fake-param"})
     api.answers["/items"] = [(404, {})]
     with pytest.raises(ApiError, match=r"^404:Not Found.*'my_api'") as caught:
@@ -250,14 +250,14 @@ def test_errors_name_the_connection_and_no_parameter(connect, api):
     assert caught.value.status_code == 404
 
 
-def test_the_connections_timeout_holds(connect, sandbox):
+def test_the_timeout_of_the_connection_is_used(connect, sandbox):
     connect(timeout=1)
     sandbox.state.inject_fault("standard", "api", delay=5)
     with pytest.raises(ApiTimeout, match=r"'my_api'.*Timeout"):
         call(endpoint="whoami")
 
 
-def test_a_proxy_is_used_for_the_scheme_that_it_is_for(connect, api, elsewhere):
+def test_a_proxy_for_another_scheme_is_not_used(connect, api, elsewhere):
     connect(host=api.url, proxies={"https": elsewhere.url})
     call(endpoint="items")
     assert (len(api.requests), len(elsewhere.requests)) == (1, 0)
@@ -273,7 +273,7 @@ def test_a_proxy_for_the_scheme_is_used(connect, api, elsewhere, monkeypatch):
 
 
 class _NoNetworkSource:
-    """A source whose token endpoint needs no proxy."""
+    """A token source that sends no requests."""
 
     def __init__(self, config, **kwargs):
         self.config = config
@@ -295,7 +295,7 @@ def test_a_trigger_fires_with_the_response_and_without_the_token(connect, sandbo
     assert not any(token in json.dumps(event) for token in sandbox.state.issued())
 
 
-def test_a_trigger_whose_client_is_refused_fires_with_that(connect, sandbox):
+def test_a_trigger_fires_with_the_error_if_the_client_is_refused(connect, sandbox):
     connect()
     sandbox.state.add_client("standard", "my_api", "another-fake-secret")
     event = asyncio.run(anext(OAuthHttpTrigger("my_api", endpoint="items").run())).payload
@@ -303,7 +303,7 @@ def test_a_trigger_whose_client_is_refused_fires_with_that(connect, sandbox):
     assert sandbox.state.counts()["my_api"]["token_requests"] == 1
 
 
-def test_a_sensor_trigger_polls_until_it_is_ready(connect, sandbox):
+def test_a_sensor_trigger_polls_until_the_api_is_ready(connect, sandbox):
     connect()
     trigger = OAuthHttpSensorTrigger("my_api", endpoint="ready/key", data={"after": "2"}, poke_interval=0)
     assert asyncio.run(anext(trigger.run())).payload == {"status": "success"}
@@ -313,7 +313,7 @@ def test_a_sensor_trigger_polls_until_it_is_ready(connect, sandbox):
 
 @pytest.fixture
 def blocking(monkeypatch):
-    """The threads in which something was done that may take long: storage, a token request, masking."""
+    """The IDs of the threads that did blocking work: storage, token requests, masking."""
     threads = []
 
     def noted(function):
@@ -334,7 +334,7 @@ def blocking(monkeypatch):
     return threads
 
 
-def test_five_hundred_triggers_cause_one_token_request_a_period_and_never_block_the_loop(
+def test_five_hundred_triggers_cause_one_token_request_per_renewal_and_never_block_the_loop(
     connect, sandbox, hosts_clock, blocking
 ):
     connect()
@@ -375,11 +375,11 @@ def test_masking_a_thousand_new_tokens_does_not_block_the_loop(connect, hosts_cl
     assert len(asyncio.run(scenario())) == 1000
     assert len(blocking) > 1000
     assert threading.get_ident() not in blocking  # the loop's thread
-    assert len(_secrets_masker().patterns) < patterns + 10  # or each would take longer than the one before
+    assert len(_secrets_masker().patterns) < patterns + 10  # otherwise each call would take longer than the one before
 
 
-def test_waiting_for_a_token_leaves_threads_for_others(connect, sandbox):
-    """The loop's default threads also look up host names; all of them must not wait for one token endpoint."""
+def test_waiting_for_a_token_leaves_threads_for_other_work(connect, sandbox):
+    """The default threads of the loop also look up host names, so they must not all wait for one token endpoint."""
     connect()
     sandbox.state.inject_fault("standard", "token", delay=1.5)
 
@@ -397,7 +397,7 @@ def test_waiting_for_a_token_leaves_threads_for_others(connect, sandbox):
     assert asyncio.run(scenario()) < 0.75
 
 
-def test_without_a_session_of_the_callers_the_response_is_read_before_its_session_closes(connect, sandbox):
+def test_without_a_session_of_the_caller_the_response_is_read_before_the_session_is_closed(connect, sandbox):
     connect()
     sandbox.state.inject_fault("standard", "api", body="x" * 2_000_000, status=200)
 
@@ -408,7 +408,7 @@ def test_without_a_session_of_the_callers_the_response_is_read_before_its_sessio
     assert len(asyncio.run(scenario())) == 2_000_000
 
 
-def test_options_of_a_task_that_is_not_deferred_are_understood(connect, api, elsewhere):
+def test_options_of_http_hook_are_accepted(connect, api, elsewhere):
     connect(host=f"http://127.0.0.1:{api.server_port}")
     proxy = f"http://127.0.0.1:{elsewhere.server_port}"
     call(endpoint="items", extra_options={"verify": False, "timeout": 5, "stream": True, "proxies": {"http": proxy}})
@@ -416,19 +416,19 @@ def test_options_of_a_task_that_is_not_deferred_are_understood(connect, api, els
     assert len(elsewhere.requests) == 1
 
 
-def test_a_watcher_takes_up_a_changed_connection_at_the_next_poll(connect, monkeypatch, sandbox):
+def test_an_event_trigger_uses_a_changed_connection_at_the_next_poll(connect, monkeypatch, sandbox):
     connect()
-    good = os.environ["AIRFLOW_CONN_MY_API"]
-    monkeypatch.setenv("AIRFLOW_CONN_MY_API", good.replace(SECRET, "fake-outdated-secret"))
+    valid = os.environ["AIRFLOW_CONN_MY_API"]
+    monkeypatch.setenv("AIRFLOW_CONN_MY_API", valid.replace(SECRET, "fake-outdated-secret"))
     pauses = []
 
     async def correct_the_connection(pause):
         pauses.append(pause)
-        monkeypatch.setenv("AIRFLOW_CONN_MY_API", good)
+        monkeypatch.setenv("AIRFLOW_CONN_MY_API", valid)
 
     async def scenario():
         trigger = OAuthHttpEventTrigger(f"{__name__}.always", "my_api", endpoint="items", poll_interval=5)
-        # In the trigger's module only: the sandbox sleeps too.
+        # Only in the module of the trigger, because the sandbox sleeps too.
         stub = SimpleNamespace(sleep=correct_the_connection, to_thread=asyncio.to_thread)
         monkeypatch.setattr("airflow_provider_oauth.triggers.oauth.asyncio", stub)
         event = await anext(trigger.run())
@@ -442,14 +442,14 @@ async def always(response):
     return True
 
 
-# --- what was deferred does as what was not
+# --- deferred requests behave like others
 
 
 def fired(**request):
     return json.loads(json.dumps(asyncio.run(anext(OAuthHttpTrigger("my_api", **request).run())).payload))
 
 
-def test_a_deferred_call_follows_a_redirect_and_has_the_response(connect):
+def test_a_deferred_request_follows_a_redirect_and_returns_the_response(connect):
     connect()
     event = fired(endpoint="redirect?to=whoami")
     assert event["status"] == "success"
@@ -460,20 +460,20 @@ def test_a_deferred_call_follows_a_redirect_and_has_the_response(connect):
     assert redirect.headers["Location"].endswith("whoami")
 
 
-def test_a_deferred_post_that_is_redirected_succeeds_and_is_sent_once(connect, api):
+def test_a_redirected_deferred_post_succeeds_and_is_sent_once(connect, api):
     connect(host=api.url)
     api.answers["/items"] = [(303, {"Location": f"{api.url}/created"})]
     assert fired(method="POST", endpoint="items", json={"a": 1})["status"] == "success"
     assert [(method, path) for method, path, *_ in api.requests] == [("POST", "/items"), ("GET", "/created")]
 
 
-def test_a_sensor_fires_at_the_end_of_a_redirect(connect):
+def test_a_sensor_trigger_follows_a_redirect(connect):
     connect()
     trigger = OAuthHttpSensorTrigger("my_api", endpoint="redirect?to=whoami", poke_interval=0)
     assert asyncio.run(anext(trigger.run())).payload == {"status": "success"}
 
 
-def test_no_secret_parameter_is_in_the_urls_of_an_event(connect, api):
+def test_the_urls_in_an_event_contain_no_secret_parameter(connect, api):
     connect(host=api.url, secret_params={"key": "fake-param"})
     api.answers["/items"] = [(302, {"Location": "/there?page=1&key=fake-param&a=%20b#end"})]
     event = fired(endpoint="items?page=1")
@@ -485,13 +485,13 @@ def test_no_secret_parameter_is_in_the_urls_of_an_event(connect, api):
 
 
 @pytest.mark.parametrize("data", [None, {}, ""])
-def test_empty_data_counts_as_absent_beside_json(connect, api, data):
+def test_empty_data_with_json_counts_as_absent(connect, api, data):
     connect(host=api.url)
     assert fired(method="POST", endpoint="items", data=data, json={"a": 1})["status"] == "success"
     assert api.requests[0][3] == b'{"a": 1}'
 
 
-def test_data_and_json_are_an_error_for_both_hooks(connect, api):
+def test_data_with_json_is_an_error_for_both_hooks(connect, api):
     connect(host=api.url)
     event = fired(method="POST", endpoint="items", data={"b": 2}, json={"a": 1})
     with pytest.raises(ConfigurationError, match="can have either data or json") as caught:
@@ -501,7 +501,7 @@ def test_data_and_json_are_an_error_for_both_hooks(connect, api):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "QUERY"])
-def test_data_is_sent_alike_deferred_and_not_deferred(connect, api, method):
+def test_both_hooks_send_data_in_the_same_way(connect, api, method):
     connect(host=api.url)
     data = {"none": None, "active": True, "ids": [1, "b c"], "price": 1.5, "text": "é&="}
     assert fired(method=method, endpoint="items", data=data)["status"] == "success"
@@ -525,7 +525,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_the_text_of_an_error_is_the_same_deferred_and_not_deferred(connect, raw_server, kind):
+def test_both_hooks_raise_errors_with_the_same_text(connect, raw_server, kind):
     status, headers, body = ANSWERS[kind]
     lines = [f"HTTP/1.1 {status} fake\x1b[31mreason", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -552,11 +552,11 @@ def test_only_a_500_or_above_is_logged_as_an_attempt(connect, api, caplog, monke
     assert [record.getMessage() for record in caplog.records if "attempt" in record.getMessage()] == []
     api.answers["/items"] = [(500, {})]
     call(OAuthAsyncHook("my_api", retry_delay=0), endpoint="items")
-    said = [record.getMessage() for record in caplog.records if "attempt" in record.getMessage()]
-    assert said == ["The API responded with 500. Repeating the request in 0 s (attempt 2 of 3)."]
+    messages = [record.getMessage() for record in caplog.records if "attempt" in record.getMessage()]
+    assert messages == ["The API responded with 500. Repeating the request in 0 s (attempt 2 of 3)."]
 
 
-def test_the_event_of_a_response_has_the_standard_phrase_and_not_the_apis(connect, raw_server):
+def test_the_event_of_a_response_contains_the_standard_reason_phrase(connect, raw_server):
     url = raw_server(b"HTTP/1.1 200 fake\x1b[31mreason\r\nContent-Length: 2\r\n\r\nok")
     connect(host=url)
     assert fired(endpoint="items")["response"]["reason"] == "OK"
@@ -576,7 +576,7 @@ def test_a_malformed_status_line_is_not_quoted(connect, raw_server, line):
         assert "fake" not in str(error)
 
 
-def test_a_host_that_is_not_there_is_an_api_connection_error_for_both_hooks(connect):
+def test_an_unreachable_host_is_an_api_connection_error_for_both_hooks(connect):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     connect(host=f"http://127.0.0.1:{port}")
@@ -586,7 +586,7 @@ def test_a_host_that_is_not_there_is_an_api_connection_error_for_both_hooks(conn
 
 
 @pytest.mark.parametrize("name", ["verify", "cert"])
-def test_a_file_that_is_not_there_is_named_by_its_field_for_both_hooks(connect, api, name):
+def test_both_hooks_name_the_field_of_a_missing_file(connect, api, name):
     connect(host=api.url.replace("http:", "https:"), **{name: "/no/such/file"})
     hook = OAuthHook("my_api")
     token_sources._sources["my_api"] = (hook.config.version, _NoNetworkSource(hook.config))
@@ -599,8 +599,8 @@ def test_a_file_that_is_not_there_is_named_by_its_field_for_both_hooks(connect, 
     assert api.connections == 0
 
 
-def test_a_certificate_that_is_not_trusted_names_verify_for_both_hooks(connect, api, tmp_path):
-    connect(host=api.url.replace("http:", "https:"))  # it speaks plain http: TLS fails as early as can be
+def test_both_hooks_mention_verify_if_tls_fails(connect, api, tmp_path):
+    connect(host=api.url.replace("http:", "https:"))  # the server speaks plain http, so the TLS handshake fails
     hook = OAuthHook("my_api")
     token_sources._sources["my_api"] = (hook.config.version, _NoNetworkSource(hook.config))
     for run in (lambda: call(endpoint="items"), lambda: hook.run("items")):
@@ -608,7 +608,7 @@ def test_a_certificate_that_is_not_trusted_names_verify_for_both_hooks(connect, 
             run()
 
 
-def test_the_timeout_is_for_each_part_of_a_response_and_deferred_for_the_whole_as_its_field_says(connect, raw_server):
+def test_the_timeout_limits_each_part_of_a_response_and_if_deferred_the_whole_response(connect, raw_server):
     assert "each part of the response" in FIELDS["timeout"].description
     assert "execution_timeout" in FIELDS["timeout"].description
     url = raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", *[b"x"] * 8, pause=0.25)
@@ -618,7 +618,7 @@ def test_the_timeout_is_for_each_part_of_a_response_and_deferred_for_the_whole_a
         asyncio.run(OAuthAsyncHook("my_api").run(endpoint="items"))
 
 
-def test_a_session_of_the_hook_has_the_same_token_and_errors(connect, api):
+def test_a_session_of_the_hook_sends_the_token_and_raises_the_same_errors(connect, api):
     connect(host=api.url)
     api.answers["/items"] = [(200, {}), (404, {})]
 
@@ -633,7 +633,7 @@ def test_a_session_of_the_hook_has_the_same_token_and_errors(connect, api):
 
 
 @pytest.mark.parametrize("status", [404, 500])
-def test_an_error_response_leaves_its_connection_to_the_next_request(connect, sandbox, status):
+def test_after_an_error_response_the_next_request_can_use_the_connection(connect, sandbox, status):
     connect()
     sandbox.state.inject_fault("standard", "api", body="x" * 2_000_000, status=status)
     hook = OAuthAsyncHook("my_api", retry_limit=2, retry_delay=0)
@@ -643,7 +643,7 @@ def test_an_error_response_leaves_its_connection_to_the_next_request(connect, sa
             try:
                 await hook.run(session, "items")
             except ApiError as error:
-                kept.append(error)  # with its traceback, and so all that its frames hold
+                kept.append(error)  # the traceback keeps all objects in its frames alive
             response = await asyncio.wait_for(hook.run(session, "items"), 20)
             return response.status
 
@@ -652,7 +652,7 @@ def test_an_error_response_leaves_its_connection_to_the_next_request(connect, sa
     assert len(kept) == (status == 404), "a 500 is sent again"
 
 
-def test_without_check_response_an_error_status_is_the_result_at_once(connect, api):
+def test_without_check_response_an_error_status_is_returned_without_retries(connect, api):
     connect(host=api.url, check_response=False)
     api.answers["/items"] = [(500, {})]
     assert call(endpoint="items") == (500, b'{"answer": true}')

@@ -1,4 +1,4 @@
-"""``OAuthHook`` and the stock HTTP operators over real sockets: the sandbox, and a server that notes all it is sent."""
+"""``OAuthHook`` and the stock HTTP operators over real sockets: the sandbox, and a server that records its requests."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.sensors.http import HttpSensor
 from airflow.providers.http.triggers.http import HttpTrigger
 
+from airflow_provider_oauth.api import adapters
 from airflow_provider_oauth.exceptions import (
     ApiError,
     ConsentRequired,
@@ -22,15 +23,14 @@ from airflow_provider_oauth.exceptions import (
     UnsupportedGrantType,
     WrongPassword,
 )
-from airflow_provider_oauth.hooks import oauth as hooks_oauth
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.protocol import endpoint
 from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 from tests.fake_clock import FakeClock
 
-# The HTTP provider's own import, when a stock operator has its response.
+# Caused by an import of the HTTP provider when a stock operator has its response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
-#: And what its trigger uses of aiohttp: as an error it would stop what these tests want to see stopped by ours.
+#: Warnings of the stock trigger. As errors, they would prevent the requests that these tests try to send.
 stock_trigger = [
     pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The 'auth' parameter is deprecated:DeprecationWarning"),
@@ -47,17 +47,17 @@ WIRE = {
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch, tmp_path):
-    """Forget what other tests left, as a new process would."""
+    """Reset what other tests left in this process."""
     monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    forget()
+    reset()
     yield
-    hooks_oauth._shared_adapter(hooks_oauth.os.getpid(), (120, 20, 30)).close()
-    forget()
+    adapters.shared_adapter(adapters.KeepAlive(120, 20, 30)).close()
+    reset()
 
 
-def forget():
-    for clear in (token_sources._sources.clear, masking.reset, hooks_oauth._shared_adapter.cache_clear):
+def reset():
+    for clear in (token_sources._sources.clear, masking.reset, adapters._adapter.cache_clear):
         clear()
 
 
@@ -90,7 +90,7 @@ GRANTS = ["client_credentials", "password", "refresh_token"]
     ("server", "grant"),
     [(server, grant) for server in ("standard", "jsonbody") for grant in GRANTS] + [("multipart", "password")],
 )
-def test_a_grant_gets_a_token_calls_the_api_and_renews_after_a_401(connect, sandbox, variables, server, grant):
+def test_every_grant_gets_a_token_and_renews_it_after_a_401(connect, sandbox, variables, server, grant):
     connect("end_to_end", server, grant)
     hook = OAuthHook("end_to_end")
     assert hook.run("whoami").json()["client_id"] == "end_to_end"
@@ -104,7 +104,7 @@ def test_a_grant_gets_a_token_calls_the_api_and_renews_after_a_401(connect, sand
 
 
 @pytest.mark.parametrize("grant", ["client_credentials", "refresh_token"])
-def test_a_grant_that_the_server_does_not_know_is_named(connect, variables, grant):
+def test_the_error_names_the_grant_type_if_the_server_does_not_support_it(connect, variables, grant):
     connect("unsupported", "multipart", grant, refresh_token="fake-refresh-token")
     with pytest.raises(UnsupportedGrantType, match="Grant type"):
         OAuthHook("unsupported").run("whoami")
@@ -112,15 +112,15 @@ def test_a_grant_that_the_server_does_not_know_is_named(connect, variables, gran
 
 @pytest.mark.usefixtures("airflow_db")
 @pytest.mark.parametrize("server", ["standard", "jsonbody"])
-def test_a_refresh_token_is_followed_through_its_rotations_in_airflows_own_variables(connect, sandbox, server):
+def test_rotated_refresh_tokens_are_stored_in_airflow_variables_and_used_once(connect, sandbox, server):
     conn_id = f"rotation_{server}"
     connect(conn_id, server, "refresh_token", lifetime=40)
     texts = []
     for number in range(1, 6):
-        forget()  # a new process, that knows no more than the Variable
+        reset()  # as in a new process, which has only the Variable
         hook = OAuthHook(conn_id)
         assert hook.run("whoami").json()["client_id"] == conn_id
-        forget()
+        reset()
         assert OAuthHook(conn_id).run("whoami").json()["client_id"] == conn_id
         texts.append(airflow_variables.get_variable(f"oauth_token__{conn_id}"))
         assert json.loads(texts[-1])["generation"] == number
@@ -133,20 +133,20 @@ def test_a_refresh_token_is_followed_through_its_rotations_in_airflows_own_varia
 
 
 @pytest.mark.usefixtures("airflow_db")
-def test_a_revoked_grant_asks_for_consent_and_a_new_refresh_token_in_the_connection_mends_it(connect, sandbox):
+def test_a_revoked_grant_requires_a_new_refresh_token_in_the_connection(connect, sandbox):
     connect("revoked", grant="refresh_token")
     OAuthHook("revoked").run("whoami")
     sandbox.state.revoke("standard", "revoked")
     with pytest.raises(ConsentRequired, match="'revoked'"):
         OAuthHook("revoked").run("whoami")
     connect("revoked", grant="refresh_token")
-    forget()
+    reset()
     assert OAuthHook("revoked").run("whoami").json()["client_id"] == "revoked"
 
 
-def test_what_the_api_gets_is_what_the_connection_says(connect, variables):
-    connect("said", api_headers={"X-Tenant": "7"}, api_params={"account": "a b"}, scope="read")
-    seen = OAuthHook("said").run("whoami", {"page": "1"}).json()
+def test_headers_parameters_and_scope_of_the_connection_arrive_at_the_api(connect, variables):
+    connect("arriving", api_headers={"X-Tenant": "7"}, api_params={"account": "a b"}, scope="read")
+    seen = OAuthHook("arriving").run("whoami", {"page": "1"}).json()
     assert seen["query"] == {"page": "1", "account": "a b"}
     assert seen["headers"]["x-tenant"] == "7"
     assert seen["scope"] == "read"
@@ -160,30 +160,30 @@ def test_wrong_credentials_are_sent_once(connect, sandbox, variables, password, 
     assert sandbox.state.counts()["wrong"]["token_requests"] == 1
 
 
-def test_the_test_of_a_connection_leaves_the_refresh_token_good(connect, sandbox, variables):
+def test_test_connection_does_not_use_the_refresh_token(connect, sandbox, variables):
     connect("tested", grant="refresh_token")
     for _ in range(2):
-        works, said = OAuthHook("tested").test_connection()
-        assert works, said
+        works, text = OAuthHook("tested").test_connection()
+        assert works, text
     assert variables == {}
     assert OAuthHook("tested").run("whoami").status_code == 200
     assert sandbox.state.counts()["tested"]["refresh_reused"] == 0
 
 
-def test_a_403_does_not_renew(connect, sandbox, variables):
+def test_a_403_does_not_renew_the_token(connect, sandbox, variables):
     connect("forbidden")
     with pytest.raises(ApiError, match=r"^403.*lacks a scope"):
         OAuthHook("forbidden").run("admin")
     assert sandbox.state.counts()["forbidden"]["token_requests"] == 1
 
 
-def test_a_post_is_repeated_with_its_body_after_a_401(connect, sandbox, variables, tmp_path):
+def test_after_a_401_a_post_is_repeated_with_its_body(connect, sandbox, variables, tmp_path):
     connect("posting")
     hook = OAuthHook("posting", method="POST")
     OAuthHook("posting").run("whoami")
     sandbox.state.revoke("standard", "posting", "access")
     assert hook.run("items", json={"a": 1}).json() == {"a": 1}
-    token_sources._sources.clear()  # as in another process: one renews once a minute because of the API
+    token_sources._sources.clear()  # as in a new process: each renews a refused token only once per minute
     sandbox.state.revoke("standard", "posting", "access")
     path = tmp_path / "body.json"
     path.write_text('{"b": 2}')
@@ -203,7 +203,7 @@ def test_64_new_hooks_use_one_connection_and_one_token(connect, api, sandbox, va
     assert sandbox.state.counts()["many"]["token_requests"] == 1
 
 
-def test_the_stock_operator_uses_one_connection_for_all_pages_though_it_makes_a_hook_a_page(connect, api, variables):
+def test_the_stock_operator_uses_one_connection_for_all_pages_although_each_has_a_new_hook(connect, api, variables):
     connect("stock_pages", host=api.url)
     pages = iter(range(1, 10))
     operator = HttpOperator(
@@ -219,7 +219,7 @@ def test_the_stock_operator_uses_one_connection_for_all_pages_though_it_makes_a_
     assert api.connections == 1
 
 
-def test_sessions_that_are_closed_leave_the_shared_connection_open(connect, api, variables):
+def test_closing_sessions_leaves_the_shared_connection_open(connect, api, variables):
     connect("closing", host=api.url)
     for _ in range(3):
         with OAuthHook("closing").get_conn() as session:
@@ -227,7 +227,7 @@ def test_sessions_that_are_closed_leave_the_shared_connection_open(connect, api,
     assert api.connections == 1
 
 
-def test_a_401_and_its_repetition_use_one_connection(connect, api, variables):
+def test_a_request_is_repeated_over_the_same_connection_after_a_401(connect, api, variables):
     connect("one_connection", host=api.url)
     api.answers["/items"] = [(401, {})]
     OAuthHook("one_connection").run("items", extra_options={"stream": True}).close()
@@ -236,11 +236,13 @@ def test_a_401_and_its_repetition_use_one_connection(connect, api, variables):
     assert api.connections == 1
 
 
-# --- who gets what
+# --- other origins
 
 
 @pytest.mark.parametrize("status", [302, 307])
-def test_a_redirect_to_another_origin_carries_nothing_of_the_connections(connect, api, elsewhere, variables, status):
+def test_nothing_from_the_connection_is_sent_after_a_redirect_to_another_origin(
+    connect, api, elsewhere, variables, status
+):
     connect(
         "redirected",
         host=api.url,
@@ -267,7 +269,9 @@ def test_a_redirect_of_the_token_request_is_not_followed(connect, elsewhere, san
     assert elsewhere.requests == []
 
 
-def test_a_netrc_entry_is_used_for_neither_api_nor_token_endpoint(connect, sandbox, variables, monkeypatch, tmp_path):
+def test_a_netrc_entry_is_used_neither_for_the_api_nor_for_the_token_endpoint(
+    connect, sandbox, variables, monkeypatch, tmp_path
+):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login fake-user password fake-netrc-password\n")
     netrc.chmod(0o600)
@@ -278,7 +282,7 @@ def test_a_netrc_entry_is_used_for_neither_api_nor_token_endpoint(connect, sandb
     assert sandbox.state.counts()["netrc"]["api_401"] == 0
 
 
-# --- stock code that does not use our hook
+# --- stock code that does not use the hook
 
 
 def http_sensor(conn_id):
@@ -286,7 +290,7 @@ def http_sensor(conn_id):
 
 
 def http_trigger(conn_id):
-    """As the stock deferrable ``HttpOperator`` has it: Basic, because the connection has a login."""
+    """Run the trigger of the stock deferrable ``HttpOperator``: with Basic, because the connection has a login."""
     trigger = HttpTrigger(http_conn_id=conn_id, auth_type="aiohttp.helpers.BasicAuth", method="GET", endpoint="items")
 
     async def first_event():
@@ -298,7 +302,7 @@ def http_trigger(conn_id):
 
 
 @pytest.mark.parametrize("action", [http_sensor, pytest.param(http_trigger, marks=stock_trigger)])
-def test_stock_code_that_bypasses_our_hook_fails_before_anything_is_sent(connect, api, variables, action):
+def test_stock_code_that_bypasses_the_hook_fails_before_anything_is_sent(connect, api, variables, action):
     connect("bypassed", host=api.url)
     with pytest.raises(Exception, match=r"[Hh]eader|non-str|serialize"):
         action("bypassed")
@@ -306,14 +310,14 @@ def test_stock_code_that_bypasses_our_hook_fails_before_anything_is_sent(connect
 
 
 @pytest.mark.parametrize("action", [http_sensor, pytest.param(http_trigger, marks=stock_trigger)])
-def test_it_is_the_integer_leeway_that_stops_it(connect, api, variables, action):
+def test_the_integer_leeway_is_what_makes_stock_code_fail(connect, api, variables, action):
     connect("unprotected", host=api.url, leeway="60")
     action("unprotected")
     (_, _, headers, _) = api.requests[0]
     assert headers["Authorization"].startswith("Basic ")
 
 
-# --- the token endpoint in trouble
+# --- failures of the token endpoint
 
 
 @pytest.fixture
@@ -324,7 +328,7 @@ def slept(monkeypatch):
     return clock.slept
 
 
-def test_a_503_is_tried_again(connect, sandbox, variables, slept):
+def test_after_a_503_the_token_request_is_repeated(connect, sandbox, variables, slept):
     connect("busy")
     sandbox.state.inject_fault("standard", "token", times=2, status=503, body="busy")
     assert OAuthHook("busy").run("whoami").status_code == 200
@@ -332,15 +336,15 @@ def test_a_503_is_tried_again(connect, sandbox, variables, slept):
     assert len(slept) == 2
 
 
-def test_retry_after_is_waited_for(connect, sandbox, variables, slept):
-    connect("told")
+def test_the_token_request_is_repeated_after_the_seconds_in_retry_after(connect, sandbox, variables, slept):
+    connect("busy_for_9_s")
     sandbox.state.inject_fault("standard", "token", status=429, headers={"Retry-After": "9"})
-    assert OAuthHook("told").run("whoami").status_code == 200
+    assert OAuthHook("busy_for_9_s").run("whoami").status_code == 200
     assert len(slept) == 1
     assert 9 <= slept[0] < 20
 
 
-def test_a_retry_after_beyond_the_exchange_timeout_ends_it(connect, sandbox, variables, slept):
+def test_a_retry_after_beyond_the_exchange_timeout_is_not_waited_for(connect, sandbox, variables, slept):
     connect("told_too_long")
     sandbox.state.inject_fault("standard", "token", status=429, headers={"Retry-After": "3600"})
     with pytest.raises(TokenRequestError) as caught:
@@ -348,24 +352,24 @@ def test_a_retry_after_beyond_the_exchange_timeout_ends_it(connect, sandbox, var
     assert (caught.value.status_code, caught.value.retry_after, slept) == (429, 3600, [])
 
 
-def test_a_dropped_connection_is_tried_again(connect, sandbox, variables, slept):
+def test_after_a_dropped_connection_the_token_request_is_repeated(connect, sandbox, variables, slept):
     connect("dropped")
     sandbox.state.inject_fault("standard", "token", drop=True)
     assert OAuthHook("dropped").run("whoami").status_code == 200
     assert sandbox.state.counts()["dropped"]["token_requests"] == 2
 
 
-def test_an_answer_beyond_the_exchange_timeout_is_not_waited_for(connect, sandbox, variables, monkeypatch, slept):
+def test_a_response_beyond_the_exchange_timeout_is_not_waited_for(connect, sandbox, variables, monkeypatch, slept):
     connect("slow")
     monkeypatch.setattr(endpoint, "EXCHANGE_TIMEOUT", 0.3)
     sandbox.state.inject_fault("standard", "token", times=9, delay=2.0)
-    # If it were waited for, there would be a token and no error.
+    # If the hook waited for it, there would be a token and no error.
     with pytest.raises(TokenRequestError, match="no response from the token endpoint") as caught:
         OAuthHook("slow").run("whoami")
     assert caught.value.retryable
 
 
-def test_a_lost_answer_to_a_refresh_is_told_as_what_it_is(connect, sandbox, variables, slept):
+def test_a_lost_response_to_a_refresh_requires_consent(connect, sandbox, variables, slept):
     connect("lost", grant="refresh_token")
     sandbox.state.inject_fault("standard", "token", drop=True, after_processing=True)
     with pytest.raises(ConsentRequired, match="'lost'"):
@@ -374,7 +378,7 @@ def test_a_lost_answer_to_a_refresh_is_told_as_what_it_is(connect, sandbox, vari
     assert (noted["generation"], noted["refused"]["error"]["type"]) == (0, "ConsentRequired")
 
 
-def test_a_token_good_for_one_use_is_asked_for_once_a_request(connect, api, sandbox, variables):
+def test_a_token_without_a_lifetime_is_requested_once_for_each_request(connect, api, sandbox, variables):
     connect("one_use", host=f"http://127.0.0.1:{api.server_port}", lifetime=0)
     for _ in range(2):
         OAuthHook("one_use").run("items")
@@ -384,7 +388,9 @@ def test_a_token_good_for_one_use_is_asked_for_once_a_request(connect, api, sand
 
 @pytest.mark.parametrize("length", ["Content-Length: 100000\r\n", ""])
 @pytest.mark.parametrize("stops", [False, True])
-def test_a_token_endpoint_that_dribbles_or_stops_is_given_up_in_time(connect, monkeypatch, variables, length, stops):
+def test_a_token_endpoint_that_responds_slowly_or_stalls_is_abandoned_in_time(
+    connect, monkeypatch, variables, length, stops
+):
     monkeypatch.setattr("airflow_provider_oauth.protocol.endpoint.EXCHANGE_TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -402,9 +408,9 @@ def test_a_token_endpoint_that_dribbles_or_stops_is_given_up_in_time(connect, mo
         thread.start()
         connect("dribble", grant_url=f"http://127.0.0.1:{server.getsockname()[1]}/token")
         try:
-            works, said = OAuthHook("dribble").test_connection()
+            works, text = OAuthHook("dribble").test_connection()
         finally:
             stopped.set()
             thread.join(10)
         assert not works
-        assert "was not complete in time" in said or "timed out" in said  # whichever timer is the first
+        assert "was not complete in time" in text or "timed out" in text  # depends on which timer is first

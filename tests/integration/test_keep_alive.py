@@ -1,4 +1,4 @@
-"""The tasks of ``example_keep_alive``, called as Airflow would, with servers that say when a refresh token ends."""
+"""The tasks of ``example_keep_alive``, with servers whose responses contain the lifetime of the refresh token."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DAYS = "refresh_token_expires_in"
 
 @pytest.fixture(scope="module")
 def tasks():
-    """The functions of the example's tasks, by name."""
+    """The functions of the tasks of the example, by name."""
     spec = importlib.util.spec_from_file_location(CONN_ID, EXAMPLES_FOLDER / f"{CONN_ID}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -33,21 +33,21 @@ def tasks():
 
 
 @pytest.fixture
-def said():
-    """What the server says of its refresh tokens, with every token."""
+def extra_fields():
+    """Additional fields of every token response."""
     return {}
 
 
 @pytest.fixture
-def sandbox(tmp_path, said):
-    servers = [replace(server, extra_response_fields=lambda family: said) for server in SERVERS]
+def sandbox(tmp_path, extra_fields):
+    servers = [replace(server, extra_response_fields=lambda family: extra_fields) for server in SERVERS]
     with serve(tmp_path / "sandbox", servers=servers) as running:
         yield running
 
 
 @pytest.fixture
 def connect(define_connection, variables, sandbox):
-    """Define the example's connection at one of the sandbox's servers."""
+    """Define the connection of the example for one of the servers of the sandbox."""
 
     def define(server="justimmo"):
         sandbox.state.add_client(server, CONN_ID, SECRET)
@@ -63,12 +63,12 @@ def connect(define_connection, variables, sandbox):
     return define
 
 
-def asked(sandbox):
+def token_requests(sandbox):
     return sandbox.state.counts()[CONN_ID]["token_requests"]
 
 
 def renewed_ago(config, days):
-    """Change what is stored as if the last renewal had been some days ago."""
+    """Change the stored record as if the last renewal had been some days ago."""
     store = VariableTokenStore(config)
     record = store.read()
     ago = timedelta(days=days)
@@ -77,7 +77,7 @@ def renewed_ago(config, days):
     store.write(replace(record, tokens={"": token}, refresh_expires_at=ends))
 
 
-def test_a_token_that_never_expires_is_left_alone(connect, sandbox, tasks, monkeypatch):
+def test_a_token_that_never_expires_is_not_renewed(connect, sandbox, tasks, monkeypatch):
     config = connect("justimmo")
     tasks["renew"](CONN_ID)
     store = VariableTokenStore(config)
@@ -86,50 +86,54 @@ def test_a_token_that_never_expires_is_left_alone(connect, sandbox, tasks, monke
     store.write(replace(record, tokens={"": token}, refresh_token=None, refresh_expires_at=None))
     tasks["renew"](CONN_ID)
     tasks["warn"](CONN_ID)
-    assert asked(sandbox) == 1
+    assert token_requests(sandbox) == 1
 
 
-def test_a_pasted_refresh_token_is_used_at_once_and_then_left_alone(connect, sandbox, tasks):
+def test_a_pasted_refresh_token_is_used_immediately_and_then_not_renewed(connect, sandbox, tasks):
     config = connect()
     for _ in range(2):
         tasks["renew"](CONN_ID)
         tasks["warn"](CONN_ID)
-    assert asked(sandbox) == 1
-    # Justimmo's answer says nothing of it, but its documents do.
+    assert token_requests(sandbox) == 1
+    # The responses of Justimmo do not contain the lifetime; its preset does.
     assert timedelta(days=29) < grants.status(config).consent_by - datetime.now(UTC) <= timedelta(days=30)
 
 
 @pytest.mark.parametrize(("days", "renewals"), [(6, 0), (8, 1)])
 @pytest.mark.parametrize("server", ["justimmo", "standard"])
-def test_what_was_renewed_a_week_ago_is_renewed(connect, sandbox, tasks, server, days, renewals):
+def test_a_token_is_renewed_a_week_after_the_last_renewal(connect, sandbox, tasks, server, days, renewals):
     config = connect(server)
     tasks["renew"](CONN_ID)
     renewed_ago(config, days)
     tasks["renew"](CONN_ID)
-    assert asked(sandbox) == 1 + renewals
+    assert token_requests(sandbox) == 1 + renewals
     tasks["warn"](CONN_ID)
 
 
 @pytest.mark.parametrize(("days", "renewals"), [(11, 0), (9, 1)])
-def test_what_ends_within_ten_days_is_renewed(connect, sandbox, said, tasks, days, renewals):
+def test_a_refresh_token_that_expires_within_ten_days_is_renewed(connect, sandbox, extra_fields, tasks, days, renewals):
     connect("standard")
-    said[DAYS] = days * 86400
+    extra_fields[DAYS] = days * 86400
     for _ in range(2):
         tasks["renew"](CONN_ID)
-    assert asked(sandbox) == 1 + renewals
+    assert token_requests(sandbox) == 1 + renewals
 
 
 @pytest.mark.parametrize("days", [6, None])
-def test_there_is_no_warning_of_what_ends_later_or_nobody_knows_when(connect, said, tasks, days):
+def test_there_is_no_warning_if_the_refresh_token_expires_later_or_its_expiry_is_unknown(
+    connect, extra_fields, tasks, days
+):
     connect("standard")
-    said |= {DAYS: days * 86400} if days else {}
+    extra_fields |= {DAYS: days * 86400} if days else {}
     tasks["renew"](CONN_ID)
     tasks["warn"](CONN_ID)
 
 
-def test_what_renewing_does_not_keep_alive_fails_a_task_that_names_connection_and_date(connect, sandbox, said, tasks):
+def test_the_warning_names_connection_and_date_if_renewals_do_not_extend_the_refresh_token(
+    connect, sandbox, extra_fields, tasks
+):
     config = connect("standard")
-    said[DAYS] = "172800"
+    extra_fields[DAYS] = "172800"
     tasks["renew"](CONN_ID)
     consent_by = grants.status(config).consent_by
     with pytest.raises(AirflowFailException) as failed:
@@ -142,7 +146,7 @@ def test_what_renewing_does_not_keep_alive_fails_a_task_that_names_connection_an
     assert commands._row(CONN_ID)["consent_by"] == f"{consent_by:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_where_only_consent_helps_the_renewal_fails_with_the_way_to_it(connect, sandbox, tasks):
+def test_the_renewal_fails_with_advice_if_a_new_refresh_token_is_required(connect, sandbox, tasks):
     config = connect()
     tasks["renew"](CONN_ID)
     sandbox.state.revoke("justimmo", CONN_ID, "refresh")

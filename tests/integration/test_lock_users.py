@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(
 #: CI runs as root, which can start processes of other users. Other users test with their own processes only.
 USERS = [61001, 61002, 61003, 61004] if os.geteuid() == 0 else [os.geteuid()] * 4
 
-#: Starts one process for each user ID. All import as the user who starts them, because the others may not be able to
-#: read the package, and then become their users.
+#: Starts one process for each user ID. Each changes its user after the imports, because other users may not be able to
+#: read the package.
 PROCESSES = """
 import json
 import multiprocessing
@@ -53,7 +53,7 @@ def take(user):
         except Exception as error:
             outcome = f"{type(error).__name__}: {error}"
         outcomes.put((number, outcome))
-    barrier.wait()  # until then, each keeps the locks that it has
+    barrier.wait()  # until then, each process holds its locks
 
 processes = [context.Process(target=take, args=[int(user)]) for user in sys.argv[3:]]
 for process in processes:
@@ -67,7 +67,7 @@ sys.exit(any(process.exitcode for process in processes))
 
 @pytest.fixture
 def folder():
-    """A folder in which every user can create files; those of tmp_path are closed to others."""
+    """A folder in which every user can create files. Other users cannot access ``tmp_path``."""
     folder = Path(tempfile.mkdtemp(prefix="oauth-locks-"))
     folder.chmod(0o1777)
     yield folder
@@ -75,7 +75,7 @@ def folder():
 
 
 def take(folder, rounds, users):
-    """Return what the users got when they took a lock that is new in every round, all at the same time."""
+    """Let all users acquire the same new lock at the same time, in several rounds. Return the results of each round."""
     done = subprocess.run(
         [sys.executable, "-c", PROCESSES, str(folder), str(rounds), *map(str, users)],
         check=True,
@@ -89,7 +89,7 @@ def take(folder, rounds, users):
     return list(got.values())
 
 
-def test_one_of_four_users_gets_a_new_lock_and_none_gets_an_error(folder):
+def test_one_of_four_users_acquires_a_new_lock_and_none_gets_an_error(folder):
     got = take(folder, 60, USERS)
     assert [sorted(outcomes, key=str) for outcomes in got] == [[False, False, False, True]] * 60
     files = list(folder.iterdir())
@@ -97,7 +97,7 @@ def test_one_of_four_users_gets_a_new_lock_and_none_gets_an_error(folder):
     assert {file.stat().st_mode & 0o777 for file in files} == {0o666}
 
 
-def test_a_lock_file_of_another_user_that_is_closed_names_the_setting(folder):
+def test_the_error_names_the_setting_if_the_lock_file_of_another_user_cannot_be_opened(folder):
     take(folder, 1, USERS[:1])
     (file,) = folder.iterdir()
     if os.geteuid() == 0:
