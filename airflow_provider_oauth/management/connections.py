@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow.configuration import ensure_secrets_loaded
 from airflow.models import Connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.secrets.environment_variables import CONN_ENV_PREFIX, EnvironmentVariablesBackend
@@ -19,6 +18,7 @@ from airflow_provider_oauth.connection import preset_of, preset_of_type, read_co
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
 from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.management.status import ConnectionStatus
+from airflow_provider_oauth.runtime.compat import secrets_backends
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -51,7 +51,7 @@ def unlisted_sources(listed: list[str]) -> UnlistedSources:
     known = {CONN_ENV_PREFIX + conn_id.upper() for conn_id in listed}
     variables = [name for name in sorted(os.environ) if name.startswith(CONN_ENV_PREFIX) and name not in known]
     built_in = (EnvironmentVariablesBackend, MetastoreBackend)
-    backends = [type(each).__name__ for each in ensure_secrets_loaded() if not isinstance(each, built_in)]
+    backends = [type(each).__name__ for each in secrets_backends() if not isinstance(each, built_in)]
     return UnlistedSources([name for name in variables if _is_oauth_type(_type_in_environment(name))], backends)
 
 

@@ -54,6 +54,20 @@ def allow_database_connections() -> None:
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
 
 
+def secrets_backends() -> list[Any]:
+    """Return the backends in which the API server and commands look for connections and Variables."""
+    from airflow.configuration import ensure_secrets_loaded
+
+    return list(ensure_secrets_loaded())
+
+
+def api_server_key() -> str:
+    """Return the key that signs cookies and forms: ``[api] secret_key``, or a random one of this process."""
+    from airflow.api_fastapi.auth.tokens import get_signing_key
+
+    return str(get_signing_key("api", "secret_key"))
+
+
 def hook_class(conn_type: str | None) -> Any:
     """Return the hook class that a provider registers for a connection type; None if there is none to import.
 

@@ -7,12 +7,13 @@ from urllib.parse import parse_qs
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails
-from airflow.api_fastapi.auth.tokens import get_signing_key
 from airflow.api_fastapi.core_api.security import GetUserDep  # noqa: TC002 - FastAPI reads the annotations
 from airflow.models import Connection
 from airflow.providers.common.compat.sdk import conf
 from fastapi import HTTPException, Request
 from itsdangerous import BadData, URLSafeTimedSerializer
+
+from airflow_provider_oauth.runtime.compat import api_server_key
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.base_auth_manager import ResourceMethod
@@ -42,7 +43,7 @@ HEADERS = {
 
 def signer(purpose: str) -> URLSafeTimedSerializer:
     """Return a signer for one purpose. It uses the key that all processes of the API server share."""
-    return URLSafeTimedSerializer(get_signing_key("api", "secret_key"), salt=f"airflow-provider-oauth {purpose}")
+    return URLSafeTimedSerializer(api_server_key(), salt=f"airflow-provider-oauth {purpose}")
 
 
 def csrf_token(user: BaseUser) -> str:

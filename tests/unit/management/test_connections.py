@@ -59,6 +59,6 @@ class TestUnlistedSources:
 
     def test_include_the_secrets_backend(self, monkeypatch: pytest.MonkeyPatch) -> None:
         backends = [FakeVault(), EnvironmentVariablesBackend(), MetastoreBackend()]
-        monkeypatch.setattr(connections, "ensure_secrets_loaded", lambda: backends)
+        monkeypatch.setattr(connections, "secrets_backends", lambda: backends)
 
         assert connections.unlisted_sources([]).backends == ["FakeVault"]

@@ -94,6 +94,19 @@ def test_a_command_may_read_connections_from_the_database(monkeypatch: pytest.Mo
     assert os.environ["_AIRFLOW_PROCESS_CONTEXT"] == "server"
 
 
+def test_the_secrets_backends_are_those_that_airflow_uses() -> None:
+    assert [type(backend).__name__ for backend in compat.secrets_backends()] == [
+        "EnvironmentVariablesBackend",
+        "MetastoreBackend",
+    ]
+
+
+def test_the_key_of_the_api_server_is_the_configured_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__SECRET_KEY", "fake-key")
+
+    assert compat.api_server_key() == "fake-key"
+
+
 class TestHookClass:
     @pytest.mark.parametrize(("conn_type", "expected"), [("oauth", OAuthHook), ("joor", JoorHook)])
     def test_is_the_one_that_the_provider_registers(self, conn_type: str, expected: type) -> None:
