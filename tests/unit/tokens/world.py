@@ -165,7 +165,7 @@ class World:
         values = dict(config)
         if values.get("grant_type") == "password":
             values |= {"username": "ann", "user_password": "fake-password"}
-        self.config = oauth_config(conn_id="api", **values)
+        self.config = oauth_config(conn_id="api", base_url="https://api.test", **values)
         self.endpoint.refresh_tokens = self.config.requires_refresh_token or self.config.use_refresh
 
     def mask(self, secret: str, until: datetime | None) -> None:
