@@ -12,10 +12,13 @@ from airflow.models.connection import Connection as StoredConnection
 from airflow.sdk import Connection
 
 from airflow_provider_oauth.cli.definition import get_oauth_cli_commands
+from airflow_provider_oauth.cli.output import format_status
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.fields import ALIASES, FIELDS
 from airflow_provider_oauth.get_provider_info import get_provider_info
+from airflow_provider_oauth.management.status import ConnectionStatus
 from airflow_provider_oauth.presets import PRESETS
+from airflow_provider_oauth.ui.page import CONSENT_STATES, TOKEN_STATES
 from tests.documents import DOCS, README, blocks
 
 SHELL = blocks("bash")
@@ -112,6 +115,18 @@ def test_every_command_is_in_the_table_with_its_options(command):
     (row,) = [line for line in CLI.splitlines() if line.startswith(f"| `airflow oauth {command.name}")]
     options = {flag for arg in command.args for flag in arg.flags if flag.startswith("--")}
     assert [each for each in options - {"--verbose", "--output"} if each not in row] == []
+
+
+def test_the_columns_of_the_command_line_are_in_the_table():
+    columns = format_status(ConnectionStatus(conn_id="x"))
+    shown = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*)\|", CLI.partition("| column |")[2], re.MULTILINE)))
+    assert set(shown) == set(columns)
+
+
+@pytest.mark.parametrize(("column", "states"), [("Token", TOKEN_STATES), ("Consent", CONSENT_STATES)])
+def test_every_state_on_the_page_is_explained_in_the_same_words(column, states):
+    text = (DOCS / "consent.md").read_text()
+    assert [each for each in states.values() if f"| {column}: {each.label} | {each.meaning} |" not in text] == []
 
 
 @pytest.mark.parametrize("module", ["justlogin", "justimmo", "joor"])

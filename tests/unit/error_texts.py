@@ -45,8 +45,9 @@ def error_texts() -> list[ErrorText]:
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text())
+        constants = _assigned(tree)
         for function in (tree, *filter(_is_function, ast.walk(tree))):
-            for node, text in _texts_in(function):
+            for node, text in _texts_in(function, constants):
                 words = " ".join(re.sub(r"%[rsd]", VALUE, text).replace(f"{PREFIX}{VALUE}:", "").split())
                 if sum(character.isalpha() for character in words) >= FEWEST_LETTERS:
                     place = f"{path.relative_to(PACKAGE.parent)}:{node.lineno}"
@@ -58,9 +59,14 @@ def _is_function(node: ast.AST) -> bool:
     return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
 
 
-def _texts_in(function: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
-    """Yield the error texts of a function, with the place of each."""
-    assigned = _assigned(function)
+def _texts_in(
+    function: ast.AST, constants: dict[str, list[ast.expr]]
+) -> Iterator[tuple[ast.expr | ast.stmt | ast.keyword, str]]:
+    """Yield the error texts of a function, with the place of each.
+
+    :param constants: the values of the module's names
+    """
+    assigned = {**constants, **_assigned(function)}
     nodes = list(_own_nodes(function))
     raised = {id(node.exc) for node in nodes if isinstance(node, ast.Raise)}
     successes = {id(part) for node in nodes if _is_success(node) for part in ast.walk(node)}
@@ -68,9 +74,12 @@ def _texts_in(function: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
         if isinstance(node, ast.Call) and (id(node) in raised or _name(node.func) in MAKERS):
             if _name(node.func) not in INTERNAL:
                 arguments = [*node.args, *(each.value for each in node.keywords if each.arg in ("message", "problem"))]
-                yield from ((node, " ".join(text)) for text in product(*(_texts(each, assigned) for each in arguments)))
+                texts = [_texts(each, assigned) for each in arguments if not _is_number(each)]
+                yield from ((node, " ".join(text)) for text in product(*texts))
         elif isinstance(node, ast.Return) and node.value is not None and "problem" in getattr(function, "name", ""):
             yield from ((node, text) for text in _texts(node.value, assigned))
+        elif isinstance(node, ast.keyword) and node.arg == "error":
+            yield from ((node, text) for text in _texts(node.value, assigned) if " " in text)
         elif isinstance(node, ast.JoinedStr) and _begins_with_prefix(node):
             yield from ((node, text) for text in _texts(node, assigned))
 
@@ -106,6 +115,11 @@ def _assigned(function: ast.AST) -> dict[str, list[ast.expr]]:
     return found
 
 
+def _is_number(node: ast.expr) -> bool:
+    """Tell whether the argument is a status, True, False or None."""
+    return isinstance(node, ast.Constant) and not isinstance(node.value, str)
+
+
 def _name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
@@ -114,7 +128,7 @@ def _texts(node: ast.expr, assigned: dict[str, list[ast.expr]]) -> list[str]:
     """Return the texts that an expression can have."""
     match node:
         case ast.Constant(value=value):
-            return [value if isinstance(value, str) else ""]
+            return [value if isinstance(value, str) else VALUE]
         case ast.JoinedStr(values=values):
             return ["".join(parts) for parts in product(*(_texts(each, assigned) for each in values))]
         case ast.FormattedValue(value=value, conversion=-1):

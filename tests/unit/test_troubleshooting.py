@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.documents import DOCS
-from tests.unit.error_texts import ErrorText, error_texts
+from tests.unit.error_texts import PACKAGE, ErrorText, error_texts
 
 PAGE = (DOCS / "troubleshooting.md").read_text()
 TEXTS = error_texts()
@@ -37,6 +37,15 @@ def test_every_error_text_has_an_entry(text):
 @pytest.mark.parametrize("entry", entries())
 def test_every_entry_is_part_of_an_error_text(entry):
     assert any(explains(entry, text) for text in TEXTS), "no error text has these words (any more)"
+
+
+@pytest.mark.parametrize(
+    "words", re.findall(r"^\| `([^`]+)` \|", PAGE.partition("## Results of Test")[2], re.MULTILINE)
+)
+def test_every_result_of_a_test_that_the_page_explains_exists(words):
+    source = "".join(path.read_text() for path in (PACKAGE / "management").glob("*.py"))
+    text = re.sub(r'"\n\s*f?"', "", re.sub(r"\{[^}\n]*\}", "…", source))  # adjacent parts of a text joined
+    assert words in text
 
 
 def test_no_entry_is_there_twice():
