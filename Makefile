@@ -6,13 +6,15 @@ OLDEST := .venv-oldest
 PYTEST := $(BIN)/python -m pytest
 # An authorization server from npm, for `make test-servers`.
 OIDC_PROVIDER := tests/servers/oidc_provider
+PYTHONS := $(BIN)/nox --no-error-on-missing-interpreters
 
-.PHONY: help demo try test test-oldest test-servers simulate test-browser test-distributed services soak lint bench docs clean
+.PHONY: help install demo try test test-python test-pythons test-oldest test-servers simulate test-browser test-distributed services soak lint bench docs clean
 
 help:
 	@echo "make demo              run every example DAG on a real Airflow, against a local server"
 	@echo "make try               start that Airflow, and keep it running for you until Ctrl-C"
 	@echo "make test              the test suite, but for what needs a browser or a running Airflow"
+	@echo "make test-pythons      the same on every supported version of Python that is installed"
 	@echo "make test-oldest       the same with the oldest supported version of every dependency"
 	@echo "make test-servers      tests against two authorization servers from npm and PyPI (Debian: apt-get install nodejs npm postgresql)"
 	@echo "make simulate          the rules of renewal, under 30,000 schedules of faults"
@@ -27,7 +29,7 @@ help:
 $(VENV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev --group distributed --group servers --group docs
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev --group distributed --group servers --group docs --group pythons
 	touch $@
 
 $(OLDEST)/.done: pyproject.toml oldest.txt
@@ -35,6 +37,8 @@ $(OLDEST)/.done: pyproject.toml oldest.txt
 	$(OLDEST)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(OLDEST)/bin/python -m pip install --quiet --constraint oldest.txt --editable . --group dev
 	touch $@
+
+install: $(VENV)/.done
 
 demo: $(VENV)/.done
 	$(BIN)/python -m sandbox.demo
@@ -44,6 +48,13 @@ try: $(VENV)/.done
 
 test: $(VENV)/.done
 	$(PYTEST) --numprocesses auto --cov --cov-report=term tests/unit tests/integration
+
+test-pythons: $(VENV)/.done
+	$(PYTHONS)
+
+# VERSION=3.12 chooses the version.
+test-python: $(VENV)/.done
+	$(PYTHONS) --session tests-$(VERSION)
 
 test-oldest: $(OLDEST)/.done
 	$(OLDEST)/bin/python -m pytest --numprocesses auto tests/unit tests/integration
@@ -62,8 +73,9 @@ test-servers: $(VENV)/.done $(OIDC_PROVIDER)/node_modules/.done
 simulate: $(VENV)/.done
 	$(PYTEST) --numprocesses auto tests/simulation
 
+# TESTS chooses files, or options of pytest.
 test-distributed: $(VENV)/.done services
-	$(PYTEST) tests/distributed
+	$(PYTEST) -o faulthandler_timeout=300 $(or $(TESTS),tests/distributed)
 
 soak: $(VENV)/.done services
 	$(PYTEST) -o faulthandler_timeout=900 tests/soak
@@ -89,4 +101,4 @@ docs: $(VENV)/.done
 	@echo "Open .artifacts/docs/index.html"
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .demo .try .artifacts $(OIDC_PROVIDER)/node_modules
+	rm -rf $(VENV) $(OLDEST) .nox .demo .try .artifacts $(OIDC_PROVIDER)/node_modules

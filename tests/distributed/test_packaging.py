@@ -89,14 +89,21 @@ def test_the_sdist_contains_everything_that_contributors_need(unpacked_sdist):
     files = (
         *("Makefile", "pyproject.toml", "constraints.txt", "oldest.txt", ".gitignore", ".pre-commit-config.yaml"),
         *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md", "LICENSE", "NOTICE"),
-        *(".ci/run", "tests/servers/oidc_provider/package.json", "tests/servers/oidc_provider/server.mjs"),
+        *(
+            ".ci/run",
+            ".ci/gate.py",
+            ".ci/demo",
+            "noxfile.py",
+            "tests/servers/oidc_provider/package.json",
+            "tests/servers/oidc_provider/server.mjs",
+        ),
         "airflow_provider_oauth/py.typed",
     )
     assert [name for name in files if not (unpacked_sdist / name).is_file()] == []
 
 
 def test_the_sdist_contains_no_environments_and_no_results_of_runs(unpacked_sdist):
-    ignored = {".venv", ".venv-oldest", ".demo", ".try", ".artifacts", ".git", "node_modules", "__pycache__"}
+    ignored = {".venv", ".venv-oldest", ".nox", ".demo", ".try", ".artifacts", ".git", "node_modules", "__pycache__"}
     found = {part for path in unpacked_sdist.rglob("*") for part in path.relative_to(unpacked_sdist).parts}
     assert found & ignored == set()
 
