@@ -1,17 +1,20 @@
-"""What a refusal by the API means, and what is sent after it, with a real ``TokenSource``."""
+"""What is added to API requests, what a refusal means, and what is sent after it with a real ``TokenSource``."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_oauth.api.policy import ApiAccess, ApiRefusal, api_refusal
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import TokenRequestError
 from airflow_provider_oauth.tokens.source import API_RENEWAL_INTERVAL
+from tests.connections import oauth_config
 
-URL = "https://api.test/items"
+URL = "https://api.example.com/items"
 INVALID_TOKEN = 'Bearer realm="api", error="invalid_token", error_description="expired"'
 INSUFFICIENT_SCOPE = 'Bearer error="insufficient_scope", scope="admin"'
 
@@ -40,6 +43,65 @@ INSUFFICIENT_SCOPE = 'Bearer error="insufficient_scope", scope="admin"'
 )
 def test_a_response_can_mean_an_invalid_token_a_missing_permission_or_neither(status, challenge, renew_on, refusal):
     assert api_refusal(status, challenge, renew_on) is refusal
+
+
+# --- what is added
+
+TOKEN = SimpleNamespace(access_token="fake-token", base_url="https://eu.api.example.com/v1")
+DEFAULTS = CaseInsensitiveDict({"Accept": "*/*"})
+
+
+def access(**changes):
+    """Return the access of a connection; a token source is not necessary."""
+    return ApiAccess(SimpleNamespace(config=oauth_config(base_url="https://api.example.com/v1", **changes)))
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, {"X-Tenant": "7", "X-Key": "fake-key"}),
+        ({"Accept": "*/*"}, {"X-Tenant": "7", "X-Key": "fake-key", "Accept": "text/plain"}),
+        ({"accept": "text/html", "x-tenant": "8"}, {"X-Key": "fake-key"}),
+        ({"authorization": "Basic fake"}, {"X-Tenant": "7", "X-Key": "fake-key"}),
+    ],
+)
+def test_headers_of_the_connection_are_set_unless_the_caller_sets_them_and_the_token_always(headers, expected):
+    connection = access(api_headers={"X-Tenant": "7", "Accept": "text/plain"}, secret_headers={"X-Key": "fake-key"})
+    to_set = connection.headers_to_set(CaseInsensitiveDict(headers), DEFAULTS, TOKEN)
+    assert to_set == expected | {"Authorization": "Bearer fake-token"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "header"),
+    [
+        ({"auth_scheme": "Token"}, ("Authorization", "Token fake-token")),
+        ({"auth_scheme": ""}, ("Authorization", "fake-token")),
+        ({"header_name": "X-Session"}, ("X-Session", "Bearer fake-token")),
+    ],
+)
+def test_the_connection_determines_name_and_scheme_of_the_token_header(fields, header):
+    assert access(**fields).token_header(TOKEN) == header
+
+
+def test_parameters_of_the_connection_are_missing_unless_the_url_has_them():
+    connection = access(api_params={"page": 1, "ids": [1, "b"], "none": None}, secret_params={"key": "fake key"})
+    assert connection.missing_params(URL) == [("page", "1"), ("ids", "1"), ("ids", "b"), ("key", "fake key")]
+    assert connection.missing_params(f"{URL}?page=&ids=2") == [("key", "fake key")]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_of_api", "is_of_mapped_api"),
+    [
+        ("https://api.example.com/other", True, False),
+        ("https://API.example.com:443/v1", True, False),
+        ("https://eu.api.example.com/v1/items", False, True),
+        ("http://api.example.com/v1", False, False),
+        ("https://api.example.com:8443/v1", False, False),
+    ],
+)
+def test_a_url_of_the_api_has_the_origin_of_the_base_url(url, is_of_api, is_of_mapped_api):
+    assert access().is_api_url(url, TOKEN) is is_of_api
+    assert access(response_map={"base_url": "instance_url"}).is_api_url(url, TOKEN) is is_of_mapped_api
 
 
 # --- what is sent
