@@ -160,7 +160,7 @@ def _to_cert(value: Any) -> str | tuple[str, str]:
 
 
 class _Coercion(NamedTuple):
-    """How a value is converted, and what an error says if that fails.
+    """How a value is converted, and the text of the error if that fails.
 
     :param convert: the function; it raises ``ValueError`` or ``TypeError``
     :param kind: what the value must be
@@ -184,7 +184,7 @@ BY_TYPE = {
     "boolean": _Coercion(_to_boolean, "boolean", advice="Set it to true or false."),
     "object": _Coercion(_to_object, "JSON object", '{"name": "value"}'),
 }
-#: Fields whose values are more than their type says.
+#: Fields with more rules than those of their type.
 BY_KEY = {
     "api_headers": _HEADERS,
     "secret_headers": _HEADERS,

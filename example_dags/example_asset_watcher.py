@@ -1,9 +1,10 @@
-"""A DAG that runs when the API has something new: an asset, watched by OAuthHttpEventTrigger.
+"""Shows: a DAG that runs when an API has new items, started by an asset watcher with OAuthHttpEventTrigger.
 
-The triggerer asks the API every ``poll_interval`` seconds, and hands each answer to an async function of yours: here
-``has_new_items`` in ``oauth_example_checks.py``, which says why it must remember what it has seen.
+The triggerer requests the API every ``poll_interval`` seconds and passes each response to an async function of yours,
+here ``has_new_items`` in ``oauth_example_checks.py``. If the function returns true, Airflow runs the DAG, which fetches
+all items into a file.
 
-Needs the connection ``example_watcher``:
+It needs the connection ``example_watcher``:
 
     AIRFLOW_CONN_EXAMPLE_WATCHER='{"conn_type": "oauth", "host": "https://api.example.com/v1",
       "login": "CLIENT_ID", "password": "CLIENT_SECRET",
@@ -11,9 +12,15 @@ Needs the connection ``example_watcher``:
                 "scope": "read", "leeway": 60}}'
 """
 
-from airflow.sdk import Asset, AssetWatcher, dag, task
+import os
 
+from airflow.sdk import Asset, AssetWatcher, dag
+
+from airflow_provider_oauth.extract.paginators import PageNumberPaginator
+from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger
+
+FOLDER = os.path.join(os.environ.get("AIRFLOW_HOME", ""), "extracts")
 
 items = Asset(
     "example_items",
@@ -22,9 +29,9 @@ items = Asset(
             name="new_items",
             trigger=OAuthHttpEventTrigger(
                 oauth_conn_id="example_watcher",
-                endpoint="items?limit=1",  # Airflow 3.2 hands a watcher no dict, such as data, intact
+                endpoint="items?limit=1",  # not as data: Airflow 3.2 does not pass a dict to a watcher correctly
                 response_check_path="oauth_example_checks.has_new_items",
-                poll_interval=5,  # for the demo; ask a real API every minute or so
+                poll_interval=5,  # short for the demo; for a real API use a minute or more
             ),
         )
     ],
@@ -33,11 +40,14 @@ items = Asset(
 
 @dag(schedule=[items], tags=["oauth", "example"])
 def example_asset_watcher():
-    @task
-    def count_events(triggering_asset_events=None) -> int:
-        return len(triggering_asset_events[items])
-
-    count_events()
+    OAuthExtractOperator(
+        task_id="fetch_items",
+        oauth_conn_id="example_watcher",
+        endpoint="items",
+        paginator=PageNumberPaginator(size_param="limit", size=100, last="pages"),
+        records_path="data",
+        path=FOLDER + "/watched-items-{{ run_id }}.jsonl",
+    )
 
 
 example_asset_watcher()

@@ -1,10 +1,10 @@
-"""JOOR: wait for approved orders, read them and their lines, and write quantities back.
+"""Shows: waiting for approved orders at JOOR, fetching them and their lines into files, and updating quantities.
 
-JOOR allows an account 300 credits in 300 s. The tasks share them by a pool of 4 slots, 75 credits each:
+JOOR allows 300 credits in 300 s per account. The tasks share a pool of 4 slots, so each may spend 75 credits:
 
     airflow pools set joor 4 "JOOR: 300 credits in 300 s"
 
-Needs the connection ``example_joor``:
+It needs the connection ``example_joor``:
 
     AIRFLOW_CONN_EXAMPLE_JOOR='{"conn_type": "joor", "login": "CLIENT_ID", "password": "CLIENT_SECRET",
       "extra": {"environment": "sandbox", "username": "USER", "user_password": "PASSWORD", "account": "1234",
@@ -23,7 +23,8 @@ FOLDER = os.path.join(os.environ.get("AIRFLOW_HOME", ""), "extracts")
 
 @dag(schedule=None, tags=["oauth", "example"], default_args={"oauth_conn_id": "example_joor", "pool": "joor"})
 def example_joor():
-    # It gives its slot back between two looks. Short, so that the demo is quick: ask JOOR itself every few minutes.
+    # With mode="reschedule" the sensor releases its slot while it waits. The interval is short for the demo; for JOOR
+    # itself use several minutes.
     approved = OAuthHttpSensor(
         task_id="wait_for_approved_orders",
         endpoint="orders",
@@ -35,7 +36,7 @@ def example_joor():
     )
 
     orders = JoorListOrdersOperator(
-        task_id="list_orders",
+        task_id="fetch_orders",
         status="approved",
         path=FOLDER + "/orders-{{ run_id }}.jsonl",
         xcom_fields="id",
@@ -43,7 +44,7 @@ def example_joor():
     )
 
     lines = JoorListOrderLinesOperator(
-        task_id="list_lines",
+        task_id="fetch_lines",
         order_ids=orders.output,
         path=FOLDER + "/lines-{{ run_id }}.jsonl",
         xcom_fields="{id: id, quantity: quantity}",
@@ -51,27 +52,27 @@ def example_joor():
     )
 
     @task
-    def one_more_of_each(lines):
+    def increase_quantities(lines):
         return [{**line, "quantity": line["quantity"] + 1} for line in lines[:5]]
 
-    write = JoorBulkOperator(
-        task_id="write_quantities",
+    update = JoorBulkOperator(
+        task_id="update_lines",
         resource="order_lines",
         action="update",
-        items=one_more_of_each(lines.output),
+        items=increase_quantities(lines.output),
         on_error="collect",
         credits=75,
     )
 
     @task
     def report(result):
-        """JOOR may reject items with status 200: look at them."""
+        # JOOR can reject items with status 200. With on_error="collect" the operator returns these errors.
         for error in result["errors"]:
-            print(f"rejected: {error}")
+            print(f"JOOR rejected an item: {error}")
         return result["written"]
 
     approved >> orders
-    report(write.output)
+    report(update.output)
 
 
 example_joor()

@@ -1,9 +1,9 @@
-"""An API that takes its token requests as JSON, and renews by single-use refresh tokens: all pages of a list.
+"""Shows: an API with JSON token requests and single-use refresh tokens. All pages of a list are fetched into a file.
 
-The grant is a user's password; with ``use_refresh`` it is sent once, and renewed by the refresh token that came with
-the last answer. The other grants are in docs/vendors.md.
+The grant type is Password. With ``use_refresh`` the password is sent only once; then the refresh token from the last
+token response renews the token. docs/vendors.md shows the other grant types of such an API.
 
-Needs the connection ``example_json``:
+It needs the connection ``example_json``:
 
     AIRFLOW_CONN_EXAMPLE_JSON='{"conn_type": "oauth", "host": "https://api.example.com",
       "login": "CLIENT_ID", "password": "CLIENT_SECRET",
@@ -24,7 +24,7 @@ FOLDER = os.path.join(os.environ.get("AIRFLOW_HOME", ""), "extracts")
 @dag(schedule=None, tags=["oauth", "example"], default_args={"oauth_conn_id": "example_json"})
 def example_json_token():
     items = OAuthExtractOperator(
-        task_id="extract_items",
+        task_id="fetch_items",
         endpoint="items",
         paginator=PageNumberPaginator(size_param="limit", size=100, last="pages"),
         records_path="data",
@@ -32,8 +32,8 @@ def example_json_token():
     )
 
     @task
-    def report(extracted):
-        return f"{extracted['rows']} rows in {extracted['path']}"
+    def report(result):
+        return f"{result['rows']} rows in {result['path']}"
 
     report(items.output)
 

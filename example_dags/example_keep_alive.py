@@ -1,9 +1,10 @@
-"""Keeps refresh tokens alive that end when unused, and warns some days ahead of one that will end all the same.
+"""Shows: keeping refresh tokens alive that expire if they are unused, and an alert before a user must consent again.
 
-Many servers end a refresh token that nobody has used for some weeks, and some end it whatever you do: then a person has
-to consent again. List the connections that live by one. A task that fails is the warning: Airflow's alerts hang on it.
+Many servers expire a refresh token that was not used for some weeks. Some servers expire it in any case after a fixed
+time; then a user must consent again. Add the connections to ``CONNECTIONS``. The task ``warn`` fails some days before a
+refresh token expires, so that Airflow sends the alerts that you have configured for failed tasks.
 
-Needs the connection ``example_keep_alive``, or any others that live by a refresh token:
+It needs the connection ``example_keep_alive``, or any other connection with a refresh token:
 
     AIRFLOW_CONN_EXAMPLE_KEEP_ALIVE='{"conn_type": "justimmo", "login": "CLIENT_ID", "password": "CLIENT_SECRET",
       "extra": {"grant_type": "refresh_token", "refresh_token": "FIRST_REFRESH_TOKEN", "leeway": 60}}'
@@ -18,8 +19,8 @@ from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
 
 CONNECTIONS = ["example_keep_alive"]
-RENEW_AFTER = timedelta(days=7)  # since the last renewal, also where nobody knows when the refresh token ends
-RENEW_BEFORE = timedelta(days=10)  # ahead of its end
+RENEW_AFTER = timedelta(days=7)  # since the last renewal; this works even if the refresh token's expiry is unknown
+RENEW_BEFORE = timedelta(days=10)  # before the refresh token expires
 WARN_BEFORE = timedelta(days=5)
 
 
@@ -29,19 +30,20 @@ def example_keep_alive():
     def renew(conn_id):
         config = OAuthHook(conn_id).config
         status, now = grants.status(config), datetime.now(UTC)
-        never_expires = status.token is not None and status.token.expires_at is None  # nothing to renew
+        never_expires = status.token is not None and status.token.expires_at is None  # no renewal is needed
         idle = status.token is None or (status.token.issued_at < now - RENEW_AFTER and not never_expires)
         ending = status.consent_by is not None and status.consent_by < now + RENEW_BEFORE
         if status.needs_consent or idle or ending:
-            grants.renew(config)  # where only consent helps, this fails, and says so
+            grants.renew(config)  # if a user must consent, this fails with an error that says so
 
     @task
     def warn(conn_id):
         consent_by = grants.status(OAuthHook(conn_id).config).consent_by
         if consent_by and consent_by < datetime.now(UTC) + WARN_BEFORE:
             raise AirflowFailException(
-                f"Connection {conn_id!r}: its refresh token ends on {consent_by:%Y-%m-%d at %H:%M} UTC, and renewing "
-                f"it does not help. Have a user consent again before that."
+                f"Connection {conn_id!r}: the refresh token expires on {consent_by:%Y-%m-%d at %H:%M} UTC, and a "
+                "renewal does not extend it. A user must consent again before that: click Authorize on the page OAuth "
+                "connections."
             )
 
     @task_group

@@ -1,6 +1,6 @@
-"""OAuthHttpOperator: what HttpOperator does, with the token added, also deferred.
+"""Shows: OAuthHttpOperator, an HttpOperator that adds the token: a GET, a POST, and a deferred request.
 
-Needs the connection ``example_operator``:
+It needs the connection ``example_operator``:
 
     AIRFLOW_CONN_EXAMPLE_OPERATOR='{"conn_type": "oauth", "host": "https://api.example.com/v1",
       "login": "CLIENT_ID", "password": "CLIENT_SECRET",
@@ -15,27 +15,27 @@ from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
 
 @dag(schedule=None, tags=["oauth", "example"], default_args={"oauth_conn_id": "example_operator"})
 def example_oauth_operator():
-    get_item = OAuthHttpOperator(
-        task_id="get_item",
+    get_name = OAuthHttpOperator(
+        task_id="get_name",
         method="GET",
         endpoint="items/1",
         response_filter=lambda response: response.json()["name"],
     )
 
-    # POST is the default, as in HttpOperator.
-    add_item = OAuthHttpOperator(
-        task_id="add_item",
+    # POST is the default, as in HttpOperator. Use data instead of request_kwargs for a body with templates.
+    add_copy = OAuthHttpOperator(
+        task_id="add_copy",
         endpoint="items",
         headers={"Content-Type": "application/json"},
-        data='{"name": "{{ ti.xcom_pull(task_ids=\'get_item\') }}, copied"}',
+        data='{"name": "{{ ti.xcom_pull(task_ids=\'get_name\') }}, copied"}',
         response_check=lambda response: response.status_code == 201,
         response_filter=lambda response: response.json()["name"],
     )
 
-    # Waits for the answer in the triggerer, where it holds no worker slot. With retries, because Airflow 3.3.2 may take
-    # a deferred task that comes back within seconds for lost.
-    count_items = OAuthHttpOperator(
-        task_id="count_items",
+    # A deferred task waits for the response in the triggerer and occupies no worker slot. It has retries, because
+    # Airflow 3.3.2 may treat a deferred task that resumes within seconds as lost.
+    get_total = OAuthHttpOperator(
+        task_id="get_total",
         method="GET",
         endpoint="items",
         data={"limit": 1},
@@ -44,7 +44,7 @@ def example_oauth_operator():
         retries=2,
     )
 
-    chain(get_item, add_item, count_items)
+    chain(get_name, add_copy, get_total)
 
 
 example_oauth_operator()

@@ -1,8 +1,9 @@
-"""OAuthHttpSensor: wait until the API says 200 instead of 404, in a worker or in the triggerer.
+"""Shows: OAuthHttpSensor, which waits until the API responds with 200 instead of 404, in a worker or in the triggerer.
 
-The grant is a user's password, sent to the token URL as multipart form data, as some APIs want it.
+Then the list is fetched into a file. The grant type is Password, and the token request is multipart form data, as some
+APIs require it.
 
-Needs the connection ``example_sensor``:
+It needs the connection ``example_sensor``:
 
     AIRFLOW_CONN_EXAMPLE_SENSOR='{"conn_type": "oauth", "host": "https://api.example.com/v1",
       "login": "CLIENT_ID", "password": "CLIENT_SECRET",
@@ -11,15 +12,21 @@ Needs the connection ``example_sensor``:
                 "client_auth": "client_secret_post", "body_format": "multipart", "leeway": 60}}'
 """
 
+import os
+
 from airflow.sdk import dag
 
+from airflow_provider_oauth.extract.paginators import PageNumberPaginator
+from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.sensors.oauth import OAuthHttpSensor
+
+FOLDER = os.path.join(os.environ.get("AIRFLOW_HOME", ""), "extracts")
 
 
 @dag(schedule=None, tags=["oauth", "example"], default_args={"oauth_conn_id": "example_sensor"})
 def example_oauth_sensor():
-    # Short intervals, so that the demo is quick. Ask a real API every minute or so.
-    OAuthHttpSensor(
+    # The intervals are short for the demo. For a real API use a minute or more.
+    in_worker = OAuthHttpSensor(
         task_id="wait_in_worker",
         endpoint="ready/{{ run_id }}-worker",
         request_params={"after": 1},
@@ -27,15 +34,25 @@ def example_oauth_sensor():
         timeout=60,
     )
 
-    OAuthHttpSensor(
+    in_triggerer = OAuthHttpSensor(
         task_id="wait_in_triggerer",
         endpoint="ready/{{ run_id }}-triggerer",
         request_params={"after": 2},
         poke_interval=1,
         timeout=60,
         deferrable=True,
-        retries=2,  # Airflow 3.3.2 may take a deferred task that comes back within seconds for lost
+        retries=2,  # Airflow 3.3.2 may treat a deferred task that resumes within seconds as lost
     )
+
+    items = OAuthExtractOperator(
+        task_id="fetch_items",
+        endpoint="items",
+        paginator=PageNumberPaginator(size_param="limit", size=100, last="pages"),
+        records_path="data",
+        path=FOLDER + "/ready-items-{{ run_id }}.jsonl",
+    )
+
+    [in_worker, in_triggerer] >> items
 
 
 example_oauth_sensor()

@@ -1,7 +1,7 @@
 """The response check of ``example_asset_watcher.py``.
 
-It runs in the triggerer, which does not look into the DAGs folder for modules: put it into the plugins folder, a
-package, or a folder on PYTHONPATH.
+It runs in the triggerer, which does not search the DAGs folder for modules. Put it into the plugins folder, a package,
+or a folder on PYTHONPATH.
 """
 
 from airflow.sdk import Variable
@@ -11,13 +11,13 @@ SEEN = "example_watcher_seen"
 
 
 async def has_new_items(response):
-    """Whether the API has more items than at the last look.
+    """Return whether the API has more items than at the last event.
 
-    A watcher goes on polling after it has fired. A check that stays true (say, "are there items?") would start a DAG
-    run at every poll: a check must become false by what it reports. So this one remembers what it has seen.
+    A watcher continues to poll after an event. If the check stayed true, for example "are there items?", every poll
+    would start a DAG run. Therefore this check stores the number of items that it has seen.
     """
     total = response.json()["total"]
-    # In the triggerer's event loop, Variables are read and written in a thread; before Airflow 3.3 in asgiref's only.
+    # In the triggerer's event loop, Variables must be used in a thread; before Airflow 3.3, in a thread of asgiref.
     if total <= int(await sync_to_async(Variable.get)(SEEN, "0")):
         return False
     await sync_to_async(Variable.set)(SEEN, str(total))

@@ -238,7 +238,7 @@ def authorize_examples(airflow: Airflow) -> list[str]:
 
 
 def _has_consent(pages: AirflowPages, conn_id: str) -> bool:
-    return any(cell.startswith("given") for cell in pages.show(conn_id).rows.get(conn_id, []))
+    return any(cell.startswith("Given") for cell in pages.show(conn_id).rows.get(conn_id, []))
 
 
 def end_unfinished_runs(airflow: Airflow) -> None:

@@ -311,7 +311,7 @@ def pages(
 
 
 def _repeats(page: Page, previous: Page, paginator: Paginator | None) -> bool:
-    """Return whether an API that is asked by number or offset returned the same rows again."""
+    """Return whether an API with page numbers or offsets returned the same rows again."""
     counted = isinstance(paginator, (PageNumberPaginator, OffsetPaginator))
     return counted and bool(page.rows) and page.rows == previous.rows
 

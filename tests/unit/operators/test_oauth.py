@@ -56,9 +56,9 @@ def event_of(text, status=200):
 
 
 def test_it_is_an_http_operator_that_returns_the_text(requests_mock):
-    requests_mock.get(f"{API}/items", text="answer")
+    requests_mock.get(f"{API}/items", text="content")
     assert issubclass(OAuthHttpOperator, HttpOperator)
-    assert operator(data={"page": 1}, headers={"X-Mine": "1"}).execute({}) == "answer"
+    assert operator(data={"page": 1}, headers={"X-Mine": "1"}).execute({}) == "content"
     assert requests_mock.last_request.url == f"{API}/items?page=1"
     assert requests_mock.last_request.headers["X-Mine"] == "1"
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token"
@@ -171,10 +171,10 @@ def test_other_request_kwargs_are_refused_before_deferring():
 
 
 def test_after_a_success_event_the_text_or_the_filtered_response_is_returned():
-    assert operator().execute_complete({}, event_of("answer")) == "answer"
+    assert operator().execute_complete({}, event_of("content")) == "content"
     assert operator(response_filter=lambda response: response.json()).execute_complete({}, event_of("[1]")) == [1]
     with pytest.raises(AirflowException, match="check returned False"):
-        operator(response_check=lambda response: False).execute_complete({}, event_of("answer"))
+        operator(response_check=lambda response: False).execute_complete({}, event_of("content"))
 
 
 ERRORS = [
@@ -182,7 +182,7 @@ ERRORS = [
     exceptions.InvalidClient("c", error="invalid_client", status_code=401),
     exceptions.WrongPassword("w", error="invalid_grant", status_code=400),
     exceptions.ConsentRequired("g"),
-    exceptions.InvalidGrant("g", error="invalid_grant", error_description="spent", error_uri="https://e.example/"),
+    exceptions.InvalidGrant("g", error="invalid_grant", error_description="expired", error_uri="https://e.example/"),
     exceptions.InvalidScope("s", error="invalid_scope", status_code=400),
     exceptions.TokenRequestError("t", status_code=503, retryable=True, retry_after=7.0),
     exceptions.TokenResponseError("t"),
@@ -218,8 +218,10 @@ def test_deferred_pages_are_serialized_and_returned_in_order():
     task = operator(deferrable=True, data={"page": 1, "limit": 2}, pagination_function=follow, headers={"X": "1"})
     deferral = deferred_by(lambda: task.execute({}))
     for page in ("1", "2"):
-        kept = through_airflow(deferral.kwargs or {})
-        deferral = deferred_by(lambda page=page, kept=kept: task.execute_complete({}, event=event_of(page), **kept))
+        stored = through_airflow(deferral.kwargs or {})
+        deferral = deferred_by(
+            lambda page=page, stored=stored: task.execute_complete({}, event=event_of(page), **stored)
+        )
         arguments = through_airflow(deferral.trigger.serialize()[1])
         assert arguments["data"] == {"page": int(page) + 1, "limit": 2}
         assert arguments["headers"] == {"X": "1"}

@@ -50,7 +50,7 @@ class NoMoreResponses(BaseException):
 class FakeResponse:
     """The part of aiohttp's response that the triggers use."""
 
-    def __init__(self, text="answer"):
+    def __init__(self, text="content"):
         self.text = text
 
 
@@ -162,7 +162,7 @@ def test_the_trigger_passes_its_arguments_to_the_hook(responses, sleeps, cls):
 
 
 def test_the_trigger_fires_once_with_the_response(responses):
-    responses.append(FakeResponse("answer"))
+    responses.append(FakeResponse("content"))
     (event,) = events(OAuthHttpTrigger("my_api"))
     assert event["status"] == "success"
     assert event["response"]["status_code"] == 200
