@@ -14,7 +14,7 @@ from airflow_provider_oauth.exceptions import TokenRequestError
 from airflow_provider_oauth.tokens.source import API_RENEWAL_INTERVAL
 from tests.connections import oauth_config
 
-URL = "https://api.example.com/items"
+URL = "https://api.test/items"
 INVALID_TOKEN = 'Bearer realm="api", error="invalid_token", error_description="expired"'
 INSUFFICIENT_SCOPE = 'Bearer error="insufficient_scope", scope="admin"'
 
@@ -47,13 +47,13 @@ def test_a_response_can_mean_an_invalid_token_a_missing_permission_or_neither(st
 
 # --- what is added
 
-TOKEN = SimpleNamespace(access_token="fake-token", base_url="https://eu.api.example.com/v1")
+TOKEN = SimpleNamespace(access_token="fake-token", base_url="https://eu.api.test/v1")
 DEFAULTS = CaseInsensitiveDict({"Accept": "*/*"})
 
 
 def access(**changes):
     """Return the access of a connection; a token source is not necessary."""
-    return ApiAccess(SimpleNamespace(config=oauth_config(base_url="https://api.example.com/v1", **changes)))
+    return ApiAccess(SimpleNamespace(config=oauth_config(base_url="https://api.test/v1", **changes)))
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_parameters_of_the_connection_are_missing_unless_the_url_has_them():
 @pytest.mark.parametrize(
     ("url", "is_of_api", "is_of_mapped_api"),
     [
-        ("https://api.example.com/other", True, False),
-        ("https://API.example.com:443/v1", True, False),
-        ("https://eu.api.example.com/v1/items", False, True),
-        ("http://api.example.com/v1", False, False),
-        ("https://api.example.com:8443/v1", False, False),
+        ("https://api.test/other", True, False),
+        ("https://API.test:443/v1", True, False),
+        ("https://eu.api.test/v1/items", False, True),
+        ("http://api.test/v1", False, False),
+        ("https://api.test:8443/v1", False, False),
     ],
 )
 def test_a_url_of_the_api_has_the_origin_of_the_base_url(url, is_of_api, is_of_mapped_api):
