@@ -1,1 +1,1 @@
-"""Benchmarks: ratios measured in one run, because machines differ and are busy."""
+"""Benchmarks of this package. They report ratios measured in one run, because absolute times depend on the machine."""

@@ -1,6 +1,6 @@
-"""``make bench``: run every benchmark, or those named, and print a table of ratios.
+"""Runs all benchmarks, or those in the arguments, and prints a table of ratios: ``make bench``.
 
-Each runs in a process of its own, with a new Airflow home whose database, SQLite, is migrated once for all.
+Each benchmark runs in a separate process. All use one new Airflow home with a migrated SQLite database.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from tabulate import tabulate
 from benchmarks.measuring import Row
 from sandbox.processes import Component, interrupted_by_signals, kill
 
-BENCHMARKS = ("parsing", "authentication", "extract", "variables", "unsealing", "limits", "cold_start")
-HEADINGS = Row("what", "reference", "ours", "ratio", "goal")
-#: Seconds for one benchmark.
-LIMIT = 180
+BENCHMARKS = ("parsing", "authentication", "extract", "variables", "decryption", "limits", "cold_start")
+HEADINGS = Row("benchmark", "reference", "this package", "ratio", "goal")
+#: Maximum seconds for one benchmark.
+TIMEOUT = 180
 ROOT = Path(__file__).parent.parent
-#: Writes what a benchmark returns to the file that is named.
+#: Writes the rows of a benchmark to a file.
 ROWS = "import json, sys; from benchmarks import {0}; json.dump({0}.rows(), open(sys.argv[1], 'w'))"
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Return an environment without the user's Airflow, proxies and .netrc: all that is asked is on this host."""
+    """Return an environment without the user's Airflow settings, proxies and .netrc file."""
     env = {
         name: value
         for name, value in os.environ.items()
@@ -43,23 +43,23 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def run(name: str, home: Path, *arguments: str) -> None:
-    """Run Python with these arguments; with it ends all that it has started.
+    """Run Python with these arguments. At the end, stop all processes that it has started.
 
-    :raises RuntimeError: if it fails, or takes too long
+    :raises RuntimeError: when it fails or takes too long
     """
     process = Component(name, [sys.executable, *arguments], environment(home), ROOT, home / f"{name}.log")
-    deadline = time.monotonic() + LIMIT
+    deadline = time.monotonic() + TIMEOUT
     try:
         while process.exit_code is None and time.monotonic() < deadline:
             time.sleep(0.1)
         if process.exit_code != 0:
-            raise RuntimeError(f"{name} failed, or took more than {LIMIT} s:\n{process.tail()}")
+            raise RuntimeError(f"{name} failed, or took more than {TIMEOUT} s:\n{process.tail()}")
     finally:
         kill([process])
 
 
 def main(names: list[str]) -> None:
-    """Run the benchmarks of these names, or all."""
+    """Run these benchmarks, or all if the list is empty."""
     begun = time.monotonic()
     rows: list[Row] = []
     with interrupted_by_signals(), tempfile.TemporaryDirectory(prefix="airflow-home-") as folder:
@@ -71,7 +71,7 @@ def main(names: list[str]) -> None:
             rows += [Row(*row) for row in json.loads((home / "rows").read_text())]
     print(tabulate(rows, HEADINGS, disable_numparse=True))
     load = os.getloadavg()[1]
-    print(f"\n{os.cpu_count()} cores, load {load:.1f} (5 minutes), {time.monotonic() - begun:.0f} s in all")
+    print(f"\n{os.cpu_count()} cores, load {load:.1f} (5 minutes), {time.monotonic() - begun:.0f} s in total")
 
 
 if __name__ == "__main__":

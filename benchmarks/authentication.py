@@ -1,4 +1,4 @@
-"""What our session adds to a request, against ``requests.Session`` with a fixed ``Authorization`` header."""
+"""The cost of ``OAuthSession`` per request, compared with ``requests.Session`` with a fixed header."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFERENCE = "plain session"
 
 
 class NoNetwork(HTTPAdapter):
-    """Answers at once, without a socket: what is left is the work of the session, and less noise."""
+    """Returns a response without a socket, so that only the work of the session is measured, with less noise."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         response = requests.Response()
@@ -35,22 +35,22 @@ class NoNetwork(HTTPAdapter):
 
 
 def sessions(adapter: HTTPAdapter | None = None) -> dict[str, requests.Session]:
-    """Return sessions that send the same requests: ours, a plain one, and one that is spared looking for a .netrc."""
+    """Return sessions that send the same requests: ours, a plain one, and a plain one that does not read .netrc."""
     hook = OAuthHook(CONN_ID)
     name, value = hook.access.token_header(hook.get_token())
-    ours, plain, spared = hook.get_conn(), requests.Session(), requests.Session()
-    for theirs in (plain, spared):
-        theirs.headers[name] = value
-    spared.auth = lambda request: request
-    for session in (ours, plain, spared):
+    ours, plain, without_netrc = hook.get_conn(), requests.Session(), requests.Session()
+    for reference in (plain, without_netrc):
+        reference.headers[name] = value
+    without_netrc.auth = lambda request: request
+    for session in (ours, plain, without_netrc):
         if adapter:
             session.mount("http://", adapter)
-    return {"ours": ours, "plain": plain, "spared": spared}
+    return {"ours": ours, "plain": plain, "without .netrc": without_netrc}
 
 
 def over_sockets(url: str) -> Row:
     """Measure requests to a server on this host."""
-    calls = {name: partial(session.get, url) for name, session in sessions().items() if name != "spared"}
+    calls = {name: partial(session.get, url) for name, session in sessions().items() if name != "without .netrc"}
     seconds = in_turns(calls, times=20, rounds=250, clock=time.perf_counter)
     ours, plain = seconds["ours"], seconds["plain"]
     times = f"{REFERENCE} {microseconds(plain)}", microseconds(ours)
@@ -58,29 +58,29 @@ def over_sockets(url: str) -> Row:
 
 
 def without_network(url: str) -> list[Row]:
-    """Measure the processor time of the same requests, less the socket: all of it, and of preparing alone."""
+    """Measure the processor time of requests without a socket: in total, and for preparing the request."""
     request = requests.Request("GET", url)
-    each = sessions(NoNetwork())
-    prepared = {name: partial(session.prepare_request, request) for name, session in each.items()}
-    sent = {name: partial(session.get, url) for name, session in each.items()}
-    whole = in_turns(sent, times=20, rounds=200, clock=time.process_time)
-    preparing = in_turns(prepared, times=50, rounds=200, clock=time.process_time)
+    by_name = sessions(NoNetwork())
+    prepare = {name: partial(session.prepare_request, request) for name, session in by_name.items()}
+    send = {name: partial(session.get, url) for name, session in by_name.items()}
+    sending = in_turns(send, times=20, rounds=200, clock=time.process_time)
+    preparing = in_turns(prepare, times=50, rounds=200, clock=time.process_time)
     return [
-        _added("Authentication: GET, no network, processor time", whole, "plain", "≤ 10 µs"),
-        _added("Authentication: the same, without requests' look-up of .netrc", whole, "spared"),
+        _added("Authentication: GET, no network, processor time", sending, "plain", "≤ 10 µs"),
+        _added("Authentication: the same, reference without reading .netrc", sending, "without .netrc"),
         _added("Authentication: preparing the request, processor time", preparing, "plain"),
-        _added("Authentication: the same, without requests' look-up of .netrc", preparing, "spared"),
+        _added("Authentication: the same, reference without reading .netrc", preparing, "without .netrc"),
     ]
 
 
-def _added(what: str, seconds: Mapping[str, list[float]], reference: str, goal: str = "") -> Row:
+def _added(label: str, seconds: Mapping[str, list[float]], reference: str, goal: str = "") -> Row:
     ours, theirs = seconds["ours"], seconds[reference]
     times = f"{REFERENCE} {microseconds(theirs)}", microseconds(ours)
-    return Row(what, *times, f"{added(ours, theirs) * 1e6:+.1f} µs", goal)
+    return Row(label, *times, f"{added(ours, theirs) * 1e6:+.1f} µs", goal)
 
 
 def by_run(url: str) -> list[Row]:
-    """Measure what ``OAuthHook.run`` costs, for information: with one hook, and with a new one for every request."""
+    """Measure ``OAuthHook.run`` for information: with one hook, and with a new hook for every request."""
     adapter = NoNetwork()
     ours, theirs = OAuthHook(CONN_ID, adapter=adapter), HttpHook("GET", "plain", adapter=adapter)
     headers = {"Authorization": "Bearer fake-access-token"}
@@ -93,19 +93,19 @@ def by_run(url: str) -> list[Row]:
     }
     seconds = in_turns(calls, times=20, rounds=40, clock=time.process_time)
 
-    def row(what: str, mine: str, other: str, named: str) -> Row:
-        times = f"{named} {microseconds(seconds[other])}", microseconds(seconds[mine])
-        return Row(what, *times, f"{ratio(seconds[mine], seconds[other]):.2f}")
+    def row(label: str, ours: str, reference: str, reference_label: str) -> Row:
+        times = f"{reference_label} {microseconds(seconds[reference])}", microseconds(seconds[ours])
+        return Row(label, *times, f"{ratio(seconds[ours], seconds[reference]):.2f}")
 
     return [
-        row("OAuthHook.run, against its session", "run", "session", "session"),
+        row("OAuthHook.run, compared with its session", "run", "session", "session"),
         row("OAuthHook.run, one hook for all requests", "run", "stock", "HttpHook.run"),
         row("OAuthHook.run, a new hook for every request", "new hook", "new stock hook", "HttpHook.run"),
     ]
 
 
 def rows() -> list[Row]:
-    """Return what goes into the table."""
+    """Return the rows of the table."""
     with loopback() as url:
         define_connection(CONN_ID, url, f"{url}/token")
         define("plain", conn_type="http", host=url)

@@ -1,4 +1,4 @@
-"""The connections that the benchmarks use."""
+"""Connections for the benchmarks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECRET = "fake-client-secret"
 
 
 def define_connection(conn_id: str, base_url: str, token_url: str, **extra: Any) -> None:
-    """Define a connection of ours in the environment; the client's ID is the connection's."""
+    """Define an OAuth connection in the environment. Its ID is also the client ID."""
     fields = {"grant_url": token_url, "leeway": 60, **extra}
     define(conn_id, conn_type="oauth", host=base_url, login=conn_id, password=SECRET, extra=fields)
 
@@ -24,10 +24,10 @@ def define(conn_id: str, **values: Any) -> None:
 
 
 def register(sandbox: SandboxProcess, conn_id: str, grant_type: str = "client_credentials") -> str:
-    """Register a client at the sandbox and define the connection for it; return the token URL."""
-    who = {"server": "standard", "client_id": conn_id}
-    sandbox.control("clients", {**who, "client_secret": SECRET})
-    extra = sandbox.control("grants", who) if grant_type == "refresh_token" else {}
+    """Register a client at the sandbox, define its connection, and return the token URL."""
+    client = {"server": "standard", "client_id": conn_id}
+    sandbox.control("clients", {**client, "client_secret": SECRET})
+    extra = sandbox.control("grants", client) if grant_type == "refresh_token" else {}
     url = f"{sandbox.url}/standard"
     define_connection(conn_id, f"{url}/api", f"{url}/token", grant_type=grant_type, **extra)
     return f"{url}/token"

@@ -1,8 +1,9 @@
-"""64 processes of one host that want a token at once, when none is stored: ours, and each asking for itself.
+"""64 processes of one host need a token at the same moment, when none is stored.
 
-The processes are forked after all imports and wait for the same signal. Ours share the token by Airflow's database, a
-SQLite file. The server needs 200 ms for a token, however many ask. With 64 processes on a few cores, what ours takes
-is mostly processor time: every process derives the key of the stored record, by scrypt, which is slow on purpose.
+With this package they share one token in Airflow's database, a SQLite file. As the reference, each process sends its
+own token request. The processes are forked after all imports and wait for the same signal. The server takes 200 ms per
+token, independent of the number of requests. With 64 processes on a few cores, most of the time is processor time:
+every process derives the key of the stored record with scrypt, which is slow by design.
 """
 
 from __future__ import annotations
@@ -30,52 +31,58 @@ if TYPE_CHECKING:
 
 PROCESSES = 64
 ROUNDS = 3
-#: Seconds that the server takes for a token.
+#: Seconds in which the server responds to a token request.
 DELAY = 0.2
 fork = multiprocessing.get_context("fork")
 
 
 class Start(NamedTuple):
-    """What one start took: requests counted at the server, seconds to the last token, processor seconds a process."""
+    """The result of one start.
+
+    :param requests: token requests that the server counted
+    :param last: seconds until the last process had a token
+    :param processor: median processor seconds of a process
+    """
 
     requests: int
     last: float
     processor: float
 
 
-def at_once(ask: Callable[[], object]) -> tuple[float, float]:
-    """Call ``ask`` in every process; return the seconds to the last token, and the processor time of one.
+def start_all(get_token: Callable[[], object]) -> tuple[float, float]:
+    """Call ``get_token`` in all processes at the same moment.
 
-    :raises RuntimeError: if a process got none
+    :return: the seconds until the last token, and the median processor seconds of a process
+    :raises RuntimeError: when a process gets no token
     """
     results: SimpleQueue[tuple[float, float] | str | None] = fork.SimpleQueue()
     gate, opener = os.pipe()
-    processes = [fork.Process(target=_child, args=(ask, gate, opener, results)) for _ in range(PROCESSES)]
+    processes = [fork.Process(target=_child, args=(get_token, gate, opener, results)) for _ in range(PROCESSES)]
     for process in processes:
         process.start()
     for _ in processes:
-        results.get()  # it is ready
+        results.get()  # the process is ready
     begun = time.monotonic()  # the same clock in all processes of a host
-    os.close(opener)  # which all of them see at once
+    os.close(opener)  # starts all processes
     done = [results.get() for _ in processes]
     for process in processes:
         process.join()
     os.close(gate)
     if failed := [result for result in done if not isinstance(result, tuple)]:
-        raise RuntimeError(f"{len(failed)} of {PROCESSES} processes got no token, one of them: {failed[0]}")
+        raise RuntimeError(f"{len(failed)} of {PROCESSES} processes got no token. First error: {failed[0]}")
     ends, processor = zip(*done, strict=True)
     return max(ends) - begun, statistics.median(processor)
 
 
 def _child(
-    ask: Callable[[], object], gate: int, opener: int, results: SimpleQueue[tuple[float, float] | str | None]
+    get_token: Callable[[], object], gate: int, opener: int, results: SimpleQueue[tuple[float, float] | str | None]
 ) -> None:
     os.close(opener)
     results.put(None)
     os.read(gate, 1)
     begun = time.process_time()
     try:
-        ask()
+        get_token()
     except Exception as error:
         results.put(f"{type(error).__name__}: {error}")
     else:
@@ -86,46 +93,44 @@ def _ours(conn_id: str, token_url: str) -> None:
     OAuthHook(conn_id).get_token()
 
 
-def _by_itself(conn_id: str, token_url: str) -> None:
-    answer = requests.post(token_url, {"grant_type": "client_credentials"}, auth=(conn_id, SECRET), timeout=60)
-    answer.raise_for_status()
-    answer.json()["access_token"]
+def _own_request(conn_id: str, token_url: str) -> None:
+    response = requests.post(token_url, {"grant_type": "client_credentials"}, auth=(conn_id, SECRET), timeout=60)
+    response.raise_for_status()
+    response.json()["access_token"]
 
 
 def measure(sandbox: SandboxProcess) -> tuple[list[Start], list[Start]]:
-    """Return the starts of ours and of theirs, taken in turns; every start has a client of its own."""
+    """Return the starts with this package and those of the reference, taken in turns, each with its own client."""
     sandbox.control("faults", {"server": "standard", "endpoint": "token", "times": 10**6, "delay": DELAY})
     ours: list[Start] = []
     theirs: list[Start] = []
     for number in range(ROUNDS):
-        for ask, starts in ((_ours, ours), (_by_itself, theirs)):
-            conn_id = f"cold{ask.__name__}_{number}"
+        for get_token, starts in ((_ours, ours), (_own_request, theirs)):
+            conn_id = f"cold{get_token.__name__}_{number}"
             token_url = register(sandbox, conn_id)
-            last, processor = at_once(partial(ask, conn_id, token_url))
+            last, processor = start_all(partial(get_token, conn_id, token_url))
             starts.append(Start(sandbox.control("counts")[conn_id]["token_requests"], last, processor))
     return ours, theirs
 
 
 def rows() -> list[Row]:
-    """Return what goes into the table."""
+    """Return the rows of the table."""
     with SandboxProcess(Path(os.environ["AIRFLOW_HOME"], "cold_start")) as sandbox:
         register(sandbox, "warm")
-        _ = (
-            OAuthHook("warm").config,
-            airflow_variables.get_variable("nothing"),
-        )  # imports, SQLAlchemy
+        # Import everything, and initialize SQLAlchemy, before the fork.
+        _ = (OAuthHook("warm").config, airflow_variables.get_variable("nothing"))
         gc.collect()
-        gc.freeze()  # or each of the processes would look through all that it inherited
+        gc.freeze()  # so that the garbage collector of each process does not examine inherited objects
         ours, theirs = measure(sandbox)
     return [
-        _row("token requests, most", ours, theirs, "requests", "{:.0f}", of=max, goal="1"),
+        _row("token requests, maximum", ours, theirs, "requests", "{:.0f}", of=max, goal="1"),
         _row("last token after", ours, theirs, "last", "{:.2f} s"),
         _row("processor time of one process", ours, theirs, "processor", "{:.3f} s"),
     ]
 
 
 def _row(
-    what: str,
+    label: str,
     ours: list[Start],
     theirs: list[Start],
     name: str,
@@ -133,6 +138,6 @@ def _row(
     of: Callable[[list[float]], float] = statistics.median,
     goal: str = "",
 ) -> Row:
-    mine, others = [getattr(start, name) for start in ours], [getattr(start, name) for start in theirs]
-    times = f"each by itself {form.format(of(others))}", form.format(of(mine))
-    return Row(f"Cold start, {PROCESSES} processes: {what}", *times, f"{ratio(mine, others):.3g}", goal)
+    values, references = [getattr(start, name) for start in ours], [getattr(start, name) for start in theirs]
+    times = f"own requests {form.format(of(references))}", form.format(of(values))
+    return Row(f"Cold start, {PROCESSES} processes: {label}", *times, f"{ratio(values, references):.3g}", goal)

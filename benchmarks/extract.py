@@ -1,4 +1,4 @@
-"""A list of 100 pages of 200 rows into a file: ``OAuthExtractOperator`` beside the stock ``HttpOperator``."""
+"""Writes a list of 100 pages with 200 rows to a file: ``OAuthExtractOperator`` compared with ``HttpOperator``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BODIES = [
 
 
 class Pages(asyncio.Protocol):
-    """Answers a token request with a token, and any other one with a page."""
+    """Responds to a token request with a token, and to any other request with a page."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -50,7 +50,7 @@ class Pages(asyncio.Protocol):
 
 
 async def serve() -> None:
-    """Print the port, and answer until stdin is closed."""
+    """Print the port, and serve until stdin is closed."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Pages, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -60,7 +60,7 @@ async def serve() -> None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Run it in a process of its own; yield its URL."""
+    """Run the server in a separate process, and yield its URL."""
     command = [sys.executable, "-c", "import asyncio; from benchmarks import extract; asyncio.run(extract.serve())"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
@@ -81,15 +81,15 @@ def rows() -> list[Row]:
     megabytes = {name: f"{size / 1e6:.1f} MB" for name, size in peaks.items()}
     return [
         Row(
-            f"{PAGES} pages of {ROWS} rows into a file",
-            milliseconds(taken["stock"]) + " (stock HttpOperator)",
+            f"Extract: {PAGES} pages of {ROWS} rows into a file",
+            f"HttpOperator {milliseconds(taken['stock'])}",
             milliseconds(taken["ours"]),
             f"{ratio(taken['ours'], taken['stock']):.2f}",
             "< 1",
         ),
         Row(
-            "the same: most memory at a time",
-            megabytes["stock"],
+            "Extract: peak memory",
+            f"HttpOperator {megabytes['stock']}",
             megabytes["ours"],
             f"{peaks['ours'] / peaks['stock']:.2f}",
             "< 0.5",
@@ -98,14 +98,14 @@ def rows() -> list[Row]:
 
 
 def stock(url: str, folder: Path) -> Callable[[], Any]:
-    """Read them with the stock operator, on a connection of type HTTP."""
+    """Return a function that reads the list with the operator of the HTTP provider."""
     from airflow.providers.http.operators.http import HttpOperator
 
     define("plain", conn_type="http", host=url)
 
-    def following(response: requests.Response) -> dict[str, Any] | None:
-        answer = response.json()
-        return {"data": {"page": answer["page"] + 1}} if answer["page"] < answer["pages"] else None
+    def next_page(response: requests.Response) -> dict[str, Any] | None:
+        body = response.json()
+        return {"data": {"page": body["page"] + 1}} if body["page"] < body["pages"] else None
 
     def write(responses: list[requests.Response]) -> int:
         with (folder / "stock").open("w") as file:
@@ -120,22 +120,22 @@ def stock(url: str, folder: Path) -> Callable[[], Any]:
         method="GET",
         endpoint="items",
         data={"page": 1},
-        pagination_function=following,
+        pagination_function=next_page,
         response_filter=write,
     )
     return lambda: operator.execute({})
 
 
 def ours(url: str, folder: Path) -> Callable[[], Any]:
-    """Read them with ours; the token is there after the first time."""
+    """Return a function that reads the list with ``OAuthExtractOperator``. The first call gets the token."""
     from airflow_provider_oauth.extract.paginators import PageNumberPaginator
     from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
     from airflow_provider_oauth.runtime import airflow_variables
 
     define_connection("ours", url, f"{url}/token")
-    kept: dict[str, str] = {}
-    airflow_variables.get_variable = kept.get  # type: ignore[assignment]
-    airflow_variables.set_variable = lambda name, value, description: kept.update({name: value})
+    stored: dict[str, str] = {}
+    airflow_variables.get_variable = stored.get  # type: ignore[assignment]
+    airflow_variables.set_variable = lambda name, value, description: stored.update({name: value})
     operator = OAuthExtractOperator(
         task_id="ours",
         oauth_conn_id="ours",
@@ -148,10 +148,10 @@ def ours(url: str, folder: Path) -> Callable[[], Any]:
 
 
 def peak(call: Callable[[], Any]) -> int:
-    """Return how many bytes a call has in use at most; after a first one, which imports."""
+    """Return the peak memory of a call in bytes. The call before it does the imports."""
     call()
     tracemalloc.start()
     call()
-    _, most = tracemalloc.get_traced_memory()
+    _, maximum = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return most
+    return maximum

@@ -1,4 +1,4 @@
-"""What a hostile authorization server can cost: memory by a compressed answer, time by a long secret that it echoes."""
+"""The cost of a malicious authorization server: memory for a compressed response, time for a long echoed secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.measuring import Row, in_turns, microseconds, ratio
 ROUNDS = 3
 MEGABYTE = 1024 * 1024
 SMALL = b"HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n" + b'{"access_token": "fake"}'
-#: Sends one token request, then prints the peak memory of its process in kB, as Linux counts it.
+#: Sends one token request, then prints the peak memory of its process in kB.
 REQUEST = """
 import resource, sys
 from airflow_provider_oauth.exceptions import OAuthError
@@ -27,7 +27,7 @@ from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 config = OAuthConfig(conn_id="bench", base_url="http://localhost", token_url=sys.argv[1], client_id="fake-id",
                      client_secret="fake-secret")
 try:
-    TokenEndpoint(config).grant(patient=False)
+    TokenEndpoint(config).grant(retry=False)
 except OAuthError as error:
     assert "over" in str(error), error
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -35,18 +35,18 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def bomb() -> bytes:
-    """Return a redirect with 3 MB of gzip that become 3 GB."""
+    """Return a redirect with 3 MB of gzip that decompress to 3 GB."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    piece = deflate.compress(bytes(MEGABYTE)) + deflate.flush(zlib.Z_FULL_FLUSH)  # it stands for itself
+    piece = deflate.compress(bytes(MEGABYTE)) + deflate.flush(zlib.Z_FULL_FLUSH)  # independent of other pieces
     body = b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + piece * 3072
     head = f"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
-def peak(answer: bytes) -> float:
-    """Return the peak memory, in MB, of a process whose token request gets ``answer``."""
+def peak(response: bytes) -> float:
+    """Return the peak memory of a process in MB, whose token request gets this response."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_serve, args=(listener, answer))
+        thread = threading.Thread(target=_serve, args=(listener, response))
         thread.start()
         run = subprocess.run(
             [sys.executable, "-c", REQUEST, f"http://127.0.0.1:{listener.getsockname()[1]}/token"],
@@ -58,18 +58,18 @@ def peak(answer: bytes) -> float:
     return int(run.stdout) / 1024
 
 
-def _serve(listener: socket.socket, answer: bytes) -> None:
+def _serve(listener: socket.socket, response: bytes) -> None:
     connection, _ = listener.accept()
     with connection:
         connection.recv(65536)
         try:
-            connection.sendall(answer)
+            connection.sendall(response)
         except OSError:
-            return  # the client has read enough
+            return  # the client stopped reading
 
 
 def memory() -> Row:
-    """Measure the memory that the answer takes, against that of a small one."""
+    """Measure the memory for the compressed response, compared with a small response."""
     large = bomb()
     pairs = [(peak(large), peak(SMALL)) for _ in range(ROUNDS)]
     ours, small = zip(*pairs, strict=True)
@@ -83,7 +83,7 @@ def memory() -> Row:
 
 
 def redaction() -> Row:
-    """Measure how the time for a token that is echoed grows with its length."""
+    """Measure how the time to redact an echoed token grows with its length."""
     calls = {}
     for size in (1, 64):
         token = secrets.token_hex(size * 512)
@@ -91,7 +91,7 @@ def redaction() -> Row:
     seconds = in_turns(calls, times=1, rounds=20, clock=time.process_time)
     large = [each / 64 for each in seconds["64 kB"]]
     return Row(
-        "Redaction: processor time for each kB of a refresh token that is echoed",
+        "Redaction: processor time per kB of an echoed refresh token",
         f"1 kB {microseconds(seconds['1 kB'])}",
         f"64 kB {microseconds(large)}",
         f"{ratio(large, seconds['1 kB']):.2f}",
@@ -100,5 +100,5 @@ def redaction() -> Row:
 
 
 def rows() -> list[Row]:
-    """Return what goes into the table."""
+    """Return the rows of the table."""
     return [memory(), redaction()]

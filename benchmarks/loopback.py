@@ -1,4 +1,4 @@
-"""A server in a process of its own that answers every request at once with the same small answer: a token."""
+"""A server in a separate process that responds to every request immediately with the same small response: a token."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BODY = b'{"access_token": "fake-access-token", "token_type": "Bearer", "expires_in": 86400}'
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 
 
-class Answers(asyncio.Protocol):
-    """Keeps the connection open; the headers of a request end in what arrives at once, as they are short."""
+class FixedResponse(asyncio.Protocol):
+    """Sends the response, and keeps the connection open. Requests are short, so each one arrives in one piece."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         if b"\r\n\r\n" in data:
-            self.transport.write(ANSWER)  # type: ignore[attr-defined]
+            self.transport.write(RESPONSE)  # type: ignore[attr-defined]
 
 
 async def serve() -> None:
-    """Print the port, and answer until stdin is closed."""
+    """Print the port, and serve until stdin is closed."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Answers, "127.0.0.1", 0)
+    server = await loop.create_server(FixedResponse, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     closed = asyncio.Event()
     loop.add_reader(sys.stdin, closed.set)
@@ -39,7 +39,7 @@ async def serve() -> None:
 
 @contextmanager
 def loopback() -> Iterator[str]:
-    """Run the server; give its URL. It ends with this process, whatever becomes of that."""
+    """Run the server, and yield its URL. It stops when this process ends, even if this process is killed."""
     with subprocess.Popen([sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"

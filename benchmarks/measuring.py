@@ -1,4 +1,4 @@
-"""What the benchmarks share: calls measured in turns, and a row of the table."""
+"""Measures calls in turns, and describes a row of the table."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 class Row(NamedTuple):
     """A row of the table, as text.
 
-    :param what: what was measured
-    :param theirs: of the reference, which is named
-    :param ours: the same of ours
-    :param ratio: ours in parts of theirs, or what ours adds
-    :param goal: what was promised; empty where the row is for information
+    :param label: the measurement
+    :param reference: the name and the value of the reference
+    :param ours: the value of this package
+    :param ratio: this package divided by the reference, or the difference
+    :param goal: the goal for the ratio; empty if the row is for information
     """
 
-    what: str
-    theirs: str
+    label: str
+    reference: str
     ours: str
     ratio: str = ""
     goal: str = ""
@@ -29,13 +29,13 @@ class Row(NamedTuple):
 def in_turns(
     calls: Mapping[str, Callable[[], object]], *, times: int, rounds: int, clock: Callable[[], float]
 ) -> dict[str, list[float]]:
-    """Return the seconds that one call takes, a figure a round.
+    """Return the seconds that one call takes, one value per round.
 
-    All take their turn in every round, so that whatever else this machine does meets all alike.
+    All calls are measured in every round, so that other work of the machine affects all of them equally.
 
-    :param calls: what to measure, by name
-    :param times: how often each is called in a round
-    :param rounds: how many there are, after one that does not count
+    :param calls: the calls to measure, by name
+    :param times: the number of calls per round
+    :param rounds: the number of rounds, after one that is not counted
     :param clock: ``time.process_time`` or ``time.perf_counter``
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
@@ -49,20 +49,20 @@ def in_turns(
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the median of the rounds' ratios."""
+    """Return the median of the ratios of all rounds."""
     return statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
 
 
 def added(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the median of the rounds' differences."""
+    """Return the median of the differences of all rounds."""
     return statistics.median(mine - other for mine, other in zip(ours, theirs, strict=True))
 
 
 def microseconds(seconds: Sequence[float]) -> str:
-    """Return the median, as text."""
+    """Return the median in microseconds as text."""
     return f"{statistics.median(seconds) * 1e6:.0f} µs"
 
 
 def milliseconds(seconds: Sequence[float]) -> str:
-    """Return the median, as text."""
+    """Return the median in milliseconds as text."""
     return f"{statistics.median(seconds) * 1e3:.2f} ms"

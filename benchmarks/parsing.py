@@ -1,4 +1,4 @@
-"""What importing our operators adds to parsing a DAG file, against the HTTP provider's own."""
+"""The time to import the operators when a DAG file is parsed, compared with the operators of the HTTP provider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROUNDS = 7
 
 
 def seconds(statement: str, home: str) -> float:
-    """Return the processor time of ``statement`` in a new process."""
+    """Return the processor seconds of ``statement`` in a new process."""
     run = subprocess.run(
         [sys.executable, "-c", MEASURE.format(statement)],
         env={**os.environ, "AIRFLOW_HOME": home},
@@ -29,16 +29,16 @@ def seconds(statement: str, home: str) -> float:
 
 
 def measure() -> tuple[list[float], list[float]]:
-    """Return the seconds of their imports and of ours, taken in turns."""
+    """Return the seconds of the reference's imports and of ours, taken in turns."""
     with tempfile.TemporaryDirectory() as home:
-        seconds(THEIRS, home), seconds(OURS, home)  # once for the disk's cache and airflow.cfg
+        seconds(THEIRS, home), seconds(OURS, home)  # fills the disk cache and writes airflow.cfg
         pairs = [(seconds(THEIRS, home), seconds(OURS, home)) for _ in range(ROUNDS)]
     theirs, ours = zip(*pairs, strict=True)
     return list(theirs), list(ours)
 
 
 def rows() -> list[Row]:
-    """Return what goes into the table."""
+    """Return the rows of the table."""
     theirs, ours = measure()
     return [
         Row(

@@ -1,4 +1,4 @@
-"""The Variables that a process reads and writes to have a token: every step in a process that holds nothing."""
+"""How often a process reads and writes Variables to get a token. Each step is a new process without a token."""
 
 from __future__ import annotations
 
@@ -20,30 +20,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-#: Steps of one connection, in their order: hours since its first use, and what a process meets then. A token of the
-#: sandbox lives for an hour.
+#: The steps of one connection: hours since its first use, and the situation. Tokens are valid for an hour.
 STEPS = (
-    (0.0, "first use ever"),
+    (0.0, "first use"),
     (0.1, "token stored, 3 hooks"),
-    (0.9, "token still good, but due for renewal"),
-    (3.0, "token ended"),
+    (0.9, "token usable, but due for renewal"),
+    (3.0, "token expired"),
 )
 GOALS = {"token stored, 3 hooks": "1 read, 0 writes"}
 fork = multiprocessing.get_context("fork")
 
 
 def counts(conn_id: str, hours: float) -> Counter[str]:
-    """Return how often a new process calls what reads and writes Variables, and how many seconds it waits.
+    """Return how often a new process reads and writes Variables, and how many seconds it waits.
 
-    The waits themselves are skipped.
+    Three hooks get the token one after the other. The waits are skipped.
 
-    :param conn_id: the connection whose token it asks for, by three hooks in turn
-    :param hours: since now
+    :param conn_id: the connection
+    :param hours: how far the clock is ahead
     """
     receiver, sender = fork.Pipe(duplex=False)
     process = fork.Process(target=_child, args=(conn_id, hours, sender))
     process.start()
-    sender.close()  # so that recv ends if the child dies
+    sender.close()  # so that recv raises EOFError if the child dies
     try:
         return receiver.recv()
     finally:
@@ -52,8 +51,8 @@ def counts(conn_id: str, hours: float) -> Counter[str]:
 
 def _child(conn_id: str, hours: float, sender: Connection) -> None:
     counted: Counter[str] = Counter()
-    for name, what in (("get_variable", "reads"), ("set_variable", "writes"), ("is_listed", "listings")):
-        setattr(airflow_variables, name, _counting(getattr(airflow_variables, name), what, counted))
+    for name, counter in (("get_variable", "reads"), ("set_variable", "writes"), ("is_listed", "listings")):
+        setattr(airflow_variables, name, _counting(getattr(airflow_variables, name), counter, counted))
     now = Clock.now
     Clock.now = lambda self: now(self) + timedelta(hours=hours)  # type: ignore[method-assign]
     Clock.sleep = lambda self, seconds: counted.update(waits=seconds)  # type: ignore[method-assign]
@@ -62,9 +61,9 @@ def _child(conn_id: str, hours: float, sender: Connection) -> None:
     sender.send(counted)
 
 
-def _counting(call: Callable[..., Any], what: str, counted: Counter[str]) -> Callable[..., Any]:
+def _counting(call: Callable[..., Any], counter: str, counted: Counter[str]) -> Callable[..., Any]:
     def counting(name: str, *args: Any) -> Any:
-        counted[what] += 1
+        counted[counter] += 1
         return call(name, *args)
 
     return counting
@@ -78,11 +77,11 @@ def _row(grant_type: str, step: str, counted: Counter[str]) -> Row:
 
 
 def rows() -> list[Row]:
-    """Return what goes into the table."""
-    found = []
+    """Return the rows of the table."""
+    table = []
     with SandboxProcess(Path(os.environ["AIRFLOW_HOME"], "variables")) as sandbox:
         for grant_type in ("client_credentials", "refresh_token"):
             register(sandbox, grant_type, grant_type)
             for hours, step in STEPS:
-                found.append(_row(grant_type, step, counts(grant_type, hours)))
-    return found
+                table.append(_row(grant_type, step, counts(grant_type, hours)))
+    return table

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +14,7 @@ from tests.certificates import Certificates, certificates
 from tests.connections import connection_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -41,6 +44,24 @@ def define_connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection_values(**fields)))
 
     return define
+
+
+@pytest.fixture(scope="module")
+def airflow_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of an Airflow with an empty, migrated PostgreSQL database, for processes that share Variables."""
+    from sandbox.services import PostgreSQL
+
+    folder = tmp_path_factory.mktemp("airflow")
+    with PostgreSQL(folder / "postgresql") as postgresql:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+        env = inherited | {
+            "AIRFLOW_HOME": str(folder / "home"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgresql.url,
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "1",
+        }
+        subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, capture_output=True, check=True)
+        yield env
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The harness itself: real Airflow, started, used and stopped."""
+"""The harness that starts, uses and stops a real Airflow."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def trivial():
         return 42
 
     @task
-    def fail_if_asked(params=None, dag_run=None):
+    def fail_if_configured(params=None, dag_run=None):
         if dag_run.conf.get("fail"):
-            raise ValueError("asked to fail")
+            raise ValueError("configured to fail")
 
-    hello() >> fail_if_asked()
+    hello() >> fail_if_configured()
 
 
 trivial()
@@ -55,44 +55,44 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def airflow(folder: Path) -> Iterator[Airflow]:
-    """One that runs."""
+    """A running Airflow."""
     with Airflow(folder / "home", folder / "dags") as airflow:
         airflow.wait_until_parsed(["trivial"])
         yield airflow
 
 
 def members(airflow: Airflow) -> list[psutil.Process]:
-    """Return every process that this Airflow consists of."""
+    """Return all processes of this Airflow."""
     return [process for component in airflow.components for process in component.members()]
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Return those that still run."""
+    """Return the processes that still run."""
     return [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_a_run_goes_through_scheduler_and_api_server_and_its_log_can_be_read(airflow: Airflow) -> None:
+def test_a_run_succeeds_and_its_log_and_xcom_can_be_read(airflow: Airflow) -> None:
     run_id = airflow.trigger("trivial")
     assert airflow.wait("trivial", run_id) == "success"
-    assert airflow.task_states("trivial", run_id) == {"hello": "success", "fail_if_asked": "success"}
+    assert airflow.task_states("trivial", run_id) == {"hello": "success", "fail_if_configured": "success"}
     assert "hello from the task" in airflow.task_log("trivial", run_id, "hello")
     assert airflow.xcom("trivial", run_id, "hello") == 42
     assert run_id in [run["dag_run_id"] for run in airflow.runs("trivial")]
 
 
-def test_a_failed_run_is_reported_as_failed_with_its_reason_in_the_log(airflow: Airflow) -> None:
+def test_a_failed_run_is_reported_as_failed_and_its_log_has_the_reason(airflow: Airflow) -> None:
     run_id = airflow.trigger("trivial", conf={"fail": True})
     assert airflow.wait("trivial", run_id) == "failed"
-    assert airflow.task_states("trivial", run_id)["fail_if_asked"] == "failed"
-    assert "asked to fail" in airflow.task_log("trivial", run_id, "fail_if_asked")
+    assert airflow.task_states("trivial", run_id)["fail_if_configured"] == "failed"
+    assert "configured to fail" in airflow.task_log("trivial", run_id, "fail_if_configured")
 
 
-def test_an_unknown_dag_is_an_error_that_quotes_airflow_and_names_the_logs(airflow: Airflow) -> None:
+def test_the_error_for_an_unknown_dag_quotes_airflow_and_names_the_logs(airflow: Airflow) -> None:
     with pytest.raises(AirflowError, match="(?s)returned 404.*not found.*console"):
         airflow.trigger("no_such_dag")
 
 
-def test_a_dag_file_that_cannot_be_imported_is_an_error_with_its_traceback(airflow: Airflow, folder: Path) -> None:
+def test_the_error_for_a_dag_file_that_cannot_be_imported_has_its_traceback(airflow: Airflow, folder: Path) -> None:
     broken = folder / "dags" / "broken.py"
     broken.write_text("from airflow.sdk import dag\nimport a_module_that_is_not_there\n")
     try:
@@ -102,7 +102,7 @@ def test_a_dag_file_that_cannot_be_imported_is_an_error_with_its_traceback(airfl
         broken.unlink()
 
 
-def test_the_api_wants_a_login_and_listens_on_loopback_only(airflow: Airflow) -> None:
+def test_the_api_requires_a_login_and_listens_on_loopback_only(airflow: Airflow) -> None:
     assert requests.get(f"{airflow.url}/api/v2/dags", timeout=10).status_code == 401
     listening = {
         connection.laddr.ip
@@ -113,7 +113,7 @@ def test_the_api_wants_a_login_and_listens_on_loopback_only(airflow: Airflow) ->
     assert listening == {"127.0.0.1"}
 
 
-def test_internal_secrets_are_in_files_that_only_the_owner_reads(airflow: Airflow) -> None:
+def test_internal_secrets_are_in_files_that_only_the_owner_can_read(airflow: Airflow) -> None:
     for name in ("keys.json", "simple_auth_manager_passwords.json.generated"):
         assert stat.S_IMODE((airflow.home / name).stat().st_mode) == 0o600
 
@@ -122,11 +122,11 @@ def test_internal_secrets_are_in_files_that_only_the_owner_reads(airflow: Airflo
     ("kind", "roles"),
     [
         (Airflow, {"admin": "admin", "olga": "op", "victor": "viewer"}),
-        # Takes ten seconds longer: its commands are slow to start.
+        # Ten seconds slower, because its commands start slowly.
         (FabAirflow, {"admin": "Admin", "olga": "Op", "victor": "Viewer"}),
     ],
 )
-def test_an_api_server_alone_has_the_users_and_workers_it_was_asked_for(
+def test_a_single_api_server_has_the_configured_users_and_workers(
     tmp_path: Path, kind: type[Airflow], roles: dict[str, str]
 ) -> None:
     (tmp_path / "dags").mkdir()
@@ -139,14 +139,14 @@ def test_an_api_server_alone_has_the_users_and_workers_it_was_asked_for(
         for user in roles:
             headers = {"Authorization": f"Bearer {airflow.token_of(user)}"}
             url = f"{airflow.url}/api/v2"
-            statuses = [requests.get(f"{url}/{of}", headers=headers, timeout=30) for of in ("dags", "connections")]
-            found[user] = [response.status_code for response in statuses]
+            responses = [requests.get(f"{url}/{path}", headers=headers, timeout=30) for path in ("dags", "connections")]
+            found[user] = [response.status_code for response in responses]
         assert found == {"admin": [200, 200], "olga": [200, 200], "victor": [200, 403]}
         with pytest.raises(AirflowError, match="login of nobody failed with status 401"):
             airflow.token_of("nobody")
 
 
-def test_a_second_start_finds_the_runs_of_the_first_and_stopping_leaves_no_process(tmp_path: Path) -> None:
+def test_a_second_start_has_the_runs_of_the_first_and_no_process_is_left_after_a_stop(tmp_path: Path) -> None:
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / "trivial.py").write_text(DAG)
@@ -163,7 +163,7 @@ def test_a_second_start_finds_the_runs_of_the_first_and_stopping_leaves_no_proce
         assert second.wait("trivial", second.trigger("trivial")) == "success"
 
 
-def test_a_start_that_fails_says_so_with_the_end_of_the_log_and_leaves_no_process(tmp_path: Path) -> None:
+def test_a_failed_migration_raises_an_error_with_the_end_of_the_log(tmp_path: Path) -> None:
     (tmp_path / "dags").mkdir()
     broken = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite:////no/such/folder/airflow.db"}
     with (
@@ -173,7 +173,7 @@ def test_a_start_that_fails_says_so_with_the_end_of_the_log_and_leaves_no_proces
         pytest.fail("it started")
 
 
-def test_a_component_that_ends_early_fails_the_start_with_the_end_of_its_log_and_stops_the_others(
+def test_a_component_that_exits_early_fails_the_start_with_the_end_of_its_log_and_stops_the_others(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "dags").mkdir()
@@ -188,7 +188,7 @@ def test_a_component_that_ends_early_fails_the_start_with_the_end_of_its_log_and
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_a_caller_that_is_told_to_stop_takes_airflow_with_it(tmp_path: Path, number: signal.Signals) -> None:
+def test_airflow_stops_when_its_caller_is_stopped_by_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "dags").mkdir()
     caller = textwrap.dedent(
         """

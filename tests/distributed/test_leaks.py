@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,8 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         connections = clients.connections(sandbox)
         connections["planted"] = {**connections["example_stock"], "login": "planted", "password": PLANTED_SECRET}
         connections |= failing_connections(connections["example_operator"])
-        env = {"PYTHONPATH": str(dags), **(as_environment(connections) if request.param == "environment" else {})}
+        env = as_environment(connections) if request.param == "environment" else {}
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(dags), os.environ.get("PYTHONPATH")]))
         with Airflow(folder / "airflow", dags, env, log_level="DEBUG") as airflow:
             if request.param == "database":
                 airflow.store_connections(connections)

@@ -1,8 +1,9 @@
-"""Operators, sensors and triggers, stock ones too, through the real scheduler, API server and triggerer."""
+"""Operators, sensors and triggers, also those of the HTTP provider, in a running Airflow."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ import pytest
 from sandbox.airflow import Airflow, AirflowError
 from sandbox.examples import EXAMPLES_FOLDER
 from sandbox.server import SandboxProcess
+from tests.connections import connection_values
 from tests.distributed.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -23,20 +25,16 @@ SECRET = "not-a-real-secret"  # noqa: S105
 WRONG = "another-secret"
 
 
+def connection_fields(url: str, client_id: str, secret: str = SECRET, **extra: Any) -> dict[str, Any]:
+    """Return the fields of a connection to the sandbox's standard server; ``extra`` is a dict."""
+    server = {"host": f"{url}/standard/api", "grant_url": f"{url}/standard/token"}
+    fields = {"login": client_id, "password": secret, "grant_type": "client_credentials", "scope": "read"}
+    return connection_values(**server | fields | extra)
+
+
 def connection(url: str, client_id: str, secret: str = SECRET, **extra: Any) -> str:
     """Return a connection to the sandbox's standard server as JSON."""
-    extra = {
-        "grant_type": "client_credentials", "grant_url": f"{url}/standard/token", "scope": "read", "leeway": 60, **extra
-    }  # fmt: skip
-    return json.dumps(
-        {
-            "conn_type": "oauth",
-            "host": f"{url}/standard/api",
-            "login": client_id,
-            "password": secret,
-            "extra": extra,
-        }
-    )
+    return json.dumps(connection_fields(url, client_id, secret, **extra))
 
 
 def client(client_id: str, **fields: Any) -> dict[str, Any]:
@@ -46,9 +44,9 @@ def client(client_id: str, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    """With a client for every connection."""
+    """A sandbox with a client for every connection."""
     with SandboxProcess(tmp_path_factory.mktemp("operators_sandbox")) as sandbox:
-        for client_id in ("good", "wrong_secret", "stock", "watcher", "changed"):
+        for client_id in ("valid", "wrong_secret", "stock", "watcher", "changed"):
             sandbox.control("clients", client(client_id))
         sandbox.control("clients", client("wrong_password", users={"ada": "her password"}))
         yield sandbox
@@ -56,26 +54,27 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 
 @pytest.fixture(scope="module")
 def airflow(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """With a connection for every client, some of them wrong."""
+    """An Airflow with a connection for every client. Some connections are wrong."""
     url = sandbox.url
     password = {"grant_type": "password", "username": "ada", "user_password": WRONG}
     env = {
-        "AIRFLOW_CONN_GOOD": connection(url, "good"),
+        "AIRFLOW_CONN_VALID": connection(url, "valid"),
         "AIRFLOW_CONN_WRONG_SECRET": connection(url, "wrong_secret", WRONG),
         "AIRFLOW_CONN_WRONG_PASSWORD": connection(url, "wrong_password", **password),
         "AIRFLOW_CONN_CHANGED": connection(url, "changed"),
         "AIRFLOW_CONN_STOCK": connection(url, "stock"),
         "AIRFLOW_CONN_WATCHER": connection(url, "watcher"),
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "PYTHONPATH": str(EXAMPLES_FOLDER),  # the watcher's check
+        # The folder has the check of the asset watcher.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(EXAMPLES_FOLDER), os.environ.get("PYTHONPATH")])),
     }
     with Airflow(tmp_path_factory.mktemp("operators_airflow"), DAGS, env) as airflow:
-        airflow.wait_until_parsed([f"{kind}__good" for kind in OURS])
+        airflow.wait_until_parsed([f"{kind}__valid" for kind in OURS])
         yield airflow
 
 
 def run(airflow: Airflow, dag_id: str) -> tuple[str, dict[str, Any], str]:
-    """Run a DAG to its end; return its state, its task as the API describes it, and the task's log."""
+    """Run a DAG, and return its state, its task as the API describes it, and the task's log."""
     run_id = airflow.trigger(dag_id)
     state = airflow.wait(dag_id, run_id)
     (task,) = airflow.task_instances(dag_id, run_id)
@@ -83,17 +82,17 @@ def run(airflow: Airflow, dag_id: str) -> tuple[str, dict[str, Any], str]:
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_a_task_with_good_credentials_succeeds_at_the_first_try(airflow: Airflow, kind: str) -> None:
-    state, task, log = run(airflow, f"{kind}__good")
+def test_a_task_with_valid_credentials_succeeds_at_the_first_try(airflow: Airflow, kind: str) -> None:
+    state, task, log = run(airflow, f"{kind}__valid")
     assert (state, task["try_number"]) == ("success", 1), log
     if kind.startswith("operator"):
-        assert airflow.xcom(f"{kind}__good", task["dag_run_id"], "call") == 250
+        assert airflow.xcom(f"{kind}__valid", task["dag_run_id"], "call") == 250
 
 
 def test_tasks_and_triggerer_share_one_token(airflow: Airflow, sandbox: SandboxProcess) -> None:
     for kind in OURS:
-        assert run(airflow, f"{kind}__good")[0] == "success"
-    counts = sandbox.control("counts")["good"]
+        assert run(airflow, f"{kind}__valid")[0] == "success"
+    counts = sandbox.control("counts")["valid"]
     assert (counts["token_requests"], counts["api_401"]) == (1, 0)
 
 
@@ -113,20 +112,20 @@ def test_wrong_credentials_fail_the_task_without_retries(airflow: Airflow, kind:
     assert links["extra_links"] == {"OAuth connection": page}
 
 
-def test_after_a_wrong_password_the_next_tasks_fail_with_the_same_reason_and_ask_nobody(
+def test_after_a_wrong_password_the_next_tasks_fail_with_the_same_reason_and_send_no_token_request(
     airflow: Airflow, sandbox: SandboxProcess
 ) -> None:
     run(airflow, "operator__wrong_password")
-    asked = sandbox.control("counts")["wrong_password"]["token_requests"]
-    assert asked > 0
+    token_requests = sandbox.control("counts")["wrong_password"]["token_requests"]
+    assert token_requests > 0
     state, task, log = run(airflow, "operator_deferred__wrong_password")
     assert (state, task["try_number"]) == ("failed", 1)
     assert "invalid_grant" in log
     assert "No request is sent until" in log
-    assert sandbox.control("counts")["wrong_password"]["token_requests"] == asked
+    assert sandbox.control("counts")["wrong_password"]["token_requests"] == token_requests
 
 
-def test_a_deferred_sensor_fails_without_retries_when_its_credentials_are_withdrawn_meanwhile(
+def test_a_deferred_sensor_fails_without_retries_when_its_credentials_become_invalid(
     airflow: Airflow, sandbox: SandboxProcess
 ) -> None:
     run_id = airflow.trigger("sensor_deferred__changed", conf={"after": 1000})
@@ -158,12 +157,12 @@ def test_stock_code_that_bypasses_the_hook_fails_before_anything_is_sent(
         lambda: airflow.task_states(f"{kind}__stock", run_id).get("call") in ("failed", "up_for_retry"),
         "it did not fail",
     )
-    # Requests that show no good token are counted for nobody.
+    # The sandbox counts requests without a valid token under "?".
     assert sandbox.control("counts").get("?", {}).get("api_calls", 0) == 0
     airflow.unpause(f"{kind}__stock", paused=True)
 
 
-def test_a_watcher_starts_one_run_for_one_event_and_goes_on_polling(airflow: Airflow, sandbox: SandboxProcess) -> None:
+def test_a_watcher_starts_one_run_per_event_and_continues_polling(airflow: Airflow, sandbox: SandboxProcess) -> None:
     airflow.wait_until_parsed(["watcher"])
     airflow.unpause("watcher")
     wait_until(lambda: airflow.runs("watcher"), "the watcher started no run")
@@ -177,26 +176,26 @@ def test_a_watcher_starts_one_run_for_one_event_and_goes_on_polling(airflow: Air
 
 
 @pytest.mark.parametrize(
-    ("secret", "works", "said"),
+    ("secret", "works", "text"),
     [
         (SECRET, True, "Scope requested: read; granted: as requested."),
         (WRONG, False, "Check Client ID, Client secret and Client authentication."),
     ],
 )
-def test_the_test_button_tells_a_person_what_came_of_it_and_keeps_nothing(
-    airflow: Airflow, sandbox: SandboxProcess, secret: str, works: bool, said: str
+def test_the_test_button_reports_the_result_and_stores_nothing(
+    airflow: Airflow, sandbox: SandboxProcess, secret: str, works: bool, text: str
 ) -> None:
-    fields = json.loads(connection(sandbox.url, "good", secret, scope="read"))
+    fields = connection_fields(sandbox.url, "valid", secret)
     before = airflow.api("GET", "variables")["total_entries"]
     body = {**fields, "connection_id": "tested", "extra": json.dumps(fields["extra"])}
-    answer = airflow.api("POST", "connections/test", json=body)
-    assert answer["status"] is works
-    assert said in answer["message"]
-    assert secret not in answer["message"]
+    result = airflow.api("POST", "connections/test", json=body)
+    assert result["status"] is works
+    assert text in result["message"]
+    assert secret not in result["message"]
     assert airflow.api("GET", "variables")["total_entries"] == before
 
 
 def test_the_command_line_tests_a_connection(airflow: Airflow) -> None:
-    assert "Connection success!" in airflow.cli("connections", "test", "good")
+    assert "Connection success!" in airflow.cli("connections", "test", "valid")
     with pytest.raises(AirflowError, match="(?s)Connection failed!.*invalid_client"):
         airflow.cli("connections", "test", "wrong_secret")

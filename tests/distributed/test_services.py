@@ -1,4 +1,4 @@
-"""The services that an Airflow of several hosts needs: started, restarted, stopped."""
+"""Start, restart and stop of the services that an Airflow of several hosts needs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ child.wait()
 
 @pytest.fixture
 def parent(tmp_path: Path) -> Iterator[Component]:
-    """A process with a child in a process group of its own, as a task is."""
+    """A process with a child in a new process group, like a task."""
     component = Component("parent", [sys.executable, "-c", PARENT], {}, tmp_path, tmp_path / "log")
     try:
         while not component.has_printed("ready"):
@@ -41,7 +41,7 @@ def parent(tmp_path: Path) -> Iterator[Component]:
 
 
 @pytest.mark.parametrize("mode", ["smart", "fast", "immediate"])
-def test_postgresql_keeps_port_and_data_over_a_restart(tmp_path: Path, mode: services.StopMode) -> None:
+def test_postgresql_has_the_same_port_and_data_after_a_restart(tmp_path: Path, mode: services.StopMode) -> None:
     with PostgreSQL(tmp_path) as postgresql:
         postgresql.query("CREATE TABLE kept AS SELECT 7 AS number, 'seven' AS word")
         port, pid = postgresql.port, postgresql.pid
@@ -51,7 +51,7 @@ def test_postgresql_keeps_port_and_data_over_a_restart(tmp_path: Path, mode: ser
 
 
 @pytest.mark.parametrize("kind", [PostgreSQL, Redis])
-def test_a_service_listens_on_loopback_only_and_is_gone_at_the_end(tmp_path: Path, kind: type[Service]) -> None:
+def test_a_service_listens_on_loopback_only_and_has_stopped_at_the_end(tmp_path: Path, kind: type[Service]) -> None:
     with kind(tmp_path) as service:
         process = psutil.Process(service.pid)
         processes = [process, *process.children(recursive=True)]
@@ -63,18 +63,18 @@ def test_a_service_listens_on_loopback_only_and_is_gone_at_the_end(tmp_path: Pat
         socket.create_connection(("127.0.0.1", service.port), timeout=5)
 
 
-def test_postgresql_wants_the_password_and_leaves_no_data(tmp_path: Path) -> None:
+def test_postgresql_requires_the_password_and_leaves_no_data(tmp_path: Path) -> None:
     before = set(Path(services.tempfile.gettempdir()).glob("postgresql-*"))
     with PostgreSQL(tmp_path) as postgresql:
-        right, postgresql.password = postgresql.password, "a wrong one"
+        password, postgresql.password = postgresql.password, "a wrong one"
         with pytest.raises(ServiceError, match="password authentication failed"):
             postgresql.query("SELECT 1")
-        postgresql.password = right
+        postgresql.password = password
     assert set(Path(services.tempfile.gettempdir()).glob("postgresql-*")) == before
 
 
 @pytest.mark.parametrize(("kind", "package"), [(PostgreSQL, "postgresql"), (Redis, "redis-server")])
-def test_a_service_that_is_not_installed_names_its_debian_package(
+def test_the_error_for_a_missing_service_names_its_debian_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Service], package: str
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -83,7 +83,7 @@ def test_a_service_that_is_not_installed_names_its_debian_package(
         pytest.fail("it started")
 
 
-def test_a_service_that_does_not_start_says_so_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_the_error_for_a_service_that_does_not_start_has_the_end_of_its_log(tmp_path: Path) -> None:
     redis = Redis(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         redis.port = taken.getsockname()[1]
@@ -91,7 +91,7 @@ def test_a_service_that_does_not_start_says_so_with_the_end_of_its_log(tmp_path:
             pytest.fail("it started")
 
 
-def test_a_component_stands_still_with_all_its_processes_until_it_goes_on(parent: Component) -> None:
+def test_a_paused_component_pauses_all_its_processes_until_it_is_resumed(parent: Component) -> None:
     assert len(parent.members()) == 2
     parent.pause()
     assert {process.status() for process in parent.members()} == {psutil.STATUS_STOPPED}
@@ -101,7 +101,7 @@ def test_a_component_stands_still_with_all_its_processes_until_it_goes_on(parent
         assert time.monotonic() < deadline
 
 
-def test_a_component_is_killed_with_all_its_processes_though_they_stand_still(parent: Component) -> None:
+def test_a_paused_component_is_killed_with_all_its_processes(parent: Component) -> None:
     members = parent.members()
     parent.pause()
     kill([parent])
@@ -109,7 +109,7 @@ def test_a_component_is_killed_with_all_its_processes_though_they_stand_still(pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_a_caller_that_is_told_to_stop_takes_its_services_with_it(tmp_path: Path, number: signal.Signals) -> None:
+def test_services_stop_when_their_caller_is_stopped_by_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     caller = (
         "import signal, sys, threading; from pathlib import Path; from sandbox.services import PostgreSQL, Redis\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it

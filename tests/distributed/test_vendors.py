@@ -1,4 +1,4 @@
-"""Every operator of every vendor in real DAG runs, against the sandbox over HTTP."""
+"""Every operator of every vendor, in real DAG runs against the sandbox."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import requests
 from sandbox.airflow import Airflow
 from sandbox.examples import create_pool
 from sandbox.server import SandboxProcess
+from tests.connections import connection_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ SECRET = "not-a-real-secret+/="
 PASSWORD = "not a real password&%"
 USER = {"ada": PASSWORD}
 ACCOUNT = "4321"
-#: How a connection is registered: its server, the user who consented, and what its client is given.
+#: For each connection: its server, the user who authorizes it, and the fields of its client.
 CLIENTS: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     "justlogin_refresh": ("justlogin", "hr", {"scopes": ["openid"]}),
     "justlogin_consent": ("justlogin", "hr", {"scopes": ["openid"]}),
@@ -29,43 +30,46 @@ CLIENTS: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     "justimmo_user": ("justimmo", "ada", {}),
     "justimmo_client": ("justimmo", None, {}),
     "joor_api": ("joor", None, {"scopes": ["email", "profile"], "users": USER}),
-    "joor_crowd": ("joor", None, {"scopes": ["email", "profile"], "users": USER, "credits": 15, "credit_window": 3}),
+    "joor_shared": ("joor", None, {"scopes": ["email", "profile"], "users": USER, "credits": 15, "credit_window": 3}),
     "json_client_credentials": ("jsonbody", None, {}),
     "json_password": ("jsonbody", None, {"users": USER}),
     "json_authorization_code": ("jsonbody", "ada", {}),
     "json_refresh_token": ("jsonbody", "ada", {}),
     "json_implicit": ("jsonbody", None, {}),
 }
-BY_PASSWORD = {"username": "ada", "user_password": PASSWORD}
+USER_FIELDS = {"username": "ada", "user_password": PASSWORD}
 JSON = {"body_format": "json", "client_auth": "client_secret_post"}
 
 
 def connection(url: str, conn_id: str, refresh_token: str | None) -> dict[str, Any]:
+    """Return the fields of a connection; ``extra`` is a dict."""
     server = CLIENTS[conn_id][0]
-    extra: dict[str, Any] = {"leeway": 60, "refresh_token": refresh_token}
-    host = None
+    fields: dict[str, Any] = {"login": conn_id, "password": SECRET, "refresh_token": refresh_token}
     if server == "jsonbody":
-        host = f"{url}/jsonbody/api"
-        grant = conn_id.removeprefix("json_")
-        renewed = {"use_refresh": True} if grant in ("client_credentials", "password") else {}
-        extra |= {"grant_type": grant, "grant_url": f"{url}/jsonbody/token", **JSON, **renewed}
-        extra |= BY_PASSWORD if grant == "password" else {}
-    else:
-        extra["environment"] = f"{url}/{server}"
+        grant_type = conn_id.removeprefix("json_")
+        fields |= {
+            "host": f"{url}/jsonbody/api",
+            "grant_url": f"{url}/jsonbody/token",
+            "grant_type": grant_type,
+            **JSON,
+        }
+        fields |= {"use_refresh": True} if grant_type in ("client_credentials", "password") else {}
+        fields |= USER_FIELDS if grant_type == "password" else {}
+        return connection_values(**fields)
+    fields["environment"] = f"{url}/{server}"
     if server == "joor":
-        extra |= {**BY_PASSWORD, "account": ACCOUNT if conn_id == "joor_api" else "40"}
+        fields |= {**USER_FIELDS, "account": ACCOUNT if conn_id == "joor_api" else "40"}
     if conn_id == "justimmo_client":
-        extra |= {"grant_type": "client_credentials", "tenant_id": 5678}
+        fields |= {"grant_type": "client_credentials", "tenant_id": 5678}
     elif conn_id == "justimmo_user":
-        extra["grant_type"] = "authorization_code"
+        fields["grant_type"] = "authorization_code"
     elif conn_id.startswith("justlogin"):
-        extra["grant_type"] = "authorization_code" if conn_id == "justlogin_consent" else "refresh_token"
-    conn_type = "oauth" if server == "jsonbody" else server
-    return {"conn_type": conn_type, "host": host, "login": conn_id, "password": SECRET, "extra": extra}
+        fields["grant_type"] = "authorization_code" if conn_id == "justlogin_consent" else "refresh_token"
+    return connection_values(server, **fields)
 
 
 def first_refresh_token(sandbox: SandboxProcess, conn_id: str, server: str, user: str) -> str:
-    """Consent, and trade the code for tokens as another tool would; of the JSON API in JSON."""
+    """Return a refresh token that was obtained outside this package."""
     if server != "jsonbody":
         grant = {"server": server, "client_id": conn_id, "username": user}
         return str(sandbox.control("grants", grant)["refresh_token"])
@@ -95,12 +99,12 @@ def airflow(sandbox: SandboxProcess, files: Path, tmp_path_factory: pytest.TempP
         env[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(connection(sandbox.url, conn_id, token))
     with Airflow(tmp_path_factory.mktemp("vendors_airflow"), DAGS, env) as airflow:
         create_pool(airflow, "joor", 4)
-        airflow.wait_until_parsed(["justlogin", "joor_crowd", "json_implicit"])
+        airflow.wait_until_parsed(["justlogin", "joor_shared", "json_implicit"])
         yield airflow
 
 
 class Run:
-    """A run of a DAG, to its end."""
+    """A finished run of a DAG."""
 
     def __init__(self, airflow: Airflow, dag_id: str, conf: dict[str, Any] | None = None) -> None:
         self.airflow = airflow
@@ -117,9 +121,9 @@ class Run:
         return self.airflow.xcom(self.dag_id, self.run_id, task_id, map_index=map_index)
 
     def check(self) -> Run:
-        """Say what failed, with its log, if anything did."""
+        """Check that the run succeeded; otherwise fail with the logs of its failed tasks."""
         failed = [(each["task_id"], each["map_index"]) for each in self.tasks if each["state"] != "success"]
-        assert self.state == "success", "\n".join(f"{which}: {self.log(*which)}" for which in failed[:3])
+        assert self.state == "success", "\n".join(f"{task}: {self.log(*task)}" for task in failed[:3])
         return self
 
 
@@ -132,15 +136,15 @@ def lines(path: Path) -> list[Any]:
 
 @pytest.mark.parametrize("conn_id", ["justlogin_refresh", "justimmo_client", "joor_api"])
 @pytest.mark.parametrize("secret", [SECRET, "another-secret"])
-def test_the_test_button_proves_the_credentials_at_the_chosen_host(
+def test_the_test_button_checks_the_credentials_at_the_chosen_environment(
     airflow: Airflow, sandbox: SandboxProcess, conn_id: str, secret: str
 ) -> None:
-    fields = connection(sandbox.url, conn_id, "not-to-be-spent" if conn_id.startswith("justlogin") else None)
+    fields = connection(sandbox.url, conn_id, "must-not-be-used" if conn_id.startswith("justlogin") else None)
     body = {**fields, "password": secret, "connection_id": "tested", "extra": json.dumps(fields["extra"])}
-    answer = airflow.api("POST", "connections/test", json=body)
-    assert answer["status"] is (secret == SECRET), answer
-    assert ("issued a token" in answer["message"] or "accepted the client" in answer["message"]) is answer["status"]
-    assert sandbox.url.partition("://")[2] in answer["message"]
+    result = airflow.api("POST", "connections/test", json=body)
+    assert result["status"] is (secret == SECRET), result
+    assert ("issued a token" in result["message"] or "accepted the client" in result["message"]) is result["status"]
+    assert sandbox.url.partition("://")[2] in result["message"]
 
 
 # --- JustLogin
@@ -148,23 +152,23 @@ def test_the_test_button_proves_the_credentials_at_the_chosen_host(
 
 @pytest.fixture(scope="module")
 def justlogin(airflow: Airflow) -> Run:
-    """A run of all operators."""
+    """A run with all operators of JustLogin."""
     return Run(airflow, "justlogin").check()
 
 
-def test_justlogin_users_and_leave(justlogin: Run, files: Path) -> None:
+def test_justlogin_lists_users_and_leave(justlogin: Run, files: Path) -> None:
     run = justlogin
     written = lines(files / "users.jsonl")
     assert len(written) == len(run.xcom("list_users")) == 130
     assert {"manager", "passport"} <= written[0].keys()
-    assert {row["passport"] for row in run.xcom("list_users")} == {None}  # identity papers go to the file alone
+    assert {row["passport"] for row in run.xcom("list_users")} == {None}  # identity documents are only in the file
     (user,) = run.xcom("get_user")
     assert user["company"]["name"] == "Example Company"
     assert run.xcom("list_leave_types") == [1, 2]
     assert [run.xcom("get_leave_summary", index)["rows"] for index in (0, 1)] == [1, 1]
 
 
-def test_justlogin_pay_and_bank_information_goes_to_the_file_alone(justlogin: Run, files: Path) -> None:
+def test_justlogin_pay_and_bank_information_is_only_in_the_file(justlogin: Run, files: Path) -> None:
     run = justlogin
     pay, bank = lines(files / "payroll.jsonl")
     assert {"payMethod", "basicPay"} <= pay.keys()
@@ -174,7 +178,7 @@ def test_justlogin_pay_and_bank_information_goes_to_the_file_alone(justlogin: Ru
     assert (files / "payroll.jsonl").stat().st_mode & 0o077 == 0
 
 
-def test_justlogin_by_a_users_consent(airflow: Airflow) -> None:
+def test_justlogin_with_a_users_authorization(airflow: Airflow) -> None:
     assert Run(airflow, "justlogin_consent").check().xcom("list_users")["rows"] == 117
 
 
@@ -182,7 +186,7 @@ def test_justlogin_refreshes_with_the_old_bearer_token(
     airflow: Airflow, sandbox: SandboxProcess, justlogin: Run
 ) -> None:
     before = sandbox.control("counts")["justlogin_refresh"]
-    assert before["refresh_with_bearer"] == 0  # the first refresh had no token to show
+    assert before["refresh_with_bearer"] == 0  # there was no old token at the first refresh
     sandbox.control("revoke", {"server": "justlogin", "client_id": "justlogin_refresh", "what": "access"})
     Run(airflow, "justlogin").check()
     counts = sandbox.control("counts")["justlogin_refresh"]
@@ -191,7 +195,7 @@ def test_justlogin_refreshes_with_the_old_bearer_token(
     assert counts["refresh_reused"] == 0
 
 
-def test_a_403_of_justlogin_speaks_of_roles(airflow: Airflow, files: Path, justlogin: Run) -> None:
+def test_the_error_of_a_403_of_justlogin_mentions_roles(airflow: Airflow, files: Path, justlogin: Run) -> None:
     run = Run(airflow, "justlogin_employee", {"user_guid": lines(files / "users.jsonl")[0]["userGuid"]})
     assert run.state == "failed"
     assert "The user who consented lacks a JustLogin role" in run.log("extract_payroll")
@@ -201,7 +205,7 @@ def test_a_403_of_justlogin_speaks_of_roles(airflow: Airflow, files: Path, justl
 # --- Justimmo
 
 
-def test_justimmo_user_and_realties_in_any_envelope(airflow: Airflow, sandbox: SandboxProcess) -> None:
+def test_justimmo_reads_the_user_and_realties_in_any_envelope(airflow: Airflow, sandbox: SandboxProcess) -> None:
     too_many = {"status": 429, "headers": {"Retry-After": "1"}}
     sandbox.control("faults", {"server": "justimmo", "endpoint": "api", "times": 2, **too_many})
     run = Run(airflow, "justimmo").check()
@@ -211,12 +215,12 @@ def test_justimmo_user_and_realties_in_any_envelope(airflow: Airflow, sandbox: S
     assert sandbox.control("counts")["justimmo_user"]["rate_limited"] == 2
 
 
-def test_justimmo_by_client_credentials_with_the_connections_tenant(airflow: Airflow, files: Path) -> None:
+def test_justimmo_with_client_credentials_uses_the_connections_tenant(airflow: Airflow, files: Path) -> None:
     assert Run(airflow, "justimmo_client").check().xcom("list_realties")["pages"] == 3
     assert len(lines(files / "realties.jsonl")) == 250
 
 
-def test_an_error_of_justimmo_is_shown_with_message_and_hint(airflow: Airflow) -> None:
+def test_an_error_of_justimmo_is_quoted_with_message_and_hint(airflow: Airflow) -> None:
     run = Run(airflow, "justimmo_client_only")
     assert run.state == "failed"
     log = run.log("current_user")
@@ -232,12 +236,12 @@ def test_joor_lists_orders_lines_and_all_resources(airflow: Airflow) -> None:
     run = Run(airflow, "joor").check()
     orders = run.xcom("list_orders")
     assert len(orders) == 77
-    assert run.xcom("list_lines") == {"rows": 154, "pages": 3, "path": None}  # 2 an order; 50 orders a request
+    assert run.xcom("list_lines") == {"rows": 154, "pages": 3, "path": None}  # 2 per order; 50 orders per request
     assert all(run.xcom("list", index)["rows"] > 0 for index in range(7))
     assert run.xcom("list_skus")["rows"] > 0
 
 
-def test_joor_writes_all_that_can_be_written(airflow: Airflow, sandbox: SandboxProcess) -> None:
+def test_joor_writes_all_writable_resources(airflow: Airflow, sandbox: SandboxProcess) -> None:
     before = sandbox.control("counts")["joor_api"]["rows_written"]
     run = Run(airflow, "joor_bulk").check()
     results = {
@@ -250,10 +254,10 @@ def test_joor_writes_all_that_can_be_written(airflow: Airflow, sandbox: SandboxP
     assert sandbox.control("counts")["joor_api"]["rows_written"] - before == 5 * 3 + 6
 
 
-def test_items_that_joor_rejects_with_status_200(airflow: Airflow) -> None:
+def test_items_that_joor_rejects_with_status_200_are_handled_as_configured(airflow: Airflow) -> None:
     run = Run(airflow, "joor_rejected")
     states = {each["task_id"]: (each["state"], each["try_number"]) for each in run.tasks}
-    # Two were created before: a retry would create them again.
+    # The failed task is not retried, because a retry would create the first two items again.
     assert states == {"fail": ("failed", 1), "collect": ("success", 1), "skip": ("success", 1)}
     assert "The item is to be rejected" in run.log("fail")
     counts = {"items": 4, "batches": 2, "written": 3, "rejected": 1}
@@ -263,32 +267,34 @@ def test_items_that_joor_rejects_with_status_200(airflow: Airflow) -> None:
     assert "The item is to be rejected" in run.log("skip")
 
 
-def test_40_tasks_share_a_budget_that_is_too_small_for_them(airflow: Airflow, sandbox: SandboxProcess) -> None:
-    Run(airflow, "joor_crowd").check()
-    counts = sandbox.control("counts")["joor_crowd"]
-    assert counts["token_requests"] <= 2  # 1, unless two of the first four asked at once
+def test_40_tasks_share_a_budget_that_is_too_small_for_all(airflow: Airflow, sandbox: SandboxProcess) -> None:
+    Run(airflow, "joor_shared").check()
+    counts = sandbox.control("counts")["joor_shared"]
+    assert counts["token_requests"] <= 2  # 1, or 2 if two of the first four tasks request one at the same time
     assert counts["rate_limited"] > 0
     assert counts["rows"] == 10 * (230 + 230)
 
 
-# --- the API of seed 004
+# --- an API with JSON token requests
 
 
 @pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code", "refresh_token"])
-def test_the_json_token_api_by_each_grant(airflow: Airflow, sandbox: SandboxProcess, grant: str) -> None:
+def test_an_api_with_json_token_requests_works_with_each_grant(
+    airflow: Airflow, sandbox: SandboxProcess, grant: str
+) -> None:
     conn_id = f"json_{grant}"
     assert Run(airflow, conn_id).check().xcom("extract")["rows"] == 250
     sandbox.control("revoke", {"server": "jsonbody", "client_id": conn_id, "what": "access"})
     assert Run(airflow, conn_id).check().xcom("extract")["rows"] == 250
     counts = sandbox.control("counts")[conn_id]
     by_grant = counts["token_requests_by_grant"]
-    # The grant itself once, a user's consent by the tool that traded the code; after that, refresh tokens.
+    # One request of the grant itself (or of first_refresh_token, which exchanged a code), then only refresh requests.
     assert by_grant.pop("authorization_code" if grant == "refresh_token" else grant) == 1
     assert by_grant == {"refresh_token": 1 if grant in ("client_credentials", "password") else 2}
     assert (counts["refresh_reused"], counts["api_401"]) == (0, 1)
 
 
-def test_implicit_is_refused_with_the_reason(airflow: Airflow) -> None:
+def test_the_error_for_the_implicit_grant_gives_the_reason(airflow: Airflow) -> None:
     run = Run(airflow, "json_implicit")
     assert run.state == "failed"
     assert "hands the token to a browser" in run.log("extract")

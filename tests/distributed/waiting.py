@@ -1,4 +1,4 @@
-"""Waiting for what other processes do."""
+"""Waits for other processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ if TYPE_CHECKING:
 
 
 def wait_until(condition: Callable[[], Any], message: str, timeout: float = 60) -> None:
-    """Poll until the condition holds."""
+    """Poll until the condition is true.
+
+    :param condition: the condition
+    :param message: the error after the timeout
+    :param timeout: seconds
+    """
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, message

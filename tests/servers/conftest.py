@@ -1,4 +1,4 @@
-"""Two authorization servers that this project did not write, and an Airflow home for these tests."""
+"""Two third-party authorization servers, and an Airflow home for these tests."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if "airflow" not in sys.modules:
 
 
 @pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a fortieth of what lease and backoff ask for: one process alone needs no more."""
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the waits of lease and retries to a fortieth, which is enough for a single process."""
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: time.sleep(seconds / 40))
 
 
@@ -52,15 +52,15 @@ def django_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoT
 
 @pytest.fixture
 def oidc(oidc_process: OidcProvider) -> OidcProvider:
-    """The running oidc-provider, which has logged nothing yet."""
-    oidc_process.forget()
+    """The running oidc-provider, without events of earlier tests."""
+    oidc_process.discard_events()
     return oidc_process
 
 
 @pytest.fixture
 def django(django_process: DjangoToolkit) -> DjangoToolkit:
-    """The running Django OAuth Toolkit, which has logged nothing yet."""
-    django_process.forget()
+    """The running Django OAuth Toolkit, without events of earlier tests."""
+    django_process.discard_events()
     return django_process
 
 
@@ -73,11 +73,11 @@ def server(request: pytest.FixtureRequest) -> AuthorizationServer:
 
 @pytest.fixture
 def connect(define_connection: Callable[..., None], variables: dict[str, str]) -> Callable[..., OAuthConfig]:
-    """Define the connection ``api`` of a server's client, whose endpoints are read from the server's metadata."""
+    """Define the connection ``api`` for a client of a server. Its endpoints are read from the server's metadata."""
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
     def define(server: AuthorizationServer, client: str = "service", secret: str = SECRET, **extra: Any) -> OAuthConfig:
-        grant = {"grant_type": "authorization_code", **server.consent}
+        grant = {"grant_type": "authorization_code", **server.authorization_fields}
         if client == "service":
             grant = {"grant_type": "client_credentials", "scope": "read"}
         urls = {"host": server.resource, "resource": server.resource, "issuer": server.url, "grant_url": None}

@@ -1,15 +1,15 @@
-"""Django OAuth Toolkit on SQLite, with an API that it protects. Run as a program: ``python django_server.py OPTIONS``.
+"""Runs Django OAuth Toolkit with SQLite and an API that it protects: ``python django_server.py OPTIONS``.
 
 OPTIONS is a JSON object:
 
-- ``port``: TCP port on 127.0.0.1
-- ``lifetime``: seconds that an access token is valid
-- ``folder``: for the database
-- ``clients``: values of Django OAuth Toolkit's ``Application``, one object per client
-- ``users``: password of each user
+- ``port``: the TCP port on 127.0.0.1
+- ``lifetime``: the lifetime of access tokens in seconds
+- ``folder``: the folder of the database
+- ``clients``: the values of Django OAuth Toolkit's ``Application``, one object per client
+- ``users``: passwords by user name
 
-The recommendations of RFC 9700 that version 4 will enforce are enforced already. The page for consent is Django OAuth
-Toolkit's own. Each token request, revocation and API call is a line of JSON on stdout.
+The server follows the recommendations of RFC 9700 that version 4 will enforce. The consent page is Django OAuth
+Toolkit's page. Each token request, revocation and API call is logged as one line of JSON on stdout.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ STRICT = (
 
 
 def configure(options: dict[str, Any]) -> None:
-    """Set Django up, with an empty database, the clients and the users."""
+    """Configure Django, and create the database, the clients and the users."""
     templates = {"registration/login.html": LOGIN_PAGE}
     context = ["django.template.context_processors.request", "django.contrib.auth.context_processors.auth"]
     settings.configure(
@@ -50,7 +50,7 @@ def configure(options: dict[str, Any]) -> None:
         ROOT_URLCONF=__name__,
         LOGIN_URL="/login/",
         USE_TZ=True,
-        # As Django recommends for tests: secrets are hashed, but fast.
+        # A fast hash function, as Django recommends for tests.
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         INSTALLED_APPS=[
@@ -78,7 +78,7 @@ def configure(options: dict[str, Any]) -> None:
             "default": {
                 "ENGINE": "django.db.backends.sqlite3",
                 "NAME": f"{options['folder']}/django.sqlite3",
-                # A transaction that writes waits for the others from its start, as on PostgreSQL.
+                # A writing transaction waits for others when it starts, as on PostgreSQL.
                 "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
             }
         },
@@ -114,12 +114,12 @@ def configure(options: dict[str, Any]) -> None:
 
 
 def log(event: str, **fields: Any) -> None:
-    """Write an event to stdout: in one piece, because other threads do so too."""
+    """Write an event to stdout in one call, because several threads write."""
     os.write(sys.stdout.fileno(), f"{json.dumps({'event': event, **fields})}\n".encode())
 
 
 def logged(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Log token requests, revocations and API calls, before the response is sent."""
+    """Return a middleware that logs token requests, revocations and API calls before the response is sent."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -143,29 +143,29 @@ def me(request: HttpRequest) -> HttpResponse:
 
 
 def admin(request: HttpRequest) -> HttpResponse:
-    """Return that the token has the scope ``admin``."""
+    """Confirm that the token has the scope ``admin``."""
     return JsonResponse({"admin": True})
 
 
-#: Filled by :func:`configure`: Django OAuth Toolkit can be imported only after Django is set up.
+#: Filled by :func:`configure`, because Django OAuth Toolkit can be imported only after Django is configured.
 urlpatterns: list[Any] = []
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """A thread for each connection."""
+    """A server with one thread per connection."""
 
     daemon_threads = True
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Writes no access log."""
+    """A handler without an access log."""
 
     def log_message(self, *args: Any) -> None:
         """Log nothing."""
 
 
 def main(options: dict[str, Any]) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
     configure(options)
     with Server(("127.0.0.1", options["port"]), QuietHandler) as server:
         server.set_app(get_wsgi_application())

@@ -1,4 +1,4 @@
-"""The two authorization servers, each in its own process, and their logs."""
+"""The two authorization servers, each in its own process, and the events that they log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.processes import Component
 from sandbox.services import Service
 
 FOLDER = Path(__file__).parent
-#: With characters that clients have to encode in a Basic header (RFC 6749 section 2.3.1).
+#: Contains characters that clients must encode in a Basic header (RFC 6749 section 2.3.1).
 SECRET = "fake-secret-/+%&:="
 PASSWORD = "fake-password"
 REDIRECT_URI = "https://airflow.example.com/oauth/callback"
@@ -27,28 +27,28 @@ class AuthorizationServer(Service):
     Its clients are ``service`` (client_credentials), ``app`` and ``public`` (authorization_code). ``public`` has no
     secret.
 
-    :param folder: for its log and its data
-    :param lifetime: seconds that an access token is valid
+    :param folder: the folder of its log and its data
+    :param lifetime: the lifetime of access tokens in seconds
     """
 
-    #: Paths of its endpoints, by the names of the connection fields.
+    #: The paths of its endpoints by connection field.
     endpoints: ClassVar[dict[str, str]]
-    #: A scope that the clients may not have.
+    #: A scope that the clients may not request.
     wrong_scope: str
 
     def __init__(self, folder: Path, lifetime: int = 3600) -> None:
         super().__init__(folder)
         self.lifetime = lifetime
-        self._seen = 0
+        self._discarded = 0
 
     @property
     def url(self) -> str:
-        """Its issuer, and the base of its URLs."""
+        """Its issuer, which is also its base URL."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def resource(self) -> str:
-        """The API's resource indicator (RFC 8707), which is also its base URL."""
+        """The resource indicator of the API (RFC 8707), which is also its base URL."""
         return f"{self.url}/api"
 
     @property
@@ -57,33 +57,33 @@ class AuthorizationServer(Service):
         raise NotImplementedError
 
     @property
-    def consent(self) -> dict[str, Any]:
-        """Connection fields with which a user's consent allows calls to ``/api/me`` and gives a refresh token."""
+    def authorization_fields(self) -> dict[str, Any]:
+        """The connection fields with which an authorization allows ``/api/me`` and returns a refresh token."""
         return {"scope": "read"}
 
     @property
     def command(self) -> list[str]:
-        """The program that is started, without its options."""
+        """The command that starts the server, without options."""
         raise NotImplementedError
 
     @property
     def options(self) -> dict[str, Any]:
-        """The program's options."""
+        """The options of the command."""
         raise NotImplementedError
 
-    def forget(self) -> None:
-        """Forget the events logged so far."""
-        self._seen = len(self._logged())
+    def discard_events(self) -> None:
+        """Ignore the events that were logged so far."""
+        self._discarded = len(self._logged())
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Return the events of a kind that were logged since :meth:`forget`: ``token``, ``api`` or ``grant revoked``.
+        """Return the events since :meth:`discard_events`. An event is logged before its response is sent.
 
-        An event is logged before its response is sent.
+        :param name: ``token``, ``api``, ``revocation`` or ``grant revoked``
         """
-        return [event for event in self._logged()[self._seen :] if event["event"] == name]
+        return [event for event in self._logged()[self._discarded :] if event["event"] == name]
 
-    def refusals(self) -> list[str | None]:
-        """Return the error of each token request since :meth:`forget`; None for a request that was granted."""
+    def token_errors(self) -> list[str | None]:
+        """Return the error of each token request since :meth:`discard_events`; None for a successful request."""
         return [event.get("error") for event in self.events("token")]
 
     def _logged(self) -> list[dict[str, Any]]:
@@ -100,9 +100,9 @@ class AuthorizationServer(Service):
 
 
 class OidcProvider(AuthorizationServer):
-    """npm's oidc-provider. It requires PKCE, rotates refresh tokens, and issues tokens for one API each.
+    """oidc-provider from npm. It requires PKCE, rotates refresh tokens, and issues each token for one API.
 
-    One more client, ``pushed``, may authorize only with pushed authorization requests (RFC 9126).
+    Its client ``pushed`` must use pushed authorization requests (RFC 9126).
     """
 
     name = "oidc-provider"
@@ -111,22 +111,22 @@ class OidcProvider(AuthorizationServer):
 
     @property
     def wrong_resource(self) -> str:
-        """Not one of its APIs."""
+        """The URL of an API that does not exist."""
         return f"{self.url}/unknown"
 
     @property
-    def consent(self) -> dict[str, Any]:
-        """Without ``prompt=consent`` there is no refresh token (OpenID Connect Core 1.0 section 11)."""
+    def authorization_fields(self) -> dict[str, Any]:
+        """With ``prompt=consent``, without which there is no refresh token (OpenID Connect Core 1.0 section 11)."""
         return {"scope": "openid offline_access read", "authorize_params": {"prompt": "consent"}}
 
     @property
     def command(self) -> list[str]:
-        """Node.js with the program."""
+        """Node.js with the server."""
         return ["node", str(FOLDER / "oidc_provider" / "server.mjs")]
 
     @property
     def options(self) -> dict[str, Any]:
-        """Its clients."""
+        """The clients."""
         service = {"client_id": "service", "grant_types": ["client_credentials"], "scope": "read write"}
         app = {
             "client_id": "app",
@@ -143,7 +143,7 @@ class OidcProvider(AuthorizationServer):
 
 
 class DjangoToolkit(AuthorizationServer):
-    """PyPI's Django OAuth Toolkit. Its API answers 403 to an invalid token, and rotation ends the access token."""
+    """Django OAuth Toolkit from PyPI. An invalid token gets a 403 from its API. Rotation revokes the access token."""
 
     name = "django-oauth-toolkit"
     wrong_scope = "unknown"
@@ -151,17 +151,17 @@ class DjangoToolkit(AuthorizationServer):
 
     @property
     def wrong_resource(self) -> str:
-        """Not an absolute URI; any of those would be accepted."""
+        """A value that is not an absolute URI. The server accepts any absolute URI."""
         return "unknown"
 
     @property
     def command(self) -> list[str]:
-        """Python with the program."""
+        """Python with the server."""
         return [sys.executable, str(FOLDER / "django_server.py")]
 
     @property
     def options(self) -> dict[str, Any]:
-        """Its clients, its users, and the folder of its database."""
+        """The clients, the users, and the folder of the database."""
         service = {"client_id": "service", "authorization_grant_type": "client-credentials"}
         app = {"client_id": "app", "authorization_grant_type": "authorization-code", "redirect_uris": REDIRECT_URI}
         common = {"client_secret": SECRET, "client_type": "confidential"}

@@ -1,4 +1,4 @@
-"""The advice in errors fits what the servers really answer: the field to change, or the missing feature."""
+"""The advice in errors fits the real errors of the servers: the field to change, or the unsupported feature."""
 
 from __future__ import annotations
 
@@ -11,58 +11,58 @@ from tests.servers.steps import authorize, call
 
 
 def advice(config=None):
-    """Return the text of the error of a task, or of a user's consent."""
+    """Return the error text of a task, or of an authorization if there is a config."""
     with pytest.raises(ConsentDenied if config else OAuthError) as refused:
         authorize(config) if config else call()
     return str(refused.value)
 
 
-def test_a_server_that_requires_pkce(connect, server):
+def test_advice_for_a_server_that_requires_pkce(connect, server):
     assert "skip_pkce" in advice(connect(server, "app", skip_pkce=True))
 
 
-def test_a_server_that_requires_pushed_authorization_requests(connect, oidc):
+def test_advice_for_a_client_that_must_use_pushed_authorization_requests(connect, oidc):
     assert "PAR" in advice(connect(oidc, "pushed"))
 
 
 @pytest.mark.parametrize("client", ["service", "app"])
-def test_an_unknown_resource(connect, server, client):
+def test_advice_for_an_unknown_resource(connect, server, client):
     config = connect(server, client, resource=server.wrong_resource)
     assert "Resource" in advice(config if client == "app" else None)
 
 
-def test_an_api_that_does_not_accept_a_token_for_another_resource(connect, oidc):
+def test_advice_for_an_api_that_refuses_a_token_for_another_resource(connect, oidc):
     connect(oidc, resource=f"{oidc.url}/other")
     assert "Resource" in advice()
 
 
-def test_a_client_that_may_not_use_the_grant(connect, server):
+def test_advice_for_a_client_that_may_not_use_the_grant_type(connect, server):
     connect(server, "app", grant_type="client_credentials", scope="read")
     message = advice()
     assert "Grant type" in message
     assert "refresh token" not in message
 
 
-def test_a_wrong_token_url(connect, server):
+def test_advice_for_a_wrong_token_url(connect, server):
     connect(server, grant_url=f"{server.url}/unknown")
     assert "Token URL" in advice()
 
 
-def test_a_token_url_that_is_a_page_for_people(connect, server):
+def test_advice_for_a_token_url_that_is_a_web_page(connect, server):
     connect(server, grant_url=f"{server.url}/{server.endpoints['authorize_url']}")
     message = advice()
     assert "Token URL" in message
     assert "<" not in message
 
 
-def test_a_wrong_revocation_url(connect, server):
+def test_advice_for_a_wrong_revocation_url(connect, server):
     config = connect(server, revoke_url=f"{server.url}/unknown")
     call()
     with pytest.raises(OAuthError, match="Revocation URL"):
         grants.revoke(config)
 
 
-def test_a_second_consent_without_a_refresh_token_keeps_the_first(connect, oidc):
+def test_a_second_authorization_without_a_refresh_token_keeps_the_first_grant(connect, oidc):
     authorize(connect(oidc, "app"))
     assert "authorize_params" in advice(connect(oidc, "app", authorize_params={}))
     grants.renew(OAuthHook("api").config)

@@ -1,4 +1,4 @@
-"""Client credentials at both servers: a token, and each way in which the server refuses."""
+"""Client credentials at both servers: tokens, and every refusal."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from tests.servers.steps import call
 def test_all_calls_share_one_token(connect, server, client_auth):
     config = connect(server, client_auth=client_auth)
     assert [call().status_code for _ in range(3)] == [200] * 3
-    assert server.refusals() == [None]
+    assert server.token_errors() == [None]
     assert config.token_url is None  # so the endpoint was discovered
 
 
-def test_the_test_button_reports_success_and_keeps_no_token(connect, server, variables):
+def test_the_test_button_reports_success_and_stores_no_token(connect, server, variables):
     connect(server)
     works, message = OAuthHook("api").test_connection()
     assert works, message
-    assert (server.refusals(), variables) == ([None], {})
+    assert (server.token_errors(), variables) == ([None], {})
 
 
-def test_a_wrong_secret_is_refused_once_and_fails_the_task_without_retries(connect, server):
+def test_a_wrong_secret_is_sent_once_and_fails_the_task_without_retries(connect, server):
     connect(server, secret="fake-and-wrong")
     for _ in range(3):
         with pytest.raises(InvalidClient) as refused:
             call()
         assert isinstance(refused.value, AirflowFailException)
         assert "fake-and-wrong" not in str(refused.value)
-    assert server.refusals() == ["invalid_client"]
+    assert server.token_errors() == ["invalid_client"]
 
 
 def test_the_test_button_reports_a_wrong_secret(connect, server):
@@ -42,20 +42,20 @@ def test_the_test_button_reports_a_wrong_secret(connect, server):
     assert "Client secret" in message
 
 
-def test_a_corrected_secret_is_tried_at_once(connect, server):
+def test_a_corrected_secret_is_used_immediately(connect, server):
     connect(server, secret="fake-and-wrong")
     with pytest.raises(InvalidClient):
         call()
     connect(server)
     assert call().status_code == 200
-    assert server.refusals() == ["invalid_client", None]
+    assert server.token_errors() == ["invalid_client", None]
 
 
 def test_a_wrong_scope_is_refused(connect, server):
     connect(server, scope=f"read {server.wrong_scope}")
     with pytest.raises(InvalidScope, match="Check Scope"):
         call()
-    assert server.refusals() == ["invalid_scope"]
+    assert server.token_errors() == ["invalid_scope"]
 
 
 def test_a_wrong_resource_is_refused(connect, server):
@@ -63,14 +63,14 @@ def test_a_wrong_resource_is_refused(connect, server):
     with pytest.raises(TokenRequestError) as refused:
         call()
     assert (refused.value.error, refused.value.status_code) == ("invalid_target", 400)
-    assert server.refusals() == ["invalid_target"]
+    assert server.token_errors() == ["invalid_target"]
 
 
-def test_another_scope_for_one_task_is_a_token_of_its_own(connect, server):
+def test_a_task_with_another_scope_gets_a_separate_token(connect, server):
     connect(server)
-    own = OAuthHook("api").get_token()
+    default = OAuthHook("api").get_token()
     other = OAuthHook("api", scope="read write").get_token()
-    assert (own.scope, other.scope) == ("read", "read write")
-    assert own.access_token != other.access_token
+    assert (default.scope, other.scope) == ("read", "read write")
+    assert default.access_token != other.access_token
     assert OAuthHook("api", scope="write read").get_token() == other
-    assert server.refusals() == [None, None]
+    assert server.token_errors() == [None, None]

@@ -1,4 +1,4 @@
-"""A user's consent at both servers, through the functions that the page and the command line use."""
+"""Authorization by a user at both servers, with the functions that the page and the command line use."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from airflow_provider_oauth.exceptions import ApiError, ConsentDenied, ConsentRe
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
-from tests.servers.person import Person
 from tests.servers.servers import REDIRECT_URI
 from tests.servers.steps import authorize, call
+from tests.servers.user import User
 
 
-def test_a_users_consent_lets_tasks_call_the_api_and_renew_the_token(connect, server):
+def test_after_a_users_authorization_tasks_call_the_api_and_renew_the_token(connect, server):
     config = connect(server, "app")
     with pytest.raises(ConsentRequired):
         call()
@@ -22,12 +22,12 @@ def test_a_users_consent_lets_tasks_call_the_api_and_renew_the_token(connect, se
     grants.renew(config)
     assert call().json()["user"] == "ada"
     assert [event["grant_type"] for event in server.events("token")] == ["authorization_code", "refresh_token"]
-    assert server.refusals() == [None, None]
+    assert server.token_errors() == [None, None]
     status = grants.status(config)
     assert (status.needs_consent, status.missing_scopes) == (False, ())
 
 
-def test_the_token_is_for_the_connections_resource_after_consent_and_after_each_renewal(connect, oidc):
+def test_the_token_has_the_connections_resource_after_authorization_and_after_each_renewal(connect, oidc):
     config = connect(oidc, "app")
     authorize(config)
     assert call().json()["audience"] == oidc.resource
@@ -37,7 +37,7 @@ def test_the_token_is_for_the_connections_resource_after_consent_and_after_each_
     assert {event["resource"] for event in oidc.events("token")} == {oidc.resource}
 
 
-def test_a_token_for_another_resource_is_not_accepted_by_the_api(connect, oidc):
+def test_the_api_refuses_a_token_for_another_resource(connect, oidc):
     config = connect(oidc, "app", resource=f"{oidc.url}/other")
     authorize(config)
     with pytest.raises(ApiError) as refused:
@@ -46,7 +46,7 @@ def test_a_token_for_another_resource_is_not_accepted_by_the_api(connect, oidc):
     assert OAuthHook("api").run(f"{oidc.url}/other/me").json()["audience"] == f"{oidc.url}/other"
 
 
-def test_a_resource_that_the_server_does_not_know_is_reported_to_the_user(connect, server):
+def test_the_user_sees_that_the_resource_is_unknown(connect, server):
     config = connect(server, "app", resource=server.wrong_resource)
     with pytest.raises(ConsentDenied) as denied:
         authorize(config)
@@ -61,7 +61,7 @@ def test_both_servers_require_pkce(connect, server):
     assert denied.value.error == "invalid_request"
 
 
-def test_a_user_can_decline(connect, server):
+def test_a_user_can_deny_access(connect, server):
     config = connect(server, "app")
     with pytest.raises(ConsentDenied) as denied:
         authorize(config, allow=False)
@@ -69,7 +69,7 @@ def test_a_user_can_decline(connect, server):
     assert server.events("token") == []
 
 
-def test_a_scope_that_the_client_may_not_have_is_reported_to_the_user(connect, server):
+def test_the_user_sees_that_the_client_may_not_request_the_scope(connect, server):
     with pytest.raises(ConsentDenied, match="Check Scope") as denied:
         authorize(connect(server, "app", scope=server.wrong_scope))
     assert denied.value.error == "invalid_scope"
@@ -79,21 +79,21 @@ def test_a_wrong_secret_stores_nothing(connect, server, variables):
     config = connect(server, "app", secret="fake-and-wrong")
     with pytest.raises(InvalidClient):
         authorize(config)
-    assert server.refusals() == ["invalid_client"]
+    assert server.token_errors() == ["invalid_client"]
     assert not any(name.startswith("oauth_token__") for name in variables)
 
 
 def test_a_code_is_used_only_once(connect, server):
     config = connect(server, "app")
-    consent = AuthorizationRequest(conn_id="api", redirect_uri=REDIRECT_URI)
-    answer = Person().consent(grants.begin_authorization(config, consent), REDIRECT_URI)
-    grants.finish_authorization(config, consent, answer)
+    request = AuthorizationRequest(conn_id="api", redirect_uri=REDIRECT_URI)
+    callback = User().consent(grants.begin_authorization(config, request), REDIRECT_URI)
+    grants.finish_authorization(config, request, callback)
     with pytest.raises(InvalidGrant):
-        grants.finish_authorization(config, consent, answer)
-    assert server.refusals() == [None, "invalid_grant"]
+        grants.finish_authorization(config, request, callback)
+    assert server.token_errors() == [None, "invalid_grant"]
 
 
-def test_a_response_of_another_issuer_sends_no_code_anywhere(connect, server):
+def test_the_code_in_a_response_of_another_issuer_is_not_sent(connect, server):
     endpoints = {name: f"{server.url}/{path}" for name, path in server.endpoints.items()}
     config = connect(server, "app", **{**endpoints, "issuer": "https://another.example.com"})
     with pytest.raises(ConsentDenied, match="another"):
@@ -101,37 +101,37 @@ def test_a_response_of_another_issuer_sends_no_code_anywhere(connect, server):
     assert server.events("token") == []
 
 
-def test_a_second_consent_replaces_the_first(connect, server):
+def test_a_second_authorization_replaces_the_first(connect, server):
     config = connect(server, "app")
     first = authorize(config)
     second = authorize(config)
     assert first.access_token != second.access_token
     grants.renew(config)
     assert call().json()["user"] == "ada"
-    assert server.refusals() == [None] * 3
+    assert server.token_errors() == [None] * 3
 
 
-def test_another_account_is_refused_and_its_grant_revoked_until_the_first_is_forgotten(connect, oidc):
+def test_another_account_is_refused_and_its_grant_revoked_unless_the_first_grant_was_forgotten(connect, oidc):
     config = connect(oidc, "app")
-    authorize(config, Person("ada"))
+    authorize(config, User("ada"))
     with pytest.raises(ConsentDenied, match="wrong account"):
-        authorize(config, Person("grace"))
+        authorize(config, User("grace"))
     assert len(oidc.events("grant revoked")) == 1
     assert call().json()["user"] == "ada"
     grants.renew(config)
     grants.forget(config)
-    authorize(config, Person("grace"))
+    authorize(config, User("grace"))
     assert call().json()["user"] == "grace"
 
 
 def test_without_prompt_consent_there_is_no_refresh_token(connect, oidc):
     config = connect(oidc, "app", authorize_params={})
     authorize(config)
-    assert call().json()["user"] == "ada"  # until the access token ends
+    assert call().json()["user"] == "ada"  # until the access token expires
     assert grants.status(config).needs_consent
     with pytest.raises(ConsentRequired):
         grants.renew(config)
-    assert oidc.refusals() == [None]
+    assert oidc.token_errors() == [None]
 
 
 def test_a_public_client_needs_no_secret(connect, server):
@@ -140,7 +140,7 @@ def test_a_public_client_needs_no_secret(connect, server):
     for _ in range(2):
         grants.renew(config)
         assert call().json()["user"] == "ada"
-    assert server.refusals() == [None] * 3
+    assert server.token_errors() == [None] * 3
 
 
 def test_the_test_button_uses_no_refresh_token(connect, server):
@@ -148,12 +148,12 @@ def test_the_test_button_uses_no_refresh_token(connect, server):
     authorize(config)
     works, message = OAuthHook("api").test_connection()
     assert works, message
-    assert server.refusals() == [None, "invalid_grant"]
+    assert server.token_errors() == [None, "invalid_grant"]
     grants.renew(config)
     assert call().json()["user"] == "ada"
 
 
-def test_the_test_button_reports_a_wrong_secret_of_a_client_that_needs_consent(connect, server):
+def test_the_test_button_reports_a_wrong_secret_before_any_authorization(connect, server):
     connect(server, "app", secret="fake-and-wrong")
     works, message = OAuthHook("api").test_connection()
     assert not works

@@ -1,4 +1,4 @@
-"""What a 403 of an API means: a token that another process has replaced, a token to renew, or a missing scope."""
+"""A 403 of the API can mean that another process has replaced the token, that it is invalid, or a missing scope."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def statuses(server):
 
 @pytest.fixture
 def rotated(connect, django):
-    """A task's session with a token that another process has renewed since, which ended it at the server."""
+    """A task's session with a token that the server revoked when another process renewed it."""
     config = connect(django, "app")
     authorize(config)
     hook = OAuthHook("api", method="GET")
     session = hook.get_conn()
     assert session.get(f"{django.resource}/me").status_code == 200
-    token_sources._sources.clear()  # what follows is another process
+    token_sources._sources.clear()  # simulates another process
     grants.renew(config)
-    django.forget()
+    django.discard_events()
     return session
 
 
-def test_after_a_403_the_call_is_repeated_with_a_newer_token_of_the_store(rotated, django):
+def test_after_a_403_the_call_is_repeated_with_a_newer_stored_token(rotated, django):
     response = rotated.get(f"{django.resource}/me")
     assert (response.status_code, response.json()["user"]) == (200, "ada")
     assert rotated.get(f"{django.resource}/me").status_code == 200
@@ -39,14 +39,14 @@ def test_after_a_403_the_call_is_repeated_with_a_newer_token_of_the_store(rotate
     assert django.events("token") == []
 
 
-def test_after_a_403_a_deferred_call_is_repeated_with_a_newer_token_of_the_store(connect, django):
+def test_after_a_403_a_deferred_call_is_repeated_with_a_newer_stored_token(connect, django):
     config = connect(django, "app")
     authorize(config)
     hook = OAuthAsyncHook("api", method="GET")
     assert asyncio.run(hook.run(endpoint="me")).status == 200
-    token_sources._sources.clear()  # what follows is another process
+    token_sources._sources.clear()  # simulates another process
     grants.renew(config)
-    django.forget()
+    django.discard_events()
     assert asyncio.run(hook.run(endpoint="me")).status == 200
     assert (statuses(django), django.events("token")) == ([403, 200], [])
 
@@ -55,15 +55,15 @@ def test_a_403_that_means_an_invalid_token_renews_it(connect, django):
     config = connect(django, "app", renew_on="403")
     authorize(config)
     post(django, "revoke_url", token=stored_tokens(config)[0], token_type_hint="access_token")
-    django.forget()
-    with pytest.raises(ConsentRequired):  # because the server has revoked the refresh token with it
+    django.discard_events()
+    with pytest.raises(ConsentRequired):  # because the server has revoked the refresh token, too
         call()
-    assert (statuses(django), django.refusals()) == ([403], ["invalid_grant"])
+    assert (statuses(django), django.token_errors()) == ([403], ["invalid_grant"])
 
 
 def test_a_missing_scope_sends_no_token_request(connect, server):
     authorize(connect(server, "app"))
-    server.forget()
+    server.discard_events()
     with pytest.raises(ApiError) as refused:
         call("admin")
     assert refused.value.status_code == 403

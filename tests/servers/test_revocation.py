@@ -1,4 +1,4 @@
-"""Revoking at both servers, by Airflow and by others."""
+"""Revocation at both servers, by Airflow and by others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
 from tests.servers.steps import api_status, authorize, call, post, stored_tokens
 
-#: How an API answers to a token that is not valid: 401 as RFC 6750 says, or 403.
+#: The API's statuses for an invalid token: 401 as in RFC 6750, or 403.
 INVALID = (401, 403)
 
 
@@ -17,7 +17,7 @@ def refresh(server, refresh_token):
     return post(server, "grant_url", grant_type="refresh_token", refresh_token=refresh_token)
 
 
-def test_revoking_ends_the_grant_at_the_server(connect, server):
+def test_revoke_ends_the_grant_at_the_server(connect, server):
     config = connect(server, "app")
     authorize(config)
     access_token, refresh_token = stored_tokens(config)
@@ -25,13 +25,13 @@ def test_revoking_ends_the_grant_at_the_server(connect, server):
     grants.revoke(config)
     assert api_status(server, access_token) in INVALID
     assert refresh(server, refresh_token).json()["error"] == "invalid_grant"
-    server.forget()
+    server.discard_events()
     with pytest.raises(ConsentRequired):
         call()
     assert (server.events("token"), server.events("api")) == ([], [])
 
 
-def test_revoking_ends_one_grant_of_several(connect, oidc):
+def test_revoke_ends_only_the_current_grant(connect, oidc):
     config = connect(oidc, "app")
     authorize(config)
     first = stored_tokens(config)
@@ -42,7 +42,7 @@ def test_revoking_ends_one_grant_of_several(connect, oidc):
     assert api_status(oidc, first[0]) == 200
 
 
-def test_forgetting_leaves_the_tokens_valid_at_the_server(connect, server):
+def test_after_forget_the_tokens_are_still_valid_at_the_server(connect, server):
     config = connect(server, "app")
     authorize(config)
     access_token, refresh_token = stored_tokens(config)
@@ -53,16 +53,16 @@ def test_forgetting_leaves_the_tokens_valid_at_the_server(connect, server):
     assert "access_token" in refresh(server, refresh_token).json()
 
 
-def test_after_revoking_client_credentials_the_next_task_gets_another_token(connect, server):
+def test_after_revoke_with_client_credentials_the_next_task_gets_a_new_token(connect, server):
     config = connect(server)
     revoked = OAuthHook("api").get_token().access_token
     grants.revoke(config)
     assert api_status(server, revoked) in INVALID
     assert call().status_code == 200
-    assert server.refusals() == [None, None]
+    assert server.token_errors() == [None, None]
 
 
-def test_a_grant_that_was_revoked_elsewhere_needs_consent_again(connect, server):
+def test_a_grant_that_was_revoked_elsewhere_requires_a_new_authorization(connect, server):
     config = connect(server, "app")
     authorize(config)
     post(server, "revoke_url", token=stored_tokens(config)[1], token_type_hint="refresh_token")
@@ -70,16 +70,16 @@ def test_a_grant_that_was_revoked_elsewhere_needs_consent_again(connect, server)
         with pytest.raises(ConsentRequired):
             grants.renew(config)
     assert grants.status(config).needs_consent
-    assert server.refusals() == [None, "invalid_grant"]
+    assert server.token_errors() == [None, "invalid_grant"]
     authorize(config)
     assert call().json()["user"] == "ada"
 
 
-def test_a_401_for_a_grant_that_was_revoked_elsewhere_fails_the_task_with_consent_required(connect, oidc):
+def test_a_401_after_a_revocation_elsewhere_fails_the_task_with_consent_required(connect, oidc):
     config = connect(oidc, "app")
     authorize(config)
     post(oidc, "revoke_url", token=stored_tokens(config)[1], token_type_hint="refresh_token")
     for _ in range(3):
         with pytest.raises(ConsentRequired):
             call()
-    assert oidc.refusals() == [None, "invalid_grant"]
+    assert oidc.token_errors() == [None, "invalid_grant"]

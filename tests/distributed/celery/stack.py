@@ -1,4 +1,4 @@
-"""An authorization server and an Airflow of two hosts, wired up: what the tests here and the soak test share."""
+"""An authorization server and an Airflow of two hosts, for the tests in this folder and for the soak test."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.celery_airflow import CeleryAirflow
 from sandbox.server import SandboxProcess
+from tests.connections import connection_values
 from tests.distributed.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -21,13 +22,14 @@ HOSTS = ("one", "two")
 
 
 @dataclass(frozen=True)
-class Many:
-    """Many mapped tasks that call the API by one connection.
+class Workload:
+    """Many mapped tasks that call the API with one connection.
 
     :param conn_id: the connection, and the client ID at the server
-    :param tasks: how many
-    :param rotating: it lives by refresh tokens that are good for one use; else it is client_credentials
-    :param lifetime: seconds that its tokens live
+    :param tasks: the number of tasks
+    :param rotating: whether the grant type is refresh_token with single-use refresh tokens; otherwise it is
+        client_credentials
+    :param lifetime: lifetime of access tokens in seconds
     """
 
     conn_id: str
@@ -37,7 +39,7 @@ class Many:
 
     @property
     def dag_id(self) -> str:
-        """The DAG of its tasks."""
+        """The DAG with the tasks."""
         return f"calls__{self.conn_id}__{self.tasks}"
 
     def register(self, sandbox: SandboxProcess) -> str:
@@ -45,69 +47,67 @@ class Many:
         server = "jsonbody" if self.rotating else "standard"
         client = {"server": server, "client_id": self.conn_id, "access_lifetime": self.lifetime}
         sandbox.control("clients", {**client, "client_secret": SECRET, "scopes": ["read"]})
-        extra: dict[str, Any] = {"grant_url": f"{sandbox.url}/{server}/token", "leeway": 60}
+        fields: dict[str, Any] = {"grant_type": "client_credentials", "scope": "read"}
         if self.rotating:
-            grant = sandbox.control("grants", {"server": server, "client_id": self.conn_id})
-            extra |= {"grant_type": "refresh_token", "refresh_token": grant["refresh_token"]}
-            extra |= {"client_auth": "client_secret_post", "body_format": "json"}
-        else:
-            extra |= {"grant_type": "client_credentials", "scope": "read"}
-        fields = {"conn_type": "oauth", "host": f"{sandbox.url}/{server}/api", "login": self.conn_id}
-        return json.dumps({**fields, "password": SECRET, "extra": extra})
+            fields = {"grant_type": "refresh_token", "client_auth": "client_secret_post", "body_format": "json"}
+            fields |= sandbox.control("grants", {"server": server, "client_id": self.conn_id})
+        url = f"{sandbox.url}/{server}"
+        fields |= {"host": f"{url}/api", "grant_url": f"{url}/token", "login": self.conn_id, "password": SECRET}
+        return json.dumps(connection_values(**fields))
 
 
 @dataclass(frozen=True)
 class Stack:
-    """An authorization server, and the Airflow whose tasks call it."""
+    """An authorization server and an Airflow."""
 
     sandbox: SandboxProcess
     airflow: CeleryAirflow
 
-    def counts(self, many: Many) -> dict[str, Any]:
-        """Return what the server has counted of a connection's client."""
-        return dict(self.sandbox.control("counts")[many.conn_id])
+    def counts(self, workload: Workload) -> dict[str, Any]:
+        """Return the server's counters of the connection's client."""
+        return dict(self.sandbox.control("counts")[workload.conn_id])
 
-    def start(self, many: Many, calls: int = 1, pause: float = 0) -> str:
-        """Start a run of a connection's tasks, and return its id.
+    def start(self, workload: Workload, calls: int = 1, pause: float = 0) -> str:
+        """Start a run of the workload, and return the run ID.
 
-        :param calls: API calls of each task
+        :param calls: API calls per task
         :param pause: seconds of other work before each call
         """
-        return self.airflow.trigger(many.dag_id, {"calls": calls, "pause": pause})
+        return self.airflow.trigger(workload.dag_id, {"calls": calls, "pause": pause})
 
-    def tasks(self, many: Many, run_id: str) -> list[dict[str, Any]]:
+    def tasks(self, workload: Workload, run_id: str) -> list[dict[str, Any]]:
         """Return the tasks of a run as the API describes them."""
-        return self.airflow.task_instances(many.dag_id, run_id)
+        return self.airflow.task_instances(workload.dag_id, run_id)
 
-    def wait_until_running(self, many: Many, run_id: str) -> None:
+    def wait_until_running(self, workload: Workload, run_id: str) -> None:
         """Wait until tasks of a run are running on both hosts."""
-        wait_until(lambda: self._running_on(many, run_id) >= set(HOSTS), "tasks do not run on both hosts")
+        wait_until(lambda: self._running_on(workload, run_id) >= set(HOSTS), "tasks do not run on both hosts")
 
-    def wait_until_renewed(self, many: Many) -> None:
-        """Wait until a new token has been stored: now no renewal is under way, and the next one is some time off."""
-        before = self._stored(many)
-        wait_until(lambda: self._stored(many) != before, "no token has been renewed", timeout=120)
+    def wait_until_renewed(self, workload: Workload) -> None:
+        """Wait until a renewed token was stored. Then no renewal is in progress, and the next one is not due soon."""
+        before = self._stored(workload)
+        wait_until(lambda: self._stored(workload) != before, "no token was renewed", timeout=120)
 
-    def _running_on(self, many: Many, run_id: str) -> set[str]:
-        return {each["hostname"] for each in self.tasks(many, run_id) if each["state"] == "running"}
+    def _running_on(self, workload: Workload, run_id: str) -> set[str]:
+        return {each["hostname"] for each in self.tasks(workload, run_id) if each["state"] == "running"}
 
-    def _stored(self, many: Many) -> str | None:
-        # Airflow encrypts a value anew with each write.
+    def _stored(self, workload: Workload) -> str | None:
+        # Each write encrypts the value again, so the digest changes.
         digests = dict(self.airflow.postgresql.query("SELECT key, md5(val) FROM variable"))
-        return digests.get(f"oauth_token__{many.conn_id}")
+        return digests.get(f"oauth_token__{workload.conn_id}")
 
 
 @contextmanager
-def running(folder: Path, connections: Sequence[Many], env: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """Run an authorization server and an Airflow with these connections.
+def running(folder: Path, workloads: Sequence[Workload], env: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """Run an authorization server and an Airflow with the connections of these workloads.
 
-    :param folder: for everything that is written
-    :param env: more environment variables of Airflow
+    :param folder: the folder of all files
+    :param env: additional environment variables of Airflow
     """
     with SandboxProcess(folder / "sandbox") as sandbox:
-        clients = {each.conn_id: each for each in connections}  # some differ in the number of tasks only
-        own = {f"AIRFLOW_CONN_{conn_id.upper()}": each.register(sandbox) for conn_id, each in clients.items()}
-        own["CALLS"] = json.dumps([[each.dag_id, each.conn_id, each.tasks] for each in connections])
-        with CeleryAirflow(folder / "airflow", DAGS, own | dict(env or {}), HOSTS) as airflow:
-            airflow.wait_until_parsed([each.dag_id for each in connections])
+        clients = {each.conn_id: each for each in workloads}  # several workloads can use one connection
+        variables = {f"AIRFLOW_CONN_{conn_id.upper()}": each.register(sandbox) for conn_id, each in clients.items()}
+        variables["CALLS"] = json.dumps([[each.dag_id, each.conn_id, each.tasks] for each in workloads])
+        with CeleryAirflow(folder / "airflow", DAGS, variables | dict(env or {}), HOSTS) as airflow:
+            airflow.wait_until_parsed([each.dag_id for each in workloads])
             yield Stack(sandbox, airflow)

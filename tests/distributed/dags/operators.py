@@ -1,4 +1,4 @@
-"""DAGs of ``test_operators.py``: one a kind of task and connection, named ``<kind>__<conn_id>``."""
+"""DAGs for ``test_operators.py``: one per kind of task and connection, named ``<kind>__<conn_id>``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=1)}
 
 
 def next_page(response):
-    answer = response.json()
-    return {"data": {"page": answer["page"] + 1}} if answer["page"] < answer["pages"] else None
+    body = response.json()
+    return {"data": {"page": body["page"] + 1}} if body["page"] < body["pages"] else None
 
 
 def count_rows(responses):
@@ -70,7 +70,7 @@ def make(kinds, conn_id):
             build(conn_id, **options)
 
 
-for each in ("good", "wrong_secret", "wrong_password", "changed"):
+for each in ("valid", "wrong_secret", "wrong_password", "changed"):
     make(KINDS, each)
 make(STOCK, "stock")
 
@@ -81,7 +81,7 @@ items = Asset(
             name="new_items",
             trigger=OAuthHttpEventTrigger(
                 oauth_conn_id="watcher",
-                endpoint="items?limit=1",  # Airflow 3.2 hands a watcher no dict, such as data, intact
+                endpoint="items?limit=1",  # not in data: Airflow 3.2 changes a dict in a watcher
                 response_check_path="oauth_example_checks.has_new_items",
                 poll_interval=1,
             ),

@@ -1,4 +1,4 @@
-"""Every operator of every vendor, as ``test_vendors.py`` runs them."""
+"""DAGs with every operator of every vendor, for ``test_vendors.py``."""
 
 import os
 
@@ -42,7 +42,7 @@ def justlogin():
         path=f"file://{FOLDER}/users.jsonl",
         xcom_fields="{user_guid: userGuid, company_guid: companyGuid, passport: passport}",
     )
-    # By templates; everything of one user.
+    # With templates, and all fields of one user.
     get_user = JustLoginGetUserOperator(task_id="get_user", user_guid=USER, include=["company"], xcom_fields="@")
     types = JustLoginListLeaveTypesOperator(
         task_id="list_leave_types", user_guid=USER, company_guid=COMPANY, year=2026, xcom_fields="leaveType"
@@ -88,13 +88,13 @@ def justimmo():
         endpoint="oauth/user/current",
         response_filter=lambda response: response.json()["id"],
         deferrable=True,
-        retries=2,  # Airflow 3.3.2 may take it for lost, if it comes back at once
+        retries=2,  # Airflow 3.3.2 may treat a task that resumes within seconds as failed
     )
 
 
 @dag(**conn("justimmo_client"))
 def justimmo_client():
-    # The tenant is in the connection.
+    # The connection has the tenant.
     JustimmoListRealtiesOperator(task_id="list_realties", path=f"{FOLDER}/realties.jsonl")
 
 
@@ -126,7 +126,7 @@ def joor_bulk():
         for action in actions:
             items = [NEW.get(resource)] * 3
             if action == "update":
-                # One that there is: the first of the list.
+                # An existing row: the first one.
                 first = OAuthExtractOperator(
                     task_id=f"first_{resource}",
                     endpoint=path,
@@ -142,22 +142,22 @@ def joor_bulk():
 
 @dag(**conn("joor_api", pool="joor"))
 def joor_rejected():
-    good, bad = NEW["products"], {"name": "rejected", "reject": True}
+    valid, invalid = NEW["products"], {"name": "rejected", "reject": True}
     for on_error in ("fail", "collect", "skip"):
         JoorBulkOperator(
             task_id=on_error,
             resource="products",
             action="create",
-            items=[good, good, bad, good],
+            items=[valid, valid, invalid, valid],
             batch_size=2,
             on_error=on_error,
             retries=2,
         )
 
 
-@dag(**conn("joor_crowd", pool="joor"))
-def joor_crowd():
-    # 3 pages each: 120 credits for all 40, of an account that has 50 in 5 s.
+@dag(**conn("joor_shared", pool="joor"))
+def joor_shared():
+    # 3 pages each: 40 tasks need 120 credits.
     JoorListOrdersOperator.partial(task_id="list_orders", credits=75).expand(
         status=["approved", "pending", "shipped", ""] * 10
     )
@@ -165,7 +165,7 @@ def joor_crowd():
 
 def json_token(grant):
     @dag(dag_id=f"json_{grant}", **conn(f"json_{grant}"))
-    def of_grant():
+    def extract_items():
         OAuthExtractOperator(
             task_id="extract",
             endpoint="items",
@@ -173,12 +173,12 @@ def json_token(grant):
             records_path="data",
         )
 
-    return of_grant()
+    return extract_items()
 
 
 for grant in ("client_credentials", "password", "authorization_code", "refresh_token", "implicit"):
     json_token(grant)
 for each in (justlogin, justlogin_consent, justlogin_employee, justimmo, justimmo_client, justimmo_client_only):
     each()
-for each in (joor, joor_bulk, joor_rejected, joor_crowd):
+for each in (joor, joor_bulk, joor_rejected, joor_shared):
     each()

@@ -1,8 +1,8 @@
-// oidc-provider with two protected APIs, /api and /other. Started as: node server.mjs OPTIONS, where OPTIONS is JSON:
-//   port: TCP port on 127.0.0.1
-//   lifetime: seconds that an access token is valid
-//   clients: client metadata as oidc-provider takes it
-// The pages for login and consent are oidc-provider's own (devInteractions). Each event is a line of JSON on stdout.
+// Runs oidc-provider with two protected APIs, /api and /other: node server.mjs OPTIONS. OPTIONS is a JSON object:
+//   port: the TCP port on 127.0.0.1
+//   lifetime: the lifetime of access tokens in seconds
+//   clients: the clients' metadata, in the format of oidc-provider
+// The login and consent pages are those of oidc-provider (devInteractions). Each event is one line of JSON on stdout.
 import { createServer } from 'node:http';
 
 import Provider, { errors } from 'oidc-provider';
@@ -20,7 +20,7 @@ const provider = new Provider(issuer, {
   features: {
     clientCredentials: { enabled: true },
     revocation: { enabled: true },
-    pushedAuthorizationRequests: { enabled: true }, // required only of clients that say so
+    pushedAuthorizationRequests: { enabled: true }, // required only for clients with require_pushed_authorization_requests
     resourceIndicators: {
       enabled: true,
       getResourceServerInfo(ctx, resource) {
@@ -32,30 +32,30 @@ const provider = new Provider(issuer, {
 });
 
 const log = (event, fields) => console.log(JSON.stringify({ event, ...fields }));
-const asked = (ctx) => ({ client: ctx.oidc?.client?.clientId, grant_type: ctx.oidc?.params?.grant_type });
+const requestFields = (ctx) => ({ client: ctx.oidc?.client?.clientId, grant_type: ctx.oidc?.params?.grant_type });
 
-provider.on('grant.success', (ctx) => log('token', { ...asked(ctx), resource: ctx.oidc.params.resource }));
+provider.on('grant.success', (ctx) => log('token', { ...requestFields(ctx), resource: ctx.oidc.params.resource }));
 provider.on('grant.error', (ctx, error) =>
-  log('token', { ...asked(ctx), error: error.error, detail: error.error_detail }));
-provider.on('grant.revoked', (ctx) => log('grant revoked', asked(ctx)));
-provider.on('revocation.error', (ctx, error) => log('revocation', { ...asked(ctx), error: error.error }));
+  log('token', { ...requestFields(ctx), error: error.error, detail: error.error_detail }));
+provider.on('grant.revoked', (ctx) => log('grant revoked', requestFields(ctx)));
+provider.on('revocation.error', (ctx, error) => log('revocation', { ...requestFields(ctx), error: error.error }));
 provider.on('server_error', (ctx, error) => log('server error', { error: String(error) }));
 
-// An API that accepts only tokens issued for it (RFC 8707, RFC 9068 section 4) and answers as RFC 6750 says.
+// An API that accepts only tokens issued for it (RFC 8707, RFC 9068 section 4), with the errors of RFC 6750.
 async function api(request, response, path) {
   const value = (request.headers.authorization ?? '').replace(/^Bearer /, '');
   const token = (await provider.AccessToken.find(value)) ?? (await provider.ClientCredentials.find(value));
-  const answer = (status, body, error) => {
+  const respond = (status, body, error) => {
     if (error) response.setHeader('WWW-Authenticate', `Bearer error="${error}"`);
     log('api', { path, status, client: token?.clientId });
     response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
   };
   if (!token || !path.startsWith(`${new URL(token.aud ?? issuer).pathname}/`) || token.aud === undefined) {
-    answer(401, { error: 'invalid_token' }, 'invalid_token');
+    respond(401, { error: 'invalid_token' }, 'invalid_token');
   } else if (!token.scopes.has(path.endsWith('/admin') ? 'admin' : 'read')) {
-    answer(403, { error: 'insufficient_scope' }, 'insufficient_scope');
+    respond(403, { error: 'insufficient_scope' }, 'insufficient_scope');
   } else {
-    answer(200, { user: token.accountId ?? null, client: token.clientId, scope: token.scope, audience: token.aud });
+    respond(200, { user: token.accountId ?? null, client: token.clientId, scope: token.scope, audience: token.aud });
   }
 }
 

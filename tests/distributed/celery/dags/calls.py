@@ -1,6 +1,6 @@
-"""DAGs of many tasks that call the API at the same time: ``calls__<conn_id>__<number of tasks>``.
+"""DAGs with many tasks that call the API at the same time: ``calls__<conn_id>__<number of tasks>``.
 
-A run's conf says how many times each task calls, and how many seconds of other work come before each call.
+The ``conf`` of a run has the number of calls per task, and the seconds of other work before each call.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Processes of several hosts that call one API until a file appears. Run as a program: ``python crowd.py OPTIONS``.
+"""Starts processes of several hosts that call one API until a file appears: ``python callers.py OPTIONS``.
 
 OPTIONS is a JSON object:
 
-- ``conn_id``: the connection that all of them use
-- ``processes``, ``hosts``: how many; each host has its own lock folder
-- ``folder``: each process writes the statuses of its calls to ``<number>.json`` there; the file ``stop`` ends all
+- ``conn_id``: the connection that all processes use
+- ``processes``, ``hosts``: the number of processes and hosts; each host has its own lock folder
+- ``folder``: each process writes the statuses of its calls to ``<number>.json`` in this folder; the file ``stop`` ends
+  all processes
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sqlalchemy.orm import configure_mappers
 
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: Seconds between two calls of a process.
+#: Seconds between the calls of a process.
 PAUSE = 0.1
 
 
@@ -42,8 +43,8 @@ def work(number: int, options: dict[str, Any]) -> None:
 
 
 def main(options: dict[str, Any]) -> None:
-    """Fork the processes, and end with the number of those that failed."""
-    import_all_models()  # before the fork, so that it is done once
+    """Fork the processes, and exit with the number of processes that failed."""
+    import_all_models()  # once, before the fork
     configure_mappers()
     children = []
     for number in range(options["processes"]):

@@ -1,4 +1,4 @@
-"""A user with a browser: logs in and consents on the two servers' own pages."""
+"""A user with a browser, who logs in and consents on the pages of the two servers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from urllib.parse import urljoin
 from sandbox.user_agent import PageError, UserAgent, read_page, target_of
 from tests.servers.servers import PASSWORD
 
-#: The buttons of the two servers' consent pages.
+#: The labels of the buttons that allow access, on the consent pages of both servers.
 ALLOW = ("Continue", "Authorize")
 
 
-class Person:
+class User:
     """One user, in one browser session.
 
-    :param name: the name to log in with
+    :param name: the user name for the login
     """
 
     def __init__(self, name: str = "ada") -> None:
@@ -23,12 +23,12 @@ class Person:
         self.browser = UserAgent()
 
     def consent(self, url: str, redirect_uri: str, allow: bool = True) -> str:
-        """Follow an authorization request to its end, and return the URL that the server sends the browser to.
+        """Open an authorization request, log in, allow or deny access, and return the callback URL.
 
         :param url: the authorization request
-        :param redirect_uri: where it ends; this URL is not requested
+        :param redirect_uri: the redirect URI, which is not opened
         :param allow: whether to allow access
-        :raises PageError: a page is not a login or consent page
+        :raises PageError: when a page is not a login or consent page
         """
         response = self.browser.get(url)
         for _ in range(10):
@@ -39,13 +39,13 @@ class Person:
                 response = self.browser.get(target)
             else:
                 response = self._fill_in(response, allow)
-        raise PageError(f"{url.partition('?')[0]} leads nowhere")
+        raise PageError(f"{url.partition('?')[0]} does not lead to the redirect URI")
 
     def _fill_in(self, page, allow: bool):
-        """Fill in the form on a login or consent page, and send it."""
+        """Fill in the form on a login or consent page, and submit it."""
         forms = read_page(page.text).forms
         if page.status_code != 200 or len(forms) != 1:
-            raise PageError(f"{page.url.partition('?')[0]} answered {page.status_code}, without a form")
+            raise PageError(f"{page.url.partition('?')[0]} returned {page.status_code} without a form")
         form = forms[0]
         name = next((name for name in ("login", "username") if name in form.fields), None)
         if name is not None:
@@ -53,7 +53,7 @@ class Person:
         if allow:
             button = next(button for label, button in form.buttons.items() if label in ALLOW)
             return self.browser.post(page.url, form, button)
-        # oidc-provider has a link for it, Django OAuth Toolkit a button that sends nothing.
+        # To deny access, oidc-provider has a link, and Django OAuth Toolkit has a button without a value.
         if abort := re.search(r'href="([^"]+/abort)"', page.text):
             return self.browser.get(urljoin(page.url, abort[1]))
         return self.browser.post(page.url, form, form.buttons["Cancel"])

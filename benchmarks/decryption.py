@@ -1,4 +1,4 @@
-"""What it takes to open a sealed record: once in a process, with scrypt, and from then on."""
+"""The time to decrypt a stored record: the first time in a process, with scrypt, and later."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from sandbox.server import SandboxProcess
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CONN_ID = "unsealing"
+CONN_ID = "decryption"
 ROUNDS = 21
 
 
 def measure() -> dict[str, list[float]]:
-    """Return the processor time of opening a record and of reading the Variable that it is in."""
+    """Return the processor seconds to decrypt a record and to read its Variable."""
     hook = OAuthHook(CONN_ID)
     hook.get_token()
-    known = VariableTokenStore(hook.config)
+    used = VariableTokenStore(hook.config)
     name = airflow_variables.variable_name("oauth_token__", CONN_ID)
     text = airflow_variables.get_variable(name)
     assert text
-    record = known._decode(text)
+    record = used._decode(text)
     assert record.readable
     calls: dict[str, Callable[[], object]] = {
         "first": lambda: VariableTokenStore(hook.config)._decode(text),
-        "later": partial(known._decode, text),
+        "later": partial(used._decode, text),
         "read": partial(airflow_variables.get_variable, name),
     }
     first = in_turns({"first": calls.pop("first")}, times=1, rounds=ROUNDS, clock=time.process_time)
@@ -42,12 +42,12 @@ def measure() -> dict[str, list[float]]:
 
 
 def rows() -> list[Row]:
-    """Return what goes into the table."""
-    with SandboxProcess(Path(os.environ["AIRFLOW_HOME"], "unsealing")) as sandbox:
+    """Return the rows of the table."""
+    with SandboxProcess(Path(os.environ["AIRFLOW_HOME"], "decryption")) as sandbox:
         register(sandbox, CONN_ID)
         seconds = measure()
-    read = f"Variable read {milliseconds(seconds['read'])}"
+    read = f"reading a Variable {milliseconds(seconds['read'])}"
     return [
-        Row(f"Unsealing: {what}", read, milliseconds(seconds[name]), f"{ratio(seconds[name], seconds['read']):.2f}")
-        for name, what in (("first", "first in a process (scrypt)"), ("later", "from then on"))
+        Row(f"Decryption: {label}", read, milliseconds(seconds[name]), f"{ratio(seconds[name], seconds['read']):.2f}")
+        for name, label in (("first", "first in a process (scrypt)"), ("later", "later"))
     ]
