@@ -69,8 +69,8 @@ FIELDS: dict[str, Field] = {
     "issuer": Field(
         "string",
         "Issuer",
-        "The issuer URL of a server that publishes its metadata (RFC 8414, OpenID Connect Discovery). If Token URL, "
-        "Authorization URL or Revocation URL is empty, Airflow reads it from there.",
+        "The server's issuer URL, exactly as in its metadata. Only if the server publishes metadata (RFC 8414, OpenID "
+        "Connect Discovery). If Token URL, Authorization URL or Revocation URL is empty, Airflow reads it from there.",
         example="https://login.example.com",
     ),
     "scope": Field(

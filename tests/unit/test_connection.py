@@ -30,7 +30,7 @@ def read(extra: Any = MISSING, **changes: Any) -> OAuthConfig:
     return read_connection(connection(extra, **changes))
 
 
-def refusal(extra: Any = MISSING, **changes: Any) -> str:
+def error_of(extra: Any = MISSING, **changes: Any) -> str:
     with pytest.raises(ConfigurationError) as raised:
         read(extra, **changes)
     assert isinstance(raised.value, AirflowFailException)
@@ -139,7 +139,7 @@ class TestEveryField:
         self, field: str, in_json: Any, in_uri: str, name: str, value: Any, empty: Any
     ) -> None:
         if field == "grant_url":
-            assert refusal({"grant_url": empty}).startswith("grant_url (Token URL) is missing")
+            assert error_of({"grant_url": empty}).startswith("grant_url (Token URL) is missing")
         else:
             assert replace(read({field: empty}), warnings=()) == read()
 
@@ -147,7 +147,7 @@ class TestEveryField:
     def test_is_refused_if_its_value_is_redacted(
         self, field: str, in_json: Any, in_uri: str, name: str, value: Any
     ) -> None:
-        message = refusal(without_grant_url(field) | {field: "***"})
+        message = error_of(without_grant_url(field) | {field: "***"})
 
         assert message.startswith(f"{field} ({FIELDS[field].label}) contains '***'")
         assert "redacted" in message
@@ -159,7 +159,7 @@ class TestEveryField:
     ) -> None:
         if isinstance(nonsense, str) and FIELDS[field].type == "string":
             return
-        message = refusal(without_grant_url(field) | {field: nonsense})
+        message = error_of(without_grant_url(field) | {field: nonsense})
 
         assert message.startswith(f"{field} ({FIELDS[field].label}) is not a valid ")
 
@@ -243,13 +243,13 @@ class TestCoercion:
     @pytest.mark.parametrize("number", [5.5, "5.5", "five", True, False, "1e3", [5], {"a": 5}, "0x10", "--5"])
     @pytest.mark.parametrize("field", ["leeway", "default_lifetime", "timeout", "max_redirects"])
     def test_a_value_that_is_not_an_integer_is_refused(self, field: str, number: Any) -> None:
-        assert refusal({field: number}) == (
+        assert error_of({field: number}) == (
             f"{field} ({FIELDS[field].label}) is not a valid integer. Example: {FIELDS[field].example}"
         )
 
     @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
     def test_a_number_that_is_not_finite_is_refused(self, number: str) -> None:
-        message = refusal(f'{{"grant_url": "/token", "leeway": {number}}}')
+        message = error_of(f'{{"grant_url": "/token", "leeway": {number}}}')
 
         assert message == "leeway (Leeway (seconds)) is not a valid integer. Example: 60"
 
@@ -258,7 +258,7 @@ class TestCoercion:
     )
     def test_an_integer_below_its_minimum_is_refused(self, field: str, lowest: int) -> None:
         assert value_of(read({field: lowest}), field) == lowest
-        assert refusal({field: lowest - 1}) == f"{field} ({FIELDS[field].label}) must be at least {lowest}."
+        assert error_of({field: lowest - 1}) == f"{field} ({FIELDS[field].label}) must be at least {lowest}."
 
     @pytest.mark.parametrize("value", [True, "true", "True", "TRUE", "t", "yes", "y", "on", "1", 1])
     def test_true_can_be_written_in_several_ways(self, value: Any) -> None:
@@ -276,7 +276,7 @@ class TestCoercion:
     @pytest.mark.parametrize("value", ["maybe", 2, -1, "wahr", [True], {"a": True}])
     @pytest.mark.parametrize("field", ["allow_http", "use_refresh", "trust_env", "check_response"])
     def test_a_value_that_is_not_a_boolean_is_refused(self, field: str, value: Any) -> None:
-        assert refusal({field: value}) == (
+        assert error_of({field: value}) == (
             f"{field} ({FIELDS[field].label}) is not a valid boolean. Set it to true or false."
         )
 
@@ -285,7 +285,7 @@ class TestCoercion:
     )
     @pytest.mark.parametrize("value", ["[]", "text", "5", 5, [], "{"])
     def test_a_value_that_is_not_a_json_object_is_refused(self, field: str, value: Any) -> None:
-        assert refusal({field: value}) == (
+        assert error_of({field: value}) == (
             f"{field} ({FIELDS[field].label}) is not a valid JSON object. Example: {FIELDS[field].example}"
         )
 
@@ -314,11 +314,11 @@ class TestClient:
         assert (settings.client_id, settings.client_secret) == ("id:/+%&é ", "fake:/+%&é %3D")
 
     def test_a_missing_client_id_is_an_error(self) -> None:
-        assert refusal(login=None) == "login (client ID) is missing."
-        assert refusal(login="") == "login (client ID) is missing."
+        assert error_of(login=None) == "login (client ID) is missing."
+        assert error_of(login="") == "login (client ID) is missing."
 
     def test_a_missing_client_secret_is_an_error(self) -> None:
-        assert refusal(password=None).startswith("password (client secret) is missing; for a public client")
+        assert error_of(password=None).startswith("password (client secret) is missing; for a public client")
 
     @pytest.mark.parametrize("login", [None, "", "app"])
     def test_a_public_client_needs_no_secret(self, login: str | None) -> None:
@@ -328,13 +328,13 @@ class TestClient:
 
     @pytest.mark.parametrize(("field", "label"), [("login", "Client ID"), ("password", "Client secret")])
     def test_a_redacted_id_or_secret_is_refused(self, field: str, label: str) -> None:
-        assert refusal(**{field: "***"}).startswith(f"{field} ({label}) contains '***'")
+        assert error_of(**{field: "***"}).startswith(f"{field} ({label}) contains '***'")
 
     @pytest.mark.parametrize("grant_type", ["password"])
     @pytest.mark.parametrize("missing", ["username", "user_password"])
     @pytest.mark.parametrize("empty", [None, ""])
     def test_the_password_grant_needs_user_name_and_password(self, grant_type: str, missing: str, empty: Any) -> None:
-        assert refusal({"grant_type": grant_type} | USER | {missing: empty}) == (
+        assert error_of({"grant_type": grant_type} | USER | {missing: empty}) == (
             f"{missing} is missing; the password grant needs it."
         )
 
@@ -348,13 +348,13 @@ class TestRedacted:
     def test_values_in_an_object_are_refused(self, field: str, as_text: bool) -> None:
         value: Any = {"a": "ok", "b": "***"}
 
-        assert refusal({field: json.dumps(value) if as_text else value}).startswith(
+        assert error_of({field: json.dumps(value) if as_text else value}).startswith(
             f"{field} ({FIELDS[field].label}) contains '***'"
         )
 
     @pytest.mark.parametrize("value", [{"a": ["***"]}, {"a": {"b": "***"}}])
     def test_nested_values_in_an_object_are_refused(self, value: Any) -> None:
-        assert refusal({"secret_grant_params": value}).startswith(
+        assert error_of({"secret_grant_params": value}).startswith(
             "secret_grant_params (Secret token request parameters) contains '***'"
         )
 
@@ -384,19 +384,19 @@ class TestAliases:
     def test_with_conflicting_values_are_refused_with_the_keys_in_extra(
         self, extra: dict[str, Any], alias: str, name: str
     ) -> None:
-        message = refusal(extra)
+        message = error_of(extra)
 
         assert alias in message
         assert name in message
         assert "conflicting values" in message
 
     def test_with_conflicting_values_are_refused_without_quoting_them(self) -> None:
-        message = refusal({"proxies": {"https": "http://u:fake-1@a"}, "proxy": "http://u:fake-2@b"})
+        message = error_of({"proxies": {"https": "http://u:fake-1@a"}, "proxy": "http://u:fake-2@b"})
 
         assert "fake" not in message
 
     def test_a_missing_token_url_is_an_error_with_its_label(self) -> None:
-        assert refusal({"grant_url": None}) == (
+        assert error_of({"grant_url": None}) == (
             "grant_url (Token URL) is missing, and so is issuer (Issuer), which would tell it."
         )
 
@@ -428,7 +428,7 @@ class TestUnknownKeys:
         if meant is None:
             assert len(read({typo: "x"}).warnings) == 1
         else:
-            assert refusal({typo: "fake-value"}) == f"the extra field {typo!r} is unknown. Did you mean {meant!r}?"
+            assert error_of({typo: "fake-value"}) == f"the extra field {typo!r} is unknown. Did you mean {meant!r}?"
 
     @pytest.mark.parametrize("key", ["X-Tenant", "aws_role", "Content-Type", "headers", "extra__jdbc__drv_path", "ß"])
     def test_unlike_any_known_key_are_ignored_with_a_warning_without_the_value(self, key: str) -> None:
@@ -506,22 +506,22 @@ class TestHost:
 
     @pytest.mark.parametrize("host", [None, "", "  "])
     def test_is_required(self, host: str | None) -> None:
-        assert refusal(host=host) == "host (API base URL) is missing. Example: https://api.example.com/v1"
+        assert error_of(host=host) == "host (API base URL) is missing. Example: https://api.example.com/v1"
 
     @pytest.mark.parametrize(
         "host", ["ftp://api.example.com", "https://", "https:///v1", "api:port", "a b.example.com"]
     )
     def test_that_is_not_an_http_url_is_refused(self, host: str) -> None:
-        assert refusal({"grant_url": "https://login.example.com/token"}, host=host).startswith("host is not a")
+        assert error_of({"grant_url": "https://login.example.com/token"}, host=host).startswith("host is not a")
 
     def test_with_plain_http_requires_allow_http(self) -> None:
-        assert refusal(host="http://api.example.com").startswith("host is plain http to api.example.com")
-        assert refusal(host="api.example.com", schema="http").startswith("host is plain http")
+        assert error_of(host="http://api.example.com").startswith("host is plain http to api.example.com")
+        assert error_of(host="api.example.com", schema="http").startswith("host is plain http")
         assert read({"allow_http": True}, host="http://api.example.com").base_url == "http://api.example.com"
 
     @pytest.mark.parametrize("host", ["https://anna:fake-pass@api.example.com", "anna:fake-pass@api.example.com"])
     def test_with_a_user_name_is_refused_without_quoting_it(self, host: str) -> None:
-        message = refusal(host=host)
+        message = error_of(host=host)
 
         assert message.startswith("host must not hold a user name or password")
         assert "fake-pass" not in message
@@ -553,20 +553,20 @@ class TestUrls:
 
     @pytest.mark.parametrize("name", ["grant_url", "refresh_url", "authorize_url", "revoke_url", "issuer"])
     def test_that_are_absolute_with_plain_http_require_allow_http(self, name: str) -> None:
-        assert refusal({name: "http://login.example.com/x"}).startswith(f"{name} is plain http to login.example.com")
+        assert error_of({name: "http://login.example.com/x"}).startswith(f"{name} is plain http to login.example.com")
 
 
 class TestExtra:
     @pytest.mark.parametrize("extra", ["{", "text", "[]", "5", '"text"', "true", "{'grant_url': '/token'}", "[{}]"])
     def test_that_is_not_a_json_object_is_refused(self, extra: str) -> None:
-        assert refusal(extra).startswith('extra is not a JSON object. Example: {"grant_type": ')
+        assert error_of(extra).startswith('extra is not a JSON object. Example: {"grant_type": ')
 
     @pytest.mark.parametrize("extra", [None, "", "{}"])
     def test_that_is_empty_has_no_token_url(self, extra: str | None) -> None:
-        assert refusal(extra).startswith("grant_url (Token URL) is missing")
+        assert error_of(extra).startswith("grant_url (Token URL) is missing")
 
     def test_that_is_nested_too_deeply_is_refused(self) -> None:
-        assert refusal('{"a":' * 100_000 + "1" + "}" * 100_000).startswith("extra is not a JSON object. ")
+        assert error_of('{"a":' * 100_000 + "1" + "}" * 100_000).startswith("extra is not a JSON object. ")
 
 
 class TestHeaders:
@@ -592,14 +592,14 @@ class TestHeaders:
     def test_that_could_start_another_header_or_cannot_be_sent_are_refused(
         self, field: str, name: str, value: str
     ) -> None:
-        message = refusal({field: {name: value}})
+        message = error_of({field: {name: value}})
 
         assert message.startswith(f"{field} ({FIELDS[field].label}) ")
         assert "fake" not in message
 
     @pytest.mark.parametrize("field", ["api_headers", "secret_headers", "grant_headers"])
     def test_that_are_refused_are_not_reported_as_invalid_json(self, field: str) -> None:
-        message = refusal({field: {"X-A": "1\r\n2"}})
+        message = error_of({field: {"X-A": "1\r\n2"}})
 
         assert "header" in message.partition(")")[2]
 
@@ -611,12 +611,12 @@ class TestHeaders:
 
     @pytest.mark.parametrize("name", ["X Auth", "X-Auth:", "X-Auth\r\nX-Evil", "Ä", "(x)"])
     def test_an_invalid_name_of_the_authorization_header_is_refused(self, name: str) -> None:
-        assert refusal({"header_name": name}).startswith("header_name (Authorization header) ")
+        assert error_of({"header_name": name}).startswith("header_name (Authorization header) ")
 
     @pytest.mark.parametrize("scheme", ["Bearer\r\nX-Evil: 1", "Bearer\n", "\x00", "Bear\x7fer", "Bärer€"])
     def test_an_authorization_scheme_that_could_start_another_header_is_refused(self, scheme: str) -> None:
         # requests would refuse it too, but with an error text that contains the token.
-        assert refusal({"auth_scheme": scheme}).startswith("auth_scheme ")
+        assert error_of({"auth_scheme": scheme}).startswith("auth_scheme ")
 
 
 class TestResponseMap:
@@ -642,22 +642,22 @@ class TestResponseMap:
         ["access_token", "=data.token", "access_token=", "access_token=a..b", "access_token=[", "a=b=c=", "=", "x y"],
     )
     def test_with_a_malformed_pair_is_refused_with_that_pair(self, text: str) -> None:
-        message = refusal({"response_map": text})
+        message = error_of({"response_map": text})
 
         assert message.startswith(f"response_map (Token response map) has {text!r}, ")
         assert "access_token=data.token" in message
 
     def test_with_an_unknown_name_is_refused(self) -> None:
-        assert refusal({"response_map": "token=data.token"}).startswith("response_map does not know 'token'")
+        assert error_of({"response_map": "token=data.token"}).startswith("response_map does not know 'token'")
 
     def test_with_a_function_that_does_not_exist_is_refused(self) -> None:
-        assert refusal({"response_map": "access_token=nonsense(a)"}).startswith("response_map ")
+        assert error_of({"response_map": "access_token=nonsense(a)"}).startswith("response_map ")
 
     def test_with_a_name_twice_is_refused(self) -> None:
-        assert refusal({"response_map": "access_token=a, access_token=b"}).startswith("response_map ")
+        assert error_of({"response_map": "access_token=a, access_token=b"}).startswith("response_map ")
 
     def test_that_is_an_object_is_refused(self) -> None:
-        assert refusal({"response_map": {"access_token": "a"}}).startswith("response_map (Token response map) ")
+        assert error_of({"response_map": {"access_token": "a"}}).startswith("response_map (Token response map) ")
 
 
 class TestSecrets:
@@ -682,7 +682,7 @@ class TestSecrets:
             {"refresh_token": {"fake": "fake"}},
             {"refresh_url": "http://api.example.com"},
         ):
-            assert "fake" not in refusal(extra | wrong)
+            assert "fake" not in error_of(extra | wrong)
 
     def test_are_not_in_the_cause_of_an_error(self) -> None:
         with pytest.raises(ConfigurationError) as raised:

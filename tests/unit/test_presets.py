@@ -37,7 +37,7 @@ def read(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) -> OA
     return read_connection(connection(vendor, extra, **changes), VENDORS[vendor])
 
 
-def refusal(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) -> str:
+def error_of(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) -> str:
     with pytest.raises(ConfigurationError) as raised:
         read(vendor, extra, **changes)
     assert str(raised.value).startswith("Connection 'shop': ")
@@ -137,7 +137,7 @@ def test_only_joor_has_a_budget_and_it_is_the_documented_one() -> None:
 @EVERY_VENDOR
 @pytest.mark.parametrize("environment", ["staging", "Production", "prod", "api.example.com", 5])
 def test_an_unknown_environment_is_refused_with_a_list_of_the_known_ones(vendor: str, environment: Any) -> None:
-    message = refusal(vendor, {"environment": environment})
+    message = error_of(vendor, {"environment": environment})
 
     assert message.startswith(f"environment (Environment) is '{environment}', but {VENDORS[vendor].name} has only ")
     assert all(name in message for name in VENDORS[vendor].environments)
@@ -159,14 +159,14 @@ def test_the_url_of_a_mock_server_gets_the_paths_of_the_vendor(vendor: str, root
 def test_a_mock_server_with_plain_http_is_on_this_machine_or_requires_allow_http(vendor: str) -> None:
     environment = {"environment": "http://mock.example.com"}
 
-    assert "is plain http to mock.example.com" in refusal(vendor, environment)
+    assert "is plain http to mock.example.com" in error_of(vendor, environment)
     assert read(vendor, environment | {"allow_http": True}).base_url.startswith("http://mock.example.com")
 
 
 @EVERY_VENDOR
 @pytest.mark.parametrize("environment", ["ftp://mock.example.com", "https://", "https://u:pass@mock.example.com"])
 def test_an_invalid_url_of_a_mock_server_is_refused(vendor: str, environment: str) -> None:
-    assert "host" in refusal(vendor, {"environment": environment})
+    assert "host" in error_of(vendor, {"environment": environment})
 
 
 # --- fixed fields that the connection sets
@@ -239,7 +239,7 @@ def test_a_host_is_ignored_with_a_warning(vendor: str, given: dict[str, Any]) ->
     ],
 )
 def test_a_grant_type_that_the_vendor_does_not_support_is_refused(vendor: str, grant: str) -> None:
-    message = refusal(vendor, {"grant_type": grant})
+    message = error_of(vendor, {"grant_type": grant})
 
     assert message == (
         f"grant_type (Grant type) is {grant!r}, which {VENDORS[vendor].name} does not support. "
@@ -259,19 +259,19 @@ def test_the_generic_type_has_no_environment_and_no_fixed_fields() -> None:
 
 @pytest.mark.parametrize("name", ["username", "user_password"])
 def test_joor_requires_a_user(name: str) -> None:
-    assert refusal("joor", {name: None}).startswith(f"{name} is missing")
+    assert error_of("joor", {name: None}).startswith(f"{name} is missing")
 
 
 @EVERY_VENDOR
 @pytest.mark.parametrize(("part", "name"), [("login", "login"), ("password", "password")])
 def test_every_vendor_requires_a_client(vendor: str, part: str, name: str) -> None:
-    assert refusal(vendor, **{part: None}).startswith(f"{name} (client ")
+    assert error_of(vendor, **{part: None}).startswith(f"{name} (client ")
 
 
 @EVERY_VENDOR
 def test_a_redacted_secret_is_refused(vendor: str) -> None:
     label = VENDORS[vendor].standard_labels["password"]
-    assert f"password ({label}) contains '***'" in refusal(vendor, password="***")
+    assert f"password ({label}) contains '***'" in error_of(vendor, password="***")
 
 
 # --- fields of one vendor
@@ -320,7 +320,7 @@ def test_numbers_in_a_uri_connection_are_strings(
 @pytest.mark.parametrize("name", ["tenant_id", "user_id"])
 @pytest.mark.parametrize("value", ["1\r\nX-Evil: 1", " 1", "€", "\x00"])
 def test_a_field_of_a_vendor_that_is_not_a_valid_header_value_is_refused(name: str, value: str) -> None:
-    message = refusal("justimmo", {name: value})
+    message = error_of("justimmo", {name: value})
 
     assert message == (
         f"{name} ({JUSTIMMO.known_fields[name].label}) is not a valid header value. Remove line breaks, leading spaces "
@@ -344,7 +344,7 @@ def test_a_field_of_a_vendor_that_is_not_a_valid_header_value_is_refused(name: s
     ],
 )
 def test_a_typo_is_refused_with_a_suggestion(vendor: str, typo: str, meant: str) -> None:
-    assert refusal(vendor, {typo: "1"}) == f"the extra field {typo!r} is unknown. Did you mean {meant!r}?"
+    assert error_of(vendor, {typo: "1"}) == f"the extra field {typo!r} is unknown. Did you mean {meant!r}?"
 
 
 def test_a_field_of_one_vendor_is_unknown_to_another_one() -> None:
