@@ -1,3 +1,5 @@
+"""Files with secrets of the sandbox."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,7 +8,7 @@ from sandbox.private_file import write_private
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o666])
-def test_a_file_with_secrets_is_private_whatever_it_was_before(tmp_path, mode):
+def test_a_file_with_secrets_is_private_whatever_its_mode_was_before(tmp_path, mode):
     path = tmp_path / "keys.json"
     path.write_text("an older and longer text")
     path.chmod(mode)
@@ -15,7 +17,7 @@ def test_a_file_with_secrets_is_private_whatever_it_was_before(tmp_path, mode):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_link_in_its_place_is_replaced(tmp_path):
+def test_a_link_at_the_path_is_replaced_and_its_target_unchanged(tmp_path):
     path, target = tmp_path / "keys.json", tmp_path / "target"
     path.symlink_to(target)
     write_private(path, "secret")

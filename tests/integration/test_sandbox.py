@@ -1,4 +1,4 @@
-"""The sandbox gives what the real servers give, and refuses what they refuse; over a real socket."""
+"""The sandbox accepts and refuses the same requests as the real servers, over a real socket."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def basic(client_id=ID, secret=SECRET, encode=quote_plus):
     return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
-def ask(sandbox, _server="standard", _headers=None, **parameters):
-    """Ask for a token in the server's own format: Basic for standard, credentials in the body for the others."""
+def request_token(sandbox, _server="standard", _headers=None, **parameters):
+    """Send a token request in the server's format: HTTP Basic for standard, credentials in the body for the others."""
     url = f"{sandbox.url}/{_server}/token"
     if _server == "standard":
         headers = basic() if _headers is None else _headers
@@ -50,7 +50,7 @@ def ask(sandbox, _server="standard", _headers=None, **parameters):
 
 def password(sandbox, server="standard", **more):
     user, secret = next(iter(USERS.items()))
-    return ask(sandbox, server, grant_type="password", username=user, password=secret, **more)
+    return request_token(sandbox, server, grant_type="password", username=user, password=secret, **more)
 
 
 def call(sandbox, path, token=None, method="GET", server="standard", **options):
@@ -62,20 +62,20 @@ def call(sandbox, path, token=None, method="GET", server="standard", **options):
 
 @pytest.fixture
 def token(sandbox):
-    return ask(sandbox, grant_type="client_credentials").json()["access_token"]
+    return request_token(sandbox, grant_type="client_credentials").json()["access_token"]
 
 
-def assert_refused(response, error, status=400, says=""):
+def assert_refused(response, error, status=400, text=""):
     assert (response.status_code, response.json()["error"]) == (status, error), response.text
-    assert says in response.json()["error_description"]
+    assert text in response.json()["error_description"]
     assert response.headers["Cache-Control"] == "no-store"
 
 
 # --- grants
 
 
-def test_client_credentials_give_an_access_token_and_no_refresh_token(sandbox):
-    response = ask(sandbox, grant_type="client_credentials", scope="read write")
+def test_client_credentials_return_an_access_token_and_no_refresh_token(sandbox):
+    response = request_token(sandbox, grant_type="client_credentials", scope="read write")
     assert response.status_code == 200
     assert response.headers["Cache-Control"] == "no-store"
     assert response.json() == {
@@ -85,15 +85,15 @@ def test_client_credentials_give_an_access_token_and_no_refresh_token(sandbox):
     }
 
 
-def test_password_gives_a_refresh_token_too(sandbox):
-    answer = password(sandbox).json()
-    assert answer["refresh_token"] in sandbox.state.issued()
-    assert call(sandbox, "whoami", answer["access_token"]).json()["username"] == "ada@example.com"
+def test_the_password_grant_returns_a_refresh_token_too(sandbox):
+    tokens = password(sandbox).json()
+    assert tokens["refresh_token"] in sandbox.state.issued()
+    assert call(sandbox, "whoami", tokens["access_token"]).json()["username"] == "ada@example.com"
 
 
-def test_multipart_answers_with_the_fields_of_its_documents(sandbox):
-    answer = password(sandbox, "multipart").json()
-    assert set(answer) == {
+def test_multipart_responds_with_the_documented_fields(sandbox):
+    tokens = password(sandbox, "multipart").json()
+    assert set(tokens) == {
         "access_token",
         "expires_in",
         "refresh_expires_in",
@@ -103,44 +103,51 @@ def test_multipart_answers_with_the_fields_of_its_documents(sandbox):
         "session_state",
         "scope",
     }
-    assert (answer["expires_in"], answer["refresh_expires_in"], answer["scope"]) == (36000, 86400, "read write")
+    assert (tokens["expires_in"], tokens["refresh_expires_in"], tokens["scope"]) == (36000, 86400, "read write")
 
 
 @pytest.mark.parametrize("grant", ["client_credentials", "password"])
-def test_jsonbody_gives_a_refresh_token_with_every_grant_and_a_fresh_one_each_time(sandbox, grant):
-    first = password(sandbox, "jsonbody") if grant == "password" else ask(sandbox, "jsonbody", grant_type=grant)
-    tokens = [first.json()["refresh_token"]]
+def test_jsonbody_returns_a_new_refresh_token_with_every_grant_and_every_refresh(sandbox, grant):
+    if grant == "password":
+        tokens = password(sandbox, "jsonbody").json()
+    else:
+        tokens = request_token(sandbox, "jsonbody", grant_type=grant).json()
+    refresh_tokens = [tokens["refresh_token"]]
     for _ in range(2):
-        answer = ask(sandbox, "jsonbody", grant_type="refresh_token", refresh_token=tokens[-1]).json()
-        tokens.append(answer["refresh_token"])
-    assert len(set(tokens)) == 3
-    assert call(sandbox, "items", answer["access_token"], server="jsonbody").status_code == 200
+        tokens = request_token(
+            sandbox, "jsonbody", grant_type="refresh_token", refresh_token=tokens["refresh_token"]
+        ).json()
+        refresh_tokens.append(tokens["refresh_token"])
+    assert len(set(refresh_tokens)) == 3
+    assert call(sandbox, "items", tokens["access_token"], server="jsonbody").status_code == 200
 
 
 @pytest.mark.parametrize("server", ["standard", "jsonbody"])
-def test_a_spent_refresh_token_revokes_its_whole_family(sandbox, server):
+def test_a_refresh_token_that_is_used_twice_revokes_its_whole_family(sandbox, server):
     first = password(sandbox, server).json()
-    second = ask(sandbox, server, grant_type="refresh_token", refresh_token=first["refresh_token"]).json()
-    reused = ask(sandbox, server, grant_type="refresh_token", refresh_token=first["refresh_token"])
+    second = request_token(sandbox, server, grant_type="refresh_token", refresh_token=first["refresh_token"]).json()
+    reused = request_token(sandbox, server, grant_type="refresh_token", refresh_token=first["refresh_token"])
     assert_refused(reused, "invalid_grant")
-    after = ask(sandbox, server, grant_type="refresh_token", refresh_token=second["refresh_token"])
+    after = request_token(sandbox, server, grant_type="refresh_token", refresh_token=second["refresh_token"])
     assert_refused(after, "invalid_grant")
     assert call(sandbox, "items", second["access_token"], server=server).status_code == 401
     assert sandbox.state.counts()[ID]["refresh_reused"] == 1
 
 
-def test_a_refused_refresh_does_not_cost_the_refresh_token(sandbox):
+def test_a_refused_refresh_request_does_not_use_up_the_refresh_token(sandbox):
     refresh_token = password(sandbox, scope="read").json()["refresh_token"]
-    wider = ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token, scope="read write")
+    wider = request_token(sandbox, grant_type="refresh_token", refresh_token=refresh_token, scope="read write")
     assert_refused(wider, "invalid_scope")
-    assert ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token).status_code == 200
+    assert request_token(sandbox, grant_type="refresh_token", refresh_token=refresh_token).status_code == 200
 
 
-def test_a_refresh_may_narrow_the_scope_and_the_next_one_may_have_it_all_again(sandbox):
+def test_a_refresh_can_reduce_the_scope_and_the_next_one_can_have_the_full_scope_again(sandbox):
     first = password(sandbox, scope="read write").json()
-    narrow = ask(sandbox, grant_type="refresh_token", refresh_token=first["refresh_token"], scope="read").json()
+    narrow = request_token(
+        sandbox, grant_type="refresh_token", refresh_token=first["refresh_token"], scope="read"
+    ).json()
     assert call(sandbox, "whoami", narrow["access_token"]).json()["scope"] == "read"
-    wide = ask(sandbox, grant_type="refresh_token", refresh_token=narrow["refresh_token"]).json()
+    wide = request_token(sandbox, grant_type="refresh_token", refresh_token=narrow["refresh_token"]).json()
     assert call(sandbox, "whoami", wide["access_token"]).json()["scope"] == "read write"
 
 
@@ -148,22 +155,22 @@ def test_a_refresh_token_of_another_client_or_server_is_refused(sandbox):
     sandbox.state.add_client("standard", "other", "fake-secret-2")
     for server, client_id in (("standard", "other"), ("jsonbody", ID)):
         stolen = sandbox.state.issue_refresh_token(server, client_id)
-        assert_refused(ask(sandbox, grant_type="refresh_token", refresh_token=stolen), "invalid_grant")
+        assert_refused(request_token(sandbox, grant_type="refresh_token", refresh_token=stolen), "invalid_grant")
 
 
-def test_a_refresh_token_obtained_elsewhere_works(sandbox):
+def test_a_refresh_token_issued_by_the_control_route_works(sandbox):
     first = sandbox.state.issue_refresh_token("standard", ID, scope="read", username="ada")
-    answer = ask(sandbox, grant_type="refresh_token", refresh_token=first).json()
-    who = call(sandbox, "whoami", answer["access_token"]).json()
+    tokens = request_token(sandbox, grant_type="refresh_token", refresh_token=first).json()
+    who = call(sandbox, "whoami", tokens["access_token"]).json()
     assert (who["username"], who["scope"]) == ("ada", "read")
 
 
-def test_there_is_no_refresh_token_for_a_client_that_is_not_registered(sandbox):
+def test_no_refresh_token_is_issued_to_an_unregistered_client(sandbox):
     with pytest.raises(KeyError, match="nobody"):
         sandbox.state.issue_refresh_token("standard", "nobody")
 
 
-def test_a_server_need_not_rotate_and_refresh_tokens_may_expire(tmp_path, sandbox_clock):
+def test_a_server_can_keep_refresh_tokens_and_let_them_expire(tmp_path, sandbox_clock):
     keeps = ServerConfig("keeps", ("password", "refresh_token"), rotates_refresh_tokens=False, refresh_lifetime=100)
     with serve(tmp_path / "keeps", clock=sandbox_clock.timestamp, servers=[keeps]) as sandbox:
         sandbox.state.add_client("keeps", "public", None, users={"ada": "fake-password"})
@@ -182,31 +189,31 @@ def test_a_server_need_not_rotate_and_refresh_tokens_may_expire(tmp_path, sandbo
 # --- scopes
 
 
-def test_the_answer_says_the_scope_only_when_it_is_not_the_one_asked_for(sandbox):
-    assert "scope" not in ask(sandbox, grant_type="client_credentials", scope="write read").json()
-    assert ask(sandbox, grant_type="client_credentials", scope="read admin").json()["scope"] == "read"
-    assert ask(sandbox, grant_type="client_credentials").json()["scope"] == "read write"
+def test_the_response_has_a_scope_only_if_it_differs_from_the_requested_one(sandbox):
+    assert "scope" not in request_token(sandbox, grant_type="client_credentials", scope="write read").json()
+    assert request_token(sandbox, grant_type="client_credentials", scope="read admin").json()["scope"] == "read"
+    assert request_token(sandbox, grant_type="client_credentials").json()["scope"] == "read write"
 
 
 @pytest.mark.parametrize("scope", ["read nonsense", "admin"])
-def test_a_scope_that_does_not_exist_or_is_not_for_this_client_is_refused(sandbox, scope):
-    assert_refused(ask(sandbox, grant_type="client_credentials", scope=scope), "invalid_scope")
+def test_a_scope_that_is_unknown_or_not_allowed_for_the_client_is_refused(sandbox, scope):
+    assert_refused(request_token(sandbox, grant_type="client_credentials", scope=scope), "invalid_scope")
 
 
 # --- client authentication
 
 
 def test_basic_credentials_are_form_decoded(sandbox):
-    assert ask(sandbox, grant_type="client_credentials").status_code == 200
+    assert request_token(sandbox, grant_type="client_credentials").status_code == 200
 
 
 def test_basic_credentials_that_were_not_form_encoded_are_refused(sandbox):
     raw = basic(encode=str)
-    response = ask(sandbox, _headers=raw, grant_type="client_credentials")
+    response = request_token(sandbox, _headers=raw, grant_type="client_credentials")
     assert_refused(response, "invalid_client", 401)
 
 
-def test_a_server_may_want_basic_credentials_raw(tmp_path):
+def test_a_server_can_require_basic_credentials_without_form_encoding(tmp_path):
     raw = ServerConfig("raw", ("client_credentials",), client_auth=("client_secret_basic_raw",))
     with serve(tmp_path / "raw", servers=[raw]) as sandbox:
         sandbox.state.add_client("raw", "a+b", "fake%20secret:é")
@@ -216,20 +223,20 @@ def test_a_server_may_want_basic_credentials_raw(tmp_path):
     assert (good.status_code, encoded.status_code) == (200, 401)
 
 
-def test_the_secret_may_be_in_the_body_instead(sandbox):
-    response = ask(sandbox, _headers={}, grant_type="client_credentials", client_id=ID, client_secret=SECRET)
+def test_the_secret_can_be_in_the_body_instead(sandbox):
+    response = request_token(sandbox, _headers={}, grant_type="client_credentials", client_id=ID, client_secret=SECRET)
     assert response.status_code == 200
 
 
 def test_a_secret_in_the_header_and_in_the_body_is_refused(sandbox):
-    response = ask(sandbox, grant_type="client_credentials", client_id=ID, client_secret=SECRET)
-    assert_refused(response, "invalid_request", says="not both")
+    response = request_token(sandbox, grant_type="client_credentials", client_id=ID, client_secret=SECRET)
+    assert_refused(response, "invalid_request", text="not both")
 
 
-def test_a_client_id_in_the_body_must_be_the_one_of_the_header(sandbox):
-    assert ask(sandbox, grant_type="client_credentials", client_id=ID).status_code == 200
-    other = ask(sandbox, grant_type="client_credentials", client_id="public")
-    assert_refused(other, "invalid_request", says="client_id")
+def test_a_client_id_in_the_body_must_equal_the_one_in_the_header(sandbox):
+    assert request_token(sandbox, grant_type="client_credentials", client_id=ID).status_code == 200
+    other = request_token(sandbox, grant_type="client_credentials", client_id="public")
+    assert_refused(other, "invalid_request", text="client_id")
 
 
 @pytest.mark.parametrize(
@@ -242,48 +249,48 @@ def test_a_client_id_in_the_body_must_be_the_one_of_the_header(sandbox):
         pytest.param("Bearer something", id="not Basic"),
     ],
 )
-def test_bad_header_credentials_are_a_401_with_a_challenge(sandbox, header):
-    response = ask(sandbox, _headers={"Authorization": header}, grant_type="client_credentials")
+def test_invalid_credentials_in_the_header_get_a_401_with_a_challenge(sandbox, header):
+    response = request_token(sandbox, _headers={"Authorization": header}, grant_type="client_credentials")
     assert_refused(response, "invalid_client", 401)
     assert response.headers["WWW-Authenticate"].startswith("Basic ")
 
 
 @pytest.mark.parametrize("server", ["standard", "multipart", "jsonbody"])
-def test_a_wrong_secret_in_the_body_is_a_401_without_a_challenge(sandbox, server):
-    response = ask(sandbox, server, {}, grant_type="password", client_id=ID, client_secret="wrong")
+def test_a_wrong_secret_in_the_body_gets_a_401_without_a_challenge(sandbox, server):
+    response = request_token(sandbox, server, {}, grant_type="password", client_id=ID, client_secret="wrong")
     assert_refused(response, "invalid_client", 401)
     assert "WWW-Authenticate" not in response.headers
 
 
 @pytest.mark.parametrize("server", ["multipart", "jsonbody"])
-def test_servers_that_take_credentials_in_the_body_refuse_basic(sandbox, server):
+def test_servers_that_require_credentials_in_the_body_refuse_basic(sandbox, server):
     url = f"{sandbox.url}/{server}/token"
     body = (
         {"json": {"grant_type": "password"}} if server == "jsonbody" else {"files": {"grant_type": (None, "password")}}
     )
     response = requests.post(url, headers=basic(), timeout=10, **body)
-    assert_refused(response, "invalid_client", 401, says="not an authentication method")
+    assert_refused(response, "invalid_client", 401, text="not an authentication method")
 
 
-def test_no_client_at_all_is_refused(sandbox):
-    response = ask(sandbox, _headers={}, grant_type="client_credentials")
-    assert_refused(response, "invalid_client", 401, says="client_id is missing")
+def test_a_request_without_a_client_is_refused(sandbox):
+    response = request_token(sandbox, _headers={}, grant_type="client_credentials")
+    assert_refused(response, "invalid_client", 401, text="client_id is missing")
 
 
-def test_a_confidential_client_must_show_its_secret(sandbox):
-    response = ask(sandbox, _headers={}, grant_type="client_credentials", client_id=ID)
+def test_a_confidential_client_must_send_its_secret(sandbox):
+    response = request_token(sandbox, _headers={}, grant_type="client_credentials", client_id=ID)
     assert_refused(response, "invalid_client", 401)
 
 
-def test_a_public_client_has_no_secret_to_show(sandbox):
+def test_a_public_client_must_not_send_a_secret(sandbox):
     public = {"_headers": {}, "client_id": "public", "grant_type": "password"}
     user = {"username": "ada@example.com", "password": USERS["ada@example.com"]}
-    assert ask(sandbox, **public, **user).status_code == 200
-    assert_refused(ask(sandbox, **public, **user, client_secret="made-up"), "invalid_client", 401)
+    assert request_token(sandbox, **public, **user).status_code == 200
+    assert_refused(request_token(sandbox, **public, **user, client_secret="made-up"), "invalid_client", 401)
 
 
-def test_a_public_client_may_not_use_client_credentials(sandbox):
-    response = ask(sandbox, _headers={}, grant_type="client_credentials", client_id="public")
+def test_a_public_client_cannot_use_client_credentials(sandbox):
+    response = request_token(sandbox, _headers={}, grant_type="client_credentials", client_id="public")
     assert_refused(response, "unauthorized_client")
 
 
@@ -303,7 +310,7 @@ def test_a_public_client_may_not_use_client_credentials(sandbox):
 )
 def test_a_body_in_another_format_is_refused(sandbox, server, body):
     response = requests.post(f"{sandbox.url}/{server}/token", timeout=10, **body)
-    assert_refused(response, "invalid_request", 415, says="content type")
+    assert_refused(response, "invalid_request", 415, text="content type")
 
 
 @pytest.mark.parametrize(
@@ -326,7 +333,7 @@ def test_a_malformed_body_is_refused(sandbox, server, content_type, body):
 def test_a_file_instead_of_a_field_is_refused(sandbox):
     files = {"grant_type": ("grant.txt", "password")}
     response = requests.post(f"{sandbox.url}/multipart/token", files=files, timeout=10)
-    assert_refused(response, "invalid_request", says="not a file")
+    assert_refused(response, "invalid_request", text="not a file")
 
 
 @pytest.mark.parametrize(
@@ -339,7 +346,7 @@ def test_a_file_instead_of_a_field_is_refused(sandbox):
 )
 def test_a_repeated_parameter_is_refused(sandbox, server, body):
     response = requests.post(f"{sandbox.url}/{server}/token", timeout=10, **body)
-    assert_refused(response, "invalid_request", says="scope is repeated")
+    assert_refused(response, "invalid_request", text="scope is repeated")
 
 
 @pytest.mark.parametrize("name", ["grant_type", "client_secret", "refresh_token"])
@@ -348,7 +355,7 @@ def test_a_parameter_in_the_url_is_refused(sandbox, name):
     response = requests.post(
         f"{sandbox.url}/standard/token", params={name: "x"}, data=data, headers=basic(), timeout=10
     )
-    assert_refused(response, "invalid_request", says=f"{name} must be in the body")
+    assert_refused(response, "invalid_request", text=f"{name} must be in the body")
 
 
 @pytest.mark.parametrize(
@@ -362,8 +369,8 @@ def test_a_parameter_in_the_url_is_refused(sandbox, name):
     ],
 )
 @pytest.mark.parametrize("server", ["standard", "jsonbody"])
-def test_a_missing_parameter_is_named(sandbox, server, missing, parameters):
-    assert_refused(ask(sandbox, server, **parameters), "invalid_request", says=f"{missing} is missing")
+def test_the_error_names_a_missing_parameter(sandbox, server, missing, parameters):
+    assert_refused(request_token(sandbox, server, **parameters), "invalid_request", text=f"{missing} is missing")
 
 
 @pytest.mark.parametrize(
@@ -374,8 +381,8 @@ def test_a_missing_parameter_is_named(sandbox, server, missing, parameters):
         ("multipart", "refresh_token"),
     ],
 )
-def test_a_grant_that_the_server_does_not_have_is_refused(sandbox, server, grant):
-    assert_refused(ask(sandbox, server, grant_type=grant), "unsupported_grant_type")
+def test_an_unsupported_grant_type_is_refused(sandbox, server, grant):
+    assert_refused(request_token(sandbox, server, grant_type=grant), "unsupported_grant_type")
 
 
 @pytest.mark.parametrize("server", ["standard", "multipart", "jsonbody"])
@@ -383,16 +390,16 @@ def test_a_grant_that_the_server_does_not_have_is_refused(sandbox, server, grant
     "user", [{"username": "ada@example.com", "password": "wrong"}, {"username": "nobody", "password": "x"}]
 )
 def test_a_wrong_password_is_an_invalid_grant(sandbox, server, user):
-    assert_refused(ask(sandbox, server, grant_type="password", **user), "invalid_grant")
+    assert_refused(request_token(sandbox, server, grant_type="password", **user), "invalid_grant")
 
 
 def test_an_unknown_refresh_token_is_an_invalid_grant(sandbox, token):
     for value in ("made-up", token):
-        response = ask(sandbox, grant_type="refresh_token", refresh_token=value)
+        response = request_token(sandbox, grant_type="refresh_token", refresh_token=value)
         assert_refused(response, "invalid_grant")
 
 
-def test_the_token_endpoint_takes_only_post(sandbox):
+def test_the_token_endpoint_accepts_only_post(sandbox):
     response = requests.get(f"{sandbox.url}/standard/token", timeout=10)
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
 
@@ -402,7 +409,7 @@ def test_the_token_endpoint_does_not_redirect_a_trailing_slash(sandbox):
     assert requests.post(url, allow_redirects=False, timeout=10).status_code == 404
 
 
-def test_errors_may_be_written_as_the_php_league_writes_them(tmp_path):
+def test_errors_can_have_the_format_of_the_php_league(tmp_path):
     league = ServerConfig("league", ("client_credentials",), error_style="league")
     with serve(tmp_path / "league", servers=[league]) as sandbox:
         sandbox.state.add_client("league", "public", None)
@@ -417,7 +424,7 @@ def test_errors_may_be_written_as_the_php_league_writes_them(tmp_path):
 # --- the API
 
 
-def test_an_access_token_is_good_until_the_second_it_expires(sandbox, sandbox_clock, token):
+def test_an_access_token_is_valid_until_the_second_it_expires(sandbox, sandbox_clock, token):
     sandbox_clock.advance(3599)
     assert call(sandbox, "items", token).status_code == 200
     sandbox_clock.advance(1)
@@ -426,12 +433,12 @@ def test_an_access_token_is_good_until_the_second_it_expires(sandbox, sandbox_cl
     assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
 
 
-def test_a_client_may_have_a_shorter_lifetime(sandbox, sandbox_clock):
+def test_a_client_can_have_a_shorter_lifetime_of_tokens(sandbox, sandbox_clock):
     sandbox.state.add_client("standard", ID, SECRET, access_lifetime=5)
-    answer = ask(sandbox, grant_type="client_credentials").json()
+    tokens = request_token(sandbox, grant_type="client_credentials").json()
     sandbox_clock.advance(5)
-    assert answer["expires_in"] == 5
-    assert call(sandbox, "items", answer["access_token"]).status_code == 401
+    assert tokens["expires_in"] == 5
+    assert call(sandbox, "items", tokens["access_token"]).status_code == 401
 
 
 @pytest.mark.parametrize("value", ["Bearer made-up", "Bearer None"])
@@ -442,33 +449,33 @@ def test_a_made_up_token_is_an_invalid_token(sandbox, value):
 
 
 @pytest.mark.parametrize("headers", [{}, basic()])
-def test_without_a_bearer_token_the_challenge_names_no_error(sandbox, headers):
+def test_without_a_bearer_token_the_challenge_has_no_error(sandbox, headers):
     response = call(sandbox, "items", headers=headers)
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, 'Bearer realm="sandbox"')
 
 
-def test_a_token_of_another_server_and_a_refresh_token_are_no_access_tokens(sandbox, token):
+def test_the_api_refuses_a_token_of_another_server_and_a_refresh_token(sandbox, token):
     assert call(sandbox, "items", token, server="jsonbody").status_code == 401
     refresh_token = password(sandbox).json()["refresh_token"]
     assert call(sandbox, "items", refresh_token).status_code == 401
 
 
 @pytest.mark.parametrize(
-    "place",
+    "location",
     [
         lambda token: {"params": {"access_token": token}},
         lambda token: {"data": {"access_token": token}, "method": "POST"},
         lambda token: {"json": {"access_token": token}, "method": "POST"},
     ],
 )
-def test_a_token_in_the_query_or_the_body_is_refused(sandbox, token, place):
+def test_a_token_in_the_query_or_the_body_is_refused(sandbox, token, location):
     for in_header in (None, token):
-        response = call(sandbox, "items", in_header, **place(token))
+        response = call(sandbox, "items", in_header, **location(token))
         assert response.status_code == 400
         assert 'error="invalid_request"' in response.headers["WWW-Authenticate"]
 
 
-def test_items_come_in_pages_and_the_rows_served_are_counted(sandbox, token):
+def test_items_are_returned_in_pages_and_their_rows_are_counted(sandbox, token):
     first = call(sandbox, "items", token).json()
     assert (len(first["data"]), first["page"], first["pages"], first["total"]) == (50, 1, 5, 250)
     last = call(sandbox, "items", token, params={"page": 3, "limit": 100}).json()
@@ -477,17 +484,17 @@ def test_items_come_in_pages_and_the_rows_served_are_counted(sandbox, token):
     assert sandbox.state.counts()[ID]["rows"] == 100
 
 
-def test_a_page_that_cannot_be_is_refused(sandbox, token):
+def test_an_invalid_page_number_is_refused(sandbox, token):
     assert call(sandbox, "items", token, params={"page": 0}).status_code == 422
 
 
-def test_one_item_is_found_by_its_number(sandbox, token):
+def test_an_item_can_be_read_by_its_number(sandbox, token):
     assert call(sandbox, "items/250", token).json() == {"id": 250, "name": "Item 250"}
     assert call(sandbox, "items/251", token).status_code == 404
 
 
 @pytest.mark.parametrize("body", [{"json": {"name": "é"}}, {"data": {"name": "é"}}])
-def test_an_item_that_was_sent_comes_back(sandbox, token, body):
+def test_a_posted_item_is_returned(sandbox, token, body):
     response = call(sandbox, "items", token, "POST", **body)
     assert (response.status_code, response.json()) == (201, {"name": "é"})
 
@@ -498,8 +505,8 @@ def test_an_unreadable_item_is_refused(sandbox, token):
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), [("POST", "items", "write"), ("GET", "admin", "admin")])
-def test_a_scope_that_is_missing_is_a_403_that_names_it(sandbox, method, path, scope):
-    token = ask(sandbox, grant_type="client_credentials", scope="read").json()["access_token"]
+def test_a_missing_scope_gets_a_403_that_names_the_scope(sandbox, method, path, scope):
+    token = request_token(sandbox, grant_type="client_credentials", scope="read").json()["access_token"]
     response = call(sandbox, path, token, method, json={} if method == "POST" else None)
     assert response.status_code == 403
     challenge = response.headers["WWW-Authenticate"]
@@ -507,27 +514,27 @@ def test_a_scope_that_is_missing_is_a_403_that_names_it(sandbox, method, path, s
     assert f'scope="{scope}"' in challenge
 
 
-def test_an_admin_may_see_admin(sandbox):
+def test_a_token_with_scope_admin_can_read_admin(sandbox):
     sandbox.state.add_client("standard", ID, SECRET, scopes=["admin"])
-    token = ask(sandbox, grant_type="client_credentials").json()["access_token"]
+    token = request_token(sandbox, grant_type="client_credentials").json()["access_token"]
     assert call(sandbox, "admin", token).json() == {"admin": True}
 
 
-def test_something_becomes_ready_after_it_was_asked_for_often_enough(sandbox, token):
-    answers = [call(sandbox, "ready/file", token).status_code for _ in range(3)]
-    assert answers == [404, 404, 200]
+def test_ready_returns_404_until_it_was_requested_often_enough(sandbox, token):
+    statuses = [call(sandbox, "ready/file", token).status_code for _ in range(3)]
+    assert statuses == [404, 404, 200]
     assert call(sandbox, "ready/file", token).json() == {"ready": True}
     assert call(sandbox, "ready/other", token, params={"after": 0}).status_code == 200
 
 
 @pytest.mark.parametrize("status", [302, 307])
-def test_a_redirect_goes_where_it_is_told(sandbox, token, status):
+def test_the_redirect_leads_to_the_requested_url(sandbox, token, status):
     target = "http://localhost:1/elsewhere?a=b"
     response = call(sandbox, "redirect", token, params={"to": target, "status": status})
     assert (response.status_code, response.headers["Location"]) == (status, target)
 
 
-def test_whoami_tells_what_arrived_but_not_the_token(sandbox, token):
+def test_whoami_returns_the_request_without_the_token(sandbox, token):
     response = call(sandbox, "whoami", token, headers={"X-Tenant": "7"}, params={"account": "9"})
     who = response.json()
     assert (who["client_id"], who["username"], who["scope"]) == (ID, None, "read write")
@@ -543,11 +550,11 @@ def control(sandbox, path, body=None):
     return requests.request(method, f"{sandbox.url}/_control/{path}", json=body, timeout=10)
 
 
-def test_clients_and_grants_are_registered_over_http_too(sandbox):
+def test_clients_and_grants_can_be_registered_over_http(sandbox):
     client = {"server": "standard", "client_id": "new", "client_secret": "fake-secret-3", "scopes": ["read"]}
     assert control(sandbox, "clients", client).status_code == 204
     grant = control(sandbox, "grants", {"server": "standard", "client_id": "new"}).json()
-    response = ask(sandbox, _headers=basic("new", "fake-secret-3"), grant_type="refresh_token", **grant)
+    response = request_token(sandbox, _headers=basic("new", "fake-secret-3"), grant_type="refresh_token", **grant)
     assert response.status_code == 200
 
 
@@ -562,19 +569,19 @@ def test_clients_and_grants_are_registered_over_http_too(sandbox):
         ("revoke", {"server": "nowhere"}, 404),
     ],
 )
-def test_a_mistake_in_a_control_request_is_told(sandbox, path, body, status):
+def test_an_invalid_control_request_is_refused(sandbox, path, body, status):
     assert control(sandbox, path, body).status_code == status
 
 
-def test_a_replaced_client_has_its_new_secret_and_keeps_its_tokens(sandbox, token):
+def test_a_replaced_client_has_the_new_secret_and_its_tokens_stay_valid(sandbox, token):
     sandbox.state.add_client("standard", ID, "fake-secret-new")
-    assert_refused(ask(sandbox, grant_type="client_credentials"), "invalid_client", 401)
+    assert_refused(request_token(sandbox, grant_type="client_credentials"), "invalid_client", 401)
     assert call(sandbox, "items", token).status_code == 200
 
 
 def test_requests_are_counted_by_client_and_outcome(sandbox, token):
-    ask(sandbox, grant_type="password", username="ada@example.com", password="wrong")
-    ask(sandbox, _headers=basic("nobody"), grant_type="client_credentials")
+    request_token(sandbox, grant_type="password", username="ada@example.com", password="wrong")
+    request_token(sandbox, _headers=basic("nobody"), grant_type="client_credentials")
     requests.post(f"{sandbox.url}/standard/token", json={}, timeout=10)
     call(sandbox, "items", token, params={"limit": 7})
     call(sandbox, "items", "made-up")
@@ -611,12 +618,12 @@ def test_requests_are_counted_by_client_and_outcome(sandbox, token):
     assert control(sandbox, "counts").json()[ID]["token_requests"] == 0
 
 
-def test_every_token_issued_is_listed(sandbox):
-    answer = password(sandbox).json()
-    assert control(sandbox, "issued").json() == [answer["access_token"], answer["refresh_token"]]
+def test_all_issued_tokens_are_listed(sandbox):
+    tokens = password(sandbox).json()
+    assert control(sandbox, "issued").json() == [tokens["access_token"], tokens["refresh_token"]]
 
 
-def test_misbehaviour_replaces_the_next_answers_and_has_no_effect(sandbox):
+def test_a_fault_replaces_the_next_responses_and_the_requests_have_no_effect(sandbox):
     refresh_token = sandbox.state.issue_refresh_token("standard", ID)
     body = {
         "server": "standard",
@@ -628,39 +635,39 @@ def test_misbehaviour_replaces_the_next_answers_and_has_no_effect(sandbox):
     }
     assert control(sandbox, "faults", {**body, "headers": {"Retry-After": "1"}}).status_code == 204
     for _ in range(2):
-        response = ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
+        response = request_token(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
         assert (response.status_code, response.text) == (503, "<p>busy")
         assert response.headers["Retry-After"] == "1"
         assert response.headers["Content-Type"].startswith("text/html")
-    assert ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token).status_code == 200
+    assert request_token(sandbox, grant_type="refresh_token", refresh_token=refresh_token).status_code == 200
     assert sandbox.state.counts()[ID]["token_requests"] == 3
 
 
 @pytest.mark.parametrize(("share", "status"), [(0.0, 200), (1.0, 503)])
-def test_misbehaviour_meets_a_share_of_the_requests(sandbox, share, status):
+def test_a_fault_can_apply_to_a_share_of_the_requests(sandbox, share, status):
     sandbox.state.inject_fault("standard", "token", share=share, status=503)
-    assert ask(sandbox, grant_type="client_credentials").status_code == status
+    assert request_token(sandbox, grant_type="client_credentials").status_code == status
 
 
-def test_an_answer_can_be_lost_after_its_refresh_token_was_spent(sandbox):
+def test_a_response_can_be_lost_after_the_refresh_token_was_used(sandbox):
     refresh_token = sandbox.state.issue_refresh_token("standard", ID)
     sandbox.state.inject_fault("standard", "token", status=500, after_processing=True)
-    assert ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token).status_code == 500
-    again = ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
+    assert request_token(sandbox, grant_type="refresh_token", refresh_token=refresh_token).status_code == 500
+    again = request_token(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
     assert_refused(again, "invalid_grant")
 
 
 @pytest.mark.parametrize("after_processing", [False, True])
-def test_a_connection_can_be_dropped_without_an_answer(sandbox, after_processing):
+def test_a_connection_can_be_dropped_without_a_response(sandbox, after_processing):
     refresh_token = sandbox.state.issue_refresh_token("standard", ID)
     sandbox.state.inject_fault("standard", "token", drop=True, after_processing=after_processing)
     with pytest.raises(requests.ConnectionError):
-        ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
-    again = ask(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
+        request_token(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
+    again = request_token(sandbox, grant_type="refresh_token", refresh_token=refresh_token)
     assert again.status_code == (400 if after_processing else 200)
 
 
-def test_the_api_misbehaves_too_until_told_to_behave(sandbox, token):
+def test_faults_apply_to_the_api_too_until_they_are_cleared(sandbox, token):
     sandbox.state.inject_fault("standard", "api", status=401)
     sandbox.state.inject_fault("standard", "api", times=5, drop=True)
     assert call(sandbox, "items", token).status_code == 401
@@ -672,7 +679,7 @@ def test_the_api_misbehaves_too_until_told_to_behave(sandbox, token):
 
 
 @pytest.mark.parametrize("after_processing", [False, True])
-def test_a_real_answer_can_be_late(sandbox, token, after_processing):
+def test_the_real_response_can_be_delayed(sandbox, token, after_processing):
     sandbox.state.inject_fault("standard", "api", delay=0.2, after_processing=after_processing)
     response = call(sandbox, "items", token)
     assert response.status_code == 200
@@ -682,12 +689,12 @@ def test_a_real_answer_can_be_late(sandbox, token, after_processing):
 @pytest.mark.parametrize(
     ("what", "access", "refresh"), [("access", 401, 200), ("refresh", 200, 400), ("all", 401, 400)]
 )
-def test_tokens_are_revoked_by_kind_and_client(sandbox, what, access, refresh):
-    answer = password(sandbox).json()
+def test_tokens_can_be_revoked_by_kind_and_client(sandbox, what, access, refresh):
+    tokens = password(sandbox).json()
     assert control(sandbox, "revoke", {"server": "standard", "client_id": "public"}).json() == {"revoked": 0}
     control(sandbox, "revoke", {"server": "standard", "client_id": ID, "what": what})
-    assert call(sandbox, "items", answer["access_token"]).status_code == access
-    renewed = ask(sandbox, grant_type="refresh_token", refresh_token=answer["refresh_token"])
+    assert call(sandbox, "items", tokens["access_token"]).status_code == access
+    renewed = request_token(sandbox, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert renewed.status_code == refresh
 
 
@@ -698,7 +705,7 @@ def test_state_and_port_survive_a_kill_and_a_restart(tmp_path):
     client = {"server": "standard", "client_id": ID, "client_secret": SECRET}
     with SandboxProcess(tmp_path) as first:
         first.control("clients", client)
-        token = ask(first, grant_type="client_credentials").json()["access_token"]
+        token = request_token(first, grant_type="client_credentials").json()["access_token"]
         call(first, "ready/file", token, params={"after": 1})
         first.process.send_signal(signal.SIGKILL)
         first.process.wait(10)
@@ -710,7 +717,7 @@ def test_state_and_port_survive_a_kill_and_a_restart(tmp_path):
     assert process.returncode == 0
 
 
-def test_another_port_is_taken_when_the_last_one_is_not_free(tmp_path):
+def test_another_port_is_used_if_the_last_one_is_not_free(tmp_path):
     with serve(tmp_path / "one") as first:
         (tmp_path / "two").mkdir()
         (tmp_path / "two" / "port").write_text(first.url.rpartition(":")[2])
@@ -719,7 +726,7 @@ def test_another_port_is_taken_when_the_last_one_is_not_free(tmp_path):
             assert control(second, "issued").json() == []
 
 
-def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path, sandbox):
+def test_a_requested_port_that_is_not_free_is_an_error(tmp_path, sandbox):
     port = int(sandbox.url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"), serve(tmp_path / "other", port=port):
         pass
@@ -738,7 +745,7 @@ def test_the_command_line_refuses_a_host_that_is_not_loopback(tmp_path):
     assert "loopback only" in done.stderr
 
 
-def test_a_sandbox_that_cannot_start_says_where_to_look(tmp_path, sandbox):
+def test_the_error_of_a_failed_start_names_the_log(tmp_path, sandbox):
     port = int(sandbox.url.rpartition(":")[2])
     with pytest.raises(RuntimeError, match=r"sandbox\.log"):
         SandboxProcess(tmp_path / "other", port).__enter__()

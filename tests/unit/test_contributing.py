@@ -14,6 +14,10 @@ PACKAGE = ROOT / "airflow_provider_oauth"
 PAGES = ("CONTRIBUTING.md", "RELEASING.md", "SECURITY.md", "docs/architecture.md")
 #: A file or folder between backticks.
 PATH = re.compile(r"`([\w./-]*[\w-](?:\.(?:py|md|toml|txt)|/))`")
+#: Names of files without a folder, which look like names in the code.
+FILES = {path.name for path in ROOT.iterdir()}
+#: Examples in the instructions that do not exist in the code.
+EXAMPLES = {"vX.Y.Z", "jwt_bearer", "private_key_jwt", "test_an_expired_code_is_refused"}
 #: The vendor in the instructions, which does not exist.
 MADE_UP = "acme"
 
@@ -32,6 +36,15 @@ def exists(path: str) -> bool:
 def test_every_path_on_the_page_exists(page: str) -> None:
     paths = [path for path in PATH.findall((ROOT / page).read_text()) if MADE_UP not in path]
     assert [path for path in paths if not exists(path)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_name_on_the_page_is_in_the_code(page: str) -> None:
+    sources = [path.read_text() for path in [*PACKAGE.rglob("*.py"), *(ROOT / "sandbox").rglob("*.py")]]
+    sources += [path.read_text() for path in (ROOT / "tests").rglob("*.py")]
+    in_code = {word for source in sources for word in re.findall(r"\w+", source)}
+    names = set(re.findall(r"`([A-Za-z_][\w.]*)`", (ROOT / page).read_text())) - FILES - EXAMPLES
+    assert {name for name in names if not in_code.issuperset(name.split("."))} == set()
 
 
 @pytest.mark.parametrize("page", PAGES)
