@@ -17,7 +17,7 @@ from tabulate import tabulate
 from benchmarks.measuring import Row
 from sandbox.processes import Component, interrupted_by_signals, kill
 
-BENCHMARKS = ("parsing", "authentication", "extract", "variables", "decryption", "limits", "cold_start")
+BENCHMARKS = ("parsing", "authentication", "extract", "variables", "call_path", "decryption", "limits", "cold_start")
 HEADINGS = Row("benchmark", "reference", "this package", "ratio", "goal")
 #: Maximum seconds for one benchmark.
 TIMEOUT = 180

@@ -91,7 +91,8 @@ class TokenCache:
 
     def is_fresh(self, token: Token | None) -> TypeGuard[Token]:
         """Return whether the token is usable and not due for renewal."""
-        return token is not None and self.is_usable(token) and not token.due(self._clock.now(), self._jitter)
+        now = self._clock.now()
+        return token is not None and token.usable(now, self._leeway) and not token.due(now, self._jitter)
 
 
 def is_same(token: Token, other: Token | None) -> bool:

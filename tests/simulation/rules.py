@@ -1,4 +1,4 @@
-"""The rules of renewal, each of which can be taken out of the production code: a simulation has to notice."""
+"""Removes single rules of renewal from the production code. The simulation must fail without them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
     import pytest
 
-#: What breaks without a rule. The first four are as old as the lease, the others are about frozen processes.
+#: The problems that runs report without a rule.
 LOST = "again, after|is lost"
-OLDER = "of an older claim|brought .* back|again, after"
-UNWRITTEN = "goes on with a renewed token that is not stored"
+OLDER = "of an older claim|restored|again, after"
+UNWRITTEN = "continues with a renewed token that is not stored"
 
 
 @contextmanager
 def without(rule: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take one of the rules out of the production code."""
+    """Remove a rule from the production code."""
     with monkeypatch.context() as patch:
         REMOVALS[rule](patch)
         yield
@@ -63,13 +63,13 @@ def _the_check_before_the_write(patch: pytest.MonkeyPatch) -> None:
 def _the_unwritten_record(patch: pytest.MonkeyPatch) -> None:
     write = RecordWriter.write_renewed
 
-    def forgetful(self: RecordWriter, *args: Any) -> None:
+    def without_keeping(self: RecordWriter, *args: Any) -> None:
         try:
             write(self, *args)
         finally:
             self._unwritten = None
 
-    patch.setattr(RecordWriter, "write_renewed", forgetful)
+    patch.setattr(RecordWriter, "write_renewed", without_keeping)
 
 
 def _the_generation_of_the_unwritten_record(patch: pytest.MonkeyPatch) -> None:
@@ -106,34 +106,34 @@ def _trying_again(patch: pytest.MonkeyPatch) -> None:
 def _own_nonce(patch: pytest.MonkeyPatch) -> None:
     granted = Lease._granted
 
-    def anonymous(self: Lease, claim: Claim) -> Claim:
+    def without_own_nonce(self: Lease, claim: Claim) -> Claim:
         granted(self, claim)
         self._own = None
         return claim
 
-    patch.setattr(Lease, "_granted", anonymous)
+    patch.setattr(Lease, "_granted", without_own_nonce)
 
 
 def _only_granted_nonces(patch: pytest.MonkeyPatch) -> None:
     take = Lease.take
 
-    def presumptuous(self: Lease, seen: Observation) -> Claim | None:
+    def with_every_nonce(self: Lease, seen: Observation) -> Claim | None:
         write = self._store.write_lease
 
-        def noted(nonce: str) -> None:
+        def write_and_keep(nonce: str) -> None:
             self._own = nonce
             write(nonce)
 
-        self._store.write_lease = noted  # type: ignore[method-assign]
+        self._store.write_lease = write_and_keep  # type: ignore[method-assign]
         try:
             return take(self, seen)
         finally:
             self._store.write_lease = write  # type: ignore[method-assign]
 
-    patch.setattr(Lease, "take", presumptuous)
+    patch.setattr(Lease, "take", with_every_nonce)
 
 
-def _later_decisions(patch: pytest.MonkeyPatch) -> None:
+def _later_actions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(grant_actions, "_is_newer", lambda record, generation: False)
 
 
@@ -142,19 +142,19 @@ def _the_exchange_timeout(patch: pytest.MonkeyPatch) -> None:
 
 
 REMOVALS = {
-    "that an absent lease is believed only if there is no record either": _the_exchange_timeout,
+    "the longer wait if the lease is missing but not the record": _the_exchange_timeout,
     "the lease": _the_lease,
     "the wait": _the_wait,
-    "that the lease is given up only after its term": _the_term,
-    "that the rest of the term covers exchange and storing": _the_rest_of_the_term,
-    "that the record is unchanged": _the_unchanged_record,
-    "that a write begins only while the claim covers it": _the_check_before_the_write,
-    "that a renewed record is kept until it is stored": _the_unwritten_record,
-    "that a stored record of the same generation replaces it": _the_generation_of_the_unwritten_record,
-    "that nothing is used instead of it": _no_fallback,
-    "that a refusal of the older refresh token does not matter then": _no_refusal,
-    "that a process that was frozen tries again": _trying_again,
-    "that the last own nonce is free": _own_nonce,
-    "that the nonce of a void claim is not free": _only_granted_nonces,
-    "that a later decision is respected": _later_decisions,
+    "the term": _the_term,
+    "the check that the rest of the term covers request and storing": _the_rest_of_the_term,
+    "the check that the record is unchanged": _the_unchanged_record,
+    "the check of the claim before a write": _the_check_before_the_write,
+    "the unwritten record": _the_unwritten_record,
+    "the generation check of the unwritten record": _the_generation_of_the_unwritten_record,
+    "the rule that an unwritten record is stored before a token is used": _no_fallback,
+    "the rule that an unwritten record makes a refusal irrelevant": _no_refusal,
+    "the repetition after a freeze": _trying_again,
+    "the rule that the last own nonce is free": _own_nonce,
+    "the rule that the nonce of a void claim is not free": _only_granted_nonces,
+    "the check for a later action": _later_actions,
 }

@@ -1,4 +1,4 @@
-"""What happens in a simulation."""
+"""The faults and the load of a simulation."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Schedule:
-    """What happens in a run. Shares are of 1.
+    """The faults and the load of one run. Shares are between 0 and 1.
 
-    :param seed: decides all that the rest leaves open
-    :param processes: how many at a time
-    :param hosts: how many hosts they are spread over; those of one host share its lock
+    :param seed: determines everything that the other parameters leave open
+    :param processes: number of processes at a time
+    :param hosts: number of hosts; the processes of one host share its host lock
     :param lifetime: of an access token, in seconds
-    :param rounds: how often each process wants a token
-    :param spread: the processes start within so many seconds
-    :param late: share of reads and writes that take up to 60 s; of a record's writes up to 28 s, after which Airflow
-        gives up
-    :param absent: share of reads that say there is nothing, though there is
-    :param failing: share of reads and writes that fail and say so; some of the writes have landed, or land soon after
-    :param down: share of token requests that fail before the server has seen them
-    :param lost: share of token requests whose answer is lost
-    :param crashes: share of seams at which a process is killed; another takes its place
-    :param naps: share of sleeps that last longer, for the process was not running
-    :param nap: by how many seconds, at most
-    :param freezes: share of seams at which a process stands still, while time goes on: inside the token request, or
-        while a record is written
-    :param stalls: share of token requests that freeze a process before it has the response
-    :param freeze: for how many seconds, at most
-    :param stops_clocks: whether its monotonic clock stops then
-    :param grace: whether the server accepts a refresh token again as long as its successor was not used
-    :param skew: seconds that the hosts' clocks are apart
-    :param new: whether the connection was never used, and so has neither lease nor record
-    :param deletions: how often somebody deletes the Variable with the lease
-    :param people: how many people authorize again, revoke or forget meanwhile
+    :param rounds: how often each process requests a token
+    :param spread: all processes start within this time, in seconds
+    :param late: share of reads and writes that take up to 60 s; a write of the record takes up to 28 s, after which
+        Airflow gives up
+    :param absent: share of reads that find nothing, although there is something
+    :param failing: share of reads and writes that fail with an error; some of these writes land, or land soon after
+    :param down: share of token requests that fail before the server has received them
+    :param lost: share of token requests whose response is lost
+    :param crashes: share of steps at which a process is killed; another one takes its place
+    :param naps: share of sleeps that last longer, because the process was not running
+    :param nap: longest extra time of these sleeps, in seconds
+    :param freezes: share of steps at which a process is frozen while time passes, also during the token request and
+        during a write of the record
+    :param stalls: share of token requests during which a process is frozen before it has the response
+    :param freeze: longest time that a process is frozen, in seconds
+    :param stops_clocks: whether the monotonic clock stops while a process is frozen
+    :param grace: whether the server accepts a used refresh token again as long as its successor was not used
+    :param skew: difference between the clocks of two hosts, in seconds
+    :param new: whether the connection was never used, so that there is neither a lease nor a record
+    :param deletions: how often somebody deletes the Variable of the lease
+    :param users: how many users authorize the connection, revoke or forget its tokens meanwhile
     """
 
     seed: int = 0
@@ -58,8 +58,8 @@ class Schedule:
     skew: float = 0.0
     new: bool = False
     deletions: int = 0
-    people: int = 0
+    users: int = 0
 
     def storage_is_perfect(self) -> bool:
-        """Return whether every read and write works, and soon."""
+        """Return whether every read and write succeeds without delay."""
         return not (self.late or self.absent or self.failing)

@@ -1,4 +1,4 @@
-"""The authorization server of a simulation."""
+"""The simulated authorization server."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from tests.simulation.world import Process
 
 FIRST = "fake-first"
-#: Seconds that a process needs, after it was frozen, to claim the lease again and store what it has renewed.
+#: Seconds that a process needs, after it was frozen, to claim the lease again and store the renewed record.
 MARGIN = 10.0
 
 
 class Server:
-    """The authorization server: every refresh token is good for one use. It remembers who used which."""
+    """Issues single-use refresh tokens and records which process used which one."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
@@ -30,7 +30,7 @@ class Server:
         self.requests = 0
 
     def use(self, process: Process, refresh_token: str) -> Use | None:
-        """Trade a refresh token for its successor; None if it is refused."""
+        """Use a refresh token; return None if it is refused."""
         self.requests += 1
         grant = self.grant_of[refresh_token]
         referee = process.world.referee
@@ -40,10 +40,10 @@ class Server:
             excused=process.claim_has_ended(),
         )
         earlier = self.uses.setdefault(refresh_token, [])
-        # The rule that all this is about: nobody uses a refresh token again, unless every answer to it was lost.
+        # The most important rule: no process uses a refresh token again, unless every response to it was lost.
         for use in earlier:
             referee.check(
-                use.lost or use.overslept(),
+                use.lost or use.was_frozen_too_long(),
                 f"{process.name} used {refresh_token} again, after {earlier}",
                 excused=use.process is not process and (use.late or process.claim_has_ended()),
             )
@@ -65,7 +65,7 @@ class Server:
         return use
 
     def issue(self, grant: int | None) -> str:
-        """Return the next refresh token of a grant."""
+        """Issue the next refresh token of a grant."""
         refresh_token = f"refresh-{next(self.numbers)}"
         self.valid[grant] = refresh_token
         self.grant_of[refresh_token] = grant
@@ -74,13 +74,15 @@ class Server:
 
 @dataclass
 class Use:
-    """One use of a refresh token. It is lost when nobody can store what it brought.
+    """One use of a refresh token.
 
     :param process: the process that used it
     :param refresh_token: its successor
-    :param sent: when
-    :param ends: when the claim of its process ends
-    :param late: whether that was before: only a process that was frozen does that
+    :param sent: when it was used
+    :param ends: when the claim of the process ends
+    :param late: whether it was used after that, which only a frozen process does
+    :param lost: whether no process can store the successor
+    :param stored: whether the successor is stored
     """
 
     process: Process = field(repr=False)
@@ -94,11 +96,11 @@ class Use:
     def __repr__(self) -> str:
         return f"{self.process.name}:{self.refresh_token}{' (lost)' if self.lost else ''}"
 
-    def overslept(self) -> bool:
-        """Return whether its process was frozen until shortly before its claim's end, or longer.
+    def was_frozen_too_long(self) -> bool:
+        """Return whether the process was frozen until shortly before the end of its claim, or longer.
 
-        Another process may take it for dead then, and use the refresh token again. A process that wakes up earlier has
-        the time to store the successor, unless storage fails or is late.
+        Another process may assume that it is dead and use the refresh token again. A process that continues earlier has
+        enough time to store the successor, unless the storage fails or is late.
         """
         margin = MARGIN if self.process.schedule.storage_is_perfect() else math.inf
         return any(end >= self.sent and end >= self.ends - margin for _, end in self.process.freezes)

@@ -1,4 +1,4 @@
-"""The rules of renewal, under schedules that hypothesis makes up: ``docs/renewal.md`` explains them."""
+"""The rules of renewal (``docs/renewal.md``) hold in all schedules that Hypothesis generates."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.simulation.world import RECORD_TIMEOUT, World, run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Schedules of each kind. CI runs at least 10,000 in all.
+#: Number of schedules of each kind. CI runs at least 10,000 in total.
 EXAMPLES = int(os.environ.get("SCHEDULES", "2500"))
 SETTINGS = settings(
     max_examples=EXAMPLES,
     deadline=None,
     database=None,
-    derandomize="SCHEDULES" not in os.environ,  # the same ones every time in CI; others where somebody asks for more
+    derandomize="SCHEDULES" not in os.environ,  # CI always runs the same schedules; SCHEDULES runs others
     suppress_health_check=list(HealthCheck),
 )
 share = st.floats(0, 1)
@@ -36,14 +36,14 @@ share = st.floats(0, 1)
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Logging takes most of the time otherwise."""
+    """Turn off logging, which would take most of the time."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
 
 
 def schedules(**faults: Any) -> st.SearchStrategy[Schedule]:
-    """Return schedules with up to so many faults: the greatest share of each, by its name."""
+    """Return schedules with faults, given the largest share of each."""
     return st.builds(
         Schedule,
         seed=st.integers(0, 2**32),
@@ -60,30 +60,30 @@ def schedules(**faults: Any) -> st.SearchStrategy[Schedule]:
 
 
 KINDS: dict[str, dict[str, float]] = {
-    "all is well": {},
-    "processes are killed, or sleep too long": {"crashes": 0.02, "naps": 0.1},
+    "no faults": {},
+    "processes are killed or sleep too long": {"crashes": 0.02, "naps": 0.1},
     "processes sleep far too long": {"naps": 0.3, "nap": 150.0, "late": 0.02},
-    "storage fails, and reads find nothing": {"failing": 0.04, "absent": 0.02},
+    "storage fails and reads find nothing": {"failing": 0.04, "absent": 0.02},
     "storage is late": {"late": 0.15, "naps": 0.05},
-    "storage is late, and reads find nothing": {"late": 0.15, "absent": 0.01},
-    "storage is late, and fails": {"late": 0.1, "failing": 0.05},
-    "the server is down, and answers are lost": {"down": 0.3, "lost": 0.1},
+    "storage is late and reads find nothing": {"late": 0.15, "absent": 0.01},
+    "storage is late and fails": {"late": 0.1, "failing": 0.05},
+    "the server is down and responses are lost": {"down": 0.3, "lost": 0.1},
     "processes are frozen": {"freezes": 0.01, "stalls": 0.4},
-    "processes are frozen, and killed": {"freezes": 0.01, "stalls": 0.4, "crashes": 0.01},
-    "processes are frozen, storage is late, and fails": {
+    "processes are frozen and killed": {"freezes": 0.01, "stalls": 0.4, "crashes": 0.01},
+    "processes are frozen and storage is late and fails": {
         "freezes": 0.01, "stalls": 0.4, "late": 0.05, "failing": 0.02
     },
-    "processes are frozen, the server is down, and answers are lost": {
+    "processes are frozen, the server is down and responses are lost": {
         "freezes": 0.01, "stalls": 0.4, "down": 0.1, "lost": 0.05
     },
-    "everything at once": {
+    "all faults": {
         "crashes": 0.01, "naps": 0.03, "failing": 0.02, "absent": 0.01, "late": 0.15, "down": 0.1, "lost": 0.05
     },
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_refresh_token_is_used_by_two_processes_and_none_is_lost_but_by_a_lost_answer(kind: str) -> None:
+def test_no_refresh_token_is_used_by_two_processes_and_none_is_lost_except_with_a_lost_response(kind: str) -> None:
     @SETTINGS
     @given(schedules(**KINDS[kind]))
     def holds(schedule: Schedule) -> None:
@@ -93,11 +93,11 @@ def test_no_refresh_token_is_used_by_two_processes_and_none_is_lost_but_by_a_los
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_people_have_consented_to_or_forgotten_stays_so(kind: str) -> None:
+def test_a_renewal_never_undoes_what_a_user_has_authorized_revoked_or_forgotten(kind: str) -> None:
     @settings(SETTINGS, max_examples=max(EXAMPLES // 4, 50))
     @given(schedules(**KINDS[kind]), st.sampled_from([1, 2, 3]))
-    def holds(schedule: Schedule, people: int) -> None:
-        run(replace(schedule, people=people))
+    def holds(schedule: Schedule, users: int) -> None:
+        run(replace(schedule, users=users))
 
     holds()
 
@@ -106,62 +106,69 @@ def delete_the_lease(schedule: Schedule) -> None:
     run(replace(schedule, new=False, deletions=5))
 
 
-def test_it_holds_though_somebody_deletes_the_lease() -> None:
+def test_the_rules_hold_if_somebody_deletes_the_lease() -> None:
     settings(SETTINGS, max_examples=max(EXAMPLES // 4, 50))(given(schedules())(delete_the_lease))()
 
 
 @settings(SETTINGS, max_examples=max(EXAMPLES // 20, 50))
 @given(schedules(crashes=0.005, failing=0.01, late=0.02).map(lambda each: replace(each, processes=32, hosts=32)))
-def test_it_holds_with_32_hosts_too(schedule: Schedule) -> None:
+def test_the_rules_hold_with_32_hosts(schedule: Schedule) -> None:
     run(schedule)
 
 
-# --- that the simulation would notice
+# --- the simulation fails without a rule
 
 
 FROZEN = "processes are frozen"
 
 
 @pytest.mark.parametrize(
-    ("rule", "kind", "people", "breaks"),
+    ("rule", "kind", "users", "breaks"),
     [
-        ("the lease", "all is well", 0, LOST),
-        ("the wait", "all is well", 0, LOST),
-        ("that the lease is given up only after its term", "all is well", 0, LOST),
-        ("that the record is unchanged", "storage is late, and reads find nothing", 0, LOST),
-        ("that a write begins only while the claim covers it", FROZEN, 0, OLDER),
-        ("that a write begins only while the claim covers it", FROZEN, 3, OLDER),
-        ("that a renewed record is kept until it is stored", FROZEN, 0, LOST),
-        ("that a stored record of the same generation replaces it", FROZEN, 0, LOST),
-        ("that nothing is used instead of it", f"{FROZEN}, storage is late, and fails", 0, UNWRITTEN),
-        ("that a refusal of the older refresh token does not matter then", FROZEN, 0, UNWRITTEN),
-        ("that a process that was frozen tries again", FROZEN, 0, UNWRITTEN),
-        ("that the last own nonce is free", FROZEN, 0, LOST),
-        ("that a later decision is respected", FROZEN, 3, "later decision|consented to later"),
+        ("the lease", "no faults", 0, LOST),
+        ("the wait", "no faults", 0, LOST),
+        ("the term", "no faults", 0, LOST),
+        ("the check that the record is unchanged", "storage is late and reads find nothing", 0, LOST),
+        ("the check of the claim before a write", FROZEN, 0, OLDER),
+        ("the check of the claim before a write", FROZEN, 3, OLDER),
+        ("the unwritten record", FROZEN, 0, LOST),
+        ("the generation check of the unwritten record", FROZEN, 0, LOST),
+        (
+            "the rule that an unwritten record is stored before a token is used",
+            f"{FROZEN} and storage is late and fails",
+            0,
+            UNWRITTEN,
+        ),
+        ("the rule that an unwritten record makes a refusal irrelevant", FROZEN, 0, UNWRITTEN),
+        ("the repetition after a freeze", FROZEN, 0, UNWRITTEN),
+        ("the rule that the last own nonce is free", FROZEN, 0, LOST),
+        ("the check for a later action", FROZEN, 3, "later action|later authorization"),
     ],
 )
-def test_without_a_rule_it_fails(
-    rule: str, kind: str, people: int, breaks: str, monkeypatch: pytest.MonkeyPatch
+def test_the_simulation_fails_without_a_rule(
+    rule: str, kind: str, users: int, breaks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @settings(SETTINGS, max_examples=20_000, derandomize=True, phases=[Phase.generate])
     @given(schedules(**KINDS[kind]))
     def holds(schedule: Schedule) -> None:
-        run(replace(schedule, people=people))
+        run(replace(schedule, users=users))
 
     with without(rule, monkeypatch), pytest.raises(AssertionError, match=breaks):
         holds()
 
 
-def test_if_an_absent_lease_was_believed_though_there_is_a_record_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_simulation_fails_without_the_longer_wait_if_only_the_lease_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     holds = settings(SETTINGS, max_examples=20_000, derandomize=True, phases=[Phase.generate])(
         given(schedules())(delete_the_lease)
     )
-    with without("that an absent lease is believed only if there is no record either", monkeypatch):  # noqa: SIM117
+    with without("the longer wait if the lease is missing but not the record", monkeypatch):  # noqa: SIM117
         with pytest.raises(AssertionError, match=LOST):
             holds()
 
 
-def test_with_a_clock_that_stops_in_suspend_it_fails() -> None:
+def test_the_simulation_fails_with_a_clock_that_stops_in_suspend() -> None:
     @settings(SETTINGS, max_examples=20_000, derandomize=True, phases=[Phase.generate])
     @given(schedules(**KINDS[FROZEN]))
     def holds(schedule: Schedule) -> None:
@@ -171,7 +178,7 @@ def test_with_a_clock_that_stops_in_suspend_it_fails() -> None:
         holds()
 
 
-def test_if_forgetting_deleted_the_record_what_was_spent_would_be_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_simulation_fails_if_forget_deletes_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     def delete(self: GrantActions, claim: Claim) -> None:
         self._store.world.record = None  # type: ignore[attr-defined]
 
@@ -180,14 +187,14 @@ def test_if_forgetting_deleted_the_record_what_was_spent_would_be_used_again(mon
     @settings(SETTINGS, max_examples=500, derandomize=True, phases=[Phase.generate])
     @given(schedules())
     def holds(schedule: Schedule) -> None:
-        run(replace(schedule, people=2))
+        run(replace(schedule, users=2))
 
     with pytest.raises(AssertionError, match="was replaced or forgotten|again, after"):
         holds()
 
 
-def a_holder_is_slow() -> list[str]:
-    """Let a process sleep while its claim settles, and the server be slow then; another waits for the lease."""
+def slow_process() -> list[str]:
+    """Run a process that sleeps too long after it has written its claim, and then has a slow token request."""
     world = World(Schedule(grace=False, spread=0.0))
     slow = world.start(0, 1)
     sleep, refresh = slow.source._lease._let_settle, slow.endpoint.refresh
@@ -208,14 +215,14 @@ def a_holder_is_slow() -> list[str]:
     return world.referee.problems
 
 
-def test_a_claim_is_given_up_if_its_rest_does_not_cover_exchange_and_storing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert a_holder_is_slow() == []
-    with without("that the rest of the term covers exchange and storing", monkeypatch):
-        assert any("again, after" in problem for problem in a_holder_is_slow())
+def test_a_claim_is_not_used_if_its_rest_does_not_cover_request_and_storing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert slow_process() == []
+    with without("the check that the rest of the term covers request and storing", monkeypatch):
+        assert any("again, after" in problem for problem in slow_process())
 
 
-def a_void_claim_lands_on_a_holders(seed: int) -> list[str]:
-    """Let a process write its claim so late that it is void, over that of another one, whose server is slow."""
+def late_void_claim(seed: int) -> list[str]:
+    """Run a process whose void claim overwrites the claim of another process, which has a slow token request."""
     world = World(Schedule(seed=seed, grace=False, spread=0.0))
     holder, late = world.start(0, 1), world.start(1, 1)
     refresh, write_lease = holder.endpoint.refresh, late.source._lease._store.write_lease
@@ -237,18 +244,16 @@ def a_void_claim_lands_on_a_holders(seed: int) -> list[str]:
     return world.referee.problems
 
 
-def test_a_void_claim_is_waited_for_even_by_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not any(a_void_claim_lands_on_a_holders(seed) for seed in range(10))
-    with without("that the nonce of a void claim is not free", monkeypatch):
-        assert any("again, after" in problem for seed in range(10) for problem in a_void_claim_lands_on_a_holders(seed))
+def test_a_process_waits_even_for_its_own_void_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any(late_void_claim(seed) for seed in range(10))
+    with without("the rule that the nonce of a void claim is not free", monkeypatch):
+        assert any("again, after" in problem for seed in range(10) for problem in late_void_claim(seed))
 
 
-@pytest.mark.parametrize("act", ["consent", "revoke", "forget"])
-def test_a_person_whose_process_was_frozen_under_a_claim_is_not_asked_to_try_again(
-    act: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("act", ["authorize", "revoke", "forget"])
+def test_a_users_action_is_repeated_after_a_freeze(act: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def frozen() -> list[str]:
-        world = World(Schedule(processes=0, spread=0.0, stalls=1.0, people=1))
+        world = World(Schedule(processes=0, spread=0.0, stalls=1.0, users=1))
         world.random.choice = lambda choices: act  # type: ignore[method-assign]
         freezes = iter([200.0])
         world.random.uniform = lambda low, high: next(freezes, 0.0) if high == 300.0 else high  # type: ignore[method-assign]
@@ -256,76 +261,76 @@ def test_a_person_whose_process_was_frozen_under_a_claim_is_not_asked_to_try_aga
         return world.referee.problems
 
     assert frozen() == []
-    with without("that a process that was frozen tries again", monkeypatch):
+    with without("the repetition after a freeze", monkeypatch):
         assert any(f"did not try again to {act}" in problem for problem in frozen())
 
 
 # --- a process that is killed
 
 
-def killed_at(seam: int, schedule: Schedule) -> tuple[World, bool]:
-    """Kill the only process at one of its seams, then let another one want a token; also return whether it died."""
+def killed_at(step: int, schedule: Schedule) -> tuple[World, bool]:
+    """Kill the only process at one of its steps, then run another one; also return whether the first was killed."""
     world = World(replace(schedule, rounds=1, spread=0.0))
-    world.start(0, 1).dies_at = seam
+    world.start(0, 1).dies_at = step
     world.run_all()
-    died = len(world.processes) > 1  # the one that takes its place is the next
+    died = len(world.processes) > 1  # the process that takes its place
     assert not world.referee.problems, world.referee.problems
     return world, died
 
 
 @pytest.mark.parametrize("new", [False, True])
-def test_a_process_killed_between_any_two_steps_leaves_a_state_that_the_next_recovers_from(new: bool) -> None:
+def test_the_next_process_recovers_from_a_kill_at_any_step(new: bool) -> None:
     schedule = Schedule(new=new, grace=True)
-    seam, died = 1, True
+    step, died = 1, True
     while died:
-        world, died = killed_at(seam, schedule)
+        world, died = killed_at(step, schedule)
         waited = world.processes[-1].waits[0]
-        # From first seeing the lease of the dead: L, W, the random moment, and its own renewal.
-        assert waited < TERM + 2 * WAIT + (lease.EXCHANGE_TIMEOUT if new else 0) + 5, seam
+        # L after it has first seen the nonce of the killed process, then the random wait, W and its own renewal.
+        assert waited < TERM + 2 * WAIT + (lease.EXCHANGE_TIMEOUT if new else 0) + 5, step
         assert world.record is not None
-        assert world.record.refresh_token == world.server.valid[0], seam
-        # With the newest stored token; what was used already only if the first process died before it could store.
+        assert world.record.refresh_token == world.server.valid[0], step
+        # A used refresh token is sent again only if the first process was killed before it could store the new one.
         assert len(world.server.uses[FIRST]) <= 2
-        seam += 1
-    assert seam > 20
+        step += 1
+    assert step > 20
 
 
-def test_killed_between_sending_and_storing_the_next_sends_the_old_token_once_and_then_asks_for_consent() -> None:
+def test_after_a_kill_between_request_and_storing_the_old_token_is_sent_once_and_then_consent_is_required() -> None:
     schedule = Schedule(grace=False)
-    seam, died, asked = 1, True, []
+    step, died, refusals = 1, True, []
     while died:
-        world, died = killed_at(seam, schedule)
-        if world.lost_an_answer():
-            asked.append(world.record.refused if world.record else None)
+        world, died = killed_at(step, schedule)
+        if world.lost_a_response():
+            refusals.append(world.record.refused if world.record else None)
             assert world.server.requests == 2
-        seam += 1
-    assert len(asked) == 2  # while it waits for the answer, and while it writes the record
-    assert all(refused and "no longer accepts" in str(refused.error) for refused in asked)
+        step += 1
+    assert len(refusals) == 2  # killed while it waits for the response, and while it writes the record
+    assert all(refused and "no longer accepts" in str(refused.error) for refused in refusals)
 
 
-# --- beyond the bounds
+# --- limits
 
 
-def test_a_holder_frozen_between_its_last_check_and_the_token_request_cannot_be_stopped_by_a_lease() -> None:
+def test_a_process_frozen_between_its_last_check_and_its_token_request_cannot_be_stopped() -> None:
     """This is a limit of the lease, see "Limits" in docs/renewal.md. The test documents it."""
     world = World(Schedule(grace=False))
     frozen = world.start(0, 1)
     refresh = frozen.endpoint.refresh
 
-    def wake_up_after_the_term(refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Any:
+    def continue_after_the_term(refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Any:
         world.start(1, 1)
         frozen.pause(TERM + 30)
         return refresh(refresh_token, retry=retry)
 
-    frozen.endpoint.refresh = wake_up_after_the_term  # type: ignore[method-assign]
+    frozen.endpoint.refresh = continue_after_the_term  # type: ignore[method-assign]
     world.run_all()
-    assert world.processes[1].waits[0] > TERM - 5  # it gave the frozen one all the time that was due
+    assert world.processes[1].waits[0] > TERM - 5  # it has waited for the whole term
     assert world.referee.problems == []
-    assert any("process 1 used fake-first again, after [process 2" in event for event in world.referee.remains)
+    assert any("process 1 used fake-first again, after [process 2" in event for event in world.referee.excused)
 
 
 @pytest.mark.parametrize(("seconds", "is_replaced"), [(60.0, False), (2 * TERM, True)])
-def test_a_holder_frozen_between_its_check_and_the_write_replaces_a_newer_record(
+def test_a_process_frozen_between_its_check_and_its_write_replaces_a_newer_record(
     seconds: float, is_replaced: bool
 ) -> None:
     """This is a limit too, see "Limits" in docs/renewal.md."""
@@ -333,7 +338,7 @@ def test_a_holder_frozen_between_its_check_and_the_write_replaces_a_newer_record
     frozen = world.start(0, 1)
     write = frozen.source._lease._store._write  # type: ignore[attr-defined]
 
-    def wake_up_late(land: Any, longest: float) -> None:
+    def continue_late(land: Any, longest: float) -> None:
         def land_late() -> None:
             frozen.freeze(seconds)
             land()
@@ -343,16 +348,16 @@ def test_a_holder_frozen_between_its_check_and_the_write_replaces_a_newer_record
             return write(land_late, longest)
         return write(land, longest)
 
-    frozen.source._lease._store._write = wake_up_late  # type: ignore[attr-defined]
+    frozen.source._lease._store._write = continue_late  # type: ignore[attr-defined]
     world.run_all()
     assert world.referee.problems == []
     assert (
-        any("process 1 replaced the record of a newer claim" in event for event in world.referee.remains) is is_replaced
+        any("process 1 replaced the record of a newer claim" in event for event in world.referee.excused) is is_replaced
     )
     assert world.referee.older_over_newer == is_replaced
 
 
-def test_under_steady_load_each_period_costs_one_token_request() -> None:
+def test_under_steady_load_each_period_causes_one_token_request() -> None:
     @settings(SETTINGS, max_examples=500)
     @given(schedules().map(lambda each: replace(each, rounds=6, skew=0.0, lifetime=max(each.lifetime, 180.0))))
     def holds(schedule: Schedule) -> None:
@@ -362,7 +367,7 @@ def test_under_steady_load_each_period_costs_one_token_request() -> None:
     holds()
 
 
-def test_patience_outlasts_a_dead_holder_and_a_slow_renewal() -> None:
+def test_the_waiting_time_is_longer_than_a_dead_process_claim_and_a_slow_renewal() -> None:
     assert (
         waiting.RENEWAL_WAIT_TIMEOUT
         > TERM + 2 * WAIT + lease.EXCHANGE_TIMEOUT + lease.MAX_EXCHANGE_TIME + lease.MAX_STORING_TIME

@@ -1,8 +1,9 @@
-"""Processes that share a token, on a clock that jumps: the production ``TokenSource`` and ``Lease``, by their seams.
+"""Simulated processes that share a token. They run the production ``TokenSource`` on a simulated clock.
 
-Every process is a greenlet. It runs until it calls a seam (store, token endpoint, sleep), which hands over to the
-scheduler with the time at which it wants to go on. So a :class:`Schedule` decides all that happens, and hours take
-milliseconds. Whatever happens to storage, network and processes happens in the seams.
+Each process is a greenlet. When the production code calls the store, the token endpoint or sleep, the fake returns
+control to the scheduler and says when the process continues. So a :class:`Schedule` determines everything that happens,
+and hours take milliseconds. All faults of storage, network and processes happen in these fakes; each wait in them is a
+step.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.tokens.lease import Claim
     from tests.simulation.schedule import Schedule
 
-#: Seconds after which Airflow gives up writing a record.
+#: Seconds after which Airflow gives up a write.
 RECORD_TIMEOUT = 28.0
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CONFIG = oauth_config(
@@ -52,14 +53,14 @@ CONFIG = oauth_config(
 
 
 class Killed(BaseException):
-    """``kill -9``, which no production code catches. What ``finally`` does the kernel does too: it drops the lock."""
+    """``kill -9``. No production code catches it. Its ``finally`` blocks release the lock, as the kernel does."""
 
 
 class World:
     """One connection, its server, its storage and its processes.
 
-    :param schedule: what happens
-    :param stops_at_problems: whether a broken rule ends the run; else all that follow are counted too
+    :param schedule: the faults and the load
+    :param stops_at_problems: whether a broken rule ends the run; otherwise later ones are counted too
     """
 
     def __init__(self, schedule: Schedule, *, stops_at_problems: bool = True) -> None:
@@ -74,7 +75,7 @@ class World:
         self.lease: str | None = None
         self.locks: dict[int, Process] = {}
         self.processes: list[Process] = []
-        self.grant: int | None = 0  # the one that people want to be used
+        self.grant: int | None = 0  # the latest one that users have authorized
         self.forgotten = False
         self.ever_forgotten = False
         self.referee = Referee(self)
@@ -88,16 +89,16 @@ class World:
             self.lease = "done"
 
     def at(self, delay: float, action: Callable[[], Any]) -> None:
-        """Do something later."""
+        """Run an action later."""
         heapq.heappush(self._queue, (self.now + delay, next(self._order), action))
 
     def run(self) -> None:
-        """Run the schedule to its end, then let one more process want a token, without faults."""
+        """Run the schedule to its end, then one more process without faults."""
         for number in range(self.schedule.processes):
             self.start(number % self.schedule.hosts, self.schedule.rounds)
-        for number in range(self.schedule.people):
-            person = Person(self, f"person {number + 1}", number % self.schedule.hosts, 1)
-            self.at(self.random.uniform(0, 2 * self.schedule.spread), person.greenlet.switch)
+        for number in range(self.schedule.users):
+            user = User(self, f"user {number + 1}", number % self.schedule.hosts, 1)
+            self.at(self.random.uniform(0, 2 * self.schedule.spread), user.greenlet.switch)
         for _ in range(self.schedule.deletions):
             self.at(self.random.uniform(0, 2 * self.schedule.spread + 10), self._delete_the_lease)
         self.run_all()
@@ -110,7 +111,7 @@ class World:
         self.lease = None
 
     def run_all(self) -> None:
-        """Go on until nobody wants to do anything any more, or a rule was broken."""
+        """Run until no process has anything left to do, or a rule was broken."""
         while self._queue and not (self.referee.problems and self.stops_at_problems):
             self.now, _, action = heapq.heappop(self._queue)
             action()
@@ -122,24 +123,26 @@ class World:
         self.at(self.random.uniform(0, self.schedule.spread), process.greenlet.switch)
         return process
 
-    def lost_an_answer(self) -> bool:
-        """Tell whether an answer was lost so far."""
+    def lost_a_response(self) -> bool:
+        """Return whether a response was lost so far."""
         return any(use.lost for uses in self.server.uses.values() for use in uses)
 
     def chance(self, share: float) -> bool:
-        """Tell whether something happens that happens to this share."""
+        """Return whether an event with this share happens now."""
         return not self.calm and share > 0 and self.random.random() < share
 
     def check_the_end(self) -> None:
-        """No refresh token may be lost but with a lost answer: the valid one is stored."""
+        """Check that the valid refresh token is stored, unless a response was lost."""
         stored = self.record.refresh_token if self.record else None
         valid = self.server.valid.get(self.grant)
-        if not self.lost_an_answer() and not (self.forgotten and valid is None):  # revoked, and its holder killed then
+        if not self.lost_a_response() and not (
+            self.forgotten and valid is None
+        ):  # revoked by a process that was killed then
             self.referee.check(stored == valid, f"{valid} is lost; the record has {stored}")
 
 
 class Process:
-    """A process that wants a token now and then; a greenlet, and the seams of its ``TokenSource``."""
+    """A process that requests a token from time to time: a greenlet with the fakes for its ``TokenSource``."""
 
     def __init__(self, world: World, name: str, host: int, rounds: int) -> None:
         self.world = world
@@ -151,8 +154,8 @@ class Process:
         self.in_flight: Use | None = None
         self.waits: list[float] = []
         self.dies_at: int | None = None
-        self.seams = 0
-        self.freezes: list[tuple[float, float]] = []  # from when to when
+        self.steps = 0
+        self.freezes: list[tuple[float, float]] = []  # start and end of each freeze
         self.clock_stood = 0.0
         self.claim: Claim | None = None
         self.greenlet = greenlet(self._live, parent=world.scheduler)
@@ -172,66 +175,67 @@ class Process:
         self.source._lease._granted = watched  # type: ignore[method-assign]
 
     def has_claimed(self) -> None:
-        """Stand still, perhaps, before anything is done under the claim."""
+        """Perhaps freeze before anything is done under the claim."""
         if self.world.chance(self.schedule.freezes):
             self.freeze(self.world.random.uniform(0, self.schedule.freeze))
 
     def claim_ends(self) -> float:
-        """Return when its claim ends, as time really goes."""
+        """Return when its claim ends, on the correct clock."""
         return self.world.referee.ends[self.claim.nonce] if self.claim else math.inf
 
     def claim_has_ended(self) -> bool:
-        """Return whether it goes on though its claim has ended."""
+        """Return whether it continues although its claim has ended."""
         return self.world.now > self.claim_ends()
 
     def was_frozen_since(self, moment: float) -> bool:
-        """Return whether it was frozen for a part of the time since then."""
+        """Return whether it was frozen at any time since then."""
         return any(end > moment for _, end in self.freezes)
 
     def lands(self, record: Record, *, excused: bool) -> None:
-        """Check a record of this process that is stored just now: it does not bring back what a person has replaced."""
+        """Check a record that is being stored: it does not restore a grant that a user has replaced."""
         grant = self.world.server.grant_of[record.refresh_token]
         self.world.referee.check(
-            grant in (None, self.world.grant), f"{self.name} brought {record.refresh_token} back", excused=excused
+            grant in (None, self.world.grant), f"{self.name} restored {record.refresh_token}", excused=excused
         )
 
     def _live(self) -> None:
         for number in range(self.rounds):
             try:
-                self._want_a_token()
+                self._request_token()
             except Killed:
                 self._die(self.rounds - number)
                 return
         self._forget()
 
-    def _want_a_token(self) -> None:
+    def _request_token(self) -> None:
         begun = self.world.now
         token = None
         try:
             token = self.source.token()
-            # Else it may have ended on its way here.
+            # Otherwise the token may have expired since it was returned.
             if self.schedule.lifetime > 60 and not self.was_frozen_since(begun):
-                self.world.referee.check(token.usable(self.clock_time(), 0), f"{self.name} got a token that has ended")
+                self.world.referee.check(token.usable(self.clock_time(), 0), f"{self.name} got an expired token")
         except ConsentRequired as error:
-            lost = self.world.lost_an_answer()
+            lost = self.world.lost_a_response()
             lost = lost or self.world.forgotten or (self.world.ever_forgotten and not self.world.calm)
-            lost = lost or (self.world.referee.reused and not self.world.calm)  # its successor comes later
+            lost = lost or (self.world.referee.reused and not self.world.calm)  # the successor is stored later
             self.world.referee.consents += self.world.calm and not self.world.forgotten
-            self.world.referee.check(lost, f"{self.name} was asked for consent though no answer was lost: {error}")
+            self.world.referee.check(lost, f"{self.name} got ConsentRequired although no response was lost: {error}")
         except OAuthError as error:
-            self.world.referee.check(not self.world.calm, f"{self.name} got no token though all was well: {error}")
+            self.world.referee.check(
+                not self.world.calm, f"{self.name} got no token although there were no faults: {error}"
+            )
         self.world.referee.check_unwritten(self, begun, got_a_token=token is not None)
         self.waits.append(waited := self.world.now - begun)
         frozen = [end - start for start, end in self.freezes if start >= begun]
-        limit = (
-            RENEWAL_WAIT_TIMEOUT + 240 + 2 * self.schedule.nap
-        )  # the last look, with every read, write and sleep in it late
+        # The last attempt begins before the timeout, and every read, write and sleep in it can be late.
+        limit = RENEWAL_WAIT_TIMEOUT + 240 + 2 * self.schedule.nap
         limit = limit * (1 + len(frozen)) + sum(frozen)
         self.world.referee.check(waited < limit, f"{self.name} waited for {waited:.0f} s")
         self.pause(self.world.random.uniform(0, 1.2 * self.schedule.lifetime))
 
     def _die(self, rounds: int) -> None:
-        """Be gone, with all that only this process knows; another takes over what is left to do."""
+        """End, and lose everything in memory; start another process for the remaining rounds."""
         self._forget()
         self.world.start(self.host, rounds)
 
@@ -240,30 +244,30 @@ class Process:
             self.in_flight.lost = True
 
     def clock_time(self) -> datetime:
-        """Return the time of day as this host has it."""
+        """Return the time of day on this host's clock."""
         return START + timedelta(seconds=self.world.now + self.schedule.skew * self.host)
 
-    # --- what seams do
+    # --- what the fakes do
 
     def pause(self, seconds: float) -> None:
-        """Let the others run for a while."""
+        """Let other processes run for some time. This is one step."""
         self._stand(seconds)
         if self.world.chance(self.schedule.freezes):
             self.freeze(self.world.random.uniform(0, self.schedule.freeze))
-        self.seams += 1
-        if self.seams == self.dies_at:
+        self.steps += 1
+        if self.steps == self.dies_at:
             raise Killed
         if self.world.kills_left and self.world.chance(self.schedule.crashes):
             self.world.kills_left -= 1
             raise Killed
 
     def may_stall(self) -> None:
-        """Stand still, perhaps, where that does most harm."""
+        """Perhaps freeze at a step where it does the most harm."""
         if self.world.chance(self.schedule.stalls):
             self.freeze(self.world.random.uniform(0, self.schedule.freeze))
 
     def freeze(self, seconds: float) -> None:
-        """Stand still in the middle of something."""
+        """Freeze for some time."""
         self.freezes.append((self.world.now, self.world.now + seconds))
         self._stand(seconds)
         if self.schedule.stops_clocks:
@@ -273,21 +277,21 @@ class Process:
         self.world.at(seconds, self.greenlet.switch)
         self.world.scheduler.switch()
 
-    def under_way(self, longest: float = 60.0) -> None:
-        """Half of a read or write: some milliseconds, or much longer."""
+    def transfer(self, longest: float = 60.0) -> None:
+        """Take the time of a request to the store, or of its response: some milliseconds, or much longer."""
         late = self.world.chance(self.schedule.late / 2)
         self.pause(self.world.random.uniform(0, longest) if late else self.world.random.uniform(0.001, 0.02))
 
 
-class Person(Process):
-    """Somebody who consents, or has what is stored revoked or forgotten: what was stored before must not come back."""
+class User(Process):
+    """A user who authorizes, revokes or forgets. The tokens that were stored before must not be restored."""
 
-    def _want_a_token(self) -> None:
-        act = self.world.random.choice(["consent", "revoke", "forget"])
+    def _request_token(self) -> None:
+        act = self.world.random.choice(["authorize", "revoke", "forget"])
         server = self.world.server
-        self.grant = next(server.grants) if act == "consent" else None
+        self.grant = next(server.grants) if act == "authorize" else None
         try:
-            if act == "consent":
+            if act == "authorize":
                 now = self.clock_time()
                 lifetime = timedelta(seconds=self.schedule.lifetime)
                 token = Token(
@@ -302,9 +306,11 @@ class Person(Process):
             else:
                 self.source.actions.forget()
         except OAuthError as error:
-            self.world.referee.check(not self.world.calm, f"{self.name} could not {act} though all was well: {error}")
             self.world.referee.check(
-                type(error).__name__ != "Overtaken", f"{self.name} did not try again to {act}, after it was frozen"
+                not self.world.calm, f"{self.name} could not {act} although there were no faults: {error}"
+            )
+            self.world.referee.check(
+                type(error).__name__ != "Overtaken", f"{self.name} did not try again to {act} after a freeze"
             )
 
     def has_claimed(self) -> None:
@@ -315,16 +321,16 @@ class Person(Process):
 
     def lands(self, record: Record, *, excused: bool) -> None:
         if record.generation == (self.world.record.generation if self.world.record else 0):
-            super().lands(record, excused=excused)  # it is noted only that a revocation has failed
+            super().lands(record, excused=excused)  # a failed revocation only ends its claim
             return
-        self.world.referee.decided(self, excused=excused)
+        self.world.referee.acted(self, excused=excused)
         self.world.grant = self.grant
         self.world.forgotten = self.grant is None
         self.world.ever_forgotten |= self.world.forgotten
 
 
 class Clock:
-    """Virtual time, with a monotonic clock that starts anywhere."""
+    """Simulated time, with a monotonic clock that starts at a random time."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -342,7 +348,7 @@ class Clock:
 
 
 class Lock:
-    """The lock file of a host."""
+    """The host lock."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -357,7 +363,7 @@ class Lock:
 
 
 class Store:
-    """Record and lease: two registers, and a list of Variables that is never silently wrong."""
+    """The record and the lease, and a list of Variables that is never wrong without an error."""
 
     conn_id = "api"
     name = "the Variable"
@@ -390,7 +396,7 @@ class Store:
         ends = self.process.claim_ends()
 
         def land() -> None:
-            # What remains: the process was frozen after it had looked at its claim, until that was over.
+            # A limit: the process was frozen between its check of the claim and the landing of the write.
             excused = self.process.was_frozen_since(begun) and self.world.now > ends
             self.process.lands(record, excused=excused)
             self.world.referee.stored(self.process, record, excused=excused)
@@ -405,26 +411,26 @@ class Store:
             raise TokenStoreError("reads differently")
 
     def _list(self, there: Callable[[], bool]) -> bool:
-        self.process.under_way()
+        self.process.transfer()
         found = there()
-        self.process.under_way()
+        self.process.transfer()
         if self.world.chance(self.process.schedule.failing + self.process.schedule.absent):
             raise TokenStoreError("the list cannot be read")
         return found
 
     def _read(self, value: Callable[[], Any]) -> Any:
-        self.process.under_way()
+        self.process.transfer()
         found = value()
-        self.process.under_way()
+        self.process.transfer()
         if self.world.chance(self.process.schedule.failing):
             raise TokenStoreError("cannot be read")
         return None if self.world.chance(self.process.schedule.absent) else found
 
     def _write(self, land: Callable[[], None], longest: float) -> None:
-        self.process.under_way(longest)
+        self.process.transfer(longest)
         if not self.world.chance(self.process.schedule.failing):
             land()
-            self.process.under_way(0.02 if longest < 60 else longest)
+            self.process.transfer(0.02 if longest < 60 else longest)
             return
         what = self.world.random.choice(["not landed", "landed", "lands later"])
         if what == "landed":
@@ -435,7 +441,11 @@ class Store:
 
 
 class Endpoint:
-    """The way to the authorization server and back."""
+    """Requests to the authorization server and their responses."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.world = process.world
 
     def revoke(self, token: str, hint: str) -> bool:
         self.process.pause(self.world.random.uniform(0.1, 1))
@@ -448,12 +458,8 @@ class Endpoint:
         self.process.may_stall()
         return True
 
-    def __init__(self, process: Process) -> None:
-        self.process = process
-        self.world = process.world
-
     def grant(self, scope: str | None = None, *, retry: bool = True) -> Token:
-        raise AssertionError("this grant lives by its refresh token")
+        raise AssertionError("this grant requires a refresh token")
 
     def refresh(self, refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Token:
         schedule, world = self.process.schedule, self.world
@@ -464,14 +470,14 @@ class Endpoint:
         use = world.server.use(self.process, refresh_token)
         if use is None:
             self.process.pause(0.1)
-            raise InvalidGrant("spent", error="invalid_grant")
+            raise InvalidGrant("used", error="invalid_grant")
         self.process.in_flight = use
         slow = world.chance(0.02)
         self.process.pause(world.random.uniform(5, 20) if slow else world.random.uniform(0.1, 1))
         self.process.may_stall()
         if world.chance(schedule.lost):
             use.lost = True
-            raise TokenRequestError("no answer", retryable=True)
+            raise TokenRequestError("no response", retryable=True)
         return Token(
             access_token=f"access-for-{use.refresh_token}",
             issued_at=sent_at,
