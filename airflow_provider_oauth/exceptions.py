@@ -1,28 +1,32 @@
-"""The errors of this package.
+"""The exceptions of this package.
 
 ::
 
     OAuthError (an AirflowException)
-    ├── ConfigurationError *      the connection does not say what it must, or says what it must not
-    ├── TokenRequestError         the authorization server refused, or could not be reached
-    │   ├── InvalidClient *       client ID, secret or the way they are sent
-    │   ├── InvalidGrant          the refresh token or code is spent, revoked or expired
-    │   │   └── WrongPassword *   the user name or password of the password grant
-    │   ├── UnrecognizedRefusal   refused in words that this package does not recognize
-    │   ├── InvalidRequest  UnauthorizedClient  UnsupportedGrantType  InvalidScope
-    ├── TokenResponseError        it answered, but not with a token, or whatever was asked for
-    ├── TokenStoreError           the token could not be read from, or kept in, its Variable
-    │   └── Overtaken             this process was suspended for too long, so it wrote nothing
-    ├── RenewalTimeout            another process renews the token and has not finished
-    ├── ConsentRequired *         nothing but a person's consent, or a new refresh token, helps
-    ├── ConsentDenied             a person was asked for consent, and it was not given
-    └── ApiError                  the API answered with an error status, or not as it should
+    ├── ConfigurationError *      a field of the connection is missing or invalid
+    ├── TokenRequestError         the authorization server refused a request or did not respond
+    │   ├── InvalidRequest        invalid_request: a parameter is missing, repeated or malformed
+    │   ├── InvalidClient *       invalid_client: client ID, client secret or client authentication is wrong
+    │   ├── InvalidGrant          invalid_grant: refresh token or code is invalid, expired, revoked or already used
+    │   │   └── WrongPassword *   invalid_grant in the password grant: user name or password is wrong
+    │   ├── UnauthorizedClient    unauthorized_client: the client may not use this grant type
+    │   ├── UnsupportedGrantType  unsupported_grant_type: the server does not support this grant type
+    │   ├── InvalidScope          invalid_scope: the scope is unknown, malformed or not allowed
+    │   └── UnrecognizedRefusal   the server refused the request with an unknown error code, or without one
+    ├── TokenResponseError        the response of the authorization server is invalid
+    ├── TokenStoreError           the Variable with the token could not be read or written
+    │   └── Overtaken             this process was suspended, so it did not write an outdated token
+    ├── RenewalTimeout            another process renews the token and has not finished in time
+    ├── ConsentRequired *         a user must authorize again, or enter a new refresh token
+    ├── ConsentDenied             a user or the server declined the authorization, or its callback is invalid
+    └── ApiError                  the API responded with an error status, or in an unexpected way
         ├── ApiConnectionError    no response from the API; also a requests.ConnectionError
-        │   └── ApiConnectTimeout no connection in time; also an ApiTimeout
-        ├── ApiTimeout            no response in time; also a requests.Timeout
-        └── PartialWriteError *   it did after something had been written
+        │   └── ApiConnectTimeout no connection to the API in time; also an ApiTimeout
+        ├── ApiTimeout            no response from the API in time; also a requests.Timeout
+        └── PartialWriteError *   a write failed after a part of it had been carried out
 
-    * also an AirflowFailException: the task fails without Airflow's retries, which could lock an account or write twice
+    * also an AirflowFailException: Airflow does not retry the task, because a retry could lock an account or write
+      data twice, or cannot succeed. Airflow retries the task after all other exceptions.
 """
 
 from __future__ import annotations
@@ -39,27 +43,27 @@ if TYPE_CHECKING:
 
 
 class OAuthError(AirflowException):
-    """Base of all errors of this package. Its text names the connection and holds no secret."""
+    """Base class of all exceptions of this package. The text names the connection and contains no secret."""
 
-    #: Whether a request that uses the grant (token or revocation request) may have reached the server before this was
-    #: raised. False: it is certain that no attempt was sent, so no refresh token or code was used.
+    #: Whether a token or revocation request may have reached the server before this was raised. False means that no
+    #: refresh token or code was used.
     request_sent: bool = False
 
 
 class ConfigurationError(OAuthError, AirflowFailException):
-    """The connection's fields do not make sense; the text names the connection and the field."""
+    """A field of the connection is missing or invalid. Airflow does not retry the task."""
 
 
 class TokenRequestError(OAuthError):
-    """The token endpoint, or another one of its server, refused the request (RFC 6749 section 5.2) or did not answer.
+    """The authorization server refused a request (RFC 6749 section 5.2) or did not respond. Airflow retries the task.
 
     :param message: what happened, to which connection, and what to do
     :param error: the server's error code
-    :param error_description: its explanation
-    :param error_uri: its page about the error
-    :param status_code: the HTTP status; None if there was no answer
+    :param error_description: the server's message
+    :param error_uri: URL of the server's documentation of the error
+    :param status_code: HTTP status; None if there was no response
     :param retryable: whether the same request may succeed later
-    :param retry_after: seconds after which the server wants to be asked again, if it said so
+    :param retry_after: delay before the next request in seconds, if the server sent one
     """
 
     def __init__(
@@ -83,65 +87,71 @@ class TokenRequestError(OAuthError):
 
 
 class InvalidRequest(TokenRequestError):
-    """``invalid_request``: a parameter is missing, repeated or malformed."""
+    """``invalid_request``: a parameter is missing, repeated or malformed. Airflow retries the task."""
 
 
 class InvalidClient(TokenRequestError, AirflowFailException):
-    """``invalid_client``: the server does not accept the client ID, the secret or the way they are sent."""
+    """``invalid_client``: client ID, secret or client authentication is wrong. Airflow does not retry the task."""
 
 
 class InvalidGrant(TokenRequestError):
-    """``invalid_grant``: the refresh token or authorization code is invalid, expired, revoked or spent."""
+    """``invalid_grant``: the refresh token or code is invalid, expired, revoked or already used.
+
+    Airflow retries the task. If only a user can help, ``ConsentRequired`` is raised instead.
+    """
 
 
 class WrongPassword(InvalidGrant, AirflowFailException):
-    """``invalid_grant`` in answer to the password grant: the user name or password is wrong."""
+    """``invalid_grant`` in the password grant: user name or password is wrong. Airflow does not retry the task."""
 
 
 class UnauthorizedClient(TokenRequestError):
-    """``unauthorized_client``: the client may not use this grant type."""
+    """``unauthorized_client``: the client may not use this grant type. Airflow retries the task."""
 
 
 class UnsupportedGrantType(TokenRequestError):
-    """``unsupported_grant_type``: the server does not know this grant type."""
+    """``unsupported_grant_type``: the server does not support this grant type. Airflow retries the task."""
 
 
 class InvalidScope(TokenRequestError):
-    """``invalid_scope``: the scope is unknown, malformed or more than the client may have."""
+    """``invalid_scope``: the scope is unknown, malformed or not allowed for this client. Airflow retries the task."""
 
 
 class UnrecognizedRefusal(TokenRequestError):
-    """The server refused the request in words that this package does not recognize.
+    """The server refused the request with an unknown error code, or without one. Airflow retries the task.
 
-    The client, the credentials or the refresh token may be the reason: the response does not show which.
+    The response does not show whether the client, the credentials or the refresh token is the reason.
     """
 
 
 class TokenResponseError(OAuthError):
-    """The token endpoint, or another one of its server, answered, but neither with what was asked for nor an error."""
+    """The response of the authorization server is neither the expected one nor an error. Airflow retries the task."""
 
 
 class TokenStoreError(OAuthError):
-    """The token's Variable could not be read or written."""
+    """The Variable with the token could not be read or written. Airflow retries the task."""
 
 
 class Overtaken(TokenStoreError):
-    """The process was suspended for so long that another one may be renewing the token. It wrote nothing."""
+    """The process was suspended, and another one may have renewed the token, so nothing was written.
+
+    Airflow retries the task.
+    """
 
 
 class RenewalTimeout(OAuthError):
-    """Another process is renewing the token and has not finished in time."""
+    """Another process renews the token and has not finished in time. Airflow retries the task."""
 
 
 class ConsentRequired(OAuthError, AirflowFailException):
-    """The grant is gone: a person has to consent again, or to paste a new refresh token."""
+    """A user must authorize again, or enter a new refresh token. Airflow does not retry the task."""
 
 
 class ConsentDenied(OAuthError):
-    """A person was asked for consent, and it was not given, or the answer cannot be believed.
+    """A user or the server declined the authorization, or its callback is invalid. No task raises it.
 
     :param message: what happened, to which connection, and what to do
-    :param error: the server's error code (RFC 6749 section 4.1.2.1), if it gave one
+    :param error: the server's error code (RFC 6749 section 4.1.2.1), if it sent one
     """
 
     def __init__(self, message: str, *, error: str | None = None) -> None:
@@ -150,10 +160,10 @@ class ConsentDenied(OAuthError):
 
 
 class ApiError(OAuthError):
-    """The API answered with an error status.
+    """The API responded with an error status, or in an unexpected way. Airflow retries the task.
 
-    :param message: what happened; starts with the status, as HttpHook's errors do
-    :param status_code: the HTTP status
+    :param message: what happened; starts with the status, as in the errors of ``HttpHook``
+    :param status_code: HTTP status
     """
 
     def __init__(self, message: str, status_code: int | None = None) -> None:
@@ -162,51 +172,51 @@ class ApiError(OAuthError):
 
 
 class ApiConnectionError(ApiError, requests.ConnectionError):
-    """The API could not be reached, or its response ended early or was not HTTP.
+    """The API could not be reached, or its response was incomplete or not HTTP. Airflow retries the task.
 
-    It is a ``requests.ConnectionError`` too, so that code written for requests still catches it.
+    It is also a ``requests.ConnectionError``, so code for requests catches it.
     """
 
 
 class ApiTimeout(ApiError, requests.Timeout):
-    """The API did not respond within the connection's timeout.
+    """The API did not respond within the connection's timeout. Airflow retries the task.
 
-    It is a ``requests.Timeout`` too, so that code written for requests still catches it.
+    It is also a ``requests.Timeout``, so code for requests catches it.
     """
 
 
 class ApiConnectTimeout(ApiConnectionError, ApiTimeout):
-    """No connection to the API within the connection's timeout."""
+    """No connection to the API was established within the connection's timeout. Airflow retries the task."""
 
 
 class PartialWriteError(ApiError, AirflowFailException):
-    """Some of what was to be written was not, after something had been: a retry would write that again."""
+    """A write failed after a part of it had been carried out. Airflow does not retry the task, to avoid duplicates."""
 
 
 @contextmanager
 def errors_converted(conn_id: str, failed: str) -> Iterator[None]:
-    """Raise an ``OAuthError`` instead of any other exception, so that callers need to handle only one kind.
+    """Convert every other exception to an ``OAuthError``, so that callers need to handle only one type.
 
-    The text of the other exception is not quoted, because it may hold a secret.
+    The text of the other exception is not quoted, because it may contain a secret.
 
-    :param conn_id: the connection
-    :param failed: what failed
-    :raises OAuthError: instead of another ``Exception``
+    :param conn_id: ID of the connection
+    :param failed: what failed, as a clause: "the token could not be renewed"
+    :raises OAuthError: instead of any other ``Exception``
     """
     try:
         yield
     except OAuthError:
         raise
     except Exception as error:
-        *_, place = traceback.extract_tb(error.__traceback__)
+        *_, frame = traceback.extract_tb(error.__traceback__)
         raise OAuthError(
-            f"Connection {conn_id!r}: {failed}, because of an unexpected error ({type(error).__name__} at line "
-            f"{place.lineno} of {place.filename}). Try again; if it happens again, report it."
+            f"Connection {conn_id!r}: {failed}, because of an unexpected error. Try again; if it happens again, report "
+            f"it. ({type(error).__name__} at line {frame.lineno} of {frame.filename})"
         ) from None
 
 
 def to_event(error: OAuthError) -> dict[str, Any]:
-    """Describe ``error`` in JSON, for a trigger's event: a trigger that raises is only run again."""
+    """Return ``error`` as a dict for a trigger's event: a trigger must not raise, because Airflow would restart it."""
     fields = ("status_code", "error", "error_description", "error_uri", "retryable", "retry_after")
     return {
         "type": type(error).__name__,
@@ -216,7 +226,7 @@ def to_event(error: OAuthError) -> dict[str, Any]:
 
 
 def from_event(event: dict[str, Any]) -> OAuthError:
-    """Return the error that ``to_event`` described."""
+    """Return the exception that ``to_event`` converted."""
     classes: dict[str, type[OAuthError]] = {}
     pending: list[type[OAuthError]] = [OAuthError]
     while pending:

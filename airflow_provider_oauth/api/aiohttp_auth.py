@@ -11,8 +11,8 @@ from aiohttp.http import SERVER_SOFTWARE
 from asgiref.sync import sync_to_async
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_oauth.api.errors import tls_context
 from airflow_provider_oauth.protocol.config import TransportOptions
+from airflow_provider_oauth.protocol.tls_files import tls_context
 
 if TYPE_CHECKING:
     import ssl

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 from contextlib import suppress
 from http import HTTPStatus
@@ -26,9 +25,11 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.protocol.redaction import redact, redact_url
 from airflow_provider_oauth.protocol.refusals import MEMBERS
+from airflow_provider_oauth.protocol.tls_files import check_tls_files
+from airflow_provider_oauth.protocol.transport_errors import network_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 QUOTED_MEMBERS = ("error", *MEMBERS)
 #: Bytes of an error response that are read to quote from it. A longer one is not quoted.
 MAX_ERROR_BODY = 65536
-#: What requests, aiohttp and the libraries below them raise when there is no usable response.
+#: Exceptions of requests, aiohttp and the libraries below them if there is no usable response.
 TRANSPORT_ERRORS = (
     requests.RequestException,
     aiohttp.ClientError,
@@ -45,7 +46,7 @@ TRANSPORT_ERRORS = (
     ValueError,
     RecursionError,
 )
-#: By type of such an error, in order: what is raised instead, and what to check.
+#: By type of such an exception, in order: the exception to raise instead, and advice.
 FAILURES: tuple[tuple[tuple[type[Exception], ...], type[OAuthError], str], ...] = (
     (
         (
@@ -55,7 +56,7 @@ FAILURES: tuple[tuple[tuple[type[Exception], ...], type[OAuthError], str], ...] 
             ssl.SSLError,
         ),
         ApiConnectionError,
-        "Check Host, verify (the CA bundle) and cert (the client certificate).",
+        "Check API base URL, verify (CA certificates) and cert (client certificate).",
     ),
     (
         (
@@ -65,35 +66,34 @@ FAILURES: tuple[tuple[tuple[type[Exception], ...], type[OAuthError], str], ...] 
             aiohttp.ClientHttpProxyError,
         ),
         ApiConnectionError,
-        "Check proxies, and the proxy settings in the environment.",
+        "Check proxies and the proxy settings in the environment.",
     ),
     (
         (requests.TooManyRedirects, aiohttp.TooManyRedirects, aiohttp.RedirectClientError),
         ApiConnectionError,
-        "The redirects could not be followed. Check Host and the endpoint, and max_redirects.",
+        "Check API base URL, the endpoint and max_redirects.",
     ),
     (
         (requests.ConnectTimeout, aiohttp.ConnectionTimeoutError),
         ApiConnectTimeout,
-        "Check Host and Timeout, and that this machine can reach the API.",
+        "Check API base URL and Timeout, and that this machine can reach the API.",
     ),
     (
         (requests.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError),
         ApiTimeout,
-        "The API did not respond in time. Increase Timeout if it needs longer.",
+        "Increase Timeout if the API needs more time.",
     ),
     (
         (ValueError, requests.exceptions.InvalidJSONError, requests.exceptions.UnrewindableBodyError),
         ConfigurationError,
-        "The request cannot be sent. Check the endpoint, the headers, the parameters and the body for values that HTTP "
-        "does not allow.",
+        "The request cannot be sent. Check endpoint, headers, parameters and body for values that HTTP does not allow.",
     ),
     (
         (OSError, aiohttp.ClientError, urllib3.exceptions.HTTPError),
         ApiConnectionError,
-        "Check Host, and that this machine can reach the API.",
+        "Check API base URL, and that this machine can reach the API.",
     ),
-    ((RecursionError,), ConfigurationError, "The request cannot be sent. Check the body: it is nested too deeply."),
+    ((RecursionError,), ConfigurationError, "The request cannot be sent, because its body is nested too deeply."),
 )
 
 
@@ -135,59 +135,26 @@ def transport_error(
 ) -> OAuthError:
     """Return the error for a request that could not be sent, or whose response could not be read.
 
-    Of ``error`` only its type and the operating system's or TLS library's reason are part of the text: its own text can
-    contain the URL, headers and parts of the response.
+    Only the type of ``error`` and the reason that the operating system or the TLS library gives are part of the text:
+    its own text can contain the URL, headers and parts of the response.
 
     :param config: the connection
-    :param error: what the HTTP client raised
-    :param method: of the request
-    :param url: of the request; its user, query and fragment are left out
-    :param verify: the ``verify`` that was used, which may come from the environment
-    :param cert: the ``cert`` that was used
+    :param error: the exception of the HTTP client
+    :param method: HTTP method of the request
+    :param url: URL of the request; its user, query and fragment are left out
+    :param verify: the ``verify`` of the request, which may be from the environment
+    :param cert: the ``cert`` of the request
     """
-    if isinstance(error, OSError) and (isinstance(verify, str) or cert):
+    if isinstance(error, OSError):
         try:
-            tls_context(config, verify, cert)
-        except ConfigurationError as invalid_response:
-            return invalid_response
+            check_tls_files(config, verify, cert)
+        except ConfigurationError as unusable_file:
+            return unusable_file
     if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
-        error = error.args[0]  # requests makes it a ConnectionError if a part of the body was late
+        error = error.args[0]  # requests raises ConnectionError if a part of the body was late
     cls, advice = next((cls, advice) for types, cls, advice in FAILURES if isinstance(error, types))
-    reason = next(_reasons(error), "")
-    quoted = f" ({redact(reason, config.secrets)})" if reason else ""
-    return cls(
-        f"Connection {config.conn_id!r}: {_target(method, url)} failed: {type(error).__name__}{quoted}. {advice}"
-    )
-
-
-def tls_context(config: OAuthConfig, verify: Any, cert: Any) -> ssl.SSLContext:
-    """Return a TLS context with the connection's CA bundle and client certificate.
-
-    :param config: the connection
-    :param verify: path of a CA bundle or of a folder of CA certificates; False turns verification off; True means the
-        system's certificates
-    :param cert: path of a client certificate with its key, or a pair of paths
-    :raises ConfigurationError: if one of the files cannot be used
-    """
-    path = verify if isinstance(verify, str) else None
-    folder = path if path and os.path.isdir(path) else None
-    try:
-        context = ssl.create_default_context(cafile=None if folder else path, capath=folder)
-    except (OSError, ValueError) as error:
-        name = "verify" if path == config.transport.verify else "verify, or REQUESTS_CA_BUNDLE in the environment,"
-        raise config.error(name, f"cannot be used as a CA bundle ({type(error).__name__})") from None
-    if verify is False:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if cert:
-        try:
-            certificate, key = (cert, None) if isinstance(cert, str) else cert
-            # A password, so that OpenSSL does not ask for one at the terminal.
-            context.load_cert_chain(certificate, key, password="")
-        except (OSError, ValueError) as error:
-            problem = f"cannot be used as a client certificate ({type(error).__name__})"
-            raise config.error("cert", problem) from None
-    return context
+    reason = redact(network_reason(error), config.secrets)
+    return cls(f"Connection {config.conn_id!r}: {_target(method, url)} failed: {reason}. {advice}")
 
 
 def read_error_body(response: requests.Response) -> bytes:
@@ -249,15 +216,3 @@ def _message(body: bytes, content_type: str, error_path: str | None) -> str:
         if isinstance(source, dict):
             messages += [text for name in QUOTED_MEMBERS if isinstance(text := source.get(name), str)]
     return "; ".join(dict.fromkeys(filter(None, map(str.strip, messages))))
-
-
-def _reasons(error: BaseException, depth: int = 0) -> Iterator[str]:
-    """Yield the reasons that the operating system or the TLS library gave, those of the original exception first."""
-    if depth < 8:
-        for each in (*error.args, *(getattr(error, name, None) for name in ("reason", "__cause__", "__context__"))):
-            if isinstance(each, BaseException):
-                yield from _reasons(each, depth + 1)
-    if isinstance(error, OSError):
-        for name in ("verify_message", "strerror"):  # of TLS; of all
-            if reason := getattr(error, name, None):
-                yield str(reason)

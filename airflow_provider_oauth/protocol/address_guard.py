@@ -1,4 +1,4 @@
-"""Decides which hosts and addresses may receive requests: a connection must not reach internal services (SSRF)."""
+"""Checks which hosts and addresses may receive requests, so that a connection cannot reach internal services (SSRF)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-#: Addresses of the metadata services of clouds, which give out credentials, and addresses that mean this machine.
-BLOCKED = tuple(
+#: Addresses of cloud metadata services, which return credentials, and addresses that mean this machine.
+BLOCKED_NETWORKS = tuple(
     ipaddress.ip_network(network)
     for network in (
         "169.254.0.0/16",  # link-local: AWS, Azure, Google Cloud, OpenStack and others
@@ -18,24 +18,24 @@ BLOCKED = tuple(
         "100.100.100.200",  # Alibaba Cloud
         "168.63.129.16",  # Azure
         "192.0.0.192",  # Oracle Cloud
-        "0.0.0.0",  # noqa: S104 - nothing listens here
+        "0.0.0.0",  # noqa: S104 - no socket is bound
         "::",
     )
 )
 #: Prefixes of IPv6 addresses whose last 32 bits are an IPv4 address (RFC 4291 section 2.5.5.2, RFC 6052 section 2.1).
-EMBEDDING = (ipaddress.ip_network("::ffff:0:0/96"), ipaddress.ip_network("64:ff9b::/96"))
+IPV4_PREFIXES = (ipaddress.ip_network("::ffff:0:0/96"), ipaddress.ip_network("64:ff9b::/96"))
 
 
-class Blocked(Exception):  # noqa: N818 - it reports a decision
-    """A host or address must not receive requests; the text gives the reason."""
+class Blocked(Exception):  # noqa: N818 - it reports a decision, not an error
+    """A host or address must not receive requests; the text gives the reason, starting with "its host"."""
 
 
 @dataclass(frozen=True)
 class AddressGuard:
-    """Checks hosts and addresses before anything is sent to them.
+    """Checks hosts and addresses before requests are sent to them.
 
-    Without patterns, every host is allowed, but no address of ``BLOCKED``. With patterns, a host must match one of
-    them, and its addresses are not checked.
+    Without patterns, every host is allowed, but no address in ``BLOCKED_NETWORKS``. With patterns, a host must match
+    one of them, and its addresses are not checked.
 
     :param allowed_hosts: host names or addresses in which ``*`` means any characters, dots included; in an IPv4 address
         only digits and dots
@@ -44,12 +44,12 @@ class AddressGuard:
     allowed_hosts: tuple[str, ...] = ()
 
     def check_host(self, host: str) -> None:
-        """Check the host of a URL: its name, or the address that it spells.
+        """Check the host of a URL: its name, or the address if the host is one.
 
-        :param host: as in the URL, without port
+        :param host: host as in the URL, without port
         :raises Blocked: if it must not receive requests
         """
-        name = unquote(host).lower().rstrip(".")  # a proxy may decode it
+        name = unquote(host).lower().rstrip(".")  # a proxy may decode %-escapes
         if not self.allowed_hosts:
             address = literal_address(name)
             if address is not None:
@@ -58,9 +58,9 @@ class AddressGuard:
             raise Blocked(f"its host {name!r} does not match [oauth] allowed_hosts")
 
     def check_address(self, address: str) -> None:
-        """Check an address before it is connected to.
+        """Check an address before a connection to it is opened.
 
-        :param address: as the system writes it
+        :param address: address as ``getaddrinfo`` returns it
         :raises Blocked: if it must not receive requests
         """
         if not self.allowed_hosts and is_blocked(address):
@@ -68,30 +68,28 @@ class AddressGuard:
 
 
 def is_blocked(address: str) -> bool:
-    """Tell whether ``address``, or the IPv4 address that it embeds, is one of ``BLOCKED``."""
-    ip = ipaddress.ip_address(address.partition("%")[0])  # without an interface (RFC 4007 section 11)
-    if isinstance(ip, ipaddress.IPv6Address) and any(ip in prefix for prefix in EMBEDDING):
+    """Tell whether ``address``, or the IPv4 address in it, is in ``BLOCKED_NETWORKS``."""
+    ip = ipaddress.ip_address(address.partition("%")[0])  # without the zone (RFC 4007 section 11)
+    if isinstance(ip, ipaddress.IPv6Address) and any(ip in prefix for prefix in IPV4_PREFIXES):
         ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return any(ip in network for network in BLOCKED)
+    return any(ip in network for network in BLOCKED_NETWORKS)
 
 
 def literal_address(host: str) -> str | None:
-    """Return the address that ``host`` spells, in decimal, octal or hexadecimal numbers too; None if it is a name."""
+    """Return ``host`` as an address if it is one in any notation (also octal or hexadecimal); None if it is a name."""
     host = host.strip("[]")
     try:
         return str(ipaddress.ip_address(host.partition("%")[0]))
     except ValueError:
         pass
     try:
-        return socket.inet_ntoa(
-            socket.inet_aton(host)
-        )  # the spellings that resolvers accept: 2852039166, 0xa9.254.43518
+        return socket.inet_ntoa(socket.inet_aton(host))  # notations of resolvers, such as 2852039166, 0xa9.254.43518
     except (OSError, ValueError):
         return None
 
 
 def _matches(name: str, pattern: str) -> bool:
     parts = pattern.lower().rstrip(".").strip("[]").split("*")
-    # Anybody can own the host 10.example.com, which a pattern of addresses, 10.*, does not mean.
-    anything = r"[\d.]*" if re.fullmatch(r"[\d.]*\d[\d.]*", "".join(parts)) else ".*"
-    return re.fullmatch(anything.join(map(re.escape, parts)), name.strip("[]"), re.ASCII) is not None
+    # The pattern 10.* means addresses. It must not match the host name 10.example.com, which anyone could register.
+    wildcard = r"[\d.]*" if re.fullmatch(r"[\d.]*\d[\d.]*", "".join(parts)) else ".*"
+    return re.fullmatch(wildcard.join(map(re.escape, parts)), name.strip("[]"), re.ASCII) is not None

@@ -1,4 +1,4 @@
-"""What to do about a refusal of the authorization server: which field to check, or which feature is missing."""
+"""Advice for errors of the authorization server: which field to check, or which feature is not supported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_requests import Request, TokenRequest
 
-#: What to do when a consent brought no refresh token.
+#: Advice if the server issued no refresh token after a consent.
 OFFLINE_ACCESS = (
     "To request one, add offline_access to Scope, or set Authorization request parameters (authorize_params) to "
     '{"access_type": "offline", "prompt": "consent"}: see the vendor\'s documentation. Then authorize again.'
@@ -29,23 +29,21 @@ DPOP_REQUIRED = (
 )
 INVALID_TARGET = "Check Resource and Audience."
 REVOCATION = "Check Revocation URL and Client authentication."
-TRY_LATER = "The server failed; try again later."
-TOO_MANY = "The server receives too many requests; try again later."
+TRY_LATER = "The server has a problem. Try again later."
+TOO_MANY = "The server receives too many requests. Try again later."
 PAGE = (
     "The response does not look like one from an authorization server; it may be from a proxy or a firewall. "
     "Check {field}."
 )
 PUBLIC_CLIENT = "Check Client ID. If the client has a secret, enter it and set Client authentication."
 ANY_CREDENTIALS = (
-    "The response does not show which credentials were rejected. Check User name, User password, Client ID and Client "
-    "secret."
+    "The response does not show which credentials were rejected. Check User name and User password. Also check "
+    "{client}."
 )
-
+#: Advice by class of the error.
 BY_CLASS: dict[type[OAuthError], str] = {
     exceptions.InvalidRequest: "Check Token request body, Client authentication and Token request parameters.",
-    exceptions.InvalidClient: (
-        "Check Client ID, Client secret and Client authentication. (Client authentication is {client_auth}.)"
-    ),
+    exceptions.InvalidClient: "Check {client}. (Client authentication is {client_auth}.)",
     exceptions.WrongPassword: "Check User name and User password.",
     exceptions.UnauthorizedClient: (
         "The server does not allow this client to use the {grant} grant. Ask its operator to allow it, or choose "
@@ -66,22 +64,21 @@ BY_GRANT: dict[tuple[type[OAuthError], str], str] = {
         "the client_credentials grant."
     ),
     (exceptions.InvalidGrant, "refresh_token"): "The refresh token is invalid, expired, revoked or already used.",
-    (exceptions.InvalidGrant, "authorization_code"): "The code is invalid, expired or already used; authorize again.",
-    (UnrecognizedRefusal, "client_credentials"): "Check Client ID, Client secret, Client authentication and Scope.",
+    (exceptions.InvalidGrant, "authorization_code"): "The code is invalid, expired or already used. Authorize again.",
+    (UnrecognizedRefusal, "client_credentials"): "Check {client}. Also check Scope.",
     (UnrecognizedRefusal, "password"): (
-        "The response does not show whether the client or the user was rejected. Check Client ID, Client secret, "
-        "Client authentication, User name and User password."
+        "The response does not show whether the client or the user was rejected. Check {client}. Also check User name "
+        "and User password."
     ),
     (UnrecognizedRefusal, "refresh_token"): (
-        "The response does not show whether the client or the refresh token was rejected. Check Client ID, Client "
-        "secret and Client authentication. If they are right, the refresh token is probably invalid."
+        "The response does not show whether the client or the refresh token was rejected. Check {client}. If they are "
+        "correct, the refresh token is probably invalid."
     ),
     (UnrecognizedRefusal, "authorization_code"): (
-        "The response does not show whether the client or the code was rejected. Check Client ID, Client secret and "
-        "Client authentication, and authorize again."
+        "The response does not show whether the client or the code was rejected. Check {client}, and authorize again."
     ),
 }
-#: Advice for the RFCs' error codes that have no exception class.
+#: Advice for error codes of the RFCs that have no exception class.
 BY_CODE = {
     "invalid_target": INVALID_TARGET,
     "invalid_dpop_proof": DPOP_REQUIRED,
@@ -90,6 +87,7 @@ BY_CODE = {
     "server_error": TRY_LATER,
     "temporarily_unavailable": TRY_LATER,
 }
+#: Advice for HTTP statuses.
 BY_STATUS = {
     404: "Check {field}.",
     405: "This URL does not accept {method} requests. Check {field}.",
@@ -98,16 +96,18 @@ BY_STATUS = {
     429: TOO_MANY,
     500: TRY_LATER,
     502: TRY_LATER,
-    503: "The server is busy; try again later.",
+    503: "The server is busy. Try again later.",
     504: TRY_LATER,
 }
 #: Advice for errors of the authorization endpoint (RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0 section 3.1.2.6).
-AUTHORIZATION = {
-    "access_denied": "The user declined, or is not allowed to consent. Authorize again, as a user who is allowed to.",
-    "server_error": "The server has a problem. Try again later.",
-    "temporarily_unavailable": "The server has a problem. Try again later.",
-    "login_required": "Log in at the server, and authorize again.",
-    "interaction_required": "Log in at the server, and authorize again.",
+AUTHORIZATION_ERRORS = {
+    "access_denied": (
+        "The user declined, or is not allowed to consent. Authorize again as a user who is allowed to consent."
+    ),
+    "server_error": TRY_LATER,
+    "temporarily_unavailable": TRY_LATER,
+    "login_required": "Log in at the server and authorize again.",
+    "interaction_required": "Log in at the server and authorize again.",
     "account_selection_required": "Log in at the server with the account that you want to use, and authorize again.",
     "invalid_scope": "Check Scope.",
     "invalid_target": INVALID_TARGET,
@@ -125,31 +125,32 @@ _GRANT_NOT_ALLOWED = re.compile(
 
 
 def token_advice(
-    config: OAuthConfig, request: TokenRequest, error: type[OAuthError], status: int, code: str | None, words: str
+    config: OAuthConfig, request: TokenRequest, error: type[OAuthError], status: int, code: str | None, message: str
 ) -> str:
-    """Return what to do about a refusal of the token or revocation endpoint; "" if that is not known.
+    """Return what to do about a refusal of the token endpoint or the revocation endpoint; "" if that is not known.
 
     :param config: the connection
-    :param request: what was refused
-    :param error: the class of the error
-    :param status: the HTTP status
+    :param request: the refused request
+    :param error: class of the error
+    :param status: HTTP status
     :param code: the server's error code
-    :param words: its explanation
+    :param message: the server's message
     """
     grant = request.grant_type
     if error is exceptions.InvalidRequest and status in (404, 405, 415):
-        code, error = None, exceptions.TokenRequestError  # oidc-provider (npm) reports a wrong URL in this way
+        code, error = None, exceptions.TokenRequestError  # oidc-provider (npm) reports a wrong URL as invalid_request
     text = (
-        _by_details(config, grant, error, code, words)
+        _by_details(config, grant, error, code, message)
         or BY_GRANT.get((error, grant))
         or BY_CLASS.get(error)
         or BY_CODE.get(code or "")
         or _by_status(request, status)
     )
     return text.format(
-        field=request.place.field,
+        field=request.endpoint.label,
         method=request.method,
         grant=grant,
+        client=_client_fields(config),
         client_auth=config.client_auth,
         body_format=config.body_format,
     )
@@ -157,42 +158,48 @@ def token_advice(
 
 def status_advice(request: Request, status: int) -> str:
     """Return what to do about an HTTP status of the authorization server; "" if that is not known."""
-    return BY_STATUS.get(status, "").format(field=request.place.field, method=request.method)
+    return BY_STATUS.get(status, "").format(field=request.endpoint.label, method=request.method)
 
 
-def authorization_advice(config: OAuthConfig, code: str, words: str) -> str:
+def authorization_advice(config: OAuthConfig, code: str, message: str) -> str:
     """Return what to do about an error of the authorization endpoint.
 
     :param config: the connection
     :param code: the server's error code
-    :param words: its explanation
+    :param message: the server's message
     """
-    if code == "invalid_request" and _PAR.search(words):
+    if code == "invalid_request" and _PAR.search(message):
         return PAR_REQUIRED
-    if code == "invalid_request" and _PKCE.search(words):
+    if code == "invalid_request" and _PKCE.search(message):
         return PKCE_REQUIRED if config.skip_pkce else PKCE_REFUSED
-    if code == "invalid_request" and _NOT_FOR_CLIENT.search(words):
+    if code == "invalid_request" and _NOT_FOR_CLIENT.search(message):
         code = "unauthorized_client"
-    return AUTHORIZATION.get(code, "Check Client ID, Scope and the redirect URI.")
+    return AUTHORIZATION_ERRORS.get(code, "Check Client ID, Scope and the redirect URI.")
 
 
-def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: str | None, words: str) -> str:
-    """Return the advice that depends on more than the class of the error and the grant."""
-    if grant == "authorization_code" and _PKCE.search(words):
+def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: str | None, message: str) -> str:
+    """Return the advice for cases that class and grant do not distinguish; "" for all others."""
+    if grant == "authorization_code" and _PKCE.search(message):
         if config.skip_pkce:
             return PKCE_REQUIRED
         return PKCE_REFUSED if error is exceptions.InvalidRequest else ""
-    if _GRANT_NOT_ALLOWED.search(words):
+    if _GRANT_NOT_ALLOWED.search(message):
         return BY_GRANT.get((exceptions.UnauthorizedClient, grant)) or BY_CLASS[exceptions.UnauthorizedClient]
     if error is exceptions.InvalidClient and config.client_auth == "none":
         return PUBLIC_CLIENT
-    # With any other code, only the status 401 suggests that the user was refused.
+    # With any other code, only the status 401 suggests that the user was rejected.
     if error is exceptions.WrongPassword and code not in ("invalid_grant", "invalid_request", "invalid_credentials"):
         return ANY_CREDENTIALS
     return ""
 
 
 def _by_status(request: TokenRequest, status: int) -> str:
-    if status == 415 and not request.grant_type:  # RFC 7009 section 2.1: always a form
+    if status == 415 and not request.grant_type:  # RFC 7009 section 2.1: a revocation is always form-encoded
         return "This URL does not accept form-encoded requests, which RFC 7009 requires. Check {field}."
     return BY_STATUS.get(status, "")
+
+
+def _client_fields(config: OAuthConfig) -> str:
+    """Return the labels of the fields with the client's credentials."""
+    secret = "" if config.client_auth == "none" else ", Client secret"
+    return f"Client ID{secret} and Client authentication"

@@ -1,4 +1,4 @@
-"""The authorization request, and validation of its callback (RFC 6749 section 4.1).
+"""Builds the authorization request and validates its callback (RFC 6749 section 4.1).
 
 An :class:`AuthorizationRequest` binds the steps of the flow to each other: ``state`` binds the callback to the request
 (section 10.12), and ``code_verifier`` binds the token request to both (PKCE, RFC 7636).
@@ -21,17 +21,19 @@ from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token_requests import pairs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorizationRequest:
-    """A consent that was asked for and not given yet. Whoever holds it can use the code that comes back: keep it.
+    """An authorization request that waits for its callback. It must be kept secret.
 
-    :param conn_id: the connection that it is for
-    :param redirect_uri: where the browser comes back to; the same in both requests
-    :param state: good for one answer
-    :param code_verifier: never sent through the browser
+    :param conn_id: the connection
+    :param redirect_uri: where the server sends the browser with the code; the same in the token request
+    :param state: random value that the callback must contain, valid for one callback
+    :param code_verifier: PKCE code verifier; never sent through the browser
     """
 
     conn_id: str
@@ -40,41 +42,41 @@ class AuthorizationRequest:
     code_verifier: str = field(default_factory=lambda: secrets.token_urlsafe(64), repr=False)
 
 
-def authorization_url(config: OAuthConfig, consent: AuthorizationRequest) -> str:
-    """Return where to send the browser (RFC 6749 section 4.1.1, RFC 7636 section 4.3: always S256).
+def authorization_url(config: OAuthConfig, authorization: AuthorizationRequest) -> str:
+    """Return the URL to send the browser to (RFC 6749 section 4.1.1, RFC 7636 section 4.3: always S256).
 
-    Servers that do not know PKCE ignore its parameters (RFC 6749 section 3.1); for one that refuses them there is
-    ``skip_pkce``. Parameters of ``authorize_params`` replace those in the query of the authorization URL.
+    Servers that do not know PKCE ignore its parameters (RFC 6749 section 3.1); ``skip_pkce`` is for those that refuse
+    them. Parameters of ``authorize_params`` replace those in the query of the authorization URL.
 
-    :raises ConfigurationError: if the connection has no authorization URL, or another grant; or if the code would
-        travel in clear
+    :param config: the connection
+    :param authorization: the authorization request
+    :raises ConfigurationError: if the connection has no authorization URL or another grant, or if the redirect URI
+        would send the code over plain http
     """
     if config.grant_type != "authorization_code":
-        raise config.error(
-            "grant_type", f"is {config.grant_type}; nobody can consent to anything but authorization_code"
-        )
+        raise config.error("grant_type", f"is {config.grant_type}. Only authorization_code needs a user's consent")
     if config.authorize_url is None:
-        raise config.error("authorize_url", "(Authorization URL) is missing")
-    target = urlsplit(consent.redirect_uri)
+        raise config.error("authorize_url", "is missing. Set Authorization URL, or set Issuer to discover it")
+    target = urlsplit(authorization.redirect_uri)
     if not (target.scheme == "https" or (target.scheme == "http" and is_loopback(target.hostname or ""))):
         raise ConfigurationError(
-            f"Connection {config.conn_id!r}: the redirect URI {consent.redirect_uri} is neither https nor of this "
-            f"machine; the code would travel in clear."
+            f"Connection {config.conn_id!r}: the redirect URI {authorization.redirect_uri} would send the code "
+            f"unencrypted. Use an https URL, or http on this machine."
         )
-    wanted = {
+    parameters = {
         "response_type": "code",
         "client_id": config.client_id,
-        "redirect_uri": consent.redirect_uri,
+        "redirect_uri": authorization.redirect_uri,
         "scope": config.scope_separator.join((config.scope or "").split()),
         "audience": config.audience,
         "resource": config.resource,
-        "state": consent.state,
-        **({} if config.skip_pkce else _challenge(consent.code_verifier)),
+        "state": authorization.state,
+        **({} if config.skip_pkce else _challenge(authorization.code_verifier)),
     }
-    added = {**config.authorize_params, **{name: value for name, value in wanted.items() if value}}
+    added = {**config.authorize_params, **{name: value for name, value in parameters.items() if value}}
     url = urlsplit(config.authorize_url)
-    own = [(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True) if name not in added]
-    return urlunsplit(url._replace(query=urlencode([*own, *pairs(added)])))
+    present = [(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True) if name not in added]
+    return urlunsplit(url._replace(query=urlencode([*present, *pairs(added)])))
 
 
 def _challenge(code_verifier: str) -> dict[str, str]:
@@ -85,8 +87,59 @@ def _challenge(code_verifier: str) -> dict[str, str]:
     }
 
 
-def _is_of(config: OAuthConfig, iss: str) -> bool:
-    """Tell whether a server that calls itself so is the one that was asked: by its name, or else by where it is."""
+def validate_callback(config: OAuthConfig, authorization: AuthorizationRequest, callback: str) -> str:
+    """Validate a callback and return its authorization code (RFC 6749 sections 4.1.2 and 10.12, RFC 9207).
+
+    :param config: the connection
+    :param authorization: the authorization request
+    :param callback: the URL that the browser was sent to, or its query
+    :return: the code
+    :raises ConsentDenied: if the callback contains an error, or does not belong to the authorization request
+    """
+    parameters = _callback_parameters(config, callback)
+    # First, because anyone could invent a callback with an error, too.
+    state = parameters.get("state", "").encode(errors="replace")
+    if not secrets.compare_digest(state, authorization.state.encode()):
+        raise _invalid_callback(
+            config,
+            "its state does not match the authorization request. It may be an old callback or one of another user",
+        )
+    _check_issuer(config, parameters)
+    if error := parameters.get("error"):
+        raise _denied(config, authorization, error, parameters)
+    code = parameters.get("code", "")
+    # Only a pasted callback can have an unpaired surrogate, which UTF-8 cannot encode.
+    if not code or code.encode(errors="replace").decode() != code:
+        raise ConsentDenied(
+            f"Connection {config.conn_id!r}: the callback has no code. Paste the complete URL from the browser."
+        )
+    return code
+
+
+def _callback_parameters(config: OAuthConfig, callback: str) -> dict[str, str]:
+    before, question_mark, after = callback.strip().partition("?")
+    query = after if question_mark else before
+    parameters = parse_qsl(query.partition("#")[0], keep_blank_values=True)
+    if len(dict(parameters)) != len(parameters):
+        raise _invalid_callback(config, "it has a parameter twice")
+    return dict(parameters)
+
+
+def _check_issuer(config: OAuthConfig, parameters: Mapping[str, str]) -> None:
+    """Check that the callback comes from the authorization server of the connection (RFC 9207)."""
+    # Django OAuth Toolkit 3.4 announces iss in its metadata but omits it from error responses. Those have no code.
+    if config.iss_required and "iss" not in parameters and "error" not in parameters:
+        raise _invalid_callback(config, "it does not name the server that sent it (iss), although this server does so")
+    if "iss" in parameters and not _is_issuer(config, parameters["iss"]):
+        raise ConsentDenied(
+            f"Connection {config.conn_id!r}: the callback was rejected, because it comes from another server (iss). "
+            f"If {redact(parameters['iss'], config.secrets)!r} is the issuer of the server that you want to use, set "
+            f"Issuer to it. Otherwise do not authorize again."
+        )
+
+
+def _is_issuer(config: OAuthConfig, iss: str) -> bool:
+    """Tell whether ``iss`` is the issuer or, if that is not known, has the origin of the authorization URL."""
     if config.issuer:
         return iss == config.issuer
     with suppress(ValueError):
@@ -94,50 +147,25 @@ def _is_of(config: OAuthConfig, iss: str) -> bool:
     return False
 
 
-def validate_callback(config: OAuthConfig, consent: AuthorizationRequest, answer: str) -> str:
-    """Return the code that the browser brought back.
+def _invalid_callback(config: OAuthConfig, reason: str) -> ConsentDenied:
+    return ConsentDenied(
+        f"Connection {config.conn_id!r}: the callback was rejected, because {reason}. Authorize again."
+    )
 
-    :param config: the connection
-    :param consent: what was asked for
-    :param answer: the URL that the browser was sent to, whole, or its query
-    :raises ConsentDenied: if the person or the server declined, or the answer is not to this question
-    """
-    before, mark, after = answer.strip().partition("?")
-    query = after if mark else before
-    pairs = parse_qsl(query.partition("#")[0], keep_blank_values=True)
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ConsentDenied(f"Connection {config.conn_id!r}: the answer has a parameter twice. Start again.")
-    # First: whoever can make up an answer can make up an error too.
-    if not secrets.compare_digest(values.get("state", "").encode(errors="replace"), consent.state.encode()):
-        raise ConsentDenied(
-            f"Connection {config.conn_id!r}: the answer does not belong to what was asked (state). It may be an "
-            f"old one, or somebody else's. Start again."
-        )
-    # RFC 9207: an answer of another server than the one that was asked. Django OAuth Toolkit 3.4 announces
-    # iss in its metadata but omits it from error responses. Those have no code, so the user gets to read the error.
-    if config.iss_required and "iss" not in values and "error" not in values:
-        raise ConsentDenied(
-            f"Connection {config.conn_id!r}: the answer does not say which server it is of (iss), as this one does. It "
-            f"may be another's. Start again."
-        )
-    if "iss" in values and not _is_of(config, values["iss"]):
-        raise ConsentDenied(
-            f"Connection {config.conn_id!r}: the answer is of another server (iss) than the one that was asked. If "
-            f"{redact(values['iss'], config.secrets)!r} is what that one calls itself, enter it in Issuer."
-        )
-    if error := values.get("error"):
-        # Justimmo says message and hint where RFC 6749 section 4.1.2.1 says error_description.
-        words = " ".join(filter(None, (values.get(name) for name in ("error_description", "message", "hint"))))
-        secret = (*config.secrets, consent.state, consent.code_verifier)
-        said = redact(f"{error}: {words}" if words else error, secret)
-        raise ConsentDenied(
-            f"Connection {config.conn_id!r}: no consent was given ({said}). "
-            f"{authorization_advice(config, error, words)}",
-            error=redact(error, secret),
-        )
-    code = values.get("code", "")
-    # An unpaired surrogate, which UTF-8 cannot encode, can only come from a pasted text.
-    if not code or code.encode(errors="replace").decode() != code:
-        raise ConsentDenied(f"Connection {config.conn_id!r}: the answer has no code. Paste the whole URL.")
-    return code
+
+def _denied(
+    config: OAuthConfig, authorization: AuthorizationRequest, error: str, parameters: Mapping[str, str]
+) -> ConsentDenied:
+    """Return the error for a callback with an error."""
+    # Justimmo sends message and hint instead of error_description (RFC 6749 section 4.1.2.1).
+    names = ("error_description", "message", "hint")
+    message = " ".join(filter(None, map(parameters.get, names)))
+    hidden = (*config.secrets, authorization.state, authorization.code_verifier)
+    shown = redact(error, hidden)
+    text = (
+        f"Connection {config.conn_id!r}: the server did not authorize Airflow ({shown}). "
+        f"{authorization_advice(config, error, message)}"
+    )
+    if message:
+        text += f" The server's message: {redact(message, hidden)!r}"
+    return ConsentDenied(text, error=shown)

@@ -1,55 +1,84 @@
-"""How a client shows who it is: one class a method, named after its registered value (RFC 7591 section 2)."""
+"""Client authentication methods, one class each, named after the registered values (RFC 7591 section 2)."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import MutableMapping
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote_plus
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 Headers = MutableMapping[str, str]
 Fields = MutableMapping[str, Any]
 
 
-class ClientAuth(Protocol):
-    """Adds the client's credentials to the headers or the fields of a token request."""
+@dataclass(frozen=True, kw_only=True)
+class ClientAuthContext:
+    """What a client authentication method may need to authenticate one request.
 
-    def apply(self, client_id: str | None, client_secret: str | None, headers: Headers, fields: Fields) -> None:
-        """Change ``headers`` or ``fields`` in place."""
+    ``endpoint``, ``audience`` and ``now`` are for methods that sign an assertion (RFC 7523 section 3).
+
+    :param client_id: the client ID
+    :param client_secret: the client secret; for methods that sign with it, the key
+    :param endpoint: URL that the request is sent to
+    :param audience: issuer of the authorization server; its token endpoint if the issuer is not known
+    :param now: time of the request, aware
+    """
+
+    client_id: str | None
+    client_secret: str | None = field(repr=False)
+    endpoint: str = field(repr=False)
+    audience: str = field(repr=False)
+    now: datetime
+
+
+class ClientAuth(Protocol):
+    """A client authentication method."""
+
+    def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
+        """Authenticate a request by adding to its headers or fields.
+
+        :param context: the client and the request
+        :param headers: headers of the request; changed in place
+        :param fields: fields of the request's body; changed in place
+        """
 
 
 class ClientSecretBasic:
-    """``client_secret_basic``: HTTP Basic, both parts form-encoded first, as RFC 6749 section 2.3.1 says."""
+    """``client_secret_basic``: HTTP Basic with form-encoded client ID and secret (RFC 6749 section 2.3.1)."""
 
-    def apply(self, client_id: str | None, client_secret: str | None, headers: Headers, fields: Fields) -> None:
+    def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
         """Set the ``Authorization`` header."""
-        headers["Authorization"] = basic(quote_plus(client_id or ""), quote_plus(client_secret or ""))
+        headers["Authorization"] = basic(quote_plus(context.client_id or ""), quote_plus(context.client_secret or ""))
 
 
 class ClientSecretBasicRaw:
-    """``client_secret_basic_raw``: HTTP Basic as RFC 7617 has it, for servers that do not decode the parts."""
+    """``client_secret_basic_raw``: HTTP Basic without form-encoding (RFC 7617), for servers that do not decode it."""
 
-    def apply(self, client_id: str | None, client_secret: str | None, headers: Headers, fields: Fields) -> None:
+    def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
         """Set the ``Authorization`` header."""
-        headers["Authorization"] = basic(client_id or "", client_secret or "")
+        headers["Authorization"] = basic(context.client_id or "", context.client_secret or "")
 
 
 class ClientSecretPost:
-    """``client_secret_post``: both in the body (RFC 6749 section 2.3.1)."""
+    """``client_secret_post``: client ID and secret in the body (RFC 6749 section 2.3.1)."""
 
-    def apply(self, client_id: str | None, client_secret: str | None, headers: Headers, fields: Fields) -> None:
+    def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
         """Add ``client_id`` and ``client_secret``."""
-        fields["client_id"] = client_id
-        fields["client_secret"] = client_secret
+        fields["client_id"] = context.client_id
+        fields["client_secret"] = context.client_secret
 
 
 class NoClientAuth:
-    """``none``: a public client, which only says its name (RFC 6749 section 3.2.1)."""
+    """``none``: a public client, which is identified but not authenticated (RFC 6749 section 3.2.1)."""
 
-    def apply(self, client_id: str | None, client_secret: str | None, headers: Headers, fields: Fields) -> None:
-        """Add ``client_id``, if there is one."""
-        if client_id:
-            fields["client_id"] = client_id
+    def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
+        """Add ``client_id`` if there is one."""
+        if context.client_id:
+            fields["client_id"] = context.client_id
 
 
 CLIENT_AUTH: dict[str, ClientAuth] = {
@@ -61,5 +90,5 @@ CLIENT_AUTH: dict[str, ClientAuth] = {
 
 
 def basic(user: str, password: str) -> str:
-    """Return the value of an ``Authorization`` header for HTTP Basic."""
+    """Return the value of an ``Authorization`` header for HTTP Basic (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

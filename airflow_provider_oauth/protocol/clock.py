@@ -1,28 +1,28 @@
-"""Time, as an argument: tests and simulations bring their own."""
+"""The clocks, passed as an argument so that tests can replace them."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
 
-# CLOCK_MONOTONIC stops while the machine is suspended, so a lease would seem to last that much longer.
+# CLOCK_MONOTONIC stops while the machine is suspended, so a lease would seem to last longer than it does.
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Clock:
-    """The system's clocks and its sleep."""
+    """The clocks of the operating system."""
 
     def now(self) -> datetime:
-        """Return the time of day, aware, in UTC: for what is compared between hosts."""
+        """Return the wall-clock time in UTC, aware. Use it for times that are compared between hosts."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return seconds since a fixed point, including time in suspend where the system measures it (Linux).
+        """Return seconds since a fixed point; on Linux, time in suspend is included.
 
-        For durations within this process.
+        Use it for durations within this process.
         """
         return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
     def sleep(self, seconds: float) -> None:
-        """Wait for ``seconds``."""
+        """Sleep for ``seconds``."""
         time.sleep(seconds)

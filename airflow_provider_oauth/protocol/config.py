@@ -1,4 +1,4 @@
-"""What a connection means, as one frozen value. An ``OAuthConfig`` that exists is valid."""
+"""The configuration of one connection as a frozen, validated value."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from urllib.parse import urlsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH
+from airflow_provider_oauth.protocol.field_labels import LABELS, field_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Grants that live by their refresh token: it is single-use, and when it is lost, a person has to consent again.
+#: Grants that depend on a refresh token: if it is lost, a user must authorize again.
 REFRESH_TOKEN_GRANTS = ("authorization_code", "refresh_token")
-#: Grants that can be repeated at any time: nothing single-use is at stake.
+#: Grants that can be requested again at any time.
 REPEATABLE_GRANTS = ("client_credentials", "password")
-#: The connection's fields that have another name here.
-FIELDS = {"base_url": "host", "token_url": "grant_url", "client_id": "login", "client_secret": "password"}
 BODY_FORMATS = ("form", "json", "multipart")
 #: The password in a proxy's URL, with or without a scheme.
 PROXY_PASSWORD = re.compile(r"(?:^|//)[^/@:]*:([^/]*)@")
@@ -39,7 +38,7 @@ AUTHORIZATION_PARAMETERS = (
     "code_challenge",
     "code_challenge_method",
 )
-#: What ``response_map`` may name.
+#: Names that ``response_map`` may map.
 MAPPABLE = (
     "access_token",
     "token_type",
@@ -54,7 +53,18 @@ MAPPABLE = (
 
 @dataclass(frozen=True, kw_only=True)
 class TransportOptions:
-    """How requests travel: the options of ``HttpHook``, by the same names. ``timeout`` is in seconds."""
+    """Options of HTTP requests, with the names that ``HttpHook`` uses.
+
+    :param timeout: seconds to wait for a connection and for each part of a response
+    :param verify: whether to verify TLS certificates, or the path of a file or folder of CA certificates
+    :param cert: path of a client certificate with its key, or the two paths
+    :param proxies: proxy URLs by scheme
+    :param trust_env: whether to use proxies and CA certificates from the environment
+    :param stream: whether to read responses in pieces
+    :param check_response: whether a status of 400 or above is an error
+    :param allow_redirects: whether to follow redirects
+    :param max_redirects: maximum number of redirects to follow
+    """
 
     timeout: float = 60
     verify: bool | str = True
@@ -71,16 +81,16 @@ class TransportOptions:
 class OAuthConfig:
     """An OAuth 2.0 client and the API that it calls.
 
-    The names are those of the connection's fields (see ``fields.py``), but for ``base_url`` (host), ``client_id``
-    (login), ``client_secret`` (password) and ``token_url`` (grant_url). What is None of ``token_url``,
-    ``authorize_url`` and ``revoke_url`` is read from the metadata of ``issuer``, if there is one.
+    The attributes have the names and meanings of the connection's fields (see ``fields.py``), except for ``base_url``
+    (``host``), ``client_id`` (``login``), ``client_secret`` (``password``) and ``token_url`` (``grant_url``). If
+    ``issuer`` is set, URLs that are None are read from its metadata.
 
     :raises ConfigurationError: if a value is missing, unknown or unsafe
     """
 
     conn_id: str
     base_url: str
-    token_url: str | None = field(default=None, repr=False)  # some hold a secret in their query
+    token_url: str | None = field(default=None, repr=False)  # its query may contain a secret
     grant_type: str = "client_credentials"
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
@@ -90,7 +100,7 @@ class OAuthConfig:
     skip_pkce: bool = False
     revoke_url: str | None = field(default=None, repr=False)
     issuer: str | None = None
-    iss_required: bool = False  # not a field of the form: the issuer's metadata says so
+    iss_required: bool = False  # from the issuer's metadata
     scope: str | None = None
     scope_separator: str = " "
     audience: str | None = None
@@ -113,97 +123,101 @@ class OAuthConfig:
     renew_on: tuple[int, ...] = ()
     error_path: str | None = None
     response_map: Mapping[str, str] = field(default_factory=dict)
-    refresh_bearer: bool = False  # not a field of the form: a vendor's preset says so
-    refresh_lifetime: int | None = None  # nor is this: seconds until an unused refresh token ends
+    refresh_bearer: bool = False  # from the preset
+    refresh_lifetime: int | None = None  # from the preset; seconds
     leeway: int = 60
     default_lifetime: int = 3600
     allow_http: bool = False
     transport: TransportOptions = field(default_factory=TransportOptions)
-    allowed_hosts: tuple[str, ...] = ()  # not a field of the form: [oauth] allowed_hosts
-    #: What was ignored when the connection was read, in sentences for people.
+    allowed_hosts: tuple[str, ...] = ()  # from [oauth] allowed_hosts
+    #: What was ignored when the connection was read, as sentences for users.
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, or would not be safe."""
+        """Reject values that cannot work or are unsafe."""
         self._check_encoding()
         if self.token_url is None and self.issuer is None:
-            raise self.error("grant_url", "(Token URL) is missing, and so is issuer (Issuer), which would tell it")
+            raise self.error("token_url", "is missing. Set Token URL, or set Issuer to discover it")
         self._check_grant()
         self._check_client()
         for name in ("base_url", "token_url", "refresh_url", "authorize_url", "revoke_url", "issuer"):
             self._check_url(name, getattr(self, name))
         for name in filter(self.authorize_params.__contains__, AUTHORIZATION_PARAMETERS):
-            labels = {"scope": "Scope", "audience": "Audience", "resource": "Resource"}
-            advice = f"Enter it in {labels[name]}" if name in labels else "Remove it"
-            raise self.error(
-                "authorize_params",
-                f"(Authorization request parameters) must not contain {name!r}: this package sets it. {advice}",
-            )
+            advice = f"Enter it in {LABELS[name]}" if name in ("scope", "audience", "resource") else "Remove it"
+            problem = f"must not contain {name!r}, because this package sets it. {advice}"
+            raise self.error("authorize_params", problem)
         for name in set(self.response_map) - set(MAPPABLE):
-            raise self.error("response_map", f"does not know {name!r}; it maps {', '.join(MAPPABLE)}")
+            raise self.error("response_map", f"has the unknown name {name!r}. Use {_one_of(MAPPABLE)}")
 
     def _check_encoding(self) -> None:
-        """Refuse values that no request, hash or record could contain."""
+        """Reject values that no request, hash or record can contain."""
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "transport"}
         for name, value in {**values, **vars(self.transport)}.items():
             try:
-                json.dumps(value, default=_plain, ensure_ascii=False).encode()
+                json.dumps(value, default=_to_json, ensure_ascii=False).encode()
             except UnicodeEncodeError:
-                problem = "contains an unpaired surrogate (U+D800 to U+DFFF), which cannot be sent"
+                problem = "contains an unpaired surrogate (U+D800 to U+DFFF), which cannot be sent. Remove it"
             except RecursionError:
                 problem = "is nested too deeply"
             else:
                 continue
-            raise self.error(FIELDS.get(name, name), problem) from None
+            raise self.error(name, problem) from None
 
     def _check_grant(self) -> None:
         if self.grant_type == "implicit":
             raise self.error(
                 "grant_type",
-                "cannot be implicit: that grant hands the token to a browser, never to a server, and was withdrawn "
-                "(RFC 9700 section 2.1.2). Use authorization_code, or client_credentials where no user is involved",
+                "is 'implicit', which is not supported. Use authorization_code, or client_credentials if no user is "
+                "involved. (RFC 9700 section 2.1.2 advises against the implicit grant)",
             )
-        known = REPEATABLE_GRANTS + REFRESH_TOKEN_GRANTS
-        if self.grant_type not in known:
-            raise self.error("grant_type", f"is {self.grant_type!r}; it can be {', '.join(known)}")
+        self._check_choice("grant_type", REPEATABLE_GRANTS + REFRESH_TOKEN_GRANTS)
         if self.grant_type == "password":
             for name in ("username", "user_password"):
                 if getattr(self, name) is None:
-                    raise self.error(name, "is missing; the password grant needs it")
-        if self.body_format not in BODY_FORMATS:
-            raise self.error("body_format", f"is {self.body_format!r}; it can be {', '.join(BODY_FORMATS)}")
+                    raise self.error(name, "is missing. The password grant requires it")
+        self._check_choice("body_format", BODY_FORMATS)
 
     def _check_client(self) -> None:
-        if self.client_auth not in CLIENT_AUTH:
-            raise self.error("client_auth", f"is {self.client_auth!r}; it can be {', '.join(CLIENT_AUTH)}")
-        if self.client_auth != "none" and not self.client_id:
-            raise self.error("login", "(client ID) is missing")
-        if self.client_auth != "none" and self.client_secret is None:
-            raise self.error(
-                "password", "(client secret) is missing; for a public client set Client authentication to none"
-            )
+        self._check_choice("client_auth", tuple(CLIENT_AUTH))
+        if self.client_auth == "none":
+            return
+        if not self.client_id:
+            raise self.error("client_id", "is missing")
+        if self.client_secret is None:
+            problem = "is missing. If the client is public (it has no secret), set Client authentication to none"
+            raise self.error("client_secret", problem)
+
+    def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        if value not in choices:
+            raise self.error(name, f"is {value!r}, which is not supported. Use {_one_of(choices)}")
 
     def _check_url(self, name: str, url: str | None) -> None:
         if url is not None and (problem := url_problem(url, allow_http=self.allow_http)):
-            raise self.error(FIELDS.get(name, name), problem)
+            raise self.error(name, problem)
 
-    def error(self, name: str, problem: str) -> ConfigurationError:
-        """Return the error that says what is wrong with which field of this connection."""
-        return ConfigurationError(f"Connection {self.conn_id!r}: {name} {problem}.")
+    def error(self, name: str, problem: str, details: str = "") -> ConfigurationError:
+        """Return the error for a field of this connection.
+
+        :param name: name of the field here or in ``TransportOptions``
+        :param problem: what is wrong with it, as a predicate, and what to do, without the final period
+        :param details: more information, in parentheses
+        """
+        return ConfigurationError(f"Connection {self.conn_id!r}: {field_name(name)} {problem}. {details}".rstrip())
 
     @property
     def server(self) -> str:
-        """What the authorization server is known by: its token URL, or its name where only that is given."""
+        """Identifier of the authorization server: its token URL or, if that is not set, its issuer."""
         return self.token_url or self.issuer or ""
 
     @property
     def requires_refresh_token(self) -> bool:
-        """Whether only the refresh token keeps this grant alive."""
+        """Whether tokens can be renewed only with a refresh token."""
         return self.grant_type in REFRESH_TOKEN_GRANTS
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every secret of the connection, for scrubbing what is quoted and for masking."""
+        """All secrets of the connection, for redaction and masking."""
         maps = (self.secret_grant_params, self.secret_headers, self.secret_params)
         values = [self.client_secret, self.user_password, self.refresh_token]
         values += [text for mapping in maps for text in _texts(mapping)]
@@ -212,17 +226,17 @@ class OAuthConfig:
 
     @cached_property
     def version(self) -> str:
-        """What tells this state of the connection from any other. A hash of its secrets too: never to be stored."""
+        """Hash that changes with every value of the connection, secrets included, so it must not be stored."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return hashlib.sha256(json.dumps(values, sort_keys=True, default=_plain).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(values, sort_keys=True, default=_to_json).encode()).hexdigest()
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a token was issued for: if any of it changes, a stored token is no longer ours."""
+        """The values that a token depends on: if one of them changes, a stored token no longer matches."""
         names = ("client_id", "grant_type", "username", "audience", "resource")
         return {
             **{name: getattr(self, name) for name in names},
-            "token_url": self.server,  # by this name, though it may be the issuer: records are known by it
+            "token_url": self.server,  # may be the issuer; the name stays, because stored records depend on it
             "scope": normalize_scope(self.scope),
             "grant_params": dict(self.grant_params),
             "grant_headers": dict(self.grant_headers),
@@ -230,10 +244,11 @@ class OAuthConfig:
 
 
 def url_problem(url: str, *, allow_http: bool) -> str | None:
-    """Say why ``url`` cannot be that of an API or of one of its server's endpoints; None if it can.
+    """Return why a URL cannot be used for the API or an endpoint of the authorization server; None if it can.
 
     :param url: the URL
-    :param allow_http: whether plain http is good enough even to another machine
+    :param allow_http: whether plain http is allowed to other machines
+    :return: a predicate and, where it helps, what to do, without the final period
     """
     try:
         parts = urlsplit(url)
@@ -243,16 +258,16 @@ def url_problem(url: str, *, allow_http: bool) -> str | None:
     if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\\x00-\x1f\x7f\ud800-\udfff]", url):
         return "is not an http(s) URL with a host"
     if parts.username is not None or parts.password is not None:
-        return "must not hold a user name or password"
+        return "must not contain a user name or password"
     if parts.fragment:  # RFC 6749 sections 3.1 and 3.2
         return "must not have a fragment (#…)"
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
-        return f"is plain http to {host}, which shows tokens to the network; use https, or set allow_http"
+        return f"uses plain http to {host}. Use https; for a test system, turn on Allow plain http (allow_http)"
     return None
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` is this machine, by name (RFC 6761 section 6.3) or address."""
+    """Tell whether ``host`` is this machine: a name (RFC 6761 section 6.3) or a loopback address."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -262,7 +277,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield every text and number in a value from JSON."""
+    """Yield all strings and numbers in a JSON value."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
@@ -272,11 +287,15 @@ def _texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    """Return the content of a Mapping or of the transport options, for JSON."""
+def _to_json(value: Any) -> dict[str, Any]:
+    """Return a mapping or the transport options as a dict, for ``json.dumps``."""
     return dict(value) if isinstance(value, Mapping) else vars(value)
 
 
 def normalize_scope(scope: str | None) -> str:
-    """Return ``scope`` with its words sorted: their order has no meaning (RFC 6749 section 3.3)."""
+    """Return the scopes sorted: their order has no meaning (RFC 6749 section 3.3)."""
     return " ".join(sorted((scope or "").split()))
+
+
+def _one_of(choices: tuple[str, ...]) -> str:
+    return f"{', '.join(choices[:-1])} or {choices[-1]}"

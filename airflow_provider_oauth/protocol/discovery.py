@@ -1,6 +1,6 @@
-"""What an authorization server says of itself, found by its name, the issuer.
+"""Discovers the endpoints of an authorization server from the metadata of its issuer.
 
-RFC 8414, and OpenID Connect Discovery 1.0, which it was made of.
+RFC 8414 (OAuth 2.0 Authorization Server Metadata) and OpenID Connect Discovery 1.0.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from urllib.parse import urlsplit, urlunsplit
 from airflow_provider_oauth.exceptions import TokenRequestError
 from airflow_provider_oauth.protocol.advice import status_advice
 from airflow_provider_oauth.protocol.config import url_problem
+from airflow_provider_oauth.protocol.field_labels import LABELS
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.retry_after import retry_after
 from airflow_provider_oauth.protocol.token_requests import EndpointInfo, Request
-from airflow_provider_oauth.protocol.token_responses import destination, invalid_response
+from airflow_provider_oauth.protocol.token_responses import invalid_response, redirect_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_responses import HttpResponse
 
-#: Characters of a URL at most, because errors quote it.
-MAX_URL = 2000
-METADATA = EndpointInfo("metadata endpoint", "Issuer")
-#: Where the metadata has what the connection does not say (RFC 8414 section 2).
+#: Maximum length of a discovered URL in characters, because errors quote it.
+MAX_URL_LENGTH = 2000
+METADATA = EndpointInfo("metadata endpoint", "issuer")
+#: Members of the metadata (RFC 8414 section 2), by the field of the connection that they replace.
 ENDPOINTS = {
     "token_url": "token_endpoint",
     "authorize_url": "authorization_endpoint",
@@ -38,36 +39,45 @@ ENDPOINTS = {
 def with_discovered_endpoints(
     config: OAuthConfig, names: Iterable[str], send: Callable[[Request], HttpResponse]
 ) -> OAuthConfig:
-    """Return the connection with the URLs that it does not say itself, from its issuer's metadata.
+    """Return the connection with the missing URLs from its issuer's metadata.
 
-    The metadata is read only if it is needed. What it has not either stays None, but for the token URL.
+    The metadata is requested only if one of the URLs is missing. A URL that the metadata does not have either stays
+    None, except for the token URL, which is required.
 
     :param config: the connection
     :param names: the URLs that are needed: ``token_url``, ``authorize_url``, ``revoke_url``
-    :param send: sends a request and returns what came back
-    :raises ConfigurationError: if the metadata is another issuer's, or names no token endpoint or an unsafe URL
-    :raises TokenRequestError: if there is no metadata, or it cannot be reached
-    :raises TokenResponseError: if what came back is no metadata
+    :param send: sends a request and returns the response
+    :return: a copy of the connection, or the connection itself
+    :raises ConfigurationError: if the metadata is for another issuer, or has no token endpoint or an unsafe URL
+    :raises TokenRequestError: if the server has no metadata or does not respond
+    :raises TokenResponseError: if the response is not metadata
     """
     if config.issuer is None or all(getattr(config, name) is not None for name in names):
         return config
     request, metadata = _metadata(config, config.issuer, send)
-    # RFC 8414 section 3.3: otherwise anybody's server could speak for another.
+    source = f"(URL: {request.shown_url})"
+    # RFC 8414 section 3.3: otherwise any server could impersonate another one.
     if metadata.get("issuer") != config.issuer:
         found = metadata.get("issuer")
         if not isinstance(found, str):
-            raise config.error("issuer", f"is {config.issuer!r}, but {request.where} names no issuer. Check Issuer")
+            raise config.error("issuer", "cannot be used: the server's metadata has no issuer. Check Issuer", source)
         raise config.error(
             "issuer",
-            f"is {config.issuer!r}, but {request.where} is that of {redact(found, request.secrets)!r}. They must be "
-            f"exactly the same: if that is the server you mean, enter it in Issuer as it is written there",
+            f"is {config.issuer!r}, but the server's metadata is for {redact(found, request.secrets)!r}. If that is "
+            f"the server that you want to use, set Issuer to exactly that value",
+            source,
         )
     missing = [name for name in ENDPOINTS if getattr(config, name) is None and metadata.get(ENDPOINTS[name])]
     for name in missing:
         if problem := _problem(config, config.issuer, metadata[ENDPOINTS[name]]):
-            raise config.error("issuer", f"cannot be used: the {ENDPOINTS[name]} that {request.where} names {problem}")
+            raise config.error(
+                "issuer",
+                f"cannot be used: the {ENDPOINTS[name]} in the server's metadata {problem}. Set {LABELS[name]}",
+                source,
+            )
     if config.token_url is None and "token_url" not in missing:
-        raise config.error("issuer", f"is not enough: {request.where} has no token_endpoint. Enter Token URL")
+        problem = "is not sufficient: the server's metadata has no token_endpoint. Set Token URL"
+        raise config.error("issuer", problem, source)
     return replace(
         config,
         iss_required=metadata.get("authorization_response_iss_parameter_supported") is True,  # RFC 9207 section 3
@@ -76,57 +86,65 @@ def with_discovered_endpoints(
 
 
 def _problem(config: OAuthConfig, issuer: str, url: Any) -> str | None:
-    """Say why a URL of the metadata cannot be used; None if it can."""
+    """Return why a URL of the metadata cannot be used; None if it can."""
     if not isinstance(url, str) or not url.isprintable():
         return "is not a URL"
-    if len(url) > MAX_URL:
-        return f"is longer than {MAX_URL} characters"
+    if len(url) > MAX_URL_LENGTH:
+        return f"is longer than {MAX_URL_LENGTH} characters"
     if problem := url_problem(url, allow_http=config.allow_http):
         return problem
-    # Plain http would be to this machine, whose services are not the server's to name.
+    # Plain http would be to this machine, and a remote server must not choose one of its services.
     is_downgrade = urlsplit(issuer).scheme == "https" and urlsplit(url).scheme == "http"
-    return "is plain http, unlike the issuer" if is_downgrade and not config.allow_http else None
+    return "uses plain http, unlike the issuer" if is_downgrade and not config.allow_http else None
 
 
 def _metadata(
     config: OAuthConfig, issuer: str, send: Callable[[Request], HttpResponse]
 ) -> tuple[Request, dict[str, Any]]:
-    """Return the metadata, and the request that it answered."""
+    """Return the metadata, and the request that returned it."""
     first, second = (
-        Request(place=METADATA, method="GET", url=url, headers={"Accept": "application/json"}, secrets=config.secrets)
-        for url in _places(config, issuer)
-    )
-    request, answer = first, send(first)
-    if answer.status_code == 404:
-        request, answer = second, send(second)
-    status = answer.status_code
-    if status >= 400:
-        advice = status_advice(request, status) or f"Check {METADATA.field}."
-        if status == 404:
-            advice += " A server without metadata needs Token URL and the others."
-        raise TokenRequestError(
-            f"Connection {config.conn_id!r}: {request.where} answered {status}. {advice}",
-            status_code=status,
-            retryable=status == 429 or status >= 500,
-            retry_after=retry_after(answer.headers.get("Retry-After", ""), answer.sent_at),
+        Request(
+            endpoint=METADATA, method="GET", url=url, headers={"Accept": "application/json"}, secrets=config.secrets
         )
-    if status >= 300:
-        where = redact(destination(request, answer) or "an invalid URL", request.secrets)
-        raise invalid_response(config, request, f"redirected to {where}, which may be another server's. Check Issuer")
+        for url in _metadata_urls(config, issuer)
+    )
+    request, response = first, send(first)
+    if response.status_code == 404:
+        request, response = second, send(second)
+    if response.status_code >= 400:
+        raise _error_response(config, request, response)
+    if response.status_code >= 300:
+        target = redact(redirect_target(request, response) or "an invalid URL", request.secrets)
+        raise invalid_response(config, request, f"redirected to {target}, which may be another server")
     try:
-        metadata = json.loads(answer.body)
+        metadata = json.loads(response.body)
     except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
-        raise invalid_response(config, request, f"answered {status} without a JSON object. Check Issuer")
+        problem = f"responded with status {response.status_code} but without a JSON object"
+        raise invalid_response(config, request, problem)
     return request, metadata
 
 
-def _places(config: OAuthConfig, issuer: str) -> tuple[str, str]:
-    """Return where the metadata can be, by OpenID Connect Discovery 1.0 section 4 and RFC 8414 section 3.1."""
+def _error_response(config: OAuthConfig, request: Request, response: HttpResponse) -> TokenRequestError:
+    status = response.status_code
+    advice = status_advice(request, status) or "Check Issuer."
+    if status == 404:
+        advice += " If the server has no metadata, set Token URL and the URLs of the other endpoints that you need."
+    return TokenRequestError(
+        f"Connection {config.conn_id!r}: the metadata endpoint responded with status {status}. {advice} "
+        f"(URL: {request.shown_url})",
+        status_code=status,
+        retryable=status == 429 or status >= 500,
+        retry_after=retry_after(response.headers.get("Retry-After", ""), response.sent_at),
+    )
+
+
+def _metadata_urls(config: OAuthConfig, issuer: str) -> tuple[str, str]:
+    """Return the possible URLs of the metadata (OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3.1)."""
     parts = urlsplit(issuer.removesuffix("/"))
     if parts.query:
-        raise config.error("issuer", "must not have a query (?…)")  # RFC 8414 section 2
+        raise config.error("issuer", "must not have a query (?…). Remove it")  # RFC 8414 section 2
     return (
         urlunsplit(parts._replace(path=f"{parts.path}/.well-known/openid-configuration")),
         urlunsplit(parts._replace(path=f"/.well-known/oauth-authorization-server{parts.path}")),

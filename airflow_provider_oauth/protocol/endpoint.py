@@ -1,4 +1,4 @@
-"""The exchange with the token endpoint: one question, one answer, whatever the network does meanwhile."""
+"""Exchanges with the token endpoint and the revocation endpoint, with discovery and retries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
 from airflow_provider_oauth.exceptions import (
@@ -31,136 +31,155 @@ from airflow_provider_oauth.protocol.token_responses import parse_revocation_res
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.protocol.token_requests import EndpointInfo, Request, TokenRequest
     from airflow_provider_oauth.protocol.token_responses import HttpResponse
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-#: Seconds for an exchange, all attempts together.
+#: Seconds for an exchange: discovery and all attempts together.
 EXCHANGE_TIMEOUT = 20.0
-#: Seconds that an exchange takes at most. It ends after EXCHANGE_TIMEOUT; the rest is a margin for what has no limit,
-#: such as reading CA certificates.
+#: Maximum duration of an exchange in seconds. An exchange ends after EXCHANGE_TIMEOUT; the rest is a margin for steps
+#: that have no timeout, such as reading CA certificates.
 MAX_EXCHANGE_TIME = EXCHANGE_TIMEOUT + CONNECT_TIMEOUT
 
 
 class TokenEndpoint:
-    """Asks the token endpoint of one connection for tokens, and the revocation endpoint to take them back.
+    """Gets tokens from the authorization server of one connection, and revokes them.
+
+    All exceptions that its methods raise have ``request_sent`` set.
 
     :param config: the connection
-    :param clock: time, for tests
+    :param clock: the clocks, for tests
     """
 
     def __init__(self, config: OAuthConfig, clock: Clock | None = None) -> None:
         self._config = config
         self._clock = clock or Clock()
-        self._wire = HttpTransport(config, self._clock)
+        self._transport = HttpTransport(config, self._clock)
 
     def grant(self, scope: str | None = None, *, retry: bool = True) -> Token:
-        """Repeat the connection's grant.
+        """Request a token with the client credentials or password grant.
 
-        :param scope: instead of the connection's, separated by spaces
-        :param retry: try again, within EXCHANGE_TIMEOUT, when the server is busy or out of reach
-        :raises OAuthError: every exception; its ``request_sent`` reports whether an attempt may have reached the server
-        :raises TokenRequestError: the server refused, or cannot be reached
-        :raises TokenResponseError: it answered, but not with a token
-        :raises ConfigurationError: the request cannot be sent as the connection's fields require
+        :param scope: scope to request instead of the connection's, separated by spaces
+        :param retry: whether to try again, within EXCHANGE_TIMEOUT, if the server is busy or does not respond
+        :return: the token
+        :raises TokenRequestError: if the server refuses the request or does not respond
+        :raises TokenResponseError: if the response contains no token
+        :raises ConfigurationError: if a field of the connection makes it impossible to send the request
         """
-        return self._token("token_url", lambda config: grant_request(config, scope), retry)
+        return self._token("token_url", lambda config, now: grant_request(config, scope, now=now), retry)
 
     def refresh(self, refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Token:
-        """Trade ``refresh_token`` for a token; parameters and errors as in ``grant``, ``refresh_request``.
+        """Request a token with a refresh token; exceptions as in ``grant``.
 
-        An attempt whose answer was lost is repeated with the same token: there is no other, and servers that allow for
-        lost answers accept it again.
-        """
-        name = "refresh_url" if self._config.refresh_url else "token_url"
-        return self._token(name, lambda config: refresh_request(config, refresh_token, access_token), retry)
+        If a response is lost, the same refresh token is sent again: there is no other one, and servers that tolerate
+        lost responses accept it a second time.
 
-    def exchange_code(self, code: str, redirect_uri: str, code_verifier: str) -> Token:
-        """Trade an authorization code for tokens, once: a code is good for one use.
-
-        :param code: what the browser brought back
-        :param redirect_uri: where it came back to
-        :param code_verifier: what the challenge was made of
-        :raises TokenRequestError: the server refused, or cannot be reached
-        :raises TokenResponseError: it answered, but not with a token
+        :param refresh_token: the refresh token to use
+        :param access_token: the access token that is replaced; see ``refresh_request``
+        :param retry: whether to try again, within EXCHANGE_TIMEOUT, if the server is busy or does not respond
+        :return: the token
         """
         return self._token(
-            "token_url", lambda config: code_request(config, code, redirect_uri, code_verifier), retry=False
+            "refresh_url" if self._config.refresh_url else "token_url",
+            lambda config, now: refresh_request(config, refresh_token, access_token, now=now),
+            retry,
+        )
+
+    def exchange_code(self, code: str, redirect_uri: str, code_verifier: str) -> Token:
+        """Exchange an authorization code for a token; exceptions as in ``grant``.
+
+        The request is sent once, because a code can be used only once.
+
+        :param code: the authorization code
+        :param redirect_uri: the redirect URI of the authorization request
+        :param code_verifier: the PKCE code verifier of the authorization request
+        :return: the token
+        """
+        return self._token(
+            "token_url",
+            lambda config, now: code_request(config, code, redirect_uri, code_verifier, now=now),
+            retry=False,
         )
 
     def revoke(self, token: str, hint: str) -> bool:
-        """Have the server revoke a token, once: what is not answered can be asked again.
+        """Revoke a token (RFC 7009); exceptions as in ``grant``. The request is sent once.
 
-        :param token: an access or refresh token
-        :param hint: which of the two: ``access_token`` or ``refresh_token`` (RFC 7009 section 2.1)
-        :return: whether the token is good for nothing any more; False if this server cannot revoke such tokens
-        :raises ConfigurationError: neither the connection nor its issuer says where tokens are revoked
-        :raises TokenRequestError: the server refused, or cannot be reached
-        :raises TokenResponseError: it redirected
+        :param token: an access token or refresh token
+        :param hint: kind of the token: ``access_token`` or ``refresh_token`` (RFC 7009 section 2.1)
+        :return: whether the token is invalid now; False if the server cannot revoke tokens of this kind
+        :raises ConfigurationError: if neither the connection nor the issuer's metadata has a revocation URL
         """
         return self._exchange(
             "revoke_url",
-            lambda config: revocation_request(config, token, hint),
+            lambda config, now: revocation_request(config, token, hint, now=now),
             parse_revocation_response,
             retry=False,
         )
 
     def with_discovered_endpoints(self, *names: str) -> OAuthConfig:
-        """Return the connection with the URLs that only its issuer's metadata has; see ``discovery``.
+        """Return the connection with the URLs that only the issuer's metadata contains; see ``discovery``.
 
-        :param names: the URLs that are needed; if the connection says them all, nobody is asked
+        :param names: the URLs that are needed; if the connection has all of them, no request is sent
+        :return: a copy of the connection, or the connection itself
         """
         with _errors_converted(self._config, METADATA):
             return with_discovered_endpoints(
                 self._config, names, self._sender(self._clock.monotonic() + EXCHANGE_TIMEOUT)
             )
 
-    def _token(self, name: str, build: Callable[[OAuthConfig], TokenRequest], retry: bool) -> Token:
+    def _token(self, name: str, build: Callable[[OAuthConfig, datetime], TokenRequest], retry: bool) -> Token:
         return self._exchange(name, build, parse_token_response, retry)
 
     def _exchange(
         self,
         name: str,
-        build: Callable[[OAuthConfig], TokenRequest],
-        parse: Callable[[OAuthConfig, TokenRequest, HttpResponse], Answer],
+        build: Callable[[OAuthConfig, datetime], TokenRequest],
+        parse: Callable[[OAuthConfig, TokenRequest, HttpResponse], Result],
         retry: bool,
-    ) -> Answer:
-        """Find out where to ask, ask, and return what the answer says.
+    ) -> Result:
+        """Discover the endpoint if necessary, send the request, and parse the response.
 
-        :param name: the URL that is asked
-        :param build: makes the request
-        :param parse: makes sense of the answer
-        :param retry: try again, within EXCHANGE_TIMEOUT
+        :param name: field with the URL of the endpoint
+        :param build: builds the request, for each attempt: a signed assertion must not be sent twice
+        :param parse: parses the response
+        :param retry: whether to try again, within EXCHANGE_TIMEOUT
         """
         deadline = self._clock.monotonic() + EXCHANGE_TIMEOUT
         send = self._sender(deadline)
         attempts = Retrying(
-            retry=retry_if_exception(_worth_repeating),
-            wait=_pause,
-            stop=(lambda state: self._clock.monotonic() + state.upcoming_sleep >= deadline) if retry else _at_once,
+            retry=retry_if_exception(_is_retryable),
+            wait=_retry_delay,
+            stop=(lambda state: self._clock.monotonic() + state.upcoming_sleep >= deadline)
+            if retry
+            else stop_after_attempt(1),
             sleep=self._clock.sleep,
             reraise=True,
         )
         with _errors_converted(self._config, METADATA):
-            # Read for each exchange: exchanges are rare, and the server may have moved an endpoint.
+            # For each exchange: exchanges are rare, and the server may have moved an endpoint.
             config = attempts(with_discovered_endpoints, self._config, (name,), send)
         with _errors_converted(self._config, REVOCATION if name == "revoke_url" else TOKEN) as exchange:
-            request = build(config)
-            return attempts(lambda: parse(config, request, exchange.send(send, request)))
+
+            def attempt() -> Result:
+                request = build(config, self._clock.now())
+                return parse(config, request, exchange.send(send, request))
+
+            return attempts(attempt)
 
     def _sender(self, deadline: float) -> Callable[[Request], HttpResponse]:
-        return lambda request: self._wire.send(request, deadline)
+        return lambda request: self._transport.send(request, deadline)
 
 
 @dataclass
 class _Exchange:
     """The attempts of one exchange.
 
-    :param sent: whether an attempt may have reached the server, the last or an earlier one
+    :param sent: whether any attempt may have reached the server
     """
 
     sent: bool = False
@@ -168,22 +187,22 @@ class _Exchange:
     def send(self, send: Callable[[Request], HttpResponse], request: Request) -> HttpResponse:
         """Send ``request`` and note whether it was sent."""
         try:
-            answer = send(request)
+            response = send(request)
         except OAuthError as error:
             self.sent = self.sent or error.request_sent
             raise
-        except BaseException:  # AirflowTaskTimeout, for example; nobody knows how far the request got
+        except BaseException:  # for example AirflowTaskTimeout: the request may or may not have been sent
             self.sent = True
             raise
         self.sent = True
-        return answer
+        return response
 
 
 @contextmanager
-def _errors_converted(config: OAuthConfig, place: EndpointInfo) -> Iterator[_Exchange]:
-    """Set ``request_sent`` of all exceptions that are raised, and convert those that are not an ``OAuthError``.
+def _errors_converted(config: OAuthConfig, endpoint: EndpointInfo) -> Iterator[_Exchange]:
+    """Set ``request_sent`` of every exception, and convert those that are not an ``OAuthError``.
 
-    Their text is not quoted: that of a ``UnicodeEncodeError``, for example, contains the value.
+    Their text is not quoted: a ``UnicodeEncodeError``, for example, contains the value.
 
     :raises ConfigurationError: if the request could not be created
     :raises TokenResponseError: if the response could not be read
@@ -195,16 +214,8 @@ def _errors_converted(config: OAuthConfig, place: EndpointInfo) -> Iterator[_Exc
         error.request_sent = exchange.sent
         raise
     except Exception as error:
-        name = type(error).__name__
-        converted: OAuthError = ConfigurationError(
-            f"Connection {config.conn_id!r}: the request to the {place.name} could not be created ({name}). Check "
-            f"{place.field}, and the fields that are sent to it, for characters that cannot be sent."
-        )
-        if exchange.sent or place is METADATA:
-            converted = TokenResponseError(
-                f"Connection {config.conn_id!r}: the response of the {place.name} could not be read ({name}). Check "
-                f"{place.field}."
-            )
+        is_response = exchange.sent or endpoint is METADATA
+        converted = _unexpected(config, endpoint, type(error).__name__, is_response=is_response)
         converted.request_sent = exchange.sent
         raise converted from None
     except BaseException as error:  # AirflowTaskTimeout and AirflowTaskTerminated, which can be raised at any line
@@ -212,19 +223,26 @@ def _errors_converted(config: OAuthConfig, place: EndpointInfo) -> Iterator[_Exc
         raise
 
 
-def _worth_repeating(error: BaseException) -> bool:
+def _unexpected(config: OAuthConfig, endpoint: EndpointInfo, kind: str, *, is_response: bool) -> OAuthError:
+    if is_response:
+        return TokenResponseError(
+            f"Connection {config.conn_id!r}: the response of the {endpoint.name} could not be read. Check "
+            f"{endpoint.label}. ({kind})"
+        )
+    return ConfigurationError(
+        f"Connection {config.conn_id!r}: the request to the {endpoint.name} could not be created. Check "
+        f"{endpoint.label} and all values of the token request for characters that cannot be sent. ({kind})"
+    )
+
+
+def _is_retryable(error: BaseException) -> bool:
     return isinstance(error, TokenRequestError) and error.retryable
-
-
-def _at_once(_: RetryCallState) -> bool:
-    return True
 
 
 _backoff: Callable[[RetryCallState], float] = wait_random_exponential(multiplier=0.5, max=5)
 
 
-def _pause(state: RetryCallState) -> float:
-    """Wait as long as the server asks (``Retry-After``), else ever longer."""
+def _retry_delay(state: RetryCallState) -> float:
+    """Return the larger of ``Retry-After`` and a random exponential backoff, in seconds."""
     error = state.outcome.exception() if state.outcome else None
-    asked = getattr(error, "retry_after", None)
-    return max(asked or 0.0, _backoff(state))
+    return max(getattr(error, "retry_after", None) or 0.0, _backoff(state))

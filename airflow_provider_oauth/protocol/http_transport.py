@@ -1,4 +1,4 @@
-"""One request to the authorization server, one answer, whatever the network does meanwhile."""
+"""Sends one request to the authorization server, within a deadline, and returns the response."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import prepend_scheme_if_needed, select_proxy
 
 from airflow_provider_oauth import __version__
-from airflow_provider_oauth.exceptions import OAuthError, TokenResponseError
+from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.protocol.address_guard import AddressGuard, Blocked
 from airflow_provider_oauth.protocol.limited_adapter import CONNECT_TIMEOUT, LimitedAdapter, ResponseTooLarge
-from airflow_provider_oauth.protocol.tls_files import usable_ca, usable_client_certificate
-from airflow_provider_oauth.protocol.token_responses import HttpResponse
+from airflow_provider_oauth.protocol.tls_files import check_tls_files
+from airflow_provider_oauth.protocol.token_responses import HttpResponse, invalid_response
 from airflow_provider_oauth.protocol.transport_errors import Route, no_response
 
 if TYPE_CHECKING:
@@ -26,17 +26,19 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_requests import Request
 
-#: An answer with a token is a few kilobytes; what is longer is not one. In bytes, after decompression.
+#: Maximum size of a response body in bytes, after decompression. A token response has a few kilobytes.
 MAX_RESPONSE_SIZE = 1024 * 1024
-#: How many bytes are read at most: those of an answer and of its headers.
+#: Maximum number of bytes that are read: body and headers.
 MAX_READ_SIZE = MAX_RESPONSE_SIZE + 64 * 1024
 
 
 class HttpTransport:
-    """Sends requests as the connection's transport options say, and as is good for what holds a secret.
+    """Sends requests with the connection's transport options, and with rules that protect the secrets in them.
+
+    Redirects are not followed, hosts are checked, and time and size are limited.
 
     :param config: the connection
-    :param clock: time
+    :param clock: the clocks
     """
 
     def __init__(self, config: OAuthConfig, clock: Clock) -> None:
@@ -45,14 +47,15 @@ class HttpTransport:
         self._guard = AddressGuard(config.allowed_hosts)
 
     def send(self, request: Request, deadline: float) -> HttpResponse:
-        """Send ``request`` and return what came back, whatever it says.
+        """Send ``request`` and return the response, whatever its status.
 
-        :param request: what to send
-        :param deadline: until when the answer must have ended, on the monotonic clock; nothing is sent after it
+        :param request: the request
+        :param deadline: when the response must be complete, on the monotonic clock; nothing is sent after it
+        :return: the response
         :raises OAuthError: for every failure; its ``request_sent`` reports whether the server may have got the request
-        :raises ConfigurationError: if a field makes it impossible to send it, or its host is not allowed
-        :raises TokenRequestError: if there was no answer
-        :raises TokenResponseError: if it was of unreasonable length
+        :raises ConfigurationError: if a field makes it impossible to send the request, or its host is not allowed
+        :raises TokenRequestError: if there is no complete response
+        :raises TokenResponseError: if the response is too large
         """
         sent_at = self._clock.now()
         with _Session() as session:
@@ -73,7 +76,7 @@ class HttpTransport:
                     )
                     with response:
                         body = _body(response)
-                        if adapter.is_cut and not _ended(response):
+                        if adapter.is_timed_out and not _is_complete(response):
                             raise requests.ReadTimeout
         return HttpResponse(
             status_code=response.status_code,
@@ -83,7 +86,7 @@ class HttpTransport:
         )
 
     def _prepared(self, session: requests.Session, request: Request) -> requests.PreparedRequest:
-        """Return the request as requests sends it.
+        """Return the request in the form that requests sends.
 
         :raises ConfigurationError: if its URL or a header cannot be sent
         """
@@ -95,17 +98,16 @@ class HttpTransport:
                 requests.Request(request.method, request.url, data=request.body, headers=headers, auth=_unchanged)
             )
         except (requests.exceptions.InvalidHeader, UnicodeEncodeError):
-            problem = "(Token request headers) have a value that cannot be sent in a header"
+            problem = "has a value that cannot be sent in an HTTP header. Check it for special characters"
             raise self._config.error("grant_headers", problem) from None
         except Exception as error:
-            problem = f"is not a URL that can be requested ({type(error).__name__})"
-            raise self._config.error(request.place.field, problem) from None
+            problem = f"is not a valid URL ({type(error).__name__})"
+            raise self._config.error(request.endpoint.field, problem) from None
 
     def _options(self, session: requests.Session, prepared: requests.PreparedRequest) -> dict[str, Any]:
-        """Return the options to send the request with: the connection's and, where it has none, the environment's.
+        """Return the options for ``Session.send``: the connection's, otherwise those of the environment.
 
-        :raises ConfigurationError: if a file for TLS cannot be used. The reason is left out, so that users who
-            can edit the connection learn nothing about the files of this host
+        :raises ConfigurationError: if a file for TLS cannot be used
         """
         transport = self._config.transport
         try:
@@ -115,28 +117,20 @@ class HttpTransport:
                 )
             }
         except Exception as error:
-            problem = f"or the proxies in the environment cannot be used ({type(error).__name__})"
+            problem = f"or the proxy settings in the environment cannot be used ({type(error).__name__}). Check them"
             raise self._config.error("proxies", problem) from None
         if not (prepared.url or "").startswith("https:"):
-            options["cert"] = None  # requests would look for the file
+            options["cert"] = None  # requests checks the file even for plain http
             return options
-        verify, cert = options["verify"], options["cert"]
-        if isinstance(verify, str) and not usable_ca(verify):
-            problem = "is not the path of CA certificates that this process can use"
-            if transport.verify is True:
-                problem = f"is not set, and REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment {problem}"
-            raise self._config.error("verify", problem)
-        if cert and not usable_client_certificate(cert):
-            problem = "is not the path of a client certificate with an unencrypted key that this process can use"
-            raise self._config.error("cert", problem)
+        check_tls_files(self._config, options["verify"], options["cert"])
         return options
 
     def _checked_route(
         self, request: Request, prepared: requests.PreparedRequest, options: dict[str, Any]
     ) -> tuple[str | None, Route]:
-        """Return the URL of the proxy, if there is one, and how the request travels, after its hosts were checked.
+        """Return the URL of the proxy, if there is one, and the route, after checking the hosts.
 
-        The environment's proxy is the administrator's choice, so its host is not checked.
+        The proxy of the environment is set by the administrator, so its host is not checked.
 
         :raises ConfigurationError: if a host is not allowed
         """
@@ -146,13 +140,14 @@ class HttpTransport:
             is_own = proxy in transport.proxies.values()
             proxy_host = urllib3.util.parse_url(prepend_scheme_if_needed(proxy, "http")).host if proxy else None
         except Exception as error:
-            raise self._config.error("proxies", f"have a URL that cannot be used ({type(error).__name__})") from None
+            problem = f"contains an invalid URL ({type(error).__name__}). Check it"
+            raise self._config.error("proxies", problem) from None
         route = Route(
             is_proxied=bool(proxy),
             is_proxy_of_environment=bool(proxy) and not is_own,
             is_ca_of_environment=transport.verify is True and isinstance(options["verify"], str),
         )
-        with self._blocked_converted(request.place.field):
+        with self._blocked_converted(request.endpoint.field):
             self._guard.check_host(urlsplit(prepared.url or "").hostname or "")
         if proxy and is_own:
             with self._blocked_converted("proxies"):
@@ -164,64 +159,62 @@ class HttpTransport:
         try:
             yield
         except Blocked as error:
-            problem = f"is not allowed: {error}. Check it, or ask an administrator to allow the host"
+            problem = f"is not allowed: {error}. Check the URL, or ask an administrator to allow the host"
             raise self._config.error(field, problem) from None
 
     @contextmanager
     def _errors_converted(self, request: Request, route: Route, adapter: LimitedAdapter) -> Iterator[None]:
-        """Convert every exception that is raised while the request is sent and its answer read."""
+        """Convert every exception that is raised while the request is sent and its response is read."""
         try:
-            with self._blocked_converted("proxies" if route.is_proxied else request.place.field):
+            with self._blocked_converted("proxies" if route.is_proxied else request.endpoint.field):
                 yield
         except OAuthError:
             raise
         except ResponseTooLarge:
-            too_long = TokenResponseError(
-                f"Connection {self._config.conn_id!r}: {request.where} sent over {MAX_RESPONSE_SIZE} bytes. "
-                f"Check {request.place.field}."
-            )
-            too_long.request_sent = True
-            raise too_long from None
+            problem = f"sent a response of more than {MAX_RESPONSE_SIZE} bytes"
+            too_large = invalid_response(self._config, request, problem)
+            too_large.request_sent = True
+            raise too_large from None
         except Exception as error:
-            # A requests error may hold a header in its text, so no cause is kept.
+            # The text of a requests exception may contain a header, so the cause is dropped.
             is_lost = isinstance(error, (requests.ReadTimeout, requests.exceptions.ChunkedEncodingError))
             sent = adapter.is_connected or is_lost
-            if adapter.is_cut:
+            if adapter.is_timed_out:
                 error = requests.ReadTimeout() if sent else requests.ConnectTimeout()
             raise no_response(self._config, request, route, error, sent=sent) from None
 
 
 class _Session(requests.Session):
-    """A session without redirects: requests would read the body of a redirect, however long, to look for the next."""
+    """A session without redirects: requests would read the whole body of a redirect, even with allow_redirects off."""
 
     def __init__(self) -> None:
         super().__init__()
         self.headers["User-Agent"] = f"airflow-provider-oauth/{__version__}"
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Treat every answer as the last one: a 307 would carry the secret to another place."""
+        """Follow no redirect: after a 307, requests would send the secret to another server."""
         return None
 
 
 def _body(response: requests.Response) -> bytes:
     body = b""
     # Not iter_content, which waits for a whole chunk.
-    while chunk := _arrived(response):
+    while chunk := _read(response):
         body += chunk
         if len(body) > MAX_RESPONSE_SIZE:
             raise ResponseTooLarge
     return body
 
 
-def _ended(response: requests.Response) -> bool:
-    """Tell whether the answer was read to an end that it has itself.
+def _is_complete(response: requests.Response) -> bool:
+    """Tell whether the response was read up to an end that its headers or chunks define.
 
-    So is one that had come before its process stood still for longer than it may take: its tokens are not thrown away.
+    A response may be complete although the deadline has passed, if the process was suspended. Its tokens are used.
     """
     return bool(response.raw.chunked) or response.raw.length_remaining == 0
 
 
-def _arrived(response: requests.Response) -> bytes:
+def _read(response: requests.Response) -> bytes:
     try:
         return bytes(response.raw.read1(8192, decode_content=True))
     except urllib3.exceptions.HTTPError as error:
@@ -229,5 +222,5 @@ def _arrived(response: requests.Response) -> bytes:
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave the request as it is: without an auth object, requests would take one from .netrc over our header."""
+    """Leave the request unchanged: without an auth object, requests would use .netrc instead of our header."""
     return request

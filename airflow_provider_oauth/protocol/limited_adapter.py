@@ -1,4 +1,4 @@
-"""An adapter of requests that limits the time and the bytes of an exchange, and checks addresses before connecting."""
+"""An adapter for requests that limits time and size of an exchange, and checks addresses before connecting."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.protocol.clock import Clock
 
-#: Seconds for connecting: the look-up of the host's name, and all of its addresses.
+#: Seconds for connecting: the DNS lookup and the attempts at all addresses.
 CONNECT_TIMEOUT = 5.0
-#: Seconds for one of several addresses, at least: less than this is too short for a lost packet to be sent again.
+#: Minimum seconds for one of several addresses. A shorter time does not allow for one lost packet.
 ADDRESS_TIMEOUT = 2.0
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
-class ResponseTooLarge(Exception):  # noqa: N818 - a condition, not a fault of this process
+class ResponseTooLarge(Exception):  # noqa: N818 - it is converted to another error
     """The response has more bytes than permitted."""
 
 
@@ -37,17 +37,17 @@ class LimitedAdapter(HTTPAdapter):
     The timeouts of requests do not limit an exchange: they apply to each address of a host and to each piece of a
     response.
 
-    :param clock: time
-    :param deadline: when the exchange ends, from the look-up of the name to the last byte, on the monotonic clock
-    :param max_bytes: how many bytes of a response are read, its head included
-    :param check_address: called with each address before it is connected to; raises if that is not permitted
+    :param clock: the clocks
+    :param deadline: time on the monotonic clock at which everything stops, from the DNS lookup to the last byte
+    :param max_bytes: maximum number of bytes that are read, headers included
+    :param check_address: called with each address before connecting; raises if the address is not allowed
     """
 
     def __init__(
         self, clock: Clock, deadline: float, max_bytes: int, check_address: Callable[[str], None] | None
     ) -> None:
-        #: Whether the time was over before the response had ended.
-        self.is_cut = False
+        #: Whether the deadline passed before the response was complete.
+        self.is_timed_out = False
         #: Whether a connection was established, so that the request may have been sent.
         self.is_connected = False
         self._clock = clock
@@ -56,7 +56,7 @@ class LimitedAdapter(HTTPAdapter):
         self._check_address = check_address or (lambda address: None)
         self._sockets: list[socket.socket] = []
         self._responses: list[http.client.HTTPResponse] = []
-        self._timer = threading.Timer(deadline - clock.monotonic(), self._cut)
+        self._timer = threading.Timer(deadline - clock.monotonic(), self._shut_down)
         self._timer.daemon = True
         super().__init__()
 
@@ -72,12 +72,12 @@ class LimitedAdapter(HTTPAdapter):
             each.close()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make connections with these limits."""
+        """Use connections with these limits."""
         super().init_poolmanager(*args, **kwargs)
         self._limit(self.poolmanager, None)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Make connections with these limits."""
+        """Use connections with these limits."""
         is_socks = proxy.lower().startswith("socks")
         return self._limit(super().proxy_manager_for(proxy, **kwargs), proxy if is_socks else None)
 
@@ -95,13 +95,13 @@ class LimitedAdapter(HTTPAdapter):
                     # PySocks opens the socket itself, so it may connect to another address than the one checked.
                     proxy = parse_url(socks)
                     adapter._addresses(self, proxy.host or "", proxy.port or 1080)
-                    return adapter._watched(self, super()._new_conn())
-                return adapter._watched(self, adapter._open(self))
+                    return adapter._registered(self, super()._new_conn())
+                return adapter._registered(self, adapter._open(self))
 
             def connect(self) -> None:
                 super().connect()
-                if adapter.is_cut:  # nothing is sent any more
-                    raise ConnectTimeoutError(self, "no time is left")
+                if adapter.is_timed_out:  # send nothing after the deadline
+                    raise ConnectTimeoutError(self, "the deadline has passed")
                 adapter.is_connected = True
 
             def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
@@ -112,35 +112,35 @@ class LimitedAdapter(HTTPAdapter):
         return type(pool_class.__name__, (pool_class,), {"ConnectionCls": Connection})
 
     def _open(self, connection: Any) -> socket.socket:
-        """Connect to the first address that answers, after all of them were checked."""
-        ends = min(self._deadline, self._clock.monotonic() + CONNECT_TIMEOUT)
+        """Connect to the first address that responds, after all of them were checked."""
+        connect_deadline = min(self._deadline, self._clock.monotonic() + CONNECT_TIMEOUT)
         addresses = self._addresses(connection, connection._dns_host, connection.port)
-        trouble: OSError = TimeoutError()
+        last_error: OSError = TimeoutError()
         for index, address in enumerate(addresses):
-            left = ends - self._clock.monotonic()
-            if left <= 0:
+            remaining = connect_deadline - self._clock.monotonic()
+            if remaining <= 0:
                 break
-            share = min(left, max(left / (len(addresses) - index), ADDRESS_TIMEOUT))
+            share = min(remaining, max(remaining / (len(addresses) - index), ADDRESS_TIMEOUT))
             try:
                 return _connected(address, share, connection)
             except OSError as error:
-                trouble = error
-        if isinstance(trouble, TimeoutError):
-            raise ConnectTimeoutError(connection, "connecting took too long") from trouble
-        raise NewConnectionError(connection, f"Failed to establish a new connection: {trouble}") from trouble
+                last_error = error
+        if isinstance(last_error, TimeoutError):
+            raise ConnectTimeoutError(connection, "connecting took too long") from last_error
+        raise NewConnectionError(connection, f"Failed to establish a new connection: {last_error}") from last_error
 
     def _addresses(self, connection: Any, host: str, port: int) -> list[Address]:
-        """Look up the addresses of ``host``, in a thread because the look-up itself has no limit of time."""
+        """Look up the addresses of ``host``, in a thread because a DNS lookup has no timeout."""
         found: list[Address] = []
         failed: list[Exception] = []
 
-        def look_up() -> None:
+        def lookup() -> None:
             try:
                 found.extend(socket.getaddrinfo(host.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM))
             except Exception as error:
                 failed.append(error)
 
-        thread = threading.Thread(target=look_up, daemon=True)
+        thread = threading.Thread(target=lookup, daemon=True)
         thread.start()
         thread.join(max(0.0, min(CONNECT_TIMEOUT, self._deadline - self._clock.monotonic())))
         if failed:
@@ -148,36 +148,36 @@ class LimitedAdapter(HTTPAdapter):
                 raise NameResolutionError(host, connection, failed[0]) from failed[0]
             raise failed[0]
         if thread.is_alive():
-            raise ConnectTimeoutError(connection, "the look-up of the host's name took too long")
+            raise ConnectTimeoutError(connection, "the DNS lookup took too long")
         for address in found:
             self._check_address(address[4][0])
         return found
 
-    def _watched(self, connection: Any, opened: socket.socket) -> socket.socket:
-        """Make sure that ``opened`` is shut down when the time is over, even during a TLS or proxy handshake."""
+    def _registered(self, connection: Any, opened: socket.socket) -> socket.socket:
+        """Shut the socket down at the deadline, even during a TLS or proxy handshake."""
         self._sockets.append(opened.dup())
-        if self.is_cut:
+        if self.is_timed_out:
             opened.close()
-            raise ConnectTimeoutError(connection, "no time is left")
+            raise ConnectTimeoutError(connection, "the deadline has passed")
         return opened
 
-    def _cut(self) -> None:
-        self.is_cut = True
+    def _shut_down(self) -> None:
+        self.is_timed_out = True
         for each in self._sockets:
-            with suppress(OSError):  # it has ended
-                # A duplicate is no TLS socket, so what has arrived by now can still be decrypted.
+            with suppress(OSError):  # it is already closed
+                # This is a duplicate without TLS, so data that has already arrived can still be decrypted.
                 each.shutdown(socket.SHUT_RDWR)
 
 
 class LimitedResponse(http.client.HTTPResponse):
-    """Counts all bytes that are read: the head, lengths of chunks, trailers and the compressed body."""
+    """Counts all bytes that are read: headers, chunk lengths, trailers and the compressed body."""
 
     def __init__(self, sock: socket.socket, *args: Any, max_bytes: int, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_Counting(self.fp.detach(), max_bytes))
+        self.fp = io.BufferedReader(_LimitedReader(self.fp.detach(), max_bytes))
 
 
-class _Counting(io.RawIOBase):
+class _LimitedReader(io.RawIOBase):
     def __init__(self, raw: io.RawIOBase, max_bytes: int) -> None:
         self._raw = raw
         self._left = max_bytes
@@ -200,9 +200,9 @@ class _Counting(io.RawIOBase):
 def _connected(address: Address, seconds: float, connection: Any) -> socket.socket:
     """Connect to one address.
 
-    :param address: of ``getaddrinfo``
-    :param seconds: for connecting
-    :param connection: has the options of the socket, and its timeout afterwards
+    :param address: address from ``getaddrinfo``
+    :param seconds: timeout for connecting
+    :param connection: provides the socket options and the timeout after connecting
     """
     family, kind, protocol, _, name = address
     opened = socket.socket(family, kind, protocol)

@@ -1,4 +1,4 @@
-"""Quoting a server in an error message, without quoting a secret."""
+"""Redacts secrets in text of a server before an error quotes it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MAX_QUOTE = 300
-#: Characters of a text that are read, further blanks aside. A secret that starts in them is read to its end.
+#: Maximum number of characters that are read, after runs of whitespace are shortened. A secret is read to its end.
 MAX_TEXT = 16 * 1024
-#: Text that contains this many of a secret's first characters contains a part of that secret, cut off by the server.
-PREFIX = 16
-#: How many ways to read an ambiguous text are followed: a backslash, for example, may or may not escape the next one.
-READINGS = 8
+#: This many of the first characters of a secret count as the secret, because a server may shorten what it quotes.
+PREFIX_LENGTH = 16
+#: Maximum number of interpretations of ambiguous text. A backslash, for example, may or may not be an escape.
+MAX_INTERPRETATIONS = 8
 
 _NUMERIC_REFERENCE = re.compile(r"&#(?:0*+(\d{1,7})|x0*+([0-9a-f]{1,6}));", re.IGNORECASE)
 
@@ -26,13 +26,14 @@ _NUMERIC_REFERENCE = re.compile(r"&#(?:0*+(\d{1,7})|x0*+([0-9a-f]{1,6}));", re.I
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Return ``text`` on one line of at most MAX_QUOTE characters, with ``secrets`` replaced by ``***``.
 
-    A secret is recognized as it is, in base64, and with any of its characters escaped as in URLs, HTML or JSON; in
-    upper and lower case; with other blanks in it; and when the server cut it off after PREFIX or more characters.
-    Secrets are replaced before the text is cut off. Reading stops when the result is full, or after MAX_TEXT, so
-    the time grows linearly with text and secrets.
+    A secret is recognized in plain text and in base64, with any of its characters escaped as in URLs, HTML or JSON, in
+    upper and lower case, with other whitespace in it, and shortened to PREFIX_LENGTH or more characters. Secrets are
+    replaced before the text is shortened. Reading stops when the result is full, or after MAX_TEXT, so the time grows
+    linearly with text and secrets.
 
-    :param text: what a server wrote
-    :param secrets: what must not be quoted
+    :param text: text of a server
+    :param secrets: values to replace
+    :return: text that may be shown and logged
     """
     by_start = _by_start(secrets)
     text = _one_line(text)
@@ -55,17 +56,17 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def redact_url(url: str) -> str:
-    """Return ``url`` without what may hold a secret: user name and password, query and fragment."""
+    """Return ``url`` without the parts that may contain a secret: user information, query and fragment."""
     return re.sub(r"^([^/?#]*//)[^/?#]*@", r"\1", re.split("[?#]", url, maxsplit=1)[0])
 
 
 def _one_line(text: str) -> str:
-    """Return ``text`` with each run of blanks replaced by one: so it is shown, so secrets must be found in that."""
+    """Replace each run of whitespace by one space. Secrets must be found in this form, because it is shown."""
     return " ".join(text.split())
 
 
 def _by_start(secrets: Iterable[str]) -> dict[str, list[str]]:
-    """Return the secrets and their base64 forms by the characters that text which contains them can start with."""
+    """Return the secrets and their base64 forms, by each character that an occurrence in a text can start with."""
     by_start: dict[str, list[str]] = {}
     for form in {form for secret in secrets for form in _forms(secret) if form}:
         for start in {form[0].casefold()[:1], form[0].casefold(), "&", *_escapes(form[0])}:
@@ -74,7 +75,7 @@ def _by_start(secrets: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    yield secret.strip()  # blanks around a secret do not matter
+    yield secret.strip()  # whitespace around a secret does not matter
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         encoded = encode(secret.encode(errors="surrogatepass")).decode()
         yield encoded
@@ -82,21 +83,21 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _end(secret: str, text: str, start: int) -> int:
-    """Return where ``secret``, or PREFIX or more of its characters, ends in ``text``; ``start`` if it is not there."""
+    """Return the end of ``secret``, or of PREFIX_LENGTH or more of its characters; ``start`` if it is not there."""
     positions = {start}
     for count, char in enumerate(secret):
         following = {end for position in positions for end in _ends(char, text, position)}
         if not following:
-            return max(positions) if count >= PREFIX else start
-        if len(following) > READINGS:  # keep the shortest readings (no escapes) and the longest ones (all escaped)
+            return max(positions) if count >= PREFIX_LENGTH else start
+        if len(following) > MAX_INTERPRETATIONS:  # keep the shortest (no escapes) and the longest (all escaped)
             ends = sorted(following)
-            following = {*ends[: READINGS // 2], *ends[-READINGS // 2 :]}
+            following = {*ends[: MAX_INTERPRETATIONS // 2], *ends[-MAX_INTERPRETATIONS // 2 :]}
         positions = following
     return max(positions)
 
 
 def _ends(char: str, text: str, position: int) -> Iterator[int]:
-    """Yield where the spellings of ``char`` end that are at ``position``."""
+    """Yield the ends of all representations of ``char`` at ``position``."""
     found, folded = text[position : position + 1], char.casefold()
     if found.casefold() == folded:
         yield position + 1
@@ -105,7 +106,7 @@ def _ends(char: str, text: str, position: int) -> Iterator[int]:
     if char.isspace():
         if found == " ":
             yield position + 1
-        if text[position - 1 : position] == " ":  # of a run of blanks, one was left
+        if text[position - 1 : position] == " ":  # the rest of a run of whitespace
             yield position
     if found not in ("%", "&", "\\", "+"):
         return
@@ -118,16 +119,16 @@ def _ends(char: str, text: str, position: int) -> Iterator[int]:
 
 
 def _character(decimal: str | None, hexadecimal: str) -> str:
-    """Return the character of an HTML numeric reference, without its case."""
+    """Return the character of an HTML numeric reference, case-folded."""
     code = int(decimal) if decimal else int(hexadecimal, 16)
     return chr(code).casefold() if code <= 0x10FFFF else ""
 
 
 @lru_cache(maxsize=1024)
 def _escapes(char: str) -> dict[str, list[str]]:
-    """Return the escaped spellings of ``char`` by their first character, without their case.
+    """Return the escaped representations of ``char``, case-folded, by their first character.
 
-    Numeric references of HTML are not among them, because one character has any number of those.
+    HTML numeric references are not included, because one character has any number of them.
     """
     utf16 = char.encode("utf-16-be", errors="surrogatepass")
     escapes = {
@@ -136,7 +137,7 @@ def _escapes(char: str) -> dict[str, list[str]]:
         "".join(rf"\u{utf16[start : start + 2].hex()}" for start in range(0, len(utf16), 2)),
         *(f"&{name}" for name, meaning in html5.items() if meaning == char and name.endswith(";")),
     }
-    if ord(char) < 256:  # of a server that uses Latin-1; of JavaScript
+    if ord(char) < 256:  # URL escape of a Latin-1 server; JavaScript escape
         escapes |= {f"%{ord(char):02x}", rf"\x{ord(char):02x}"}
     if (in_json := json.dumps(char)[1:-1]) != char:
         escapes.add(in_json)

@@ -1,4 +1,4 @@
-"""The ``Retry-After`` header (RFC 9110 section 10.2.3)."""
+"""Parses the ``Retry-After`` header (RFC 9110 section 10.2.3)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(value: str, now: datetime) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110 section 10.2.3: seconds, or a date).
+    """Return the delay in a ``Retry-After`` header, which is a number of seconds or a date (RFC 9110 section 10.2.3).
 
-    :param value: the header's, "" for none
-    :param now: what a date is compared with
+    :param value: value of the header; "" if there is none
+    :param now: the current time, aware; dates are relative to it
+    :return: seconds; None if the header is missing or invalid
     """
     value = value.strip()
     if value.isdecimal():

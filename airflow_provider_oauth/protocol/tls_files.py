@@ -1,20 +1,71 @@
-"""Checks the files that TLS needs before a connection is opened: later, their errors cannot be told apart."""
+"""Checks and loads the files for TLS: CA certificates (``verify``) and client certificates (``cert``).
+
+The files are checked before a connection is opened, because later errors do not show which file is the reason. Errors
+do not say why a file cannot be used, so that users who can edit a connection learn nothing about the files of the host.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import ssl
+from typing import TYPE_CHECKING
 
-#: How OpenSSL names certificates in a folder (``openssl rehash``).
-HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
+if TYPE_CHECKING:
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+
+#: File names of certificates in a folder (``openssl rehash``).
+HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
+
+Verify = bool | str | None
+Cert = str | tuple[str, str] | None
 
 
-def usable_ca(path: str) -> bool:
+def check_tls_files(config: OAuthConfig, verify: Verify, cert: Cert) -> None:
+    """Check that this process can use the CA certificates and the client certificate.
+
+    :param config: the connection
+    :param verify: path of a file or folder of CA certificates, which may be from the environment
+    :param cert: path of a client certificate with its key, or the two paths
+    :raises ConfigurationError: if a file cannot be used
+    """
+    if isinstance(verify, str) and not is_usable_ca(verify):
+        problem = "is not a file or folder of CA certificates that this process can use. Check the path"
+        if not isinstance(config.transport.verify, str):
+            problem = f"(or REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment) {problem}"
+        raise config.error("verify", problem)
+    if cert and not is_usable_client_certificate(cert):
+        problem = "is not a client certificate with an unencrypted key that this process can use. Check the path"
+        raise config.error("cert", problem)
+
+
+def tls_context(config: OAuthConfig, verify: Verify, cert: Cert) -> ssl.SSLContext:
+    """Return a TLS context with the CA certificates and the client certificate.
+
+    :param config: the connection
+    :param verify: path of a file or folder of CA certificates; False turns verification off; True or None uses the
+        system's certificates
+    :param cert: path of a client certificate with its key, or the two paths
+    :return: the context
+    :raises ConfigurationError: if a file cannot be used
+    """
+    check_tls_files(config, verify, cert)
+    ca = verify if isinstance(verify, str) else None
+    is_folder = ca is not None and os.path.isdir(ca)
+    context = ssl.create_default_context(cafile=None if is_folder else ca, capath=ca if is_folder else None)
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if cert:
+        _load_client_certificate(context, cert)
+    return context
+
+
+def is_usable_ca(path: str) -> bool:
     """Tell whether ``path`` is a file or folder of CA certificates that this process can use."""
     try:
         if os.path.isdir(path):
-            return any(HASHED.fullmatch(name) for name in os.listdir(path))
+            return any(HASHED_NAME.fullmatch(name) for name in os.listdir(path))
         if not os.path.isfile(path):  # a pipe or device could block
             return False
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
@@ -23,17 +74,21 @@ def usable_ca(path: str) -> bool:
     return True
 
 
-def usable_client_certificate(cert: str | tuple[str, str]) -> bool:
+def is_usable_client_certificate(cert: str | tuple[str, str]) -> bool:
     """Tell whether ``cert`` is a client certificate with an unencrypted key that this process can use.
 
-    :param cert: the path of a file with both, or the paths of the certificate and its key
+    :param cert: path of a file with both, or the paths of the certificate and its key
     """
-    certificate, key = (cert, None) if isinstance(cert, str) else cert
     try:
-        if not all(os.path.isfile(path) for path in (certificate, key) if path is not None):
+        if not all(map(os.path.isfile, [cert] if isinstance(cert, str) else cert)):
             return False
-        # Without a password, OpenSSL would ask for one at the terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
+        _load_client_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert)
     except (OSError, ValueError):
         return False
     return True
+
+
+def _load_client_certificate(context: ssl.SSLContext, cert: str | tuple[str, str]) -> None:
+    certificate, key = (cert, None) if isinstance(cert, str) else cert
+    # Without a password, OpenSSL would prompt for one at the terminal.
+    context.load_cert_chain(certificate, key, password="")

@@ -1,4 +1,4 @@
-"""What goes on the wire to the token endpoint, and to the one that revokes tokens: pure functions, no I/O."""
+"""Builds the requests to the token endpoint and the revocation endpoint. Pure functions, no I/O."""
 
 from __future__ import annotations
 
@@ -9,47 +9,54 @@ from urllib.parse import urlencode, urlsplit
 
 from urllib3.filepost import encode_multipart_formdata
 
-from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH
+from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH, ClientAuthContext
+from airflow_provider_oauth.protocol.field_labels import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
 
-#: Fields with what must not be quoted, beyond the connection's own secrets.
-SHOWN = ("refresh_token", "code", "code_verifier", "token")
+#: Fields of a request whose values must not be quoted, besides the connection's own secrets.
+SECRET_FIELDS = ("refresh_token", "code", "code_verifier", "token")
 
 
 class EndpointInfo(NamedTuple):
-    """What is asked of an authorization server, in words for people.
+    """How errors name an endpoint of the authorization server.
 
-    :param name: what answers
-    :param field: the label of the connection's field that says where it is
+    :param name: the term of the RFCs
+    :param field: field of the connection that has its URL
     """
 
     name: str
     field: str
 
+    @property
+    def label(self) -> str:
+        """The field's label in the connection form."""
+        return LABELS[self.field]
 
-TOKEN = EndpointInfo("token endpoint", "Token URL")
-REFRESH = EndpointInfo("token endpoint", "Refresh URL")
-REVOCATION = EndpointInfo("revocation endpoint", "Revocation URL")
+
+TOKEN = EndpointInfo("token endpoint", "token_url")
+REFRESH = EndpointInfo("token endpoint", "refresh_url")
+REVOCATION = EndpointInfo("revocation endpoint", "revoke_url")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """One request to the authorization server, ready to be sent.
 
-    :param place: what is asked
-    :param method: of HTTP
-    :param url: where it goes
-    :param headers: all that matter
-    :param body: the exact bytes
-    :param secrets: what must not be quoted from it
+    :param endpoint: which endpoint it is for
+    :param method: HTTP method
+    :param url: URL of the endpoint
+    :param headers: all headers that matter to the server
+    :param body: exact bytes of the body
+    :param secrets: values that must be redacted in errors
     """
 
-    place: EndpointInfo = TOKEN
+    endpoint: EndpointInfo = TOKEN
     method: str = "POST"
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
@@ -57,45 +64,50 @@ class Request:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
-    def where(self) -> str:
-        """What is asked, and its URL, without the query, which may hold a secret."""
+    def shown_url(self) -> str:
+        """The URL without its query, which may contain a secret."""
         parts = urlsplit(self.url)
-        return f"the {self.place.name} {parts.scheme}://{parts.netloc}{parts.path}"
+        return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRequest(Request):
-    """One request to the token endpoint, or to the one that revokes tokens.
+    """One request to the token endpoint or the revocation endpoint.
 
-    :param grant_type: what it asks by; nothing, if it revokes
+    :param grant_type: the ``grant_type`` that is sent; "" for a revocation
     """
 
     grant_type: str = ""
 
 
-def grant_request(config: OAuthConfig, scope: str | None = None) -> TokenRequest:
-    """Build the request that repeats the connection's grant (RFC 6749 sections 4.3.2 and 4.4.2).
+def grant_request(config: OAuthConfig, scope: str | None = None, *, now: datetime) -> TokenRequest:
+    """Build the request for the client credentials or password grant (RFC 6749 sections 4.3.2 and 4.4.2).
 
-    :param config: a connection by client_credentials or password
-    :param scope: instead of the connection's, separated by spaces
+    :param config: the connection
+    :param scope: scope to request instead of the connection's, separated by spaces
+    :param now: time of the request, aware
     """
     fields: dict[str, Any] = {"grant_type": config.grant_type}
     if config.grant_type == "password":
         fields |= {"username": config.username, "password": config.user_password}
-    return _token_request(config, _token_url(config), fields | _access_fields(config, scope or config.scope))
+    fields |= _access_fields(config, scope or config.scope)
+    return _token_request(config, _token_url(config), fields, now)
 
 
-def code_request(config: OAuthConfig, code: str, redirect_uri: str, code_verifier: str) -> TokenRequest:
-    """Build the request that trades an authorization code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+def code_request(
+    config: OAuthConfig, code: str, redirect_uri: str, code_verifier: str, *, now: datetime
+) -> TokenRequest:
+    """Build the request that exchanges an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
 
     The resource is sent again (RFC 8707 section 2.2): without it, some servers issue a token for another API. Scope and
-    audience are not: the code fixes both (RFC 6749 section 4.1.3 has no such parameters, and Auth0, which defines
-    audience, reads it from the authorization request).
+    audience are not sent: the code determines both. RFC 6749 section 4.1.3 has no such parameters, and Auth0, which
+    defines audience, reads it from the authorization request.
 
-    :param config: a connection by authorization_code
-    :param code: what the browser brought back
-    :param redirect_uri: where it came back to: the same as it was asked for with
-    :param code_verifier: what the challenge was made of; not sent if there was none (``skip_pkce``)
+    :param config: a connection with the authorization code grant
+    :param code: the authorization code
+    :param redirect_uri: the redirect URI of the authorization request
+    :param code_verifier: the PKCE code verifier; not sent if the connection turns PKCE off (``skip_pkce``)
+    :param now: time of the request, aware
     """
     fields: dict[str, Any] = {
         "grant_type": "authorization_code",
@@ -104,19 +116,22 @@ def code_request(config: OAuthConfig, code: str, redirect_uri: str, code_verifie
     }
     if not config.skip_pkce:
         fields["code_verifier"] = code_verifier
-    return _token_request(config, _token_url(config), fields | _resource(config))
+    return _token_request(config, _token_url(config), fields | _resource(config), now)
 
 
-def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str | None = None) -> TokenRequest:
-    """Build the request that trades a refresh token for an access token (RFC 6749 section 6).
+def refresh_request(
+    config: OAuthConfig, refresh_token: str, access_token: str | None = None, *, now: datetime
+) -> TokenRequest:
+    """Build the request that exchanges a refresh token for an access token (RFC 6749 section 6).
 
     The resource is sent with every refresh (RFC 8707 section 2.2): without it, some servers issue a token for another
-    API. Scope and audience are sent only where this is the connection's only request: without a scope, the server keeps
-    the one that was granted (RFC 6749 section 6), and no standard defines an audience here.
+    API. Scope and audience are sent only with the refresh token grant, which has no other request: without a scope, the
+    server keeps the granted one (RFC 6749 section 6), and no standard defines an audience here.
 
-    :param config: a connection that has a refresh token
-    :param refresh_token: what is traded
-    :param access_token: the one that is to be replaced, for servers that want to see it (JustLogin)
+    :param config: the connection
+    :param refresh_token: the refresh token to use
+    :param access_token: the access token that is replaced; sent only if the preset requires it (JustLogin)
+    :param now: time of the request, aware
     """
     fields: dict[str, Any] = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     if config.grant_type == "refresh_token":
@@ -124,73 +139,91 @@ def refresh_request(config: OAuthConfig, refresh_token: str, access_token: str |
     fields |= _resource(config)
     bearer = access_token if config.refresh_bearer else None
     if config.refresh_url is None:
-        return _token_request(config, _token_url(config), fields, bearer)
-    return replace(_token_request(config, config.refresh_url, fields, bearer), place=REFRESH)
+        return _token_request(config, _token_url(config), fields, now, bearer)
+    return replace(_token_request(config, config.refresh_url, fields, now, bearer), endpoint=REFRESH)
 
 
-def revocation_request(config: OAuthConfig, token: str, hint: str) -> TokenRequest:
-    """Build the request that revokes a token (RFC 7009 section 2.1): a form, whatever the token endpoint takes.
+def revocation_request(config: OAuthConfig, token: str, hint: str, *, now: datetime) -> TokenRequest:
+    """Build the request that revokes a token (RFC 7009 section 2.1). Its body is always form-encoded.
 
     :param config: the connection
-    :param token: what is revoked
-    :param hint: which kind it is: ``access_token`` or ``refresh_token``
-    :raises ConfigurationError: if the connection does not say where tokens are revoked
+    :param token: the token to revoke
+    :param hint: kind of the token: ``access_token`` or ``refresh_token``
+    :param now: time of the request, aware
+    :raises ConfigurationError: if the connection has no revocation URL
     """
     if config.revoke_url is None:
         raise config.error(
-            "revoke_url", "(Revocation URL) is missing; without it Airflow can only forget the tokens, not revoke them"
+            "revoke_url",
+            "is missing, so Airflow can delete the tokens (Forget), but not revoke them. Set Revocation URL if the "
+            "server has one",
         )
-    # Without grant_params: they belong to token requests.
+    # Without grant_params: those are for token requests.
     fields: dict[str, Any] = {"token": token, "token_type_hint": hint}
     headers = {"Accept": "application/json"}
-    CLIENT_AUTH[config.client_auth].apply(config.client_id, config.client_secret, headers, fields)
-    return replace(_request(config, config.revoke_url, headers, fields, "form"), place=REVOCATION)
+    _authenticate(config, config.revoke_url, headers, fields, now)
+    return replace(_request(config, config.revoke_url, headers, fields, "form"), endpoint=REVOCATION)
 
 
 def _token_url(config: OAuthConfig) -> str:
     if config.token_url is None:
-        raise config.error("grant_url", "(Token URL) is missing, and was not read from the issuer's metadata")
+        raise config.error("token_url", "is missing and was not read from the issuer's metadata. Set Token URL")
     return config.token_url
 
 
 def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
-    """Return what the token is to be good for."""
+    """Return the parameters for the access that the token should have."""
     joined = config.scope_separator.join((scope or "").split())
-    wanted = {"scope": joined, "audience": config.audience}
-    return {name: value for name, value in wanted.items() if value} | _resource(config)
+    values = {"scope": joined, "audience": config.audience}
+    return {name: value for name, value in values.items() if value} | _resource(config)
 
 
 def _resource(config: OAuthConfig) -> dict[str, str]:
-    """Return the parameter that names the API that the token is for (RFC 8707 section 2)."""
+    """Return the parameter that identifies the API (RFC 8707 section 2)."""
     return {"resource": config.resource} if config.resource else {}
 
 
-def _token_request(config: OAuthConfig, url: str, fields: dict[str, Any], bearer: str | None = None) -> TokenRequest:
+def _token_request(
+    config: OAuthConfig, url: str, fields: dict[str, Any], now: datetime, bearer: str | None = None
+) -> TokenRequest:
     headers: dict[str, str] = {"Accept": "application/json"}
     if bearer:
         headers["Authorization"] = f"Bearer {bearer}"
-    CLIENT_AUTH[config.client_auth].apply(config.client_id, config.client_secret, headers, fields)
+    _authenticate(config, url, headers, fields, now)
     for name, value in {**config.grant_params, **config.secret_grant_params}.items():
         fields.setdefault(name, value)
     return _request(config, url, headers, fields, config.body_format)
+
+
+def _authenticate(
+    config: OAuthConfig, url: str, headers: dict[str, str], fields: dict[str, Any], now: datetime
+) -> None:
+    context = ClientAuthContext(
+        client_id=config.client_id,
+        client_secret=config.client_secret,
+        endpoint=url,
+        audience=config.issuer or config.token_url or url,
+        now=now,
+    )
+    CLIENT_AUTH[config.client_auth].apply(context, headers, fields)
 
 
 def _request(
     config: OAuthConfig, url: str, headers: dict[str, str], fields: dict[str, Any], body_format: str
 ) -> TokenRequest:
     body, headers["Content-Type"] = BODIES[body_format](fields)
-    # What the request needs wins over what the connection adds; header names know no case.
-    taken = {name.lower() for name in headers if name != "Accept"}
-    added = {name: value for name, value in config.grant_headers.items() if name.lower() not in taken}
+    # The connection's own headers do not replace those that the request needs. Header names are case-insensitive.
+    reserved = {name.lower() for name in headers if name != "Accept"}
+    added = {name: value for name, value in config.grant_headers.items() if name.lower() not in reserved}
     if any(name.lower() == "accept" for name in added):
         del headers["Accept"]
-    shown_by = (headers.get("Authorization", "").partition(" ")[2], *map(fields.get, SHOWN))
+    secrets = (headers.get("Authorization", "").partition(" ")[2], *map(fields.get, SECRET_FIELDS))
     return TokenRequest(
         grant_type=fields.get("grant_type", ""),
         url=url,
         headers={**headers, **added},
         body=body,
-        secrets=config.secrets + tuple(secret for secret in shown_by if isinstance(secret, str) and secret),
+        secrets=config.secrets + tuple(secret for secret in secrets if isinstance(secret, str) and secret),
     )
 
 
@@ -207,7 +240,7 @@ def _multipart(fields: Mapping[str, Any]) -> tuple[bytes, str]:
 
 
 def pairs(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the fields as texts: a list as a repeated field, everything else but a text as JSON writes it."""
+    """Return the fields as pairs of strings: a list becomes a repeated field, other values are written as JSON."""
     return [
         (name, value if isinstance(value, str) else json.dumps(value))
         for name, values in fields.items()

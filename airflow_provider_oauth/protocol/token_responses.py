@@ -1,4 +1,4 @@
-"""What the token endpoint answered: a token, or an error that says what to do. Pure functions, no I/O."""
+"""Parses responses of the token endpoint and the revocation endpoint. Pure functions, no I/O."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import TokenResponseError
 from airflow_provider_oauth.protocol.config import url_problem
+from airflow_provider_oauth.protocol.field_labels import LABELS
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.refusals import error_code, is_form, refusal
 from airflow_provider_oauth.protocol.token import Token, is_sendable
@@ -27,21 +28,28 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_requests import Request, TokenRequest
 
-#: ``expires_in`` beyond this many seconds (31 years) is a point in time, not a span: some servers send an epoch.
-MAX_SPAN = 1_000_000_000
+#: A lifetime of more seconds (31 years) is taken as a Unix time, which some servers send in ``expires_in``.
+MAX_DURATION = 1_000_000_000
 MAX_LIFETIME = timedelta(days=3650)
-#: What servers call the seconds until a refresh token ends. No RFC has a name for it.
-REFRESH_LIFETIME = ("refresh_expires_in", "refresh_token_expires_in")
+#: Members with the lifetime of a refresh token in seconds. No RFC defines one.
+REFRESH_LIFETIME_MEMBERS = ("refresh_expires_in", "refresh_token_expires_in")
 
 #: Shown in place of a query, which may hold a token.
 HIDDEN_QUERY = "?…"
-#: The most characters that a token can have. Servers accept no header with a longer one.
+REPORT_TO_OPERATOR = "Report this to the server's operator"
+#: Maximum length of a token in characters. Servers do not accept longer headers.
 MAX_TOKEN_LENGTH = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpResponse:
-    """What came back. ``headers`` finds names in any case; ``sent_at`` is when the request left."""
+    """A response of the authorization server.
+
+    :param status_code: HTTP status
+    :param headers: headers, by case-insensitive name
+    :param body: the body, decompressed
+    :param sent_at: time when the request was sent, aware
+    """
 
     status_code: int
     headers: Mapping[str, str] = field(repr=False)
@@ -49,90 +57,102 @@ class HttpResponse:
     sent_at: datetime
 
 
-def parse_token_response(config: OAuthConfig, request: TokenRequest, answer: HttpResponse) -> Token:
-    """Return the token in ``answer`` (RFC 6749 section 5.1).
+def parse_token_response(config: OAuthConfig, request: TokenRequest, response: HttpResponse) -> Token:
+    """Return the token in a response (RFC 6749 section 5.1).
 
-    :raises TokenRequestError: the server refused; one of its subclasses for the error codes of section 5.2
-    :raises TokenResponseError: the answer is neither a token nor an error
+    :param config: the connection
+    :param request: the request
+    :param response: its response
+    :return: the token
+    :raises TokenRequestError: if the server refused the request; a subclass for each error code of section 5.2
+    :raises TokenResponseError: if the response contains neither a token nor an error
     """
-    values = _values(config, request, answer)
-    access_token, refresh_token = _access_token(config, request, answer, values), values.get("refresh_token")
+    values = _values(config, request, response)
+    access_token, refresh_token = _access_token(config, request, response, values), values.get("refresh_token")
     token_type = values.get("token_type") if isinstance(values.get("token_type"), str) else "Bearer"
     if str(token_type).lower() in ("mac", "pop", "dpop"):
         raise invalid_response(
-            config, request, f"issues tokens of type {token_type!r}, which need a signature for every request"
+            config,
+            request,
+            f"issued a token of type {token_type!r}, which requires a signature in every request",
+            "Only bearer tokens are supported. Ask the server's operator to issue bearer tokens to this client",
         )
     if not isinstance(refresh_token, str) or not refresh_token:
         refresh_token = None
-    for name, token in (("refresh token", refresh_token), ("ID token", values.get("id_token"))):
+    for name, token in (("a refresh token", refresh_token), ("an ID token", values.get("id_token"))):
         if isinstance(token, str) and (problem := _token_problem(token)):
-            raise invalid_response(
-                config, request, f"answered with {'an' if name[0] == 'I' else 'a'} {name} that {problem}"
-            )
-    in_use = refresh_token is not None or request.grant_type == "refresh_token"
+            raise invalid_response(config, request, f"issued {name} that {problem}", REPORT_TO_OPERATOR)
+    has_refresh_token = refresh_token is not None or request.grant_type == "refresh_token"
     return Token(
         access_token=access_token,
         token_type=_encodable(str(token_type)),
-        issued_at=answer.sent_at,
-        expires_at=_expires_at(config, request, values.get("expires_in"), refresh_token, answer.sent_at),
+        issued_at=response.sent_at,
+        expires_at=_expires_at(config, request, values.get("expires_in"), refresh_token, response.sent_at),
         refresh_token=refresh_token,
         scope=_scope(config, values.get("scope")),
         base_url=_base_url(config, request, values.get("base_url")),
-        refresh_expires_at=_refresh_expires_at(config, values, answer.sent_at) if in_use else None,
+        refresh_expires_at=_refresh_expires_at(config, values, response.sent_at) if has_refresh_token else None,
         subject=_subject(values.get("id_token")),
     )
 
 
-def parse_revocation_response(config: OAuthConfig, request: TokenRequest, answer: HttpResponse) -> bool:
-    """Tell whether the server has revoked the token, or never knew it (RFC 7009 section 2.2).
+def parse_revocation_response(config: OAuthConfig, request: TokenRequest, response: HttpResponse) -> bool:
+    """Return whether the token is invalid now (RFC 7009 section 2.2).
 
-    :return: False if it cannot revoke tokens of this kind
-    :raises TokenRequestError: the server refused
-    :raises TokenResponseError: it redirected
+    :param config: the connection
+    :param request: the request
+    :param response: its response
+    :return: False if the server cannot revoke tokens of this kind
+    :raises TokenRequestError: if the server refused the request
+    :raises TokenResponseError: if the server redirected
     """
-    if 300 <= answer.status_code < 400:
-        raise _redirected(config, request, answer)
-    content = _content(answer)
+    if 300 <= response.status_code < 400:
+        raise _redirected(config, request, response)
+    content = _content(response)
     values = _standard_names(config, content)
     error = error_code(values)
-    # The body of a good answer means nothing, says section 2.2; but some servers say 200 to all.
-    if error == "invalid_token" or (answer.status_code < 300 and not error):
-        return True  # some know the one that is no good any more by that, for which the RFC has 200
+    # Section 2.2 ignores the body of a successful response, but some servers send errors with status 200.
+    # Some also send invalid_token for an unknown token, for which the RFC requires status 200.
+    if error == "invalid_token" or (response.status_code < 300 and not error):
+        return True
     if error == "unsupported_token_type":  # section 2.2.1
         return False
-    raise refusal(config, request, answer, content, values)
+    raise refusal(config, request, response, content, values)
 
 
-def _values(config: OAuthConfig, request: TokenRequest, answer: HttpResponse) -> dict[str, Any]:
-    """Return the members of a successful response by RFC 6749's names."""
-    if 300 <= answer.status_code < 400:
-        raise _redirected(config, request, answer)
-    content = _content(answer)
+def _values(config: OAuthConfig, request: TokenRequest, response: HttpResponse) -> dict[str, Any]:
+    """Return the members of a successful response, by the names of RFC 6749."""
+    if 300 <= response.status_code < 400:
+        raise _redirected(config, request, response)
+    content = _content(response)
     values = _standard_names(config, content)
-    if answer.status_code >= 400 or error_code(values):
-        raise refusal(config, request, answer, content, values)
+    if response.status_code >= 400 or error_code(values):
+        raise refusal(config, request, response, content, values)
     return values
 
 
-def _access_token(config: OAuthConfig, request: TokenRequest, answer: HttpResponse, values: Mapping[str, Any]) -> str:
+def _access_token(config: OAuthConfig, request: TokenRequest, response: HttpResponse, values: Mapping[str, Any]) -> str:
     token = values.get("access_token")
     if not isinstance(token, str) or not token:
-        # A response of an unknown shape may hold a token anywhere, so nothing of it is quoted.
+        # A response in an unknown format may contain a token anywhere, so nothing of it is quoted.
         raise invalid_response(
             config,
             request,
-            f"answered {answer.status_code} without an access token (content type: {_content_type(answer)}). Check "
-            f"{request.place.field}; if the response has the token under another name, set Token response map",
+            f"responded with status {response.status_code} but without an access token",
+            f"Check {request.endpoint.label}; if the response has the token under another name, set "
+            f"{LABELS['response_map']}",
+            f"Content type: {_content_type(response)}",
         )
     if not is_sendable(token):
-        raise invalid_response(config, request, "answered with an access token that cannot be sent in a header")
-    if problem := _token_problem(token):
-        raise invalid_response(config, request, f"answered with an access token that {problem}")
+        problem = "issued an access token that cannot be sent in a header"
+        raise invalid_response(config, request, problem, REPORT_TO_OPERATOR)
+    if too_long := _token_problem(token):
+        raise invalid_response(config, request, f"issued an access token that {too_long}", REPORT_TO_OPERATOR)
     return token
 
 
 def _token_problem(token: str) -> str | None:
-    """Say why a token cannot be kept or sent; None if it can."""
+    """Return why a token cannot be stored or sent; None if it can."""
     if len(token) > MAX_TOKEN_LENGTH:
         return f"is longer than {MAX_TOKEN_LENGTH // 1024} kB"
     if _encodable(token) != token:
@@ -141,32 +161,32 @@ def _token_problem(token: str) -> str | None:
 
 
 def _encodable(text: str) -> str:
-    """Return ``text`` with unpaired surrogates, which JSON can escape but UTF-8 cannot encode, replaced."""
+    """Replace unpaired surrogates, which JSON can escape but UTF-8 cannot encode."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _base_url(config: OAuthConfig, request: TokenRequest, base_url: Any) -> str | None:
     if not isinstance(base_url, str) or not base_url:
         return None
-    if url_problem(base_url, allow_http=config.allow_http):  # which may quote the host
+    if url_problem(base_url, allow_http=config.allow_http):  # the problem is not quoted: it may contain the host
         raise invalid_response(
             config,
             request,
-            "answered with a base_url (Token response map) that is not an https URL of an API. Check Token response "
-            "map; for plain http set allow_http",
+            "responded with a base_url that is not a valid https URL",
+            f"Check {LABELS['response_map']}; for a test system without https, turn on {LABELS['allow_http']}",
         )
     return base_url
 
 
-def _content_type(answer: HttpResponse) -> str:
-    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-    return kind if re.fullmatch(r"[\w.+-]{1,60}/[\w.+-]{1,60}", kind, re.ASCII) else "none that is valid"
+def _content_type(response: HttpResponse) -> str:
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    return kind if re.fullmatch(r"[\w.+-]{1,60}/[\w.+-]{1,60}", kind, re.ASCII) else "missing or invalid"
 
 
 def _subject(id_token: Any) -> str | None:
-    """Return the user whom an ID token identifies (OpenID Connect Core 1.0 section 2); None if there is no such token.
+    """Return the ``sub`` claim of an ID token (OpenID Connect Core 1.0 section 2); None if there is none.
 
-    It came from the token endpoint itself, so its signature need not be checked (section 3.1.3.7).
+    The token comes directly from the token endpoint, so its signature need not be validated (section 3.1.3.7).
     """
     try:
         payload = str(id_token).split(".")[1]
@@ -176,30 +196,45 @@ def _subject(id_token: Any) -> str | None:
     return _encodable(subject) if isinstance(subject, str) and subject else None
 
 
-def invalid_response(config: OAuthConfig, request: Request, problem: str) -> TokenResponseError:
-    """Return the error that describes an invalid response."""
-    return TokenResponseError(f"Connection {config.conn_id!r}: {request.where} {problem}.")
+def invalid_response(
+    config: OAuthConfig, request: Request, problem: str, advice: str = "", details: str = ""
+) -> TokenResponseError:
+    """Return the error for an invalid response.
+
+    :param config: the connection
+    :param request: the request
+    :param problem: what the endpoint did, starting with a verb
+    :param advice: what to do; by default, to check the endpoint's URL
+    :param details: more to know about the response
+    """
+    advice = advice or f"Check {request.endpoint.label}"
+    details = f"{details}, URL" if details else "URL"
+    return TokenResponseError(
+        f"Connection {config.conn_id!r}: the {request.endpoint.name} {problem}. {advice}. "
+        f"({details}: {request.shown_url})"
+    )
 
 
-def _redirected(config: OAuthConfig, request: TokenRequest, answer: HttpResponse) -> TokenResponseError:
-    # Following it would carry the secret to where the connection does not say.
-    target = destination(request, answer)
-    where = redact(target or "an invalid URL", request.secrets)
-    advice = f"Check {request.place.field}"
+def _redirected(config: OAuthConfig, request: TokenRequest, response: HttpResponse) -> TokenResponseError:
+    # A redirect is not followed: it would send the secret to a server that the connection does not name.
+    target = redirect_target(request, response)
+    shown = redact(target or "an invalid URL", request.secrets)
+    advice = ""
     # Only if the whole URL is shown, unchanged, and the field accepts it.
-    is_whole = target is not None and target == where and HIDDEN_QUERY not in target and target != request.url
-    if is_whole and url_problem(where, allow_http=config.allow_http) is None:
-        advice = f"If that is the {request.place.name}, set {request.place.field} to {target}"
-    return invalid_response(config, request, f"redirected to {where}. {advice}")
+    is_whole = target is not None and target == shown and HIDDEN_QUERY not in target and target != request.url
+    if is_whole and url_problem(shown, allow_http=config.allow_http) is None:
+        advice = f"If that is the {request.endpoint.name}, set {request.endpoint.label} to it"
+    return invalid_response(config, request, f"redirected to {shown}", advice)
 
 
-def destination(request: Request, answer: HttpResponse) -> str | None:
-    """Return the URL that a redirect leads to, without user, fragment and the content of its query; None without one.
+def redirect_target(request: Request, response: HttpResponse) -> str | None:
+    """Return the URL of a redirect without user, fragment and the content of its query; None if there is none.
 
-    :param request: what was redirected: ``Location`` may be relative to its URL (RFC 9110 section 10.2.2)
+    :param request: the request; ``Location`` may be relative to its URL (RFC 9110 section 10.2.2)
+    :param response: the redirect
     """
     try:
-        parts = urlsplit(urljoin(request.url, answer.headers["Location"]))
+        parts = urlsplit(urljoin(request.url, response.headers["Location"]))
     except (KeyError, ValueError):
         return None
     if parts.scheme not in ("http", "https"):
@@ -208,25 +243,25 @@ def destination(request: Request, answer: HttpResponse) -> str | None:
     return urlunsplit((parts.scheme, netloc, parts.path, "", "")) + (HIDDEN_QUERY if parts.query else "")
 
 
-def _content(answer: HttpResponse) -> Any:
-    """Return the decoded body; None if it is not JSON, nor a form (as GitHub's was for years)."""
-    if is_form(answer):
-        return dict(parse_qsl(answer.body.decode(errors="replace")))
+def _content(response: HttpResponse) -> Any:
+    """Return the decoded body; None if it is neither JSON nor form-encoded (as GitHub's is by default)."""
+    if is_form(response):
+        return dict(parse_qsl(response.body.decode(errors="replace")))
     try:
-        content = json.loads(answer.body)
+        content = json.loads(response.body)
     except (ValueError, RecursionError):
         return None
     return {} if content is None else content
 
 
 def _standard_names(config: OAuthConfig, content: Any) -> dict[str, Any]:
-    """Return the answer's values by RFC 6749's names, as ``response_map`` says."""
+    """Return the members of a response by the names of RFC 6749, using ``response_map``."""
     values = dict(content) if isinstance(content, dict) else {}
     for name, path in config.response_map.items():
         try:
             found = jmespath.search(path, content)
         except (JMESPathError, RecursionError, TypeError, ValueError):
-            found = None  # a function, comparison or slice that does not fit what is there
+            found = None  # a function, comparison or slice that does not fit the response
         if found is not None:
             values[name] = found
     return values
@@ -237,8 +272,8 @@ def _expires_at(
 ) -> datetime | None:
     """Return when the token expires; None if it never does.
 
-    RFC 6749 section 5.1 lets the server omit ``expires_in``. A user's token without it and without a refresh token, as
-    Notion, Slack and Intercom issue it, stays valid until it is revoked.
+    RFC 6749 section 5.1 allows servers to omit ``expires_in``. Notion, Slack and Intercom omit it, and the refresh
+    token, for tokens that stay valid until they are revoked.
     """
     if expires_in is None and refresh_token is None and request.grant_type == "authorization_code":
         return None
@@ -246,7 +281,7 @@ def _expires_at(
 
 
 def _lifetime(value: Any, default: int, now: datetime) -> timedelta:
-    """Return how long the token lives; nothing, if the server says zero or less."""
+    """Return the lifetime of the token; zero if the server sends zero or less."""
     seconds = _seconds(value, now)
     if seconds is None:
         seconds = default
@@ -254,17 +289,17 @@ def _lifetime(value: Any, default: int, now: datetime) -> timedelta:
 
 
 def _refresh_expires_at(config: OAuthConfig, values: Mapping[str, Any], sent_at: datetime) -> datetime | None:
-    """Return when the refresh token ends if nobody uses it; None if neither the answer nor the preset tells."""
-    for name in REFRESH_LIFETIME:
+    """Return when the refresh token expires if it is not used; None if neither response nor preset specifies it."""
+    for name in REFRESH_LIFETIME_MEMBERS:
         seconds = _seconds(values.get(name), sent_at)
-        # Keycloak says 0 for never.
+        # Keycloak sends 0 for a refresh token that never expires.
         if seconds is not None and 0 < seconds <= MAX_LIFETIME.total_seconds():
             return sent_at + timedelta(seconds=seconds)
     return None if config.refresh_lifetime is None else sent_at + timedelta(seconds=config.refresh_lifetime)
 
 
 def _seconds(value: Any, now: datetime) -> float | None:
-    """Return a span in seconds, as whatever the server has sent it; None if it is none."""
+    """Return a duration in seconds from a number, a string or a Unix time; None if it is invalid."""
     if not isinstance(value, (int, float, str)) or isinstance(value, bool):
         return None
     try:
@@ -273,7 +308,7 @@ def _seconds(value: Any, now: datetime) -> float | None:
         return None
     if not math.isfinite(seconds):
         return None
-    return seconds - now.timestamp() if seconds > MAX_SPAN else seconds
+    return seconds - now.timestamp() if seconds > MAX_DURATION else seconds
 
 
 def _scope(config: OAuthConfig, value: Any) -> str | None:

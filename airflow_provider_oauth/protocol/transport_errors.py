@@ -1,6 +1,7 @@
-"""Converts exceptions of requests, urllib3, ssl and the system to errors of this package that name the field.
+"""Describes network errors, and converts those of requests to the authorization server.
 
-The text of such an exception may contain a header, a URL or a status line, so only the system's own words are quoted.
+The exceptions of requests, aiohttp, urllib3, ssl and the operating system may contain a header, a URL or a status line
+in their text. So only the reasons that the operating system and the TLS library give are quoted.
 """
 
 from __future__ import annotations
@@ -16,16 +17,26 @@ import requests
 import urllib3
 
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError
+from airflow_provider_oauth.protocol.field_labels import LABELS
 from airflow_provider_oauth.protocol.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_requests import Request
 
 #: Errors after which the same request may succeed later.
-PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+RETRYABLE_ERRORS = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+#: Reasons by type of exception, for exceptions without a reason of the operating system or the TLS library.
+REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (urllib3.exceptions.ConnectTimeoutError, "no connection was established in time"),
+    (requests.ConnectTimeout, "no connection was established in time"),
+    (urllib3.exceptions.ReadTimeoutError, "the response was not complete in time"),
+    (requests.ReadTimeout, "the response was not complete in time"),
+    (http.client.RemoteDisconnected, "the server closed the connection"),
+    (http.client.HTTPException, "the response is not valid HTTP"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +44,8 @@ class Route:
     """How a request travels, for the advice in an error.
 
     :param is_proxied: whether it goes through a proxy
-    :param is_proxy_of_environment: whether that proxy is not the connection's
-    :param is_ca_of_environment: whether the environment names the CA certificates
+    :param is_proxy_of_environment: whether that proxy is set in the environment, not in the connection
+    :param is_ca_of_environment: whether the CA certificates are set in the environment
     """
 
     is_proxied: bool = False
@@ -43,92 +54,92 @@ class Route:
 
     @property
     def proxies(self) -> str:
-        """The field, or the variable, that names the proxy."""
-        return "proxies or the proxy in the environment" if self.is_proxy_of_environment else "proxies"
+        """Where the proxy is set."""
+        return "the proxy in the environment" if self.is_proxy_of_environment else "proxies"
 
     @property
     def verify(self) -> str:
-        """The field, or the variable, that names the CA certificates."""
-        return "verify or REQUESTS_CA_BUNDLE in the environment" if self.is_ca_of_environment else "verify"
+        """Where the CA certificates are set."""
+        return "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment" if self.is_ca_of_environment else "verify"
 
 
 def no_response(config: OAuthConfig, request: Request, route: Route, error: Exception, *, sent: bool) -> OAuthError:
-    """Return the error for a request that got no complete response.
+    """Return the error for a request to the authorization server that got no complete response.
 
     :param config: the connection
-    :param request: the request that failed
-    :param route: how it was to travel
-    :param error: what happened
+    :param request: the request
+    :param route: how it travels
+    :param error: the exception of requests
     :param sent: whether the request may have reached the server
     """
-    chain = list(_chain(error))
-    passing = isinstance(error, PASSING)
-    field = request.place.field
+    is_retryable = isinstance(error, RETRYABLE_ERRORS)
+    reason = redact(network_reason(error), request.secrets)
     converted: OAuthError
-    if route.is_proxied and not passing:
-        converted = config.error(route.proxies, f"cannot be used: {_reason(chain)}")
+    if route.is_proxied and not is_retryable:
+        converted = config.error("proxies", f"cannot be used: {reason}. Check {route.proxies}")
     else:
-        if any(isinstance(each, (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError)) for each in chain):
-            field = route.proxies
-        elif any(isinstance(each, ssl.SSLCertVerificationError) for each in chain):
-            field, passing = route.verify, False
-        elif any(isinstance(each, (requests.exceptions.SSLError, ssl.SSLError)) for each in chain):
-            field = f"{field}, {route.verify} and cert"
+        causes = list(_causes(error))
+        label = LABELS[request.endpoint.field]
+        if _contains(causes, (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError)):
+            label = route.proxies
+        elif _contains(causes, (ssl.SSLCertVerificationError,)):
+            label, is_retryable = route.verify, False
+        elif _contains(causes, (requests.exceptions.SSLError, ssl.SSLError)):
+            label = f"{label}, {route.verify} and cert"
         converted = TokenRequestError(
-            f"Connection {config.conn_id!r}: no response from {request.where}: "
-            f"{redact(_reason(chain), request.secrets)}. Check {field}, and that this host can reach the server.",
-            retryable=passing,
+            f"Connection {config.conn_id!r}: no response from the {request.endpoint.name}: {reason}. Check {label}, "
+            f"and that this machine can reach the server. (URL: {request.shown_url})",
+            retryable=is_retryable,
         )
     converted.request_sent = sent
     return converted
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield ``error`` and the exceptions that it was made of, each once."""
+def network_reason(error: BaseException) -> str:
+    """Return the type of a network error and, if it is known, the reason: ``ConnectTimeout (no connection …)``.
+
+    Texts of the server, of a proxy and of the request are not part of it.
+    """
+    causes = list(_causes(error))
+    reasons = [
+        *map(_specific_reason, causes),
+        *(cause.strerror for cause in causes if isinstance(cause, OSError) and cause.errno),
+    ]
+    reason = next(filter(None, reasons), None)
+    return f"{type(error).__name__} ({reason})" if reason else type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield ``error`` and all exceptions that it contains or was caused by, each once."""
     pending, seen = [error], set()
     while pending:
-        each = pending.pop(0)
-        if id(each) in seen:
+        cause = pending.pop(0)
+        if id(cause) in seen:
             continue
-        seen.add(id(each))
-        yield each
-        parts = (*each.args, getattr(each, "reason", None), each.__cause__, each.__context__)
-        pending += [part for part in parts if isinstance(part, BaseException)]
+        seen.add(id(cause))
+        yield cause
+        related = (*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__)
+        pending += [each for each in related if isinstance(each, BaseException)]
 
 
-def _reason(chain: list[BaseException]) -> str:
-    """Return what happened, without words of the server, a proxy or the request."""
-    name = type(chain[0]).__name__
-    for each in chain:
-        if reason := _words(each):
-            return f"{name} ({reason})"
-    return name
+def _contains(causes: Iterable[BaseException], kinds: tuple[type[BaseException], ...]) -> bool:
+    return any(isinstance(cause, kinds) for cause in causes)
 
 
-#: What the types of exceptions mean, for those without words of the system.
-MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
-    (urllib3.exceptions.ConnectTimeoutError, "no connection was established in time"),
-    (requests.ConnectTimeout, "no connection was established in time"),
-    (urllib3.exceptions.ReadTimeoutError, "the response was not complete in time"),
-    (requests.ReadTimeout, "the response was not complete in time"),
-    (http.client.RemoteDisconnected, "the server closed the connection"),
-    (http.client.HTTPException, "the answer is not valid HTTP"),
-)
-
-
-def _words(error: BaseException) -> str | None:
-    """Return what an exception means, in the words of the system or of this package."""
+def _specific_reason(error: BaseException) -> str | None:
+    """Return the reason that one exception gives; None if it is only known to the operating system, or unknown."""
     if isinstance(error, urllib3.exceptions.NewConnectionError):
         return None  # its cause has the reason; for compatibility, it is a ConnectTimeoutError too
-    for kind, meaning in MEANINGS:
+    for kind, reason in REASONS:
         if isinstance(error, kind):
-            return meaning
+            return reason
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate was not accepted: {error.verify_message}"
+        message = getattr(error, "verify_message", None)
+        return message and f"the certificate was not accepted: {message}"
+    if isinstance(error, ssl.SSLError):
+        return getattr(error, "reason", None) or error.strerror
     if isinstance(error, socket.gaierror):
         return f"the host name cannot be resolved: {error.strerror}"
-    if isinstance(error, ssl.SSLError):
-        return error.reason
     if isinstance(error, OSError) and (status := re.search(r"Tunnel connection failed: (\d{3})\b", str(error))):
-        return f"the proxy answered {status[1]}"
-    return error.strerror if isinstance(error, OSError) and error.errno else None
+        return f"the proxy responded with status {status[1]}"
+    return None

@@ -76,7 +76,9 @@ def send(server: socket.socket, scheme: str = "http") -> bytes:
         client_secret="fake-secret",
     )
     clock = Clock()
-    return HttpTransport(config, clock).send(grant_request(config), deadline=clock.monotonic() + 20).body
+    return (
+        HttpTransport(config, clock).send(grant_request(config, now=clock.now()), deadline=clock.monotonic() + 20).body
+    )
 
 
 @pytest.fixture

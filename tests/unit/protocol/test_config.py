@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,15 +10,16 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.config import MAPPABLE, TransportOptions, is_loopback, normalize_scope
+from airflow_provider_oauth.protocol.field_labels import field_name
 from tests.connections import oauth_config
 
 # The name in the form, by which a message has to name the field.
 URLS = {
-    "base_url": "host",
-    "token_url": "grant_url",
+    "base_url": "host (API base URL)",
+    "token_url": "grant_url (Token URL)",
     "refresh_url": "refresh_url",
-    "authorize_url": "authorize_url",
-    "revoke_url": "revoke_url",
+    "authorize_url": "authorize_url (Authorization URL)",
+    "revoke_url": "revoke_url (Revocation URL)",
     "issuer": "issuer",
 }
 
@@ -38,13 +40,14 @@ class TestGrant:
     @pytest.mark.parametrize("grant_type", ["", "Password", "device_code", "code"])
     def test_that_is_unknown_is_refused_with_those_that_are_known(self, grant_type: str) -> None:
         assert refusal(grant_type=grant_type) == (
-            f"grant_type is {grant_type!r}; it can be client_credentials, password, authorization_code, refresh_token."
+            f"grant_type is {grant_type!r}, which is not supported. Use client_credentials, password, "
+            f"authorization_code or refresh_token."
         )
 
     def test_implicit_is_refused_with_a_way_out(self) -> None:
         message = refusal(grant_type="implicit")
 
-        assert message.startswith("grant_type cannot be implicit")
+        assert message.startswith("grant_type is 'implicit', which is not supported.")
         assert "RFC 9700" in message
         assert "authorization_code" in message
 
@@ -54,7 +57,7 @@ class TestGrant:
         assert oauth_config(grant_type="password", **user)
 
         assert refusal(grant_type="password", **(user | {missing: None})) == (
-            f"{missing} is missing; the password grant needs it."
+            f"{field_name(missing)} is missing. The password grant requires it."
         )
 
     @pytest.mark.parametrize(
@@ -73,9 +76,9 @@ class TestClient:
     @pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_basic_raw", "client_secret_post"])
     def test_needs_a_name_and_a_secret(self, client_auth: str) -> None:
         assert oauth_config(client_auth=client_auth)
-        assert refusal(client_auth=client_auth, client_id=None) == "login (client ID) is missing."
-        assert refusal(client_auth=client_auth, client_id="") == "login (client ID) is missing."
-        assert refusal(client_auth=client_auth, client_secret=None).startswith("password (client secret) is missing; ")
+        assert refusal(client_auth=client_auth, client_id=None) == "login (Client ID) is missing."
+        assert refusal(client_auth=client_auth, client_id="") == "login (Client ID) is missing."
+        assert refusal(client_auth=client_auth, client_secret=None).startswith("password (Client secret) is missing. ")
 
     def test_that_is_public_needs_neither(self) -> None:
         assert oauth_config(client_auth="none", client_id=None, client_secret=None).client_id is None
@@ -83,13 +86,15 @@ class TestClient:
     @pytest.mark.parametrize("client_auth", ["", "basic", "private_key_jwt", "None"])
     def test_authentication_that_is_unknown_is_refused(self, client_auth: str) -> None:
         assert refusal(client_auth=client_auth) == (
-            f"client_auth is {client_auth!r}; it can be client_secret_basic, client_secret_basic_raw, "
-            f"client_secret_post, none."
+            f"client_auth (Client authentication) is {client_auth!r}, which is not supported. Use client_secret_basic, "
+            f"client_secret_basic_raw, client_secret_post or none."
         )
 
     @pytest.mark.parametrize("body_format", ["", "xml", "JSON"])
     def test_body_format_that_is_unknown_is_refused(self, body_format: str) -> None:
-        assert refusal(body_format=body_format) == f"body_format is {body_format!r}; it can be form, json, multipart."
+        assert refusal(body_format=body_format) == (
+            f"body_format (Token request body) is {body_format!r}, which is not supported. Use form, json or multipart."
+        )
 
 
 class TestUrls:
@@ -132,7 +137,7 @@ class TestUrls:
     def test_over_plain_http_to_elsewhere_need_permission(self, field: str, url: str, host: str) -> None:
         message = refusal(**{field: url})
 
-        assert message.startswith(f"{URLS[field]} is plain http to {host}, ")
+        assert message.startswith(f"{URLS[field]} uses plain http to {host}. ")
         assert "allow_http" in message
         assert getattr(oauth_config(**{field: url}, allow_http=True), field) == url
 
@@ -165,7 +170,7 @@ class TestUrls:
     def test_with_a_user_are_refused_and_not_shown(self, field: str, user: str) -> None:
         message = refusal(**{field: f"https://{user}@api.example.com/"})
 
-        assert message == f"{URLS[field]} must not hold a user name or password."
+        assert message == f"{URLS[field]} must not contain a user name or password."
 
     @pytest.mark.parametrize("field", ["token_url", "refresh_url", "authorize_url", "revoke_url"])
     def test_of_endpoints_have_no_fragment(self, field: str) -> None:
@@ -177,7 +182,10 @@ class TestUrls:
 def test_response_map_of_an_unknown_name_is_refused(name: str) -> None:
     message = refusal(response_map={name: "data"})
 
-    assert message == f"response_map does not know {name!r}; it maps {', '.join(MAPPABLE)}."
+    assert message == (
+        f"response_map (Token response map) has the unknown name {name!r}. Use access_token, token_type, expires_in, "
+        f"refresh_token, scope, base_url, error or error_description."
+    )
 
 
 @pytest.mark.parametrize("name", MAPPABLE)
@@ -287,15 +295,15 @@ class TestAuthorizeParams:
     @pytest.mark.parametrize("value", ["x", "", None, ["x"]])
     def test_must_not_contain_a_parameter_that_this_package_sets(self, name: str, value: Any) -> None:
         assert refusal(authorize_params={"prompt": "consent", name: value}) == (
-            f"authorize_params (Authorization request parameters) must not contain {name!r}: this package sets it. "
-            f"Remove it."
+            f"authorize_params (Authorization request parameters) must not contain {name!r}, because this "
+            f"package sets it. Remove it."
         )
 
     @pytest.mark.parametrize("name", ["scope", "audience", "resource"])
     def test_must_not_contain_a_parameter_that_has_a_field(self, name: str) -> None:
         assert refusal(authorize_params={name: "x"}) == (
-            f"authorize_params (Authorization request parameters) must not contain {name!r}: this package sets it. "
-            f"Enter it in {name.capitalize()}."
+            f"authorize_params (Authorization request parameters) must not contain {name!r}, because this "
+            f"package sets it. Enter it in {name.capitalize()}."
         )
 
     def test_are_not_in_the_repr(self) -> None:
@@ -372,9 +380,7 @@ class TestSecrets:
 
 
 def test_either_token_url_or_issuer_must_be_there() -> None:
-    assert refusal(token_url=None) == (
-        "grant_url (Token URL) is missing, and so is issuer (Issuer), which would tell it."
-    )
+    assert refusal(token_url=None) == ("grant_url (Token URL) is missing. Set Token URL, or set Issuer to discover it.")
     assert oauth_config(token_url=None, issuer="https://login.example.com").token_url is None
 
 
@@ -395,22 +401,26 @@ class TestValuesThatNoRequestCanContain:
     @pytest.mark.parametrize(
         ("name", "field", "value"),
         [
-            ("client_id", "login", "fake-\ud800"),
-            ("client_secret", "password", "fake-\udfff"),
+            ("client_id", "login (Client ID)", "fake-\ud800"),
+            ("client_secret", "password (Client secret)", "fake-\udfff"),
             ("scope", "scope", "fake-\ud800"),
-            ("grant_params", "grant_params", {"key": ["fake-\ud800"]}),
-            ("secret_grant_params", "secret_grant_params", {"fake-\ud800": 1}),
+            ("grant_params", "grant_params (Token request parameters)", {"key": ["fake-\ud800"]}),
+            ("secret_grant_params", "secret_grant_params (Secret token request parameters)", {"fake-\ud800": 1}),
             ("api_headers", "api_headers", {"X-Key": "fake-\ud800"}),
             ("transport", "proxies", TransportOptions(proxies={"https": "http://fake-\ud800"})),
         ],
     )
     def test_an_unpaired_surrogate_is_refused(self, name: str, field: str, value: object) -> None:
-        with pytest.raises(ConfigurationError, match=f"'shop': {field} contains an unpaired surrogate") as caught:
+        with pytest.raises(
+            ConfigurationError, match=f"'shop': {re.escape(field)} contains an unpaired surrogate"
+        ) as caught:
             oauth_config(**{name: value})
 
         assert "fake" not in str(caught.value)
         assert caught.value.__suppress_context__
 
     def test_a_value_that_is_nested_too_deeply_is_refused(self) -> None:
-        with pytest.raises(ConfigurationError, match="'shop': grant_params is nested too deeply"):
+        with pytest.raises(
+            ConfigurationError, match=r"'shop': grant_params \(Token request parameters\) is nested too deeply"
+        ):
             oauth_config(grant_params={"key": self.DEEP})

@@ -144,7 +144,7 @@ def test_a_look_up_that_does_not_end_is_not_waited_for(
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     try:
-        with pytest.raises(ConnectTimeoutError, match="look-up"):
+        with pytest.raises(ConnectTimeoutError, match="DNS lookup"):
             opened(deadline=0.05)
     finally:
         ended.set()
@@ -177,7 +177,7 @@ def test_a_socks_proxy_is_checked_and_opens_the_connection_itself(
                 connection._new_conn()
         else:
             assert connection._new_conn() is ours
-            adapter._cut()
+            adapter._shut_down()
             assert theirs.recv(1) == b""
     assert network.tried == []
 
@@ -187,7 +187,7 @@ def test_a_connection_that_is_opened_after_the_end_is_closed(
 ) -> None:
     ours, theirs = socket.socketpair()
     with theirs, LimitedAdapter(clock, 20.0, 1000, None) as adapter:  # type: ignore[arg-type]
-        adapter._cut()
+        adapter._shut_down()
         with pytest.raises(ConnectTimeoutError):
-            adapter._watched(Connection(), ours)
+            adapter._registered(Connection(), ours)
     assert ours.fileno() == -1

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from airflow_provider_oauth.protocol.redaction import MAX_QUOTE, MAX_TEXT, PREFIX, redact, redact_url
+from airflow_provider_oauth.protocol.redaction import MAX_QUOTE, MAX_TEXT, PREFIX_LENGTH, redact, redact_url
 
 SECRET = "fake/se+cret é"
 
@@ -123,7 +123,7 @@ def test_a_text_that_is_not_read_to_its_end_is_shown_as_cut() -> None:
 
 def test_a_secret_that_the_server_cut_off_is_replaced() -> None:
     secret = "fake-0123456789-abcdefghij"
-    for length in range(PREFIX, len(secret)):
+    for length in range(PREFIX_LENGTH, len(secret)):
         assert redact(f"Unknown token {secret[:length]}… Try again.", [secret]) == "Unknown token ***… Try again."
 
 

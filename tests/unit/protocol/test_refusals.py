@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +39,7 @@ from airflow_provider_oauth.protocol.token_responses import (
     parse_token_response,
 )
 from tests.connections import oauth_config
+from tests.fake_clock import START
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
@@ -59,10 +59,12 @@ config = partial(
 
 def request_by(grant: str, settings: OAuthConfig) -> TokenRequest:
     if grant == "refresh_token":
-        return refresh_request(settings, "fake-refresh")
+        return refresh_request(settings, "fake-refresh", now=START)
     if grant == "authorization_code":
-        return code_request(settings, "fake-code", "https://airflow.example.com/oauth/callback", "fake-verifier")
-    return grant_request(settings)
+        return code_request(
+            settings, "fake-code", "https://airflow.example.com/oauth/callback", "fake-verifier", now=START
+        )
+    return grant_request(settings, now=START)
 
 
 def parse(
@@ -73,7 +75,7 @@ def parse(
         status_code=status,
         headers=CaseInsensitiveDict(headers or {"Content-Type": "application/json"}),
         body=json.dumps(content).encode() if body is None else body,
-        sent_at=datetime(2026, 3, 1, tzinfo=UTC),
+        sent_at=START,
     )
     return parse_token_response(settings, request_by(grant, settings), answer)
 
@@ -81,7 +83,8 @@ def parse(
 def refused(*args: Any, **kwargs: Any) -> TokenRequestError:
     with pytest.raises(TokenRequestError) as raised:
         parse(*args, **kwargs)
-    assert str(raised.value).startswith("Connection 'shop': the token endpoint https://login.example.com/token refused")
+    assert str(raised.value).startswith("Connection 'shop': the token endpoint refused")
+    assert str(raised.value).endswith(" (URL: https://login.example.com/token)")
     return raised.value
 
 
@@ -132,12 +135,10 @@ class TestVendorsWords:
         self, status: int, content: dict[str, Any], connection: str
     ) -> None:
         settings = config(grant_type=connection, use_refresh=True)
-        answer = HttpResponse(
-            status_code=status, headers={}, body=json.dumps(content).encode(), sent_at=datetime(2026, 3, 1, tzinfo=UTC)
-        )
+        answer = HttpResponse(status_code=status, headers={}, body=json.dumps(content).encode(), sent_at=START)
 
         with pytest.raises(InvalidGrant) as raised:
-            parse_token_response(settings, refresh_request(settings, "fake-refresh"), answer)
+            parse_token_response(settings, refresh_request(settings, "fake-refresh", now=START), answer)
 
         assert type(raised.value) is InvalidGrant
         assert "The refresh token is invalid, expired, revoked or already used." in str(raised.value)
@@ -161,7 +162,7 @@ class TestVendorsWords:
         error = refused("refresh_token", 400, content)
 
         assert error.error == code
-        assert f"with status 400, '{code}" in str(error)
+        assert f"with status 400 and error '{code}'." in str(error)
 
     @pytest.mark.parametrize(
         ("status", "content"),
@@ -242,7 +243,9 @@ class TestUnknownWords:
         error = refused(grant, status, body=body, headers=HTML)
 
         assert type(error) is TokenRequestError
-        assert str(error).endswith("it may be from a proxy or a firewall. Check Token URL.")
+        assert str(error).endswith(
+            "it may be from a proxy or a firewall. Check Token URL. (URL: https://login.example.com/token)"
+        )
 
     def test_in_a_page_with_401_are_retried_for_a_refresh(self) -> None:
         assert type(refused("refresh_token", 401, body=b"<h1>Unauthorized</h1>", headers=HTML)) is TokenRequestError
@@ -293,8 +296,8 @@ class TestUnknownWords:
     )
     def test_of_a_refused_revocation_are_an_error(self, status: int, kind: type[OAuthError]) -> None:
         settings = config()
-        request = revocation_request(settings, "fake-refresh", "refresh_token")
-        answer = HttpResponse(status_code=status, headers={}, body=b"", sent_at=datetime(2026, 3, 1, tzinfo=UTC))
+        request = revocation_request(settings, "fake-refresh", "refresh_token", now=START)
+        answer = HttpResponse(status_code=status, headers={}, body=b"", sent_at=START)
 
         with pytest.raises(TokenRequestError) as raised:
             parse_revocation_response(settings, request, answer)
@@ -340,17 +343,18 @@ class TestQuotes:
         [
             ("text/xml; charset=utf-8", "text/xml"),
             ("application/vnd.api+json", "application/vnd.api+json"),
-            ("", "none that is valid"),
-            ("text", "none that is valid"),
-            ("a b/c", "none that is valid"),
-            ("x" * 61 + "/y", "none that is valid"),
+            ("", "missing or invalid"),
+            ("text", "missing or invalid"),
+            ("a b/c", "missing or invalid"),
+            ("x" * 61 + "/y", "missing or invalid"),
         ],
     )
     def test_from_a_successful_response_contain_its_content_type(self, content_type: str, named: str) -> None:
         error = failed("client_credentials", 200, body=b"<a/>", headers={"Content-Type": content_type})
 
         assert type(error) is TokenResponseError
-        assert f"answered 200 without an access token (content type: {named})." in str(error)
+        assert "responded with status 200 but without an access token." in str(error)
+        assert f"(Content type: {named}, URL: https://login.example.com/token)" in str(error)
 
     def test_from_a_successful_response_contain_error_and_error_description(self) -> None:
         error = refused(
@@ -358,7 +362,8 @@ class TestQuotes:
         )
 
         assert (error.error, error.error_description, error.error_uri) == ("odd", "Words.", None)
-        assert "with status 200, 'odd: Words.'" in str(error)
+        assert "with status 200 and error 'odd'." in str(error)
+        assert "The server's message: 'Words.'" in str(error)
 
     @pytest.mark.parametrize("status", [200, 400])
     @pytest.mark.parametrize("member", ["access_token", "refresh_token", "id_token"])
@@ -399,12 +404,14 @@ class TestQuotes:
     def test_of_a_redirect_contain_no_other_scheme(self) -> None:
         said = str(failed("client_credentials", 307, headers={"Location": "data:text/plain,AAAA"}))
 
-        assert said.endswith("redirected to an invalid URL. Check Token URL.")
+        assert said.endswith("redirected to an invalid URL. Check Token URL. (URL: https://login.example.com/token)")
 
     def test_of_a_redirect_to_itself_contain_no_advice_to_enter_it(self) -> None:
         said = str(failed("client_credentials", 307, headers={"Location": "/token"}))
 
-        assert said.endswith("redirected to https://login.example.com/token. Check Token URL.")
+        assert said.endswith(
+            "redirected to https://login.example.com/token. Check Token URL. (URL: https://login.example.com/token)"
+        )
 
 
 class TestTokensThatCannotBeKept:
@@ -417,7 +424,7 @@ class TestTokensThatCannotBeKept:
         error = failed(grant, 200, {"access_token": "fake", member: longest + "a"})
 
         assert type(error) is TokenResponseError
-        assert str(error).endswith("token that is longer than 64 kB.")
+        assert str(error).partition(". ")[0].endswith("token that is longer than 64 kB")
         assert "aaa" not in str(error)
 
     @pytest.mark.parametrize("token", ["\ud800", "fake-\udfff-token", "\udc00\ud800"])
@@ -427,8 +434,8 @@ class TestTokensThatCannotBeKept:
 
         assert type(error) is TokenResponseError
         assert str(error) == (
-            "Connection 'shop': the token endpoint https://login.example.com/token answered with a refresh token that "
-            "contains an unpaired surrogate (\\ud800 to \\udfff), so it cannot be stored or sent."
+            "Connection 'shop': the token endpoint issued a refresh token that contains an unpaired surrogate (\\ud800 "
+            "to \\udfff), so it cannot be stored or sent. Report this to the server's operator. (URL: https://login.example.com/token)"
         )
 
     def test_with_a_pair_of_surrogates_are_characters(self) -> None:

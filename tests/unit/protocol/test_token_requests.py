@@ -19,6 +19,7 @@ from tests.connections import oauth_config
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
+from tests.fake_clock import START
 
 CLIENT_ID = "id:/+%&é "
 CLIENT_SECRET = "fake:/+%&é %3D"
@@ -94,7 +95,11 @@ def plain(**changes: Any) -> OAuthConfig:
 
 def request_for(grant: str, **changes: Any) -> TokenRequest:
     settings = config(grant_type=grant, scope="read wr:ite", **changes)
-    return refresh_request(settings, REFRESH_TOKEN) if grant == "refresh_token" else grant_request(settings)
+    return (
+        refresh_request(settings, REFRESH_TOKEN, now=START)
+        if grant == "refresh_token"
+        else grant_request(settings, now=START)
+    )
 
 
 def multipart(request: TokenRequest, parts: list[tuple[str, str]]) -> bytes:
@@ -148,31 +153,33 @@ class TestEveryGrantAndClientAuthentication:
 
 
 def test_two_multipart_requests_have_two_boundaries() -> None:
-    first, second = (grant_request(config(body_format="multipart")) for _ in range(2))
+    first, second = (grant_request(config(body_format="multipart"), now=START) for _ in range(2))
 
     assert first.headers["Content-Type"] != second.headers["Content-Type"]
 
 
 def test_a_public_client_without_a_name_sends_no_client_id() -> None:
-    request = grant_request(config(grant_type="password", client_auth="none", client_id=None, client_secret=None))
+    request = grant_request(
+        config(grant_type="password", client_auth="none", client_id=None, client_secret=None), now=START
+    )
 
     assert b"client_id" not in request.body
     assert "Authorization" not in request.headers
 
 
 def test_none_never_sends_a_secret_even_where_there_is_one() -> None:
-    request = grant_request(config(client_auth="none", body_format="json"))
+    request = grant_request(config(client_auth="none", body_format="json"), now=START)
 
     assert b"secret" not in request.body
     assert b"fake" not in request.body
 
 
 def test_without_a_scope_none_is_sent() -> None:
-    assert grant_request(plain()).body == b"grant_type=client_credentials"
+    assert grant_request(plain(), now=START).body == b"grant_type=client_credentials"
 
 
 def test_the_scope_of_a_call_stands_instead_of_the_connections() -> None:
-    request = grant_request(plain(scope="read"), scope="write  admin")
+    request = grant_request(plain(scope="read"), scope="write  admin", now=START)
 
     assert request.body == b"grant_type=client_credentials&scope=write+admin"
 
@@ -182,13 +189,13 @@ def test_the_scope_of_a_call_stands_instead_of_the_connections() -> None:
     [(" ", b"a+b+c"), (",", b"a%2Cb%2Cc"), ("+", b"a%2Bb%2Bc"), (", ", b"a%2C+b%2C+c")],
 )
 def test_scopes_are_joined_by_the_separator_that_the_server_wants(separator: str, sent: bytes) -> None:
-    request = grant_request(plain(scope="a b  c", scope_separator=separator))
+    request = grant_request(plain(scope="a b  c", scope_separator=separator), now=START)
 
     assert request.body == b"grant_type=client_credentials&scope=" + sent
 
 
 def test_audience_and_resource_are_sent_as_rfc_8707_has_them() -> None:
-    request = grant_request(plain(audience="https://api.example.com/", resource="urn:a b"))
+    request = grant_request(plain(audience="https://api.example.com/", resource="urn:a b"), now=START)
 
     assert request.body == (
         b"grant_type=client_credentials&audience=https%3A%2F%2Fapi.example.com%2F&resource=urn%3Aa+b"
@@ -201,30 +208,33 @@ class TestRefresh:
         # RFC 8707 section 2.2: without the resource, the server may issue a token for another API.
         settings = plain(grant_type=grant, scope="read", audience="aud", resource="urn:a b")
 
-        assert refresh_request(settings, "fake-refresh").body == (
+        assert refresh_request(settings, "fake-refresh", now=START).body == (
             b"grant_type=refresh_token&refresh_token=fake-refresh&resource=urn%3Aa+b"
         )
 
     @pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code", "refresh_token"])
     def test_without_a_resource_sends_none(self, grant: str) -> None:
-        body = refresh_request(plain(grant_type=grant), "fake-refresh").body
+        body = refresh_request(plain(grant_type=grant), "fake-refresh", now=START).body
 
         assert body == b"grant_type=refresh_token&refresh_token=fake-refresh"
 
     def test_says_what_it_is_for_where_it_is_the_only_request(self) -> None:
         settings = plain(grant_type="refresh_token", scope="read", audience="aud", resource="urn:res")
 
-        assert refresh_request(settings, "fake-refresh").body == (
+        assert refresh_request(settings, "fake-refresh", now=START).body == (
             b"grant_type=refresh_token&refresh_token=fake-refresh&scope=read&audience=aud&resource=urn%3Ares"
         )
 
     def test_sends_the_refresh_token_given_not_the_connections(self) -> None:
         settings = plain(grant_type="refresh_token", refresh_token="fake-first")
 
-        assert refresh_request(settings, "fake-second").body == b"grant_type=refresh_token&refresh_token=fake-second"
+        assert (
+            refresh_request(settings, "fake-second", now=START).body
+            == b"grant_type=refresh_token&refresh_token=fake-second"
+        )
 
     def test_of_a_password_grant_sends_neither_user_nor_password(self) -> None:
-        body = refresh_request(plain(grant_type="password"), "fake-refresh").body
+        body = refresh_request(plain(grant_type="password"), "fake-refresh", now=START).body
 
         assert b"username" not in body
         assert b"password" not in body
@@ -232,33 +242,38 @@ class TestRefresh:
     def test_goes_to_the_refresh_url_where_there_is_one(self) -> None:
         settings = plain(grant_type="password", refresh_url="https://login.example.com/refresh")
 
-        assert refresh_request(settings, "fake-refresh").url == "https://login.example.com/refresh"
-        assert grant_request(settings).url == "https://login.example.com/token"
+        assert refresh_request(settings, "fake-refresh", now=START).url == "https://login.example.com/refresh"
+        assert grant_request(settings, now=START).url == "https://login.example.com/token"
 
     def test_says_that_it_refreshes_whatever_the_connections_grant(self) -> None:
-        assert refresh_request(plain(grant_type="password"), "fake-refresh").grant_type == "refresh_token"
+        assert refresh_request(plain(grant_type="password"), "fake-refresh", now=START).grant_type == "refresh_token"
 
     def test_carries_the_grant_parameters_too(self) -> None:
         settings = plain(grant_type="authorization_code", grant_params={"tenant": "t1"})
 
-        assert refresh_request(settings, "fake-refresh").body == (
+        assert refresh_request(settings, "fake-refresh", now=START).body == (
             b"grant_type=refresh_token&refresh_token=fake-refresh&tenant=t1"
         )
 
     def test_is_not_changed_by_the_grant_parameters(self) -> None:
         settings = plain(grant_type="refresh_token", grant_params={"refresh_token": "x", "grant_type": "x"})
 
-        assert refresh_request(settings, "fake-refresh").body == b"grant_type=refresh_token&refresh_token=fake-refresh"
+        assert (
+            refresh_request(settings, "fake-refresh", now=START).body
+            == b"grant_type=refresh_token&refresh_token=fake-refresh"
+        )
 
     def test_counts_the_refresh_token_among_its_secrets(self) -> None:
-        assert "fake-refresh" in refresh_request(plain(grant_type="refresh_token"), "fake-refresh").secrets
+        assert "fake-refresh" in refresh_request(plain(grant_type="refresh_token"), "fake-refresh", now=START).secrets
 
 
 class TestCode:
     def test_sends_the_resource_again_but_neither_scope_nor_audience(self) -> None:
         settings = plain(grant_type="authorization_code", scope="read", audience="aud", resource="urn:a b")
 
-        assert code_request(settings, "fake-code", "https://a.example/oauth/callback", "fake-verifier").body == (
+        assert code_request(
+            settings, "fake-code", "https://a.example/oauth/callback", "fake-verifier", now=START
+        ).body == (
             b"grant_type=authorization_code&code=fake-code&redirect_uri=https%3A%2F%2Fa.example%2Foauth%2Fcallback"
             b"&code_verifier=fake-verifier&resource=urn%3Aa+b"
         )
@@ -266,7 +281,7 @@ class TestCode:
     @pytest.mark.parametrize("body_format", ["json", "multipart"])
     def test_sends_the_resource_in_every_format(self, body_format: str) -> None:
         settings = plain(grant_type="authorization_code", resource="urn:res", body_format=body_format, skip_pkce=True)
-        request = code_request(settings, "fake-code", "https://a.example/", "fake-verifier")
+        request = code_request(settings, "fake-code", "https://a.example/", "fake-verifier", now=START)
 
         fields = {
             "grant_type": "authorization_code",
@@ -296,7 +311,8 @@ class TestGrantParameters:
                 resource="urn:res",
                 body_format=body_format,
                 **{field: {name: "OVERRIDDEN"}},
-            )
+            ),
+            now=START,
         )
 
         assert b"OVERRIDDEN" not in request.body
@@ -315,8 +331,8 @@ class TestGrantParameters:
     )
     @pytest.mark.parametrize("field", ["grant_params", "secret_grant_params"])
     def test_of_every_type(self, field: str, value: Any, form: bytes, in_json: str) -> None:
-        as_form = grant_request(plain(**{field: {"extra": value}}))
-        as_json = grant_request(plain(body_format="json", **{field: {"extra": value}}))
+        as_form = grant_request(plain(**{field: {"extra": value}}), now=START)
+        as_json = grant_request(plain(body_format="json", **{field: {"extra": value}}), now=START)
 
         assert as_form.body == b"grant_type=client_credentials&extra=" + form
         assert as_json.body == f'{{"grant_type":"client_credentials","extra":{in_json}}}'.encode()
@@ -324,23 +340,23 @@ class TestGrantParameters:
     def test_a_list_is_a_repeated_field_in_a_form_and_a_list_in_json(self) -> None:
         params = {"resource": ["urn:a", "urn:b"], "n": [1, True, "x"], "empty": []}
 
-        assert grant_request(plain(grant_params=params)).body == (
+        assert grant_request(plain(grant_params=params), now=START).body == (
             b"grant_type=client_credentials&resource=urn%3Aa&resource=urn%3Ab&n=1&n=true&n=x"
         )
-        assert json.loads(grant_request(plain(grant_params=params, body_format="json")).body) == {
+        assert json.loads(grant_request(plain(grant_params=params, body_format="json"), now=START).body) == {
             "grant_type": "client_credentials",
             **params,
         }
 
     def test_a_list_is_a_repeated_part_in_multipart(self) -> None:
-        request = grant_request(plain(grant_params={"n": [1, True, "x"]}, body_format="multipart"))
+        request = grant_request(plain(grant_params={"n": [1, True, "x"]}, body_format="multipart"), now=START)
 
         assert request.body == multipart(
             request, [("grant_type", "client_credentials"), ("n", "1"), ("n", "true"), ("n", "x")]
         )
 
     def test_the_secret_ones_win_over_the_others(self) -> None:
-        request = grant_request(plain(grant_params={"key": "open"}, secret_grant_params={"key": "fake-key"}))
+        request = grant_request(plain(grant_params={"key": "open"}, secret_grant_params={"key": "fake-key"}), now=START)
 
         assert request.body == b"grant_type=client_credentials&key=fake-key"
 
@@ -348,7 +364,7 @@ class TestGrantParameters:
         params: dict[str, Any] = {"a": "1"}
         settings = plain(grant_params=params, client_auth="client_secret_post", scope="read")
 
-        assert grant_request(settings).body == grant_request(settings).body
+        assert grant_request(settings, now=START).body == grant_request(settings, now=START).body
         assert params == {"a": "1"}
 
 
@@ -356,7 +372,7 @@ class TestGrantHeaders:
     @pytest.mark.parametrize("name", ["Content-Type", "content-type", "CONTENT-TYPE"])
     @pytest.mark.parametrize("client_auth", AUTHORIZATION)
     def test_never_override_the_content_type(self, client_auth: str, name: str) -> None:
-        headers = grant_request(plain(client_auth=client_auth, grant_headers={name: "text/plain"})).headers
+        headers = grant_request(plain(client_auth=client_auth, grant_headers={name: "text/plain"}), now=START).headers
 
         assert [value for key, value in headers.items() if key.lower() == "content-type"] == [
             "application/x-www-form-urlencoded"
@@ -364,21 +380,21 @@ class TestGrantHeaders:
 
     @pytest.mark.parametrize("name", ["Authorization", "authorization"])
     def test_never_override_the_clients_authorization(self, name: str) -> None:
-        headers = grant_request(config(grant_headers={name: "Basic other"})).headers
+        headers = grant_request(config(grant_headers={name: "Basic other"}), now=START).headers
 
         assert [value for key, value in headers.items() if key.lower() == "authorization"] == [ENCODED_BASIC]
 
     @pytest.mark.parametrize("name", ["Accept", "accept", "ACCEPT"])
     def test_may_replace_accept(self, name: str) -> None:
-        headers = grant_request(plain(grant_headers={name: "application/vnd.example+json"})).headers
+        headers = grant_request(plain(grant_headers={name: "application/vnd.example+json"}), now=START).headers
 
         assert [value for key, value in headers.items() if key.lower() == "accept"] == ["application/vnd.example+json"]
 
     def test_are_sent_with_every_grant_and_with_a_refresh(self) -> None:
         settings = plain(grant_headers={"X-Tenant": "t1"})
 
-        assert grant_request(settings).headers["X-Tenant"] == "t1"
-        assert refresh_request(settings, "fake-refresh").headers["X-Tenant"] == "t1"
+        assert grant_request(settings, now=START).headers["X-Tenant"] == "t1"
+        assert refresh_request(settings, "fake-refresh", now=START).headers["X-Tenant"] == "t1"
 
 
 def test_the_headers_and_parameters_of_the_api_are_not_sent_to_the_token_endpoint() -> None:
@@ -388,7 +404,8 @@ def test_the_headers_and_parameters_of_the_api_are_not_sent_to_the_token_endpoin
             api_params={"p": "API-ONLY"},
             secret_headers={"X-Secret": "API-ONLY"},
             secret_params={"s": "API-ONLY"},
-        )
+        ),
+        now=START,
     )
 
     assert b"API-ONLY" not in request.body
@@ -413,7 +430,7 @@ class TestRevocation:
     def test_is_a_form_with_every_client_authentication(self, client_auth: str, body_format: str) -> None:
         settings = config(revoke_url=self.URL, client_auth=client_auth, body_format=body_format)
 
-        request = revocation_request(settings, REFRESH_TOKEN, "refresh_token")
+        request = revocation_request(settings, REFRESH_TOKEN, "refresh_token", now=START)
 
         assert (request.method, request.url) == ("POST", self.URL)
         assert request.body == self.BODY + FORM_CLIENT[client_auth]
@@ -429,25 +446,26 @@ class TestRevocation:
             secret_grant_params={"key": "fake-key"},
         )
 
-        request = revocation_request(settings, REFRESH_TOKEN, "refresh_token")
+        request = revocation_request(settings, REFRESH_TOKEN, "refresh_token", now=START)
 
         assert request.headers["X-Tenant"] == "t1"
         assert request.body == self.BODY
 
     def test_shows_neither_token_nor_query(self) -> None:
-        request = revocation_request(plain(revoke_url=self.URL), REFRESH_TOKEN, "access_token")
+        request = revocation_request(plain(revoke_url=self.URL), REFRESH_TOKEN, "access_token", now=START)
 
         assert REFRESH_TOKEN in request.secrets
         assert "fake" not in repr(request)
-        assert request.where == "the revocation endpoint https://login.example.com/revoke"
+        assert request.endpoint.name == "revocation endpoint"
+        assert request.shown_url == "https://login.example.com/revoke"
 
     def test_needs_a_url(self) -> None:
-        with pytest.raises(ConfigurationError, match=r"'shop': revoke_url \(Revocation URL\) is missing; .* forget"):
-            revocation_request(plain(), REFRESH_TOKEN, "access_token")
+        with pytest.raises(ConfigurationError, match=r"'shop': revoke_url \(Revocation URL\) is missing, .*\(Forget\)"):
+            revocation_request(plain(), REFRESH_TOKEN, "access_token", now=START)
 
 
 def test_a_token_url_that_nobody_has_looked_up_is_an_error_of_the_connection() -> None:
     settings = plain(token_url=None, issuer="https://login.example.com")
 
     with pytest.raises(ConfigurationError, match=r"'shop': grant_url \(Token URL\) is missing"):
-        grant_request(settings)
+        grant_request(settings, now=START)

@@ -58,7 +58,7 @@ def parse(
 ) -> Token:
     """Parse an answer to the request that ``changes`` of the connection make, or to a refresh."""
     settings = config(**changes)
-    request = refresh_request(settings, REFRESH_TOKEN) if refresh else grant_request(settings)
+    request = refresh_request(settings, REFRESH_TOKEN, now=SENT_AT) if refresh else grant_request(settings, now=SENT_AT)
     answer = HttpResponse(
         status_code=status,
         headers=CaseInsensitiveDict({"Content-Type": "application/json"} | (headers or {})),
@@ -170,7 +170,9 @@ class TestToken:
         self, content: dict[str, Any], never: bool
     ) -> None:
         settings = config(grant_type="authorization_code")
-        request = code_request(settings, "fake-code", "https://airflow.example.com/callback", "fake-verifier")
+        request = code_request(
+            settings, "fake-code", "https://airflow.example.com/callback", "fake-verifier", now=SENT_AT
+        )
         body = json.dumps({"access_token": "fake-access"} | content).encode()
         answer = HttpResponse(status_code=200, headers=CaseInsensitiveDict(), body=body, sent_at=SENT_AT)
 
@@ -413,9 +415,9 @@ class TestNoToken:
         error = invalid_response({"access_token": access_token, "token_type": "Bearer"})
 
         assert str(error) == (
-            "Connection 'shop': the token endpoint https://login.example.com/token answered 200 without an access "
-            "token (content type: application/json). Check Token URL; if the response has the token under another "
-            "name, set Token response map."
+            "Connection 'shop': the token endpoint responded with status 200 but without an access token. Check Token "
+            "URL; if the response has the token under another name, set Token response map. "
+            "(Content type: application/json, URL: https://login.example.com/token)"
         )
 
     @pytest.mark.parametrize(
@@ -436,7 +438,7 @@ class TestNoToken:
         "body", [b"", b"   ", b"null", b"{}", b"[]", b'"text"', b"5", b"true", b"\xff\xfe\x00", b"{"]
     )
     def test_a_200_with_any_other_body_is_no_token(self, body: bytes) -> None:
-        assert "answered 200 without an access token" in str(invalid_response(body=body))
+        assert "responded with status 200 but without an access token" in str(invalid_response(body=body))
 
     def test_a_200_with_an_error_is_a_refusal(self) -> None:
         error = refused({"error": "invalid_scope", "error_description": "no such scope"})
@@ -454,7 +456,10 @@ class TestNoToken:
 
         said = str(invalid_response({"access_token": "fake-access", "error": error}, status, {"Location": location}))
 
-        assert said.endswith(f"redirected to {location}. If that is the token endpoint, set Token URL to {location}.")
+        assert said.endswith(
+            f"redirected to {location}. If that is the token endpoint, set Token URL to it. "
+            f"(URL: https://login.example.com/token)"
+        )
 
     @pytest.mark.parametrize(
         ("location", "url"),
@@ -468,7 +473,9 @@ class TestNoToken:
     )
     def test_the_advice_after_a_redirect_works_when_followed_literally(self, location: str, url: str) -> None:
         said = str(invalid_response({}, 307, {"Location": location}))
-        advised = said.partition("set Token URL to ")[2].removesuffix(".")
+        advised = said.partition("redirected to ")[2].partition(". If that is the token endpoint, set Token URL to it")[
+            0
+        ]
 
         assert advised == url
         assert config(token_url=advised).token_url == url
@@ -487,7 +494,7 @@ class TestNoToken:
         said = str(invalid_response({}, 307, {"Location": location}))
 
         assert "set Token URL" not in said
-        assert said.endswith(" Check Token URL.")
+        assert said.endswith(" Check Token URL. (URL: https://login.example.com/token)")
         assert "in-the-query" not in said
 
     def test_a_redirect_of_a_refresh_names_the_field_that_has_its_url(self) -> None:
@@ -495,7 +502,8 @@ class TestNoToken:
             {}, 307, {"Location": "/new"}, refresh=True, refresh_url="https://login.example.com/refresh"
         )
 
-        assert str(error).endswith("set Refresh URL to https://login.example.com/new.")
+        assert "redirected to https://login.example.com/new. " in str(error)
+        assert str(error).endswith("set Refresh URL to it. (URL: https://login.example.com/refresh)")
 
     @pytest.mark.parametrize(
         "location",
@@ -560,9 +568,10 @@ class TestRefusal:
         assert error.retryable is False
         assert error.retry_after is None
         assert str(error).startswith(
-            f"Connection 'shop': the token endpoint https://login.example.com/token refused the refresh_token grant "
-            f"with status {status}, '{code}: Because.'."
+            f"Connection 'shop': the token endpoint refused the refresh_token grant with status {status} and error "
+            f"'{code}'. "
         )
+        assert str(error).endswith(" The server's message: 'Because.' (URL: https://login.example.com/token)")
         assert advice in str(error)
         assert "in-the-query" not in str(error)
 
@@ -691,8 +700,7 @@ class TestRefusal:
 
         assert error.error_description is None
         assert str(error).startswith(
-            "Connection 'shop': the token endpoint https://login.example.com/token refused the client_credentials "
-            "grant with status 404."
+            "Connection 'shop': the token endpoint refused the client_credentials grant with status 404. "
         )
 
     def test_in_a_form(self) -> None:
@@ -850,7 +858,7 @@ class TestSecretsThatTheServerEchoes:
 
     @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_basic_raw"])
     def test_the_basic_header_is_not_quoted(self, method: str) -> None:
-        header = grant_request(config(client_auth=method)).headers["Authorization"]
+        header = grant_request(config(client_auth=method), now=SENT_AT).headers["Authorization"]
 
         error = refused({"error": "bad", "message": f"Cannot read {header}"}, 400, client_auth=method)
 

@@ -70,7 +70,7 @@ def justlogin() -> OAuthConfig:
 
 
 def test_justlogin_refresh_is_the_documented_request() -> None:
-    request = refresh_request(justlogin(), "fake-refresh", "fake-old-token")
+    request = refresh_request(justlogin(), "fake-refresh", "fake-old-token", now=NOW)
 
     assert request.url == "https://apis.justlogin.com/v1/auth/connect/token"
     assert request.headers == {
@@ -86,7 +86,7 @@ def test_justlogin_refresh_is_the_documented_request() -> None:
 
 
 def test_justlogin_refresh_without_an_old_token_has_no_such_header() -> None:
-    request = refresh_request(justlogin(), "fake-refresh")
+    request = refresh_request(justlogin(), "fake-refresh", now=NOW)
 
     assert request.headers == {
         "Accept": "application/json",
@@ -97,7 +97,7 @@ def test_justlogin_refresh_without_an_old_token_has_no_such_header() -> None:
 def test_no_other_vendor_gets_the_old_token() -> None:
     settings = config(JUSTIMMO, grant_type="refresh_token", refresh_token="fake-refresh")
 
-    assert "Authorization" not in refresh_request(settings, "fake-refresh", "fake-old-token").headers
+    assert "Authorization" not in refresh_request(settings, "fake-refresh", "fake-old-token", now=NOW).headers
 
 
 # --- Justimmo
@@ -117,7 +117,7 @@ def justimmo(grant: str = "client_credentials") -> OAuthConfig:
 
 
 def test_justimmo_client_credentials_is_the_documented_request() -> None:
-    request = grant_request(justimmo())
+    request = grant_request(justimmo(), now=NOW)
 
     assert request.url == "https://auth.justimmo.at/access_token"
     assert request.headers == {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
@@ -126,7 +126,7 @@ def test_justimmo_client_credentials_is_the_documented_request() -> None:
 
 @pytest.mark.parametrize("grant", ["refresh_token", "authorization_code"])
 def test_justimmo_refresh_is_the_documented_request(grant: str) -> None:
-    request = refresh_request(justimmo(grant), "fake-refresh")
+    request = refresh_request(justimmo(grant), "fake-refresh", now=NOW)
 
     assert request.url == "https://auth.justimmo.at/access_token"
     assert request.headers == {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
@@ -141,7 +141,7 @@ def test_justimmo_refresh_is_the_documented_request(grant: str) -> None:
 def test_justimmos_answer_to_a_refresh_is_a_token() -> None:
     settings = justimmo("refresh_token")
 
-    token = answered(settings, refresh_request(settings, "fake-refresh"), 200, JUSTIMMO_TOKEN)
+    token = answered(settings, refresh_request(settings, "fake-refresh", now=NOW), 200, JUSTIMMO_TOKEN)
 
     assert (token.access_token, token.refresh_token, token.token_type) == ("fake-token", "fake-refresh-2", "Bearer")
     assert token.expires_at == NOW + timedelta(days=1)
@@ -151,7 +151,7 @@ def test_justimmos_answer_to_client_credentials_lives_as_long_as_it_says_not_as_
     settings = justimmo()
 
     body = '{"token_type":"Bearer", "expires_in":2678400, "access_token": "fake-token"}'
-    token = answered(settings, grant_request(settings), 200, body)
+    token = answered(settings, grant_request(settings, now=NOW), 200, body)
 
     assert token.lifetime == timedelta(days=31)
     assert token.refresh_token is None
@@ -170,7 +170,7 @@ def test_justimmos_invalid_request_about_a_refresh_token_or_code_is_an_invalid_g
     body = json.dumps({"error": "invalid_request", "message": MALFORMED, "hint": hint}, indent=4)
 
     with pytest.raises(InvalidGrant) as caught:
-        answered(settings, refresh_request(settings, "fake-refresh"), status, body)
+        answered(settings, refresh_request(settings, "fake-refresh", now=NOW), status, body)
 
     assert type(caught.value) is InvalidGrant
     assert MALFORMED in str(caught.value)
@@ -186,7 +186,7 @@ def test_justimmos_invalid_client_is_one(status: int) -> None:
     body = '{\n    "error":"invalid_client",\n    "message":"Client authentication failed"\n}'
 
     with pytest.raises(InvalidClient, match="Client authentication failed") as caught:
-        answered(settings, grant_request(settings), status, body)
+        answered(settings, grant_request(settings, now=NOW), status, body)
 
     assert "Check Client ID" in str(caught.value)
 
@@ -196,7 +196,7 @@ def test_an_invalid_request_about_something_else_is_no_invalid_grant() -> None:
     body = json.dumps({"error": "invalid_request", "message": MALFORMED, "hint": "Check the `grant_type` parameter"})
 
     with pytest.raises(TokenRequestError) as caught:
-        answered(settings, refresh_request(settings, "fake-refresh"), 400, body)
+        answered(settings, refresh_request(settings, "fake-refresh", now=NOW), 400, body)
 
     assert not isinstance(caught.value, InvalidGrant)
 
@@ -218,7 +218,7 @@ JOOR_FIELDS = {
 
 
 def test_joors_request_is_that_of_its_curl_example() -> None:
-    request = grant_request(joor())
+    request = grant_request(joor(), now=NOW)
 
     assert request.url == "https://atlas-sandbox.jooraccess.com/auth/"
     assert set(request.headers) == {"Accept", "Content-Type"}
@@ -227,7 +227,7 @@ def test_joors_request_is_that_of_its_curl_example() -> None:
 
 
 def test_joors_request_has_the_field_of_its_python_example_where_the_connection_says_so() -> None:
-    request = grant_request(joor(grant_params={"g-recaptcha-response": "xxx"}))
+    request = grant_request(joor(grant_params={"g-recaptcha-response": "xxx"}), now=NOW)
 
     assert parts_of(request) == JOOR_FIELDS | {"g-recaptcha-response": "xxx"}
 
@@ -235,7 +235,7 @@ def test_joors_request_has_the_field_of_its_python_example_where_the_connection_
 def test_joors_production_is_the_default() -> None:
     settings = config(JOOR, username="u", user_password="p")
 
-    assert grant_request(settings).url == "https://atlas.jooraccess.com/auth/"
+    assert grant_request(settings, now=NOW).url == "https://atlas.jooraccess.com/auth/"
 
 
 def test_joors_example_payload_is_a_token() -> None:
@@ -251,7 +251,7 @@ def test_joors_example_payload_is_a_token() -> None:
 }"""
     settings = joor()
 
-    token = answered(settings, grant_request(settings), 200, body)
+    token = answered(settings, grant_request(settings, now=NOW), 200, body)
 
     assert token.access_token == "aaaaaaaaaa.bbbbbbbbbb.cccccccccc-dddddddddd"
     assert token.refresh_token == "eeeeeeeeee.ffffffffff.gggggggggg"
@@ -264,7 +264,7 @@ def test_joors_refusal_of_a_password_is_not_tried_again() -> None:
     settings = joor()
 
     with pytest.raises(WrongPassword):
-        answered(settings, grant_request(settings), 401, '{"error": "invalid_grant"}')
+        answered(settings, grant_request(settings, now=NOW), 401, '{"error": "invalid_grant"}')
 
 
 # --- the API of seed 004: no preset, the generic type with a JSON body
@@ -293,7 +293,7 @@ def json_api(**extra: Any) -> OAuthConfig:
     ],
 )
 def test_the_json_body_of_a_grant_is_that_of_the_example(extra: dict[str, Any], fields: dict[str, str]) -> None:
-    request = grant_request(json_api(**extra))
+    request = grant_request(json_api(**extra), now=NOW)
 
     assert request.url == "https://api.example.com/token"
     assert request.headers == {"Accept": "application/json", "Content-Type": "application/json"}
@@ -309,7 +309,7 @@ def test_the_json_body_of_a_grant_is_that_of_the_example(extra: dict[str, Any], 
     ],
 )
 def test_the_json_body_of_a_refresh_is_that_of_the_example_its_token_verbatim(extra: dict[str, Any]) -> None:
-    request = refresh_request(json_api(**extra), REFRESH_TOKEN)
+    request = refresh_request(json_api(**extra), REFRESH_TOKEN, now=NOW)
 
     assert request.headers == {"Accept": "application/json", "Content-Type": "application/json"}
     assert json.loads(request.body) == {
@@ -326,7 +326,7 @@ def test_a_fresh_refresh_token_comes_with_every_answer_client_credentials_includ
 
     body = json.dumps({"access_token": "fake-token", "expires_in": 60, "refresh_token": REFRESH_TOKEN})
 
-    assert answered(settings, grant_request(settings), 200, body).refresh_token == REFRESH_TOKEN
+    assert answered(settings, grant_request(settings, now=NOW), 200, body).refresh_token == REFRESH_TOKEN
 
 
 # --- authorization code: what RFC 6749 and PKCE want more than the pages show is sent too
@@ -361,13 +361,15 @@ def test_the_browser_is_sent_where_the_page_says(
 
 def test_justlogins_refresh_names_no_scope_whichever_grant() -> None:
     for grant in ("authorization_code", "refresh_token"):
-        request = refresh_request(config(JUSTLOGIN, grant_type=grant, refresh_token="fake-refresh"), "fake-refresh")
+        request = refresh_request(
+            config(JUSTLOGIN, grant_type=grant, refresh_token="fake-refresh"), "fake-refresh", now=NOW
+        )
         assert "scope" not in fields_of(request)
 
 
 def test_justimmos_code_request_has_the_documented_fields() -> None:
     settings = config(JUSTIMMO, "your_client_id", "your_client_secret", grant_type="authorization_code")
-    request = code_request(settings, "auth_code", BACK, "fake-verifier")
+    request = code_request(settings, "auth_code", BACK, "fake-verifier", now=NOW)
     assert request.url == "https://auth.justimmo.at/access_token"
     assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
     assert fields_of(request) == {
@@ -384,7 +386,7 @@ def test_the_json_body_of_a_code_request_has_the_examples_fields_its_code_verbat
     client, secret = "BA779C49-4D93-4785-9596-25805A24C5DC", "4AD3CE00-8ED5-4F0A-A979-ACE64A15207C"
     extra = {"grant_url": "/token", "body_format": "json", "client_auth": "client_secret_post"}
     settings = config(OAUTH, client, secret, host="https://api.example.com", grant_type="authorization_code", **extra)
-    request = code_request(settings, CODE, BACK, "fake-verifier")
+    request = code_request(settings, CODE, BACK, "fake-verifier", now=NOW)
     assert request.headers["Content-Type"] == "application/json"
     assert json.loads(request.body) == {
         "grant_type": "authorization_code",

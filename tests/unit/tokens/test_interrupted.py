@@ -198,7 +198,7 @@ def test_an_unexpected_exception_becomes_an_error_that_names_the_connection_with
     with pytest.raises(OAuthError) as caught:
         world.process().token()
     text = str(caught.value)
-    assert text.startswith("Connection 'api': the token could not be renewed, because of an unexpected error (")
+    assert text.startswith("Connection 'api': the token could not be renewed, because of an unexpected error. ")
     assert type(unexpected).__name__ in text
     assert "fake-secret" not in text + repr(to_event(caught.value))
     assert caught.value.__suppress_context__

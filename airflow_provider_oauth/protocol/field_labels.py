@@ -1,0 +1,56 @@
+"""How errors name the fields of a connection: by key and, if it says more, by the label in the connection form."""
+
+from __future__ import annotations
+
+#: Keys of the fields that have another name in ``OAuthConfig``.
+KEYS = {"base_url": "host", "token_url": "grant_url", "client_id": "login", "client_secret": "password"}
+#: Labels in the connection form, by name in ``OAuthConfig``. Fields that the form does not show have none.
+LABELS = {
+    "base_url": "API base URL",
+    "token_url": "Token URL",
+    "client_id": "Client ID",
+    "client_secret": "Client secret",
+    "grant_type": "Grant type",
+    "refresh_url": "Refresh URL",
+    "authorize_url": "Authorization URL",
+    "authorize_params": "Authorization request parameters",
+    "skip_pkce": "Without PKCE",
+    "revoke_url": "Revocation URL",
+    "issuer": "Issuer",
+    "scope": "Scope",
+    "scope_separator": "Scope separator",
+    "audience": "Audience",
+    "resource": "Resource",
+    "username": "User name",
+    "user_password": "User password",
+    "refresh_token": "Refresh token",
+    "use_refresh": "Renew with refresh tokens",
+    "client_auth": "Client authentication",
+    "body_format": "Token request body",
+    "grant_params": "Token request parameters",
+    "grant_headers": "Token request headers",
+    "secret_grant_params": "Secret token request parameters",
+    "api_headers": "API headers",
+    "api_params": "API parameters",
+    "secret_headers": "Secret API headers",
+    "secret_params": "Secret API parameters",
+    "auth_scheme": "Authorization scheme",
+    "header_name": "Authorization header",
+    "renew_on": "Renew token on",
+    "error_path": "Error message path",
+    "response_map": "Token response map",
+    "leeway": "Leeway",
+    "default_lifetime": "Default lifetime",
+    "timeout": "Timeout",
+    "allow_http": "Allow plain http",
+}
+
+
+def field_name(name: str) -> str:
+    """Return the key of a field and, unless it is the same word, its label: ``grant_url (Token URL)``.
+
+    :param name: name in ``OAuthConfig`` or ``TransportOptions``
+    """
+    key = KEYS.get(name, name)
+    label = LABELS.get(name, key)
+    return key if label.lower().replace(" ", "_") == key else f"{key} ({label})"
