@@ -43,7 +43,7 @@ ANY_CREDENTIALS = (
 #: Advice by class of the error.
 BY_CLASS: dict[type[OAuthError], str] = {
     exceptions.InvalidRequest: "Check Token request body, Client authentication and Token request parameters.",
-    exceptions.InvalidClient: "Check {client}. (Client authentication is {client_auth}.)",
+    exceptions.InvalidClient: "Check {client} ({client_auth}).",
     exceptions.WrongPassword: "Check User name and User password.",
     exceptions.UnauthorizedClient: (
         "The server does not allow this client to use the {grant} grant. Ask its operator to allow it, or choose "

@@ -55,12 +55,12 @@ class Route:
     @property
     def proxies(self) -> str:
         """Where the proxy is set."""
-        return "the proxy in the environment" if self.is_proxy_of_environment else "proxies"
+        return "proxies or the proxy in the environment" if self.is_proxy_of_environment else "proxies"
 
     @property
     def verify(self) -> str:
         """Where the CA certificates are set."""
-        return "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment" if self.is_ca_of_environment else "verify"
+        return "verify or REQUESTS_CA_BUNDLE in the environment" if self.is_ca_of_environment else "verify"
 
 
 def no_response(config: OAuthConfig, request: Request, route: Route, error: Exception, *, sent: bool) -> OAuthError:
@@ -76,7 +76,8 @@ def no_response(config: OAuthConfig, request: Request, route: Route, error: Exce
     reason = redact(network_reason(error), request.secrets)
     converted: OAuthError
     if route.is_proxied and not is_retryable:
-        converted = config.error("proxies", f"cannot be used: {reason}. Check {route.proxies}")
+        source = "(or the proxy in the environment) " if route.is_proxy_of_environment else ""
+        converted = config.error("proxies", f"{source}cannot be used: {reason}. Check the URL of the proxy")
     else:
         causes = list(_causes(error))
         label = LABELS[request.endpoint.field]

@@ -152,7 +152,7 @@ def test_a_user_who_declines_sees_what_to_do(pages: OAuthPage, connect: Callable
     pages.expect_shown()
     pages.expect_result(
         f"declined_{server}",
-        "The user declined, or is not allowed to consent. Authorize again, as a user who is allowed to.",
+        "The user declined, or is not allowed to consent. Authorize again as a user who is allowed to consent.",
         success=False,
     )
     pages.expect_states(f"declined_{server}", token="None", consent="Needed")

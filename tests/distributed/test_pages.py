@@ -88,8 +88,8 @@ def test_a_connection_is_authorized_renewed_revoked_and_forgotten(stack: Stack, 
 
 def test_the_result_of_a_declined_request_names_the_reason(stack: Stack, admin: AirflowPages) -> None:
     flash = admin.authorize("told", allow=False)
-    assert "No consent was given (access_denied: The resource owner" in flash
-    assert "The user declined, or is not allowed to consent. Authorize again" in flash
+    assert "The server did not authorize Airflow (access_denied). The user declined" in flash
+    assert "The server's message: 'The resource owner" in flash
     assert stack.exchanges("told") == 0
 
 
@@ -136,7 +136,7 @@ def test_a_connection_in_the_environment_with_an_unusual_id_is_shown_by_its_id(
     assert OF_ENV not in admin.show().rows
     assert state_of(admin, OF_ENV) == ("None", "Needed")
     assert "accepted the client" in admin.act(OF_ENV, "test")
-    assert f"Connection '{OF_ENV}': No consent was given" in admin.authorize(OF_ENV, allow=False)
+    assert f"Connection '{OF_ENV}': The server did not authorize Airflow" in admin.authorize(OF_ENV, allow=False)
 
 
 def test_a_connection_in_the_database_with_an_unusual_id_works(stack: Stack, admin: AirflowPages) -> None:
@@ -146,7 +146,7 @@ def test_a_connection_in_the_database_with_an_unusual_id_works(stack: Stack, adm
         database.execute("UPDATE connection SET conn_id = ? WHERE conn_id = 'plain_id'", (conn_id,))
     assert conn_id in admin.show().rows
     assert "accepted the client" in admin.act(conn_id, "test")
-    assert f"Connection {conn_id!r}: No consent was given" in admin.authorize(conn_id, allow=False)
+    assert f"Connection {conn_id!r}: The server did not authorize Airflow" in admin.authorize(conn_id, allow=False)
 
 
 def test_an_invalid_connection_does_not_hide_the_others_and_can_be_tested(stack: Stack, admin: AirflowPages) -> None:

@@ -202,7 +202,10 @@ def test_an_unexpected_error_leaves_no_code_in_the_browser(stack: Stack, admin: 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize(
     ("iss", "flash"),
-    [("https://evil.example", "is of another server (iss)"), (None, "does not say which server it is of (iss)")],
+    [
+        ("https://evil.example", "comes from another server (iss)"),
+        (None, "does not name the server that sent it (iss)"),
+    ],
 )
 def test_a_callback_of_another_server_is_refused(admin: AirflowPages, iss: str | None, flash: str) -> None:
     url = admin.agent.consent(admin.start_authorization("shop"))

@@ -84,13 +84,13 @@ def send(server: socket.socket, scheme: str = "http") -> bytes:
 @pytest.fixture
 def stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the time be over between the head of an answer and its body, as when the process was suspended."""
-    arrived = wire._arrived
+    read = wire._read
 
     def late(response: Any) -> bytes:
         Timer.rings()
-        return arrived(response)
+        return read(response)
 
-    monkeypatch.setattr(wire, "_arrived", late)
+    monkeypatch.setattr(wire, "_read", late)
 
 
 @pytest.mark.usefixtures("stands_still")
@@ -188,7 +188,7 @@ def test_no_more_of_a_compressed_answer_is_read_than_fills_the_limit(
     bomb = gzip.compress(bytes(64 * MAX_RESPONSE_SIZE))
     head = f"HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
     pour(server, head.encode(), [bomb])
-    with pytest.raises(TokenResponseError, match=f"'api'.*over {MAX_RESPONSE_SIZE} bytes.*Token URL") as caught:
+    with pytest.raises(TokenResponseError, match=f"'api'.*more than {MAX_RESPONSE_SIZE} bytes.*Token URL") as caught:
         send(server)
     assert caught.value.request_sent
     assert sum(read) < len(bomb) / 2

@@ -184,7 +184,7 @@ def test_an_unusable_path_in_verify_names_it_and_reveals_nothing_about_the_file(
     errors = [failure(f"https://127.0.0.1:{secure.port}/token", verify=path) for path in unusable]
     assert {type(error) for error in errors} == {ConfigurationError}
     (text,) = {str(error) for error in errors}
-    assert text.startswith("Connection 'api': verify is not the path of CA certificates")
+    assert text.startswith("Connection 'api': verify is not a file or folder of CA certificates")
     assert not any(error.request_sent for error in errors)
     assert secure.connections == 0
 
@@ -202,7 +202,7 @@ def test_an_unusable_path_in_cert_names_it_and_reveals_nothing_about_the_file(
     errors = [failure(f"https://127.0.0.1:{secure.port}/token", verify=tls.ca, cert=path) for path in paths]
     assert {type(error) for error in errors} == {ConfigurationError}
     (text,) = {str(error) for error in errors}
-    assert text.startswith("Connection 'api': cert is not the path of a client certificate")
+    assert text.startswith("Connection 'api': cert is not a client certificate with an unencrypted key")
     assert secure.connections == 0
 
 
@@ -222,7 +222,7 @@ def test_an_unusable_path_in_the_environment_names_verify_and_the_variable(
         monkeypatch.setenv(variable, path)
         texts.add(str(failure(url)))
     (text,) = texts
-    assert text.startswith("Connection 'api': verify is not set, and REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE")
+    assert text.startswith("Connection 'api': verify (or REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment) is")
     assert grant(url, verify=tls.ca).access_token == "fake"
     monkeypatch.setenv(variable, tls.ca)
     assert grant(url).access_token == "fake"
@@ -261,7 +261,7 @@ def test_a_proxy_that_refuses_is_named(scheme: str) -> None:
 def test_a_proxy_that_answers_with_an_error_is_named_without_its_words() -> None:
     with serving(b"HTTP/1.1 407 fake-secret words\r\n\r\n") as proxy:
         error = failure("https://auth.test/token", proxies={"https": f"http://127.0.0.1:{proxy.port}"})
-    assert "the proxy answered 407" in str(error)
+    assert "the proxy responded with status 407" in str(error)
     assert "Check proxies, " in str(error)
     assert "words" not in str(error)
     assert not error.request_sent
@@ -282,7 +282,7 @@ def test_a_proxy_of_the_environment_is_named_as_such(monkeypatch: pytest.MonkeyP
     assert "Check proxies or the proxy in the environment, " in str(failure("https://auth.test/token"))
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
     error = failure("https://auth.test/token")
-    assert str(error).startswith("Connection 'api': proxies or the proxy in the environment cannot be used")
+    assert str(error).startswith("Connection 'api': proxies (or the proxy in the environment) cannot be used")
 
 
 # --- the server

@@ -314,11 +314,11 @@ class TestClient:
         assert (settings.client_id, settings.client_secret) == ("id:/+%&é ", "fake:/+%&é %3D")
 
     def test_a_missing_client_id_is_an_error(self) -> None:
-        assert error_of(login=None) == "login (client ID) is missing."
-        assert error_of(login="") == "login (client ID) is missing."
+        assert error_of(login=None) == "login (Client ID) is missing."
+        assert error_of(login="") == "login (Client ID) is missing."
 
     def test_a_missing_client_secret_is_an_error(self) -> None:
-        assert error_of(password=None).startswith("password (client secret) is missing; for a public client")
+        assert error_of(password=None).startswith("password (Client secret) is missing. If the client is public")
 
     @pytest.mark.parametrize("login", [None, "", "app"])
     def test_a_public_client_needs_no_secret(self, login: str | None) -> None:
@@ -330,12 +330,13 @@ class TestClient:
     def test_a_redacted_id_or_secret_is_refused(self, field: str, label: str) -> None:
         assert error_of(**{field: "***"}).startswith(f"{field} ({label}) contains '***'")
 
-    @pytest.mark.parametrize("grant_type", ["password"])
-    @pytest.mark.parametrize("missing", ["username", "user_password"])
+    @pytest.mark.parametrize(
+        ("missing", "shown"), [("username", "username (User name)"), ("user_password", "user_password")]
+    )
     @pytest.mark.parametrize("empty", [None, ""])
-    def test_the_password_grant_needs_user_name_and_password(self, grant_type: str, missing: str, empty: Any) -> None:
-        assert error_of({"grant_type": grant_type} | USER | {missing: empty}) == (
-            f"{missing} is missing; the password grant needs it."
+    def test_the_password_grant_needs_user_name_and_password(self, missing: str, shown: str, empty: Any) -> None:
+        assert error_of({"grant_type": "password"} | USER | {missing: empty}) == (
+            f"{shown} is missing. The password grant requires it."
         )
 
 
@@ -397,7 +398,7 @@ class TestAliases:
 
     def test_a_missing_token_url_is_an_error_with_its_label(self) -> None:
         assert error_of({"grant_url": None}) == (
-            "grant_url (Token URL) is missing, and so is issuer (Issuer), which would tell it."
+            "grant_url (Token URL) is missing. Set Token URL, or set Issuer to discover it."
         )
 
     def test_the_token_url_may_be_missing_if_there_is_an_issuer(self) -> None:
@@ -512,18 +513,22 @@ class TestHost:
         "host", ["ftp://api.example.com", "https://", "https:///v1", "api:port", "a b.example.com"]
     )
     def test_that_is_not_an_http_url_is_refused(self, host: str) -> None:
-        assert error_of({"grant_url": "https://login.example.com/token"}, host=host).startswith("host is not a")
+        assert error_of({"grant_url": "https://login.example.com/token"}, host=host).startswith(
+            "host (API base URL) is not a"
+        )
 
     def test_with_plain_http_requires_allow_http(self) -> None:
-        assert error_of(host="http://api.example.com").startswith("host is plain http to api.example.com")
-        assert error_of(host="api.example.com", schema="http").startswith("host is plain http")
+        assert error_of(host="http://api.example.com").startswith(
+            "host (API base URL) uses plain http to api.example.com"
+        )
+        assert error_of(host="api.example.com", schema="http").startswith("host (API base URL) uses plain http")
         assert read({"allow_http": True}, host="http://api.example.com").base_url == "http://api.example.com"
 
     @pytest.mark.parametrize("host", ["https://anna:fake-pass@api.example.com", "anna:fake-pass@api.example.com"])
     def test_with_a_user_name_is_refused_without_quoting_it(self, host: str) -> None:
         message = error_of(host=host)
 
-        assert message.startswith("host must not hold a user name or password")
+        assert message.startswith("host (API base URL) must not contain a user name or password")
         assert "fake-pass" not in message
 
 
@@ -553,7 +558,10 @@ class TestUrls:
 
     @pytest.mark.parametrize("name", ["grant_url", "refresh_url", "authorize_url", "revoke_url", "issuer"])
     def test_that_are_absolute_with_plain_http_require_allow_http(self, name: str) -> None:
-        assert error_of({name: "http://login.example.com/x"}).startswith(f"{name} is plain http to login.example.com")
+        message = error_of({name: "http://login.example.com/x"})
+
+        assert message.startswith(f"{name} ")
+        assert " uses plain http to login.example.com. " in message
 
 
 class TestExtra:
@@ -648,7 +656,9 @@ class TestResponseMap:
         assert "access_token=data.token" in message
 
     def test_with_an_unknown_name_is_refused(self) -> None:
-        assert error_of({"response_map": "token=data.token"}).startswith("response_map does not know 'token'")
+        assert error_of({"response_map": "token=data.token"}).startswith(
+            "response_map (Token response map) has the unknown name 'token'"
+        )
 
     def test_with_a_function_that_does_not_exist_is_refused(self) -> None:
         assert error_of({"response_map": "access_token=nonsense(a)"}).startswith("response_map ")

@@ -159,7 +159,7 @@ def test_the_url_of_a_mock_server_gets_the_paths_of_the_vendor(vendor: str, root
 def test_a_mock_server_with_plain_http_is_on_this_machine_or_requires_allow_http(vendor: str) -> None:
     environment = {"environment": "http://mock.example.com"}
 
-    assert "is plain http to mock.example.com" in error_of(vendor, environment)
+    assert "uses plain http to mock.example.com" in error_of(vendor, environment)
     assert read(vendor, environment | {"allow_http": True}).base_url.startswith("http://mock.example.com")
 
 
@@ -257,15 +257,15 @@ def test_the_generic_type_has_no_environment_and_no_fixed_fields() -> None:
     assert [("'environment'" in warning) for warning in settings.warnings] == [True]
 
 
-@pytest.mark.parametrize("name", ["username", "user_password"])
-def test_joor_requires_a_user(name: str) -> None:
-    assert error_of("joor", {name: None}).startswith(f"{name} is missing")
+@pytest.mark.parametrize(("name", "shown"), [("username", "username (User name)"), ("user_password", "user_password")])
+def test_joor_requires_a_user(name: str, shown: str) -> None:
+    assert error_of("joor", {name: None}).startswith(f"{shown} is missing")
 
 
 @EVERY_VENDOR
 @pytest.mark.parametrize(("part", "name"), [("login", "login"), ("password", "password")])
 def test_every_vendor_requires_a_client(vendor: str, part: str, name: str) -> None:
-    assert error_of(vendor, **{part: None}).startswith(f"{name} (client ")
+    assert error_of(vendor, **{part: None}).startswith(f"{name} (Client ")
 
 
 @EVERY_VENDOR

@@ -577,7 +577,7 @@ class TestRefusal:
 
     @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_basic_raw", "client_secret_post"])
     def test_of_the_client_says_how_it_was_authenticated(self, method: str) -> None:
-        assert f"(Client authentication is {method}.)" in str(
+        assert f"Check Client ID, Client secret and Client authentication ({method})." in str(
             refused({"error": "invalid_client"}, 401, client_auth=method)
         )
 

@@ -36,7 +36,8 @@ def refused(**values):
         revoke(**values)
     text = str(caught.value)
     assert text.startswith("Connection 'api': ")
-    assert "revocation endpoint https://auth.test/revoke" in text
+    assert "the revocation endpoint" in text
+    assert "(URL: https://auth.test/revoke)" in text
     assert "token endpoint" not in text
     assert "Token URL" not in text
     assert "fake-refresh" not in text + repr(vars(caught.value))
@@ -83,7 +84,7 @@ def test_a_bad_request_names_the_fields_that_it_is_made_of(requests_mock):
     requests_mock.post(URL, status_code=400, json={"error": "invalid_request"})
     error = refused()
     assert isinstance(error, InvalidRequest)
-    assert str(error).endswith("Check Revocation URL and Client authentication.")
+    assert f"Check Revocation URL and Client authentication. (URL: {URL})" in str(error)
 
 
 @pytest.mark.parametrize("status", [404, 405])
@@ -91,7 +92,7 @@ def test_a_wrong_url_is_told_as_such(requests_mock, status):
     requests_mock.post(URL, status_code=status)
     error = refused()
     assert (error.status_code, error.retryable) == (status, False)
-    assert str(error).endswith("Check Revocation URL.")
+    assert str(error).endswith(f"Check Revocation URL. (URL: {URL})")
 
 
 def test_a_busy_server_is_asked_once_and_may_be_asked_again_later(requests_mock):
@@ -107,7 +108,7 @@ def test_a_server_out_of_reach_may_be_asked_again_later(requests_mock):
     error = refused()
     assert error.retryable
     assert "lost while sending" not in str(error)
-    assert "Check Revocation URL, and that this host can reach the server." in str(error)
+    assert "Check Revocation URL, and that this machine can reach the server." in str(error)
     assert requests_mock.call_count == 1
 
 
@@ -116,7 +117,10 @@ def test_a_redirect_is_not_followed(requests_mock):
     elsewhere = requests_mock.post("https://evil.test/revoke")
     error = refused()
     assert isinstance(error, TokenResponseError)
-    assert "If that is the revocation endpoint, set Revocation URL to https://evil.test/revoke." in str(error)
+    assert (
+        "redirected to https://evil.test/revoke. If that is the revocation endpoint, set Revocation URL to it."
+        in str(error)
+    )
     assert not elsewhere.called
 
 
