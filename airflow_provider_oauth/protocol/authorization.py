@@ -162,10 +162,8 @@ def _denied(
     message = " ".join(filter(None, map(parameters.get, names)))
     hidden = (*config.secrets, authorization.state, authorization.code_verifier)
     shown = redact(error, hidden)
-    text = (
-        f"Connection {config.conn_id!r}: the server did not authorize Airflow ({shown}). "
-        f"{authorization_advice(config, error, message)}"
+    advice = authorization_advice(config, error, message)
+    details = f" The server's message: {redact(message, hidden)!r}" if message else ""
+    return ConsentDenied(
+        f"Connection {config.conn_id!r}: the server did not authorize Airflow ({shown}). {advice}{details}", error=shown
     )
-    if message:
-        text += f" The server's message: {redact(message, hidden)!r}"
-    return ConsentDenied(text, error=shown)

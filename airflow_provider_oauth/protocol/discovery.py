@@ -76,8 +76,9 @@ def with_discovered_endpoints(
                 source,
             )
     if config.token_url is None and "token_url" not in missing:
-        problem = "is not sufficient: the server's metadata has no token_endpoint. Set Token URL"
-        raise config.error("issuer", problem, source)
+        raise config.error(
+            "issuer", "is not sufficient: the server's metadata has no token_endpoint. Set Token URL", source
+        )
     return replace(
         config,
         iss_required=metadata.get("authorization_response_iss_parameter_supported") is True,  # RFC 9207 section 3

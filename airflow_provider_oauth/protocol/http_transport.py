@@ -101,8 +101,9 @@ class HttpTransport:
             problem = "has a value that cannot be sent in an HTTP header. Check it for special characters"
             raise self._config.error("grant_headers", problem) from None
         except Exception as error:
-            problem = f"is not a valid URL ({type(error).__name__})"
-            raise self._config.error(request.endpoint.field, problem) from None
+            raise self._config.error(
+                request.endpoint.field, f"is not a valid URL ({type(error).__name__}). Check it"
+            ) from None
 
     def _options(self, session: requests.Session, prepared: requests.PreparedRequest) -> dict[str, Any]:
         """Return the options for ``Session.send``: the connection's, otherwise those of the environment.

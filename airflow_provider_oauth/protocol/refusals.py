@@ -95,11 +95,10 @@ def refusal(
     refused = f"the {request.grant_type} grant" if request.grant_type else "to revoke a token"
     code = f" and error {quote.code!r}" if quote.code else ""
     message = f"The server's message: {quote.description!r}" if quote.description else ""
-    happened = f"the {request.endpoint.name} refused {refused} with status {status}{code}."
+    details = " ".join(filter(None, (advice, message, f"(URL: {request.shown_url})")))
     return error(
-        " ".join(
-            filter(None, (f"Connection {config.conn_id!r}:", happened, advice, message, f"(URL: {request.shown_url})"))
-        ),
+        f"Connection {config.conn_id!r}: the {request.endpoint.name} refused {refused} with status {status}{code}. "
+        f"{details}",
         error=quote.code,
         error_description=quote.description,
         error_uri=quote.uri,

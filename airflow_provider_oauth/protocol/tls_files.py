@@ -30,13 +30,15 @@ def check_tls_files(config: OAuthConfig, verify: Verify, cert: Cert) -> None:
     :raises ConfigurationError: if a file cannot be used
     """
     if isinstance(verify, str) and not is_usable_ca(verify):
-        problem = "is not a file or folder of CA certificates that this process can use. Check the path"
-        if not isinstance(config.transport.verify, str):
-            problem = f"(or REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment) {problem}"
-        raise config.error("verify", problem)
+        from_environment = "(or REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment) "
+        source = "" if isinstance(config.transport.verify, str) else from_environment
+        raise config.error(
+            "verify", f"{source}is not a file or folder of CA certificates that this process can use. Check the path"
+        )
     if cert and not is_usable_client_certificate(cert):
-        problem = "is not a client certificate with an unencrypted key that this process can use. Check the path"
-        raise config.error("cert", problem)
+        raise config.error(
+            "cert", "is not a client certificate with an unencrypted key that this process can use. Check the path"
+        )
 
 
 def tls_context(config: OAuthConfig, verify: Verify, cert: Cert) -> ssl.SSLContext:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth import exceptions
+from airflow_provider_oauth.protocol.field_labels import field_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,8 @@ def error_texts() -> list[ErrorText]:
         for function in (tree, *filter(_is_function, ast.walk(tree))):
             for node, text in _texts_in(function, constants):
                 words = " ".join(re.sub(r"%[rsd]", VALUE, text).replace(f"{PREFIX}{VALUE}:", "").split())
-                if sum(character.isalpha() for character in words) >= FEWEST_LETTERS:
+                own_words = words.replace(f"URL: {VALUE}", "")  # a detail of many texts
+                if sum(character.isalpha() for character in own_words) >= FEWEST_LETTERS:
                     place = f"{path.relative_to(PACKAGE.parent)}:{node.lineno}"
                     found.setdefault((path, words), ErrorText(place, words))
     return list(found.values())
@@ -73,7 +75,10 @@ def _texts_in(
     for node in (node for node in nodes if id(node) not in successes):
         if isinstance(node, ast.Call) and (id(node) in raised or _name(node.func) in MAKERS):
             if _name(node.func) not in INTERNAL:
-                arguments = [*node.args, *(each.value for each in node.keywords if each.arg in ("message", "problem"))]
+                arguments = [
+                    *_with_field_name(node),
+                    *(each.value for each in node.keywords if each.arg in ("message", "problem")),
+                ]
                 texts = [_texts(each, assigned) for each in arguments if not _is_number(each)]
                 yield from ((node, " ".join(text)) for text in product(*texts))
         elif isinstance(node, ast.Return) and node.value is not None and "problem" in getattr(function, "name", ""):
@@ -113,6 +118,14 @@ def _assigned(function: ast.AST) -> dict[str, list[ast.expr]]:
                 if isinstance(target, ast.Name):
                     found.setdefault(target.id, []).append(node.value)
     return found
+
+
+def _with_field_name(call: ast.Call) -> list[ast.expr]:
+    """Return the arguments of a call; if it is ``config.error``, with the name of the field as users see it."""
+    match call:
+        case ast.Call(func=ast.Attribute(attr="error"), args=[ast.Constant(value=str(name)), *rest]) if rest:
+            return [ast.Constant(field_name(name)), *rest]
+    return call.args
 
 
 def _is_number(node: ast.expr) -> bool:
