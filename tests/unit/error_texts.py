@@ -22,7 +22,7 @@ VALUE = "…"
 PREFIX = "Connection "
 #: Calls whose arguments are an error text, besides those after ``raise``.
 EXCEPTIONS = {name for name, each in vars(exceptions).items() if isinstance(each, type) and issubclass(each, Exception)}
-MAKERS = EXCEPTIONS | {"SystemExit", "FlashMessage", "error", "invalid_response"}
+MAKERS = EXCEPTIONS | {"SystemExit", "FlashMessage", "error", "invalid_response", "warning", "warnings.append"}
 #: Exceptions whose text is never shown.
 INTERNAL = {"ConnectTimeoutError", "NameResolutionError", "NewConnectionError"}
 #: A text with fewer letters has no words of its own.
@@ -134,7 +134,15 @@ def _is_number(node: ast.expr) -> bool:
 
 
 def _name(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    """Return the name of a function or method; of ``append`` with that of its list."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=ast.Name(id=name), attr="append"):
+            return f"{name}.append"
+        case ast.Attribute(attr=name):
+            return name
+    return ""
 
 
 def _texts(node: ast.expr, assigned: dict[str, list[ast.expr]]) -> list[str]:
