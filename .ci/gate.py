@@ -34,7 +34,7 @@ NOT_INSTALLED = "NOT RUN, because this version of Python is not installed"
 
 DISTRIBUTED = "tests/distributed"
 #: The tests of the first part of `make test-distributed`; the second part runs all others.
-FIRST_PART = [f"{DISTRIBUTED}/celery", f"{DISTRIBUTED}/test_vendors.py", f"{DISTRIBUTED}/test_leaks.py"]
+FIRST_PART = [f"{DISTRIBUTED}/{name}" for name in ("celery", "test_cli.py", "test_leaks.py", "test_vendors.py")]
 
 
 @dataclass
@@ -221,13 +221,15 @@ def plan() -> Gate:
     part_1 = make("test-distributed", f"TESTS={' '.join(FIRST_PART)}", name="make test-distributed, part 1")
     part_2 = make("test-distributed", f"TESTS={' '.join(others)}", name="make test-distributed, part 2")
     demo = Check("make demo, twice", [".ci/demo"])
-    computing = [make("test"), make("lint"), make("docs")]
-    for version in other_pythons():
-        computing.append(make("test-python", f"VERSION={version}", name=f"make test on Python {version}"))
-    computing += [make("test-oldest"), make("simulate")]
-    for check in computing:
+    computing = [
+        [make("test"), make("lint"), make("docs"), make("test-oldest")],
+        [make("test-python", f"VERSION={each}", name=f"make test on Python {each}") for each in other_pythons()],
+    ]
+    computing[1].append(make("simulate"))
+    for check in (*computing[0], *computing[1]):
         check.low_priority = True
-    return Gate([make("install")], [computing, [part_1], [part_2], [demo, make("test-browser"), make("test-servers")]])
+    waiting = [[part_1], [part_2], [demo, make("test-browser"), make("test-servers")]]
+    return Gate([make("install")], [*computing, *waiting])
 
 
 if __name__ == "__main__":
