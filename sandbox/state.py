@@ -221,7 +221,7 @@ class State:
         if not rows:
             return None
         row = dict(rows[0])
-        row["used"] = bool(row.pop("spent"))
+        row["used"] = bool(row.pop("spent"))  # the column has this name in existing state files
         return IssuedToken(**{**row, "revoked": bool(row["revoked"])})
 
     def is_valid(self, token: IssuedToken) -> bool:
