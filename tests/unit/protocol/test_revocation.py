@@ -1,4 +1,4 @@
-"""How the revocation endpoint is asked, and what its answers mean (RFC 7009)."""
+"""Requests to the revocation endpoint and the meaning of its responses (RFC 7009)."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def refused(**values):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"text": ""},
         {"text": "<h1>done</h1>"},
         {"status_code": 204},
-        {"status_code": 400, "json": {"error": "invalid_token"}},  # it was no good any more
+        {"status_code": 400, "json": {"error": "invalid_token"}},  # the token was not valid anymore
     ],
 )
-def test_a_success_is_one_whatever_it_says(requests_mock, answer):
-    requests_mock.post(URL, **answer)
+def test_a_success_counts_whatever_the_response_contains(requests_mock, response):
+    requests_mock.post(URL, **response)
     assert revoke()
     (request,) = requests_mock.request_history
     assert request.body == b"token=fake-refresh%2F1&token_type_hint=refresh_token"
@@ -64,23 +64,23 @@ def test_a_success_is_one_whatever_it_says(requests_mock, answer):
     assert request.timeout == (5.0, 20.0)
 
 
-def test_a_server_that_cannot_revoke_such_tokens_is_no_error(requests_mock):
+def test_a_server_that_cannot_revoke_tokens_of_this_type_is_no_error(requests_mock):
     requests_mock.post(URL, status_code=400, json={"error": "unsupported_token_type"})
     assert not revoke()
 
 
 @pytest.mark.parametrize(
-    ("status", "answer"), [(401, {"error": "invalid_client"}), (400, {"error": "invalid_client"}), (401, {})]
+    ("status", "response"), [(401, {"error": "invalid_client"}), (400, {"error": "invalid_client"}), (401, {})]
 )
-def test_a_refused_client_is_told_as_such(requests_mock, status, answer):
-    requests_mock.post(URL, status_code=status, json=answer)
+def test_a_refused_client_raises_invalid_client(requests_mock, status, response):
+    requests_mock.post(URL, status_code=status, json=response)
     error = refused(grant_type="password", username="ann", user_password="fake-pass")
     assert isinstance(error, InvalidClient)
     assert "refused to revoke a token with status" in str(error)
     assert "Check Client ID" in str(error)
 
 
-def test_a_bad_request_names_the_fields_that_it_is_made_of(requests_mock):
+def test_a_bad_request_names_the_fields_to_check(requests_mock):
     requests_mock.post(URL, status_code=400, json={"error": "invalid_request"})
     error = refused()
     assert isinstance(error, InvalidRequest)
@@ -88,14 +88,14 @@ def test_a_bad_request_names_the_fields_that_it_is_made_of(requests_mock):
 
 
 @pytest.mark.parametrize("status", [404, 405])
-def test_a_wrong_url_is_told_as_such(requests_mock, status):
+def test_a_wrong_url_names_the_field_to_check(requests_mock, status):
     requests_mock.post(URL, status_code=status)
     error = refused()
     assert (error.status_code, error.retryable) == (status, False)
     assert str(error).endswith(f"Check Revocation URL. (URL: {URL})")
 
 
-def test_a_busy_server_is_asked_once_and_may_be_asked_again_later(requests_mock):
+def test_a_request_to_a_busy_server_is_sent_once_and_can_be_retried(requests_mock):
     requests_mock.post(URL, status_code=503, headers={"Retry-After": "7"})
     error = refused()
     assert type(error) is TokenRequestError
@@ -103,7 +103,7 @@ def test_a_busy_server_is_asked_once_and_may_be_asked_again_later(requests_mock)
     assert requests_mock.call_count == 1
 
 
-def test_a_server_out_of_reach_may_be_asked_again_later(requests_mock):
+def test_a_request_to_an_unreachable_server_can_be_retried(requests_mock):
     requests_mock.post(URL, exc=requests.ConnectionError(OSError(f"lost while sending {TOKEN}")))
     error = refused()
     assert error.retryable
@@ -125,24 +125,24 @@ def test_a_redirect_is_not_followed(requests_mock):
 
 
 def test_the_token_is_not_quoted(requests_mock):
-    said = f"no such token: {TOKEN} or fake-refresh%2F1"
-    requests_mock.post(URL, status_code=400, json={"error": "odd", "error_description": said})
+    description = f"no such token: {TOKEN} or fake-refresh%2F1"
+    requests_mock.post(URL, status_code=400, json={"error": "odd", "error_description": description})
     assert "no such token: *** or ***" in str(refused())
 
 
-def test_without_a_url_tokens_can_only_be_forgotten(requests_mock):
+def test_without_a_revocation_url_no_request_is_sent(requests_mock):
     with pytest.raises(ConfigurationError, match=r"'api': revoke_url \(Revocation URL\) is missing"):
         revoke(revoke_url=None)
     assert not requests_mock.called
 
 
 @pytest.mark.parametrize("url", ["https://a..b/revoke", f"https://{'x' * 64}.test/revoke"])
-def test_a_host_that_cannot_be_is_told_as_any_other_that_cannot_be_reached(url):
+def test_an_invalid_host_is_reported_like_an_unreachable_one(url):
     with pytest.raises(TokenRequestError, match="no response from the revocation endpoint"):
         revoke(revoke_url=url)
 
 
-def test_an_error_is_one_though_the_status_is_good(requests_mock):
+def test_an_error_with_a_success_status_is_an_error(requests_mock):
     requests_mock.post(URL, json={"error": "invalid_client"})
     with pytest.raises(InvalidClient):
         revoke()
