@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -69,6 +71,16 @@ def test_the_wheel_contains_only_the_package_and_its_license(wheel):
     assert licenses == {"LICENSE", "NOTICE"}
 
 
+def test_the_long_description_has_only_absolute_links(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    links = re.findall(r"\]\(([^)]+)\)", metadata.get_payload())
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert links
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+
 def test_the_sdist_contains_everything_that_contributors_need(unpacked_sdist):
     for folder in (
         ".ci",
@@ -108,7 +120,7 @@ def test_the_sdist_contains_no_environments_and_no_results_of_runs(unpacked_sdis
     assert found & ignored == set()
 
 
-@pytest.mark.parametrize("target", ["test", "lint", "demo", "try", "bench"])
+@pytest.mark.parametrize("target", ["test", "lint", "demo", "try", "bench", "docs"])
 def test_make_works_in_an_unpacked_sdist(unpacked_sdist, target):
     result = subprocess.run(["make", "-n", target], cwd=unpacked_sdist, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

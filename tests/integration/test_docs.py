@@ -11,9 +11,11 @@ from airflow.api_fastapi.core_api.datamodels.connections import ConnectionBody
 from airflow.models.connection import Connection as StoredConnection
 from airflow.sdk import Connection
 
+from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.cli.definition import get_oauth_cli_commands
 from airflow_provider_oauth.cli.output import format_status
 from airflow_provider_oauth.connection import read_connection
+from airflow_provider_oauth.extract import paginators
 from airflow_provider_oauth.fields import ALIASES, FIELDS
 from airflow_provider_oauth.get_provider_info import get_provider_info
 from airflow_provider_oauth.management.status import ConnectionStatus
@@ -136,6 +138,43 @@ def test_every_operator_of_a_vendor_is_on_the_page_about_vendors(module):
     assert names
     vendors = (DOCS / "vendors.md").read_text()
     assert [name for name in names if f"`{name}`" not in vendors] == []
+
+
+# --- the API reference
+
+
+def is_own_class(value: object) -> bool:
+    """Tell whether the value is a class of the module about errors."""
+    return isinstance(value, type) and value.__module__ == exceptions.__name__
+
+
+PUBLIC = [
+    "hooks.oauth.OAuthHook",
+    "hooks.oauth.OAuthAsyncHook",
+    "hooks.justlogin.JustLoginHook",
+    "hooks.justimmo.JustimmoHook",
+    "hooks.joor.JoorHook",
+    "operators.oauth.OAuthHttpOperator",
+    "operators.oauth.OAuthExtractOperator",
+    "operators.extract.ExtractOperator",
+    "sensors.oauth.OAuthHttpSensor",
+    "triggers.oauth.OAuthHttpTrigger",
+    "triggers.oauth.OAuthHttpSensorTrigger",
+    "triggers.oauth.OAuthHttpEventTrigger",
+    "extract.request.ListRequest",
+    *(f"extract.paginators.{name}" for name in vars(paginators) if name.endswith("Paginator")),
+    *(f"exceptions.{name}" for name, each in vars(exceptions).items() if is_own_class(each)),
+    "presets.preset.Preset",
+]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_is_in_the_api_reference(name):
+    pages = "".join(page.read_text() for page in (DOCS / "api").glob("*.md"))
+    module, _, short = f"airflow_provider_oauth.{name}".rpartition(".")
+    (members,) = re.findall(rf"automodule:: {module}\n   :members:(.*)$", pages, re.MULTILINE) or [None]
+    in_module = members is not None and (not members.strip() or short in re.findall(r"\w+", members))
+    assert in_module or f"autoclass:: {module}.{short}\n" in pages
 
 
 # --- links
