@@ -75,33 +75,41 @@ class OAuthAsyncSession(AsyncHttpSession):
             origin
         :raises OAuthError: if there is no valid token and none can be obtained
         """
-        conn_id = self._access.config.conn_id
-        data = _encoded_like_requests(request_data(conn_id, self.method, data, json))
-        url = absolute_url(conn_id, self.base_url, endpoint) or _joined(self.base_url, endpoint)
-        options = {
-            **(self.extra_options or {}),
-            **translated_options(extra_options or {}, self._access.config, self.base_url),
-        }
-        check_response = options.pop("check_response", True)
-        request = {
-            "params": data if self.method == "GET" else None,
-            "data": data if self.method not in METHODS_WITHOUT_BODY else None,
-            "json": json,
-            "headers": {**(self.headers or {}), **(headers or {})},
-            **options,
-        }
+        arguments = self._arguments(data, json, headers)
+        url = absolute_url(self._conn_id, self.base_url, endpoint) or _joined(self.base_url, endpoint)
+        arguments |= self._options(extra_options or {})
+        check_response = arguments.pop("check_response", True)
         with self._errors_converted(url):
-            response = await self._send(url, request, self.retry_limit if check_response else 1)
+            response = await self._send(url, arguments, self.retry_limit if check_response else 1)
             if check_response and response.status >= 400:
                 raise await self._status_error(response)
             if read:
                 await response.read()
             return response
 
-    async def _send(self, url: str, request: dict[str, Any], attempts: int) -> ClientResponse:
+    @property
+    def _conn_id(self) -> str:
+        return self._access.config.conn_id
+
+    def _arguments(self, data: Any, json: Any, headers: dict[str, Any] | None) -> dict[str, Any]:
+        """Return the query, body and headers of a request as arguments for aiohttp."""
+        data = _encoded_like_requests(request_data(self._conn_id, self.method, data, json))
+        return {
+            "params": data if self.method == "GET" else None,
+            "data": data if self.method not in METHODS_WITHOUT_BODY else None,
+            "json": json,
+            "headers": {**(self.headers or {}), **(headers or {})},
+        }
+
+    def _options(self, extra_options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of the connection and of a call; the latter win."""
+        own = translated_options(extra_options, self._access.config, self.base_url)
+        return {**(self.extra_options or {}), **own}
+
+    async def _send(self, url: str, arguments: dict[str, Any], attempts: int) -> ClientResponse:
         """Send the request, and repeat it after a status of 500 or above, as ``HttpAsyncHook`` does."""
         for attempt in range(1, attempts):
-            response: ClientResponse = await self._request(url, **request)
+            response: ClientResponse = await self._request(url, **arguments)
             if response.status < 500:
                 return response
             response.release()
@@ -113,7 +121,7 @@ class OAuthAsyncSession(AsyncHttpSession):
                 attempts,
             )
             await asyncio.sleep(self.retry_delay)
-        return await self._request(url, **request)
+        return await self._request(url, **arguments)
 
     async def _status_error(self, response: ClientResponse) -> ApiError:
         body = b""

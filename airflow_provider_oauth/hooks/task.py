@@ -59,7 +59,7 @@ class ReportsFailure:
 class OAuthTask(ReportsFailure):
     """Lets the operator and the sensor of the HTTP provider use the hook of an OAuth 2.0 connection.
 
-    It has no ``__init__``, because Airflow wraps the one of each operator, which must be its own.
+    It has no ``__init__``, because Airflow requires each operator to have its own.
     """
 
     scope: str | None

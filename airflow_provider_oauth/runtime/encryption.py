@@ -75,7 +75,7 @@ class RecordEncryption:
         return dict(json.loads(content))
 
     def _key(self, salt: bytes) -> bytes:
-        if self._material is None:
+        if self._material is None:  # the key ID of a public client depends on no secret
             return salt
         if salt not in self._keys:
             self._keys[salt] = hashlib.scrypt(self._material, salt=salt, **SCRYPT)
