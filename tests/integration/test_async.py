@@ -611,7 +611,7 @@ def test_both_hooks_mention_verify_if_tls_fails(connect, api, tmp_path):
 
 
 def test_the_timeout_limits_each_part_of_a_response_and_if_deferred_the_whole_response(connect, raw_server):
-    assert "each part of the response" in FIELDS["timeout"].description
+    assert "each part of a response" in FIELDS["timeout"].description
     assert "execution_timeout" in FIELDS["timeout"].description
     url = raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", *[b"x"] * 8, pause=0.25)
     connect(host=url, timeout=1)
