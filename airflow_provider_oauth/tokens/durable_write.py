@@ -69,10 +69,10 @@ def _stored_generation(store: TokenStore, clock: Clock, until: float) -> int | N
     """
     while clock.monotonic() + WRITE_INTERVAL <= until:
         clock.sleep(WRITE_INTERVAL)
-        begun = clock.monotonic()
+        started = clock.monotonic()
         with suppress(TokenStoreError):
             stored = store.read()
             is_known = stored is not None or not store.is_listed()
-            if is_known and clock.monotonic() - begun <= WAIT / 2:
+            if is_known and clock.monotonic() - started <= WAIT / 2:
                 return stored.generation if stored else 0
     return None

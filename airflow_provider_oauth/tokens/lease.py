@@ -43,14 +43,14 @@ class Observation:
     :param nonce: the nonce in the lease; None if there is none, and for a claim that is not exclusive
     :param exclusive: whether the claim will be exclusive
     :param made_at: when the reads began, aware time of day
-    :param begun: the same, on this process's monotonic clock
+    :param started: the same, on this process's monotonic clock
     """
 
     record: Record | None
     nonce: str | None
     exclusive: bool
     made_at: datetime
-    begun: float
+    started: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,12 +125,12 @@ class Lease:
         """
         if exclusive:
             self._clock.sleep(random.uniform(0, max_delay))  # noqa: S311 - it spreads claims and protects nothing
-        made_at, begun = self._clock.now(), self._clock.monotonic()
+        made_at, started = self._clock.now(), self._clock.monotonic()
         record = self._store.read()
         nonce = self._store.read_lease() if exclusive else None
-        if exclusive and self._clock.monotonic() - begun > WAIT / 8:
+        if exclusive and self._clock.monotonic() - started > WAIT / 8:
             return None
-        return Observation(record=record, nonce=nonce, exclusive=exclusive, made_at=made_at, begun=begun)
+        return Observation(record=record, nonce=nonce, exclusive=exclusive, made_at=made_at, started=started)
 
     def take(self, seen: Observation) -> Claim | None:
         """Claim the lease; return None if another process has a claim or may have one. Then try again later.
@@ -142,7 +142,7 @@ class Lease:
             nonce = uuid4().hex
             with suppress(TokenStoreError):  # the lease only informs the other processes
                 self._store.write_lease(nonce)
-            return self._granted(_repeatable(nonce, seen.record, seen.made_at, seen.begun))
+            return self._granted(_repeatable(nonce, seen.record, seen.made_at, seen.started))
         if self._is_held(seen.nonce, seen.record, TERM):
             return None
         settling_time = self._settling_time(seen)
@@ -150,20 +150,20 @@ class Lease:
             return None
         nonce = uuid4().hex
         self._store.write_lease(nonce)
-        if self._clock.monotonic() - seen.begun > WAIT / 2:
+        if self._clock.monotonic() - seen.started > WAIT / 2:
             # Void: it may have replaced a claim that another process relies on. It stays in the lease for TERM.
             return None
         self._let_settle(settling_time)
-        claim = Claim(nonce=nonce, record=seen.record, exclusive=True, made_at=seen.made_at, ends=seen.begun + TERM)
+        claim = Claim(nonce=nonce, record=seen.record, exclusive=True, made_at=seen.made_at, ends=seen.started + TERM)
         return self._granted(claim) if self._is_confirmed(claim) else None
 
     def claim_unconditionally(self) -> Claim:
         """Return a claim that ignores the claims of others, for a renewal that is harmless if it happens twice."""
-        made_at, begun = self._clock.now(), self._clock.monotonic()
+        made_at, started = self._clock.now(), self._clock.monotonic()
         record = None
         with suppress(TokenStoreError):
             record = self._store.read()
-        return _repeatable(uuid4().hex, record, made_at, begun)
+        return _repeatable(uuid4().hex, record, made_at, started)
 
     def is_unchanged(self, record: Record | None) -> bool:
         """Return whether the stored record is still this one.
@@ -198,13 +198,13 @@ class Lease:
 
     def _is_confirmed(self, claim: Claim) -> bool:
         """Return whether the claim is still in the lease, and enough time is left to use it."""
-        begun = self._clock.monotonic()
+        started = self._clock.monotonic()
         is_there = self._store.read_lease() == claim.nonce and self.is_unchanged(claim.record)
         if is_there and claim.record is None:
             # That the record is missing counts only between two reads of the nonce that this process has just written.
             is_there = self._store.read_lease() == claim.nonce
         now = self._clock.monotonic()
-        return is_there and now - begun <= WAIT / 2 and claim.covers_token_request(now)
+        return is_there and now - started <= WAIT / 2 and claim.covers_token_request(now)
 
     def _granted(self, claim: Claim) -> Claim:
         """Note the claim as seen, so that this process need not wait longer for it than others."""
@@ -222,7 +222,7 @@ class Lease:
         return now - self._seen[1] < term
 
 
-def _repeatable(nonce: str, record: Record | None, made_at: datetime, begun: float) -> Claim:
+def _repeatable(nonce: str, record: Record | None, made_at: datetime, started: float) -> Claim:
     """Return a claim that is not exclusive. It ends so early that it does not overwrite what a later one has stored."""
-    ends = begun + MAX_EXCHANGE_TIME + MAX_STORING_TIME
+    ends = started + MAX_EXCHANGE_TIME + MAX_STORING_TIME
     return Claim(nonce=nonce, record=record, exclusive=False, made_at=made_at, ends=ends)

@@ -119,9 +119,9 @@ class RecordWriter:
     def _end(self, claim: Claim, refused: Refusal | None) -> None:
         """Write the claim's nonce to the record; everything else in it stays. If this fails, the lease runs out."""
         with suppress(TokenStoreError):
-            begun = self._clock.monotonic()
+            started = self._clock.monotonic()
             is_unchanged = self._lease.is_unchanged(claim.record)
             now = self._clock.monotonic()
             # A process that was delayed here could overwrite what another one has stored meanwhile.
-            if is_unchanged and now - begun <= WAIT / 8 and claim.covers_storing(now):
+            if is_unchanged and now - started <= WAIT / 8 and claim.covers_storing(now):
                 self._store.write(after_failure(claim, refused))

@@ -27,8 +27,8 @@ def pauses(clock: Clock) -> Iterator[tuple[float, float]]:
 
     :param clock: the time
     """
-    begun = clock.monotonic()
+    started = clock.monotonic()
     waited, pause = 0.0, FIRST_PAUSE
     while True:
         yield waited, random.uniform(pause / 2, pause)  # noqa: S311 - it spreads load and protects nothing
-        waited, pause = clock.monotonic() - begun, min(pause * PAUSE_FACTOR, MAX_PAUSE)
+        waited, pause = clock.monotonic() - started, min(pause * PAUSE_FACTOR, MAX_PAUSE)

@@ -60,17 +60,17 @@ class Referee:
             )
             (self.excused if excused else self.problems).append(text)
 
-    def check_unwritten(self, process: Process, begun: float, *, got_a_token: bool) -> None:
+    def check_unwritten(self, process: Process, started: float, *, got_a_token: bool) -> None:
         """Check that a process does not continue with a renewed token that it could have stored.
 
-        :param begun: when it requested a token
+        :param started: when it requested a token
         :param got_a_token: whether it got one, so that it continues
         """
         record = process.source._writer._unwritten
         stored = self.world.record.generation if self.world.record else 0
         claimed = process.in_flight.ends - TERM if process.in_flight else 0.0
         freezes = [end for _, end in process.freezes if end >= claimed]
-        waited = self.world.now - max([begun, *freezes])
+        waited = self.world.now - max([started, *freezes])
         self.check(
             record is None or record.generation <= stored or waited > RENEWAL_WAIT_TIMEOUT,
             f"{process.name} continues with a renewed token that is not stored",

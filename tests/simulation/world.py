@@ -208,12 +208,12 @@ class Process:
         self._forget()
 
     def _request_token(self) -> None:
-        begun = self.world.now
+        started = self.world.now
         token = None
         try:
             token = self.source.token()
             # Otherwise the token may have expired since it was returned.
-            if self.schedule.lifetime > 60 and not self.was_frozen_since(begun):
+            if self.schedule.lifetime > 60 and not self.was_frozen_since(started):
                 self.world.referee.check(token.usable(self.clock_time(), 0), f"{self.name} got an expired token")
         except ConsentRequired as error:
             lost = self.world.lost_a_response()
@@ -225,9 +225,9 @@ class Process:
             self.world.referee.check(
                 not self.world.calm, f"{self.name} got no token although there were no faults: {error}"
             )
-        self.world.referee.check_unwritten(self, begun, got_a_token=token is not None)
-        self.waits.append(waited := self.world.now - begun)
-        frozen = [end - start for start, end in self.freezes if start >= begun]
+        self.world.referee.check_unwritten(self, started, got_a_token=token is not None)
+        self.waits.append(waited := self.world.now - started)
+        frozen = [end - start for start, end in self.freezes if start >= started]
         # The last attempt begins before the timeout, and every read, write and sleep in it can be late.
         limit = RENEWAL_WAIT_TIMEOUT + 240 + 2 * self.schedule.nap
         limit = limit * (1 + len(frozen)) + sum(frozen)
@@ -392,12 +392,12 @@ class Store:
 
     def write(self, record: Record) -> None:
         use = self.process.in_flight
-        begun = self.world.now
+        started = self.world.now
         ends = self.process.claim_ends()
 
         def land() -> None:
             # A limit: the process was frozen between its check of the claim and the landing of the write.
-            excused = self.process.was_frozen_since(begun) and self.world.now > ends
+            excused = self.process.was_frozen_since(started) and self.world.now > ends
             self.process.lands(record, excused=excused)
             self.world.referee.stored(self.process, record, excused=excused)
             self.world.record = record

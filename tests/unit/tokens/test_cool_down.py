@@ -106,7 +106,7 @@ def test_the_longest_cool_down_that_a_server_can_request_is_observed(world: Worl
 
 
 def test_the_first_unrecognized_refusal_is_retried_by_airflow_and_starts_the_cool_down(refused: World) -> None:
-    begun = refused.store.record
+    started = refused.store.record
     error = error_of(refused)
     assert type(error) is UnrecognizedRefusal
     assert refused.store.record.refused.unrecognized_since == refused.clock.now()
@@ -115,7 +115,7 @@ def test_the_first_unrecognized_refusal_is_retried_by_airflow_and_starts_the_coo
     assert type(error) is UnrecognizedRefusal
     assert "No request is sent until" in str(error)
     assert refused.endpoint.requests == [("refresh", "refresh-0")]
-    assert refused.store.record.refresh_token == begun.refresh_token
+    assert refused.store.record.refresh_token == started.refresh_token
     assert not refused.process().grant_state().needs_consent
 
 
@@ -205,7 +205,7 @@ def test_a_recognized_error_between_two_refusals_resets_the_count(refused: World
 
 
 def test_a_recognized_refusal_after_an_unrecognized_one_requires_consent_immediately(refused: World) -> None:
-    refused.endpoint.errors = [EMPTY_403, InvalidGrant("spent", error="invalid_grant")]
+    refused.endpoint.errors = [EMPTY_403, InvalidGrant("already used", error="invalid_grant")]
     error_of(refused)
     refused.clock.seconds += COOL_DOWN
     assert "no longer accepts its refresh token (invalid_grant)" in str(error_of(refused))
@@ -270,7 +270,10 @@ def test_a_repeatable_grant_is_repeated_after_an_unrecognized_refusal() -> None:
 def test_a_refused_refresh_token_stays_refused_when_the_server_is_down_later(rotating: World) -> None:
     rotating.store.record = rotating.record_of("refresh-0")
     rotating.store.lease = rotating.store.record.nonce
-    rotating.endpoint.errors = [InvalidGrant("spent", error="invalid_grant"), TokenRequestError("down", retryable=True)]
+    rotating.endpoint.errors = [
+        InvalidGrant("already used", error="invalid_grant"),
+        TokenRequestError("down", retryable=True),
+    ]
     error_of(rotating)
     rotating.clock.seconds += COOL_DOWN
     assert str(error_of(rotating)) == "down"

@@ -38,13 +38,13 @@ def test_forget_writes_a_record_without_tokens(authorized: World) -> None:
 
 
 def test_forget_takes_no_longer_than_a_renewal_and_the_lease_is_free_afterwards(authorized: World) -> None:
-    begun = authorized.clock.seconds
+    started = authorized.clock.seconds
     authorized.process().actions.forget()
-    assert WAIT <= authorized.clock.seconds - begun <= WAIT + MAX_USER_DELAY
-    begun = authorized.clock.seconds
+    assert WAIT <= authorized.clock.seconds - started <= WAIT + MAX_USER_DELAY
+    started = authorized.clock.seconds
     authorized.authorize("second")
 
-    assert authorized.clock.seconds - begun <= WAIT + MAX_USER_DELAY
+    assert authorized.clock.seconds - started <= WAIT + MAX_USER_DELAY
     assert authorized.process().token().access_token == "access-second"
 
 
@@ -202,11 +202,11 @@ def test_forget_waits_for_a_renewal_but_only_for_a_limited_time(authorized: Worl
 
     others_renew_and_renew()
     authorized.clock.on_sleep = others_renew_and_renew
-    begun = authorized.clock.seconds
+    started = authorized.clock.seconds
     with pytest.raises(RenewalTimeout, match="could not be forgotten. Try again"):
         authorized.process().actions.forget()
 
-    assert RENEWAL_WAIT_TIMEOUT < authorized.clock.seconds - begun < RENEWAL_WAIT_TIMEOUT + 10
+    assert RENEWAL_WAIT_TIMEOUT < authorized.clock.seconds - started < RENEWAL_WAIT_TIMEOUT + 10
     assert authorized.store.record.refresh_token == "refresh-first"
 
 

@@ -92,9 +92,9 @@ def test_if_a_task_is_stopped_the_lease_runs_out_only_if_the_server_may_have_ren
         was_sent = "response" in (*before, last)
         interruption.at = 0
         was_granted = source._lease._own is not None
-        begun = world.clock.seconds
+        started = world.clock.seconds
         assert world.process().token()
-        waited = world.clock.seconds - begun
+        waited = world.clock.seconds - started
         if was_sent:
             ran_out.add(last)
             assert waited >= TERM - WAIT, before
@@ -218,9 +218,9 @@ def test_after_an_unexpected_exception_a_usable_token_is_used_and_the_lease_is_f
     assert type(unexpected).__name__ in caplog.text
     assert "fake-secret" not in caplog.text
     assert world.lease_is_free()
-    begun = world.clock.seconds
+    started = world.clock.seconds
     world.process().token()
-    assert world.clock.seconds - begun <= 2 * WAIT
+    assert world.clock.seconds - started <= 2 * WAIT
 
 
 @pytest.mark.parametrize("secret", ["token-1", "refresh-1"])

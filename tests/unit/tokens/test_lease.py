@@ -86,10 +86,10 @@ def test_a_repeatable_grant_waits_for_a_dead_process_as_long_as_a_token_request_
 def test_while_another_host_renews_a_due_token_is_used_without_waiting(rotating: World) -> None:
     source = rotating.process()
     source.token()
-    rotating.clock.seconds = begun = 800
+    rotating.clock.seconds = started = 800
     rotating.store.lease = "of-another-host"
     assert source.token().access_token == "token-1"
-    assert rotating.clock.seconds == begun
+    assert rotating.clock.seconds == started
     assert len(rotating.endpoint.requests) == 1
 
 

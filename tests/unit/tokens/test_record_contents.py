@@ -68,10 +68,10 @@ def test_a_failure_is_not_stored_if_too_little_of_the_claim_is_left(renewed: Wor
 
 
 def test_the_latest_refresh_tokens_of_the_connection_are_listed_in_order(rotating: World) -> None:
-    pasted = [f"fake-pasted-{number}" for number in range(MAX_USED_REFRESH_TOKENS + 5)]
-    for refresh_token in pasted:
+    entered = [f"fake-entered-{number}" for number in range(MAX_USED_REFRESH_TOKENS + 5)]
+    for refresh_token in entered:
         rotating.process(refresh_token=refresh_token).token()
-    fingerprints = tuple(fingerprint("api", refresh_token) for refresh_token in pasted)
+    fingerprints = tuple(fingerprint("api", refresh_token) for refresh_token in entered)
     assert rotating.store.record.used_refresh_tokens == fingerprints[-MAX_USED_REFRESH_TOKENS:]
 
 

@@ -155,7 +155,7 @@ def test_after_a_refused_refresh_token_a_newer_stored_one_is_used(rotating: Worl
         rotating.endpoint.on_request = lambda: None
 
     rotating.endpoint.on_request = another_stores
-    rotating.endpoint.errors = [InvalidGrant("spent")]
+    rotating.endpoint.errors = [InvalidGrant("already used")]
     assert rotating.process().token().access_token == "token-3"
     assert rotating.endpoint.requests[1:] == [("refresh", "refresh-1"), ("refresh", "refresh-of-another")]
     assert rotating.store.record.generation == 8
@@ -170,7 +170,7 @@ def test_a_newer_refresh_token_that_is_refused_too_requires_consent(rotating: Wo
         rotating.endpoint.on_request = lambda: None
 
     rotating.endpoint.on_request = another_stores
-    rotating.endpoint.errors = [InvalidGrant("spent"), InvalidGrant("spent", error_description="revoked")]
+    rotating.endpoint.errors = [InvalidGrant("already used"), InvalidGrant("spent", error_description="revoked")]
     with pytest.raises(ConsentRequired, match="revoked"):
         rotating.process().token()
     assert rotating.endpoint.requests[1:] == [("refresh", "refresh-1"), ("refresh", "refresh-of-another")]
@@ -226,7 +226,7 @@ def test_the_grant_is_repeated_if_the_refresh_token_was_refused_and_none_is_stor
         refreshing.endpoint.on_request = lambda: None
 
     refreshing.endpoint.on_request = another_stores
-    refreshing.endpoint.errors = [InvalidGrant("spent")]
+    refreshing.endpoint.errors = [InvalidGrant("already used")]
     assert refreshing.process().token().access_token == "token-3"
     assert refreshing.endpoint.requests[1:] == [("refresh", "refresh-1"), ("grant", None)]
 
@@ -240,7 +240,7 @@ def test_a_newer_refresh_token_is_not_used_if_the_server_took_too_long_to_refuse
         rotating.store.record = replace(rotating.store.record, generation=7, refresh_token="refresh-of-another")
 
     rotating.endpoint.on_request = another_stores_much_later
-    rotating.endpoint.errors = [InvalidGrant("spent")]
+    rotating.endpoint.errors = [InvalidGrant("already used")]
     with pytest.raises(RenewalTimeout, match="Another process has stored a newer one"):
         rotating.process().token()
     assert rotating.endpoint.requests == [("refresh", "refresh-0")]
@@ -250,7 +250,7 @@ def test_no_request_is_sent_after_a_refusal_if_the_record_can_no_longer_be_read(
     rotating.store.record = rotating.record_of("refresh-0")
     rotating.store.lease = rotating.store.record.nonce
     rotating.endpoint.on_request = lambda: setattr(rotating.store, "seems_missing", True)
-    rotating.endpoint.errors = [InvalidGrant("spent", error="invalid_grant")]
+    rotating.endpoint.errors = [InvalidGrant("already used", error="invalid_grant")]
     with pytest.raises(ConsentRequired, match="no longer accepts"):
         rotating.process().token()
     assert rotating.endpoint.requests == [("refresh", "refresh-0")]

@@ -60,10 +60,10 @@ def test_the_expiry_of_a_refresh_token_that_is_not_rotated_is_kept_until_it_has_
 def test_the_expiry_of_the_stored_refresh_token_does_not_apply_to_a_newly_entered_one(rotating: World) -> None:
     rotating.endpoint.refresh_lifetime = timedelta(days=2)
     renewed(rotating)
-    pasted = {"refresh_token": "fake-second"}
-    assert rotating.process(**pasted).grant_state().consent_by is None
+    entered = {"refresh_token": "fake-second"}
+    assert rotating.process(**entered).grant_state().consent_by is None
     rotating.endpoint.refresh_lifetime, rotating.endpoint.refresh_tokens = None, False
-    record = renewed(rotating, **pasted)
+    record = renewed(rotating, **entered)
     assert (record.refresh_token, record.refresh_expires_at) == ("fake-second", None)
 
 

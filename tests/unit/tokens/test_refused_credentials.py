@@ -76,7 +76,7 @@ def test_server_errors_and_timeouts_do_not_start_the_cool_down(world: World, err
 
 def test_a_refused_refresh_token_is_not_sent_again_for_some_time(rotating: World) -> None:
     rotating.another_renewed()
-    rotating.endpoint.errors = [InvalidGrant("spent", error_description="revoked")]
+    rotating.endpoint.errors = [InvalidGrant("already used", error_description="revoked")]
     for _ in range(3):
         with pytest.raises(ConsentRequired, match="revoked"):
             rotating.process().token()

@@ -119,9 +119,9 @@ def test_the_lease_is_free_after_a_failed_revocation(authorized: World, error: B
         authorized.process().actions.revoke()
 
     assert authorized.lease_is_free()
-    begun = authorized.clock.seconds
+    started = authorized.clock.seconds
     authorized.process().actions.revoke()
-    assert authorized.clock.seconds - begun <= 2 * WAIT
+    assert authorized.clock.seconds - started <= 2 * WAIT
 
 
 def test_the_connections_own_refresh_token_is_used_after_a_failed_revocation(rotating: World) -> None:

@@ -80,13 +80,13 @@ def test_a_stored_record_of_the_same_or_a_higher_generation_replaces_the_renewed
 
 def test_if_no_other_process_has_renewed_the_token_is_stored_under_a_new_claim(used: World) -> None:
     suspend(used, 70)  # the rest of the claim no longer covers storing, but the claim has not ended
-    begun = used.clock.seconds
+    started = used.clock.seconds
     assert used.process().token().access_token == "token-1"
     assert used.endpoint.requests == [("refresh", "refresh-0")]
     assert used.store.record.refresh_token == "refresh-1"
     assert len(used.store.leases) == 2
     assert used.store.record.nonce == used.store.leases[1]
-    assert used.clock.seconds - begun < 70 + 6 * WAIT  # it does not wait for its own claim
+    assert used.clock.seconds - started < 70 + 6 * WAIT  # it does not wait for its own claim
 
 
 def test_a_process_waits_only_once_for_a_frozen_process_of_its_host(used: World) -> None:
@@ -114,7 +114,7 @@ def test_a_process_that_was_suspended_for_longer_than_its_waiting_time_still_sto
 
 def test_a_refusal_of_the_older_refresh_token_is_ignored(used: World) -> None:
     def another_is_refused() -> None:
-        refused = Refusal(error=ConsentRequired("spent"), until=used.clock.now() + timedelta(days=1))
+        refused = Refusal(error=ConsentRequired("already used"), until=used.clock.now() + timedelta(days=1))
         used.store.record = replace(used.store.record, nonce="theirs", refused=refused)
         used.store.lease = "theirs"
 
@@ -182,16 +182,16 @@ def test_a_renewed_token_is_stored_even_if_the_older_one_is_not_due(used: World)
     with pytest.raises(TokenStoreError):
         source.renew()
     used.store.failing_writes = 0
-    begun = used.clock.seconds
+    started = used.clock.seconds
     assert source.token().access_token == "token-2"
     assert used.store.record.refresh_token == "refresh-2"
-    assert used.clock.seconds - begun < TERM
+    assert used.clock.seconds - started < TERM
 
 
 def test_a_failure_is_not_stored_if_the_claim_no_longer_covers_storing(used: World) -> None:
     before = used.store.record
     suspend(used, 70)
-    used.endpoint.errors = [InvalidGrant("spent", error="invalid_grant")]
+    used.endpoint.errors = [InvalidGrant("already used", error="invalid_grant")]
     with pytest.raises(ConsentRequired):
         used.process().token()
     assert used.store.record is before
