@@ -173,7 +173,7 @@ class GrantState:
         advice = "Obtain a new refresh token and enter it in the connection's Refresh token field."
         if self.config.grant_type == "authorization_code":
             page = f"open {self.page}, or " if self.page else ""
-            advice = f"A user must authorize it: {page}run airflow oauth authorize {conn_id}."
+            advice = f"A user must authorize the connection: {page}run airflow oauth authorize {conn_id}."
         return ConsentRequired(f"Connection {conn_id!r}: {problem}. {advice}")
 
     @cached_property
