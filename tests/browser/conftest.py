@@ -43,7 +43,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """Airflow, without any connection, with an administrator, an operator and a viewer."""
+    """Airflow without connections, with an administrator, an operator and a viewer."""
     home, dags = tmp_path_factory.mktemp("browser_airflow"), Path(__file__).parent / "dags"
     users = {"admin": "admin", "otto": "op", "vic": "viewer"}
     with Airflow(home, dags, users=users, api_server_workers=2) as airflow:
@@ -53,10 +53,10 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, or the one that $CHROMIUM names."""
+    """Debian's Chromium, or the one at $CHROMIUM."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
     if not os.access(path, os.X_OK):
-        pytest.fail(f"The browser tests need Chromium, and {path} is none: apt-get install chromium, or set CHROMIUM")
+        pytest.fail(f"Chromium is not executable at {path}. Install chromium, or set CHROMIUM to its path")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
@@ -65,7 +65,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def log_in(chromium: Browser, airflow: Airflow) -> Iterator[Callable[..., Page]]:
-    """Open a browser of its own, log one of Airflow's users in, and return the page."""
+    """Open a new browser window, log in as one of Airflow's users, and return the page."""
     contexts = []
 
     def start(user: str, **options: Any) -> Page:
@@ -87,19 +87,19 @@ def log_in(chromium: Browser, airflow: Airflow) -> Iterator[Callable[..., Page]]
 
 @pytest.fixture
 def page(log_in: Callable[..., Page]) -> Page:
-    """A page that is logged in."""
+    """A tab in which the administrator is logged in."""
     return log_in("admin", permissions=["clipboard-read", "clipboard-write"])
 
 
 @pytest.fixture
 def connections(page: Page, airflow: Airflow) -> ConnectionsPage:
-    """The connections page."""
+    """Airflow's connections page."""
     return ConnectionsPage(page, airflow.url)
 
 
 @pytest.fixture
 def stored(airflow: Airflow) -> Callable[[str], dict[str, Any]]:
-    """Read a connection out of the database, decrypted, extra as a dictionary. The API would redact it."""
+    """Read a decrypted connection from the database, with extra as a dict. The API would redact it."""
     fernet = Fernet(json.loads((airflow.home / "keys.json").read_text())["fernet_key"])
 
     def read(conn_id: str) -> dict[str, Any]:

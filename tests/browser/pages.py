@@ -114,7 +114,7 @@ class OAuthPage:
 
     def consent(self, conn_id: str) -> None:
         """Authorize a connection, and allow the request on the vendor's page."""
-        self.authorize(conn_id).answer("Allow")
+        self.authorize(conn_id).press("Allow")
         self.expect_shown()
 
     def expect_result(self, conn_id: str, text: str, *, success: bool) -> None:
@@ -194,7 +194,7 @@ class VendorPage:
         self.page = page
         self.page.get_by_label("User name").wait_for()
 
-    def answer(self, button: str, username: str = "ada") -> None:
+    def press(self, button: str, username: str = "ada") -> None:
         """Log in, and allow or deny the request."""
         self.page.get_by_label("User name").fill(username)
         self.page.get_by_role("button", name=button).click(timeout=TIMEOUT)

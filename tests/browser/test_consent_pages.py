@@ -148,7 +148,7 @@ def test_a_revoked_connection_can_be_authorized_again(pages: OAuthPage, airflow:
 def test_a_user_who_declines_sees_what_to_do(pages: OAuthPage, connect: Callable[..., str], server: str) -> None:
     connect(f"declined_{server}", server)
     pages.open()
-    pages.authorize(f"declined_{server}").answer("Deny")
+    pages.authorize(f"declined_{server}").press("Deny")
     pages.expect_shown()
     pages.expect_result(
         f"declined_{server}",
@@ -181,7 +181,7 @@ def test_a_callback_after_more_than_10_minutes_is_refused(
     value = json.loads(stored["value"]) | {"expires_at": datetime.now(UTC).isoformat()}
     body = {"key": stored["key"], "value": json.dumps(value), "description": stored["description"]}
     airflow.api("PATCH", "variables/oauth_consent__slow", json=body)
-    vendor.answer("Allow")
+    vendor.press("Allow")
     pages.expect_shown()
     pages.expect_result("slow", "took more than 10 minutes, or was completed already.", success=False)
     pages.expect_no_codes_behind()
@@ -357,7 +357,7 @@ def test_take_the_pictures_for_the_documentation(
     pages.press("Renew now", "order_export")
     vendor = pages.authorize("company_hr")
     picture(vendor.page, "consent.png")
-    vendor.answer("Allow")
+    vendor.press("Allow")
     pages.expect_shown()
     picture(pages.page, "oauth-connections.png")
     pages.page.evaluate("localStorage.setItem('theme', 'dark')")

@@ -30,7 +30,7 @@ HEADERS = {
 @pytest.fixture(scope="module", params=["simple", "fab"])
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running(tmp_path_factory.mktemp(f"pages_{request.param}"), request.param) as stack:
-        for conn_id in ("life", "late", "told"):
+        for conn_id in ("life", "late", "declined"):
             stack.connect(conn_id)
         yield stack
 
@@ -87,14 +87,14 @@ def test_a_connection_is_authorized_renewed_revoked_and_forgotten(stack: Stack, 
 
 
 def test_the_result_of_a_declined_request_names_the_reason(stack: Stack, admin: AirflowPages) -> None:
-    flash = admin.authorize("told", allow=False)
+    flash = admin.authorize("declined", allow=False)
     assert "The server did not authorize Airflow (access_denied). The user declined" in flash
     assert "The server's message: 'The resource owner" in flash
-    assert stack.exchanges("told") == 0
+    assert stack.exchanges("declined") == 0
 
 
 def test_a_callback_with_reserved_characters_in_its_query_is_read(admin: AirflowPages) -> None:
-    url = admin.agent.consent(admin.start_authorization("told"), allow=False)
+    url = admin.agent.consent(admin.start_authorization("declined"), allow=False)
     assert "access_denied: The resource owner" in admin.follow_callback(
         f"{url}&help=https://example.com/?why=/:@!$'()*,;"
     )
@@ -103,9 +103,9 @@ def test_a_callback_with_reserved_characters_in_its_query_is_read(admin: Airflow
 def test_a_callback_after_more_than_10_minutes_is_refused(stack: Stack, admin: AirflowPages) -> None:
     url = admin.agent.consent(admin.start_authorization("late"))
     name = "oauth_consent__late"
-    kept = json.loads(stack.variable(name) or "")
-    kept["expires_at"] = "2026-01-01T00:00:00+00:00"
-    stack.airflow.api("PATCH", f"variables/{name}", json={"key": name, "value": json.dumps(kept)})
+    pending = json.loads(stack.variable(name) or "")
+    pending["expires_at"] = "2026-01-01T00:00:00+00:00"
+    stack.airflow.api("PATCH", f"variables/{name}", json={"key": name, "value": json.dumps(pending)})
     assert "The authorization took more than 10 minutes" in admin.follow_callback(url)
     assert stack.exchanges("late") == 0
     assert stack.variable(name) is None
@@ -202,7 +202,7 @@ def test_users_who_cannot_read_connections_see_nothing_and_can_do_nothing(stack:
 
 def test_a_user_who_lost_the_permission_to_edit_cannot_finish_an_authorization(stack: Stack) -> None:
     otto = stack.pages("otto")
-    url = otto.agent.consent(otto.start_authorization("told"))
+    url = otto.agent.consent(otto.start_authorization("declined"))
     vic = stack.pages("vic")
     give(vic, consent_cookies(otto))
     back = vic.open_callback(url)
@@ -218,7 +218,7 @@ def test_a_user_who_lost_the_permission_to_edit_cannot_finish_an_authorization(s
 def test_users_who_can_only_read_connections_see_them_and_can_do_nothing(stack: Stack) -> None:
     rita = stack.pages(make_reader(stack))
     assert rita.show().rows["life"][2] == "Valid"
-    for conn_id in ("life", "told"):
+    for conn_id in ("life", "declined"):
         assert buttons(rita, conn_id) == []
     csrf_token = stack.csrf_token("rita")
     for action in ("test", "authorize", "renew", "revoke", "forget"):
@@ -248,21 +248,21 @@ def test_a_visitor_is_redirected_to_the_login_and_back(stack: Stack) -> None:
     response = visitor.agent.get(visitor.url)
     login = visitor.agent.get(target_of(response))
     assert login.is_redirect
-    asked = urlsplit(target_of(login))
-    assert asked.netloc == urlsplit(stack.airflow.url).netloc
-    assert parse_qs(asked.query)["next"] == [visitor.url]
+    login_url = urlsplit(target_of(login))
+    assert login_url.netloc == urlsplit(stack.airflow.url).netloc
+    assert parse_qs(login_url.query)["next"] == [visitor.url]
 
 
 def test_a_visitor_can_do_nothing(stack: Stack, admin: AirflowPages) -> None:
     visitor = stack.pages(None)
     response = visitor.agent.post(admin.url, admin.form("life", "forget"), {})
     assert response.status_code == 401
-    url = admin.agent.consent(admin.start_authorization("told"))
+    url = admin.agent.consent(admin.start_authorization("declined"))
     back = visitor.agent.get(url)
     assert (back.status_code, target_of(back)) == (303, visitor.url)
     admin.agent.session.cookies.update({"oauth_flash": visitor.agent.session.cookies["oauth_flash"]})
     assert "You were not logged in to Airflow when the server redirected your browser." in admin.show().flash
-    assert stack.exchanges("told") == 0
+    assert stack.exchanges("declined") == 0
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_every_response_has_the_security_headers(admin: AirflowPages, method: st
 
 
 def test_cookies_are_sent_only_to_the_page_and_hidden_from_scripts(admin: AirflowPages) -> None:
-    response = admin.press("told", "authorize")
+    response = admin.press("declined", "authorize")
     (cookie,) = (each for each in response.cookies if each.name.startswith("oauth_consent_"))
     assert cookie.path == "/oauth"
     assert "Max-Age=600" in response.headers["Set-Cookie"]

@@ -269,10 +269,10 @@ def test_the_authorization_url_depends_only_on_the_connection(stack: Stack, admi
     assert response.status_code in (403, 404, 405)
     token = stack.csrf_token("admin")
     response = post(admin, "shop", "authorize?redirect_uri=https://evil.example&state=mine", csrf_token=token)
-    asked = parse_qs(urlsplit(target_of(response)).query)
-    assert asked["redirect_uri"] == [f"{stack.airflow.url}/oauth/callback"]
-    assert asked["state"] != ["mine"]
-    assert (asked["client_id"], asked["code_challenge_method"]) == (["shop"], ["S256"])
+    query = parse_qs(urlsplit(target_of(response)).query)
+    assert query["redirect_uri"] == [f"{stack.airflow.url}/oauth/callback"]
+    assert query["state"] != ["mine"]
+    assert (query["client_id"], query["code_challenge_method"]) == (["shop"], ["S256"])
 
 
 def test_the_id_of_no_connection_is_an_error(admin: AirflowPages) -> None:

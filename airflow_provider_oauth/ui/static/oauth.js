@@ -3,12 +3,12 @@
 const theme = localStorage.getItem("theme");
 if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 
-// What the page looked like when an action was started, in this tab.
+// What the page looked like when an action was started in this tab. The progress page leaves it to the next page.
 const VIEW = "oauth-connections";
-const view = JSON.parse(sessionStorage.getItem(VIEW));
-sessionStorage.removeItem(VIEW);
+const view = location.pathname.includes("/finish/") ? null : JSON.parse(sessionStorage.getItem(VIEW));
+if (view) sessionStorage.removeItem(VIEW);
 // Without scripts, the fragment shows the row with the result. With scripts, the scroll position is restored.
-if (view && location.hash) history.replaceState(null, "", location.pathname + location.search);
+if (view) removeFragment();
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelector(".flash[tabindex]")?.focus({ preventScroll: true });
@@ -19,6 +19,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
 addEventListener("load", () => {
   if (view) scrollTo(0, view.scroll);
+  removeFragment();
   document.querySelector("tbody .flash[tabindex]")?.scrollIntoView({ block: "nearest" });
   // Now the page is visible.
   document.getElementById("finish")?.submit();
@@ -28,6 +29,10 @@ addEventListener("load", () => {
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
+
+function removeFragment() {
+  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+}
 
 function startAction(event) {
   const filter = document.getElementById("filter-text")?.value ?? "";
