@@ -165,7 +165,7 @@ def test_an_expired_code_is_an_error(pages: OAuthPage, connect: Callable[..., st
     pages.open()
     pages.consent(f"late_{server}")
     pages.expect_result(
-        f"late_{server}", "The code is invalid, expired or already used; authorize again.", success=False
+        f"late_{server}", "The code is invalid, expired or already used. Authorize again.", success=False
     )
     pages.expect_states(f"late_{server}", token="None", consent="Needed")
     pages.expect_no_codes_behind()
@@ -192,7 +192,7 @@ def test_a_callback_after_more_than_10_minutes_is_refused(
     ("secret", "success", "result"),
     [
         (SECRET, True, "The client_credentials grant works"),
-        ("not-its-secret", False, "Check Client ID, Client secret and Client authentication."),
+        ("not-its-secret", False, "Check Client ID, Client secret and Client authentication"),
     ],
 )
 def test_the_test_button_shows_whether_the_secret_is_valid(
