@@ -72,7 +72,7 @@ def results(tmp_path_factory):
             **connections(sandbox),
         }
         command = [sys.executable, str(Path(__file__).with_name("run_dags.py")), *map(str, save(folder))]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         counts = sandbox.state.counts()
     return {"folder": folder, "counts": counts, "dags": json.loads(done.stdout.splitlines()[-1])}
