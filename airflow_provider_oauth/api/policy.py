@@ -49,10 +49,10 @@ def api_refusal(status: int, challenge: str, renew_on: tuple[int, ...] = ()) -> 
     :param challenge: the ``WWW-Authenticate`` header; "" if there is none
     :param renew_on: other statuses that mean an invalid token at this API
     """
-    found = ERROR_CODE.search(challenge)
-    code = found[1].lower() if found else None
     if status < 400:  # the request was carried out, and repeating it could write twice
         return None
+    found = ERROR_CODE.search(challenge)
+    code = found[1].lower() if found else None
     if status == 401 or status in renew_on or code == "invalid_token":
         return ApiRefusal.INVALID_TOKEN
     if status == 403 and code != "insufficient_scope":
@@ -101,11 +101,8 @@ class ApiAccess:
     def __init__(self, source: TokenSource, scope: str | None = None) -> None:
         self.source = source
         self.scope = scope
-
-    @property
-    def config(self) -> OAuthConfig:
-        """The settings of the connection."""
-        return self.source.config
+        #: The settings of the connection.
+        self.config: OAuthConfig = source.config
 
     def token(self) -> Token:
         """Return a valid token. May block.

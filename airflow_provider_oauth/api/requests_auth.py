@@ -57,10 +57,9 @@ class OAuth2Auth(AuthBase):
         :param body_position: where a body that can be rewound starts; requests has another object for other bodies
         :param send_options: how the request was sent
         """
-        request = response.request
-        name, value = self._access.token_header(sent)
         refusal = self._access.refusal(response.status_code, response.headers.get("WWW-Authenticate", ""))
-        if refusal is None or request.headers.get(name) != value:
+        request = response.request
+        if refusal is None or not self._contains(request, sent):
             return response
         if not send_options.get("stream"):
             _ = response.content  # read it, so that others can use the connection while the token is renewed
@@ -78,6 +77,10 @@ class OAuth2Auth(AuthBase):
         repeated.history.append(response)
         repeated.request = repetition
         return repeated
+
+    def _contains(self, request: requests.PreparedRequest, token: Token) -> bool:
+        name, value = self._access.token_header(token)
+        return request.headers.get(name) == value
 
 
 class OAuthSession(requests.Session):

@@ -17,6 +17,8 @@ OLD, NEW = (Token(access_token=name, issued_at=START, expires_at=START + timedel
 class SlowSource:
     """A token source that blocks until ``finish`` is set."""
 
+    config = None
+
     def __init__(self, usable=None):
         self._usable = usable
         self.started, self.finish = threading.Event(), threading.Event()
