@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -20,8 +21,16 @@ from sandbox.user_agent import AirflowPages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+#: As ``python -m sandbox.playground`` in the foreground: the background jobs of a shell ignore SIGINT.
+START = """
+import signal, sys
+from sandbox.playground import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
 #: Seconds for the start, and for the stop.
 TIMEOUT = 180
 
@@ -35,8 +44,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def playground(home: Path, tmp_path: Path) -> Iterator[Component]:
     """The running playground."""
-    command = [sys.executable, "-m", "sandbox.playground", "--home", str(home)]
-    component = Component("playground", command, os.environ, tmp_path.cwd(), tmp_path / "output")
+    command = [sys.executable, "-c", START, "--home", str(home)]
+    component = Component("playground", command, os.environ, ROOT, tmp_path / "output")
     try:
         deadline = time.monotonic() + TIMEOUT
         while not component.has_printed(READY):
