@@ -179,7 +179,7 @@ def test_a_watcher_starts_one_run_per_event_and_continues_polling(airflow: Airfl
     ("secret", "works", "text"),
     [
         (SECRET, True, "Scope requested: read; granted: as requested."),
-        (WRONG, False, "Check Client ID, Client secret and Client authentication."),
+        (WRONG, False, "Check Client ID, Client secret and Client authentication (client_secret_basic)."),
     ],
 )
 def test_the_test_button_reports_the_result_and_stores_nothing(
