@@ -14,7 +14,7 @@ LABELS = {
     "refresh_url": "Refresh URL",
     "authorize_url": "Authorization URL",
     "authorize_params": "Authorization request parameters",
-    "skip_pkce": "Without PKCE",
+    "skip_pkce": "Skip PKCE",
     "revoke_url": "Revocation URL",
     "issuer": "Issuer",
     "scope": "Scope",

@@ -84,7 +84,7 @@ SPELLINGS = ["0.0.0.0", "0.0.0.0.", "0", "0x0", "0X0.0", "00", "000.00.0x0", "[:
 
 
 @pytest.mark.parametrize("host", SPELLINGS)
-def test_a_blocked_address_is_refused_in_every_spelling(api: Recorder, host: str) -> None:
+def test_a_blocked_address_is_refused_in_every_notation(api: Recorder, host: str) -> None:
     refused(api, f"http://{host}:{port_of(api)}/token")
 
 
@@ -105,7 +105,7 @@ def test_a_name_with_a_blocked_address_among_others_is_refused(
     refused(api, f"http://auth.test:{port_of(api)}/token")
 
 
-def test_the_address_that_was_checked_is_the_one_that_is_connected_to(api: Recorder, names: Names) -> None:
+def test_the_checked_address_is_the_one_that_is_used(api: Recorder, names: Names) -> None:
     names.addresses["auth.test"] = [["127.0.0.1"], [EVERYWHERE]]
     with pytest.raises(OAuthError):  # it is no token endpoint
         endpoint(f"http://auth.test:{port_of(api)}/token").grant(retry=False)
@@ -175,7 +175,7 @@ def test_only_hosts_that_match_are_allowed(api: Recorder) -> None:
         assert "'127.0.0.1' does not match" in str(error)
 
 
-def test_a_name_that_does_not_match_is_not_even_looked_up(api: Recorder, names: Names) -> None:
+def test_a_name_that_does_not_match_is_not_resolved(api: Recorder, names: Names) -> None:
     names.addresses["other.test"] = [["127.0.0.1"]]
     refused(api, f"http://other.test:{port_of(api)}/token", allowed_hosts=("auth.test",))
     assert names.looked_up == []
@@ -208,7 +208,7 @@ def test_the_setting_is_read_from_the_configuration(
 # --- proxies
 
 
-def test_through_a_proxy_the_host_of_the_url_is_checked(api: Recorder, names: Names) -> None:
+def test_the_host_of_the_url_is_checked_before_a_proxy_is_used(api: Recorder, names: Names) -> None:
     proxied = TransportOptions(proxies={"http": api.url})
     for host in [*SPELLINGS, "0%2e0.0.0", "%30.0.0.0", "[fe80::1%25eth0]"]:
         refused(api, f"http://{host}/token", transport=proxied)
@@ -219,13 +219,13 @@ def test_through_a_proxy_the_host_of_the_url_is_checked(api: Recorder, names: Na
 
 
 @pytest.mark.parametrize("host", ["\uff10.0.0.0", "0\u30020.0.0", "\u24ea.0.0.0"])
-def test_a_host_that_only_some_software_reads_as_an_address_is_refused(api: Recorder, host: str) -> None:
+def test_a_host_in_unicode_digits_is_refused(api: Recorder, host: str) -> None:
     with pytest.raises(ConfigurationError, match=r"'api': grant_url \(Token URL\) "):
         endpoint(f"http://{host}/token", transport=TransportOptions(proxies={"http": api.url})).grant()
     assert api.connections == 0
 
 
-def test_the_proxy_of_a_connection_is_checked_as_a_server_is(api: Recorder, names: Names) -> None:
+def test_the_proxy_of_a_connection_is_checked(api: Recorder, names: Names) -> None:
     names.addresses["proxy.test"] = [[EVERYWHERE]]
     url, port = "http://auth.test/token", port_of(api)
     refused(api, url, "proxies", transport=TransportOptions(proxies={"http": f"http://{EVERYWHERE}:{port}"}))
@@ -234,9 +234,7 @@ def test_the_proxy_of_a_connection_is_checked_as_a_server_is(api: Recorder, name
     refused(api, url, "proxies", transport=TransportOptions(proxies={"http": api.url}), allowed_hosts=("auth.test",))
 
 
-def test_the_proxy_of_the_environment_is_the_administrators_choice(
-    api: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_proxy_of_the_environment_is_not_checked(api: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://{EVERYWHERE}:{port_of(api)}")
     monkeypatch.setenv("http_proxy", f"http://{EVERYWHERE}:{port_of(api)}")
     with pytest.raises(OAuthError):  # it is no token endpoint

@@ -64,7 +64,7 @@ def me(server, tokens):
 # --- the server itself, without the package
 
 
-def test_authlib_sends_the_browser_back_with_a_code_for_the_user(server):
+def test_authlib_redirects_the_browser_with_a_code_for_the_user(server):
     answer = UserAgent().consent(request_url(server), "grace")
     fields = parse_qsl(urlsplit(answer).query)
     assert answer.startswith(f"{BACK}?")
@@ -74,17 +74,17 @@ def test_authlib_sends_the_browser_back_with_a_code_for_the_user(server):
     assert me(server, tokens).json() == {"client_id": "app", "user": "grace", "scope": "read"}
 
 
-def test_authlib_says_that_the_user_denied(server):
+def test_authlib_reports_that_the_user_declined(server):
     answer = parse_qs(urlsplit(UserAgent().consent(request_url(server), allow=False)).query)
     assert (answer["error"], answer["state"], answer["iss"]) == (["access_denied"], [STATE], [server.url])
 
 
-def test_authlib_sends_back_what_needs_no_user_too(server):
+def test_authlib_redirects_with_errors_that_need_no_user(server):
     answer = parse_qs(urlsplit(UserAgent().consent(request_url(server, code_challenge="short"))).query)
     assert (answer["error"], answer["state"], answer["iss"]) == (["invalid_request"], [STATE], [server.url])
 
 
-def test_authlib_sends_nobody_to_a_redirect_uri_that_was_not_registered(server):
+def test_authlib_does_not_redirect_to_an_unregistered_redirect_uri(server):
     with pytest.raises(PageError, match=r"\(400\)"):
         UserAgent().consent(request_url(server, redirect_uri="https://elsewhere.example.com/"))
 
@@ -98,12 +98,12 @@ def test_authlib_sends_nobody_to_a_redirect_uri_that_was_not_registered(server):
         ({"client_id": "other"}, "invalid_grant"),
     ],
 )
-def test_authlib_refuses_a_code_that_is_not_traded_by_who_asked_for_it(server, more, error):
+def test_authlib_refuses_a_code_with_another_client_redirect_uri_or_verifier(server, more, error):
     refused = exchange_code(server, UserAgent().consent(request_url(server)), **more)
     assert (refused.status_code, refused.json()["error"]) == (400, error)
 
 
-def test_authlib_wants_pkce_of_a_public_client(server):
+def test_authlib_requires_pkce_for_a_public_client(server):
     url = request_url(server, client_id="public", code_challenge="", code_challenge_method="")
     data = {"grant_type": "authorization_code", "client_id": "public", "redirect_uri": BACK}
     data["code"] = parse_qs(urlsplit(UserAgent().consent(url)).query)["code"][0]
@@ -111,7 +111,7 @@ def test_authlib_wants_pkce_of_a_public_client(server):
     assert refused.json() == {"error": "invalid_request", "error_description": "Missing 'code_verifier'"}
 
 
-def test_authlib_takes_a_code_once_and_not_too_late(server):
+def test_authlib_accepts_a_code_once_and_before_it_expires(server):
     answer = UserAgent().consent(request_url(server))
     assert [exchange_code(server, answer).status_code for _ in range(2)] == [200, 400]
     server.code_lifetime = 0
@@ -132,13 +132,13 @@ def test_authlib_revokes_a_refresh_token_with_its_access_token(server):
     assert (me(server, tokens).status_code, renew(server, tokens).status_code) == (401, 400)
 
 
-def test_authlib_revokes_an_access_token_alone(server):
+def test_authlib_revokes_only_the_access_token(server):
     tokens = exchange_code(server, UserAgent().consent(request_url(server))).json()
     assert post(server, "revoke", token=tokens["access_token"]).status_code == 200
     assert (me(server, tokens).status_code, renew(server, tokens).status_code) == (401, 200)
 
 
-def test_authlib_revokes_for_the_client_only_whose_token_it_is(server):
+def test_authlib_revokes_tokens_only_for_their_client(server):
     tokens = exchange_code(server, UserAgent().consent(request_url(server))).json()
     refused = post(server, "revoke", token=tokens["refresh_token"], client_id="other")
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
@@ -146,7 +146,7 @@ def test_authlib_revokes_for_the_client_only_whose_token_it_is(server):
     assert me(server, tokens).status_code == 200
 
 
-def test_authlib_says_where_its_endpoints_are(server):
+def test_authlib_has_its_endpoints_in_its_metadata(server):
     said = requests.get(f"{server.url}/.well-known/oauth-authorization-server", timeout=10).json()
     assert said["issuer"] == server.url
     assert [said[f"{name}_endpoint"] for name in ("authorization", "token", "revocation")] == [
@@ -177,7 +177,7 @@ def ask(config):
     return consent, grants.begin_authorization(config, consent)
 
 
-def test_a_persons_consent_at_authlib_lets_tasks_call_the_api(connect, server):
+def test_a_consent_at_authlib_lets_tasks_call_the_api(connect, server):
     config = connect()
     consent, url = ask(config)
     grants.finish_authorization(config, consent, UserAgent().consent(url, "grace"))
@@ -187,7 +187,7 @@ def test_a_persons_consent_at_authlib_lets_tasks_call_the_api(connect, server):
     assert [made.grant_type for made in server.requests] == ["authorization_code", "refresh_token"]
 
 
-def test_an_answer_of_another_issuer_is_refused(connect, server):
+def test_a_callback_of_another_issuer_is_rejected(connect, server):
     config = connect(issuer="https://another.example.com")
     consent, url = ask(config)
     with pytest.raises(ConsentDenied, match="another server"):
@@ -195,14 +195,14 @@ def test_an_answer_of_another_issuer_is_refused(connect, server):
     assert server.requests == []
 
 
-def test_declined_at_authlib_is_told(connect):
+def test_a_declined_consent_at_authlib_is_reported(connect):
     config = connect()
     consent, url = ask(config)
     with pytest.raises(ConsentDenied, match="The user declined"):
         grants.finish_authorization(config, consent, UserAgent().consent(url, allow=False))
 
 
-def test_another_account_than_before_is_refused_until_the_first_is_forgotten(connect, server):
+def test_another_account_is_refused_until_the_first_grant_is_forgotten(connect, server):
     server.clients["app"].scope = "openid read"
     config = connect(scope="openid read")
 

@@ -67,7 +67,7 @@ def basic(client_id, secret, encode):
 
 
 @pytest.mark.parametrize(("encode", "status"), [(lambda text: quote(text, safe=""), 200), (quote_plus, 401)])
-def test_authlib_decodes_basic_as_a_url_not_as_a_form(server, encode, status):
+def test_authlib_percent_decodes_basic_credentials_but_keeps_plus_signs(server, encode, status):
     # Its "+" stays a plus where RFC 6749 section 2.3.1 (by way of appendix B) has it a space; "%20" suits both.
     server.add_client("with space", "fake secret")
     data = {"grant_type": "client_credentials"}
@@ -103,19 +103,19 @@ def test_a_client_with_special_characters_is_accepted(server, connect, method, g
     assert [(made.grant_type, made.status) for made in server.requests] == [(grant, 200)]
 
 
-def test_a_space_is_accepted_in_the_body(server, connect):
+def test_authlib_accepts_a_space_in_the_body(server, connect):
     server.add_client("with space", "fake secret", "client_secret_post")
     assert me(connect("with space", "fake secret", client_auth="client_secret_post", scope="read"))
 
 
-def test_a_space_is_accepted_by_basic_sent_raw(server, connect):
+def test_authlib_accepts_a_space_in_raw_basic_credentials(server, connect):
     # Authlib does not read "+" as a space (see above), so this client needs client_secret_basic_raw. That in turn
     # suits Authlib only as long as no "%" stands in the secret and no ":" in the ID.
     server.add_client("with space", "fake secret é+/&")
     assert me(connect("with space", "fake secret é+/&", client_auth="client_secret_basic_raw", scope="read"))
 
 
-def test_a_public_client_is_accepted_by_its_id(server, connect):
+def test_a_public_client_is_accepted(server, connect):
     server.add_client(ID, "", "none")
     user = {"username": "ada", "user_password": PASSWORD}
     hook = connect(client_secret=None, client_auth="none", grant_type="password", scope="read", **user)
@@ -123,7 +123,7 @@ def test_a_public_client_is_accepted_by_its_id(server, connect):
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-def test_a_wrong_secret_is_an_invalid_client_and_is_asked_for_once(server, connect, method):
+def test_a_wrong_secret_is_an_invalid_client_and_sent_once(server, connect, method):
     from airflow_provider_oauth.exceptions import InvalidClient
 
     server.add_client(ID, SECRET, method)
@@ -134,7 +134,7 @@ def test_a_wrong_secret_is_an_invalid_client_and_is_asked_for_once(server, conne
     assert len(server.requests) == 1
 
 
-def test_the_wrong_method_is_an_invalid_client(server, connect):
+def test_the_wrong_client_authentication_is_an_invalid_client(server, connect):
     from airflow_provider_oauth.exceptions import InvalidClient
 
     server.add_client(ID, SECRET, "client_secret_post")
@@ -145,7 +145,7 @@ def test_the_wrong_method_is_an_invalid_client(server, connect):
 # --- errors of grants
 
 
-def test_a_grant_that_is_not_for_this_client_is_an_unauthorized_client(server, connect):
+def test_a_grant_that_the_client_may_not_use_is_an_unauthorized_client(server, connect):
     from airflow_provider_oauth.exceptions import UnauthorizedClient
 
     server.add_client(ID, SECRET, grant_types=("password",))
@@ -153,7 +153,7 @@ def test_a_grant_that_is_not_for_this_client_is_an_unauthorized_client(server, c
         connect().get_token()
 
 
-def test_a_wrong_password_is_refused_and_asked_for_once(server, connect):
+def test_a_wrong_password_is_refused_and_sent_once(server, connect):
     from airflow_provider_oauth.exceptions import TokenRequestError
 
     server.add_client(ID, SECRET)
@@ -164,7 +164,7 @@ def test_a_wrong_password_is_refused_and_asked_for_once(server, connect):
     assert len(server.requests) == 1
 
 
-def test_a_scope_narrower_than_asked_is_kept_with_the_token(server, connect):
+def test_a_narrower_scope_is_stored_with_the_token(server, connect):
     server.add_client(ID, SECRET, scope="read")
     hook = connect(scope="read write")
     assert hook.get_token().scope == "read"
@@ -184,7 +184,7 @@ def refresh_token(server):
     return requests.post(server.token_url, data=data, headers=headers, timeout=10).json()["refresh_token"]
 
 
-def test_each_renewal_uses_the_rotated_token_and_the_record_follows(server, connect, refresh_token):
+def test_each_renewal_uses_and_stores_the_rotated_refresh_token(server, connect, refresh_token):
     hook = connect(grant_type="refresh_token", refresh_token=refresh_token)
     generations = []
     for _ in range(3):
@@ -198,7 +198,7 @@ def test_each_renewal_uses_the_rotated_token_and_the_record_follows(server, conn
     assert server.api_statuses == [200, 401, 200, 401, 200]
 
 
-def test_a_new_process_goes_on_with_the_rotated_token_of_the_record(server, connect, refresh_token):
+def test_a_new_process_uses_the_stored_refresh_token(server, connect, refresh_token):
     for _ in range(3):
         assert me(connect(grant_type="refresh_token", refresh_token=refresh_token))["user"] == "ada"
         server.revoke_access_tokens()
@@ -206,7 +206,7 @@ def test_a_new_process_goes_on_with_the_rotated_token_of_the_record(server, conn
     assert not [value for value in server.issued if value in json.dumps(record())]
 
 
-def test_a_spent_refresh_token_needs_consent(server, connect, refresh_token):
+def test_a_used_refresh_token_requires_consent(server, connect, refresh_token):
     from airflow_provider_oauth.exceptions import ConsentRequired
 
     me(connect(grant_type="refresh_token", refresh_token=refresh_token))
@@ -218,21 +218,21 @@ def test_a_spent_refresh_token_needs_consent(server, connect, refresh_token):
     assert server.requests[-1].error == "invalid_grant"
 
 
-def test_the_connection_test_spends_no_refresh_token(server, connect, refresh_token):
+def test_the_connection_test_uses_no_refresh_token(server, connect, refresh_token):
     hook = connect(grant_type="refresh_token", refresh_token=refresh_token)
     assert hook.test_connection()[0]
     assert server.requests[-1].error == "invalid_grant"
     assert me(hook)["user"] == "ada"
 
 
-def test_a_token_that_lives_a_minute_is_stored_and_used_again(connect, server):
+def test_a_token_with_a_lifetime_of_a_minute_is_stored_and_used_again(connect, server):
     server.add_client(ID, SECRET)
     for _ in range(2):
         assert me(connect(scope="read"))
     assert len(server.requests) == 1
 
 
-def test_short_lived_tokens_say_so():
+def test_the_server_issues_tokens_with_a_short_lifetime():
     with serve(expires_in=60) as server:
         server.add_client(ID, SECRET)
         data, headers = {"grant_type": "client_credentials"}, basic(ID, SECRET, quote_plus)
@@ -246,7 +246,7 @@ def test_short_lived_tokens_say_so():
 FOUND = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/token"]
 
 
-def test_a_server_is_found_by_its_issuer_and_only_when_it_is_needed(server, connect):
+def test_endpoints_are_discovered_only_if_a_token_is_requested(server, connect):
     server.add_client(ID, SECRET)
 
     user = {"username": "ada", "user_password": PASSWORD}
@@ -267,7 +267,7 @@ def test_a_server_is_found_by_its_issuer_and_only_when_it_is_needed(server, conn
     assert [made.grant_type for made in server.requests] == ["password", "refresh_token"]
 
 
-def test_an_issuer_that_is_spelled_otherwise_is_not_believed(server, connect):
+def test_metadata_of_an_issuer_with_another_spelling_is_rejected(server, connect):
     server.add_client(ID, SECRET)
     with pytest.raises(ConfigurationError, match="exactly the same"):
         connect(grant_url=None, issuer=f"{server.url}/", scope="read").get_token()
@@ -275,7 +275,7 @@ def test_an_issuer_that_is_spelled_otherwise_is_not_believed(server, connect):
 
 
 @pytest.mark.parametrize("issuer", ["https://a.example", "https://a.example/", "https://a.example/t/1"])
-def test_authlib_has_the_metadata_in_the_same_places(issuer):
+def test_authlib_has_its_metadata_at_the_standard_urls(issuer):
     config = oauth_config(conn_id="authlib", base_url="https://a.example", issuer=issuer, client_auth="none")
     assert discovery._places(config, issuer) == (
         oidc_place(issuer, external=True),

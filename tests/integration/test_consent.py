@@ -64,7 +64,7 @@ ENDPOINT = {"jsonbody": "items", "justlogin": "membership/v3/users", "justimmo":
 
 
 @pytest.mark.parametrize("server", ENDPOINT)
-def test_a_persons_consent_lets_tasks_call_the_api(connect, server):
+def test_a_consent_lets_tasks_call_the_api(connect, server):
     config = connect(server)
     with pytest.raises(ConsentRequired):
         OAuthHook("api").get_token()
@@ -77,7 +77,7 @@ def test_a_persons_consent_lets_tasks_call_the_api(connect, server):
     assert not status.needs_consent
 
 
-def test_from_then_on_refresh_tokens_rotate_as_usual(connect, sandbox):
+def test_refresh_tokens_rotate_after_a_consent(connect, sandbox):
     config = connect("jsonbody")
     consent, url = ask(config)
     grants.finish_authorization(config, consent, consent_to(url))
@@ -98,7 +98,7 @@ def test_a_second_consent_replaces_the_first_grant(connect, sandbox):
     assert OAuthHook("api").run("items").ok
 
 
-def test_consent_is_kept_over_what_was_granted_to_another_secret(connect, sandbox):
+def test_a_consent_replaces_the_record_of_another_secret(connect, sandbox):
     config = connect("jsonbody")
     consent, url = ask(config)
     grants.finish_authorization(config, consent, consent_to(url))
@@ -111,7 +111,7 @@ def test_consent_is_kept_over_what_was_granted_to_another_secret(connect, sandbo
     assert grants.status(changed).usable
 
 
-def test_declined_is_told_and_nothing_is_kept(connect, variables):
+def test_a_declined_consent_is_reported_and_nothing_is_stored(connect, variables):
     config = connect("justimmo")
     consent, url = ask(config)
     with pytest.raises(ConsentDenied, match="The user denied the request"):
@@ -119,7 +119,7 @@ def test_declined_is_told_and_nothing_is_kept(connect, variables):
     assert not any(name.startswith("oauth_token") for name in variables)
 
 
-def test_a_code_is_good_for_who_asked_for_it_only(connect, sandbox):
+def test_a_code_is_valid_only_for_its_authorization_request(connect, sandbox):
     config = connect("jsonbody")
     consent, url = ask(config)
     stolen = consent_to(url)
@@ -132,7 +132,7 @@ def test_a_code_is_good_for_who_asked_for_it_only(connect, sandbox):
         grants.finish_authorization(config, mine, forged)
 
 
-def test_an_answer_is_good_once(connect):
+def test_a_callback_is_valid_once(connect):
     config = connect("jsonbody")
     consent, url = ask(config)
     answer = consent_to(url)
@@ -141,7 +141,7 @@ def test_an_answer_is_good_once(connect):
         grants.finish_authorization(config, consent, answer)
 
 
-def test_a_code_that_came_too_late_is_told(connect, sandbox_clock):
+def test_an_expired_code_is_reported(connect, sandbox_clock):
     config = connect("justimmo")
     consent, url = ask(config)
     answer = consent_to(url)
@@ -150,7 +150,7 @@ def test_a_code_that_came_too_late_is_told(connect, sandbox_clock):
         grants.finish_authorization(config, consent, answer)
 
 
-def test_a_consent_without_a_refresh_token_replaces_none(connect, monkeypatch):
+def test_a_consent_without_a_refresh_token_does_not_replace_one(connect, monkeypatch):
     config = connect("jsonbody")
     consent, url = ask(config)
     first = grants.finish_authorization(config, consent, consent_to(url))
@@ -165,7 +165,7 @@ def test_a_consent_without_a_refresh_token_replaces_none(connect, monkeypatch):
     assert not grants.status(config).needs_consent
 
 
-def test_a_first_consent_without_a_refresh_token_is_kept_and_seen_to_end(connect, monkeypatch):
+def test_a_first_consent_without_a_refresh_token_is_stored_until_it_expires(connect, monkeypatch):
     config = connect("jsonbody")
     exchange_code = TokenEndpoint.exchange_code
     monkeypatch.setattr(
@@ -209,7 +209,7 @@ def test_a_token_that_never_expires_is_replaced_by_another_consent(connect, monk
     assert tokens[0] != tokens[1] == grants.status(config).token.access_token
 
 
-def test_a_refresh_token_that_was_refused_needs_consent(connect, sandbox):
+def test_a_refused_refresh_token_requires_consent(connect, sandbox):
     config = connect("jsonbody")
     consent, url = ask(config)
     grants.finish_authorization(config, consent, consent_to(url))
@@ -224,14 +224,14 @@ def test_a_refresh_token_that_was_refused_needs_consent(connect, sandbox):
     assert (grants.status(config).needs_consent, grants.status(config).error) == (False, "")
 
 
-def test_a_consent_is_for_its_own_connection(connect):
+def test_a_consent_is_valid_only_for_its_connection(connect):
     config = connect("jsonbody")
     consent, url = ask(config)
     with pytest.raises(ConsentDenied, match="was started for connection 'another'"):
         grants.finish_authorization(config, replace(consent, conn_id="another"), consent_to(url))
 
 
-def test_nobody_is_asked_when_the_answer_could_not_be_kept(connect, monkeypatch):
+def test_no_user_is_asked_if_the_grant_could_not_be_stored(connect, monkeypatch):
     config = connect("jsonbody")
     monkeypatch.setattr(HostLock, "_make_folder", raiser(PermissionError(13, "not allowed")))
     token_sources._sources.clear()
@@ -249,7 +249,7 @@ def raiser(error):
 # --- on this machine
 
 
-def test_the_loopback_takes_the_answer_and_nothing_else(capsys):
+def test_the_loopback_server_accepts_only_the_callback(capsys):
     with Loopback(None) as loopback:
         port = urlsplit(loopback.redirect_uri).port
         answers = []
@@ -269,7 +269,7 @@ def test_the_loopback_takes_the_answer_and_nothing_else(capsys):
     assert "fake-code" not in page.text + "".join(capsys.readouterr())
 
 
-def test_a_connection_that_stays_silent_holds_nobody_up(monkeypatch):
+def test_a_silent_connection_does_not_block_the_callback(monkeypatch):
     monkeypatch.setattr(loopback_module._Handler, "timeout", 0.1)
     with Loopback(None) as loopback, socket.create_connection(("127.0.0.1", urlsplit(loopback.redirect_uri).port)):
         answers = []
@@ -287,17 +287,17 @@ def test_a_connection_that_stays_silent_holds_nobody_up(monkeypatch):
         "http://127.0.0.1:99999/", "http://[", "http://127.0.0.1:x/",
     ],
 )  # fmt: skip
-def test_the_loopback_is_a_port_of_this_machine(uri):
+def test_the_loopback_server_requires_a_redirect_uri_of_this_machine(uri):
     with pytest.raises(ConfigurationError, match="this machine"):
         Loopback(uri)
 
 
-def test_a_port_in_use_is_told():
+def test_a_port_in_use_is_an_error():
     with Loopback(None) as first, pytest.raises(ConfigurationError, match="Cannot listen on"):
         Loopback(first.redirect_uri)
 
 
-def test_the_loopback_does_not_wait_for_ever():
+def test_the_loopback_server_has_a_timeout():
     with (
         Loopback(None) as loopback,
         pytest.raises(ConsentDenied, match=r"No browser was redirected to http://127\.0\.0\.1"),
@@ -305,7 +305,7 @@ def test_the_loopback_does_not_wait_for_ever():
         loopback.wait_for_callback("state", timeout=0.05)
 
 
-def test_other_requests_do_not_make_the_loopback_wait_longer():
+def test_other_requests_do_not_extend_the_timeout_of_the_loopback_server():
     with Loopback(None) as loopback, ThreadPoolExecutor() as threads:
         waiting = threads.submit(loopback.wait_for_callback, "state", 0.5)
         while not waiting.done():

@@ -94,14 +94,14 @@ def stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("stands_still")
-def test_an_answer_that_came_while_the_process_stood_still_is_kept(server: socket.socket) -> None:
+def test_a_response_that_arrived_while_the_process_was_suspended_is_used(server: socket.socket) -> None:
     answer(server, HEAD + BODY)
     assert send(server) == BODY
 
 
 @pytest.mark.usefixtures("stands_still")
 @pytest.mark.parametrize("came", [HEAD, HEAD + BODY[:5], b"HTTP/1.1 200 OK\r\n\r\n" + BODY])
-def test_one_whose_end_has_not_come_is_none(server: socket.socket, came: bytes) -> None:
+def test_an_incomplete_response_after_a_suspension_is_an_error(server: socket.socket, came: bytes) -> None:
     answer(server, came)
     with pytest.raises(TokenRequestError, match="was not complete in time") as caught:
         send(server)
@@ -109,14 +109,16 @@ def test_one_whose_end_has_not_come_is_none(server: socket.socket, came: bytes) 
 
 
 @pytest.mark.parametrize("came", [b"", b"HTTP/1.1 200", HEAD[:-2] + b"X-Slow: 1\r\n", HEAD + BODY[:5]])
-def test_one_that_drips_is_ended(server: socket.socket, came: bytes) -> None:
+def test_a_slow_response_is_ended_at_the_deadline(server: socket.socket, came: bytes) -> None:
     answer(server, came, then=lambda: Timer.rings())
     with pytest.raises(TokenRequestError, match="was not complete in time") as caught:
         send(server)
     assert caught.value.retryable
 
 
-def test_nothing_is_sent_after_the_end(server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_sent_if_connecting_took_until_the_deadline(
+    server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     got: list[bytes] = []
     connect = wire.urllib3.connection.HTTPConnection.connect
 
@@ -138,7 +140,7 @@ def test_nothing_is_sent_after_the_end(server: socket.socket, monkeypatch: pytes
     assert got == [b""]
 
 
-def test_a_tls_handshake_that_does_not_end_is_ended(server: socket.socket) -> None:
+def test_a_slow_tls_handshake_is_ended_at_the_deadline(server: socket.socket) -> None:
     answer(server, then=lambda: Timer.rings())
     with pytest.raises(TokenRequestError, match="no connection was established in time") as caught:
         send(server, "https")
@@ -182,7 +184,7 @@ STATUSES = ["200 OK", "302 Found", "307 Temporary Redirect", "400 Bad Request", 
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_no_more_of_a_compressed_answer_is_read_than_fills_the_limit(
+def test_a_compressed_response_is_read_up_to_the_size_limit(
     server: socket.socket, read: list[int], status: str
 ) -> None:
     bomb = gzip.compress(bytes(64 * MAX_RESPONSE_SIZE))
@@ -206,7 +208,9 @@ ENDLESS: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.mark.parametrize(("head", "piece"), ENDLESS.values(), ids=ENDLESS)
-def test_no_more_is_read_than_the_limit(server: socket.socket, read: list[int], head: bytes, piece: bytes) -> None:
+def test_an_endless_response_is_read_up_to_the_size_limit(
+    server: socket.socket, read: list[int], head: bytes, piece: bytes
+) -> None:
     pour(server, head, itertools.repeat(piece, 40_000))
     with pytest.raises(OAuthError, match="'api'"):
         send(server)

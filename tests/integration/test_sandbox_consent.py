@@ -68,7 +68,7 @@ def renew(sandbox, token, server="standard"):
 # --- the page, and the user agent
 
 
-def test_the_answer_is_a_code_for_the_user_who_logged_in(sandbox):
+def test_the_callback_has_a_code_for_the_user_who_logged_in(sandbox):
     answer = UserAgent().consent(request_url(sandbox, code_challenge=CHALLENGE, code_challenge_method="S256"), "grace")
     fields = parse_qsl(urlsplit(answer).query)
     assert answer.startswith("https://airflow.example.com/oauth/callback?")
@@ -79,7 +79,7 @@ def test_the_answer_is_a_code_for_the_user_who_logged_in(sandbox):
     assert requests.get(f"{sandbox.url}/standard/api/whoami", headers=headers, timeout=10).json()["username"] == "grace"
 
 
-def test_a_user_may_deny(sandbox):
+def test_a_user_can_decline(sandbox):
     fields = parse_qs(urlsplit(UserAgent().consent(request_url(sandbox), allow=False)).query)
     assert (fields["error"], fields["state"], fields["iss"]) == (
         ["access_denied"],
@@ -89,7 +89,7 @@ def test_a_user_may_deny(sandbox):
     assert "code" not in fields
 
 
-def test_an_error_that_needs_no_user_is_sent_back_too(sandbox):
+def test_errors_that_need_no_user_are_sent_to_the_redirect_uri(sandbox):
     fields = parse_qs(urlsplit(UserAgent().consent(request_url(sandbox, scope="no-such"))).query)
     assert (fields["error"], fields["iss"]) == (["invalid_scope"], [f"{sandbox.url}/standard"])
 
@@ -99,17 +99,17 @@ def test_a_page_without_the_form_is_an_error(sandbox):
         UserAgent().consent(request_url(sandbox, client_id="nobody"))
 
 
-def test_jsonbody_does_not_say_who_answers(sandbox):
+def test_jsonbody_does_not_send_iss(sandbox):
     assert "iss" not in parse_qs(urlsplit(UserAgent().consent(request_url(sandbox, "jsonbody"))).query)
 
 
-def test_the_wrong_verifier_is_refused(sandbox):
+def test_a_wrong_code_verifier_is_refused(sandbox):
     url = request_url(sandbox, code_challenge=CHALLENGE, code_challenge_method="S256")
     refused = exchange_code(sandbox, UserAgent().consent(url), code_verifier=VERIFIER[::-1])
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
 
 
-def test_a_clients_codes_may_always_come_too_late(sandbox):
+def test_codes_of_a_client_can_be_configured_to_be_expired(sandbox):
     client = {"server": "standard", **OWN, "code_lifetime": 0}
     assert requests.post(f"{sandbox.url}/_control/clients", json=client, timeout=10).status_code == 204
     refused = exchange_code(sandbox, UserAgent().consent(request_url(sandbox)))
@@ -131,21 +131,21 @@ def test_revoking_a_refresh_token_ends_the_grant(sandbox, server):
 
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("hint", [{}, {"token_type_hint": "refresh_token"}])
-def test_revoking_an_access_token_revokes_just_that(sandbox, server, hint):
+def test_revoking_an_access_token_does_not_revoke_the_refresh_token(sandbox, server, hint):
     tokens, others = grant(sandbox, server), grant(sandbox, server)
     assert post_revoke(sandbox, tokens["access_token"], server, **hint).status_code == 200
     assert [status(sandbox, each["access_token"], server) for each in (tokens, others)] == [401, 200]
     assert renew(sandbox, tokens["refresh_token"], server).status_code == 200
 
 
-def test_basic_will_do_as_at_the_token_endpoint(sandbox):
+def test_the_revocation_endpoint_accepts_basic_authentication(sandbox):
     tokens = grant(sandbox)
     url, own = f"{sandbox.url}/standard/revoke", ("app", "fake-secret%2B%2F%25%3D")
     assert requests.post(url, data={"token": tokens["refresh_token"]}, auth=own, timeout=10).status_code == 200
     assert status(sandbox, tokens["access_token"]) == 401
 
 
-def test_a_token_that_nobody_knows_is_revoked_already(sandbox):
+def test_revoking_an_unknown_token_succeeds(sandbox):
     tokens = grant(sandbox)
     for _ in range(2):
         assert post_revoke(sandbox, tokens["refresh_token"]).status_code == 200
@@ -171,19 +171,19 @@ def test_a_token_of_another_client_is_not_revoked(sandbox):
     ],
 )
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_bad_revocation_is_refused(sandbox, server, options, code, error):
+def test_an_invalid_revocation_request_is_refused(sandbox, server, options, code, error):
     refused = requests.post(f"{sandbox.url}/{server}/revoke", timeout=10, **options)
     assert (refused.status_code, refused.json()["error"]) == (code, error)
 
 
-def test_a_revocation_is_counted_as_such(sandbox):
+def test_revocations_are_counted(sandbox):
     tokens = grant(sandbox)
     before = sandbox.state.counts()["app"]
     post_revoke(sandbox, tokens["refresh_token"])
     assert sandbox.state.counts()["app"] == before | {"revocation_requests": 1}
 
 
-def test_the_revocation_endpoint_misbehaves_too(sandbox):
+def test_the_revocation_endpoint_can_simulate_faults(sandbox):
     tokens = grant(sandbox)
     sandbox.state.inject_fault("standard", "revoke", status=503)
     assert post_revoke(sandbox, tokens["refresh_token"]).status_code == 503
@@ -194,7 +194,7 @@ def test_the_revocation_endpoint_misbehaves_too(sandbox):
 # --- metadata
 
 
-def test_standard_says_where_its_endpoints_are(sandbox):
+def test_standard_has_its_endpoints_in_its_metadata(sandbox):
     url = f"{sandbox.url}/standard"
     assert requests.get(f"{url}/.well-known/openid-configuration", timeout=10).json() == {
         "issuer": url,
@@ -210,13 +210,13 @@ def test_standard_says_where_its_endpoints_are(sandbox):
     }
 
 
-def test_jsonbody_does_not_say_that_its_answers_say_who_sent_them(sandbox):
+def test_the_metadata_of_jsonbody_does_not_announce_iss(sandbox):
     said = requests.get(f"{sandbox.url}/jsonbody/.well-known/openid-configuration", timeout=10).json()
     assert said["revocation_endpoint"] == f"{sandbox.url}/jsonbody/revoke"
     assert "authorization_response_iss_parameter_supported" not in said
 
 
 @pytest.mark.parametrize("server", WITHOUT)
-def test_a_server_whose_documents_have_neither_has_neither(sandbox, server):
+def test_a_server_can_have_neither_metadata_nor_revocation(sandbox, server):
     assert requests.get(f"{sandbox.url}/{server}/.well-known/openid-configuration", timeout=10).status_code == 404
     assert post_revoke(sandbox, "x", server).status_code == 404

@@ -126,7 +126,7 @@ def failure(url: str, **transport: Any) -> OAuthError:
 # --- TLS
 
 
-def test_a_server_with_a_certificate_of_the_connections_authority_is_accepted(
+def test_a_server_certificate_of_the_configured_ca_is_accepted(
     secure: Server, strict: Server, tls: Certificates
 ) -> None:
     assert grant(f"https://127.0.0.1:{secure.port}/token", verify=tls.ca).access_token == "fake"
@@ -136,7 +136,7 @@ def test_a_server_with_a_certificate_of_the_connections_authority_is_accepted(
     assert grant(f"https://127.0.0.1:{strict.port}/token", verify=tls.ca, cert=both).access_token == "fake"
 
 
-def test_a_certificate_of_another_authority_names_verify_and_is_not_tried_again(secure: Server) -> None:
+def test_a_certificate_of_another_ca_names_verify_and_is_not_retried(secure: Server) -> None:
     error = failure(f"https://127.0.0.1:{secure.port}/token")
     assert isinstance(error, TokenRequestError)
     assert "the certificate was not accepted: " in str(error)
@@ -155,12 +155,12 @@ def test_a_certificate_for_another_host_names_verify(
     assert "Check verify, " in str(error)
 
 
-def test_a_server_that_requires_a_client_certificate_names_cert(strict: Server, tls: Certificates) -> None:
+def test_the_error_of_a_server_that_requires_a_client_certificate_names_cert(strict: Server, tls: Certificates) -> None:
     error = failure(f"https://127.0.0.1:{strict.port}/token", verify=tls.ca)
     assert "Check Token URL, verify and cert, " in str(error)
 
 
-def test_a_server_without_tls_names_the_url(tls: Certificates) -> None:
+def test_the_error_of_a_server_without_tls_names_the_url(tls: Certificates) -> None:
     with serving(b"HTTP/1.1 400 Bad Request\r\n\r\n") as server:
         error = failure(f"https://127.0.0.1:{server.port}/token")
     assert "Check Token URL, verify and cert, " in str(error)
@@ -178,7 +178,7 @@ def unusable(tmp_path: Path, tls: Certificates) -> list[str]:
     return [*paths, "/dev/null", sys.executable, "a\0b"]
 
 
-def test_an_unusable_path_in_verify_names_it_and_reveals_nothing_about_the_file(
+def test_an_unusable_path_in_verify_is_an_error_that_reveals_nothing_about_the_file(
     secure: Server, unusable: list[str]
 ) -> None:
     errors = [failure(f"https://127.0.0.1:{secure.port}/token", verify=path) for path in unusable]
@@ -189,7 +189,7 @@ def test_an_unusable_path_in_verify_names_it_and_reveals_nothing_about_the_file(
     assert secure.connections == 0
 
 
-def test_an_unusable_path_in_cert_names_it_and_reveals_nothing_about_the_file(
+def test_an_unusable_path_in_cert_is_an_error_that_reveals_nothing_about_the_file(
     secure: Server, unusable: list[str], tls: Certificates
 ) -> None:
     paths: list[Any] = [
@@ -206,14 +206,14 @@ def test_an_unusable_path_in_cert_names_it_and_reveals_nothing_about_the_file(
     assert secure.connections == 0
 
 
-def test_without_tls_the_files_are_not_looked_at(api: Recorder, unusable: list[str]) -> None:
+def test_without_tls_the_files_are_not_checked(api: Recorder, unusable: list[str]) -> None:
     texts = {str(failure(f"{api.url}/token", verify=path, cert=path)) for path in unusable}
     assert len(texts) == 1
     assert len(api.requests) == len(unusable)
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_an_unusable_path_in_the_environment_names_verify_and_the_variable(
+def test_an_unusable_path_in_the_environment_is_an_error_that_names_the_variable(
     secure: Server, unusable: list[str], variable: str, monkeypatch: pytest.MonkeyPatch, tls: Certificates
 ) -> None:
     url = f"https://127.0.0.1:{secure.port}/token"
@@ -229,7 +229,7 @@ def test_an_unusable_path_in_the_environment_names_verify_and_the_variable(
     assert "Check verify, " in str(failure(url, trust_env=False))
 
 
-def test_a_certificate_that_the_environments_authority_does_not_sign_names_both(
+def test_a_certificate_that_the_ca_of_the_environment_did_not_sign_names_both(
     secure: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import certifi
@@ -248,7 +248,7 @@ def unused_port() -> int:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_refuses_is_named(scheme: str) -> None:
+def test_the_error_of_a_proxy_that_refuses_connections_names_proxies(scheme: str) -> None:
     proxies = {scheme: f"http://127.0.0.1:{unused_port()}"}
     error = failure(f"{scheme}://auth.test/token", proxies=proxies)
     assert isinstance(error, TokenRequestError)
@@ -258,7 +258,7 @@ def test_a_proxy_that_refuses_is_named(scheme: str) -> None:
     assert not error.request_sent
 
 
-def test_a_proxy_that_answers_with_an_error_is_named_without_its_words() -> None:
+def test_the_error_of_a_proxy_with_an_error_status_does_not_quote_the_proxy() -> None:
     with serving(b"HTTP/1.1 407 fake-secret words\r\n\r\n") as proxy:
         error = failure("https://auth.test/token", proxies={"https": f"http://127.0.0.1:{proxy.port}"})
     assert "the proxy responded with status 407" in str(error)
@@ -270,14 +270,14 @@ def test_a_proxy_that_answers_with_an_error_is_named_without_its_words() -> None
 @pytest.mark.parametrize(
     "proxy", ["http://", "http://[bad", "socks5://127.0.0.1:1080", "ftp://127.0.0.1:21", "http://a:b"]
 )
-def test_a_proxy_that_cannot_be_used_names_the_field(proxy: str) -> None:
+def test_an_invalid_proxy_is_an_error_that_names_proxies(proxy: str) -> None:
     error = failure("https://auth.test/token", proxies={"https": proxy})
     assert isinstance(error, ConfigurationError)
     assert str(error).startswith("Connection 'api': proxies ")
     assert not error.request_sent
 
 
-def test_a_proxy_of_the_environment_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_a_proxy_in_the_environment_name_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused_port()}")
     assert "Check proxies or the proxy in the environment, " in str(failure("https://auth.test/token"))
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
@@ -288,13 +288,13 @@ def test_a_proxy_of_the_environment_is_named_as_such(monkeypatch: pytest.MonkeyP
 # --- the server
 
 
-def test_a_server_that_refuses_is_an_error_and_nothing_was_sent() -> None:
+def test_a_refused_connection_is_an_error_and_nothing_was_sent() -> None:
     error = failure(f"http://127.0.0.1:{unused_port()}/token")
     assert "Connection refused" in str(error)
     assert not error.request_sent
 
 
-def test_a_host_that_does_not_exist_is_an_error_and_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_is_an_error_and_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     def getaddrinfo(*_: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
@@ -305,13 +305,13 @@ def test_a_host_that_does_not_exist_is_an_error_and_nothing_was_sent(monkeypatch
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".test", "a..test", ".test"])
-def test_a_host_name_that_cannot_exist_is_an_error(host: str) -> None:
+def test_an_invalid_host_name_is_an_error(host: str) -> None:
     error = failure(f"http://{host}/token")
     assert "Token URL" in str(error)
     assert not error.request_sent
 
 
-def test_a_server_that_hangs_up_may_have_got_the_request() -> None:
+def test_a_server_that_closes_the_connection_may_have_received_the_request() -> None:
     with serving(b"") as server:
         error = failure(f"http://127.0.0.1:{server.port}/token")
     assert "the server closed the connection" in str(error)
@@ -344,7 +344,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("answer", MALFORMED)
-def test_a_malformed_answer_is_an_error_that_does_not_quote_it(answer: bytes) -> None:
+def test_a_malformed_response_is_an_error_that_does_not_quote_it(answer: bytes) -> None:
     with serving(answer) as server:
         error = failure(f"http://127.0.0.1:{server.port}/token")
     text = str(error)

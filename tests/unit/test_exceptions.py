@@ -80,7 +80,7 @@ def example(cls: type[OAuthError]) -> OAuthError:
 every = pytest.mark.parametrize("cls", TREE)
 
 
-def test_the_tree_is_the_one_drawn() -> None:
+def test_the_tree_in_the_docstring_names_every_exception() -> None:
     defined = {
         cls for _, cls in inspect.getmembers(exceptions, inspect.isclass) if cls.__module__ == exceptions.__name__
     }
@@ -91,24 +91,24 @@ def test_the_tree_is_the_one_drawn() -> None:
 
 
 @every
-def test_has_its_place_in_the_tree(cls: type[OAuthError]) -> None:
+def test_has_the_documented_base_class(cls: type[OAuthError]) -> None:
     assert cls.__bases__[0] is TREE[cls]
 
 
 @every
-def test_fails_without_a_retry_only_where_a_retry_cannot_help(cls: type[OAuthError]) -> None:
+def test_prevents_a_retry_only_if_a_retry_cannot_help(cls: type[OAuthError]) -> None:
     assert issubclass(cls, AirflowFailException) is (cls in NOT_RETRIED)
 
 
 @every
-def test_can_be_raised_with_nothing_but_a_message(cls: type[OAuthError]) -> None:
+def test_can_be_raised_with_only_a_message(cls: type[OAuthError]) -> None:
     with pytest.raises(cls, match="^Connection 'shop': x$"):
         raise cls("Connection 'shop': x")
 
 
 @every
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-def test_survives_pickling(cls: type[OAuthError], protocol: int) -> None:
+def test_can_be_pickled(cls: type[OAuthError], protocol: int) -> None:
     error = example(cls)
 
     copy = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - our own
@@ -118,7 +118,7 @@ def test_survives_pickling(cls: type[OAuthError], protocol: int) -> None:
 
 
 @every
-def test_survives_a_triggers_event_in_json(cls: type[OAuthError]) -> None:
+def test_can_be_sent_in_the_event_of_a_trigger(cls: type[OAuthError]) -> None:
     error = example(cls)
 
     copy = from_event(json.loads(json.dumps(to_event(error), allow_nan=False)))
@@ -147,7 +147,7 @@ def test_an_event_has_the_fields_of_rfc_6749() -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"status_code": 400}, REFUSAL])
 @pytest.mark.parametrize("name", ["OfALaterVersion", "SystemExit", "AirflowException", ""])
-def test_an_event_of_an_unknown_type_is_an_oauth_error_still(name: str, fields: dict[str, Any]) -> None:
+def test_an_event_of_an_unknown_type_is_an_oauth_error(name: str, fields: dict[str, Any]) -> None:
     # The triggerer may run another version of this package than the worker.
     error = from_event({"type": name, "message": "Connection 'shop': x", **fields})
 
@@ -155,7 +155,7 @@ def test_an_event_of_an_unknown_type_is_an_oauth_error_still(name: str, fields: 
     assert str(error) == "Connection 'shop': x"
 
 
-def test_an_event_with_a_field_of_a_later_version_is_read() -> None:
+def test_an_unknown_field_in_an_event_is_ignored() -> None:
     error = from_event({"type": "InvalidGrant", "message": "x", **REFUSAL, "later": 1})
 
     assert type(error) is InvalidGrant
@@ -163,7 +163,7 @@ def test_an_event_with_a_field_of_a_later_version_is_read() -> None:
     assert error.status_code == 400
 
 
-def test_a_refusal_says_nothing_of_what_it_does_not_know() -> None:
+def test_a_token_request_error_has_defaults_for_all_fields() -> None:
     error = TokenRequestError("x")
 
     assert vars(error) == {

@@ -32,7 +32,7 @@ from airflow_provider_oauth.protocol.address_guard import AddressGuard, Blocked,
         "64:ff9b::192.0.0.192",
     ],
 )
-def test_these_addresses_are_blocked(address: str) -> None:
+def test_link_local_metadata_and_unspecified_addresses_are_blocked(address: str) -> None:
     assert is_blocked(address)
     with pytest.raises(Blocked, match=r"which is blocked \(see \[oauth\] allowed_hosts\)"):
         AddressGuard().check_address(address)
@@ -62,7 +62,7 @@ def test_these_addresses_are_blocked(address: str) -> None:
         "64:ff9c::169.254.169.254",
     ],
 )
-def test_other_addresses_are_allowed(address: str) -> None:
+def test_loopback_private_and_neighboring_addresses_are_allowed(address: str) -> None:
     assert not is_blocked(address)
     AddressGuard().check_address(address)
 
@@ -91,7 +91,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("host", SPELLINGS)
-def test_a_blocked_address_is_recognized_in_every_spelling(host: str) -> None:
+def test_a_blocked_address_is_recognized_in_every_notation(host: str) -> None:
     with pytest.raises(Blocked):
         AddressGuard().check_host(host)
 
@@ -101,7 +101,7 @@ def test_other_hosts_are_allowed(host: str) -> None:
     AddressGuard().check_host(host)
 
 
-def test_a_name_is_not_an_address() -> None:
+def test_a_host_name_is_not_an_address() -> None:
     assert literal_address("auth.example.com") is None
     assert literal_address("0x7f.1") == "127.0.0.1"
 

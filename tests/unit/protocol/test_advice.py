@@ -1,4 +1,4 @@
-"""The advice in an error fits what the server refused."""
+"""Advice in errors of the authorization server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def advice_in(text: str) -> str:
         ("authorization_code", "The code is invalid, expired or already used. Authorize again."),
     ],
 )
-def test_of_an_invalid_grant_fits_the_grant(grant: str, expected: str) -> None:
+def test_advice_for_invalid_grant_depends_on_the_grant(grant: str, expected: str) -> None:
     assert advice(grant, 400, {"error": "invalid_grant"}) == expected
 
 
@@ -53,7 +53,7 @@ def test_of_an_invalid_grant_fits_the_grant(grant: str, expected: str) -> None:
         *[(status, {}) for status in (400, 401, 403, 404, 405, 415, 429, 500)],
     ],
 )
-def test_mentions_no_refresh_token_where_none_was_sent(grant: str, status: int, content: dict[str, str]) -> None:
+def test_advice_mentions_no_refresh_token_if_none_was_sent(grant: str, status: int, content: dict[str, str]) -> None:
     assert "refresh" not in advice(grant, status, content)
 
 
@@ -67,29 +67,29 @@ def test_mentions_no_refresh_token_where_none_was_sent(grant: str, status: int, 
         {"error": "odd", "error_description": "Grant type 'client_credentials' not allowed for the client."},
     ],
 )
-def test_of_a_grant_that_the_client_may_not_use_names_the_grant(grant: str, content: dict[str, str]) -> None:
-    said = advice(grant, 400, content)
+def test_advice_for_a_grant_that_is_not_allowed_names_the_grant(grant: str, content: dict[str, str]) -> None:
+    text = advice(grant, 400, content)
 
-    assert said.startswith(
+    assert text.startswith(
         f"The server does not allow this client to use the {grant} grant. Ask its operator to allow it"
     )
-    assert said.endswith(", or choose another Grant type." if grant != "refresh_token" else "allow it.")
+    assert text.endswith(", or choose another Grant type." if grant != "refresh_token" else "allow it.")
 
 
 @pytest.mark.parametrize("grant", GRANTS)
 @pytest.mark.parametrize("status", [200, 400])
-def test_of_an_invalid_target_names_the_fields_of_the_api(grant: str, status: int) -> None:
+def test_advice_for_invalid_target_names_resource_and_audience(grant: str, status: int) -> None:
     assert advice(grant, status, {"error": "invalid_target"}) == "Check Resource and Audience."
 
 
 @pytest.mark.parametrize("code", ["use_dpop_nonce", "invalid_dpop_proof"])
-def test_of_required_dpop_names_the_missing_feature(code: str) -> None:
+def test_advice_for_required_dpop_names_the_unsupported_feature(code: str) -> None:
     assert advice("client_credentials", 400, {"error": code}).startswith("The server requires DPoP (RFC 9449), which")
 
 
 @pytest.mark.parametrize("grant", GRANTS)
 @pytest.mark.parametrize("status", [404, 405])
-def test_of_a_url_without_an_endpoint_names_the_url_whatever_the_code(grant: str, status: int) -> None:
+def test_advice_for_a_url_without_endpoint_names_the_url_whatever_the_error_code(grant: str, status: int) -> None:
     content = {"error": "invalid_request", "error_description": "unrecognized route or not allowed method"}
     assert "Check Token URL." in advice(grant, status, content)
 
@@ -98,7 +98,7 @@ def test_of_a_url_without_an_endpoint_names_the_url_whatever_the_code(grant: str
 @pytest.mark.parametrize(
     "words", ["PKCE is required", "Missing code verifier.", "code_verifier is missing", "PKCE verification failed"]
 )
-def test_of_required_pkce_names_its_field(code: str, words: str) -> None:
+def test_advice_for_required_pkce_names_its_field(code: str, words: str) -> None:
     content = {"error": code, "error_description": words}
 
     assert advice("authorization_code", 400, content, skip_pkce=True) == (
@@ -106,7 +106,7 @@ def test_of_required_pkce_names_its_field(code: str, words: str) -> None:
     )
 
 
-def test_of_a_wrong_verifier_is_to_authorize_again() -> None:
+def test_advice_for_a_wrong_code_verifier_is_to_authorize_again() -> None:
     content = {"error": "invalid_grant", "error_description": "PKCE verification failed"}
 
     assert advice("authorization_code", 400, content) == (
@@ -114,7 +114,7 @@ def test_of_a_wrong_verifier_is_to_authorize_again() -> None:
     )
 
 
-def test_of_refused_pkce_names_its_field() -> None:
+def test_advice_for_refused_pkce_names_its_field() -> None:
     content = {"error": "invalid_request", "error_description": "Unknown parameter code_verifier"}
 
     assert advice("authorization_code", 400, content) == (
@@ -134,18 +134,18 @@ def test_of_refused_pkce_names_its_field() -> None:
     ],
 )
 @pytest.mark.parametrize("grant", GRANTS)
-def test_of_a_status_names_the_field(grant: str, status: int, expected: str) -> None:
+def test_advice_for_a_status_names_the_field(grant: str, status: int, expected: str) -> None:
     assert advice(grant, status, {}, body_format="json") == expected
 
 
-def test_of_a_refresh_names_the_field_that_has_its_url() -> None:
+def test_advice_for_a_refused_refresh_names_refresh_url() -> None:
     assert "refused" in str(refused("refresh_token", 404, {}))
-    said = advice("refresh_token", 405, {}, refresh_url="https://login.example.com/token")
+    text = advice("refresh_token", 405, {}, refresh_url="https://login.example.com/token")
 
-    assert said == "This URL does not accept POST requests. Check Refresh URL."
+    assert text == "This URL does not accept POST requests. Check Refresh URL."
 
 
-def test_of_a_public_client_does_not_ask_to_check_a_secret() -> None:
+def test_advice_for_a_public_client_does_not_mention_its_client_secret() -> None:
     public: dict[str, Any] = {"client_auth": "none", "client_secret": None}
 
     assert advice("password", 400, {"error": "invalid_client"}, **public) == (
@@ -178,17 +178,17 @@ def test_of_a_public_client_does_not_ask_to_check_a_secret() -> None:
         ),
     ],
 )
-def test_of_unknown_words_claims_only_what_is_known(grant: str, expected: str) -> None:
+def test_advice_for_an_unrecognized_refusal_claims_only_what_is_known(grant: str, expected: str) -> None:
     assert advice(grant, 403, {}) == expected
 
 
-def test_of_401_to_a_password_claims_only_what_is_known() -> None:
+def test_advice_for_a_401_in_the_password_grant_claims_only_what_is_known() -> None:
     assert advice("password", 401, {}) == (
         "The response does not show which credentials were rejected. Check User name and User password. Also check "
         "Client ID, Client secret and Client authentication."
     )
     assert advice("password", 401, {"error": "invalid_grant"}) == "Check User name and User password."
-    # league/oauth2-server
+    # sent by league/oauth2-server
     content = {"error": "invalid_request", "message": "The password is wrong."}
     assert advice("password", 401, content) == "Check User name and User password."
 
@@ -206,7 +206,7 @@ def denied(error: str, words: str = "", **changes: Any) -> str:
 
 
 @pytest.mark.parametrize("words", ["Pushed Authorization Request must be used", "PAR is required for this client"])
-def test_of_required_par_names_the_missing_feature(words: str) -> None:
+def test_advice_for_required_par_names_the_unsupported_feature(words: str) -> None:
     assert denied("invalid_request", words).startswith(
         "The server requires pushed authorization requests (PAR, RFC 9126), which this package does not support."
     )
@@ -220,7 +220,7 @@ def test_of_required_par_names_the_missing_feature(words: str) -> None:
         "Code challenge required.",  # django-oauth-toolkit
     ],
 )
-def test_of_pkce_at_the_authorization_endpoint_names_its_field(words: str) -> None:
+def test_advice_for_pkce_errors_of_the_authorization_endpoint_names_its_field(words: str) -> None:
     assert denied("invalid_request", words, skip_pkce=True) == (
         "The server requires PKCE. Turn off Skip PKCE (skip_pkce)."
     )
@@ -228,7 +228,7 @@ def test_of_pkce_at_the_authorization_endpoint_names_its_field(words: str) -> No
 
 
 @pytest.mark.parametrize("name", ["authorization_code", "requested response_type"])
-def test_of_a_client_that_may_not_use_the_grant_names_the_grant(name: str) -> None:
+def test_advice_for_a_client_without_the_authorization_code_grant_names_the_grant(name: str) -> None:
     assert denied("invalid_request", f"{name} is not allowed for this client") == (
         "Ask the server's operator to allow this client to use the authorization_code grant."
     )
@@ -243,7 +243,7 @@ def test_of_a_client_that_may_not_use_the_grant_names_the_grant(name: str) -> No
         ("odd", "Check Client ID, Scope and the redirect URI."),
     ],
 )
-def test_of_the_authorization_endpoint_fits_the_error(error: str, expected: str) -> None:
+def test_advice_for_errors_of_the_authorization_endpoint_depends_on_the_error_code(error: str, expected: str) -> None:
     assert denied(error) == expected
 
 
@@ -260,12 +260,12 @@ def test_of_the_authorization_endpoint_fits_the_error(error: str, expected: str)
         (400, {"error": "unauthorized_client"}, "Check Revocation URL and Client authentication."),
     ],
 )
-def test_of_a_refused_revocation_names_its_field(status: int, content: dict[str, str], expected: str) -> None:
+def test_advice_for_a_refused_revocation_names_its_field(status: int, content: dict[str, str], expected: str) -> None:
     settings = config(body_format="json")
     request = revocation_request(settings, "fake-refresh", "refresh_token", now=START)
-    answer = HttpResponse(status_code=status, headers={}, body=json.dumps(content).encode(), sent_at=START)
+    response = HttpResponse(status_code=status, headers={}, body=json.dumps(content).encode(), sent_at=START)
 
     with pytest.raises(TokenRequestError) as raised:
-        parse_revocation_response(settings, request, answer)
+        parse_revocation_response(settings, request, response)
 
     assert advice_in(str(raised.value)) == expected

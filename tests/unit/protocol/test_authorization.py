@@ -1,4 +1,4 @@
-"""Where the browser is sent, and what is believed of where it comes back."""
+"""The authorization URL, and validation of the callback."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ BACK = "https://airflow.example.com/oauth/callback"
 CONSENT = AuthorizationRequest(conn_id="shop", redirect_uri=BACK, state="fake-state", code_verifier="fake-verifier")
 
 
-def answer(**values):
+def callback(**values):
     return f"{BACK}?{urlencode({'state': 'fake-state', **values})}"
 
 
-# --- the question
+# --- the authorization request
 
 
-def test_the_url_has_what_rfc_6749_and_pkce_want():
+def test_the_authorization_url_has_the_parameters_of_rfc_6749_and_pkce():
     url = urlsplit(authorization_url(CONFIG, CONSENT))
     challenge = base64.urlsafe_b64encode(hashlib.sha256(b"fake-verifier").digest()).decode().rstrip("=")
     assert (url.scheme, url.netloc, url.path) == ("https", "auth.example.com", "/authorize")
@@ -51,7 +51,7 @@ def test_the_url_has_what_rfc_6749_and_pkce_want():
     }
 
 
-def test_without_pkce_neither_challenge_nor_verifier_is_sent():
+def test_with_skip_pkce_neither_challenge_nor_verifier_is_sent():
     config = replace(CONFIG, skip_pkce=True)
     assert authorization_url(config, CONSENT) == (
         "https://auth.example.com/authorize?tenant=a+b&response_type=code&client_id=app"
@@ -63,7 +63,7 @@ def test_without_pkce_neither_challenge_nor_verifier_is_sent():
     )
 
 
-def test_scopes_are_joined_as_the_server_wants():
+def test_scopes_are_joined_with_the_scope_separator():
     config = replace(CONFIG, scope_separator=",", audience="https://api", resource="urn:x")
     query = parse_qs(urlsplit(authorization_url(config, CONSENT)).query)
     assert (query["scope"], query["audience"], query["resource"]) == (["read,write"], ["https://api"], ["urn:x"])
@@ -93,13 +93,13 @@ def test_authorize_params_are_not_sent_with_the_code():
     assert b"access_type" not in code_request(config, "c", BACK, "fake-verifier", now=START).body
 
 
-def test_neither_secret_nor_verifier_goes_through_the_browser():
+def test_neither_client_secret_nor_code_verifier_is_in_the_authorization_url():
     url = authorization_url(CONFIG, CONSENT)
     assert "fake-secret" not in url
     assert "fake-verifier" not in url
 
 
-def test_every_consent_has_a_state_and_a_verifier_of_its_own():
+def test_every_authorization_request_has_its_own_state_and_code_verifier():
     first, second = (AuthorizationRequest(conn_id="shop", redirect_uri=BACK) for _ in range(2))
     assert len({first.state, second.state, first.code_verifier, second.code_verifier}) == 4
     assert 43 <= len(first.code_verifier) <= 128  # RFC 7636 section 4.1
@@ -108,12 +108,12 @@ def test_every_consent_has_a_state_and_a_verifier_of_its_own():
 
 
 @pytest.mark.parametrize("grant", ["client_credentials", "refresh_token"])
-def test_only_an_authorization_code_can_be_consented_to(grant):
+def test_only_the_authorization_code_grant_has_an_authorization_url(grant):
     with pytest.raises(ConfigurationError, match="'shop': grant_type is"):
         authorization_url(replace(CONFIG, grant_type=grant), CONSENT)
 
 
-def test_the_authorization_url_must_be_there():
+def test_a_missing_authorization_url_is_an_error():
     with pytest.raises(ConfigurationError, match="authorize_url"):
         authorization_url(replace(CONFIG, authorize_url=None), CONSENT)
 
@@ -128,7 +128,7 @@ def test_the_authorization_url_must_be_there():
         ("javascript://localhost/", False),
     ],
 )
-def test_the_code_does_not_travel_in_clear(redirect_uri, works):
+def test_a_redirect_uri_with_plain_http_to_another_machine_is_refused(redirect_uri, works):
     consent = replace(CONSENT, redirect_uri=redirect_uri)
     if works:
         assert parse_qs(urlsplit(authorization_url(CONFIG, consent)).query)["redirect_uri"] == [redirect_uri]
@@ -137,22 +137,22 @@ def test_the_code_does_not_travel_in_clear(redirect_uri, works):
             authorization_url(CONFIG, consent)
 
 
-# --- the answer
+# --- the callback
 
 
 @pytest.mark.parametrize("code", ["plain", "ends-in%3D", "a+b/c=", "ümlaut"])
-def test_the_code_is_taken_as_it_is(code):
-    assert validate_callback(CONFIG, CONSENT, answer(code=code)) == code
+def test_the_code_is_decoded_once(code):
+    assert validate_callback(CONFIG, CONSENT, callback(code=code)) == code
 
 
 @pytest.mark.parametrize(
     "query", ["code=a?b&state=fake-state", "iss=https://auth.example.com/?t=1&code=a?b&state=fake-state"]
 )
-def test_a_question_mark_in_the_query_is_part_of_it(query):
+def test_a_question_mark_in_the_query_belongs_to_a_value(query):
     assert validate_callback(CONFIG, CONSENT, f"{BACK}?{query}") == "a?b"
 
 
-def test_what_the_connections_url_says_is_not_said_twice():
+def test_parameters_replace_those_of_the_same_name_in_the_authorization_url():
     config = replace(CONFIG, authorize_url="https://auth.example.com/authorize?scope=offline&prompt=consent")
     query = parse_qsl(urlsplit(authorization_url(config, CONSENT)).query)
     assert len(dict(query)) == len(query)
@@ -160,7 +160,7 @@ def test_what_the_connections_url_says_is_not_said_twice():
     assert dict(query)["prompt"] == "consent"
 
 
-def test_a_query_alone_will_do_and_blanks_around_it():
+def test_a_query_without_url_is_a_valid_callback_and_whitespace_is_ignored():
     assert validate_callback(CONFIG, CONSENT, " code=c&state=fake-state \n") == "c"
     assert validate_callback(CONFIG, CONSENT, "/oauth/callback?code=c&state=fake-state#fragment") == "c"
 
@@ -183,13 +183,13 @@ def test_a_query_alone_will_do_and_blanks_around_it():
         f"{BACK}?code=c\udcff&state=fake-state",
     ],
 )
-def test_what_does_not_belong_to_the_question_is_not_believed(text):
+def test_a_callback_that_does_not_match_the_authorization_request_is_rejected(text):
     with pytest.raises(ConsentDenied, match="^Connection 'shop': "):
         validate_callback(CONFIG, CONSENT, text)
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "text"),
     [
         (
             {"error": "access_denied", "error_description": "No, thanks"},
@@ -206,15 +206,15 @@ def test_what_does_not_belong_to_the_question_is_not_believed(text):
         ),
     ],
 )
-def test_a_refusal_is_told_with_the_servers_words_and_without_secrets(values, told):
-    with pytest.raises(ConsentDenied, match=told) as caught:
-        validate_callback(CONFIG, CONSENT, answer(**values))
+def test_an_error_callback_is_reported_with_the_servers_message_and_without_secrets(values, text):
+    with pytest.raises(ConsentDenied, match=text) as caught:
+        validate_callback(CONFIG, CONSENT, callback(**values))
     assert caught.value.error == values["error"]
 
 
-def test_the_error_code_of_a_refusal_is_redacted_and_short():
+def test_the_error_code_of_a_callback_is_redacted_and_limited():
     with pytest.raises(ConsentDenied) as caught:
-        validate_callback(CONFIG, CONSENT, answer(error="fake-secret and fake-state\n" + "x" * 1000))
+        validate_callback(CONFIG, CONSENT, callback(error="fake-secret and fake-state\n" + "x" * 1000))
     assert caught.value.error.startswith("*** and *** xxx")
     assert len(caught.value.error) <= 300
     assert "fake-s" not in str(caught.value)
@@ -232,41 +232,41 @@ def test_the_error_code_of_a_refusal_is_redacted_and_short():
         ("", False),
     ],
 )
-def test_without_an_issuer_the_answer_is_of_who_is_where_the_user_was_sent(iss, works):
+def test_without_an_issuer_iss_must_have_the_origin_of_the_authorization_url(iss, works):
     if works:
-        assert validate_callback(CONFIG, CONSENT, answer(code="c", iss=iss)) == "c"
+        assert validate_callback(CONFIG, CONSENT, callback(code="c", iss=iss)) == "c"
     else:
         with pytest.raises(ConsentDenied, match="set Issuer to it"):
-            validate_callback(CONFIG, CONSENT, answer(code="c", iss=iss))
+            validate_callback(CONFIG, CONSENT, callback(code="c", iss=iss))
 
 
 @pytest.mark.parametrize(("iss", "works"), [("https://auth.example.com", True), ("https://evil.example", False)])
-def test_another_servers_answer_is_refused(iss, works):
+def test_a_callback_from_another_issuer_is_rejected(iss, works):
     config = replace(CONFIG, issuer="https://auth.example.com")
     if works:
-        assert validate_callback(config, CONSENT, answer(code="c", iss=iss)) == "c"
+        assert validate_callback(config, CONSENT, callback(code="c", iss=iss)) == "c"
     else:
         with pytest.raises(ConsentDenied, match="iss"):
-            validate_callback(config, CONSENT, answer(code="c", iss=iss))
+            validate_callback(config, CONSENT, callback(code="c", iss=iss))
 
 
-def test_where_the_server_always_names_itself_an_answer_that_does_not_is_refused():
+def test_a_callback_without_iss_is_rejected_if_the_server_always_sends_it():
     config = replace(CONFIG, issuer="https://auth.example.com", iss_required=True)
-    assert validate_callback(config, CONSENT, answer(code="c", iss="https://auth.example.com")) == "c"
+    assert validate_callback(config, CONSENT, callback(code="c", iss="https://auth.example.com")) == "c"
     with pytest.raises(ConsentDenied, match=r"does not name the server that sent it \(iss\)"):
-        validate_callback(config, CONSENT, answer(code="c"))
+        validate_callback(config, CONSENT, callback(code="c"))
 
 
-def test_an_error_without_an_issuer_is_reported_where_responses_should_have_one():
+def test_an_error_callback_without_iss_is_reported_although_the_server_should_send_it():
     config = replace(CONFIG, issuer="https://auth.example.com", iss_required=True)
-    with pytest.raises(ConsentDenied) as denied:  # as Django OAuth Toolkit 3.4 answers
-        validate_callback(config, CONSENT, answer(error="access_denied", code="c"))
+    with pytest.raises(ConsentDenied) as denied:  # as Django OAuth Toolkit 3.4 does
+        validate_callback(config, CONSENT, callback(error="access_denied", code="c"))
     assert denied.value.error == "access_denied"
     with pytest.raises(ConsentDenied, match=r"another server \(iss\)"):
-        validate_callback(config, CONSENT, answer(error="access_denied", iss="https://evil.example"))
+        validate_callback(config, CONSENT, callback(error="access_denied", iss="https://evil.example"))
 
 
-# --- the trade
+# --- the token request
 
 
 def test_the_token_request_has_code_redirect_uri_and_verifier():
@@ -283,16 +283,16 @@ def test_the_token_request_has_code_redirect_uri_and_verifier():
     assert {"a code%3D", "fake-verifier"} <= set(request.secrets)
 
 
-def test_a_code_is_traded_once_even_if_the_server_is_busy(requests_mock):
+def test_a_code_is_exchanged_once_even_if_the_server_is_busy(requests_mock):
     requests_mock.post(CONFIG.token_url, status_code=503)
     with pytest.raises(Exception, match="503|busy"):
         TokenEndpoint(CONFIG, Clock()).exchange_code("c", BACK, "v")
     assert requests_mock.call_count == 1
 
 
-def test_a_refused_code_is_told_without_the_code(requests_mock):
-    said = {"error": "invalid_grant", "error_description": "fake-code-1 is spent"}
-    requests_mock.post(CONFIG.token_url, status_code=400, json=said)
-    with pytest.raises(InvalidGrant, match=r"\*\*\* is spent") as caught:
+def test_the_error_for_a_refused_code_does_not_quote_the_code(requests_mock):
+    content = {"error": "invalid_grant", "error_description": "fake-code-1 is already used"}
+    requests_mock.post(CONFIG.token_url, status_code=400, json=content)
+    with pytest.raises(InvalidGrant, match=r"\*\*\* is already used") as caught:
         TokenEndpoint(CONFIG).exchange_code("fake-code-1", BACK, "v")
     assert "fake-code-1" not in str(caught.value)

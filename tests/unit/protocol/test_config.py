@@ -13,7 +13,7 @@ from airflow_provider_oauth.protocol.config import MAPPABLE, TransportOptions, i
 from airflow_provider_oauth.protocol.field_labels import field_name
 from tests.connections import oauth_config
 
-# The name in the form, by which a message has to name the field.
+# How errors name each field.
 URLS = {
     "base_url": "host (API base URL)",
     "token_url": "grant_url (Token URL)",
@@ -34,17 +34,17 @@ def refusal(**changes: Any) -> str:
 
 class TestGrant:
     @pytest.mark.parametrize("grant_type", ["client_credentials", "authorization_code", "refresh_token"])
-    def test_needs_no_user(self, grant_type: str) -> None:
+    def test_client_credentials_and_code_grants_need_no_user_name(self, grant_type: str) -> None:
         assert oauth_config(grant_type=grant_type).grant_type == grant_type
 
     @pytest.mark.parametrize("grant_type", ["", "Password", "device_code", "code"])
-    def test_that_is_unknown_is_refused_with_those_that_are_known(self, grant_type: str) -> None:
+    def test_an_unknown_grant_type_is_refused_with_a_list_of_known_ones(self, grant_type: str) -> None:
         assert refusal(grant_type=grant_type) == (
             f"grant_type is {grant_type!r}, which is not supported. Use client_credentials, password, "
             f"authorization_code or refresh_token."
         )
 
-    def test_implicit_is_refused_with_a_way_out(self) -> None:
+    def test_implicit_is_refused_with_an_alternative(self) -> None:
         message = refusal(grant_type="implicit")
 
         assert message.startswith("grant_type is 'implicit', which is not supported.")
@@ -52,7 +52,7 @@ class TestGrant:
         assert "authorization_code" in message
 
     @pytest.mark.parametrize("missing", ["username", "user_password"])
-    def test_password_needs_user_and_password(self, missing: str) -> None:
+    def test_password_grant_needs_user_name_and_password(self, missing: str) -> None:
         user = {"username": "anna", "user_password": "fake"}
         assert oauth_config(grant_type="password", **user)
 
@@ -64,7 +64,7 @@ class TestGrant:
         ("grant_type", "requires_refresh_token"),
         [("client_credentials", False), ("password", False), ("authorization_code", True), ("refresh_token", True)],
     )
-    def test_lives_by_its_refresh_token_where_it_cannot_be_repeated(
+    def test_requires_a_refresh_token_if_it_cannot_be_repeated(
         self, grant_type: str, requires_refresh_token: bool
     ) -> None:
         settings = oauth_config(grant_type=grant_type, username="anna", user_password="fake", use_refresh=True)
@@ -74,24 +74,24 @@ class TestGrant:
 
 class TestClient:
     @pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_basic_raw", "client_secret_post"])
-    def test_needs_a_name_and_a_secret(self, client_auth: str) -> None:
+    def test_needs_client_id_and_client_secret(self, client_auth: str) -> None:
         assert oauth_config(client_auth=client_auth)
         assert refusal(client_auth=client_auth, client_id=None) == "login (Client ID) is missing."
         assert refusal(client_auth=client_auth, client_id="") == "login (Client ID) is missing."
         assert refusal(client_auth=client_auth, client_secret=None).startswith("password (Client secret) is missing. ")
 
-    def test_that_is_public_needs_neither(self) -> None:
+    def test_public_client_needs_neither(self) -> None:
         assert oauth_config(client_auth="none", client_id=None, client_secret=None).client_id is None
 
     @pytest.mark.parametrize("client_auth", ["", "basic", "private_key_jwt", "None"])
-    def test_authentication_that_is_unknown_is_refused(self, client_auth: str) -> None:
+    def test_unknown_client_authentication_is_refused(self, client_auth: str) -> None:
         assert refusal(client_auth=client_auth) == (
             f"client_auth (Client authentication) is {client_auth!r}, which is not supported. Use client_secret_basic, "
             f"client_secret_basic_raw, client_secret_post or none."
         )
 
     @pytest.mark.parametrize("body_format", ["", "xml", "JSON"])
-    def test_body_format_that_is_unknown_is_refused(self, body_format: str) -> None:
+    def test_unknown_body_format_is_refused(self, body_format: str) -> None:
         assert refusal(body_format=body_format) == (
             f"body_format (Token request body) is {body_format!r}, which is not supported. Use form, json or multipart."
         )
@@ -114,7 +114,7 @@ class TestUrls:
             "https://10.0.0.1/x",
         ],
     )
-    def test_over_https_or_on_this_machine_are_accepted(self, field: str, url: str) -> None:
+    def test_with_https_or_on_this_machine_are_accepted(self, field: str, url: str) -> None:
         assert getattr(oauth_config(**{field: url}), field) == url
 
     @pytest.mark.parametrize("field", URLS)
@@ -134,7 +134,7 @@ class TestUrls:
             ("http://2130706433", "2130706433"),
         ],
     )
-    def test_over_plain_http_to_elsewhere_need_permission(self, field: str, url: str, host: str) -> None:
+    def test_with_plain_http_to_another_machine_require_allow_http(self, field: str, url: str, host: str) -> None:
         message = refusal(**{field: url})
 
         assert message.startswith(f"{URLS[field]} uses plain http to {host}. ")
@@ -162,24 +162,24 @@ class TestUrls:
         ],
     )
     @pytest.mark.parametrize("allow_http", [False, True])
-    def test_that_are_none_are_refused(self, field: str, url: str, allow_http: bool) -> None:
+    def test_that_are_malformed_are_refused(self, field: str, url: str, allow_http: bool) -> None:
         assert refusal(**{field: url}, allow_http=allow_http).startswith(f"{URLS[field]} is not a")
 
     @pytest.mark.parametrize("field", URLS)
     @pytest.mark.parametrize("user", ["anna:fake-secret", "anna", ":fake-secret", ":", ""])
-    def test_with_a_user_are_refused_and_not_shown(self, field: str, user: str) -> None:
+    def test_with_user_information_are_refused_and_not_quoted(self, field: str, user: str) -> None:
         message = refusal(**{field: f"https://{user}@api.example.com/"})
 
         assert message == f"{URLS[field]} must not contain a user name or password."
 
     @pytest.mark.parametrize("field", ["token_url", "refresh_url", "authorize_url", "revoke_url"])
-    def test_of_endpoints_have_no_fragment(self, field: str) -> None:
+    def test_of_endpoints_must_not_have_a_fragment(self, field: str) -> None:
         # RFC 6749 sections 3.1 and 3.2: the endpoint URI MUST NOT include a fragment component.
         assert refusal(**{field: "https://login.example.com/token#part"}).startswith(URLS[field])
 
 
 @pytest.mark.parametrize("name", ["token", "Access_Token", "expires_at", ""])
-def test_response_map_of_an_unknown_name_is_refused(name: str) -> None:
+def test_response_map_with_an_unknown_name_is_refused(name: str) -> None:
     message = refusal(response_map={name: "data"})
 
     assert message == (
@@ -189,7 +189,7 @@ def test_response_map_of_an_unknown_name_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MAPPABLE)
-def test_response_map_of_a_known_name_is_accepted(name: str) -> None:
+def test_response_map_with_a_known_name_is_accepted(name: str) -> None:
     assert oauth_config(response_map={name: "data"}).response_map == {name: "data"}
 
 
@@ -209,7 +209,7 @@ def test_response_map_of_a_known_name_is_accepted(name: str) -> None:
         ("", False),
     ],
 )
-def test_what_is_this_machine(host: str, loopback: bool) -> None:
+def test_loopback_names_and_addresses_are_this_machine(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
 
@@ -246,7 +246,7 @@ class TestIdentity:
             ("grant_params", {"tenant": "t2"}),
         ],
     )
-    def test_changes_with_what_a_token_is_issued_for(self, name: str, value: Any) -> None:
+    def test_changes_with_values_that_a_token_depends_on(self, name: str, value: Any) -> None:
         assert oauth_config(**(self.BASE | {name: value})).identity != oauth_config(**self.BASE).identity
 
     @pytest.mark.parametrize(
@@ -263,25 +263,25 @@ class TestIdentity:
             ("warnings", ("w",)),
         ],
     )
-    def test_stays_with_all_else(self, name: str, value: Any) -> None:
+    def test_does_not_change_with_other_values(self, name: str, value: Any) -> None:
         assert oauth_config(**(self.BASE | {name: value})).identity == oauth_config(**self.BASE).identity
 
-    def test_is_written_as_it_always_was(self) -> None:
-        # Every stored record is known by it.
+    def test_has_the_json_form_that_stored_records_depend_on(self) -> None:
+        # Stored records contain a hash of it.
         assert json.dumps(oauth_config(**self.BASE).identity, sort_keys=True) == (
             '{"audience": "aud", "client_id": "app", "grant_headers": {}, "grant_params": {"tenant": "t1"}, '
             '"grant_type": "password", "resource": "res", "scope": "a b", '
             '"token_url": "https://login.example.com/token", "username": "anna"}'
         )
 
-    def test_has_the_issuer_where_there_is_no_token_url(self) -> None:
+    def test_contains_the_issuer_if_there_is_no_token_url(self) -> None:
         issuer = "https://login.example.com"
         settings = oauth_config(token_url=None, issuer=issuer)
 
         assert settings.identity["token_url"] == issuer
         assert oauth_config(issuer=issuer).identity["token_url"] == "https://login.example.com/token"
 
-    def test_holds_no_secret(self) -> None:
+    def test_contains_no_secret(self) -> None:
         settings = oauth_config(**self.BASE, refresh_token="fake-2", secret_grant_params={"k": "fake-3"})
 
         assert "fake" not in repr(settings.identity)
@@ -300,7 +300,7 @@ class TestAuthorizeParams:
         )
 
     @pytest.mark.parametrize("name", ["scope", "audience", "resource"])
-    def test_must_not_contain_a_parameter_that_has_a_field(self, name: str) -> None:
+    def test_must_not_contain_a_parameter_that_has_its_own_field(self, name: str) -> None:
         assert refusal(authorize_params={name: "x"}) == (
             f"authorize_params (Authorization request parameters) must not contain {name!r}, because this "
             f"package sets it. Enter it in {name.capitalize()}."
@@ -320,7 +320,7 @@ class TestSecrets:
         "secret_params": {"key": "fake-query"},
     }
 
-    def test_are_all_known(self) -> None:
+    def test_include_all_secret_fields(self) -> None:
         proxies = {"https": "http://user:fake-proxy@proxy.example.com:3128"}
 
         settings = oauth_config(**self.ALL, transport=TransportOptions(proxies=proxies))
@@ -335,31 +335,31 @@ class TestSecrets:
             "fake-proxy",
         }
 
-    def test_of_a_public_client_are_none(self) -> None:
+    def test_of_a_public_client_are_empty(self) -> None:
         assert oauth_config(client_auth="none", client_secret=None).secrets == ()
 
-    def test_that_are_empty_are_left_out(self) -> None:
+    def test_do_not_include_empty_values(self) -> None:
         assert "" not in oauth_config(client_secret="", secret_params={"a": ""}).secrets
 
     @pytest.mark.parametrize("field", ["secret_grant_params", "secret_params"])
     @pytest.mark.parametrize("value", [["fake-inner", "x-other"], {"a": {"b": ["fake-inner"]}}])
-    def test_within_lists_and_objects_are_known_one_by_one(self, field: str, value: Any) -> None:
+    def test_include_each_value_in_lists_and_objects(self, field: str, value: Any) -> None:
         assert "fake-inner" in oauth_config(**{field: {"key": value}}).secrets
 
     @pytest.mark.parametrize(
         "proxy", ["user:fake-proxy@proxy.example.com:3128", "http://user:fake-proxy@proxy.example.com"]
     )
-    def test_of_a_proxy_are_known_with_and_without_its_scheme(self, proxy: str) -> None:
+    def test_include_the_password_of_a_proxy_url_with_or_without_scheme(self, proxy: str) -> None:
         assert "fake-proxy" in oauth_config(transport=TransportOptions(proxies={"https": proxy})).secrets
 
-    def test_of_a_proxy_are_known_to_their_end(self) -> None:
+    def test_include_the_whole_password_of_a_proxy_url(self) -> None:
         proxies = {"https": "http://user:fake@proxy:1@proxy.example.com:3128/a@b"}
         assert "fake@proxy:1" in oauth_config(transport=TransportOptions(proxies=proxies)).secrets
 
-    def test_of_a_proxy_that_is_no_url_are_none(self) -> None:
+    def test_do_not_include_a_password_of_a_malformed_proxy_url(self) -> None:
         assert oauth_config(transport=TransportOptions(proxies={"https": "http://[bad"})).secrets == ("fake-secret",)
 
-    def test_are_shown_in_no_repr(self) -> None:
+    def test_are_not_in_the_repr_of_the_configuration(self) -> None:
         settings = oauth_config(
             **self.ALL,
             grant_params={"password": "fake-open"},
@@ -371,15 +371,15 @@ class TestSecrets:
         assert "fake" not in str(settings)
         assert "fake" not in repr(settings.transport)
 
-    def test_in_the_query_of_the_token_url_are_shown_in_no_repr(self) -> None:
+    def test_in_the_query_of_the_token_url_are_not_in_the_repr(self) -> None:
         assert "fake" not in repr(oauth_config(token_url="https://login.example.com/token?key=fake-key"))
 
     @pytest.mark.parametrize("field", ["grant_type", "client_auth", "body_format"])
-    def test_are_quoted_by_no_other_fields_refusal(self, field: str) -> None:
+    def test_are_not_quoted_in_errors_about_other_fields(self, field: str) -> None:
         assert "fake" not in refusal(**self.ALL, **{field: "unknown"})
 
 
-def test_either_token_url_or_issuer_must_be_there() -> None:
+def test_either_token_url_or_issuer_is_required() -> None:
     assert refusal(token_url=None) == ("grant_url (Token URL) is missing. Set Token URL, or set Issuer to discover it.")
     assert oauth_config(token_url=None, issuer="https://login.example.com").token_url is None
 

@@ -1,4 +1,4 @@
-"""What is read of an issuer's metadata, where, when, and what is not believed of it."""
+"""Discovery of endpoints from the metadata of an issuer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def endpoint(clock):
 config = partial(oauth_config, token_url=None, issuer=ISSUER)
 
 
-def asked(requests_mock):
+def requested(requests_mock):
     return [(request.method, request.url) for request in requests_mock.request_history]
 
 
@@ -56,10 +56,10 @@ def urls_of(settings):
     return settings.token_url, settings.authorize_url, settings.revoke_url
 
 
-# --- where it is asked for
+# --- where the metadata is requested
 
 
-def test_openid_connects_place_is_asked_first(endpoint, requests_mock):
+def test_the_metadata_url_of_openid_connect_is_requested_first(endpoint, requests_mock):
     requests_mock.get(OIDC, json=METADATA)
     found = endpoint().with_discovered_endpoints("token_url")
     assert urls_of(found) == (
@@ -67,7 +67,7 @@ def test_openid_connects_place_is_asked_first(endpoint, requests_mock):
         "https://auth.test/found/authorize",
         "https://auth.test/found/revoke",
     )
-    assert asked(requests_mock) == [("GET", OIDC)]
+    assert requested(requests_mock) == [("GET", OIDC)]
     (request,) = requests_mock.request_history
     assert request.headers["Accept"] == "application/json"
     assert request.headers["User-Agent"].startswith("airflow-provider-oauth/")
@@ -90,20 +90,20 @@ def test_openid_connects_place_is_asked_first(endpoint, requests_mock):
         ),
     ],
 )
-def test_where_that_is_not_found_rfc_8414s_place_is_asked(endpoint, requests_mock, issuer, first, second):
+def test_after_a_404_the_metadata_url_of_rfc_8414_is_requested(endpoint, requests_mock, issuer, first, second):
     requests_mock.get(first, status_code=404)
     requests_mock.get(second, json=METADATA | {"issuer": issuer})
     assert endpoint(issuer=issuer).with_discovered_endpoints("token_url").token_url == "https://auth.test/found/token"
-    assert asked(requests_mock) == [("GET", first), ("GET", second)]
+    assert requested(requests_mock) == [("GET", first), ("GET", second)]
 
 
-def test_an_issuer_has_no_query(endpoint, requests_mock):
+def test_an_issuer_with_a_query_is_refused(endpoint, requests_mock):
     with pytest.raises(ConfigurationError, match="'shop': issuer must not have a query"):
         endpoint(issuer=f"{ISSUER}/?tenant=1").with_discovered_endpoints("token_url")
     assert not requests_mock.called
 
 
-def test_the_connections_transport_options_are_used_and_no_netrc(endpoint, requests_mock, tmp_path, monkeypatch, tls):
+def test_transport_options_are_used_but_not_netrc(endpoint, requests_mock, tmp_path, monkeypatch, tls):
     (tmp_path / "netrc").write_text("machine auth.test login other password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     requests_mock.get(OIDC, json=METADATA)
@@ -115,24 +115,24 @@ def test_the_connections_transport_options_are_used_and_no_netrc(endpoint, reque
     assert not {"Authorization", "X-Key"} & set(request.headers)
 
 
-# --- when it is asked for
+# --- when the metadata is requested
 
 
 @pytest.mark.parametrize(
-    ("said", "needed"),
+    ("urls", "needed"),
     [
         ({"token_url": "https://auth.test/own"}, ["token_url"]),
         ({"token_url": "https://auth.test/own", "authorize_url": "https://auth.test/a"}, ["authorize_url"]),
         ({"token_url": "https://auth.test/own", "issuer": None}, ["token_url", "authorize_url", "revoke_url"]),
     ],
 )
-def test_what_is_said_or_cannot_be_found_needs_no_metadata(endpoint, requests_mock, said, needed):
-    known = endpoint(**said)
+def test_no_metadata_is_requested_if_urls_are_set_or_there_is_no_issuer(endpoint, requests_mock, urls, needed):
+    known = endpoint(**urls)
     assert known.with_discovered_endpoints(*needed) is known._config
     assert not requests_mock.called
 
 
-def test_what_the_connection_says_stays_and_what_is_missing_is_filled_in(endpoint, requests_mock):
+def test_the_connections_urls_are_kept_and_missing_ones_discovered(endpoint, requests_mock):
     requests_mock.get(OIDC, json=METADATA)
     found = endpoint(token_url="https://auth.test/own").with_discovered_endpoints("revoke_url")
     assert urls_of(found) == (
@@ -142,14 +142,14 @@ def test_what_the_connection_says_stays_and_what_is_missing_is_filled_in(endpoin
     )
 
 
-def test_what_the_metadata_has_not_either_stays_missing(endpoint, requests_mock):
+def test_urls_that_are_not_in_the_metadata_stay_missing(endpoint, requests_mock):
     requests_mock.get(OIDC, json={name: METADATA[name] for name in ("issuer", "token_endpoint")})
     assert urls_of(endpoint().with_discovered_endpoints("revoke_url")) == ("https://auth.test/found/token", None, None)
 
 
-@pytest.mark.parametrize(("said", "required"), [({}, False), (True, True), (False, False), ("true", False)])
-def test_whether_answers_name_their_server_is_read_too(endpoint, requests_mock, said, required):
-    more = {"authorization_response_iss_parameter_supported": said} if said != {} else {}
+@pytest.mark.parametrize(("value", "required"), [({}, False), (True, True), (False, False), ("true", False)])
+def test_whether_callbacks_must_have_iss_is_read_from_the_metadata(endpoint, requests_mock, value, required):
+    more = {"authorization_response_iss_parameter_supported": value} if value != {} else {}
     requests_mock.get(OIDC, json=METADATA | more)
     assert endpoint().with_discovered_endpoints("token_url").iss_required is required
 
@@ -158,7 +158,7 @@ def test_whether_answers_name_their_server_is_read_too(endpoint, requests_mock, 
 
 
 @pytest.mark.parametrize(
-    ("ask", "body"),
+    ("call", "body"),
     [
         (lambda endpoint: endpoint.grant("read"), b"grant_type=client_credentials&scope=read"),
         (lambda endpoint: endpoint.refresh("fake-r"), b"grant_type=refresh_token&refresh_token=fake-r"),
@@ -168,14 +168,14 @@ def test_whether_answers_name_their_server_is_read_too(endpoint, requests_mock, 
         ),
     ],
 )
-def test_each_exchange_asks_where_to_go_anew(endpoint, requests_mock, ask, body):
+def test_each_exchange_requests_the_metadata_again(endpoint, requests_mock, call, body):
     moved = METADATA | {"token_endpoint": "https://auth.test/moved/token"}
     requests_mock.get(OIDC, [{"json": METADATA}, {"json": moved}])
     for url in (METADATA["token_endpoint"], moved["token_endpoint"]):
         requests_mock.post(url, json=TOKEN)
-    asking = endpoint()
-    assert [ask(asking).access_token for _ in range(2)] == ["fake-token"] * 2
-    assert asked(requests_mock) == [
+    token_endpoint = endpoint()
+    assert [call(token_endpoint).access_token for _ in range(2)] == ["fake-token"] * 2
+    assert requested(requests_mock) == [
         ("GET", OIDC),
         ("POST", "https://auth.test/found/token"),
         ("GET", OIDC),
@@ -184,11 +184,11 @@ def test_each_exchange_asks_where_to_go_anew(endpoint, requests_mock, ask, body)
     assert requests_mock.last_request.body == body
 
 
-def test_an_exchange_that_is_tried_again_knows_already_where_to_go(endpoint, requests_mock):
+def test_a_retried_exchange_does_not_request_the_metadata_again(endpoint, requests_mock):
     requests_mock.get(OIDC, json=METADATA)
     requests_mock.post(METADATA["token_endpoint"], [{"status_code": 503}, {"json": TOKEN}])
     endpoint().grant()
-    assert [method for method, _ in asked(requests_mock)] == ["GET", "POST", "POST"]
+    assert [method for method, _ in requested(requests_mock)] == ["GET", "POST", "POST"]
 
 
 def test_a_refresh_url_needs_no_metadata(endpoint, requests_mock):
@@ -197,35 +197,35 @@ def test_a_refresh_url_needs_no_metadata(endpoint, requests_mock):
     assert requests_mock.call_count == 1
 
 
-def test_a_token_is_revoked_where_the_metadata_says(endpoint, requests_mock):
+def test_a_token_is_revoked_at_the_discovered_endpoint(endpoint, requests_mock):
     requests_mock.get(OIDC, json=METADATA)
     requests_mock.post(METADATA["revocation_endpoint"])
     assert endpoint(token_url="https://auth.test/own").revoke("fake-r", "refresh_token")
-    assert asked(requests_mock) == [("GET", OIDC), ("POST", METADATA["revocation_endpoint"])]
+    assert requested(requests_mock) == [("GET", OIDC), ("POST", METADATA["revocation_endpoint"])]
 
 
-def test_where_the_metadata_names_no_revocation_endpoint_tokens_can_only_be_forgotten(endpoint, requests_mock):
+def test_revocation_is_an_error_if_the_metadata_has_no_revocation_endpoint(endpoint, requests_mock):
     requests_mock.get(OIDC, json=METADATA | {"revocation_endpoint": None})
     with pytest.raises(ConfigurationError, match=r"revoke_url \(Revocation URL\) is missing"):
         endpoint().revoke("fake-r", "refresh_token")
 
 
-@pytest.mark.parametrize("trouble", [{"status_code": 503}, {"status_code": 429}, {"exc": requests.ConnectTimeout}])
-def test_metadata_that_may_come_later_is_waited_for_by_who_is_patient(endpoint, clock, requests_mock, trouble):
-    requests_mock.get(OIDC, [trouble, {"json": METADATA}])
+@pytest.mark.parametrize("failure", [{"status_code": 503}, {"status_code": 429}, {"exc": requests.ConnectTimeout}])
+def test_a_temporary_error_of_the_metadata_endpoint_is_retried(endpoint, clock, requests_mock, failure):
+    requests_mock.get(OIDC, [failure, {"json": METADATA}])
     requests_mock.post(METADATA["token_endpoint"], json=TOKEN)
     assert endpoint().grant().access_token == "fake-token"
     assert len(clock.slept) == 1
 
 
-def test_an_impatient_exchange_asks_for_the_metadata_once(endpoint, clock, requests_mock):
+def test_without_retry_the_metadata_is_requested_once(endpoint, clock, requests_mock):
     requests_mock.get(OIDC, status_code=503)
     with pytest.raises(TokenRequestError):
         endpoint().grant(retry=False)
     assert (requests_mock.call_count, clock.slept) == (1, [])
 
 
-def test_metadata_and_exchange_have_one_timeout_together(endpoint, clock, requests_mock):
+def test_discovery_and_exchange_share_one_timeout(endpoint, clock, requests_mock):
     requests_mock.get(OIDC, [{"status_code": 429, "headers": {"Retry-After": "15"}}, {"json": METADATA}])
     requests_mock.post(METADATA["token_endpoint"], status_code=503)
     with pytest.raises(TokenRequestError, match="token endpoint"):
@@ -235,7 +235,7 @@ def test_metadata_and_exchange_have_one_timeout_together(endpoint, clock, reques
     assert all(request.timeout[1] <= 5 for request in posted)
 
 
-def test_no_refresh_token_is_sent_after_the_metadata_has_used_up_the_time(endpoint, clock, requests_mock):
+def test_no_refresh_token_is_sent_if_discovery_took_the_whole_timeout(endpoint, clock, requests_mock):
     def slow(request, context):
         clock.seconds += EXCHANGE_TIMEOUT
         return METADATA
@@ -248,18 +248,18 @@ def test_no_refresh_token_is_sent_after_the_metadata_has_used_up_the_time(endpoi
     assert not posted.called
 
 
-def test_what_the_token_endpoint_refuses_is_its_own_refusal(endpoint, requests_mock):
+def test_a_refusal_names_the_discovered_token_endpoint(endpoint, requests_mock):
     requests_mock.get(OIDC, json=METADATA)
     requests_mock.post(METADATA["token_endpoint"], status_code=400, json={"error": "invalid_grant"})
     with pytest.raises(InvalidGrant, match=r"the token endpoint refused.* \(URL: https://auth.test/found/token\)$"):
         endpoint().refresh("fake-r")
 
 
-# --- what is not believed
+# --- rejected metadata
 
 
 def refused(endpoint, **values):
-    """Ask for a token in vain; nobody may get the client's secret."""
+    """Request a token, and return the error, which must not contain the secret."""
     with pytest.raises(OAuthError) as caught:
         endpoint(**values).grant(retry=False)
     text = str(caught.value)
@@ -273,16 +273,16 @@ def refused(endpoint, **values):
     "issuer",
     [f"{ISSUER}/", "https://AUTH.test", "https://evil.test", "http://auth.test", "", "fake-secret"],
 )
-def test_the_metadata_of_another_issuer_is_not_believed(endpoint, requests_mock, issuer):
+def test_metadata_of_another_issuer_is_rejected(endpoint, requests_mock, issuer):
     requests_mock.get(OIDC, json=METADATA | {"issuer": issuer})
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
     assert f"issuer is '{ISSUER}', but the server's metadata is for '" in str(error)
     assert f"set Issuer to exactly that value. (URL: {OIDC})" in str(error)
-    assert [method for method, _ in asked(requests_mock)] == ["GET"]
+    assert [method for method, _ in requested(requests_mock)] == ["GET"]
 
 
-def test_both_issuers_are_named(endpoint, requests_mock):
+def test_the_error_names_both_issuers(endpoint, requests_mock):
     requests_mock.get(OIDC, json=METADATA | {"issuer": f"{ISSUER}/"})
     assert "metadata is for 'https://auth.test/'. If" in str(refused(endpoint))
 
@@ -305,7 +305,7 @@ def test_both_issuers_are_named(endpoint, requests_mock):
         (["https://auth.test/x"], "is not a URL"),
     ],
 )
-def test_an_unsafe_url_is_refused(endpoint, requests_mock, name, url, problem):
+def test_an_unsafe_url_in_the_metadata_is_rejected(endpoint, requests_mock, name, url, problem):
     requests_mock.get(OIDC, json=METADATA | {name: url})
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
@@ -313,20 +313,20 @@ def test_an_unsafe_url_is_refused(endpoint, requests_mock, name, url, problem):
     assert str(error).endswith(f" (URL: {OIDC})")
 
 
-def test_plain_http_is_good_enough_where_the_connection_says_so(endpoint, requests_mock):
+def test_allow_http_permits_plain_http_in_the_metadata(endpoint, requests_mock):
     requests_mock.get(OIDC, json=METADATA | {"token_endpoint": "http://auth.test/t"})
     assert endpoint(allow_http=True).with_discovered_endpoints("token_url").token_url == "http://auth.test/t"
 
 
 @pytest.mark.parametrize("metadata", [{"issuer": ISSUER}, METADATA | {"token_endpoint": None}])
-def test_metadata_without_a_token_endpoint_is_not_enough(endpoint, requests_mock, metadata):
+def test_metadata_without_a_token_endpoint_is_an_error(endpoint, requests_mock, metadata):
     requests_mock.get(OIDC, json=metadata)
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
     assert str(error).endswith(f"has no token_endpoint. Set Token URL. (URL: {OIDC})")
 
 
-def test_a_server_without_metadata_is_told_as_such(endpoint, requests_mock):
+def test_a_server_without_metadata_is_an_error_with_advice(endpoint, requests_mock):
     requests_mock.get(OIDC, status_code=404)
     requests_mock.get(OAUTH, status_code=404)
     error = refused(endpoint)
@@ -336,7 +336,7 @@ def test_a_server_without_metadata_is_told_as_such(endpoint, requests_mock):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 418])
-def test_a_refusal_is_none_of_the_client(endpoint, requests_mock, status):
+def test_an_error_status_of_the_metadata_endpoint_is_not_invalid_client(endpoint, requests_mock, status):
     requests_mock.get(OIDC, status_code=status, json={"error": "invalid_client"})
     error = refused(endpoint)
     assert (type(error), error.status_code, error.retryable) == (TokenRequestError, status, False)
@@ -345,13 +345,13 @@ def test_a_refusal_is_none_of_the_client(endpoint, requests_mock, status):
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_busy_server_may_be_asked_again_later(endpoint, requests_mock, status):
+def test_a_busy_metadata_endpoint_is_a_retryable_error(endpoint, requests_mock, status):
     requests_mock.get(OIDC, status_code=status, headers={"Retry-After": "7"})
     error = refused(endpoint)
     assert (error.status_code, error.retryable, error.retry_after) == (status, True, 7)
 
 
-def test_a_server_out_of_reach_may_be_asked_again_later(endpoint, requests_mock):
+def test_an_unreachable_server_is_a_retryable_error(endpoint, requests_mock):
     requests_mock.get(OIDC, exc=requests.ConnectionError(OSError("refused while sending fake-secret")))
     error = refused(endpoint)
     assert error.retryable
@@ -370,7 +370,7 @@ def test_a_redirect_is_not_followed(endpoint, requests_mock, status):
 
 
 @pytest.mark.parametrize("issuer", [None, 5, [ISSUER], ["AAAA"], {"token": "AAAA"}])
-def test_metadata_that_names_no_issuer_is_refused_without_quoting_it(endpoint, requests_mock, issuer):
+def test_metadata_without_issuer_is_rejected_without_quoting_it(endpoint, requests_mock, issuer):
     requests_mock.get(OIDC, json=METADATA | {"issuer": issuer})
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
@@ -381,7 +381,7 @@ def test_metadata_that_names_no_issuer_is_refused_without_quoting_it(endpoint, r
 @pytest.mark.parametrize(
     "content", [b"", b"<h1>Welcome</h1>", b"[]", b'"text"', b"null", b"\xff\xfe", b"[" * 100_000, b'{"issuer":']
 )
-def test_what_is_no_object_is_no_metadata(endpoint, requests_mock, content):
+def test_a_response_that_is_not_a_json_object_is_rejected(endpoint, requests_mock, content):
     requests_mock.get(OIDC, content=content)
     error = refused(endpoint)
     assert isinstance(error, TokenResponseError)
@@ -390,7 +390,7 @@ def test_what_is_no_object_is_no_metadata(endpoint, requests_mock, content):
     )
 
 
-def test_an_answer_of_unreasonable_length_is_refused(endpoint, requests_mock):
+def test_a_response_that_is_too_large_is_rejected(endpoint, requests_mock):
     requests_mock.get(OIDC, text="x" * (MAX_RESPONSE_SIZE + 1))
     error = refused(endpoint)
     assert isinstance(error, TokenResponseError)

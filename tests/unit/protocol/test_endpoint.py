@@ -38,7 +38,7 @@ def endpoint(clock, **values):
     return TokenEndpoint(oauth_config(conn_id="api", base_url="https://api.test", **values), clock)
 
 
-def test_a_grant_is_one_post_and_its_life_counts_from_when_it_was_sent(clock, requests_mock):
+def test_a_grant_sends_one_post_and_the_lifetime_counts_from_the_request(clock, requests_mock):
     requests_mock.post(URL, json=GOOD)
     token = endpoint(clock).grant("read")
     assert token.expires_at == START + timedelta(seconds=60)
@@ -65,7 +65,7 @@ def test_a_refresh_sends_the_refresh_token_to_the_refresh_url(clock, requests_mo
         {"exc": requests.exceptions.ChunkedEncodingError("cut off")},
     ],
 )
-def test_what_may_pass_is_tried_again_with_growing_pauses(clock, requests_mock, failure):
+def test_temporary_errors_are_retried_with_backoff(clock, requests_mock, failure):
     requests_mock.post(URL, [failure, failure, {"json": GOOD}])
     assert endpoint(clock).grant().access_token == "fake-token"
     assert len(clock.slept) == 2
@@ -73,7 +73,7 @@ def test_what_may_pass_is_tried_again_with_growing_pauses(clock, requests_mock, 
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 418])
-def test_other_client_errors_are_not_tried_again(clock, requests_mock, status):
+def test_other_client_errors_are_not_retried(clock, requests_mock, status):
     requests_mock.post(URL, status_code=status, json={"error": "invalid_client"})
     with pytest.raises(InvalidClient) as caught:
         endpoint(clock).grant()
@@ -81,7 +81,7 @@ def test_other_client_errors_are_not_tried_again(clock, requests_mock, status):
     assert caught.value.status_code == status
 
 
-def test_trying_again_ends_within_the_exchange_timeout(clock, requests_mock):
+def test_retries_end_within_the_exchange_timeout(clock, requests_mock):
     requests_mock.post(URL, status_code=503)
     with pytest.raises(TokenRequestError) as caught:
         endpoint(clock).grant()
@@ -90,7 +90,7 @@ def test_trying_again_ends_within_the_exchange_timeout(clock, requests_mock):
     assert requests_mock.call_count > 3
 
 
-def test_an_impatient_exchange_is_tried_once(clock, requests_mock):
+def test_without_retry_a_request_is_sent_once(clock, requests_mock):
     requests_mock.post(URL, status_code=503)
     with pytest.raises(TokenRequestError):
         endpoint(clock).grant(retry=False)
@@ -98,20 +98,20 @@ def test_an_impatient_exchange_is_tried_once(clock, requests_mock):
     assert clock.slept == []
 
 
-def test_retry_after_in_seconds_is_waited_for(clock, requests_mock):
+def test_retry_after_in_seconds_is_respected(clock, requests_mock):
     requests_mock.post(URL, [{"status_code": 429, "headers": {"Retry-After": "7"}}, {"json": GOOD}])
     endpoint(clock).grant()
     assert clock.slept[0] >= 7
 
 
-def test_retry_after_as_a_date_is_waited_for(clock, requests_mock):
+def test_retry_after_as_a_date_is_respected(clock, requests_mock):
     header = {"Retry-After": "Thu, 01 Jan 2026 00:00:09 GMT"}
     requests_mock.post(URL, [{"status_code": 503, "headers": header}, {"json": GOOD}])
     endpoint(clock).grant()
     assert clock.slept[0] >= 9
 
 
-def test_retry_after_beyond_the_exchange_timeout_is_not_waited_for(clock, requests_mock):
+def test_retry_after_beyond_the_exchange_timeout_ends_the_retries(clock, requests_mock):
     requests_mock.post(URL, status_code=429, headers={"Retry-After": "3600"})
     with pytest.raises(TokenRequestError) as caught:
         endpoint(clock).grant()
@@ -119,7 +119,7 @@ def test_retry_after_beyond_the_exchange_timeout_is_not_waited_for(clock, reques
     assert caught.value.retry_after == 3600
 
 
-def test_a_refresh_whose_answer_was_lost_is_sent_again_with_the_same_token(clock, requests_mock):
+def test_a_refresh_is_sent_again_with_the_same_token_if_its_response_is_lost(clock, requests_mock):
     requests_mock.post(
         URL, [{"exc": requests.ReadTimeout("lost")}, {"status_code": 400, "json": {"error": "invalid_grant"}}]
     )
@@ -131,7 +131,7 @@ def test_a_refresh_whose_answer_was_lost_is_sent_again_with_the_same_token(clock
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_says_where_it_led(clock, requests_mock, status):
+def test_a_redirect_is_not_followed_and_the_error_has_its_target(clock, requests_mock, status):
     requests_mock.post(URL, status_code=status, headers={"Location": "https://evil.test/token"})
     elsewhere = requests_mock.post("https://evil.test/token", json=GOOD)
     text = r"redirected to https://evil\.test/token\. If that is the token endpoint, set Token URL to it\. "
@@ -161,7 +161,7 @@ def test_the_connections_transport_options_are_used(clock, requests_mock, tls):
     )
 
 
-def test_no_attempt_may_take_longer_than_what_is_left(clock, requests_mock):
+def test_each_attempt_has_the_rest_of_the_exchange_timeout(clock, requests_mock):
     requests_mock.post(URL, [{"status_code": 429, "headers": {"Retry-After": "15"}}, {"json": GOOD}])
     endpoint(clock).grant()
     first, second = (request.timeout for request in requests_mock.request_history)
@@ -169,7 +169,7 @@ def test_no_attempt_may_take_longer_than_what_is_left(clock, requests_mock):
     assert second[1] <= 5
 
 
-def test_nothing_is_sent_when_no_time_is_left(clock, requests_mock):
+def test_nothing_is_sent_after_the_deadline(clock, requests_mock):
     requests_mock.post(URL, json=GOOD)
     config = oauth_config(conn_id="api", base_url="https://api.test", token_url=URL, client_auth="none")
     clock.seconds = 20.0
@@ -179,13 +179,13 @@ def test_nothing_is_sent_when_no_time_is_left(clock, requests_mock):
     assert not requests_mock.called
 
 
-def test_an_answer_of_unreasonable_length_is_refused(clock, requests_mock):
+def test_a_response_that_is_too_large_is_rejected(clock, requests_mock):
     requests_mock.post(URL, text="x" * (MAX_RESPONSE_SIZE + 1))
     with pytest.raises(TokenResponseError, match="'api'.*bytes"):
         endpoint(clock).grant()
 
 
-def test_an_unreachable_server_is_named_without_any_secret(clock, requests_mock):
+def test_the_error_for_an_unreachable_server_has_its_url_and_no_secret(clock, requests_mock):
     reason = ConnectionError("refused while sending fake-secret")
     requests_mock.post(URL, exc=requests.ConnectionError(reason))
     with pytest.raises(TokenRequestError) as caught:
@@ -293,14 +293,14 @@ def test_an_exception_that_ends_the_task_passes_unchanged(clock, requests_mock, 
 
 
 @pytest.mark.parametrize("error", [AirflowTaskTimeout, KeyboardInterrupt])
-def test_a_task_that_is_stopped_is_told_that_its_request_may_have_been_sent(clock, requests_mock, error):
+def test_request_sent_is_true_if_a_task_is_stopped_during_the_request(clock, requests_mock, error):
     requests_mock.post(URL, exc=error("stop"))
     with pytest.raises(error) as caught:
         endpoint(clock).grant()
     assert caught.value.request_sent
 
 
-def test_a_task_that_is_stopped_before_it_sends_its_request_is_told_so(clock, requests_mock):
+def test_request_sent_is_false_if_a_task_is_stopped_before_the_token_request(clock, requests_mock):
     requests_mock.get(ANY, exc=AirflowTaskTimeout("stop"))
     with pytest.raises(AirflowTaskTimeout) as caught:
         endpoint(clock, token_url=None, issuer="https://auth.test").grant()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """What the adapter reads of a connection."""
+    """The attributes of a connection that the adapter reads."""
 
     host = "auth.test"
     _dns_host = "auth.test"
@@ -28,7 +28,7 @@ class Connection:
 
 
 class Network:
-    """Addresses that refuse or do not respond; it notes how long each was given."""
+    """Addresses that respond, refuse or do not respond, with the timeout that each was given."""
 
     def __init__(self, clock: FakeClock, found: list[str]) -> None:
         self.clock = clock
@@ -73,7 +73,7 @@ def opened(clock: FakeClock) -> Callable[..., Any]:
     return open_connection
 
 
-def test_eight_addresses_that_do_not_respond_take_no_longer_than_one(
+def test_eight_addresses_without_response_take_no_longer_than_one(
     clock: FakeClock, network: Network, opened: Callable[..., Any]
 ) -> None:
     with pytest.raises(ConnectTimeoutError):
@@ -82,15 +82,13 @@ def test_eight_addresses_that_do_not_respond_take_no_longer_than_one(
     assert len(network.tried) > 1
 
 
-def test_connecting_ends_with_the_exchange(clock: FakeClock, network: Network, opened: Callable[..., Any]) -> None:
+def test_connecting_ends_at_the_deadline(clock: FakeClock, network: Network, opened: Callable[..., Any]) -> None:
     with pytest.raises(ConnectTimeoutError):
         opened(deadline=1.5)
     assert clock.seconds == 1.5
 
 
-def test_each_address_gets_a_share_of_the_time_but_never_too_little(
-    network: Network, opened: Callable[..., Any]
-) -> None:
+def test_each_address_gets_a_share_of_the_time_and_a_minimum(network: Network, opened: Callable[..., Any]) -> None:
     network.found = network.found[:2]
     network.responding = {"203.0.113.2"}
     assert opened() == "203.0.113.2"
@@ -102,7 +100,9 @@ def test_each_address_gets_a_share_of_the_time_but_never_too_little(
     assert network.tried == [("203.0.113.3", ADDRESS_TIMEOUT), ("203.0.113.4", ADDRESS_TIMEOUT), ("203.0.113.5", 1.0)]
 
 
-def test_an_address_that_refuses_leaves_its_time_to_the_others(network: Network, opened: Callable[..., Any]) -> None:
+def test_the_time_of_an_address_that_refuses_is_used_for_the_others(
+    network: Network, opened: Callable[..., Any]
+) -> None:
     network.refusing = set(network.found[:7])
     with pytest.raises(ConnectTimeoutError):
         opened()
@@ -112,9 +112,7 @@ def test_an_address_that_refuses_leaves_its_time_to_the_others(network: Network,
         opened()
 
 
-def test_nothing_is_connected_to_if_one_of_the_addresses_is_blocked(
-    network: Network, opened: Callable[..., Any]
-) -> None:
+def test_no_connection_is_opened_if_any_address_is_blocked(network: Network, opened: Callable[..., Any]) -> None:
     network.responding = {"203.0.113.1"}
     network.found = ["203.0.113.1", "169.254.169.254"]
     with pytest.raises(Blocked):
@@ -122,7 +120,7 @@ def test_nothing_is_connected_to_if_one_of_the_addresses_is_blocked(
     assert network.tried == []
 
 
-def test_a_name_that_cannot_be_resolved_is_reported_as_such(
+def test_a_name_that_cannot_be_resolved_is_a_name_resolution_error(
     network: Network, opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def getaddrinfo(*_: object) -> None:
@@ -133,7 +131,7 @@ def test_a_name_that_cannot_be_resolved_is_reported_as_such(
         opened()
 
 
-def test_a_look_up_that_does_not_end_is_not_waited_for(
+def test_a_dns_lookup_that_takes_too_long_is_a_timeout(
     network: Network, opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
@@ -152,7 +150,7 @@ def test_a_look_up_that_does_not_end_is_not_waited_for(
 
 
 @pytest.mark.parametrize(("address", "is_blocked"), [("203.0.113.1", False), ("169.254.169.254", True)])
-def test_a_socks_proxy_is_checked_and_opens_the_connection_itself(
+def test_the_address_of_a_socks_proxy_is_checked(
     clock: FakeClock, network: Network, monkeypatch: pytest.MonkeyPatch, address: str, is_blocked: bool
 ) -> None:
     ours, theirs = socket.socketpair()
@@ -182,7 +180,7 @@ def test_a_socks_proxy_is_checked_and_opens_the_connection_itself(
     assert network.tried == []
 
 
-def test_a_connection_that_is_opened_after_the_end_is_closed(
+def test_a_connection_that_is_opened_after_the_deadline_is_closed(
     clock: FakeClock, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, theirs = socket.socketpair()

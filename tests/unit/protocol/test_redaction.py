@@ -24,7 +24,7 @@ SECRET = "fake/se+cret é"
         "ZmFrZS9zZStjcmV0IMOp",
     ],
 )
-def test_every_spelling_of_a_secret_is_replaced(form: str) -> None:
+def test_every_representation_of_a_secret_is_replaced(form: str) -> None:
     assert redact(f"You sent <{form}>.", [SECRET]) == "You sent <***>."
 
 
@@ -33,7 +33,7 @@ def test_every_occurrence_of_every_secret_is_replaced() -> None:
 
 
 @pytest.mark.parametrize("secrets", [["fake-1", "fake-12345"], ["fake-12345", "fake-1"]])
-def test_a_secret_that_begins_with_another_is_replaced_as_a_whole(secrets: list[str]) -> None:
+def test_a_secret_that_starts_with_another_is_replaced_completely(secrets: list[str]) -> None:
     assert redact("fake-12345", secrets) == "***"
 
 
@@ -41,29 +41,29 @@ def test_base64_of_a_secret_is_replaced_with_its_padding() -> None:
     assert "ZmFrZQ" not in redact("ZmFrZQ==", ["fake"])
 
 
-def test_a_text_without_secrets_stays_as_it_is() -> None:
+def test_a_text_without_secrets_is_unchanged() -> None:
     assert redact("Invalid client “Ünï”: try again.", ["fake"]) == "Invalid client “Ünï”: try again."
 
 
 @pytest.mark.parametrize("text", ["", " ", "\r\n\t", "\x00"])
-def test_nothing_but_blanks_is_nothing(text: str) -> None:
+def test_a_text_of_whitespace_becomes_empty(text: str) -> None:
     assert redact(text, []) == ""
 
 
-def test_control_characters_become_one_blank() -> None:
+def test_control_characters_become_one_space() -> None:
     assert redact("a\r\nb\x1b[0m\u202ec\u2028d\x85e\ue000f", []) == "a b [0m c d e f"
 
 
 @pytest.mark.parametrize("length", [MAX_QUOTE - 1, MAX_QUOTE])
-def test_a_text_of_bearable_length_is_quoted_whole(length: int) -> None:
+def test_a_text_up_to_the_maximum_is_quoted_completely(length: int) -> None:
     assert redact("x" * length, []) == "x" * length
 
 
-def test_a_longer_text_is_cut() -> None:
+def test_a_longer_text_is_shortened() -> None:
     assert redact("x" * (MAX_QUOTE + 1), []) == "x" * (MAX_QUOTE - 1) + "…"
 
 
-def test_a_secret_is_replaced_before_the_text_is_cut() -> None:
+def test_a_secret_is_replaced_before_the_text_is_shortened() -> None:
     assert redact("x" * (MAX_QUOTE - 3) + "fake-secret", ["fake-secret"]) == "x" * (MAX_QUOTE - 3) + "***"
 
 
@@ -75,13 +75,13 @@ def test_a_secret_on_two_lines_is_replaced() -> None:
     ("blank", "count"),
     [*((blank, count) for blank in " \n\u2028" for count in (8180, 1_000_000)), ("\x00", 8180)],
 )
-def test_a_secret_after_any_number_of_blanks_is_replaced(blank: str, count: int) -> None:
+def test_a_secret_after_any_amount_of_whitespace_is_replaced(blank: str, count: int) -> None:
     secret = "fake-secret-0123456789-abcdefghij"
     assert redact(blank * count + secret, [secret]) == "***"
 
 
 @pytest.mark.parametrize("length", range(MAX_QUOTE - 15, MAX_QUOTE + 5))
-def test_no_part_of_a_secret_is_quoted_wherever_the_text_is_cut(length: int) -> None:
+def test_no_part_of_a_secret_is_quoted_wherever_the_text_is_shortened(length: int) -> None:
     text = redact("x" * length + "fake-secret and more text", ["fake-secret"])
     assert "f" not in text
     assert len(text) <= MAX_QUOTE
@@ -89,11 +89,11 @@ def test_no_part_of_a_secret_is_quoted_wherever_the_text_is_cut(length: int) -> 
 
 @pytest.mark.parametrize("secret", ["correct horse", "correct  horse", "correct\nhorse", " correct \t horse "])
 @pytest.mark.parametrize("blanks", [" ", "  ", "\n", "\r\n  ", "\xa0"])
-def test_a_secret_with_other_blanks_in_it_is_replaced(secret: str, blanks: str) -> None:
+def test_a_secret_with_other_whitespace_is_replaced(secret: str, blanks: str) -> None:
     assert redact(f"Wrong password:{blanks}correct{blanks}horse.", [secret]) == "Wrong password: ***."
 
 
-def test_a_secret_with_escaped_and_with_plain_blanks_is_replaced() -> None:
+def test_a_secret_with_escaped_and_plain_whitespace_is_replaced() -> None:
     assert redact(r"You sent one\ntwo  three.", ["one\ntwo  three"]) == "You sent ***."
     assert redact("You sent one\n%20two.", ["one\n two"]) == "You sent ***."
     assert redact("You sent one\\\ntwo.", ["one\ntwo"]) == "You sent ***."
@@ -107,7 +107,7 @@ def test_a_secret_whose_length_depends_on_its_case_is_replaced(secret: str, text
 @pytest.mark.parametrize(
     ("text", "secret"), [("\x00", "fake"), ("\x01", "\x01" * 10 + "fake"), ("fake", "fake"), ("\\", "\\" * 15)]
 )
-def test_the_work_has_a_limit_however_long_the_text_is(text: str, secret: str) -> None:
+def test_the_work_for_a_long_text_is_limited(text: str, secret: str) -> None:
     calls = [calls_of(text * (count // len(text)), [secret]) for count in (2 * MAX_TEXT, 16 * MAX_TEXT)]
     assert calls[1] <= calls[0]
 
@@ -117,17 +117,17 @@ def test_no_part_of_a_secret_is_quoted_wherever_reading_ends(before: int) -> Non
     assert "f" not in redact("\x00" * before + "fake-secret-0123456789", ["fake-secret-0123456789"])
 
 
-def test_a_text_that_is_not_read_to_its_end_is_shown_as_cut() -> None:
+def test_a_text_that_is_not_read_completely_ends_with_an_ellipsis() -> None:
     assert redact("a" + "\x00" * MAX_TEXT + "b", []) == "a…"
 
 
-def test_a_secret_that_the_server_cut_off_is_replaced() -> None:
+def test_a_secret_that_the_server_shortened_is_replaced() -> None:
     secret = "fake-0123456789-abcdefghij"
     for length in range(PREFIX_LENGTH, len(secret)):
         assert redact(f"Unknown token {secret[:length]}… Try again.", [secret]) == "Unknown token ***… Try again."
 
 
-def test_words_that_a_secret_starts_with_are_kept() -> None:
+def test_short_prefixes_of_a_secret_are_kept() -> None:
     assert redact("Wrong password", ["password-fake-1234567"]) == "Wrong password"
 
 
@@ -157,7 +157,7 @@ ESCAPED = {
 @pytest.mark.parametrize(
     "secret", [SECRET, "fake&<\"'>%25+/\\n", "2F-fake%3D", "u0041-fake\\\\x", "fake\nin two\tlines", "Fäke-😀-Ü"]
 )
-def test_every_escaped_spelling_of_a_secret_is_replaced(escape, around: str, secret: str) -> None:
+def test_every_escaped_representation_of_a_secret_is_replaced(escape, around: str, secret: str) -> None:
     shown = redact(f"<{around}{escape(secret)}{around}>", [secret])
     assert "***" in shown
     assert "fake" not in shown.lower()
@@ -169,7 +169,7 @@ def test_a_secret_with_an_unpaired_surrogate_is_replaced() -> None:
 
 
 def calls_of(text: str, secrets: list[str]) -> int:
-    """Count the calls of Python functions and generators while ``text`` is scrubbed."""
+    """Count the calls of Python functions and generators while ``text`` is redacted."""
     calls = 0
 
     def count(*_) -> None:
@@ -185,7 +185,7 @@ def calls_of(text: str, secrets: list[str]) -> int:
     return calls
 
 
-def test_a_long_secret_costs_next_to_nothing_where_it_is_not_quoted() -> None:
+def test_a_long_secret_that_is_not_in_the_text_costs_little() -> None:
     assert calls_of("The refresh token is invalid.", ["fake-secret-" * 5000]) < 1000
 
 
@@ -200,7 +200,7 @@ def test_a_long_secret_costs_next_to_nothing_where_it_is_not_quoted() -> None:
     ],
     ids=["echoed", "escaped", "almost", "ambiguous", "after blanks"],
 )
-def test_the_work_grows_no_faster_than_text_and_secret(text, secret) -> None:
+def test_the_work_grows_linearly_with_text_and_secret(text, secret) -> None:
     small, large = (calls_of(text(size), [secret(size)]) for size in (250, 2000))
     assert large <= 8.5 * small
 

@@ -29,7 +29,7 @@ from tests.fake_clock import START
         ("Thu, 99 Jan 2026 99:99:99 GMT", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_or_nothing(value, seconds):
+def test_retry_after_is_seconds_or_a_date(value, seconds):
     assert retry_after(value, START) == seconds
 
 
@@ -56,6 +56,6 @@ WORDS = st.sampled_from(
 
 
 @given(st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=7).map(" ".join)))
-def test_whatever_retry_after_says_it_is_seconds_or_nothing(value):
+def test_any_retry_after_is_a_valid_number_of_seconds_or_none(value):
     seconds = retry_after(value, START)
     assert seconds is None or 0 <= seconds < float("inf")

@@ -20,14 +20,14 @@ def token(lifetime: float) -> Token:
     [
         (3600, 60, 3540),  # the leeway
         (3600, 0, 3600),
-        (600, 60, 540),  # where the leeway is just a tenth
-        (599, 60, 539.1),  # a tenth of its life
-        (180, 60, 162),  # three-minute tokens exist, and are used
+        (600, 60, 540),  # the leeway is exactly a tenth of the lifetime
+        (599, 60, 539.1),  # a tenth of the lifetime
+        (180, 60, 162),  # tokens with a lifetime of three minutes exist
         (60, 3600, 54),
         (1, 60, 0.9),
     ],
 )
-def test_is_usable_until_the_leeway_or_a_tenth_of_its_life_before_its_end(
+def test_is_usable_until_the_leeway_or_a_tenth_of_its_lifetime_before_its_expiry(
     lifetime: float, leeway: float, last: float
 ) -> None:
     end = START + timedelta(seconds=last)
@@ -39,12 +39,12 @@ def test_is_usable_until_the_leeway_or_a_tenth_of_its_life_before_its_end(
 
 @pytest.mark.parametrize("lifetime", [1, 60, 3600, 10**8])
 @pytest.mark.parametrize("leeway", [0, 60, 10**6])
-def test_is_usable_at_first_however_long_the_leeway(lifetime: float, leeway: float) -> None:
+def test_is_usable_at_first_whatever_the_leeway(lifetime: float, leeway: float) -> None:
     assert token(lifetime).usable(START, leeway)
 
 
 @pytest.mark.parametrize("leeway", [10**12, 10**14, 10**20])
-def test_a_leeway_beyond_all_time_is_a_tenth_of_its_life_too(leeway: int) -> None:
+def test_an_enormous_leeway_is_a_tenth_of_the_lifetime(leeway: int) -> None:
     assert token(100).usable(START + timedelta(seconds=90) - INSTANT, leeway)
     assert not token(100).usable(START + timedelta(seconds=90), leeway)
 
@@ -58,7 +58,9 @@ def test_is_never_usable_without_a_lifetime(lifetime: float) -> None:
 @pytest.mark.parametrize(
     ("lifetime", "jitter", "from_"), [(3600, 0.0, 2700), (3600, 0.05, 2520), (100, 0.0, 75), (100, 0.025, 72.5)]
 )
-def test_is_due_from_three_quarters_of_its_life_less_the_jitter(lifetime: float, jitter: float, from_: float) -> None:
+def test_is_due_from_three_quarters_of_its_lifetime_minus_the_jitter(
+    lifetime: float, jitter: float, from_: float
+) -> None:
     start = START + timedelta(seconds=from_)
 
     assert not token(lifetime).due(start - timedelta(microseconds=2), jitter)
@@ -78,11 +80,11 @@ def test_is_due_before_it_is_unusable(lifetime: float) -> None:
     assert token(lifetime).usable(due, 60)
 
 
-def test_its_life_counts_from_the_request_not_from_now() -> None:
+def test_the_lifetime_counts_from_the_request() -> None:
     assert token(90).lifetime == timedelta(seconds=90)
 
 
-def test_compares_times_of_any_zone() -> None:
+def test_compares_times_of_any_time_zone() -> None:
     elsewhere = datetime.fromisoformat("2026-03-01T21:29:00+09:00")  # 12:29 UTC
 
     assert token(1800).usable(elsewhere, 59)
@@ -94,7 +96,7 @@ def test_cannot_be_changed() -> None:
         token(60).access_token = "other"  # type: ignore[misc]
 
 
-def test_repr_shows_neither_token() -> None:
+def test_the_repr_contains_no_token() -> None:
     shown = repr(dataclasses.replace(token(60), refresh_token="fake-refresh"))
 
     assert "fake" not in shown

@@ -27,7 +27,7 @@ USER = "üser@example.com"
 USER_PASSWORD = "fake&pass=word%3D+ "
 REFRESH_TOKEN = "fake/refresh+token=="
 
-# Written out, not computed by what is tested.
+# Literal values, not computed by the tested code.
 ENCODED_BASIC = "Basic aWQlM0ElMkYlMkIlMjUlMjYlQzMlQTkrOmZha2UlM0ElMkYlMkIlMjUlMjYlQzMlQTkrJTI1M0Q="
 RAW_BASIC = "Basic aWQ6LyslJsOpIDpmYWtlOi8rJSbDqSAlM0Q="
 
@@ -89,7 +89,7 @@ config = partial(
 
 
 def plain(**changes: Any) -> OAuthConfig:
-    """Return a connection whose requests are short: nothing but the grant and a simple client."""
+    """Return a connection whose requests contain only the grant and a simple client."""
     return config(**({"client_id": "app", "client_secret": "fake-secret"} | changes))
 
 
@@ -103,7 +103,7 @@ def request_for(grant: str, **changes: Any) -> TokenRequest:
 
 
 def multipart(request: TokenRequest, parts: list[tuple[str, str]]) -> bytes:
-    """Return the body that RFC 7578 has for ``parts``, with the boundary that the header announces."""
+    """Return the body for ``parts`` (RFC 7578), with the boundary in the header."""
     announced = re.fullmatch(
         r"multipart/form-data; boundary=([0-9A-Za-z'()+_,./:=?-]{1,70})", request.headers["Content-Type"]
     )
@@ -119,19 +119,19 @@ def multipart(request: TokenRequest, parts: list[tuple[str, str]]) -> bytes:
 @pytest.mark.parametrize("client_auth", AUTHORIZATION)
 @pytest.mark.parametrize("grant", GRANTS)
 class TestEveryGrantAndClientAuthentication:
-    def test_as_a_form(self, grant: str, client_auth: str) -> None:
+    def test_sends_a_form(self, grant: str, client_auth: str) -> None:
         request = request_for(grant, client_auth=client_auth)
 
         assert request.body == FORM_GRANT[grant] + FORM_CLIENT[client_auth]
         assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
 
-    def test_as_json_with_every_character_verbatim(self, grant: str, client_auth: str) -> None:
+    def test_sends_json_with_unescaped_characters(self, grant: str, client_auth: str) -> None:
         request = request_for(grant, client_auth=client_auth, body_format="json")
 
         assert request.body == (JSON_GRANT[grant] + JSON_CLIENT[client_auth]).encode()
         assert request.headers["Content-Type"] == "application/json"
 
-    def test_as_multipart(self, grant: str, client_auth: str) -> None:
+    def test_sends_multipart(self, grant: str, client_auth: str) -> None:
         request = request_for(grant, client_auth=client_auth, body_format="multipart")
 
         assert request.body == multipart(request, PARTS_GRANT[grant] + PARTS_CLIENT[client_auth])
@@ -145,20 +145,20 @@ class TestEveryGrantAndClientAuthentication:
         assert headers.pop("Content-Type")
         assert headers == {"Accept": "application/json"}
 
-    def test_goes_to_the_token_url_and_says_its_grant(self, grant: str, client_auth: str) -> None:
+    def test_is_sent_to_the_token_url_with_its_grant_type(self, grant: str, client_auth: str) -> None:
         request = request_for(grant, client_auth=client_auth)
 
         assert request.url == "https://login.example.com/token"
         assert request.grant_type == grant
 
 
-def test_two_multipart_requests_have_two_boundaries() -> None:
+def test_each_multipart_request_has_its_own_boundary() -> None:
     first, second = (grant_request(config(body_format="multipart"), now=START) for _ in range(2))
 
     assert first.headers["Content-Type"] != second.headers["Content-Type"]
 
 
-def test_a_public_client_without_a_name_sends_no_client_id() -> None:
+def test_a_public_client_without_client_id_sends_none() -> None:
     request = grant_request(
         config(grant_type="password", client_auth="none", client_id=None, client_secret=None), now=START
     )
@@ -167,18 +167,18 @@ def test_a_public_client_without_a_name_sends_no_client_id() -> None:
     assert "Authorization" not in request.headers
 
 
-def test_none_never_sends_a_secret_even_where_there_is_one() -> None:
+def test_none_does_not_send_the_client_secret_of_the_connection() -> None:
     request = grant_request(config(client_auth="none", body_format="json"), now=START)
 
     assert b"secret" not in request.body
     assert b"fake" not in request.body
 
 
-def test_without_a_scope_none_is_sent() -> None:
+def test_no_scope_is_sent_if_none_is_set() -> None:
     assert grant_request(plain(), now=START).body == b"grant_type=client_credentials"
 
 
-def test_the_scope_of_a_call_stands_instead_of_the_connections() -> None:
+def test_the_scope_of_a_call_replaces_the_connections() -> None:
     request = grant_request(plain(scope="read"), scope="write  admin", now=START)
 
     assert request.body == b"grant_type=client_credentials&scope=write+admin"
@@ -188,13 +188,13 @@ def test_the_scope_of_a_call_stands_instead_of_the_connections() -> None:
     ("separator", "sent"),
     [(" ", b"a+b+c"), (",", b"a%2Cb%2Cc"), ("+", b"a%2Bb%2Bc"), (", ", b"a%2C+b%2C+c")],
 )
-def test_scopes_are_joined_by_the_separator_that_the_server_wants(separator: str, sent: bytes) -> None:
+def test_scopes_are_joined_with_the_separator(separator: str, sent: bytes) -> None:
     request = grant_request(plain(scope="a b  c", scope_separator=separator), now=START)
 
     assert request.body == b"grant_type=client_credentials&scope=" + sent
 
 
-def test_audience_and_resource_are_sent_as_rfc_8707_has_them() -> None:
+def test_audience_and_resource_are_sent() -> None:
     request = grant_request(plain(audience="https://api.example.com/", resource="urn:a b"), now=START)
 
     assert request.body == (
@@ -213,19 +213,19 @@ class TestRefresh:
         )
 
     @pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code", "refresh_token"])
-    def test_without_a_resource_sends_none(self, grant: str) -> None:
+    def test_sends_no_resource_if_none_is_set(self, grant: str) -> None:
         body = refresh_request(plain(grant_type=grant), "fake-refresh", now=START).body
 
         assert body == b"grant_type=refresh_token&refresh_token=fake-refresh"
 
-    def test_says_what_it_is_for_where_it_is_the_only_request(self) -> None:
+    def test_sends_scope_and_audience_in_the_refresh_token_grant(self) -> None:
         settings = plain(grant_type="refresh_token", scope="read", audience="aud", resource="urn:res")
 
         assert refresh_request(settings, "fake-refresh", now=START).body == (
             b"grant_type=refresh_token&refresh_token=fake-refresh&scope=read&audience=aud&resource=urn%3Ares"
         )
 
-    def test_sends_the_refresh_token_given_not_the_connections(self) -> None:
+    def test_sends_the_given_refresh_token_instead_of_the_connections(self) -> None:
         settings = plain(grant_type="refresh_token", refresh_token="fake-first")
 
         assert (
@@ -233,29 +233,29 @@ class TestRefresh:
             == b"grant_type=refresh_token&refresh_token=fake-second"
         )
 
-    def test_of_a_password_grant_sends_neither_user_nor_password(self) -> None:
+    def test_does_not_send_user_name_and_password_of_the_password_grant(self) -> None:
         body = refresh_request(plain(grant_type="password"), "fake-refresh", now=START).body
 
         assert b"username" not in body
         assert b"password" not in body
 
-    def test_goes_to_the_refresh_url_where_there_is_one(self) -> None:
+    def test_is_sent_to_the_refresh_url_if_it_is_set(self) -> None:
         settings = plain(grant_type="password", refresh_url="https://login.example.com/refresh")
 
         assert refresh_request(settings, "fake-refresh", now=START).url == "https://login.example.com/refresh"
         assert grant_request(settings, now=START).url == "https://login.example.com/token"
 
-    def test_says_that_it_refreshes_whatever_the_connections_grant(self) -> None:
+    def test_has_the_grant_type_refresh_token_whatever_the_connections_grant(self) -> None:
         assert refresh_request(plain(grant_type="password"), "fake-refresh", now=START).grant_type == "refresh_token"
 
-    def test_carries_the_grant_parameters_too(self) -> None:
+    def test_sends_the_token_request_parameters(self) -> None:
         settings = plain(grant_type="authorization_code", grant_params={"tenant": "t1"})
 
         assert refresh_request(settings, "fake-refresh", now=START).body == (
             b"grant_type=refresh_token&refresh_token=fake-refresh&tenant=t1"
         )
 
-    def test_is_not_changed_by_the_grant_parameters(self) -> None:
+    def test_is_not_overridden_by_the_token_request_parameters(self) -> None:
         settings = plain(grant_type="refresh_token", grant_params={"refresh_token": "x", "grant_type": "x"})
 
         assert (
@@ -263,7 +263,7 @@ class TestRefresh:
             == b"grant_type=refresh_token&refresh_token=fake-refresh"
         )
 
-    def test_counts_the_refresh_token_among_its_secrets(self) -> None:
+    def test_has_the_refresh_token_in_its_secrets(self) -> None:
         assert "fake-refresh" in refresh_request(plain(grant_type="refresh_token"), "fake-refresh", now=START).secrets
 
 
@@ -279,7 +279,7 @@ class TestCode:
         )
 
     @pytest.mark.parametrize("body_format", ["json", "multipart"])
-    def test_sends_the_resource_in_every_format(self, body_format: str) -> None:
+    def test_sends_the_resource_in_every_body_format(self, body_format: str) -> None:
         settings = plain(grant_type="authorization_code", resource="urn:res", body_format=body_format, skip_pkce=True)
         request = code_request(settings, "fake-code", "https://a.example/", "fake-verifier", now=START)
 
@@ -330,14 +330,14 @@ class TestGrantParameters:
         ],
     )
     @pytest.mark.parametrize("field", ["grant_params", "secret_grant_params"])
-    def test_of_every_type(self, field: str, value: Any, form: bytes, in_json: str) -> None:
+    def test_can_have_values_of_every_json_type(self, field: str, value: Any, form: bytes, in_json: str) -> None:
         as_form = grant_request(plain(**{field: {"extra": value}}), now=START)
         as_json = grant_request(plain(body_format="json", **{field: {"extra": value}}), now=START)
 
         assert as_form.body == b"grant_type=client_credentials&extra=" + form
         assert as_json.body == f'{{"grant_type":"client_credentials","extra":{in_json}}}'.encode()
 
-    def test_a_list_is_a_repeated_field_in_a_form_and_a_list_in_json(self) -> None:
+    def test_a_list_is_a_repeated_field_in_a_form_and_an_array_in_json(self) -> None:
         params = {"resource": ["urn:a", "urn:b"], "n": [1, True, "x"], "empty": []}
 
         assert grant_request(plain(grant_params=params), now=START).body == (
@@ -355,12 +355,12 @@ class TestGrantParameters:
             request, [("grant_type", "client_credentials"), ("n", "1"), ("n", "true"), ("n", "x")]
         )
 
-    def test_the_secret_ones_win_over_the_others(self) -> None:
+    def test_secret_parameters_override_the_others(self) -> None:
         request = grant_request(plain(grant_params={"key": "open"}, secret_grant_params={"key": "fake-key"}), now=START)
 
         assert request.body == b"grant_type=client_credentials&key=fake-key"
 
-    def test_do_not_change_the_connection(self) -> None:
+    def test_are_not_changed_by_a_request(self) -> None:
         params: dict[str, Any] = {"a": "1"}
         settings = plain(grant_params=params, client_auth="client_secret_post", scope="read")
 
@@ -414,7 +414,7 @@ def test_the_headers_and_parameters_of_the_api_are_not_sent_to_the_token_endpoin
 
 @pytest.mark.parametrize("client_auth", AUTHORIZATION)
 @pytest.mark.parametrize("grant", GRANTS)
-def test_a_requests_repr_shows_neither_body_nor_headers_nor_secrets(grant: str, client_auth: str) -> None:
+def test_the_repr_of_a_request_contains_neither_body_nor_headers_nor_secrets(grant: str, client_auth: str) -> None:
     shown = repr(request_for(grant, client_auth=client_auth, secret_grant_params={"key": "fake-key"}))
 
     for secret in (CLIENT_SECRET, USER_PASSWORD, REFRESH_TOKEN, ENCODED_BASIC, RAW_BASIC, "fake"):
@@ -427,7 +427,7 @@ class TestRevocation:
 
     @pytest.mark.parametrize("body_format", ["form", "json", "multipart"])
     @pytest.mark.parametrize("client_auth", AUTHORIZATION)
-    def test_is_a_form_with_every_client_authentication(self, client_auth: str, body_format: str) -> None:
+    def test_sends_a_form_with_every_client_authentication(self, client_auth: str, body_format: str) -> None:
         settings = config(revoke_url=self.URL, client_auth=client_auth, body_format=body_format)
 
         request = revocation_request(settings, REFRESH_TOKEN, "refresh_token", now=START)
@@ -438,7 +438,7 @@ class TestRevocation:
         assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
         assert request.headers["Accept"] == "application/json"
 
-    def test_has_the_headers_of_token_requests_but_not_their_parameters(self) -> None:
+    def test_sends_the_headers_of_token_requests_but_not_their_parameters(self) -> None:
         settings = plain(
             revoke_url=self.URL,
             grant_headers={"X-Tenant": "t1"},
@@ -451,7 +451,7 @@ class TestRevocation:
         assert request.headers["X-Tenant"] == "t1"
         assert request.body == self.BODY
 
-    def test_shows_neither_token_nor_query(self) -> None:
+    def test_does_not_show_token_and_query(self) -> None:
         request = revocation_request(plain(revoke_url=self.URL), REFRESH_TOKEN, "access_token", now=START)
 
         assert REFRESH_TOKEN in request.secrets
@@ -459,12 +459,12 @@ class TestRevocation:
         assert request.endpoint.name == "revocation endpoint"
         assert request.shown_url == "https://login.example.com/revoke"
 
-    def test_needs_a_url(self) -> None:
+    def test_requires_a_revocation_url(self) -> None:
         with pytest.raises(ConfigurationError, match=r"'shop': revoke_url \(Revocation URL\) is missing, .*\(Forget\)"):
             revocation_request(plain(), REFRESH_TOKEN, "access_token", now=START)
 
 
-def test_a_token_url_that_nobody_has_looked_up_is_an_error_of_the_connection() -> None:
+def test_a_missing_token_url_is_an_error_of_the_connection() -> None:
     settings = plain(token_url=None, issuer="https://login.example.com")
 
     with pytest.raises(ConfigurationError, match=r"'shop': grant_url \(Token URL\) is missing"):

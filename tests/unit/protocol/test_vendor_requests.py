@@ -1,4 +1,4 @@
-"""What goes to each vendor's token endpoint, and what comes back, is what the vendor's own page shows."""
+"""Token requests and responses of each vendor match the examples in the vendor's documentation."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def config(preset: Preset, login: str = "fake-client", password: str = "fake-sec
 
 
 def fields_of(request: TokenRequest) -> dict[str, str]:
-    """Return the fields of a form body; none of them twice."""
+    """Return the fields of a form body, which must not repeat any."""
     pairs = parse_qsl(request.body.decode("ascii"), keep_blank_values=True, strict_parsing=True)
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
 
 
 def parts_of(request: TokenRequest) -> dict[str, str]:
-    """Return the fields of a multipart body, read by the standard library; none of them twice, none of them a file."""
+    """Return the fields of a multipart body, which must not repeat any or contain files."""
     head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
     message = email.message_from_bytes(head + request.body, policy=email.policy.HTTP)
     parts = list(message.iter_parts())  # type: ignore[attr-defined]
@@ -55,7 +55,7 @@ def parts_of(request: TokenRequest) -> dict[str, str]:
     return fields
 
 
-def answered(settings: OAuthConfig, request: TokenRequest, status: int, body: str) -> Token:
+def token_in(settings: OAuthConfig, request: TokenRequest, status: int, body: str) -> Token:
     headers = {"Content-Type": "application/json"}
     return parse_token_response(
         settings, request, HttpResponse(status_code=status, headers=headers, body=body.encode(), sent_at=NOW)
@@ -94,7 +94,7 @@ def test_justlogin_refresh_without_an_old_token_has_no_such_header() -> None:
     }
 
 
-def test_no_other_vendor_gets_the_old_token() -> None:
+def test_no_other_vendor_receives_the_old_token() -> None:
     settings = config(JUSTIMMO, grant_type="refresh_token", refresh_token="fake-refresh")
 
     assert "Authorization" not in refresh_request(settings, "fake-refresh", "fake-old-token", now=NOW).headers
@@ -138,20 +138,20 @@ def test_justimmo_refresh_is_the_documented_request(grant: str) -> None:
     }
 
 
-def test_justimmos_answer_to_a_refresh_is_a_token() -> None:
+def test_the_response_to_a_justimmo_refresh_is_a_token() -> None:
     settings = justimmo("refresh_token")
 
-    token = answered(settings, refresh_request(settings, "fake-refresh", now=NOW), 200, JUSTIMMO_TOKEN)
+    token = token_in(settings, refresh_request(settings, "fake-refresh", now=NOW), 200, JUSTIMMO_TOKEN)
 
     assert (token.access_token, token.refresh_token, token.token_type) == ("fake-token", "fake-refresh-2", "Bearer")
     assert token.expires_at == NOW + timedelta(days=1)
 
 
-def test_justimmos_answer_to_client_credentials_lives_as_long_as_it_says_not_as_the_table_says() -> None:
+def test_a_justimmo_token_has_the_lifetime_in_the_response_not_the_one_in_the_documentation() -> None:
     settings = justimmo()
 
     body = '{"token_type":"Bearer", "expires_in":2678400, "access_token": "fake-token"}'
-    token = answered(settings, grant_request(settings, now=NOW), 200, body)
+    token = token_in(settings, grant_request(settings, now=NOW), 200, body)
 
     assert token.lifetime == timedelta(days=31)
     assert token.refresh_token is None
@@ -165,12 +165,12 @@ MALFORMED = (
 
 @pytest.mark.parametrize("hint", ["Refresh token has expired", "Authorization code has expired"])
 @pytest.mark.parametrize("status", [400, 401])
-def test_justimmos_invalid_request_about_a_refresh_token_or_code_is_an_invalid_grant(hint: str, status: int) -> None:
+def test_invalid_request_of_justimmo_about_a_refresh_token_or_code_is_an_invalid_grant(hint: str, status: int) -> None:
     settings = justimmo("refresh_token")
     body = json.dumps({"error": "invalid_request", "message": MALFORMED, "hint": hint}, indent=4)
 
     with pytest.raises(InvalidGrant) as caught:
-        answered(settings, refresh_request(settings, "fake-refresh", now=NOW), status, body)
+        token_in(settings, refresh_request(settings, "fake-refresh", now=NOW), status, body)
 
     assert type(caught.value) is InvalidGrant
     assert MALFORMED in str(caught.value)
@@ -181,22 +181,22 @@ def test_justimmos_invalid_request_about_a_refresh_token_or_code_is_an_invalid_g
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_justimmos_invalid_client_is_one(status: int) -> None:
+def test_invalid_client_of_justimmo_is_an_invalid_client(status: int) -> None:
     settings = justimmo()
     body = '{\n    "error":"invalid_client",\n    "message":"Client authentication failed"\n}'
 
     with pytest.raises(InvalidClient, match="Client authentication failed") as caught:
-        answered(settings, grant_request(settings, now=NOW), status, body)
+        token_in(settings, grant_request(settings, now=NOW), status, body)
 
     assert "Check Client ID" in str(caught.value)
 
 
-def test_an_invalid_request_about_something_else_is_no_invalid_grant() -> None:
+def test_invalid_request_of_justimmo_about_anything_else_is_not_an_invalid_grant() -> None:
     settings = justimmo("refresh_token")
     body = json.dumps({"error": "invalid_request", "message": MALFORMED, "hint": "Check the `grant_type` parameter"})
 
     with pytest.raises(TokenRequestError) as caught:
-        answered(settings, refresh_request(settings, "fake-refresh", now=NOW), 400, body)
+        token_in(settings, refresh_request(settings, "fake-refresh", now=NOW), 400, body)
 
     assert not isinstance(caught.value, InvalidGrant)
 
@@ -217,7 +217,7 @@ JOOR_FIELDS = {
 }
 
 
-def test_joors_request_is_that_of_its_curl_example() -> None:
+def test_the_joor_request_is_that_of_the_curl_example() -> None:
     request = grant_request(joor(), now=NOW)
 
     assert request.url == "https://atlas-sandbox.jooraccess.com/auth/"
@@ -226,19 +226,19 @@ def test_joors_request_is_that_of_its_curl_example() -> None:
     assert parts_of(request) == JOOR_FIELDS
 
 
-def test_joors_request_has_the_field_of_its_python_example_where_the_connection_says_so() -> None:
+def test_the_joor_request_can_have_the_additional_field_of_the_python_example() -> None:
     request = grant_request(joor(grant_params={"g-recaptcha-response": "xxx"}), now=NOW)
 
     assert parts_of(request) == JOOR_FIELDS | {"g-recaptcha-response": "xxx"}
 
 
-def test_joors_production_is_the_default() -> None:
+def test_production_is_the_default_environment_of_joor() -> None:
     settings = config(JOOR, username="u", user_password="p")
 
     assert grant_request(settings, now=NOW).url == "https://atlas.jooraccess.com/auth/"
 
 
-def test_joors_example_payload_is_a_token() -> None:
+def test_the_example_response_of_joor_is_a_token() -> None:
     body = """{
     "access_token": "aaaaaaaaaa.bbbbbbbbbb.cccccccccc-dddddddddd",
     "expires_in": 36000,
@@ -251,7 +251,7 @@ def test_joors_example_payload_is_a_token() -> None:
 }"""
     settings = joor()
 
-    token = answered(settings, grant_request(settings, now=NOW), 200, body)
+    token = token_in(settings, grant_request(settings, now=NOW), 200, body)
 
     assert token.access_token == "aaaaaaaaaa.bbbbbbbbbb.cccccccccc-dddddddddd"
     assert token.refresh_token == "eeeeeeeeee.ffffffffff.gggggggggg"
@@ -260,14 +260,14 @@ def test_joors_example_payload_is_a_token() -> None:
     assert not settings.use_refresh  # no refresh request is documented
 
 
-def test_joors_refusal_of_a_password_is_not_tried_again() -> None:
+def test_a_password_that_joor_refuses_is_not_retried() -> None:
     settings = joor()
 
     with pytest.raises(WrongPassword):
-        answered(settings, grant_request(settings, now=NOW), 401, '{"error": "invalid_grant"}')
+        token_in(settings, grant_request(settings, now=NOW), 401, '{"error": "invalid_grant"}')
 
 
-# --- the API of seed 004: no preset, the generic type with a JSON body
+# --- an API without preset that requires JSON bodies
 
 CLIENT_ID = "BA779C49-4D93-4785-9596-25805A24C5DC"
 CLIENT_SECRET = "4AD3CE00-8ED5-4F0A-A979-ACE64A15207C"
@@ -308,7 +308,7 @@ def test_the_json_body_of_a_grant_is_that_of_the_example(extra: dict[str, Any], 
         {"grant_type": "password", "username": "jsmith", "user_password": "password123", "use_refresh": True},
     ],
 )
-def test_the_json_body_of_a_refresh_is_that_of_the_example_its_token_verbatim(extra: dict[str, Any]) -> None:
+def test_the_json_body_of_a_refresh_is_that_of_the_example(extra: dict[str, Any]) -> None:
     request = refresh_request(json_api(**extra), REFRESH_TOKEN, now=NOW)
 
     assert request.headers == {"Accept": "application/json", "Content-Type": "application/json"}
@@ -321,15 +321,15 @@ def test_the_json_body_of_a_refresh_is_that_of_the_example_its_token_verbatim(ex
     assert b"%3d" in request.body
 
 
-def test_a_fresh_refresh_token_comes_with_every_answer_client_credentials_included() -> None:
+def test_every_response_can_have_a_new_refresh_token() -> None:
     settings = json_api(use_refresh=True)
 
     body = json.dumps({"access_token": "fake-token", "expires_in": 60, "refresh_token": REFRESH_TOKEN})
 
-    assert answered(settings, grant_request(settings, now=NOW), 200, body).refresh_token == REFRESH_TOKEN
+    assert token_in(settings, grant_request(settings, now=NOW), 200, body).refresh_token == REFRESH_TOKEN
 
 
-# --- authorization code: what RFC 6749 and PKCE want more than the pages show is sent too
+# --- authorization code: the documented parameters, plus those of RFC 6749 and PKCE
 
 BACK = "https://airflow.example.com/oauth/callback"
 CODE = "kfVaG3IPc7hb2Vi2pgOI_9GNBSJurR6PFdXF2LesNNDyiF1XDwQHgEtkMNwlH7OB9DL8k1bbWHaHab76mw6qOeM9V2sy36rRZHYSahMBXPo%3D"
@@ -348,7 +348,7 @@ CODE = "kfVaG3IPc7hb2Vi2pgOI_9GNBSJurR6PFdXF2LesNNDyiF1XDwQHgEtkMNwlH7OB9DL8k1bb
         (JUSTIMMO, {"grant_type": "authorization_code"}, "https://auth.justimmo.at/authorize", {}),
     ],
 )
-def test_the_browser_is_sent_where_the_page_says(
+def test_the_authorization_url_is_the_documented_one(
     preset: Preset, extra: dict[str, Any], url: str, shown: dict[str, str]
 ) -> None:
     sent_to = authorization_url(config(preset, **extra), AuthorizationRequest(conn_id="vendor", redirect_uri=BACK))
@@ -359,7 +359,7 @@ def test_the_browser_is_sent_where_the_page_says(
     assert query.keys() == {"state", "code_challenge", "code_challenge_method"}
 
 
-def test_justlogins_refresh_names_no_scope_whichever_grant() -> None:
+def test_a_justlogin_refresh_has_no_scope() -> None:
     for grant in ("authorization_code", "refresh_token"):
         request = refresh_request(
             config(JUSTLOGIN, grant_type=grant, refresh_token="fake-refresh"), "fake-refresh", now=NOW
@@ -382,7 +382,7 @@ def test_justimmos_code_request_has_the_documented_fields() -> None:
     }
 
 
-def test_the_json_body_of_a_code_request_has_the_examples_fields_its_code_verbatim() -> None:
+def test_the_json_body_of_a_code_request_has_the_fields_of_the_example() -> None:
     client, secret = "BA779C49-4D93-4785-9596-25805A24C5DC", "4AD3CE00-8ED5-4F0A-A979-ACE64A15207C"
     extra = {"grant_url": "/token", "body_format": "json", "client_auth": "client_secret_post"}
     settings = config(OAUTH, client, secret, host="https://api.example.com", grant_type="authorization_code", **extra)
