@@ -46,7 +46,7 @@ class Lock(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Dependencies:
-    """The seams between the renewal of one connection's tokens and everything outside.
+    """The settings of one connection, and everything outside this package that renewing its tokens uses.
 
     :param config: the connection
     :param endpoint: issues and revokes tokens
@@ -74,8 +74,8 @@ class Dependencies:
         """Mask the secrets of a token that was just issued.
 
         :param token: the token, with its refresh token if there is one
-        :param used_refresh_token: the refresh token that was used to get it. If the server has replaced it, it need not
-            be masked any longer.
+        :param used_refresh_token: the refresh token that was used to get it. If the server has replaced it, it no
+            longer needs to be masked.
         """
         now = self.clock.now()
         self.mask(token.access_token, now + SINGLE_USE_MASKED if token.is_single_use else token.expires_at)
