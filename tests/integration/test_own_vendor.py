@@ -23,10 +23,10 @@ from acme_airflow.operators import AcmeListCustomersOperator
 from airflow_provider_oauth.runtime import airflow_variables
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-kept = {}
-airflow_variables.get_variable = kept.get
-airflow_variables.set_variable = lambda name, value, description: kept.update({name: value})
-airflow_variables.is_listed = kept.__contains__
+stored = {}
+airflow_variables.get_variable = stored.get
+airflow_variables.set_variable = lambda name, value, description: stored.update({name: value})
+airflow_variables.is_listed = stored.__contains__
 
 manager = ProvidersManager()
 hook = BaseHook.get_connection("my_acme").get_hook()
