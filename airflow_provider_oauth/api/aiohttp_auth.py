@@ -66,7 +66,7 @@ class OAuth2Middleware:
 
 
 async def valid_token(access: ApiAccess) -> Token:
-    """Return a valid token, as ``ApiAccess.token`` does. A thread does what would block the event loop.
+    """Return a valid token, as ``ApiAccess.token`` does. Blocking work runs in a thread.
 
     While one thread renews a token that is due, all other callers use that token.
 

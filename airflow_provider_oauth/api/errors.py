@@ -163,7 +163,7 @@ def read_error_body(response: requests.Response) -> bytes:
     :param response: the response; it is closed
     """
     body = b""
-    with suppress(*TRANSPORT_ERRORS):  # the error then quotes what was read, if anything
+    with suppress(*TRANSPORT_ERRORS):  # the error quotes only what was read
         for chunk in response.iter_content(8192):
             body += chunk
             if len(body) > MAX_ERROR_BODY:

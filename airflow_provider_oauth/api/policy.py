@@ -165,7 +165,7 @@ class ApiAccess:
     def missing_params(self, url: str) -> list[tuple[str, str]]:
         """Return the connection's own query parameters for API requests, except those that ``url`` has.
 
-        A list becomes a repeated parameter and null none. Any other value except a string is written as JSON.
+        A list becomes a repeated parameter, and null is left out. Any other value except a string is written as JSON.
         """
         params = {**self.config.api_params, **self.config.secret_params}
         if not params:

@@ -102,7 +102,7 @@ class OAuthAsyncSession(AsyncHttpSession):
         }
 
     def _options(self, extra_options: dict[str, Any]) -> dict[str, Any]:
-        """Return the options of the connection and of a call; the latter win."""
+        """Return the options of the connection, replaced by those of a call."""
         own = translated_options(extra_options, self._access.config, self.base_url)
         return {**(self.extra_options or {}), **own}
 
@@ -125,7 +125,7 @@ class OAuthAsyncSession(AsyncHttpSession):
 
     async def _status_error(self, response: ClientResponse) -> ApiError:
         body = b""
-        with suppress(*TRANSPORT_ERRORS):  # the error then quotes nothing
+        with suppress(*TRANSPORT_ERRORS):  # if the body cannot be read, the error quotes none of it
             async for chunk in response.content.iter_chunked(8192):
                 body += chunk
                 if len(body) > MAX_ERROR_BODY:

@@ -45,7 +45,7 @@ class RecordEncryption:
 
     @property
     def has_key(self) -> bool:
-        """Whether the connection has a secret, so that records are encrypted."""
+        """Whether the connection has a secret to encrypt records with."""
         return self._material is not None
 
     def key_id(self, salt: bytes) -> str:

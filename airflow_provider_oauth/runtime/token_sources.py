@@ -26,7 +26,7 @@ _lock = threading.Lock()
 
 
 def _reset() -> None:
-    """Reset the modules in a child process, which inherits locks in an unknown state."""
+    """Reset this module and ``masking`` in a child process, which inherits locks in an unknown state."""
     global _lock
     _lock = threading.Lock()
     _sources.clear()

@@ -182,7 +182,7 @@ class VariableTokenStore:
                 readable=True,
                 tokens=self._tokens(content["tokens"]),
                 refresh_token=_string_or_none(content["refresh_token"]),
-                refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # the first release had none
+                refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # not in the first release
                 subject=_string_or_none(content.get("subject")),
                 raw={},
             )
@@ -216,7 +216,7 @@ class VariableTokenStore:
             return Refusal(
                 error=from_event(values["error"]),
                 until=_time(values["until"]),
-                unrecognized_since=_time_or_none(values.get("unrecognized_since")),  # the first release had none
+                unrecognized_since=_time_or_none(values.get("unrecognized_since")),  # not in the first release
             )
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
             return None

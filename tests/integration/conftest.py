@@ -68,13 +68,13 @@ def airflow_db() -> None:
 
 @pytest.fixture
 def api():
-    """A server in the place of the API, that notes all it is sent."""
+    """A server in place of the API, which records its requests."""
     with recorder() as running:
         yield running
 
 
 @pytest.fixture
 def elsewhere():
-    """Another one, of another origin."""
+    """Another one, with another origin."""
     with recorder() as running:
         yield running

@@ -1,4 +1,4 @@
-"""A server that notes all it is sent, for what must not be sent, or must be sent again."""
+"""A server that records its requests, for tests of what is sent, not sent, or sent again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Recorder(ThreadingHTTPServer):
-    """Notes connections and requests, and answers 200 unless there is something else in ``answers`` for the path."""
+    """Records connections and requests. It responds with 200, or with the next of ``responses`` for the path."""
 
     daemon_threads = True
 
@@ -16,7 +16,7 @@ class Recorder(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), RecordingHandler)
         self.connections = 0
         self.requests = []
-        self.answers = {}
+        self.responses = {}
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def get_request(self):
@@ -25,16 +25,16 @@ class Recorder(ThreadingHTTPServer):
         return accepted
 
     def handle_error(self, request, client_address):
-        """Say nothing of clients that went away."""
+        """Ignore clients that close the connection."""
 
 
 class RecordingHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
 
-    def answer(self):
+    def respond(self):
         self.server.requests.append((self.command, self.path, dict(self.headers), self._body()))
-        planned = self.server.answers.get(self.path.partition("?")[0])
+        planned = self.server.responses.get(self.path.partition("?")[0])
         status, headers = planned.pop(0) if planned else (200, {})
         content = b'{"answer": true}'
         self.send_response(status)
@@ -44,7 +44,7 @@ class RecordingHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_DELETE = do_OPTIONS = do_QUERY = answer
+    do_GET = do_POST = do_DELETE = do_OPTIONS = do_QUERY = respond
 
     def _body(self):
         if self.headers.get("Transfer-Encoding") != "chunked":

@@ -114,7 +114,7 @@ def test_the_checked_address_is_the_one_that_is_used(api: Recorder, names: Names
 
 
 def test_each_attempt_is_checked(api: Recorder, names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
-    api.answers["/token"] = [(503, {}), (200, {})]
+    api.responses["/token"] = [(503, {}), (200, {})]
     names.addresses["auth.test"] = [["127.0.0.1"], [EVERYWHERE]]
     with pytest.raises(ConfigurationError, match=r"grant_url \(Token URL\) is not allowed") as caught:
         endpoint(f"http://auth.test:{port_of(api)}/token").grant()

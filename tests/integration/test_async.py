@@ -128,7 +128,7 @@ def test_after_a_401_the_token_is_renewed_once_and_the_body_sent_again(connect, 
 
 def test_a_second_401_is_an_error(connect, api, sandbox):
     connect(host=api.url)
-    api.answers["/items"] = [(401, {})] * 9
+    api.responses["/items"] = [(401, {})] * 9
     with pytest.raises(ApiError, match="^401") as caught:
         call(endpoint="items")
     assert caught.value.status_code == 401
@@ -145,7 +145,7 @@ def test_a_403_does_not_renew_the_token(connect, sandbox):
 
 def test_a_consumed_body_is_not_sent_again_empty_or_in_part(connect, api):
     connect(host=api.url)
-    api.answers["/items"] = [(401, {})]
+    api.responses["/items"] = [(401, {})]
 
     async def parts():
         yield b"a"
@@ -158,7 +158,7 @@ def test_a_consumed_body_is_not_sent_again_empty_or_in_part(connect, api):
 
 def test_a_file_is_sent_again_completely_or_not_at_all(connect, api, tmp_path):
     connect(host=api.url)
-    api.answers["/items"] = [(401, {})]
+    api.responses["/items"] = [(401, {})]
     path = tmp_path / "upload"
     path.write_bytes(b"content of the file")
     with path.open("rb") as file, contextlib.suppress(ApiError):
@@ -176,7 +176,7 @@ def test_nothing_from_the_connection_is_sent_after_a_redirect_to_another_origin(
         api_params={"account": "fake-account"},
         secret_params={"key": "fake-param"},
     )
-    api.answers["/moved"] = [(status, {"Location": f"{elsewhere.url}/landing"})]
+    api.responses["/moved"] = [(status, {"Location": f"{elsewhere.url}/landing"})]
     call(endpoint="moved", headers={"X-Mine": "stays"})
     (_, path, sent, _), (_, landing, arrived, _) = api.requests[0], elsewhere.requests[0]
     assert path == "/moved?account=fake-account&key=fake-param"
@@ -233,9 +233,9 @@ def test_an_absolute_url_of_another_origin_is_refused(connect, api, elsewhere):
 
 def test_after_a_500_the_request_is_repeated_up_to_the_retry_limit(connect, api):
     connect(host=api.url)
-    api.answers["/items"] = [(500, {}), (503, {})]
+    api.responses["/items"] = [(500, {}), (503, {})]
     assert call(OAuthAsyncHook("my_api", retry_limit=3, retry_delay=0), endpoint="items") == (200, b'{"answer": true}')
-    api.answers["/items"] = [(500, {})] * 9
+    api.responses["/items"] = [(500, {})] * 9
     with pytest.raises(ApiError, match="^500"):
         call(OAuthAsyncHook("my_api", retry_limit=2, retry_delay=0), endpoint="items")
     assert len(api.requests) == 5
@@ -243,7 +243,7 @@ def test_after_a_500_the_request_is_repeated_up_to_the_retry_limit(connect, api)
 
 def test_an_error_names_the_connection_and_contains_no_parameter(connect, api):
     connect(host=api.url, secret_params={"key": "fake-param"})
-    api.answers["/items"] = [(404, {})]
+    api.responses["/items"] = [(404, {})]
     with pytest.raises(ApiError, match=r"^404:Not Found.*'my_api'") as caught:
         call(endpoint="items")
     assert "fake-param" not in str(caught.value)
@@ -462,7 +462,7 @@ def test_a_deferred_request_follows_a_redirect_and_returns_the_response(connect)
 
 def test_a_redirected_deferred_post_succeeds_and_is_sent_once(connect, api):
     connect(host=api.url)
-    api.answers["/items"] = [(303, {"Location": f"{api.url}/created"})]
+    api.responses["/items"] = [(303, {"Location": f"{api.url}/created"})]
     assert fired(method="POST", endpoint="items", json={"a": 1})["status"] == "success"
     assert [(method, path) for method, path, *_ in api.requests] == [("POST", "/items"), ("GET", "/created")]
 
@@ -475,7 +475,7 @@ def test_a_sensor_trigger_follows_a_redirect(connect):
 
 def test_the_urls_in_an_event_contain_no_secret_parameter(connect, api):
     connect(host=api.url, secret_params={"key": "fake-param"})
-    api.answers["/items"] = [(302, {"Location": "/there?page=1&key=fake-param&a=%20b#end"})]
+    api.responses["/items"] = [(302, {"Location": "/there?page=1&key=fake-param&a=%20b#end"})]
     event = fired(endpoint="items?page=1")
     assert api.requests[1][1] == "/there?page=1&key=fake-param&a=%20b"
     assert "fake-param" not in json.dumps(event)
@@ -546,11 +546,11 @@ def test_both_hooks_raise_errors_with_the_same_text(connect, raw_server, kind):
 def test_only_a_500_or_above_is_logged_as_an_attempt(connect, api, caplog, monkeypatch):
     connect(host=api.url)
     monkeypatch.setattr(OAuthAsyncSession, "log", logging.getLogger("airflow.task.hooks"))
-    api.answers["/items"] = [(403, {})]
+    api.responses["/items"] = [(403, {})]
     with pytest.raises(ApiError):
         call(endpoint="items")
     assert [record.getMessage() for record in caplog.records if "attempt" in record.getMessage()] == []
-    api.answers["/items"] = [(500, {})]
+    api.responses["/items"] = [(500, {})]
     call(OAuthAsyncHook("my_api", retry_delay=0), endpoint="items")
     messages = [record.getMessage() for record in caplog.records if "attempt" in record.getMessage()]
     assert messages == ["The API responded with 500. Repeating the request in 0 s (attempt 2 of 3)."]
@@ -622,7 +622,7 @@ def test_the_timeout_limits_each_part_of_a_response_and_if_deferred_the_whole_re
 
 def test_a_session_of_the_hook_sends_the_token_and_raises_the_same_errors(connect, api):
     connect(host=api.url)
-    api.answers["/items"] = [(200, {}), (404, {})]
+    api.responses["/items"] = [(200, {}), (404, {})]
 
     async def scenario():
         async with OAuthAsyncHook("my_api").session(method="POST") as session:
@@ -656,6 +656,6 @@ def test_after_an_error_response_the_next_request_can_use_the_connection(connect
 
 def test_without_check_response_an_error_status_is_returned_without_retries(connect, api):
     connect(host=api.url, check_response=False)
-    api.answers["/items"] = [(500, {})]
+    api.responses["/items"] = [(500, {})]
     assert call(endpoint="items") == (500, b'{"answer": true}')
     assert len(api.requests) == 1

@@ -229,7 +229,7 @@ def test_closing_sessions_leaves_the_shared_connection_open(connect, api, variab
 
 def test_a_request_is_repeated_over_the_same_connection_after_a_401(connect, api, variables):
     connect("one_connection", host=api.url)
-    api.answers["/items"] = [(401, {})]
+    api.responses["/items"] = [(401, {})]
     OAuthHook("one_connection").run("items", extra_options={"stream": True}).close()
     first, second = (headers["Authorization"] for _, _, headers, _ in api.requests)
     assert first != second
@@ -251,7 +251,7 @@ def test_nothing_from_the_connection_is_sent_after_a_redirect_to_another_origin(
         secret_headers={"X-Key": "fake-key"},
         secret_params={"key": "fake-param"},
     )
-    api.answers["/moved"] = [(status, {"Location": f"{elsewhere.url}/landing"})]
+    api.responses["/moved"] = [(status, {"Location": f"{elsewhere.url}/landing"})]
     OAuthHook("redirected").run("moved", headers={"X-Mine": "stays"})
     sent, arrived = api.requests[0][2], elsewhere.requests[0]
     assert {"X-Session", "X-Tenant", "X-Key"} <= set(sent)
