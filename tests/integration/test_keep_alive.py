@@ -139,8 +139,9 @@ def test_the_warning_names_connection_and_date_if_renewals_do_not_extend_the_ref
     with pytest.raises(AirflowFailException) as failed:
         tasks["warn"](CONN_ID)
     assert str(failed.value) == (
-        f"Connection 'example_keep_alive': its refresh token ends on {consent_by:%Y-%m-%d at %H:%M} UTC, and renewing "
-        f"it does not help. Have a user consent again before that."
+        f"Connection 'example_keep_alive': the refresh token expires on {consent_by:%Y-%m-%d at %H:%M} UTC, and a "
+        f"renewal does not extend it. A user must consent again before that: click Authorize on the page OAuth "
+        f"connections."
     )
     assert timedelta(days=1.9) < consent_by - datetime.now(UTC) <= timedelta(days=2)
     assert commands._row(CONN_ID)["consent_by"] == f"{consent_by:%Y-%m-%dT%H:%M:%SZ}"
