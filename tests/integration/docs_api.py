@@ -33,8 +33,8 @@ def _add_routes(router: APIRouter, server: ServerConfig, state: State) -> None:
 
 def _add_lists(router: APIRouter) -> None:
     @router.get("/customers")
-    async def customers(page: int = 1, limit: int = 50) -> dict[str, Any]:
-        return _page(CUSTOMERS, page, limit)
+    async def customers(page: int = 1, limit: int = 50, after: int = 0) -> dict[str, Any]:
+        return _page([row for row in CUSTOMERS if row["id"] > after], page, limit)
 
     @router.post("/customers", status_code=201)
     async def create(request: Request) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_every_dag_succeeds_and_returns_what_the_text_says(results):
     assert {path.name for path in (data / "orders_of_each_customer").iterdir()} == {
         f"orders-{n}.jsonl" for n in (0, 1, 2)
     }
-    for name in ("customers", "read_customers"):
+    for name in ("customers", "read_customers", "customers_by_id"):
         lines = (data / name / "customers.jsonl").read_text().splitlines()
         assert [json.loads(line) for line in lines] == CUSTOMERS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import re
 
@@ -19,6 +20,8 @@ from airflow_provider_oauth.extract import paginators
 from airflow_provider_oauth.fields import ALIASES, FIELDS
 from airflow_provider_oauth.get_provider_info import get_provider_info
 from airflow_provider_oauth.management.status import ConnectionStatus
+from airflow_provider_oauth.operators.extract import ExtractOperator
+from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.presets import PRESETS
 from airflow_provider_oauth.ui.page import CONSENT_STATES, TOKEN_STATES
 from tests.documents import DOCS, README, blocks
@@ -138,6 +141,29 @@ def test_every_operator_of_a_vendor_is_on_the_page_about_vendors(module):
     assert names
     vendors = (DOCS / "vendors.md").read_text()
     assert [name for name in names if f"`{name}`" not in vendors] == []
+
+
+# --- lists
+
+LISTS = (DOCS / "lists.md").read_text()
+
+
+@pytest.mark.parametrize("text", sorted(set(re.findall(r"`(\w+Paginator\([^`]*\))`", LISTS))))
+def test_every_paginator_shown_can_be_created(text):
+    assert type(eval(text, vars(paginators))).__name__ == text.partition("(")[0]  # noqa: S307 - our own page
+
+
+def test_every_paginator_is_shown():
+    names = {name for name in vars(paginators) if name.endswith("Paginator")} - {"Paginator"}
+    assert set(re.findall(r"`(\w+Paginator)\(", LISTS)) == names
+
+
+def test_the_parameters_of_the_extract_operator_are_in_the_table():
+    shown = re.findall(r"^\| `(\w+)` \|", LISTS.partition("| parameter |")[2].partition("\n\n")[0], re.MULTILINE)
+    own = inspect.signature(OAuthExtractOperator.__init__).parameters
+    inherited = inspect.signature(ExtractOperator.__init__).parameters
+    names = {*own, *inherited} - {"self", "kwargs", "oauth_conn_id", "scope"}
+    assert set(shown) == names
 
 
 # --- the API reference
