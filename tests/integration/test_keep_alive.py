@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_oauth.cli import commands
+from airflow_provider_oauth.cli.output import format_status
 from airflow_provider_oauth.exceptions import ConsentRequired
 from airflow_provider_oauth.hooks.oauth import OAuthHook
-from airflow_provider_oauth.management import grants
+from airflow_provider_oauth.management import connections, grants
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from sandbox.examples import EXAMPLES_FOLDER
 from sandbox.server import SERVERS, serve
@@ -144,7 +144,7 @@ def test_the_warning_names_connection_and_date_if_renewals_do_not_extend_the_ref
         f"connections."
     )
     assert timedelta(days=1.9) < consent_by - datetime.now(UTC) <= timedelta(days=2)
-    assert commands._row(CONN_ID)["consent_by"] == f"{consent_by:%Y-%m-%dT%H:%M:%SZ}"
+    assert format_status(connections.get_status(CONN_ID))["consent_by"] == f"{consent_by:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def test_the_renewal_fails_with_advice_if_a_new_refresh_token_is_required(connect, sandbox, tasks):
