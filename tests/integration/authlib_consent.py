@@ -1,6 +1,6 @@
-"""The rest of Authlib's authorization server: a person's consent, PKCE, revocation, and what it says of itself.
+"""The consent page, PKCE, revocation and metadata of Authlib's authorization server.
 
-Everybody may log in, without a password; the name is that of the tokens' user.
+Any user can log in without a password. The tokens are for the entered user name.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from tests.integration.authlib_server import Client, Server
 
 PAGE = """<!doctype html><html lang="en"><title>Authlib: allow access</title>
-<h1>Authlib</h1><p><b>{{ grant.client.client_id }}</b> asks for access ({{ grant.request.scope }}).</p>
+<h1>Authlib</h1><p><b>{{ grant.client.client_id }}</b> requests access ({{ grant.request.scope }}).</p>
 <form method="post"><label>User name <input name="username" value="ada"></label>
 <button name="consent" value="yes">Allow</button> <button name="consent" value="no">Deny</button></form></html>"""
 
 
 @dataclass
 class Code(AuthorizationCodeMixin):
-    """An authorization code, in the words of Authlib's model."""
+    """An authorization code, as Authlib's model."""
 
     value: str
     client: Client
@@ -68,7 +68,7 @@ class Code(AuthorizationCodeMixin):
 def add_consent(app: Flask, authorization: AuthorizationServer, server: Server, auth_methods: list[str]) -> None:
     """Add the authorization, revocation and metadata endpoints.
 
-    :param auth_methods: how clients may authenticate
+    :param auth_methods: allowed client authentication methods
     """
     issuer = _issuer(server)
     authorization.register_extension(issuer)
@@ -84,7 +84,7 @@ def add_consent(app: Flask, authorization: AuthorizationServer, server: Server, 
         return render_template_string(PAGE, grant=grant)
 
     @app.post("/authorize")
-    def answer():
+    def consent():
         user = request.form["username"]
         try:
             grant = authorization.get_consent_grant(end_user=user)
@@ -95,7 +95,7 @@ def add_consent(app: Flask, authorization: AuthorizationServer, server: Server, 
 
     def refuse(error):
         response = authorization.handle_error_response(request, error)
-        # Authlib does so for the answers of create_authorization_response only.
+        # Authlib adds it only to responses of create_authorization_response.
         issuer.add_issuer_parameter(authorization, response)
         return response
 
@@ -107,9 +107,9 @@ def add_consent(app: Flask, authorization: AuthorizationServer, server: Server, 
 
     @app.get("/.well-known/oauth-authorization-server")
     def metadata():
-        said = _metadata(server.url, auth_methods)
-        said.validate(metadata_classes=[IssuerMetadata])
-        return jsonify(said)
+        document = _metadata(server.url, auth_methods)
+        document.validate(metadata_classes=[IssuerMetadata])
+        return jsonify(document)
 
 
 def _metadata(url: str, auth_methods: list[str]) -> AuthorizationServerMetadata:
@@ -136,16 +136,16 @@ def _issuer(server: Server) -> IssuerParameter:
 
 
 def _code_grant(server: Server, auth_methods: list[str]) -> type:
-    """Return Authlib's grant, told where codes are kept."""
+    """Return Authlib's authorization code grant, with codes stored in memory."""
     codes: dict[str, Code] = {}
 
     class AuthorizationCode(grants.AuthorizationCodeGrant):
         TOKEN_ENDPOINT_AUTH_METHODS = auth_methods
 
         def save_authorization_code(self, code, request):
-            asked = request.payload
-            challenge = (asked.data.get(name) for name in ("code_challenge", "code_challenge_method"))
-            codes[code] = Code(code, request.client, request.user, asked.redirect_uri, request.scope, *challenge)
+            payload = request.payload
+            challenge = (payload.data.get(name) for name in ("code_challenge", "code_challenge_method"))
+            codes[code] = Code(code, request.client, request.user, payload.redirect_uri, request.scope, *challenge)
 
         def query_authorization_code(self, code, client):
             found = codes.get(code)
@@ -163,7 +163,7 @@ def _code_grant(server: Server, auth_methods: list[str]) -> type:
 
 
 def _id_tokens(server: Server) -> OpenIDCode:
-    """Return Authlib's extension that says whom a token is about, where the scope has ``openid``."""
+    """Return Authlib's extension that issues ID tokens if the scope contains ``openid``."""
 
     class IDTokens(OpenIDCode):
         key = RSAKey.generate_key(2048)
@@ -184,7 +184,7 @@ def _id_tokens(server: Server) -> OpenIDCode:
 
 
 def _revocation(server: Server, auth_methods: list[str]) -> type:
-    """Return Authlib's endpoint, told where tokens are kept."""
+    """Return Authlib's revocation endpoint with access to the tokens of ``server``."""
 
     class Revocation(RevocationEndpoint):
         CLIENT_AUTH_METHODS = auth_methods
@@ -194,7 +194,7 @@ def _revocation(server: Server, auth_methods: list[str]) -> type:
             return next(found, None)
 
         def revoke_token(self, token, request):
-            # As Authlib's own documentation of this method has it.
+            # As in Authlib's documentation of this method.
             token.access_revoked = True
             if request.form["token"] == token.refresh_token:
                 token.refresh_revoked = True

@@ -1,6 +1,7 @@
-"""An authorization server nobody here wrote: Authlib's, on Flask, over a real loopback socket.
+"""An independent authorization server for tests: Authlib's, on Flask, over a real loopback socket.
 
-Authlib decides what is accepted; this module only keeps clients, users and tokens in memory and records the outcome::
+Authlib decides which requests to accept. This module only stores clients, users and tokens in memory and records
+requests::
 
     with serve(expires_in=60) as server:
         server.add_client("id", "fake-secret", auth_method="client_secret_post", scope="read")
@@ -37,7 +38,7 @@ GRANT_TYPES = ("client_credentials", "password", "refresh_token", "authorization
 
 @dataclass
 class Client(ClientMixin):
-    """A client, in the words of Authlib's model."""
+    """A client, as Authlib's model."""
 
     client_id: str
     client_secret: str
@@ -50,7 +51,7 @@ class Client(ClientMixin):
         return self.client_id
 
     def get_allowed_scope(self, scope):
-        # As Authlib's own documentation of this method writes it.
+        # As in Authlib's documentation of this method.
         return " ".join(name for name in (scope or "").split() if name in self.scope.split())
 
     def check_client_secret(self, client_secret):
@@ -74,7 +75,7 @@ class Client(ClientMixin):
 
 @dataclass
 class Token(TokenMixin):
-    """An answer's tokens, in the words of Authlib's model."""
+    """The tokens of one response, as Authlib's model."""
 
     client: Client
     user: str | None
@@ -111,7 +112,7 @@ class Token(TokenMixin):
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """A token request that was answered."""
+    """A token request and the status of its response."""
 
     grant_type: str | None
     status: int
@@ -120,10 +121,13 @@ class TokenRequest:
 
 @dataclass
 class Server:
-    """A running server: what it knows, and what it was asked.
+    """A running server: its clients, users and tokens, and a record of all requests.
 
-    :param code_lifetime: seconds an authorization code lives
-    :param revocations: the statuses of the answers to requests to revoke
+    :param requests: token requests
+    :param api_statuses: statuses of the API's responses
+    :param paths: paths of all requests
+    :param revocations: statuses of the responses to revocation requests
+    :param code_lifetime: lifetime of an authorization code in seconds
     """
 
     url: str = ""
@@ -132,7 +136,7 @@ class Server:
     tokens: list[Token] = field(default_factory=list)
     requests: list[TokenRequest] = field(default_factory=list)
     api_statuses: list[int] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     revocations: list[int] = field(default_factory=list)
     code_lifetime: int = 600
 
@@ -142,7 +146,7 @@ class Server:
 
     @property
     def issued(self) -> list[str]:
-        """Every access and refresh token issued."""
+        """All issued access and refresh tokens."""
         return [value for token in self.tokens for value in (token.access_token, token.refresh_token) if value]
 
     def add_client(
@@ -167,7 +171,7 @@ class Server:
 
 
 class _QuietHandler(WSGIRequestHandler):
-    """Does not write a line a request to the console."""
+    """Does not log requests to the console."""
 
     def log_request(self, *args: object) -> None:
         pass
@@ -177,7 +181,7 @@ class _QuietHandler(WSGIRequestHandler):
 def serve(expires_in: int = 3600) -> Iterator[Server]:
     """Run the server in a background thread.
 
-    :param expires_in: seconds an access token lives
+    :param expires_in: lifetime of an access token in seconds
     """
     server = Server()
     http = make_server("127.0.0.1", 0, _app(server, expires_in), threaded=True, request_handler=_QuietHandler)
@@ -213,10 +217,10 @@ def _app(server: Server, expires_in: int) -> Flask:
 
     @app.post("/token")
     def token():
-        answer = authorization.create_token_response()
-        error = answer.get_json(force=True).get("error")
-        server.requests.append(TokenRequest(request.form.get("grant_type"), answer.status_code, error))
-        return answer
+        response = authorization.create_token_response()
+        error = response.get_json(force=True).get("error")
+        server.requests.append(TokenRequest(request.form.get("grant_type"), response.status_code, error))
+        return response
 
     @app.route("/api/me", methods=["GET", "POST"])
     @require_oauth("read")
@@ -230,7 +234,7 @@ def _app(server: Server, expires_in: int) -> Flask:
 
     @app.after_request
     def count(response):
-        server.asked.append(request.path)
+        server.paths.append(request.path)
         if request.path.startswith("/api/"):
             server.api_statuses.append(response.status_code)
         return response
@@ -239,7 +243,7 @@ def _app(server: Server, expires_in: int) -> Flask:
 
 
 def _grants(server: Server) -> list[type]:
-    """Return Authlib's grants, told where users and tokens are kept."""
+    """Return Authlib's grants with access to the users and tokens of ``server``."""
 
     class ClientCredentials(grants.ClientCredentialsGrant):
         TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
@@ -255,8 +259,8 @@ def _grants(server: Server) -> list[type]:
         INCLUDE_NEW_REFRESH_TOKEN = True
 
         def authenticate_refresh_token(self, refresh_token):
-            good = (token for token in server.tokens if not token.refresh_revoked)
-            return next((token for token in good if token.refresh_token == refresh_token), None)
+            valid = (token for token in server.tokens if not token.refresh_revoked)
+            return next((token for token in valid if token.refresh_token == refresh_token), None)
 
         def authenticate_user(self, refresh_token):
             return refresh_token.user

@@ -1,4 +1,4 @@
-"""A server that records its requests, for tests of what is sent, not sent, or sent again."""
+"""A server that records all requests, for tests of what is sent and what must not be sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Recorder(ThreadingHTTPServer):
-    """Records connections and requests. It responds with 200, or with the next of ``responses`` for the path."""
+    """Records connections and requests. Responds with status 200, or with the next of ``responses`` for the path."""
 
     daemon_threads = True
 
@@ -25,7 +25,7 @@ class Recorder(ThreadingHTTPServer):
         return accepted
 
     def handle_error(self, request, client_address):
-        """Ignore clients that close the connection."""
+        """Ignore clients that closed the connection."""
 
 
 class RecordingHandler(BaseHTTPRequestHandler):

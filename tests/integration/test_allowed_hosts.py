@@ -1,4 +1,4 @@
-"""Which hosts an authorization server may have, over sockets. 0.0.0.0 is blocked, and leads to this machine."""
+"""Checks of the hosts of authorization servers, over sockets. 0.0.0.0 is blocked, and connects to this machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.integration.recorder import Recorder
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
+UNSPECIFIED = "0.0.0.0"  # noqa: S104 - no socket is bound
 
 
 @pytest.fixture(autouse=True)
@@ -30,23 +30,23 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Names:
-    """Addresses by host name, one list for each look-up; it notes which names were looked up."""
+    """A DNS resolver: addresses by host name, one list per lookup, and the names that were looked up."""
 
     def __init__(self) -> None:
         self.addresses: dict[str, list[list[str]]] = {}
-        self.looked_up: list[str] = []
+        self.lookups: list[str] = []
         self._getaddrinfo = socket.getaddrinfo
 
     def getaddrinfo(self, host: str, port: int, *args: Any) -> list[Any]:
         planned = self.addresses.get(host)
         if planned is None:
             return self._getaddrinfo(host, port, *args)
-        self.looked_up.append(host)
+        self.lookups.append(host)
         found = planned.pop(0) if len(planned) > 1 else planned[0]
         return [self._entry(address, port) for address in found]
 
     def _entry(self, address: str, port: int) -> Any:
-        """Return what getaddrinfo returns, also where this machine has no IPv6."""
+        """Return the result of getaddrinfo, even if this machine has no IPv6."""
         if ":" in address:
             return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, 0)
         return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
@@ -80,15 +80,15 @@ def refused(api: Recorder, token_url: str, field: str = "grant_url (Token URL)",
     return caught.value
 
 
-SPELLINGS = ["0.0.0.0", "0.0.0.0.", "0", "0x0", "0X0.0", "00", "000.00.0x0", "[::ffff:0.0.0.0]", "[::ffff:0:0]"]  # noqa: S104
+NOTATIONS = ["0.0.0.0", "0.0.0.0.", "0", "0x0", "0X0.0", "00", "000.00.0x0", "[::ffff:0.0.0.0]", "[::ffff:0:0]"]  # noqa: S104
 
 
-@pytest.mark.parametrize("host", SPELLINGS)
+@pytest.mark.parametrize("host", NOTATIONS)
 def test_a_blocked_address_is_refused_in_every_notation(api: Recorder, host: str) -> None:
     refused(api, f"http://{host}:{port_of(api)}/token")
 
 
-@pytest.mark.parametrize("address", [EVERYWHERE, "::ffff:0.0.0.0", "169.254.169.254", "fd00:ec2::254", "fe80::1"])
+@pytest.mark.parametrize("address", [UNSPECIFIED, "::ffff:0.0.0.0", "169.254.169.254", "fd00:ec2::254", "fe80::1"])
 def test_a_name_with_a_blocked_address_is_refused_before_anything_is_sent(
     api: Recorder, names: Names, address: str
 ) -> None:
@@ -97,7 +97,7 @@ def test_a_name_with_a_blocked_address_is_refused_before_anything_is_sent(
     assert "fake-secret" not in str(error)
 
 
-@pytest.mark.parametrize("addresses", [[EVERYWHERE, "127.0.0.1"], ["127.0.0.1", EVERYWHERE]])
+@pytest.mark.parametrize("addresses", [[UNSPECIFIED, "127.0.0.1"], ["127.0.0.1", UNSPECIFIED]])
 def test_a_name_with_a_blocked_address_among_others_is_refused(
     api: Recorder, names: Names, addresses: list[str]
 ) -> None:
@@ -106,16 +106,16 @@ def test_a_name_with_a_blocked_address_among_others_is_refused(
 
 
 def test_the_checked_address_is_the_one_that_is_used(api: Recorder, names: Names) -> None:
-    names.addresses["auth.test"] = [["127.0.0.1"], [EVERYWHERE]]
-    with pytest.raises(OAuthError):  # it is no token endpoint
+    names.addresses["auth.test"] = [["127.0.0.1"], [UNSPECIFIED]]
+    with pytest.raises(OAuthError):  # the response is not a token
         endpoint(f"http://auth.test:{port_of(api)}/token").grant(retry=False)
-    assert names.looked_up == ["auth.test"]
+    assert names.lookups == ["auth.test"]
     assert len(api.requests) == 1
 
 
 def test_each_attempt_is_checked(api: Recorder, names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     api.responses["/token"] = [(503, {}), (200, {})]
-    names.addresses["auth.test"] = [["127.0.0.1"], [EVERYWHERE]]
+    names.addresses["auth.test"] = [["127.0.0.1"], [UNSPECIFIED]]
     with pytest.raises(ConfigurationError, match=r"grant_url \(Token URL\) is not allowed") as caught:
         endpoint(f"http://auth.test:{port_of(api)}/token").grant()
     assert len(api.requests) == 1
@@ -124,7 +124,7 @@ def test_each_attempt_is_checked(api: Recorder, names: Names, monkeypatch: pytes
 
 def test_this_machine_and_private_networks_are_allowed(api: Recorder, names: Names) -> None:
     for host in ("127.0.0.1", "localhost"):
-        with pytest.raises(OAuthError):  # it is no token endpoint
+        with pytest.raises(OAuthError):  # the response is not a token
             endpoint(f"http://{host}:{port_of(api)}/token").grant(retry=False)
     assert len(api.requests) == 2
 
@@ -139,7 +139,7 @@ def test_a_url_with_user_information_is_refused(api: Recorder, userinfo: str) ->
 
 
 def test_a_refresh_a_code_and_a_revocation_are_checked_too(api: Recorder) -> None:
-    url = f"http://{EVERYWHERE}:{port_of(api)}"
+    url = f"http://{UNSPECIFIED}:{port_of(api)}"
     calls = [
         lambda: endpoint(f"{url}/token", grant_type="refresh_token", refresh_token="fake").refresh("fake"),
         lambda: endpoint(f"{api.url}/token", refresh_url=f"{url}/refresh").refresh("fake"),
@@ -155,7 +155,7 @@ def test_a_refresh_a_code_and_a_revocation_are_checked_too(api: Recorder) -> Non
 
 
 def test_an_endpoint_that_the_metadata_names_is_checked(api: Recorder, names: Names) -> None:
-    names.addresses["evil.test"] = [[EVERYWHERE]]
+    names.addresses["evil.test"] = [[UNSPECIFIED]]
     config = endpoint(None, issuer=api.url)._config
     metadata = {"issuer": api.url, "token_endpoint": f"http://evil.test:{port_of(api)}/token"}
 
@@ -178,13 +178,13 @@ def test_only_hosts_that_match_are_allowed(api: Recorder) -> None:
 def test_a_name_that_does_not_match_is_not_resolved(api: Recorder, names: Names) -> None:
     names.addresses["other.test"] = [["127.0.0.1"]]
     refused(api, f"http://other.test:{port_of(api)}/token", allowed_hosts=("auth.test",))
-    assert names.looked_up == []
+    assert names.lookups == []
 
 
 @pytest.mark.parametrize("pattern", ["auth.test", "*.test", "*"])
 def test_a_host_that_matches_may_have_any_address(api: Recorder, names: Names, pattern: str) -> None:
-    names.addresses["auth.test"] = [[EVERYWHERE]]
-    with pytest.raises(OAuthError):  # it is no token endpoint
+    names.addresses["auth.test"] = [[UNSPECIFIED]]
+    with pytest.raises(OAuthError):  # the response is not a token
         endpoint(f"http://auth.test:{port_of(api)}/token", allowed_hosts=(pattern,)).grant(retry=False)
     assert len(api.requests) == 1
 
@@ -210,10 +210,10 @@ def test_the_setting_is_read_from_the_configuration(
 
 def test_the_host_of_the_url_is_checked_before_a_proxy_is_used(api: Recorder, names: Names) -> None:
     proxied = TransportOptions(proxies={"http": api.url})
-    for host in [*SPELLINGS, "0%2e0.0.0", "%30.0.0.0", "[fe80::1%25eth0]"]:
+    for host in [*NOTATIONS, "0%2e0.0.0", "%30.0.0.0", "[fe80::1%25eth0]"]:
         refused(api, f"http://{host}/token", transport=proxied)
     refused(api, "http://other.test/token", transport=proxied, allowed_hosts=("auth.test", "127.0.0.1"))
-    with pytest.raises(OAuthError):  # it is no token endpoint
+    with pytest.raises(OAuthError):  # the response is not a token
         endpoint("http://auth.test/token", transport=proxied).grant(retry=False)
     assert [path for _, path, _, _ in api.requests] == ["http://auth.test/token"]
 
@@ -226,18 +226,18 @@ def test_a_host_in_unicode_digits_is_refused(api: Recorder, host: str) -> None:
 
 
 def test_the_proxy_of_a_connection_is_checked(api: Recorder, names: Names) -> None:
-    names.addresses["proxy.test"] = [[EVERYWHERE]]
+    names.addresses["proxy.test"] = [[UNSPECIFIED]]
     url, port = "http://auth.test/token", port_of(api)
-    refused(api, url, "proxies", transport=TransportOptions(proxies={"http": f"http://{EVERYWHERE}:{port}"}))
+    refused(api, url, "proxies", transport=TransportOptions(proxies={"http": f"http://{UNSPECIFIED}:{port}"}))
     refused(api, url, "proxies", transport=TransportOptions(proxies={"http": f"0:{port}"}))
     refused(api, url, "proxies", transport=TransportOptions(proxies={"all": f"http://proxy.test:{port}"}))
     refused(api, url, "proxies", transport=TransportOptions(proxies={"http": api.url}), allowed_hosts=("auth.test",))
 
 
 def test_the_proxy_of_the_environment_is_not_checked(api: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://{EVERYWHERE}:{port_of(api)}")
-    monkeypatch.setenv("http_proxy", f"http://{EVERYWHERE}:{port_of(api)}")
-    with pytest.raises(OAuthError):  # it is no token endpoint
+    monkeypatch.setenv("HTTP_PROXY", f"http://{UNSPECIFIED}:{port_of(api)}")
+    monkeypatch.setenv("http_proxy", f"http://{UNSPECIFIED}:{port_of(api)}")
+    with pytest.raises(OAuthError):  # the response is not a token
         endpoint("http://auth.test/token", allowed_hosts=("auth.test",)).grant(retry=False)
     assert len(api.requests) == 1
     refused_by_host = endpoint("http://169.254.169.254/token")

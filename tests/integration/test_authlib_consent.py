@@ -1,4 +1,4 @@
-"""A person's consent at an authorization server nobody here wrote: Authlib's, with PKCE, ``iss`` and revocation."""
+"""Consent at an independent authorization server: Authlib's, with PKCE, ``iss`` and revocation."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def server():
 
 
 def request_url(server, **more):
-    asked = {"response_type": "code", "client_id": "app", "redirect_uri": BACK, "state": STATE, "scope": "read"}
+    parameters = {"response_type": "code", "client_id": "app", "redirect_uri": BACK, "state": STATE, "scope": "read"}
     challenge = {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
-    return f"{server.url}/authorize?{urlencode({**asked, **challenge, **more})}"
+    return f"{server.url}/authorize?{urlencode({**parameters, **challenge, **more})}"
 
 
 def post(server, path, **parameters):
     return requests.post(f"{server.url}/{path}", data={**OWN, **parameters}, timeout=10)
 
 
-def exchange_code(server, answer, **more):
-    code = parse_qs(urlsplit(answer).query)["code"][0]
+def exchange_code(server, callback, **more):
+    code = parse_qs(urlsplit(callback).query)["code"][0]
     parameters = {"code": code, "redirect_uri": BACK, "code_verifier": VERIFIER, **more}
     return post(server, "token", grant_type="authorization_code", **parameters)
 
@@ -65,23 +65,23 @@ def me(server, tokens):
 
 
 def test_authlib_redirects_the_browser_with_a_code_for_the_user(server):
-    answer = UserAgent().consent(request_url(server), "grace")
-    fields = parse_qsl(urlsplit(answer).query)
-    assert answer.startswith(f"{BACK}?")
+    callback = UserAgent().consent(request_url(server), "grace")
+    fields = parse_qsl(urlsplit(callback).query)
+    assert callback.startswith(f"{BACK}?")
     assert [name for name, _ in fields] == ["code", "state", "iss"]
     assert dict(fields).items() >= {"state": STATE, "iss": server.url}.items()
-    tokens = exchange_code(server, answer).json()
+    tokens = exchange_code(server, callback).json()
     assert me(server, tokens).json() == {"client_id": "app", "user": "grace", "scope": "read"}
 
 
 def test_authlib_reports_that_the_user_declined(server):
-    answer = parse_qs(urlsplit(UserAgent().consent(request_url(server), allow=False)).query)
-    assert (answer["error"], answer["state"], answer["iss"]) == (["access_denied"], [STATE], [server.url])
+    callback = parse_qs(urlsplit(UserAgent().consent(request_url(server), allow=False)).query)
+    assert (callback["error"], callback["state"], callback["iss"]) == (["access_denied"], [STATE], [server.url])
 
 
 def test_authlib_redirects_with_errors_that_need_no_user(server):
-    answer = parse_qs(urlsplit(UserAgent().consent(request_url(server, code_challenge="short"))).query)
-    assert (answer["error"], answer["state"], answer["iss"]) == (["invalid_request"], [STATE], [server.url])
+    callback = parse_qs(urlsplit(UserAgent().consent(request_url(server, code_challenge="short"))).query)
+    assert (callback["error"], callback["state"], callback["iss"]) == (["invalid_request"], [STATE], [server.url])
 
 
 def test_authlib_does_not_redirect_to_an_unregistered_redirect_uri(server):
@@ -112,8 +112,8 @@ def test_authlib_requires_pkce_for_a_public_client(server):
 
 
 def test_authlib_accepts_a_code_once_and_before_it_expires(server):
-    answer = UserAgent().consent(request_url(server))
-    assert [exchange_code(server, answer).status_code for _ in range(2)] == [200, 400]
+    callback = UserAgent().consent(request_url(server))
+    assert [exchange_code(server, callback).status_code for _ in range(2)] == [200, 400]
     server.code_lifetime = 0
     assert exchange_code(server, UserAgent().consent(request_url(server))).json()["error"] == "invalid_grant"
 
@@ -147,12 +147,12 @@ def test_authlib_revokes_tokens_only_for_their_client(server):
 
 
 def test_authlib_has_its_endpoints_in_its_metadata(server):
-    said = requests.get(f"{server.url}/.well-known/oauth-authorization-server", timeout=10).json()
-    assert said["issuer"] == server.url
-    assert [said[f"{name}_endpoint"] for name in ("authorization", "token", "revocation")] == [
+    metadata = requests.get(f"{server.url}/.well-known/oauth-authorization-server", timeout=10).json()
+    assert metadata["issuer"] == server.url
+    assert [metadata[f"{name}_endpoint"] for name in ("authorization", "token", "revocation")] == [
         f"{server.url}/{path}" for path in ("authorize", "token", "revoke")
     ]
-    assert said["authorization_response_iss_parameter_supported"] is True
+    assert metadata["authorization_response_iss_parameter_supported"] is True
 
 
 # --- with the package
@@ -160,7 +160,7 @@ def test_authlib_has_its_endpoints_in_its_metadata(server):
 
 @pytest.fixture
 def connect(define_connection, variables, server):
-    """Define the connection ``api``; more of its extra may be given."""
+    """Define the connection ``api``; arguments replace or add fields."""
 
     def define(**extra):
         urls = {"grant_url": server.token_url, "authorize_url": f"{server.url}/authorize", "issuer": server.url}
@@ -172,14 +172,14 @@ def connect(define_connection, variables, server):
     return define
 
 
-def ask(config):
+def begin(config):
     consent = AuthorizationRequest(conn_id="api", redirect_uri=BACK)
     return consent, grants.begin_authorization(config, consent)
 
 
 def test_a_consent_at_authlib_lets_tasks_call_the_api(connect, server):
     config = connect()
-    consent, url = ask(config)
+    consent, url = begin(config)
     grants.finish_authorization(config, consent, UserAgent().consent(url, "grace"))
     assert OAuthHook("api", method="GET").run("me").json()["user"] == "grace"
     grants.renew(config)
@@ -189,7 +189,7 @@ def test_a_consent_at_authlib_lets_tasks_call_the_api(connect, server):
 
 def test_a_callback_of_another_issuer_is_rejected(connect, server):
     config = connect(issuer="https://another.example.com")
-    consent, url = ask(config)
+    consent, url = begin(config)
     with pytest.raises(ConsentDenied, match="another server"):
         grants.finish_authorization(config, consent, UserAgent().consent(url))
     assert server.requests == []
@@ -197,7 +197,7 @@ def test_a_callback_of_another_issuer_is_rejected(connect, server):
 
 def test_a_declined_consent_at_authlib_is_reported(connect):
     config = connect()
-    consent, url = ask(config)
+    consent, url = begin(config)
     with pytest.raises(ConsentDenied, match="The user declined"):
         grants.finish_authorization(config, consent, UserAgent().consent(url, allow=False))
 
@@ -207,7 +207,7 @@ def test_another_account_is_refused_until_the_first_grant_is_forgotten(connect, 
     config = connect(scope="openid read")
 
     def consent_as(user):
-        consent, url = ask(config)
+        consent, url = begin(config)
         return grants.finish_authorization(config, consent, UserAgent().consent(url, user))
 
     consent_as("ada")

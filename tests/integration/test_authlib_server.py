@@ -1,4 +1,4 @@
-"""The package against an authorization server nobody here wrote: Authlib's."""
+"""The package with an independent authorization server: Authlib's."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 import requests
-from authlib.oauth2.rfc8414 import get_well_known_url as rfc8414_place
-from authlib.oidc.discovery import get_well_known_url as oidc_place
+from authlib.oauth2.rfc8414 import get_well_known_url as rfc8414_url
+from authlib.oidc.discovery import get_well_known_url as oidc_url
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol import discovery
@@ -31,7 +31,7 @@ def server():
 
 @pytest.fixture
 def connect(airflow_db, define_connection, server):
-    """Define a connection to the server and return its hook, as a new process would make it."""
+    """Define a connection to the server and return its hook, without the state of earlier hooks."""
     from airflow.models.variable import Variable
 
     from airflow_provider_oauth.hooks.oauth import OAuthHook
@@ -68,7 +68,7 @@ def basic(client_id, secret, encode):
 
 @pytest.mark.parametrize(("encode", "status"), [(lambda text: quote(text, safe=""), 200), (quote_plus, 401)])
 def test_authlib_percent_decodes_basic_credentials_but_keeps_plus_signs(server, encode, status):
-    # Its "+" stays a plus where RFC 6749 section 2.3.1 (by way of appendix B) has it a space; "%20" suits both.
+    # Authlib keeps "+", which RFC 6749 section 2.3.1 (appendix B) decodes to a space. "%20" works for both.
     server.add_client("with space", "fake secret")
     data = {"grant_type": "client_credentials"}
     headers = basic("with space", "fake secret", encode)
@@ -109,8 +109,8 @@ def test_authlib_accepts_a_space_in_the_body(server, connect):
 
 
 def test_authlib_accepts_a_space_in_raw_basic_credentials(server, connect):
-    # Authlib does not read "+" as a space (see above), so this client needs client_secret_basic_raw. That in turn
-    # suits Authlib only as long as no "%" stands in the secret and no ":" in the ID.
+    # Authlib does not decode "+" to a space (see above), so this client needs client_secret_basic_raw. With Authlib,
+    # that works only if there is no "%" in the secret and no ":" in the client ID.
     server.add_client("with space", "fake secret é+/&")
     assert me(connect("with space", "fake secret é+/&", client_auth="client_secret_basic_raw", scope="read"))
 
@@ -159,7 +159,7 @@ def test_a_wrong_password_is_refused_and_sent_once(server, connect):
     server.add_client(ID, SECRET)
     with pytest.raises(TokenRequestError) as caught:
         connect(grant_type="password", username="ada", user_password="fake-password-wrong").get_token()
-    # Authlib's choice; RFC 6749 section 5.2 has invalid_grant for this.
+    # RFC 6749 section 5.2 requires invalid_grant here.
     assert (caught.value.error, caught.value.status_code) == ("invalid_request", 400)
     assert len(server.requests) == 1
 
@@ -188,11 +188,11 @@ def test_each_renewal_uses_and_stores_the_rotated_refresh_token(server, connect,
     hook = connect(grant_type="refresh_token", refresh_token=refresh_token)
     generations = []
     for _ in range(3):
-        # By the API's 401: the token is renewed and the request repeated.
+        # The API responds with 401: the token is renewed and the request repeated.
         assert me(hook)["user"] == "ada"
         generations.append(record()["generation"])
         server.revoke_access_tokens()
-        token_sources._sources.clear()  # as in another process: one renews once a minute because of the API
+        token_sources._sources.clear()  # as in a new process: after a 401, a process renews at most once in 60 s
     assert generations == [1, 2, 3]
     assert [(made.grant_type, made.error) for made in server.requests[1:]] == [("refresh_token", None)] * 3
     assert server.api_statuses == [200, 401, 200, 401, 200]
@@ -236,14 +236,14 @@ def test_the_server_issues_tokens_with_a_short_lifetime():
     with serve(expires_in=60) as server:
         server.add_client(ID, SECRET)
         data, headers = {"grant_type": "client_credentials"}, basic(ID, SECRET, quote_plus)
-        answer = requests.post(server.token_url, data=data, headers=headers, timeout=10).json()
-    assert answer["expires_in"] == 60
+        response = requests.post(server.token_url, data=data, headers=headers, timeout=10).json()
+    assert response["expires_in"] == 60
 
 
-# --- the server found by its issuer
+# --- discovery
 
 
-FOUND = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/token"]
+DISCOVERED = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/token"]
 
 
 def test_endpoints_are_discovered_only_if_a_token_is_requested(server, connect):
@@ -256,20 +256,20 @@ def test_endpoints_are_discovered_only_if_a_token_is_requested(server, connect):
         return connect(grant_url=None, issuer=server.url, scope="read", grant_type="password", use_refresh=True, **user)
 
     assert me(hook())["user"] == "ada"
-    assert server.asked == [*FOUND, "/api/me"]
-    server.asked.clear()
+    assert server.paths == [*DISCOVERED, "/api/me"]
+    server.paths.clear()
     assert me(hook())["user"] == "ada"
-    assert server.asked == ["/api/me"]  # a stored token is read without asking anybody
+    assert server.paths == ["/api/me"]  # a stored token is used without a request to the authorization server
     server.revoke_access_tokens()
-    server.asked.clear()
+    server.paths.clear()
     assert me(hook())["user"] == "ada"
-    assert server.asked == ["/api/me", *FOUND, "/api/me"]
+    assert server.paths == ["/api/me", *DISCOVERED, "/api/me"]
     assert [made.grant_type for made in server.requests] == ["password", "refresh_token"]
 
 
 def test_metadata_of_an_issuer_with_another_spelling_is_rejected(server, connect):
     server.add_client(ID, SECRET)
-    with pytest.raises(ConfigurationError, match="exactly the same"):
+    with pytest.raises(ConfigurationError, match="set Issuer to exactly that value"):
         connect(grant_url=None, issuer=f"{server.url}/", scope="read").get_token()
     assert server.requests == []
 
@@ -277,7 +277,7 @@ def test_metadata_of_an_issuer_with_another_spelling_is_rejected(server, connect
 @pytest.mark.parametrize("issuer", ["https://a.example", "https://a.example/", "https://a.example/t/1"])
 def test_authlib_has_its_metadata_at_the_standard_urls(issuer):
     config = oauth_config(conn_id="authlib", base_url="https://a.example", issuer=issuer, client_auth="none")
-    assert discovery._places(config, issuer) == (
-        oidc_place(issuer, external=True),
-        rfc8414_place(issuer, external=True),
+    assert discovery._metadata_urls(config, issuer) == (
+        oidc_url(issuer, external=True),
+        rfc8414_url(issuer, external=True),
     )

@@ -1,4 +1,4 @@
-"""Consent, from the browser to the stored token, with the sandbox's pages and a user agent without a screen."""
+"""Consent, from the browser to the stored token, with the pages of the sandbox and a simple user agent."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def connect(define_connection, monkeypatch, variables, sandbox):
 
 
 def consent_to(url, allow=True):
-    """Do what a person does in a browser; return where it is sent to."""
+    """Log in and consent as a user does in a browser; return the callback."""
     return UserAgent().consent(url, allow=allow)
 
 
-def ask(config):
+def begin(config):
     consent = AuthorizationRequest(conn_id="api", redirect_uri=BACK)
     return consent, grants.begin_authorization(config, consent)
 
@@ -69,7 +69,7 @@ def test_a_consent_lets_tasks_call_the_api(connect, server):
     with pytest.raises(ConsentRequired):
         OAuthHook("api").get_token()
     assert grants.status(config).needs_consent
-    consent, url = ask(config)
+    consent, url = begin(config)
     grants.finish_authorization(config, consent, consent_to(url))
     assert OAuthHook("api").run(ENDPOINT[server]).ok
     status = grants.status(config)
@@ -79,7 +79,7 @@ def test_a_consent_lets_tasks_call_the_api(connect, server):
 
 def test_refresh_tokens_rotate_after_a_consent(connect, sandbox):
     config = connect("jsonbody")
-    consent, url = ask(config)
+    consent, url = begin(config)
     grants.finish_authorization(config, consent, consent_to(url))
     for _ in range(3):
         before = grants.status(config).token
@@ -92,7 +92,7 @@ def test_refresh_tokens_rotate_after_a_consent(connect, sandbox):
 def test_a_second_consent_replaces_the_first_grant(connect, sandbox):
     config = connect("jsonbody")
     for _ in range(2):
-        consent, url = ask(config)
+        consent, url = begin(config)
         first = grants.finish_authorization(config, consent, consent_to(url))
     assert grants.status(config).token.access_token == first.access_token
     assert OAuthHook("api").run("items").ok
@@ -100,20 +100,20 @@ def test_a_second_consent_replaces_the_first_grant(connect, sandbox):
 
 def test_a_consent_replaces_the_record_of_another_secret(connect, sandbox):
     config = connect("jsonbody")
-    consent, url = ask(config)
+    consent, url = begin(config)
     grants.finish_authorization(config, consent, consent_to(url))
     sandbox.state.add_client("jsonbody", "app", "another-fake-secret", scopes=["read"])
     changed = replace(config, client_secret="another-fake-secret")
     assert grants.status(changed).changed
     assert grants.status(changed).needs_consent
-    consent, url = ask(changed)
+    consent, url = begin(changed)
     grants.finish_authorization(changed, consent, consent_to(url))
     assert grants.status(changed).usable
 
 
 def test_a_declined_consent_is_reported_and_nothing_is_stored(connect, variables):
     config = connect("justimmo")
-    consent, url = ask(config)
+    consent, url = begin(config)
     with pytest.raises(ConsentDenied, match="The user denied the request"):
         grants.finish_authorization(config, consent, consent_to(url, allow=False))
     assert not any(name.startswith("oauth_token") for name in variables)
@@ -121,12 +121,12 @@ def test_a_declined_consent_is_reported_and_nothing_is_stored(connect, variables
 
 def test_a_code_is_valid_only_for_its_authorization_request(connect, sandbox):
     config = connect("jsonbody")
-    consent, url = ask(config)
+    consent, url = begin(config)
     stolen = consent_to(url)
-    mine, _ = ask(config)
+    mine, _ = begin(config)
     with pytest.raises(ConsentDenied, match="state"):
         grants.finish_authorization(config, mine, stolen)
-    # Even if the attacker could put in the state: the verifier is another one.
+    # Even with the right state, the code verifier does not match.
     forged = stolen.replace(consent.state, mine.state)
     with pytest.raises(Exception, match="code_verifier"):
         grants.finish_authorization(config, mine, forged)
@@ -134,31 +134,31 @@ def test_a_code_is_valid_only_for_its_authorization_request(connect, sandbox):
 
 def test_a_callback_is_valid_once(connect):
     config = connect("jsonbody")
-    consent, url = ask(config)
-    answer = consent_to(url)
-    grants.finish_authorization(config, consent, answer)
+    consent, url = begin(config)
+    callback = consent_to(url)
+    grants.finish_authorization(config, consent, callback)
     with pytest.raises(Exception, match="invalid_grant|used"):
-        grants.finish_authorization(config, consent, answer)
+        grants.finish_authorization(config, consent, callback)
 
 
 def test_an_expired_code_is_reported(connect, sandbox_clock):
     config = connect("justimmo")
-    consent, url = ask(config)
-    answer = consent_to(url)
-    sandbox_clock.advance(61)  # Justimmo's codes live for a minute
+    consent, url = begin(config)
+    callback = consent_to(url)
+    sandbox_clock.advance(61)  # a code of Justimmo is valid for a minute
     with pytest.raises(Exception, match="(?i)authorization code has expired"):
-        grants.finish_authorization(config, consent, answer)
+        grants.finish_authorization(config, consent, callback)
 
 
 def test_a_consent_without_a_refresh_token_does_not_replace_one(connect, monkeypatch):
     config = connect("jsonbody")
-    consent, url = ask(config)
+    consent, url = begin(config)
     first = grants.finish_authorization(config, consent, consent_to(url))
     exchange_code = TokenEndpoint.exchange_code
     monkeypatch.setattr(
-        TokenEndpoint, "exchange_code", lambda self, *answer: replace(exchange_code(self, *answer), refresh_token=None)
+        TokenEndpoint, "exchange_code", lambda self, *args: replace(exchange_code(self, *args), refresh_token=None)
     )
-    consent, url = ask(config)
+    consent, url = begin(config)
     with pytest.raises(ConsentDenied, match=r"no refresh token.*\(authorize_params\)"):
         grants.finish_authorization(config, consent, consent_to(url))
     assert grants.status(config).token.access_token == first.access_token
@@ -169,9 +169,9 @@ def test_a_first_consent_without_a_refresh_token_is_stored_until_it_expires(conn
     config = connect("jsonbody")
     exchange_code = TokenEndpoint.exchange_code
     monkeypatch.setattr(
-        TokenEndpoint, "exchange_code", lambda self, *answer: replace(exchange_code(self, *answer), refresh_token=None)
+        TokenEndpoint, "exchange_code", lambda self, *args: replace(exchange_code(self, *args), refresh_token=None)
     )
-    consent, url = ask(config)
+    consent, url = begin(config)
     grants.finish_authorization(config, consent, consent_to(url))
     status = grants.status(config)
     assert (status.usable, status.needs_consent) == (True, True)
@@ -182,9 +182,9 @@ def test_a_token_that_never_expires_is_used_until_the_api_refuses_it(connect, sa
     exchange_code = TokenEndpoint.exchange_code
     without = {"refresh_token": None, "expires_at": None}
     monkeypatch.setattr(
-        TokenEndpoint, "exchange_code", lambda self, *answer: replace(exchange_code(self, *answer), **without)
+        TokenEndpoint, "exchange_code", lambda self, *args: replace(exchange_code(self, *args), **without)
     )
-    consent, url = ask(config)
+    consent, url = begin(config)
     grants.finish_authorization(config, consent, consent_to(url))
     status = grants.status(config)
     assert (status.usable, status.needs_consent, status.token.expires_at) == (True, False, None)
@@ -200,18 +200,18 @@ def test_a_token_that_never_expires_is_replaced_by_another_consent(connect, monk
     exchange_code = TokenEndpoint.exchange_code
     without = {"refresh_token": None, "expires_at": None}
     monkeypatch.setattr(
-        TokenEndpoint, "exchange_code", lambda self, *answer: replace(exchange_code(self, *answer), **without)
+        TokenEndpoint, "exchange_code", lambda self, *args: replace(exchange_code(self, *args), **without)
     )
     tokens = []
     for _ in range(2):
-        consent, url = ask(config)
+        consent, url = begin(config)
         tokens.append(grants.finish_authorization(config, consent, consent_to(url)).access_token)
     assert tokens[0] != tokens[1] == grants.status(config).token.access_token
 
 
 def test_a_refused_refresh_token_requires_consent(connect, sandbox):
     config = connect("jsonbody")
-    consent, url = ask(config)
+    consent, url = begin(config)
     grants.finish_authorization(config, consent, consent_to(url))
     sandbox.state.revoke("jsonbody", "app")
     with pytest.raises(ConsentRequired):
@@ -219,14 +219,14 @@ def test_a_refused_refresh_token_requires_consent(connect, sandbox):
     status = grants.status(config)
     assert status.needs_consent
     assert "refresh token" in status.error
-    consent, url = ask(config)
+    consent, url = begin(config)
     grants.finish_authorization(config, consent, consent_to(url))
     assert (grants.status(config).needs_consent, grants.status(config).error) == (False, "")
 
 
 def test_a_consent_is_valid_only_for_its_connection(connect):
     config = connect("jsonbody")
-    consent, url = ask(config)
+    consent, url = begin(config)
     with pytest.raises(ConsentDenied, match="was started for connection 'another'"):
         grants.finish_authorization(config, replace(consent, conn_id="another"), consent_to(url))
 
@@ -236,7 +236,7 @@ def test_no_user_is_asked_if_the_grant_could_not_be_stored(connect, monkeypatch)
     monkeypatch.setattr(HostLock, "_make_folder", raiser(PermissionError(13, "not allowed")))
     token_sources._sources.clear()
     with pytest.raises(OAuthError, match="lock file"):
-        ask(config)
+        begin(config)
 
 
 def raiser(error):
@@ -246,38 +246,38 @@ def raiser(error):
     return fail
 
 
-# --- on this machine
+# --- the loopback server
 
 
 def test_the_loopback_server_accepts_only_the_callback(capsys):
     with Loopback(None) as loopback:
         port = urlsplit(loopback.redirect_uri).port
-        answers = []
-        waiting = threading.Thread(target=lambda: answers.append(loopback.wait_for_callback("fake-state")))
+        callbacks = []
+        waiting = threading.Thread(target=lambda: callbacks.append(loopback.wait_for_callback("fake-state")))
         waiting.start()
-        asked = [
+        statuses = [
             requests.get(loopback.redirect_uri + path, timeout=30).status_code
             for path in ("favicon.ico", "", "?code=evil&state=another", "?error=access_denied")
         ]
         with socket.create_connection(("127.0.0.1", port)):
-            pass  # a browser that thinks better of it
+            pass  # a browser that sends no request
         page = requests.get(loopback.redirect_uri + "?code=fake-code&state=fake-state", timeout=30)
         waiting.join(30)
-    assert asked == [404] * 4
+    assert statuses == [404] * 4
     assert (page.status_code, page.headers["Cache-Control"]) == (200, "no-store")
-    assert answers == ["/?code=fake-code&state=fake-state"]
+    assert callbacks == ["/?code=fake-code&state=fake-state"]
     assert "fake-code" not in page.text + "".join(capsys.readouterr())
 
 
 def test_a_silent_connection_does_not_block_the_callback(monkeypatch):
     monkeypatch.setattr(loopback_module._Handler, "timeout", 0.1)
     with Loopback(None) as loopback, socket.create_connection(("127.0.0.1", urlsplit(loopback.redirect_uri).port)):
-        answers = []
-        waiting = threading.Thread(target=lambda: answers.append(loopback.wait_for_callback("s")))
+        callbacks = []
+        waiting = threading.Thread(target=lambda: callbacks.append(loopback.wait_for_callback("s")))
         waiting.start()
         assert requests.get(loopback.redirect_uri + "?state=s&code=c", timeout=30).status_code == 200
         waiting.join(30)
-    assert answers == ["/?state=s&code=c"]
+    assert callbacks == ["/?state=s&code=c"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A request to the authorization server, over a socket, when something stands still or does not end."""
+"""Time and size limits of requests to the authorization server, over a socket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
-from airflow_provider_oauth.protocol import http_transport as wire
+from airflow_provider_oauth.protocol import http_transport
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.http_transport import MAX_READ_SIZE, MAX_RESPONSE_SIZE, HttpTransport
 from airflow_provider_oauth.protocol.token_requests import grant_request
@@ -26,7 +26,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY)
 
 
 class Timer:
-    """Rings when it is told to."""
+    """A timer that a test rings."""
 
     rings: Callable[[], None]
 
@@ -34,10 +34,10 @@ class Timer:
         Timer.rings = staticmethod(rings)
 
     def start(self) -> None:
-        """Ring only when told to."""
+        """Do nothing: the test rings the timer."""
 
     def cancel(self) -> None:
-        """Ring only when told to."""
+        """Do nothing: the test rings the timer."""
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +51,8 @@ def server() -> Iterator[socket.socket]:
         yield listener
 
 
-def answer(server: socket.socket, *pieces: bytes, then: Callable[[], None] = lambda: None) -> None:
-    """Answer one request, and keep the connection open."""
+def respond(server: socket.socket, *pieces: bytes, then: Callable[[], None] = lambda: None) -> None:
+    """Respond to one request, and keep the connection open."""
 
     def serve() -> None:
         connection, _ = server.accept()
@@ -61,7 +61,7 @@ def answer(server: socket.socket, *pieces: bytes, then: Callable[[], None] = lam
             for piece in pieces:
                 connection.sendall(piece)
             then()
-            with suppress(OSError):  # the client has hung up
+            with suppress(OSError):  # the client closed the connection
                 connection.recv(1)
 
     threading.Thread(target=serve, daemon=True).start()
@@ -82,35 +82,35 @@ def send(server: socket.socket, scheme: str = "http") -> bytes:
 
 
 @pytest.fixture
-def stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the time be over between the head of an answer and its body, as when the process was suspended."""
-    read = wire._read
+def suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the deadline pass between the headers of a response and its body, as if the process was suspended."""
+    read = http_transport._read
 
     def late(response: Any) -> bytes:
         Timer.rings()
         return read(response)
 
-    monkeypatch.setattr(wire, "_read", late)
+    monkeypatch.setattr(http_transport, "_read", late)
 
 
-@pytest.mark.usefixtures("stands_still")
+@pytest.mark.usefixtures("suspended")
 def test_a_response_that_arrived_while_the_process_was_suspended_is_used(server: socket.socket) -> None:
-    answer(server, HEAD + BODY)
+    respond(server, HEAD + BODY)
     assert send(server) == BODY
 
 
-@pytest.mark.usefixtures("stands_still")
-@pytest.mark.parametrize("came", [HEAD, HEAD + BODY[:5], b"HTTP/1.1 200 OK\r\n\r\n" + BODY])
-def test_an_incomplete_response_after_a_suspension_is_an_error(server: socket.socket, came: bytes) -> None:
-    answer(server, came)
+@pytest.mark.usefixtures("suspended")
+@pytest.mark.parametrize("received", [HEAD, HEAD + BODY[:5], b"HTTP/1.1 200 OK\r\n\r\n" + BODY])
+def test_an_incomplete_response_after_a_suspension_is_an_error(server: socket.socket, received: bytes) -> None:
+    respond(server, received)
     with pytest.raises(TokenRequestError, match="was not complete in time") as caught:
         send(server)
     assert caught.value.retryable
 
 
-@pytest.mark.parametrize("came", [b"", b"HTTP/1.1 200", HEAD[:-2] + b"X-Slow: 1\r\n", HEAD + BODY[:5]])
-def test_a_slow_response_is_ended_at_the_deadline(server: socket.socket, came: bytes) -> None:
-    answer(server, came, then=lambda: Timer.rings())
+@pytest.mark.parametrize("received", [b"", b"HTTP/1.1 200", HEAD[:-2] + b"X-Slow: 1\r\n", HEAD + BODY[:5]])
+def test_a_slow_response_is_ended_at_the_deadline(server: socket.socket, received: bytes) -> None:
+    respond(server, received, then=lambda: Timer.rings())
     with pytest.raises(TokenRequestError, match="was not complete in time") as caught:
         send(server)
     assert caught.value.retryable
@@ -120,13 +120,13 @@ def test_nothing_is_sent_if_connecting_took_until_the_deadline(
     server: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     got: list[bytes] = []
-    connect = wire.urllib3.connection.HTTPConnection.connect
+    connect = http_transport.urllib3.connection.HTTPConnection.connect
 
     def slow(self: Any) -> None:
         connect(self)
         Timer.rings()
 
-    monkeypatch.setattr(wire.urllib3.connection.HTTPConnection, "connect", slow)
+    monkeypatch.setattr(http_transport.urllib3.connection.HTTPConnection, "connect", slow)
 
     def listen() -> None:
         with server.accept()[0] as connection:
@@ -141,7 +141,7 @@ def test_nothing_is_sent_if_connecting_took_until_the_deadline(
 
 
 def test_a_slow_tls_handshake_is_ended_at_the_deadline(server: socket.socket) -> None:
-    answer(server, then=lambda: Timer.rings())
+    respond(server, then=lambda: Timer.rings())
     with pytest.raises(TokenRequestError, match="no connection was established in time") as caught:
         send(server, "https")
     assert caught.value.retryable
@@ -153,7 +153,7 @@ def test_a_slow_tls_handshake_is_ended_at_the_deadline(server: socket.socket) ->
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Note how many bytes each read from a socket has returned."""
+    """Record the number of bytes that each read from a socket returns."""
     counts: list[int] = []
     recv_into = socket.socket.recv_into
 
@@ -167,11 +167,11 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def pour(server: socket.socket, head: bytes, pieces: Iterable[bytes]) -> None:
-    """Answer one request, with pieces until the client hangs up."""
+    """Respond to one request with pieces until the client closes the connection."""
 
     def serve() -> None:
         connection, _ = server.accept()
-        with connection, suppress(OSError):  # the client has hung up
+        with connection, suppress(OSError):  # the client closed the connection
             connection.recv(65536)
             connection.sendall(head)
             for piece in pieces:
@@ -196,7 +196,7 @@ def test_a_compressed_response_is_read_up_to_the_size_limit(
     assert sum(read) < len(bomb) / 2
 
 
-# 40,000 pieces are 40 MB: without a limit, the tests end all the same.
+# 40,000 pieces are 40 MB, so the tests also end without a limit.
 ENDLESS: dict[str, tuple[bytes, bytes]] = {
     "a body": (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1024),
     "the body of a redirect": (b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n", b"x" * 1024),

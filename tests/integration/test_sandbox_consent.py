@@ -1,4 +1,4 @@
-"""The sandbox's login and consent page, its revocation endpoints and its metadata; over a real socket."""
+"""The consent page, revocation endpoints and metadata of the sandbox, over a real socket."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def clients(sandbox):
 
 
 def request_url(sandbox, server="standard", **more):
-    asked = {"response_type": "code", "client_id": "app", "redirect_uri": BACK, "state": STATE, **more}
-    return f"{sandbox.url}/{server}/authorize?{urlencode(asked)}"
+    parameters = {"response_type": "code", "client_id": "app", "redirect_uri": BACK, "state": STATE, **more}
+    return f"{sandbox.url}/{server}/authorize?{urlencode(parameters)}"
 
 
 def post_token(sandbox, server="standard", **parameters):
@@ -39,14 +39,14 @@ def post_token(sandbox, server="standard", **parameters):
     return requests.post(f"{sandbox.url}/{server}/token", timeout=10, **body)
 
 
-def exchange_code(sandbox, answer, server="standard", **more):
-    code = parse_qs(urlsplit(answer).query)["code"][0]
+def exchange_code(sandbox, callback, server="standard", **more):
+    code = parse_qs(urlsplit(callback).query)["code"][0]
     parameters = {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK, **more}
     return post_token(sandbox, server, **parameters)
 
 
 def grant(sandbox, server="standard"):
-    """Return what a user's consent gives."""
+    """Return the tokens that a consent issues."""
     return exchange_code(sandbox, UserAgent().consent(request_url(sandbox, server)), server).json()
 
 
@@ -56,7 +56,7 @@ def post_revoke(sandbox, token=None, server="standard", **more):
 
 
 def status(sandbox, token, server="standard"):
-    """Return what the API answers to a token."""
+    """Return the status of an API request with ``token``."""
     headers = {"Authorization": f"Bearer {token}"}
     return requests.get(f"{sandbox.url}/{server}/api/items", headers=headers, timeout=10).status_code
 
@@ -69,12 +69,13 @@ def renew(sandbox, token, server="standard"):
 
 
 def test_the_callback_has_a_code_for_the_user_who_logged_in(sandbox):
-    answer = UserAgent().consent(request_url(sandbox, code_challenge=CHALLENGE, code_challenge_method="S256"), "grace")
-    fields = parse_qsl(urlsplit(answer).query)
-    assert answer.startswith("https://airflow.example.com/oauth/callback?")
+    url = request_url(sandbox, code_challenge=CHALLENGE, code_challenge_method="S256")
+    callback = UserAgent().consent(url, "grace")
+    fields = parse_qsl(urlsplit(callback).query)
+    assert callback.startswith("https://airflow.example.com/oauth/callback?")
     assert [name for name, _ in fields] == ["kept", "code", "state", "iss"]
     assert dict(fields).items() >= {"kept": "1", "state": STATE, "iss": f"{sandbox.url}/standard"}.items()
-    tokens = exchange_code(sandbox, answer, code_verifier=VERIFIER).json()
+    tokens = exchange_code(sandbox, callback, code_verifier=VERIFIER).json()
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
     assert requests.get(f"{sandbox.url}/standard/api/whoami", headers=headers, timeout=10).json()["username"] == "grace"
 
@@ -123,8 +124,8 @@ def test_codes_of_a_client_can_be_configured_to_be_expired(sandbox):
 def test_revoking_a_refresh_token_ends_the_grant(sandbox, server):
     first = grant(sandbox, server)
     second = renew(sandbox, first["refresh_token"], server).json()
-    answer = post_revoke(sandbox, second["refresh_token"], server, token_type_hint="refresh_token")
-    assert (answer.status_code, answer.content) == (200, b"")
+    response = post_revoke(sandbox, second["refresh_token"], server, token_type_hint="refresh_token")
+    assert (response.status_code, response.content) == (200, b"")
     assert [status(sandbox, each["access_token"], server) for each in (first, second)] == [401, 401]
     assert renew(sandbox, second["refresh_token"], server).json()["error"] == "invalid_grant"
 
@@ -211,9 +212,9 @@ def test_standard_has_its_endpoints_in_its_metadata(sandbox):
 
 
 def test_the_metadata_of_jsonbody_does_not_announce_iss(sandbox):
-    said = requests.get(f"{sandbox.url}/jsonbody/.well-known/openid-configuration", timeout=10).json()
-    assert said["revocation_endpoint"] == f"{sandbox.url}/jsonbody/revoke"
-    assert "authorization_response_iss_parameter_supported" not in said
+    metadata = requests.get(f"{sandbox.url}/jsonbody/.well-known/openid-configuration", timeout=10).json()
+    assert metadata["revocation_endpoint"] == f"{sandbox.url}/jsonbody/revoke"
+    assert "authorization_response_iss_parameter_supported" not in metadata
 
 
 @pytest.mark.parametrize("server", WITHOUT)

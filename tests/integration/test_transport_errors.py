@@ -1,4 +1,4 @@
-"""Every failure of a request to the authorization server is an OAuthError that names the field, over sockets."""
+"""Every failed request to the authorization server raises an OAuthError that names the field, over sockets."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Server:
-    """Answers every connection with the same bytes, and counts connections."""
+    """Sends the same bytes to every connection, and counts connections."""
 
-    def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, response: bytes, tls: ssl.SSLContext | None = None) -> None:
         self.connections = 0
-        self.answer, self.tls = answer, tls
+        self.response, self.tls = response, tls
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
 
@@ -52,25 +52,25 @@ class Server:
             while True:
                 connection, _ = self.listener.accept()
                 self.connections += 1
-                with suppress(OSError), connection:  # the client has hung up
+                with suppress(OSError), connection:  # the client closed the connection
                     stream = self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
                     with stream:
                         received = b""
                         while not complete(received):
                             received += stream.recv(65536)
-                        stream.sendall(self.answer)
+                        stream.sendall(self.response)
 
 
 def complete(received: bytes) -> bool:
-    """Tell whether this is a whole request, or the start of a TLS handshake."""
+    """Tell whether this is a complete request, or the start of a TLS handshake."""
     head, end, body = received.partition(b"\r\n\r\n")
     found = re.search(rb"(?i)content-length: (\d+)", head)
     return received[:1] == b"\x16" or bool(end and len(body) >= int(found[1] if found else 0))
 
 
 @contextmanager
-def serving(answer: bytes, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    server = Server(answer, tls)
+def serving(response: bytes, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
+    server = Server(response, tls)
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:
@@ -169,7 +169,7 @@ def test_the_error_of_a_server_without_tls_names_the_url(tls: Certificates) -> N
 
 @pytest.fixture
 def unusable(tmp_path: Path, tls: Certificates) -> list[str]:
-    """Paths that exist and that do not."""
+    """Paths that are not usable: existing and missing ones."""
     (tmp_path / "text").write_text("no certificate")
     (tmp_path / "secret").write_text("no certificate")
     (tmp_path / "secret").chmod(0)
@@ -318,7 +318,7 @@ def test_a_server_that_closes_the_connection_may_have_received_the_request() -> 
     assert error.request_sent
 
 
-def answered(body: bytes) -> bytes:
+def with_status_200(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
@@ -336,16 +336,16 @@ MALFORMED = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nwords",
     b"HTTP/1.1 302 Found\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n",
     b"HTTP/1.1 302 Found\r\nLocation: \xff\xfe\r\nContent-Length: 0\r\n\r\n",
-    answered(b"[" * 30_000),
-    *(answered(b'{"error":' + b"[" * depth + b"]" * depth + b"}") for depth in range(700, 1000, 20)),
-    answered(b'{"access_token":"\\ud800"}'),
+    with_status_200(b"[" * 30_000),
+    *(with_status_200(b'{"error":' + b"[" * depth + b"]" * depth + b"}") for depth in range(700, 1000, 20)),
+    with_status_200(b'{"access_token":"\\ud800"}'),
     b"HTTP/1.1 200 OK\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 5\r\n\r\n%ff=&",
 ]
 
 
-@pytest.mark.parametrize("answer", MALFORMED)
-def test_a_malformed_response_is_an_error_that_does_not_quote_it(answer: bytes) -> None:
-    with serving(answer) as server:
+@pytest.mark.parametrize("response", MALFORMED)
+def test_a_malformed_response_is_an_error_that_does_not_quote_it(response: bytes) -> None:
+    with serving(response) as server:
         error = failure(f"http://127.0.0.1:{server.port}/token")
     text = str(error)
     assert "words" not in text

@@ -67,7 +67,7 @@ def test_loopback_private_and_neighboring_addresses_are_allowed(address: str) ->
     AddressGuard().check_address(address)
 
 
-SPELLINGS = [
+NOTATIONS = [
     "169.254.169.254",
     "169.254.169.254.",
     "2852039166",
@@ -90,7 +90,7 @@ SPELLINGS = [
 ]
 
 
-@pytest.mark.parametrize("host", SPELLINGS)
+@pytest.mark.parametrize("host", NOTATIONS)
 def test_a_blocked_address_is_recognized_in_every_notation(host: str) -> None:
     with pytest.raises(Blocked):
         AddressGuard().check_host(host)
