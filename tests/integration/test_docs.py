@@ -23,7 +23,7 @@ from airflow_provider_oauth.management.status import ConnectionStatus
 from airflow_provider_oauth.operators.extract import ExtractOperator
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.presets import PRESETS
-from airflow_provider_oauth.ui.page import CONSENT_STATES, TOKEN_STATES
+from airflow_provider_oauth.ui.page import ACTION_LABELS, CONSENT_STATES, TOKEN_STATES
 from tests.documents import DOCS, README, blocks
 
 SHELL = blocks("bash")
@@ -132,6 +132,11 @@ def test_the_columns_of_the_command_line_are_in_the_table():
 def test_every_state_on_the_page_is_explained_in_the_same_words(column, states):
     text = (DOCS / "consent.md").read_text()
     assert [each for each in states.values() if f"| {column}: {each.label} | {each.meaning} |" not in text] == []
+
+
+def test_every_button_of_the_page_is_explained():
+    rows = re.findall(r"^\| ([\w ]+) \|", (DOCS / "consent.md").read_text().partition("| button |")[2], re.MULTILINE)
+    assert rows[: len(ACTION_LABELS) + 1] == [*ACTION_LABELS.values(), "Edit"]
 
 
 @pytest.mark.parametrize("module", ["justlogin", "justimmo", "joor"])
