@@ -297,4 +297,4 @@ def test_an_api_with_json_token_requests_works_with_each_grant(
 def test_the_error_for_the_implicit_grant_gives_the_reason(airflow: Airflow) -> None:
     run = Run(airflow, "json_implicit")
     assert run.state == "failed"
-    assert "hands the token to a browser" in run.log("extract")
+    assert "advises against the implicit grant" in run.log("extract")
