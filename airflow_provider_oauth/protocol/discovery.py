@@ -56,17 +56,7 @@ def with_discovered_endpoints(
         return config
     request, metadata = _metadata(config, config.issuer, send)
     source = f"(URL: {request.shown_url})"
-    # RFC 8414 section 3.3: otherwise any server could impersonate another one.
-    if metadata.get("issuer") != config.issuer:
-        found = metadata.get("issuer")
-        if not isinstance(found, str):
-            raise config.error("issuer", "cannot be used: the server's metadata has no issuer. Check Issuer", source)
-        raise config.error(
-            "issuer",
-            f"is {config.issuer!r}, but the server's metadata is for {redact(found, request.secrets)!r}. If that is "
-            f"the server that you want to use, set Issuer to exactly that value",
-            source,
-        )
+    _check_issuer(config, metadata.get("issuer"), source)
     missing = [name for name in ENDPOINTS if getattr(config, name) is None and metadata.get(ENDPOINTS[name])]
     for name in missing:
         if problem := _problem(config, config.issuer, metadata[ENDPOINTS[name]]):
@@ -84,6 +74,22 @@ def with_discovered_endpoints(
         iss_required=metadata.get("authorization_response_iss_parameter_supported") is True,  # RFC 9207 section 3
         **{name: metadata[ENDPOINTS[name]] for name in missing},
     )
+
+
+def _check_issuer(config: OAuthConfig, found: Any, source: str) -> None:
+    """Check that the metadata is for the connection's issuer: otherwise any server could impersonate another one.
+
+    RFC 8414 section 3.3.
+    """
+    if not isinstance(found, str):
+        raise config.error("issuer", "cannot be used: the server's metadata has no issuer. Check Issuer", source)
+    if found != config.issuer:
+        raise config.error(
+            "issuer",
+            f"is {config.issuer!r}, but the server's metadata is for {redact(found, config.secrets)!r}. If that is "
+            f"the server that you want to use, set Issuer to exactly that value",
+            source,
+        )
 
 
 def _problem(config: OAuthConfig, issuer: str, url: Any) -> str | None:
