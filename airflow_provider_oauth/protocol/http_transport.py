@@ -98,7 +98,9 @@ class HttpTransport:
                 requests.Request(request.method, request.url, data=request.body, headers=headers, auth=_unchanged)
             )
         except (requests.exceptions.InvalidHeader, UnicodeEncodeError):
-            problem = "has a value that cannot be sent in an HTTP header. Check it for special characters"
+            problem = (
+                "has a value that cannot be sent in an HTTP header. Remove line breaks and characters outside Latin-1"
+            )
             raise self._config.error("grant_headers", problem) from None
         except Exception as error:
             raise self._config.error(
