@@ -81,7 +81,7 @@ class Loopback:
         self.redirect_uri = redirect_uri or f"http://127.0.0.1:{self._server.server_address[1]}/"
 
     def __enter__(self) -> Loopback:
-        """Return the listener, which listens since it was created."""
+        """Return this object. It has been listening since it was created."""
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -58,13 +58,17 @@ def unlisted_sources(listed: list[str]) -> UnlistedSources:
 def get_config(conn_id: str) -> OAuthConfig:
     """Return what a connection means. As in tasks, secrets backends and the environment precede the database.
 
+    :param conn_id: ID of the connection
     :raises ConfigurationError: if the connection does not exist, has another type, or is invalid
     """
     return _read(_get_connection(conn_id))
 
 
 def get_status(conn_id: str) -> ConnectionStatus:
-    """Return the status of a connection. If it cannot be read, the status has the error."""
+    """Return the status of a connection. If it cannot be read, the status has the error.
+
+    :param conn_id: ID of the connection
+    """
     unknown = ConnectionStatus(conn_id=conn_id, is_known=False)
     try:
         connection = _get_connection(conn_id)
@@ -81,13 +85,17 @@ def get_status(conn_id: str) -> ConnectionStatus:
 def check_exists(conn_id: str) -> None:
     """Check that a connection exists and is of an OAuth 2.0 type; it may be invalid.
 
+    :param conn_id: ID of the connection
     :raises ConfigurationError: if it is not
     """
     _check_type(_get_connection(conn_id))
 
 
 def is_outside_database(conn_id: str) -> bool:
-    """Return whether a connection of an OAuth 2.0 type exists, but not in the database (for example, in a variable)."""
+    """Return whether a connection of an OAuth 2.0 type exists outside the database, for example in the environment.
+
+    :param conn_id: ID of the connection
+    """
     with create_session() as session:
         if _is_oauth_type(session.scalar(select(Connection.conn_type).where(Connection.conn_id == conn_id))):
             return False

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 def status(config: OAuthConfig) -> ConnectionStatus:
     """Return the status of a connection, from what is stored. No request is sent.
 
+    :param config: the connection
     :raises TokenStoreError: if the record cannot be read
     """
     state = token_source(config).grant_state()
@@ -48,6 +49,7 @@ def test(config: OAuthConfig) -> GrantCheck:
 
     The test stores nothing and uses no refresh token.
 
+    :param config: the connection
     :raises OAuthError: if the server refuses the client, does not respond, or sends an invalid response
     """
     return check_grant(config, status(config))
@@ -56,6 +58,7 @@ def test(config: OAuthConfig) -> GrantCheck:
 def is_empty(config: OAuthConfig) -> bool:
     """Return whether there are no tokens to revoke or forget, neither stored nor in the connection.
 
+    :param config: the connection
     :raises TokenStoreError: if the store cannot be read
     """
     return token_source(config).actions.is_empty()
@@ -135,6 +138,7 @@ def authorization_result(config: OAuthConfig, token: Token) -> tuple[bool, str]:
 def renew(config: OAuthConfig) -> Token:
     """Renew the token now, even if it is still valid.
 
+    :param config: the connection
     :raises OAuthError: if the token cannot be renewed, as in a task
     """
     return token_source(config).renew()
@@ -143,6 +147,7 @@ def renew(config: OAuthConfig) -> Token:
 def revoke(config: OAuthConfig) -> int:
     """Revoke the stored tokens at the server (RFC 7009), then delete them.
 
+    :param config: the connection
     :return: how many tokens the server revoked
     :raises OAuthError: if the server revoked none; nothing is deleted then
     """
@@ -152,6 +157,7 @@ def revoke(config: OAuthConfig) -> int:
 def forget(config: OAuthConfig) -> None:
     """Delete the stored tokens without notifying the server. A refresh token of the connection is not used again.
 
+    :param config: the connection
     :raises OAuthError: if this cannot be stored
     """
     token_source(config).actions.forget()

@@ -171,7 +171,7 @@ def _rows(user: BaseUser, conn_id: str, flash: FlashMessage | None) -> list[dict
 
 
 def _run_action(action: Action, conn_id: str) -> tuple[bool | None, str]:
-    """Run an action, and return whether it succeeded and its result; None if there was nothing to do."""
+    """Run an action. Return whether it succeeded (None: nothing to do, or uncertain) and a text about the result."""
     config = connections.get_config(conn_id)
     if action == "test":
         works, text, needs_authorization = grants.test(config)
@@ -273,7 +273,7 @@ def _flash_message(request: Request) -> FlashMessage | None:
 
 
 async def _handle_http_error(request: Request, error: Exception) -> Response:
-    """Show the error on a page, or redirect to the login. A callback URL is left in any case: it contains the code."""
+    """Show the error on a page, or redirect to the login. Never show anything at the callback URL: it has the code."""
     status = error.status_code if isinstance(error, HTTPException) else 404
     detail = str(error.detail) if isinstance(error, HTTPException) else "This page does not exist."
     logged_out = status == 401 or detail == "Invalid JWT token"  # as on Airflow's own pages
@@ -290,7 +290,7 @@ async def _handle_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
-    """Report an unexpected error on a page, which is never the callback URL."""
+    """Report an unexpected error on a page. Never show anything at the callback URL: it has the code."""
     text = f"An unexpected error occurred ({type(error).__name__}). See the log of Airflow's API server."
     flash = FlashMessage(False, text)
     response = _redirect_to_page(request, flash) if _is_callback(request) else _message_page(request, flash, 500)
