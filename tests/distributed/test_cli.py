@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_oauth.management.grant_check import CHANGED
 from airflow_provider_oauth.management.messages import FORGOTTEN
 from sandbox.airflow import Airflow, AirflowError
 from sandbox.server import SandboxProcess
@@ -134,7 +135,7 @@ def test_test_reports_whether_the_server_accepts_the_client_and_the_next_step(
 ) -> None:
     printed = airflow.cli("oauth", "test", "std")
     assert "accepted the client" in printed
-    assert printed.endswith("No user's authorization is stored.\nNext step: airflow oauth authorize std\n")
+    assert printed.endswith(f"{CHANGED}\nNext step: airflow oauth authorize std\n")
     with pytest.raises(AirflowError, match="grant_url .Token URL. is missing"):
         airflow.cli("oauth", "test", "broken")
     assert SECRET not in printed

@@ -95,9 +95,8 @@ def test_the_result_of_a_declined_request_names_the_reason(stack: Stack, admin: 
 
 def test_a_callback_with_reserved_characters_in_its_query_is_read(admin: AirflowPages) -> None:
     url = admin.agent.consent(admin.start_authorization("declined"), allow=False)
-    assert "access_denied: The resource owner" in admin.follow_callback(
-        f"{url}&help=https://example.com/?why=/:@!$'()*,;"
-    )
+    flash = admin.follow_callback(f"{url}&help=https://example.com/?why=/:@!$'()*,;")
+    assert "The server's message: 'The resource owner" in flash
 
 
 def test_a_callback_after_more_than_10_minutes_is_refused(stack: Stack, admin: AirflowPages) -> None:
