@@ -168,7 +168,8 @@ class OAuthConfig:
             raise self.error(
                 "grant_type",
                 "is 'implicit', which is not supported. Use authorization_code, or client_credentials if no user is "
-                "involved. (RFC 9700 section 2.1.2 advises against the implicit grant)",
+                "involved",
+                "(RFC 9700 section 2.1.2 advises against the implicit grant.)",
             )
         self._check_choice("grant_type", REPEATABLE_GRANTS + REFRESH_TOKEN_GRANTS)
         if self.grant_type == "password":
@@ -182,7 +183,7 @@ class OAuthConfig:
         if self.client_auth == "none":
             return
         if not self.client_id:
-            raise self.error("client_id", "is missing")
+            raise self.error("client_id", "is missing. Enter the client ID that the vendor issued")
         if self.client_secret is None:
             problem = "is missing. If the client is public (it has no secret), set Client authentication to none"
             raise self.error("client_secret", problem)

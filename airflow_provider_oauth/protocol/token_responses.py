@@ -34,7 +34,7 @@ MAX_LIFETIME = timedelta(days=3650)
 #: Members with the lifetime of a refresh token in seconds. No RFC defines one.
 REFRESH_LIFETIME_MEMBERS = ("refresh_expires_in", "refresh_token_expires_in")
 
-#: Shown in place of a query, which may hold a token.
+#: Shown instead of a query, which may contain a token.
 HIDDEN_QUERY = "?…"
 REPORT_TO_OPERATOR = "Report this to the server's operator"
 #: Maximum length of a token in characters. Servers do not accept longer headers.
@@ -146,8 +146,8 @@ def _access_token(config: OAuthConfig, request: TokenRequest, response: HttpResp
     if not is_sendable(token):
         problem = "issued an access token that cannot be sent in a header"
         raise invalid_response(config, request, problem, REPORT_TO_OPERATOR)
-    if too_long := _token_problem(token):
-        raise invalid_response(config, request, f"issued an access token that {too_long}", REPORT_TO_OPERATOR)
+    if unusable := _token_problem(token):
+        raise invalid_response(config, request, f"issued an access token that {unusable}", REPORT_TO_OPERATOR)
     return token
 
 

@@ -314,8 +314,8 @@ class TestClient:
         assert (settings.client_id, settings.client_secret) == ("id:/+%&é ", "fake:/+%&é %3D")
 
     def test_a_missing_client_id_is_an_error(self) -> None:
-        assert error_of(login=None) == "login (Client ID) is missing."
-        assert error_of(login="") == "login (Client ID) is missing."
+        assert error_of(login=None) == "login (Client ID) is missing. Enter the client ID that the vendor issued."
+        assert error_of(login="") == "login (Client ID) is missing. Enter the client ID that the vendor issued."
 
     def test_a_missing_client_secret_is_an_error(self) -> None:
         assert error_of(password=None).startswith("password (Client secret) is missing. If the client is public")

@@ -76,8 +76,14 @@ class TestClient:
     @pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_basic_raw", "client_secret_post"])
     def test_needs_client_id_and_client_secret(self, client_auth: str) -> None:
         assert oauth_config(client_auth=client_auth)
-        assert refusal(client_auth=client_auth, client_id=None) == "login (Client ID) is missing."
-        assert refusal(client_auth=client_auth, client_id="") == "login (Client ID) is missing."
+        assert (
+            refusal(client_auth=client_auth, client_id=None)
+            == "login (Client ID) is missing. Enter the client ID that the vendor issued."
+        )
+        assert (
+            refusal(client_auth=client_auth, client_id="")
+            == "login (Client ID) is missing. Enter the client ID that the vendor issued."
+        )
         assert refusal(client_auth=client_auth, client_secret=None).startswith("password (Client secret) is missing. ")
 
     def test_public_client_needs_neither(self) -> None:
