@@ -13,9 +13,10 @@ from sandbox.airflow import Airflow
 from sandbox.examples import create_pool
 from sandbox.server import SandboxProcess
 from tests.connections import connection_values
+from tests.distributed.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DAGS = Path(__file__).parent / "vendor_dags"
 SECRET = "not-a-real-secret+/="
@@ -104,12 +105,25 @@ def airflow(sandbox: SandboxProcess, files: Path, tmp_path_factory: pytest.TempP
 
 
 class Run:
-    """A finished run of a DAG."""
+    """A finished run of a DAG.
 
-    def __init__(self, airflow: Airflow, dag_id: str, conf: dict[str, Any] | None = None) -> None:
+    :param airflow: the Airflow
+    :param dag_id: the DAG
+    :param conf: the run's configuration
+    :param after_start: is called when the run has started
+    """
+
+    def __init__(
+        self,
+        airflow: Airflow,
+        dag_id: str,
+        conf: dict[str, Any] | None = None,
+        after_start: Callable[[], None] = lambda: None,
+    ) -> None:
         self.airflow = airflow
         self.dag_id = dag_id
         self.run_id = airflow.trigger(dag_id, conf=conf)
+        after_start()
         self.state = airflow.wait(dag_id, self.run_id, 300)
         self.tasks = airflow.task_instances(dag_id, self.run_id)
 
@@ -268,7 +282,15 @@ def test_items_that_joor_rejects_with_status_200_are_handled_as_configured(airfl
 
 
 def test_40_tasks_share_a_budget_that_is_too_small_for_all(airflow: Airflow, sandbox: SandboxProcess) -> None:
-    Run(airflow, "joor_shared").check()
+    client = {"server": "joor", "client_id": "joor_shared", "client_secret": SECRET, **CLIENTS["joor_shared"][2]}
+    # No credits at the beginning, so that calls are refused even if the machine is too slow to use up the budget.
+    sandbox.control("clients", {**client, "credits": 0})
+
+    def restore_credits() -> None:
+        wait_until(lambda: sandbox.control("counts")["joor_shared"]["rate_limited"], "no call was refused", timeout=120)
+        sandbox.control("clients", client)
+
+    Run(airflow, "joor_shared", after_start=restore_credits).check()
     counts = sandbox.control("counts")["joor_shared"]
     assert counts["token_requests"] <= 2  # 1, or 2 if two of the first four tasks request one at the same time
     assert counts["rate_limited"] > 0
