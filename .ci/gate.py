@@ -228,7 +228,7 @@ def plan() -> Gate:
     computing[1].append(make("simulate"))
     for check in (*computing[0], *computing[1]):
         check.low_priority = True
-    waiting = [[part_1], [part_2], [demo, make("test-browser"), make("test-servers")]]
+    waiting = [[part_1], [part_2], [make("test-servers"), demo, make("test-browser")]]
     return Gate([make("install")], [*computing, *waiting])
 
 

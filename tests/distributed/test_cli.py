@@ -37,10 +37,10 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 
 @pytest.fixture(scope="module")
 def airflow(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """An Airflow with connections in its database and one in the environment."""
+    """An API server with connections in its database and one in the environment; commands need nothing else."""
     dags = tmp_path_factory.mktemp("cli_dags")
     elsewhere = {"AIRFLOW_CONN_OF_ENV": json.dumps({"conn_type": "justlogin", "login": "cli", "password": SECRET})}
-    with Airflow(tmp_path_factory.mktemp("cli_airflow"), dags, elsewhere) as airflow:
+    with Airflow(tmp_path_factory.mktemp("cli_airflow"), dags, elsewhere, only=["api-server"]) as airflow:
         url = f"{sandbox.url}/jsonbody"
         consent = {
             "grant_type": "authorization_code", "grant_url": f"{url}/token", "authorize_url": f"{url}/authorize",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -29,7 +30,11 @@ HEADERS = {
 
 @pytest.fixture(scope="module", params=["simple", "fab"])
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running(tmp_path_factory.mktemp(f"pages_{request.param}"), request.param) as stack:
+    with ExitStack() as exit_stack:
+        if request.param == "simple":
+            stack: Stack = request.getfixturevalue("simple_stack")
+        else:
+            stack = exit_stack.enter_context(running(tmp_path_factory.mktemp("pages_fab"), "fab"))
         for conn_id in ("life", "late", "declined"):
             stack.connect(conn_id)
         yield stack

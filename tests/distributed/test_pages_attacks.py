@@ -13,7 +13,7 @@ import requests
 
 from sandbox.user_agent import AirflowPages, Form, read_page, target_of
 from tests.distributed.leak_search import report
-from tests.distributed.pages import Stack, consent_cookies, give, running
+from tests.distributed.pages import Stack, consent_cookies, give
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +23,12 @@ ACTIONS = ("test", "authorize", "renew", "revoke", "forget")
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(simple_stack: Stack) -> Stack:
     """Four connections, of which one is authorized."""
-    with running(tmp_path_factory.mktemp("attacks"), "simple") as stack:
-        for conn_id in ("shop", "once", "other", "mine"):
-            stack.connect(conn_id)
-        assert "Authorized" in stack.pages().authorize("shop")
-        yield stack
+    for conn_id in ("shop", "once", "other", "mine"):
+        simple_stack.connect(conn_id)
+    assert "Authorized" in simple_stack.pages().authorize("shop")
+    return simple_stack
 
 
 @pytest.fixture
