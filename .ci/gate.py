@@ -99,6 +99,7 @@ class Gate:
         self.lanes = lanes
         self._lock = threading.Lock()
         self._interrupted = threading.Event()
+        self._ended = threading.Event()
         self._began = time.monotonic()
 
     @property
@@ -119,6 +120,7 @@ class Gate:
             for thread in threads:
                 while thread.is_alive():
                     thread.join(0.5)  # not without a limit, so that signals are handled
+        self._ended.set()
         self._print_table()
         return 1 if self._interrupted.is_set() or any(check.failed for check in self.checks) else 0
 
@@ -171,18 +173,26 @@ class Gate:
         threading.Thread(target=self._stop).start()
 
     def _stop(self) -> None:
-        running = [check.process for check in self.checks if check.process and check.process.poll() is None]
-        everything = {each for process in running for each in descendants(process.pid)}
-        for process in running:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
+        stopping: dict[int, set[tuple[int, str | None]]] = {}
         deadline = time.monotonic() + GRACE
-        while time.monotonic() < deadline and any(process.poll() is None for process in running):
-            time.sleep(0.2)
-        for pid, started in everything:
-            if start_time(pid) == started:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        # In a loop, because a lane may be starting a check right now.
+        while time.monotonic() < deadline and not self._ended.wait(0.1):
+            for process in [check.process for check in self.checks if check.process]:
+                if process.pid not in stopping and process.poll() is None:
+                    stopping[process.pid] = descendants(process.pid)
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGINT)
+        for pid, below in stopping.items():
+            kill({(pid, dict(below)[pid])})  # first, so that it starts no other process
+            kill(below | descendants(pid))
+
+
+def kill(processes: set[tuple[int, str | None]]) -> None:
+    """Kill processes, given by ID and start time, that have not ended."""
+    for pid, started in processes:
+        if started and start_time(pid) == started:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def start_time(pid: int) -> str | None:

@@ -107,32 +107,32 @@ def serve(
     :param host: A loopback address.
     :raises ValueError: when the host is not a loopback address
     """
-    state = State(state_dir, clock)
-    listener = _listen(state.directory / "port", host, port)
-    config = uvicorn.Config(
-        create_app(state, servers),
-        http=Protocol,
-        ws="none",
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-        # When this process was paused, uvicorn would close all idle connections, also those with a new request.
-        timeout_keep_alive=60,
-    )
-    server = _Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
-    thread.start()
-    try:
-        if not server.ready.wait(_START_TIMEOUT):
-            raise RuntimeError("the sandbox did not start")
-        address = f"[{host}]" if ":" in host else host
-        yield Sandbox(f"http://{address}:{listener.getsockname()[1]}", state)
-    finally:
-        server.should_exit = True
-        thread.join(_STOP_TIMEOUT)
-        listener.close()
-        state.close()
+    with (
+        contextlib.closing(State(state_dir, clock)) as state,
+        _listen(state.directory / "port", host, port) as listener,
+    ):
+        config = uvicorn.Config(
+            create_app(state, servers),
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            # When this process was paused, uvicorn would close all idle connections, also those with a new request.
+            timeout_keep_alive=60,
+        )
+        server = _Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
+        thread.start()
+        try:
+            if not server.ready.wait(_START_TIMEOUT):
+                raise RuntimeError("the sandbox did not start")
+            address = f"[{host}]" if ":" in host else host
+            yield Sandbox(f"http://{address}:{listener.getsockname()[1]}", state)
+        finally:
+            server.should_exit = True
+            thread.join(_STOP_TIMEOUT)
 
 
 def check_loopback(host: str) -> None:

@@ -250,9 +250,9 @@ class State:
         :param what: The kind of tokens to revoke.
         :return: The number of revoked tokens.
         """
-        sql = "UPDATE tokens SET revoked = 1 WHERE revoked = 0 AND server = ?1"
-        sql += " AND (?2 IS NULL OR client_id = ?2) AND (?3 = 'all' OR kind = ?3) RETURNING 1"
-        return len(self._run(sql, server, client_id, what))
+        sql = "UPDATE tokens SET revoked = 1 WHERE revoked = 0 AND server = ?"
+        sql += " AND (? IS NULL OR client_id = ?) AND (? = 'all' OR kind = ?) RETURNING 1"
+        return len(self._run(sql, server, client_id, client_id, what, what))
 
     def revoke_token(self, token: IssuedToken) -> None:
         """Revoke one access token, or a refresh token with its whole family (RFC 7009 §2.1)."""

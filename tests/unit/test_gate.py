@@ -121,9 +121,10 @@ def test_an_interrupted_gate_stops_its_checks_and_what_they_started(tmp_path: Pa
         while not (tmp_path / "stubborn.log").exists() or "started" not in (tmp_path / "stubborn.log").read_text():
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=100)
     finally:
         process.kill()
+        process.communicate()
     assert process.returncode == 1
     assert "The gate was interrupted by SIGTERM." in output
     assert "FAILED: stubborn" in output
