@@ -23,10 +23,10 @@
         ├── ApiConnectionError    no response from the API; also a requests.ConnectionError
         │   └── ApiConnectTimeout no connection to the API in time; also an ApiTimeout
         ├── ApiTimeout            no response from the API in time; also a requests.Timeout
-        └── PartialWriteError *   a write failed after a part of it had been carried out
+        └── PartialWriteError *   a bulk write failed after some items were written
 
-    * also an AirflowFailException: Airflow does not retry the task, because a retry could lock an account or write
-      data twice, or cannot succeed. Airflow retries the task after all other exceptions.
+    * also an AirflowFailException: Airflow does not retry the task, because a retry cannot succeed, or could lock
+      an account or write data twice. Airflow retries the task after all other exceptions.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class TokenRequestError(OAuthError):
         self.error = error
         self.error_description = error_description
         self.error_uri = error_uri
-        self.status_code = status_code  # type: ignore[assignment]  # Airflow's own is for its web server
+        self.status_code = status_code  # type: ignore[assignment]  # AirflowException's is for Airflow's web server
         self.retryable = retryable
         self.retry_after = retry_after
 
@@ -97,7 +97,7 @@ class InvalidClient(TokenRequestError, AirflowFailException):
 class InvalidGrant(TokenRequestError):
     """``invalid_grant``: the refresh token or code is invalid, expired, revoked or already used.
 
-    Airflow retries the task. If only a user can help, ``ConsentRequired`` is raised instead.
+    Airflow retries the task. If a user must authorize the connection again, ``ConsentRequired`` is raised instead.
     """
 
 
@@ -125,7 +125,7 @@ class UnrecognizedRefusal(TokenRequestError):
 
 
 class TokenResponseError(OAuthError):
-    """The response of the authorization server is neither the expected one nor an error. Airflow retries the task."""
+    """The authorization server sent neither a valid response nor an error response. Airflow retries the task."""
 
 
 class TokenStoreError(OAuthError):
@@ -148,7 +148,7 @@ class ConsentRequired(OAuthError, AirflowFailException):
 
 
 class ConsentDenied(OAuthError):
-    """A user or the server declined the authorization, or its callback is invalid. No task raises it.
+    """A user or the server declined the authorization, or the callback is invalid. No task raises this error.
 
     :param message: what happened, to which connection, and what to do
     :param error: the server's error code (RFC 6749 section 4.1.2.1), if it sent one
@@ -162,26 +162,26 @@ class ConsentDenied(OAuthError):
 class ApiError(OAuthError):
     """The API responded with an error status, or in an unexpected way. Airflow retries the task.
 
-    :param message: what happened; starts with the status, as in the errors of ``HttpHook``
-    :param status_code: HTTP status
+    :param message: what happened; for an error status it starts with the status, as in the errors of ``HttpHook``
+    :param status_code: HTTP status; None if there was no response
     """
 
     def __init__(self, message: str, status_code: int | None = None) -> None:
         super().__init__(message)
-        self.status_code = status_code  # type: ignore[assignment]  # Airflow's own is for its web server
+        self.status_code = status_code  # type: ignore[assignment]  # AirflowException's is for Airflow's web server
 
 
 class ApiConnectionError(ApiError, requests.ConnectionError):
     """The API could not be reached, or its response was incomplete or not HTTP. Airflow retries the task.
 
-    It is also a ``requests.ConnectionError``, so code for requests catches it.
+    It is also a ``requests.ConnectionError``, so an ``except`` clause for that class catches it.
     """
 
 
 class ApiTimeout(ApiError, requests.Timeout):
     """The API did not respond within the connection's timeout. Airflow retries the task.
 
-    It is also a ``requests.Timeout``, so code for requests catches it.
+    It is also a ``requests.Timeout``, so an ``except`` clause for that class catches it.
     """
 
 
@@ -190,14 +190,14 @@ class ApiConnectTimeout(ApiConnectionError, ApiTimeout):
 
 
 class PartialWriteError(ApiError, AirflowFailException):
-    """A write failed after a part of it had been carried out. Airflow does not retry the task, to avoid duplicates."""
+    """A bulk write failed after some items were written. Airflow does not retry the task, to avoid duplicates."""
 
 
 @contextmanager
 def errors_converted(conn_id: str, failed: str) -> Iterator[None]:
-    """Convert every other exception to an ``OAuthError``, so that callers need to handle only one type.
+    """Convert exceptions of other classes to ``OAuthError``, so that callers need to handle only one class.
 
-    The text of the other exception is not quoted, because it may contain a secret.
+    The text of the original exception is not quoted, because it may contain a secret.
 
     :param conn_id: ID of the connection
     :param failed: what failed, as a clause: "the token could not be renewed"
@@ -216,7 +216,10 @@ def errors_converted(conn_id: str, failed: str) -> Iterator[None]:
 
 
 def to_event(error: OAuthError) -> dict[str, Any]:
-    """Return ``error`` as a dict for a trigger's event: a trigger must not raise, because Airflow would restart it."""
+    """Return ``error`` as a dict for the event of a trigger.
+
+    A trigger must not raise an exception, because Airflow would restart it.
+    """
     fields = ("status_code", "error", "error_description", "error_uri", "retryable", "retry_after")
     return {
         "type": type(error).__name__,
@@ -226,7 +229,7 @@ def to_event(error: OAuthError) -> dict[str, Any]:
 
 
 def from_event(event: dict[str, Any]) -> OAuthError:
-    """Return the exception that ``to_event`` converted."""
+    """Return the exception for a dict from ``to_event``."""
     classes: dict[str, type[OAuthError]] = {}
     pending: list[type[OAuthError]] = [OAuthError]
     while pending:
