@@ -31,7 +31,7 @@ class AuthorizationRequest:
     """An authorization request that waits for its callback. It must be kept secret.
 
     :param conn_id: the connection
-    :param redirect_uri: where the server sends the browser with the code; the same in the token request
+    :param redirect_uri: where the server sends the browser with the code; the token request repeats it
     :param state: random value that the callback must contain, valid for one callback
     :param code_verifier: PKCE code verifier; never sent through the browser
     """
@@ -54,7 +54,8 @@ def authorization_url(config: OAuthConfig, authorization: AuthorizationRequest) 
         would send the code over plain http
     """
     if config.grant_type != "authorization_code":
-        raise config.error("grant_type", f"is {config.grant_type}. Only authorization_code needs a user's consent")
+        needs_consent = "Only authorization_code needs a user's consent"
+        raise config.error("grant_type", f"is {config.grant_type}, so there is nothing to authorize. {needs_consent}")
     if config.authorize_url is None:
         raise config.error("authorize_url", "is missing. Set Authorization URL, or set Issuer to discover it")
     target = urlsplit(authorization.redirect_uri)
@@ -97,7 +98,7 @@ def validate_callback(config: OAuthConfig, authorization: AuthorizationRequest, 
     :raises ConsentDenied: if the callback contains an error, or does not belong to the authorization request
     """
     parameters = _callback_parameters(config, callback)
-    # First, because anyone could invent a callback with an error, too.
+    # The state is checked first, because anyone could invent a callback, also one with an error.
     state = parameters.get("state", "").encode(errors="replace")
     if not secrets.compare_digest(state, authorization.state.encode()):
         raise _invalid_callback(
@@ -129,7 +130,9 @@ def _check_issuer(config: OAuthConfig, parameters: Mapping[str, str]) -> None:
     """Check that the callback comes from the authorization server of the connection (RFC 9207)."""
     # Django OAuth Toolkit 3.4 announces iss in its metadata but omits it from error responses. Those have no code.
     if config.iss_required and "iss" not in parameters and "error" not in parameters:
-        raise _invalid_callback(config, "it does not name the server that sent it (iss), although this server does so")
+        raise _invalid_callback(
+            config, "it does not name the server that sent it (iss), although the server's metadata announces iss"
+        )
     if "iss" in parameters and not _is_issuer(config, parameters["iss"]):
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the callback was rejected, because it comes from another server (iss). "
@@ -139,7 +142,7 @@ def _check_issuer(config: OAuthConfig, parameters: Mapping[str, str]) -> None:
 
 
 def _is_issuer(config: OAuthConfig, iss: str) -> bool:
-    """Tell whether ``iss`` is the issuer or, if that is not known, has the origin of the authorization URL."""
+    """Return whether ``iss`` is the issuer or, if that is not known, has the origin of the authorization URL."""
     if config.issuer:
         return iss == config.issuer
     with suppress(ValueError):

@@ -57,10 +57,10 @@ class TransportOptions:
 
     :param timeout: seconds to wait for a connection and for each part of a response
     :param verify: whether to verify TLS certificates, or the path of a file or folder of CA certificates
-    :param cert: path of a client certificate with its key, or the two paths
+    :param cert: path of a file with the client certificate and its key, or the paths of both
     :param proxies: proxy URLs by scheme
     :param trust_env: whether to use proxies and CA certificates from the environment
-    :param stream: whether to read responses in pieces
+    :param stream: whether to stream responses instead of reading the body immediately
     :param check_response: whether a status of 400 or above is an error
     :param allow_redirects: whether to follow redirects
     :param max_redirects: maximum number of redirects to follow
@@ -134,7 +134,7 @@ class OAuthConfig:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Reject values that cannot work or are unsafe."""
+        """Reject values that are missing, unknown or unsafe."""
         self._check_encoding()
         if self.token_url is None and self.issuer is None:
             raise self.error("token_url", "is missing. Set Token URL, or set Issuer to discover it")
@@ -150,7 +150,7 @@ class OAuthConfig:
             raise self.error("response_map", f"has the unknown name {name!r}. Use {_one_of(MAPPABLE)}")
 
     def _check_encoding(self) -> None:
-        """Reject values that no request, hash or record can contain."""
+        """Reject values that cannot be encoded in JSON and UTF-8, because requests, hashes and records need that."""
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "transport"}
         for name, value in {**values, **vars(self.transport)}.items():
             try:
@@ -158,7 +158,7 @@ class OAuthConfig:
             except UnicodeEncodeError:
                 problem = "contains an unpaired surrogate (U+D800 to U+DFFF), which cannot be sent. Remove it"
             except RecursionError:
-                problem = "is nested too deeply"
+                problem = "is nested too deeply. Simplify it"
             else:
                 continue
             raise self.error(name, problem) from None
@@ -227,13 +227,13 @@ class OAuthConfig:
 
     @cached_property
     def version(self) -> str:
-        """Hash that changes with every value of the connection, secrets included, so it must not be stored."""
+        """Hash of all values of the connection. It must not be stored, because it depends on the secrets."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=_to_json).encode()).hexdigest()
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The values that a token depends on: if one of them changes, a stored token no longer matches."""
+        """The values that a token depends on. If one of them changes, a stored token is no longer used."""
         names = ("client_id", "grant_type", "username", "audience", "resource")
         return {
             **{name: getattr(self, name) for name in names},
@@ -248,7 +248,7 @@ def url_problem(url: str, *, allow_http: bool) -> str | None:
     """Return why a URL cannot be used for the API or an endpoint of the authorization server; None if it can.
 
     :param url: the URL
-    :param allow_http: whether plain http is allowed to other machines
+    :param allow_http: whether plain http to other machines is allowed
     :return: a predicate and, where it helps, what to do, without the final period
     """
     try:
@@ -268,7 +268,7 @@ def url_problem(url: str, *, allow_http: bool) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` is this machine: a name (RFC 6761 section 6.3) or a loopback address."""
+    """Return whether ``host`` is this machine: a localhost name (RFC 6761 section 6.3) or a loopback address."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
