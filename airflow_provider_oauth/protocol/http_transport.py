@@ -33,9 +33,9 @@ MAX_READ_SIZE = MAX_RESPONSE_SIZE + 64 * 1024
 
 
 class HttpTransport:
-    """Sends requests with the connection's transport options, and with rules that protect the secrets in them.
+    """Sends requests to the authorization server with the connection's transport options.
 
-    Redirects are not followed, hosts are checked, and time and size are limited.
+    It checks the hosts, follows no redirects, and limits time and size.
 
     :param config: the connection
     :param clock: the clocks
@@ -52,7 +52,7 @@ class HttpTransport:
         :param request: the request
         :param deadline: when the response must be complete, on the monotonic clock; nothing is sent after it
         :return: the response
-        :raises OAuthError: for every failure; its ``request_sent`` reports whether the server may have got the request
+        :raises OAuthError: for every failure; ``request_sent`` says whether the server may have received the request
         :raises ConfigurationError: if a field makes it impossible to send the request, or its host is not allowed
         :raises TokenRequestError: if there is no complete response
         :raises TokenResponseError: if the response is too large
@@ -66,7 +66,7 @@ class HttpTransport:
             remaining = deadline - self._clock.monotonic()
             if remaining <= 0:
                 raise no_response(self._config, request, route, requests.ConnectTimeout(), sent=False)
-            check = None if proxy and route.is_proxy_of_environment else self._guard.check_address
+            check = None if proxy and route.is_proxy_from_environment else self._guard.check_address
             with LimitedAdapter(self._clock, deadline, MAX_READ_SIZE, check) as adapter:
                 session.mount("https://", adapter)
                 session.mount("http://", adapter)
@@ -108,7 +108,7 @@ class HttpTransport:
             ) from None
 
     def _options(self, session: requests.Session, prepared: requests.PreparedRequest) -> dict[str, Any]:
-        """Return the options for ``Session.send``: the connection's, otherwise those of the environment.
+        """Return the options for ``Session.send``: those of the connection or, if it has none, of the environment.
 
         :raises ConfigurationError: if a file for TLS cannot be used
         """
@@ -131,7 +131,7 @@ class HttpTransport:
     def _checked_route(
         self, request: Request, prepared: requests.PreparedRequest, options: dict[str, Any]
     ) -> tuple[str | None, Route]:
-        """Return the URL of the proxy, if there is one, and the route, after checking the hosts.
+        """Check the hosts of the request and the proxy; return the URL of the proxy, if there is one, and the route.
 
         The proxy of the environment is set by the administrator, so its host is not checked.
 
@@ -147,8 +147,8 @@ class HttpTransport:
             raise self._config.error("proxies", problem) from None
         route = Route(
             is_proxied=bool(proxy),
-            is_proxy_of_environment=bool(proxy) and not is_own,
-            is_ca_of_environment=transport.verify is True and isinstance(options["verify"], str),
+            is_proxy_from_environment=bool(proxy) and not is_own,
+            is_ca_from_environment=transport.verify is True and isinstance(options["verify"], str),
         )
         with self._blocked_converted(request.endpoint.field):
             self._guard.check_host(urlsplit(prepared.url or "").hostname or "")
@@ -179,7 +179,7 @@ class HttpTransport:
             too_large.request_sent = True
             raise too_large from None
         except Exception as error:
-            # The text of a requests exception may contain a header, so the cause is dropped.
+            # The text of a requests exception may contain a header, so the exception is not chained.
             is_lost = isinstance(error, (requests.ReadTimeout, requests.exceptions.ChunkedEncodingError))
             sent = adapter.is_connected or is_lost
             if adapter.is_timed_out:
@@ -188,14 +188,17 @@ class HttpTransport:
 
 
 class _Session(requests.Session):
-    """A session without redirects: requests would read the whole body of a redirect, even with allow_redirects off."""
+    """A session that follows no redirects.
+
+    Even with ``allow_redirects=False``, requests would read the whole body of a redirect.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.headers["User-Agent"] = f"airflow-provider-oauth/{__version__}"
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Follow no redirect: after a 307, requests would send the secret to another server."""
+        """Return None, so that no redirect is followed: after a 307, requests would send secrets to another server."""
         return None
 
 
@@ -210,9 +213,9 @@ def _body(response: requests.Response) -> bytes:
 
 
 def _is_complete(response: requests.Response) -> bool:
-    """Tell whether the response was read up to an end that its headers or chunks define.
+    """Return whether the whole response was read, according to its ``Content-Length`` or its last chunk.
 
-    A response may be complete although the deadline has passed, if the process was suspended. Its tokens are used.
+    If the process was suspended, a response can be complete although the deadline has passed. Then its tokens are used.
     """
     return bool(response.raw.chunked) or response.raw.length_remaining == 0
 

@@ -1,7 +1,7 @@
 """Describes network errors, and converts those of requests to the authorization server.
 
-The exceptions of requests, aiohttp, urllib3, ssl and the operating system may contain a header, a URL or a status line
-in their text. So only the reasons that the operating system and the TLS library give are quoted.
+The texts of exceptions of requests, aiohttp, urllib3, ssl and the operating system may contain a header, a URL or a
+status line. Therefore only the reasons that the operating system and the TLS library give are quoted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Errors after which the same request may succeed later.
 RETRYABLE_ERRORS = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-#: Reasons by type of exception, for exceptions without a reason of the operating system or the TLS library.
+#: Reasons by class, for exceptions that contain no reason from the operating system or the TLS library.
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (urllib3.exceptions.ConnectTimeoutError, "no connection was established in time"),
     (requests.ConnectTimeout, "no connection was established in time"),
@@ -41,26 +41,26 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """How a request travels, for the advice in an error.
+    """The proxy and the CA certificates of a request, for the advice in an error.
 
-    :param is_proxied: whether it goes through a proxy
-    :param is_proxy_of_environment: whether that proxy is set in the environment, not in the connection
-    :param is_ca_of_environment: whether the CA certificates are set in the environment
+    :param is_proxied: whether the request goes through a proxy
+    :param is_proxy_from_environment: whether that proxy is set in the environment, not in the connection
+    :param is_ca_from_environment: whether the CA certificates are set in the environment
     """
 
     is_proxied: bool = False
-    is_proxy_of_environment: bool = False
-    is_ca_of_environment: bool = False
+    is_proxy_from_environment: bool = False
+    is_ca_from_environment: bool = False
 
     @property
     def proxies(self) -> str:
-        """Where the proxy is set."""
-        return "proxies or the proxy in the environment" if self.is_proxy_of_environment else "proxies"
+        """What to check for the proxy."""
+        return "proxies or the proxy in the environment" if self.is_proxy_from_environment else "proxies"
 
     @property
     def verify(self) -> str:
-        """Where the CA certificates are set."""
-        return "verify or REQUESTS_CA_BUNDLE in the environment" if self.is_ca_of_environment else "verify"
+        """What to check for the CA certificates."""
+        return "verify or REQUESTS_CA_BUNDLE in the environment" if self.is_ca_from_environment else "verify"
 
 
 def no_response(config: OAuthConfig, request: Request, route: Route, error: Exception, *, sent: bool) -> OAuthError:
@@ -68,7 +68,7 @@ def no_response(config: OAuthConfig, request: Request, route: Route, error: Exce
 
     :param config: the connection
     :param request: the request
-    :param route: how it travels
+    :param route: its proxy and CA certificates
     :param error: the exception of requests
     :param sent: whether the request may have reached the server
     """
@@ -76,7 +76,7 @@ def no_response(config: OAuthConfig, request: Request, route: Route, error: Exce
     reason = redact(network_reason(error), request.secrets)
     converted: OAuthError
     if route.is_proxied and not is_retryable:
-        source = "(or the proxy in the environment) " if route.is_proxy_of_environment else ""
+        source = "(or the proxy in the environment) " if route.is_proxy_from_environment else ""
         converted = config.error("proxies", f"{source}cannot be used: {reason}. Check the URL of the proxy")
     else:
         causes = list(_causes(error))
@@ -99,7 +99,7 @@ def no_response(config: OAuthConfig, request: Request, route: Route, error: Exce
 def network_reason(error: BaseException) -> str:
     """Return the type of a network error and, if it is known, the reason: ``ConnectTimeout (no connection …)``.
 
-    Texts of the server, of a proxy and of the request are not part of it.
+    It contains no text from the server, a proxy or the request.
     """
     causes = list(_causes(error))
     reasons = [
@@ -128,9 +128,9 @@ def _contains(causes: Iterable[BaseException], kinds: tuple[type[BaseException],
 
 
 def _specific_reason(error: BaseException) -> str | None:
-    """Return the reason that one exception gives; None if it is only known to the operating system, or unknown."""
+    """Return the reason that one exception gives; None if it has only that of the operating system, or none."""
     if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return None  # its cause has the reason; for compatibility, it is a ConnectTimeoutError too
+        return None  # its cause has the reason; urllib3 derives it from ConnectTimeoutError for compatibility
     for kind, reason in REASONS:
         if isinstance(error, kind):
             return reason
