@@ -1,1 +1,1 @@
-"""OAuth 2.0 on the wire: requests, responses and their errors. It keeps no state and does not import Airflow."""
+"""The OAuth 2.0 protocol: requests, responses and errors. Nothing here keeps state or imports Airflow directly."""

@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-#: Addresses of cloud metadata services, which return credentials, and addresses that mean this machine.
+#: Addresses of cloud metadata services, which return credentials, and unspecified addresses, which mean this machine.
 BLOCKED_NETWORKS = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -27,7 +27,7 @@ IPV4_PREFIXES = (ipaddress.ip_network("::ffff:0:0/96"), ipaddress.ip_network("64
 
 
 class Blocked(Exception):  # noqa: N818 - it reports a decision, not an error
-    """A host or address must not receive requests; the text gives the reason, starting with "its host"."""
+    """A host or address must not receive requests. The text states the reason and starts with "its host"."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class AddressGuard:
     Without patterns, every host is allowed, but no address in ``BLOCKED_NETWORKS``. With patterns, a host must match
     one of them, and its addresses are not checked.
 
-    :param allowed_hosts: host names or addresses in which ``*`` means any characters, dots included; in an IPv4 address
-        only digits and dots
+    :param allowed_hosts: host names or addresses. ``*`` stands for any characters, including dots; in an IPv4 address
+        it stands only for digits and dots.
     """
 
     allowed_hosts: tuple[str, ...] = ()
 
     def check_host(self, host: str) -> None:
-        """Check the host of a URL: its name, or the address if the host is one.
+        """Check the host of a URL, which is a name or an address.
 
         :param host: host as in the URL, without port
         :raises Blocked: if it must not receive requests
@@ -68,7 +68,7 @@ class AddressGuard:
 
 
 def is_blocked(address: str) -> bool:
-    """Tell whether ``address``, or the IPv4 address in it, is in ``BLOCKED_NETWORKS``."""
+    """Return whether ``address``, or the IPv4 address in it, is in ``BLOCKED_NETWORKS``."""
     ip = ipaddress.ip_address(address.partition("%")[0])  # without the zone (RFC 4007 section 11)
     if isinstance(ip, ipaddress.IPv6Address) and any(ip in prefix for prefix in IPV4_PREFIXES):
         ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
@@ -76,14 +76,14 @@ def is_blocked(address: str) -> bool:
 
 
 def literal_address(host: str) -> str | None:
-    """Return ``host`` as an address if it is one in any notation (also octal or hexadecimal); None if it is a name."""
+    """Return the address in ``host``, in any notation (also octal or hexadecimal); None if ``host`` is a name."""
     host = host.strip("[]")
     try:
         return str(ipaddress.ip_address(host.partition("%")[0]))
     except ValueError:
         pass
     try:
-        return socket.inet_ntoa(socket.inet_aton(host))  # notations of resolvers, such as 2852039166, 0xa9.254.43518
+        return socket.inet_ntoa(socket.inet_aton(host))  # as resolvers read 2852039166 and 0xa9.254.43518
     except (OSError, ValueError):
         return None
 

@@ -178,7 +178,7 @@ def authorization_advice(config: OAuthConfig, code: str, message: str) -> str:
 
 
 def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: str | None, message: str) -> str:
-    """Return the advice for cases that class and grant do not distinguish; "" for all others."""
+    """Return the advice for cases that depend on more than the class and the grant; "" for all others."""
     if grant == "authorization_code" and _PKCE.search(message):
         if config.skip_pkce:
             return PKCE_REQUIRED

@@ -22,7 +22,7 @@ class ClientAuthContext:
     ``endpoint``, ``audience`` and ``now`` are for methods that sign an assertion (RFC 7523 section 3).
 
     :param client_id: the client ID
-    :param client_secret: the client secret; for methods that sign with it, the key
+    :param client_secret: the client secret; a method that signs an assertion with it uses it as the key
     :param endpoint: URL that the request is sent to
     :param audience: issuer of the authorization server; its token endpoint if the issuer is not known
     :param now: time of the request, aware
@@ -39,7 +39,7 @@ class ClientAuth(Protocol):
     """A client authentication method."""
 
     def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
-        """Authenticate a request by adding to its headers or fields.
+        """Authenticate a request by changing its headers or the fields of its body.
 
         :param context: the client and the request
         :param headers: headers of the request; changed in place
@@ -56,7 +56,7 @@ class ClientSecretBasic:
 
 
 class ClientSecretBasicRaw:
-    """``client_secret_basic_raw``: HTTP Basic without form-encoding (RFC 7617), for servers that do not decode it."""
+    """``client_secret_basic_raw``: HTTP Basic without form-encoding (RFC 7617), for servers that do not decode them."""
 
     def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
         """Set the ``Authorization`` header."""

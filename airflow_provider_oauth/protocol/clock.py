@@ -1,4 +1,4 @@
-"""The clocks, passed as an argument so that tests can replace them."""
+"""The clocks of the operating system. They are passed as an argument, so that tests can replace them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Clock:
-    """The clocks of the operating system."""
+    """The wall clock and the monotonic clock."""
 
     def now(self) -> datetime:
         """Return the wall-clock time in UTC, aware. Use it for times that are compared between hosts."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return seconds since a fixed point; on Linux, time in suspend is included.
+        """Return the seconds since a fixed point. On Linux, this includes the time for which the machine was suspended.
 
         Use it for durations within this process.
         """

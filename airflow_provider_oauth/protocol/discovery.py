@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Maximum length of a discovered URL in characters, because errors quote it.
 MAX_URL_LENGTH = 2000
 METADATA = EndpointInfo("metadata endpoint", "issuer")
-#: Members of the metadata (RFC 8414 section 2), by the field of the connection that they replace.
+#: Members of the metadata (RFC 8414 section 2), by the field of the connection that is set to them if it is missing.
 ENDPOINTS = {
     "token_url": "token_endpoint",
     "authorize_url": "authorization_endpoint",
@@ -39,10 +39,10 @@ ENDPOINTS = {
 def with_discovered_endpoints(
     config: OAuthConfig, names: Iterable[str], send: Callable[[Request], HttpResponse]
 ) -> OAuthConfig:
-    """Return the connection with the missing URLs from its issuer's metadata.
+    """Return the connection, with missing URLs read from its issuer's metadata.
 
-    The metadata is requested only if one of the URLs is missing. A URL that the metadata does not have either stays
-    None, except for the token URL, which is required.
+    The metadata is requested only if one of the URLs is missing. A URL that the metadata does not contain either
+    remains None. The token URL is required.
 
     :param config: the connection
     :param names: the URLs that are needed: ``token_url``, ``authorize_url``, ``revoke_url``
@@ -77,9 +77,9 @@ def with_discovered_endpoints(
 
 
 def _check_issuer(config: OAuthConfig, found: Any, source: str) -> None:
-    """Check that the metadata is for the connection's issuer: otherwise any server could impersonate another one.
+    """Check that the metadata is for the connection's issuer (RFC 8414 section 3.3).
 
-    RFC 8414 section 3.3.
+    Otherwise any server could impersonate another one.
     """
     if not isinstance(found, str):
         raise config.error("issuer", "cannot be used: the server's metadata has no issuer. Check Issuer", source)
@@ -100,7 +100,7 @@ def _problem(config: OAuthConfig, issuer: str, url: Any) -> str | None:
         return f"is longer than {MAX_URL_LENGTH} characters"
     if problem := url_problem(url, allow_http=config.allow_http):
         return problem
-    # Plain http would be to this machine, and a remote server must not choose one of its services.
+    # Without allow_http, a plain http URL is on this machine, and a remote server must not choose a service there.
     is_downgrade = urlsplit(issuer).scheme == "https" and urlsplit(url).scheme == "http"
     return "uses plain http, unlike the issuer" if is_downgrade and not config.allow_http else None
 

@@ -53,7 +53,7 @@ class TokenEndpoint:
     All exceptions that its methods raise have ``request_sent`` set.
 
     :param config: the connection
-    :param clock: the clocks, for tests
+    :param clock: the clocks; tests replace them
     """
 
     def __init__(self, config: OAuthConfig, clock: Clock | None = None) -> None:
@@ -74,7 +74,7 @@ class TokenEndpoint:
         return self._token("token_url", lambda config, now: grant_request(config, scope, now=now), retry)
 
     def refresh(self, refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Token:
-        """Request a token with a refresh token; exceptions as in ``grant``.
+        """Request a token with a refresh token. It raises the same exceptions as ``grant``.
 
         If a response is lost, the same refresh token is sent again: there is no other one, and servers that tolerate
         lost responses accept it a second time.
@@ -91,7 +91,7 @@ class TokenEndpoint:
         )
 
     def exchange_code(self, code: str, redirect_uri: str, code_verifier: str) -> Token:
-        """Exchange an authorization code for a token; exceptions as in ``grant``.
+        """Exchange an authorization code for a token. It raises the same exceptions as ``grant``.
 
         The request is sent once, because a code can be used only once.
 
@@ -107,11 +107,11 @@ class TokenEndpoint:
         )
 
     def revoke(self, token: str, hint: str) -> bool:
-        """Revoke a token (RFC 7009); exceptions as in ``grant``. The request is sent once.
+        """Revoke a token (RFC 7009). The request is sent once. It raises the same exceptions as ``grant``.
 
         :param token: an access token or refresh token
-        :param hint: kind of the token: ``access_token`` or ``refresh_token`` (RFC 7009 section 2.1)
-        :return: whether the token is invalid now; False if the server cannot revoke tokens of this kind
+        :param hint: type of the token: ``access_token`` or ``refresh_token`` (RFC 7009 section 2.1)
+        :return: whether the token is invalid now; False if the server cannot revoke tokens of this type
         :raises ConfigurationError: if neither the connection nor the issuer's metadata has a revocation URL
         """
         return self._exchange(
@@ -145,7 +145,7 @@ class TokenEndpoint:
         """Discover the endpoint if necessary, send the request, and parse the response.
 
         :param name: field with the URL of the endpoint
-        :param build: builds the request, for each attempt: a signed assertion must not be sent twice
+        :param build: builds the request; called for each attempt, because a signed assertion must not be sent twice
         :param parse: parses the response
         :param retry: whether to try again, within EXCHANGE_TIMEOUT
         """
@@ -161,7 +161,7 @@ class TokenEndpoint:
             reraise=True,
         )
         with _errors_converted(self._config, METADATA):
-            # For each exchange: exchanges are rare, and the server may have moved an endpoint.
+            # The metadata is read for each exchange: exchanges are rare, and the URL of an endpoint may have changed.
             config = attempts(with_discovered_endpoints, self._config, (name,), send)
         with _errors_converted(self._config, REVOCATION if name == "revoke_url" else TOKEN) as exchange:
 
@@ -202,7 +202,7 @@ class _Exchange:
 def _errors_converted(config: OAuthConfig, endpoint: EndpointInfo) -> Iterator[_Exchange]:
     """Set ``request_sent`` of every exception, and convert those that are not an ``OAuthError``.
 
-    Their text is not quoted: a ``UnicodeEncodeError``, for example, contains the value.
+    The text of a converted exception is not quoted: that of a ``UnicodeEncodeError``, for example, contains the value.
 
     :raises ConfigurationError: if the request could not be created
     :raises TokenResponseError: if the response could not be read

@@ -1,8 +1,8 @@
-"""How errors name the fields of a connection: by key and, if it says more, by the label in the connection form."""
+"""The names of a connection's fields in errors: the key and, if it differs, the label in the connection form."""
 
 from __future__ import annotations
 
-#: Keys of the fields that have another name in ``OAuthConfig``.
+#: Keys of the fields whose name in ``OAuthConfig`` differs, by that name.
 KEYS = {"base_url": "host", "token_url": "grant_url", "client_id": "login", "client_secret": "password"}
 #: Labels in the connection form, by name in ``OAuthConfig``. Fields that the form does not show have none.
 LABELS = {
@@ -47,7 +47,7 @@ LABELS = {
 
 
 def field_name(name: str) -> str:
-    """Return the key of a field and, unless it is the same word, its label: ``grant_url (Token URL)``.
+    """Return the key of a field and, if it differs, its label: ``grant_url (Token URL)``.
 
     :param name: name in ``OAuthConfig`` or ``TransportOptions``
     """

@@ -1,4 +1,4 @@
-"""An adapter for requests that limits time and size of an exchange, and checks addresses before connecting."""
+"""A requests adapter that limits the time and the size of an exchange, and checks addresses before it connects."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 #: Seconds for connecting: the DNS lookup and the attempts at all addresses.
 CONNECT_TIMEOUT = 5.0
-#: Minimum seconds for one of several addresses. A shorter time does not allow for one lost packet.
+#: Minimum time for each address of a host, in seconds. In a shorter time, one lost packet could not be sent again.
 ADDRESS_TIMEOUT = 2.0
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 class ResponseTooLarge(Exception):  # noqa: N818 - it is converted to another error
-    """The response has more bytes than permitted."""
+    """The response is larger than allowed."""
 
 
 class LimitedAdapter(HTTPAdapter):
-    """Sends one request.
+    """Sends one request before a deadline.
 
-    The timeouts of requests do not limit an exchange: they apply to each address of a host and to each piece of a
-    response.
+    The timeouts of requests do not limit the whole exchange: they apply to each address of a host and to each read from
+    the socket.
 
     :param clock: the clocks
-    :param deadline: time on the monotonic clock at which everything stops, from the DNS lookup to the last byte
+    :param deadline: time on the monotonic clock at which the exchange is stopped, in any step from the DNS lookup on
     :param max_bytes: maximum number of bytes that are read, headers included
     :param check_address: called with each address before connecting; raises if the address is not allowed
     """
@@ -72,12 +72,12 @@ class LimitedAdapter(HTTPAdapter):
             each.close()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Use connections with these limits."""
+        """Create the pool manager, and limit its connections."""
         super().init_poolmanager(*args, **kwargs)
         self._limit(self.poolmanager, None)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Use connections with these limits."""
+        """Return the manager for ``proxy``, with limited connections."""
         is_socks = proxy.lower().startswith("socks")
         return self._limit(super().proxy_manager_for(proxy, **kwargs), proxy if is_socks else None)
 
@@ -112,7 +112,7 @@ class LimitedAdapter(HTTPAdapter):
         return type(pool_class.__name__, (pool_class,), {"ConnectionCls": Connection})
 
     def _open(self, connection: Any) -> socket.socket:
-        """Connect to the first address that responds, after all of them were checked."""
+        """Check all addresses, then connect to the first one that responds."""
         connect_deadline = min(self._deadline, self._clock.monotonic() + CONNECT_TIMEOUT)
         addresses = self._addresses(connection, connection._dns_host, connection.port)
         last_error: OSError = TimeoutError()
@@ -154,7 +154,7 @@ class LimitedAdapter(HTTPAdapter):
         return found
 
     def _registered(self, connection: Any, opened: socket.socket) -> socket.socket:
-        """Shut the socket down at the deadline, even during a TLS or proxy handshake."""
+        """Register a socket, so that it is shut down at the deadline, even during a TLS or proxy handshake."""
         self._sockets.append(opened.dup())
         if self.is_timed_out:
             opened.close()

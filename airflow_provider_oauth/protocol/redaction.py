@@ -1,4 +1,4 @@
-"""Redacts secrets in text of a server before an error quotes it."""
+"""Redacts secrets in text from a server before an error quotes the text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MAX_QUOTE = 300
-#: Maximum number of characters that are read, after runs of whitespace are shortened. A secret is read to its end.
+#: Maximum number of characters that are read, after runs of whitespace are shortened. A secret that starts within this
+#: limit is read to its end.
 MAX_TEXT = 16 * 1024
-#: This many of the first characters of a secret count as the secret, because a server may shorten what it quotes.
+#: The first characters of a secret, if there are at least this many, are treated like the whole secret, because a
+#: server may truncate what it quotes.
 PREFIX_LENGTH = 16
 #: Maximum number of interpretations of ambiguous text. A backslash, for example, may or may not be an escape.
 MAX_INTERPRETATIONS = 8
@@ -26,12 +28,12 @@ _NUMERIC_REFERENCE = re.compile(r"&#(?:0*+(\d{1,7})|x0*+([0-9a-f]{1,6}));", re.I
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Return ``text`` on one line of at most MAX_QUOTE characters, with ``secrets`` replaced by ``***``.
 
-    A secret is recognized in plain text and in base64, with any of its characters escaped as in URLs, HTML or JSON, in
-    upper and lower case, with other whitespace in it, and shortened to PREFIX_LENGTH or more characters. Secrets are
-    replaced before the text is shortened. Reading stops when the result is full, or after MAX_TEXT, so the time grows
-    linearly with text and secrets.
+    A secret is recognized in plain text and in base64. Any of its characters may be escaped for a URL, HTML or JSON.
+    Case and the kind of whitespace do not matter. The secret may be truncated to PREFIX_LENGTH or more characters.
+    Secrets are replaced before the text is shortened. Reading stops when the result has MAX_QUOTE characters, or after
+    MAX_TEXT characters, so the run time is linear in the length of the text and of the secrets.
 
-    :param text: text of a server
+    :param text: text from a server
     :param secrets: values to replace
     :return: text that may be shown and logged
     """
@@ -61,12 +63,12 @@ def redact_url(url: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Replace each run of whitespace by one space. Secrets must be found in this form, because it is shown."""
+    """Replace each run of whitespace by one space. Secrets are searched in this form, because this form is shown."""
     return " ".join(text.split())
 
 
 def _by_start(secrets: Iterable[str]) -> dict[str, list[str]]:
-    """Return the secrets and their base64 forms, by each character that an occurrence in a text can start with."""
+    """Return the secrets and their base64 forms, by each character with which their representation can start."""
     by_start: dict[str, list[str]] = {}
     for form in {form for secret in secrets for form in _forms(secret) if form}:
         for start in {form[0].casefold()[:1], form[0].casefold(), "&", *_escapes(form[0])}:
@@ -83,7 +85,10 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _end(secret: str, text: str, start: int) -> int:
-    """Return the end of ``secret``, or of PREFIX_LENGTH or more of its characters; ``start`` if it is not there."""
+    """Return the position after ``secret``, or after its first PREFIX_LENGTH or more characters.
+
+    :return: the position in ``text``; ``start`` if the secret is not there
+    """
     positions = {start}
     for count, char in enumerate(secret):
         following = {end for position in positions for end in _ends(char, text, position)}
@@ -97,7 +102,7 @@ def _end(secret: str, text: str, start: int) -> int:
 
 
 def _ends(char: str, text: str, position: int) -> Iterator[int]:
-    """Yield the ends of all representations of ``char`` at ``position``."""
+    """Yield the position after each representation of ``char`` that starts at ``position``."""
     found, folded = text[position : position + 1], char.casefold()
     if found.casefold() == folded:
         yield position + 1
@@ -128,7 +133,7 @@ def _character(decimal: str | None, hexadecimal: str) -> str:
 def _escapes(char: str) -> dict[str, list[str]]:
     """Return the escaped representations of ``char``, case-folded, by their first character.
 
-    HTML numeric references are not included, because one character has any number of them.
+    HTML numeric references are not included, because leading zeros give each character any number of them.
     """
     utf16 = char.encode("utf-16-be", errors="surrogatepass")
     escapes = {

@@ -27,7 +27,7 @@ ERRORS: dict[str, type[TokenRequestError]] = {
     "unauthorized_client": exceptions.UnauthorizedClient,
     "unsupported_grant_type": exceptions.UnsupportedGrantType,
     "invalid_scope": exceptions.InvalidScope,
-    "server_error": TokenRequestError,  # section 4.1.2.1, but Microsoft's token endpoint uses both too
+    "server_error": TokenRequestError,  # section 4.1.2.1; Microsoft's token endpoint also sends this and the next one
     "temporarily_unavailable": TokenRequestError,
     "slow_down": TokenRequestError,  # RFC 8628 section 3.5
     "invalid_target": TokenRequestError,  # RFC 8707 section 2
@@ -58,10 +58,11 @@ INVALID_REFRESH_TOKEN_CODES = frozenset(
         "login_required",  # Microsoft, too
     }
 )
-#: The same in messages: Twitch (dev.twitch.tv/docs/authentication/refresh-tokens), Square
+#: Messages that mean the same: Twitch (dev.twitch.tv/docs/authentication/refresh-tokens), Square
 #: (developer.squareup.com/forums/t/11056), league/oauth2-server (OAuthServerException::invalidRefreshToken).
 REFRESH_TOKEN_MESSAGE = re.compile(r"\binvalid refresh[ _]token\b|\brefresh[ _]token is invalid\b", re.IGNORECASE)
-#: Members with a message for users, at the top level or inside an ``error`` object. Nothing else of a body is quoted.
+#: Members with a message for users, at the top level or inside an ``error`` object. Besides the error code and
+#: ``error_uri``, nothing else of a body is quoted.
 MEMBERS = ("error_description", "message", "detail", "title", "hint")
 #: Members with a token, which an error description might repeat.
 TOKEN_MEMBERS = ("access_token", "refresh_token", "id_token")
@@ -127,7 +128,11 @@ def error_message(values: Mapping[str, Any]) -> str:
 
 
 def _quote(request: TokenRequest, response: HttpResponse, values: Mapping[str, Any], vendor_code: str | None) -> _Quote:
-    """Return the quotable parts. A successful response may have a token in any member, so only two are quoted."""
+    """Return the quotable parts, redacted.
+
+    A response with a success status may have a token in any member, so only ``error`` and ``error_description`` are
+    quoted.
+    """
     tokens = (values[name] for name in TOKEN_MEMBERS if isinstance(values.get(name), str))
     secrets = (*request.secrets, *tokens)
     found: tuple[Any, Any, Any] = (vendor_code, None, None)
@@ -139,7 +144,7 @@ def _quote(request: TokenRequest, response: HttpResponse, values: Mapping[str, A
 
 
 def is_form(response: HttpResponse) -> bool:
-    """Tell whether the body is form-encoded."""
+    """Return whether the body is form-encoded."""
     return "x-www-form-urlencoded" in response.headers.get("Content-Type", "").lower()
 
 
@@ -166,7 +171,7 @@ def _classify(
 
 
 def _is_league_invalid_grant(grant_type: str, code: str | None, message: str) -> bool:
-    """Tell whether league/oauth2-server (Justimmo) reports ``invalid_grant`` with another code."""
+    """Return whether league/oauth2-server (Justimmo) reports ``invalid_grant`` with another code."""
     is_password = grant_type == "password"
     if code == "invalid_credentials":  # up to version 7
         return is_password
@@ -180,7 +185,7 @@ def _is_league_invalid_grant(grant_type: str, code: str | None, message: str) ->
 
 
 def _vendor_code(grant_type: str, content: Any, message: str) -> tuple[str | None, str | None]:
-    """Return RFC 6749's code for a vendor's error code, and that code; None for each if it is not known."""
+    """Return the RFC 6749 code for a vendor's error code, and the vendor's code itself; None for each if unknown."""
     for code in _possible_codes(content):
         name = code.lower().replace("-", "_")
         if name in ERRORS:
@@ -194,7 +199,7 @@ def _vendor_code(grant_type: str, content: Any, message: str) -> tuple[str | Non
 
 
 def _possible_codes(content: Any) -> Iterator[str]:
-    """Yield what may be an error code in a vendor's own format."""
+    """Yield the strings that may be an error code in a vendor's own format."""
     if not isinstance(content, dict):
         return
     errors = content.get("errors")
@@ -209,7 +214,7 @@ def _unrecognized(grant_type: str, response: HttpResponse, content: Any) -> type
     """Return the class of an error whose code is not known."""
     status = response.status_code
     if status == 401 and grant_type not in ("refresh_token", "authorization_code"):
-        # RFC 6749 section 5.2 has 401 for credentials only. Retrying them may lock the account.
+        # RFC 6749 section 5.2 uses 401 only for refused credentials. Sending them again may lock the account.
         return exceptions.WrongPassword if grant_type == "password" else exceptions.InvalidClient
     if not grant_type:
         return TokenRequestError

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(value: str, now: datetime) -> float | None:
-    """Return the delay in a ``Retry-After`` header, which is a number of seconds or a date (RFC 9110 section 10.2.3).
+    """Return the delay in a ``Retry-After`` header, which is a number of seconds or a date.
 
     :param value: value of the header; "" if there is none
     :param now: the current time, aware; dates are relative to it

@@ -1,7 +1,8 @@
 """Checks and loads the files for TLS: CA certificates (``verify``) and client certificates (``cert``).
 
-The files are checked before a connection is opened, because later errors do not show which file is the reason. Errors
-do not say why a file cannot be used, so that users who can edit a connection learn nothing about the files of the host.
+The files are checked before a connection is opened, because errors that occur later do not name the file. The errors of
+this module do not say why a file cannot be used, so that users who can edit a connection learn nothing about the files
+of the host.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def check_tls_files(config: OAuthConfig, verify: Verify, cert: Cert) -> None:
 
     :param config: the connection
     :param verify: path of a file or folder of CA certificates, which may be from the environment
-    :param cert: path of a client certificate with its key, or the two paths
+    :param cert: path of a file with the client certificate and its key, or the paths of both
     :raises ConfigurationError: if a file cannot be used
     """
     if isinstance(verify, str) and not is_usable_ca(verify):
@@ -47,8 +48,7 @@ def tls_context(config: OAuthConfig, verify: Verify, cert: Cert) -> ssl.SSLConte
     :param config: the connection
     :param verify: path of a file or folder of CA certificates; False turns verification off; True or None uses the
         system's certificates
-    :param cert: path of a client certificate with its key, or the two paths
-    :return: the context
+    :param cert: path of a file with the client certificate and its key, or the paths of both
     :raises ConfigurationError: if a file cannot be used
     """
     check_tls_files(config, verify, cert)
@@ -64,7 +64,7 @@ def tls_context(config: OAuthConfig, verify: Verify, cert: Cert) -> ssl.SSLConte
 
 
 def is_usable_ca(path: str) -> bool:
-    """Tell whether ``path`` is a file or folder of CA certificates that this process can use."""
+    """Return whether ``path`` is a file or folder of CA certificates that this process can use."""
     try:
         if os.path.isdir(path):
             return any(HASHED_NAME.fullmatch(name) for name in os.listdir(path))
@@ -77,7 +77,7 @@ def is_usable_ca(path: str) -> bool:
 
 
 def is_usable_client_certificate(cert: str | tuple[str, str]) -> bool:
-    """Tell whether ``cert`` is a client certificate with an unencrypted key that this process can use.
+    """Return whether ``cert`` is a client certificate with an unencrypted key that this process can use.
 
     :param cert: path of a file with both, or the paths of the certificate and its key
     """

@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-#: Fraction of its lifetime after which a token is due for renewal. It is still used until then.
+#: Fraction of its lifetime after which a token is due for renewal. It stays usable until shortly before it expires.
 DUE = 0.75
-#: Maximum fraction of its lifetime that the leeway takes, so that short-lived tokens can be used.
+#: Maximum leeway as a fraction of the token's lifetime, so that short-lived tokens can be used.
 LEEWAY_SHARE = 0.1
 
 
 def is_sendable(access_token: str) -> bool:
-    """Tell whether a token can be sent in a header: it has only visible ASCII characters (RFC 6750 section 2.1)."""
+    """Return whether a token can be sent in a header: it has only visible ASCII characters (RFC 6750 section 2.1)."""
     return access_token != "" and all("\x21" <= char <= "\x7e" for char in access_token)
 
 
@@ -23,10 +23,10 @@ class Token:
 
     :param access_token: the access token
     :param token_type: type as the server sent it
-    :param issued_at: time when the request for it was sent, aware; its lifetime counts from there
-    :param expires_at: time when it expires, aware; not after ``issued_at`` if single-use; None if it never expires
+    :param issued_at: time when the request for it was sent, aware; its lifetime starts at this time
+    :param expires_at: time when it expires, aware; None if it never expires; not after ``issued_at`` if single-use
     :param refresh_token: the refresh token in the response, if there is one
-    :param scope: granted scope, separated by spaces; None if it is the requested one (section 5.1)
+    :param scope: granted scope, separated by spaces; None if it is the same as the requested scope (section 5.1)
     :param base_url: the API's base URL, if the response contains it (``response_map``)
     :param refresh_expires_at: time when the current refresh token expires if it is not used; None if that is not known
     :param subject: the user whom the token is for, if the response contains an ID token
@@ -49,19 +49,19 @@ class Token:
 
     @property
     def never_expires(self) -> bool:
-        """Whether the token has no expiry. It is used until the API refuses it, and has no refresh token."""
+        """Whether the token has no expiry. Such a token has no refresh token. It is used until the API refuses it."""
         return self.expires_at is None
 
     @property
     def is_single_use(self) -> bool:
-        """Whether the token has a lifetime of zero. It is used for one request and not stored."""
+        """Whether the token has a lifetime of zero. Such a token is used for one request and not stored."""
         return self.expires_at is not None and self.expires_at <= self.issued_at
 
     def usable(self, now: datetime, leeway: float) -> bool:
-        """Tell whether the token may be sent.
+        """Return whether the token may be sent.
 
         :param now: the current time, aware
-        :param leeway: seconds before its expiry from which it is not used; limited to a tenth of its lifetime
+        :param leeway: how many seconds before its expiry the token stops being usable; at most a tenth of its lifetime
         """
         if self.expires_at is None:
             return True
@@ -69,15 +69,16 @@ class Token:
         return now < self.expires_at - timedelta(seconds=min(leeway, LEEWAY_SHARE * lifetime))
 
     def due(self, now: datetime, jitter: float = 0.0) -> bool:
-        """Tell whether the token should be renewed.
+        """Return whether the token should be renewed.
 
         :param now: the current time, aware
-        :param jitter: fraction of its lifetime by which it is due earlier, so that processes do not renew all together
+        :param jitter: fraction of its lifetime by which it is due earlier, so that not all processes renew at once
         """
         return self.lifetime is not None and now >= self.issued_at + (DUE - jitter) * self.lifetime
 
 
-#: Scopes that request an ID token and a refresh token. The granted scope of oidc-provider does not list them.
+#: Scopes that give no access to an API: they request an ID token and a refresh token. oidc-provider does not list them
+#: in the granted scope.
 NO_ACCESS = {"openid", "offline_access"}
 
 

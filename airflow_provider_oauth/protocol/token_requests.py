@@ -24,7 +24,7 @@ SECRET_FIELDS = ("refresh_token", "code", "code_verifier", "token")
 
 
 class EndpointInfo(NamedTuple):
-    """How errors name an endpoint of the authorization server.
+    """The names of an endpoint of the authorization server in errors.
 
     :param name: the term of the RFCs
     :param field: field of the connection that has its URL
@@ -51,7 +51,7 @@ class Request:
     :param endpoint: which endpoint it is for
     :param method: HTTP method
     :param url: URL of the endpoint
-    :param headers: all headers that matter to the server
+    :param headers: the headers, without those that requests adds
     :param body: exact bytes of the body
     :param secrets: values that must be redacted in errors
     """
@@ -125,8 +125,9 @@ def refresh_request(
     """Build the request that exchanges a refresh token for an access token (RFC 6749 section 6).
 
     The resource is sent with every refresh (RFC 8707 section 2.2): without it, some servers issue a token for another
-    API. Scope and audience are sent only with the refresh token grant, which has no other request: without a scope, the
-    server keeps the granted one (RFC 6749 section 6), and no standard defines an audience here.
+    API. Scope and audience are sent only if the connection's grant type is ``refresh_token``, because such a connection
+    sends no other request. For other grant types, the server keeps the granted scope (RFC 6749 section 6), and no
+    standard defines an audience in this request.
 
     :param config: the connection
     :param refresh_token: the refresh token to use
@@ -148,7 +149,7 @@ def revocation_request(config: OAuthConfig, token: str, hint: str, *, now: datet
 
     :param config: the connection
     :param token: the token to revoke
-    :param hint: kind of the token: ``access_token`` or ``refresh_token``
+    :param hint: type of the token: ``access_token`` or ``refresh_token``
     :param now: time of the request, aware
     :raises ConfigurationError: if the connection has no revocation URL
     """
@@ -158,7 +159,7 @@ def revocation_request(config: OAuthConfig, token: str, hint: str, *, now: datet
             "is missing, so Airflow can delete the tokens (Forget), but not revoke them. Set Revocation URL if the "
             "server has one",
         )
-    # Without grant_params: those are for token requests.
+    # grant_params are not added, because they are for token requests.
     fields: dict[str, Any] = {"token": token, "token_type_hint": hint}
     headers = {"Accept": "application/json"}
     _authenticate(config, config.revoke_url, headers, fields, now)
@@ -172,7 +173,7 @@ def _token_url(config: OAuthConfig) -> str:
 
 
 def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
-    """Return the parameters for the access that the token should have."""
+    """Return the parameters that say what the token gives access to: scope, audience and resource."""
     joined = config.scope_separator.join((scope or "").split())
     values = {"scope": joined, "audience": config.audience}
     return {name: value for name, value in values.items() if value} | _resource(config)

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_requests import Request, TokenRequest
 
-#: A lifetime of more seconds (31 years) is taken as a Unix time, which some servers send in ``expires_in``.
+#: A lifetime of more seconds than this (31 years) is read as a Unix time, which some servers send in ``expires_in``.
 MAX_DURATION = 1_000_000_000
 MAX_LIFETIME = timedelta(days=3650)
-#: Members with the lifetime of a refresh token in seconds. No RFC defines one.
+#: Members with the lifetime of a refresh token in seconds. No RFC defines such a member.
 REFRESH_LIFETIME_MEMBERS = ("refresh_expires_in", "refresh_token_expires_in")
 
 #: Shown instead of a query, which may contain a token.
@@ -102,7 +102,7 @@ def parse_revocation_response(config: OAuthConfig, request: TokenRequest, respon
     :param config: the connection
     :param request: the request
     :param response: its response
-    :return: False if the server cannot revoke tokens of this kind
+    :return: False if the server cannot revoke tokens of this type
     :raises TokenRequestError: if the server refused the request
     :raises TokenResponseError: if the server redirected
     """
@@ -111,7 +111,7 @@ def parse_revocation_response(config: OAuthConfig, request: TokenRequest, respon
     content = _content(response)
     values = _standard_names(config, content)
     error = error_code(values)
-    # Section 2.2 ignores the body of a successful response, but some servers send errors with status 200.
+    # By section 2.2, the body of a successful response is ignored, but some servers send errors with status 200.
     # Some also send invalid_token for an unknown token, for which the RFC requires status 200.
     if error == "invalid_token" or (response.status_code < 300 and not error):
         return True
@@ -205,7 +205,7 @@ def invalid_response(
     :param request: the request
     :param problem: what the endpoint did, starting with a verb
     :param advice: what to do; by default, to check the endpoint's URL
-    :param details: more to know about the response
+    :param details: more information about the response
     """
     advice = advice or f"Check {request.endpoint.label}"
     details = f"{details}, URL" if details else "URL"
@@ -220,7 +220,7 @@ def _redirected(config: OAuthConfig, request: TokenRequest, response: HttpRespon
     target = redirect_target(request, response)
     shown = redact(target or "an invalid URL", request.secrets)
     advice = ""
-    # Only if the whole URL is shown, unchanged, and the field accepts it.
+    # The message advises to enter the URL only if it is shown whole and unchanged, and if the field accepts it.
     is_whole = target is not None and target == shown and HIDDEN_QUERY not in target and target != request.url
     if is_whole and url_problem(shown, allow_http=config.allow_http) is None:
         advice = f"If that is the {request.endpoint.name}, set {request.endpoint.label} to it"
@@ -228,7 +228,7 @@ def _redirected(config: OAuthConfig, request: TokenRequest, response: HttpRespon
 
 
 def redirect_target(request: Request, response: HttpResponse) -> str | None:
-    """Return the URL of a redirect without user, fragment and the content of its query; None if there is none.
+    """Return the target of a redirect, without user, fragment and the content of its query; None if there is none.
 
     :param request: the request; ``Location`` may be relative to its URL (RFC 9110 section 10.2.2)
     :param response: the redirect
@@ -244,7 +244,7 @@ def redirect_target(request: Request, response: HttpResponse) -> str | None:
 
 
 def _content(response: HttpResponse) -> Any:
-    """Return the decoded body; None if it is neither JSON nor form-encoded (as GitHub's is by default)."""
+    """Return the decoded body, which is JSON or form-encoded (GitHub's default); None if it is neither."""
     if is_form(response):
         return dict(parse_qsl(response.body.decode(errors="replace")))
     try:
@@ -289,7 +289,7 @@ def _lifetime(value: Any, default: int, now: datetime) -> timedelta:
 
 
 def _refresh_expires_at(config: OAuthConfig, values: Mapping[str, Any], sent_at: datetime) -> datetime | None:
-    """Return when the refresh token expires if it is not used; None if neither response nor preset specifies it."""
+    """Return when the refresh token expires if it is not used; None if that is unknown."""
     for name in REFRESH_LIFETIME_MEMBERS:
         seconds = _seconds(values.get(name), sent_at)
         # Keycloak sends 0 for a refresh token that never expires.
@@ -299,7 +299,7 @@ def _refresh_expires_at(config: OAuthConfig, values: Mapping[str, Any], sent_at:
 
 
 def _seconds(value: Any, now: datetime) -> float | None:
-    """Return a duration in seconds from a number, a string or a Unix time; None if it is invalid."""
+    """Return ``value``, a number, a string or a Unix time, as a duration in seconds; None if it is invalid."""
     if not isinstance(value, (int, float, str)) or isinstance(value, bool):
         return None
     try:
