@@ -29,19 +29,19 @@ REFUSALS = (InvalidClient, WrongPassword, ConsentRequired, UnrecognizedRefusal)
 
 
 def cool_down_error(refused: Refusal | None, now: datetime) -> OAuthError | None:
-    """Return the error for a token request during the cool-down after a refusal; None if it may be sent.
+    """Return the error for a token request during the cool-down after a refusal; None if the request may be sent.
 
     A time further ahead than the longest cool-down was written by a host whose clock is wrong. It is ignored, so that
-    this host cannot block the others. The next request writes the correct time.
+    such a host cannot block the others. The next token request replaces it.
 
     :param refused: the stored refusal, if there is one
-    :param now: aware time of day
+    :param now: the current time, aware
     """
     if refused is None or not now < refused.until <= now + timedelta(seconds=MAX_COOL_DOWN):
         return None
     event = to_event(refused.error)
     event["message"] += (
-        f" No request is sent until {refused.until:%Y-%m-%d %H:%M:%S} UTC; a changed connection is tried immediately."
+        f" No request is sent until {refused.until:%Y-%m-%d %H:%M:%S} UTC, unless you change the connection."
     )
     return from_event(event)
 
@@ -51,7 +51,7 @@ def refusal_after(error: OAuthError, before: Refusal | None, now: datetime) -> R
 
     :param error: why it failed
     :param before: the stored refusal, if there is one
-    :param now: aware time of day
+    :param now: the current time, aware
     :return: the new refusal; the stored one if the server did not evaluate the request; None if the server evaluated it
         and reported another error
     """
@@ -72,7 +72,7 @@ def is_repeated(before: Refusal | None, now: datetime) -> bool:
     """Return whether an unrecognized refusal is at least the second one, a minute or more after the first.
 
     :param before: the stored refusal, if there is one
-    :param now: aware time of day
+    :param now: the current time, aware
     """
     since = _unrecognized_since(before)
     return since is not None and now - since >= timedelta(seconds=COOL_DOWN)

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which a process uses a due token after it could not renew it.
+#: Seconds for which a process keeps using a due token after a failed renewal.
 RENEWAL_RETRY_INTERVAL = 30.0
 
 
 class Coordinator:
-    """Gets a token from the store, or renews it so that only one process of all hosts does.
+    """Gets a token from the store, or renews it. Coordinates the renewal with the processes of all hosts.
 
     :param dependencies: the connection, its server and its store
     :param lease: the right to renew
-    :param renewal: renews under a claim
-    :param writer: has the record that this process could not store yet
+    :param renewal: renews the token under a claim
+    :param writer: holds the record that this process could not store yet
     :param cache: the tokens in memory
     """
 
@@ -47,7 +47,7 @@ class Coordinator:
         self._postponed_until = 0.0
 
     def postpone(self) -> None:
-        """Accept a token that is due for some time, because the renewal has just failed."""
+        """Keep using a due token for RENEWAL_RETRY_INTERVAL, because the renewal has just failed."""
         self._postponed_until = self._clock.monotonic() + RENEWAL_RETRY_INTERVAL
 
     def token(self, key: str, rejected: Token | None) -> Token:
@@ -58,13 +58,13 @@ class Coordinator:
         """
         last_error: TokenStoreError | None = None
         waits = pauses(self._clock)
-        host_is_frozen = False
+        holder_is_frozen = False
         try:
             while True:
                 waited, pause = next(waits)
-                host_is_frozen = host_is_frozen or waited > HOST_LOCK_TIMEOUT
+                holder_is_frozen = holder_is_frozen or waited > HOST_LOCK_TIMEOUT
                 try:
-                    if token := self._stored_or_renewed(key, rejected, host_is_frozen=host_is_frozen):
+                    if token := self._stored_or_renewed(key, rejected, holder_is_frozen=holder_is_frozen):
                         return token
                 except Overtaken as error:
                     last_error, waits = error, pauses(self._clock)  # this process has not waited for others yet
@@ -82,11 +82,13 @@ class Coordinator:
             self._host_lock.release()
         return self._renewed_without_lease(key, last_error)
 
-    def _stored_or_renewed(self, key: str, rejected: Token | None, *, host_is_frozen: bool) -> Token | None:
+    def _stored_or_renewed(self, key: str, rejected: Token | None, *, holder_is_frozen: bool) -> Token | None:
         """Return a usable token, stored or just renewed; None if this process must wait for another one.
 
-        The host lock lets one process of this host try to claim the lease; it saves waits and writes. The claim guards
-        the refresh token: no other process on any host uses it before this one has stored its successor.
+        The host lock lets only one process of this host try to claim the lease, which saves waits and writes. The claim
+        protects the refresh token: no other process on any host uses it before this one has stored the next one.
+
+        :param holder_is_frozen: whether the process that holds the host lock is assumed to be frozen
         """
         state = self._dependencies.grant_state(self._store.read())
         unwritten = self._writer.unwritten(state.record)  # if there is one, it must be stored before anything else
@@ -94,7 +96,7 @@ class Coordinator:
         if usable and not unwritten and (self._cache.is_fresh(usable) or self._is_postponed()):
             return usable
         self._renewal.check(key, state)
-        if self._host_lock.acquire() or host_is_frozen:
+        if self._host_lock.acquire() or holder_is_frozen:
             claim = self._claim(key, rejected, state)
             if claim and (renewed := self._renewal.renew(key, claim, retry=usable is None)):
                 return self._cache.put(key, renewed)
@@ -122,8 +124,8 @@ class Coordinator:
         """Renew without an exclusive claim if the grant can be repeated; never with a refresh token."""
         if not self._dependencies.config.requires_refresh_token:
             log.warning(
-                "Connection %r: timed out waiting for another process to renew the token; requesting a token here as "
-                "well.",
+                "Connection %r: timed out waiting for another process to renew the token. This process requests one "
+                "too.",
                 self._conn_id,
             )
             renewed = self._renewal.renew(key, self._lease.claim_unconditionally(), retry=True)

@@ -52,7 +52,7 @@ class HostLock:
         except OSError as error:
             raise OAuthError(
                 f"Connection {self._conn_id!r}: the lock file {self._path} cannot be used: {error.strerror or error}. "
-                f"Set [oauth] lock_folder to a folder to which all Airflow processes of this host can write, and that "
+                f"Set [oauth] lock_folder to a folder that all Airflow processes of this host can write to, and that "
                 f"no other program uses."
             ) from error
         self._lock = lock
