@@ -1,1 +1,1 @@
-"""Valid tokens, renewed once for all threads, processes and hosts. No Airflow imports."""
+"""Provides valid tokens. One renewal serves all threads, processes and hosts. Nothing here imports Airflow directly."""

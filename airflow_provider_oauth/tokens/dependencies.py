@@ -1,4 +1,4 @@
-"""What the classes of this package need for one connection, as one frozen value."""
+"""The objects that the classes of this package need for one connection."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ class Lock(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Dependencies:
-    """The settings of one connection, and everything outside this package that renewing its tokens uses.
+    """The settings of one connection, and the objects that are needed to renew its tokens.
 
     :param config: the connection
     :param endpoint: issues and revokes tokens
     :param store: stores the record and the lease
     :param host_lock: lets one process of this host renew at a time
-    :param clock: the time
-    :param mask: called with each secret before it can be logged, and with the time until which it stays secret (None:
-        as long as the process lives)
+    :param clock: the clocks
+    :param mask: called with each secret before it can be logged, and with the time until which it must be masked; None
+        for the lifetime of the process
     :param page: URL of the page on which a user authorizes the connection; "" if it is unknown
     """
 

@@ -1,4 +1,4 @@
-"""Writes a record that must not be lost to storage whose writes may fail or land late."""
+"""Writes a record that must not be lost. Writes to the store may fail, or take effect late."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def write_with_retry(store: TokenStore, clock: Clock, record: Record, claim: Cla
     """Write a record under a claim. After an error, write it again, unless it or a newer one is stored.
 
     :param store: stores the record
-    :param clock: the time
+    :param clock: the clocks
     :param record: the record
     :param claim: the claim under which it is written; the last attempt is made before it ends
     :param retry: whether to write again after an error
-    :raises Overtaken: if too little of the claim is left because this process was suspended; nothing was written
+    :raises Overtaken: if too little time of the claim is left, because this process was suspended; nothing was written
     :raises TokenStoreError: if the record could not be written
     """
     require_time_to_store(store, clock, claim)
@@ -48,12 +48,12 @@ def write_with_retry(store: TokenStore, clock: Clock, record: Record, claim: Cla
 
 
 def require_time_to_store(store: TokenStore, clock: Clock, claim: Claim) -> None:
-    """Raise if too little of the claim is left to store a record under it.
+    """Raise an error if too little time of the claim is left to store a record under it.
 
     :param store: stores the record
-    :param clock: the time
+    :param clock: the clocks
     :param claim: the claim
-    :raises Overtaken: if too little is left because this process was suspended
+    :raises Overtaken: if too little time is left, because this process was suspended
     """
     if not claim.covers_storing(clock.monotonic()):
         raise Overtaken(

@@ -68,7 +68,7 @@ class GrantActions:
         self._thread_lock = thread_lock
 
     def check_can_store(self) -> None:
-        """Fail before a user authorizes the connection if the tokens could not be stored afterwards.
+        """Raise an error before a user authorizes the connection, if the tokens could not be stored afterwards.
 
         :raises OAuthError: if the lock file cannot be used
         :raises TokenStoreError: if the record cannot be read
@@ -112,7 +112,7 @@ class GrantActions:
     def revoke(self) -> int:
         """Revoke the stored tokens at the server (RFC 7009), then forget them.
 
-        If it fails half-way, nothing is forgotten, and it can be repeated: a revoked token can be revoked again.
+        If it fails halfway, nothing is forgotten. It can be repeated, because a revoked token can be revoked again.
 
         :return: how many tokens the server has revoked
         :raises ConfigurationError: if the connection has no revocation URL, or the stored tokens cannot be decrypted
@@ -188,7 +188,7 @@ class GrantActions:
                         )
                     try:
                         with errors_converted(self._conn_id, failed):
-                            return act(claim)  # a failed write is not repeated: it may have landed and been replaced
+                            return act(claim)  # a failed write is not repeated: it may be stored, and replaced since
                     except Overtaken as error:
                         log.warning("Trying again. %s", error)
             finally:
@@ -221,5 +221,5 @@ class GrantActions:
 
 
 def _is_newer(record: Record | None, generation: int) -> bool:
-    """Return whether another user has stored a new grant, or forgotten the old one, since this generation was new."""
+    """Return whether another user has stored or forgotten a grant after ``generation`` was determined."""
     return record is not None and record.generation >= generation

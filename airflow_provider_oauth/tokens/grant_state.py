@@ -37,9 +37,9 @@ class GrantState:
 
     @property
     def matches_connection(self) -> bool:
-        """Whether the record was granted to the connection with its current client, secret, user, URLs and scope.
+        """Whether the tokens of the record were issued for the connection's client, secret, user, URLs and scope.
 
-        If the connection has a refresh token of its own, the record must have been obtained with that one.
+        If the connection has a refresh token of its own, they must have been issued for that one.
         """
         return self.matching_record is not None
 
@@ -123,13 +123,13 @@ class GrantState:
 
     @property
     def consent_by(self) -> datetime | None:
-        """When a user must authorize again if nobody renews the token before; None if already or if unknown."""
+        """When a user must authorize again if nobody renews the token before; None if already due or unknown."""
         if not self.config.requires_refresh_token or self.needs_consent:
             return None
         return self.matching_record.refresh_expires_at if self.matching_record else None
 
     def check_is_renewable(self) -> None:
-        """Raise if the stored token can only be replaced by a new authorization.
+        """Raise an error if only a new authorization can replace the stored token.
 
         :raises ConsentRequired: if the token never expires; it stays in use
         """
@@ -137,7 +137,9 @@ class GrantState:
             raise self.consent_required("its token never expires and has no refresh token, so it cannot be renewed")
 
     def tokens_to_revoke(self) -> list[tuple[str, str]]:
-        """Return all known tokens, each with its type. Refresh tokens come first: most servers then revoke the rest.
+        """Return all known tokens, each with its type.
+
+        Refresh tokens come first, because most servers then revoke the access tokens, too.
 
         :raises ConfigurationError: if the stored tokens cannot be decrypted
         """

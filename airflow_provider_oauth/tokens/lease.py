@@ -2,8 +2,8 @@
 
 The hosts share only Airflow Variables, which can be read and written but have no compare-and-set. That is enough for
 Fischer's mutual exclusion (in Lamport's "A Fast Mutual Exclusion Algorithm", 1987), which uses waiting times instead of
-an atomic operation: write your ID, wait until all writes that were under way have landed, and continue if your ID is
-still there. ``docs/renewal.md`` describes the rules and their limits.
+an atomic operation: write your ID, wait until all writes that were in progress have taken effect, and continue if your
+ID is still there. ``docs/renewal.md`` describes the rules and their limits.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.clock import Clock
     from airflow_provider_oauth.tokens.record import Record, TokenStore
 
-#: W, in seconds. A claim that took longer than half of it to write is void. So if a nonce is still in the lease after
-#: all of it, no other process has a claim.
+#: W, in seconds: the wait after a claim was written. A claim is void if it took longer than W/2 to write. So if a nonce
+#: is still in the lease after W, no other process has a claim.
 WAIT = 2.0
 #: Longest random wait before the claim for a user's action, in seconds. It is short, because users seldom act at the
 #: same moment.
@@ -42,7 +42,7 @@ class Observation:
     :param record: the record
     :param nonce: the nonce in the lease; None if there is none, and for a claim that is not exclusive
     :param exclusive: whether the claim will be exclusive
-    :param made_at: when the reads began, aware time of day
+    :param made_at: when the reads began, aware
     :param started: the same, on this process's monotonic clock
     """
 
@@ -57,10 +57,10 @@ class Observation:
 class Claim:
     """The right to renew.
 
-    :param nonce: its ID. The lease is free again when the record contains it.
+    :param nonce: ID of the claim. The lease is free again when the record contains it.
     :param record: the record, as it is during the claim
     :param exclusive: whether no other process has a claim. Only then may a refresh token be used.
-    :param made_at: when it was made, aware time of day
+    :param made_at: when it was made, aware
     :param ends: when another process may claim the lease, on this process's monotonic clock
     """
 
@@ -91,13 +91,13 @@ class Lease:
     A process claims it in three steps: ``observe`` reads the record and the lease, the caller decides whether a renewal
     is still needed, and ``take`` writes the claim and waits until no other claim can exist.
 
-    The lease is free if the record contains its nonce, because that renewal is complete, and if this process has seen
-    the same nonce for TERM. No clocks are compared between hosts, and no process ever writes a release. The nonce of
-    the last exclusive claim that this process was granted is free for this process: no other process can be renewing
-    under it.
+    The lease is free if the record contains its nonce, because then that renewal is complete. It is also free if this
+    process has seen the same nonce in it for TERM. No clocks are compared between hosts, and no process ever clears
+    the lease. The nonce of the last exclusive claim that this process was granted does not block this process, because
+    no other process can be renewing under it.
 
     :param store: stores the lease and the record
-    :param clock: the time
+    :param clock: the clocks
     """
 
     def __init__(self, store: TokenStore, clock: Clock) -> None:
@@ -133,7 +133,7 @@ class Lease:
         return Observation(record=record, nonce=nonce, exclusive=exclusive, made_at=made_at, started=started)
 
     def take(self, seen: Observation) -> Claim | None:
-        """Claim the lease; return None if another process has a claim or may have one. Then try again later.
+        """Claim the lease; return None if another process has a claim or may have one. In that case, try again later.
 
         :param seen: what ``observe`` has returned
         :raises TokenStoreError: if the record or the lease cannot be read or written
@@ -193,7 +193,7 @@ class Lease:
         return WAIT
 
     def _let_settle(self, seconds: float) -> None:
-        """Wait until every write that was under way has landed, or its process has found its claim void."""
+        """Wait until every write that was in progress has taken effect, or its process knows that its claim is void."""
         self._clock.sleep(seconds)
 
     def _is_confirmed(self, claim: Claim) -> bool:
@@ -201,13 +201,13 @@ class Lease:
         started = self._clock.monotonic()
         is_there = self._store.read_lease() == claim.nonce and self.is_unchanged(claim.record)
         if is_there and claim.record is None:
-            # That the record is missing counts only between two reads of the nonce that this process has just written.
+            # A missing record counts only if this process has read its own new nonce both before and after it.
             is_there = self._store.read_lease() == claim.nonce
         now = self._clock.monotonic()
         return is_there and now - started <= WAIT / 2 and claim.covers_token_request(now)
 
     def _granted(self, claim: Claim) -> Claim:
-        """Note the claim as seen, so that this process need not wait longer for it than others."""
+        """Remember when this process saw its own claim, so that it does not wait longer for it than other processes."""
         self._seen = (claim.nonce, self._clock.monotonic())
         if claim.exclusive:
             self._own = claim.nonce

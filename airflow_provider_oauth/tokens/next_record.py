@@ -23,8 +23,8 @@ def after_renewal(
 
     :param state: the record that the new one replaces, and the connection
     :param token: the issued token, with its refresh token if there is one
-    :param nonce: of the claim
-    :param now: aware time of day
+    :param nonce: the nonce of the claim
+    :param now: the current time, aware
     :param key: the scope, "" for the connection's own
     :param used_refresh_token: the refresh token that was used; None if the grant was repeated
     """
@@ -48,7 +48,7 @@ def after_new_grant(state: GrantState, token: Token, claim: Claim, now: datetime
     :param state: the record that the new one replaces, and the connection
     :param token: the issued token, with its refresh token if there is one
     :param claim: the claim under which the record is stored
-    :param now: aware time of day
+    :param now: the current time, aware
     """
     record = after_renewal(state, token, claim.nonce, now)
     return replace(record, generation=first_generation(claim), subject=token.subject)
@@ -57,8 +57,8 @@ def after_new_grant(state: GrantState, token: Token, claim: Claim, now: datetime
 def after_forget(state: GrantState, claim: Claim) -> Record:
     """Return the record to store instead of deleting the record.
 
-    Without a record, the connection's own refresh token would seem unused, and a process that could not store what it
-    has renewed would store it later.
+    Without a record, the connection's own refresh token would seem unused. A process that could not store a renewed
+    record would also store it later.
 
     :param state: the record that the new one replaces, and the connection
     :param claim: the claim under which the record is stored
@@ -67,7 +67,7 @@ def after_forget(state: GrantState, claim: Claim) -> Record:
 
 
 def after_failure(claim: Claim, refused: Refusal | None) -> Record:
-    """Return the record that ends a claim which has changed nothing else.
+    """Return the record that ends a claim under which no token was stored.
 
     :param claim: the claim
     :param refused: the refusal to store, if the server has refused the credentials
@@ -79,9 +79,9 @@ def after_failure(claim: Claim, refused: Refusal | None) -> Record:
 def first_generation(claim: Claim) -> int:
     """Return the first generation of a new grant: the time of the claim, in seconds.
 
-    It is higher than any generation that earlier grants have reached or can still reach. A process that could not store
-    a renewed record compares its generation with this one, and the record that it knew may have been deleted since.
-    Because it is the time of the claim, a process that was suspended can compare it with what was stored since then.
+    It is higher than any generation that earlier grants have reached or can still reach, even if their record was
+    deleted. So a process that could not store a renewed record does not replace the new grant with it later. Because
+    it is the time of the claim, a process that was suspended can tell whether a grant was stored since then.
     """
     return max(int(claim.made_at.timestamp()), claim.record.generation + 1 if claim.record else 1)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """The server's refusal of the credentials or the refresh token. Retrying them may lock the account.
+    """The server's refusal of the credentials or the refresh token. Sending them again may lock the account.
 
     :param error: the error that tasks raise
     :param until: when the credentials may be sent again
@@ -34,7 +34,7 @@ class Record:
     """What is stored for one connection.
 
     :param generation: increases by one with every renewal
-    :param nonce: of the claim under which the record was written, see ``lease.py``
+    :param nonce: the nonce of the claim under which the record was written, see ``lease.py``
     :param used_refresh_tokens: fingerprints of the connection's own refresh tokens that were used, the latest last
     :param readable: whether it can be used; False if it was encrypted for another secret, user, URL or scope
     :param corrupt: whether it is not a record at all, for example ``***`` from an imported export
@@ -42,7 +42,7 @@ class Record:
     :param refresh_token: the refresh token that the next renewal uses
     :param refresh_expires_at: when the refresh token expires if it is not used; None if unknown
     :param subject: the server's ID of the user who has authorized the connection, if known
-    :param refused: the server's refusal, if it has refused the current connection in the last token request
+    :param refused: the server's refusal, if it has refused the last token request and the connection has not changed
     :param raw: the content of a record that is not readable; it is written back unchanged
     """
 
@@ -83,9 +83,11 @@ class TokenStore(Protocol):
         """
 
     def is_listed(self) -> bool | None:
-        """Return whether there is a record, with an error instead of a wrong False; None if it cannot be determined.
+        """Return whether there is a record; None if this process cannot determine it.
 
-        :raises TokenStoreError: if it cannot be determined now
+        A failed read raises an error here, while ``read`` may return None for it.
+
+        :raises TokenStoreError: if the read failed
         """
 
     def read_lease(self) -> str | None:

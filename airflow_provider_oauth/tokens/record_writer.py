@@ -1,4 +1,4 @@
-"""Storing records under a claim, and keeping a renewed record that could not be stored yet."""
+"""Stores records under a claim, and keeps a renewed record that could not be stored yet."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class RecordWriter:
         return True
 
     def write_renewed(self, record: Record, claim: Claim) -> None:
-        """Store a record with a new token. The write is repeated if a refresh token would be lost with it.
+        """Store a record with a new token. A failed write is repeated if a refresh token would be lost otherwise.
 
         :raises Overtaken: if this process was suspended; nothing was written
         :raises TokenStoreError: if the record cannot be stored, and a refresh token would be lost

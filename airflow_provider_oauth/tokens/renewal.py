@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class Issued(NamedTuple):
     """A token that was just issued.
 
-    :param token: with its refresh token if there is one
+    :param token: the token, with its refresh token if there is one
     :param state: the record that the next one replaces, and the connection
     :param used_refresh_token: the refresh token that was used; None if the grant was repeated
     """
@@ -46,16 +46,16 @@ class Renewal:
     def __init__(self, dependencies: Dependencies, writer: RecordWriter) -> None:
         self._dependencies = dependencies
         self._writer = writer
-        #: Whether this renewal has called the endpoint. Exceptions of the endpoint know whether the request was sent.
+        #: Whether this renewal has called the endpoint. Exceptions of the endpoint themselves have ``request_sent``.
         self._is_requested = False
 
     def check(self, key: str, state: GrantState) -> None:
-        """Fail fast if a renewal cannot succeed.
+        """Raise an error if a renewal cannot succeed.
 
         :param key: the scope, "" for the connection's own
         :param state: what is stored
-        :raises InvalidClient: during the cool-down after the server has refused the credentials; so too
-            ``WrongPassword``, ``UnrecognizedRefusal`` and ``ConsentRequired``
+        :raises OAuthError: the stored refusal, during the cool-down: ``InvalidClient``, ``WrongPassword``,
+            ``UnrecognizedRefusal`` or ``ConsentRequired``
         :raises ConsentRequired: if this grant requires a refresh token and none is usable
         """
         config, record = self._dependencies.config, state.record
@@ -66,7 +66,7 @@ class Renewal:
         if not config.requires_refresh_token:
             return
         if record is None:
-            # The claim confirms that there is no record. Without a refresh token, no claim is needed.
+            # If the connection has a refresh token of its own, only a claim can confirm that there is no record.
             is_certain = config.refresh_token is None and self._dependencies.store.is_listed() is False
         else:
             # If the API has refused a token that never expires, ``renew`` raises the error and stores it.
@@ -107,7 +107,7 @@ class Renewal:
         return without_refresh_token(issued.token)
 
     def _request(self, key: str, claim: Claim, retry: bool) -> Issued:
-        """Request a token with the refresh token if there is one, otherwise with the full grant."""
+        """Request a token with the refresh token if there is one, otherwise with the connection's own grant."""
         state = self._dependencies.grant_state(claim.record)
         refresh_token = state.refresh_token(key) if claim.exclusive else None
         while refresh_token is not None:
@@ -135,7 +135,7 @@ class Renewal:
     ) -> tuple[GrantState, str | None]:
         """Return the refresh token to try next; None if the grant is repeated instead.
 
-        Another process may have stored a newer refresh token, if this one was suspended or a write landed late.
+        Another process may have stored a newer refresh token if this process was suspended or a write took effect late.
         """
         record = self._dependencies.store.read()
         stored = self._dependencies.grant_state(record)
@@ -160,8 +160,8 @@ def refusal_error(state: GrantState, refused: InvalidGrant | UnrecognizedRefusal
 
     :param state: what is stored
     :param refused: the server's response
-    :param now: aware time of day
-    :return: ``ConsentRequired``, or ``refused`` itself if it is the first one that is not recognized
+    :param now: the current time, aware
+    :return: ``ConsentRequired``; ``refused`` itself if it is the first refusal with an unrecognized error
     """
     reason = refused.error_description or refused.error or f"status {refused.status_code}"
     if isinstance(refused, InvalidGrant):

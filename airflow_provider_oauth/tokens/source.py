@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds that must pass before a process renews a token again because the API refused it.
+#: Minimum time between two renewals in a process that a refusal by the API causes, in seconds.
 API_RENEWAL_INTERVAL = 60.0
 
 
@@ -41,9 +41,9 @@ class TokenSource:
     :param endpoint: issues and revokes tokens
     :param store: stores the record and the lease
     :param lock: lets one process of this host renew at a time
-    :param clock: the time
-    :param mask: called with each secret before it can be logged, and with the time until which it stays secret (None:
-        as long as the process lives)
+    :param clock: the clocks
+    :param mask: called with each secret before it can be logged, and with the time until which it must be masked; None
+        for the lifetime of the process
     :param page: URL of the page on which a user authorizes the connection; "" if it is unknown
     """
 
@@ -76,7 +76,7 @@ class TokenSource:
         self._coordinator = Coordinator(self._dependencies, self._lease, renewal, self._writer, self._cache)
         #: What a user does with the grant: authorize, revoke and forget.
         self.actions = GrantActions(self._dependencies, self._lease, self._writer, self._cache, self._thread_lock)
-        #: By scope: when the API's refusal last caused a renewal, on the monotonic clock.
+        #: When a refusal by the API last caused a renewal, on the monotonic clock, by scope.
         self._renewed_for_api: dict[str, float] = {}
 
     def fresh(self, scope: str | None = None) -> Token | None:
@@ -90,14 +90,13 @@ class TokenSource:
     def token(self, scope: str | None = None, rejected: Token | None = None) -> Token:
         """Return a usable token; renew it if necessary, or wait until another process has renewed it.
 
-        :param scope: a scope, separated by spaces, to use instead of the connection's; only for client_credentials and
+        :param scope: scope to request instead of the connection's, separated by spaces; only for client_credentials and
             password
         :param rejected: a token that the API has refused; it is not returned
         :raises ConfigurationError: if this grant allows no other scope
         :raises ConsentRequired: if a user must authorize the connection again
         :raises TokenRequestError: if the token endpoint refuses the request or cannot be reached
-        :raises InvalidClient: also during the cool-down after a refusal; so too ``WrongPassword`` and
-            ``ConsentRequired``
+        :raises OAuthError: the stored refusal, during the cool-down after it
         :raises RenewalTimeout: if another process does not finish its renewal in time
         :raises TokenStoreError: if the record cannot be read or stored
         """
@@ -166,7 +165,7 @@ class TokenSource:
         return self._dependencies.grant_state(self._dependencies.store.read())
 
     def _newer_stored_token(self, key: str, refused: Token) -> Token | None:
-        """Return the stored token if it is usable and not ``refused``, and put it in memory."""
+        """Return the stored token, and put it in memory, if it is usable and not ``refused``."""
         held = self._cache.get(key)
         try:
             stored = self.grant_state().token(key)

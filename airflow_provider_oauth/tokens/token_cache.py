@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.clock import Clock
     from airflow_provider_oauth.protocol.token import Token
 
-#: Largest part of a token's lifetime by which a process renews it earlier than others.
+#: Maximum fraction of a token's lifetime by which a process renews it earlier, at random, than others.
 MAX_JITTER = 0.05
 #: Sorts after the expiry of every token that expires.
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -23,8 +23,8 @@ class TokenCache:
 
     Nothing here waits or does I/O, so all threads use it without a lock.
 
-    :param clock: the time
-    :param leeway: seconds before its expiry from which a token is not used
+    :param clock: the clocks
+    :param leeway: how many seconds before its expiry a token stops being usable
     :param mask: called with each token that comes from the store, and with its expiry
     """
 
@@ -54,7 +54,7 @@ class TokenCache:
         return token if self.is_usable(token) and not is_same(token, rejected) else None
 
     def best(self, key: str, rejected: Token | None, stored: Token | None) -> Token | None:
-        """Return the usable token that expires last, of the one in memory and the stored one, and put it in memory.
+        """Return the token in memory or the stored one, whichever is usable and expires last, and put it in memory.
 
         :param key: the scope
         :param rejected: a token that the API has refused; it is not returned

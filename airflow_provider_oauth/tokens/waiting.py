@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 #: Longest wait, in seconds, for the process that has the host lock. After that, it is assumed to be frozen.
 HOST_LOCK_TIMEOUT = 60.0
-#: Longest wait, in seconds, for a renewal with a refresh token: the claim of a dead process, then a slow renewal.
+#: Longest wait, in seconds, for a renewal with a refresh token. It covers a dead process's claim and a slow renewal.
 RENEWAL_WAIT_TIMEOUT = 240.0
-#: First and longest pause, in seconds, and by how much each pause is longer than the one before.
+#: First and longest pause, in seconds, and the factor by which each pause is longer than the previous one.
 FIRST_PAUSE = 0.05
 MAX_PAUSE = 1.0
 PAUSE_FACTOR = 1.5
@@ -25,7 +25,7 @@ def pauses(clock: Clock) -> Iterator[tuple[float, float]]:
 
     The pauses get longer, and are random, so that processes do not retry at the same moment.
 
-    :param clock: the time
+    :param clock: the clocks
     """
     started = clock.monotonic()
     waited, pause = 0.0, FIRST_PAUSE
