@@ -59,7 +59,7 @@ def with_discovered_endpoints(
     _check_issuer(config, metadata.get("issuer"), source)
     missing = [name for name in ENDPOINTS if getattr(config, name) is None and metadata.get(ENDPOINTS[name])]
     for name in missing:
-        if problem := _problem(config, config.issuer, metadata[ENDPOINTS[name]]):
+        if problem := _metadata_url_problem(config, config.issuer, metadata[ENDPOINTS[name]]):
             raise config.error(
                 "issuer",
                 f"cannot be used: the {ENDPOINTS[name]} in the server's metadata {problem}. Set {LABELS[name]}",
@@ -92,7 +92,7 @@ def _check_issuer(config: OAuthConfig, found: Any, source: str) -> None:
         )
 
 
-def _problem(config: OAuthConfig, issuer: str, url: Any) -> str | None:
+def _metadata_url_problem(config: OAuthConfig, issuer: str, url: Any) -> str | None:
     """Return why a URL of the metadata cannot be used; None if it can."""
     if not isinstance(url, str) or not url.isprintable():
         return "is not a URL"
@@ -119,7 +119,7 @@ def _metadata(
     if response.status_code == 404:
         request, response = second, send(second)
     if response.status_code >= 400:
-        raise _error_response(config, request, response)
+        raise _status_error(config, request, response)
     if response.status_code >= 300:
         target = redact(redirect_target(request, response) or "an invalid URL", request.secrets)
         raise invalid_response(config, request, f"redirected to {target}, which may be another server")
@@ -133,7 +133,7 @@ def _metadata(
     return request, metadata
 
 
-def _error_response(config: OAuthConfig, request: Request, response: HttpResponse) -> TokenRequestError:
+def _status_error(config: OAuthConfig, request: Request, response: HttpResponse) -> TokenRequestError:
     status = response.status_code
     advice = status_advice(request, status) or "Check Issuer."
     if status == 404:
