@@ -1,4 +1,4 @@
-"""Checks of the arguments of a request, for the synchronous and the asynchronous hook."""
+"""Checks the arguments of a request, for the synchronous and the asynchronous hook."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ def absolute_url(conn_id: str, base_url: str, endpoint: str | None) -> str | Non
         return None
     try:
         url = normalized_url(endpoint)
-        is_of_api = is_api_url(url, base_url)
+        is_part_of_api = is_api_url(url, base_url)
     except ValueError:
-        raise ConfigurationError(f"Connection {conn_id!r}: the endpoint is not a valid URL.") from None
-    if not is_of_api:
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: the endpoint is not a valid URL. Set it to a path relative to the API base URL, "
+            f"or to a complete URL of the API."
+        ) from None
+    if not is_part_of_api:
         raise ApiError(
-            f"Connection {conn_id!r}: {redact_url(url)} is not part of the API at {base_url}, and the token is sent "
-            f"nowhere else. Use another connection for that URL."
+            f"Connection {conn_id!r}: {redact_url(url)} is not part of the API at {base_url}, so it must not receive "
+            f"the token. Use another connection for that URL."
         )
     return url
 
 
 def request_data(conn_id: str, method: str, data: Any, json: Any) -> Any:
-    """Return ``data``; None if it is empty, because operators pass ``{}`` where there is none.
+    """Return ``data``; None if it is empty, because operators pass ``{}`` if there is no data.
 
     :raises ConfigurationError: if there is both ``data`` and ``json``, except in a GET
     """

@@ -77,7 +77,7 @@ class VariableTokenStore:
     def is_listed(self) -> bool | None:
         """Return whether the list of Variables contains the record's; None if a task cannot list them.
 
-        Unlike ``read``, it does not return the same for a missing Variable and a failed read.
+        Unlike ``read``, it distinguishes a missing Variable from a failed read.
 
         :raises TokenStoreError: if Airflow raised an error
         """
@@ -156,7 +156,7 @@ class VariableTokenStore:
         }
 
     def _decode(self, text: str) -> Record:
-        """Return the record in ``text``: unreadable if it is of another connection, corrupt if it is not a record."""
+        """Return the record in ``text``: unreadable if it has another key or format, corrupt if it is no record."""
         try:
             values = dict(json.loads(text))
             salt = base64.b64decode(values["salt"], validate=True)
@@ -187,11 +187,11 @@ class VariableTokenStore:
                 raw={},
             )
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-            log.error("Connection %r: the encrypted part of %s is damaged.", self.conn_id, self.name)
+            log.error("Connection %r: the tokens in %s are damaged, so they are not used.", self.conn_id, self.name)
             return unreadable
 
     def _matching_encryption(self, key_id: Any, salt: bytes) -> RecordEncryption | None:
-        """Return the encryption that a record was written with; None if it is of another connection."""
+        """Return the encryption that a record was written with; None if it has the key of other settings."""
         if key_id == self._encryption.key_id(salt):
             return self._encryption
         # Not for an unencrypted record: anyone can compute its key ID, so it proves nothing.
@@ -200,11 +200,15 @@ class VariableTokenStore:
         return None
 
     def _tokens(self, values: Mapping[str, Any]) -> dict[str, Token]:
-        """Return the stored tokens, without those whose base URL would not be valid in the connection."""
+        """Return the stored tokens, without those whose base URL the connection does not allow."""
         tokens = {str(scope): _token(token) for scope, token in values.items()}
         for scope, token in list(tokens.items()):
             if token.base_url is not None and url_problem(token.base_url, allow_http=self._config.allow_http):
-                log.error("Connection %r: the base URL stored in %s is not valid.", self.conn_id, self.name)
+                log.error(
+                    "Connection %r: the base URL stored in %s is not valid, so the token is not used.",
+                    self.conn_id,
+                    self.name,
+                )
                 del tokens[scope]
         return tokens
 
