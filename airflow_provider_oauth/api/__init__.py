@@ -1,1 +1,1 @@
-"""Calls the protected API: where the token is sent, errors, and rate limits. Imports no Airflow."""
+"""Calls the protected API: where the token is sent, errors, and rate limits. Nothing here imports Airflow directly."""

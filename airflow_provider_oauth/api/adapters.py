@@ -12,7 +12,7 @@ from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 
 @dataclass(frozen=True)
 class KeepAlive:
-    """When TCP probes keep an idle connection alive.
+    """The options of TCP keep-alive.
 
     :param idle: seconds without traffic before the first probe
     :param count: number of unanswered probes after which the connection is closed
@@ -27,14 +27,15 @@ class KeepAlive:
 def shared_adapter(keep_alive: KeepAlive | None) -> HTTPAdapter:
     """Return the adapter of this process for these options.
 
-    The stock operator creates a new hook for every page. With an adapter of its own, each would open new connections.
+    ``HttpOperator`` creates a new hook for each page of a list. If each hook had its own adapter, it would open new
+    connections.
 
-    :param keep_alive: when idle connections are kept alive; None for never
+    :param keep_alive: the options of TCP keep-alive; None turns it off
     """
     return _adapter(os.getpid(), keep_alive)
 
 
 @lru_cache(maxsize=16)
 def _adapter(pid: int, keep_alive: KeepAlive | None) -> HTTPAdapter:
-    """Return a new adapter. A child process has another ``pid``, so it does not use the sockets of its parent."""
+    """Return the adapter for a process. A child process has another ``pid``, so it uses no socket of its parent."""
     return HTTPAdapter() if keep_alive is None else TCPKeepAliveAdapter(**asdict(keep_alive))

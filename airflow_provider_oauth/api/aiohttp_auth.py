@@ -1,4 +1,4 @@
-"""Sends the token with API requests of aiohttp. The rules are in ``policy.py``."""
+"""Adds the token to API requests of aiohttp. The rules are in ``policy.py``."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
 
-#: Calls that are running in threads, by event loop and call.
+#: Calls that are running in threads, by event loop, token source and arguments.
 _calls: dict[Any, asyncio.Future[Any]] = {}
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Headers that aiohttp sets itself; the connection's headers replace them.
+#: Headers that aiohttp sets by default; the connection's headers replace them.
 DEFAULT_HEADERS = CaseInsensitiveDict({"Accept": "*/*", "User-Agent": SERVER_SOFTWARE})
 
 
 class OAuth2Middleware:
-    """Sends the token with requests to the API, and repeats a request once if the API refuses the token.
+    """Adds the token to requests to the API, and repeats a request once if the API refuses the token.
 
-    After a redirect, aiohttp calls it again with the caller's headers only, so nothing that it adds leaves the API.
+    After a redirect, aiohttp calls the middleware again with the caller's headers only. So nothing that the middleware
+    adds is sent to another origin.
 
-    :param access: what is added to a request
+    :param access: provides the token, the headers and the parameters that are added to a request
     """
 
     def __init__(self, access: ApiAccess) -> None:
@@ -82,7 +83,7 @@ async def valid_token(access: ApiAccess) -> Token:
 
 
 async def replacement_token(access: ApiAccess, refused: Token, refusal: ApiRefusal) -> Token | None:
-    """Return a token to repeat a refused request with, as ``ApiAccess.replacement`` does, in a thread."""
+    """Return a token with which to repeat a refused request. It calls ``ApiAccess.replacement`` in a thread."""
     key = (asyncio.get_running_loop(), access.source, access.scope, refused.access_token, refusal)
     return await _shared(key, access.replacement, refused, refusal)
 
@@ -90,7 +91,7 @@ async def replacement_token(access: ApiAccess, refused: Token, refusal: ApiRefus
 async def _shared(key: Any, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call ``function`` in a thread. Callers with the same key at the same time share one call.
 
-    The event loop has few threads, and needs them for other work, such as looking up host names.
+    The event loop has few threads, and it also needs them for other work, such as DNS lookups.
     """
     call: asyncio.Future[T] | None = _calls.get(key)
     if call is None:
@@ -102,13 +103,13 @@ async def _shared(key: Any, function: Callable[P, T], *args: P.args, **kwargs: P
 def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Return ``function`` as a coroutine that runs it in a thread.
 
-    It uses asgiref instead of asyncio, because Airflow before 3.3 needs that to find the triggerer's event loop.
+    It uses asgiref instead of asyncio: Airflow before 3.3 can find the triggerer's event loop only with asgiref.
     """
     return sync_to_async(function, thread_sensitive=False)
 
 
 def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_url: str) -> dict[str, Any]:
-    """Return ``extra_options`` with aiohttp's names, so that deferred tasks take the same options as others.
+    """Return ``extra_options`` with aiohttp's names, so that deferred tasks accept the same options as other tasks.
 
     :param extra_options: options of ``HttpHook``, which replace the connection's, and any others of aiohttp
     :param config: the settings of the connection
@@ -117,10 +118,10 @@ def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_
     """
     names = {"verify_ssl": "verify", "proxy": "proxies"}
     options = {names.get(name, name): value for name, value in extra_options.items()}
-    own = {name: options.pop(name) for name in TransportOptions.__dataclass_fields__ if name in options}
-    if isinstance(own.get("proxies"), str):
-        own["proxies"] = {"all": own["proxies"]}
-    return {**(aiohttp_options(config, replace(config.transport, **own), base_url) if own else {}), **options}
+    changes = {name: options.pop(name) for name in TransportOptions.__dataclass_fields__ if name in options}
+    if isinstance(changes.get("proxies"), str):
+        changes["proxies"] = {"all": changes["proxies"]}
+    return {**(aiohttp_options(config, replace(config.transport, **changes), base_url) if changes else {}), **options}
 
 
 def aiohttp_options(config: OAuthConfig, transport: TransportOptions, base_url: str) -> dict[str, Any]:

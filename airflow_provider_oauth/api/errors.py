@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 #: Members of an error response that are quoted.
 QUOTED_MEMBERS = ("error", *MEMBERS)
-#: Bytes of an error response that are read to quote from it. A longer one is not quoted.
+#: Maximum size of an error response that is quoted, in bytes. Reading stops soon after this size.
 MAX_ERROR_BODY = 65536
-#: Exceptions of requests, aiohttp and the libraries below them if there is no usable response.
+#: Exceptions of requests, aiohttp and the libraries that they use, which mean that there is no usable response.
 TRANSPORT_ERRORS = (
     requests.RequestException,
     aiohttp.ClientError,
@@ -46,7 +46,7 @@ TRANSPORT_ERRORS = (
     ValueError,
     RecursionError,
 )
-#: By type of such an exception, in order: the exception to raise instead, and advice.
+#: For each of these exceptions, the exception to raise instead, and advice. The first entry that matches is used.
 FAILURES: tuple[tuple[tuple[type[Exception], ...], type[OAuthError], str], ...] = (
     (
         (
@@ -135,8 +135,8 @@ def transport_error(
 ) -> OAuthError:
     """Return the error for a request that could not be sent, or whose response could not be read.
 
-    Only the type of ``error`` and the reason that the operating system or the TLS library gives are part of the text:
-    its own text can contain the URL, headers and parts of the response.
+    The text contains only the type of ``error`` and the reason that the operating system or the TLS library gives. The
+    text of ``error`` itself can contain the URL, headers and parts of the response.
 
     :param config: the connection
     :param error: the exception of the HTTP client
@@ -151,7 +151,7 @@ def transport_error(
         except ConfigurationError as unusable_file:
             return unusable_file
     if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
-        error = error.args[0]  # requests raises ConnectionError if a part of the body was late
+        error = error.args[0]  # requests raises ConnectionError if a part of the body is late
     cls, advice = next((cls, advice) for types, cls, advice in FAILURES if isinstance(error, types))
     reason = redact(network_reason(error), config.secrets)
     return cls(f"Connection {config.conn_id!r}: {_target(method, url)} failed: {reason}. {advice}")
@@ -199,7 +199,7 @@ def _advice(status: int, challenge: str) -> str:
 
 
 def _message(body: bytes, content_type: str, error_path: str | None) -> str:
-    """Return the error messages in those members of the body that are known to contain some."""
+    """Return the error messages in the body. Only members that are known to contain a message are read."""
     if len(body) > MAX_ERROR_BODY:
         return ""
     try:

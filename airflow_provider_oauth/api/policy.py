@@ -1,8 +1,8 @@
 """The rules for requests to the API: where a token may be sent, what is added, and what a 401 or 403 means.
 
-Both drivers, ``requests_auth.py`` and ``aiohttp_auth.py``, follow them: get a token; if the URL is of the API, add the
-token and the connection's headers and parameters; send the request; if the API refuses the token, get a replacement and
-repeat the request once.
+``requests_auth.py`` and ``aiohttp_auth.py`` follow them: get a token; if the URL belongs to the API, add the token and
+the connection's headers and parameters; send the request; if the API refuses the token, get another token and repeat
+the request once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ApiRefusal(Enum):
 
 
 def api_refusal(status: int, challenge: str, renew_on: tuple[int, ...] = ()) -> ApiRefusal | None:
-    """Return why the API refused a request; None if it did not, or not because of the token.
+    """Return why the API refused a request; None if it did not refuse it, or if the token is not the reason.
 
     A 401 means that the request was not carried out (RFC 9110 section 15.5.2). A 403 without ``insufficient_scope``
     (RFC 6750 section 3.1) is ambiguous: servers such as Django OAuth Toolkit also use it for tokens that were revoked
@@ -92,10 +92,10 @@ def is_api_url(url: str, base_url: str) -> bool:
 
 
 class ApiAccess:
-    """What a connection adds to requests to its API, and to no others: the token, headers and query parameters.
+    """Provides the token, headers and query parameters that a connection adds to requests to its API, and to no others.
 
     :param source: provides the tokens
-    :param scope: a scope for these requests instead of the connection's, separated by spaces
+    :param scope: scope of the token, instead of the connection's, separated by spaces
     """
 
     def __init__(self, source: TokenSource, scope: str | None = None) -> None:
@@ -116,16 +116,16 @@ class ApiAccess:
         return api_refusal(status, challenge, self.config.renew_on)
 
     def replacement(self, refused: Token, refusal: ApiRefusal) -> Token | None:
-        """Return a token to repeat a refused request with; None if there is no other one. May block.
+        """Return a token with which to repeat a refused request; None if there is no other token. May block.
 
         :param refused: the token that was sent
-        :param refusal: why it was refused
+        :param refusal: why the request was refused
         :raises OAuthError: if the token cannot be renewed
         """
         return self.source.replacement(refused, self.scope, renew=refusal is ApiRefusal.INVALID_TOKEN)
 
     def base_url(self, token: Token | None) -> str:
-        """Return the API's base URL: the one from the token response, if ``response_map`` names one."""
+        """Return the API's base URL: from the token response if ``response_map`` has it, else from the connection."""
         from_response = token.base_url if token and self.base_url_is_in_token else None
         return (from_response or self.config.base_url).rstrip("/")
 
@@ -135,10 +135,10 @@ class ApiAccess:
         return "base_url" in self.config.response_map
 
     def is_api_url(self, url: str, token: Token) -> bool:
-        """Return whether ``url`` has the API's origin, the only one that the token is sent to.
+        """Return whether ``url`` has the API's origin. The token is sent only to this origin.
 
         :param url: as it is sent
-        :param token: its response can contain the API's base URL
+        :param token: the token; the token response can contain the API's base URL
         """
         return is_api_url(url, self.base_url(token))
 
@@ -155,7 +155,7 @@ class ApiAccess:
         """Return the headers to set on a request: the token's, and those of the connection that the caller did not set.
 
         :param headers: the headers of the request, with case-insensitive names
-        :param defaults: headers that the HTTP client sets itself
+        :param defaults: headers that the HTTP client sets by default
         :param token: the token to send
         """
         own = {name: value for name, value in self.headers.items() if headers.get(name) == defaults.get(name)}

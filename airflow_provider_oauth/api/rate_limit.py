@@ -1,4 +1,4 @@
-"""Client-side rate limiting, and repeated requests after 429."""
+"""Limits the rate of requests, and repeats requests after 429."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds to wait after the first 429 without ``Retry-After``, and after a later one at most.
+#: Maximum wait after the first 429 without ``Retry-After``, and after a later one, in seconds.
 FIRST_PAUSE, MAX_PAUSE = 1.0, 60.0
 
 
@@ -49,10 +49,10 @@ class Budget:
 class RateLimiter:
     """Delays requests while the budget is used up, and repeats them after 429 (Too Many Requests).
 
-    :param budget: what this process may spend; None for unlimited. It holds for every period of that length, and so
-        for the API's, whenever that starts
+    :param budget: what this process may spend; None for unlimited. It limits every period of this length, so it does
+        not matter when the API's period starts.
     :param rate_limit_timeout: seconds for which a request is repeated after 429 (RFC 6585 section 4)
-    :param clock: replaced in tests
+    :param clock: the clocks; tests replace them
     """
 
     def __init__(self, budget: Budget | None, rate_limit_timeout: float, clock: Clock | None = None) -> None:
@@ -99,7 +99,7 @@ class RateLimiter:
             self._spent.append((self._clock.monotonic(), cost))
 
     def _seconds_until_free(self, budget: Budget, cost: int) -> float:
-        """Return the seconds until ``cost`` credits are free; 0 if nothing is spent, even if the budget is smaller."""
+        """Return the seconds until ``cost`` credits are free; 0 if nothing is spent, even if ``cost`` is too high."""
         now = self._clock.monotonic()
         while self._spent and self._spent[0][0] + budget.seconds <= now:
             self._spent.popleft()

@@ -1,4 +1,4 @@
-"""Sends the token with API requests of requests. The rules are in ``policy.py``."""
+"""Adds the token to API requests of the library requests. The rules are in ``policy.py``."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class OAuth2Auth(AuthBase):
-    """Sends the token with a request to the API, and repeats the request once if the API refuses the token.
+    """Adds the token to a request to the API, and repeats the request once if the API refuses the token.
 
-    :param access: what is added to the request
+    :param access: provides the token, the headers and the parameters that are added to the request
     """
 
     def __init__(self, access: ApiAccess) -> None:
@@ -50,19 +50,19 @@ class OAuth2Auth(AuthBase):
     ) -> requests.Response:
         """Return the response to the repeated request, or ``response`` if the request is not repeated.
 
-        requests also calls this for responses after a redirect, where the request may not contain ``sent`` any more.
+        requests also calls this after a redirect, when the request may no longer contain ``sent``.
 
         :param response: the response
         :param sent: the token that was added to the first request
-        :param body_position: where a body that can be rewound starts; requests has another object for other bodies
-        :param send_options: how the request was sent
+        :param body_position: where the body starts, if it can be rewound; otherwise not an int
+        :param send_options: the options with which the request was sent
         """
         refusal = self._access.refusal(response.status_code, response.headers.get("WWW-Authenticate", ""))
         request = response.request
         if refusal is None or not self._contains(request, sent):
             return response
         if not send_options.get("stream"):
-            _ = response.content  # read it, so that others can use the connection while the token is renewed
+            _ = response.content  # read it, so that other requests can use the connection during the renewal
         replacement = self._access.replacement(sent, refusal)
         is_repeatable = isinstance(request.body, (str, bytes, type(None))) or isinstance(body_position, int)
         if replacement is None or not is_repeatable:
@@ -84,17 +84,17 @@ class OAuth2Auth(AuthBase):
 
 
 class OAuthSession(requests.Session):
-    """A ``requests.Session`` that is authenticated at the connection's API, and nowhere else.
+    """A ``requests.Session`` that authenticates requests to the connection's API, and no others.
 
-    :param access: what is added to requests to the API
-    :param rate_limiter: limits how fast requests follow each other; None for unlimited
+    :param access: provides the token, the headers and the parameters that are added to requests to the API
+    :param rate_limiter: limits the rate of requests; None for unlimited
     """
 
     def __init__(self, access: ApiAccess, rate_limiter: RateLimiter | None = None) -> None:
         super().__init__()
         self._access = access
         self._rate_limiter = rate_limiter or RateLimiter(None, 0)
-        # With None, requests would replace our header by an entry of a .netrc file.
+        # With auth=None, requests would replace the Authorization header by credentials from a .netrc file.
         self.auth = OAuth2Auth(access)
 
     def set_options(self, options: Mapping[str, Any]) -> None:
@@ -116,9 +116,9 @@ class OAuthSession(requests.Session):
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: bool | str | None, cert: Any
     ) -> Any:
-        """Return the options of a request. The connection's ``verify`` wins over the CA bundle of the environment."""
-        own = self.verify if verify is None else verify
-        return super().merge_environment_settings(url, proxies, stream, own, cert)
+        """Return the options of a request. The connection's ``verify`` takes precedence over the environment's."""
+        verify = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """Prepare ``request``, as ``requests.Session`` does.
@@ -158,10 +158,12 @@ class OAuthSession(requests.Session):
         """Do nothing: the adapter, with its sockets, belongs to all hooks of this process."""
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Authenticate a redirected request again, or remove all that the connection added if it leaves the API.
+        """Prepare a redirected request.
 
-        requests itself would only remove ``Authorization``, and add an entry of a .netrc file. A redirected request is
-        a copy of the first one: its token may have been renewed since, and the new URL may lack the parameters.
+        If it goes to the API, it gets the current token and the connection's parameters, because it is a copy of the
+        first request: its token may be outdated, and the new URL may lack the parameters. Otherwise everything that the
+        connection added is removed. requests itself would remove only ``Authorization``, and add credentials from a
+        .netrc file.
         """
         token = self._access.token()
         name, value = self._access.token_header(token)

@@ -42,7 +42,7 @@ def set_variable(name: str, value: str, description: str) -> None:
 def is_listed(name: str) -> bool | None:
     """Return whether the list of Variables contains this one; None if a task cannot list them.
 
-    A database error is raised here, while ``get_variable`` returns None for it.
+    Unlike ``get_variable``, which returns None after a database error, it raises the error.
     """
     if has_supervisor():
         keys = variable_keys(prefix=name)
@@ -73,7 +73,10 @@ def read_pending(conn_id: str) -> str | None:
 
 
 def delete_pending(conn_id: str) -> bool:
-    """Delete the pending authorization request. Return True if this call deleted it: only one of several calls does."""
+    """Delete the pending authorization request.
+
+    :return: whether this call has deleted it; of several simultaneous calls, only one returns True
+    """
     from airflow.models.variable import Variable as CoreVariable
 
     return CoreVariable.delete(variable_name("oauth_consent__", conn_id)) == 1

@@ -50,7 +50,7 @@ def unmask(texts: Iterable[str]) -> None:
 
 
 def allow_database_connections() -> None:
-    """Let this process, a command, read connections from the database, as ``airflow connections test`` does."""
+    """Let a command read connections from the database, as ``airflow connections test`` does."""
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
 
 
@@ -71,7 +71,7 @@ def api_server_key() -> str:
 def hook_class(conn_type: str | None) -> Any:
     """Return the hook class that a provider registers for a connection type; None if there is none to import.
 
-    It works in a task, in the triggerer, in the API server and on the command line. No hook is created, because that
+    It works in a task, in the triggerer, in the API server and on the command line. It creates no hook, because a hook
     of another provider could open a connection.
     """
     info = ProvidersManagerTaskRuntime().hooks.get(conn_type or "")

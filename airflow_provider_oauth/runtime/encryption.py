@@ -24,8 +24,8 @@ class RecordEncryption:
     """Encrypts with AES-GCM, and a key that scrypt derives from the connection's secrets.
 
     The secrets are the client secret, the user's password, and the values of ``secret_grant_params``,
-    ``secret_headers`` and ``secret_params``. A connection without any secret, a public client, has no key: its records
-    are not encrypted.
+    ``secret_headers`` and ``secret_params``. If the connection has none of them, its own refresh token is the secret. A
+    connection without any secret has no key, so its records are not encrypted.
 
     :param config: the settings of the connection
     """
@@ -36,7 +36,7 @@ class RecordEncryption:
         api_secrets = [dict(config.secret_headers), dict(config.secret_params)]
         if any(api_secrets):  # otherwise left out, so that the key of earlier records stays valid
             secrets += api_secrets
-        # The key of a confidential client does not depend on its refresh token, which can be removed once it was used.
+        # The key of a confidential client does not depend on its refresh token, which users may remove after its use.
         material = secrets if any(secrets) else [own] if own else None
         self._material = json.dumps(material, sort_keys=True).encode() if material else None
         self._identity = json.dumps(config.identity, sort_keys=True)
@@ -49,11 +49,11 @@ class RecordEncryption:
         return self._material is not None
 
     def key_id(self, salt: bytes) -> str:
-        """Return an ID that changes with client, secrets, user, URL and scope."""
+        """Return an ID of the key that changes with the client, secrets, user, URL and scope."""
         return self.fingerprint(self._identity, salt)
 
     def fingerprint(self, text: str, salt: bytes) -> str:
-        """Return a fingerprint of ``text``, from which it cannot be guessed without the key."""
+        """Return a fingerprint of ``text``. Without the key, ``text`` cannot be guessed from it."""
         return hmac.new(self._key(salt), text.encode(), hashlib.sha256).hexdigest()[:16]
 
     def encrypt(self, content: dict[str, Any], salt: bytes) -> str:
@@ -75,7 +75,7 @@ class RecordEncryption:
         return dict(json.loads(content))
 
     def _key(self, salt: bytes) -> bytes:
-        if self._material is None:  # the key ID of a public client depends on no secret
+        if self._material is None:  # without a secret, the key ID depends only on the salt and the identity
             return salt
         if salt not in self._keys:
             self._keys[salt] = hashlib.scrypt(self._material, salt=salt, **SCRYPT)

@@ -15,7 +15,7 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.runtime.compat import unmask
 
-#: How long a secret stays masked at least. A request that contains it may still be running, the server may accept a
+#: Minimum time that a secret stays masked. A request that contains it may still be running, the server may accept a
 #: replaced refresh token again, and the clocks of this host and the server can differ.
 MIN_MASKED = timedelta(minutes=10)
 

@@ -37,9 +37,9 @@ os.register_at_fork(after_in_child=_reset)
 
 
 def token_source(config: OAuthConfig) -> TokenSource:
-    """Return this process's token source of a connection; a new one if the connection has changed.
+    """Return the token source of a connection in this process; a new one if the connection has changed.
 
-    Secrets of the connection are masked in logs from then on.
+    From this call on, the secrets of the connection are masked in logs.
     """
     with _lock:
         known = _sources.get(config.conn_id)
@@ -61,7 +61,7 @@ def token_source(config: OAuthConfig) -> TokenSource:
 def host_lock(conn_id: str) -> HostLock:
     """Return the lock that the processes of this host share for a connection.
 
-    Its file is in ``[oauth] lock_folder``, otherwise in a folder of the operating system's user.
+    Its file is in ``[oauth] lock_folder`` or, if that is not set, in a temporary folder of this operating system user.
 
     :raises ConfigurationError: if the setting is a relative path, which is a different folder in each process
     """
