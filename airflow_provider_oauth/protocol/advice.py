@@ -78,7 +78,7 @@ BY_GRANT: dict[tuple[type[OAuthError], str], str] = {
         "The response does not show whether the client or the code was rejected. Check {client}, and authorize again."
     ),
 }
-#: Advice for error codes of the RFCs that have no exception class.
+#: Advice for error codes of the RFCs that have no exception class of their own.
 BY_CODE = {
     "invalid_target": INVALID_TARGET,
     "invalid_dpop_proof": DPOP_REQUIRED,

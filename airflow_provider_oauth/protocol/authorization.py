@@ -43,10 +43,11 @@ class AuthorizationRequest:
 
 
 def authorization_url(config: OAuthConfig, authorization: AuthorizationRequest) -> str:
-    """Return the URL to send the browser to (RFC 6749 section 4.1.1, RFC 7636 section 4.3: always S256).
+    """Return the URL to send the browser to (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
 
-    Servers that do not know PKCE ignore its parameters (RFC 6749 section 3.1); ``skip_pkce`` is for those that refuse
-    them. Parameters of ``authorize_params`` replace those in the query of the authorization URL.
+    The code challenge method is always S256. Servers that do not support PKCE ignore its parameters (RFC 6749 section
+    3.1); ``skip_pkce`` is for servers that refuse them. Parameters of ``authorize_params`` replace those in the query
+    of the authorization URL.
 
     :param config: the connection
     :param authorization: the authorization request

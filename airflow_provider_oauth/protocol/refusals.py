@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.token_requests import TokenRequest
     from airflow_provider_oauth.protocol.token_responses import HttpResponse
 
-#: Error codes of the RFCs. Codes without an exception class do not mean that credentials were refused.
+#: Error codes of the RFCs. A code with the class ``TokenRequestError`` does not mean that credentials were refused.
 ERRORS: dict[str, type[TokenRequestError]] = {
     # RFC 6749 section 5.2
     "invalid_request": exceptions.InvalidRequest,

@@ -71,7 +71,7 @@ class Claim:
     ends: float
 
     def covers_token_request(self, now: float) -> bool:
-        """Return whether enough time is left to request a token and store it.
+        """Return whether the claim is exclusive, and enough time is left to request a token and store it.
 
         :param now: on this process's monotonic clock
         """
@@ -105,6 +105,7 @@ class Lease:
         self._clock = clock
         #: The nonce that was read last, and when this process has read it for the first time.
         self._seen: tuple[str | None, float] = (None, 0.0)
+        #: The nonce of the last exclusive claim that this process was granted.
         self._own: str | None = None
 
     def is_held(self, record: Record | None, *, exclusive: bool) -> bool:

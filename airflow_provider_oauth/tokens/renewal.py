@@ -79,7 +79,7 @@ class Renewal:
 
         :param key: the scope, "" for the connection's own
         :param claim: the right to renew
-        :param retry: whether to repeat a failed request, because no usable token is left
+        :param retry: whether to repeat a failed request; True if no usable token is left
         :return: the token; None if an unwritten record of this process was stored instead
         """
         if self._writer.write_unwritten(claim):
