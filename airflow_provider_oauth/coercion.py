@@ -20,12 +20,12 @@ class InvalidField(Exception):
 
 
 def coerce(key: str, field: Field, value: Any) -> Any:
-    """Return ``value`` as the type of its field.
+    """Convert ``value`` to the type of its field.
 
-    The values of a URI connection are strings, or numbers where a string was meant.
+    A URI connection can contain strings for all fields, and numbers for string fields.
 
     :param key: the key in ``extra``
-    :param field: the field
+    :param field: the definition of the field
     :param value: the value in ``extra``
     :raises InvalidField: if the value does not fit the field
     """
@@ -41,10 +41,10 @@ def coerce(key: str, field: Field, value: Any) -> Any:
 
 
 def to_headers(value: Any) -> dict[str, str]:
-    """Return a JSON object of headers; null values are left out.
+    """Convert a JSON object to headers. Headers that are null are omitted.
 
-    :raises ValueError: if a name or value cannot be sent (RFC 9110 section 5.1), for example because a line break in it
-        would start another header
+    :raises ValueError: if a name or value is not allowed (RFC 9110 sections 5.1 and 5.5), for example because a line
+        break in it would start another header
     :raises TypeError: if it is not a JSON object of strings and integers
     """
     headers = {name: _to_string(text) for name, text in _to_object(value).items() if text is not None}
@@ -59,8 +59,8 @@ def to_headers(value: Any) -> dict[str, str]:
 def _to_string(value: Any) -> str:
     if isinstance(value, str):
         return value
-    # In a URI connection 12345 and true were strings. 1e10 was one too, but its spelling is lost: it could have been
-    # 10000000000.0.
+    # An integer or a boolean can be a string of a URI connection, and is converted back. A float is refused, because
+    # its spelling is lost: 1e10 and 10000000000.0 are the same number.
     if not isinstance(value, int):
         raise TypeError
     return json.dumps(value)
@@ -96,7 +96,7 @@ def _to_scheme(value: Any) -> str:
 
 
 def _to_proxies(value: Any) -> dict[str, str]:
-    # One URL is the proxy for http and https, like "proxy" of HttpHook.
+    # A single URL is the proxy for both http and https, as ``proxy`` is for HttpHook.
     if isinstance(value, str) and re.fullmatch(r"[^\s{}\x00-\x1f]+", value):
         return {"http": value, "https": value}
     return {scheme: _to_string(proxy) for scheme, proxy in _to_object(value).items()}
@@ -108,7 +108,7 @@ def _to_header_name(value: Any) -> str:
 
 def _to_statuses(value: Any) -> tuple[int, ...]:
     statuses = tuple(map(int, _to_string(value).replace(",", " ").split()))
-    # The API carried out a request with any other status, so it must not be repeated.
+    # After a status below 400 the API has carried out the request, so the request must not be repeated.
     if not all(400 <= status <= 599 for status in statuses):
         raise ValueError
     return statuses
@@ -160,12 +160,12 @@ def _to_cert(value: Any) -> str | tuple[str, str]:
 
 
 class _Coercion(NamedTuple):
-    """How a value is converted, and the text of the error if that fails.
+    """How a value is converted, and the parts of the error text if the conversion fails.
 
-    :param convert: the function; it raises ``ValueError`` or ``TypeError``
-    :param kind: what the value must be
-    :param example: a valid value, for fields that have no example
-    :param advice: what to do, instead of the example
+    :param convert: returns the converted value; raises ``ValueError`` or ``TypeError`` if the value is invalid
+    :param kind: what the value must be, as in "is not a valid integer"
+    :param example: a valid value; used if the field itself defines no example
+    :param advice: what to do; used in place of an example
     """
 
     convert: Callable[[Any], Any]
@@ -184,7 +184,7 @@ BY_TYPE = {
     "boolean": _Coercion(_to_boolean, "boolean", advice="Set it to true or false."),
     "object": _Coercion(_to_object, "JSON object", '{"name": "value"}'),
 }
-#: Fields with more rules than those of their type.
+#: Fields with a conversion of their own, which is used instead of that of their type.
 BY_KEY = {
     "api_headers": _HEADERS,
     "secret_headers": _HEADERS,

@@ -27,9 +27,9 @@ REDACTED = "***"
 TYPO_SIMILARITY = 0.8
 #: The value of ``auth_scheme`` that means no scheme.
 NO_SCHEME = "none"
-#: Fields of ``TransportOptions``.
+#: Names of the extra fields that become ``TransportOptions``.
 TRANSPORT = tuple(TransportOptions.__dataclass_fields__)
-#: Fields that may be relative to the API base URL.
+#: Fields with a URL that may be relative to the API base URL.
 URLS = ("grant_url", "refresh_url", "authorize_url", "revoke_url", "issuer")
 EXAMPLE_EXTRA = (
     '{"grant_type": "client_credentials", "grant_url": "https://login.example.com/oauth/token", "leeway": 60}'
@@ -41,8 +41,8 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
 
     :param connection: a connection of one of this package's types
     :param preset: the preset of its type
-    :raises ConfigurationError: if a field is missing, malformed, unknown but similar to a known one, or unsafe; the
-        text names the connection and the field
+    :raises ConfigurationError: if a field is missing, invalid or unsafe, or an unknown field seems to be a misspelled
+        one; the text names the connection and the field
     """
     try:
         return _read(connection, preset)
@@ -51,9 +51,9 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
 
 
 def preset_of_type(conn_type: str | None) -> Preset | None:
-    """Return the preset of a connection type; None if it is not a type of an OAuth 2.0 API.
+    """Return the preset of a connection type; None if it is not an OAuth 2.0 connection type.
 
-    :param conn_type: a type of this package, or a type whose hook another package registers
+    :param conn_type: a connection type, which another package can also define
     """
     if conn_type in PRESETS:
         return PRESETS[conn_type]
@@ -66,8 +66,8 @@ def preset_of(connection: Connection, preset: Preset = OAUTH) -> Preset:
 
     :param connection: the connection
     :param preset: the preset of the hook
-    :raises ConfigurationError: if the hook is a vendor's and the connection is not of an OAuth 2.0 type: the vendor's
-        URLs are fixed, so the password of a database, for example, would be sent to the vendor
+    :raises ConfigurationError: if the hook is for a vendor and the connection is not of an OAuth 2.0 type. Otherwise
+        the password of a database, for example, would be sent to the vendor
     """
     if connection.conn_type == preset.conn_type:
         return preset
@@ -81,10 +81,11 @@ def wrong_type(connection: Connection, preset: Preset = OAUTH) -> ConfigurationE
     """Return the error for a connection that is not of an OAuth 2.0 type.
 
     :param connection: the connection
-    :param preset: the type that it should have
+    :param preset: the preset of the type that the error recommends
     """
     return ConfigurationError(
-        f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}. Change its type to {preset.name}."
+        f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}, which is not an OAuth 2.0 type. "
+        f"Change its type to {preset.name}."
     )
 
 
@@ -132,11 +133,11 @@ def _parsed(extra: str | dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _coerced(extra: Mapping[str, Any], fields: Mapping[str, Field], warnings: list[str]) -> dict[str, Any]:
-    """Return the known fields of ``extra``, without aliases. Fields that are null or empty are absent."""
+    """Return the values of known fields, with aliases replaced by the fields' names, and without empty values."""
     values: dict[str, Any] = {}
     if type(extra.get("leeway")) is not int:
         warnings.append(
-            "leeway (Leeway (seconds)) is missing from extra or is not an integer. Set it to an integer, for example "
+            "The extra field 'leeway' is missing or is not an integer. Set it to an integer, for example "
             '"leeway": 60. Otherwise the stock HttpSensor and the stock deferrable HttpOperator send the secrets in '
             "extra to the API."
         )
@@ -148,7 +149,8 @@ def _coerced(extra: Mapping[str, Any], fields: Mapping[str, Field], warnings: li
             warnings.append(f"The extra field {key!r} is unknown and was ignored. It is not sent as a header.")
             continue
         field, name = fields[key], ALIASES.get(key, key)
-        # Before the coercion, because *** is not a number, for example; and after it, because JSON can be a string.
+        # Check before the conversion, because *** is not a valid number, for example. Check again after it, because a
+        # string can contain JSON.
         coerced = _unredacted(key, field.label, coerce(key, field, _unredacted(key, field.label, value)))
         if values.setdefault(name, coerced) != coerced:
             used = " and ".join(each for each in fields if ALIASES.get(each, each) == name and each in extra)
@@ -182,7 +184,7 @@ def _contains_redacted(value: Any) -> bool:
 
 
 def _fixed(environment: str | None, preset: Preset) -> dict[str, Any]:
-    """Return the fields that the preset fixes for an environment."""
+    """Return the fields to which the preset gives a fixed value in an environment."""
     fixed = preset.fixed_fields(environment)
     if fixed is None:
         raise InvalidField(
@@ -193,18 +195,23 @@ def _fixed(environment: str | None, preset: Preset) -> dict[str, Any]:
 
 
 def _apply_fixed(fixed: Mapping[str, Any], connection: Connection, values: dict[str, Any], warnings: list[str]) -> None:
-    """Set the fields that the preset fixes, and warn about each one that the connection sets differently."""
+    """Set the fields with a fixed value, and warn about each one that has another value in the connection."""
     if "host" in fixed and (connection.host or connection.schema or connection.port):
-        warnings.append("Host, schema and port are fixed for this connection type; they were ignored.")
+        warnings.append(
+            "Host, schema and port of the connection were ignored, because this connection type defines them. "
+            "Clear these fields."
+        )
     for name, value in fixed.items():
         if name not in STANDARD_FIELDS:
             if values.get(name, value) != value:
-                warnings.append(f"The extra field {name!r} is fixed for this connection type; it was ignored.")
+                warnings.append(
+                    f"The extra field {name!r} was ignored, because this connection type defines it. Remove it."
+                )
             values[name] = value
 
 
 def _move_vendor_fields(preset: Preset, values: dict[str, Any]) -> None:
-    """Add the vendor's own fields to the API's parameters or headers."""
+    """Move the vendor's own fields to the query parameters or headers of API requests."""
     for name, (target, wire_name) in preset.field_targets.items():
         if name in values:
             own = {wire_name: values.pop(name)}
@@ -214,13 +221,13 @@ def _move_vendor_fields(preset: Preset, values: dict[str, Any]) -> None:
                 except ValueError:
                     raise InvalidField(
                         f"{name} ({preset.known_fields[name].label}) is not a valid header value. Remove line breaks, "
-                        "leading spaces and non-Latin characters."
+                        "leading spaces and characters outside Latin-1."
                     ) from None
             values[target] = {**values.get(target, {}), **own}
 
 
 def _apply_grant_type(preset: Preset, values: dict[str, Any]) -> None:
-    """Set the default grant type and scope of the preset."""
+    """Use the preset's grant type and scope if the connection sets none; refuse an unsupported grant type."""
     grant_type = values.setdefault("grant_type", preset.grants[0])
     if grant_type not in preset.grants and preset is not OAUTH:
         raise InvalidField(
@@ -238,7 +245,8 @@ def _base_url(connection: Connection) -> str:
         raise InvalidField("host (API base URL) is missing. Example: https://api.example.com/v1")
     schema = (connection.schema or "").strip("/")
     if "://" not in host:
-        # As in HttpHook, the schema of a URI connection is the scheme of the URL. Any other text there is the path.
+        # As in HttpHook, the schema http or https of a URI connection is the scheme of the URL. Any other
+        # schema is the path.
         scheme = schema if schema in ("http", "https") else "https"
         host = f"{scheme}://{host}"
     if schema in ("http", "https"):
@@ -246,14 +254,14 @@ def _base_url(connection: Connection) -> str:
     scheme, _, rest = host.partition("://")
     authority, slash, path = rest.partition("/")
     if authority.count(":") > 1 and not authority.startswith("["):
-        authority = f"[{authority}]"  # an IPv6 address: Airflow removes the brackets of a URI connection
+        authority = f"[{authority}]"  # an IPv6 address, whose brackets Airflow removes in a URI connection
     if connection.port and not re.search(r":\d+$", authority.rpartition("]")[2]):
         authority += f":{connection.port}"
     return f"{scheme}://{authority}{slash}{path}".rstrip("/") + (f"/{schema}" if schema else "")
 
 
 def _absolute(base_url: str, url: str) -> str:
-    """Return ``url``; without a scheme it is relative to the API base URL."""
+    """Return ``url`` as an absolute URL. If it has no scheme, it is relative to the API base URL."""
     url = url.strip()
     return url if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url) else f"{base_url}/{url.lstrip('/')}"
 

@@ -1,7 +1,7 @@
 """The fields of a connection's ``extra``: name, type, label and description, in the order of the form.
 
-The form (``get_provider_info.py``) and the reader (``connection.py``) use the same table. It is plain data, because
-Airflow loads it on every ``airflow`` command.
+The form (``get_provider_info.py``) and the reader (``connection.py``) use the same table. It contains only
+data, because Airflow loads it on every ``airflow`` command and it must load quickly.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ class Field(NamedTuple):
 
     :param type: the type that a value is converted to
     :param label: the label in the form
-    :param description: the text below the field in the form: which grant type or case the field is for
+    :param description: the text below the field in the form; it says for which grant type or case the field is
     :param default: the value in the form of a new connection
-    :param choices: the choices of a dropdown, value to label
+    :param choices: the choices of a dropdown: a dict of values and their labels
     :param required: whether the form requires a value
     :param secret: whether the value is shown as dots and masked. Airflow masks by *name*, so the field's name must be
-        one that Airflow considers sensitive. A secret field has no default, because the browser would get it as ``***``
+        one that Airflow considers sensitive. A secret field has no default, because Airflow would send the default to
+        the browser as ``***``
     :param minimum: the lowest number allowed
     :param shown: whether the form has the field; otherwise it is only read from the extra JSON
     :param example: a valid value, shown in the form and in errors
@@ -40,7 +41,7 @@ class Field(NamedTuple):
 
     @property
     def help_text(self) -> str:
-        """The description; with the example, unless the form shows a default."""
+        """The description, followed by the example unless the form shows a default."""
         show = self.example and self.default is None
         return f"{self.description} Example: {self.example}" if show else self.description
 
@@ -70,7 +71,8 @@ FIELDS: dict[str, Field] = {
         "string",
         "Issuer",
         "The server's issuer URL, exactly as in its metadata. Only if the server publishes metadata (RFC 8414, OpenID "
-        "Connect Discovery). If Token URL, Authorization URL or Revocation URL is empty, Airflow reads it from there.",
+        "Connect Discovery). If Token URL, Authorization URL or Revocation URL is empty, Airflow reads that URL"
+        " from the metadata.",
         example="https://login.example.com",
     ),
     "scope": Field(
@@ -186,8 +188,8 @@ FIELDS: dict[str, Field] = {
     "renew_on": Field(
         "string",
         "Renew token on",
-        "The statuses that mean an invalid token, separated by spaces. Only if the API uses other statuses than "
-        "401. Airflow then renews the token and repeats the request once.",
+        "The statuses that mean an invalid token, separated by spaces. Only if the API uses statuses other "
+        "than 401. Airflow then renews the token and repeats the request once.",
         example="403 400",
     ),
     "error_path": Field(
@@ -204,13 +206,14 @@ FIELDS: dict[str, Field] = {
         "is not standard.",
         example="access_token=data.token, expires_in=data.ttl, base_url=instance_url",
     ),
-    # The value is an integer and is always present: stock code sends every key of extra as a header, and requests and
-    # aiohttp refuse an integer there before they send anything (see "Never remove leeway" in docs/connections).
+    # leeway must always be present and must be an integer: Airflow's HTTP provider sends every key of extra as a
+    # header, and requests and aiohttp refuse an integer as a header before they send anything (see "Never remove
+    # leeway" in docs/connections).
     "leeway": Field(
         "integer",
         "Leeway (seconds)",
-        "How long before its expiry a token is no longer used, for every grant type. It is limited to a tenth of "
-        "the token's lifetime.",
+        "How long before its expiry Airflow stops using a token, for every grant type. It is limited to a tenth "
+        "of the token's lifetime.",
         default=60,
         required=True,
         minimum=0,
@@ -219,7 +222,7 @@ FIELDS: dict[str, Field] = {
     "default_lifetime": Field(
         "integer",
         "Default lifetime (seconds)",
-        "How long a token is valid. Only if the server does not send expires_in. The default is 3600.",
+        "How long to treat a token as valid. Only if the server does not send expires_in. The default is 3600.",
         minimum=1,
         example="900",
     ),
@@ -234,14 +237,14 @@ FIELDS: dict[str, Field] = {
     "allow_http": Field(
         "boolean",
         "Allow plain http",
-        "Send tokens and secrets unencrypted to other hosts than this machine. Only for test systems.",
+        "Send tokens and secrets unencrypted to hosts other than this machine. Only for test systems.",
         default=False,
     ),
     "authorize_params": Field(
         "object",
         "Authorization request parameters",
         "Parameters to add to the authorization URL, as a JSON object. Only for grant type Authorization code. "
-        "Google issues a refresh token only with those of the example.",
+        "Google issues a refresh token only with the parameters in the example.",
         example='{"access_type": "offline", "prompt": "consent"}',
     ),
     "api_headers": Field(
@@ -297,7 +300,7 @@ FIELDS: dict[str, Field] = {
         example="/etc/ssl/ca.pem",
     ),
     "verify_ssl": Field(
-        "string", "Verify TLS", "Another name of verify, as in HttpHook.", shown=False, example="/etc/ssl/ca.pem"
+        "string", "Verify TLS", "Another name for verify, as in HttpHook.", shown=False, example="/etc/ssl/ca.pem"
     ),
     "cert": Field(
         "string",
@@ -309,7 +312,7 @@ FIELDS: dict[str, Field] = {
     "proxies": Field(
         "object",
         "Proxies",
-        "JSON object of proxy URLs by scheme.",
+        "JSON object with the proxy URL of each scheme.",
         secret=True,
         shown=False,
         example='{"https": "http://proxy.example.com:3128"}',
@@ -317,7 +320,7 @@ FIELDS: dict[str, Field] = {
     "proxy": Field(
         "object",
         "Proxies",
-        "Another name of proxies, as in HttpHook.",
+        "Another name for proxies, as in HttpHook.",
         secret=True,
         shown=False,
         example="http://proxy.example.com:3128",
@@ -325,7 +328,9 @@ FIELDS: dict[str, Field] = {
     "trust_env": Field(
         "boolean", "Trust the environment", "Use the proxies and CA bundle of the environment.", shown=False
     ),
-    "stream": Field("boolean", "Stream", "Read responses in parts, as in requests.", shown=False),
+    "stream": Field(
+        "boolean", "Stream", "Read response bodies in parts, like stream in the requests library.", shown=False
+    ),
     "check_response": Field("boolean", "Check responses", "Fail on status 400 and above.", shown=False),
     "allow_redirects": Field("boolean", "Follow redirects", "Tokens are never sent to another origin.", shown=False),
     "max_redirects": Field(
@@ -335,18 +340,18 @@ FIELDS: dict[str, Field] = {
     "token_url": Field(
         "string",
         "Token URL",
-        "Another name of grant_url.",
+        "Another name for grant_url.",
         shown=False,
         example="https://login.example.com/oauth/token",
     ),
     "token_endpoint": Field(
         "string",
         "Token URL",
-        "Another name of grant_url.",
+        "Another name for grant_url.",
         shown=False,
         example="https://login.example.com/oauth/token",
     ),
 }
 
-#: Other names of fields, and the field that each one means.
+#: The other names of fields, each with the name of its field.
 ALIASES = {"token_url": "grant_url", "token_endpoint": "grant_url", "verify_ssl": "verify", "proxy": "proxies"}

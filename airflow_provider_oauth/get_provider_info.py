@@ -1,6 +1,6 @@
 """Describe this package to Airflow: connection types, form fields, operators, configuration.
 
-Airflow calls this module on every ``airflow`` command and when it shows the connection form, so it must be fast.
+Airflow loads this module on every ``airflow`` command and when it shows the connection form, so it must be fast.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def get_provider_info() -> dict[str, Any]:
                             "All processes of the host must use the same folder, and no other host should use it. "
                             "If the processes run as several users, all of these users need write access; this "
                             "requires filelock 4.2.5 or later. "
-                            "Empty: a folder of the current user in the system's folder for temporary files."
+                            "If it is empty, Airflow uses a folder of the current user in the system's folder for "
+                            "temporary files."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -57,10 +58,10 @@ def get_provider_info() -> dict[str, Any]:
                             "Hosts of authorization servers that may receive requests, separated by commas or spaces. "
                             "Enter names or IP addresses without scheme and port. * matches any characters, including "
                             "dots. *.example.com does not match example.com. If this is set, requests to all other "
-                            "hosts are refused, and hosts that match may have any address. Empty: all hosts are "
-                            "allowed, except link-local addresses, addresses of cloud metadata services, 0.0.0.0 and "
-                            "::. A proxy in a connection's proxies field is checked in the same way. Behind a proxy, "
-                            "only the host in the URL can be checked, not the server's address."
+                            "hosts are refused, and hosts that match may have any address. If this is empty, all "
+                            "hosts are allowed, except link-local addresses, addresses of cloud metadata services, "
+                            "0.0.0.0 and ::. A proxy in a connection's proxies field is checked in the same way. "
+                            "Behind a proxy, only the host in the URL can be checked, not the server's address."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

@@ -40,7 +40,7 @@ JOOR = Preset(
     field_targets={"account": ("api_params", "account")},
     error_path="errors[].message",
     advice={
-        429: "JOOR allows 300 credits in 300 s per account. Share them between tasks with a pool: docs/vendors.md."
+        429: "JOOR allows 300 credits in 300 s per account. Use a pool to share them between tasks (docs/vendors.md)."
     },
     budget=Budget(credits=300, seconds=300, read=1, write=5),
     rate_limit_timeout=1800,

@@ -12,7 +12,7 @@ JUSTIMMO = Preset(
     grants=("client_credentials", "authorization_code", "refresh_token"),
     environments={
         "production": {
-            "host": "https://api.justimmo.at",  # without /v1, because of /oauth/user/current
+            "host": "https://api.justimmo.at",  # without /v1, because /oauth/user/current is not below it
             "grant_url": "https://auth.justimmo.at/access_token",
             "authorize_url": "https://auth.justimmo.at/authorize",
         },
@@ -28,13 +28,15 @@ JUSTIMMO = Preset(
         "tenant_id": Field(
             "string",
             "Tenant ID",
-            "The tenant, which is sent with every API request (X-Justimmo-TenantId). Operators can override it.",
+            "The ID of the tenant. It is sent with every API request (header X-Justimmo-TenantId). Operators can "
+            "override it.",
             example="5678",
         ),
         "user_id": Field(
             "string",
             "User ID",
-            "The user to act as, which is sent with every API request (X-Justimmo-UserId). Operators can override it.",
+            "The ID of the user to act as. It is sent with every API request (header X-Justimmo-UserId). Operators "
+            "can override it.",
             example="1234",
         ),
     },
@@ -42,9 +44,10 @@ JUSTIMMO = Preset(
         "tenant_id": ("api_headers", "X-Justimmo-TenantId"),
         "user_id": ("api_headers", "X-Justimmo-UserId"),
     },
-    refresh_lifetime=30 * 24 * 3600,  # a month, according to Justimmo's table of tokens
+    refresh_lifetime=30 * 24 * 3600,  # a month, according to the table of tokens in Justimmo's documentation
     advice={
-        403: "Resources of a user need a token of a user. Set Grant type to Authorization code or Refresh token.",
+        403: "A user's resources can be read only with that user's token. Set Grant type to Authorization code or "
+        "Refresh token.",
     },
     rate_limit_timeout=300,
 )

@@ -35,7 +35,7 @@ JUSTLOGIN = Preset(
     scope="openid",
     refresh_bearer=True,
     advice={
-        403: "The user who consented lacks a JustLogin role. Extend that user's roles, or let a user with these roles "
-        "consent.",
+        403: "The user who consented lacks a JustLogin role. Give the required role to that user, or let a user who "
+        "has it authorize the connection.",
     },
 )

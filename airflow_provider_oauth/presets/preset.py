@@ -1,4 +1,4 @@
-"""Describe a connection type as data: its form, and what is the same for all users of an API."""
+"""Describe a connection type as data: its form, and the values that are the same for all users of an API."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ STANDARD_LABELS = {"login": "Client ID", "password": "Client secret"}
 class Preset:
     """A connection type: the fields of its form, and the fields with a fixed value.
 
-    It is plain data, because Airflow loads it on every ``airflow`` command. For a connection type of another vendor,
-    write a package with a preset, a hook class that has this preset, and a ``get_provider_info`` function that returns
-    :func:`provider_info`. ``docs/own-vendor.md`` has an example.
+    It contains only data, because Airflow loads it on every ``airflow`` command and it must load quickly. For a
+    connection type of another vendor, write a package with a preset, a hook class that has this preset, and a
+    ``get_provider_info`` function that returns :func:`provider_info`. ``docs/own-vendor.md`` has an example.
 
     :param conn_type: the connection type, without ``__`` and ``-``
     :param name: the name of the connection type in Airflow's UI
@@ -36,15 +36,15 @@ class Preset:
     :param grants: the grant types that the API supports. The first one is the default. If there is only one, the form
         does not show it
     :param fixed: fields that always have this value; the form does not show them
-    :param environments: the vendor's systems by name, each with the fields that differ. The first one is the default.
-        If there is only one, the form does not show it
-    :param field_targets: where each of the vendor's own fields is sent: ``api_params`` (the query) or ``api_headers``,
-        and the name of the parameter or header
+    :param environments: the vendor's systems by name, each with the fields in which it differs. The first one is the
+        default. If there is only one, the form does not show it
+    :param field_targets: how each of the vendor's own fields is sent: ``api_params`` (as a query parameter) or
+        ``api_headers`` (as a header), and the name of the parameter or header
     :param labels: labels of ``login``, ``password`` and ``host`` in the form
     :param scope: the scope that is requested when a user consents, unless the connection has one; separated by spaces
     :param refresh_bearer: whether refresh requests send the old access token in the ``Authorization`` header
-    :param refresh_lifetime: seconds after which an unused refresh token expires, unless the token response has a
-        lifetime
+    :param refresh_lifetime: seconds after which an unused refresh token expires, unless the token response contains
+        its lifetime
     :param error_path: JMESPath of the error message in the API's error responses; it is quoted in task errors
     :param advice: what to do after an error status of the API, by status; it is added to task errors
     :param budget: the API's rate limit; the hook stays below it
@@ -70,15 +70,24 @@ class Preset:
     rate_limit_timeout: float = 0
 
     def __post_init__(self) -> None:
-        """Check the preset here, because otherwise mistakes show only when a connection is read."""
+        """Check the preset when it is created. Otherwise mistakes would be found only when a connection is read."""
         if untargeted := sorted(set(self.fields) - set(FIELDS) - set(self.field_targets)):
-            raise ValueError(f"Preset {self.conn_type!r}: field_targets is missing {', '.join(untargeted)}.")
+            raise ValueError(
+                f"Preset {self.conn_type!r}: field_targets has no entry for {', '.join(untargeted)}. Add one for each "
+                f"field."
+            )
         known = {*FIELDS, *STANDARD_FIELDS, *self.fields}
         used = {*self.fixed, *self.field_targets, *(name for fields in self.environments.values() for name in fields)}
         if unknown := sorted(used - known):
-            raise ValueError(f"Preset {self.conn_type!r}: unknown fields: {', '.join(unknown)}.")
+            raise ValueError(
+                f"Preset {self.conn_type!r}: fixed, environments or field_targets has unknown fields: "
+                f"{', '.join(unknown)}. Remove them, or add them to fields."
+            )
         if unknown := sorted(set(self.grants) - set(FIELDS["grant_type"].choices or ())):
-            raise ValueError(f"Preset {self.conn_type!r}: unknown grant types: {', '.join(unknown)}.")
+            raise ValueError(
+                f"Preset {self.conn_type!r}: grants has unknown grant types: {', '.join(unknown)}. Use "
+                f"{', '.join(FIELDS['grant_type'].choices or ())}."
+            )
         if not self.grants:
             raise ValueError(f"Preset {self.conn_type!r}: grants is empty. Add at least one grant type.")
         if "__" in self.conn_type or "-" in self.conn_type:
@@ -102,7 +111,7 @@ class Preset:
 
     @property
     def standard_labels(self) -> dict[str, str]:
-        """The labels of standard fields."""
+        """The labels of standard fields; those of the preset take precedence."""
         return {**STANDARD_LABELS, **self.labels}
 
     @property
@@ -130,7 +139,7 @@ class Preset:
         """Return the fields with a fixed value; None if there is no such environment.
 
         :param environment: the name of an environment, None for the default, or the URL of a mock server or recording
-            proxy, where the vendor's URLs keep their paths
+            proxy, which replaces the scheme and host of the vendor's URLs
         """
         fixed = {**self.fixed, **({"grant_type": self.grants[0]} if len(self.grants) == 1 else {})}
         if not self.environments:

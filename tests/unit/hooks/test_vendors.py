@@ -178,7 +178,7 @@ def test_the_hook_of_a_vendor_refuses_a_connection_of_another_type(conn_type):
 def test_a_warning_of_the_preset_is_logged(connect, caplog):
     connect("justimmo", client_auth="none")
     JustimmoHook("shop").config  # noqa: B018
-    assert "'client_auth' is fixed for this connection type" in caplog.text
+    assert "'client_auth' was ignored" in caplog.text
 
 
 def test_the_test_button_works_for_a_vendor(connect):
@@ -203,7 +203,7 @@ def test_the_error_of_a_403_from_justlogin_mentions_the_roles_of_the_user(connec
     text = error_of(requests_mock, JustLoginHook("shop"), status_code=403, reason="Forbidden", text="fake-body")
     assert text == (
         "403:Forbidden (connection 'shop', GET https://apis.justlogin.com/items). The user who consented lacks a "
-        "JustLogin role. Extend that user's roles, or let a user with these roles consent."
+        "JustLogin role. Give the required role to that user, or let a user who has it authorize the connection."
     )
 
 
@@ -220,7 +220,10 @@ def test_an_error_of_justimmo_quotes_message_and_hint(connect, requests_mock):
 def test_the_error_of_a_403_from_justimmo_mentions_the_grant_after_the_quote(connect, requests_mock):
     connect("justimmo")
     text = error_of(requests_mock, JustimmoHook("shop"), status_code=403, json={"message": "No"})
-    assert ". Message from the API: 'No'. Resources of a user need a token of a user. Set Grant type" in text
+    assert (
+        ". Message from the API: 'No'. A user's resources can be read only with that user's token. Set Grant type"
+        in text
+    )
 
 
 def test_the_errors_of_joor_are_quoted(connect, requests_mock):
