@@ -39,7 +39,7 @@ CANCELED = "Canceled. Nothing was changed."
 
 
 def _command(function: Command) -> Command:
-    """Run a function as Airflow runs its own commands. An error ends it with a text instead of a traceback."""
+    """Return a function that runs as Airflow's own commands do, and that exits with a text instead of a traceback."""
 
     @suppress_logs_and_warning
     @providers_configuration_loaded
@@ -57,13 +57,13 @@ def _command(function: Command) -> Command:
 
 
 def _audited(function: Command) -> Command:
-    """Record the command and its user in Airflow's audit log."""
+    """Return a function that also records the command and its user in Airflow's audit log."""
     return cast("Command", action_cli(check_db=False)(function))
 
 
 @_command
 def oauth_list(args: Namespace) -> None:
-    """List the database's connections of OAuth 2.0 types, and report where there may be others."""
+    """List the OAuth 2.0 connections in the database, and report where there may be others."""
     print_rows([format_status(get_status(conn_id)) for conn_id in _listed()], args.output)
 
 
@@ -148,7 +148,7 @@ def oauth_authorize(args: Namespace) -> None:
         _print_url("Open this URL in a browser", config, request)
         print_line(
             "Then paste the URL that the browser was redirected to. It begins with the redirect URI. The browser may "
-            "show an error there, because nothing needs to listen at that address:"
+            "show an error there, because no server needs to run at that address:"
         )
         callback = input()
     print_line("Storing the tokens. This can take half a minute …")
@@ -181,7 +181,7 @@ def _delete_tokens(action: str, args: Namespace, delete: Callable[[OAuthConfig],
 
 
 def _listed() -> list[str]:
-    """Return the connections in the database, and print to stderr where there may be others."""
+    """Return the IDs of the OAuth 2.0 connections in the database, and print to stderr where there may be others."""
     with create_session() as session:
         found = list_conn_ids(session)
     variables, backends = unlisted_sources(found)

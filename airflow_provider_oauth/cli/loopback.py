@@ -12,14 +12,14 @@ from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
 from airflow_provider_oauth.protocol.config import is_loopback
 
 PAGE = b"<!doctype html><title>Airflow</title><p>You can close this window. The terminal shows the result."
-#: Seconds for a request to arrive: browsers open connections that they do not use.
+#: Seconds to wait for a request on a connection, because browsers open connections that they do not use.
 REQUEST_TIMEOUT = 5
 #: Seconds to wait for the browser, as on the page *OAuth connections*.
 LISTEN_TIMEOUT = 600.0
 
 
 class _Server(HTTPServer):
-    """Handles one request at a time, and ignores broken ones."""
+    """An HTTP server that handles one request at a time and ignores requests that fail."""
 
     def __init__(self, host: str, port: int, path: str) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -37,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """Accept the callback. Other requests are possible: for an icon, or from any page in the browser."""
+        """Accept the callback, and refuse other requests, for example for an icon or from other web pages."""
         path, _, query = self.path.partition("?")
         if path != self.server.path or parse_qs(query).get("state") != [self.server.state]:
             self.send_error(404)
@@ -57,8 +57,8 @@ class _Handler(BaseHTTPRequestHandler):
 class Loopback:
     """Listens for one callback.
 
-    :param redirect_uri: a URL of this machine with a port; None for any free port of 127.0.0.1
-    :raises ConfigurationError: if the URL is not on this machine, has no port, or the port is in use
+    :param redirect_uri: an http URL of this machine that includes a port; None for any free port of 127.0.0.1
+    :raises ConfigurationError: if ``redirect_uri`` is another URL, or if the port cannot be used
     """
 
     def __init__(self, redirect_uri: str | None) -> None:
@@ -69,14 +69,15 @@ class Loopback:
             host, port = "", None
         if port is None or target.scheme != "http" or not is_loopback(host):
             raise ConfigurationError(
-                f"The redirect URI {redirect_uri} is not a URL of this machine with a port. With --listen, set "
-                f"--redirect-uri to http://127.0.0.1:PORT/, or omit it."
+                f"--listen requires an http redirect URI on this machine that includes a port, but the redirect URI is "
+                f"{redirect_uri}. Set --redirect-uri to http://127.0.0.1:PORT/, or omit it."
             )
         try:
             self._server = _Server(host, port, target.path or "/")
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
-                f"Cannot listen on {redirect_uri} ({type(error).__name__}: {error}). Choose another port."
+                f"Cannot listen on {redirect_uri or 'a port of 127.0.0.1'} ({type(error).__name__}: {error}). "
+                f"Choose another port with --redirect-uri."
             ) from None
         self.redirect_uri = redirect_uri or f"http://127.0.0.1:{self._server.server_address[1]}/"
 
@@ -91,7 +92,7 @@ class Loopback:
     def wait_for_callback(self, state: str, timeout: float = LISTEN_TIMEOUT) -> str:
         """Wait for the browser, and return the path and query of its request.
 
-        :param state: the value that the query must have, because any page could send a browser here
+        :param state: the ``state`` that the query must contain. Requests from other web pages do not have it
         :param timeout: seconds to wait
         :raises ConsentDenied: if the browser was not redirected in this time
         """

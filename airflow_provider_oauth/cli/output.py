@@ -1,4 +1,4 @@
-"""What ``airflow oauth`` prints: lines, and rows as a table, plain text, JSON or YAML."""
+"""Print the output of ``airflow oauth``: lines, and rows as a table, plain text, JSON or YAML."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def format_status(status: ConnectionStatus) -> Row:
 
 
 def print_rows(rows: list[Row], output: str) -> None:
-    """Print rows.
+    """Print rows in one of Airflow's output formats.
 
     :param rows: the rows, all with the same keys
     :param output: table, plain, json or yaml
@@ -44,13 +44,13 @@ def print_rows(rows: list[Row], output: str) -> None:
 
 
 def print_line(text: str) -> None:
-    """Print a line immediately, also into a pipe."""
+    """Print a line without buffering it, even if the output is a pipe."""
     print(text, flush=True)
 
 
 def _format_cell(value: str | list[str] | None, output: str) -> str:
     text = ", ".join(value) if isinstance(value, list) else value or ""
-    return escape(text) if output == "table" else text  # in a table, [words] would be markup
+    return escape(text) if output == "table" else text  # rich would read [words] as markup
 
 
 def _format_time(time: datetime) -> str:

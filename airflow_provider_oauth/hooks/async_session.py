@@ -1,4 +1,4 @@
-"""The session of ``OAuthAsyncHook``: retries, and the same errors as in ``OAuthHook``."""
+"""The session of ``OAuthAsyncHook``. It retries requests and raises the same errors as ``OAuthHook``."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.exceptions import ApiError
     from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
 
-#: Methods whose ``data`` is not the body, as in ``HttpHook``: a GET has it as the query, and a HEAD ignores it.
+#: Methods whose ``data`` is not the body, as in ``HttpHook``: GET sends it as the query, and HEAD ignores it.
 METHODS_WITHOUT_BODY = ("GET", "HEAD")
 
 
 class OAuthAsyncSession(AsyncHttpSession):
     """An ``AsyncHttpSession`` that raises the same errors as ``OAuthHook``.
 
-    :param hook: the hook, whose number of attempts and delay are used
+    :param hook: the hook, which defines the number of attempts and the delay between them
     :param session: the aiohttp session that sends the requests
-    :param access: what the connection adds to requests to its API
+    :param access: supplies the token, headers and parameters that the connection adds to requests to its API
     :param config: base URL and options, from ``OAuthAsyncHook.config``
     :param method: the HTTP method; None for the hook's
     """
@@ -64,14 +64,15 @@ class OAuthAsyncSession(AsyncHttpSession):
         """Send a request.
 
         :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
-        :param data: the query of a GET, the body of any other request
+        :param data: query parameters of a GET request, body of other requests
         :param json: the body, to be sent as JSON
         :param headers: headers of this request
-        :param extra_options: options of ``HttpHook``, which replace the connection's, and any others of aiohttp
+        :param extra_options: options of ``HttpHook``, which replace the connection's, and any other options of
+            aiohttp's request method
         :param read: whether to read the response before it is returned
         :return: the response
-        :raises ConfigurationError: if there is both ``data`` and ``json``, or the request cannot be sent
-        :raises ApiError: if the API responds with an error status or does not respond, or if the URL is of another
+        :raises ConfigurationError: if both ``data`` and ``json`` are given, or if the request is invalid
+        :raises ApiError: if the API responds with an error status or does not respond, or if the URL has another
             origin
         :raises OAuthError: if there is no valid token and none can be obtained
         """
@@ -102,7 +103,7 @@ class OAuthAsyncSession(AsyncHttpSession):
         }
 
     def _options(self, extra_options: dict[str, Any]) -> dict[str, Any]:
-        """Return the options of the connection, replaced by those of a call."""
+        """Return the options of the connection, updated with those of a call."""
         own = translated_options(extra_options, self._access.config, self.base_url)
         return {**(self.extra_options or {}), **own}
 
@@ -114,7 +115,8 @@ class OAuthAsyncSession(AsyncHttpSession):
                 return response
             response.release()
             self.log.warning(
-                "The API responded with %d. Repeating the request in %s s (attempt %d of %d).",
+                "Connection %r: the API responded with status %d. Repeating the request in %s s (attempt %d of %d).",
+                self._conn_id,
                 response.status,
                 self.retry_delay,
                 attempt + 1,
@@ -152,8 +154,9 @@ class OAuthAsyncSession(AsyncHttpSession):
 
 
 def _encoded_like_requests(data: Any) -> Any:
-    """Return a dict as the pairs that requests would send: nothing for None, and a repeated name for a list."""
-    if not isinstance(data, dict) or any(isinstance(value, IOBase) for value in data.values()):  # an uploaded file
+    """Return a dict as the pairs that ``requests`` would send: no pair for None, one pair per item of a list."""
+    # aiohttp encodes the files of an upload itself.
+    if not isinstance(data, dict) or any(isinstance(value, IOBase) for value in data.values()):
         return data
     return [
         (name, value if isinstance(value, (str, bytes)) else str(value))

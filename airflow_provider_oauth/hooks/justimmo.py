@@ -7,7 +7,7 @@ from airflow_provider_oauth.presets import JUSTIMMO
 
 
 class JustimmoHook(OAuthHook):
-    """Calls the API of Justimmo; parameters as in ``OAuthHook``.
+    """Calls the API of Justimmo. The parameters are those of ``OAuthHook``.
 
     Endpoints start with ``v1/``, except ``oauth/user/current``.
     """

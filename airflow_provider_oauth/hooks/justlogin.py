@@ -7,9 +7,10 @@ from airflow_provider_oauth.presets import JUSTLOGIN
 
 
 class JustLoginHook(OAuthHook):
-    """Calls the API of JustLogin; parameters as in ``OAuthHook``.
+    """Calls the API of JustLogin. The parameters are those of ``OAuthHook``.
 
-    JustLogin has two grants: authorization_code, for which a user authorizes the connection, and refresh_token.
+    JustLogin supports two grant types: authorization_code, for which a user authorizes the connection, and
+    refresh_token.
     """
 
     default_conn_name = "justlogin_default"

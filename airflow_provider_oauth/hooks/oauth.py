@@ -1,4 +1,4 @@
-"""The hooks for OAuth 2.0 protected APIs: ``HttpHook`` and ``HttpAsyncHook`` with a token."""
+"""The hooks for OAuth 2.0 protected APIs: an ``HttpHook`` and an ``HttpAsyncHook`` that send a token."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ class OAuthHook(HttpHook):
     :param method: the HTTP method of ``run`` and ``paginate``
     :param scope: the scope to request instead of the connection's, separated by spaces; only for the
         client_credentials and password grants
-    :param auth_type: ignored; it is here because ``HttpHook`` has it
+    :param auth_type: ignored; it exists only because ``HttpHook`` has it
     :param tcp_keep_alive: whether to keep idle connections to the API alive with TCP probes
     :param tcp_keep_alive_idle: seconds without traffic before the first probe
     :param tcp_keep_alive_count: number of unanswered probes after which the connection is closed
     :param tcp_keep_alive_interval: seconds between two probes
-    :param adapter: a requests adapter to use instead of the one that all hooks of this process share
+    :param adapter: a ``requests`` adapter, used instead of the one that all hooks of this process share
     """
 
     conn_name_attr = "oauth_conn_id"
@@ -97,7 +97,7 @@ class OAuthHook(HttpHook):
 
     @cached_property
     def _preset(self) -> Preset:
-        """The preset of the connection's type, which can be another one than the hook's."""
+        """The preset of the connection's type. It can differ from the hook's."""
         return preset_of(self._connection, self.preset)
 
     @cached_property
@@ -122,7 +122,7 @@ class OAuthHook(HttpHook):
 
     @cached_property
     def _rate_limiter(self) -> RateLimiter:
-        """The one rate limiter of all sessions of this hook."""
+        """The rate limiter that all sessions of this hook share."""
         return RateLimiter(self.budget, self.rate_limit_timeout)
 
     @property
@@ -169,14 +169,14 @@ class OAuthHook(HttpHook):
         """Send a request, as ``HttpHook.run`` does.
 
         :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
-        :param data: the query of a GET, the body of any other request
+        :param data: query parameters of a GET request, body of other requests
         :param headers: headers of this request
         :param extra_options: transport options that replace the connection's, such as ``timeout`` (seconds)
         :param request_kwargs: other arguments of ``requests.Request``, such as ``json``
         :return: the ``requests.Response``
-        :raises ConfigurationError: if a field of the connection is missing or invalid, if there is both ``data`` and
-            ``json``, or if the request cannot be sent
-        :raises ApiError: if the API responds with an error status or does not respond, or if the URL is of another
+        :raises ConfigurationError: if a field of the connection is missing or invalid, if both ``data`` and
+            ``json`` are given, or if the request is invalid
+        :raises ApiError: if the API responds with an error status or does not respond, or if the URL has another
             origin
         :raises OAuthError: if there is no valid token and none can be obtained
         """
@@ -192,23 +192,25 @@ class OAuthHook(HttpHook):
         extra_options: dict[str, Any] | None = None,
         records_path: str | None = None,
     ) -> Iterator[Page]:
-        """Yield the pages of a list. Only one page is in memory at a time.
+        """Yield the pages of a list. At most two pages are in memory at a time.
 
         :param endpoint: a path relative to the API's base URL
-        :param paginator: how the API splits its lists, one of ``extract.paginators``; None if it returns them whole
-        :param data: query parameters; they replace those of the paginator
+        :param paginator: how the API splits the list into pages, one of ``extract.paginators``; None if it does not
+        :param data: query parameters; they take precedence over the paginator's
         :param headers: headers of every request
         :param extra_options: as in ``run``
-        :param records_path: JMESPath of the rows in a response; None if the response is an array or contains only one
+        :param records_path: JMESPath of the array of rows in a response; None if the response is that array, or has
+            exactly one array
         :return: the pages, each with ``rows``, ``content`` and ``response``
         :raises ConfigurationError: if a field of the connection is missing or invalid
-        :raises ApiError: if the API responds with an error status or without a page, or does not respond
+        :raises ApiError: if the API responds with an error status or does not respond, or if a response has no array of
+            rows
         :raises OAuthError: if there is no valid token and none can be obtained
         """
 
         def get(url: str | None, params: Mapping[str, Any]) -> requests.Response:
             response: requests.Response = self.run(url or endpoint, dict(params), headers, extra_options)
-            self.check_response(response)  # even if the connection has check_response off: an error is not a page
+            self.check_response(response)  # even if check_response is off: an error is not a page
             return response
 
         return pages(get, paginator, data or {}, records_path, self.oauth_conn_id)
@@ -218,7 +220,7 @@ class OAuthHook(HttpHook):
 
         :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
         :return: the absolute URL
-        :raises ApiError: if it is an absolute URL of another origin, to which no token is sent
+        :raises ApiError: if it is an absolute URL of another origin, because no token is sent there
         """
         access = self.access
         self.base_url = access.base_url(access.token() if access.base_url_is_in_token else None)
@@ -248,25 +250,26 @@ class OAuthHook(HttpHook):
     def test_connection(self) -> tuple[bool, str]:
         """Test the connection at its token endpoint. Nothing is stored, and no refresh token is used.
 
-        :return: False if the test failed, and sentences that report the result and contain no secret
+        :return: whether the connection passed the test, and a text about the result, without secrets. The first value
+            is also True if the result is uncertain
         """
         try:
             works, text, _ = check_grant(self.config)
-            return works is not False, text  # Airflow has no third result; the text reports an inconclusive test
+            return works is not False, text  # Airflow cannot show an uncertain result; the text does
         except OAuthError as error:
-            # Airflow can test under a random ID, and the user knows which connection this is.
+            # The text does not begin with the ID, because Airflow can test a connection under a random ID.
             return False, str(error).removeprefix(f"Connection {self.oauth_conn_id!r}: ")
 
 
 def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) -> OAuthHook:
-    """Return the hook of the connection's own type. It uses the connection that was read to find that type.
+    """Return the hook of the connection's own type. The connection is read only once.
 
     :param oauth_conn_id: ID of the connection
     :param scope: as in ``OAuthHook``
     :param hook_params: other parameters of ``HttpHook``
     :return: an ``OAuthHook``, or a vendor's subclass of it
-    :raises ConfigurationError: if the connection is not of an OAuth 2.0 type: its hook would send the client secret to
-        the API
+    :raises ConfigurationError: if the connection is not of an OAuth 2.0 type, because the hook of another type could
+        send the client secret to the API
     """
     connection = BaseHook.get_connection(oauth_conn_id)
     cls = hook_class(connection.conn_type)
@@ -285,9 +288,9 @@ class OAuthAsyncHook(HttpAsyncHook):
     :param method: the HTTP method of ``run``
     :param scope: the scope to request instead of the connection's, separated by spaces; only for the
         client_credentials and password grants
-    :param auth_type: ignored; it is here because ``HttpAsyncHook`` has it
-    :param retry_limit: how many times a request is sent at most while the API responds with 500 or above
-    :param retry_delay: seconds between two of these attempts
+    :param auth_type: ignored; it exists only because ``HttpAsyncHook`` has it
+    :param retry_limit: maximum number of attempts for a request if the API responds with status 500 or above
+    :param retry_delay: seconds between two attempts
     """
 
     conn_name_attr = "oauth_conn_id"
@@ -311,11 +314,11 @@ class OAuthAsyncHook(HttpAsyncHook):
         self._preset = OAUTH
 
     async def access(self) -> ApiAccess:
-        """Return the token, headers and parameters that the connection adds to requests to its API.
+        """Return what the connection adds to requests to its API: the token, headers and parameters.
 
         The connection is read at the first call.
 
-        :return: the access to the API
+        :return: an object that supplies them
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
         if self._access is None:
@@ -336,13 +339,13 @@ class OAuthAsyncHook(HttpAsyncHook):
 
     @property
     def secret_params(self) -> tuple[str, ...]:
-        """The names of the query parameters that are secret; empty before the first request."""
+        """The names of the query parameters with secret values; empty before the first request."""
         return tuple(self._access.config.secret_params) if self._access else ()
 
     async def config(self) -> SessionConfig:
         """Return the base URL and the options that ``HttpAsyncHook`` uses for its requests.
 
-        :return: the configuration, with a middleware that sends the token
+        :return: the base URL and the options, which include a middleware that sends the token
         :raises ConfigurationError: if a field of the connection is missing or invalid
         :raises OAuthError: if the base URL is part of the token response and there is no valid token
         """
@@ -376,7 +379,7 @@ class OAuthAsyncHook(HttpAsyncHook):
         async with ClientSession() as session:
             yield OAuthAsyncSession(self, session, await self.access(), await self.config(), method)
 
-    async def run(  # type: ignore[override]  # the other parameters are keyword arguments, as all callers pass them
+    async def run(  # type: ignore[override]  # all callers pass the other parameters as keywords
         self, session: ClientSession | None = None, endpoint: str | None = None, **kwargs: Any
     ) -> ClientResponse:
         """Send a request, as ``HttpAsyncHook.run`` does.
@@ -384,8 +387,8 @@ class OAuthAsyncHook(HttpAsyncHook):
         :param session: the aiohttp session to send it with; None for a new one, which is closed after the response was
             read
         :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
-        :param kwargs: ``data``, ``json``, ``headers`` and ``extra_options``; the latter take the options of
-            ``HttpHook``, which replace the connection's, and all others of aiohttp
+        :param kwargs: ``data``, ``json``, ``headers`` and ``extra_options``. ``extra_options`` can contain options of
+            ``HttpHook``, which replace the connection's, and any other options of aiohttp's request method
         :return: the response
         :raises ConfigurationError: if a field of the connection is missing or invalid, if there is both ``data`` and
             ``json``, or if the request cannot be sent

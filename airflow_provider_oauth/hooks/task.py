@@ -1,4 +1,4 @@
-"""Mixins of the operators and the sensor. It imports little, because DAG files import it."""
+"""Mixins for the operators and the sensor. This module imports little, because DAG files import it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OAuthConnectionLink(BaseOperatorLink):
-    """A button of a task that opens the page of its connection."""
+    """A button on a task's page in Airflow that opens the page of the task's connection."""
 
     name = "OAuth connection"
 
@@ -30,7 +30,7 @@ class OAuthConnectionLink(BaseOperatorLink):
 
 
 class ReportsFailure:
-    """Adds a link to the connection's page to an operator, and logs its URL if the task fails.
+    """Adds a link to the connection's page to an operator, and logs the page's URL if the task fails.
 
     The operator's ``execute`` must run within ``reporting_failure``.
     """
@@ -72,9 +72,9 @@ class OAuthTask(ReportsFailure):
     request_kwargs: dict[str, Any]
 
     def json_to_defer(self) -> Any:
-        """Return the ``json`` of ``request_kwargs``, the only one that a deferred request can have.
+        """Return ``json`` of ``request_kwargs``. A deferred request supports no other member of it.
 
-        :raises ConfigurationError: if there are others
+        :raises ConfigurationError: if ``request_kwargs`` has other members
         """
         unknown = sorted(set(self.request_kwargs) - {"json"})
         if unknown:

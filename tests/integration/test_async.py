@@ -553,7 +553,9 @@ def test_only_a_500_or_above_is_logged_as_an_attempt(connect, api, caplog, monke
     api.responses["/items"] = [(500, {})]
     call(OAuthAsyncHook("my_api", retry_delay=0), endpoint="items")
     messages = [record.getMessage() for record in caplog.records if "attempt" in record.getMessage()]
-    assert messages == ["The API responded with 500. Repeating the request in 0 s (attempt 2 of 3)."]
+    assert messages == [
+        "Connection 'my_api': the API responded with status 500. Repeating the request in 0 s (attempt 2 of 3)."
+    ]
 
 
 def test_the_event_of_a_response_contains_the_standard_reason_phrase(connect, raw_server):
