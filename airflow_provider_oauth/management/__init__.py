@@ -1,1 +1,1 @@
-"""What users do with a connection's grant: see its status, test, authorize, renew, revoke and forget it."""
+"""Actions on a connection's grant: show its status, and test, authorize, renew, revoke and forget it."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def list_conn_ids(session: Session) -> list[str]:
-    """Return the IDs of the database's connections of OAuth 2.0 types, sorted."""
+    """Return the IDs of all OAuth 2.0 connections in the database, sorted."""
     found = session.execute(select(Connection.conn_id, Connection.conn_type).order_by(Connection.conn_id)).all()
     return [conn_id for conn_id, conn_type in found if _is_oauth_type(conn_type)]
 
@@ -44,9 +44,9 @@ class UnlistedSources(NamedTuple):
 
 
 def unlisted_sources(listed: list[str]) -> UnlistedSources:
-    """Return where there are, or may be, more connections of OAuth 2.0 types.
+    """Return where Airflow may find OAuth 2.0 connections that are not in its database.
 
-    :param listed: the connections that are known already, from ``list_conn_ids``
+    :param listed: IDs of the connections in the database, from ``list_conn_ids``
     """
     known = {CONN_ENV_PREFIX + conn_id.upper() for conn_id in listed}
     variables = [name for name in sorted(os.environ) if name.startswith(CONN_ENV_PREFIX) and name not in known]
@@ -56,7 +56,7 @@ def unlisted_sources(listed: list[str]) -> UnlistedSources:
 
 
 def get_config(conn_id: str) -> OAuthConfig:
-    """Return what a connection means. As in tasks, secrets backends and the environment precede the database.
+    """Return the settings of a connection. As in tasks, secrets backends and the environment precede the database.
 
     :param conn_id: ID of the connection
     :raises ConfigurationError: if the connection does not exist, has another type, or is invalid
@@ -65,7 +65,7 @@ def get_config(conn_id: str) -> OAuthConfig:
 
 
 def get_status(conn_id: str) -> ConnectionStatus:
-    """Return the status of a connection. If it cannot be read, the status has the error.
+    """Return the status of a connection. If the connection cannot be read, the status contains the error.
 
     :param conn_id: ID of the connection
     """
@@ -78,15 +78,22 @@ def get_status(conn_id: str) -> ConnectionStatus:
         return replace(grants.status(config), conn_type=unknown.conn_type)
     except OAuthError as error:
         return replace(unknown, error=str(error))
-    except Exception as error:  # for example another Fernet key; the other rows are still shown
-        return replace(unknown, error=f"The connection cannot be read ({type(error).__name__}).")
+    except Exception as error:  # for example, it was encrypted with another Fernet key; the other rows are shown
+        return replace(unknown, error=_cannot_be_read(conn_id, error))
+
+
+def _cannot_be_read(conn_id: str, error: Exception) -> str:
+    return (
+        f"Connection {conn_id!r}: it cannot be read ({type(error).__name__}). Check [core] fernet_key, or save the "
+        f"connection again."
+    )
 
 
 def check_exists(conn_id: str) -> None:
-    """Check that a connection exists and is of an OAuth 2.0 type; it may be invalid.
+    """Check that a connection exists and is of an OAuth 2.0 type. Its fields are not checked.
 
     :param conn_id: ID of the connection
-    :raises ConfigurationError: if it is not
+    :raises ConfigurationError: if it does not exist or has another type
     """
     _check_type(_get_connection(conn_id))
 
@@ -123,7 +130,8 @@ def _get_connection(conn_id: str) -> Connection:
         raise ConfigurationError(
             f"Connection {conn_id!r} does not exist, or Airflow cannot decrypt it. Check the ID and [core] fernet_key."
         ) from None
-    # Outside tasks, Airflow drops IDs from the environment that its form does not accept, for example with a space.
+    # Outside tasks, Airflow leaves conn_id unset for a connection in an environment variable if its form does not
+    # accept the ID, for example because of a space.
     connection.conn_id = conn_id
     return connection
 

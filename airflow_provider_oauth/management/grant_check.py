@@ -1,4 +1,4 @@
-"""*Test*: whether a connection works, and if not, which field to check."""
+"""The action *Test*: find out whether a connection works, and if not, which field to check."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
 
-NOT_AUTHORIZED = "No user's authorization is stored."
+NOT_AUTHORIZED = "No user has authorized the connection, or the authorization was forgotten."
 CHANGED = "The stored tokens cannot be used: they are for another client, secret, user, URL or scope, or are corrupt."
-NOT_RENEWABLE = "No usable refresh token is stored. Obtain a new one and enter it in Refresh token."
+NOT_RENEWABLE = "No usable refresh token is stored. Obtain a new one and enter it in the field Refresh token."
 NOT_TESTED = "The refresh token was not tested, because it can be used only once."
-RENEW_TO_TEST = "To test both, renew the token."
+RENEW_TO_TEST = "To test the client and the refresh token, renew the token."
 NOT_LOOKED_UP = "This test does not show whether a user has authorized the connection. See Admin → OAuth connections."
 
 
@@ -48,10 +48,10 @@ def check_grant(config: OAuthConfig, status: ConnectionStatus | None = None) -> 
     """Test the connection's grant at the token endpoint. This stores nothing and uses no refresh token.
 
     :param config: the connection
-    :param status: what is stored for it; None if unknown, because Airflow tests connections under a random ID
+    :param status: the status of its stored grant; None if unknown, as in Airflow's own test, which uses a random ID
     :raises OAuthError: if the server refuses the client, does not respond, or sends an invalid response
     """
-    # Discovered first, so that the result names the server that receives the request.
+    # The endpoints are discovered first, so that the result names the server that receives the request.
     config = TokenEndpoint(config).with_discovered_endpoints("refresh_url" if _has_refresh_url(config) else "token_url")
     if not config.requires_refresh_token:
         token = TokenEndpoint(config).grant(retry=False)
@@ -97,7 +97,7 @@ def _test_refresh(config: OAuthConfig, status: ConnectionStatus | None) -> Grant
 
 
 def _stored_grant(config: OAuthConfig, works: bool | None, status: ConnectionStatus | None) -> GrantCheck:
-    """Return what is known about the stored grant.
+    """Return the result of the test, with what is known about the stored grant.
 
     :param works: whether the server accepts the client
     """
@@ -122,12 +122,12 @@ def _quoted(error: TokenRequestError) -> str:
 
 
 def _has_refresh_url(config: OAuthConfig) -> bool:
-    """Return whether the connection's tokens are renewed at a URL of its own."""
+    """Return whether tokens are renewed at a Refresh URL instead of the Token URL."""
     return config.requires_refresh_token and config.refresh_url is not None
 
 
 def _host(config: OAuthConfig) -> str:
-    """Return the host that the test sends its request to. It shows whether that is the sandbox or production."""
+    """Return the host that the test sends its request to. It shows users whether that is the sandbox or production."""
     return urlsplit((config.refresh_url if _has_refresh_url(config) else None) or config.server).netloc
 
 

@@ -1,4 +1,4 @@
-"""What users do with a connection's grant. The page, the command line and DAGs call these functions."""
+"""The actions on a connection's grant, for the page, the command line and DAGs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def status(config: OAuthConfig) -> ConnectionStatus:
-    """Return the status of a connection, from what is stored. No request is sent.
+    """Return the status of a connection from the stored record, without a request to the server.
 
     :param config: the connection
     :raises TokenStoreError: if the record cannot be read
@@ -65,7 +65,7 @@ def is_empty(config: OAuthConfig) -> bool:
 
 
 def begin_authorization(config: OAuthConfig, request: AuthorizationRequest) -> str:
-    """Return the URL to open in the user's browser, after making sure that new tokens could be stored.
+    """Return the URL to open in the user's browser, after checking that new tokens can be stored.
 
     :param config: the connection
     :param request: the authorization request
@@ -86,15 +86,15 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
     :param config: the connection
     :param request: the authorization request that the callback belongs to
     :param callback: the URL that the browser was redirected to, or its query
-    :raises ConsentDenied: if the user declined, the callback is invalid, another user than before has authorized, or
-        the server issued no refresh token; the stored tokens stay
+    :raises ConsentDenied: if the user declined, the callback is invalid, the user is not the one of the stored
+        tokens, or the server issued no refresh token. The stored tokens are kept
     :raises OAuthError: if the server refuses the code, or the tokens cannot be stored
     """
     source = token_source(config)  # also masks the connection's secrets
     if request.conn_id != config.conn_id:
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the authorization was started for connection {request.conn_id!r}. Start "
-            f"again."
+            f"it again for this connection."
         )
     config = TokenEndpoint(config).with_discovered_endpoints("authorize_url", "token_url")
     code = validate_callback(config, request, callback)
@@ -111,26 +111,27 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
     if token.refresh_token is None and not token.never_expires and not state.needs_consent:
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the server issued no refresh token. Some servers issue one only for the "
-            f"first consent. The stored tokens were kept. {OFFLINE_ACCESS} Or revoke the earlier consent at the server "
-            f"first."
+            f"first consent. The stored tokens were kept. {OFFLINE_ACCESS} Alternatively, revoke the earlier consent "
+            f"at the server, and authorize again."
         )
     return source.actions.store_grant(token)
 
 
 def authorization_result(config: OAuthConfig, token: Token) -> tuple[bool, str]:
-    """Return what a user should know after ``finish_authorization``.
+    """Return a report for the user after ``finish_authorization``.
 
     :param config: the connection
     :param token: the token that was stored
-    :return: whether tasks can continue without a user; and sentences about the token, its renewal and missing scopes
+    :return: whether tasks can renew the token without a user, and a text about the token, its renewal and missing
+        scopes
     """
     current = status(config)
     if current.needs_consent:
-        renewal = f"The server issued no refresh token, so tasks cannot renew it. {OFFLINE_ACCESS}"
+        renewal = f"The server issued no refresh token, so tasks cannot renew the token. {OFFLINE_ACCESS}"
     elif current.has_refresh_token:
-        renewal = "Tasks renew it from now on."
+        renewal = "Tasks renew the token from now on."
     else:
-        renewal = "Tasks use it until the API refuses it."
+        renewal = "Tasks use the token until the API refuses it."
     text = f"authorized. {validity(token)} {renewal} {not_granted(current.missing_scopes)}"
     return not current.needs_consent, text.rstrip()
 
@@ -139,7 +140,7 @@ def renew(config: OAuthConfig) -> Token:
     """Renew the token now, even if it is still valid.
 
     :param config: the connection
-    :raises OAuthError: if the token cannot be renewed, as in a task
+    :raises OAuthError: if the token cannot be renewed
     """
     return token_source(config).renew()
 
@@ -155,9 +156,11 @@ def revoke(config: OAuthConfig) -> int:
 
 
 def forget(config: OAuthConfig) -> None:
-    """Delete the stored tokens without notifying the server. A refresh token of the connection is not used again.
+    """Delete the stored tokens without notifying the server.
+
+    A refresh token in the connection's fields is not used again.
 
     :param config: the connection
-    :raises OAuthError: if this cannot be stored
+    :raises OAuthError: if the change cannot be stored
     """
     token_source(config).actions.forget()

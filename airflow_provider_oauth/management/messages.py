@@ -37,12 +37,12 @@ def validity(token: Token) -> str:
 
 
 def renewed(token: Token) -> str:
-    """Return the result of a renewal."""
+    """Return the text that reports a renewal."""
     return f"renewed. {validity(token)}"
 
 
 def revoked(count: int) -> str:
-    """Return the result of a revocation.
+    """Return the text that reports a revocation.
 
     :param count: how many tokens the server revoked
     """
@@ -50,7 +50,7 @@ def revoked(count: int) -> str:
 
 
 def nothing_stored(action: str) -> str:
-    """Return the result of revoking or forgetting if no tokens are stored.
+    """Return the text that reports that no tokens are stored.
 
     :param action: revoke or forget
     """
@@ -58,7 +58,7 @@ def nothing_stored(action: str) -> str:
 
 
 def consequences(action: str, config: OAuthConfig) -> str:
-    """Return what a user should know before revoking or forgetting tokens.
+    """Return a text about the consequences of revoking or forgetting tokens.
 
     :param action: revoke or forget
     :param config: the connection
@@ -76,5 +76,5 @@ def not_granted(scopes: tuple[str, ...]) -> str:
 
 
 def remarks(config: OAuthConfig) -> list[str]:
-    """Return what users should know about the connection: unencrypted tokens, and ignored settings."""
+    """Return warnings about the connection: that its tokens are not encrypted, and which settings are ignored."""
     return [*([] if RecordEncryption(config).has_key else [NOT_ENCRYPTED]), *config.warnings]

@@ -21,14 +21,15 @@ class ConnectionStatus:
 
     :param conn_id: ID of the connection
     :param conn_type: its type; "" if unknown
-    :param config: what the connection means; None if it is invalid
+    :param config: the settings of the connection; None if they are invalid
     :param error: why the connection or its record cannot be read, or the server's last refusal; "" if there is none
     :param is_known: whether the stored record was read; if not, the fields below have no meaning
     :param token: the stored token; None if none is stored for the connection as it is configured now
     :param usable: whether the stored token can still be sent
     :param changed: whether the stored tokens are for another client, secret, user, URL or scope, or are corrupt
     :param needs_consent: whether a user must authorize, because the token cannot be renewed without a user
-    :param consent_by: when a user must authorize unless the token is renewed earlier; None if unknown or never
+    :param consent_by: when the refresh token expires, so that a user must authorize, unless the token is renewed
+        earlier; None if unknown or never
     :param has_refresh_token: whether the next renewal uses a refresh token
     :param missing_scopes: scopes that were requested and not granted to the stored token
     """
@@ -63,7 +64,7 @@ class ConnectionStatus:
         return "needed" if self.needs_consent else "given"
 
     def problem(self, now: datetime) -> str:
-        """Return why a user must do something about the connection, and what; "" if nothing has to be done.
+        """Return why the connection needs a user's attention, and what to do; "" if it needs none.
 
         :param now: the current time, aware
         """
@@ -81,4 +82,6 @@ class ConnectionStatus:
             reason = "no refresh token is stored"
         if self.config.grant_type == "authorization_code":
             return f"A user must authorize the connection: {reason}."
-        return f"Obtain a new refresh token and enter it in Refresh token: {reason}."
+        return (
+            f"The connection needs a new refresh token: {reason}. Obtain one and enter it in the field Refresh token."
+        )

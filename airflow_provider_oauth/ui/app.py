@@ -46,11 +46,11 @@ Action = Literal["test", "authorize", "renew", "revoke", "forget"]
 REQUEST_LIFETIME = round(pending.LIFETIME.total_seconds())
 #: Cookie with the result of the user's last action.
 FLASH_COOKIE = "oauth_flash"
-#: Seconds for which the browser keeps it.
+#: Seconds for which the browser keeps ``FLASH_COOKIE``.
 FLASH_LIFETIME = 120
-#: Characters that every browser accepts as the value of a cookie (RFC 6265 section 6.1, less its name and attributes).
+#: Maximum length of a cookie's value. Every browser accepts 4096 bytes with name and attributes (RFC 6265 section 6.1).
 MAX_COOKIE_SIZE = 3800
-#: Characters of a result that are shown.
+#: Maximum number of characters of a result that are shown.
 MAX_FLASH_SIZE = 2000
 
 
@@ -121,9 +121,9 @@ async def callback(request: Request, user: GetUserDep) -> Response:
 
 
 async def show_progress(request: Request, user: GetUserDep, request_id: str) -> Response:
-    """Show that the tokens are being stored. The page submits its form without a click."""
+    """Show that the tokens are being stored. The script of the page submits its form."""
     if _callback_cookie(request_id) not in request.cookies:
-        return RedirectResponse(f"{_root_path(request)}/", 303)  # it was completed already
+        return RedirectResponse(f"{_root_path(request)}/", 303)  # the tokens were stored already
     return HTMLResponse(render_waiting(**_page_values(request, user)))
 
 
@@ -201,7 +201,8 @@ def _begin_authorization(request: Request, conn_id: str, user: str) -> Response:
 def _store_tokens(conn_id: str, cookie: str, query: str, user: BaseUser) -> FlashMessage:
     state = parse_qs(query).get("state", [""])[0]
     authorization = pending.consume(conn_id, state, cookie, user.get_id(), datetime.now(UTC))
-    # As action_logging does for the buttons; here the connection was not known before.
+    # Write to the audit log, as action_logging does for the buttons. It cannot be used here, because the URL does not
+    # contain the connection ID.
     with create_session() as session:
         extra = json.dumps({"connection_id": conn_id, "action": "consent"})
         name = user.get_name()
@@ -273,7 +274,7 @@ def _flash_message(request: Request) -> FlashMessage | None:
 
 
 async def _handle_http_error(request: Request, error: Exception) -> Response:
-    """Show the error on a page, or redirect to the login. Never show anything at the callback URL: it has the code."""
+    """Show the error on a page, or redirect to the login. Show nothing at the callback URL, which contains the code."""
     status = error.status_code if isinstance(error, HTTPException) else 404
     detail = str(error.detail) if isinstance(error, HTTPException) else "This page does not exist."
     logged_out = status == 401 or detail == "Invalid JWT token"  # as on Airflow's own pages
@@ -290,7 +291,7 @@ async def _handle_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
-    """Report an unexpected error on a page. Never show anything at the callback URL: it has the code."""
+    """Report an unexpected error on a page. Show nothing at the callback URL, which contains the code."""
     text = f"An unexpected error occurred ({type(error).__name__}). See the log of Airflow's API server."
     flash = FlashMessage(False, text)
     response = _redirect_to_page(request, flash) if _is_callback(request) else _message_page(request, flash, 500)

@@ -90,7 +90,7 @@ class FlashMessage(NamedTuple):
 
 
 def actions_of(status: ConnectionStatus) -> list[str]:
-    """Return what a user who can edit the connection can do with it, in the order of the buttons."""
+    """Return the actions that are available to a user who can edit the connection, in the order of the buttons."""
     config = status.config
     if config is None:
         return ["test"]
@@ -108,12 +108,12 @@ def actions_of(status: ConnectionStatus) -> list[str]:
 def format_status(
     status: ConnectionStatus, *, can_edit: bool, in_database: bool = True, flash: FlashMessage | None = None
 ) -> dict[str, Any]:
-    """Return what the page shows of a connection.
+    """Return the values that the page shows for a connection.
 
-    :param status: its status
-    :param can_edit: whether the user can edit the connection, and so use the buttons
+    :param status: the status of the connection
+    :param can_edit: whether the user is allowed to edit the connection, and therefore to use the buttons
     :param in_database: whether Airflow's form can edit the connection
-    :param flash: the result of the user's last action, with any connection
+    :param flash: the result of the user's last action, which can be about another connection; None if there is none
     """
     config, conn_id = status.config, status.conn_id
     preset = preset_of_type(status.conn_type)
@@ -121,7 +121,7 @@ def format_status(
     notes = [not_granted(status.missing_scopes), *(remarks(config) if config else [])]
     return {
         "conn_id": conn_id,
-        "path": quote(conn_id, safe=""),  # also slashes: a browser would resolve an ID such as a/../b
+        "path": quote(conn_id, safe=""),  # slashes, too, because a browser would resolve an ID such as a/../b
         "type": preset.name if preset else status.conn_type,
         "grant": GRANT_LABELS.get(config.grant_type, config.grant_type) if config else "",
         "token": TOKEN_STATES[status.token_state],
@@ -140,16 +140,16 @@ def format_status(
 
 
 def render(rows: list[dict[str, Any]] | None, **values: Any) -> str:
-    """Return the page.
+    """Return the HTML of the page.
 
-    :param rows: the connections, as from ``format_status``; None if they were not looked up
+    :param rows: the connections, as from ``format_status``; None for a page that shows only a message
     :param values: the other values of the template
     """
     return _templates.get_template("page.html.j2").render(rows=rows, **values)
 
 
 def render_waiting(**values: str) -> str:
-    """Return the page that is shown while tokens are being stored.
+    """Return the HTML of the page that is shown while tokens are being stored.
 
     :param values: the values of the template
     """
@@ -157,7 +157,7 @@ def render_waiting(**values: str) -> str:
 
 
 def _without_prefix(text: str, conn_id: str) -> str:
-    """Return a text without the connection's ID at its start, which the row shows already."""
+    """Return ``text`` without the connection's ID at its start, because the row shows the ID."""
     prefix = about(conn_id, "")
     if not text.startswith(prefix):
         return text

@@ -1,7 +1,7 @@
 """Authorization requests between the click on *Authorize* and the callback.
 
-The server stores fingerprints: of the ``state``, of the user and of the PKCE code verifier. Only the user's browser has
-the code verifier itself, in a cookie. So a stolen callback cannot be used in another browser, and a callback that an
+Airflow stores only hashes of the ``state``, of the user and of the PKCE code verifier. The code verifier itself is in a
+cookie of the user's browser. So a stolen callback cannot be used in another browser, and a callback that an
 attacker makes a user open is refused (RFC 9700 sections 2.1.1 and 4.7.1).
 """
 
@@ -18,12 +18,12 @@ from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.runtime.airflow_variables import delete_pending, read_pending, write_pending
 from airflow_provider_oauth.tokens.record import fingerprint
 
-#: How long a user may take.
+#: Maximum time between the click on *Authorize* and the callback.
 LIFETIME = timedelta(minutes=10)
 
 NOT_STARTED = (
-    "No authorization was started in this browser in the last 10 minutes, or it was completed already. Nothing was "
-    "changed."
+    "This browser has no open authorization: none was started in the last 10 minutes, or it was completed already. "
+    "Nothing was changed."
 )
 
 
@@ -31,7 +31,7 @@ NOT_STARTED = (
 class Cookie:
     """The browser's part of an authorization request.
 
-    :param name: contains the request's ID, because several requests can be open
+    :param name: the name; it contains the request's ID, because several requests can be open
     :param value: the code verifier and the connection
     """
 
@@ -82,15 +82,15 @@ def conn_id_of(cookie: str) -> str:
 
 
 def consume(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> AuthorizationRequest:
-    """Return the authorization request that a callback belongs to, once.
+    """Return the authorization request that a callback belongs to, and delete it, so that it is used only once.
 
     :param conn_id: the connection that the cookie names
     :param state: the callback's state
     :param cookie: the value of the browser's cookie
     :param user: ID of the Airflow user whose browser received the callback
     :param now: the current time, aware
-    :raises ConsentDenied: if this user did not start it in this browser for this connection, or if it has expired or
-        was completed already
+    :raises ConsentDenied: if this user did not start the request in this browser for this connection, or if it has
+        expired or was completed already
     """
     verifier = cookie.partition(".")[0]
     stored = _read(conn_id)
@@ -111,7 +111,7 @@ def consume(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> 
 
 
 def _read(conn_id: str) -> dict[str, str]:
-    """Return what ``store`` has stored; nothing if the Variable is missing or was edited."""
+    """Return what ``store`` has stored; an empty dict if the Variable is missing or invalid."""
     try:
         stored = json.loads(read_pending(conn_id) or "{}")
         datetime.fromisoformat(stored["expires_at"]).astimezone(UTC)

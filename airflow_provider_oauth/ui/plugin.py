@@ -15,7 +15,8 @@ class OAuthPlugin(AirflowPlugin):
 
     name = "oauth_connections"
 
-    # Properties, because Airflow reads fastapi_apps only in the API server, and so imports the application only there.
+    # These are properties, because Airflow reads fastapi_apps only in the API server. The application is imported only
+    # there.
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]

@@ -54,16 +54,19 @@ def csrf_token(user: BaseUser) -> str:
 async def verify_csrf(request: Request, user: GetUserDep) -> None:
     """Refuse a form that was not sent from a page of this user.
 
-    :raises HTTPException: 403; or 413 or 415, if the request is not a form of the page
+    :raises HTTPException: 403 if the CSRF token is missing, expired or for another user; 413 if the form is too large;
+        415 if the request is not a form
     """
-    # A JSON body would be read again by Airflow's audit log, after it was consumed here.
+    # Airflow's audit log would read a JSON body again, which is not possible after it was read here.
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise HTTPException(415, "The request is not a form.")
+        raise HTTPException(415, "The request must be sent as a form (application/x-www-form-urlencoded).")
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_FORM_SIZE:
-            raise HTTPException(413, "The form is too long.")
+            raise HTTPException(
+                413, f"The form is larger than {MAX_FORM_SIZE} bytes. Reload the page and use its buttons."
+            )
     token = parse_qs(body.decode(errors="replace")).get("csrf_token", [""])[0]
     try:
         is_own = signer("form").loads(token, max_age=FORM_LIFETIME) == user.get_id()
@@ -76,7 +79,7 @@ async def verify_csrf(request: Request, user: GetUserDep) -> None:
 def can(user: BaseUser, conn_id: str, method: ResourceMethod) -> bool:
     """Return whether a user may read (GET) or edit (PUT) a connection, as for Airflow's own routes.
 
-    Airflow's dependency for routes cannot be used: with teams, it reads the edited connection's new team from a JSON
+    Airflow's own route dependency cannot be used: if teams are enabled, it reads the connection's new team from a JSON
     body.
 
     :param user: the Airflow user
@@ -91,10 +94,10 @@ def can(user: BaseUser, conn_id: str, method: ResourceMethod) -> bool:
 def can_edit(connection_id: str, user: GetUserDep) -> None:
     """Refuse users who are not allowed to edit the connection.
 
-    :raises HTTPException: 403
+    :raises HTTPException: 403 if they are not
     """
     if not can(user, connection_id, "PUT"):
-        raise HTTPException(403, f"You are not allowed to edit connection {connection_id!r}.")
+        raise HTTPException(403, f"You are not allowed to edit connection {connection_id!r}. Ask an administrator.")
 
 
 def permitted_connections(user: BaseUser, method: ResourceMethod) -> set[str]:
@@ -105,7 +108,7 @@ def permitted_connections(user: BaseUser, method: ResourceMethod) -> set[str]:
 class SecurityHeadersMiddleware:
     """Sets the security headers of every response, and hides the callback's query from access logs.
 
-    Access logs are written from the scope, so the query moves to ``scope["oauth_callback"]``.
+    Access logs contain the query string of the ASGI scope, so it is moved to ``scope["oauth_callback"]``.
 
     :param app: the application
     :param hidden: the end of the path whose query is secret
@@ -116,7 +119,7 @@ class SecurityHeadersMiddleware:
         self._hidden = hidden
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request."""
+        """Handle a request as an ASGI application does."""
         if scope["type"] == "http" and scope["path"].rstrip("/").endswith(self._hidden):
             scope["oauth_callback"] = scope["query_string"].decode("ascii", errors="replace")
             scope["query_string"] = b""

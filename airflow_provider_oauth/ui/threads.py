@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 #: Maximum number of requests that wait for other servers at a time, in each process of the API server.
 THREADS = 16
-#: Maximum number of them per user.
+#: Maximum number of these requests per user.
 THREADS_PER_USER = 4
 
 TOO_MANY_REQUESTS = (
@@ -30,8 +30,8 @@ _requests_of: Counter[str] = Counter()
 async def run_for_user(user_id: str, function: Callable[..., Result], *args: object) -> Result:
     """Run a function that may wait for another server, in a thread outside the API server's own pool.
 
-    The API server's own threads also handle the heartbeats of tasks. A user whose servers do not respond takes only
-    some of the threads here, so the requests of other users do not wait.
+    The API server's own threads also handle the heartbeats of tasks. A user whose servers do not respond occupies
+    only some of these threads, so the requests of other users do not wait.
 
     :param user_id: ID of the Airflow user
     :param function: the function to run, with its arguments

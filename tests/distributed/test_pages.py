@@ -229,7 +229,7 @@ def test_users_who_can_only_read_connections_see_them_and_can_do_nothing(stack: 
         url = f"{rita.url}connections/life/{action}"
         response = rita.agent.session.post(url, data={"csrf_token": csrf_token}, timeout=30, allow_redirects=False)
         assert response.status_code == 403
-        assert read_page(response.text).flash == "You are not allowed to edit connection 'life'."
+        assert read_page(response.text).flash == "You are not allowed to edit connection 'life'. Ask an administrator."
     assert rita.show().rows["life"][2] == "Valid"
 
 

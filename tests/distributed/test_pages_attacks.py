@@ -18,7 +18,7 @@ from tests.distributed.pages import Stack, consent_cookies, give
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOT_STARTED = "No authorization was started in this browser in the last 10 minutes"
+NOT_STARTED = "This browser has no open authorization"
 ACTIONS = ("test", "authorize", "renew", "revoke", "forget")
 
 

@@ -3,11 +3,13 @@
 const theme = localStorage.getItem("theme");
 if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 
-// What the page looked like when an action was started in this tab. The progress page leaves it to the next page.
+// The scroll position and the filter when an action was started in this tab. The progress page does not restore them;
+// the page after it does.
 const VIEW = "oauth-connections";
 const view = location.pathname.includes("/finish/") ? null : JSON.parse(sessionStorage.getItem(VIEW));
 if (view) sessionStorage.removeItem(VIEW);
-// Without scripts, the fragment shows the row with the result. With scripts, the scroll position is restored.
+// If scripts are off, the fragment in the URL scrolls to the row with the result. This script restores the scroll
+// position instead.
 if (view) removeFragment();
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -21,11 +23,12 @@ addEventListener("load", () => {
   if (view) scrollTo(0, view.scroll);
   removeFragment();
   document.querySelector("tbody .flash[tabindex]")?.scrollIntoView({ block: "nearest" });
-  // Now the page is visible.
+  // Submit the form of the progress page only when that page is visible.
   document.getElementById("finish")?.submit();
 });
 
-// When the user goes back from the vendor's page, the browser shows this page as it was left, with disabled buttons.
+// When the user goes back from the vendor's page, the browser may show this page as it was, with disabled buttons.
+// Therefore reload it.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
@@ -37,11 +40,11 @@ function removeFragment() {
 function startAction(event) {
   const filter = document.getElementById("filter-text")?.value ?? "";
   sessionStorage.setItem(VIEW, JSON.stringify({ scroll: scrollY, filter }));
-  // These elements exist before: screen readers announce changes of their content.
+  // The element is not created here, because screen readers announce only changes of existing elements.
   const progress = event.target.closest("tbody")?.querySelector(".notes .flash") ?? document.getElementById("progress");
   progress.className = "flash";
   progress.textContent = "Working … This can take half a minute.";
-  // After the browser has collected the form.
+  // Disable the buttons only after the browser has collected the data of the form.
   setTimeout(() => {
     for (const button of document.querySelectorAll("form[method=post] button")) button.disabled = true;
   });
@@ -72,7 +75,7 @@ function setUpCopy() {
     try {
       await navigator.clipboard.writeText(source.textContent);
     } catch {
-      // Over plain http, browsers offer no clipboard.
+      // Browsers provide no clipboard API over plain http.
       getSelection().selectAllChildren(source);
       document.execCommand("copy");
     }

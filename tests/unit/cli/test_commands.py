@@ -276,5 +276,5 @@ def test_authorize_explains_how_to_request_a_refresh_token_if_there_is_none(
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("Connection 'shop': authorized. The token is valid until ")
     assert last.endswith("Not granted: write.")
-    advice = f"The server issued no refresh token, so tasks cannot renew it. {OFFLINE_ACCESS}"
-    assert (advice if needs_consent else "Tasks renew it from now on.") in last
+    advice = f"The server issued no refresh token, so tasks cannot renew the token. {OFFLINE_ACCESS}"
+    assert (advice if needs_consent else "Tasks renew the token from now on.") in last

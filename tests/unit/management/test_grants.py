@@ -105,7 +105,7 @@ class TestMissingScopes:
         renewable, text = grants.authorization_result(replace(CONFIG, scope="read write admin"), TOKEN)
 
         assert renewable
-        assert text == f"authorized. {VALID_UNTIL} Tasks renew it from now on. Not granted: admin, write."
+        assert text == f"authorized. {VALID_UNTIL} Tasks renew the token from now on. Not granted: admin, write."
 
 
 @pytest.mark.usefixtures("variables")
@@ -116,7 +116,7 @@ class TestAuthorizationResult:
 
         assert not renewable
         assert text.startswith(
-            f"authorized. {VALID_UNTIL} The server issued no refresh token, so tasks cannot renew it. "
+            f"authorized. {VALID_UNTIL} The server issued no refresh token, so tasks cannot renew the token. "
         )
         assert "authorize_params" in text
 
@@ -124,7 +124,7 @@ class TestAuthorizationResult:
         never = replace(TOKEN, expires_at=None)
         status(record=replace(RECORD, refresh_token=None, tokens={"": never}))
 
-        text = "authorized. The token never expires. Tasks use it until the API refuses it."
+        text = "authorized. The token never expires. Tasks use the token until the API refuses it."
         assert grants.authorization_result(CONFIG, never) == (True, text)
 
 
@@ -210,14 +210,14 @@ class TestTest:
         works, text, _ = self.run(requests_mock, replace(RECORD, refresh_token=None), grant_type="refresh_token")
 
         assert works is False
-        assert text.endswith("Obtain a new one and enter it in Refresh token.")
+        assert text.endswith("Obtain a new one and enter it in the field Refresh token.")
 
     def test_is_inconclusive_if_the_refusal_is_not_recognized(self, requests_mock: Mocker) -> None:
         works, text, _ = self.run(requests_mock, RECORD, UNRECOGNIZED)
 
         assert works is None
         assert "does not show whether it rejected the client or the token" in text
-        assert text.endswith(f"{NOT_TESTED} To test both, renew the token.")
+        assert text.endswith(f"{NOT_TESTED} To test the client and the refresh token, renew the token.")
 
     def test_quotes_the_last_refusal_if_that_was_not_recognized_either(self, requests_mock: Mocker) -> None:
         refused = Refusal(error=UnrecognizedRefusal("The server refused, x"), until=NOW)

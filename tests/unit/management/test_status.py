@@ -70,5 +70,5 @@ class TestProblem:
     def test_names_what_the_user_must_do_and_why(self, changes: dict[str, Any], reason: str) -> None:
         assert self.problem(**changes) == f"A user must authorize the connection: {reason}."
         assert self.problem("refresh_token", **changes) == (
-            f"Obtain a new refresh token and enter it in Refresh token: {reason}."
+            f"The connection needs a new refresh token: {reason}. Obtain one and enter it in the field Refresh token."
         )

@@ -42,7 +42,7 @@ class TestConsume:
         cookie = start()
         consume(cookie)
 
-        with pytest.raises(ConsentDenied, match="No authorization was started in this browser"):
+        with pytest.raises(ConsentDenied, match="This browser has no open authorization"):
             consume(cookie)
 
     def test_works_for_10_minutes(self) -> None:
@@ -78,11 +78,11 @@ class TestConsume:
     def test_fails_with_another_cookie(self, cookie: str) -> None:
         start()
 
-        with pytest.raises(ConsentDenied, match="No authorization was started in this browser"):
+        with pytest.raises(ConsentDenied, match="This browser has no open authorization"):
             consume(cookie)
 
     def test_fails_if_no_request_was_stored(self) -> None:
-        with pytest.raises(ConsentDenied, match="Connection 'shop': No authorization was started"):
+        with pytest.raises(ConsentDenied, match="Connection 'shop': This browser has no open authorization"):
             consume("fake-verifier.c2hvcA")
 
     @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ class TestConsume:
         cookie = start()
         stored[NAME] = edited
 
-        with pytest.raises(ConsentDenied, match="No authorization was started in this browser"):
+        with pytest.raises(ConsentDenied, match="This browser has no open authorization"):
             consume(cookie)
 
     @pytest.mark.parametrize("name", ["state", "verifier", "user"])
@@ -114,7 +114,7 @@ class TestConsume:
         cookie = start()
         stored[NAME] = json.dumps({**json.loads(stored[NAME]), name: value})
 
-        with pytest.raises(ConsentDenied, match="No authorization was started in this browser"):
+        with pytest.raises(ConsentDenied, match="This browser has no open authorization"):
             consume(cookie)
 
     def test_fails_for_a_request_that_was_replaced(self) -> None:
@@ -159,5 +159,5 @@ class TestStore:
 
 @pytest.mark.parametrize("cookie", ["", "x", "x.é", "x._", "x./w", "x.gICA"])
 def test_a_cookie_that_names_no_connection_is_refused(cookie: str) -> None:
-    with pytest.raises(ConsentDenied, match="No authorization was started in this browser"):
+    with pytest.raises(ConsentDenied, match="This browser has no open authorization"):
         pending.conn_id_of(cookie)
