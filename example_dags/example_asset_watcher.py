@@ -1,6 +1,6 @@
 """Shows: a DAG that runs when an API has new items, started by an asset watcher with OAuthHttpEventTrigger.
 
-The triggerer requests the API every ``poll_interval`` seconds and passes each response to an async function of yours,
+The triggerer requests the API every ``poll_interval`` seconds and passes each response to your async function,
 here ``has_new_items`` in ``oauth_example_checks.py``. If the function returns true, Airflow runs the DAG, which fetches
 all items into a file.
 

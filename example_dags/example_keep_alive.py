@@ -1,4 +1,4 @@
-"""Shows: keeping refresh tokens alive that expire if they are unused, and an alert before a user must consent again.
+"""Shows: a DAG that uses refresh tokens before they expire, and alerts you before a user must consent again.
 
 Many servers expire a refresh token that was not used for some weeks. Some servers expire it in any case after a fixed
 time; then a user must consent again. Add the connections to ``CONNECTIONS``. The task ``warn`` fails some days before a

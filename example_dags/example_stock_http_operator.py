@@ -1,4 +1,4 @@
-"""Shows: Airflow's own HttpOperator, unchanged, with a connection of type OAuth 2.0 API: all pages of a list in a file.
+"""Shows: Airflow's own HttpOperator with an OAuth 2.0 connection. It fetches all pages of a list into a file.
 
 The operator uses the hook of the connection's type, which adds the token. This does not work with ``deferrable=True``:
 a deferred HttpOperator does not use that hook. Use OAuthHttpOperator instead, see ``example_oauth_operator.py``.

@@ -13,8 +13,8 @@ SEEN = "example_watcher_seen"
 async def has_new_items(response):
     """Return whether the API has more items than at the last event.
 
-    A watcher continues to poll after an event. If the check stayed true, for example "are there items?", every poll
-    would start a DAG run. Therefore this check stores the number of items that it has seen.
+    A watcher continues to poll after an event. If the check only tested whether there are items, every poll would
+    start a DAG run. Therefore this check stores the number of items that it has seen.
     """
     total = response.json()["total"]
     # In the triggerer's event loop, Variables must be used in a thread; before Airflow 3.3, in a thread of asgiref.

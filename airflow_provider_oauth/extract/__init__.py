@@ -1,1 +1,1 @@
-"""Fetching lists from an API: requests and paginators."""
+"""Requests and paginators for fetching lists from an API."""

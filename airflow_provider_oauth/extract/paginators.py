@@ -18,7 +18,7 @@ from airflow_provider_oauth.protocol.redaction import redact_url
 if TYPE_CHECKING:
     import requests
 
-#: The request of the next page: changed query parameters, or a URL; None after the last page.
+#: How to request the next page: changed query parameters, or a URL; None after the last page.
 NextPage = Mapping[str, Any] | str | None
 
 
@@ -50,8 +50,8 @@ class Page:
     def rows(self) -> list[Any]:
         """The rows of this page.
 
-        :raises ApiError: if there is no array at ``records_path``; without ``records_path``, if there is not exactly
-            one array
+        :raises ApiError: if the response has no array at ``records_path``, or if it does not contain exactly one array
+            and there is no ``records_path``
         """
         found = self.content
         if self.records_path:
@@ -70,12 +70,12 @@ class Page:
         """Return the value at a JMESPath.
 
         :param path: the JMESPath
-        :raises ApiError: if the path is invalid, or has a function that does not fit the response
+        :raises ApiError: if the path is invalid, or has a function that cannot be applied to the response
         """
         try:
             return jmespath.search(path, self.content)
         except JMESPathError:  # its text quotes the response
-            raise self.error(f"does not fit the JMESPath {path!r}, or the path is invalid. Correct the path") from None
+            raise self.error(f"cannot be searched with the JMESPath {path!r}. Correct the JMESPath") from None
 
     def error(self, problem: str) -> ApiError:
         """Return an error about this page.
@@ -104,7 +104,7 @@ class Paginator(Protocol):
 
 @dataclass(frozen=True)
 class PageNumberPaginator:
-    """Pages with a number. The list ends with an empty page, or with fewer rows than requested.
+    """Pages that are requested by their number. The last page is empty or has fewer rows than requested.
 
     :param param: query parameter of the page number
     :param start: number of the first page
@@ -112,8 +112,8 @@ class PageNumberPaginator:
     :param size: number of rows to request per page; a page with fewer rows is the last one
     :param last: JMESPath of the number of pages in the response, if the API sends it; it then decides which page is the
         last one
-    :param allow_unpaged: whether the API may ignore the parameters and return the whole list on every page: if a page
-        has the same rows as the previous one, the list then ends. Otherwise that is an error
+    :param allow_unpaged: whether the API may ignore the parameters and always return the whole list. If true, a page
+        with the same rows as the previous one ends the list. If false, such a page is an error
     """
 
     param: str = "page"
@@ -130,7 +130,7 @@ class PageNumberPaginator:
         return {self.param: self.start, **size}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the number of the next page."""
+        """Return the parameter with the number of the next page."""
         number = int(params[self.param])
         count = _count(page.search(self.last)) if self.last else None
         if count is not None:
@@ -143,7 +143,7 @@ class PageNumberPaginator:
 
 @dataclass(frozen=True)
 class OffsetPaginator:
-    """Pages with an offset: the number of rows before the page.
+    """Pages that are requested by an offset, the number of rows before the page.
 
     :param param: query parameter of the offset
     :param size_param: query parameter of the page size
@@ -162,7 +162,7 @@ class OffsetPaginator:
         return {self.param: 0, self.size_param: self.size}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the offset of the next page, from the number of rows received: the API may limit the page size."""
+        """Return the offset of the next page. Received rows are counted, because the API may limit the page size."""
         offset = int(params[self.param]) + len(page.rows)
         total = _count(page.search(self.total)) if self.total else None
         done = offset >= total if total is not None else len(page.rows) < int(params[self.size_param])
@@ -229,11 +229,11 @@ class HeaderLinkPaginator:
 
 @dataclass(frozen=True)
 class HeaderJsonPaginator:
-    """Pages with a number, and a response header with JSON about the pages, such as ``x-pagination`` of JustLogin.
+    """Pages that are requested by their number. A response header contains JSON about them.
 
-    :param header: name of the header
+    :param header: name of that header, such as ``x-pagination`` of JustLogin
     :param param: query parameter of the page number
-    :param page: member of the JSON with the number of the page
+    :param page: member of the JSON with the number of the current page
     :param has_next: member of the JSON that is true if there is another page
     """
 
@@ -271,14 +271,14 @@ def pages(
 ) -> Iterator[Page]:
     """Yield the pages of a list; at most two pages are in memory.
 
-    :param get: sends a request, from a URL (None for the list's own) and query parameters
+    :param get: sends a request to a URL (None for the list's endpoint) with query parameters
     :param paginator: how the API splits the list into pages; None if it does not
     :param params: the caller's query parameters; they take precedence over the paginator's
     :param records_path: JMESPath of the array of rows; None if a response is that array, or has exactly one array
     :param conn_id: the connection ID, for errors
-    :raises ConfigurationError: if ``records_path`` is invalid, or selects some of the rows
-    :raises ApiError: if a page is invalid, or was read before: an API that ignores the paginator's parameter would
-        return its first page endlessly
+    :raises ConfigurationError: if ``records_path`` is invalid, or does not return the whole array of rows
+    :raises ApiError: if a page is invalid or was already read. Otherwise, the list would never end for an API that
+        ignores the paginator's parameter
     """
     _check_records_path(conn_id, records_path)
     url: str | None = None
@@ -306,7 +306,7 @@ def pages(
             sent = {**sent, **following}
         if repr((url, sent)) in requested:
             raise page.error(
-                "has a next page that was read before, so the list would never end. Check the paginator's path"
+                "gives a next page that was already read, so the list would never end. Check the paginator"
             )
 
 
@@ -324,7 +324,7 @@ def _count(value: Any) -> int | None:
 
 
 def _check_records_path(conn_id: str, path: str | None) -> None:
-    """Refuse a path that selects some of the rows, because paginators count all rows of a page."""
+    """Refuse a path that does not return the whole array, because paginators count all rows of a page."""
     try:
         nodes = [jmespath.compile(path).parsed] if path else []
     except JMESPathError as error:
@@ -335,8 +335,8 @@ def _check_records_path(conn_id: str, path: str | None) -> None:
         node = nodes.pop()
         if node["type"] in ("projection", "filter_projection", "value_projection", "flatten"):
             raise ConfigurationError(
-                f"Connection {conn_id!r}: records_path is {path!r}, which selects some of the rows. Set it to the path "
-                "of the whole array and filter the rows afterwards. The paginator counts all rows of a page and would "
-                "miss pages."
+                f"Connection {conn_id!r}: records_path is {path!r}, which does not return the whole array of rows, so "
+                "the paginator would count too few rows and miss pages. Set it to the path of the whole array, and "
+                "filter the rows afterwards."
             )
         nodes += node["children"]

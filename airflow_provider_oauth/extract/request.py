@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ListRequest:
-    """A list to fetch from the API.
+    """How to request a list from the API.
 
-    :param endpoint: relative to the API base URL
+    :param endpoint: path relative to the API base URL
     :param data: query parameters; parameters that are None are not sent
     :param headers: headers of all requests; headers that are None are not sent
     :param paginator: how the API splits the list into pages; None if it does not

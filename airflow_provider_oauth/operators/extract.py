@@ -48,13 +48,13 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         client_credentials and password (templated)
     :param path: the file to write, with one row per line as JSON: a local path, or a URL of any storage that Airflow
         supports, such as ``s3://conn_id@bucket/key``; None to write no file (templated)
-    :param xcom_fields: JMESPath of the fields of each row that are returned, and so stored in XCom: ``id``,
+    :param xcom_fields: JMESPath of the fields of each row to return and therefore to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the numbers of ``rows``
         and ``pages``, and the ``path``
     :raises ConfigurationError: if a field of the connection, ``path`` or ``xcom_fields`` is invalid
     :raises ApiError: if the API responds with an error status, or a response does not contain the rows
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     conn_id_field = "oauth_conn_id"
@@ -89,7 +89,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
     def check(self, page: Page) -> None:
         """Raise an ``ApiError`` if a response with a success status reports an error.
 
-        :param page: the page
+        :param page: the page that was read
         """
 
     @property
@@ -98,7 +98,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         return False
 
     def transform_row(self, row: Any) -> Any:
-        """Return the row to write.
+        """Return the row as it is written to the file.
 
         :param row: the row as the API sent it
         """
@@ -177,15 +177,15 @@ class ExtractOperator(ReportsFailure, BaseOperator):
             return select.search(self.redact_row(row))
         except JMESPathError:  # its text quotes the row
             raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: xcom_fields has a function that does not fit the values in a row. "
-                "Correct the JMESPath."
+                f"Connection {self.oauth_conn_id!r}: xcom_fields contains a function that is unknown or cannot be "
+                "applied to the values in a row. Correct the JMESPath."
             ) from None
 
     def segment(self, name: str, value: Any = None) -> str:
         """Return an ID as a segment of a URL path.
 
-        :param name: the parameter with the ID
-        :param value: the ID; None for the value of the parameter
+        :param name: name of the parameter with the ID, for errors
+        :param value: the ID; None to use the value of that parameter
         :raises ConfigurationError: if it is not an ID, because the request would go to another endpoint
         """
         value = getattr(self, name) if value is None else value
@@ -198,7 +198,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
     def ids(self, name: str) -> list[str]:
         """Return the IDs in a parameter: one ID, a list, or a list of lists, which mapped tasks return.
 
-        :param name: the parameter with the IDs
+        :param name: name of the parameter with the IDs
         :raises ConfigurationError: if it contains values that are not IDs
         """
         found = getattr(self, name)
@@ -209,8 +209,9 @@ class ExtractOperator(ReportsFailure, BaseOperator):
             text = "" if each is None else str(each).strip()
             if not isinstance(each, (str, int, type(None))) or text.startswith(("[", "{")):
                 raise ConfigurationError(
-                    f"Connection {self.oauth_conn_id!r}: {name} contains a {type(each).__name__} that is not an ID. "
-                    f"Pass one ID, a list of IDs, or the output of a task without a template: {name}=task.output"
+                    f"Connection {self.oauth_conn_id!r}: {name} contains a value of type {type(each).__name__} that is "
+                    f"not an ID. Pass one ID, a list of IDs, or a task's output directly, not in a template: "
+                    f"{name}=task.output"
                 )
             ids += [part.strip() for part in text.split(",") if part.strip()]
         return ids
@@ -226,12 +227,12 @@ class ExtractOperator(ReportsFailure, BaseOperator):
 
 
 def flattened(values: Iterable[Any]) -> list[Any]:
-    """Return values, and the values of lists among them: mapped tasks return a list of lists."""
+    """Return ``values`` with each list replaced by its elements, because mapped tasks return a list of lists."""
     return [each for value in values for each in (value if isinstance(value, (list, tuple)) else [value])]
 
 
 def joined(values: str | int | Sequence[Any] | None) -> str | None:
-    """Return values separated by commas, as query parameters often are; None if there are none."""
+    """Join values with commas, as many query parameters expect; None if there are none."""
     if values is None or isinstance(values, (str, int)):
         return str(values) if values not in (None, "") else None
     return ",".join(map(str, values)) or None
@@ -239,7 +240,8 @@ def joined(values: str | int | Sequence[Any] | None) -> str | None:
 
 def _line(row: Any) -> bytes:
     line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-    # An unpaired surrogate, for example from text that was cut, cannot be encoded; \udXXX is valid JSON for it.
+    # An unpaired surrogate, for example from truncated text, cannot be encoded as UTF-8. It is written as \udXXX, which
+    # is valid JSON.
     return line.encode(errors="backslashreplace") + b"\n"
 
 
@@ -261,11 +263,11 @@ def _new_file(target: ObjectStoragePath | None, private: bool) -> Iterator[IO[by
 
 
 def _replace(path: Path, content: IO[bytes], *, private: bool) -> None:
-    """Write a file atomically: if that fails, an existing file is unchanged."""
+    """Write a file atomically. If this fails, an existing file stays unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(16)}.part")
-    # Like mkstemp, but mkstemp always sets mode 0600. The mode of other files depends on the umask and on the access
-    # control list of the folder, which only the kernel can apply without changing the umask of all threads.
+    # Not mkstemp, which always sets mode 0600. The kernel applies the umask and the access control list of the folder
+    # to this mode. Python can read the umask only by changing it, for all threads.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     descriptor = os.open(part, flags, 0o600 if private else 0o666)
     try:

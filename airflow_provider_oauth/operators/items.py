@@ -19,17 +19,20 @@ def read_items(items: Any) -> Iterable[Any]:
         per line
     :raises ValueError: if an item is not an object; for a list, this is raised before any item is returned
     """
-    if isinstance(items, Mapping):  # of a mapped task
+    if isinstance(items, Mapping):  # a single item, as in a mapped task
         return [items]
     if not isinstance(items, str):
         flat = flattened(items)
         if wrong := [item for item in flat if not isinstance(item, Mapping)]:
-            raise ValueError(f"items contains a {type(wrong[0]).__name__} instead of an object; nothing was written.")
+            raise ValueError(
+                f"items contains a value of type {type(wrong[0]).__name__}, but every item must be an object. "
+                f"Nothing was written."
+            )
         return flat
     if items.lstrip().startswith(("[", "{")):
         raise ValueError(
-            "items is a string that looks like a list or an object. Pass the output of a task without a template: "
-            "items=task.output"
+            "items is a string that looks like a list or an object. Pass the task's output directly, not in a "
+            "template: items=task.output"
         )
     return _lines(items)
 
@@ -60,6 +63,6 @@ def _lines(path: str) -> Iterator[Any]:
             except ValueError:
                 item = line
             if item is not None and not isinstance(item, dict):
-                raise ValueError(f"Line {number} of {path} is not a JSON object.")
+                raise ValueError(f"Line {number} of {path} is not a JSON object. Correct or remove it.")
             if item is not None:
                 yield item

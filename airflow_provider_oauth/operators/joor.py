@@ -1,8 +1,9 @@
 """Operators for JOOR (wholesale fashion). API documentation: https://api-docs.jooraccess.com.
 
-JOOR allows 300 credits in 300 s per account. A read costs 1 credit, a write 5, whatever its size. A task does not know
-what other tasks spend, so put all tasks of an account into a pool, and set ``credits`` of each task to 300 divided by
-the slots of the pool. If the account has no credits left, a task repeats its request for up to 30 minutes.
+JOOR allows 300 credits in 300 s per account. A read request costs 1 credit and a write request 5, whatever its size. A
+task does not know what other tasks spend, so put all tasks of an account into a pool, and set ``credits`` of each task
+to 300 divided by the number of slots in the pool. If the account has no credits left, a task repeats its request for up
+to 30 minutes.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: Rows per page: half of what public clients request. A page with fewer rows is treated as the last one, so the size
-#: must not be above the API's limit.
+#: Rows per page: half of what published client code requests. A page with fewer rows is treated as the last one, so the
+#: size must not exceed the API's limit.
 PAGE_SIZE = 100
 #: IDs per request: with more, the URL would be too long for many servers.
 IDS_PER_REQUEST = 50
-#: JOOR does not document pages, but public clients request them. Resources without pages return the whole list.
+#: JOOR does not document pages, but published client code requests them. Resources without pages return the whole list.
 PAGINATOR = PageNumberPaginator(size_param="page_size", size=PAGE_SIZE, allow_unpaged=True)
 READABLE = ("products", "skus", "prices", "collections", "categories", "traits", "seasons")
 #: Endpoint and actions of each resource that can be written.
@@ -48,7 +49,7 @@ WRITABLE = {
 }
 #: What to do with items that JOOR rejects.
 ERROR_POLICIES = ("fail", "collect", "skip")
-#: How many errors of items a message quotes.
+#: Maximum number of item errors that a message quotes.
 MAX_QUOTED_ERRORS = 3
 
 
@@ -62,13 +63,13 @@ class _JoorOperator(ExtractOperator):
         self.credits = _checked_credits(credits)
 
     def make_hook(self) -> OAuthHook:
-        """Return the hook of the connection, with the credits of this task."""
+        """Return the hook of the connection, limited to the credits of this task."""
         return _with_credits(super().make_hook(), self.credits)
 
     def check(self, page: Page) -> None:
         """Raise an ``ApiError`` if the response contains errors, because JOOR can send them with status 200.
 
-        :param page: the page
+        :param page: the page that was read
         """
         if errors := _errors(page):
             raise page.error(f"reports {_quoted(page, errors)}")
@@ -79,10 +80,10 @@ class _JoorOperator(ExtractOperator):
         """Yield the requests for a list: one, or one per batch of IDs.
 
         :param hook: the hook of the connection
-        :param endpoint: relative to the API base URL
-        :param by_ids: whether to request only some IDs. An empty list of IDs, such as the output of another task that
-            found none, then requests nothing
-        :param ids_param: name of the query parameter of the IDs, and of this operator's parameter
+        :param endpoint: path relative to the API base URL
+        :param by_ids: whether to request only the IDs in a parameter of this operator. If that parameter is empty, for
+            example because another task found no IDs, no request is sent
+        :param ids_param: name of that parameter, and of the query parameter for the IDs
         :param params: other query parameters
         """
         data = {"account": _account(hook, self.account), **params}
@@ -96,20 +97,21 @@ class _JoorOperator(ExtractOperator):
 
 
 class JoorListOrdersOperator(_JoorOperator):
-    """Fetches orders, all pages: ``GET /orders`` of https://api-docs.jooraccess.com.
+    """Fetches all pages of orders: ``GET /orders`` of https://api-docs.jooraccess.com.
 
     Each row has ``id``, ``retailer_id``, ``price_type_id``, ``collection_id``, ``status`` and more.
 
-    JOOR documents ``account`` and ``order_ids``. All other filters, and pages, are **known only from public clients**.
+    JOOR documents ``account`` and ``order_ids``. All other filters, and pages, are **known only from published client
+    code**.
 
     :param order_ids: fetch only these orders; a list of IDs, or IDs separated by commas (templated)
-    :param status: status of the orders; known only from public clients (templated)
-    :param date_approved_start: first date of approval; known only from public clients (templated)
-    :param date_approved_end: last date of approval; known only from public clients (templated)
-    :param export_status: export status of the orders; known only from public clients (templated)
-    :param last_modified: time of the last modification; known only from public clients (templated)
-    :param sort_by: field to sort by; known only from public clients (templated)
-    :param sort_order: order of sorting; known only from public clients (templated)
+    :param status: status of the orders; known only from published client code (templated)
+    :param date_approved_start: first date of approval; known only from published client code (templated)
+    :param date_approved_end: last date of approval; known only from published client code (templated)
+    :param export_status: export status of the orders; known only from published client code (templated)
+    :param last_modified: time of the last modification; known only from published client code (templated)
+    :param sort_by: field to sort by; known only from published client code (templated)
+    :param sort_order: direction to sort in; known only from published client code (templated)
     :param account: ID of the JOOR account, instead of the connection's (templated)
     :param credits: credits that this task may spend in 300 s
     :param oauth_conn_id: connection ID, of type JOOR (templated)
@@ -117,7 +119,7 @@ class JoorListOrdersOperator(_JoorOperator):
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ApiError: if JOOR responds with an error status, or with errors in a response with status 200
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     FILTERS = (
@@ -146,7 +148,7 @@ class JoorListOrdersOperator(_JoorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.order_ids = order_ids
-        self.by_ids = order_ids is not None  # known now; a template or the output of another task can be empty later
+        self.by_ids = order_ids is not None  # before templates are rendered, because they can be rendered to nothing
         self.status = status
         self.date_approved_start = date_approved_start
         self.date_approved_end = date_approved_end
@@ -164,7 +166,7 @@ class JoorListOrdersOperator(_JoorOperator):
 class JoorListOrderLinesOperator(_JoorOperator):
     """Fetches the lines of orders: ``GET /orders/sku_line_items``.
 
-    JOOR does not document this endpoint; it is **known only from public clients**. API documentation: https://api-docs.jooraccess.com.
+    JOOR does not document this endpoint; it is **known only from published client code**. API documentation: https://api-docs.jooraccess.com.
 
     :param order_ids: the orders; a list of IDs, or IDs separated by commas. 50 orders are fetched per request
         (templated)
@@ -175,7 +177,7 @@ class JoorListOrderLinesOperator(_JoorOperator):
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ApiError: if JOOR responds with an error status, or with errors in a response with status 200
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     template_fields: Sequence[str] = ("order_ids", *_JoorOperator.template_fields)
@@ -192,7 +194,7 @@ class JoorListOrderLinesOperator(_JoorOperator):
 class JoorListOperator(_JoorOperator):
     """Fetches a resource: ``GET /products`` and others of https://api-docs.jooraccess.com.
 
-    JOOR documents the resources and ``product_ids``. Pages are **known only from public clients**.
+    JOOR documents the resources and ``product_ids``. Pages are **known only from published client code**.
 
     :param resource: products, skus, prices, collections, categories, traits or seasons (templated)
     :param product_ids: with skus, fetch only those of these products; a list of IDs, or IDs separated by commas
@@ -206,7 +208,7 @@ class JoorListOperator(_JoorOperator):
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ConfigurationError: if there is no such resource
     :raises ApiError: if JOOR responds with an error status, or with errors in a response with status 200
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     template_fields: Sequence[str] = ("resource", "product_ids", "data", *_JoorOperator.template_fields)
@@ -260,7 +262,7 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
     :raises ValueError: if a parameter is invalid, or an item is not an object
     :raises PartialWriteError: if items were created, and then others were rejected or a batch failed
     :raises ApiError: if items are rejected or a batch fails before any item was created, or while updating
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     conn_id_field = "oauth_conn_id"
@@ -292,7 +294,7 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
         if action not in WRITABLE.get(resource, ("", ()))[1]:
             documented = "; ".join(f"{name}: {', '.join(actions)}" for name, (_, actions) in WRITABLE.items())
             raise ValueError(
-                f"JOOR does not document the action {action!r} for {resource!r}. It documents {documented}."
+                f"JOOR does not document the action {action!r} for {resource!r}. Use one of these: {documented}."
             )
         if on_error not in ERROR_POLICIES:
             raise ValueError(f"on_error is {on_error!r}. Set it to one of {', '.join(ERROR_POLICIES)}.")
@@ -353,8 +355,8 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
         possibly = ", possibly more," if unclear else ""
         return PartialWriteError(
             f"{problem} Before that, {done['written']} items were written{possibly} in batches of {self.batch_size}. "
-            "Write the remaining items with another task, or set on_error. Airflow does not retry the task, because a "
-            "retry would write the same items again."
+            "Write the remaining items with another task. To continue after items that JOOR rejects, set on_error to "
+            "collect or skip. Airflow does not retry the task, because a retry would write the same items again."
         )
 
 
@@ -376,8 +378,8 @@ def _account(hook: OAuthHook, account: str | int | None) -> str:
     found = account if account not in (None, "") else hook.config.api_params.get("account")
     if found is None:
         raise ConfigurationError(
-            f"Connection {hook.oauth_conn_id!r}: account (Account) is missing. Set it in the connection, or set "
-            "account of the task. Example: 1234"
+            f"Connection {hook.oauth_conn_id!r}: account (Account) is missing. Set it in the connection, or pass "
+            "account to the operator. Example: 1234"
         )
     return str(found)
 
@@ -390,7 +392,7 @@ def _errors(page: Page) -> list[dict[str, Any]]:
 
 
 def _quoted(page: Page, errors: Sequence[Mapping[str, Any]]) -> str:
-    """Return the number of errors and the first ones, without the token."""
+    """Return the number of errors and the texts of the first ones, with the token redacted."""
     token = page.response.request.headers.get("Authorization", "").rpartition(" ")[2]
     first = [f"{error.get('status', '')} {error.get('message', '')}".strip() for error in errors[:MAX_QUOTED_ERRORS]]
     text = redact("; ".join(first), (token,)) + ("; …" if len(errors) > MAX_QUOTED_ERRORS else "")

@@ -25,7 +25,7 @@ class _JustimmoOperator(ExtractOperator):
 
     @property
     def headers(self) -> dict[str, str | None]:
-        """Justimmo's own headers. For a header that is None, the connection's value is sent."""
+        """Justimmo's own headers. If a header is None, the connection's value is sent."""
         values = {"X-Justimmo-TenantId": self.tenant_id, "X-Justimmo-UserId": self.user_id}
         return {name: None if value in (None, "") else str(value) for name, value in values.items()}
 
@@ -42,7 +42,7 @@ class JustimmoCurrentUserOperator(_JustimmoOperator):
     :param xcom_fields: JMESPath of the fields to return; default ``@``, the whole response
     :return: the ``xcom_fields``, by default ``{"id": 1234, "tenant": {"id": 5678}}``
     :raises ApiError: if Justimmo responds with an error status, for example 403 for a token without a user
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -53,20 +53,20 @@ class JustimmoCurrentUserOperator(_JustimmoOperator):
         yield ListRequest(endpoint="oauth/user/current", headers=self.headers, records_path=WHOLE_RESPONSE)
 
     def execute(self, context: Any) -> Any:
-        """Return the user, the only row."""
+        """Fetch the user, and return the only row instead of a list."""
         result = super().execute(context)
         return result[0] if isinstance(result, list) else result
 
 
 class JustimmoListRealtiesOperator(_JustimmoOperator):
-    """Fetches realties, all pages: ``GET /v1/realties``.
+    """Fetches all pages of realties: ``GET /v1/realties``.
 
-    Justimmo does not document this endpoint or its parameters; they are **known only from public clients**. API
+    Justimmo does not document this endpoint or its parameters; they are **known only from published client code**. API
     documentation: https://api-docs.justimmo.at.
 
     The rows are the response itself if it is an array, otherwise its member ``items`` or ``data``. After 429 (Too Many
-    Requests) a request is repeated for up to 300 s. According to public clients, about 10 requests per second are
-    allowed.
+    Requests) a request is repeated for up to 300 s. According to published client code, about 10 requests per second
+    are allowed.
 
     :param tenant_id: sent as ``X-Justimmo-TenantId`` instead of the connection's (templated)
     :param user_id: sent as ``X-Justimmo-UserId`` instead of the connection's (templated)
@@ -76,7 +76,7 @@ class JustimmoListRealtiesOperator(_JustimmoOperator):
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ApiError: if Justimmo responds with an error status, or a response contains no rows
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     template_fields: Sequence[str] = ("data", *_JustimmoOperator.template_fields)

@@ -1,8 +1,8 @@
 """Operators for JustLogin (human resources). API documentation: https://github.com/justlogincom/public-api-docs.
 
 JustLogin documents all endpoints used here. What a token can read depends on the roles of the user who consented.
-JustLogin does not document rate limits, write requests, or a filter for changed rows: fetch all rows and compare
-``modifiedDate``.
+JustLogin does not document rate limits, write requests, or a filter for changed rows. To find changes, fetch all rows
+and compare ``modifiedDate``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PRIVATE_MEMBERS = {
     *("residency", "passport", "governmentid", "gender", "images", "password"),
     *("dateofbirth", "dayofbirth", "monthofbirth", "yearofbirth"),
 }
-#: The maximum page size.
+#: Users per page, the maximum that JustLogin allows.
 PAGE_SIZE = 100
 
 
@@ -34,11 +34,11 @@ class _JustLoginOperator(ExtractOperator):
 
     @property
     def private(self) -> bool:
-        """Whether only the owner may read a local file: if it contains identity documents."""
+        """Whether only the owner may read a local file, because it contains identity documents."""
         return "profile" in (joined(self.include) or "")
 
     def redact_row(self, row: Any) -> Any:
-        """Return the row without private members at any depth: JustLogin does not document how it wraps a user.
+        """Return the row without private members at any depth, because JustLogin does not document where they are.
 
         :param row: the row as it is written
         """
@@ -50,12 +50,12 @@ class _JustLoginOperator(ExtractOperator):
 
 
 class JustLoginListUsersOperator(_JustLoginOperator):
-    """Fetches the users of the company, all pages: ``GET /membership/v3/users``.
+    """Fetches all pages of the company's users: ``GET /membership/v3/users``.
 
-    Documented at https://github.com/justlogincom/public-api-docs. Each row has ``userGuid``, ``companyGuid``,
-    ``employeeId``, ``userName``, ``email``, ``fullName``, ``createdDate``, ``modifiedDate``, ``joinDate`` and
-    ``isActive``, and the members that ``include`` adds. To map other operators over the users, set ``xcom_fields`` to
-    ``{user_guid: userGuid, company_guid: companyGuid}``.
+    The endpoint is documented at https://github.com/justlogincom/public-api-docs. Each row has ``userGuid``,
+    ``companyGuid``, ``employeeId``, ``userName``, ``email``, ``fullName``, ``createdDate``, ``modifiedDate``,
+    ``joinDate`` and ``isActive``, and the members that ``include`` adds. To map other operators over the users, set
+    ``xcom_fields`` to ``{user_guid: userGuid, company_guid: companyGuid}``.
 
     :param include: members to add to each user; a list, or names separated by commas: manager, department, employment,
         company, profile. ``profile`` adds passport, government ID and other private data, which is written to the file
@@ -67,7 +67,7 @@ class JustLoginListUsersOperator(_JustLoginOperator):
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ApiError: if JustLogin responds with an error status, or without the header ``x-pagination``
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     template_fields: Sequence[str] = ("include", "active_status", "query", *ExtractOperator.template_fields)
@@ -102,7 +102,7 @@ class JustLoginListUsersOperator(_JustLoginOperator):
 class JustLoginGetUserOperator(_JustLoginOperator):
     """Fetches one user: ``GET /membership/v3/users/{userGuid}``.
 
-    Documented at https://github.com/justlogincom/public-api-docs. The row has the members of
+    The endpoint is documented at https://github.com/justlogincom/public-api-docs. The row has the members of
     ``JustLoginListUsersOperator``.
 
     :param user_guid: GUID of the user (templated)
@@ -114,7 +114,7 @@ class JustLoginGetUserOperator(_JustLoginOperator):
         ``path``
     :raises ConfigurationError: if ``user_guid`` is not an ID
     :raises ApiError: if JustLogin responds with an error status
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     template_fields: Sequence[str] = ("user_guid", "include", *ExtractOperator.template_fields)
@@ -170,7 +170,7 @@ class JustLoginListLeaveTypesOperator(_JustLoginLeaveOperator):
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ConfigurationError: if a GUID is not an ID
     :raises ApiError: if JustLogin responds with an error status
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     template_fields: Sequence[str] = ("year", *_JustLoginLeaveOperator.template_fields)
@@ -203,7 +203,7 @@ class JustLoginGetLeaveSummaryOperator(_JustLoginLeaveOperator):
         and ``path``
     :raises ConfigurationError: if a GUID or the leave type is not an ID
     :raises ApiError: if JustLogin responds with an error status
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     template_fields: Sequence[str] = ("leave_type_id", "date", *_JustLoginLeaveOperator.template_fields)
@@ -235,7 +235,7 @@ class JustLoginExtractPayrollOperator(_JustLoginOperator):
     :raises ValueError: if ``include`` is invalid, or ``xcom_fields`` is set
     :raises ConfigurationError: if ``user_guids`` contains values that are not IDs
     :raises ApiError: if JustLogin responds with an error status, for example 403 if the user who consented lacks a role
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     template_fields: Sequence[str] = ("user_guids", *ExtractOperator.template_fields)

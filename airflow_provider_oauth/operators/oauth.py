@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: Seconds for which a request is repeated after 429 (Too Many Requests), unless the task or the vendor sets it.
+#: Seconds for which a request is repeated after 429 (Too Many Requests), unless the task or the connection's type sets
+#: another value.
 RATE_LIMIT_TIMEOUT = 300.0
 
 
 class OAuthHttpOperator(OAuthTask, HttpOperator):
-    """Calls an endpoint of an API with an OAuth 2.0 token; otherwise it is an ``HttpOperator``.
+    """Calls an endpoint of an API with an OAuth 2.0 token. It is an ``HttpOperator`` otherwise.
 
     :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type (templated)
     :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
@@ -39,7 +40,7 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
     :return: the text of the response, or the result of ``response_filter``
     :raises ConfigurationError: if a field of the connection or a parameter is invalid
     :raises ApiError: if the API responds with an error status, or does not respond
-    :raises OAuthError: if there is no token; refused credentials fail the task without retries
+    :raises OAuthError: if no valid token can be obtained; refused credentials fail the task without retries
     """
 
     conn_id_field = "oauth_conn_id"
@@ -51,15 +52,15 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
         self.scope = scope
 
     def execute(self, context: Context) -> Any:
-        """Call the endpoint here, or in the triggerer if ``deferrable``."""
+        """Call the endpoint in the worker, or in the triggerer if ``deferrable``."""
         with self.reporting_failure():
             return super().execute(context)
 
     def execute_async(self, context: Context) -> None:
-        """Defer to the triggerer, which gets the token itself.
+        """Get a token, and defer the request to the triggerer.
 
-        The worker gets a token first, so that refused credentials fail the task in the worker. Airflow 3.3.2 may treat
-        a task that fails within seconds after its deferral as lost, and retry it.
+        The triggerer gets the token itself. The worker gets one first only so that refused credentials fail the task
+        there. Airflow 3.3.2 may treat a task that fails within seconds after its deferral as lost, and retry it.
         """
         self.json_to_defer()
         self.hook.get_token()
@@ -93,7 +94,8 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
 class OAuthExtractOperator(ExtractOperator):
     """Fetches a list from an API into a file, page by page.
 
-    All pages use one TCP connection, and one page is in memory at a time. Each mapped task needs its own ``path``.
+    All pages use one TCP connection, and at most two pages are in memory at a time. Each mapped task needs its own
+    ``path``.
 
     :param endpoint: path relative to the API base URL (templated)
     :param paginator: how the API splits the list into pages, one of ``extract.paginators``; None if it does not
@@ -108,13 +110,13 @@ class OAuthExtractOperator(ExtractOperator):
         client_credentials and password (templated)
     :param path: file to write, one row per line as JSON: a local path, or a URL of any storage that Airflow supports,
         such as ``s3://conn_id@bucket/key``; None to write no file (templated)
-    :param xcom_fields: JMESPath of the fields of each row that are returned, and so stored in XCom: ``id``,
+    :param xcom_fields: JMESPath of the fields of each row to return and therefore to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the numbers of ``rows``
         and ``pages``, and the ``path``
     :raises ConfigurationError: if a field of the connection or a parameter is invalid
     :raises ApiError: if the API responds with an error status, or a response does not contain the rows
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     template_fields: Sequence[str] = ("endpoint", "data", "headers", *ExtractOperator.template_fields)

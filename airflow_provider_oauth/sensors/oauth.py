@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class OAuthHttpSensor(OAuthTask, HttpSensor):
-    """Waits until an API responds without an error status; otherwise it is an ``HttpSensor``.
+    """Waits until an API responds without an error status. It is an ``HttpSensor`` otherwise.
 
-    Refused credentials fail the task without retries. With ``soft_fail`` the task is skipped instead, as after any
-    failure.
+    Refused credentials fail the task without retries. With ``soft_fail`` the task is skipped instead, as
+    after any other failure.
 
     :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type (templated)
     :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
@@ -34,7 +34,7 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
         ``HttpSensor`` does
     :raises ConfigurationError: if a field of the connection or a parameter is invalid
     :raises ApiError: if the API responds with an error status that ``response_error_codes_allowlist`` does not contain
-    :raises OAuthError: if there is no token
+    :raises OAuthError: if no valid token can be obtained
     """
 
     template_fields: Sequence[str] = ("endpoint", "request_params", "headers", "oauth_conn_id", "scope")
@@ -69,7 +69,7 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
         return True
 
     def execute(self, context: Context) -> Any:
-        """Wait here; if ``deferrable``, send one request here and then wait in the triggerer."""
+        """Wait in the worker. If ``deferrable``, send one request in the worker, then wait in the triggerer."""
         with self.reporting_failure():
             return self._execute(context)
 
@@ -81,7 +81,7 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
             found = self.poke(context)
         except AirflowException as error:
             if self.never_fail or (self.soft_fail and isinstance(error, AirflowFailException)):
-                raise AirflowSkipException("Skipping due to soft_fail or never_fail.") from error
+                raise AirflowSkipException("Skipping the task, because soft_fail or never_fail is set.") from error
             raise
         if not found:
             from airflow_provider_oauth.triggers.oauth import OAuthHttpSensorTrigger

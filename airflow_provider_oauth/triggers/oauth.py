@@ -1,6 +1,6 @@
 """Triggers that call an API with OAuth 2.0.
 
-Their arguments contain the connection ID. The token never leaves the triggerer.
+Their arguments contain the connection ID and no token. The token never leaves the triggerer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
 
-#: The longest pause, in seconds, between two polls while the credentials are refused.
+#: Maximum number of seconds between two polls while the server refuses the credentials.
 MAX_PAUSE = 3600.0
 
 
@@ -41,7 +41,8 @@ class OAuthHttpTrigger(HttpTrigger):
     :param endpoint: path relative to the API base URL
     :param headers: headers of the request
     :param data: query parameters of a GET request, body of other requests
-    :param extra_options: transport options of ``HttpHook``, and more arguments of aiohttp's request method
+    :param extra_options: options of ``HttpHook``, which replace the connection's, and any other options of aiohttp's
+        request method
     :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
         client_credentials and password
     :param json: JSON body, instead of ``data``
@@ -83,7 +84,7 @@ class OAuthHttpTrigger(HttpTrigger):
         self.json = json
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return class path and arguments. They contain no token."""
+        """Return the class path and the arguments, which contain no token."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         return path, {name: getattr(self, name) for name in self.arguments}
 
@@ -107,7 +108,7 @@ class OAuthHttpTrigger(HttpTrigger):
 
     @staticmethod
     async def _convert_response(client_response: ClientResponse) -> Response:
-        """Convert a response of aiohttp to one of requests. Redirects have no body, because aiohttp drops it."""
+        """Convert an aiohttp response to one of ``requests``. Redirects have no body, because aiohttp drops it."""
         response = _without_body(client_response)
         response._content = await client_response.read()
         response.encoding = client_response.get_encoding()
@@ -115,7 +116,7 @@ class OAuthHttpTrigger(HttpTrigger):
         return response
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Send the request. An error becomes an event, because Airflow runs a trigger that raises again and again."""
+        """Send the request. An error becomes an event, because Airflow would run a failed trigger again and again."""
         try:
             response = await self._get_response(self._get_async_hook())
         except Exception as error:
@@ -142,7 +143,7 @@ class OAuthHttpSensorTrigger(OAuthHttpTrigger):
         self.poke_interval = poke_interval
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll, and fire once."""
+        """Poll until the API responds without an error status or an error is permanent, then fire one event."""
         while True:
             try:
                 await self._get_response(self._get_async_hook())  # a new hook, because the connection may change
@@ -193,7 +194,8 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
                     yield TriggerEvent({"status": "success", "response": HttpResponseSerializer.serialize(response)})
                 pause = self.poll_interval
             except AirflowFailException as error:
-                # An event cannot report an error, and frequent requests may lock the account: poll less and less often.
+                # An asset event cannot report an error. Poll less and less often, because frequent requests may lock
+                # the account.
                 pause = min(pause * 2, max(MAX_PAUSE, self.poll_interval))
                 self.log.error("Polling again in %s s. %s", pause, _text(error))
             except Exception as error:

@@ -89,7 +89,7 @@ def test_the_rows_are_the_array_at_records_path_or_the_only_array(content, path,
         ({"data": None}, "data", "no array at 'data'"),
         ({"data": [1]}, "rows", "no array at 'rows'"),
         ([1], "data", "no array at 'data'"),
-        ({"data": "fake-row"}, "sort(data)", r"does not fit the JMESPath 'sort\(data\)'"),
+        ({"data": "fake-row"}, "sort(data)", r"cannot be searched with the JMESPath 'sort\(data\)'"),
         (b"<html>fake-row", None, "is not JSON"),
         (b"", None, "is not JSON"),
         (b"[" * 100_000, None, "is not JSON"),
@@ -347,7 +347,7 @@ def test_the_same_rows_twice_are_an_error(paginator):
     ids=lambda value: type(value).__name__,
 )
 def test_a_page_whose_next_page_is_itself_is_an_error(paginator, again):
-    with pytest.raises(ApiError, match="that was read before"):
+    with pytest.raises(ApiError, match="that was already read"):
         read(Api(*[again] * 3), paginator)
 
 
@@ -358,14 +358,14 @@ def test_a_page_whose_next_page_is_itself_is_an_error(paginator, again):
 def test_a_page_whose_next_page_is_itself_is_an_error_even_if_its_content_changes(paginator, following):
     link = {"Link": f'<{following}>; rel="next"'}
     api = Api(*[response_of({"rows": [at], "next": following}, link) for at in range(9)])
-    with pytest.raises(ApiError, match="has a next page that was read before"):
+    with pytest.raises(ApiError, match="gives a next page that was already read"):
         read(api, paginator)
     assert len(api.requests) == 2
 
 
 def test_a_cycle_of_pages_is_an_error():
     api = Api(*[response_of({"rows": [at], "next": "ab"[at % 2]}) for at in range(9)])
-    with pytest.raises(ApiError, match="that was read before"):
+    with pytest.raises(ApiError, match="that was already read"):
         read(api, CursorPaginator())
     assert len(api.requests) == 3
 
@@ -386,7 +386,7 @@ def test_with_allow_unpaged_the_same_rows_twice_end_the_list():
 @pytest.mark.parametrize("rows", ["data[?open]", "data[].id", "data[:1]", "data[].lines[]", "*", "not_null(data[].x)"])
 def test_a_records_path_that_selects_rows_is_refused_before_a_request_is_sent(rows):
     api = Api({"data": []})
-    with pytest.raises(ConfigurationError, match="selects some of the rows"):
+    with pytest.raises(ConfigurationError, match="does not return the whole array of rows"):
         read(api, None, records_path=rows)
     assert api.requests == []
 
@@ -415,7 +415,7 @@ def test_counts_can_be_strings():
     [CursorPaginator("join(',', data)"), JsonLinkPaginator("join(',', data)"), OffsetPaginator(total="abs(data)")],
 )
 def test_a_path_that_does_not_fit_is_an_error_that_does_not_quote_the_response(paginator):
-    with pytest.raises(ApiError, match="does not fit") as caught:
+    with pytest.raises(ApiError, match="cannot be searched with the JMESPath") as caught:
         read(Api({"data": [{"secret": "fake-row"}]}), paginator, records_path="data")
     assert "fake-row" not in str(caught.value)
 

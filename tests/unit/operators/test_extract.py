@@ -373,7 +373,7 @@ def test_an_invalid_xcom_fields_is_refused_before_a_request_is_sent(requests_moc
 
 def test_a_function_in_xcom_fields_that_does_not_fit_is_an_error_that_does_not_quote_the_row(requests_mock):
     requests_mock.get(LIST, json=[{"name": "fake-name"}])
-    with pytest.raises(ConfigurationError, match="a function that does not fit") as caught:
+    with pytest.raises(ConfigurationError, match="a function that is unknown or cannot be applied") as caught:
         operator(xcom_fields="abs(name)").execute({})
     assert "fake" not in str(caught.value)
     assert caught.value.__suppress_context__
@@ -430,7 +430,7 @@ def test_an_error_status_is_an_error_even_if_check_response_is_off(define_connec
         operator().execute({})
 
 
-@pytest.mark.parametrize(("xcom_fields", "problem"), [("nosuch(@)", "does not fit"), ("length(@, @)", "does not fit")])
+@pytest.mark.parametrize(("xcom_fields", "problem"), [("nosuch(@)", "is unknown"), ("length(@, @)", "is unknown")])
 def test_an_unknown_function_in_xcom_fields_is_an_error(requests_mock, xcom_fields, problem):
     requests_mock.get(LIST, json=[{"id": 1}])
     with pytest.raises(ConfigurationError, match=problem):

@@ -502,7 +502,7 @@ def test_items_of_mapped_tasks_are_sent_as_objects(requests_mock, given, sent_it
 
 @pytest.mark.parametrize("wrong", [[{"id": 1}, "id"], [1], [[{"id": 1}, None]]])
 def test_items_that_are_not_objects_are_refused_before_any_is_written(requests_mock, wrong):
-    with pytest.raises(ValueError, match="nothing was written"):
+    with pytest.raises(ValueError, match="Nothing was written"):
         bulk(items=wrong, batch_size=1)
     assert sent(requests_mock, "POST") == []
 
