@@ -55,19 +55,19 @@ def with_discovered_endpoints(
     if config.issuer is None or all(getattr(config, name) is not None for name in names):
         return config
     request, metadata = _metadata(config, config.issuer, send)
-    source = f"(URL: {request.shown_url})"
-    _check_issuer(config, metadata.get("issuer"), source)
+    details = f"(URL: {request.shown_url})"
+    _check_issuer(config, metadata.get("issuer"), details)
     missing = [name for name in ENDPOINTS if getattr(config, name) is None and metadata.get(ENDPOINTS[name])]
     for name in missing:
         if problem := _metadata_url_problem(config, config.issuer, metadata[ENDPOINTS[name]]):
             raise config.error(
                 "issuer",
                 f"cannot be used: the {ENDPOINTS[name]} in the server's metadata {problem}. Set {LABELS[name]}",
-                source,
+                details,
             )
     if config.token_url is None and "token_url" not in missing:
         raise config.error(
-            "issuer", "is not sufficient: the server's metadata has no token_endpoint. Set Token URL", source
+            "issuer", "is not sufficient: the server's metadata has no token_endpoint. Set Token URL", details
         )
     return replace(
         config,
@@ -76,19 +76,19 @@ def with_discovered_endpoints(
     )
 
 
-def _check_issuer(config: OAuthConfig, found: Any, source: str) -> None:
+def _check_issuer(config: OAuthConfig, found: Any, details: str) -> None:
     """Check that the metadata is for the connection's issuer (RFC 8414 section 3.3).
 
     Otherwise any server could impersonate another one.
     """
     if not isinstance(found, str):
-        raise config.error("issuer", "cannot be used: the server's metadata has no issuer. Check Issuer", source)
+        raise config.error("issuer", "cannot be used: the server's metadata has no issuer. Check Issuer", details)
     if found != config.issuer:
         raise config.error(
             "issuer",
             f"is {config.issuer!r}, but the server's metadata is for {redact(found, config.secrets)!r}. If that is "
             f"the server that you want to use, set Issuer to exactly that value",
-            source,
+            details,
         )
 
 

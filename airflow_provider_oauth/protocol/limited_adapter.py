@@ -132,21 +132,21 @@ class LimitedAdapter(HTTPAdapter):
     def _addresses(self, connection: Any, host: str, port: int) -> list[Address]:
         """Look up the addresses of ``host``, in a thread because a DNS lookup has no timeout."""
         found: list[Address] = []
-        failed: list[Exception] = []
+        errors: list[Exception] = []
 
         def lookup() -> None:
             try:
                 found.extend(socket.getaddrinfo(host.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM))
             except Exception as error:
-                failed.append(error)
+                errors.append(error)
 
         thread = threading.Thread(target=lookup, daemon=True)
         thread.start()
         thread.join(max(0.0, min(CONNECT_TIMEOUT, self._deadline - self._clock.monotonic())))
-        if failed:
-            if isinstance(failed[0], socket.gaierror):
-                raise NameResolutionError(host, connection, failed[0]) from failed[0]
-            raise failed[0]
+        if errors:
+            if isinstance(errors[0], socket.gaierror):
+                raise NameResolutionError(host, connection, errors[0]) from errors[0]
+            raise errors[0]
         if thread.is_alive():
             raise ConnectTimeoutError(connection, "the DNS lookup took too long")
         for address in found:
