@@ -63,7 +63,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def send(self, request: requests.PreparedRequest, send: Callable[[], requests.Response]) -> requests.Response:
-        """Send a request as soon as the budget allows it. Repeat it after 429 until the timeout.
+        """Send a request as soon as the budget allows it. Repeat it after 429, until ``rate_limit_timeout`` has passed.
 
         :param request: the request; it is only repeated if its body can be sent again
         :param send: sends it

@@ -94,7 +94,7 @@ class OAuthSession(requests.Session):
         super().__init__()
         self._access = access
         self._rate_limiter = rate_limiter or RateLimiter(None, 0)
-        # With auth=None, requests would replace the Authorization header by credentials from a .netrc file.
+        # With auth=None, requests would replace the Authorization header with credentials from a .netrc file.
         self.auth = OAuth2Auth(access)
 
     def set_options(self, options: Mapping[str, Any]) -> None:
@@ -133,7 +133,7 @@ class OAuthSession(requests.Session):
         """Send ``request``, always with a timeout: requests has none by default.
 
         :raises ApiConnectionError: if there is no complete response
-        :raises ApiTimeout: if there is none within the timeout
+        :raises ApiTimeout: if there is no response within the timeout
         :raises ConfigurationError: if the request cannot be sent, or a file of ``verify`` or ``cert`` cannot be used
         """
         if kwargs.get("timeout") is None:

@@ -63,7 +63,7 @@ def redact_url(url: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Replace each run of whitespace by one space. Secrets are searched in this form, because this form is shown."""
+    """Replace each run of whitespace with one space. Secrets are searched for in this form, because it is shown."""
     return " ".join(text.split())
 
 

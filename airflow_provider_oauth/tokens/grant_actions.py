@@ -171,7 +171,7 @@ class GrantActions:
         :param act: called with the claim
         :param failed: what has failed, for error messages
         :param advice: what to do then
-        :raises TokenStoreError: if another user has authorized the connection or forgotten its tokens meanwhile
+        :raises TokenStoreError: if another user has authorized the connection or forgotten its tokens in the meantime
         """
         first: int | None = None
         with self._thread_lock:

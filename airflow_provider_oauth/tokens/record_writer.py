@@ -122,6 +122,6 @@ class RecordWriter:
             started = self._clock.monotonic()
             is_unchanged = self._lease.is_unchanged(claim.record)
             now = self._clock.monotonic()
-            # A process that was delayed here could overwrite what another one has stored meanwhile.
+            # A process that was delayed here could overwrite what another process has stored in the meantime.
             if is_unchanged and now - started <= WAIT / 8 and claim.covers_storing(now):
                 self._store.write(after_failure(claim, refused))

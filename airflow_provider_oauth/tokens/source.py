@@ -175,7 +175,7 @@ class TokenSource:
         if not self._cache.is_usable(stored) or is_same(stored, refused):
             return None
         self._dependencies.mask(stored.access_token, stored.expires_at)
-        if self._cache.get(key) is held:  # no other thread has renewed meanwhile
+        if self._cache.get(key) is held:  # no other thread has renewed it in the meantime
             self._cache.put(key, stored)
         return stored
 
