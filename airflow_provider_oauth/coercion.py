@@ -59,8 +59,8 @@ def to_headers(value: Any) -> dict[str, str]:
 def _to_string(value: Any) -> str:
     if isinstance(value, str):
         return value
-    # An integer or a boolean can be a string of a URI connection, and is converted back. A float is refused, because
-    # its spelling is lost: 1e10 and 10000000000.0 are the same number.
+    # A string in a URI connection can become a number or a boolean. Integers and booleans are turned back into strings.
+    # A float is refused, because its spelling is lost: 1e10 and 10000000000.0 are the same number.
     if not isinstance(value, int):
         raise TypeError
     return json.dumps(value)
@@ -184,7 +184,7 @@ BY_TYPE = {
     "boolean": _Coercion(_to_boolean, "boolean", advice="Set it to true or false."),
     "object": _Coercion(_to_object, "JSON object", '{"name": "value"}'),
 }
-#: Fields with a conversion of their own, which is used instead of that of their type.
+#: Conversions of single fields. They take precedence over the conversion for the field's type.
 BY_KEY = {
     "api_headers": _HEADERS,
     "secret_headers": _HEADERS,

@@ -146,7 +146,10 @@ def _coerced(extra: Mapping[str, Any], fields: Mapping[str, Field], warnings: li
             continue
         if key not in fields:
             _reject_typo(key, fields)
-            warnings.append(f"The extra field {key!r} is unknown and was ignored. It is not sent as a header.")
+            warnings.append(
+                f"The extra field {key!r} is unknown and was ignored. It is not sent as a header. Remove it, or use "
+                "api_headers to send a header."
+            )
             continue
         field, name = fields[key], ALIASES.get(key, key)
         # Check before the conversion, because *** is not a valid number, for example. Check again after it, because a
@@ -188,8 +191,8 @@ def _fixed(environment: str | None, preset: Preset) -> dict[str, Any]:
     fixed = preset.fixed_fields(environment)
     if fixed is None:
         raise InvalidField(
-            f"environment (Environment) is {environment!r}, but {preset.name} has only "
-            f"{', '.join(preset.environments)}. Use one of these, or the URL of a mock server for tests."
+            f"environment (Environment) is {environment!r}, but {preset.name} has only the "
+            f"environments {', '.join(preset.environments)}. Use one of these, or the URL of a mock server."
         )
     return fixed
 
@@ -245,8 +248,8 @@ def _base_url(connection: Connection) -> str:
         raise InvalidField("host (API base URL) is missing. Example: https://api.example.com/v1")
     schema = (connection.schema or "").strip("/")
     if "://" not in host:
-        # As in HttpHook, the schema http or https of a URI connection is the scheme of the URL. Any other
-        # schema is the path.
+        # As in HttpHook, the schema of a URI connection is the scheme of the URL if it is http or https. Otherwise it
+        # is the path.
         scheme = schema if schema in ("http", "https") else "https"
         host = f"{scheme}://{host}"
     if schema in ("http", "https"):

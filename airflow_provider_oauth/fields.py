@@ -71,8 +71,8 @@ FIELDS: dict[str, Field] = {
         "string",
         "Issuer",
         "The server's issuer URL, exactly as in its metadata. Only if the server publishes metadata (RFC 8414, OpenID "
-        "Connect Discovery). If Token URL, Authorization URL or Revocation URL is empty, Airflow reads that URL"
-        " from the metadata.",
+        "Connect Discovery). If Token URL, Authorization URL or Revocation URL is empty, Airflow reads that URL "
+        "from the metadata.",
         example="https://login.example.com",
     ),
     "scope": Field(

@@ -39,7 +39,7 @@ CANCELED = "Canceled. Nothing was changed."
 
 
 def _command(function: Command) -> Command:
-    """Return a function that runs as Airflow's own commands do, and that exits with a text instead of a traceback."""
+    """Return a function that runs as Airflow's own commands do. After an error it prints a text without a traceback."""
 
     @suppress_logs_and_warning
     @providers_configuration_loaded

@@ -162,7 +162,7 @@ class OffsetPaginator:
         return {self.param: 0, self.size_param: self.size}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the offset of the next page. Received rows are counted, because the API may limit the page size."""
+        """Return the offset of the next page. It counts the rows received, which can be fewer than requested."""
         offset = int(params[self.param]) + len(page.rows)
         total = _count(page.search(self.total)) if self.total else None
         done = offset >= total if total is not None else len(page.rows) < int(params[self.size_param])
@@ -324,7 +324,7 @@ def _count(value: Any) -> int | None:
 
 
 def _check_records_path(conn_id: str, path: str | None) -> None:
-    """Refuse a path that does not return the whole array, because paginators count all rows of a page."""
+    """Refuse a path that can return fewer rows than the page has, because paginators count the rows."""
     try:
         nodes = [jmespath.compile(path).parsed] if path else []
     except JMESPathError as error:

@@ -1,4 +1,4 @@
-"""The request for a list."""
+"""The description of a list that an operator fetches."""
 
 from __future__ import annotations
 

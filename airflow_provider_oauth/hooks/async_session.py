@@ -108,7 +108,7 @@ class OAuthAsyncSession(AsyncHttpSession):
         return {**(self.extra_options or {}), **own}
 
     async def _send(self, url: str, arguments: dict[str, Any], attempts: int) -> ClientResponse:
-        """Send the request, and repeat it after a status of 500 or above, as ``HttpAsyncHook`` does."""
+        """Send the request, and repeat it after each status of 500 or above, as ``HttpAsyncHook`` does."""
         for attempt in range(1, attempts):
             response: ClientResponse = await self._request(url, **arguments)
             if response.status < 500:

@@ -131,7 +131,7 @@ class OAuthHook(HttpHook):
         return ApiAccess(token_source(self.config), self.scope)
 
     def get_token(self) -> Token:
-        """Return a valid token, to be sent by a client of your own. It is masked in logs; do not put it into XCom.
+        """Return a valid token for your own HTTP client. It is masked in logs; do not put it into XCom.
 
         :return: the stored token, or a new one if none is valid
         :raises ConfigurationError: if a field of the connection is missing or invalid
@@ -148,7 +148,7 @@ class OAuthHook(HttpHook):
 
         :param headers: headers of every request of the session
         :param extra_options: transport options that replace the connection's, as in ``run``
-        :return: a session that takes URLs of the API; requests to other hosts are sent without a token
+        :return: a session; it sends no token with requests to other origins than the API's
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
         self.merged_extra = {**vars(self.config.transport), **(extra_options or {})}
@@ -230,7 +230,7 @@ class OAuthHook(HttpHook):
     def check_response(self, response: requests.Response) -> None:
         """Raise an error if the response has an error status.
 
-        The error quotes only known members of the body, such as ``message``, because the body can contain secrets.
+        The error quotes only some members of the body, such as ``message``, because the body can contain secrets.
 
         :param response: the response
         :raises ApiError: if the status is 400 or above; its text starts with the status
@@ -255,7 +255,7 @@ class OAuthHook(HttpHook):
         """
         try:
             works, text, _ = check_grant(self.config)
-            return works is not False, text  # Airflow cannot show an uncertain result; the text does
+            return works is not False, text  # Airflow shows only success or failure; the text is more exact
         except OAuthError as error:
             # The text does not begin with the ID, because Airflow can test a connection under a random ID.
             return False, str(error).removeprefix(f"Connection {self.oauth_conn_id!r}: ")
@@ -359,7 +359,7 @@ class OAuthAsyncHook(HttpAsyncHook):
         return self._config
 
     async def get_token(self) -> Token:
-        """Return a valid token, to be sent by a client of your own. It is masked in logs; do not put it into XCom.
+        """Return a valid token for your own HTTP client. It is masked in logs; do not put it into XCom.
 
         :return: the stored token, or a new one if none is valid
         :raises ConfigurationError: if a field of the connection is missing or invalid
@@ -390,8 +390,8 @@ class OAuthAsyncHook(HttpAsyncHook):
         :param kwargs: ``data``, ``json``, ``headers`` and ``extra_options``. ``extra_options`` can contain options of
             ``HttpHook``, which replace the connection's, and any other options of aiohttp's request method
         :return: the response
-        :raises ConfigurationError: if a field of the connection is missing or invalid, if there is both ``data`` and
-            ``json``, or if the request cannot be sent
+        :raises ConfigurationError: if a field of the connection is missing or invalid, if both ``data`` and
+            ``json`` are given, or if the request is invalid
         :raises ApiError: if the API responds with an error status or does not respond, or if the URL is of another
             origin
         :raises OAuthError: if there is no valid token and none can be obtained

@@ -86,8 +86,8 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
     :param config: the connection
     :param request: the authorization request that the callback belongs to
     :param callback: the URL that the browser was redirected to, or its query
-    :raises ConsentDenied: if the user declined, the callback is invalid, the user is not the one of the stored
-        tokens, or the server issued no refresh token. The stored tokens are kept
+    :raises ConsentDenied: if the user declined, the callback is invalid, the stored tokens belong to another
+        user, or the server issued no refresh token. The stored tokens are kept
     :raises OAuthError: if the server refuses the code, or the tokens cannot be stored
     """
     source = token_source(config)  # also masks the connection's secrets

@@ -66,7 +66,7 @@ class ConnectionStatus:
     def problem(self, now: datetime) -> str:
         """Return why the connection needs a user's attention, and what to do; "" if it needs none.
 
-        :param now: the current time, aware
+        :param now: the current time, with a time zone
         """
         if self.error:
             return self.error

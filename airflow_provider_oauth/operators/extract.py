@@ -128,7 +128,8 @@ class ExtractOperator(ReportsFailure, BaseOperator):
     def _execute(self) -> Any:
         if self.path is not None and not self.path.strip():
             raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: path is empty. Set it to a file, or remove it to write no file."
+                f"Connection {self.oauth_conn_id!r}: path is empty. Set it to the path of a file, or remove it to "
+                "write no file."
             )
         hook, select = self.make_hook(), self._compiled()
         selected: list[Any] = []

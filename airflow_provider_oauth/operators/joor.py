@@ -148,7 +148,7 @@ class JoorListOrdersOperator(_JoorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.order_ids = order_ids
-        self.by_ids = order_ids is not None  # before templates are rendered, because they can be rendered to nothing
+        self.by_ids = order_ids is not None  # set here, because a template can be rendered to an empty value
         self.status = status
         self.date_approved_start = date_approved_start
         self.date_approved_end = date_approved_end

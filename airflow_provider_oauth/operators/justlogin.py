@@ -38,7 +38,7 @@ class _JustLoginOperator(ExtractOperator):
         return "profile" in (joined(self.include) or "")
 
     def redact_row(self, row: Any) -> Any:
-        """Return the row without private members at any depth, because JustLogin does not document where they are.
+        """Return the row without private members at any depth, because JustLogin does not document their depth.
 
         :param row: the row as it is written
         """

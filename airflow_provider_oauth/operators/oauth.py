@@ -26,7 +26,7 @@ RATE_LIMIT_TIMEOUT = 300.0
 
 
 class OAuthHttpOperator(OAuthTask, HttpOperator):
-    """Calls an endpoint of an API with an OAuth 2.0 token. It is an ``HttpOperator`` otherwise.
+    """Calls an endpoint of an API with an OAuth 2.0 token. In all other respects it is an ``HttpOperator``.
 
     :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type (templated)
     :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types

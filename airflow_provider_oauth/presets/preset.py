@@ -101,11 +101,11 @@ class Preset:
             form = {"grant_type": self._grant_type_field, **form}
         if len(self.environments) > 1:
             form = {"environment": self._environment_field, **form}
-        return {**form, "leeway": form.get("leeway", FIELDS["leeway"])}  # every form needs it, see fields.py
+        return {**form, "leeway": form.get("leeway", FIELDS["leeway"])}  # every form needs leeway, see fields.py
 
     @cached_property
     def known_fields(self) -> dict[str, Field]:
-        """All fields that are read, whether or not the form has them."""
+        """All fields that a connection may have, whether or not the form shows them."""
         environment = {"environment": self._environment_field} if self.environments else {}
         return {**FIELDS, **environment, **self.form_fields}
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OAuthHttpSensor(OAuthTask, HttpSensor):
-    """Waits until an API responds without an error status. It is an ``HttpSensor`` otherwise.
+    """Waits until an API responds without an error status. In all other respects it is an ``HttpSensor``.
 
     Refused credentials fail the task without retries. With ``soft_fail`` the task is skipped instead, as
     after any other failure.

@@ -143,7 +143,7 @@ class OAuthHttpSensorTrigger(OAuthHttpTrigger):
         self.poke_interval = poke_interval
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll until the API responds without an error status or an error is permanent, then fire one event."""
+        """Poll until a response has no error status or an error is not temporary, then fire one event."""
         while True:
             try:
                 await self._get_response(self._get_async_hook())  # a new hook, because the connection may change

@@ -85,7 +85,7 @@ async def show(request: Request, user: GetUserDep, conn_id: str = "") -> Respons
     except ConfigurationError as error:
         rows, flash = [], flash or FlashMessage(False, str(error))
     if any(row["result"] for row in rows):
-        flash = None  # it is shown in the row
+        flash = None  # the row shows it
     response = HTMLResponse(render(rows, flash=flash, conn_id=conn_id, **_page_values(request, user)))
     response.delete_cookie(FLASH_COOKIE, path=_root_path(request))
     return response

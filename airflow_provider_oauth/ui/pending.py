@@ -54,7 +54,7 @@ def store(request: AuthorizationRequest, user: str, now: datetime) -> Cookie:
 
     :param request: the authorization request
     :param user: ID of the Airflow user
-    :param now: the current time, aware
+    :param now: the current time, with a time zone
     :return: the cookie to set in the user's browser
     """
     stored = {
@@ -88,7 +88,7 @@ def consume(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> 
     :param state: the callback's state
     :param cookie: the value of the browser's cookie
     :param user: ID of the Airflow user whose browser received the callback
-    :param now: the current time, aware
+    :param now: the current time, with a time zone
     :raises ConsentDenied: if this user did not start the request in this browser for this connection, or if it has
         expired or was completed already
     """

@@ -57,7 +57,7 @@ async def verify_csrf(request: Request, user: GetUserDep) -> None:
     :raises HTTPException: 403 if the CSRF token is missing, expired or for another user; 413 if the form is too large;
         415 if the request is not a form
     """
-    # Airflow's audit log would read a JSON body again, which is not possible after it was read here.
+    # JSON is refused, because Airflow's audit log would read the body a second time, which is not possible.
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
         raise HTTPException(415, "The request must be sent as a form (application/x-www-form-urlencoded).")
     body = b""
