@@ -19,7 +19,7 @@ PROGRAM = """
 import json
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk import BaseHook
-from acme_airflow.operators import AcmeListCustomersOperator
+from acme_airflow.operators import AcmeListItemsOperator
 from airflow_provider_oauth.runtime import airflow_variables
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 
@@ -30,7 +30,7 @@ airflow_variables.is_listed = stored.__contains__
 
 manager = ProvidersManager()
 hook = BaseHook.get_connection("my_acme").get_hook()
-rows = AcmeListCustomersOperator(task_id="list", oauth_conn_id="my_acme").execute({})
+rows = AcmeListItemsOperator(task_id="list", oauth_conn_id="my_acme").execute({})
 print(json.dumps({
     "name": manager.hooks["acme"].hook_name,
     "fields": sorted(name for name in manager.connection_form_widgets if "acme" in name),
