@@ -208,6 +208,12 @@ PUBLIC = [
     *(f"extract.paginators.{name}" for name in vars(paginators) if name.endswith("Paginator")),
     *(f"exceptions.{name}" for name, each in vars(exceptions).items() if is_own_class(each)),
     "presets.preset.Preset",
+    "fields.Field",
+    "api.rate_limit.Budget",
+    "hooks.async_session.OAuthAsyncSession",
+    "management.status.ConnectionStatus",
+    "protocol.authorization.AuthorizationRequest",
+    "protocol.token.Token",
 ]
 
 
