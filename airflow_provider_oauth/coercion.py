@@ -27,7 +27,7 @@ def coerce(key: str, field: Field, value: Any) -> Any:
     :param key: the key in ``extra``
     :param field: the definition of the field
     :param value: the value in ``extra``
-    :raises InvalidField: if the value does not fit the field
+    :raises InvalidField: if the value is not valid for the field
     """
     coercion = BY_KEY.get(key) or BY_TYPE[field.type]
     try:

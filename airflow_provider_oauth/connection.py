@@ -64,7 +64,7 @@ def preset_of_type(conn_type: str | None) -> Preset | None:
 def preset_of(connection: Connection, preset: Preset = OAUTH) -> Preset:
     """Return the preset of the connection's type, whichever hook uses the connection.
 
-    :param connection: the connection
+    :param connection: the Airflow connection
     :param preset: the preset of the hook
     :raises ConfigurationError: if the hook is for a vendor and the connection is not of an OAuth 2.0 type. Otherwise
         the password of a database, for example, would be sent to the vendor
@@ -80,7 +80,7 @@ def preset_of(connection: Connection, preset: Preset = OAUTH) -> Preset:
 def wrong_type(connection: Connection, preset: Preset = OAUTH) -> ConfigurationError:
     """Return the error for a connection that is not of an OAuth 2.0 type.
 
-    :param connection: the connection
+    :param connection: the Airflow connection
     :param preset: the preset of the type that the error recommends
     """
     return ConfigurationError(

@@ -69,7 +69,7 @@ class Page:
     def search(self, path: str) -> Any:
         """Return the value at a JMESPath.
 
-        :param path: the JMESPath
+        :param path: a JMESPath, evaluated on ``content``
         :raises ApiError: if the path is invalid, or has a function that cannot be applied to the response
         """
         try:

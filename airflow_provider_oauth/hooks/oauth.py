@@ -232,7 +232,7 @@ class OAuthHook(HttpHook):
 
         The error quotes only some members of the body, such as ``message``, because the body can contain secrets.
 
-        :param response: the response
+        :param response: the response to check
         :raises ApiError: if the status is 400 or above; its text starts with the status
         """
         if response.status_code >= 400:
@@ -347,7 +347,7 @@ class OAuthAsyncHook(HttpAsyncHook):
 
         :return: the base URL and the options, which include a middleware that sends the token
         :raises ConfigurationError: if a field of the connection is missing or invalid
-        :raises OAuthError: if the base URL is part of the token response and there is no valid token
+        :raises OAuthError: if the base URL is part of the token response and no valid token can be obtained
         """
         if self._config is None:
             access = await self.access()
@@ -374,7 +374,7 @@ class OAuthAsyncHook(HttpAsyncHook):
         :param method: the HTTP method of the session's requests; None for the hook's
         :return: the session
         :raises ConfigurationError: if a field of the connection is missing or invalid
-        :raises OAuthError: if the base URL is part of the token response and there is no valid token
+        :raises OAuthError: if the base URL is part of the token response and no valid token can be obtained
         """
         async with ClientSession() as session:
             yield OAuthAsyncSession(self, session, await self.access(), await self.config(), method)
@@ -392,7 +392,7 @@ class OAuthAsyncHook(HttpAsyncHook):
         :return: the response
         :raises ConfigurationError: if a field of the connection is missing or invalid, if both ``data`` and
             ``json`` are given, or if the request is invalid
-        :raises ApiError: if the API responds with an error status or does not respond, or if the URL is of another
+        :raises ApiError: if the API responds with an error status or does not respond, or if the URL has another
             origin
         :raises OAuthError: if there is no valid token and none can be obtained
         """

@@ -47,7 +47,7 @@ class GrantCheck(NamedTuple):
 def check_grant(config: OAuthConfig, status: ConnectionStatus | None = None) -> GrantCheck:
     """Test the connection's grant at the token endpoint. This stores nothing and uses no refresh token.
 
-    :param config: the connection
+    :param config: the settings of the connection
     :param status: the status of its stored grant; None if unknown, as in Airflow's own test, which uses a random ID
     :raises OAuthError: if the server refuses the client, does not respond, or sends an invalid response
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def status(config: OAuthConfig) -> ConnectionStatus:
     """Return the status of a connection from the stored record, without a request to the server.
 
-    :param config: the connection
+    :param config: the settings of the connection
     :raises TokenStoreError: if the record cannot be read
     """
     state = token_source(config).grant_state()
@@ -49,7 +49,7 @@ def test(config: OAuthConfig) -> GrantCheck:
 
     The test stores nothing and uses no refresh token.
 
-    :param config: the connection
+    :param config: the settings of the connection
     :raises OAuthError: if the server refuses the client, does not respond, or sends an invalid response
     """
     return check_grant(config, status(config))
@@ -58,7 +58,7 @@ def test(config: OAuthConfig) -> GrantCheck:
 def is_empty(config: OAuthConfig) -> bool:
     """Return whether there are no tokens to revoke or forget, neither stored nor in the connection.
 
-    :param config: the connection
+    :param config: the settings of the connection
     :raises TokenStoreError: if the store cannot be read
     """
     return token_source(config).actions.is_empty()
@@ -67,7 +67,7 @@ def is_empty(config: OAuthConfig) -> bool:
 def begin_authorization(config: OAuthConfig, request: AuthorizationRequest) -> str:
     """Return the URL to open in the user's browser, after checking that new tokens can be stored.
 
-    :param config: the connection
+    :param config: the settings of the connection
     :param request: the authorization request
     :raises ConfigurationError: if the connection's grant type or URLs do not allow a user to authorize it
     :raises TokenRequestError: if the issuer's metadata is needed and cannot be read
@@ -83,7 +83,7 @@ def begin_authorization(config: OAuthConfig, request: AuthorizationRequest) -> s
 def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, callback: str) -> Token:
     """Exchange the code of a callback for tokens, and store them.
 
-    :param config: the connection
+    :param config: the settings of the connection
     :param request: the authorization request that the callback belongs to
     :param callback: the URL that the browser was redirected to, or its query
     :raises ConsentDenied: if the user declined, the callback is invalid, the stored tokens belong to another
@@ -101,7 +101,7 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
     token = TokenEndpoint(config).exchange_code(code, request.redirect_uri, request.code_verifier)
     state = source.grant_state()
     if state.record and state.record.subject and token.subject and token.subject != state.record.subject:
-        with suppress(OAuthError):  # if the server cannot revoke it, it expires
+        with suppress(OAuthError):  # a token that cannot be revoked stays valid until it expires
             TokenEndpoint(config).revoke(token.refresh_token or token.access_token, "refresh_token")
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: wrong account. The stored tokens belong to another user of the server. "
@@ -120,7 +120,7 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
 def authorization_result(config: OAuthConfig, token: Token) -> tuple[bool, str]:
     """Return a report for the user after ``finish_authorization``.
 
-    :param config: the connection
+    :param config: the settings of the connection
     :param token: the token that was stored
     :return: whether tasks can renew the token without a user, and a text about the token, its renewal and missing
         scopes
@@ -139,7 +139,7 @@ def authorization_result(config: OAuthConfig, token: Token) -> tuple[bool, str]:
 def renew(config: OAuthConfig) -> Token:
     """Renew the token now, even if it is still valid.
 
-    :param config: the connection
+    :param config: the settings of the connection
     :raises OAuthError: if the token cannot be renewed
     """
     return token_source(config).renew()
@@ -148,7 +148,7 @@ def renew(config: OAuthConfig) -> Token:
 def revoke(config: OAuthConfig) -> int:
     """Revoke the stored tokens at the server (RFC 7009), then delete them.
 
-    :param config: the connection
+    :param config: the settings of the connection
     :return: how many tokens the server revoked
     :raises OAuthError: if the server revoked none; nothing is deleted then
     """
@@ -160,7 +160,7 @@ def forget(config: OAuthConfig) -> None:
 
     A refresh token in the connection's fields is not used again.
 
-    :param config: the connection
+    :param config: the settings of the connection
     :raises OAuthError: if the change cannot be stored
     """
     token_source(config).actions.forget()

@@ -61,7 +61,7 @@ def consequences(action: str, config: OAuthConfig) -> str:
     """Return a text about the consequences of revoking or forgetting tokens.
 
     :param action: revoke or forget
-    :param config: the connection
+    :param config: the settings of the connection
     """
     if not config.requires_refresh_token:
         return CONSEQUENCES[action]

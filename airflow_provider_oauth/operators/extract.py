@@ -165,7 +165,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
 
         try:
             target = ObjectStoragePath(self.path)
-            _ = target.fs  # fail here, before the pages are fetched
+            _ = target.fs  # raises an error here, before the pages are fetched
         except ValueError as error:
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: Airflow cannot use the storage of path {self.path!r}: {error}. "

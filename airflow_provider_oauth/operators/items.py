@@ -40,7 +40,7 @@ def read_items(items: Any) -> Iterable[Any]:
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     """Yield the items in lists of ``size``, like ``itertools.batched`` of Python 3.12.
 
-    :param items: the items
+    :param items: the items to split
     :param size: the length of each list; the last one may be shorter
     """
     batch: list[Any] = []

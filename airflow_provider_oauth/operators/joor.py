@@ -197,8 +197,8 @@ class JoorListOperator(_JoorOperator):
     JOOR documents the resources and ``product_ids``. Pages are **known only from published client code**.
 
     :param resource: products, skus, prices, collections, categories, traits or seasons (templated)
-    :param product_ids: with skus, fetch only those of these products; a list of IDs, or IDs separated by commas
-        (templated)
+    :param product_ids: for the resource skus: fetch only the SKUs of these products; a list of IDs, or IDs separated by
+        commas (templated)
     :param data: more query parameters (templated)
     :param account: ID of the JOOR account, instead of the connection's (templated)
     :param credits: credits that this task may spend in 300 s
@@ -206,7 +206,7 @@ class JoorListOperator(_JoorOperator):
     :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
-    :raises ConfigurationError: if there is no such resource
+    :raises ConfigurationError: if ``resource`` is not one of these
     :raises ApiError: if JOOR responds with an error status, or with errors in a response with status 200
     :raises OAuthError: if no valid token can be obtained
     """
@@ -261,7 +261,7 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
         ``errors``, each with its ``batch`` (the first one is 1) and JOOR's ``status``, ``message`` and ``details``
     :raises ValueError: if a parameter is invalid, or an item is not an object
     :raises PartialWriteError: if items were created, and then others were rejected or a batch failed
-    :raises ApiError: if items are rejected or a batch fails before any item was created, or while updating
+    :raises ApiError: if items are rejected or a batch fails, and no items were created before
     :raises OAuthError: if no valid token can be obtained
     """
 

@@ -47,9 +47,10 @@ class Preset:
         its lifetime
     :param error_path: JMESPath of the error message in the API's error responses; it is quoted in task errors
     :param advice: what to do after an error status of the API, by status; it is added to task errors
-    :param budget: the API's rate limit; the hook stays below it
+    :param budget: the API's rate limit; the hook does not exceed it
     :param rate_limit_timeout: seconds for which the hook repeats a request after 429 (Too Many Requests)
-    :raises ValueError: if a field or grant type is unknown, there is no grant type, or ``conn_type`` is invalid
+    :raises ValueError: if a field or grant type is unknown, a vendor's field is not in ``field_targets``, ``grants`` is
+        empty, or ``conn_type`` is invalid
     """
 
     conn_type: str

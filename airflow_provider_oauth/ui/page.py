@@ -143,7 +143,7 @@ def render(rows: list[dict[str, Any]] | None, **values: Any) -> str:
     """Return the HTML of the page.
 
     :param rows: the connections, as from ``format_status``; None for a page that shows only a message
-    :param values: the other values of the template
+    :param values: values for the other variables of the template
     """
     return _templates.get_template("page.html.j2").render(rows=rows, **values)
 
@@ -151,7 +151,7 @@ def render(rows: list[dict[str, Any]] | None, **values: Any) -> str:
 def render_waiting(**values: str) -> str:
     """Return the HTML of the page that is shown while tokens are being stored.
 
-    :param values: the values of the template
+    :param values: values for the variables of the template
     """
     return _templates.get_template("waiting.html.j2").render(**values)
 

@@ -110,7 +110,7 @@ class SecurityHeadersMiddleware:
 
     Access logs contain the query string of the ASGI scope, so it is moved to ``scope["oauth_callback"]``.
 
-    :param app: the application
+    :param app: the ASGI application that handles the requests
     :param hidden: the end of the path whose query is secret
     """
 
