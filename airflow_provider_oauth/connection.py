@@ -93,6 +93,7 @@ def _read(connection: Connection, preset: Preset) -> OAuthConfig:
     warnings: list[str] = []
     values = _coerced(_parsed(connection.extra), preset.known_fields, warnings)
     fixed = _fixed(values.pop("environment", None), preset)
+    fixed = {name: _coerced_fixed(name, value, preset) for name, value in fixed.items()}
     _apply_fixed(fixed, connection, values, warnings)
     _move_vendor_fields(preset, values)
     _apply_grant_type(preset, values)
@@ -195,6 +196,10 @@ def _fixed(environment: str | None, preset: Preset) -> dict[str, Any]:
             f"environments {', '.join(preset.environments)}. Use one of these, or the URL of a mock server."
         )
     return fixed
+
+
+def _coerced_fixed(name: str, value: Any, preset: Preset) -> Any:
+    return value if name in STANDARD_FIELDS else coerce(name, preset.known_fields[name], value)
 
 
 def _apply_fixed(fixed: Mapping[str, Any], connection: Connection, values: dict[str, Any], warnings: list[str]) -> None:

@@ -11,6 +11,7 @@ from aiohttp.http import SERVER_SOFTWARE
 from asgiref.sync import sync_to_async
 from requests.structures import CaseInsensitiveDict
 
+from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.tls_files import tls_context
 
@@ -134,7 +135,11 @@ def aiohttp_options(config: OAuthConfig, transport: TransportOptions, base_url: 
     """
     ssl_context: ssl.SSLContext | bool = transport.verify is not False
     if isinstance(transport.verify, str) or transport.cert:
-        ssl_context = tls_context(config, transport.verify, transport.cert)
+        try:
+            ssl_context = tls_context(config, transport.verify, transport.cert)
+        except ConfigurationError:
+            if base_url.startswith("https:"):
+                raise
     proxy = transport.proxies.get(base_url.partition(":")[0]) or transport.proxies.get("all")
     return {
         "timeout": ClientTimeout(total=transport.timeout),

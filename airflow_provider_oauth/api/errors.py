@@ -147,7 +147,8 @@ def transport_error(
     """
     if isinstance(error, OSError):
         try:
-            check_tls_files(config, verify, cert)
+            # Over plain http, requests uses only ``cert``.
+            check_tls_files(config, verify if url.startswith("https:") else True, cert)
         except ConfigurationError as unusable_file:
             return unusable_file
     if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):

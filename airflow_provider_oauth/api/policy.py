@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
+from requests.structures import CaseInsensitiveDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,16 +152,23 @@ class ApiAccess:
         """The connection's own headers for API requests."""
         return {**self.config.api_headers, **self.config.secret_headers}
 
-    def headers_to_set(self, headers: Mapping[str, str], defaults: Mapping[str, str], token: Token) -> dict[str, str]:
+    def headers_to_set(
+        self, headers: Mapping[str, str], defaults: Mapping[str, str], token: Token
+    ) -> CaseInsensitiveDict[str]:
         """Return the headers to set on a request: the token's, and those of the connection that the caller did not set.
+
+        If the connection has a header twice, in different case, the first one is used.
 
         :param headers: the headers of the request, with case-insensitive names
         :param defaults: headers that the HTTP client sets by default
         :param token: the token to send
         """
-        own = {name: value for name, value in self.headers.items() if headers.get(name) == defaults.get(name)}
-        name, value = self.token_header(token)
-        return {**own, name: value}
+        result: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        for name, value in self.headers.items():
+            if name not in result and headers.get(name) == defaults.get(name):
+                result[name] = value
+        result.update([self.token_header(token)])
+        return result
 
     def missing_params(self, url: str) -> list[tuple[str, str]]:
         """Return the connection's own query parameters for API requests, except those that ``url`` has.

@@ -113,12 +113,12 @@ class OAuthHook(HttpHook):
     @cached_property
     def budget(self) -> Budget | None:
         """The credits that this hook may spend; None for unlimited. Default: the vendor's."""
-        return self._preset.budget
+        return self.preset.budget or self._preset.budget
 
     @cached_property
     def rate_limit_timeout(self) -> float:
         """Seconds for which a request is repeated after 429 (Too Many Requests). Default: the vendor's, otherwise 0."""
-        return self._preset.rate_limit_timeout
+        return self.preset.rate_limit_timeout or self._preset.rate_limit_timeout
 
     @cached_property
     def _rate_limiter(self) -> RateLimiter:
@@ -275,7 +275,7 @@ def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) ->
     cls = hook_class(connection.conn_type)
     if not (isinstance(cls, type) and issubclass(cls, OAuthHook)):
         raise wrong_type(connection)
-    hook = cls(oauth_conn_id, **hook_params)
+    hook: OAuthHook = cls(**{cls.conn_name_attr: oauth_conn_id, **hook_params})
     hook.scope = scope
     hook._connection = connection
     return hook

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.module_loading import import_string
 from airflow.providers.common.compat.sdk import conf
-from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -74,6 +73,8 @@ def hook_class(conn_type: str | None) -> Any:
     It works in a task, in the triggerer, in the API server and on the command line. It creates no hook, because a hook
     of another provider could open a connection.
     """
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
     info = ProvidersManagerTaskRuntime().hooks.get(conn_type or "")
     try:
         return None if info is None else import_string(info.hook_class_name)

@@ -251,7 +251,7 @@ def _set_cookie(request: Request, response: Response, name: str, value: str, sec
 
 def _redirect_to_page(request: Request, flash: FlashMessage) -> Response:
     """Redirect to the row of the message's connection, and show the message there."""
-    conn_id = flash.conn_id
+    conn_id = flash.conn_id if len(flash.conn_id) <= pending.MAX_CONN_ID else ""
     query = f"?{urlencode({'conn_id': conn_id})}" if conn_id and connections.is_outside_database(conn_id) else ""
     fragment = f"#row-{quote(conn_id, safe='')}" if conn_id else ""
     response = RedirectResponse(f"{_root_path(request)}/{query}{fragment}", 303)

@@ -20,6 +20,8 @@ from airflow_provider_oauth.tokens.record import fingerprint
 
 #: Maximum time between the click on *Authorize* and the callback.
 LIFETIME = timedelta(minutes=10)
+#: Maximum length of a connection's ID, as in Airflow's database. Anyone can send a cookie with a longer one.
+MAX_CONN_ID = 250
 
 NOT_STARTED = (
     "This browser has no open authorization: none was started in the last 10 minutes, or it was completed already. "
@@ -76,9 +78,12 @@ def conn_id_of(cookie: str) -> str:
     """
     try:
         encoded = cookie.split(".")[1]
-        return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+        conn_id = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     except (IndexError, ValueError):
-        raise ConsentDenied(f"{NOT_STARTED} Click Authorize again.") from None
+        conn_id = ""
+    if not 0 < len(conn_id) <= MAX_CONN_ID:
+        raise ConsentDenied(f"{NOT_STARTED} Click Authorize again.")
+    return conn_id
 
 
 def consume(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> AuthorizationRequest:

@@ -482,6 +482,26 @@ OWN = Preset(
 )
 
 
+@pytest.mark.parametrize("place", ["fixed", "environments"])
+def test_a_preset_can_fix_a_field_that_is_converted(place: str) -> None:
+    response_map = {"response_map": "access_token=data.token, expires_in=data.ttl"}
+    environment = {"host": "https://api.acme.example", "grant_url": "https://api.acme.example/token"}
+    preset = Preset(
+        conn_type="acme",
+        name="Acme",
+        hook_class_name="acme.hooks.AcmeHook",
+        grants=("client_credentials",),
+        fixed=response_map if place == "fixed" else {},
+        environments={"production": environment | ({} if place == "fixed" else response_map)},
+    )
+    extra = json.dumps({"leeway": 60, **response_map})
+    connection = TaskConnection(conn_id="c", conn_type="acme", login="fake", password="fake", extra=extra)
+
+    config = read_connection(connection, preset)
+    assert config.response_map == {"access_token": "data.token", "expires_in": "data.ttl"}
+    assert config.warnings == ()
+
+
 def test_a_preset_can_fix_login_and_password() -> None:
     connection = TaskConnection(conn_id="c", conn_type="acme", extra='{"leeway": 60, "region": 5, "scope": "read"}')
 

@@ -56,7 +56,10 @@ function setUpFilter() {
   const rows = [...document.querySelectorAll("tbody")];
   const apply = () => {
     const text = input.value.trim().toLowerCase();
-    for (const row of rows) row.hidden = !row.dataset.filter.includes(text);
+    for (const row of rows) {
+      // A row with the result of an action stays visible, although the action can have changed its state.
+      row.hidden = !row.dataset.filter.includes(text) && !row.querySelector(".flash[tabindex]");
+    }
     const shown = rows.filter((row) => !row.hidden).length;
     document.getElementById("filtered").textContent = text ? `${shown} of ${rows.length} connections` : "";
   };

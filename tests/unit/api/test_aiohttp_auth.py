@@ -1,14 +1,23 @@
-"""The threads in which an event loop waits for tokens."""
+"""Requests of aiohttp: the threads in which an event loop waits for tokens, and the transport options."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from airflow_provider_oauth.api.aiohttp_auth import replacement_token, valid_token
+import pytest
+
+from airflow_provider_oauth.api.aiohttp_auth import aiohttp_options, replacement_token, valid_token
 from airflow_provider_oauth.api.policy import ApiAccess, ApiRefusal
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.token import Token
+from tests.connections import oauth_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OLD, NEW = (Token(access_token=name, issued_at=START, expires_at=START + timedelta(hours=1)) for name in ("old", "new"))
@@ -90,3 +99,11 @@ def test_callers_share_a_thread_only_if_their_refusals_are_the_same():
     second = lambda: replacement_token(access, OLD, ApiRefusal.INVALID_TOKEN)  # noqa: E731
     assert while_one_waits(source, first, second) == (False, NEW, NEW)
     assert sorted(source.calls) == [("replacement", "old", False), ("replacement", "old", True)]
+
+
+def test_over_plain_http_a_folder_without_ca_certificates_is_ignored(tmp_path: Path) -> None:
+    transport = TransportOptions(verify=str(tmp_path))
+    config = oauth_config(transport=transport)
+    assert aiohttp_options(config, transport, "http://localhost:1/v1")["ssl"] is True
+    with pytest.raises(ConfigurationError, match="verify is not a file or folder of CA certificates"):
+        aiohttp_options(config, transport, "https://localhost:1/v1")

@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 from functools import partial
+from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
@@ -35,8 +36,10 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.protocol.config import TransportOptions
 from tests.connections import oauth_config
 
-API = "https://api.example.com/v1/items"
+if TYPE_CHECKING:
+    from pathlib import Path
 
+API = "https://api.example.com/v1/items"
 
 config = partial(oauth_config, conn_id="my_api", base_url="https://api.example.com/v1")
 
@@ -282,6 +285,13 @@ def test_a_missing_ca_bundle_from_the_environment_is_named(monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
     with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment"):
         session().get(API)
+
+
+def test_over_plain_http_a_folder_without_ca_certificates_is_not_the_reason(tmp_path: Path) -> None:
+    failure = requests.ConnectionError("fake")
+    over_http = transport_error(config(), failure, method="GET", url="http://localhost:1/v1", verify=str(tmp_path))
+    over_tls = transport_error(config(), failure, method="GET", url="https://localhost:1/v1", verify=str(tmp_path))
+    assert (type(over_http), type(over_tls)) == (ApiConnectionError, ConfigurationError)
 
 
 @pytest.mark.parametrize("token", ["fake\udcfftoken", "fake\ntoken", "fake-€"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from requests.structures import CaseInsensitiveDict
@@ -69,6 +70,24 @@ def test_headers_of_the_connection_are_set_unless_the_caller_sets_them_and_the_t
     connection = access(api_headers={"X-Tenant": "7", "Accept": "text/plain"}, secret_headers={"X-Key": "fake-key"})
     to_set = connection.headers_to_set(CaseInsensitiveDict(headers), DEFAULTS, TOKEN)
     assert to_set == expected | {"Authorization": "Bearer fake-token"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"api_headers": {"authorization": "Basic fake"}}, [("Authorization", "Bearer fake-token")]),
+        (
+            {"api_headers": {"X-A": "1"}, "secret_headers": {"x-a": "2"}},
+            [("X-A", "1"), ("Authorization", "Bearer fake-token")],
+        ),
+        (
+            {"header_name": "X-Session", "api_headers": {"x-session": "fake"}},
+            [("X-Session", "Bearer fake-token")],
+        ),
+    ],
+)
+def test_no_header_is_set_twice_in_different_case(fields: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    assert list(access(**fields).headers_to_set(CaseInsensitiveDict(), DEFAULTS, TOKEN).items()) == expected
 
 
 @pytest.mark.parametrize(

@@ -292,6 +292,29 @@ def test_without_advice_of_the_vendor_the_general_advice_is_used(connect, reques
 # --- rate limits
 
 
+def test_the_hook_of_a_vendor_keeps_the_vendors_limits_with_a_generic_connection(connect):
+    connect("oauth")
+    hook = JoorHook("shop")
+    assert (hook.budget, hook.rate_limit_timeout) == (JOOR.budget, 1800)
+
+
+def test_the_limits_of_a_vendors_hook_are_known_without_its_connection():
+    hook = JoorHook("missing")
+    assert (hook.budget, hook.rate_limit_timeout) == (JOOR.budget, 1800)
+
+
+def test_hook_of_passes_the_connection_by_the_name_that_the_hook_declares(connect, monkeypatch):
+    class KeywordOnlyHook(OAuthHook):
+        conn_name_attr = "shop_conn_id"
+
+        def __init__(self, *, shop_conn_id, **kwargs):
+            super().__init__(oauth_conn_id=shop_conn_id, **kwargs)
+
+    connect("oauth")
+    monkeypatch.setattr(hooks_module, "hook_class", lambda conn_type: KeywordOnlyHook)
+    assert hook_of("shop", method="GET").oauth_conn_id == "shop"
+
+
 @pytest.mark.parametrize("make", [hook_of, OAuthHook])
 def test_only_joor_has_a_budget_and_each_vendor_has_a_rate_limit_timeout(connect, make):
     limits = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import secrets
 import time
 from contextlib import nullcontext
@@ -89,8 +90,8 @@ def headers_of(response: httpx.Response) -> dict[str, str | None]:
     return {name: response.headers.get(name) for name in HEADERS}
 
 
-def post(action: str) -> httpx.Response:
-    path, data = f"/air/oauth/connections/shop/{action}", {"csrf_token": protection.csrf_token(ANN)}  # type: ignore[arg-type]
+def post(action: str, conn_id: str = "shop") -> httpx.Response:
+    path, data = f"/air/oauth/connections/{conn_id}/{action}", {"csrf_token": protection.csrf_token(ANN)}  # type: ignore[arg-type]
     return browse("POST", path, data=data)
 
 
@@ -340,6 +341,20 @@ def test_long_results_fit_into_a_cookie(text: str, monkeypatch: pytest.MonkeyPat
     response = post("forget")
     assert len(response.headers["Set-Cookie"].partition(";")[0]) < 4096
     assert flash_of(response).startswith("Connection 'shop': \u4e00")
+
+
+def test_a_cookie_with_a_long_connection_id_ends_the_authorization() -> None:
+    conn_id = secrets.token_urlsafe(3600)  # cannot be compressed
+    encoded = base64.urlsafe_b64encode(conn_id.encode()).decode().rstrip("=")
+    cookie = f"{pending.cookie_name(pending.request_id('fake-state'))}=v.{encoded}"
+
+    response = follow_callback(f"state=fake-state&code={secrets.token_urlsafe(4000)}", cookie)
+    assert "This browser has no open authorization" in flash_of(response)
+
+
+def test_the_result_for_a_long_connection_id_is_shown_without_it() -> None:
+    response = post("test", conn_id=secrets.token_urlsafe(3600))
+    assert len(response.headers["Set-Cookie"].partition(";")[0]) < 4096
 
 
 @pytest.mark.parametrize("cookie", ["oauth_flash=x", "oauth_flash=", "oauth_flash=W10.x.y"])

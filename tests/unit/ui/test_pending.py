@@ -157,7 +157,7 @@ class TestStore:
         assert list(stored) == [airflow_variables.variable_name("oauth_consent__", "a/b#c d")]
 
 
-@pytest.mark.parametrize("cookie", ["", "x", "x.é", "x._", "x./w", "x.gICA"])
+@pytest.mark.parametrize("cookie", ["", "x", "x.é", "x._", "x./w", "x.gICA", f"x.{'eHh4' * 84}"])
 def test_a_cookie_that_names_no_connection_is_refused(cookie: str) -> None:
     with pytest.raises(ConsentDenied, match="This browser has no open authorization"):
         pending.conn_id_of(cookie)
