@@ -130,6 +130,13 @@ class ApiAccess:
         from_response = token.base_url if token and self.base_url_is_in_token else None
         return (from_response or self.config.base_url).rstrip("/")
 
+    def current_base_url(self) -> str:
+        """Return the API's base URL. If it is part of the token response, this gets a token, which may block.
+
+        :raises OAuthError: if there is no valid token and none can be obtained
+        """
+        return self.base_url(self.token() if self.base_url_is_in_token else None)
+
     @property
     def base_url_is_in_token(self) -> bool:
         """Whether the API's base URL is part of the token response."""

@@ -15,7 +15,7 @@ def absolute_url(conn_id: str, base_url: str, endpoint: str | None) -> str | Non
     :raises ApiError: if it is an absolute URL of another origin, to which no token is sent
     :raises ConfigurationError: if it is not a URL
     """
-    if not endpoint or "://" not in endpoint.partition("?")[0]:
+    if not endpoint or not is_absolute(endpoint):
         return None
     try:
         url = normalized_url(endpoint)
@@ -31,6 +31,18 @@ def absolute_url(conn_id: str, base_url: str, endpoint: str | None) -> str | Non
             f"the token. Use another connection for that URL."
         )
     return url
+
+
+def is_absolute(endpoint: str) -> bool:
+    """Return whether ``endpoint`` is a URL, not a path."""
+    return "://" in endpoint.partition("?")[0]
+
+
+def joined_url(base_url: str, endpoint: str | None) -> str:
+    """Return the URL of a relative endpoint."""
+    if not endpoint:
+        return base_url
+    return base_url + endpoint if endpoint.startswith("/") else f"{base_url}/{endpoint}"
 
 
 def request_data(conn_id: str, method: str, data: Any, json: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from requests.utils import default_headers, rewind_body
 
 from airflow_provider_oauth.api.errors import TRANSPORT_ERRORS, transport_error
 from airflow_provider_oauth.api.rate_limit import RateLimiter
+from airflow_provider_oauth.api.request import is_absolute, joined_url
 from airflow_provider_oauth.exceptions import OAuthError
 
 if TYPE_CHECKING:
@@ -121,12 +123,15 @@ class OAuthSession(requests.Session):
         return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """Prepare ``request``, as ``requests.Session`` does.
+        """Prepare ``request``, as ``requests.Session`` does. Its URL can be relative to the API's base URL.
 
         :raises ConfigurationError: if it cannot be sent
         :raises OAuthError: if there is no valid token and none can be obtained
         """
         with self._errors_converted(request.method, request.url):
+            if isinstance(request.url, str) and not is_absolute(request.url):
+                request = copy(request)
+                request.url = joined_url(self._access.current_base_url(), request.url)
             return super().prepare_request(request)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:

@@ -12,7 +12,7 @@ from airflow.providers.http.hooks.http import AsyncHttpSession
 
 from airflow_provider_oauth.api.aiohttp_auth import translated_options
 from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, status_error, transport_error
-from airflow_provider_oauth.api.request import absolute_url, request_data
+from airflow_provider_oauth.api.request import absolute_url, joined_url, request_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ class OAuthAsyncSession(AsyncHttpSession):
         :raises OAuthError: if there is no valid token and none can be obtained
         """
         arguments = self._arguments(data, json, headers)
-        url = absolute_url(self._conn_id, self.base_url, endpoint) or _joined(self.base_url, endpoint)
+        url = absolute_url(self._conn_id, self.base_url, endpoint) or joined_url(self.base_url, endpoint)
         arguments |= self._options(extra_options or {})
         check_response = arguments.pop("check_response", True)
         with self._errors_converted(url):
@@ -164,9 +164,3 @@ def _encoded_like_requests(data: Any) -> Any:
         for value in (values if isinstance(values, (list, tuple)) else [values])
         if value is not None
     ]
-
-
-def _joined(base_url: str, endpoint: str | None) -> str:
-    if not endpoint:
-        return base_url
-    return base_url + endpoint if endpoint.startswith("/") else f"{base_url}/{endpoint}"

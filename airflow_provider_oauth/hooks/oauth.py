@@ -148,7 +148,8 @@ class OAuthHook(HttpHook):
 
         :param headers: headers of every request of the session
         :param extra_options: transport options that replace the connection's, as in ``run``
-        :return: a session; it sends no token with requests to other origins than the API's
+        :return: a session that takes endpoints relative to the API's base URL, and absolute URLs. It sends the token
+            only to the API
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
         self.merged_extra = {**vars(self.config.transport), **(extra_options or {})}
@@ -222,8 +223,7 @@ class OAuthHook(HttpHook):
         :return: the absolute URL
         :raises ApiError: if it is an absolute URL of another origin, because no token is sent there
         """
-        access = self.access
-        self.base_url = access.base_url(access.token() if access.base_url_is_in_token else None)
+        self.base_url = self.access.current_base_url()
         self._base_url_initialized = True
         return absolute_url(self.oauth_conn_id, self.base_url, endpoint) or super().url_from_endpoint(endpoint)
 

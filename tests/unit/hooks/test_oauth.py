@@ -414,6 +414,19 @@ def adapters(session):
     return {prefix: session.adapters[prefix] for prefix in ("https://", "http://")}
 
 
+@pytest.mark.parametrize("url", ["items?a=1", "/items?a=1", f"{API}/items?a=1"])
+def test_a_session_takes_relative_endpoints_and_absolute_urls(api, url):
+    OAuthHook("my_api").get_conn().get(url)
+    assert api.last_request.url == f"{API}/items?a=1"
+    assert api.last_request.headers["Authorization"] == "Bearer fake-token-1"
+
+
+def test_a_session_does_not_change_the_request_that_it_prepares(api):
+    request = requests.Request("GET", "items")
+    assert OAuthHook("my_api").get_conn().prepare_request(request).url == f"{API}/items"
+    assert request.url == "items"
+
+
 def test_two_hooks_share_their_sockets(api):
     one, two = OAuthHook("my_api").get_conn(), OAuthHook("my_api", method="POST").get_conn()
     assert one is not two
