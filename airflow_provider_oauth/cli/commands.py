@@ -36,6 +36,8 @@ Command = Callable[["Namespace"], None]
 #: The redirect URI if the user pastes the callback URL. Nothing listens there, so no log contains the code.
 REDIRECT_URI = "http://127.0.0.1:8765/"
 CANCELED = "Canceled. Nothing was changed."
+#: The server may have issued or revoked tokens before the command was stopped.
+STOPPED = "Stopped. To see what is stored, run: airflow oauth show CONN_ID"
 
 
 def _command(function: Command) -> Command:
@@ -51,7 +53,7 @@ def _command(function: Command) -> Command:
         except OAuthError as error:
             raise SystemExit(str(error)) from None
         except (EOFError, KeyboardInterrupt):
-            raise SystemExit(CANCELED) from None
+            raise SystemExit(STOPPED) from None
 
     return run
 
@@ -147,14 +149,22 @@ def oauth_authorize(args: Namespace) -> None:
         request = AuthorizationRequest(conn_id=config.conn_id, redirect_uri=args.redirect_uri or REDIRECT_URI)
         _print_url("Open this URL in a browser", config, request)
         print_line(
-            "Then paste the URL that the browser was redirected to. It begins with the redirect URI. The browser may "
-            "show an error there, because no server needs to run at that address:"
+            "Log in and consent. The browser then opens a URL that begins with the redirect URI, and usually shows an "
+            "error: this is expected. Copy the URL from the address bar and paste it here:"
         )
-        callback = input()
-    print_line("Storing the tokens. This can take half a minute …")
+        callback = _ask("")
+    print_line("Storing the tokens. This usually takes a few seconds …")
     token = grants.finish_authorization(config, request, callback)
     _, text = grants.authorization_result(config, token)
     print_line(messages.about(args.conn_id, text))
+
+
+def _ask(question: str) -> str:
+    """Return a line that the user enters. Ctrl-C and the end of the input end the command."""
+    try:
+        return input(question)
+    except (EOFError, KeyboardInterrupt):
+        raise SystemExit(CANCELED) from None
 
 
 def _print_url(instruction: str, config: OAuthConfig, request: AuthorizationRequest) -> None:
@@ -174,8 +184,8 @@ def _delete_tokens(action: str, args: Namespace, delete: Callable[[OAuthConfig],
     if grants.is_empty(config):
         print_line(messages.about(args.conn_id, messages.nothing_stored(action)))
         return
-    question = f"{action.capitalize()} the tokens of {args.conn_id}? {messages.consequences(action, config)} [y/N] "
-    if not args.yes and input(question).strip().lower() not in ("y", "yes"):
+    question = f"{messages.consequences(action, config)} {action.capitalize()} the tokens of {args.conn_id}? [y/N] "
+    if not args.yes and _ask(question).strip().lower() not in ("y", "yes"):
         raise SystemExit(CANCELED)
     print_line(messages.about(args.conn_id, delete(config)))
 
@@ -185,11 +195,8 @@ def _listed() -> list[str]:
     with create_session() as session:
         found = list_conn_ids(session)
     variables, backends = unlisted_sources(found)
-    sources = [f"in environment variables: {', '.join(variables)}"] if variables else []
-    sources += [f"in the secrets backend {name}, which finds connections only by their ID" for name in backends]
-    if sources:
-        print(
-            f"Not listed: connections {'; and '.join(sources)}. To see one of them, run: airflow oauth show CONN_ID",
-            file=sys.stderr,
-        )
+    notes = [f"Connections in environment variables are not listed: {', '.join(variables)}."] if variables else []
+    notes += [f"The secrets backend {name} may have more connections; it cannot list them." for name in backends]
+    if notes:
+        print(*notes, "To see one of these connections, run: airflow oauth show CONN_ID", file=sys.stderr)
     return found

@@ -24,7 +24,7 @@ LISTEN = Arg(
 REDIRECT_URI = Arg(
     ("--redirect-uri",),
     help="Redirect URI, as registered at the authorization server. Default: http://127.0.0.1:8765/, or with --listen "
-    "a free port of 127.0.0.1",
+    "a free port of 127.0.0.1. With --listen, set it unless the server accepts every port of 127.0.0.1",
 )
 
 
@@ -35,19 +35,30 @@ def get_oauth_cli_commands() -> list[CLICommand]:
             name="oauth",
             help="Manage the tokens of OAuth 2.0 connections",
             subcommands=[
-                _command("list", "List the OAuth 2.0 connections and the state of their tokens", ARG_OUTPUT),
+                _command(
+                    "list",
+                    "List the OAuth 2.0 connections in Airflow's database and the state of their tokens",
+                    ARG_OUTPUT,
+                ),
                 _command(
                     "show",
                     "Show a connection; exit with 1 if it is invalid or its credentials were refused",
                     CONN_ID,
                     ARG_OUTPUT,
                 ),
-                _command("test", "Test a connection; stores nothing and uses no refresh token", CONN_ID),
-                _command("check", "List connections that need attention; exit with 1 if any do", CONN_IDS, ARG_OUTPUT),
+                _command("test", "Test a connection without storing anything or using a refresh token", CONN_ID),
+                _command(
+                    "check",
+                    "List connections that a user must correct or authorize; exit with 1 if there are any",
+                    CONN_IDS,
+                    ARG_OUTPUT,
+                ),
                 _command("authorize", "Let a user authorize a connection in a browser", CONN_ID, REDIRECT_URI, LISTEN),
                 _command("renew", "Renew the token now", CONN_ID, ARG_OUTPUT),
-                _command("revoke", "Revoke the tokens at the server (RFC 7009) and delete them", CONN_ID, ARG_YES),
-                _command("forget", "Delete the tokens without notifying the server", CONN_ID, ARG_YES),
+                _command(
+                    "revoke", "Revoke the tokens at the server (RFC 7009) and delete the stored ones", CONN_ID, ARG_YES
+                ),
+                _command("forget", "Delete the stored tokens without notifying the server", CONN_ID, ARG_YES),
             ],
         )
     ]

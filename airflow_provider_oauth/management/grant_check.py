@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.token import Token
 
 NOT_AUTHORIZED = "No user has authorized the connection, or the authorization was forgotten."
-CHANGED = "The stored tokens cannot be used: they are for another client, secret, user, URL or scope, or are corrupt."
+CHANGED = "The stored tokens cannot be used: they do not match the connection as it is now, or are corrupt."
 NOT_RENEWABLE = "No usable refresh token is stored. Obtain a new one and enter it in the field Refresh token."
-NOT_TESTED = "The refresh token was not tested, because it can be used only once."
-RENEW_TO_TEST = "To test the client and the refresh token, renew the token."
+NOT_TESTED = "The refresh token was not tested, because the server may accept it only once."
+RENEW_TO_TEST = "To test the client and the refresh token, click Renew now or run airflow oauth renew."
 NOT_LOOKED_UP = "This test does not show whether a user has authorized the connection. See Admin → OAuth connections."
 
 
@@ -92,7 +92,8 @@ def _test_refresh(config: OAuthConfig, status: ConnectionStatus | None) -> Grant
         )
     return GrantCheck(
         False,
-        f"{server} issued a token for a made-up refresh token, so it is not secure. Check {_url_label(config)}.",
+        f"{server} issued a token for a made-up refresh token. It may be a mock server or not secure, or "
+        f"{_url_label(config)} may be wrong.",
     )
 
 
@@ -146,10 +147,11 @@ def _fields(config: OAuthConfig) -> str:
 def _describe(config: OAuthConfig, token: Token) -> str:
     seconds = None if token.lifetime is None else round(token.lifetime.total_seconds())
     validity = "never expires" if seconds is None else f"is valid for {seconds} s"
+    requested = config.scope or "none (the server's default)"
     granted = token.scope if token.scope is not None else "as requested"  # RFC 6749 section 5.1
     granted = redact(granted, (*config.secrets, token.access_token, *filter(None, [token.refresh_token])))
     return (
         f"The {config.grant_type} grant works: the token endpoint at {_host(config)} issued a token that {validity}. "
-        f"Scope requested: {config.scope or 'none'}; granted: {granted or 'none'}. "
+        f"Requested scope: {requested}; granted: {granted or 'none'}. "
         f"{not_granted(missing_scopes(config.scope, token))}"
     ).rstrip()

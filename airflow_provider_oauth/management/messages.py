@@ -17,10 +17,14 @@ NOT_ENCRYPTED = (
     "The connection has no secret, so its tokens are stored unencrypted: anyone who can read Airflow Variables can "
     "read them."
 )
-FORGOTTEN = "Airflow deleted the stored tokens. The server was not notified: it accepts these tokens until they expire."
+FORGOTTEN = (
+    "Airflow deleted the stored tokens. The server was not notified: it accepts these tokens until they expire. "
+    "Running tasks keep using the access token that they have."
+)
 CONSEQUENCES = {
-    "revoke": "The server revokes the tokens, and Airflow deletes them.",
-    "forget": "Airflow deletes the tokens. The server is not notified: it accepts these tokens until they expire.",
+    "revoke": "The server will make the tokens invalid, and Airflow will delete them.",
+    "forget": "Airflow will delete the stored tokens. The server will not be notified: it accepts these tokens until "
+    "they expire.",
 }
 
 
@@ -38,7 +42,7 @@ def validity(token: Token) -> str:
 
 def renewed(token: Token) -> str:
     """Return the text that reports a renewal."""
-    return f"renewed. {validity(token)}"
+    return f"the token was renewed. {validity(token)}"
 
 
 def revoked(count: int) -> str:
@@ -67,12 +71,12 @@ def consequences(action: str, config: OAuthConfig) -> str:
         return CONSEQUENCES[action]
     if config.grant_type == "authorization_code":
         return f"{CONSEQUENCES[action]} A user must then authorize the connection again."
-    return f"{CONSEQUENCES[action]} Then enter a new refresh token in the connection."
+    return f"{CONSEQUENCES[action]} After that, tasks fail until you enter a new refresh token in the connection."
 
 
 def not_granted(scopes: tuple[str, ...]) -> str:
     """Return the sentence that lists the scopes that were requested and not granted; "" if there are none."""
-    return f"Not granted: {', '.join(scopes)}." if scopes else ""
+    return f"The server did not grant these scopes: {', '.join(scopes)}." if scopes else ""
 
 
 def remarks(config: OAuthConfig) -> list[str]:

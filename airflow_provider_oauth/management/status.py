@@ -77,7 +77,7 @@ class ConnectionStatus:
         elif self.consent_state != "needed":
             return ""
         elif self.changed:
-            reason = "the stored tokens are for another client, secret, user, URL or scope, or are corrupt"
+            reason = "the stored tokens do not match the connection as it is now, or are corrupt"
         else:
             reason = "no refresh token is stored"
         if self.config.grant_type == "authorization_code":

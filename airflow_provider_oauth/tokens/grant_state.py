@@ -95,9 +95,7 @@ class GrantState:
         if own is not None and self._own_fingerprint not in record.used_refresh_tokens:
             return own
         if not record.readable:
-            raise self.consent_required(
-                f"the tokens in {self.location} were issued for another client, secret, user, URL or scope"
-            )
+            raise self.consent_required(f"the tokens in {self.location} do not match the connection as it is now")
         if record.refresh_token is None and self.never_expires:
             raise self.consent_required(
                 "the API refused the access token. This token never expires and has no refresh token, so it cannot be "

@@ -189,7 +189,9 @@ def _run_action(action: Action, conn_id: str) -> tuple[bool | None, str]:
 def _begin_authorization(request: Request, conn_id: str, user: str) -> Response:
     redirect_uri = _redirect_uri()
     if not redirect_uri:
-        raise ConfigurationError("Airflow's own URL is not configured. Set [api] base_url.")
+        raise ConfigurationError(
+            "Airflow's own URL is not configured. Set [api] base_url to the URL with which users open Airflow."
+        )
     authorization = AuthorizationRequest(conn_id=conn_id, redirect_uri=redirect_uri)
     url = grants.begin_authorization(connections.get_config(conn_id), authorization)
     cookie = pending.store(authorization, user, datetime.now(UTC))
@@ -304,7 +306,7 @@ def _redirect_not_started(request: Request) -> Response:
 
 
 def _start_again() -> str:
-    return f"Open Airflow at {airflow_url()}, so that your browser sends its cookies, and click Authorize again."
+    return f"Open Airflow at {airflow_url()} (only then your browser sends the cookies), and click Authorize again."
 
 
 def _is_callback(request: Request) -> bool:

@@ -37,14 +37,16 @@ GRANT_LABELS = {
     "refresh_token": "Refresh token",
 }
 TOKEN_STATES = {
-    "usable": State("Valid", "good", "Tasks use this token. They renew it before it expires."),
+    "usable": State(
+        "Valid", "good", "Tasks use this token. They renew it before it expires, unless consent is needed."
+    ),
     "expired": State("Expired", "neutral", "The next task renews the token, unless consent is needed."),
     "none": State("None", "neutral", "No token is stored. The next task requests one, unless consent is needed."),
     "changed": State(
         "Not usable",
         "bad",
-        "The stored tokens are for another client, secret, user, URL or scope, or are corrupt. The next task requests "
-        "a new token, unless consent is needed.",
+        "The stored tokens do not match the connection as it is now, or are corrupt. The next task requests a new "
+        "token, unless consent is needed.",
     ),
     "unknown": State("Unknown", "bad", "The connection is invalid, or the stored token cannot be read."),
 }
@@ -53,7 +55,8 @@ CONSENT_STATES = {
     "needed": State(
         "Needed",
         "bad",
-        "Tasks fail until a user authorizes the connection. With grant type Refresh token, enter a new refresh token.",
+        "The token cannot be renewed until a user authorizes the connection. With grant type Refresh token, enter a "
+        "new refresh token.",
     ),
 }
 ACTION_LABELS = {

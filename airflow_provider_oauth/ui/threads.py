@@ -20,8 +20,8 @@ THREADS = 16
 THREADS_PER_USER = 4
 
 TOO_MANY_REQUESTS = (
-    f"{THREADS_PER_USER} of your requests are still waiting for a server, which is the limit for one user. This one "
-    f"was not started. Wait until one of them has finished, then try again."
+    f"{THREADS_PER_USER} of your requests are still waiting for a server, which is the limit for one user. This "
+    f"request was not started. Wait until one of them has finished, then try again."
 )
 
 _requests_of: Counter[str] = Counter()

@@ -123,11 +123,11 @@ def test_check_lists_connections_that_need_attention_and_where_there_may_be_othe
     found = str(caught.value)
     assert all(conn_id in found for conn_id in ("by_consent", "jl", "broken", "markup", "std"))
     assert "A user must authorize the connection" in found
-    assert "Not listed: connections in environment variables: AIRFLOW_CONN_OF_ENV." in found
+    assert "Connections in environment variables are not listed: AIRFLOW_CONN_OF_ENV." in found
     assert "Traceback" not in found
     with pytest.raises(AirflowError, match="of_env") as caught:
         airflow.cli("oauth", "check", "of_env")
-    assert "Not listed" not in str(caught.value)
+    assert "not listed" not in str(caught.value)
 
 
 def test_test_reports_whether_the_server_accepts_the_client_and_the_next_step(

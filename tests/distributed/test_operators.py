@@ -178,7 +178,7 @@ def test_a_watcher_starts_one_run_per_event_and_continues_polling(airflow: Airfl
 @pytest.mark.parametrize(
     ("secret", "works", "text"),
     [
-        (SECRET, True, "Scope requested: read; granted: as requested."),
+        (SECRET, True, "Requested scope: read; granted: as requested."),
         (WRONG, False, "Check Client ID, Client secret and Client authentication (client_secret_basic)."),
     ],
 )

@@ -169,7 +169,7 @@ def test_a_narrower_scope_is_stored_with_the_token(server, connect):
     hook = connect(scope="read write")
     assert hook.get_token().scope == "read"
     assert me(hook)["scope"] == "read"
-    assert "Not granted: write" in hook.test_connection()[1]
+    assert "did not grant these scopes: write" in hook.test_connection()[1]
 
 
 # --- refresh tokens

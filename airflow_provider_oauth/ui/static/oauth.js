@@ -43,7 +43,7 @@ function startAction(event) {
   // The element is not created here, because screen readers announce only changes of existing elements.
   const progress = event.target.closest("tbody")?.querySelector(".notes .flash") ?? document.getElementById("progress");
   progress.className = "flash";
-  progress.textContent = "Working … This can take half a minute.";
+  progress.textContent = "Working … This usually takes a few seconds.";
   // Disable the buttons only after the browser has collected the data of the form.
   setTimeout(() => {
     for (const button of document.querySelectorAll("form[method=post] button")) button.disabled = true;

@@ -74,8 +74,10 @@ class TestRevokeAndForget:
         run(command)
 
         assert done == [command]
-        assert questions[0].startswith(f"{command.capitalize()} the tokens of shop? ")
-        assert questions[0].endswith("A user must then authorize the connection again. [y/N] ")
+        assert questions[0].startswith(messages.CONSEQUENCES[command])
+        assert questions[0].endswith(
+            f" A user must then authorize the connection again. {command.capitalize()} the tokens of shop? [y/N] "
+        )
 
     @pytest.mark.parametrize("command", ["revoke", "forget"])
     @pytest.mark.parametrize("text", ["", "n", "no", "yesterday"])
@@ -85,6 +87,19 @@ class TestRevokeAndForget:
         answer(monkeypatch, text)
         with pytest.raises(SystemExit, match="^Canceled. Nothing was changed.$"):
             run(command)
+
+        assert done == []
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, EOFError])
+    def test_do_nothing_after_ctrl_c_at_the_question(
+        self, error: type[BaseException], done: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(question: str) -> str:
+            raise error
+
+        monkeypatch.setattr("builtins.input", interrupted)
+        with pytest.raises(SystemExit, match="^Canceled. Nothing was changed.$"):
+            run("revoke")
 
         assert done == []
 
@@ -237,10 +252,20 @@ def test_places_of_connections_that_cannot_be_listed_are_printed_to_stderr(
 
     printed = capsys.readouterr()
     assert printed.err == (
-        "Not listed: connections in environment variables: AIRFLOW_CONN_A; and in the secrets backend VaultBackend, "
-        "which finds connections only by their ID. To see one of them, run: airflow oauth show CONN_ID\n"
+        "Connections in environment variables are not listed: AIRFLOW_CONN_A. The secrets backend VaultBackend may "
+        "have more connections; it cannot list them. To see one of these connections, run: airflow oauth show CONN_ID\n"
     )
     json.loads(printed.out)
+
+
+def test_ctrl_c_outside_a_question_does_not_claim_that_nothing_was_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(conn_id: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "allow_database_connections", lambda: None)
+    monkeypatch.setattr(commands, "get_config", interrupted)
+    with pytest.raises(SystemExit, match="^Stopped. To see what is stored, run: airflow oauth show CONN_ID$"):
+        commands.oauth_test(Namespace(conn_id="shop", verbose=False))
 
 
 def test_authorize_prints_the_redirect_uri_to_register(
@@ -275,6 +300,6 @@ def test_authorize_explains_how_to_request_a_refresh_token_if_there_is_none(
 
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("Connection 'shop': authorized. The token is valid until ")
-    assert last.endswith("Not granted: write.")
+    assert last.endswith("The server did not grant these scopes: write.")
     advice = f"The server issued no refresh token, so tasks cannot renew the token. {OFFLINE_ACCESS}"
     assert (advice if needs_consent else "Tasks renew the token from now on.") in last

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, UnrecognizedRefusal, UnsupportedGrantType
 from airflow_provider_oauth.management import grants
-from airflow_provider_oauth.management.grant_check import CHANGED, NOT_AUTHORIZED, NOT_TESTED, GrantCheck
+from airflow_provider_oauth.management.grant_check import CHANGED, NOT_AUTHORIZED, NOT_TESTED, RENEW_TO_TEST, GrantCheck
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.record import Record, Refusal, fingerprint
@@ -105,7 +105,10 @@ class TestMissingScopes:
         renewable, text = grants.authorization_result(replace(CONFIG, scope="read write admin"), TOKEN)
 
         assert renewable
-        assert text == f"authorized. {VALID_UNTIL} Tasks renew the token from now on. Not granted: admin, write."
+        assert text == (
+            f"authorized. {VALID_UNTIL} Tasks renew the token from now on. The server did not grant these scopes: "
+            f"admin, write."
+        )
 
 
 @pytest.mark.usefixtures("variables")
@@ -217,7 +220,7 @@ class TestTest:
 
         assert works is None
         assert "does not show whether it rejected the client or the token" in text
-        assert text.endswith(f"{NOT_TESTED} To test the client and the refresh token, renew the token.")
+        assert text.endswith(f"{NOT_TESTED} {RENEW_TO_TEST}")
 
     def test_quotes_the_last_refusal_if_that_was_not_recognized_either(self, requests_mock: Mocker) -> None:
         refused = Refusal(error=UnrecognizedRefusal("The server refused, x"), until=NOW)
@@ -251,4 +254,4 @@ class TestTest:
         VariableTokenStore(config).write(replace(RECORD, tokens={"": replace(RECORD.tokens[""], scope="read")}))
         requests_mock.post(CONFIG.token_url, **ACCEPTED)
 
-        assert grants.test(config).text.endswith(f"{NOT_TESTED} Not granted: write.")
+        assert grants.test(config).text.endswith(f"{NOT_TESTED} The server did not grant these scopes: write.")

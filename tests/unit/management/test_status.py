@@ -62,7 +62,7 @@ class TestProblem:
             ({"needs_consent": True}, "no refresh token is stored"),
             (
                 {"needs_consent": True, "changed": True},
-                "the stored tokens are for another client, secret, user, URL or scope, or are corrupt",
+                "the stored tokens do not match the connection as it is now, or are corrupt",
             ),
             ({"consent_by": NOW}, "the refresh token expired on 2026-01-01"),
         ],

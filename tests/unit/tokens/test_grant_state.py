@@ -105,7 +105,7 @@ def test_the_connections_own_refresh_token_is_used_only_once() -> None:
     [
         (None, "no refresh token is stored yet"),
         (Record(readable=False, corrupt=True), "the Variable is corrupt. Delete it"),
-        (replace(RECORD, readable=False), "issued for another client, secret, user, URL or scope"),
+        (replace(RECORD, readable=False), "do not match the connection as it is now"),
         (replace(RECORD, refresh_token=None), "no refresh token is stored, because"),
         (replace(RECORD, refresh_token=None, tokens={"": FOREVER}), "the API refused the access token"),
     ],

@@ -50,7 +50,7 @@ def test_a_refresh_whose_response_has_no_scope_keeps_the_scope_that_was_granted(
 def test_a_used_refresh_token_is_never_used_again_after_the_secret_was_changed(rotating: World) -> None:
     rotating.process().token()
     rotating.store.record = replace(rotating.store.record, readable=False, tokens={}, refresh_token=None)
-    with pytest.raises(ConsentRequired, match="another client, secret, user, URL or scope"):
+    with pytest.raises(ConsentRequired, match="do not match the connection as it is now"):
         rotating.process().token()
     assert len(rotating.endpoint.requests) == 1
     assert rotating.store.record.generation == 1

@@ -156,7 +156,7 @@ class TestWithoutABaseUrl:
         monkeypatch.delenv("AIRFLOW__API__BASE_URL")
 
     def test_authorize_is_an_error(self) -> None:
-        text = "Airflow's own URL is not configured. Set [api] base_url."
+        text = "Airflow's own URL is not configured. Set [api] base_url to the URL with which users open Airflow."
         assert flash_of(post("authorize")) == f"Connection 'shop': {text}"
 
     def test_the_login_redirects_back_to_the_page(self) -> None:
@@ -412,7 +412,7 @@ class TestProgressPage:
         response = browse("POST", "/air/oauth/finish/abc", data=data, headers={"Cookie": cookie})
 
         assert flash_of(response) == (
-            f"{pending.NOT_STARTED} Open Airflow at {BASE_URL}, so that your browser sends its cookies, and click "
+            f"{pending.NOT_STARTED} Open Airflow at {BASE_URL} (only then your browser sends the cookies), and click "
             f"Authorize again."
         )
 

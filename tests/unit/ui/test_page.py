@@ -128,7 +128,7 @@ class TestPage:
         assert cells[:5] == [
             "shop OAuth 2.0 API", "Authorization code", "Valid", "2026-01-01 10:00", "2026-01-01 11:00",
         ]  # fmt: skip
-        assert cells[5] == "Given until 2026-02-01 00:00 unless renewed earlier"
+        assert cells[5] == "Given until 2026-02-01 00:00; a renewal may extend it"
 
     def test_shows_that_a_token_never_expires(self) -> None:
         cells = read_page(page(replace(STATUS, token=replace(TOKEN, expires_at=None)))).rows["shop"]
@@ -156,8 +156,11 @@ class TestPage:
     def test_explains_the_consequences_of_a_deletion(self) -> None:
         html = page(STATUS)
 
-        assert "<p>The server revokes the tokens, and Airflow deletes them. A user must then authorize" in html
-        assert "<p>Airflow deletes the tokens. The server is not notified" in html
+        assert (
+            "<p>The server will make the tokens invalid, and Airflow will delete them. A user must then authorize"
+            in html
+        )
+        assert "<p>Airflow will delete the stored tokens. The server will not be notified" in html
 
     def test_has_no_buttons_and_no_csrf_token_for_users_who_cannot_edit(self) -> None:
         html = page(STATUS, INVALID, can_edit=False)
@@ -211,8 +214,10 @@ class TestPage:
         assert "<p>The field &#39;x&#39; is unknown.</p>" in html
 
     def test_lists_scopes_that_were_not_granted(self) -> None:
-        assert "<p>Not granted: admin, write.</p>" in page(replace(STATUS, missing_scopes=("admin", "write")))
-        assert "Not granted" not in page(STATUS)
+        assert "<p>The server did not grant these scopes: admin, write.</p>" in page(
+            replace(STATUS, missing_scopes=("admin", "write"))
+        )
+        assert "did not grant" not in page(STATUS)
 
     def test_warns_that_the_tokens_of_a_public_client_are_not_encrypted(self) -> None:
         note = "The connection has no secret, so its tokens are stored unencrypted"
