@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook
@@ -20,6 +21,14 @@ from airflow_provider_oauth.operators import extract, joor, justimmo, justlogin
 from airflow_provider_oauth.operators.extract import ExtractOperator, joined
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.runtime import airflow_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from requests_mock import Mocker
+    from requests_mock.adapter import _Matcher
+    from requests_mock.request import Request
 
 API = "https://api.example.com/v1"
 TOKEN_URL = "https://login.example.com/token"
@@ -49,23 +58,23 @@ EVERY_OPERATOR = pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls._
 
 
 @pytest.fixture(autouse=True)
-def connection(define_connection, variables, requests_mock):
+def connection(define_connection: Callable[..., None], variables: dict[str, str], requests_mock: Mocker) -> _Matcher:
     define_connection("my_api", host=API, api_headers={"X-Tenant": "t"})
     return requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
 
 
-def operator(**changes):
+def operator(**changes: Any) -> OAuthExtractOperator:
     return OAuthExtractOperator(**({"task_id": "read", "oauth_conn_id": "my_api", "endpoint": "items"} | changes))
 
 
-def sent(requests_mock):
+def sent(requests_mock: Mocker) -> list[Request]:
     return [request for request in requests_mock.request_history if request.hostname == "api.example.com"]
 
 
 # --- every operator
 
 
-def test_the_table_above_has_every_operator():
+def test_the_table_above_has_every_operator() -> None:
     modules = (extract, justlogin, justimmo, joor)
     found = {
         each
@@ -77,8 +86,10 @@ def test_the_table_above_has_every_operator():
 
 
 @EVERY_OPERATOR
-def test_creating_the_operator_reads_no_connection_or_variable_and_sends_no_request(monkeypatch, requests_mock, cls):
-    def refuse(*args, **kwargs):
+def test_creating_the_operator_reads_no_connection_or_variable_and_sends_no_request(
+    monkeypatch: pytest.MonkeyPatch, requests_mock: Mocker, cls: type[ExtractOperator | joor.JoorBulkOperator]
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("unexpected call")
 
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
@@ -89,14 +100,14 @@ def test_creating_the_operator_reads_no_connection_or_variable_and_sends_no_requ
 
 
 @EVERY_OPERATOR
-def test_the_default_connection_is_that_of_the_vendor(cls):
+def test_the_default_connection_is_that_of_the_vendor(cls: type[ExtractOperator | joor.JoorBulkOperator]) -> None:
     vendor = cls.__module__.rpartition(".")[2]
     assert cls(task_id="build", **OPERATORS[cls]).oauth_conn_id == f"{vendor}_default"
     assert cls(task_id="build", oauth_conn_id="mine", **OPERATORS[cls]).oauth_conn_id == "mine"
 
 
 @EVERY_OPERATOR
-def test_the_connection_can_come_from_default_args(cls):
+def test_the_connection_can_come_from_default_args(cls: type[ExtractOperator | joor.JoorBulkOperator]) -> None:
     with DAG("dag", schedule=None, default_args={"oauth_conn_id": "mine"}):
         assert cls(task_id="build", **OPERATORS[cls]).oauth_conn_id == "mine"
         name = cls.template_fields[0]
@@ -106,7 +117,7 @@ def test_the_connection_can_come_from_default_args(cls):
 
 
 @EVERY_OPERATOR
-def test_the_documented_template_fields_are_the_real_ones(cls):
+def test_the_documented_template_fields_are_the_real_ones(cls: type[ExtractOperator | joor.JoorBulkOperator]) -> None:
     docs = re.findall(r":param (\w+):(.*?)(?=:param|:return|:raises|\Z)", cls.__doc__ or "", re.DOTALL)
     documented = {name for name, text in docs if "(templated)" in " ".join(text.split())}
     undocumented = set(cls.template_fields) - documented
@@ -115,7 +126,7 @@ def test_the_documented_template_fields_are_the_real_ones(cls):
 
 
 @EVERY_OPERATOR
-def test_all_template_fields_are_rendered(cls):
+def test_all_template_fields_are_rendered(cls: type[ExtractOperator | joor.JoorBulkOperator]) -> None:
     fields = cls.template_fields
     task = cls(task_id="render", **(OPERATORS[cls] | {name: "{{ value }}-" + name for name in fields}))
     task.render_template_fields({"value": 7})
@@ -123,7 +134,9 @@ def test_all_template_fields_are_rendered(cls):
 
 
 @EVERY_OPERATOR
-def test_the_operator_can_be_mapped_over_every_template_field(cls):
+def test_the_operator_can_be_mapped_over_every_template_field(
+    cls: type[ExtractOperator | joor.JoorBulkOperator],
+) -> None:
     for name in cls.template_fields:
         fixed = {each: value for each, value in OPERATORS[cls].items() if each != name}
         with DAG("dag", schedule=None):
@@ -132,7 +145,7 @@ def test_the_operator_can_be_mapped_over_every_template_field(cls):
 
 
 @EVERY_OPERATOR
-def test_an_unknown_parameter_is_refused(cls):
+def test_an_unknown_parameter_is_refused(cls: type[ExtractOperator | joor.JoorBulkOperator]) -> None:
     with pytest.raises(TypeError):
         cls(task_id="build", pth="x", **OPERATORS[cls])
 
@@ -140,7 +153,7 @@ def test_an_unknown_parameter_is_refused(cls):
 # --- requests
 
 
-def test_a_list_is_fetched_page_by_page_with_one_token(requests_mock, connection):
+def test_a_list_is_fetched_page_by_page_with_one_token(requests_mock: Mocker, connection: _Matcher) -> None:
     requests_mock.get(LIST, [{"json": {"data": [{"id": 1}, {"id": 2}]}}, {"json": {"data": [{"id": 3}]}}])
     task = operator(paginator=OffsetPaginator(size=2), data={"q": "x"}, headers={"X-Mine": "1"}, records_path="data")
     assert task.execute({}) == {"rows": 3, "pages": 2, "path": None}
@@ -155,25 +168,27 @@ def test_a_list_is_fetched_page_by_page_with_one_token(requests_mock, connection
     assert connection.call_count == 1
 
 
-def test_parameters_and_headers_that_are_none_are_not_sent(requests_mock):
+def test_parameters_and_headers_that_are_none_are_not_sent(requests_mock: Mocker) -> None:
     requests_mock.get(LIST, json=[])
     operator(data={"a": None, "b": 0, "c": ""}, headers={"X-Mine": None}).execute({})
     assert sent(requests_mock)[0].url == f"{LIST}?b=0&c="
     assert "X-Mine" not in sent(requests_mock)[0].headers
 
 
-def test_the_scope_of_the_task_is_requested(requests_mock, connection):
+def test_the_scope_of_the_task_is_requested(requests_mock: Mocker, connection: _Matcher) -> None:
     requests_mock.get(LIST, json=[])
     operator(scope="write").execute({})
     assert "scope=write" in connection.last_request.text
 
 
-def test_the_default_rate_limit_timeout_is_300_seconds():
+def test_the_default_rate_limit_timeout_is_300_seconds() -> None:
     assert operator().make_hook().rate_limit_timeout == 300
     assert operator(rate_limit_timeout=0).make_hook().rate_limit_timeout == 0
 
 
-def test_a_connection_of_type_http_is_refused_before_its_password_is_sent(define_connection, requests_mock):
+def test_a_connection_of_type_http_is_refused_before_its_password_is_sent(
+    define_connection: Callable[..., None], requests_mock: Mocker
+) -> None:
     define_connection("my_api", conn_type="http", host=API)
     with pytest.raises(ConfigurationError, match="'http'"):
         operator().execute({})
@@ -189,14 +204,16 @@ LINES = (
 
 
 @pytest.mark.parametrize("scheme", ["", "file://", "local://"])
-def test_each_row_is_a_line_of_json_and_the_folder_is_created(requests_mock, tmp_path, scheme):
+def test_each_row_is_a_line_of_json_and_the_folder_is_created(
+    requests_mock: Mocker, tmp_path: Path, scheme: str
+) -> None:
     requests_mock.get(LIST, json=ROWS)
     path = tmp_path / "new" / "folder" / "items.jsonl"
     assert operator(path=f"{scheme}{path}").execute({}) == {"rows": 4, "pages": 1, "path": f"{scheme}{path}"}
     assert path.read_bytes() == LINES
 
 
-def test_an_existing_file_is_replaced(requests_mock, tmp_path):
+def test_an_existing_file_is_replaced(requests_mock: Mocker, tmp_path: Path) -> None:
     requests_mock.get(LIST, json=[1])
     path = tmp_path / "items.jsonl"
     path.write_text("older and longer")
@@ -205,7 +222,9 @@ def test_an_existing_file_is_replaced(requests_mock, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["", "file://", "local://"])
-def test_a_private_file_is_private_with_every_local_scheme(requests_mock, monkeypatch, tmp_path, scheme):
+def test_a_private_file_is_private_with_every_local_scheme(
+    requests_mock: Mocker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str
+) -> None:
     requests_mock.get(LIST, json=[1])
     monkeypatch.setattr(extract.ExtractOperator, "private", True)
     path = tmp_path / "items.jsonl"
@@ -216,13 +235,13 @@ def test_a_private_file_is_private_with_every_local_scheme(requests_mock, monkey
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_list_without_rows_is_an_empty_file(requests_mock, tmp_path):
+def test_a_list_without_rows_is_an_empty_file(requests_mock: Mocker, tmp_path: Path) -> None:
     requests_mock.get(LIST, json=[])
     operator(path=str(tmp_path / "items.jsonl")).execute({})
     assert (tmp_path / "items.jsonl").read_bytes() == b""
 
 
-def test_an_unpaired_surrogate_is_written_as_an_escape(requests_mock, tmp_path):
+def test_an_unpaired_surrogate_is_written_as_an_escape(requests_mock: Mocker, tmp_path: Path) -> None:
     requests_mock.get(LIST, content=b'[{"name": "cut \\ud83d"}]')
     operator(path=str(tmp_path / "items.jsonl")).execute({})
     assert (tmp_path / "items.jsonl").read_bytes() == b'{"name":"cut \\ud83d"}\n'
@@ -232,7 +251,9 @@ def test_an_unpaired_surrogate_is_written_as_an_escape(requests_mock, tmp_path):
 @pytest.mark.parametrize(
     "later", [{"status_code": 500}, {"text": "<html>"}, {"json": {"a": 1}}, {"json": [1, 2]}], ids=str
 )
-def test_if_a_later_page_fails_no_file_is_left_and_an_existing_one_is_unchanged(requests_mock, tmp_path, later):
+def test_if_a_later_page_fails_no_file_is_left_and_an_existing_one_is_unchanged(
+    requests_mock: Mocker, tmp_path: Path, later: dict[str, Any]
+) -> None:
     requests_mock.get(LIST, [{"json": [1, 2]}, later])
     path = tmp_path / "folder" / "items.jsonl"
     task = operator(path=str(path), paginator=PageNumberPaginator())
@@ -247,7 +268,9 @@ def test_if_a_later_page_fails_no_file_is_left_and_an_existing_one_is_unchanged(
     assert path.read_text() == "older"
 
 
-def test_a_file_or_link_that_another_user_created_is_neither_written_nor_used(monkeypatch, requests_mock, tmp_path):
+def test_a_file_or_link_that_another_user_created_is_neither_written_nor_used(
+    monkeypatch: pytest.MonkeyPatch, requests_mock: Mocker, tmp_path: Path
+) -> None:
     """A predictable name, for example with a process ID, would let another user create the temporary file."""
     requests_mock.get(LIST, json=[1])
     path = tmp_path / "items.jsonl"
@@ -257,7 +280,7 @@ def test_a_file_or_link_that_another_user_created_is_neither_written_nor_used(mo
     planted.symlink_to(target)
     os_open = os.open
 
-    def opened(name, flags, *args, **kwargs):
+    def opened(name: str, flags: int, *args: Any, **kwargs: Any) -> int:
         if flags & os.O_CREAT:
             made.append((os.path.basename(name), flags & os.O_EXCL, flags & os.O_NOFOLLOW))
         return os_open(name, flags, *args, **kwargs)
@@ -274,12 +297,14 @@ def test_a_file_or_link_that_another_user_created_is_neither_written_nor_used(mo
     assert all(exclusive and not_followed for _, exclusive, not_followed in own)
 
 
-def test_two_processes_with_the_same_id_do_not_share_a_temporary_file(monkeypatch, tmp_path):
+def test_two_processes_with_the_same_id_do_not_share_a_temporary_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """For example two containers that share a folder: the second one writes while the first one does."""
     path = tmp_path / "items.jsonl"
     copy, seen = shutil.copyfileobj, []
 
-    def interrupted(source, target):
+    def interrupted(source: BinaryIO, target: BinaryIO) -> None:
         if not seen:
             seen.append(True)
             extract._replace(path, io.BytesIO(b"second and longer\n"), private=False)
@@ -291,8 +316,8 @@ def test_two_processes_with_the_same_id_do_not_share_a_temporary_file(monkeypatc
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_no_temporary_file_is_left_if_writing_fails(monkeypatch, tmp_path):
-    def fail(source, target):
+def test_no_temporary_file_is_left_if_writing_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(source: BinaryIO, target: BinaryIO) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfileobj", fail)
@@ -301,7 +326,7 @@ def test_no_temporary_file_is_left_if_writing_fails(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_name_can_have_the_maximum_length(requests_mock, tmp_path):
+def test_a_file_name_can_have_the_maximum_length(requests_mock: Mocker, tmp_path: Path) -> None:
     requests_mock.get(LIST, json=[1])
     path = tmp_path / ("n" * 249 + ".jsonl")
     operator(path=str(path)).execute({})
@@ -310,7 +335,9 @@ def test_a_file_name_can_have_the_maximum_length(requests_mock, tmp_path):
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o027, 0o077])
 @pytest.mark.parametrize(("private", "mode"), [(False, 0o666), (True, 0o600)])
-def test_the_umask_applies_to_a_file_and_is_not_changed(monkeypatch, tmp_path, umask, private, mode):
+def test_the_umask_applies_to_a_file_and_is_not_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, umask: int, private: bool, mode: int
+) -> None:
     changes, change = [], os.umask
     before = change(umask)
     monkeypatch.setattr(os, "umask", changes.append)
@@ -332,7 +359,9 @@ def test_the_umask_applies_to_a_file_and_is_not_changed(monkeypatch, tmp_path, u
         ),  # Airflow knows it, but its provider is not installed
     ],
 )
-def test_an_unsupported_storage_is_refused_before_a_request_is_sent(requests_mock, path, reason):
+def test_an_unsupported_storage_is_refused_before_a_request_is_sent(
+    requests_mock: Mocker, path: str, reason: str
+) -> None:
     with pytest.raises(
         ConfigurationError, match=f"'my_api': Airflow cannot use the storage of path '{path}': {reason}. Install"
     ):
@@ -351,27 +380,29 @@ def test_an_unsupported_storage_is_refused_before_a_request_is_sent(requests_moc
         ("@", [{"id": 1, "tags": ["a"]}, {"id": 2}, {"id": 3}]),
     ],
 )
-def test_only_xcom_fields_are_returned(requests_mock, xcom_fields, selected):
+def test_only_xcom_fields_are_returned(requests_mock: Mocker, xcom_fields: str, selected: list[Any]) -> None:
     pages = [{"json": {"rows": [{"id": 1, "tags": ["a"]}, {"id": 2}], "next": "m"}}, {"json": {"rows": [{"id": 3}]}}]
     requests_mock.get(LIST, pages)
     assert operator(xcom_fields=xcom_fields, paginator=CursorPaginator(), records_path="rows").execute({}) == selected
 
 
-def test_nothing_but_the_return_value_is_pushed_to_xcom(requests_mock):
+def test_nothing_but_the_return_value_is_pushed_to_xcom(requests_mock: Mocker) -> None:
     requests_mock.get(LIST, json=[{"id": 1}])
     # A push would fail, because the context is empty.
     assert operator().execute({}) == {"rows": 1, "pages": 1, "path": None}
 
 
 @pytest.mark.parametrize("xcom_fields", ["id[", "nonsense(id", "{id}"])
-def test_an_invalid_xcom_fields_is_refused_before_a_request_is_sent(requests_mock, xcom_fields):
+def test_an_invalid_xcom_fields_is_refused_before_a_request_is_sent(requests_mock: Mocker, xcom_fields: str) -> None:
     with pytest.raises(ConfigurationError, match="'my_api': xcom_fields is not a valid JMESPath") as caught:
         operator(xcom_fields=xcom_fields).execute({})
     assert isinstance(caught.value, AirflowFailException)
     assert sent(requests_mock) == []
 
 
-def test_a_function_in_xcom_fields_that_does_not_fit_is_an_error_that_does_not_quote_the_row(requests_mock):
+def test_a_function_in_xcom_fields_that_does_not_fit_is_an_error_that_does_not_quote_the_row(
+    requests_mock: Mocker,
+) -> None:
     requests_mock.get(LIST, json=[{"name": "fake-name"}])
     with pytest.raises(ConfigurationError, match="a function that is unknown or cannot be applied") as caught:
         operator(xcom_fields="abs(name)").execute({})
@@ -383,11 +414,13 @@ def test_a_function_in_xcom_fields_that_does_not_fit_is_an_error_that_does_not_q
     ("values", "text"),
     [(None, None), ("", None), ([], None), ("a,b", "a,b"), (["a", 2], "a,2"), ((1,), "1"), (7, "7"), (0, "0")],
 )
-def test_values_are_joined_with_commas(values, text):
+def test_values_are_joined_with_commas(values: str | int | Sequence[str | int] | None, text: str | None) -> None:
     assert joined(values) == text
 
 
-def test_the_file_can_be_in_any_storage_that_airflow_supports(requests_mock, monkeypatch):
+def test_the_file_can_be_in_any_storage_that_airflow_supports(
+    requests_mock: Mocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store, "_STORE_CACHE", {})
     storage = MemoryFileSystem()
     store.attach("memory", fs=storage)
@@ -396,23 +429,25 @@ def test_the_file_can_be_in_any_storage_that_airflow_supports(requests_mock, mon
     assert storage.cat("/bucket/new/items.jsonl") == b"1\n2\n"
 
 
-def test_the_base_class_has_no_list_requests():
+def test_the_base_class_has_no_list_requests() -> None:
     with pytest.raises(NotImplementedError):
         ExtractOperator(task_id="read", oauth_conn_id="my_api").execute({})
 
 
-def test_an_empty_path_is_refused_before_a_request_is_sent(requests_mock):
+def test_an_empty_path_is_refused_before_a_request_is_sent(requests_mock: Mocker) -> None:
     with pytest.raises(ConfigurationError, match="path is empty"):
         operator(path=" ").execute({})
     assert sent(requests_mock) == []
 
 
-def test_if_writing_fails_an_existing_file_is_unchanged(requests_mock, tmp_path, monkeypatch):
+def test_if_writing_fails_an_existing_file_is_unchanged(
+    requests_mock: Mocker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     requests_mock.get(LIST, json=[{"id": 1}])
     path = tmp_path / "rows.jsonl"
     path.write_text("of yesterday")
 
-    def disk_full(source, target):
+    def disk_full(source: BinaryIO, target: BinaryIO) -> None:
         target.write(b'{"id')
         raise OSError("no space left")
 
@@ -423,7 +458,9 @@ def test_if_writing_fails_an_existing_file_is_unchanged(requests_mock, tmp_path,
     assert [each.name for each in tmp_path.glob("*") if each.is_file()] == ["rows.jsonl"]
 
 
-def test_an_error_status_is_an_error_even_if_check_response_is_off(define_connection, requests_mock):
+def test_an_error_status_is_an_error_even_if_check_response_is_off(
+    define_connection: Callable[..., None], requests_mock: Mocker
+) -> None:
     define_connection("my_api", host=API, check_response=False)
     requests_mock.get(LIST, status_code=500, json={"errors": ["boom"]})
     with pytest.raises(ApiError, match="^500:"):
@@ -431,7 +468,7 @@ def test_an_error_status_is_an_error_even_if_check_response_is_off(define_connec
 
 
 @pytest.mark.parametrize(("xcom_fields", "problem"), [("nosuch(@)", "is unknown"), ("length(@, @)", "is unknown")])
-def test_an_unknown_function_in_xcom_fields_is_an_error(requests_mock, xcom_fields, problem):
+def test_an_unknown_function_in_xcom_fields_is_an_error(requests_mock: Mocker, xcom_fields: str, problem: str) -> None:
     requests_mock.get(LIST, json=[{"id": 1}])
     with pytest.raises(ConfigurationError, match=problem):
         operator(xcom_fields=xcom_fields).execute({})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +17,15 @@ from airflow_provider_oauth.operators.justlogin import (
     JustLoginListUsersOperator,
 )
 from airflow_provider_oauth.protocol.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from requests_mock import Mocker
+    from requests_mock.adapter import _Matcher
+
+    from airflow_provider_oauth.operators.extract import ExtractOperator
 
 API = "https://apis.justlogin.com"
 USERS = f"{API}/membership/v3/users"
@@ -31,7 +41,12 @@ USER = {"userGuid": "u1", "companyGuid": "c1", "fullName": "Ann", "manager": {"u
 
 
 @pytest.fixture(autouse=True)
-def connection(define_connection, monkeypatch, variables, requests_mock):
+def connection(
+    define_connection: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    requests_mock: Mocker,
+) -> _Matcher:
     # Before a refresh token is used, other processes get time to renew. There are none here.
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
     define_connection(
@@ -42,7 +57,7 @@ def connection(define_connection, monkeypatch, variables, requests_mock):
     )
 
 
-def sent(requests_mock):
+def sent(requests_mock: Mocker) -> list[str]:
     """Return the URLs of the requests to the API, which are all GET requests with the token."""
     requests = [request for request in requests_mock.request_history if "/connect/token" not in request.path]
     assert {(request.method, request.headers["Authorization"]) for request in requests} == {
@@ -51,12 +66,12 @@ def sent(requests_mock):
     return [request.url for request in requests]
 
 
-def page(rows, number, more):
+def page(rows: object, number: int, more: bool) -> dict[str, Any]:
     pagination = {"TotalCount": 3, "PageSize": 100, "CurrentPage": number, "TotalPages": 2, "HasNext": more}
     return {"json": rows, "headers": {"x-pagination": json.dumps(pagination | {"HasPrevious": number > 1})}}
 
 
-def execute(cls, **parameters):
+def execute(cls: type[ExtractOperator], **parameters: Any) -> Any:
     return cls(task_id="read", **parameters).execute({})
 
 
@@ -64,7 +79,9 @@ def execute(cls, **parameters):
 
 
 @pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"users": rows, "count": len(rows)}])
-def test_users_are_found_in_every_envelope_and_end_with_the_header(requests_mock, tmp_path, wrap):
+def test_users_are_found_in_every_envelope_and_end_with_the_header(
+    requests_mock: Mocker, tmp_path: Path, wrap: Callable[[list[Any]], Any]
+) -> None:
     path = tmp_path / "users.jsonl"
     requests_mock.get(
         USERS, [page(wrap([USER, {"userGuid": "u2"}]), 1, True), page(wrap([{"userGuid": "u3"}]), 2, False)]
@@ -86,20 +103,20 @@ def test_users_are_found_in_every_envelope_and_end_with_the_header(requests_mock
         ({"query": "name[=]tony"}, "query=name%5B%3D%5Dtony&"),
     ],
 )
-def test_users_are_filtered_as_documented(requests_mock, parameters, query):
+def test_users_are_filtered_as_documented(requests_mock: Mocker, parameters: dict[str, Any], query: str) -> None:
     requests_mock.get(USERS, **page([], 1, False))
     execute(JustLoginListUsersOperator, **parameters)
     assert sent(requests_mock) == [f"{USERS}?page=1&{query}limit=100"]
 
 
-def test_a_missing_header_is_an_error(requests_mock, tmp_path):
+def test_a_missing_header_is_an_error(requests_mock: Mocker, tmp_path: Path) -> None:
     requests_mock.get(USERS, json=[USER])
     with pytest.raises(ApiError, match="x-pagination"):
         execute(JustLoginListUsersOperator, path=str(tmp_path / "users.jsonl"))
     assert list(tmp_path.glob("*.jsonl")) == []
 
 
-def test_the_ids_for_mapped_operators_can_be_returned(requests_mock):
+def test_the_ids_for_mapped_operators_can_be_returned(requests_mock: Mocker) -> None:
     requests_mock.get(USERS, **page([USER], 1, False))
     returned = execute(JustLoginListUsersOperator, xcom_fields="{user_guid: userGuid, company_guid: companyGuid}")
     assert returned == [{"user_guid": "u1", "company_guid": "c1"}]
@@ -108,7 +125,9 @@ def test_the_ids_for_mapped_operators_can_be_returned(requests_mock):
 @pytest.mark.parametrize(
     ("parameters", "query"), [({}, ""), ({"include": ["manager", "profile"]}, "?include=manager%2Cprofile")]
 )
-def test_the_guid_of_a_user_is_url_encoded(requests_mock, tmp_path, parameters, query):
+def test_the_guid_of_a_user_is_url_encoded(
+    requests_mock: Mocker, tmp_path: Path, parameters: dict[str, Any], query: str
+) -> None:
     path = tmp_path / "user.jsonl"
     requests_mock.get(f"{USERS}/u%2F1", json=USER | {"list": [1]})
     returned = execute(JustLoginGetUserOperator, user_guid="u/1", path=str(path), **parameters)
@@ -125,7 +144,9 @@ def test_the_guid_of_a_user_is_url_encoded(requests_mock, tmp_path, parameters, 
     ["@", "passport", "[@]", "*", "*.number", "{a: passport, b: governmentId.number}", "values(@)", "to_string(@)",
      "merge(@, {x: residency})", "[passport, residency, governmentId]", "keys(@)"],
 )  # fmt: skip
-def test_identity_documents_are_written_to_the_file_and_never_returned(requests_mock, tmp_path, xcom_fields):
+def test_identity_documents_are_written_to_the_file_and_never_returned(
+    requests_mock: Mocker, tmp_path: Path, xcom_fields: str
+) -> None:
     requests_mock.get(USERS, **page([USER | DOCUMENTS], 1, False))
     requests_mock.get(f"{USERS}/u1", json=USER | DOCUMENTS)
     for cls, parameters in ((JustLoginListUsersOperator, {}), (JustLoginGetUserOperator, {"user_guid": "u1"})):
@@ -152,26 +173,30 @@ def test_identity_documents_are_written_to_the_file_and_never_returned(requests_
 @pytest.mark.parametrize(
     "xcom_fields", ["@", "*", "*.*", "data.passport", "[0].passport", "user.profile", "manager.profile"]
 )
-def test_identity_documents_are_never_returned_in_any_envelope(requests_mock, body, xcom_fields):
+def test_identity_documents_are_never_returned_in_any_envelope(
+    requests_mock: Mocker, body: dict[str, Any] | list[Any], xcom_fields: str
+) -> None:
     requests_mock.get(f"{USERS}/u1", json=body)
     assert "fake" not in json.dumps(execute(JustLoginGetUserOperator, user_guid="u1", xcom_fields=xcom_fields))
 
 
 @pytest.mark.parametrize("guid", ["", " ", ".", "..", None, ["u1"], {"userGuid": "u1"}])
-def test_an_invalid_guid_is_refused_before_a_request_is_sent(requests_mock, guid):
+def test_an_invalid_guid_is_refused_before_a_request_is_sent(requests_mock: Mocker, guid: object) -> None:
     with pytest.raises(ConfigurationError, match="Connection 'justlogin_default': user_guid is"):
         execute(JustLoginGetUserOperator, user_guid=guid, xcom_fields="@")
     assert requests_mock.call_count == 0
 
 
 @pytest.mark.parametrize("name", ["dateOfBirth", "gender", "images", "password", "Passport", "governmentID"])
-def test_private_members_of_a_profile_are_never_returned(requests_mock, name):
+def test_private_members_of_a_profile_are_never_returned(requests_mock: Mocker, name: str) -> None:
     requests_mock.get(f"{USERS}/u1", json={"userGuid": "u1", name: "fake-private"})
     assert execute(JustLoginGetUserOperator, user_guid="u1", xcom_fields="@") == [{"userGuid": "u1"}]
 
 
 @pytest.mark.parametrize(("include", "mode"), [("profile", 0o600), (["manager", "profile"], 0o600), (None, 0o644)])
-def test_only_the_owner_can_read_a_file_with_identity_documents(requests_mock, tmp_path, include, mode):
+def test_only_the_owner_can_read_a_file_with_identity_documents(
+    requests_mock: Mocker, tmp_path: Path, include: list[str] | str | None, mode: int
+) -> None:
     requests_mock.get(f"{USERS}/u1", json=USER)
     old = os.umask(0o022)
     try:
@@ -184,7 +209,7 @@ def test_only_the_owner_can_read_a_file_with_identity_documents(requests_mock, t
 # --- leave
 
 
-def test_the_leave_types_of_a_user_are_fetched(requests_mock):
+def test_the_leave_types_of_a_user_are_fetched(requests_mock: Mocker) -> None:
     types = [{"leaveType": 7, "leaveName": "Annual"}]
     requests_mock.get(f"{LEAVE}/assignedleavetypes", json={"leaveTypes": types, "other": []})
     parameters = {"user_guid": "u 1", "company_guid": "c/1", "year": 2026}
@@ -193,7 +218,7 @@ def test_the_leave_types_of_a_user_are_fetched(requests_mock):
 
 
 @pytest.mark.parametrize(("leave_type_id", "quoted"), [(7, "7"), ("a/b", "a%2Fb")])
-def test_the_leave_summary_of_a_date_is_fetched(requests_mock, leave_type_id, quoted):
+def test_the_leave_summary_of_a_date_is_fetched(requests_mock: Mocker, leave_type_id: int | str, quoted: str) -> None:
     requests_mock.get(f"{LEAVE}/leavetypes/{quoted}/leavesummary", json={"balance": 12.5, "days": [1]})
     parameters = {"user_guid": "u 1", "company_guid": "c/1", "leave_type_id": leave_type_id, "date": "2026-01-31"}
     assert execute(JustLoginGetLeaveSummaryOperator, **parameters, xcom_fields="balance") == [12.5]
@@ -203,7 +228,9 @@ def test_the_leave_summary_of_a_date_is_fetched(requests_mock, leave_type_id, qu
 # --- pay
 
 
-def test_pay_is_written_to_the_file_and_only_counts_are_returned_and_logged(requests_mock, tmp_path, caplog):
+def test_pay_is_written_to_the_file_and_only_counts_are_returned_and_logged(
+    requests_mock: Mocker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG")
     path = tmp_path / "pay.jsonl"
     for user in ("u1", "u2"):
@@ -219,7 +246,7 @@ def test_pay_is_written_to_the_file_and_only_counts_are_returned_and_logged(requ
     assert "fake-account" not in caplog.text
 
 
-def test_one_user_and_one_kind_can_be_strings(requests_mock, tmp_path):
+def test_one_user_and_one_kind_can_be_strings(requests_mock: Mocker, tmp_path: Path) -> None:
     requests_mock.get(f"{PAYROLL}/u%3F1/payinfo", json={})
     path = str(tmp_path / "pay.jsonl")
     assert execute(JustLoginExtractPayrollOperator, user_guids="u?1", include="payinfo", path=path)["rows"] == 1
@@ -228,23 +255,23 @@ def test_one_user_and_one_kind_can_be_strings(requests_mock, tmp_path):
 @pytest.mark.parametrize(
     "how", [{"xcom_fields": "@"}, {"default_args": {"xcom_fields": "@"}}], ids=["given", "default_args"]
 )
-def test_pay_refuses_xcom_fields(how):
+def test_pay_refuses_xcom_fields(how: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="never stored in XCom"):
         JustLoginExtractPayrollOperator(task_id="pay", user_guids="u", include="payinfo", path="x", **how)
 
 
 @pytest.mark.parametrize("include", ["", [], "salary", ["payinfo", "salary"], "payinfo,bankinfo"])
-def test_pay_requires_a_valid_include(include):
+def test_pay_requires_a_valid_include(include: list[str] | str) -> None:
     with pytest.raises(ValueError, match="include is"):
         JustLoginExtractPayrollOperator(task_id="pay", user_guids="u", include=include, path="x")
 
 
-def test_pay_requires_a_path():
+def test_pay_requires_a_path() -> None:
     with pytest.raises(TypeError, match="path"):
         JustLoginExtractPayrollOperator(task_id="pay", user_guids="u", include="payinfo")
 
 
-def test_a_missing_role_leaves_no_file_and_is_an_error_about_roles(requests_mock, tmp_path):
+def test_a_missing_role_leaves_no_file_and_is_an_error_about_roles(requests_mock: Mocker, tmp_path: Path) -> None:
     requests_mock.get(f"{PAYROLL}/u1/payinfo", json={"basicPay": 1})
     requests_mock.get(f"{PAYROLL}/u2/payinfo", status_code=403, text="fake-body")
     path = str(tmp_path / "pay.jsonl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -15,6 +16,12 @@ from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
 from airflow_provider_oauth.triggers.oauth import OAuthHttpTrigger
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from requests_mock import Mocker
+    from requests_mock.adapter import _Matcher
+
 # The HTTP provider causes this warning when an operator processes a response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
 
@@ -24,29 +31,29 @@ SECRETS = ("fake-secret", "fake-token")
 
 
 @pytest.fixture(autouse=True)
-def connection(define_connection, variables, requests_mock):
+def connection(define_connection: Callable[..., None], variables: dict[str, str], requests_mock: Mocker) -> _Matcher:
     define_connection("my_api", host=API)
     return requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
 
 
-def operator(**changes):
+def operator(**changes: Any) -> OAuthHttpOperator:
     return OAuthHttpOperator(
         **({"task_id": "call", "oauth_conn_id": "my_api", "method": "GET", "endpoint": "items"} | changes)
     )
 
 
-def through_airflow(values):
+def through_airflow(values: Any) -> Any:
     """Serialize and deserialize values as Airflow does when a task defers."""
     return deserialize(json.loads(json.dumps(serialize(values))))
 
 
-def deferred_by(action):
+def deferred_by(action: Callable[[], object]) -> TaskDeferred:
     with pytest.raises(TaskDeferred) as caught:
         action()
     return caught.value
 
 
-def event_of(text, status=200):
+def event_of(text: str, status: int = 200) -> dict[str, Any]:
     response = requests.Response()
     response.status_code, response._content, response.url = status, text.encode(), f"{API}/items"
     return through_airflow({"status": "success", "response": HttpResponseSerializer.serialize(response)})
@@ -55,7 +62,7 @@ def event_of(text, status=200):
 # --- not deferred
 
 
-def test_it_is_an_http_operator_that_returns_the_text(requests_mock):
+def test_it_is_an_http_operator_that_returns_the_text(requests_mock: Mocker) -> None:
     requests_mock.get(f"{API}/items", text="content")
     assert issubclass(OAuthHttpOperator, HttpOperator)
     assert operator(data={"page": 1}, headers={"X-Mine": "1"}).execute({}) == "content"
@@ -64,7 +71,7 @@ def test_it_is_an_http_operator_that_returns_the_text(requests_mock):
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token"
 
 
-def test_the_default_method_is_post(requests_mock):
+def test_the_default_method_is_post(requests_mock: Mocker) -> None:
     posted = requests_mock.post(f"{API}/items")
     OAuthHttpOperator(
         task_id="call", oauth_conn_id="my_api", endpoint="items", request_kwargs={"json": {"a": 1}}
@@ -72,36 +79,38 @@ def test_the_default_method_is_post(requests_mock):
     assert posted.last_request.json() == {"a": 1}
 
 
-def test_the_default_connection_is_oauth_default():
+def test_the_default_connection_is_oauth_default() -> None:
     assert OAuthHttpOperator(task_id="call").oauth_conn_id == "oauth_default"
 
 
-def test_creating_the_operator_reads_no_connection_and_sends_no_request(requests_mock):
+def test_creating_the_operator_reads_no_connection_and_sends_no_request(requests_mock: Mocker) -> None:
     operator(oauth_conn_id="no_such_connection")
     assert requests_mock.call_count == 0
 
 
-def test_the_scope_of_the_task_is_requested(requests_mock, connection):
+def test_the_scope_of_the_task_is_requested(requests_mock: Mocker, connection: _Matcher) -> None:
     requests_mock.get(f"{API}/items")
     operator(scope="write").execute({})
     assert "scope=write" in connection.last_request.text
 
 
-def test_check_and_filter_work_as_in_http_operator(requests_mock):
+def test_check_and_filter_work_as_in_http_operator(requests_mock: Mocker) -> None:
     requests_mock.get(f"{API}/items", json={"data": [1, 2]})
     assert operator(response_filter=lambda response: response.json()["data"]).execute({}) == [1, 2]
     with pytest.raises(AirflowException, match="check returned False"):
         operator(response_check=lambda response: False).execute({})
 
 
-def test_all_pages_use_one_token(requests_mock, connection):
+def test_all_pages_use_one_token(requests_mock: Mocker, connection: _Matcher) -> None:
     requests_mock.get(f"{API}/items", text=lambda request, context: request.qs["page"][0])
     follow = lambda page: {"data": {"page": int(page.text) + 1}} if page.text != "3" else None  # noqa: E731
     assert operator(data={"page": "1"}, pagination_function=follow).execute({}) == ["1", "2", "3"]
     assert connection.call_count == 1
 
 
-def test_a_connection_of_type_http_is_refused_before_its_password_is_sent(define_connection, requests_mock):
+def test_a_connection_of_type_http_is_refused_before_its_password_is_sent(
+    define_connection: Callable[..., None], requests_mock: Mocker
+) -> None:
     define_connection("my_api", conn_type="http", host=API)
     with pytest.raises(exceptions.ConfigurationError, match="'http'"):
         operator().execute({})
@@ -111,7 +120,7 @@ def test_a_connection_of_type_http_is_refused_before_its_password_is_sent(define
 # --- templates
 
 
-def test_the_template_fields_are_rendered_and_contain_no_secret(requests_mock):
+def test_the_template_fields_are_rendered_and_contain_no_secret(requests_mock: Mocker) -> None:
     requests_mock.get(f"{API}/items-7", text="ok")
     task = operator(
         oauth_conn_id="{{ conn }}",
@@ -137,7 +146,7 @@ def test_the_template_fields_are_rendered_and_contain_no_secret(requests_mock):
 # --- deferred
 
 
-def test_before_deferring_only_a_token_is_requested(requests_mock):
+def test_before_deferring_only_a_token_is_requested(requests_mock: Mocker) -> None:
     task = operator(deferrable=True, scope="read", data={"page": 1}, headers={"X": "1"}, extra_options={"timeout": 5})
     deferral = deferred_by(lambda: task.execute({}))
     assert {request.hostname for request in requests_mock.request_history} == {"login.example.com"}
@@ -158,19 +167,19 @@ def test_before_deferring_only_a_token_is_requested(requests_mock):
     assert not any(secret in json.dumps(arguments) for secret in SECRETS)
 
 
-def test_json_of_request_kwargs_is_passed_to_the_trigger():
+def test_json_of_request_kwargs_is_passed_to_the_trigger() -> None:
     task = operator(method="POST", deferrable=True, request_kwargs={"json": {"a": 1}})
     deferral = deferred_by(lambda: task.execute({}))
     assert deferral.trigger.serialize()[1]["json"] == {"a": 1}
 
 
-def test_other_request_kwargs_are_refused_before_deferring():
+def test_other_request_kwargs_are_refused_before_deferring() -> None:
     task = operator(method="POST", deferrable=True, request_kwargs={"files": {}})
     with pytest.raises(exceptions.ConfigurationError, match="only json in request_kwargs, not files"):
         task.execute({})
 
 
-def test_after_a_success_event_the_text_or_the_filtered_response_is_returned():
+def test_after_a_success_event_the_text_or_the_filtered_response_is_returned() -> None:
     assert operator().execute_complete({}, event_of("content")) == "content"
     assert operator(response_filter=lambda response: response.json()).execute_complete({}, event_of("[1]")) == [1]
     with pytest.raises(AirflowException, match="check returned False"):
@@ -195,7 +204,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_after_an_error_event_the_same_error_is_raised(error):
+def test_after_an_error_event_the_same_error_is_raised(error: exceptions.OAuthError) -> None:
     event = through_airflow({"status": "error", "error": exceptions.to_event(error)})
     with pytest.raises(type(error)) as caught:
         operator().execute_complete({}, event)
@@ -205,16 +214,16 @@ def test_after_an_error_event_the_same_error_is_raised(error):
     assert vars(caught.value) == vars(error)
 
 
-def test_an_unknown_error_in_an_event_is_an_oauth_error():
+def test_an_unknown_error_in_an_event_is_an_oauth_error() -> None:
     with pytest.raises(exceptions.OAuthError, match="later"):
         operator().execute_complete({}, {"status": "error", "error": {"type": "Unheard", "message": "later"}})
 
 
-def follow(page):
+def follow(page: requests.Response) -> dict[str, Any] | None:
     return {"data": {"page": int(page.text) + 1}} if page.text != "3" else None
 
 
-def test_deferred_pages_are_serialized_and_returned_in_order():
+def test_deferred_pages_are_serialized_and_returned_in_order() -> None:
     task = operator(deferrable=True, data={"page": 1, "limit": 2}, pagination_function=follow, headers={"X": "1"})
     deferral = deferred_by(lambda: task.execute({}))
     for page in ("1", "2"):
@@ -229,11 +238,11 @@ def test_deferred_pages_are_serialized_and_returned_in_order():
     assert task.execute_complete({}, event=event_of("3"), **through_airflow(deferral.kwargs)) == ["1", "2", "3"]
 
 
-def test_a_single_deferred_page_is_returned_as_a_list():
+def test_a_single_deferred_page_is_returned_as_a_list() -> None:
     assert operator(pagination_function=follow).execute_complete({}, event_of("3")) == ["3"]
 
 
-def test_an_error_on_a_later_page_is_raised():
+def test_an_error_on_a_later_page_is_raised() -> None:
     failure = {"status": "error", "error": exceptions.to_event(exceptions.InvalidClient("no"))}
     with pytest.raises(exceptions.InvalidClient):
         operator(pagination_function=follow).execute_complete(
@@ -241,7 +250,7 @@ def test_an_error_on_a_later_page_is_raised():
         )
 
 
-def test_request_kwargs_are_passed_on_to_later_pages():
+def test_request_kwargs_are_passed_on_to_later_pages() -> None:
     task = operator(method="POST", deferrable=True, pagination_function=follow, request_kwargs={"json": {"a": 1}})
     deferral = deferred_by(lambda: task.execute_complete({}, event_of("1")))
     assert isinstance(deferral.trigger, OAuthHttpTrigger)
