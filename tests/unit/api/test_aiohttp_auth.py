@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +20,8 @@ from tests.connections import oauth_config
 if TYPE_CHECKING:
     from pathlib import Path
 
+#: Gets a token.
+Get = Callable[[], Coroutine[Any, Any, Token | None]]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OLD, NEW = (Token(access_token=name, issued_at=START, expires_at=START + timedelta(hours=1)) for name in ("old", "new"))
 
@@ -28,34 +31,34 @@ class SlowSource:
 
     config = None
 
-    def __init__(self, usable=None):
+    def __init__(self, usable: Token | None = None) -> None:
         self._usable = usable
         self.started, self.finish = threading.Event(), threading.Event()
-        self.calls = []
+        self.calls: list[object] = []
 
-    def fresh(self, scope=None):
+    def fresh(self, scope: str | None = None) -> Token | None:
         return None
 
-    def usable(self, scope=None):
+    def usable(self, scope: str | None = None) -> Token | None:
         return self._usable
 
-    def token(self, scope=None):
+    def token(self, scope: str | None = None) -> Token:
         return self._slow("token")
 
-    def replacement(self, refused, scope=None, *, renew):
+    def replacement(self, refused: Token, scope: str | None = None, *, renew: bool) -> Token:
         return self._slow(("replacement", refused.access_token, renew))
 
-    def _slow(self, call):
+    def _slow(self, call: object) -> Token:
         self.calls.append(call)
         self.started.set()
         assert self.finish.wait(30)
         return NEW
 
 
-def while_one_waits(source, first, second):
+def while_one_waits(source: SlowSource, first: Get, second: Get) -> tuple[bool, Token | None, Token | None]:
     """Start ``first``, then ``second`` while the source is blocked. Return whether it waited, and both results."""
 
-    async def scenario():
+    async def scenario() -> tuple[bool, Token | None, Token | None]:
         waiting = asyncio.ensure_future(first())
         await asyncio.to_thread(source.started.wait, 30)
         other = asyncio.ensure_future(second())
@@ -68,7 +71,7 @@ def while_one_waits(source, first, second):
     return asyncio.run(scenario())
 
 
-def test_while_one_thread_renews_a_due_token_other_callers_use_it_without_waiting():
+def test_while_one_thread_renews_a_due_token_other_callers_use_it_without_waiting() -> None:
     source = SlowSource(usable=OLD)
     access = ApiAccess(source)
     get = lambda: valid_token(access)  # noqa: E731
@@ -76,7 +79,7 @@ def test_while_one_thread_renews_a_due_token_other_callers_use_it_without_waitin
     assert source.calls == ["token"]
 
 
-def test_without_a_usable_token_all_callers_wait_for_the_same_thread():
+def test_without_a_usable_token_all_callers_wait_for_the_same_thread() -> None:
     source = SlowSource()
     access = ApiAccess(source)
     get = lambda: valid_token(access)  # noqa: E731
@@ -84,7 +87,7 @@ def test_without_a_usable_token_all_callers_wait_for_the_same_thread():
     assert source.calls == ["token"]
 
 
-def test_a_refused_token_is_not_used_while_it_is_replaced():
+def test_a_refused_token_is_not_used_while_it_is_replaced() -> None:
     source = SlowSource(usable=OLD)
     access = ApiAccess(source)
     get = lambda: replacement_token(access, OLD, ApiRefusal.INVALID_TOKEN)  # noqa: E731
@@ -92,7 +95,7 @@ def test_a_refused_token_is_not_used_while_it_is_replaced():
     assert source.calls == [("replacement", "old", True)]
 
 
-def test_callers_share_a_thread_only_if_their_refusals_are_the_same():
+def test_callers_share_a_thread_only_if_their_refusals_are_the_same() -> None:
     source = SlowSource()
     access = ApiAccess(source)
     first = lambda: replacement_token(access, OLD, ApiRefusal.FORBIDDEN)  # noqa: E731

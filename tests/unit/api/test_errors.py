@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -34,17 +35,27 @@ from airflow_provider_oauth.exceptions import (
     OAuthError,
 )
 from airflow_provider_oauth.protocol.config import TransportOptions
+from airflow_provider_oauth.protocol.token import Token
 from tests.connections import oauth_config
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from requests_mock import Mocker
 
 API = "https://api.example.com/v1/items"
 
 config = partial(oauth_config, conn_id="my_api", base_url="https://api.example.com/v1")
 
 
-def text_of(status=400, body=b"", content_type="application/json", headers=None, advice=None, **changes):
+def text_of(
+    status: int = 400,
+    body: object = b"",
+    content_type: str = "application/json",
+    headers: dict[str, str] | None = None,
+    advice: dict[int, str] | None = None,
+    **changes: Any,
+) -> str:
     error = status_error(
         config(**changes),
         advice or {},
@@ -66,12 +77,12 @@ QUOTED = f"{HEAD}. Message from the API: "
 # --- statuses
 
 
-def test_an_error_contains_status_standard_phrase_connection_and_url_without_query():
+def test_an_error_contains_status_standard_phrase_connection_and_url_without_query() -> None:
     assert text_of() == HEAD
     assert text_of(520).startswith("520:Nonstandard Status (connection 'my_api'")
 
 
-def test_no_error_contains_user_query_or_fragment_of_the_url():
+def test_no_error_contains_user_query_or_fragment_of_the_url() -> None:
     url = "https://user:fake-1@api.example.com/v1/items?key=fake-2#fake-3"
     failed = transport_error(config(), requests.ConnectionError(), method="GET", url=url)
     assert str(failed).startswith("Connection 'my_api': GET https://api.example.com/v1/items failed")
@@ -92,11 +103,11 @@ def test_no_error_contains_user_query_or_fragment_of_the_url():
         ({"message": "same", "detail": " same "}, "same"),
     ],
 )
-def test_known_members_of_a_json_body_are_quoted(body, quoted):
+def test_known_members_of_a_json_body_are_quoted(body: dict[str, Any], quoted: str) -> None:
     assert text_of(body=body) == f"{QUOTED}{quoted!r}."
 
 
-def test_known_members_of_a_form_body_are_quoted():
+def test_known_members_of_a_form_body_are_quoted() -> None:
     body, form = b"error=invalid_request&error_description=No+day&other=fake", "application/x-www-form-urlencoded"
     assert text_of(body=body, content_type=f"{form}; charset=utf-8") == f"{QUOTED}'invalid_request; No day'."
     assert text_of(body=body, content_type="text/plain") == HEAD
@@ -117,23 +128,23 @@ def test_known_members_of_a_form_body_are_quoted():
         {"message": "fake" * MAX_ERROR_BODY},
     ],
 )
-def test_other_bodies_are_not_quoted(body):
+def test_other_bodies_are_not_quoted(body: bytes | str | dict[str, Any] | list[Any]) -> None:
     assert text_of(body=body) == HEAD
 
 
-def test_what_error_path_finds_is_quoted_too():
+def test_what_error_path_finds_is_quoted_too() -> None:
     body = {"errors": [{"message": "First", "id": "fake"}, {"message": "Second"}], "title": "t"}
     assert text_of(body=body, error_path="errors[].message") == f"{QUOTED}'First Second; t'."
     assert text_of(body={"a": {"b": "deep"}}, error_path="a.b") == f"{QUOTED}'deep'."
     assert text_of(body={"a": 1}, error_path="length(a)") == HEAD
 
 
-def test_secrets_the_token_and_control_characters_are_removed_from_quotes():
+def test_secrets_the_token_and_control_characters_are_removed_from_quotes() -> None:
     body = {"message": "bad fake-secret, fake-token, fake-key%2F1\n\x1b[31mred"}
     assert text_of(body=body, secret_params={"key": "fake-key/1"}) == f"{QUOTED}'bad ***, ***, *** [31mred'."
 
 
-def test_advice_of_the_vendor_follows_the_quote_and_replaces_the_general_advice():
+def test_advice_of_the_vendor_follows_the_quote_and_replaces_the_general_advice() -> None:
     assert text_of(403, {"message": "No."}, advice={403: "Ask Ann."}).endswith(
         "items). Message from the API: 'No.'. Ask Ann."
     )
@@ -143,15 +154,15 @@ def test_advice_of_the_vendor_follows_the_quote_and_replaces_the_general_advice(
     assert text_of(403, headers=challenge).endswith("The token lacks a scope that the API requires. Check Scope.")
 
 
-def test_only_the_beginning_of_a_streamed_error_response_is_read(requests_mock):
+def test_only_the_beginning_of_a_streamed_error_response_is_read(requests_mock: Mocker) -> None:
     class Endless:
         count, closed = 0, False
 
-        def read(self, size=-1):
+        def read(self, size: int = -1) -> bytes:
             self.count += size
             return b"x" * size
 
-        def close(self):
+        def close(self) -> None:
             self.closed = True
 
     body = Endless()
@@ -168,7 +179,7 @@ KEY = aiohttp.client_reqrep.ConnectionKey("api.example.com", 443, True, True, No
 INFO = aiohttp.RequestInfo(URL(API), "GET", CIMultiDictProxy(CIMultiDict(Authorization="Bearer fake-token")), URL(API))
 
 
-def caused_by(error, cause):
+def caused_by(error: Exception, cause: Exception) -> Exception:
     error.__cause__ = cause
     return error
 
@@ -239,7 +250,9 @@ REFUSED = ConnectionRefusedError(111, "Connection refused")
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_an_exception_of_the_http_client_becomes_an_error_that_names_the_fields_to_check(error, cls, words):
+def test_an_exception_of_the_http_client_becomes_an_error_that_names_the_fields_to_check(
+    error: Exception, cls: type[OAuthError], words: list[str]
+) -> None:
     raised = transport_error(config(), error, method="GET", url=f"{API}?key=fake")
     assert type(raised) is cls
     assert str(raised).startswith("Connection 'my_api': GET https://api.example.com/v1/items failed: ")
@@ -247,7 +260,7 @@ def test_an_exception_of_the_http_client_becomes_an_error_that_names_the_fields_
     assert "fake" not in str(raised)
 
 
-def test_errors_can_be_caught_as_those_of_requests():
+def test_errors_can_be_caught_as_those_of_requests() -> None:
     assert issubclass(ApiConnectionError, requests.ConnectionError)
     assert issubclass(ApiTimeout, requests.Timeout)
     assert issubclass(ApiConnectTimeout, (requests.ConnectionError, requests.Timeout))
@@ -257,31 +270,27 @@ def test_errors_can_be_caught_as_those_of_requests():
 
 
 class Source:
-    def __init__(self, token="fake-token", **changes):
+    def __init__(self, token: str | Exception = "fake-token", **changes: Any) -> None:
         self.config = config(**changes)
         self._token = token
 
-    def token(self, scope=None):
-        from datetime import UTC, datetime
-
-        from airflow_provider_oauth.protocol.token import Token
-
+    def token(self, scope: str | None = None) -> Token:
         if isinstance(self._token, Exception):
             raise self._token
         return Token(access_token=self._token, issued_at=datetime.now(UTC), expires_at=None)
 
 
-def session(*args, **changes):
+def session(*args: str | Exception, **changes: Any) -> OAuthSession:
     return OAuthSession(ApiAccess(Source(*args, **changes)))
 
 
 @pytest.mark.parametrize("name", ["verify", "cert"])
-def test_a_missing_file_fails_a_request_before_anything_is_sent(name):
+def test_a_missing_file_fails_a_request_before_anything_is_sent(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"'my_api': {name} .*that this process can use. Check the path"):
         session(transport=TransportOptions(**{name: "/no/such/file"})).get(API, **{name: "/no/such/file"})
 
 
-def test_a_missing_ca_bundle_from_the_environment_is_named(monkeypatch):
+def test_a_missing_ca_bundle_from_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
     with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE in the environment"):
         session().get(API)
@@ -295,7 +304,7 @@ def test_over_plain_http_a_folder_without_ca_certificates_is_not_the_reason(tmp_
 
 
 @pytest.mark.parametrize("token", ["fake\udcfftoken", "fake\ntoken", "fake-€"])
-def test_a_token_that_cannot_be_sent_is_not_quoted(token, monkeypatch):
+def test_a_token_that_cannot_be_sent_is_not_quoted(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = []
     monkeypatch.setattr(socket, "create_connection", lambda *args: sent.append(args))
     monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", lambda self: None)
@@ -305,7 +314,7 @@ def test_a_token_that_cannot_be_sent_is_not_quoted(token, monkeypatch):
     assert sent == []
 
 
-def nested(depth):
+def nested(depth: int) -> list[Any]:
     value = []
     for _ in range(depth):
         value = [value]
@@ -322,16 +331,16 @@ def nested(depth):
     ],
     ids=["url", "header", "nan", "nested"],
 )
-def test_a_request_that_cannot_be_prepared_is_a_configuration_error(url, options):
+def test_a_request_that_cannot_be_prepared_is_a_configuration_error(url: str, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="cannot be sent"):
         session().post(url, **options)
 
 
-def test_an_error_while_getting_the_token_is_not_converted():
+def test_an_error_while_getting_the_token_is_not_converted() -> None:
     with pytest.raises(OAuthError, match=r"^no token$"):
         session(OAuthError("no token")).get(API)
 
 
-def test_a_type_error_is_not_converted_because_it_is_a_mistake_in_the_dag():
+def test_a_type_error_is_not_converted_because_it_is_a_mistake_in_the_dag() -> None:
     with pytest.raises(TypeError):
         session().post(API, json=object())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from requests.structures import CaseInsensitiveDict
@@ -14,6 +14,15 @@ from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import TokenRequestError
 from airflow_provider_oauth.tokens.source import API_RENEWAL_INTERVAL
 from tests.connections import oauth_config
+
+if TYPE_CHECKING:
+    from requests_mock import Mocker
+    from requests_mock.request import Request
+    from requests_mock.response import Context
+
+    from airflow_provider_oauth.tokens.record import Record
+    from airflow_provider_oauth.tokens.source import TokenSource
+    from tests.unit.tokens.world import World
 
 URL = "https://api.test/items"
 INVALID_TOKEN = 'Bearer realm="api", error="invalid_token", error_description="expired"'
@@ -42,7 +51,9 @@ INSUFFICIENT_SCOPE = 'Bearer error="insufficient_scope", scope="admin"'
         (302, INVALID_TOKEN, (), None),
     ],
 )
-def test_a_response_can_mean_an_invalid_token_a_missing_permission_or_neither(status, challenge, renew_on, refusal):
+def test_a_response_can_mean_an_invalid_token_a_missing_permission_or_neither(
+    status: int, challenge: str, renew_on: tuple[int, ...], refusal: ApiRefusal | None
+) -> None:
     assert api_refusal(status, challenge, renew_on) is refusal
 
 
@@ -52,7 +63,7 @@ TOKEN = SimpleNamespace(access_token="fake-token", base_url="https://eu.api.test
 DEFAULTS = CaseInsensitiveDict({"Accept": "*/*"})
 
 
-def access(**changes):
+def access(**changes: Any) -> ApiAccess:
     """Return the access of a connection; a token source is not necessary."""
     return ApiAccess(SimpleNamespace(config=oauth_config(base_url="https://api.test/v1", **changes)))
 
@@ -66,7 +77,9 @@ def access(**changes):
         ({"authorization": "Basic fake"}, {"X-Tenant": "7", "X-Key": "fake-key"}),
     ],
 )
-def test_headers_of_the_connection_are_set_unless_the_caller_sets_them_and_the_token_always(headers, expected):
+def test_headers_of_the_connection_are_set_unless_the_caller_sets_them_and_the_token_always(
+    headers: dict[str, str], expected: dict[str, str]
+) -> None:
     connection = access(api_headers={"X-Tenant": "7", "Accept": "text/plain"}, secret_headers={"X-Key": "fake-key"})
     to_set = connection.headers_to_set(CaseInsensitiveDict(headers), DEFAULTS, TOKEN)
     assert to_set == expected | {"Authorization": "Bearer fake-token"}
@@ -98,11 +111,13 @@ def test_no_header_is_set_twice_in_different_case(fields: dict[str, Any], expect
         ({"header_name": "X-Session"}, ("X-Session", "Bearer fake-token")),
     ],
 )
-def test_the_connection_determines_name_and_scheme_of_the_token_header(fields, header):
+def test_the_connection_determines_name_and_scheme_of_the_token_header(
+    fields: dict[str, Any], header: tuple[str, str]
+) -> None:
     assert access(**fields).token_header(TOKEN) == header
 
 
-def test_parameters_of_the_connection_are_missing_unless_the_url_has_them():
+def test_parameters_of_the_connection_are_missing_unless_the_url_has_them() -> None:
     connection = access(api_params={"page": 1, "ids": [1, "b"], "none": None}, secret_params={"key": "fake key"})
     assert connection.missing_params(URL) == [("page", "1"), ("ids", "1"), ("ids", "b"), ("key", "fake key")]
     assert connection.missing_params(f"{URL}?page=&ids=2") == [("key", "fake key")]
@@ -118,7 +133,7 @@ def test_parameters_of_the_connection_are_missing_unless_the_url_has_them():
         ("https://api.test:8443/v1", False, False),
     ],
 )
-def test_a_url_of_the_api_has_the_origin_of_the_base_url(url, is_of_api, is_of_mapped_api):
+def test_a_url_of_the_api_has_the_origin_of_the_base_url(url: str, is_of_api: bool, is_of_mapped_api: bool) -> None:
     assert access().is_api_url(url, TOKEN) is is_of_api
     assert access(response_map={"base_url": "instance_url"}).is_api_url(url, TOKEN) is is_of_mapped_api
 
@@ -126,34 +141,35 @@ def test_a_url_of_the_api_has_the_origin_of_the_base_url(url, is_of_api, is_of_m
 # --- what is sent
 
 
-@pytest.fixture
-def api(requests_mock):
+class Api:
     """An API that accepts the tokens in ``accepted`` and responds to others with ``refusal``; it records the tokens."""
 
-    class Api:
-        def __init__(self):
-            self.accepted = {"token-1"}
-            self.refusal = (401, {})
-            self.tokens = []
+    def __init__(self) -> None:
+        self.accepted = {"token-1"}
+        self.refusal: tuple[int, dict[str, str]] = (401, {})
+        self.tokens: list[str] = []
 
-        def response(self, request, context):
-            token = request.headers["Authorization"].removeprefix("Bearer ")
-            self.tokens.append(token)
-            if token not in self.accepted:
-                context.status_code, headers = self.refusal
-                context.headers.update(headers)
-            return f"for {token}"
+    def response(self, request: Request, context: Context) -> str:
+        token = request.headers["Authorization"].removeprefix("Bearer ")
+        self.tokens.append(token)
+        if token not in self.accepted:
+            context.status_code, headers = self.refusal
+            context.headers.update(headers)
+        return f"for {token}"
 
+
+@pytest.fixture
+def api(requests_mock: Mocker) -> Api:
     api = Api()
     requests_mock.get(URL, text=api.response)
     return api
 
 
-def session(source):
+def session(source: TokenSource) -> OAuthSession:
     return OAuthSession(ApiAccess(source))
 
 
-def rotated(world):
+def rotated(world: World) -> TokenSource:
     """Return a process that has token-1 after another process has renewed it."""
     process, other = world.process(), world.process()
     process.token()
@@ -164,7 +180,7 @@ def rotated(world):
     return process
 
 
-def test_after_a_403_the_request_is_repeated_once_with_a_newer_stored_token(world, api):
+def test_after_a_403_the_request_is_repeated_once_with_a_newer_stored_token(world: World, api: Api) -> None:
     """Django OAuth Toolkit responds with 403 to a token that a renewal in another process has revoked."""
     process = rotated(world)
     api.accepted, api.refusal = {"token-2"}, (403, {})
@@ -174,7 +190,7 @@ def test_after_a_403_the_request_is_repeated_once_with_a_newer_stored_token(worl
     assert len(world.endpoint.requests) == 2, "no token request was sent"
 
 
-def test_a_403_is_returned_without_a_token_request_if_no_newer_token_is_stored(world, api):
+def test_a_403_is_returned_without_a_token_request_if_no_newer_token_is_stored(world: World, api: Api) -> None:
     process = world.process()
     api.accepted, api.refusal = set(), (403, {})
     assert [session(process).get(URL).text for _ in range(2)] == ["for token-1"] * 2
@@ -182,7 +198,7 @@ def test_a_403_is_returned_without_a_token_request_if_no_newer_token_is_stored(w
     assert world.endpoint.requests == [("grant", None)]
 
 
-def test_a_403_to_the_newer_token_is_returned(world, api):
+def test_a_403_to_the_newer_token_is_returned(world: World, api: Api) -> None:
     process = rotated(world)
     api.accepted, api.refusal = set(), (403, {})
     response = session(process).get(URL)
@@ -191,7 +207,7 @@ def test_a_403_to_the_newer_token_is_returned(world, api):
     assert api.tokens == ["token-1", "token-2"]
 
 
-def test_after_a_403_with_insufficient_scope_nothing_is_read_or_repeated(world, api):
+def test_after_a_403_with_insufficient_scope_nothing_is_read_or_repeated(world: World, api: Api) -> None:
     process = rotated(world)
     reads = world.store.reads
     api.accepted, api.refusal = set(), (403, {"WWW-Authenticate": INSUFFICIENT_SCOPE})
@@ -200,7 +216,9 @@ def test_after_a_403_with_insufficient_scope_nothing_is_read_or_repeated(world, 
     assert world.store.reads == reads
 
 
-def test_a_403_is_returned_if_the_store_cannot_be_read_and_the_failure_is_logged(world, api, caplog):
+def test_a_403_is_returned_if_the_store_cannot_be_read_and_the_failure_is_logged(
+    world: World, api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
     process = world.process()
     process.token()
     world.store.failing_reads = 1
@@ -210,7 +228,9 @@ def test_a_403_is_returned_if_the_store_cannot_be_read_and_the_failure_is_logged
 
 
 @pytest.mark.parametrize("refusal", [(401, {}), (400, {"WWW-Authenticate": INVALID_TOKEN}), (419, {})])
-def test_a_refused_token_is_renewed_and_the_request_repeated(world, api, refusal):
+def test_a_refused_token_is_renewed_and_the_request_repeated(
+    world: World, api: Api, refusal: tuple[int, dict[str, str]]
+) -> None:
     process = world.process(renew_on=(419,))
     api.accepted, api.refusal = {"token-2"}, refusal
     assert session(process).get(URL).text == "for token-2"
@@ -218,14 +238,16 @@ def test_a_refused_token_is_renewed_and_the_request_repeated(world, api, refusal
     assert world.endpoint.requests == [("grant", None)] * 2
 
 
-def test_after_a_401_a_newer_stored_token_is_used_before_one_is_requested(world, api):
+def test_after_a_401_a_newer_stored_token_is_used_before_one_is_requested(world: World, api: Api) -> None:
     process = rotated(world)
     api.accepted = {"token-2"}
     assert session(process).get(URL).status_code == 200
     assert len(world.endpoint.requests) == 2
 
 
-def test_a_process_renews_a_refused_token_once_in_60_s_and_returns_the_refused_response_until_then(world, api):
+def test_a_process_renews_a_refused_token_once_in_60_s_and_returns_the_refused_response_until_then(
+    world: World, api: Api
+) -> None:
     process = world.process()
     api.accepted = set()
     statuses = []
@@ -238,7 +260,7 @@ def test_a_process_renews_a_refused_token_once_in_60_s_and_returns_the_refused_r
     )
 
 
-def test_the_next_request_of_a_session_renews_again_only_after_60_s(world, api):
+def test_the_next_request_of_a_session_renews_again_only_after_60_s(world: World, api: Api) -> None:
     one = session(world.process())
     api.accepted = {"token-2"}
     assert one.get(URL).text == "for token-2"
@@ -250,7 +272,7 @@ def test_the_next_request_of_a_session_renews_again_only_after_60_s(world, api):
     assert api.tokens == ["token-1", "token-2", "token-2", "token-2", "token-3"]
 
 
-def test_within_the_60_s_a_newer_stored_token_is_used(world, api):
+def test_within_the_60_s_a_newer_stored_token_is_used(world: World, api: Api) -> None:
     process = world.process()
     api.accepted = {"token-2"}
     session(process).get(URL)
@@ -261,7 +283,7 @@ def test_within_the_60_s_a_newer_stored_token_is_used(world, api):
     assert session(process).get(URL).text == "for token-3"
 
 
-def test_a_failed_renewal_does_not_start_the_60_s(world, api):
+def test_a_failed_renewal_does_not_start_the_60_s(world: World, api: Api) -> None:
     process = world.process()
     process.token()
     api.accepted = {"token-3"}
@@ -271,7 +293,7 @@ def test_a_failed_renewal_does_not_start_the_60_s(world, api):
     assert session(process).get(URL).text == "for token-3"
 
 
-def test_a_due_renewal_is_not_delayed_by_one_after_a_refusal(world, api):
+def test_a_due_renewal_is_not_delayed_by_one_after_a_refusal(world: World, api: Api) -> None:
     process = world.process()
     api.accepted = {"token-2", "token-3"}
     world.endpoint.lifetime = 40
@@ -280,14 +302,14 @@ def test_a_due_renewal_is_not_delayed_by_one_after_a_refusal(world, api):
     assert session(process).get(URL).text == "for token-3"
 
 
-def test_tokens_of_other_scopes_are_renewed_independently(world):
+def test_tokens_of_other_scopes_are_renewed_independently(world: World) -> None:
     process = world.process()
     refused = [process.token(scope) for scope in ("a", "b")]
     assert all(process.replacement(token, scope, renew=True) for token, scope in zip(refused, ("a", "b"), strict=True))
     assert [scope for _, scope in world.endpoint.requests] == ["a", "b", "a", "b"]
 
 
-def test_the_60_s_are_counted_for_each_scope(world):
+def test_the_60_s_are_counted_for_each_scope(world: World) -> None:
     process = world.process()
     for scope in ("a", "b"):
         assert process.replacement(process.token(scope), scope, renew=True)
@@ -296,13 +318,13 @@ def test_the_60_s_are_counted_for_each_scope(world):
     assert [scope for _, scope in world.endpoint.requests] == ["a", "a", "b", "b", None, None]
 
 
-def test_a_stored_token_does_not_replace_one_that_another_thread_has_renewed_meanwhile(world):
+def test_a_stored_token_does_not_replace_one_that_another_thread_has_renewed_meanwhile(world: World) -> None:
     process = world.process()
     refused = process.token()
     world.process().renew()
     record, read = world.store.record, world.store.read
 
-    def another_thread_renews():
+    def another_thread_renews() -> Record | None:
         world.store.read = read
         process.renew()
         return record
@@ -312,7 +334,7 @@ def test_a_stored_token_does_not_replace_one_that_another_thread_has_renewed_mea
     assert process.token().access_token == "token-3"
 
 
-def test_a_stored_token_is_masked_before_it_is_sent(world, api):
+def test_a_stored_token_is_masked_before_it_is_sent(world: World, api: Api) -> None:
     process = rotated(world)
     world.masked.clear()
     api.accepted, api.refusal = {"token-2"}, (403, {})
@@ -320,7 +342,7 @@ def test_a_stored_token_is_masked_before_it_is_sent(world, api):
     assert "token-2" in world.masked
 
 
-def test_a_record_of_another_connection_provides_no_token(world, api):
+def test_a_record_of_another_connection_provides_no_token(world: World, api: Api) -> None:
     process = rotated(world)
     world.store.record = replace(world.store.record, readable=False)
     api.accepted, api.refusal = {"token-2"}, (403, {})
