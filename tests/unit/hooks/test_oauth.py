@@ -8,6 +8,7 @@ import socket
 import threading
 from datetime import timedelta
 from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -27,6 +28,18 @@ from airflow_provider_oauth.hooks import oauth as hooks_module
 from airflow_provider_oauth.hooks.oauth import OAuthHook, hook_of
 from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from requests.adapters import BaseAdapter
+    from requests_mock import Mocker
+    from requests_mock.adapter import _Matcher
+    from requests_mock.request import Request
+    from requests_mock.response import Context
+
+    from tests.certificates import Certificates
+
 # Caused by an import of the HTTP provider when a stock operator has its response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
 
@@ -35,7 +48,7 @@ TOKEN_URL = "https://login.example.com/token"
 
 
 @pytest.fixture(autouse=True)
-def variables(variables, monkeypatch, tmp_path):
+def variables(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """Variables as a dict, without the environment and log settings of the user."""
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     # caplog does not see Airflow's own logger.
@@ -46,21 +59,21 @@ def variables(variables, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def connect(define_connection):
+def connect(define_connection: Callable[..., None]) -> Callable[..., None]:
     """Define the connection ``my_api``, or another one."""
 
-    def define(conn_id="my_api", **fields):
+    def define(conn_id: str = "my_api", **fields: Any) -> None:
         define_connection(conn_id, **({"host": API, "login": "reports"} | fields))
 
     return define
 
 
 @pytest.fixture
-def endpoint(requests_mock):
+def endpoint(requests_mock: Mocker) -> _Matcher:
     """A token endpoint that issues fake-token-1, fake-token-2, …."""
     issued = []
 
-    def response(request, context):
+    def response(request: Request, context: Context) -> dict[str, Any]:
         issued.append(f"fake-token-{len(issued) + 1}")
         return {"access_token": issued[-1], "expires_in": 3600}
 
@@ -68,7 +81,7 @@ def endpoint(requests_mock):
 
 
 @pytest.fixture
-def api(requests_mock, endpoint, connect):
+def api(requests_mock: Mocker, endpoint: _Matcher, connect: Callable[..., None]) -> _Matcher:
     connect()
     return requests_mock.register_uri(ANY, f"{API}/items", text="answer")
 
@@ -76,8 +89,10 @@ def api(requests_mock, endpoint, connect):
 # --- constructor
 
 
-def test_the_constructor_uses_no_connection_variable_or_network(monkeypatch, requests_mock):
-    def refuse(*args, **kwargs):
+def test_the_constructor_uses_no_connection_variable_or_network(
+    monkeypatch: pytest.MonkeyPatch, requests_mock: Mocker
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("touched")
 
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
@@ -87,7 +102,7 @@ def test_the_constructor_uses_no_connection_variable_or_network(monkeypatch, req
     assert requests_mock.call_count == 0
 
 
-def test_the_first_parameters_are_connection_method_and_scope():
+def test_the_first_parameters_are_connection_method_and_scope() -> None:
     hook = OAuthHook("my_api", "put", "read write")
     assert (hook.oauth_conn_id, hook.http_conn_id, hook.method, hook.scope) == ("my_api", "my_api", "PUT", "read write")
     assert (OAuthHook().oauth_conn_id, OAuthHook().method) == ("oauth_default", "GET")
@@ -96,14 +111,14 @@ def test_the_first_parameters_are_connection_method_and_scope():
 # --- run, get_conn, get_token
 
 
-def test_run_sends_the_query_of_a_get_with_the_token(api):
+def test_run_sends_the_query_of_a_get_with_the_token(api: _Matcher) -> None:
     assert OAuthHook("my_api").run("items", {"page": 2}, {"X-Mine": "1"}).text == "answer"
     assert api.last_request.url == f"{API}/items?page=2"
     assert api.last_request.headers["Authorization"] == "Bearer fake-token-1"
     assert api.last_request.headers["X-Mine"] == "1"
 
 
-def test_run_sends_the_body_of_a_post_and_passes_arguments_to_requests(api):
+def test_run_sends_the_body_of_a_post_and_passes_arguments_to_requests(api: _Matcher) -> None:
     hook = OAuthHook("my_api", method="POST")
     hook.run("items", "text")
     assert api.last_request.text == "text"
@@ -111,21 +126,21 @@ def test_run_sends_the_body_of_a_post_and_passes_arguments_to_requests(api):
     assert api.last_request.json() == {"a": 1}
 
 
-def test_run_adds_the_parameters_and_headers_of_the_connection(api, connect):
+def test_run_adds_the_parameters_and_headers_of_the_connection(api: _Matcher, connect: Callable[..., None]) -> None:
     connect(api_params={"account": "7"}, secret_params={"key": "fake-key"}, api_headers={"X-Tenant": "t"})
     OAuthHook("my_api").run("items", {"page": 1})
     assert api.last_request.url == f"{API}/items?page=1&account=7&key=fake-key"
     assert api.last_request.headers["X-Tenant"] == "t"
 
 
-def test_no_extra_becomes_a_header(api, connect):
+def test_no_extra_becomes_a_header(api: _Matcher, connect: Callable[..., None]) -> None:
     connect(scope="read", username="fake-user", audience="fake-audience", timeout=5, unheard_of="fake-value")
     OAuthHook("my_api").run("items")
     sent = {name.lower(): value for name, value in api.last_request.headers.items()}
     assert set(sent) <= {"user-agent", "accept", "accept-encoding", "connection", "authorization"}
 
 
-def test_get_conn_returns_an_authenticated_session(api):
+def test_get_conn_returns_an_authenticated_session(api: _Matcher) -> None:
     session = OAuthHook("my_api").get_conn(headers={"X-Mine": "1"})
     assert isinstance(session, requests.Session)
     session.get(f"{API}/items")
@@ -133,7 +148,7 @@ def test_get_conn_returns_an_authenticated_session(api):
     assert api.last_request.headers["X-Mine"] == "1"
 
 
-def test_get_token_returns_the_token_that_run_sends(api, endpoint):
+def test_get_token_returns_the_token_that_run_sends(api: _Matcher, endpoint: _Matcher) -> None:
     hook = OAuthHook("my_api")
     token = hook.get_token()
     hook.run("items")
@@ -143,7 +158,7 @@ def test_get_token_returns_the_token_that_run_sends(api, endpoint):
     assert endpoint.call_count == 1
 
 
-def test_a_hook_with_another_scope_uses_another_token(api, endpoint):
+def test_a_hook_with_another_scope_uses_another_token(api: _Matcher, endpoint: _Matcher) -> None:
     OAuthHook("my_api").run("items")
     OAuthHook("my_api", scope="write").run("items")
     assert api.last_request.headers["Authorization"] == "Bearer fake-token-2"
@@ -152,7 +167,7 @@ def test_a_hook_with_another_scope_uses_another_token(api, endpoint):
     assert api.last_request.headers["Authorization"] == "Bearer fake-token-1"
 
 
-def test_a_401_renews_the_token_once_for_all_hooks(api, endpoint, requests_mock):
+def test_a_401_renews_the_token_once_for_all_hooks(api: _Matcher, endpoint: _Matcher, requests_mock: Mocker) -> None:
     requests_mock.get(f"{API}/items", [{"status_code": 401}, {"text": "ok"}, {"text": "again"}])
     assert OAuthHook("my_api").run("items").text == "ok"
     assert OAuthHook("my_api").run("items").text == "again"
@@ -165,7 +180,9 @@ def test_a_401_renews_the_token_once_for_all_hooks(api, endpoint, requests_mock)
 
 @pytest.mark.parametrize("host", ["https://api.example.com/v1", "https://api.example.com/v1/", "api.example.com/v1"])
 @pytest.mark.parametrize("endpoint_", ["items", "/items"])
-def test_host_and_endpoint_are_joined_by_one_slash(api, connect, host, endpoint_):
+def test_host_and_endpoint_are_joined_by_one_slash(
+    api: _Matcher, connect: Callable[..., None], host: str, endpoint_: str
+) -> None:
     connect(host=host)
     hook = OAuthHook("my_api")
     hook.run(endpoint_)
@@ -174,18 +191,20 @@ def test_host_and_endpoint_are_joined_by_one_slash(api, connect, host, endpoint_
 
 
 @pytest.mark.parametrize("endpoint_", [None, ""])
-def test_without_an_endpoint_the_request_goes_to_the_base_url(api, requests_mock, endpoint_):
+def test_without_an_endpoint_the_request_goes_to_the_base_url(
+    api: _Matcher, requests_mock: Mocker, endpoint_: str | None
+) -> None:
     base = requests_mock.get(API, text="base")
     assert OAuthHook("my_api").run(endpoint_).text == "base"
     assert base.called
 
 
-def test_url_from_endpoint_works_before_the_first_request(api):
+def test_url_from_endpoint_works_before_the_first_request(api: _Matcher) -> None:
     assert OAuthHook("my_api").url_from_endpoint("items") == f"{API}/items"
     assert not api.called
 
 
-def test_an_absolute_url_of_the_api_is_used_unchanged(api, requests_mock):
+def test_an_absolute_url_of_the_api_is_used_unchanged(api: _Matcher, requests_mock: Mocker) -> None:
     other = requests_mock.get("https://api.example.com/v2/items?page=2")
     OAuthHook("my_api").run("https://api.example.com/v2/items?page=2")
     assert other.last_request.headers["Authorization"] == "Bearer fake-token-1"
@@ -201,32 +220,34 @@ def test_an_absolute_url_of_the_api_is_used_unchanged(api, requests_mock):
         "https://elsewhere.example.net\\@api.example.com/",
     ],
 )
-def test_an_absolute_url_of_another_origin_is_refused_before_anything_is_sent(api, requests_mock, url):
+def test_an_absolute_url_of_another_origin_is_refused_before_anything_is_sent(
+    api: _Matcher, requests_mock: Mocker, url: str
+) -> None:
     requests_mock.get(ANY)
     with pytest.raises(ApiError, match="not part of the API"):
         OAuthHook("my_api").run(url)
     assert requests_mock.request_history == []
 
 
-def test_a_refused_url_is_named_without_its_query(api):
+def test_a_refused_url_is_named_without_its_query(api: _Matcher) -> None:
     with pytest.raises(ApiError) as caught:
         OAuthHook("my_api").run("https://elsewhere.example.net/items?key=fake-key")
     assert "fake-key" not in str(caught.value)
 
 
-def test_an_endpoint_with_a_url_in_its_query_is_relative(api):
+def test_an_endpoint_with_a_url_in_its_query_is_relative(api: _Matcher) -> None:
     OAuthHook("my_api").run("items?next=https://elsewhere.example.net/")
     assert api.last_request.hostname == "api.example.com"
 
 
 @pytest.mark.parametrize("endpoint_", ["//elsewhere.example.net/x", "@elsewhere.example.net/x", ":1@elsewhere/x"])
-def test_no_relative_endpoint_leaves_the_api(api, requests_mock, endpoint_):
+def test_no_relative_endpoint_leaves_the_api(api: _Matcher, requests_mock: Mocker, endpoint_: str) -> None:
     requests_mock.get(ANY)
     OAuthHook("my_api").run(endpoint_)
     assert requests_mock.last_request.hostname == "api.example.com"
 
 
-def test_the_base_url_in_the_token_response_is_used(connect, requests_mock):
+def test_the_base_url_in_the_token_response_is_used(connect: Callable[..., None], requests_mock: Mocker) -> None:
     connect(response_map="base_url=instance_url")
     response = {"access_token": "fake-token", "expires_in": 60, "instance_url": "https://eu7.example.com/base/"}
     requests_mock.post(TOKEN_URL, json=response)
@@ -236,7 +257,9 @@ def test_the_base_url_in_the_token_response_is_used(connect, requests_mock):
 
 
 @pytest.mark.parametrize("base_url", ["http://eu7.example.com", "eu7.example.com", "ftp://eu7.example.com", "https://"])
-def test_a_base_url_in_the_token_response_is_checked_like_host(connect, requests_mock, base_url):
+def test_a_base_url_in_the_token_response_is_checked_like_host(
+    connect: Callable[..., None], requests_mock: Mocker, base_url: str
+) -> None:
     connect(response_map="base_url=instance_url")
     response = {"access_token": "fake-token", "expires_in": 60, "instance_url": base_url}
     requests_mock.post(TOKEN_URL, json=response)
@@ -250,7 +273,9 @@ def test_a_base_url_in_the_token_response_is_checked_like_host(connect, requests
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503])
-def test_an_error_status_is_an_api_error_that_starts_with_the_status(api, requests_mock, caplog, status):
+def test_an_error_status_is_an_api_error_that_starts_with_the_status(
+    api: _Matcher, requests_mock: Mocker, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
     caplog.set_level(logging.DEBUG)
     requests_mock.get(f"{API}/items", status_code=status, reason="Because", text="fake-body-of-the-answer")
     with pytest.raises(ApiError) as caught:
@@ -265,13 +290,15 @@ def test_an_error_status_is_an_api_error_that_starts_with_the_status(api, reques
     assert "fake-key" not in str(caught.value)
 
 
-def test_the_error_of_a_401_after_a_renewal_names_the_fields_to_check(api, requests_mock):
+def test_the_error_of_a_401_after_a_renewal_names_the_fields_to_check(api: _Matcher, requests_mock: Mocker) -> None:
     requests_mock.get(f"{API}/items", status_code=401)
     with pytest.raises(ApiError, match="Scope"):
         OAuthHook("my_api").run("items")
 
 
-def test_the_error_of_a_403_names_the_fields_to_check_and_claims_nothing_about_the_token(api, requests_mock):
+def test_the_error_of_a_403_names_the_fields_to_check_and_claims_nothing_about_the_token(
+    api: _Matcher, requests_mock: Mocker
+) -> None:
     requests_mock.get(f"{API}/items", status_code=403)
     with pytest.raises(ApiError, match="Check Scope.*add 403 to Renew token on") as caught:
         OAuthHook("my_api").run("items")
@@ -279,7 +306,7 @@ def test_the_error_of_a_403_names_the_fields_to_check_and_claims_nothing_about_t
     assert "good" not in str(caught.value)
 
 
-def test_the_error_of_a_403_with_insufficient_scope_reports_the_scope(api, requests_mock):
+def test_the_error_of_a_403_with_insufficient_scope_reports_the_scope(api: _Matcher, requests_mock: Mocker) -> None:
     challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="admin"'}
     requests_mock.get(f"{API}/items", status_code=403, headers=challenge)
     with pytest.raises(ApiError, match="lacks a scope"):
@@ -287,12 +314,14 @@ def test_the_error_of_a_403_with_insufficient_scope_reports_the_scope(api, reque
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 304])
-def test_a_status_below_400_is_not_an_error(api, requests_mock, status):
+def test_a_status_below_400_is_not_an_error(api: _Matcher, requests_mock: Mocker, status: int) -> None:
     requests_mock.get(f"{API}/items", status_code=status)
     assert OAuthHook("my_api").run("items").status_code == status
 
 
-def test_an_error_status_is_returned_if_check_response_is_off(api, connect, requests_mock):
+def test_an_error_status_is_returned_if_check_response_is_off(
+    api: _Matcher, connect: Callable[..., None], requests_mock: Mocker
+) -> None:
     requests_mock.get(f"{API}/items", status_code=500)
     assert OAuthHook("my_api").run("items", extra_options={"check_response": False}).status_code == 500
     connect(check_response=False)
@@ -301,11 +330,13 @@ def test_an_error_status_is_returned_if_check_response_is_off(api, connect, requ
         OAuthHook("my_api").run("items", extra_options={"check_response": True})
 
 
-def test_without_a_response_no_secret_parameter_is_in_the_error_or_the_log(api, connect, requests_mock, caplog):
+def test_without_a_response_no_secret_parameter_is_in_the_error_or_the_log(
+    api: _Matcher, connect: Callable[..., None], requests_mock: Mocker, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     connect(secret_params={"key": "fake-secret-param"})
 
-    def fail(request, context):
+    def fail(request: Request, context: Context) -> str:
         # The text of urllib3.
         raise requests.ConnectionError(f"Max retries exceeded with url: {request.path_url} (Caused by …)")
 
@@ -315,7 +346,7 @@ def test_without_a_response_no_secret_parameter_is_in_the_error_or_the_log(api, 
     assert "fake-secret-param" not in str(caught.value) + caplog.text
 
 
-def test_a_wrong_password_raises_its_own_error(connect, requests_mock):
+def test_a_wrong_password_raises_its_own_error(connect: Callable[..., None], requests_mock: Mocker) -> None:
     connect(grant_type="password", username="fake-user", user_password="fake-password")
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
     with pytest.raises(WrongPassword):
@@ -335,7 +366,9 @@ SENT = {
 
 
 @pytest.mark.parametrize("name", SENT)
-def test_a_transport_option_of_the_connection_is_passed_to_requests(api, connect, name, tls):
+def test_a_transport_option_of_the_connection_is_passed_to_requests(
+    api: _Matcher, connect: Callable[..., None], name: str, tls: Certificates
+) -> None:
     value, attribute = SENT[name]
     if name == "cert":
         value = tls.client
@@ -345,7 +378,9 @@ def test_a_transport_option_of_the_connection_is_passed_to_requests(api, connect
 
 
 @pytest.mark.parametrize("name", SENT)
-def test_an_extra_option_of_the_call_replaces_the_one_of_the_connection(api, connect, name):
+def test_an_extra_option_of_the_call_replaces_the_one_of_the_connection(
+    api: _Matcher, connect: Callable[..., None], name: str
+) -> None:
     other = {"verify": False, "cert": None, "timeout": 70, "stream": False, "proxies": {"https": "http://fake.test"}}
     connect(**{name: other[name]})
     value, attribute = SENT[name]
@@ -357,7 +392,9 @@ def test_an_extra_option_of_the_call_replaces_the_one_of_the_connection(api, con
     ("alias", "value", "attribute"),
     [("verify_ssl", False, "verify"), ("proxy", {"https": "http://proxy.example.com:3128"}, "proxies")],
 )
-def test_option_names_of_http_hook_are_accepted(api, connect, alias, value, attribute):
+def test_option_names_of_http_hook_are_accepted(
+    api: _Matcher, connect: Callable[..., None], alias: str, value: bool | dict[str, Any], attribute: str
+) -> None:
     OAuthHook("my_api").run("items", extra_options={alias: value})
     assert getattr(api.last_request, attribute) == value
     connect(**{alias: value})
@@ -365,7 +402,9 @@ def test_option_names_of_http_hook_are_accepted(api, connect, alias, value, attr
     assert getattr(api.last_request, attribute) == value
 
 
-def test_the_transport_options_of_the_connection_apply_to_the_token_request(api, connect, endpoint, tls):
+def test_the_transport_options_of_the_connection_apply_to_the_token_request(
+    api: _Matcher, connect: Callable[..., None], endpoint: _Matcher, tls: Certificates
+) -> None:
     connect(verify=tls.ca, cert=tls.client, proxies={"https": "http://proxy.example.com:3128"})
     OAuthHook("my_api").run("items")
     sent = endpoint.last_request
@@ -373,14 +412,16 @@ def test_the_transport_options_of_the_connection_apply_to_the_token_request(api,
     assert sent.proxies == {"https": "http://proxy.example.com:3128"}
 
 
-def test_a_request_has_a_timeout_by_default(api):
+def test_a_request_has_a_timeout_by_default(api: _Matcher) -> None:
     OAuthHook("my_api").run("items")
     assert api.last_request.timeout == 60
     OAuthHook("my_api").run("items", extra_options={"timeout": None})
     assert api.last_request.timeout == 60
 
 
-def test_redirects_are_followed_unless_the_connection_or_the_call_forbids_them(api, connect, requests_mock):
+def test_redirects_are_followed_unless_the_connection_or_the_call_forbids_them(
+    api: _Matcher, connect: Callable[..., None], requests_mock: Mocker
+) -> None:
     requests_mock.get(f"{API}/moved", status_code=302, headers={"Location": f"{API}/items"})
     assert OAuthHook("my_api").run("moved").text == "answer"
     assert OAuthHook("my_api").run("moved", extra_options={"allow_redirects": False}).status_code == 302
@@ -388,7 +429,9 @@ def test_redirects_are_followed_unless_the_connection_or_the_call_forbids_them(a
     assert OAuthHook("my_api").run("moved").status_code == 302
 
 
-def test_redirects_are_followed_up_to_max_redirects(api, connect, requests_mock):
+def test_redirects_are_followed_up_to_max_redirects(
+    api: _Matcher, connect: Callable[..., None], requests_mock: Mocker
+) -> None:
     requests_mock.get(f"{API}/moved", status_code=302, headers={"Location": f"{API}/moved"})
     connect(max_redirects=2)
     with pytest.raises(ApiConnectionError, match="max_redirects"):
@@ -396,7 +439,9 @@ def test_redirects_are_followed_up_to_max_redirects(api, connect, requests_mock)
     assert len([sent for sent in requests_mock.request_history if sent.path == "/v1/moved"]) == 3
 
 
-def test_proxies_of_the_environment_are_used_unless_trust_env_is_off(api, connect, endpoint, monkeypatch):
+def test_proxies_of_the_environment_are_used_unless_trust_env_is_off(
+    api: _Matcher, connect: Callable[..., None], endpoint: _Matcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://environment.example.com:3128")
     OAuthHook("my_api").run("items")
     assert api.last_request.proxies.get("https") == "http://environment.example.com:3128"
@@ -410,31 +455,31 @@ def test_proxies_of_the_environment_are_used_unless_trust_env_is_off(api, connec
 # --- sockets
 
 
-def adapters(session):
+def adapters(session: requests.Session) -> dict[str, BaseAdapter]:
     return {prefix: session.adapters[prefix] for prefix in ("https://", "http://")}
 
 
 @pytest.mark.parametrize("url", ["items?a=1", "/items?a=1", f"{API}/items?a=1"])
-def test_a_session_takes_relative_endpoints_and_absolute_urls(api, url):
+def test_a_session_takes_relative_endpoints_and_absolute_urls(api: _Matcher, url: str) -> None:
     OAuthHook("my_api").get_conn().get(url)
     assert api.last_request.url == f"{API}/items?a=1"
     assert api.last_request.headers["Authorization"] == "Bearer fake-token-1"
 
 
-def test_a_session_does_not_change_the_request_that_it_prepares(api):
+def test_a_session_does_not_change_the_request_that_it_prepares(api: _Matcher) -> None:
     request = requests.Request("GET", "items")
     assert OAuthHook("my_api").get_conn().prepare_request(request).url == f"{API}/items"
     assert request.url == "items"
 
 
-def test_two_hooks_share_their_sockets(api):
+def test_two_hooks_share_their_sockets(api: _Matcher) -> None:
     one, two = OAuthHook("my_api").get_conn(), OAuthHook("my_api", method="POST").get_conn()
     assert one is not two
     assert adapters(one) == adapters(two)
     assert one.headers is not two.headers
 
 
-def test_hooks_with_different_keep_alive_options_do_not_share_sockets(api):
+def test_hooks_with_different_keep_alive_options_do_not_share_sockets(api: _Matcher) -> None:
     kinds = [{}, {"tcp_keep_alive": False}, {"tcp_keep_alive_idle": 9}, {"tcp_keep_alive_count": 9}]
     kinds.append({"tcp_keep_alive_interval": 9})
     found = [OAuthHook("my_api", **kind).get_conn().adapters["https://"] for kind in kinds]
@@ -447,13 +492,13 @@ def test_hooks_with_different_keep_alive_options_do_not_share_sockets(api):
     assert (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 9) in options[4]
 
 
-def test_an_adapter_that_is_passed_is_used_instead(api):
+def test_an_adapter_that_is_passed_is_used_instead(api: _Matcher) -> None:
     own = HTTPAdapter()
     assert set(adapters(OAuthHook("my_api", adapter=own).get_conn()).values()) == {own}
     assert own not in adapters(OAuthHook("my_api").get_conn()).values()
 
 
-def test_closing_a_session_does_not_close_the_shared_sockets(api, monkeypatch):
+def test_closing_a_session_does_not_close_the_shared_sockets(api: _Matcher, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = OAuthHook("my_api")
     shared = hook.get_conn().adapters["https://"]
     closed = []
@@ -466,7 +511,9 @@ def test_closing_a_session_does_not_close_the_shared_sockets(api, monkeypatch):
 # --- the connection
 
 
-def test_a_changed_connection_gets_a_new_token_source(api, connect, endpoint):
+def test_a_changed_connection_gets_a_new_token_source(
+    api: _Matcher, connect: Callable[..., None], endpoint: _Matcher
+) -> None:
     OAuthHook("my_api").run("items")
     first = token_sources.token_source(OAuthHook("my_api").config)
     connect(password="another-fake-secret")
@@ -476,18 +523,18 @@ def test_a_changed_connection_gets_a_new_token_source(api, connect, endpoint):
     assert api.last_request.headers["Authorization"] == "Bearer fake-token-2"
 
 
-def test_an_unchanged_connection_keeps_its_token_source(api):
+def test_an_unchanged_connection_keeps_its_token_source(api: _Matcher) -> None:
     assert token_sources.token_source(OAuthHook("my_api").config) is token_sources.token_source(
         OAuthHook("my_api").config
     )
 
 
-def test_threads_get_the_same_token_source_at_the_same_time(api, monkeypatch):
+def test_threads_get_the_same_token_source_at_the_same_time(api: _Matcher, monkeypatch: pytest.MonkeyPatch) -> None:
     config = OAuthHook("my_api").config
     both = threading.Barrier(2)
     real = token_sources.TokenSource
 
-    def slow(*args, **kwargs):
+    def slow(*args: Any, **kwargs: Any) -> token_sources.TokenSource:
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(0.5)  # passed only if two threads are in here at the same time
         return real(*args, **kwargs)
@@ -502,7 +549,9 @@ def test_threads_get_the_same_token_source_at_the_same_time(api, monkeypatch):
     assert found[0] is found[1]
 
 
-def test_every_secret_is_masked_once_before_the_first_request(api, connect, monkeypatch):
+def test_every_secret_is_masked_once_before_the_first_request(
+    api: _Matcher, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     masked = []
     monkeypatch.setattr(masking, "mask_secret", masked.append)
     connect(password="fake secret+1", secret_headers={"X-Key": "fake-key"}, secret_params={"k": "fake-param"})
@@ -514,7 +563,9 @@ def test_every_secret_is_masked_once_before_the_first_request(api, connect, monk
     assert len(masked) == len(set(masked))
 
 
-def test_warnings_about_the_connection_are_logged_once_per_hook(api, connect, caplog):
+def test_warnings_about_the_connection_are_logged_once_per_hook(
+    api: _Matcher, connect: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
     connect(unheard_of="fake-value")
     hook = OAuthHook("my_api")
     hook.run("items")
@@ -526,7 +577,9 @@ def test_warnings_about_the_connection_are_logged_once_per_hook(api, connect, ca
     assert "fake-value" not in warnings[0]
 
 
-def test_the_error_of_an_invalid_connection_names_the_field(connect, requests_mock):
+def test_the_error_of_an_invalid_connection_names_the_field(
+    connect: Callable[..., None], requests_mock: Mocker
+) -> None:
     connect(grant_type="implicit")
     with pytest.raises(ConfigurationError, match=r"'my_api'.*grant_type"):
         OAuthHook("my_api").run("items")
@@ -534,14 +587,18 @@ def test_the_error_of_an_invalid_connection_names_the_field(connect, requests_mo
 
 
 @pytest.mark.parametrize("conn_type", ["http", "postgres", "sqlite", "no_such_type", ""])
-def test_a_connection_of_another_type_is_refused_before_its_secret_is_sent(connect, requests_mock, conn_type):
+def test_a_connection_of_another_type_is_refused_before_its_secret_is_sent(
+    connect: Callable[..., None], requests_mock: Mocker, conn_type: str
+) -> None:
     connect(conn_type=conn_type)
     with pytest.raises(ConfigurationError, match="OAuth 2.0 API"):
         hook_of("my_api", method="GET")
     assert requests_mock.call_count == 0
 
 
-def test_hook_of_returns_the_hook_of_the_connection_type_with_scope_and_parameters(connect):
+def test_hook_of_returns_the_hook_of_the_connection_type_with_scope_and_parameters(
+    connect: Callable[..., None],
+) -> None:
     connect()
     hook = hook_of("my_api", "write", method="PUT", tcp_keep_alive=False)
     assert type(hook) is OAuthHook
@@ -549,10 +606,12 @@ def test_hook_of_returns_the_hook_of_the_connection_type_with_scope_and_paramete
 
 
 @pytest.mark.parametrize("make", [hook_of, OAuthHook])
-def test_the_connection_is_read_and_parsed_once(api, monkeypatch, make):
+def test_the_connection_is_read_and_parsed_once(
+    api: _Matcher, monkeypatch: pytest.MonkeyPatch, make: Callable[[str], OAuthHook]
+) -> None:
     calls = []
 
-    def counted(function):
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *args: calls.append(function.__name__) or function(*args)
 
     monkeypatch.setattr(BaseHook, "get_connection", staticmethod(counted(BaseHook.get_connection)))
@@ -569,14 +628,16 @@ def test_the_connection_is_read_and_parsed_once(api, monkeypatch, make):
 # --- the stock operator
 
 
-def test_the_stock_operator_works_unchanged(api):
+def test_the_stock_operator_works_unchanged(api: _Matcher) -> None:
     operator = HttpOperator(task_id="stock", http_conn_id="my_api", method="GET", endpoint="items", data={"page": 1})
     assert operator.execute({}) == "answer"
     assert api.last_request.url == f"{API}/items?page=1"
     assert api.last_request.headers["Authorization"] == "Bearer fake-token-1"
 
 
-def test_the_stock_operator_paginates_with_one_token_and_the_same_sockets(api, endpoint, requests_mock, monkeypatch):
+def test_the_stock_operator_paginates_with_one_token_and_the_same_sockets(
+    api: _Matcher, endpoint: _Matcher, requests_mock: Mocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     used = []
     real = OAuthHook.get_conn
     monkeypatch.setattr(OAuthHook, "get_conn", lambda self, *args: used.append(real(self, *args)) or used[-1])
@@ -595,7 +656,7 @@ def test_the_stock_operator_paginates_with_one_token_and_the_same_sockets(api, e
     assert len(used) == 3
 
 
-def test_the_stock_operator_retries_according_to_its_retry_args(api, requests_mock):
+def test_the_stock_operator_retries_according_to_its_retry_args(api: _Matcher, requests_mock: Mocker) -> None:
     import tenacity
 
     requests_mock.get(f"{API}/items", [{"status_code": 500}, {"text": "ok"}])

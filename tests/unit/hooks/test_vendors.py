@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import BaseHook
@@ -27,6 +28,15 @@ from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Pre
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.runtime import airflow_variables
 from tests.fake_clock import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from requests_mock import Mocker
+    from requests_mock.adapter import _Matcher
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
 
 VENDORS = {"justlogin": JustLoginHook, "justimmo": JustimmoHook, "joor": JoorHook}
 EXTRA = {
@@ -51,14 +61,19 @@ EVERY_VENDOR = pytest.mark.parametrize("vendor", VENDORS)
 
 
 @pytest.fixture(autouse=True)
-def connect(variables, define_connection, monkeypatch, requests_mock):
+def connect(
+    variables: dict[str, str],
+    define_connection: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    requests_mock: Mocker,
+) -> Callable[..., None]:
     """Define the connection ``shop`` of a vendor whose token endpoint issues fake-token."""
     # A renewal with a refresh token first waits for other processes; there are none here.
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
     # caplog does not see Airflow's own logger.
     monkeypatch.setattr(OAuthHook, "log", logging.getLogger("airflow.task.hooks"))
 
-    def define(vendor, **extra):
+    def define(vendor: str, **extra: Any) -> None:
         fields = EXTRA.get(vendor, {}) | extra
         if vendor == "oauth":
             fields["grant_url"] = TOKEN_URL[vendor]
@@ -70,7 +85,7 @@ def connect(variables, define_connection, monkeypatch, requests_mock):
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """The clock of every ``RateLimiter``."""
     clock = FakeClock()
     real = hooks_module.RateLimiter
@@ -84,8 +99,10 @@ def clock(monkeypatch):
 
 
 @EVERY_VENDOR
-def test_the_constructor_uses_no_connection_variable_or_network(monkeypatch, requests_mock, vendor):
-    def refuse(*args, **kwargs):
+def test_the_constructor_uses_no_connection_variable_or_network(
+    monkeypatch: pytest.MonkeyPatch, requests_mock: Mocker, vendor: str
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("touched")
 
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
@@ -98,7 +115,9 @@ def test_the_constructor_uses_no_connection_variable_or_network(monkeypatch, req
 
 
 @EVERY_VENDOR
-def test_a_request_to_the_vendor_contains_the_token_and_the_fields_of_the_vendor(connect, requests_mock, vendor):
+def test_a_request_to_the_vendor_contains_the_token_and_the_fields_of_the_vendor(
+    connect: Callable[..., None], requests_mock: Mocker, vendor: str
+) -> None:
     connect(vendor)
     item = requests_mock.get(f"{API[vendor]}/items", text="answer")
     assert VENDORS[vendor]("shop").run("items").text == "answer"
@@ -108,12 +127,14 @@ def test_a_request_to_the_vendor_contains_the_token_and_the_fields_of_the_vendor
 
 
 @EVERY_VENDOR
-def test_hook_of_returns_the_hook_of_the_vendor(connect, vendor):
+def test_hook_of_returns_the_hook_of_the_vendor(connect: Callable[..., None], vendor: str) -> None:
     connect(vendor)
     assert type(hook_of("shop", method="GET")) is VENDORS[vendor]
 
 
-def test_the_url_of_a_test_server_as_environment_receives_all_requests(connect, requests_mock):
+def test_the_url_of_a_test_server_as_environment_receives_all_requests(
+    connect: Callable[..., None], requests_mock: Mocker
+) -> None:
     connect("joor", environment="http://127.0.0.1:8080/joor")
     token = {"access_token": "fake-token", "expires_in": 3600}
     token_endpoint = requests_mock.post("http://127.0.0.1:8080/joor/auth/", json=token)
@@ -126,7 +147,9 @@ def test_the_url_of_a_test_server_as_environment_receives_all_requests(connect, 
 
 
 @EVERY_VENDOR
-def test_the_generic_hook_reads_a_connection_like_the_hook_of_the_vendor(connect, requests_mock, vendor):
+def test_the_generic_hook_reads_a_connection_like_the_hook_of_the_vendor(
+    connect: Callable[..., None], requests_mock: Mocker, vendor: str
+) -> None:
     connect(vendor)
     item = requests_mock.get(f"{API[vendor]}/items")
     hook = OAuthHook("shop")
@@ -136,10 +159,12 @@ def test_the_generic_hook_reads_a_connection_like_the_hook_of_the_vendor(connect
 
 
 @EVERY_VENDOR
-def test_the_asynchronous_hook_reads_a_connection_like_the_hook_of_the_vendor(connect, vendor):
+def test_the_asynchronous_hook_reads_a_connection_like_the_hook_of_the_vendor(
+    connect: Callable[..., None], vendor: str
+) -> None:
     connect(vendor)
 
-    async def read():
+    async def read() -> tuple[OAuthConfig, Token, str]:
         hook = OAuthAsyncHook("shop")
         return (await hook.access()).config, await hook.get_token(), (await hook.config()).base_url
 
@@ -149,7 +174,7 @@ def test_the_asynchronous_hook_reads_a_connection_like_the_hook_of_the_vendor(co
     assert base_url == API[vendor]
 
 
-def test_the_hook_of_a_vendor_reads_a_connection_of_another_vendor_by_its_type(connect):
+def test_the_hook_of_a_vendor_reads_a_connection_of_another_vendor_by_its_type(connect: Callable[..., None]) -> None:
     connect("justimmo")
     assert JoorHook("shop").config.base_url == API["justimmo"]
 
@@ -159,29 +184,29 @@ def test_the_hook_of_a_vendor_reads_a_connection_of_another_vendor_by_its_type(c
     [("oauth", OAUTH), ("justlogin", JUSTLOGIN), ("justimmo", JUSTIMMO), ("joor", JOOR)],
 )
 @pytest.mark.parametrize("hook_preset", [OAUTH, JOOR])
-def test_the_preset_is_that_of_the_connection_type(conn_type, preset, hook_preset):
+def test_the_preset_is_that_of_the_connection_type(conn_type: str, preset: Preset, hook_preset: Preset) -> None:
     assert preset_of(Connection(conn_id="c", conn_type=conn_type), hook_preset) is preset
 
 
 @pytest.mark.parametrize("conn_type", ["http", "no_such_type", "", None])
-def test_the_generic_hook_reads_a_connection_of_another_type_as_an_oauth_one(conn_type):
+def test_the_generic_hook_reads_a_connection_of_another_type_as_an_oauth_one(conn_type: str | None) -> None:
     assert preset_of(Connection(conn_id="c", conn_type=conn_type), OAUTH) is OAUTH
 
 
 @pytest.mark.parametrize("conn_type", ["http", "postgres", "generic", "email", "no_such_type", "", None])
-def test_the_hook_of_a_vendor_refuses_a_connection_of_another_type(conn_type):
+def test_the_hook_of_a_vendor_refuses_a_connection_of_another_type(conn_type: str | None) -> None:
     # Otherwise, the password of a database, for example, would be sent to the vendor.
     with pytest.raises(ConfigurationError, match=r"Connection 'c' is of type .*\. Change its type to JOOR"):
         preset_of(Connection(conn_id="c", conn_type=conn_type), JOOR)
 
 
-def test_a_warning_of_the_preset_is_logged(connect, caplog):
+def test_a_warning_of_the_preset_is_logged(connect: Callable[..., None], caplog: pytest.LogCaptureFixture) -> None:
     connect("justimmo", client_auth="none")
     JustimmoHook("shop").config  # noqa: B018
     assert "'client_auth' was ignored" in caplog.text
 
 
-def test_the_test_button_works_for_a_vendor(connect):
+def test_the_test_button_works_for_a_vendor(connect: Callable[..., None]) -> None:
     connect("joor")
     works, text = JoorHook("shop").test_connection()
     assert works
@@ -191,14 +216,16 @@ def test_the_test_button_works_for_a_vendor(connect):
 # --- error texts
 
 
-def error_of(requests_mock, hook, endpoint="items", **response):
+def error_of(requests_mock: Mocker, hook: OAuthHook, endpoint: str = "items", **response: Any) -> str:
     requests_mock.register_uri(ANY, f"{hook.config.base_url}/{endpoint}", **response)
     with pytest.raises(ApiError) as caught:
         hook.run(endpoint)
     return str(caught.value)
 
 
-def test_the_error_of_a_403_from_justlogin_mentions_the_roles_of_the_user(connect, requests_mock):
+def test_the_error_of_a_403_from_justlogin_mentions_the_roles_of_the_user(
+    connect: Callable[..., None], requests_mock: Mocker
+) -> None:
     connect("justlogin")
     text = error_of(requests_mock, JustLoginHook("shop"), status_code=403, reason="Forbidden", text="fake-body")
     assert text == (
@@ -207,7 +234,7 @@ def test_the_error_of_a_403_from_justlogin_mentions_the_roles_of_the_user(connec
     )
 
 
-def test_an_error_of_justimmo_quotes_message_and_hint(connect, requests_mock):
+def test_an_error_of_justimmo_quotes_message_and_hint(connect: Callable[..., None], requests_mock: Mocker) -> None:
     connect("justimmo")
     body = {"error": "x", "message": "No such realty", "hint": "Ask\nfor another", "trace": "fake-body"}
     text = error_of(requests_mock, JustimmoHook("shop"), status_code=404, reason="Not Found", json=body)
@@ -217,7 +244,9 @@ def test_an_error_of_justimmo_quotes_message_and_hint(connect, requests_mock):
     )
 
 
-def test_the_error_of_a_403_from_justimmo_mentions_the_grant_after_the_quote(connect, requests_mock):
+def test_the_error_of_a_403_from_justimmo_mentions_the_grant_after_the_quote(
+    connect: Callable[..., None], requests_mock: Mocker
+) -> None:
     connect("justimmo")
     text = error_of(requests_mock, JustimmoHook("shop"), status_code=403, json={"message": "No"})
     assert (
@@ -226,7 +255,7 @@ def test_the_error_of_a_403_from_justimmo_mentions_the_grant_after_the_quote(con
     )
 
 
-def test_the_errors_of_joor_are_quoted(connect, requests_mock):
+def test_the_errors_of_joor_are_quoted(connect: Callable[..., None], requests_mock: Mocker) -> None:
     connect("joor")
     errors = [{"status": 400, "message": "First", "details": "fake-body"}, {"message": "Second"}, {"status": 5}]
     text = error_of(requests_mock, JoorHook("shop"), status_code=400, json={"data": [], "errors": errors})
@@ -234,7 +263,9 @@ def test_the_errors_of_joor_are_quoted(connect, requests_mock):
     assert "fake-body" not in text
 
 
-def test_after_the_rate_limit_timeout_a_429_of_joor_mentions_its_budget(connect, requests_mock, clock):
+def test_after_the_rate_limit_timeout_a_429_of_joor_mentions_its_budget(
+    connect: Callable[..., None], requests_mock: Mocker, clock: FakeClock
+) -> None:
     connect("joor")
     text = error_of(requests_mock, JoorHook("shop"), status_code=429)
     assert "300 credits in 300 s" in text
@@ -254,7 +285,9 @@ def test_after_the_rate_limit_timeout_a_429_of_joor_mentions_its_budget(connect,
         {"json": {"errors": {"message": "x"}, "message": None, "error": 7, "detail": {"message": "x"}}},
     ],
 )
-def test_an_error_body_in_another_format_is_not_quoted(connect, requests_mock, vendor, response):
+def test_an_error_body_in_another_format_is_not_quoted(
+    connect: Callable[..., None], requests_mock: Mocker, vendor: str, response: dict[str, Any]
+) -> None:
     connect(vendor)
     text = error_of(requests_mock, VENDORS[vendor]("shop"), status_code=404, **response)
     assert text.endswith(f"GET {API[vendor]}/items)")
@@ -267,7 +300,9 @@ def test_an_error_body_in_another_format_is_not_quoted(connect, requests_mock, v
         ("justimmo", lambda words: {"message": words, "hint": words}),
     ],
 )
-def test_quotes_contain_neither_secrets_nor_the_token(connect, requests_mock, vendor, body):
+def test_quotes_contain_neither_secrets_nor_the_token(
+    connect: Callable[..., None], requests_mock: Mocker, vendor: str, body: Callable[[str], dict[str, Any]]
+) -> None:
     connect(vendor, secret_params={"key": "fake-key/1"})
     words = "bad fake-secret, fake-key%2F1, fake-token" + (", fake-password" if vendor == "joor" else "")
     text = error_of(requests_mock, VENDORS[vendor]("shop"), status_code=400, json=body(words))
@@ -275,7 +310,7 @@ def test_quotes_contain_neither_secrets_nor_the_token(connect, requests_mock, ve
     assert "fake" not in text
 
 
-def test_a_quote_is_short_and_on_one_line(connect, requests_mock):
+def test_a_quote_is_short_and_on_one_line(connect: Callable[..., None], requests_mock: Mocker) -> None:
     connect("justimmo")
     text = error_of(requests_mock, JustimmoHook("shop"), status_code=400, json={"message": "a\n" * 10_000})
     assert len(text) < 500
@@ -283,7 +318,9 @@ def test_a_quote_is_short_and_on_one_line(connect, requests_mock):
 
 
 @pytest.mark.parametrize("error", [401, 403])
-def test_without_advice_of_the_vendor_the_general_advice_is_used(connect, requests_mock, error):
+def test_without_advice_of_the_vendor_the_general_advice_is_used(
+    connect: Callable[..., None], requests_mock: Mocker, error: int
+) -> None:
     connect("joor")
     text = error_of(requests_mock, JoorHook("shop"), status_code=error)
     assert ("does not accept the token" if error == 401 else "Check Scope, and the permissions") in text
@@ -292,22 +329,24 @@ def test_without_advice_of_the_vendor_the_general_advice_is_used(connect, reques
 # --- rate limits
 
 
-def test_the_hook_of_a_vendor_keeps_the_vendors_limits_with_a_generic_connection(connect):
+def test_the_hook_of_a_vendor_keeps_the_vendors_limits_with_a_generic_connection(connect: Callable[..., None]) -> None:
     connect("oauth")
     hook = JoorHook("shop")
     assert (hook.budget, hook.rate_limit_timeout) == (JOOR.budget, 1800)
 
 
-def test_the_limits_of_a_vendors_hook_are_known_without_its_connection():
+def test_the_limits_of_a_vendors_hook_are_known_without_its_connection() -> None:
     hook = JoorHook("missing")
     assert (hook.budget, hook.rate_limit_timeout) == (JOOR.budget, 1800)
 
 
-def test_hook_of_passes_the_connection_by_the_name_that_the_hook_declares(connect, monkeypatch):
+def test_hook_of_passes_the_connection_by_the_name_that_the_hook_declares(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     class KeywordOnlyHook(OAuthHook):
         conn_name_attr = "shop_conn_id"
 
-        def __init__(self, *, shop_conn_id, **kwargs):
+        def __init__(self, *, shop_conn_id: str, **kwargs: Any) -> None:
             super().__init__(oauth_conn_id=shop_conn_id, **kwargs)
 
     connect("oauth")
@@ -316,7 +355,9 @@ def test_hook_of_passes_the_connection_by_the_name_that_the_hook_declares(connec
 
 
 @pytest.mark.parametrize("make", [hook_of, OAuthHook])
-def test_only_joor_has_a_budget_and_each_vendor_has_a_rate_limit_timeout(connect, make):
+def test_only_joor_has_a_budget_and_each_vendor_has_a_rate_limit_timeout(
+    connect: Callable[..., None], make: Callable[[str], OAuthHook]
+) -> None:
     limits = {}
     for conn_type in ("oauth", *VENDORS):
         connect(conn_type)
@@ -331,7 +372,7 @@ def test_only_joor_has_a_budget_and_each_vendor_has_a_rate_limit_timeout(connect
 
 
 @EVERY_VENDOR
-def test_limits_that_are_set_replace_those_of_the_vendor(connect, vendor):
+def test_limits_that_are_set_replace_those_of_the_vendor(connect: Callable[..., None], vendor: str) -> None:
     connect(vendor)
     for hook in (VENDORS[vendor]("shop"), OAuthHook("shop"), hook_of("shop")):
         hook.budget, hook.rate_limit_timeout = None, 0
@@ -339,14 +380,16 @@ def test_limits_that_are_set_replace_those_of_the_vendor(connect, vendor):
         assert (hook.budget, hook.rate_limit_timeout) == (None, 0)
 
 
-def test_reading_the_connection_does_not_change_the_hook(connect):
+def test_reading_the_connection_does_not_change_the_hook(connect: Callable[..., None]) -> None:
     connect("joor")
     hook = OAuthHook("shop")
     hook.config  # noqa: B018
     assert hook.preset is OAUTH
 
 
-def test_all_sessions_of_a_hook_share_its_budget(connect, requests_mock, clock):
+def test_all_sessions_of_a_hook_share_its_budget(
+    connect: Callable[..., None], requests_mock: Mocker, clock: FakeClock
+) -> None:
     connect("joor")
     requests_mock.get(f"{API['joor']}/items")
     hook = JoorHook("shop")
@@ -358,7 +401,9 @@ def test_all_sessions_of_a_hook_share_its_budget(connect, requests_mock, clock):
     assert times == [0, 0, 300, 300, 600]
 
 
-def test_the_token_request_costs_no_credits(connect, requests_mock, clock):
+def test_the_token_request_costs_no_credits(
+    connect: Callable[..., None], requests_mock: Mocker, clock: FakeClock
+) -> None:
     connect("joor")
     requests_mock.get(f"{API['joor']}/items")
     hook = JoorHook("shop")
@@ -367,7 +412,9 @@ def test_the_token_request_costs_no_credits(connect, requests_mock, clock):
     assert clock.seconds == 0
 
 
-def test_a_hook_waits_after_429_for_the_rate_limit_timeout_of_its_vendor(connect, requests_mock, clock):
+def test_a_hook_waits_after_429_for_the_rate_limit_timeout_of_its_vendor(
+    connect: Callable[..., None], requests_mock: Mocker, clock: FakeClock
+) -> None:
     connect("justimmo")
     requests_mock.get(
         f"{API['justimmo']}/items", [{"status_code": 429, "headers": {"Retry-After": "9"}}, {"text": "ok"}]
@@ -376,7 +423,9 @@ def test_a_hook_waits_after_429_for_the_rate_limit_timeout_of_its_vendor(connect
     assert clock.seconds == 9
 
 
-def test_the_generic_hook_uses_limits_and_error_path_of_the_vendor(connect, requests_mock, clock):
+def test_the_generic_hook_uses_limits_and_error_path_of_the_vendor(
+    connect: Callable[..., None], requests_mock: Mocker, clock: FakeClock
+) -> None:
     connect("joor")
     requests_mock.get(
         f"{API['joor']}/items",
@@ -392,7 +441,9 @@ def test_the_generic_hook_uses_limits_and_error_path_of_the_vendor(connect, requ
     assert (hook.rate_limit_timeout, hook.budget) == (1800, JOOR.budget)
 
 
-def test_without_a_vendor_a_request_is_not_repeated_after_429_unless_a_timeout_is_set(connect, requests_mock, clock):
+def test_without_a_vendor_a_request_is_not_repeated_after_429_unless_a_timeout_is_set(
+    connect: Callable[..., None], requests_mock: Mocker, clock: FakeClock
+) -> None:
     connect("oauth")
     responses = [{"status_code": 429, "headers": {"Retry-After": "9"}}, {"text": "ok"}]
     requests_mock.get("https://api.example.com/items", responses)
@@ -428,7 +479,7 @@ class AcmeHook(OAuthHook):
 
 
 @pytest.fixture
-def acme(connect, monkeypatch, requests_mock):
+def acme(connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, requests_mock: Mocker) -> _Matcher:
     """A connection of a type that another package registers."""
     module = ModuleType("acme_hooks")
     module.AcmeHook = AcmeHook
@@ -448,37 +499,43 @@ def acme(connect, monkeypatch, requests_mock):
 
 
 @pytest.mark.parametrize("make", [lambda: AcmeHook("shop"), lambda: OAuthHook("shop"), lambda: hook_of("shop")])
-def test_a_connection_of_another_package_is_read_by_its_preset_with_every_hook(acme, make):
+def test_a_connection_of_another_package_is_read_by_its_preset_with_every_hook(
+    acme: _Matcher, make: Callable[[], OAuthHook]
+) -> None:
     make().run("items")
     assert acme.last_request.headers["X-Shop"] == "12"
     assert acme.last_request.headers["Authorization"] == "Bearer fake-token"
 
 
-def test_a_connection_of_another_package_is_read_by_its_preset_in_the_event_loop(acme):
-    async def read():
+def test_a_connection_of_another_package_is_read_by_its_preset_in_the_event_loop(acme: _Matcher) -> None:
+    async def read() -> OAuthConfig:
         return (await OAuthAsyncHook("shop").access()).config
 
     assert asyncio.run(read()) == AcmeHook("shop").config
 
 
-def test_the_preset_of_another_package_is_found_by_its_hook(acme):
+def test_the_preset_of_another_package_is_found_by_its_hook(acme: _Matcher) -> None:
     assert preset_of(Connection(conn_id="shop", conn_type="acme"), OAUTH) is ACME
     assert preset_of(Connection(conn_id="shop", conn_type="acme"), JOOR) is ACME
 
 
-def test_the_hook_of_another_package_uses_limits_and_advice_of_its_preset(acme, requests_mock):
+def test_the_hook_of_another_package_uses_limits_and_advice_of_its_preset(
+    acme: _Matcher, requests_mock: Mocker
+) -> None:
     hook = hook_of("shop")
     assert (type(hook), hook.budget, hook.rate_limit_timeout) == (AcmeHook, None, 5)
     text = error_of(requests_mock, hook, "taken", status_code=409, json={"problem": "Taken"})
     assert text.endswith("/taken). Message from the API: 'Taken'. Somebody else was faster.")
 
 
-def test_operators_work_with_a_connection_of_another_package(acme):
+def test_operators_work_with_a_connection_of_another_package(acme: _Matcher) -> None:
     task = OAuthExtractOperator(task_id="read", oauth_conn_id="shop", endpoint="items", xcom_fields="@")
     assert task.execute({}) == [1]
 
 
-def test_without_the_other_package_the_preset_of_the_hook_is_used(acme, monkeypatch):
+def test_without_the_other_package_the_preset_of_the_hook_is_used(
+    acme: _Matcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "acme_hooks", None)
     assert preset_of(Connection(conn_id="shop", conn_type="acme"), OAUTH) is OAUTH
     assert AcmeHook("shop").config.base_url == "https://eu.acme.example"
