@@ -8,6 +8,7 @@ import logging
 import sys
 import types
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import requests
@@ -50,22 +51,25 @@ class NoMoreResponses(BaseException):
 class FakeResponse:
     """The part of aiohttp's response that the triggers use."""
 
-    def __init__(self, text="content"):
+    def __init__(self, text: str = "content") -> None:
         self.text = text
 
 
+class Responses(list[FakeResponse | BaseException]):
+    """The responses and errors of the hook's ``run``, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The hook and the arguments of each call.
+        self.hooks: list[OAuthAsyncHook] = []
+        self.calls: list[dict[str, Any]] = []
+
+
 @pytest.fixture
-def responses(monkeypatch):
-    """The responses and errors of the hook's ``run``, one after the other. ``calls`` has the arguments of each call."""
-
-    class Responses(list):
-        calls = []
-        hooks = []
-
+def responses(monkeypatch: pytest.MonkeyPatch) -> Responses:
     given = Responses()
-    given.calls, given.hooks = [], []
 
-    async def run(self, session=None, **kwargs):
+    async def run(self: OAuthAsyncHook, session: object = None, **kwargs: Any) -> FakeResponse:
         given.hooks.append(self)
         given.calls.append(kwargs)
         response = given.pop(0) if given else NoMoreResponses()
@@ -73,7 +77,7 @@ def responses(monkeypatch):
             raise response
         return response
 
-    async def convert(fake):
+    async def convert(fake: FakeResponse) -> requests.Response:
         response = requests.Response()
         response.status_code, response._content, response.url = 200, fake.text.encode(), "https://api.example.com/x"
         return response
@@ -84,19 +88,19 @@ def responses(monkeypatch):
 
 
 @pytest.fixture
-def sleeps(monkeypatch):
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds of each sleep; the tests do not really sleep."""
     recorded = []
 
-    async def sleep(seconds):
+    async def sleep(seconds: float) -> None:
         recorded.append(seconds)
 
     monkeypatch.setattr(triggers.asyncio, "sleep", sleep)
     return recorded
 
 
-def events(trigger, count=10):
-    async def collect():
+def events(trigger: OAuthHttpTrigger, count: int = 10) -> list[dict[str, Any]]:
+    async def collect() -> list[dict[str, Any]]:
         found = []
         stream = trigger.run()
         try:
@@ -133,7 +137,7 @@ REQUEST = {
     ],
     ids=lambda trigger: type(trigger).__name__,
 )
-def test_a_trigger_can_be_created_from_its_serialized_arguments(trigger):
+def test_a_trigger_can_be_created_from_its_serialized_arguments(trigger: OAuthHttpTrigger) -> None:
     path, arguments = trigger.serialize()
     module, _, name = path.rpartition(".")
     assert getattr(sys.modules[module], name) is type(trigger)
@@ -144,7 +148,9 @@ def test_a_trigger_can_be_created_from_its_serialized_arguments(trigger):
 
 
 @pytest.mark.parametrize("cls", [OAuthHttpTrigger, OAuthHttpSensorTrigger])
-def test_the_trigger_passes_its_arguments_to_the_hook(responses, sleeps, cls):
+def test_the_trigger_passes_its_arguments_to_the_hook(
+    responses: Responses, sleeps: list[float], cls: type[OAuthHttpTrigger]
+) -> None:
     responses.append(FakeResponse())
     trigger = cls(oauth_conn_id="my_api", method="POST", endpoint="x", headers={"X": "1"}, data={"a": 1}, scope="read")
     events(trigger)
@@ -161,7 +167,7 @@ def test_the_trigger_passes_its_arguments_to_the_hook(responses, sleeps, cls):
 # --- OAuthHttpTrigger
 
 
-def test_the_trigger_fires_once_with_the_response(responses):
+def test_the_trigger_fires_once_with_the_response(responses: Responses) -> None:
     responses.append(FakeResponse("content"))
     (event,) = events(OAuthHttpTrigger("my_api"))
     assert event["status"] == "success"
@@ -169,7 +175,7 @@ def test_the_trigger_fires_once_with_the_response(responses):
 
 
 @pytest.mark.parametrize("error", FATAL + TEMPORARY + UNEXPECTED, ids=lambda error: f"{type(error).__name__} {error}")
-def test_the_trigger_fires_with_an_error_instead_of_raising(responses, error):
+def test_the_trigger_fires_with_an_error_instead_of_raising(responses: Responses, error: Exception) -> None:
     responses.append(error)
     (event,) = events(OAuthHttpTrigger("my_api"))
     assert event["status"] == "error"
@@ -182,7 +188,9 @@ def test_the_trigger_fires_with_an_error_instead_of_raising(responses, error):
 
 
 @pytest.mark.parametrize("error", TEMPORARY, ids=lambda error: f"{type(error).__name__} {error}")
-def test_after_a_temporary_error_the_trigger_polls_again_after_poke_interval(responses, sleeps, error):
+def test_after_a_temporary_error_the_trigger_polls_again_after_poke_interval(
+    responses: Responses, sleeps: list[float], error: Exception
+) -> None:
     last = FakeResponse()
     responses.extend([error, error, error, last])
     assert events(OAuthHttpSensorTrigger("my_api", poke_interval=7)) == [{"status": "success"}]
@@ -190,7 +198,7 @@ def test_after_a_temporary_error_the_trigger_polls_again_after_poke_interval(res
 
 
 @pytest.mark.parametrize("error", [*FATAL, *UNEXPECTED, OTHER_ORIGIN], ids=lambda error: type(error).__name__)
-def test_any_other_error_ends_the_trigger(responses, sleeps, error):
+def test_any_other_error_ends_the_trigger(responses: Responses, sleeps: list[float], error: Exception) -> None:
     responses.extend([TEMPORARY[0], error])
     (event,) = events(OAuthHttpSensorTrigger("my_api", poke_interval=7))
     assert event["status"] == "error"
@@ -200,7 +208,9 @@ def test_any_other_error_ends_the_trigger(responses, sleeps, error):
     assert sleeps == [7]
 
 
-def test_errors_are_logged_as_warnings_and_404_as_info(responses, sleeps, monkeypatch):
+def test_errors_are_logged_as_warnings_and_404_as_info(
+    responses: Responses, sleeps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     logged = []
     monkeypatch.setattr(OAuthHttpSensorTrigger, "log", SimpleNamespace(log=lambda level, *rest: logged.append(level)))
     responses.extend([TEMPORARY[0], *TEMPORARY[1:], FakeResponse()])
@@ -208,10 +218,10 @@ def test_errors_are_logged_as_warnings_and_404_as_info(responses, sleeps, monkey
     assert logged == [logging.INFO] + [logging.WARNING] * (len(TEMPORARY) - 1)
 
 
-def test_the_trigger_can_be_cancelled_while_it_waits(responses):
+def test_the_trigger_can_be_cancelled_while_it_waits(responses: Responses) -> None:
     responses.append(TEMPORARY[0])
 
-    async def scenario():
+    async def scenario() -> None:
         task = asyncio.create_task(anext(OAuthHttpSensorTrigger("my_api", poke_interval=3600).run()))
         while responses:  # noqa: ASYNC110 - until the trigger has taken the response
             await asyncio.sleep(0)
@@ -226,24 +236,24 @@ def test_the_trigger_can_be_cancelled_while_it_waits(responses):
 
 
 @pytest.fixture
-def checks(monkeypatch):
+def checks(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("fake_checks")
 
-    async def is_news(response):
+    async def is_news(response: requests.Response) -> bool:
         return response.content != b"old"
 
-    async def broken(response):
+    async def broken(response: requests.Response) -> bool:
         raise KeyError("data")
 
     module.is_news, module.broken, module.plain = is_news, broken, lambda response: True
     monkeypatch.setitem(sys.modules, "fake_checks", module)
 
 
-def watcher(check="is_news", poll_interval=60):
+def watcher(check: str = "is_news", poll_interval: float = 60) -> OAuthHttpEventTrigger:
     return OAuthHttpEventTrigger(f"fake_checks.{check}", "my_api", poll_interval=poll_interval)
 
 
-def test_the_hash_of_the_event_trigger_depends_on_its_arguments():
+def test_the_hash_of_the_event_trigger_depends_on_its_arguments() -> None:
     trigger = watcher()
     assert isinstance(trigger, BaseEventTrigger)
     hashes = {BaseEventTrigger.hash(*each.serialize()) for each in (trigger, watcher(), watcher(poll_interval=61))}
@@ -251,14 +261,16 @@ def test_the_hash_of_the_event_trigger_depends_on_its_arguments():
 
 
 @pytest.mark.usefixtures("checks")
-def test_two_events_are_poll_interval_apart(responses, sleeps):
+def test_two_events_are_poll_interval_apart(responses: Responses, sleeps: list[float]) -> None:
     responses.extend([FakeResponse("1"), FakeResponse("old"), FakeResponse("2")])
     assert [event["status"] for event in events(watcher(), count=2)] == ["success", "success"]
     assert sleeps == [60, 60]
 
 
 @pytest.mark.usefixtures("checks")
-def test_after_a_temporary_error_the_watcher_polls_again_after_poll_interval(responses, sleeps):
+def test_after_a_temporary_error_the_watcher_polls_again_after_poll_interval(
+    responses: Responses, sleeps: list[float]
+) -> None:
     responses.extend([*TEMPORARY, FakeResponse("1")])
     events(watcher(), count=1)
     assert sleeps == [60] * len(TEMPORARY)
@@ -266,14 +278,16 @@ def test_after_a_temporary_error_the_watcher_polls_again_after_poll_interval(res
 
 @pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)
 @pytest.mark.usefixtures("checks")
-def test_while_credentials_are_refused_the_watcher_polls_less_and_less_often(responses, sleeps, error):
+def test_while_credentials_are_refused_the_watcher_polls_less_and_less_often(
+    responses: Responses, sleeps: list[float], error: Exception
+) -> None:
     responses.extend([error] * 8 + [FakeResponse("1"), error, FakeResponse("2")])
     events(watcher(), count=2)
     assert sleeps == [120, 240, 480, 960, 1920, 3600, 3600, 3600, 60, 120], "the original interval after a success"
 
 
 @pytest.mark.usefixtures("checks")
-def test_a_poll_interval_above_the_longest_pause_is_kept(responses, sleeps):
+def test_a_poll_interval_above_the_longest_pause_is_kept(responses: Responses, sleeps: list[float]) -> None:
     responses.extend([FATAL[1], FATAL[1], FakeResponse("1")])
     events(watcher(poll_interval=86400), count=1)
     assert sleeps == [86400, 86400]
@@ -281,7 +295,9 @@ def test_a_poll_interval_above_the_longest_pause_is_kept(responses, sleeps):
 
 @pytest.mark.parametrize("check", ["plain", "broken", "missing"])
 @pytest.mark.usefixtures("checks")
-def test_an_invalid_check_fires_no_event_and_does_not_end_the_watcher(responses, sleeps, check):
+def test_an_invalid_check_fires_no_event_and_does_not_end_the_watcher(
+    responses: Responses, sleeps: list[float], check: str
+) -> None:
     responses.extend([FakeResponse("1"), FakeResponse("2")])
     with pytest.raises(NoMoreResponses):
         events(watcher(check))
