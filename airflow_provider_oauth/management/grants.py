@@ -104,8 +104,8 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
         with suppress(OAuthError):  # a token that cannot be revoked stays valid until it expires
             TokenEndpoint(config).revoke(token.refresh_token or token.access_token, "refresh_token")
         raise ConsentDenied(
-            f"Connection {config.conn_id!r}: wrong account. The stored tokens belong to another user of the server. "
-            f"They were kept. Log in at the server as that user and authorize again. To change the account, forget the "
+            f"Connection {config.conn_id!r}: the stored tokens belong to another user of the server than this consent. "
+            f"They were kept. Log in at the server as that user and authorize again. To change the user, forget the "
             f"stored tokens first."
         )
     if token.refresh_token is None and not token.never_expires and not state.needs_consent:
@@ -132,7 +132,7 @@ def authorization_result(config: OAuthConfig, token: Token) -> tuple[bool, str]:
         renewal = "Tasks renew the token from now on."
     else:
         renewal = "Tasks use the token until the API refuses it."
-    text = f"authorized. {validity(token)} {renewal} {not_granted(current.missing_scopes)}"
+    text = f"the authorization succeeded. {validity(token)} {renewal} {not_granted(current.missing_scopes)}"
     return not current.needs_consent, text.rstrip()
 
 

@@ -26,7 +26,7 @@ class ConnectionStatus:
     :param is_known: whether the stored record was read; if not, the fields below have no meaning
     :param token: the stored token; None if none is stored for the connection as it is configured now
     :param usable: whether the stored token can still be sent
-    :param changed: whether the stored tokens are for another client, secret, user, URL or scope, or are corrupt
+    :param changed: whether the stored tokens do not match the connection as it is now, or are corrupt
     :param needs_consent: whether a user must authorize, because the token cannot be renewed without a user
     :param consent_by: when the refresh token expires, so that a user must authorize, unless the token is renewed
         earlier; None if unknown or never

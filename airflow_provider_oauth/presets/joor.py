@@ -27,9 +27,7 @@ JOOR = Preset(
         "username": FIELDS["username"]._replace(
             description="The user name that JOOR gave you.", required=True, example=None
         ),
-        "user_password": FIELDS["user_password"]._replace(
-            label="Password", description="The password of that user.", required=True
-        ),
+        "user_password": FIELDS["user_password"]._replace(description="The password of that user.", required=True),
         "account": Field(
             "string",
             "Account",

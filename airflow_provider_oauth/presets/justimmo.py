@@ -18,7 +18,6 @@ JUSTIMMO = Preset(
         },
     },
     fixed={"client_auth": "client_secret_post", "body_format": "form"},
-    labels={"login": "Client ID", "password": "Client secret"},
     fields={
         "refresh_token": FIELDS["refresh_token"]._replace(
             description="The refresh token that Justimmo issued when a user consented. Only for grant type Refresh "

@@ -24,7 +24,6 @@ JUSTLOGIN = Preset(
         "sandbox": _urls("https://apis.justloginstaging.xyz"),
     },
     fixed={"client_auth": "client_secret_post", "body_format": "form"},
-    labels={"login": "Client Id", "password": "Client Secret"},
     fields={
         "refresh_token": FIELDS["refresh_token"]._replace(
             description="The refresh token that JustLogin issued when a user consented, for example in Postman. Only "

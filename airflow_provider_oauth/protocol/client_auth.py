@@ -25,7 +25,7 @@ class ClientAuthContext:
     :param client_secret: the client secret; a method that signs an assertion with it uses it as the key
     :param endpoint: URL that the request is sent to
     :param audience: issuer of the authorization server; its token endpoint if the issuer is not known
-    :param now: time of the request, aware
+    :param now: time of the request, with a time zone
     """
 
     client_id: str | None

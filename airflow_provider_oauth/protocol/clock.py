@@ -13,7 +13,7 @@ class Clock:
     """The wall clock and the monotonic clock."""
 
     def now(self) -> datetime:
-        """Return the wall-clock time in UTC, aware. Use it for times that are compared between hosts."""
+        """Return the wall-clock time in UTC, with a time zone. Use it for times that are compared between hosts."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:

@@ -185,7 +185,7 @@ class OAuthConfig:
         if not self.client_id:
             raise self.error("client_id", "is missing. Enter the client ID that the vendor issued")
         if self.client_secret is None:
-            problem = "is missing. If the client is public (it has no secret), set Client authentication to none"
+            problem = "is missing. If the client has no secret, set Client authentication (client_auth) to None (none)"
             raise self.error("client_secret", problem)
 
     def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MAX_RESPONSE_SIZE = 1024 * 1024
 #: Maximum number of bytes that are read: body and headers.
 MAX_READ_SIZE = MAX_RESPONSE_SIZE + 64 * 1024
+#: The consequence of allowing a host, if the setting is empty.
+FIRST_ALLOWED_HOST = "([oauth] allowed_hosts is empty now. Its first entry forbids all other hosts.)"
 
 
 class HttpTransport:
@@ -163,7 +165,8 @@ class HttpTransport:
             yield
         except Blocked as error:
             problem = f"is not allowed: {error}. Check the URL, or ask an administrator to allow the host"
-            raise self._config.error(field, problem) from None
+            details = "" if self._guard.allowed_hosts else FIRST_ALLOWED_HOST
+            raise self._config.error(field, problem, details) from None
 
     @contextmanager
     def _errors_converted(self, request: Request, route: Route, adapter: LimitedAdapter) -> Iterator[None]:

@@ -11,7 +11,7 @@ def retry_after(value: str, now: datetime) -> float | None:
     """Return the delay in a ``Retry-After`` header, which is a number of seconds or a date.
 
     :param value: value of the header; "" if there is none
-    :param now: the current time, aware; dates are relative to it
+    :param now: the current time, with a time zone; dates are relative to it
     :return: seconds; None if the header is missing or invalid
     """
     value = value.strip()

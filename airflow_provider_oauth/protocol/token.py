@@ -23,8 +23,9 @@ class Token:
 
     :param access_token: the access token
     :param token_type: type as the server sent it
-    :param issued_at: time when the request for it was sent, aware; its lifetime starts at this time
-    :param expires_at: time when it expires, aware; None if it never expires; not after ``issued_at`` if single-use
+    :param issued_at: time when the request for it was sent, with a time zone; its lifetime starts at this time
+    :param expires_at: time when it expires, with a time zone; None if it never expires; not after ``issued_at`` if
+        single-use
     :param refresh_token: the refresh token in the response, if there is one
     :param scope: granted scope, separated by spaces; None if it is the same as the requested scope (section 5.1)
     :param base_url: the API's base URL, if the response contains it (``response_map``)
@@ -60,7 +61,7 @@ class Token:
     def usable(self, now: datetime, leeway: float) -> bool:
         """Return whether the token may be sent.
 
-        :param now: the current time, aware
+        :param now: the current time, with a time zone
         :param leeway: how many seconds before its expiry the token stops being usable; at most a tenth of its lifetime
         """
         if self.expires_at is None:
@@ -71,7 +72,7 @@ class Token:
     def due(self, now: datetime, jitter: float = 0.0) -> bool:
         """Return whether the token should be renewed.
 
-        :param now: the current time, aware
+        :param now: the current time, with a time zone
         :param jitter: fraction of its lifetime by which it is due earlier, so that not all processes renew at once
         """
         return self.lifetime is not None and now >= self.issued_at + (DUE - jitter) * self.lifetime

@@ -85,7 +85,7 @@ def grant_request(config: OAuthConfig, scope: str | None = None, *, now: datetim
 
     :param config: the connection
     :param scope: scope to request instead of the connection's, separated by spaces
-    :param now: time of the request, aware
+    :param now: time of the request, with a time zone
     """
     fields: dict[str, Any] = {"grant_type": config.grant_type}
     if config.grant_type == "password":
@@ -107,7 +107,7 @@ def code_request(
     :param code: the authorization code
     :param redirect_uri: the redirect URI of the authorization request
     :param code_verifier: the PKCE code verifier; not sent if the connection turns PKCE off (``skip_pkce``)
-    :param now: time of the request, aware
+    :param now: time of the request, with a time zone
     """
     fields: dict[str, Any] = {
         "grant_type": "authorization_code",
@@ -132,7 +132,7 @@ def refresh_request(
     :param config: the connection
     :param refresh_token: the refresh token to use
     :param access_token: the access token that is replaced; sent only if the preset requires it (JustLogin)
-    :param now: time of the request, aware
+    :param now: time of the request, with a time zone
     """
     fields: dict[str, Any] = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     if config.grant_type == "refresh_token":
@@ -150,7 +150,7 @@ def revocation_request(config: OAuthConfig, token: str, hint: str, *, now: datet
     :param config: the connection
     :param token: the token to revoke
     :param hint: type of the token: ``access_token`` or ``refresh_token``
-    :param now: time of the request, aware
+    :param now: time of the request, with a time zone
     :raises ConfigurationError: if the connection has no revocation URL
     """
     if config.revoke_url is None:

@@ -48,7 +48,7 @@ class HttpResponse:
     :param status_code: HTTP status
     :param headers: headers, by case-insensitive name
     :param body: the body, decompressed
-    :param sent_at: time when the request was sent, aware
+    :param sent_at: time when the request was sent, with a time zone
     """
 
     status_code: int

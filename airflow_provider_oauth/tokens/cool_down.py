@@ -35,7 +35,7 @@ def cool_down_error(refused: Refusal | None, now: datetime) -> OAuthError | None
     such a host cannot block the others. The next token request replaces it.
 
     :param refused: the stored refusal, if there is one
-    :param now: the current time, aware
+    :param now: the current time, with a time zone
     """
     if refused is None or not now < refused.until <= now + timedelta(seconds=MAX_COOL_DOWN):
         return None
@@ -51,7 +51,7 @@ def refusal_after(error: OAuthError, before: Refusal | None, now: datetime) -> R
 
     :param error: why it failed
     :param before: the stored refusal, if there is one
-    :param now: the current time, aware
+    :param now: the current time, with a time zone
     :return: the new refusal; the stored one if the server did not evaluate the request; None if the server evaluated it
         and reported another error
     """
@@ -72,7 +72,7 @@ def is_repeated(before: Refusal | None, now: datetime) -> bool:
     """Return whether an unrecognized refusal is at least the second one, a minute or more after the first.
 
     :param before: the stored refusal, if there is one
-    :param now: the current time, aware
+    :param now: the current time, with a time zone
     """
     since = _unrecognized_since(before)
     return since is not None and now - since >= timedelta(seconds=COOL_DOWN)

@@ -37,7 +37,7 @@ class GrantState:
 
     @property
     def matches_connection(self) -> bool:
-        """Whether the tokens of the record were issued for the connection's client, secret, user, URLs and scope.
+        """Whether the tokens of the record match the connection as it is now: client, secret, user, URLs and scope.
 
         If the connection has a refresh token of its own, they must have been issued for that one.
         """
@@ -149,8 +149,8 @@ class GrantState:
             if not record.readable:
                 raise ConfigurationError(
                     f"Connection {self.config.conn_id!r}: the stored tokens cannot be decrypted, so they cannot be "
-                    f"revoked. Revoke the access at the server, then forget the tokens here. {self.location} was "
-                    f"written for another client, secret, user, URL or scope, or it is corrupt."
+                    f"revoked. Revoke the access at the server, then forget the tokens here. {self.location} "
+                    f"does not match the connection as it is now, or is corrupt."
                 )
             if record.refresh_token:
                 tokens[record.refresh_token] = "refresh_token"

@@ -42,7 +42,7 @@ class Observation:
     :param record: the record
     :param nonce: the nonce in the lease; None if there is none, and for a claim that is not exclusive
     :param exclusive: whether the claim will be exclusive
-    :param made_at: when the reads began, aware
+    :param made_at: when the reads began, with a time zone
     :param started: the same, on this process's monotonic clock
     """
 
@@ -60,7 +60,7 @@ class Claim:
     :param nonce: ID of the claim. The lease is free again when the record contains it.
     :param record: the record, as it is during the claim
     :param exclusive: whether no other process has a claim. Only then may a refresh token be used.
-    :param made_at: when it was made, aware
+    :param made_at: when it was made, with a time zone
     :param ends: when another process may claim the lease, on this process's monotonic clock
     """
 

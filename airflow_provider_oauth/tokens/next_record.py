@@ -24,7 +24,7 @@ def after_renewal(
     :param state: the record that the new one replaces, and the connection
     :param token: the issued token, with its refresh token if there is one
     :param nonce: the nonce of the claim
-    :param now: the current time, aware
+    :param now: the current time, with a time zone
     :param key: the scope, "" for the connection's own
     :param used_refresh_token: the refresh token that was used; None if the grant was repeated
     """
@@ -48,7 +48,7 @@ def after_new_grant(state: GrantState, token: Token, claim: Claim, now: datetime
     :param state: the record that the new one replaces, and the connection
     :param token: the issued token, with its refresh token if there is one
     :param claim: the claim under which the record is stored
-    :param now: the current time, aware
+    :param now: the current time, with a time zone
     """
     record = after_renewal(state, token, claim.nonce, now)
     return replace(record, generation=first_generation(claim), subject=token.subject)

@@ -36,7 +36,7 @@ class Record:
     :param generation: increases by one with every renewal
     :param nonce: the nonce of the claim under which the record was written, see ``lease.py``
     :param used_refresh_tokens: fingerprints of the connection's own refresh tokens that were used, the latest last
-    :param readable: whether it can be used; False if it was encrypted for another secret, user, URL or scope
+    :param readable: whether it can be used; False if it does not match the connection as it is now
     :param corrupt: whether it is not a record at all, for example ``***`` from an imported export
     :param tokens: the access tokens, by their requested scope ("" for the connection's own)
     :param refresh_token: the refresh token that the next renewal uses

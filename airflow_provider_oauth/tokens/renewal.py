@@ -160,7 +160,7 @@ def refusal_error(state: GrantState, refused: InvalidGrant | UnrecognizedRefusal
 
     :param state: what is stored
     :param refused: the server's response
-    :param now: the current time, aware
+    :param now: the current time, with a time zone
     :return: ``ConsentRequired``; ``refused`` itself if it is the first refusal with an unrecognized error
     """
     reason = refused.error_description or refused.error or f"status {refused.status_code}"

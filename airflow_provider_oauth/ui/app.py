@@ -144,8 +144,8 @@ async def _finish_authorization(request: Request, user: BaseUser, request_id: st
         conn_id = pending.conn_id_of(cookie)
         if not await run_in_threadpool(can, user, conn_id, "PUT"):
             raise ConsentDenied(
-                f"Connection {conn_id!r}: you are no longer allowed to edit it, so nothing was changed. Ask an "
-                f"administrator."
+                f"Connection {conn_id!r}: you are no longer allowed to edit it, so no tokens were stored. Ask an "
+                f"administrator. The server may keep your consent until you revoke it there."
             )
         flash = await run_for_user(user.get_id(), _store_tokens, conn_id, cookie, query, user)
     except OAuthError as error:

@@ -41,7 +41,7 @@ TOKEN_STATES = {
         "Valid", "good", "Tasks use this token. They renew it before it expires, unless consent is needed."
     ),
     "expired": State("Expired", "neutral", "The next task renews the token, unless consent is needed."),
-    "none": State("None", "neutral", "No token is stored. The next task requests one, unless consent is needed."),
+    "none": State("Not stored", "neutral", "No token is stored. The next task requests one, unless consent is needed."),
     "changed": State(
         "Not usable",
         "bad",
@@ -55,8 +55,8 @@ CONSENT_STATES = {
     "needed": State(
         "Needed",
         "bad",
-        "The token cannot be renewed until a user authorizes the connection. With grant type Refresh token, enter a "
-        "new refresh token.",
+        "The token cannot be renewed. When it has expired, tasks fail until a user authorizes the connection. With "
+        "grant type Refresh token, enter a new refresh token.",
     ),
 }
 ACTION_LABELS = {

@@ -79,7 +79,7 @@ def test_without_consent_a_task_fails_without_retries_and_its_log_links_to_the_p
     (url,) = {word.rstrip(",") for word in log.split() if word.startswith(f"{airflow.url}/oauth/")}
     pages.page.goto(url)
     pages.expect_shown()
-    pages.expect_states("not_authorized", token="None", consent="Needed")
+    pages.expect_states("not_authorized", token="Not stored", consent="Needed")
     assert pages.page.locator("tbody").count() == 1
     assert "Only not_authorized is shown." in pages.page.inner_text("main")
 
@@ -89,7 +89,7 @@ def test_a_user_opens_the_page_from_the_menu_authorizes_a_connection_and_runs_a_
 ) -> None:
     connect("company_hr", "justlogin")
     tab = OAuthPage.from_menu(page, airflow.url)
-    tab.expect_states("company_hr", token="None", consent="Needed")
+    tab.expect_states("company_hr", token="Not stored", consent="Needed")
     tab.consent("company_hr")
     tab.expect_result("company_hr", "Authorized. The token is valid until", success=True)
     tab.expect_states("company_hr", token="Valid", consent="Given")
@@ -101,7 +101,7 @@ def test_a_user_opens_the_page_from_the_menu_authorizes_a_connection_and_runs_a_
     tab.expect_result("company_hr", "Renewed.", success=True)
     tab.confirm("Forget", "company_hr")
     tab.expect_result("company_hr", "Airflow deleted the stored tokens. The server was not notified", success=True)
-    tab.expect_states("company_hr", token="None", consent="Needed")
+    tab.expect_states("company_hr", token="Not stored", consent="Needed")
     pages.look()
     pages.seen += tab.seen
     pages.complaints += tab.complaints
@@ -116,7 +116,7 @@ def test_all_steps_work_with_the_keyboard(pages: OAuthPage, airflow: Airflow, co
     pages.tab_to("Allow")
     pages.page.keyboard.press("Space")
     pages.expect_shown()
-    pages.expect_result("estates", "Authorized.", success=True)
+    pages.expect_result("estates", "The authorization succeeded.", success=True)
     pages.expect_states("estates", token="Valid", consent="Given")
     assert run_dag(airflow, "estates", endpoint=ENDPOINT["justimmo"])["id"]
     pages.tab_to("Test estates")
@@ -130,10 +130,10 @@ def test_a_revoked_connection_can_be_authorized_again(pages: OAuthPage, airflow:
     add(airflow, "by_issuer", "oauth", SECRET, extra, host=f"{authlib.url}/api", login="airflow")
     pages.open()
     pages.consent("by_issuer")
-    pages.expect_result("by_issuer", "Authorized.", success=True)
+    pages.expect_result("by_issuer", "The authorization succeeded.", success=True)
     pages.confirm("Revoke", "by_issuer")
     pages.expect_result("by_issuer", "The server revoked 2 tokens", success=True)
-    pages.expect_states("by_issuer", token="None", consent="Needed")
+    pages.expect_states("by_issuer", token="Not stored", consent="Needed")
     assert authlib.revocations == [200, 200]
     pages.consent("by_issuer")
     pages.expect_states("by_issuer", token="Valid", consent="Given")
@@ -155,7 +155,7 @@ def test_a_user_who_declines_sees_what_to_do(pages: OAuthPage, connect: Callable
         "The user declined, or is not allowed to consent. Authorize again as a user who is allowed to consent.",
         success=False,
     )
-    pages.expect_states(f"declined_{server}", token="None", consent="Needed")
+    pages.expect_states(f"declined_{server}", token="Not stored", consent="Needed")
     pages.expect_no_codes_behind()
 
 
@@ -167,7 +167,7 @@ def test_an_expired_code_is_an_error(pages: OAuthPage, connect: Callable[..., st
     pages.expect_result(
         f"late_{server}", "The code is invalid, expired or already used. Authorize again.", success=False
     )
-    pages.expect_states(f"late_{server}", token="None", consent="Needed")
+    pages.expect_states(f"late_{server}", token="Not stored", consent="Needed")
     pages.expect_no_codes_behind()
 
 
@@ -203,7 +203,7 @@ def test_the_test_button_shows_whether_the_secret_is_valid(
     pages.press("Test", conn_id)
     pages.expect_result(conn_id, result, success=success)
     assert secret not in pages.page.content()
-    pages.expect_states(conn_id, token="None")
+    pages.expect_states(conn_id, token="Not stored")
 
 
 def test_a_connection_that_needs_no_user_is_renewed_and_forgotten(
@@ -217,7 +217,7 @@ def test_a_connection_that_needs_no_user_is_renewed_and_forgotten(
         pages.expect_result("machine", "Renewed.", success=True)
         pages.expect_states("machine", token="Valid")
     pages.confirm("Forget", "machine")
-    pages.expect_states("machine", token="None")
+    pages.expect_states("machine", token="Not stored")
     assert run_dag(airflow, "machine")["client_id"] == "machine"
 
 

@@ -144,7 +144,7 @@ def test_test_reports_whether_the_server_accepts_the_client_and_the_next_step(
 def test_authorize_and_renew(airflow: Airflow, sandbox: SandboxProcess) -> None:
     conn_id = "jl"
     printed, pasted = authorize(airflow, conn_id)
-    assert f"Connection '{conn_id}': authorized." in printed
+    assert f"Connection '{conn_id}': the authorization succeeded." in printed
     (row,) = rows(airflow, "show", conn_id)
     # JustLogin does not report when a refresh token expires.
     assert (row["token"], row["consent"], row["consent_by"], row["error"]) == ("usable", "given", None, None)
@@ -160,7 +160,7 @@ def test_authorize_and_renew(airflow: Airflow, sandbox: SandboxProcess) -> None:
 
 def test_revoke_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
     printed, _ = authorize(airflow, "std")
-    assert "Connection 'std': authorized." in printed
+    assert "Connection 'std': the authorization succeeded." in printed
     with pytest.raises(AirflowError, match="Nothing was changed."):
         airflow.cli("oauth", "revoke", "std", stdin="n\n")
     assert sandbox.control("counts")["std"]["revocation_requests"] == 0
@@ -186,7 +186,7 @@ def test_revoke_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
 
 def test_revoke_fails_without_a_revocation_url_and_the_tokens_stay(airflow: Airflow) -> None:
     printed, _ = authorize(airflow, "jl", listen=True)
-    assert "Connection 'jl': authorized." in printed
+    assert "Connection 'jl': the authorization succeeded." in printed
     with pytest.raises(AirflowError, match="'jl'.*Revocation URL"):
         airflow.cli("oauth", "revoke", "jl", "--yes")
     (row,) = rows(airflow, "show", "jl")

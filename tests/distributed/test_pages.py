@@ -60,7 +60,9 @@ def buttons(pages: AirflowPages, conn_id: str) -> list[str]:
 
 def test_a_connection_is_authorized_renewed_revoked_and_forgotten(stack: Stack, admin: AirflowPages) -> None:
     assert state_of(admin, "life") == ("Not usable", "Needed")
-    assert admin.authorize("life").startswith("Connection 'life': Authorized. The token is valid until ")
+    assert admin.authorize("life").startswith(
+        "Connection 'life': The authorization succeeded. The token is valid until "
+    )
     assert state_of(admin, "life") == ("Valid", "Given")
     assert buttons(admin, "life") == ["test", "authorize", "renew", "revoke", "forget"]
     assert len(stack.accepted("life")) == 1
@@ -75,19 +77,19 @@ def test_a_connection_is_authorized_renewed_revoked_and_forgotten(stack: Stack, 
     )
     assert stack.sandbox.control("counts")["life"]["revocation_requests"] == 2
     assert stack.accepted("life") == []
-    assert state_of(admin, "life") == ("None", "Needed")
+    assert state_of(admin, "life") == ("Not stored", "Needed")
     assert buttons(admin, "life") == ["test", "authorize", "forget"]
 
-    assert "'life': Authorized" in admin.authorize("life")
+    assert "'life': The authorization succeeded" in admin.authorize("life")
     assert "Airflow deleted the stored tokens. The server was not notified" in admin.act("life", "forget")
     assert len(stack.accepted("life")) == 1  # the server was not notified
-    assert state_of(admin, "life") == ("None", "Needed")
+    assert state_of(admin, "life") == ("Not stored", "Needed")
     renew = admin.form("life", "test")
     renew.action = renew.action.replace("/test", "/renew")
     admin.agent.post(admin.url, renew, {})
     assert f"open {stack.airflow.url}/oauth/?conn_id=life, or run" in admin.show().flash
 
-    assert "'life': Authorized" in admin.authorize("life")
+    assert "'life': The authorization succeeded" in admin.authorize("life")
     assert state_of(admin, "life") == ("Valid", "Given")
 
 
@@ -129,7 +131,7 @@ def test_servers_of_other_kinds(stack: Stack) -> None:
         stack.connect(f"of_{server}", server)
     with ThreadPoolExecutor() as threads:
         flash = list(threads.map(lambda server: stack.pages().authorize(f"of_{server}"), kinds))
-    assert all("Authorized. The token is valid until" in each for each in flash), flash
+    assert all("The authorization succeeded. The token is valid until" in each for each in flash), flash
     # None of these connections has a revocation URL.
     assert buttons(stack.pages(), "of_jsonbody") == ["test", "authorize", "renew", "forget"]
 
@@ -138,7 +140,7 @@ def test_a_connection_in_the_environment_with_an_unusual_id_is_shown_by_its_id(
     stack: Stack, admin: AirflowPages
 ) -> None:
     assert OF_ENV not in admin.show().rows
-    assert state_of(admin, OF_ENV) == ("None", "Needed")
+    assert state_of(admin, OF_ENV) == ("Not stored", "Needed")
     assert "accepted the client" in admin.act(OF_ENV, "test")
     assert f"Connection '{OF_ENV}': The server did not authorize Airflow" in admin.authorize(OF_ENV, allow=False)
 
@@ -214,7 +216,7 @@ def test_a_user_who_lost_the_permission_to_edit_cannot_finish_an_authorization(s
     with pytest.raises(PageError, match="403"):
         vic.show()
     otto.agent.session.cookies.update({"oauth_flash": vic.agent.session.cookies["oauth_flash"]})
-    assert "You are no longer allowed to edit it, so nothing was changed." in otto.show().flash
+    assert "You are no longer allowed to edit it, so no tokens were stored." in otto.show().flash
 
 
 # The simple auth manager has no such role.

@@ -27,7 +27,7 @@ def stack(simple_stack: Stack) -> Stack:
     """Four connections, of which one is authorized."""
     for conn_id in ("shop", "once", "other", "mine"):
         simple_stack.connect(conn_id)
-    assert "Authorized" in simple_stack.pages().authorize("shop")
+    assert "The authorization succeeded" in simple_stack.pages().authorize("shop")
     return simple_stack
 
 
@@ -65,7 +65,7 @@ def post(pages: AirflowPages, conn_id: str, action: str, **fields: str) -> reque
 def test_a_callback_that_was_used_is_refused_and_the_tokens_stay(stack: Stack, admin: AirflowPages) -> None:
     url = admin.agent.consent(admin.start_authorization("once"))
     cookies = consent_cookies(admin)
-    assert "Connection 'once': Authorized" in admin.follow_callback(url)
+    assert "Connection 'once': The authorization succeeded" in admin.follow_callback(url)
     assert consent_cookies(admin) == {}
     stored, exchanges = stack.variable("oauth_token__once"), stack.exchanges("once")
     assert NOT_STARTED in admin.follow_callback(url)
@@ -83,7 +83,12 @@ def test_of_several_simultaneous_callbacks_one_is_accepted(stack: Stack, admin: 
         give(browser, consent_cookies(admin))
     with ThreadPoolExecutor() as threads:
         flash = list(threads.map(lambda browser: browser.follow_callback(url), browsers))
-    assert sorted("Authorized. The token is valid until" in each for each in flash) == [False, False, False, True]
+    assert sorted("The authorization succeeded. The token is valid until" in each for each in flash) == [
+        False,
+        False,
+        False,
+        True,
+    ]
     assert stack.exchanges("once") == before + 1
     assert admin.show().rows["once"][2] == "Valid"
 
@@ -158,7 +163,7 @@ def test_a_code_for_another_connection_is_refused(stack: Stack, admin: AirflowPa
     url = admin.agent.consent(admin.start_authorization("mine"))
     flash = admin.follow_callback(changed(url, code=code))
     assert "Connection 'mine'" in flash
-    assert "Authorized" not in flash
+    assert "The authorization succeeded" not in flash
     assert admin.show().rows["mine"][2] == "Not usable"
     assert stack.accepted("mine") == stack.accepted("other") == []
 
@@ -168,7 +173,7 @@ def test_a_code_of_an_attacker_is_refused_in_a_users_own_callback(stack: Stack, 
     code = parse_qs(urlsplit(otto.agent.consent(otto.start_authorization("mine"), username="mallory")).query)["code"][0]
     url = admin.agent.consent(admin.start_authorization("mine"))
     flash = admin.follow_callback(changed(url, code=code))  # PKCE: the code is bound to another code verifier
-    assert "Authorized" not in flash
+    assert "The authorization succeeded" not in flash
     assert stack.accepted("mine") == []
 
 

@@ -30,7 +30,7 @@ def test_the_callback_of_an_authorization_is_below_the_path(stack: Stack) -> Non
     assert parse_qs(urlsplit(url).query)["redirect_uri"] == [f"{stack.airflow.url}/oauth/callback"]
     (cookie,) = (each for each in response.cookies if each.name.startswith("oauth_consent_"))
     assert cookie.path == "/air/oauth"
-    assert "'shop': Authorized" in admin.follow_callback(admin.agent.consent(url))
+    assert "'shop': The authorization succeeded" in admin.follow_callback(admin.agent.consent(url))
     assert admin.show().rows["shop"][2] == "Valid"
     assert len(stack.accepted("shop")) == 1
 

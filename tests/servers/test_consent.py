@@ -114,7 +114,7 @@ def test_a_second_authorization_replaces_the_first(connect, server):
 def test_another_account_is_refused_and_its_grant_revoked_unless_the_first_grant_was_forgotten(connect, oidc):
     config = connect(oidc, "app")
     authorize(config, User("ada"))
-    with pytest.raises(ConsentDenied, match="wrong account"):
+    with pytest.raises(ConsentDenied, match="belong to another user"):
         authorize(config, User("grace"))
     assert len(oidc.events("grant revoked")) == 1
     assert call().json()["user"] == "ada"

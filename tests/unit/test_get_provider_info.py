@@ -133,7 +133,7 @@ class TestProvidersManager:
                 ["port", "schema"],
                 {"host": "API base URL", "login": "Client ID", "password": "Client secret"},
             ),
-            ("justlogin", ["host", "port", "schema"], {"login": "Client Id", "password": "Client Secret"}),
+            ("justlogin", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
             ("justimmo", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
             ("joor", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
         ],

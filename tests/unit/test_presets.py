@@ -392,7 +392,7 @@ def test_fixed_standard_fields_are_hidden(conn_type: str) -> None:
     ("conn_type", "labels"),
     [
         ("oauth", {"host": "API base URL", "login": "Client ID", "password": "Client secret"}),
-        ("justlogin", {"login": "Client Id", "password": "Client Secret"}),
+        ("justlogin", {"login": "Client ID", "password": "Client secret"}),
         ("justimmo", {"login": "Client ID", "password": "Client secret"}),
         ("joor", {"login": "Client ID", "password": "Client secret"}),
     ],

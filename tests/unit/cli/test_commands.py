@@ -299,7 +299,7 @@ def test_authorize_explains_how_to_request_a_refresh_token_if_there_is_none(
     run("authorize", listen=False, redirect_uri=None)
 
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("Connection 'shop': authorized. The token is valid until ")
+    assert last.startswith("Connection 'shop': the authorization succeeded. The token is valid until ")
     assert last.endswith("The server did not grant these scopes: write.")
     advice = f"The server issued no refresh token, so tasks cannot renew the token. {OFFLINE_ACCESS}"
     assert (advice if needs_consent else "Tasks renew the token from now on.") in last

@@ -106,8 +106,8 @@ class TestMissingScopes:
 
         assert renewable
         assert text == (
-            f"authorized. {VALID_UNTIL} Tasks renew the token from now on. The server did not grant these scopes: "
-            f"admin, write."
+            f"the authorization succeeded. {VALID_UNTIL} Tasks renew the token from now on. The server did not grant "
+            f"these scopes: admin, write."
         )
 
 
@@ -119,7 +119,8 @@ class TestAuthorizationResult:
 
         assert not renewable
         assert text.startswith(
-            f"authorized. {VALID_UNTIL} The server issued no refresh token, so tasks cannot renew the token. "
+            f"the authorization succeeded. {VALID_UNTIL} The server issued no refresh token, so tasks cannot renew the "
+            f"token. "
         )
         assert "authorize_params" in text
 
@@ -127,7 +128,7 @@ class TestAuthorizationResult:
         never = replace(TOKEN, expires_at=None)
         status(record=replace(RECORD, refresh_token=None, tokens={"": never}))
 
-        text = "authorized. The token never expires. Tasks use the token until the API refuses it."
+        text = "the authorization succeeded. The token never expires. Tasks use the token until the API refuses it."
         assert grants.authorization_result(CONFIG, never) == (True, text)
 
 

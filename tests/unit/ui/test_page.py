@@ -99,7 +99,7 @@ class TestLabels:
         [
             (STATUS, "Valid"),
             (replace(STATUS, usable=False), "Expired"),
-            (NO_TOKEN, "None"),
+            (NO_TOKEN, "Not stored"),
             (replace(NO_TOKEN, changed=True), "Not usable"),
             (UNKNOWN, "Unknown"),
         ],
