@@ -106,97 +106,105 @@ def test_every_integration_in_use_is_declared() -> None:
         assert {each["integration-name"] for each in info[kind]} <= set(declared)
 
 
-class TestProvidersManager:
-    @pytest.mark.parametrize(
-        ("conn_type", "hook", "name"),
-        [
-            ("oauth", "oauth.OAuthHook", "OAuth 2.0 API"),
-            ("justlogin", "justlogin.JustLoginHook", "JustLogin"),
-            ("justimmo", "justimmo.JustimmoHook", "Justimmo"),
-            ("joor", "joor.JoorHook", "JOOR"),
-        ],
-    )
-    def test_finds_the_connection_types(self, manager: ProvidersManager, conn_type: str, hook: str, name: str) -> None:
-        found = manager._hooks_lazy_dict[conn_type]
+@pytest.mark.parametrize(
+    ("conn_type", "hook", "name"),
+    [
+        ("oauth", "oauth.OAuthHook", "OAuth 2.0 API"),
+        ("justlogin", "justlogin.JustLoginHook", "JustLogin"),
+        ("justimmo", "justimmo.JustimmoHook", "Justimmo"),
+        ("joor", "joor.JoorHook", "JOOR"),
+    ],
+)
+def test_the_providers_manager_finds_the_connection_types(
+    manager: ProvidersManager, conn_type: str, hook: str, name: str
+) -> None:
+    found = manager._hooks_lazy_dict[conn_type]
 
-        assert found.hook_class_name == f"airflow_provider_oauth.hooks.{hook}"
-        assert found.package_name == "airflow-provider-oauth"
-        assert found.hook_name == name
-        assert found.connection_id_attribute_name == "oauth_conn_id"
-        assert found.connection_testable
+    assert found.hook_class_name == f"airflow_provider_oauth.hooks.{hook}"
+    assert found.package_name == "airflow-provider-oauth"
+    assert found.hook_name == name
+    assert found.connection_id_attribute_name == "oauth_conn_id"
+    assert found.connection_testable
 
-    @pytest.mark.parametrize(
-        ("conn_type", "hidden", "labels"),
-        [
-            (
-                "oauth",
-                ["port", "schema"],
-                {"host": "API base URL", "login": "Client ID", "password": "Client secret"},
-            ),
-            ("justlogin", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
-            ("justimmo", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
-            ("joor", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
-        ],
-    )
-    def test_finds_hidden_fields_and_labels(
-        self, manager: ProvidersManager, conn_type: str, hidden: list[str], labels: dict[str, str]
-    ) -> None:
-        behaviour = manager._field_behaviours[conn_type]
 
-        assert sorted(behaviour["hidden_fields"]) == hidden
-        assert behaviour["relabeling"] == labels
+@pytest.mark.parametrize(
+    ("conn_type", "hidden", "labels"),
+    [
+        (
+            "oauth",
+            ["port", "schema"],
+            {"host": "API base URL", "login": "Client ID", "password": "Client secret"},
+        ),
+        ("justlogin", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
+        ("justimmo", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
+        ("joor", ["host", "port", "schema"], {"login": "Client ID", "password": "Client secret"}),
+    ],
+)
+def test_the_providers_manager_finds_hidden_fields_and_labels(
+    manager: ProvidersManager, conn_type: str, hidden: list[str], labels: dict[str, str]
+) -> None:
+    behaviour = manager._field_behaviours[conn_type]
 
-    @pytest.mark.parametrize("conn_type", PRESETS)
-    def test_keeps_the_order_of_the_form_fields(
-        self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str
-    ) -> None:
-        assert list(forms[conn_type]) == list(FORMS[conn_type])
+    assert sorted(behaviour["hidden_fields"]) == hidden
+    assert behaviour["relabeling"] == labels
 
-    @EVERY_FIELD
-    def test_finds_type_label_and_description_of_a_field(
-        self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
-    ) -> None:
-        widget, field = forms[conn_type][name], FORMS[conn_type][name]
-        schema = widget["schema"]
 
-        assert schema["title"] == field.label
-        assert widget["description"] == field.help_text
-        assert schema["type"] == (field.type if field.required else [field.type, "null"])
-        assert widget["value"] == field.default
-        assert schema.get("enum") == (list(field.choices) if field.choices else None)
-        assert schema.get("values_display") == field.choices
-        assert schema.get("minimum") == field.minimum
+@pytest.mark.parametrize("conn_type", PRESETS)
+def test_the_providers_manager_keeps_the_order_of_the_form_fields(
+    forms: dict[str, dict[str, dict[str, Any]]], conn_type: str
+) -> None:
+    assert list(forms[conn_type]) == list(FORMS[conn_type])
 
-    @EVERY_FIELD
-    def test_shows_a_secret_string_as_dots(
-        self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
-    ) -> None:
-        field: Field = FORMS[conn_type][name]
-        secret_string = field.secret and field.type == "string"
 
-        assert (forms[conn_type][name]["schema"].get("format") == "password") is secret_string
+@EVERY_FIELD
+def test_the_providers_manager_finds_type_label_and_description_of_a_field(
+    forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
+) -> None:
+    widget, field = forms[conn_type][name], FORMS[conn_type][name]
+    schema = widget["schema"]
 
-    @EVERY_FIELD
-    def test_accepts_every_default(
-        self, forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
-    ) -> None:
-        schema, field = forms[conn_type][name]["schema"], FORMS[conn_type][name]
-        if field.default is not None or not field.required:
-            param = SerializedParam(
-                default=field.default, **{k: v for k, v in schema.items() if k not in ("title", "default")}
-            )
+    assert schema["title"] == field.label
+    assert widget["description"] == field.help_text
+    assert schema["type"] == (field.type if field.required else [field.type, "null"])
+    assert widget["value"] == field.default
+    assert schema.get("enum") == (list(field.choices) if field.choices else None)
+    assert schema.get("values_display") == field.choices
+    assert schema.get("minimum") == field.minimum
 
-            assert param.resolve() == field.default
 
-    def test_requires_grant_type_and_leeway(self, forms: dict[str, dict[str, dict[str, Any]]]) -> None:
-        required = {name for name, widget in forms["oauth"].items() if "null" not in widget["schema"]["type"]}
+@EVERY_FIELD
+def test_the_providers_manager_shows_a_secret_string_as_dots(
+    forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
+) -> None:
+    field: Field = FORMS[conn_type][name]
+    secret_string = field.secret and field.type == "string"
 
-        assert required == {"grant_type", "leeway"}
+    assert (forms[conn_type][name]["schema"].get("format") == "password") is secret_string
 
-    def test_finds_the_configuration_section(self, manager: ProvidersManager) -> None:
-        options = dict(manager._provider_configs)["airflow-provider-oauth"]["oauth"]["options"]
 
-        assert options["lock_folder"]["default"] == ""
-        assert conf.get("oauth", "lock_folder", fallback="absent") == ""
-        assert options["allowed_hosts"]["default"] == ""
-        assert conf.get("oauth", "allowed_hosts", fallback="absent") == ""
+@EVERY_FIELD
+def test_the_providers_manager_accepts_every_default(
+    forms: dict[str, dict[str, dict[str, Any]]], conn_type: str, name: str
+) -> None:
+    schema, field = forms[conn_type][name]["schema"], FORMS[conn_type][name]
+    if field.default is not None or not field.required:
+        param = SerializedParam(
+            default=field.default, **{k: v for k, v in schema.items() if k not in ("title", "default")}
+        )
+
+        assert param.resolve() == field.default
+
+
+def test_the_providers_manager_requires_grant_type_and_leeway(forms: dict[str, dict[str, dict[str, Any]]]) -> None:
+    required = {name for name, widget in forms["oauth"].items() if "null" not in widget["schema"]["type"]}
+
+    assert required == {"grant_type", "leeway"}
+
+
+def test_the_providers_manager_finds_the_configuration_section(manager: ProvidersManager) -> None:
+    options = dict(manager._provider_configs)["airflow-provider-oauth"]["oauth"]["options"]
+
+    assert options["lock_folder"]["default"] == ""
+    assert conf.get("oauth", "lock_folder", fallback="absent") == ""
+    assert options["allowed_hosts"]["default"] == ""
+    assert conf.get("oauth", "allowed_hosts", fallback="absent") == ""

@@ -55,190 +55,198 @@ def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
     return questions
 
 
-class TestRevokeAndForget:
-    @pytest.fixture(autouse=True)
-    def done(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """The actions that were run."""
-        done: list[str] = []
-        monkeypatch.setattr(grants, "is_empty", lambda config: False)
-        monkeypatch.setattr(grants, "revoke", lambda config: done.append("revoke") or 2)
-        monkeypatch.setattr(grants, "forget", lambda config: done.append("forget"))
-        return done
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The actions that were run."""
+    done: list[str] = []
+    monkeypatch.setattr(grants, "is_empty", lambda config: False)
+    monkeypatch.setattr(grants, "revoke", lambda config: done.append("revoke") or 2)
+    monkeypatch.setattr(grants, "forget", lambda config: done.append("forget"))
+    return done
 
-    @pytest.mark.parametrize("command", ["revoke", "forget"])
-    @pytest.mark.parametrize("text", ["y", "Y", "yes", " YES "])
-    def test_run_after_the_answer_yes(
-        self, command: str, text: str, done: list[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        questions = answer(monkeypatch, text)
-        run(command)
 
-        assert done == [command]
-        assert questions[0].startswith(messages.CONSEQUENCES[command])
-        assert questions[0].endswith(
-            f" A user must then authorize the connection again. {command.capitalize()} the tokens of shop? [y/N] "
-        )
+@pytest.mark.parametrize("command", ["revoke", "forget"])
+@pytest.mark.parametrize("text", ["y", "Y", "yes", " YES "])
+def test_revoke_and_forget_run_after_the_answer_yes(
+    command: str, text: str, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = answer(monkeypatch, text)
+    run(command)
 
-    @pytest.mark.parametrize("command", ["revoke", "forget"])
-    @pytest.mark.parametrize("text", ["", "n", "no", "yesterday"])
-    def test_do_nothing_after_any_other_answer(
-        self, command: str, text: str, done: list[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        answer(monkeypatch, text)
-        with pytest.raises(SystemExit, match="^Canceled. Nothing was changed.$"):
-            run(command)
-
-        assert done == []
-
-    @pytest.mark.parametrize("error", [KeyboardInterrupt, EOFError])
-    def test_do_nothing_after_ctrl_c_at_the_question(
-        self, error: type[BaseException], done: list[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def interrupted(question: str) -> str:
-            raise error
-
-        monkeypatch.setattr("builtins.input", interrupted)
-        with pytest.raises(SystemExit, match="^Canceled. Nothing was changed.$"):
-            run("revoke")
-
-        assert done == []
-
-    @pytest.mark.parametrize("command", ["revoke", "forget"])
-    def test_do_not_ask_with_the_option_yes(
-        self, command: str, done: list[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        questions = answer(monkeypatch, "n")
-        run(command, yes=True)
-
-        assert (done, questions) == ([command], [])
-
-    @pytest.mark.parametrize("command", ["revoke", "forget"])
-    def test_report_that_there_is_nothing_to_do(
-        self,
-        command: str,
-        done: list[str],
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        questions = answer(monkeypatch, "y")
-        monkeypatch.setattr(grants, "is_empty", lambda config: True)
-        run(command)
-
-        assert (
-            capsys.readouterr().out == f"Connection 'shop': no tokens are stored, so there is nothing to {command}.\n"
-        )
-        assert (done, questions) == ([], [])
-
-    @pytest.mark.parametrize(
-        ("command", "result"),
-        [("revoke", messages.revoked(2)), ("forget", messages.FORGOTTEN)],
+    assert done == [command]
+    assert questions[0].startswith(messages.CONSEQUENCES[command])
+    assert questions[0].endswith(
+        f" A user must then authorize the connection again. {command.capitalize()} the tokens of shop? [y/N] "
     )
-    def test_report_the_result(self, command: str, result: str, capsys: pytest.CaptureFixture[str]) -> None:
-        run(command, yes=True)
-
-        assert capsys.readouterr().out == f"Connection 'shop': {result}\n"
 
 
-class TestShow:
-    def test_has_null_for_unknown_values(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        set_status(monkeypatch, ConnectionStatus(conn_id="shop", is_known=False, error="Token URL is missing."))
-        with pytest.raises(SystemExit) as caught:
-            run("show")
+@pytest.mark.parametrize("command", ["revoke", "forget"])
+@pytest.mark.parametrize("text", ["", "n", "no", "yesterday"])
+def test_revoke_and_forget_do_nothing_after_any_other_answer(
+    command: str, text: str, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, text)
+    with pytest.raises(SystemExit, match="^Canceled. Nothing was changed.$"):
+        run(command)
 
-        assert caught.value.code == 1
-        unknown = ("conn_type", "grant_type", "token", "expires_at", "renewed_at", "consent", "consent_by")
-        assert json.loads(capsys.readouterr().out) == [
-            {"conn_id": "shop", **dict.fromkeys((*unknown, "missing_scopes")), "error": "Token URL is missing."}
-        ]
+    assert done == []
 
-    def test_has_no_error_and_no_missing_scopes_for_a_working_connection(
-        self, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, EOFError])
+def test_revoke_and_forget_do_nothing_after_ctrl_c_at_the_question(
+    error: type[BaseException], done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(question: str) -> str:
+        raise error
+
+    monkeypatch.setattr("builtins.input", interrupted)
+    with pytest.raises(SystemExit, match="^Canceled. Nothing was changed.$"):
+        run("revoke")
+
+    assert done == []
+
+
+@pytest.mark.parametrize("command", ["revoke", "forget"])
+def test_revoke_and_forget_do_not_ask_with_the_option_yes(
+    command: str, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = answer(monkeypatch, "n")
+    run(command, yes=True)
+
+    assert (done, questions) == ([command], [])
+
+
+@pytest.mark.parametrize("command", ["revoke", "forget"])
+def test_revoke_and_forget_report_that_there_is_nothing_to_do(
+    command: str,
+    done: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    questions = answer(monkeypatch, "y")
+    monkeypatch.setattr(grants, "is_empty", lambda config: True)
+    run(command)
+
+    assert capsys.readouterr().out == f"Connection 'shop': no tokens are stored, so there is nothing to {command}.\n"
+    assert (done, questions) == ([], [])
+
+
+@pytest.mark.usefixtures("done")
+@pytest.mark.parametrize(
+    ("command", "result"),
+    [("revoke", messages.revoked(2)), ("forget", messages.FORGOTTEN)],
+)
+def test_revoke_and_forget_report_the_result(command: str, result: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(command, yes=True)
+
+    assert capsys.readouterr().out == f"Connection 'shop': {result}\n"
+
+
+def test_the_command_show_has_null_for_unknown_values(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_status(monkeypatch, ConnectionStatus(conn_id="shop", is_known=False, error="Token URL is missing."))
+    with pytest.raises(SystemExit) as caught:
         run("show")
 
-        (row,) = json.loads(capsys.readouterr().out)
-        assert (row["token"], row["consent"], row["consent_by"]) == ("usable", "given", None)
-        assert (row["missing_scopes"], row["error"]) == ([], None)
-
-    def test_lists_scopes_that_were_not_granted(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        set_status(monkeypatch, replace(STATUS, missing_scopes=("admin", "write")))
-        run("show")
-        (row,) = json.loads(capsys.readouterr().out)
-        run("show", output="table")
-
-        assert row["missing_scopes"] == ["admin", "write"]
-        assert "admin, write" in capsys.readouterr().out
-
-    def test_has_never_for_a_token_that_never_expires(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        set_status(monkeypatch, replace(STATUS, token=replace(TOKEN, expires_at=None)))
-        run("show")
-
-        assert json.loads(capsys.readouterr().out)[0]["expires_at"] == "never"
-
-    @pytest.mark.parametrize("output", ["table", "plain"])
-    def test_leaves_cells_of_unknown_values_empty(self, output: str, capsys: pytest.CaptureFixture[str]) -> None:
-        run("show", output=output)
-
-        assert "None" not in capsys.readouterr().out
+    assert caught.value.code == 1
+    unknown = ("conn_type", "grant_type", "token", "expires_at", "renewed_at", "consent", "consent_by")
+    assert json.loads(capsys.readouterr().out) == [
+        {"conn_id": "shop", **dict.fromkeys((*unknown, "missing_scopes")), "error": "Token URL is missing."}
+    ]
 
 
-class TestTest:
-    @pytest.mark.parametrize("works", [True, None])
-    def test_prints_the_result(
-        self, works: bool | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        monkeypatch.setattr(grants, "test", lambda config: GrantCheck(works, "the result."))
+def test_the_command_show_has_no_error_and_no_missing_scopes_for_a_working_connection(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run("show")
+
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["token"], row["consent"], row["consent_by"]) == ("usable", "given", None)
+    assert (row["missing_scopes"], row["error"]) == ([], None)
+
+
+def test_the_command_show_lists_scopes_that_were_not_granted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_status(monkeypatch, replace(STATUS, missing_scopes=("admin", "write")))
+    run("show")
+    (row,) = json.loads(capsys.readouterr().out)
+    run("show", output="table")
+
+    assert row["missing_scopes"] == ["admin", "write"]
+    assert "admin, write" in capsys.readouterr().out
+
+
+def test_the_command_show_has_never_for_a_token_that_never_expires(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_status(monkeypatch, replace(STATUS, token=replace(TOKEN, expires_at=None)))
+    run("show")
+
+    assert json.loads(capsys.readouterr().out)[0]["expires_at"] == "never"
+
+
+@pytest.mark.parametrize("output", ["table", "plain"])
+def test_the_command_show_leaves_cells_of_unknown_values_empty(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run("show", output=output)
+
+    assert "None" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("works", [True, None])
+def test_the_command_test_prints_the_result(
+    works: bool | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grants, "test", lambda config: GrantCheck(works, "the result."))
+    run("test")
+
+    assert capsys.readouterr().out == "Connection 'shop': the result.\n"
+
+
+def test_the_command_test_fails_if_the_connection_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "test", lambda config: GrantCheck(False, "It was refused."))
+    with pytest.raises(SystemExit, match="^Connection 'shop': It was refused.$"):
         run("test")
 
-        assert capsys.readouterr().out == "Connection 'shop': the result.\n"
 
-    def test_fails_if_the_connection_does_not_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(grants, "test", lambda config: GrantCheck(False, "It was refused."))
-        with pytest.raises(SystemExit, match="^Connection 'shop': It was refused.$"):
-            run("test")
+def test_the_command_test_names_the_command_that_comes_next(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grants, "test", lambda config: GrantCheck(True, "accepted.", needs_authorization=True))
+    run("test")
 
-    def test_names_the_command_that_comes_next(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        monkeypatch.setattr(grants, "test", lambda config: GrantCheck(True, "accepted.", needs_authorization=True))
-        run("test")
-
-        assert capsys.readouterr().out.endswith("accepted.\nNext step: airflow oauth authorize shop\n")
+    assert capsys.readouterr().out.endswith("accepted.\nNext step: airflow oauth authorize shop\n")
 
 
-class TestCheck:
-    def test_reports_that_no_connection_needs_attention(self, capsys: pytest.CaptureFixture[str]) -> None:
-        run("check", output="table")
-        assert capsys.readouterr().out == "No connection needs attention.\n"
+def test_the_command_check_reports_that_no_connection_needs_attention(capsys: pytest.CaptureFixture[str]) -> None:
+    run("check", output="table")
+    assert capsys.readouterr().out == "No connection needs attention.\n"
+    run("check")
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_the_command_check_fails_and_reports_what_a_user_must_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_status(monkeypatch, replace(STATUS, token=None, needs_consent=True))
+    with pytest.raises(SystemExit) as caught:
         run("check")
-        assert json.loads(capsys.readouterr().out) == []
 
-    def test_fails_and_reports_what_a_user_must_do(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        set_status(monkeypatch, replace(STATUS, token=None, needs_consent=True))
-        with pytest.raises(SystemExit) as caught:
-            run("check")
+    assert caught.value.code == 1
+    problem = "A user must authorize the connection: no refresh token is stored."
+    assert json.loads(capsys.readouterr().out) == [{"conn_id": "shop", "problem": problem}]
 
-        assert caught.value.code == 1
-        problem = "A user must authorize the connection: no refresh token is stored."
-        assert json.loads(capsys.readouterr().out) == [{"conn_id": "shop", "problem": problem}]
 
-    def test_checks_the_connections_that_are_named(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        checked: list[str] = []
-        monkeypatch.setattr(commands, "get_status", lambda conn_id: checked.append(conn_id) or STATUS)
-        run("check", conn_ids=["one", "two"])
+def test_the_command_check_checks_the_connections_that_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checked: list[str] = []
+    monkeypatch.setattr(commands, "get_status", lambda conn_id: checked.append(conn_id) or STATUS)
+    run("check", conn_ids=["one", "two"])
 
-        assert checked == ["one", "two"]
-        assert capsys.readouterr().err == ""
+    assert checked == ["one", "two"]
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("command", ["list", "check"])

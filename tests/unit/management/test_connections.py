@@ -44,21 +44,21 @@ class FakeVault(BaseSecretsBackend):
     """Finds connections only by their ID."""
 
 
-class TestUnlistedSources:
-    def test_are_the_environment_variables_with_oauth_types(
-        self, define_connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        define_connection("shop")
-        define_connection("listed")
-        define_connection("plain", conn_type="http")
-        monkeypatch.setenv("AIRFLOW_CONN_URI", "justimmo://app:fake-secret@/")
-        monkeypatch.setenv("AIRFLOW_CONN_BROKEN", "{")
+def test_unlisted_sources_are_the_environment_variables_with_oauth_types(
+    define_connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    define_connection("shop")
+    define_connection("listed")
+    define_connection("plain", conn_type="http")
+    monkeypatch.setenv("AIRFLOW_CONN_URI", "justimmo://app:fake-secret@/")
+    monkeypatch.setenv("AIRFLOW_CONN_BROKEN", "{")
 
-        found = connections.unlisted_sources(["Listed"])
-        assert found == (["AIRFLOW_CONN_SHOP", "AIRFLOW_CONN_URI"], [])
+    found = connections.unlisted_sources(["Listed"])
+    assert found == (["AIRFLOW_CONN_SHOP", "AIRFLOW_CONN_URI"], [])
 
-    def test_include_the_secrets_backend(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        backends = [FakeVault(), EnvironmentVariablesBackend(), MetastoreBackend()]
-        monkeypatch.setattr(connections, "secrets_backends", lambda: backends)
 
-        assert connections.unlisted_sources([]).backends == ["FakeVault"]
+def test_unlisted_sources_include_the_secrets_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    backends = [FakeVault(), EnvironmentVariablesBackend(), MetastoreBackend()]
+    monkeypatch.setattr(connections, "secrets_backends", lambda: backends)
+
+    assert connections.unlisted_sources([]).backends == ["FakeVault"]

@@ -44,31 +44,33 @@ def test_the_state_of_the_consent() -> None:
     assert ConnectionStatus(conn_id="shop").consent_state == ""
 
 
-class TestProblem:
-    def problem(self, grant_type: str = "authorization_code", **changes: Any) -> str:
-        return status(grant_type, **changes).problem(NOW)
+def problem(grant_type: str = "authorization_code", **changes: Any) -> str:
+    return status(grant_type, **changes).problem(NOW)
 
-    def test_is_empty_if_tasks_can_renew_the_token(self) -> None:
-        assert self.problem() == self.problem(consent_by=NOW + timedelta(seconds=1)) == ""
-        assert self.problem("client_credentials") == ""
 
-    def test_is_the_error_of_a_connection_that_is_invalid_or_was_refused(self) -> None:
-        assert self.problem(error="Token URL is missing") == "Token URL is missing"
-        assert ConnectionStatus(conn_id="shop", error="It cannot be read").problem(NOW) == "It cannot be read"
+def test_the_problem_is_empty_if_tasks_can_renew_the_token() -> None:
+    assert problem() == problem(consent_by=NOW + timedelta(seconds=1)) == ""
+    assert problem("client_credentials") == ""
 
-    @pytest.mark.parametrize(
-        ("changes", "reason"),
-        [
-            ({"needs_consent": True}, "no refresh token is stored"),
-            (
-                {"needs_consent": True, "changed": True},
-                "the stored tokens do not match the connection as it is now, or are corrupt",
-            ),
-            ({"consent_by": NOW}, "the refresh token expired on 2026-01-01"),
-        ],
+
+def test_the_problem_is_the_error_of_a_connection_that_is_invalid_or_was_refused() -> None:
+    assert problem(error="Token URL is missing") == "Token URL is missing"
+    assert ConnectionStatus(conn_id="shop", error="It cannot be read").problem(NOW) == "It cannot be read"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"needs_consent": True}, "no refresh token is stored"),
+        (
+            {"needs_consent": True, "changed": True},
+            "the stored tokens do not match the connection as it is now, or are corrupt",
+        ),
+        ({"consent_by": NOW}, "the refresh token expired on 2026-01-01"),
+    ],
+)
+def test_the_problem_names_what_the_user_must_do_and_why(changes: dict[str, Any], reason: str) -> None:
+    assert problem(**changes) == f"A user must authorize the connection: {reason}."
+    assert problem("refresh_token", **changes) == (
+        f"The connection needs a new refresh token: {reason}. Obtain one and enter it in the field Refresh token."
     )
-    def test_names_what_the_user_must_do_and_why(self, changes: dict[str, Any], reason: str) -> None:
-        assert self.problem(**changes) == f"A user must authorize the connection: {reason}."
-        assert self.problem("refresh_token", **changes) == (
-            f"The connection needs a new refresh token: {reason}. Obtain one and enter it in the field Refresh token."
-        )

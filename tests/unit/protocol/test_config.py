@@ -32,156 +32,164 @@ def refusal(**changes: Any) -> str:
     return str(raised.value).removeprefix("Connection 'shop': ")
 
 
-class TestGrant:
-    @pytest.mark.parametrize("grant_type", ["client_credentials", "authorization_code", "refresh_token"])
-    def test_client_credentials_and_code_grants_need_no_user_name(self, grant_type: str) -> None:
-        assert oauth_config(grant_type=grant_type).grant_type == grant_type
+@pytest.mark.parametrize("grant_type", ["client_credentials", "authorization_code", "refresh_token"])
+def test_grants_other_than_password_need_no_user_name(grant_type: str) -> None:
+    assert oauth_config(grant_type=grant_type).grant_type == grant_type
 
-    @pytest.mark.parametrize("grant_type", ["", "Password", "device_code", "code"])
-    def test_an_unknown_grant_type_is_refused_with_a_list_of_known_ones(self, grant_type: str) -> None:
-        assert refusal(grant_type=grant_type) == (
-            f"grant_type is {grant_type!r}, which is not supported. Use client_credentials, password, "
-            f"authorization_code or refresh_token."
-        )
 
-    def test_implicit_is_refused_with_an_alternative(self) -> None:
-        message = refusal(grant_type="implicit")
-
-        assert message.startswith("grant_type is 'implicit', which is not supported.")
-        assert "RFC 9700" in message
-        assert "authorization_code" in message
-
-    @pytest.mark.parametrize("missing", ["username", "user_password"])
-    def test_password_grant_needs_user_name_and_password(self, missing: str) -> None:
-        user = {"username": "anna", "user_password": "fake"}
-        assert oauth_config(grant_type="password", **user)
-
-        assert refusal(grant_type="password", **(user | {missing: None})) == (
-            f"{field_name(missing)} is missing. The password grant requires it."
-        )
-
-    @pytest.mark.parametrize(
-        ("grant_type", "requires_refresh_token"),
-        [("client_credentials", False), ("password", False), ("authorization_code", True), ("refresh_token", True)],
+@pytest.mark.parametrize("grant_type", ["", "Password", "device_code", "code"])
+def test_an_unknown_grant_type_is_refused_with_a_list_of_known_ones(grant_type: str) -> None:
+    assert refusal(grant_type=grant_type) == (
+        f"grant_type is {grant_type!r}, which is not supported. Use client_credentials, password, "
+        f"authorization_code or refresh_token."
     )
-    def test_requires_a_refresh_token_if_it_cannot_be_repeated(
-        self, grant_type: str, requires_refresh_token: bool
-    ) -> None:
-        settings = oauth_config(grant_type=grant_type, username="anna", user_password="fake", use_refresh=True)
-
-        assert settings.requires_refresh_token is requires_refresh_token
 
 
-class TestClient:
-    @pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_basic_raw", "client_secret_post"])
-    def test_needs_client_id_and_client_secret(self, client_auth: str) -> None:
-        assert oauth_config(client_auth=client_auth)
-        assert (
-            refusal(client_auth=client_auth, client_id=None)
-            == "login (Client ID) is missing. Enter the client ID that the vendor issued."
-        )
-        assert (
-            refusal(client_auth=client_auth, client_id="")
-            == "login (Client ID) is missing. Enter the client ID that the vendor issued."
-        )
-        assert refusal(client_auth=client_auth, client_secret=None).startswith("password (Client secret) is missing. ")
+def test_the_implicit_grant_is_refused_with_an_alternative() -> None:
+    message = refusal(grant_type="implicit")
 
-    def test_public_client_needs_neither(self) -> None:
-        assert oauth_config(client_auth="none", client_id=None, client_secret=None).client_id is None
-
-    @pytest.mark.parametrize("client_auth", ["", "basic", "private_key_jwt", "None"])
-    def test_unknown_client_authentication_is_refused(self, client_auth: str) -> None:
-        assert refusal(client_auth=client_auth) == (
-            f"client_auth (Client authentication) is {client_auth!r}, which is not supported. Use client_secret_basic, "
-            f"client_secret_basic_raw, client_secret_post or none."
-        )
-
-    @pytest.mark.parametrize("body_format", ["", "xml", "JSON"])
-    def test_unknown_body_format_is_refused(self, body_format: str) -> None:
-        assert refusal(body_format=body_format) == (
-            f"body_format (Token request body) is {body_format!r}, which is not supported. Use form, json or multipart."
-        )
+    assert message.startswith("grant_type is 'implicit', which is not supported.")
+    assert "RFC 9700" in message
+    assert "authorization_code" in message
 
 
-class TestUrls:
-    @pytest.mark.parametrize("field", URLS)
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "http://localhost/x",
-            "http://LOCALHOST:8080/x",
-            "http://api.localhost/x",
-            "http://127.0.0.1/x",
-            "http://127.9.8.7:1/x",
-            "http://[::1]:8080/x",
-            "https://api.example.com:8443/x?y=z",
-            "HTTPS://api.example.com",
-            "https://[2001:db8::1]/x",
-            "https://10.0.0.1/x",
-        ],
+@pytest.mark.parametrize("missing", ["username", "user_password"])
+def test_the_password_grant_needs_user_name_and_password(missing: str) -> None:
+    user = {"username": "anna", "user_password": "fake"}
+    assert oauth_config(grant_type="password", **user)
+
+    assert refusal(grant_type="password", **(user | {missing: None})) == (
+        f"{field_name(missing)} is missing. The password grant requires it."
     )
-    def test_with_https_or_on_this_machine_are_accepted(self, field: str, url: str) -> None:
-        assert getattr(oauth_config(**{field: url}), field) == url
 
-    @pytest.mark.parametrize("field", URLS)
-    @pytest.mark.parametrize(
-        ("url", "host"),
-        [
-            ("http://api.example.com/x", "api.example.com"),
-            ("HTTP://api.example.com/x", "api.example.com"),
-            ("http://localhost.example.com", "localhost.example.com"),
-            ("http://notlocalhost", "notlocalhost"),
-            ("http://127.0.0.1.example.com", "127.0.0.1.example.com"),
-            ("http://128.0.0.1", "128.0.0.1"),
-            ("http://0.0.0.0", "0.0.0.0"),  # noqa: S104
-            ("http://10.0.0.1", "10.0.0.1"),
-            ("http://[::2]", "::2"),
-            ("http://[2001:db8::1]:8080", "2001:db8::1"),
-            ("http://2130706433", "2130706433"),
-        ],
+
+@pytest.mark.parametrize(
+    ("grant_type", "requires_refresh_token"),
+    [("client_credentials", False), ("password", False), ("authorization_code", True), ("refresh_token", True)],
+)
+def test_a_grant_requires_a_refresh_token_if_it_cannot_be_repeated(
+    grant_type: str, requires_refresh_token: bool
+) -> None:
+    settings = oauth_config(grant_type=grant_type, username="anna", user_password="fake", use_refresh=True)
+
+    assert settings.requires_refresh_token is requires_refresh_token
+
+
+@pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_basic_raw", "client_secret_post"])
+def test_a_confidential_client_needs_client_id_and_client_secret(client_auth: str) -> None:
+    assert oauth_config(client_auth=client_auth)
+    assert (
+        refusal(client_auth=client_auth, client_id=None)
+        == "login (Client ID) is missing. Enter the client ID that the vendor issued."
     )
-    def test_with_plain_http_to_another_machine_require_allow_http(self, field: str, url: str, host: str) -> None:
-        message = refusal(**{field: url})
-
-        assert message.startswith(f"{URLS[field]} uses plain http to {host}. ")
-        assert "allow_http" in message
-        assert getattr(oauth_config(**{field: url}, allow_http=True), field) == url
-
-    @pytest.mark.parametrize("field", URLS)
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "",
-            "api.example.com",
-            "/token",
-            "//api.example.com",
-            "ftp://api.example.com",
-            "file:///etc/passwd",
-            "https://",
-            "https:///token",
-            "https://:8080/",
-            "javascript://api.example.com/%0aalert(1)",
-            "https://[::1",
-            "https://api.example.com:port/",
-            "https://api.example.com:99999/",
-            "https://api example.com/",
-        ],
+    assert (
+        refusal(client_auth=client_auth, client_id="")
+        == "login (Client ID) is missing. Enter the client ID that the vendor issued."
     )
-    @pytest.mark.parametrize("allow_http", [False, True])
-    def test_that_are_malformed_are_refused(self, field: str, url: str, allow_http: bool) -> None:
-        assert refusal(**{field: url}, allow_http=allow_http).startswith(f"{URLS[field]} is not a")
+    assert refusal(client_auth=client_auth, client_secret=None).startswith("password (Client secret) is missing. ")
 
-    @pytest.mark.parametrize("field", URLS)
-    @pytest.mark.parametrize("user", ["anna:fake-secret", "anna", ":fake-secret", ":", ""])
-    def test_with_user_information_are_refused_and_not_quoted(self, field: str, user: str) -> None:
-        message = refusal(**{field: f"https://{user}@api.example.com/"})
 
-        assert message == f"{URLS[field]} must not contain a user name or password."
+def test_a_public_client_needs_neither_client_id_nor_client_secret() -> None:
+    assert oauth_config(client_auth="none", client_id=None, client_secret=None).client_id is None
 
-    @pytest.mark.parametrize("field", ["token_url", "refresh_url", "authorize_url", "revoke_url"])
-    def test_of_endpoints_must_not_have_a_fragment(self, field: str) -> None:
-        # RFC 6749 sections 3.1 and 3.2: the endpoint URI MUST NOT include a fragment component.
-        assert refusal(**{field: "https://login.example.com/token#part"}).startswith(URLS[field])
+
+@pytest.mark.parametrize("client_auth", ["", "basic", "private_key_jwt", "None"])
+def test_an_unknown_client_authentication_is_refused(client_auth: str) -> None:
+    assert refusal(client_auth=client_auth) == (
+        f"client_auth (Client authentication) is {client_auth!r}, which is not supported. Use client_secret_basic, "
+        f"client_secret_basic_raw, client_secret_post or none."
+    )
+
+
+@pytest.mark.parametrize("body_format", ["", "xml", "JSON"])
+def test_an_unknown_body_format_is_refused(body_format: str) -> None:
+    assert refusal(body_format=body_format) == (
+        f"body_format (Token request body) is {body_format!r}, which is not supported. Use form, json or multipart."
+    )
+
+
+@pytest.mark.parametrize("field", URLS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost/x",
+        "http://LOCALHOST:8080/x",
+        "http://api.localhost/x",
+        "http://127.0.0.1/x",
+        "http://127.9.8.7:1/x",
+        "http://[::1]:8080/x",
+        "https://api.example.com:8443/x?y=z",
+        "HTTPS://api.example.com",
+        "https://[2001:db8::1]/x",
+        "https://10.0.0.1/x",
+    ],
+)
+def test_urls_with_https_or_on_this_machine_are_accepted(field: str, url: str) -> None:
+    assert getattr(oauth_config(**{field: url}), field) == url
+
+
+@pytest.mark.parametrize("field", URLS)
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://api.example.com/x", "api.example.com"),
+        ("HTTP://api.example.com/x", "api.example.com"),
+        ("http://localhost.example.com", "localhost.example.com"),
+        ("http://notlocalhost", "notlocalhost"),
+        ("http://127.0.0.1.example.com", "127.0.0.1.example.com"),
+        ("http://128.0.0.1", "128.0.0.1"),
+        ("http://0.0.0.0", "0.0.0.0"),  # noqa: S104
+        ("http://10.0.0.1", "10.0.0.1"),
+        ("http://[::2]", "::2"),
+        ("http://[2001:db8::1]:8080", "2001:db8::1"),
+        ("http://2130706433", "2130706433"),
+    ],
+)
+def test_urls_with_plain_http_to_another_machine_require_allow_http(field: str, url: str, host: str) -> None:
+    message = refusal(**{field: url})
+
+    assert message.startswith(f"{URLS[field]} uses plain http to {host}. ")
+    assert "allow_http" in message
+    assert getattr(oauth_config(**{field: url}, allow_http=True), field) == url
+
+
+@pytest.mark.parametrize("field", URLS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "api.example.com",
+        "/token",
+        "//api.example.com",
+        "ftp://api.example.com",
+        "file:///etc/passwd",
+        "https://",
+        "https:///token",
+        "https://:8080/",
+        "javascript://api.example.com/%0aalert(1)",
+        "https://[::1",
+        "https://api.example.com:port/",
+        "https://api.example.com:99999/",
+        "https://api example.com/",
+    ],
+)
+@pytest.mark.parametrize("allow_http", [False, True])
+def test_urls_that_are_malformed_are_refused(field: str, url: str, allow_http: bool) -> None:
+    assert refusal(**{field: url}, allow_http=allow_http).startswith(f"{URLS[field]} is not a")
+
+
+@pytest.mark.parametrize("field", URLS)
+@pytest.mark.parametrize("user", ["anna:fake-secret", "anna", ":fake-secret", ":", ""])
+def test_urls_with_user_information_are_refused_and_not_quoted(field: str, user: str) -> None:
+    message = refusal(**{field: f"https://{user}@api.example.com/"})
+
+    assert message == f"{URLS[field]} must not contain a user name or password."
+
+
+@pytest.mark.parametrize("field", ["token_url", "refresh_url", "authorize_url", "revoke_url"])
+def test_urls_of_endpoints_must_not_have_a_fragment(field: str) -> None:
+    # RFC 6749 sections 3.1 and 3.2: the endpoint URI MUST NOT include a fragment component.
+    assert refusal(**{field: "https://login.example.com/token#part"}).startswith(URLS[field])
 
 
 @pytest.mark.parametrize("name", ["token", "Access_Token", "expires_at", ""])
@@ -226,94 +234,99 @@ def test_the_order_of_scopes_has_no_meaning(scope: str | None, normal: str) -> N
     assert normalize_scope(scope) == normal
 
 
-class TestIdentity:
-    BASE: dict[str, Any] = {  # noqa: RUF012
-        "grant_type": "password",
-        "username": "anna",
-        "user_password": "fake-1",
-        "scope": "a b",
-        "audience": "aud",
-        "resource": "res",
-        "grant_params": {"tenant": "t1"},
-    }
+PASSWORD_GRANT: dict[str, Any] = {
+    "grant_type": "password",
+    "username": "anna",
+    "user_password": "fake-1",
+    "scope": "a b",
+    "audience": "aud",
+    "resource": "res",
+    "grant_params": {"tenant": "t1"},
+}
 
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("client_id", "other"),
-            ("token_url", "https://other.example.com/token"),
-            ("grant_type", "client_credentials"),
-            ("username", "berta"),
-            ("scope", "a"),
-            ("scope", None),
-            ("audience", None),
-            ("resource", "other"),
-            ("grant_params", {}),
-            ("grant_params", {"tenant": "t2"}),
-        ],
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("client_id", "other"),
+        ("token_url", "https://other.example.com/token"),
+        ("grant_type", "client_credentials"),
+        ("username", "berta"),
+        ("scope", "a"),
+        ("scope", None),
+        ("audience", None),
+        ("resource", "other"),
+        ("grant_params", {}),
+        ("grant_params", {"tenant": "t2"}),
+    ],
+)
+def test_the_identity_changes_with_values_that_a_token_depends_on(name: str, value: Any) -> None:
+    assert oauth_config(**(PASSWORD_GRANT | {name: value})).identity != oauth_config(**PASSWORD_GRANT).identity
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("scope", "b  a"),
+        ("leeway", 5),
+        ("default_lifetime", 5),
+        ("authorize_params", {"prompt": "consent"}),
+        ("api_headers", {"X": "1"}),
+        ("client_auth", "client_secret_post"),
+        ("body_format", "json"),
+        ("transport", TransportOptions(timeout=5)),
+        ("warnings", ("w",)),
+    ],
+)
+def test_the_identity_does_not_change_with_other_values(name: str, value: Any) -> None:
+    assert oauth_config(**(PASSWORD_GRANT | {name: value})).identity == oauth_config(**PASSWORD_GRANT).identity
+
+
+def test_the_identity_has_the_json_form_that_stored_records_depend_on() -> None:
+    # Stored records contain a hash of it.
+    assert json.dumps(oauth_config(**PASSWORD_GRANT).identity, sort_keys=True) == (
+        '{"audience": "aud", "client_id": "app", "grant_headers": {}, "grant_params": {"tenant": "t1"}, '
+        '"grant_type": "password", "resource": "res", "scope": "a b", '
+        '"token_url": "https://login.example.com/token", "username": "anna"}'
     )
-    def test_changes_with_values_that_a_token_depends_on(self, name: str, value: Any) -> None:
-        assert oauth_config(**(self.BASE | {name: value})).identity != oauth_config(**self.BASE).identity
 
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("scope", "b  a"),
-            ("leeway", 5),
-            ("default_lifetime", 5),
-            ("authorize_params", {"prompt": "consent"}),
-            ("api_headers", {"X": "1"}),
-            ("client_auth", "client_secret_post"),
-            ("body_format", "json"),
-            ("transport", TransportOptions(timeout=5)),
-            ("warnings", ("w",)),
-        ],
+
+def test_the_identity_contains_the_issuer_if_there_is_no_token_url() -> None:
+    issuer = "https://login.example.com"
+    settings = oauth_config(token_url=None, issuer=issuer)
+
+    assert settings.identity["token_url"] == issuer
+    assert oauth_config(issuer=issuer).identity["token_url"] == "https://login.example.com/token"
+
+
+def test_the_identity_contains_no_secret() -> None:
+    settings = oauth_config(**PASSWORD_GRANT, refresh_token="fake-2", secret_grant_params={"k": "fake-3"})
+
+    assert "fake" not in repr(settings.identity)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method"],
+)
+@pytest.mark.parametrize("value", ["x", "", None, ["x"]])
+def test_authorize_params_must_not_contain_a_parameter_that_this_package_sets(name: str, value: Any) -> None:
+    assert refusal(authorize_params={"prompt": "consent", name: value}) == (
+        f"authorize_params (Authorization request parameters) must not contain {name!r}, because this "
+        f"package sets it. Remove it."
     )
-    def test_does_not_change_with_other_values(self, name: str, value: Any) -> None:
-        assert oauth_config(**(self.BASE | {name: value})).identity == oauth_config(**self.BASE).identity
-
-    def test_has_the_json_form_that_stored_records_depend_on(self) -> None:
-        # Stored records contain a hash of it.
-        assert json.dumps(oauth_config(**self.BASE).identity, sort_keys=True) == (
-            '{"audience": "aud", "client_id": "app", "grant_headers": {}, "grant_params": {"tenant": "t1"}, '
-            '"grant_type": "password", "resource": "res", "scope": "a b", '
-            '"token_url": "https://login.example.com/token", "username": "anna"}'
-        )
-
-    def test_contains_the_issuer_if_there_is_no_token_url(self) -> None:
-        issuer = "https://login.example.com"
-        settings = oauth_config(token_url=None, issuer=issuer)
-
-        assert settings.identity["token_url"] == issuer
-        assert oauth_config(issuer=issuer).identity["token_url"] == "https://login.example.com/token"
-
-    def test_contains_no_secret(self) -> None:
-        settings = oauth_config(**self.BASE, refresh_token="fake-2", secret_grant_params={"k": "fake-3"})
-
-        assert "fake" not in repr(settings.identity)
 
 
-class TestAuthorizeParams:
-    @pytest.mark.parametrize(
-        "name",
-        ["response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method"],
+@pytest.mark.parametrize("name", ["scope", "audience", "resource"])
+def test_authorize_params_must_not_contain_a_parameter_that_has_its_own_field(name: str) -> None:
+    assert refusal(authorize_params={name: "x"}) == (
+        f"authorize_params (Authorization request parameters) must not contain {name!r}, because this "
+        f"package sets it. Enter it in {name.capitalize()}."
     )
-    @pytest.mark.parametrize("value", ["x", "", None, ["x"]])
-    def test_must_not_contain_a_parameter_that_this_package_sets(self, name: str, value: Any) -> None:
-        assert refusal(authorize_params={"prompt": "consent", name: value}) == (
-            f"authorize_params (Authorization request parameters) must not contain {name!r}, because this "
-            f"package sets it. Remove it."
-        )
 
-    @pytest.mark.parametrize("name", ["scope", "audience", "resource"])
-    def test_must_not_contain_a_parameter_that_has_its_own_field(self, name: str) -> None:
-        assert refusal(authorize_params={name: "x"}) == (
-            f"authorize_params (Authorization request parameters) must not contain {name!r}, because this "
-            f"package sets it. Enter it in {name.capitalize()}."
-        )
 
-    def test_are_not_in_the_repr(self) -> None:
-        assert "anna" not in repr(oauth_config(authorize_params={"login_hint": "anna"}))
+def test_authorize_params_are_not_in_the_repr() -> None:
+    assert "anna" not in repr(oauth_config(authorize_params={"login_hint": "anna"}))
 
 
 def test_either_token_url_or_issuer_is_required() -> None:
@@ -330,34 +343,35 @@ def test_an_error_names_connection_and_field() -> None:
     assert str(oauth_config().error("scope", "is odd")) == "Connection 'shop': scope is odd."
 
 
-class TestValuesThatNoRequestCanContain:
-    DEEP = [[]]
-    for _ in range(100_000):  # Python 3.13 allows 10,000 levels
-        DEEP = [DEEP]
+DEEPLY_NESTED: list[Any] = []
+for _ in range(100_000):  # Python 3.13 allows 10,000 levels
+    DEEPLY_NESTED = [DEEPLY_NESTED]
 
-    @pytest.mark.parametrize(
-        ("name", "field", "value"),
-        [
-            ("client_id", "login (Client ID)", "fake-\ud800"),
-            ("client_secret", "password (Client secret)", "fake-\udfff"),
-            ("scope", "scope", "fake-\ud800"),
-            ("grant_params", "grant_params (Token request parameters)", {"key": ["fake-\ud800"]}),
-            ("secret_grant_params", "secret_grant_params (Secret token request parameters)", {"fake-\ud800": 1}),
-            ("api_headers", "api_headers", {"X-Key": "fake-\ud800"}),
-            ("transport", "proxies", TransportOptions(proxies={"https": "http://fake-\ud800"})),
-        ],
-    )
-    def test_an_unpaired_surrogate_is_refused(self, name: str, field: str, value: object) -> None:
-        with pytest.raises(
-            ConfigurationError, match=f"'shop': {re.escape(field)} contains an unpaired surrogate"
-        ) as caught:
-            oauth_config(**{name: value})
 
-        assert "fake" not in str(caught.value)
-        assert caught.value.__suppress_context__
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("client_id", "login (Client ID)", "fake-\ud800"),
+        ("client_secret", "password (Client secret)", "fake-\udfff"),
+        ("scope", "scope", "fake-\ud800"),
+        ("grant_params", "grant_params (Token request parameters)", {"key": ["fake-\ud800"]}),
+        ("secret_grant_params", "secret_grant_params (Secret token request parameters)", {"fake-\ud800": 1}),
+        ("api_headers", "api_headers", {"X-Key": "fake-\ud800"}),
+        ("transport", "proxies", TransportOptions(proxies={"https": "http://fake-\ud800"})),
+    ],
+)
+def test_an_unpaired_surrogate_is_refused(name: str, field: str, value: object) -> None:
+    with pytest.raises(
+        ConfigurationError, match=f"'shop': {re.escape(field)} contains an unpaired surrogate"
+    ) as caught:
+        oauth_config(**{name: value})
 
-    def test_a_value_that_is_nested_too_deeply_is_refused(self) -> None:
-        with pytest.raises(
-            ConfigurationError, match=r"'shop': grant_params \(Token request parameters\) is nested too deeply"
-        ):
-            oauth_config(grant_params={"key": self.DEEP})
+    assert "fake" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_a_value_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"'shop': grant_params \(Token request parameters\) is nested too deeply"
+    ):
+        oauth_config(grant_params={"key": DEEPLY_NESTED})

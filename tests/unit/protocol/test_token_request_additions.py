@@ -27,106 +27,112 @@ from tests.unit.protocol.test_token_requests import (
 )
 
 
-class TestGrantParameters:
-    @pytest.mark.parametrize("field", ["grant_params", "secret_grant_params"])
-    @pytest.mark.parametrize(
-        "name", ["grant_type", "username", "password", "scope", "audience", "resource", "client_id", "client_secret"]
+@pytest.mark.parametrize("field", ["grant_params", "secret_grant_params"])
+@pytest.mark.parametrize(
+    "name", ["grant_type", "username", "password", "scope", "audience", "resource", "client_id", "client_secret"]
+)
+@pytest.mark.parametrize("body_format", ["form", "json", "multipart"])
+def test_grant_parameters_never_override_a_standard_parameter(field: str, name: str, body_format: str) -> None:
+    request = grant_request(
+        config(
+            grant_type="password",
+            client_auth="client_secret_post",
+            scope="read",
+            audience="aud",
+            resource="urn:res",
+            body_format=body_format,
+            **{field: {name: "OVERRIDDEN"}},
+        ),
+        now=START,
     )
-    @pytest.mark.parametrize("body_format", ["form", "json", "multipart"])
-    def test_never_override_a_standard_parameter(self, field: str, name: str, body_format: str) -> None:
-        request = grant_request(
-            config(
-                grant_type="password",
-                client_auth="client_secret_post",
-                scope="read",
-                audience="aud",
-                resource="urn:res",
-                body_format=body_format,
-                **{field: {name: "OVERRIDDEN"}},
-            ),
-            now=START,
-        )
 
-        assert b"OVERRIDDEN" not in request.body
+    assert b"OVERRIDDEN" not in request.body
 
-    @pytest.mark.parametrize(
-        ("value", "form", "in_json"),
-        [
-            ("a&b=é", b"a%26b%3D%C3%A9", '"a&b=é"'),
-            ("", b"", '""'),
-            (7, b"7", "7"),
-            (1.5, b"1.5", "1.5"),
-            (True, b"true", "true"),
-            (False, b"false", "false"),
-            ({"a": 1}, b"%7B%22a%22%3A+1%7D", '{"a":1}'),
-        ],
+
+@pytest.mark.parametrize(
+    ("value", "form", "in_json"),
+    [
+        ("a&b=é", b"a%26b%3D%C3%A9", '"a&b=é"'),
+        ("", b"", '""'),
+        (7, b"7", "7"),
+        (1.5, b"1.5", "1.5"),
+        (True, b"true", "true"),
+        (False, b"false", "false"),
+        ({"a": 1}, b"%7B%22a%22%3A+1%7D", '{"a":1}'),
+    ],
+)
+@pytest.mark.parametrize("field", ["grant_params", "secret_grant_params"])
+def test_grant_parameters_can_have_values_of_every_json_type(field: str, value: Any, form: bytes, in_json: str) -> None:
+    as_form = grant_request(plain(**{field: {"extra": value}}), now=START)
+    as_json = grant_request(plain(body_format="json", **{field: {"extra": value}}), now=START)
+
+    assert as_form.body == b"grant_type=client_credentials&extra=" + form
+    assert as_json.body == f'{{"grant_type":"client_credentials","extra":{in_json}}}'.encode()
+
+
+def test_a_list_is_a_repeated_field_in_a_form_and_an_array_in_json() -> None:
+    params = {"resource": ["urn:a", "urn:b"], "n": [1, True, "x"], "empty": []}
+
+    assert grant_request(plain(grant_params=params), now=START).body == (
+        b"grant_type=client_credentials&resource=urn%3Aa&resource=urn%3Ab&n=1&n=true&n=x"
     )
-    @pytest.mark.parametrize("field", ["grant_params", "secret_grant_params"])
-    def test_can_have_values_of_every_json_type(self, field: str, value: Any, form: bytes, in_json: str) -> None:
-        as_form = grant_request(plain(**{field: {"extra": value}}), now=START)
-        as_json = grant_request(plain(body_format="json", **{field: {"extra": value}}), now=START)
-
-        assert as_form.body == b"grant_type=client_credentials&extra=" + form
-        assert as_json.body == f'{{"grant_type":"client_credentials","extra":{in_json}}}'.encode()
-
-    def test_a_list_is_a_repeated_field_in_a_form_and_an_array_in_json(self) -> None:
-        params = {"resource": ["urn:a", "urn:b"], "n": [1, True, "x"], "empty": []}
-
-        assert grant_request(plain(grant_params=params), now=START).body == (
-            b"grant_type=client_credentials&resource=urn%3Aa&resource=urn%3Ab&n=1&n=true&n=x"
-        )
-        assert json.loads(grant_request(plain(grant_params=params, body_format="json"), now=START).body) == {
-            "grant_type": "client_credentials",
-            **params,
-        }
-
-    def test_a_list_is_a_repeated_part_in_multipart(self) -> None:
-        request = grant_request(plain(grant_params={"n": [1, True, "x"]}, body_format="multipart"), now=START)
-
-        assert request.body == multipart(
-            request, [("grant_type", "client_credentials"), ("n", "1"), ("n", "true"), ("n", "x")]
-        )
-
-    def test_secret_parameters_override_the_others(self) -> None:
-        request = grant_request(plain(grant_params={"key": "open"}, secret_grant_params={"key": "fake-key"}), now=START)
-
-        assert request.body == b"grant_type=client_credentials&key=fake-key"
-
-    def test_are_not_changed_by_a_request(self) -> None:
-        params: dict[str, Any] = {"a": "1"}
-        settings = plain(grant_params=params, client_auth="client_secret_post", scope="read")
-
-        assert grant_request(settings, now=START).body == grant_request(settings, now=START).body
-        assert params == {"a": "1"}
+    assert json.loads(grant_request(plain(grant_params=params, body_format="json"), now=START).body) == {
+        "grant_type": "client_credentials",
+        **params,
+    }
 
 
-class TestGrantHeaders:
-    @pytest.mark.parametrize("name", ["Content-Type", "content-type", "CONTENT-TYPE"])
-    @pytest.mark.parametrize("client_auth", AUTHORIZATION)
-    def test_never_override_the_content_type(self, client_auth: str, name: str) -> None:
-        headers = grant_request(plain(client_auth=client_auth, grant_headers={name: "text/plain"}), now=START).headers
+def test_a_list_is_a_repeated_part_in_multipart() -> None:
+    request = grant_request(plain(grant_params={"n": [1, True, "x"]}, body_format="multipart"), now=START)
 
-        assert [value for key, value in headers.items() if key.lower() == "content-type"] == [
-            "application/x-www-form-urlencoded"
-        ]
+    assert request.body == multipart(
+        request, [("grant_type", "client_credentials"), ("n", "1"), ("n", "true"), ("n", "x")]
+    )
 
-    @pytest.mark.parametrize("name", ["Authorization", "authorization"])
-    def test_never_override_the_clients_authorization(self, name: str) -> None:
-        headers = grant_request(config(grant_headers={name: "Basic other"}), now=START).headers
 
-        assert [value for key, value in headers.items() if key.lower() == "authorization"] == [ENCODED_BASIC]
+def test_secret_grant_parameters_override_the_others() -> None:
+    request = grant_request(plain(grant_params={"key": "open"}, secret_grant_params={"key": "fake-key"}), now=START)
 
-    @pytest.mark.parametrize("name", ["Accept", "accept", "ACCEPT"])
-    def test_may_replace_accept(self, name: str) -> None:
-        headers = grant_request(plain(grant_headers={name: "application/vnd.example+json"}), now=START).headers
+    assert request.body == b"grant_type=client_credentials&key=fake-key"
 
-        assert [value for key, value in headers.items() if key.lower() == "accept"] == ["application/vnd.example+json"]
 
-    def test_are_sent_with_every_grant_and_with_a_refresh(self) -> None:
-        settings = plain(grant_headers={"X-Tenant": "t1"})
+def test_grant_parameters_are_not_changed_by_a_request() -> None:
+    params: dict[str, Any] = {"a": "1"}
+    settings = plain(grant_params=params, client_auth="client_secret_post", scope="read")
 
-        assert grant_request(settings, now=START).headers["X-Tenant"] == "t1"
-        assert refresh_request(settings, "fake-refresh", now=START).headers["X-Tenant"] == "t1"
+    assert grant_request(settings, now=START).body == grant_request(settings, now=START).body
+    assert params == {"a": "1"}
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "content-type", "CONTENT-TYPE"])
+@pytest.mark.parametrize("client_auth", AUTHORIZATION)
+def test_grant_headers_never_override_the_content_type(client_auth: str, name: str) -> None:
+    headers = grant_request(plain(client_auth=client_auth, grant_headers={name: "text/plain"}), now=START).headers
+
+    assert [value for key, value in headers.items() if key.lower() == "content-type"] == [
+        "application/x-www-form-urlencoded"
+    ]
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+def test_grant_headers_never_override_the_clients_authorization(name: str) -> None:
+    headers = grant_request(config(grant_headers={name: "Basic other"}), now=START).headers
+
+    assert [value for key, value in headers.items() if key.lower() == "authorization"] == [ENCODED_BASIC]
+
+
+@pytest.mark.parametrize("name", ["Accept", "accept", "ACCEPT"])
+def test_grant_headers_may_replace_accept(name: str) -> None:
+    headers = grant_request(plain(grant_headers={name: "application/vnd.example+json"}), now=START).headers
+
+    assert [value for key, value in headers.items() if key.lower() == "accept"] == ["application/vnd.example+json"]
+
+
+def test_grant_headers_are_sent_with_every_grant_and_with_a_refresh() -> None:
+    settings = plain(grant_headers={"X-Tenant": "t1"})
+
+    assert grant_request(settings, now=START).headers["X-Tenant"] == "t1"
+    assert refresh_request(settings, "fake-refresh", now=START).headers["X-Tenant"] == "t1"
 
 
 def test_the_headers_and_parameters_of_the_api_are_not_sent_to_the_token_endpoint() -> None:

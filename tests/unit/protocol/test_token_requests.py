@@ -118,38 +118,55 @@ def multipart(request: TokenRequest, parts: list[tuple[str, str]]) -> bytes:
 
 @pytest.mark.parametrize("client_auth", AUTHORIZATION)
 @pytest.mark.parametrize("grant", GRANTS)
-class TestEveryGrantAndClientAuthentication:
-    def test_sends_a_form(self, grant: str, client_auth: str) -> None:
-        request = request_for(grant, client_auth=client_auth)
+def test_every_grant_with_every_client_authentication_sends_a_form(grant: str, client_auth: str) -> None:
+    request = request_for(grant, client_auth=client_auth)
 
-        assert request.body == FORM_GRANT[grant] + FORM_CLIENT[client_auth]
-        assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert request.body == FORM_GRANT[grant] + FORM_CLIENT[client_auth]
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
 
-    def test_sends_json_with_unescaped_characters(self, grant: str, client_auth: str) -> None:
-        request = request_for(grant, client_auth=client_auth, body_format="json")
 
-        assert request.body == (JSON_GRANT[grant] + JSON_CLIENT[client_auth]).encode()
-        assert request.headers["Content-Type"] == "application/json"
+@pytest.mark.parametrize("client_auth", AUTHORIZATION)
+@pytest.mark.parametrize("grant", GRANTS)
+def test_every_grant_with_every_client_authentication_sends_json_with_unescaped_characters(
+    grant: str, client_auth: str
+) -> None:
+    request = request_for(grant, client_auth=client_auth, body_format="json")
 
-    def test_sends_multipart(self, grant: str, client_auth: str) -> None:
-        request = request_for(grant, client_auth=client_auth, body_format="multipart")
+    assert request.body == (JSON_GRANT[grant] + JSON_CLIENT[client_auth]).encode()
+    assert request.headers["Content-Type"] == "application/json"
 
-        assert request.body == multipart(request, PARTS_GRANT[grant] + PARTS_CLIENT[client_auth])
 
-    @pytest.mark.parametrize("body_format", ["form", "json", "multipart"])
-    def test_sends_these_headers_and_no_other(self, grant: str, client_auth: str, body_format: str) -> None:
-        request = request_for(grant, client_auth=client_auth, body_format=body_format)
+@pytest.mark.parametrize("client_auth", AUTHORIZATION)
+@pytest.mark.parametrize("grant", GRANTS)
+def test_every_grant_with_every_client_authentication_sends_multipart(grant: str, client_auth: str) -> None:
+    request = request_for(grant, client_auth=client_auth, body_format="multipart")
 
-        headers = dict(request.headers)
-        assert headers.pop("Authorization", None) == AUTHORIZATION[client_auth]
-        assert headers.pop("Content-Type")
-        assert headers == {"Accept": "application/json"}
+    assert request.body == multipart(request, PARTS_GRANT[grant] + PARTS_CLIENT[client_auth])
 
-    def test_is_sent_to_the_token_url_with_its_grant_type(self, grant: str, client_auth: str) -> None:
-        request = request_for(grant, client_auth=client_auth)
 
-        assert request.url == "https://login.example.com/token"
-        assert request.grant_type == grant
+@pytest.mark.parametrize("client_auth", AUTHORIZATION)
+@pytest.mark.parametrize("grant", GRANTS)
+@pytest.mark.parametrize("body_format", ["form", "json", "multipart"])
+def test_every_grant_with_every_client_authentication_sends_these_headers_and_no_other(
+    grant: str, client_auth: str, body_format: str
+) -> None:
+    request = request_for(grant, client_auth=client_auth, body_format=body_format)
+
+    headers = dict(request.headers)
+    assert headers.pop("Authorization", None) == AUTHORIZATION[client_auth]
+    assert headers.pop("Content-Type")
+    assert headers == {"Accept": "application/json"}
+
+
+@pytest.mark.parametrize("client_auth", AUTHORIZATION)
+@pytest.mark.parametrize("grant", GRANTS)
+def test_every_grant_with_every_client_authentication_is_sent_to_the_token_url_with_its_grant_type(
+    grant: str, client_auth: str
+) -> None:
+    request = request_for(grant, client_auth=client_auth)
+
+    assert request.url == "https://login.example.com/token"
+    assert request.grant_type == grant
 
 
 def test_each_multipart_request_has_its_own_boundary() -> None:
@@ -202,140 +219,149 @@ def test_audience_and_resource_are_sent() -> None:
     )
 
 
-class TestRefresh:
-    @pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code"])
-    def test_sends_the_resource_again_but_neither_scope_nor_audience(self, grant: str) -> None:
-        # RFC 8707 section 2.2: without the resource, the server may issue a token for another API.
-        settings = plain(grant_type=grant, scope="read", audience="aud", resource="urn:a b")
+@pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code"])
+def test_a_refresh_sends_the_resource_again_but_neither_scope_nor_audience(grant: str) -> None:
+    # RFC 8707 section 2.2: without the resource, the server may issue a token for another API.
+    settings = plain(grant_type=grant, scope="read", audience="aud", resource="urn:a b")
 
-        assert refresh_request(settings, "fake-refresh", now=START).body == (
-            b"grant_type=refresh_token&refresh_token=fake-refresh&resource=urn%3Aa+b"
-        )
-
-    @pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code", "refresh_token"])
-    def test_sends_no_resource_if_none_is_set(self, grant: str) -> None:
-        body = refresh_request(plain(grant_type=grant), "fake-refresh", now=START).body
-
-        assert body == b"grant_type=refresh_token&refresh_token=fake-refresh"
-
-    def test_sends_scope_and_audience_in_the_refresh_token_grant(self) -> None:
-        settings = plain(grant_type="refresh_token", scope="read", audience="aud", resource="urn:res")
-
-        assert refresh_request(settings, "fake-refresh", now=START).body == (
-            b"grant_type=refresh_token&refresh_token=fake-refresh&scope=read&audience=aud&resource=urn%3Ares"
-        )
-
-    def test_sends_the_given_refresh_token_instead_of_the_connections(self) -> None:
-        settings = plain(grant_type="refresh_token", refresh_token="fake-first")
-
-        assert (
-            refresh_request(settings, "fake-second", now=START).body
-            == b"grant_type=refresh_token&refresh_token=fake-second"
-        )
-
-    def test_does_not_send_user_name_and_password_of_the_password_grant(self) -> None:
-        body = refresh_request(plain(grant_type="password"), "fake-refresh", now=START).body
-
-        assert b"username" not in body
-        assert b"password" not in body
-
-    def test_is_sent_to_the_refresh_url_if_it_is_set(self) -> None:
-        settings = plain(grant_type="password", refresh_url="https://login.example.com/refresh")
-
-        assert refresh_request(settings, "fake-refresh", now=START).url == "https://login.example.com/refresh"
-        assert grant_request(settings, now=START).url == "https://login.example.com/token"
-
-    def test_has_the_grant_type_refresh_token_whatever_the_connections_grant(self) -> None:
-        assert refresh_request(plain(grant_type="password"), "fake-refresh", now=START).grant_type == "refresh_token"
-
-    def test_sends_the_token_request_parameters(self) -> None:
-        settings = plain(grant_type="authorization_code", grant_params={"tenant": "t1"})
-
-        assert refresh_request(settings, "fake-refresh", now=START).body == (
-            b"grant_type=refresh_token&refresh_token=fake-refresh&tenant=t1"
-        )
-
-    def test_is_not_overridden_by_the_token_request_parameters(self) -> None:
-        settings = plain(grant_type="refresh_token", grant_params={"refresh_token": "x", "grant_type": "x"})
-
-        assert (
-            refresh_request(settings, "fake-refresh", now=START).body
-            == b"grant_type=refresh_token&refresh_token=fake-refresh"
-        )
-
-    def test_has_the_refresh_token_in_its_secrets(self) -> None:
-        assert "fake-refresh" in refresh_request(plain(grant_type="refresh_token"), "fake-refresh", now=START).secrets
+    assert refresh_request(settings, "fake-refresh", now=START).body == (
+        b"grant_type=refresh_token&refresh_token=fake-refresh&resource=urn%3Aa+b"
+    )
 
 
-class TestCode:
-    def test_sends_the_resource_again_but_neither_scope_nor_audience(self) -> None:
-        settings = plain(grant_type="authorization_code", scope="read", audience="aud", resource="urn:a b")
+@pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code", "refresh_token"])
+def test_a_refresh_sends_no_resource_if_none_is_set(grant: str) -> None:
+    body = refresh_request(plain(grant_type=grant), "fake-refresh", now=START).body
 
-        assert code_request(
-            settings, "fake-code", "https://a.example/oauth/callback", "fake-verifier", now=START
-        ).body == (
-            b"grant_type=authorization_code&code=fake-code&redirect_uri=https%3A%2F%2Fa.example%2Foauth%2Fcallback"
-            b"&code_verifier=fake-verifier&resource=urn%3Aa+b"
-        )
-
-    @pytest.mark.parametrize("body_format", ["json", "multipart"])
-    def test_sends_the_resource_in_every_body_format(self, body_format: str) -> None:
-        settings = plain(grant_type="authorization_code", resource="urn:res", body_format=body_format, skip_pkce=True)
-        request = code_request(settings, "fake-code", "https://a.example/", "fake-verifier", now=START)
-
-        fields = {
-            "grant_type": "authorization_code",
-            "code": "fake-code",
-            "redirect_uri": "https://a.example/",
-            "resource": "urn:res",
-        }
-        if body_format == "json":
-            assert json.loads(request.body) == fields
-        else:
-            assert request.body == multipart(request, list(fields.items()))
+    assert body == b"grant_type=refresh_token&refresh_token=fake-refresh"
 
 
-class TestRevocation:
-    URL = "https://login.example.com/revoke?tenant=a"
-    BODY = b"token=fake%2Frefresh%2Btoken%3D%3D&token_type_hint=refresh_token"
+def test_a_refresh_sends_scope_and_audience_in_the_refresh_token_grant() -> None:
+    settings = plain(grant_type="refresh_token", scope="read", audience="aud", resource="urn:res")
 
-    @pytest.mark.parametrize("body_format", ["form", "json", "multipart"])
-    @pytest.mark.parametrize("client_auth", AUTHORIZATION)
-    def test_sends_a_form_with_every_client_authentication(self, client_auth: str, body_format: str) -> None:
-        settings = config(revoke_url=self.URL, client_auth=client_auth, body_format=body_format)
+    assert refresh_request(settings, "fake-refresh", now=START).body == (
+        b"grant_type=refresh_token&refresh_token=fake-refresh&scope=read&audience=aud&resource=urn%3Ares"
+    )
 
-        request = revocation_request(settings, REFRESH_TOKEN, "refresh_token", now=START)
 
-        assert (request.method, request.url) == ("POST", self.URL)
-        assert request.body == self.BODY + FORM_CLIENT[client_auth]
-        assert request.headers.get("Authorization") == AUTHORIZATION[client_auth]
-        assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
-        assert request.headers["Accept"] == "application/json"
+def test_a_refresh_sends_the_given_refresh_token_instead_of_the_connections() -> None:
+    settings = plain(grant_type="refresh_token", refresh_token="fake-first")
 
-    def test_sends_the_headers_of_token_requests_but_not_their_parameters(self) -> None:
-        settings = plain(
-            revoke_url=self.URL,
-            grant_headers={"X-Tenant": "t1"},
-            grant_params={"tenant": "t1"},
-            secret_grant_params={"key": "fake-key"},
-        )
+    assert (
+        refresh_request(settings, "fake-second", now=START).body
+        == b"grant_type=refresh_token&refresh_token=fake-second"
+    )
 
-        request = revocation_request(settings, REFRESH_TOKEN, "refresh_token", now=START)
 
-        assert request.headers["X-Tenant"] == "t1"
-        assert request.body == self.BODY
+def test_a_refresh_does_not_send_user_name_and_password_of_the_password_grant() -> None:
+    body = refresh_request(plain(grant_type="password"), "fake-refresh", now=START).body
 
-    def test_does_not_show_token_and_query(self) -> None:
-        request = revocation_request(plain(revoke_url=self.URL), REFRESH_TOKEN, "access_token", now=START)
+    assert b"username" not in body
+    assert b"password" not in body
 
-        assert REFRESH_TOKEN in request.secrets
-        assert "fake" not in repr(request)
-        assert request.endpoint.name == "revocation endpoint"
-        assert request.shown_url == "https://login.example.com/revoke"
 
-    def test_requires_a_revocation_url(self) -> None:
-        with pytest.raises(ConfigurationError, match=r"'shop': revoke_url \(Revocation URL\) is missing, .*\(Forget\)"):
-            revocation_request(plain(), REFRESH_TOKEN, "access_token", now=START)
+def test_a_refresh_is_sent_to_the_refresh_url_if_it_is_set() -> None:
+    settings = plain(grant_type="password", refresh_url="https://login.example.com/refresh")
+
+    assert refresh_request(settings, "fake-refresh", now=START).url == "https://login.example.com/refresh"
+    assert grant_request(settings, now=START).url == "https://login.example.com/token"
+
+
+def test_a_refresh_has_the_grant_type_refresh_token_whatever_the_connections_grant() -> None:
+    assert refresh_request(plain(grant_type="password"), "fake-refresh", now=START).grant_type == "refresh_token"
+
+
+def test_a_refresh_sends_the_token_request_parameters() -> None:
+    settings = plain(grant_type="authorization_code", grant_params={"tenant": "t1"})
+
+    assert refresh_request(settings, "fake-refresh", now=START).body == (
+        b"grant_type=refresh_token&refresh_token=fake-refresh&tenant=t1"
+    )
+
+
+def test_a_refresh_is_not_overridden_by_the_token_request_parameters() -> None:
+    settings = plain(grant_type="refresh_token", grant_params={"refresh_token": "x", "grant_type": "x"})
+
+    assert (
+        refresh_request(settings, "fake-refresh", now=START).body
+        == b"grant_type=refresh_token&refresh_token=fake-refresh"
+    )
+
+
+def test_a_refresh_has_the_refresh_token_in_its_secrets() -> None:
+    assert "fake-refresh" in refresh_request(plain(grant_type="refresh_token"), "fake-refresh", now=START).secrets
+
+
+def test_a_code_exchange_sends_the_resource_again_but_neither_scope_nor_audience() -> None:
+    settings = plain(grant_type="authorization_code", scope="read", audience="aud", resource="urn:a b")
+
+    assert code_request(settings, "fake-code", "https://a.example/oauth/callback", "fake-verifier", now=START).body == (
+        b"grant_type=authorization_code&code=fake-code&redirect_uri=https%3A%2F%2Fa.example%2Foauth%2Fcallback"
+        b"&code_verifier=fake-verifier&resource=urn%3Aa+b"
+    )
+
+
+@pytest.mark.parametrize("body_format", ["json", "multipart"])
+def test_a_code_exchange_sends_the_resource_in_every_body_format(body_format: str) -> None:
+    settings = plain(grant_type="authorization_code", resource="urn:res", body_format=body_format, skip_pkce=True)
+    request = code_request(settings, "fake-code", "https://a.example/", "fake-verifier", now=START)
+
+    fields = {
+        "grant_type": "authorization_code",
+        "code": "fake-code",
+        "redirect_uri": "https://a.example/",
+        "resource": "urn:res",
+    }
+    if body_format == "json":
+        assert json.loads(request.body) == fields
+    else:
+        assert request.body == multipart(request, list(fields.items()))
+
+
+REVOCATION_URL = "https://login.example.com/revoke?tenant=a"
+REVOCATION_BODY = b"token=fake%2Frefresh%2Btoken%3D%3D&token_type_hint=refresh_token"
+
+
+@pytest.mark.parametrize("body_format", ["form", "json", "multipart"])
+@pytest.mark.parametrize("client_auth", AUTHORIZATION)
+def test_a_revocation_sends_a_form_with_every_client_authentication(client_auth: str, body_format: str) -> None:
+    settings = config(revoke_url=REVOCATION_URL, client_auth=client_auth, body_format=body_format)
+
+    request = revocation_request(settings, REFRESH_TOKEN, "refresh_token", now=START)
+
+    assert (request.method, request.url) == ("POST", REVOCATION_URL)
+    assert request.body == REVOCATION_BODY + FORM_CLIENT[client_auth]
+    assert request.headers.get("Authorization") == AUTHORIZATION[client_auth]
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert request.headers["Accept"] == "application/json"
+
+
+def test_a_revocation_sends_the_headers_of_token_requests_but_not_their_parameters() -> None:
+    settings = plain(
+        revoke_url=REVOCATION_URL,
+        grant_headers={"X-Tenant": "t1"},
+        grant_params={"tenant": "t1"},
+        secret_grant_params={"key": "fake-key"},
+    )
+
+    request = revocation_request(settings, REFRESH_TOKEN, "refresh_token", now=START)
+
+    assert request.headers["X-Tenant"] == "t1"
+    assert request.body == REVOCATION_BODY
+
+
+def test_a_revocation_does_not_show_token_and_query() -> None:
+    request = revocation_request(plain(revoke_url=REVOCATION_URL), REFRESH_TOKEN, "access_token", now=START)
+
+    assert REFRESH_TOKEN in request.secrets
+    assert "fake" not in repr(request)
+    assert request.endpoint.name == "revocation endpoint"
+    assert request.shown_url == "https://login.example.com/revoke"
+
+
+def test_a_revocation_requires_a_revocation_url() -> None:
+    with pytest.raises(ConfigurationError, match=r"'shop': revoke_url \(Revocation URL\) is missing, .*\(Forget\)"):
+        revocation_request(plain(), REFRESH_TOKEN, "access_token", now=START)
 
 
 def test_a_missing_token_url_is_an_error_of_the_connection() -> None:

@@ -143,33 +143,35 @@ def test_text_that_is_not_encrypted_content_cannot_be_decrypted(text: str) -> No
         RecordEncryption(config()).decrypt(text, SALT)
 
 
-class TestPublicClient:
-    def test_without_any_secret_has_no_key(self) -> None:
-        assert not RecordEncryption(config(**PUBLIC)).has_key
+def test_a_public_client_without_any_secret_has_no_key() -> None:
+    assert not RecordEncryption(config(**PUBLIC)).has_key
 
-    @pytest.mark.parametrize(
-        "secret",
-        [
-            {"client_secret": "fake"},
-            {"user_password": "fake"},
-            {"secret_grant_params": {"k": "fake"}},
-            {"secret_headers": {"X-API-Key": "fake"}},
-            {"secret_params": {"key": "fake"}},
-        ],
-    )
-    def test_with_any_secret_has_a_key(self, secret: dict[str, Any]) -> None:
-        assert RecordEncryption(config(**(PUBLIC | secret))).has_key
 
-    def test_uses_its_first_refresh_token_as_key_material(self) -> None:
-        encryption = RecordEncryption(config(**PUBLIC, refresh_token="fake-first"))
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"client_secret": "fake"},
+        {"user_password": "fake"},
+        {"secret_grant_params": {"k": "fake"}},
+        {"secret_headers": {"X-API-Key": "fake"}},
+        {"secret_params": {"key": "fake"}},
+    ],
+)
+def test_a_public_client_with_any_secret_has_a_key(secret: dict[str, Any]) -> None:
+    assert RecordEncryption(config(**(PUBLIC | secret))).has_key
 
-        assert encryption.has_key
-        assert encryption.key_id(SALT) != RecordEncryption(config(**PUBLIC, refresh_token="fake-second")).key_id(SALT)
 
-    def test_has_a_key_id_even_without_a_key(self) -> None:
-        assert RecordEncryption(config(**PUBLIC)).key_id(SALT) != RecordEncryption(
-            config(**PUBLIC, audience="aud")
-        ).key_id(SALT)
+def test_a_public_client_uses_its_first_refresh_token_as_key_material() -> None:
+    encryption = RecordEncryption(config(**PUBLIC, refresh_token="fake-first"))
+
+    assert encryption.has_key
+    assert encryption.key_id(SALT) != RecordEncryption(config(**PUBLIC, refresh_token="fake-second")).key_id(SALT)
+
+
+def test_a_public_client_has_a_key_id_even_without_a_key() -> None:
+    encryption, other = RecordEncryption(config(**PUBLIC)), RecordEncryption(config(**PUBLIC, audience="aud"))
+
+    assert encryption.key_id(SALT) != other.key_id(SALT)
 
 
 def test_the_key_of_a_confidential_client_does_not_depend_on_its_refresh_token() -> None:

@@ -116,85 +116,92 @@ def follow_callback(query: str, cookie: str) -> httpx.Response:
     return back
 
 
-class TestBelowAPath:
-    def test_all_links_are_below_it(self) -> None:
-        html = browse("GET", "/air/oauth/?conn_id=shop").text
+def test_all_links_are_below_the_path_of_airflow() -> None:
+    html = browse("GET", "/air/oauth/?conn_id=shop").text
 
-        assert 'href="/air/oauth/static/oauth.css"' in html
-        assert 'src="/air/oauth/static/oauth.js"' in html
-        assert 'action="/air/oauth/connections/shop/authorize"' in html
-        assert '<a href="/air/connections">' in html
-        assert f'<code id="redirect-uri">{BASE_URL}/oauth/callback</code>' in html
-        assert browse("GET", "/air/oauth/static/oauth.css").status_code == 200
-
-    def test_the_redirect_uri_and_the_cookie_are_below_it(self) -> None:
-        response = post("authorize")
-
-        query = parse_qs(urlsplit(response.headers["Location"]).query)
-        assert query["redirect_uri"] == [f"{BASE_URL}/oauth/callback"]
-        cookie = response.headers["Set-Cookie"]
-        assert cookie.startswith(f"{pending.cookie_name(pending.request_id(query['state'][0]))}=")
-        assert cookie.endswith("; HttpOnly; Max-Age=600; Path=/air/oauth; SameSite=lax; Secure")
-
-    def test_the_login_redirects_back_to_it(self) -> None:
-        response = browse("GET", "/air/oauth/?conn_id=shop", logged_in=False)
-
-        assert response.headers["Location"].startswith("/air/api/v2/auth/login?next=")
-        # With its query, so that a connection in the environment is shown.
-        next_page = parse_qs(urlsplit(response.headers["Location"]).query)["next"]
-        assert next_page == ["https://airflow.example.com/air/oauth/?conn_id=shop"]
-
-    def test_the_menu_entry_links_to_it(self) -> None:
-        (entry,) = OAuthPlugin().external_views
-
-        assert entry["href"] == "/air/oauth/"
+    assert 'href="/air/oauth/static/oauth.css"' in html
+    assert 'src="/air/oauth/static/oauth.js"' in html
+    assert 'action="/air/oauth/connections/shop/authorize"' in html
+    assert '<a href="/air/connections">' in html
+    assert f'<code id="redirect-uri">{BASE_URL}/oauth/callback</code>' in html
+    assert browse("GET", "/air/oauth/static/oauth.css").status_code == 200
 
 
-class TestWithoutABaseUrl:
-    @pytest.fixture(autouse=True)
-    def no_base_url(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delenv("AIRFLOW__API__BASE_URL")
+def test_the_redirect_uri_and_the_cookie_are_below_the_path_of_airflow() -> None:
+    response = post("authorize")
 
-    def test_authorize_is_an_error(self) -> None:
-        text = "Airflow's own URL is not configured. Set [api] base_url to the URL with which users open Airflow."
-        assert flash_of(post("authorize")) == f"Connection 'shop': {text}"
-
-    def test_the_login_redirects_back_to_the_page(self) -> None:
-        response = browse("GET", "/air/oauth/", logged_in=False)
-
-        assert response.headers["Location"] == "/air/api/v2/auth/login?next=%2Fair%2Foauth%2F"
+    query = parse_qs(urlsplit(response.headers["Location"]).query)
+    assert query["redirect_uri"] == [f"{BASE_URL}/oauth/callback"]
+    cookie = response.headers["Set-Cookie"]
+    assert cookie.startswith(f"{pending.cookie_name(pending.request_id(query['state'][0]))}=")
+    assert cookie.endswith("; HttpOnly; Max-Age=600; Path=/air/oauth; SameSite=lax; Secure")
 
 
-class TestUnexpectedErrors:
-    def test_are_shown_on_a_page_with_all_headers(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(connections, "check_exists", broken)
-        response = browse("GET", "/air/oauth/?conn_id=shop")
+def test_the_login_redirects_back_below_the_path_of_airflow() -> None:
+    response = browse("GET", "/air/oauth/?conn_id=shop", logged_in=False)
 
-        assert response.status_code == 500
-        assert headers_of(response) == HEADERS
-        assert read_page(response.text).flash == (
-            "An unexpected error occurred (Broken). See the log of Airflow's API server."
-        )
-        assert "fake-secret" not in response.text
+    assert response.headers["Location"].startswith("/air/api/v2/auth/login?next=")
+    # With its query, so that a connection in the environment is shown.
+    next_page = parse_qs(urlsplit(response.headers["Location"]).query)["next"]
+    assert next_page == ["https://airflow.example.com/air/oauth/?conn_id=shop"]
 
-    def test_redirect_away_from_the_callback_url(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pending, "request_id", broken)
-        response = browse("GET", "/air/oauth/callback?code=fake&state=fake")
 
-        assert headers_of(response) == HEADERS
-        assert "An unexpected error occurred (Broken)" in flash_of(response)
+def test_the_menu_entry_links_below_the_path_of_airflow() -> None:
+    (entry,) = OAuthPlugin().external_views
 
-    def test_do_not_occur_if_the_user_is_not_logged_in_at_the_callback_url(self) -> None:
-        response = browse("GET", "/air/oauth/callback?code=fake&state=fake", logged_in=False)
+    assert entry["href"] == "/air/oauth/"
 
-        assert headers_of(response) == HEADERS
-        assert "You were not logged in to Airflow" in flash_of(response)
 
-    def test_are_shown_after_a_click(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(grants, "renew", broken)
-        response = post("renew")
+@pytest.fixture
+def no_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW__API__BASE_URL")
 
-        assert (response.status_code, headers_of(response)) == (500, HEADERS)
+
+@pytest.mark.usefixtures("no_base_url")
+def test_without_a_base_url_authorize_is_an_error() -> None:
+    text = "Airflow's own URL is not configured. Set [api] base_url to the URL with which users open Airflow."
+    assert flash_of(post("authorize")) == f"Connection 'shop': {text}"
+
+
+@pytest.mark.usefixtures("no_base_url")
+def test_without_a_base_url_the_login_redirects_back_to_the_page() -> None:
+    response = browse("GET", "/air/oauth/", logged_in=False)
+
+    assert response.headers["Location"] == "/air/api/v2/auth/login?next=%2Fair%2Foauth%2F"
+
+
+def test_unexpected_errors_are_shown_on_a_page_with_all_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "check_exists", broken)
+    response = browse("GET", "/air/oauth/?conn_id=shop")
+
+    assert response.status_code == 500
+    assert headers_of(response) == HEADERS
+    assert read_page(response.text).flash == (
+        "An unexpected error occurred (Broken). See the log of Airflow's API server."
+    )
+    assert "fake-secret" not in response.text
+
+
+def test_unexpected_errors_redirect_away_from_the_callback_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending, "request_id", broken)
+    response = browse("GET", "/air/oauth/callback?code=fake&state=fake")
+
+    assert headers_of(response) == HEADERS
+    assert "An unexpected error occurred (Broken)" in flash_of(response)
+
+
+def test_unexpected_errors_do_not_occur_if_the_user_is_not_logged_in_at_the_callback_url() -> None:
+    response = browse("GET", "/air/oauth/callback?code=fake&state=fake", logged_in=False)
+
+    assert headers_of(response) == HEADERS
+    assert "You were not logged in to Airflow" in flash_of(response)
+
+
+def test_unexpected_errors_are_shown_after_a_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants, "renew", broken)
+    response = post("renew")
+
+    assert (response.status_code, headers_of(response)) == (500, HEADERS)
 
 
 def test_a_result_is_shown_once_and_its_cookie_expires(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,64 +274,65 @@ def test_nothing_is_revoked_or_forgotten_if_no_tokens_are_stored(action: str, mo
     assert flash_of(post(action)) == f"Connection 'shop': No tokens are stored, so there is nothing to {action}."
 
 
-class TestBlockedServers:
-    """The API server sends no request to an address or host that ``[oauth] allowed_hosts`` excludes."""
+@pytest.mark.parametrize(
+    ("action", "changes"),
+    [
+        ("test", {"token_url": "https://169.254.169.254/token"}),
+        ("test", {"token_url": None, "issuer": "https://169.254.169.254"}),
+        ("test", {"grant_type": "client_credentials", "token_url": "https://[::ffff:169.254.169.254]/token"}),
+        ("authorize", {"authorize_url": None, "issuer": "https://169.254.169.254"}),
+        ("renew", {"grant_type": "client_credentials", "token_url": "https://169.254.169.254/token"}),
+    ],
+)
+def test_addresses_that_allowed_hosts_excludes_are_an_error_on_the_page(
+    action: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "get_config", lambda conn_id: replace(CONFIG, **changes))
+    response = post(action)
 
-    @pytest.mark.parametrize(
-        ("action", "changes"),
-        [
-            ("test", {"token_url": "https://169.254.169.254/token"}),
-            ("test", {"token_url": None, "issuer": "https://169.254.169.254"}),
-            ("test", {"grant_type": "client_credentials", "token_url": "https://[::ffff:169.254.169.254]/token"}),
-            ("authorize", {"authorize_url": None, "issuer": "https://169.254.169.254"}),
-            ("renew", {"grant_type": "client_credentials", "token_url": "https://169.254.169.254/token"}),
-        ],
-    )
-    def test_blocked_addresses_are_an_error_on_the_page(
-        self, action: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(connections, "get_config", lambda conn_id: replace(CONFIG, **changes))
-        response = post(action)
-
-        assert "which is blocked (see [oauth] allowed_hosts)" in flash_of(response)
-
-    def test_hosts_that_are_not_allowed_are_an_error_on_the_page(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        config = replace(CONFIG, allowed_hosts=("*.example.org",))
-        monkeypatch.setattr(connections, "get_config", lambda conn_id: config)
-
-        assert "host 'login.example.com' does not match [oauth] allowed_hosts" in flash_of(post("test"))
+    assert "which is blocked (see [oauth] allowed_hosts)" in flash_of(response)
 
 
-class TestTooManyRequestsOfAUser:
-    @pytest.fixture(autouse=True)
-    def requests_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(threads._requests_of, ANN.get_id(), threads.THREADS_PER_USER)
+def test_hosts_that_are_not_allowed_are_an_error_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(CONFIG, allowed_hosts=("*.example.org",))
+    monkeypatch.setattr(connections, "get_config", lambda conn_id: config)
 
-    @pytest.mark.parametrize("action", ["test", "authorize", "renew", "revoke", "forget"])
-    def test_are_refused_with_429_and_an_explanation(self, action: str) -> None:
-        response = post(action)
+    assert "host 'login.example.com' does not match [oauth] allowed_hosts" in flash_of(post("test"))
 
-        assert response.status_code == 429
-        assert read_page(response.text).flash == threads.TOO_MANY_REQUESTS
-        assert "There is no connection" not in response.text
-        assert '<a href="/air/oauth/">Show all</a>' in response.text
 
-    def test_do_not_end_an_authorization_that_is_waiting_for_its_tokens(
-        self, monkeypatch: pytest.MonkeyPatch, stored: dict[str, str]
-    ) -> None:
-        monkeypatch.setattr(threads, "THREADS_PER_USER", threads.THREADS_PER_USER + 1)
-        begun = post("authorize")
-        state = parse_qs(urlsplit(begun.headers["Location"]).query)["state"][0]
-        cookie = begun.headers["Set-Cookie"].partition(";")[0]
-        back = browse("GET", f"/air/oauth/callback?state={state}&code=c", headers={"Cookie": cookie})
-        cookie = f"{cookie}; {back.headers['Set-Cookie'].partition(';')[0]}"
-        data = {"csrf_token": protection.csrf_token(ANN)}  # type: ignore[arg-type]
+@pytest.fixture
+def requests_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(threads._requests_of, ANN.get_id(), threads.THREADS_PER_USER)
 
-        monkeypatch.setattr(threads, "THREADS_PER_USER", threads.THREADS_PER_USER - 1)
-        finish = browse("POST", back.headers["Location"], data=data, headers={"Cookie": cookie})
-        assert finish.status_code == 429
-        assert "Set-Cookie" not in finish.headers
-        assert "oauth_consent__shop" in stored
+
+@pytest.mark.usefixtures("requests_wait")
+@pytest.mark.parametrize("action", ["test", "authorize", "renew", "revoke", "forget"])
+def test_too_many_requests_of_a_user_are_refused_with_429_and_an_explanation(action: str) -> None:
+    response = post(action)
+
+    assert response.status_code == 429
+    assert read_page(response.text).flash == threads.TOO_MANY_REQUESTS
+    assert "There is no connection" not in response.text
+    assert '<a href="/air/oauth/">Show all</a>' in response.text
+
+
+@pytest.mark.usefixtures("requests_wait")
+def test_too_many_requests_of_a_user_do_not_end_an_authorization_that_is_waiting_for_its_tokens(
+    monkeypatch: pytest.MonkeyPatch, stored: dict[str, str]
+) -> None:
+    monkeypatch.setattr(threads, "THREADS_PER_USER", threads.THREADS_PER_USER + 1)
+    begun = post("authorize")
+    state = parse_qs(urlsplit(begun.headers["Location"]).query)["state"][0]
+    cookie = begun.headers["Set-Cookie"].partition(";")[0]
+    back = browse("GET", f"/air/oauth/callback?state={state}&code=c", headers={"Cookie": cookie})
+    cookie = f"{cookie}; {back.headers['Set-Cookie'].partition(';')[0]}"
+    data = {"csrf_token": protection.csrf_token(ANN)}  # type: ignore[arg-type]
+
+    monkeypatch.setattr(threads, "THREADS_PER_USER", threads.THREADS_PER_USER - 1)
+    finish = browse("POST", back.headers["Location"], data=data, headers={"Cookie": cookie})
+    assert finish.status_code == 429
+    assert "Set-Cookie" not in finish.headers
+    assert "oauth_consent__shop" in stored
 
 
 @pytest.mark.parametrize("path", ["/air/oauth/nonsense", "/air/oauth/connections/shop/nonsense"])
@@ -392,29 +400,31 @@ def test_a_callback_with_a_code_of_any_length_is_accepted(length: int, monkeypat
     assert (flash_of(back), queries) == ("stored", [query])
 
 
-class TestProgressPage:
-    def test_has_a_form_and_does_not_contain_the_code(self) -> None:
-        shown = browse("GET", "/air/oauth/finish/abc", headers={"Cookie": "oauth_callback_abc=not-a-real-code"})
-        (form,) = read_page(shown.text).forms
+def test_the_progress_page_has_a_form_and_does_not_contain_the_code() -> None:
+    shown = browse("GET", "/air/oauth/finish/abc", headers={"Cookie": "oauth_callback_abc=not-a-real-code"})
+    (form,) = read_page(shown.text).forms
 
-        assert form.action == ""
-        assert list(form.fields) == ["csrf_token"]
-        assert "not-a-real-code" not in shown.text
+    assert form.action == ""
+    assert list(form.fields) == ["csrf_token"]
+    assert "not-a-real-code" not in shown.text
 
-    def test_redirects_to_the_page_if_there_is_nothing_to_store(self) -> None:
-        response = browse("GET", "/air/oauth/finish/abc")
 
-        assert (response.status_code, response.headers["Location"]) == (303, "/air/oauth/")
+def test_the_progress_page_redirects_to_the_page_if_there_is_nothing_to_store() -> None:
+    response = browse("GET", "/air/oauth/finish/abc")
 
-    @pytest.mark.parametrize("cookie", ["", "oauth_callback_abc=c3RhdGU9eCZjb2RlPXk.made.up"])
-    def test_accepts_no_cookie_that_airflow_has_not_signed(self, cookie: str) -> None:
-        data = {"csrf_token": protection.csrf_token(ANN)}  # type: ignore[arg-type]
-        response = browse("POST", "/air/oauth/finish/abc", data=data, headers={"Cookie": cookie})
+    assert (response.status_code, response.headers["Location"]) == (303, "/air/oauth/")
 
-        assert flash_of(response) == (
-            f"{pending.NOT_STARTED} Open Airflow at {BASE_URL} (only then your browser sends the cookies), and click "
-            f"Authorize again."
-        )
 
-    def test_requires_a_csrf_token(self) -> None:
-        assert browse("POST", "/air/oauth/finish/abc", data={"csrf_token": "made-up"}).status_code == 403
+@pytest.mark.parametrize("cookie", ["", "oauth_callback_abc=c3RhdGU9eCZjb2RlPXk.made.up"])
+def test_the_progress_page_accepts_no_cookie_that_airflow_has_not_signed(cookie: str) -> None:
+    data = {"csrf_token": protection.csrf_token(ANN)}  # type: ignore[arg-type]
+    response = browse("POST", "/air/oauth/finish/abc", data=data, headers={"Cookie": cookie})
+
+    assert flash_of(response) == (
+        f"{pending.NOT_STARTED} Open Airflow at {BASE_URL} (only then your browser sends the cookies), and click "
+        f"Authorize again."
+    )
+
+
+def test_the_progress_page_requires_a_csrf_token() -> None:
+    assert browse("POST", "/air/oauth/finish/abc", data={"csrf_token": "made-up"}).status_code == 403
