@@ -21,6 +21,7 @@ from airflow_provider_oauth.operators import extract, joor, justimmo, justlogin
 from airflow_provider_oauth.operators.extract import ExtractOperator, joined
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.runtime import airflow_variables
+from tests.connections import TOKEN_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
     from requests_mock.request import Request
 
 API = "https://api.example.com/v1"
-TOKEN_URL = "https://login.example.com/token"
 LIST = f"{API}/items"
 
+#: The class of an operator that is not an HttpOperator.
+Operator = type[ExtractOperator | joor.JoorBulkOperator]
 #: The operators of this package that are not an HttpOperator, with their required parameters.
-OPERATORS = {
+OPERATORS: dict[Operator, dict[str, Any]] = {
     OAuthExtractOperator: {"endpoint": "items"},
     justlogin.JustLoginListUsersOperator: {},
     justlogin.JustLoginGetUserOperator: {"user_guid": "u"},
@@ -87,7 +89,7 @@ def test_the_table_above_has_every_operator() -> None:
 
 @EVERY_OPERATOR
 def test_creating_the_operator_reads_no_connection_or_variable_and_sends_no_request(
-    monkeypatch: pytest.MonkeyPatch, requests_mock: Mocker, cls: type[ExtractOperator | joor.JoorBulkOperator]
+    monkeypatch: pytest.MonkeyPatch, requests_mock: Mocker, cls: Operator
 ) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("unexpected call")
@@ -100,14 +102,14 @@ def test_creating_the_operator_reads_no_connection_or_variable_and_sends_no_requ
 
 
 @EVERY_OPERATOR
-def test_the_default_connection_is_that_of_the_vendor(cls: type[ExtractOperator | joor.JoorBulkOperator]) -> None:
+def test_the_default_connection_is_that_of_the_vendor(cls: Operator) -> None:
     vendor = cls.__module__.rpartition(".")[2]
     assert cls(task_id="build", **OPERATORS[cls]).oauth_conn_id == f"{vendor}_default"
     assert cls(task_id="build", oauth_conn_id="mine", **OPERATORS[cls]).oauth_conn_id == "mine"
 
 
 @EVERY_OPERATOR
-def test_the_connection_can_come_from_default_args(cls: type[ExtractOperator | joor.JoorBulkOperator]) -> None:
+def test_the_connection_can_come_from_default_args(cls: Operator) -> None:
     with DAG("dag", schedule=None, default_args={"oauth_conn_id": "mine"}):
         assert cls(task_id="build", **OPERATORS[cls]).oauth_conn_id == "mine"
         name = cls.template_fields[0]
@@ -117,7 +119,7 @@ def test_the_connection_can_come_from_default_args(cls: type[ExtractOperator | j
 
 
 @EVERY_OPERATOR
-def test_the_documented_template_fields_are_the_real_ones(cls: type[ExtractOperator | joor.JoorBulkOperator]) -> None:
+def test_the_documented_template_fields_are_the_real_ones(cls: Operator) -> None:
     docs = re.findall(r":param (\w+):(.*?)(?=:param|:return|:raises|\Z)", cls.__doc__ or "", re.DOTALL)
     documented = {name for name, text in docs if "(templated)" in " ".join(text.split())}
     undocumented = set(cls.template_fields) - documented
@@ -126,7 +128,7 @@ def test_the_documented_template_fields_are_the_real_ones(cls: type[ExtractOpera
 
 
 @EVERY_OPERATOR
-def test_all_template_fields_are_rendered(cls: type[ExtractOperator | joor.JoorBulkOperator]) -> None:
+def test_all_template_fields_are_rendered(cls: Operator) -> None:
     fields = cls.template_fields
     task = cls(task_id="render", **(OPERATORS[cls] | {name: "{{ value }}-" + name for name in fields}))
     task.render_template_fields({"value": 7})
@@ -135,7 +137,7 @@ def test_all_template_fields_are_rendered(cls: type[ExtractOperator | joor.JoorB
 
 @EVERY_OPERATOR
 def test_the_operator_can_be_mapped_over_every_template_field(
-    cls: type[ExtractOperator | joor.JoorBulkOperator],
+    cls: Operator,
 ) -> None:
     for name in cls.template_fields:
         fixed = {each: value for each, value in OPERATORS[cls].items() if each != name}
@@ -145,7 +147,7 @@ def test_the_operator_can_be_mapped_over_every_template_field(
 
 
 @EVERY_OPERATOR
-def test_an_unknown_parameter_is_refused(cls: type[ExtractOperator | joor.JoorBulkOperator]) -> None:
+def test_an_unknown_parameter_is_refused(cls: Operator) -> None:
     with pytest.raises(TypeError):
         cls(task_id="build", pth="x", **OPERATORS[cls])
 
@@ -274,7 +276,7 @@ def test_a_file_or_link_that_another_user_created_is_neither_written_nor_used(
     """A predictable name, for example with a process ID, would let another user create the temporary file."""
     requests_mock.get(LIST, json=[1])
     path = tmp_path / "items.jsonl"
-    made = []
+    made: list[tuple[str, int, int]] = []
     monkeypatch.setattr(os, "getpid", lambda: 7)
     planted, target = tmp_path / ".items.jsonl.7.part", tmp_path / "target"
     planted.symlink_to(target)
@@ -302,7 +304,7 @@ def test_two_processes_with_the_same_id_do_not_share_a_temporary_file(
 ) -> None:
     """For example two containers that share a folder: the second one writes while the first one does."""
     path = tmp_path / "items.jsonl"
-    copy, seen = shutil.copyfileobj, []
+    copy, seen = shutil.copyfileobj, list[bool]()
 
     def interrupted(source: BinaryIO, target: BinaryIO) -> None:
         if not seen:
@@ -338,7 +340,7 @@ def test_a_file_name_can_have_the_maximum_length(requests_mock: Mocker, tmp_path
 def test_the_umask_applies_to_a_file_and_is_not_changed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, umask: int, private: bool, mode: int
 ) -> None:
-    changes, change = [], os.umask
+    changes, change = list[int](), os.umask
     before = change(umask)
     monkeypatch.setattr(os, "umask", changes.append)
     try:
@@ -445,16 +447,16 @@ def test_if_writing_fails_an_existing_file_is_unchanged(
 ) -> None:
     requests_mock.get(LIST, json=[{"id": 1}])
     path = tmp_path / "rows.jsonl"
-    path.write_text("of yesterday")
+    path.write_text("old content")
 
     def disk_full(source: BinaryIO, target: BinaryIO) -> None:
         target.write(b'{"id')
         raise OSError("no space left")
 
-    monkeypatch.setattr(extract.shutil, "copyfileobj", disk_full)
+    monkeypatch.setattr(shutil, "copyfileobj", disk_full)
     with pytest.raises(OSError, match="no space"):
         operator(path=str(path)).execute({})
-    assert path.read_text() == "of yesterday"
+    assert path.read_text() == "old content"
     assert [each.name for each in tmp_path.glob("*") if each.is_file()] == ["rows.jsonl"]
 
 

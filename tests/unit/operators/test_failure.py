@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException, BaseOperator, TaskDeferred
@@ -18,6 +18,7 @@ from airflow_provider_oauth.operators.justimmo import JustimmoCurrentUserOperato
 from airflow_provider_oauth.operators.justlogin import JustLoginListUsersOperator
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator, OAuthHttpOperator
 from airflow_provider_oauth.sensors.oauth import OAuthHttpSensor
+from tests.connections import TOKEN_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
 
 API = "https://api.example.com/v1"
-TOKEN_URL = "https://login.example.com/token"
 PAGE = "https://airflow.example.com/oauth/?conn_id=my_api"
 LINE = f"The task failed while it used connection 'my_api'. Open {PAGE}"
 REFUSED = {"status": "error", "error": exceptions.to_event(exceptions.InvalidClient("no"))}
@@ -53,8 +53,8 @@ def errors(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) ->
     return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-COMMON = {"task_id": "call", "oauth_conn_id": "my_api"}
-TASKS = {
+COMMON: dict[str, Any] = {"task_id": "call", "oauth_conn_id": "my_api"}
+TASKS: dict[str, Callable[[], Any]] = {
     "operator": lambda: OAuthHttpOperator(**COMMON, endpoint="items"),
     "deferrable operator": lambda: OAuthHttpOperator(**COMMON, endpoint="items", deferrable=True),
     "sensor": lambda: OAuthHttpSensor(**COMMON, endpoint="items"),

@@ -266,7 +266,7 @@ def test_long_errors_are_shortened_to_one_line(requests_mock: Mocker) -> None:
 )
 @pytest.mark.parametrize(("credits", "expected"), [({}, 300), ({"credits": 50}, 50)])
 def test_the_budget_of_a_task_is_its_credits(
-    cls: type[ExtractOperator], parameters: dict[str, Any], credits: dict[str, int], expected: int
+    cls: type[ExtractOperator], parameters: dict[str, Any], credits: dict[str, Any], expected: int
 ) -> None:
     hook = cls(task_id="call", **parameters, **credits).make_hook()
     assert hook.budget == Budget(credits=expected, seconds=300, read=1, write=5)
@@ -278,7 +278,7 @@ def test_a_task_waits_when_its_credits_are_spent(requests_mock: Mocker, monkeypa
     monkeypatch.setattr(
         hooks_module, "RateLimiter", lambda budget, rate_limit_timeout: real(budget, rate_limit_timeout, clock)
     )
-    times = []
+    times: list[float] = []
     requests_mock.post(CREATE, json=lambda *_: times.append(clock.seconds) or {"data": [{}], "errors": []})
     execute(JoorBulkOperator, resource="skus", action="create", items=[{}] * 5, batch_size=1, credits=10)
     assert times == [0, 0, 300, 300, 600]

@@ -15,6 +15,7 @@ from airflow.sdk.serde import deserialize, serialize
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
 from airflow_provider_oauth.triggers.oauth import OAuthHttpTrigger
+from tests.connections import TOKEN_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
 
 API = "https://api.example.com/v1"
-TOKEN_URL = "https://login.example.com/token"
 SECRETS = ("fake-secret", "fake-token")
 
 
@@ -37,9 +37,8 @@ def connection(define_connection: Callable[..., None], variables: dict[str, str]
 
 
 def operator(**changes: Any) -> OAuthHttpOperator:
-    return OAuthHttpOperator(
-        **({"task_id": "call", "oauth_conn_id": "my_api", "method": "GET", "endpoint": "items"} | changes)
-    )
+    parameters = {"task_id": "call", "oauth_conn_id": "my_api", "method": "GET", "endpoint": "items"}
+    return OAuthHttpOperator(**(parameters | changes))
 
 
 def through_airflow(values: Any) -> Any:
@@ -56,7 +55,15 @@ def deferred_by(action: Callable[[], object]) -> TaskDeferred:
 def event_of(text: str, status: int = 200) -> dict[str, Any]:
     response = requests.Response()
     response.status_code, response._content, response.url = status, text.encode(), f"{API}/items"
-    return through_airflow({"status": "success", "response": HttpResponseSerializer.serialize(response)})
+    event: dict[str, Any] = through_airflow(
+        {"status": "success", "response": HttpResponseSerializer.serialize(response)}
+    )
+    return event
+
+
+def follow(page: requests.Response) -> dict[str, Any] | None:
+    """Return the parameters of the next page; None after page 3."""
+    return {"data": {"page": int(page.text) + 1}} if page.text != "3" else None
 
 
 # --- not deferred
@@ -103,7 +110,6 @@ def test_check_and_filter_work_as_in_http_operator(requests_mock: Mocker) -> Non
 
 def test_all_pages_use_one_token(requests_mock: Mocker, connection: _Matcher) -> None:
     requests_mock.get(f"{API}/items", text=lambda request, context: request.qs["page"][0])
-    follow = lambda page: {"data": {"page": int(page.text) + 1}} if page.text != "3" else None  # noqa: E731
     assert operator(data={"page": "1"}, pagination_function=follow).execute({}) == ["1", "2", "3"]
     assert connection.call_count == 1
 
@@ -217,10 +223,6 @@ def test_after_an_error_event_the_same_error_is_raised(error: exceptions.OAuthEr
 def test_an_unknown_error_in_an_event_is_an_oauth_error() -> None:
     with pytest.raises(exceptions.OAuthError, match="later"):
         operator().execute_complete({}, {"status": "error", "error": {"type": "Unheard", "message": "later"}})
-
-
-def follow(page: requests.Response) -> dict[str, Any] | None:
-    return {"data": {"page": int(page.text) + 1}} if page.text != "3" else None
 
 
 def test_deferred_pages_are_serialized_and_returned_in_order() -> None:
