@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,7 +75,7 @@ def while_one_waits(source: SlowSource, first: Get, second: Get) -> tuple[bool, 
 def test_while_one_thread_renews_a_due_token_other_callers_use_it_without_waiting() -> None:
     source = SlowSource(usable=OLD)
     access = ApiAccess(source)
-    get = lambda: valid_token(access)  # noqa: E731
+    get = partial(valid_token, access)
     assert while_one_waits(source, get, get) == (True, NEW, OLD)
     assert source.calls == ["token"]
 
@@ -82,7 +83,7 @@ def test_while_one_thread_renews_a_due_token_other_callers_use_it_without_waitin
 def test_without_a_usable_token_all_callers_wait_for_the_same_thread() -> None:
     source = SlowSource()
     access = ApiAccess(source)
-    get = lambda: valid_token(access)  # noqa: E731
+    get = partial(valid_token, access)
     assert while_one_waits(source, get, get) == (False, NEW, NEW)
     assert source.calls == ["token"]
 
@@ -90,7 +91,7 @@ def test_without_a_usable_token_all_callers_wait_for_the_same_thread() -> None:
 def test_a_refused_token_is_not_used_while_it_is_replaced() -> None:
     source = SlowSource(usable=OLD)
     access = ApiAccess(source)
-    get = lambda: replacement_token(access, OLD, ApiRefusal.INVALID_TOKEN)  # noqa: E731
+    get = partial(replacement_token, access, OLD, ApiRefusal.INVALID_TOKEN)
     assert while_one_waits(source, get, get) == (False, NEW, NEW)
     assert source.calls == [("replacement", "old", True)]
 
@@ -98,8 +99,8 @@ def test_a_refused_token_is_not_used_while_it_is_replaced() -> None:
 def test_callers_share_a_thread_only_if_their_refusals_are_the_same() -> None:
     source = SlowSource()
     access = ApiAccess(source)
-    first = lambda: replacement_token(access, OLD, ApiRefusal.FORBIDDEN)  # noqa: E731
-    second = lambda: replacement_token(access, OLD, ApiRefusal.INVALID_TOKEN)  # noqa: E731
+    first = partial(replacement_token, access, OLD, ApiRefusal.FORBIDDEN)
+    second = partial(replacement_token, access, OLD, ApiRefusal.INVALID_TOKEN)
     assert while_one_waits(source, first, second) == (False, NEW, NEW)
     assert sorted(source.calls) == [("replacement", "old", False), ("replacement", "old", True)]
 

@@ -305,7 +305,7 @@ def test_over_plain_http_a_folder_without_ca_certificates_is_not_the_reason(tmp_
 
 @pytest.mark.parametrize("token", ["fake\udcfftoken", "fake\ntoken", "fake-€"])
 def test_a_token_that_cannot_be_sent_is_not_quoted(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = []
+    sent: list[Any] = []
     monkeypatch.setattr(socket, "create_connection", lambda *args: sent.append(args))
     monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", lambda self: None)
     with pytest.raises(ConfigurationError, match="does not allow") as caught:
@@ -315,7 +315,7 @@ def test_a_token_that_cannot_be_sent_is_not_quoted(token: str, monkeypatch: pyte
 
 
 def nested(depth: int) -> list[Any]:
-    value = []
+    value: list[Any] = []
     for _ in range(depth):
         value = [value]
     return value

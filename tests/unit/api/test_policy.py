@@ -12,8 +12,10 @@ from requests.structures import CaseInsensitiveDict
 from airflow_provider_oauth.api.policy import ApiAccess, ApiRefusal, api_refusal
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import TokenRequestError
+from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.tokens.source import API_RENEWAL_INTERVAL
 from tests.connections import oauth_config
+from tests.fake_clock import START
 
 if TYPE_CHECKING:
     from requests_mock import Mocker
@@ -59,7 +61,7 @@ def test_a_response_can_mean_an_invalid_token_a_missing_permission_or_neither(
 
 # --- what is added
 
-TOKEN = SimpleNamespace(access_token="fake-token", base_url="https://eu.api.test/v1")
+TOKEN = Token(access_token="fake-token", issued_at=START, expires_at=None, base_url="https://eu.api.test/v1")
 DEFAULTS = CaseInsensitiveDict({"Accept": "*/*"})
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
-from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -25,8 +25,10 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def request(method: str = "GET", body: object = None) -> requests.PreparedRequest:
-    return SimpleNamespace(method=method, body=body)
+def request(method: str = "GET", body: Any = None) -> requests.PreparedRequest:
+    prepared = requests.PreparedRequest()
+    prepared.method, prepared.body = method, body
+    return prepared
 
 
 def response(status: int = 200, wait: str | None = None) -> requests.Response:
@@ -39,7 +41,7 @@ def response(status: int = 200, wait: str | None = None) -> requests.Response:
 
 def send(limiter: RateLimiter, clock: FakeClock, method: str = "GET") -> float:
     """Send one request and return when it was sent."""
-    sent = []
+    sent: list[float] = []
     limiter.send(request(method), lambda: sent.append(clock.seconds) or response())
     return sent[0]
 
@@ -135,7 +137,7 @@ def test_no_period_exceeds_the_budget_and_no_request_waits_longer_than_necessary
     clock = FakeClock()
     budget = Budget(credits=credits, seconds=seconds, read=read, write=write)
     limiter = RateLimiter(budget, 0, clock)
-    sent = []  # time and cost of each request
+    sent: list[tuple[float, int]] = []  # time and cost of each request
     for idle, method in steps:
         clock.seconds += idle
         requested, cost = clock.seconds, budget.cost(method)
@@ -162,7 +164,7 @@ def test_no_period_exceeds_the_budget_and_no_request_waits_longer_than_necessary
 
 def test_threads_that_share_a_rate_limiter_share_its_budget(clock: FakeClock) -> None:
     limiter = RateLimiter(Budget(credits=4, seconds=10), 0, clock)
-    sent, lock = [], threading.Lock()
+    sent, lock = list[int](), threading.Lock()
     begin = threading.Barrier(8)
 
     def work() -> None:
@@ -209,7 +211,7 @@ class StubApi:
     def __init__(self, clock: FakeClock, *responses: requests.Response) -> None:
         self.clock = clock
         self.responses = list(responses)
-        self.sent_at = []
+        self.sent_at: list[float] = []
 
     def __call__(self) -> requests.Response:
         self.sent_at.append(self.clock.seconds)
@@ -219,7 +221,7 @@ class StubApi:
 @pytest.fixture
 def longest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace random pauses by the longest possible ones."""
-    monkeypatch.setattr(rate_limit.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
 
 
 def test_after_a_429_the_request_is_repeated_after_the_seconds_in_retry_after(clock: FakeClock) -> None:
@@ -254,8 +256,8 @@ def test_a_retry_after_in_the_past_does_not_cause_requests_without_pauses(clock:
 def test_pauses_are_random_so_that_clients_do_not_all_retry_together(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requested = []
-    monkeypatch.setattr(rate_limit.random, "uniform", lambda low, high: requested.append((low, high)) or low)
+    requested: list[tuple[float, float]] = []
+    monkeypatch.setattr(random, "uniform", lambda low, high: requested.append((low, high)) or low)
     RateLimiter(None, 4, clock).send(request(), StubApi(clock, response(429)))
     assert requested == [(0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0)]
     assert clock.slept == [0.5, 1, 2]
@@ -312,7 +314,7 @@ def test_a_repeated_request_spends_credits_again(clock: FakeClock) -> None:
 
 
 def test_a_refused_response_is_closed_before_the_request_is_repeated(clock: FakeClock) -> None:
-    closed = []
+    closed: list[float] = []
     refused = response(429, "1")
     refused.close = lambda: closed.append(clock.seconds)
     RateLimiter(None, 60, clock).send(request(), StubApi(clock, refused, response(200)))

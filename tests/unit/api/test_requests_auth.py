@@ -40,7 +40,7 @@ class FakeSource:
         self.config = config
         self.base_url = base_url
         self.number = 1
-        self.scopes = []
+        self.scopes: list[str | None] = []
         self.renewals = 0
 
     def replacement(self, refused: Token, scope: str | None = None, *, renew: bool) -> Token | None:
@@ -513,6 +513,7 @@ def test_the_refused_response_is_read_and_closed_before_the_request_is_repeated(
 
 def test_the_refused_response_is_read_before_the_token_is_renewed_unless_it_is_streamed(requests_mock: Mocker) -> None:
     """Others can use the connection during the renewal, and the server may close it."""
+    unread: list[bytes] = []
     rest = io.BytesIO()
 
     class Source(FakeSource):
