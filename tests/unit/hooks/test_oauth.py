@@ -27,6 +27,8 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.hooks import oauth as hooks_module
 from airflow_provider_oauth.hooks.oauth import OAuthHook, hook_of
 from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
+from airflow_provider_oauth.tokens.source import TokenSource
+from tests.connections import TOKEN_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +42,10 @@ if TYPE_CHECKING:
 
     from tests.certificates import Certificates
 
-# Caused by an import of the HTTP provider when a stock operator has its response.
+# The HTTP provider causes this warning when an operator processes a response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
 
 API = "https://api.example.com/v1"
-TOKEN_URL = "https://login.example.com/token"
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,7 @@ def connect(define_connection: Callable[..., None]) -> Callable[..., None]:
 @pytest.fixture
 def endpoint(requests_mock: Mocker) -> _Matcher:
     """A token endpoint that issues fake-token-1, fake-token-2, …."""
-    issued = []
+    issued: list[str] = []
 
     def response(request: Request, context: Context) -> dict[str, Any]:
         issued.append(f"fake-token-{len(issued) + 1}")
@@ -93,7 +94,7 @@ def test_the_constructor_uses_no_connection_variable_or_network(
     monkeypatch: pytest.MonkeyPatch, requests_mock: Mocker
 ) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
-        raise AssertionError("touched")
+        raise AssertionError("unexpected call")
 
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
     for name in ("get_variable", "set_variable", "is_listed"):
@@ -134,7 +135,7 @@ def test_run_adds_the_parameters_and_headers_of_the_connection(api: _Matcher, co
 
 
 def test_no_extra_becomes_a_header(api: _Matcher, connect: Callable[..., None]) -> None:
-    connect(scope="read", username="fake-user", audience="fake-audience", timeout=5, unheard_of="fake-value")
+    connect(scope="read", username="fake-user", audience="fake-audience", timeout=5, no_such_field="fake-value")
     OAuthHook("my_api").run("items")
     sent = {name.lower(): value for name, value in api.last_request.headers.items()}
     assert set(sent) <= {"user-agent", "accept", "accept-encoding", "connection", "authorization"}
@@ -480,8 +481,13 @@ def test_two_hooks_share_their_sockets(api: _Matcher) -> None:
 
 
 def test_hooks_with_different_keep_alive_options_do_not_share_sockets(api: _Matcher) -> None:
-    kinds = [{}, {"tcp_keep_alive": False}, {"tcp_keep_alive_idle": 9}, {"tcp_keep_alive_count": 9}]
-    kinds.append({"tcp_keep_alive_interval": 9})
+    kinds: list[dict[str, Any]] = [
+        {},
+        {"tcp_keep_alive": False},
+        {"tcp_keep_alive_idle": 9},
+        {"tcp_keep_alive_count": 9},
+        {"tcp_keep_alive_interval": 9},
+    ]
     found = [OAuthHook("my_api", **kind).get_conn().adapters["https://"] for kind in kinds]
     assert len({id(adapter) for adapter in found}) == 5
     options = [set(adapter.poolmanager.connection_pool_kw.get("socket_options") or []) for adapter in found]
@@ -532,12 +538,11 @@ def test_an_unchanged_connection_keeps_its_token_source(api: _Matcher) -> None:
 def test_threads_get_the_same_token_source_at_the_same_time(api: _Matcher, monkeypatch: pytest.MonkeyPatch) -> None:
     config = OAuthHook("my_api").config
     both = threading.Barrier(2)
-    real = token_sources.TokenSource
 
-    def slow(*args: Any, **kwargs: Any) -> token_sources.TokenSource:
+    def slow(*args: Any, **kwargs: Any) -> TokenSource:
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(0.5)  # passed only if two threads are in here at the same time
-        return real(*args, **kwargs)
+        return TokenSource(*args, **kwargs)
 
     monkeypatch.setattr(token_sources, "TokenSource", slow)
     found = []
@@ -552,7 +557,7 @@ def test_threads_get_the_same_token_source_at_the_same_time(api: _Matcher, monke
 def test_every_secret_is_masked_once_before_the_first_request(
     api: _Matcher, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    masked = []
+    masked: list[str] = []
     monkeypatch.setattr(masking, "mask_secret", masked.append)
     connect(password="fake secret+1", secret_headers={"X-Key": "fake-key"}, secret_params={"k": "fake-param"})
     hook = OAuthHook("my_api")
@@ -566,14 +571,14 @@ def test_every_secret_is_masked_once_before_the_first_request(
 def test_warnings_about_the_connection_are_logged_once_per_hook(
     api: _Matcher, connect: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    connect(unheard_of="fake-value")
+    connect(no_such_field="fake-value")
     hook = OAuthHook("my_api")
     hook.run("items")
     hook.run("items")
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert "'my_api'" in warnings[0]
-    assert "unheard_of" in warnings[0]
+    assert "no_such_field" in warnings[0]
     assert "fake-value" not in warnings[0]
 
 

@@ -27,6 +27,7 @@ from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Preset
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.runtime import airflow_variables
+from tests import connections
 from tests.fake_clock import FakeClock
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
 
-VENDORS = {"justlogin": JustLoginHook, "justimmo": JustimmoHook, "joor": JoorHook}
+VENDORS: dict[str, type[OAuthHook]] = {"justlogin": JustLoginHook, "justimmo": JustimmoHook, "joor": JoorHook}
 EXTRA = {
     "justlogin": {"grant_type": "refresh_token", "refresh_token": "fake-refresh"},
     "justimmo": {"tenant_id": "5678"},
@@ -53,7 +54,7 @@ TOKEN_URL = {
     "justlogin": "https://apis.justlogin.com/v1/auth/connect/token",
     "justimmo": "https://auth.justimmo.at/access_token",
     "joor": "https://atlas.jooraccess.com/auth/",
-    "oauth": "https://api.example.com/token",
+    "oauth": connections.TOKEN_URL,
 }
 #: The query that each connection adds to requests.
 QUERY = {"justlogin": "", "justimmo": "", "joor": "?account=7"}
@@ -75,8 +76,6 @@ def connect(
 
     def define(vendor: str, **extra: Any) -> None:
         fields = EXTRA.get(vendor, {}) | extra
-        if vendor == "oauth":
-            fields["grant_url"] = TOKEN_URL[vendor]
         define_connection("shop", conn_type=vendor, **fields)
         if vendor in TOKEN_URL:
             requests_mock.post(TOKEN_URL[vendor], json={"access_token": "fake-token", "expires_in": 3600})
@@ -103,7 +102,7 @@ def test_the_constructor_uses_no_connection_variable_or_network(
     monkeypatch: pytest.MonkeyPatch, requests_mock: Mocker, vendor: str
 ) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
-        raise AssertionError("touched")
+        raise AssertionError("unexpected call")
 
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
     for name in ("get_variable", "set_variable", "is_listed"):
@@ -445,7 +444,7 @@ def test_without_a_vendor_a_request_is_not_repeated_after_429_unless_a_timeout_i
     connect: Callable[..., None], requests_mock: Mocker, clock: FakeClock
 ) -> None:
     connect("oauth")
-    responses = [{"status_code": 429, "headers": {"Retry-After": "9"}}, {"text": "ok"}]
+    responses: list[dict[str, Any]] = [{"status_code": 429, "headers": {"Retry-After": "9"}}, {"text": "ok"}]
     requests_mock.get("https://api.example.com/items", responses)
     with pytest.raises(ApiError, match="^429:"):
         OAuthHook("shop").run("items")
