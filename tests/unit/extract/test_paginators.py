@@ -23,6 +23,7 @@ from airflow_provider_oauth.extract.paginators import (
     pages,
 )
 from airflow_provider_oauth.hooks.oauth import OAuthHook
+from tests.connections import TOKEN_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 API = "https://api.example.com/v1"
 LIST = f"{API}/items"
-TOKEN_URL = "https://login.example.com/token"
 
 
 def response_of(
@@ -51,7 +51,7 @@ class Api:
 
     def __init__(self, *responses: object) -> None:
         self.responses = list(responses)
-        self.requests = []
+        self.requests: list[tuple[str | None, dict[str, Any]]] = []
 
     def __call__(self, url: str | None, params: Mapping[str, Any]) -> requests.Response:
         self.requests.append((url, dict(params)))
@@ -463,7 +463,7 @@ def test_pages_that_were_read_are_released() -> None:
         alive.append(sum(page() is not None for page in seen))
         return response_of([params["page"]] if params["page"] < 9 else [])
 
-    seen = []
+    seen: list[weakref.ref[Page]] = []
     for page in pages(get, PageNumberPaginator(), {}):
         seen.append(weakref.ref(page))
     assert len(seen) == 9
