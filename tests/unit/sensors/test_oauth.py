@@ -15,6 +15,7 @@ from airflow.sdk.serde import deserialize, serialize
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.sensors.oauth import OAuthHttpSensor
 from airflow_provider_oauth.triggers.oauth import OAuthHttpSensorTrigger
+from tests.connections import TOKEN_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 API = "https://api.example.com/v1"
 READY = f"{API}/ready"
-TOKEN_URL = "https://login.example.com/token"
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +39,8 @@ def refused(requests_mock: Mocker) -> None:
 
 
 def sensor(**changes: Any) -> OAuthHttpSensor:
-    return OAuthHttpSensor(
-        **({"task_id": "wait", "oauth_conn_id": "my_api", "endpoint": "ready", "poke_interval": 0} | changes)
-    )
+    parameters: dict[str, Any] = {"task_id": "wait", "oauth_conn_id": "my_api", "endpoint": "ready", "poke_interval": 0}
+    return OAuthHttpSensor(**(parameters | changes))
 
 
 # --- not deferred
