@@ -17,7 +17,6 @@ from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
-from airflow_provider_oauth.triggers import oauth as triggers
 from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger, OAuthHttpSensorTrigger, OAuthHttpTrigger
 
 FATAL = [
@@ -95,7 +94,7 @@ def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         recorded.append(seconds)
 
-    monkeypatch.setattr(triggers.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     return recorded
 
 
@@ -117,7 +116,7 @@ def events(trigger: OAuthHttpTrigger, count: int = 10) -> list[dict[str, Any]]:
 
 # --- all triggers
 
-REQUEST = {
+REQUEST: dict[str, Any] = {
     "oauth_conn_id": "my_api",
     "method": "POST",
     "endpoint": "items",
