@@ -95,6 +95,20 @@ FAILURES: tuple[tuple[tuple[type[Exception], ...], type[OAuthError], str], ...] 
     ),
     ((RecursionError,), ConfigurationError, "The request cannot be sent, because its body is nested too deeply."),
 )
+INSUFFICIENT_SCOPE = "The token lacks a scope that the API requires. Check Scope."
+CHECK_DATA = "Check data, and the page size of the paginator."
+#: Advice about error responses, by the meaning or, if the token is not the reason, by the status.
+ADVICE: dict[ApiRefusal | int, str] = {
+    ApiRefusal.INVALID_TOKEN: "The API does not accept the token. Check API base URL, Scope, Audience and Resource.",
+    ApiRefusal.FORBIDDEN: (
+        "Check Scope, and the permissions of the client or of the user who authorized the connection. If this API also "
+        "responds with 403 to invalid tokens, add 403 to Renew token on."
+    ),
+    400: CHECK_DATA,
+    404: "Check API base URL and endpoint.",
+    405: "Check method: OAuthHttpOperator and HttpOperator send POST by default.",
+    422: CHECK_DATA,
+}
 
 
 def status_error(
@@ -187,16 +201,8 @@ def _target(method: str, url: str) -> str:
 
 def _advice(status: int, challenge: str) -> str:
     if "insufficient_scope" in challenge:
-        return "The token lacks a scope that the API requires. Check Scope."
-    refusal = api_refusal(status, challenge)
-    if refusal is ApiRefusal.INVALID_TOKEN:
-        return "The API does not accept the token. Check API base URL, Scope, Audience and Resource."
-    if refusal is ApiRefusal.FORBIDDEN:
-        return (
-            "Check Scope, and the permissions of the client or of the user who authorized the connection. If this API "
-            "also responds with 403 to invalid tokens, add 403 to Renew token on."
-        )
-    return ""
+        return INSUFFICIENT_SCOPE
+    return ADVICE.get(api_refusal(status, challenge) or status, "")
 
 
 def _message(body: bytes, content_type: str, error_path: str | None) -> str:

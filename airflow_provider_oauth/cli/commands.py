@@ -153,6 +153,11 @@ def oauth_authorize(args: Namespace) -> None:
             "error: this is expected. Copy the URL from the address bar and paste it here:"
         )
         callback = _ask("")
+        if "state=" not in callback:
+            raise SystemExit(
+                "This text is not the URL that the browser opened after the consent. Nothing was changed. Run the "
+                "command again, and paste the whole URL from the address bar."
+            )
     print_line("Storing the tokens. This usually takes a few seconds …")
     token = grants.finish_authorization(config, request, callback)
     _, text = grants.authorization_result(config, token)

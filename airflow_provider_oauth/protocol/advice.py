@@ -40,6 +40,9 @@ ANY_CREDENTIALS = (
     "The response does not show which credentials were rejected. Check User name and User password. Also check "
     "{client}."
 )
+#: Added to the advice about refused credentials. A URL that is not a token endpoint, for example one of the API,
+#: responds with 401 too.
+NO_ERROR_CODE = " If they are correct, check {field}, because the response has no OAuth error code."
 #: Advice by class of the error.
 BY_CLASS: dict[type[OAuthError], str] = {
     exceptions.InvalidRequest: "Check Token request body, Client authentication and Token request parameters.",
@@ -146,6 +149,8 @@ def token_advice(
         or BY_CODE.get(code or "")
         or _by_status(request, status)
     )
+    if status == 401 and not code and error in (exceptions.InvalidClient, exceptions.WrongPassword):
+        text += NO_ERROR_CODE
     return text.format(
         field=request.endpoint.label,
         method=request.method,

@@ -19,6 +19,7 @@ from yarl import URL
 
 from airflow_provider_oauth.api.errors import (
     MAX_ERROR_BODY,
+    phrase,
     read_error_body,
     status_error,
     transport_error,
@@ -49,7 +50,7 @@ config = partial(oauth_config, conn_id="my_api", base_url="https://api.example.c
 
 
 def text_of(
-    status: int = 400,
+    status: int = 409,
     body: object = b"",
     content_type: str = "application/json",
     headers: dict[str, str] | None = None,
@@ -70,7 +71,7 @@ def text_of(
     return str(error)
 
 
-HEAD = "400:Bad Request (connection 'my_api', GET https://api.example.com/v1/items)"
+HEAD = "409:Conflict (connection 'my_api', GET https://api.example.com/v1/items)"
 QUOTED = f"{HEAD}. Message from the API: "
 
 
@@ -86,7 +87,7 @@ def test_no_error_contains_user_query_or_fragment_of_the_url() -> None:
     url = "https://user:fake-1@api.example.com/v1/items?key=fake-2#fake-3"
     failed = transport_error(config(), requests.ConnectionError(), method="GET", url=url)
     assert str(failed).startswith("Connection 'my_api': GET https://api.example.com/v1/items failed")
-    refused = status_error(config(), {}, method="GET", url=url, status=400, headers={}, sent={}, body=b"")
+    refused = status_error(config(), {}, method="GET", url=url, status=409, headers={}, sent={}, body=b"")
     assert str(refused) == HEAD
     with pytest.raises(ApiError, match="https://other.example.com/x is not part of the API") as caught:
         absolute_url("my_api", "https://api.example.com", "https://user:fake-1@other.example.com/x?fake-2")
@@ -152,6 +153,27 @@ def test_advice_of_the_vendor_follows_the_quote_and_replaces_the_general_advice(
     assert text_of(401).endswith("Check API base URL, Scope, Audience and Resource.")
     challenge = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
     assert text_of(403, headers=challenge).endswith("The token lacks a scope that the API requires. Check Scope.")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, "Check data, and the page size of the paginator."),
+        (404, "Check API base URL and endpoint."),
+        (405, "Check method: OAuthHttpOperator and HttpOperator send POST by default."),
+        (422, "Check data, and the page size of the paginator."),
+    ],
+)
+def test_advice_for_a_status_names_the_parameters_to_check(status: int, expected: str) -> None:
+    target = f"{status}:{phrase(status)} (connection 'my_api', GET {API})"
+    assert text_of(status) == f"{target}. {expected}"
+    assert text_of(status, {"message": "No."}) == f"{target}. Message from the API: 'No.'. {expected}"
+    assert text_of(status, advice={status: "Ask Ann."}) == f"{target}. Ask Ann."
+
+
+def test_an_error_code_in_the_challenge_determines_the_advice_whatever_the_status() -> None:
+    challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    assert text_of(400, headers=challenge).endswith("Check API base URL, Scope, Audience and Resource.")
 
 
 def test_only_the_beginning_of_a_streamed_error_response_is_read(requests_mock: Mocker) -> None:

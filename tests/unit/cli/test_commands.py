@@ -291,6 +291,19 @@ def test_authorize_prints_the_redirect_uri_to_register(
     assert "Waiting for the browser, for at most 10 minutes …" in lines
 
 
+@pytest.mark.parametrize("text", ["x", "", "http://127.0.0.1:8765/"])
+def test_authorize_refuses_a_pasted_text_without_a_state_before_it_stores_anything(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grants, "begin_authorization", lambda config, request: "https://login.example.com/authorize")
+    monkeypatch.setattr(grants, "finish_authorization", lambda config, request, callback: pytest.fail("was called"))
+    answer(monkeypatch, text)
+    with pytest.raises(SystemExit, match="^This text is not the URL that the browser opened after the consent. "):
+        run("authorize", listen=False, redirect_uri=None)
+
+    assert "Storing" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("needs_consent", [True, False])
 def test_authorize_explains_how_to_request_a_refresh_token_if_there_is_none(
     needs_consent: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -303,7 +316,7 @@ def test_authorize_explains_how_to_request_a_refresh_token_if_there_is_none(
         STATUS, needs_consent=needs_consent, has_refresh_token=not needs_consent, missing_scopes=("write",)
     )
     monkeypatch.setattr(grants, "status", lambda config: status)
-    answer(monkeypatch, "https://localhost/?code=c")
+    answer(monkeypatch, "https://localhost/?code=c&state=s")
     run("authorize", listen=False, redirect_uri=None)
 
     last = capsys.readouterr().out.splitlines()[-1]

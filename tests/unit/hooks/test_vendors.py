@@ -239,7 +239,7 @@ def test_an_error_of_justimmo_quotes_message_and_hint(connect: Callable[..., Non
     text = error_of(requests_mock, JustimmoHook("shop"), status_code=404, reason="Not Found", json=body)
     assert text == (
         "404:Not Found (connection 'shop', GET https://api.justimmo.at/items). "
-        "Message from the API: 'x; No such realty; Ask for another'."
+        "Message from the API: 'x; No such realty; Ask for another'. Check API base URL and endpoint."
     )
 
 
@@ -258,7 +258,7 @@ def test_the_errors_of_joor_are_quoted(connect: Callable[..., None], requests_mo
     connect("joor")
     errors = [{"status": 400, "message": "First", "details": "fake-body"}, {"message": "Second"}, {"status": 5}]
     text = error_of(requests_mock, JoorHook("shop"), status_code=400, json={"data": [], "errors": errors})
-    assert text.endswith("). Message from the API: 'First Second'.")
+    assert text.endswith("). Message from the API: 'First Second'. Check data, and the page size of the paginator.")
     assert "fake-body" not in text
 
 
@@ -289,7 +289,7 @@ def test_an_error_body_in_another_format_is_not_quoted(
 ) -> None:
     connect(vendor)
     text = error_of(requests_mock, VENDORS[vendor]("shop"), status_code=404, **response)
-    assert text.endswith(f"GET {API[vendor]}/items)")
+    assert text.endswith(f"GET {API[vendor]}/items). Check API base URL and endpoint.")
 
 
 @pytest.mark.parametrize(

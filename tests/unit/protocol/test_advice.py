@@ -185,12 +185,24 @@ def test_advice_for_an_unrecognized_refusal_claims_only_what_is_known(grant: str
 def test_advice_for_a_401_in_the_password_grant_claims_only_what_is_known() -> None:
     assert advice("password", 401, {}) == (
         "The response does not show which credentials were rejected. Check User name and User password. Also check "
-        "Client ID, Client secret and Client authentication."
+        "Client ID, Client secret and Client authentication. If they are correct, check Token URL, because the "
+        "response has no OAuth error code."
     )
     assert advice("password", 401, {"error": "invalid_grant"}) == "Check User name and User password."
     # sent by league/oauth2-server
     content = {"error": "invalid_request", "message": "The password is wrong."}
     assert advice("password", 401, content) == "Check User name and User password."
+
+
+@pytest.mark.parametrize("client_auth", ["client_secret_basic", "none"])
+def test_advice_for_a_401_without_an_error_code_also_names_the_url(client_auth: str) -> None:
+    public: dict[str, Any] = {"client_auth": "none", "client_secret": None} if client_auth == "none" else {}
+    with_code = advice("client_credentials", 401, {"error": "invalid_client"}, **public)
+
+    assert "Token URL" not in with_code
+    assert advice("client_credentials", 401, {"message": "No token"}, **public) == (
+        f"{with_code} If they are correct, check Token URL, because the response has no OAuth error code."
+    )
 
 
 # --- the authorization endpoint
