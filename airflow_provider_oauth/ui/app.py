@@ -100,7 +100,7 @@ async def act(request: Request, user: GetUserDep, connection_id: str, action: Ac
         flash = FlashMessage(success, messages.about(connection_id, text), connection_id)
     except OAuthError as error:
         flash = FlashMessage(False, str(error), connection_id)
-    return await run_in_threadpool(_redirect_to_page, request, flash)
+    return await run_in_threadpool(_redirect_to_page, request, flash, is_only="only" in request.state.form)
 
 
 async def callback(request: Request, user: GetUserDep) -> Response:
@@ -251,10 +251,16 @@ def _set_cookie(request: Request, response: Response, name: str, value: str, sec
     response.set_cookie(name, value, seconds, path=_root_path(request), secure=secure, httponly=True, samesite="lax")
 
 
-def _redirect_to_page(request: Request, flash: FlashMessage) -> Response:
-    """Redirect to the row of the message's connection, and show the message there."""
+def _redirect_to_page(request: Request, flash: FlashMessage, *, is_only: bool = False) -> Response:
+    """Redirect to the row of the message's connection, and show the message there.
+
+    :param request: the request
+    :param flash: the message
+    :param is_only: whether to show only this connection
+    """
     conn_id = flash.conn_id if len(flash.conn_id) <= pending.MAX_CONN_ID else ""
-    query = f"?{urlencode({'conn_id': conn_id})}" if conn_id and connections.is_outside_database(conn_id) else ""
+    is_only = bool(conn_id) and (is_only or connections.is_outside_database(conn_id))
+    query = f"?{urlencode({'conn_id': conn_id})}" if is_only else ""
     fragment = f"#row-{quote(conn_id, safe='')}" if conn_id else ""
     response = RedirectResponse(f"{_root_path(request)}/{query}{fragment}", 303)
     text = flash.text[:MAX_FLASH_SIZE]

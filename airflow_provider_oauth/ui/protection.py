@@ -52,7 +52,7 @@ def csrf_token(user: BaseUser) -> str:
 
 
 async def verify_csrf(request: Request, user: GetUserDep) -> None:
-    """Refuse a form that was not sent from a page of this user.
+    """Refuse a form that was not sent from a page of this user. Store its fields in ``request.state.form``.
 
     :raises HTTPException: 403 if the CSRF token is missing, expired or for another user; 413 if the form is too large;
         415 if the request is not a form
@@ -67,9 +67,9 @@ async def verify_csrf(request: Request, user: GetUserDep) -> None:
             raise HTTPException(
                 413, f"The form is larger than {MAX_FORM_SIZE} bytes. Reload the page and use its buttons."
             )
-    token = parse_qs(body.decode(errors="replace")).get("csrf_token", [""])[0]
+    request.state.form = form = parse_qs(body.decode(errors="replace"))  # the body can be read only once
     try:
-        is_own = signer("form").loads(token, max_age=FORM_LIFETIME) == user.get_id()
+        is_own = signer("form").loads(form.get("csrf_token", [""])[0], max_age=FORM_LIFETIME) == user.get_id()
     except BadData:
         is_own = False
     if not is_own:

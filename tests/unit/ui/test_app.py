@@ -214,6 +214,22 @@ def test_a_result_is_shown_once_and_its_cookie_expires(monkeypatch: pytest.Monke
     assert "Max-Age=0" in shown.headers["Set-Cookie"]
 
 
+def test_a_page_that_shows_one_connection_shows_only_this_one_after_an_action_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app, "create_session", nullcontext)
+    monkeypatch.setattr(connections, "list_conn_ids", lambda session: ["shop"])
+    monkeypatch.setattr(grants, "test", lambda config: GrantCheck(True, "it works.", False))
+
+    def location_after_test(query: str) -> str:
+        forms = read_page(browse("GET", f"/air/oauth/{query}").text).forms
+        form = next(each for each in forms if each.action.endswith("/test"))
+        return browse("POST", form.action, data=form.fields).headers["Location"]
+
+    assert location_after_test("") == "/air/oauth/#row-shop"
+    assert location_after_test("?conn_id=shop") == "/air/oauth/?conn_id=shop#row-shop"
+
+
 def test_an_expired_result_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grants, "forget", lambda config: None)
     cookie = post("forget").headers["Set-Cookie"].partition(";")[0]
