@@ -76,7 +76,11 @@ class Coordinator:
                 if waited > self._wait_timeout:
                     break
                 if not waited:
-                    log.info("Connection %r: waiting for another process to renew the token.", self._conn_id)
+                    log.info(
+                        "Connection %r: waiting for another process to renew the token, for at most %.0f s.",
+                        self._conn_id,
+                        self._wait_timeout,
+                    )
                 self._clock.sleep(pause)
         finally:
             self._host_lock.release()

@@ -100,6 +100,15 @@ def test_without_a_usable_token_a_process_waits_until_another_one_has_stored_a_t
     assert world.endpoint.requests == []
 
 
+def test_a_process_that_waits_for_another_one_logs_it_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    world.lock.held_elsewhere = True
+    world.clock.on_sleep = lambda: setattr(world.lock, "held_elsewhere", world.clock.seconds < 30)
+    world.process().token()
+    waiting = [text for text in caplog.messages if "waiting" in text]
+    assert waiting == ["Connection 'api': waiting for another process to renew the token, for at most 60 s."]
+
+
 def test_a_repeatable_grant_is_renewed_after_waiting_for_another_process(world: World) -> None:
     world.lock.held_elsewhere = True
     assert world.process().token().access_token == "token-1"
