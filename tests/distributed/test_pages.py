@@ -68,7 +68,7 @@ def test_a_connection_is_authorized_renewed_revoked_and_forgotten(stack: Stack, 
     assert len(stack.accepted("life")) == 1
 
     assert "accepted the client" in admin.act("life", "test")
-    assert "'life': Renewed. The token is valid until " in admin.act("life", "renew")
+    assert "'life': The token was renewed. The token is valid until " in admin.act("life", "renew")
     assert len(stack.accepted("life")) == 2
 
     assert (

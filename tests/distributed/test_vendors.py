@@ -240,7 +240,7 @@ def test_an_error_of_justimmo_is_quoted_with_message_and_hint(airflow: Airflow) 
     log = run.log("current_user")
     assert "The resource owner or authorization server denied the request." in log
     assert "token is required" in log
-    assert "need a token of a user" in log
+    assert "resources can be read only with that user" in log
 
 
 # --- JOOR
