@@ -110,7 +110,7 @@ class Preset:
         environment = {"environment": self._environment_field} if self.environments else {}
         return {**FIELDS, **environment, **self.form_fields}
 
-    @property
+    @cached_property
     def standard_labels(self) -> dict[str, str]:
         """The labels of standard fields; those of the preset take precedence."""
         return {**STANDARD_LABELS, **self.labels}

@@ -217,6 +217,11 @@ class OAuthConfig:
         return self.grant_type in REFRESH_TOKEN_GRANTS
 
     @property
+    def own_refresh_token(self) -> str | None:
+        """The refresh token of the connection itself, if its grant type uses one."""
+        return self.refresh_token if self.requires_refresh_token else None
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """All secrets of the connection, for redaction and masking."""
         maps = (self.secret_grant_params, self.secret_headers, self.secret_params)

@@ -75,7 +75,8 @@ class Token:
         :param now: the current time, with a time zone
         :param jitter: fraction of its lifetime by which it is due earlier, so that not all processes renew at once
         """
-        return self.lifetime is not None and now >= self.issued_at + (DUE - jitter) * self.lifetime
+        lifetime = self.lifetime
+        return lifetime is not None and now >= self.issued_at + (DUE - jitter) * lifetime
 
 
 #: Scopes that give no access to an API: they request an ID token and a refresh token. oidc-provider does not list them

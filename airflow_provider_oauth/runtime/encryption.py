@@ -31,12 +31,12 @@ class RecordEncryption:
     """
 
     def __init__(self, config: OAuthConfig) -> None:
-        own = config.refresh_token if config.requires_refresh_token else None
         secrets = [config.client_secret, config.user_password, dict(config.secret_grant_params)]
         api_secrets = [dict(config.secret_headers), dict(config.secret_params)]
         if any(api_secrets):  # otherwise left out, so that the key of earlier records stays valid
             secrets += api_secrets
         # The key of a confidential client does not depend on its refresh token, which users may remove after its use.
+        own = config.own_refresh_token
         material = secrets if any(secrets) else [own] if own else None
         self._material = json.dumps(material, sort_keys=True).encode() if material else None
         self._identity = json.dumps(config.identity, sort_keys=True)

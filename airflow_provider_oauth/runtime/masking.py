@@ -55,7 +55,8 @@ def _unmask_expired(now: datetime) -> None:
     expired = [secret for secret, until in _masked.items() if until and until < now]
     for secret in expired:
         del _masked[secret]
-    unmask(form for secret in expired for form in _forms(secret))
+    if expired:
+        unmask(form for secret in expired for form in _forms(secret))
 
 
 def _forms(secret: str) -> list[str]:

@@ -141,7 +141,7 @@ class GrantState:
 
         :raises ConfigurationError: if the stored tokens cannot be decrypted
         """
-        own = self.config.refresh_token if self.config.requires_refresh_token else None
+        own = self.config.own_refresh_token
         record = self.record
         is_used = record is not None and self._own_fingerprint in record.used_refresh_tokens
         tokens = {own: "refresh_token"} if own and not is_used else {}
@@ -178,5 +178,5 @@ class GrantState:
 
     @cached_property
     def _own_fingerprint(self) -> str | None:
-        own = self.config.refresh_token if self.config.requires_refresh_token else None
+        own = self.config.own_refresh_token
         return fingerprint(self.config.conn_id, own) if own else None

@@ -91,8 +91,10 @@ class TokenCache:
 
     def is_fresh(self, token: Token | None) -> TypeGuard[Token]:
         """Return whether the token is usable and not due for renewal."""
+        if token is None:
+            return False
         now = self._clock.now()
-        return token is not None and token.usable(now, self._leeway) and not token.due(now, self._jitter)
+        return token.usable(now, self._leeway) and not token.due(now, self._jitter)
 
 
 def is_same(token: Token, other: Token | None) -> bool:
