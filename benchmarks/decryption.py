@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.runtime import airflow_variables
-from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
+from airflow_provider_oauth.runtime.record_codec import RecordCodec
 from benchmarks.client import register
 from benchmarks.measuring import Row, in_turns, milliseconds, ratio
 from sandbox.server import SandboxProcess
@@ -26,15 +26,15 @@ def measure() -> dict[str, list[float]]:
     """Return the processor seconds to decrypt a record and to read its Variable."""
     hook = OAuthHook(CONN_ID)
     hook.get_token()
-    used = VariableTokenStore(hook.config)
+    used = RecordCodec(hook.config, "the record")
     name = airflow_variables.variable_name("oauth_token__", CONN_ID)
     text = airflow_variables.get_variable(name)
     assert text
-    record = used._decode(text)
+    record = used.decode(text)
     assert record.readable
     calls: dict[str, Callable[[], object]] = {
-        "first": lambda: VariableTokenStore(hook.config)._decode(text),
-        "later": partial(used._decode, text),
+        "first": lambda: RecordCodec(hook.config, "the record").decode(text),
+        "later": partial(used.decode, text),
         "read": partial(airflow_variables.get_variable, name),
     }
     first = in_turns({"first": calls.pop("first")}, times=1, rounds=ROUNDS, clock=time.process_time)

@@ -1,0 +1,206 @@
+"""Converts records to the text that is stored, with their tokens encrypted, and back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_oauth.exceptions import from_event, to_event
+from airflow_provider_oauth.protocol.config import url_problem
+from airflow_provider_oauth.protocol.token import Token, is_sendable
+from airflow_provider_oauth.runtime.encryption import RecordEncryption
+from airflow_provider_oauth.tokens.record import Record, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+SALT_BYTES = 16
+
+
+class RecordCodec:
+    """Encodes and decodes the record of one connection, as JSON.
+
+    The record's tokens, scopes and subject are encrypted. Not encrypted are: the version of the format, ID and salt of
+    the key, generation, nonce, fingerprints of the connection's own refresh tokens that were used, when the token
+    expires, and the last refusal.
+
+    :param config: the settings of the connection
+    :param location: where a user finds the record, for log messages
+    """
+
+    def __init__(self, config: OAuthConfig, location: str) -> None:
+        self._config = config
+        self._location = location
+        self._encryption = RecordEncryption(config)
+        self._salt: bytes | None = None
+
+    def encode(self, record: Record) -> str:
+        """Return the text to store for a record."""
+        values = dict(record.raw) if record.raw else self._encrypted(record)
+        values["nonce"] = record.nonce
+        values.pop("refused", None)
+        if record.refused:
+            salt = base64.b64decode(values["salt"])
+            values["refused"] = {
+                "until": record.refused.until.isoformat(),
+                "unrecognized_since": _to_text(record.refused.unrecognized_since),
+                "error": to_event(record.refused.error),
+                "connection": self._encryption.fingerprint(self._config.version, salt),
+            }
+        return json.dumps(values)
+
+    def _encrypted(self, record: Record) -> dict[str, Any]:
+        if self._salt is None:
+            self._salt = os.urandom(SALT_BYTES)
+        content = {
+            "refresh_token": record.refresh_token,
+            "refresh_expires_at": _to_text(record.refresh_expires_at),
+            "subject": record.subject,
+            "tokens": {scope: _token_values(token) for scope, token in record.tokens.items()},
+        }
+        own = record.tokens.get("")
+        return {
+            "format": FORMAT,
+            "key_id": self._encryption.key_id(self._salt),
+            "salt": base64.b64encode(self._salt).decode(),
+            "generation": record.generation,
+            "origins": record.used_refresh_tokens,
+            "expires_at": _to_text(own.expires_at) if own else None,
+            **(
+                {"sealed": self._encryption.encrypt(content, self._salt)}
+                if self._encryption.has_key
+                else {"open": content}
+            ),
+        }
+
+    def decode(self, text: str) -> Record:
+        """Return the record in ``text``: unreadable if it has another key or format, corrupt if it is no record."""
+        try:
+            values = dict(json.loads(text))
+            salt = base64.b64decode(values["salt"], validate=True)
+            unreadable = Record(
+                generation=int(values["generation"]),
+                nonce=str(values["nonce"]),
+                used_refresh_tokens=tuple(map(str, values["origins"])),
+                readable=False,
+                refused=self._refusal(values.get("refused"), salt),
+                raw=values,
+            )
+            encryption = self._matching_encryption(values["key_id"], salt) if values["format"] == FORMAT else None
+            if encryption is None:
+                return unreadable
+            self._salt = salt
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            log.error("Connection %r: %s does not contain a token record.", self._config.conn_id, self._location)
+            return Record(readable=False, corrupt=True)
+        try:
+            content = encryption.decrypt(values["sealed"], salt) if encryption.has_key else values["open"]
+            return replace(
+                unreadable,
+                readable=True,
+                tokens=self._tokens(content["tokens"]),
+                refresh_token=_string_or_none(content["refresh_token"]),
+                refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # not in the first release
+                subject=_string_or_none(content.get("subject")),
+                raw={},
+            )
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+            log.error(
+                "Connection %r: the tokens in %s are damaged, so they are not used.",
+                self._config.conn_id,
+                self._location,
+            )
+            return unreadable
+
+    def _matching_encryption(self, key_id: Any, salt: bytes) -> RecordEncryption | None:
+        """Return the encryption that a record was written with; None if it has the key of other settings."""
+        if key_id == self._encryption.key_id(salt):
+            return self._encryption
+        # The first release encrypted without secret_headers and secret_params. An unencrypted record is not accepted
+        # this way, because anyone can compute its key ID.
+        earlier = self._earlier_encryption
+        return earlier if earlier.has_key and key_id == earlier.key_id(salt) else None
+
+    @cached_property
+    def _earlier_encryption(self) -> RecordEncryption:
+        return RecordEncryption(replace(self._config, secret_headers={}, secret_params={}))
+
+    def _tokens(self, values: Mapping[str, Any]) -> dict[str, Token]:
+        """Return the stored tokens, without those whose base URL the connection does not allow."""
+        tokens = {str(scope): _token(token) for scope, token in values.items()}
+        for scope, token in list(tokens.items()):
+            if token.base_url is not None and url_problem(token.base_url, allow_http=self._config.allow_http):
+                log.error(
+                    "Connection %r: the base URL stored in %s is not valid, so the token is not used.",
+                    self._config.conn_id,
+                    self._location,
+                )
+                del tokens[scope]
+        return tokens
+
+    def _refusal(self, values: Any, salt: bytes) -> Refusal | None:
+        """Return the stored refusal; None if the connection has changed since, so that it is tried again."""
+        try:
+            if values["connection"] != self._encryption.fingerprint(self._config.version, salt):
+                return None
+            return Refusal(
+                error=from_event(values["error"]),
+                until=_time(values["until"]),
+                unrecognized_since=_time_or_none(values.get("unrecognized_since")),  # not in the first release
+            )
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+            return None
+
+
+def _token_values(token: Token) -> dict[str, Any]:
+    return {
+        "access_token": token.access_token,
+        "token_type": token.token_type,
+        "issued_at": token.issued_at.isoformat(),
+        "expires_at": _to_text(token.expires_at),  # null: the token never expires
+        "scope": token.scope,
+        "base_url": token.base_url,
+    }
+
+
+def _token(values: Mapping[str, Any]) -> Token:
+    times = {"issued_at": _time(values["issued_at"]), "expires_at": _time_or_none(values["expires_at"])}
+    token = Token(**{**values, **times})
+    if not isinstance(token.access_token, str) or not is_sendable(token.access_token):
+        raise ValueError("the access token cannot be sent in a header")
+    for text in (token.token_type, token.scope, token.base_url):
+        _string_or_none(text)
+    return token
+
+
+def _string_or_none(value: Any) -> str | None:
+    """Return ``value``.
+
+    :raises TypeError: if it is neither a string nor None
+    """
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _to_text(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _time_or_none(text: str | None) -> datetime | None:
+    return None if text is None else _time(text)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
