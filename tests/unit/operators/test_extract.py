@@ -76,7 +76,7 @@ def sent(requests_mock: Mocker) -> list[Request]:
 # --- every operator
 
 
-def test_the_table_above_has_every_operator() -> None:
+def test_the_table_of_operators_is_complete() -> None:
     modules = (extract, justlogin, justimmo, joor)
     found = {
         each
@@ -388,7 +388,7 @@ def test_only_xcom_fields_are_returned(requests_mock: Mocker, xcom_fields: str, 
     assert operator(xcom_fields=xcom_fields, paginator=CursorPaginator(), records_path="rows").execute({}) == selected
 
 
-def test_nothing_but_the_return_value_is_pushed_to_xcom(requests_mock: Mocker) -> None:
+def test_only_the_return_value_is_pushed_to_xcom(requests_mock: Mocker) -> None:
     requests_mock.get(LIST, json=[{"id": 1}])
     # A push would fail, because the context is empty.
     assert operator().execute({}) == {"rows": 1, "pages": 1, "path": None}

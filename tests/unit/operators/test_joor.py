@@ -355,7 +355,7 @@ def test_the_account_is_url_encoded(requests_mock: Mocker) -> None:
     assert urls(requests_mock, "POST") == [f"{CREATE}?account=8%26x%3D1"]
 
 
-def test_collect_continues_and_returns_the_errors(requests_mock: Mocker) -> None:
+def test_with_on_error_collect_the_task_continues_and_returns_the_errors(requests_mock: Mocker) -> None:
     responses = [envelope([{}], REJECTED), envelope([{}, {}]), envelope(None, REJECTED | {"batch": 99}, "Boom")]
     requests_mock.post(CREATE, responses)
     assert bulk(items=items(6), on_error="collect") == {
@@ -367,7 +367,7 @@ def test_collect_continues_and_returns_the_errors(requests_mock: Mocker) -> None
     }
 
 
-def test_skip_continues_and_logs_the_errors(
+def test_with_on_error_skip_the_task_continues_and_logs_the_errors(
     requests_mock: Mocker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(JoorBulkOperator, "log", logging.getLogger("airflow.task.operators"))
@@ -383,7 +383,7 @@ def failure(**parameters: Any) -> OAuthError:
     return caught.value
 
 
-def test_fail_stops_after_the_batch_with_errors(requests_mock: Mocker) -> None:
+def test_with_on_error_fail_the_task_stops_after_the_batch_with_errors(requests_mock: Mocker) -> None:
     requests_mock.post(CREATE, **envelope([], REJECTED, REJECTED))
     error = failure(items=items(6))
     assert type(error) is ApiError  # nothing was written, so Airflow may retry

@@ -222,7 +222,7 @@ def test_after_an_error_event_the_same_error_is_raised(error: exceptions.OAuthEr
 
 def test_an_unknown_error_in_an_event_is_an_oauth_error() -> None:
     with pytest.raises(exceptions.OAuthError, match="later"):
-        operator().execute_complete({}, {"status": "error", "error": {"type": "Unheard", "message": "later"}})
+        operator().execute_complete({}, {"status": "error", "error": {"type": "NoSuchError", "message": "later"}})
 
 
 def test_deferred_pages_are_serialized_and_returned_in_order() -> None:
