@@ -133,7 +133,7 @@ def test_other_bodies_are_not_quoted(body: bytes | str | dict[str, Any] | list[A
     assert text_of(body=body) == HEAD
 
 
-def test_what_error_path_finds_is_quoted_too() -> None:
+def test_the_text_at_error_path_is_quoted_too() -> None:
     body = {"errors": [{"message": "First", "id": "fake"}, {"message": "Second"}], "title": "t"}
     assert text_of(body=body, error_path="errors[].message") == f"{QUOTED}'First Second; t'."
     assert text_of(body={"a": {"b": "deep"}}, error_path="a.b") == f"{QUOTED}'deep'."

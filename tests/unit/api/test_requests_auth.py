@@ -351,7 +351,7 @@ def netrc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_netrc_entry_for_the_api_does_not_replace_the_token(requests_mock: Mocker) -> None:
     requests_mock.get(f"{API}/items")
     requests.get(f"{API}/items", timeout=1)
-    assert requests_mock.last_request.headers["Authorization"].startswith("Basic "), "the file is read, in principle"
+    assert requests_mock.last_request.headers["Authorization"].startswith("Basic "), "the .netrc file is read"
     session_for().get(f"{API}/items")
     assert requests_mock.last_request.headers["Authorization"] == "Bearer fake-token-1"
 
