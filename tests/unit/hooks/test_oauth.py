@@ -134,7 +134,7 @@ def test_run_adds_the_parameters_and_headers_of_the_connection(api: _Matcher, co
     assert api.last_request.headers["X-Tenant"] == "t"
 
 
-def test_no_extra_becomes_a_header(api: _Matcher, connect: Callable[..., None]) -> None:
+def test_no_extra_field_is_sent_as_a_header(api: _Matcher, connect: Callable[..., None]) -> None:
     connect(scope="read", username="fake-user", audience="fake-audience", timeout=5, no_such_field="fake-value")
     OAuthHook("my_api").run("items")
     sent = {name.lower(): value for name, value in api.last_request.headers.items()}
@@ -242,7 +242,7 @@ def test_an_endpoint_with_a_url_in_its_query_is_relative(api: _Matcher) -> None:
 
 
 @pytest.mark.parametrize("endpoint_", ["//elsewhere.example.net/x", "@elsewhere.example.net/x", ":1@elsewhere/x"])
-def test_no_relative_endpoint_leaves_the_api(api: _Matcher, requests_mock: Mocker, endpoint_: str) -> None:
+def test_a_relative_endpoint_cannot_lead_to_another_host(api: _Matcher, requests_mock: Mocker, endpoint_: str) -> None:
     requests_mock.get(ANY)
     OAuthHook("my_api").run(endpoint_)
     assert requests_mock.last_request.hostname == "api.example.com"

@@ -131,7 +131,7 @@ def test_hook_of_returns_the_hook_of_the_vendor(connect: Callable[..., None], ve
     assert type(hook_of("shop", method="GET")) is VENDORS[vendor]
 
 
-def test_the_url_of_a_test_server_as_environment_receives_all_requests(
+def test_requests_go_to_the_test_server_whose_url_is_the_environment(
     connect: Callable[..., None], requests_mock: Mocker
 ) -> None:
     connect("joor", environment="http://127.0.0.1:8080/joor")
