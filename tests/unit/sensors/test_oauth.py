@@ -60,7 +60,7 @@ def test_creating_the_sensor_reads_no_connection_and_sends_no_request(requests_m
     assert requests_mock.call_count == 0
 
 
-def test_a_404_means_not_yet_unless_the_allowlist_is_empty(requests_mock: Mocker) -> None:
+def test_a_404_means_not_ready_unless_the_allowlist_is_empty(requests_mock: Mocker) -> None:
     requests_mock.get(READY, status_code=404)
     assert sensor().poke({}) is False
     with pytest.raises(exceptions.ApiError, match="^404"):
