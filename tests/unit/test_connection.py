@@ -337,7 +337,7 @@ def test_a_missing_client_id_is_an_error() -> None:
 
 
 def test_a_missing_client_secret_is_an_error() -> None:
-    assert error_of(password=None).startswith("password (Client secret) is missing. If the client is public")
+    assert error_of(password=None).startswith("password (Client secret) is missing. If the client has no secret")
 
 
 @pytest.mark.parametrize("login", [None, "", "app"])

@@ -36,26 +36,26 @@ def pins() -> dict[str, SpecifierSet]:
 
 
 @EACH
-def test_oldest_txt_pins_the_oldest_supported_version_of_a_dependency(dependency):
+def test_oldest_txt_pins_the_oldest_supported_version_of_a_dependency(dependency: Requirement) -> None:
     (pin,) = pins()[canonicalize_name(dependency.name)]
     assert pin.operator == "=="
     assert Version(pin.version) == floor(dependency)
 
 
-def test_oldest_txt_pins_only_dependencies_and_sqlalchemy():
+def test_oldest_txt_pins_only_dependencies_and_sqlalchemy() -> None:
     others = pins().keys() - {canonicalize_name(each.name) for each in DEPENDENCIES}
     assert {name: pins()[name] for name in others} == {"sqlalchemy": SpecifierSet("<2.1")}
 
 
 @EACH
-def test_the_installed_version_is_supported_and_the_oldest_one_in_make_test_oldest(dependency):
+def test_the_installed_version_is_supported_and_the_oldest_one_in_make_test_oldest(dependency: Requirement) -> None:
     installed = version(dependency.name)
     assert dependency.specifier.contains(installed)
     if Path(sys.prefix).name == ".venv-oldest":
         assert Version(installed) == floor(dependency)
 
 
-def test_every_dependency_has_a_comment():
+def test_every_dependency_has_a_comment() -> None:
     groups = [PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"].values()]
     found = [
         (before.strip(), line.strip().strip('",'))

@@ -532,7 +532,7 @@ def test_a_preset_is_immutable() -> None:
     assert OAUTH.form_fields is OAUTH.form_fields
 
 
-def test_a_preset_with_a_field_that_is_not_sent_is_refused():
+def test_a_preset_with_a_field_that_is_not_sent_is_refused() -> None:
     with pytest.raises(ValueError, match="Preset 'acme': field_targets has no entry for district"):
         replace(OWN, fields={**OWN.fields, "district": Field("string", "District", "")})
 
@@ -545,7 +545,7 @@ def test_a_preset_with_a_field_that_is_not_sent_is_refused():
         ({"conn_type": "a-b"}, "conn_type must not contain"),
     ],
 )
-def test_a_preset_that_airflow_cannot_use_is_refused(changes, problem):
+def test_a_preset_that_airflow_cannot_use_is_refused(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         replace(OWN, **changes)
 
@@ -560,13 +560,13 @@ def test_a_preset_that_airflow_cannot_use_is_refused(changes, problem):
         {"field_targets": {**OWN.field_targets, "nowhere": ("api_params", "x")}},
     ],
 )
-def test_a_preset_with_an_unknown_field_or_grant_type_is_refused(changes):
+def test_a_preset_with_an_unknown_field_or_grant_type_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Preset 'acme': .* unknown (fields|grant types)"):
         replace(OWN, **changes)
 
 
 @pytest.mark.parametrize("url", ["https://mock.test/?x=1", "https://mock.test/#x"])
-def test_the_url_of_a_mock_server_must_not_have_a_query_or_fragment(url):
+def test_the_url_of_a_mock_server_must_not_have_a_query_or_fragment(url: str) -> None:
     assert JOOR.fixed_fields(url) is None
 
 

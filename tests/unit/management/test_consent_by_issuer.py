@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
@@ -12,6 +13,14 @@ from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.runtime import token_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from requests_mock import Mocker
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+
 
 ISSUER = "https://login.example.com"
 METADATA_URL = f"{ISSUER}/.well-known/openid-configuration"
@@ -28,10 +37,12 @@ TOKEN = {"access_token": "fake-access", "refresh_token": "fake-refresh", "expire
 
 
 @pytest.fixture
-def connect(variables, define_connection, monkeypatch):
+def connect(
+    variables: dict[str, str], define_connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., OAuthConfig]]:
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
 
-    def define(**extra):
+    def define(**extra: Any) -> OAuthConfig:
         define_connection(
             "my_api", **({"grant_type": "authorization_code", "grant_url": None, "issuer": ISSUER} | extra)
         )
@@ -41,15 +52,17 @@ def connect(variables, define_connection, monkeypatch):
     token_sources._sources.clear()
 
 
-def callback(**values):
+def callback(**values: str) -> str:
     return f"{REDIRECT_URI}?{urlencode({'state': 'fake-state', 'code': 'fake-code', **values})}"
 
 
-def sent(requests_mock):
+def sent(requests_mock: Mocker) -> list[tuple[str, str]]:
     return [(request.method, request.url.partition("?")[0]) for request in requests_mock.request_history]
 
 
-def test_the_authorization_and_token_endpoints_are_read_from_the_metadata(connect, requests_mock, variables):
+def test_the_authorization_and_token_endpoints_are_read_from_the_metadata(
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker, variables: dict[str, str]
+) -> None:
     requests_mock.get(METADATA_URL, json=METADATA)
     requests_mock.post(METADATA["token_endpoint"], json=TOKEN)
     config = connect()
@@ -70,7 +83,9 @@ def test_the_authorization_and_token_endpoints_are_read_from_the_metadata(connec
     assert requests_mock.call_count == 3
 
 
-def test_no_metadata_is_read_if_all_urls_are_configured(connect, requests_mock):
+def test_no_metadata_is_read_if_all_urls_are_configured(
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker
+) -> None:
     requests_mock.post(f"{ISSUER}/own/token", json=TOKEN)
     config = connect(grant_url=f"{ISSUER}/own/token", authorize_url=f"{ISSUER}/own/authorize")
     assert grants.begin_authorization(config, REQUEST).startswith(f"{ISSUER}/own/authorize?")
@@ -79,7 +94,9 @@ def test_no_metadata_is_read_if_all_urls_are_configured(connect, requests_mock):
 
 
 @pytest.mark.parametrize("extra", [{}, {"grant_url": f"{ISSUER}/own/token"}])
-def test_a_callback_must_have_iss_if_the_metadata_announces_it(connect, requests_mock, extra):
+def test_a_callback_must_have_iss_if_the_metadata_announces_it(
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker, extra: dict[str, Any]
+) -> None:
     requests_mock.get(METADATA_URL, json=METADATA | {"authorization_response_iss_parameter_supported": True})
     for url in (METADATA["token_endpoint"], f"{ISSUER}/own/token"):
         requests_mock.post(url, json=TOKEN)
@@ -90,13 +107,17 @@ def test_a_callback_must_have_iss_if_the_metadata_announces_it(connect, requests
     assert grants.finish_authorization(config, REQUEST, callback(iss=ISSUER)).access_token == "fake-access"
 
 
-def test_metadata_without_an_authorization_endpoint_is_an_error(connect, requests_mock):
+def test_metadata_without_an_authorization_endpoint_is_an_error(
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker
+) -> None:
     requests_mock.get(METADATA_URL, json=METADATA | {"authorization_endpoint": None})
     with pytest.raises(ConfigurationError, match=r"'my_api': authorize_url \(Authorization URL\) is missing"):
         grants.begin_authorization(connect(), REQUEST)
 
 
-def test_unreadable_metadata_is_an_error_before_the_browser_is_redirected(connect, requests_mock):
+def test_unreadable_metadata_is_an_error_before_the_browser_is_redirected(
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker
+) -> None:
     requests_mock.get(METADATA_URL, status_code=503)
     with pytest.raises(TokenRequestError, match="'my_api'.*metadata endpoint"):
         grants.begin_authorization(connect(), REQUEST)

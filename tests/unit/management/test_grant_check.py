@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote
 
 import pytest
@@ -15,12 +16,18 @@ from airflow_provider_oauth.protocol import endpoint
 from airflow_provider_oauth.runtime import token_sources
 from tests.fake_clock import FakeClock
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from requests_mock import Mocker
+
+
 TOKEN_URL = "https://login.example.com/token"
 SECRETS = {"password": "fake secret/1%", "user_password": "fake&password", "refresh_token": "fake-refresh+token="}
 
 
 @pytest.fixture(autouse=True)
-def variables(variables, monkeypatch):
+def variables(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """Variables as a dict, which a test of a connection leaves empty."""
     monkeypatch.setattr(endpoint, "Clock", lambda: FakeClock(datetime.now(UTC)))
     yield variables
@@ -29,11 +36,13 @@ def variables(variables, monkeypatch):
 
 
 @pytest.fixture
-def test_of(define_connection, caplog):
+def test_of(
+    define_connection: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> Callable[..., tuple[bool, str]]:
     """Test a connection; neither the result nor the log may contain a secret."""
     caplog.set_level(logging.DEBUG)
 
-    def run(conn_id="my_api", password=SECRETS["password"], **extra):
+    def run(conn_id: str = "my_api", password: str | None = SECRETS["password"], **extra: Any) -> tuple[bool, str]:
         define_connection(conn_id, host="https://api.example.com/v1", password=password, **extra)
         works, text = OAuthHook(conn_id).test_connection()
         for secret in (*SECRETS.values(), "fake-access-token"):
@@ -51,7 +60,9 @@ REFRESH = {"grant_type": "refresh_token", "refresh_token": SECRETS["refresh_toke
 # --- the connection works
 
 
-def test_success_names_the_grant_the_lifetime_and_the_requested_and_granted_scope(test_of, requests_mock):
+def test_success_names_the_grant_the_lifetime_and_the_requested_and_granted_scope(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     response = {"access_token": "fake-access-token", "expires_in": 1800, "scope": "read"}
     requests_mock.post(TOKEN_URL, json=response)
     works, text = test_of(scope="read write")
@@ -62,7 +73,9 @@ def test_success_names_the_grant_the_lifetime_and_the_requested_and_granted_scop
     assert "The server did not grant these scopes: write." in text
 
 
-def test_a_scope_that_the_response_omits_was_granted_as_requested(test_of, requests_mock):
+def test_a_scope_that_the_response_omits_was_granted_as_requested(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
     works, text = test_of(scope="read")
     assert works
@@ -70,17 +83,21 @@ def test_a_scope_that_the_response_omits_was_granted_as_requested(test_of, reque
     assert "did not grant" not in text
 
 
-def test_a_connection_without_a_scope_is_reported_as_such(test_of, requests_mock):
+def test_a_connection_without_a_scope_is_reported_as_such(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
     assert "Requested scope: none (the server's default); granted: as requested." in test_of()[1]
 
 
-def test_an_empty_scope_in_the_response_grants_nothing(test_of, requests_mock):
+def test_an_empty_scope_in_the_response_grants_nothing(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60, "scope": ""})
     assert "The server did not grant these scopes: read." in test_of(scope="read")[1]
 
 
-def test_the_password_grant_sends_the_password(test_of, requests_mock):
+def test_the_password_grant_sends_the_password(test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
     works, text = test_of(**PASSWORD)
     assert works
@@ -88,26 +105,30 @@ def test_the_password_grant_sends_the_password(test_of, requests_mock):
     assert parse_qs(requests_mock.last_request.text)["password"] == [SECRETS["user_password"]]
 
 
-def test_one_request_is_sent_to_the_token_endpoint_and_none_elsewhere(test_of, requests_mock):
+def test_one_request_is_sent_to_the_token_endpoint_and_none_elsewhere(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
     test_of()
     assert [(sent.method, sent.url) for sent in requests_mock.request_history] == [("POST", TOKEN_URL)]
 
 
-def test_ignored_fields_are_listed(test_of, requests_mock):
+def test_ignored_fields_are_listed(test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
     works, text = test_of(unheard_of=1)
     assert works
     assert "'unheard_of'" in text
 
 
-def test_a_random_conn_id_works_as_with_airflows_button(test_of, requests_mock):
+def test_a_random_conn_id_works_as_with_airflows_button(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
     assert test_of(conn_id="x7d3kq9w")[0]
     assert not test_of(conn_id="x7d3kq9v", **REFRESH)[0]
 
 
-def test_each_test_sends_a_request(test_of, requests_mock):
+def test_each_test_sends_a_request(test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 3600})
     test_of()
     test_of()
@@ -115,7 +136,9 @@ def test_each_test_sends_a_request(test_of, requests_mock):
 
 
 @pytest.mark.parametrize("extra", [{}, REFRESH], ids=["client_credentials", "refresh_token"])
-def test_the_result_names_the_host_that_the_issuers_metadata_names(test_of, requests_mock, extra):
+def test_the_result_names_the_host_that_the_issuers_metadata_names(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, Any]
+) -> None:
     url = "https://login.example.com/.well-known/openid-configuration"
     metadata = {"issuer": "https://login.example.com", "token_endpoint": "https://tokens.example.com/t"}
     requests_mock.get(url, json=metadata)
@@ -141,7 +164,9 @@ def test_the_result_names_the_host_that_the_issuers_metadata_names(test_of, requ
         ("invalid_request", ["Token request body", "Client authentication", "Token request parameters"]),
     ],
 )
-def test_a_refusal_quotes_the_server_and_names_the_fields_to_check(test_of, requests_mock, error, fields):
+def test_a_refusal_quotes_the_server_and_names_the_fields_to_check(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, error: str, fields: list[str]
+) -> None:
     response = {"error": error, "error_description": "The reason, in the server's words"}
     requests_mock.post(TOKEN_URL, status_code=400, json=response)
     works, text = test_of()
@@ -154,7 +179,9 @@ def test_a_refusal_quotes_the_server_and_names_the_fields_to_check(test_of, requ
     assert requests_mock.call_count == 1
 
 
-def test_a_wrong_password_is_sent_once_and_the_result_names_its_fields(test_of, requests_mock):
+def test_a_wrong_password_is_sent_once_and_the_result_names_its_fields(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
     works, text = test_of(**PASSWORD)
     assert not works
@@ -179,7 +206,9 @@ def test_a_wrong_password_is_sent_once_and_the_result_names_its_fields(test_of, 
     ],
 )
 @pytest.mark.parametrize("grant", [{}, REFRESH], ids=["client_credentials", "refresh_token"])
-def test_every_invalid_response_gives_a_readable_result(test_of, requests_mock, response, grant):
+def test_every_invalid_response_gives_a_readable_result(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, response: dict[str, Any], grant: dict[str, Any]
+) -> None:
     requests_mock.post(TOKEN_URL, **response)
     works, text = test_of(**grant)
     assert not works
@@ -191,7 +220,9 @@ def test_every_invalid_response_gives_a_readable_result(test_of, requests_mock, 
     "extra",
     [{"grant_type": "implicit"}, {"grant_url": ""}, {"scop": "read"}, {"body_format": "xml"}, {"leeway": "soon"}],
 )
-def test_an_invalid_connection_gives_a_result_that_names_the_field(test_of, requests_mock, extra):
+def test_an_invalid_connection_gives_a_result_that_names_the_field(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, str]
+) -> None:
     works, text = test_of(**extra)
     assert not works
     assert next(iter(extra)) in text
@@ -211,15 +242,19 @@ def test_an_invalid_connection_gives_a_result_that_names_the_field(test_of, requ
         ({"proxies": "http://169.254.169.254", "grant_url": "https://login.example.com"}, "proxies"),
     ],
 )
-def test_a_field_that_makes_requests_impossible_is_named(test_of, requests_mock, extra, field):
+def test_a_field_that_makes_requests_impossible_is_named(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, str], field: str
+) -> None:
     works, text = test_of(**extra)
     assert not works
     assert text.startswith(f"{field} ")
     assert not requests_mock.called
 
 
-def test_an_error_that_echoes_the_request_reveals_no_secret(test_of, requests_mock):
-    def echo(request, context):
+def test_an_error_that_echoes_the_request_reveals_no_secret(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
+    def echo(request: Any, context: Any) -> dict[str, str]:
         context.status_code = 400
         text = f"got {request.headers.get('Authorization')} and {request.text}"
         return {"error": "invalid_request", "error_description": text}
@@ -231,7 +266,9 @@ def test_an_error_that_echoes_the_request_reveals_no_secret(test_of, requests_mo
     assert requests_mock.last_request.headers["Authorization"].removeprefix("Basic ") not in text
 
 
-def test_an_html_page_that_echoes_a_secret_is_not_quoted(test_of, requests_mock):
+def test_an_html_page_that_echoes_a_secret_is_not_quoted(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     page = "<html><p>Unknown user: fake-user, password: fake&amp;password</p></html>"
     requests_mock.post(TOKEN_URL, status_code=400, text=page)
     works, text = test_of(**PASSWORD)
@@ -242,7 +279,7 @@ def test_an_html_page_that_echoes_a_secret_is_not_quoted(test_of, requests_mock)
 # --- refresh tokens are not used
 
 
-def made_up(requests_mock):
+def made_up(requests_mock: Mocker) -> str:
     sent = parse_qs(requests_mock.last_request.text)
     assert sent["grant_type"] == ["refresh_token"]
     return sent["refresh_token"][0]
@@ -251,7 +288,9 @@ def made_up(requests_mock):
 @pytest.mark.parametrize(
     "extra", [REFRESH, REFRESH | {"grant_type": "authorization_code"}, {"grant_type": "authorization_code"}]
 )
-def test_the_real_refresh_token_is_never_sent(test_of, requests_mock, extra):
+def test_the_real_refresh_token_is_never_sent(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, Any]
+) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
     test_of(**extra)
     assert requests_mock.call_count == 1
@@ -260,7 +299,9 @@ def test_the_real_refresh_token_is_never_sent(test_of, requests_mock, extra):
     assert made_up(requests_mock) != SECRETS["refresh_token"]
 
 
-def test_each_test_sends_another_made_up_refresh_token(test_of, requests_mock):
+def test_each_test_sends_another_made_up_refresh_token(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
     test_of(**REFRESH)
     first = made_up(requests_mock)
@@ -277,7 +318,9 @@ def test_each_test_sends_another_made_up_refresh_token(test_of, requests_mock):
         {"status": "BAD_REFRESH_TOKEN"},
     ],
 )
-def test_invalid_grant_shows_that_the_client_is_accepted(test_of, requests_mock, response):
+def test_invalid_grant_shows_that_the_client_is_accepted(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, response: dict[str, str]
+) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json=response)
     works, text = test_of(**REFRESH)
     assert works
@@ -285,7 +328,9 @@ def test_invalid_grant_shows_that_the_client_is_accepted(test_of, requests_mock,
     assert text.endswith("The refresh token was not tested, because the server may accept it only once.")
 
 
-def test_the_result_mentions_no_secret_and_no_refresh_token_if_there_are_none(test_of, requests_mock):
+def test_the_result_mentions_no_secret_and_no_refresh_token_if_there_are_none(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
     works, text = test_of(grant_type="authorization_code", client_auth="none", password=None)
     assert works
@@ -296,7 +341,9 @@ def test_the_result_mentions_no_secret_and_no_refresh_token_if_there_are_none(te
     assert text.endswith("whether a user has authorized the connection. See Admin → OAuth connections.")
 
 
-def test_a_recognized_refusal_of_the_client_is_a_failure(test_of, requests_mock):
+def test_a_recognized_refusal_of_the_client_is_a_failure(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     requests_mock.post(TOKEN_URL, status_code=401, json={"error": "invalid_client"})
     works, text = test_of(**REFRESH)
     assert not works
@@ -314,8 +361,8 @@ def test_a_recognized_refusal_of_the_client_is_a_failure(test_of, requests_mock)
     ],
 )
 def test_an_unrecognized_refusal_of_a_made_up_token_is_not_reported_as_a_failure(
-    test_of, requests_mock, status, options
-):
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, status: int, options: dict[str, Any]
+) -> None:
     requests_mock.post(TOKEN_URL, status_code=status, **options)
     works, text = test_of(**REFRESH)
     assert works is True  # Airflow has no third result
@@ -326,7 +373,9 @@ def test_an_unrecognized_refusal_of_a_made_up_token_is_not_reported_as_a_failure
 
 
 @pytest.mark.parametrize("error", ["unsupported_grant_type", "unauthorized_client"])
-def test_a_server_without_refresh_tokens_is_not_reported_as_a_failure(test_of, requests_mock, error):
+def test_a_server_without_refresh_tokens_is_not_reported_as_a_failure(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, error: str
+) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": error})
     works, text = test_of(grant_type="authorization_code")
     assert works is True
@@ -335,14 +384,18 @@ def test_a_server_without_refresh_tokens_is_not_reported_as_a_failure(test_of, r
     assert not test_of(**REFRESH)[0]
 
 
-def test_a_server_that_accepts_a_made_up_token_is_reported_as_not_secure(test_of, requests_mock):
+def test_a_server_that_accepts_a_made_up_token_is_reported_as_not_secure(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
     works, text = test_of(**REFRESH)
     assert not works
     assert text.endswith("It may be a mock server or not secure, or Token URL may be wrong.")
 
 
-def test_the_made_up_token_is_sent_to_the_refresh_url_and_the_result_names_it(test_of, requests_mock):
+def test_the_made_up_token_is_sent_to_the_refresh_url_and_the_result_names_it(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     other = requests_mock.post("https://refresh.example.com/t", status_code=400, json={"error": "invalid_grant"})
     works, text = test_of(refresh_url="https://refresh.example.com/t", **REFRESH)
     assert works
@@ -356,7 +409,9 @@ def test_the_made_up_token_is_sent_to_the_refresh_url_and_the_result_names_it(te
 
 
 @pytest.mark.parametrize("granted", ["read,write", "read, write", "write read", "read\twrite"])
-def test_granted_scopes_are_recognized_with_any_separator(test_of, requests_mock, granted):
+def test_granted_scopes_are_recognized_with_any_separator(
+    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, granted: str
+) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60, "scope": granted})
     assert "did not grant" not in test_of(scope="read write")[1]
     assert "The server did not grant these scopes: admin." in test_of(scope="admin read write")[1]

@@ -23,6 +23,8 @@ from tests.fake_clock import FakeClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from requests_mock import Mocker
+
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
 API = "https://api.example.com/v1"
@@ -49,7 +51,7 @@ def connect(
     return define
 
 
-def task():
+def task() -> OAuthError | None:
     """Get a token in a new process; return the error, if any."""
     token_sources._sources.clear()
     try:
@@ -65,8 +67,14 @@ def task():
     [(400, b'{"error": "invalid_grant"}', WrongPassword), (403, b"", UnrecognizedRefusal)],
 )
 def test_tasks_send_a_refused_password_once_whatever_retry_after_says(
-    connect, requests_mock, clock, status, body, kind, headers
-):
+    connect: Callable[..., OAuthConfig],
+    requests_mock: Mocker,
+    clock: FakeClock,
+    status: int,
+    body: bytes,
+    kind: type[OAuthError],
+    headers: dict[str, Any],
+) -> None:
     connect(**PASSWORD)
     server = requests_mock.post(TOKEN_URL, status_code=status, content=body, headers=headers)
     assert {type(task()) for _ in range(5)} == {kind}
@@ -86,8 +94,8 @@ def test_tasks_send_a_refused_password_once_whatever_retry_after_says(
     ],
 )
 def test_a_refusal_in_known_words_of_a_vendor_requires_consent_and_other_tasks_send_nothing(
-    connect, requests_mock, status, body
-):
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker, status: int, body: dict[str, Any]
+) -> None:
     config = connect(**REFRESH)
     server = requests_mock.post(TOKEN_URL, status_code=status, json=body)
     assert {type(task()) for _ in range(5)} == {ConsentRequired}
@@ -97,8 +105,8 @@ def test_a_refusal_in_known_words_of_a_vendor_requires_consent_and_other_tasks_s
 
 @pytest.mark.parametrize(("status", "body"), [(400, b""), (403, b""), (400, b"{}"), (200, b'{"error": "odd"}')])
 def test_the_second_refusal_in_unknown_words_requires_consent_and_the_refresh_token_stays_stored(
-    connect, requests_mock, clock, status, body
-):
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker, clock: FakeClock, status: int, body: bytes
+) -> None:
     config = connect(**REFRESH)
     refused = requests_mock.post(TOKEN_URL, status_code=status, content=body)
     assert {type(task()) for _ in range(5)} == {UnrecognizedRefusal}
@@ -121,7 +129,14 @@ def test_the_second_refusal_in_unknown_words_requires_consent_and_the_refresh_to
         (503, {"Retry-After": "3600"}, b""),
     ],
 )
-def test_a_response_that_is_not_a_refusal_starts_no_cool_down(connect, requests_mock, clock, status, headers, body):
+def test_a_response_that_is_not_a_refusal_starts_no_cool_down(
+    connect: Callable[..., OAuthConfig],
+    requests_mock: Mocker,
+    clock: FakeClock,
+    status: int,
+    headers: dict[str, Any],
+    body: bytes,
+) -> None:
     config = connect(**REFRESH)
     server = requests_mock.post(TOKEN_URL, status_code=status, headers=headers, content=body)
     for _ in range(2):
@@ -132,8 +147,8 @@ def test_a_response_that_is_not_a_refusal_starts_no_cool_down(connect, requests_
 
 
 def test_a_user_can_renew_after_a_host_with_a_wrong_clock_has_recorded_a_refusal(
-    connect, requests_mock, variables, clock
-):
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker, variables: dict[str, str], clock: FakeClock
+) -> None:
     config = connect(**REFRESH)
     clock.seconds = 365 * 86400.0
     requests_mock.post(TOKEN_URL, status_code=401, json={"error": "invalid_client"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -17,6 +18,10 @@ from airflow_provider_oauth.protocol.token_requests import code_request
 from tests.connections import oauth_config
 from tests.fake_clock import START
 
+if TYPE_CHECKING:
+    from requests_mock import Mocker
+
+
 CONFIG = oauth_config(
     token_url="https://auth.example.com/token",
     authorize_url="https://auth.example.com/authorize?tenant=a%20b",
@@ -28,14 +33,14 @@ BACK = "https://airflow.example.com/oauth/callback"
 CONSENT = AuthorizationRequest(conn_id="shop", redirect_uri=BACK, state="fake-state", code_verifier="fake-verifier")
 
 
-def callback(**values):
+def callback(**values: str) -> str:
     return f"{BACK}?{urlencode({'state': 'fake-state', **values})}"
 
 
 # --- the authorization request
 
 
-def test_the_authorization_url_has_the_parameters_of_rfc_6749_and_pkce():
+def test_the_authorization_url_has_the_parameters_of_rfc_6749_and_pkce() -> None:
     url = urlsplit(authorization_url(CONFIG, CONSENT))
     challenge = base64.urlsafe_b64encode(hashlib.sha256(b"fake-verifier").digest()).decode().rstrip("=")
     assert (url.scheme, url.netloc, url.path) == ("https", "auth.example.com", "/authorize")
@@ -51,7 +56,7 @@ def test_the_authorization_url_has_the_parameters_of_rfc_6749_and_pkce():
     }
 
 
-def test_with_skip_pkce_neither_challenge_nor_verifier_is_sent():
+def test_with_skip_pkce_neither_challenge_nor_verifier_is_sent() -> None:
     config = replace(CONFIG, skip_pkce=True)
     assert authorization_url(config, CONSENT) == (
         "https://auth.example.com/authorize?tenant=a+b&response_type=code&client_id=app"
@@ -63,13 +68,13 @@ def test_with_skip_pkce_neither_challenge_nor_verifier_is_sent():
     )
 
 
-def test_scopes_are_joined_with_the_scope_separator():
+def test_scopes_are_joined_with_the_scope_separator() -> None:
     config = replace(CONFIG, scope_separator=",", audience="https://api", resource="urn:x")
     query = parse_qs(urlsplit(authorization_url(config, CONSENT)).query)
     assert (query["scope"], query["audience"], query["resource"]) == (["read,write"], ["https://api"], ["urn:x"])
 
 
-def test_authorize_params_are_added_to_the_url():
+def test_authorize_params_are_added_to_the_url() -> None:
     config = replace(
         CONFIG,
         skip_pkce=True,
@@ -82,24 +87,24 @@ def test_authorize_params_are_added_to_the_url():
     )
 
 
-def test_authorize_params_replace_those_in_the_authorization_url():
+def test_authorize_params_replace_those_in_the_authorization_url() -> None:
     config = replace(CONFIG, authorize_params={"tenant": "c"})
     query = parse_qsl(urlsplit(authorization_url(config, CONSENT)).query)
     assert [value for name, value in query if name == "tenant"] == ["c"]
 
 
-def test_authorize_params_are_not_sent_with_the_code():
+def test_authorize_params_are_not_sent_with_the_code() -> None:
     config = replace(CONFIG, authorize_params={"access_type": "offline"})
     assert b"access_type" not in code_request(config, "c", BACK, "fake-verifier", now=START).body
 
 
-def test_neither_client_secret_nor_code_verifier_is_in_the_authorization_url():
+def test_neither_client_secret_nor_code_verifier_is_in_the_authorization_url() -> None:
     url = authorization_url(CONFIG, CONSENT)
     assert "fake-secret" not in url
     assert "fake-verifier" not in url
 
 
-def test_every_authorization_request_has_its_own_state_and_code_verifier():
+def test_every_authorization_request_has_its_own_state_and_code_verifier() -> None:
     first, second = (AuthorizationRequest(conn_id="shop", redirect_uri=BACK) for _ in range(2))
     assert len({first.state, second.state, first.code_verifier, second.code_verifier}) == 4
     assert 43 <= len(first.code_verifier) <= 128  # RFC 7636 section 4.1
@@ -108,12 +113,12 @@ def test_every_authorization_request_has_its_own_state_and_code_verifier():
 
 
 @pytest.mark.parametrize("grant", ["client_credentials", "refresh_token"])
-def test_only_the_authorization_code_grant_has_an_authorization_url(grant):
+def test_only_the_authorization_code_grant_has_an_authorization_url(grant: str) -> None:
     with pytest.raises(ConfigurationError, match="'shop': grant_type is"):
         authorization_url(replace(CONFIG, grant_type=grant), CONSENT)
 
 
-def test_a_missing_authorization_url_is_an_error():
+def test_a_missing_authorization_url_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="authorize_url"):
         authorization_url(replace(CONFIG, authorize_url=None), CONSENT)
 
@@ -128,7 +133,7 @@ def test_a_missing_authorization_url_is_an_error():
         ("javascript://localhost/", False),
     ],
 )
-def test_a_redirect_uri_with_plain_http_to_another_machine_is_refused(redirect_uri, works):
+def test_a_redirect_uri_with_plain_http_to_another_machine_is_refused(redirect_uri: str, works: bool) -> None:
     consent = replace(CONSENT, redirect_uri=redirect_uri)
     if works:
         assert parse_qs(urlsplit(authorization_url(CONFIG, consent)).query)["redirect_uri"] == [redirect_uri]
@@ -141,18 +146,18 @@ def test_a_redirect_uri_with_plain_http_to_another_machine_is_refused(redirect_u
 
 
 @pytest.mark.parametrize("code", ["plain", "ends-in%3D", "a+b/c=", "ümlaut"])
-def test_the_code_is_decoded_once(code):
+def test_the_code_is_decoded_once(code: str) -> None:
     assert validate_callback(CONFIG, CONSENT, callback(code=code)) == code
 
 
 @pytest.mark.parametrize(
     "query", ["code=a?b&state=fake-state", "iss=https://auth.example.com/?t=1&code=a?b&state=fake-state"]
 )
-def test_a_question_mark_in_the_query_belongs_to_a_value(query):
+def test_a_question_mark_in_the_query_belongs_to_a_value(query: str) -> None:
     assert validate_callback(CONFIG, CONSENT, f"{BACK}?{query}") == "a?b"
 
 
-def test_parameters_replace_those_of_the_same_name_in_the_authorization_url():
+def test_parameters_replace_those_of_the_same_name_in_the_authorization_url() -> None:
     config = replace(CONFIG, authorize_url="https://auth.example.com/authorize?scope=offline&prompt=consent")
     query = parse_qsl(urlsplit(authorization_url(config, CONSENT)).query)
     assert len(dict(query)) == len(query)
@@ -160,7 +165,7 @@ def test_parameters_replace_those_of_the_same_name_in_the_authorization_url():
     assert dict(query)["prompt"] == "consent"
 
 
-def test_a_query_without_url_is_a_valid_callback_and_whitespace_is_ignored():
+def test_a_query_without_url_is_a_valid_callback_and_whitespace_is_ignored() -> None:
     assert validate_callback(CONFIG, CONSENT, " code=c&state=fake-state \n") == "c"
     assert validate_callback(CONFIG, CONSENT, "/oauth/callback?code=c&state=fake-state#fragment") == "c"
 
@@ -183,7 +188,7 @@ def test_a_query_without_url_is_a_valid_callback_and_whitespace_is_ignored():
         f"{BACK}?code=c\udcff&state=fake-state",
     ],
 )
-def test_a_callback_that_does_not_match_the_authorization_request_is_rejected(text):
+def test_a_callback_that_does_not_match_the_authorization_request_is_rejected(text: str) -> None:
     with pytest.raises(ConsentDenied, match="^Connection 'shop': "):
         validate_callback(CONFIG, CONSENT, text)
 
@@ -206,13 +211,15 @@ def test_a_callback_that_does_not_match_the_authorization_request_is_rejected(te
         ),
     ],
 )
-def test_an_error_callback_is_reported_with_the_servers_message_and_without_secrets(values, text):
+def test_an_error_callback_is_reported_with_the_servers_message_and_without_secrets(
+    values: dict[str, str], text: str
+) -> None:
     with pytest.raises(ConsentDenied, match=text) as caught:
         validate_callback(CONFIG, CONSENT, callback(**values))
     assert caught.value.error == values["error"]
 
 
-def test_the_error_code_of_a_callback_is_redacted_and_limited():
+def test_the_error_code_of_a_callback_is_redacted_and_limited() -> None:
     with pytest.raises(ConsentDenied) as caught:
         validate_callback(CONFIG, CONSENT, callback(error="fake-secret and fake-state\n" + "x" * 1000))
     assert caught.value.error.startswith("*** and *** xxx")
@@ -232,7 +239,7 @@ def test_the_error_code_of_a_callback_is_redacted_and_limited():
         ("", False),
     ],
 )
-def test_without_an_issuer_iss_must_have_the_origin_of_the_authorization_url(iss, works):
+def test_without_an_issuer_iss_must_have_the_origin_of_the_authorization_url(iss: str, works: bool) -> None:
     if works:
         assert validate_callback(CONFIG, CONSENT, callback(code="c", iss=iss)) == "c"
     else:
@@ -241,7 +248,7 @@ def test_without_an_issuer_iss_must_have_the_origin_of_the_authorization_url(iss
 
 
 @pytest.mark.parametrize(("iss", "works"), [("https://auth.example.com", True), ("https://evil.example", False)])
-def test_a_callback_from_another_issuer_is_rejected(iss, works):
+def test_a_callback_from_another_issuer_is_rejected(iss: str, works: bool) -> None:
     config = replace(CONFIG, issuer="https://auth.example.com")
     if works:
         assert validate_callback(config, CONSENT, callback(code="c", iss=iss)) == "c"
@@ -250,14 +257,14 @@ def test_a_callback_from_another_issuer_is_rejected(iss, works):
             validate_callback(config, CONSENT, callback(code="c", iss=iss))
 
 
-def test_a_callback_without_iss_is_rejected_if_the_server_always_sends_it():
+def test_a_callback_without_iss_is_rejected_if_the_server_always_sends_it() -> None:
     config = replace(CONFIG, issuer="https://auth.example.com", iss_required=True)
     assert validate_callback(config, CONSENT, callback(code="c", iss="https://auth.example.com")) == "c"
     with pytest.raises(ConsentDenied, match=r"does not name the server that sent it \(iss\)"):
         validate_callback(config, CONSENT, callback(code="c"))
 
 
-def test_an_error_callback_without_iss_is_reported_although_the_server_should_send_it():
+def test_an_error_callback_without_iss_is_reported_although_the_server_should_send_it() -> None:
     config = replace(CONFIG, issuer="https://auth.example.com", iss_required=True)
     with pytest.raises(ConsentDenied) as denied:  # as Django OAuth Toolkit 3.4 does
         validate_callback(config, CONSENT, callback(error="access_denied", code="c"))
@@ -269,7 +276,7 @@ def test_an_error_callback_without_iss_is_reported_although_the_server_should_se
 # --- the token request
 
 
-def test_the_token_request_has_code_redirect_uri_and_verifier():
+def test_the_token_request_has_code_redirect_uri_and_verifier() -> None:
     request = code_request(CONFIG, "a code%3D", BACK, "fake-verifier", now=START)
     assert request.url == CONFIG.token_url
     assert dict(parse_qsl(request.body.decode())) == {
@@ -283,14 +290,14 @@ def test_the_token_request_has_code_redirect_uri_and_verifier():
     assert {"a code%3D", "fake-verifier"} <= set(request.secrets)
 
 
-def test_a_code_is_exchanged_once_even_if_the_server_is_busy(requests_mock):
+def test_a_code_is_exchanged_once_even_if_the_server_is_busy(requests_mock: Mocker) -> None:
     requests_mock.post(CONFIG.token_url, status_code=503)
     with pytest.raises(Exception, match="503|busy"):
         TokenEndpoint(CONFIG, Clock()).exchange_code("c", BACK, "v")
     assert requests_mock.call_count == 1
 
 
-def test_the_error_for_a_refused_code_does_not_quote_the_code(requests_mock):
+def test_the_error_for_a_refused_code_does_not_quote_the_code(requests_mock: Mocker) -> None:
     content = {"error": "invalid_grant", "error_description": "fake-code-1 is already used"}
     requests_mock.post(CONFIG.token_url, status_code=400, json=content)
     with pytest.raises(InvalidGrant, match=r"\*\*\* is already used") as caught:

@@ -5,11 +5,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH, ClientAuthContext, basic
-from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.token_requests import grant_request, refresh_request, revocation_request
+from tests.connections import TOKEN_URL, oauth_config
 from tests.fake_clock import START
-
-TOKEN_URL = "https://login.example.com/token"
 
 
 def context(client_id: str | None, client_secret: str | None) -> ClientAuthContext:
@@ -91,15 +89,10 @@ def test_a_method_receives_what_it_needs_to_sign(
 ) -> None:
     method = Recorder()
     monkeypatch.setitem(CLIENT_AUTH, "client_secret_post", method)
-    config = OAuthConfig(
-        conn_id="shop",
-        base_url="https://api.example.com",
-        token_url=TOKEN_URL,
+    config = oauth_config(
         refresh_url="https://login.example.com/refresh",
         revoke_url="https://login.example.com/revoke",
         issuer=issuer,
-        client_id="app",
-        client_secret="fake-secret",
         client_auth="client_secret_post",
     )
 

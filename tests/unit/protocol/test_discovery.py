@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -20,6 +21,16 @@ from airflow_provider_oauth.protocol.http_transport import MAX_RESPONSE_SIZE
 from tests.connections import oauth_config
 from tests.fake_clock import FakeClock
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from requests_mock import Mocker
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from tests.certificates import Certificates
+
+
 ISSUER = "https://auth.test"
 OIDC = f"{ISSUER}/.well-known/openid-configuration"
 OAUTH = f"{ISSUER}/.well-known/oauth-authorization-server"
@@ -33,13 +44,13 @@ TOKEN = {"access_token": "fake-token", "expires_in": 60}
 
 
 @pytest.fixture
-def clock():
+def clock() -> FakeClock:
     return FakeClock()
 
 
 @pytest.fixture
-def endpoint(clock):
-    def make(**values):
+def endpoint(clock: FakeClock) -> Callable[..., TokenEndpoint]:
+    def make(**values: Any) -> TokenEndpoint:
         return TokenEndpoint(config(**values), clock)
 
     return make
@@ -48,18 +59,20 @@ def endpoint(clock):
 config = partial(oauth_config, token_url=None, issuer=ISSUER)
 
 
-def requested(requests_mock):
+def requested(requests_mock: Mocker) -> list[tuple[str, str]]:
     return [(request.method, request.url) for request in requests_mock.request_history]
 
 
-def urls_of(settings):
+def urls_of(settings: OAuthConfig) -> tuple[str | None, str | None, str | None]:
     return settings.token_url, settings.authorize_url, settings.revoke_url
 
 
 # --- where the metadata is requested
 
 
-def test_the_metadata_url_of_openid_connect_is_requested_first(endpoint, requests_mock):
+def test_the_metadata_url_of_openid_connect_is_requested_first(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, json=METADATA)
     found = endpoint().with_discovered_endpoints("token_url")
     assert urls_of(found) == (
@@ -90,20 +103,28 @@ def test_the_metadata_url_of_openid_connect_is_requested_first(endpoint, request
         ),
     ],
 )
-def test_after_a_404_the_metadata_url_of_rfc_8414_is_requested(endpoint, requests_mock, issuer, first, second):
+def test_after_a_404_the_metadata_url_of_rfc_8414_is_requested(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, issuer: str, first: str, second: str
+) -> None:
     requests_mock.get(first, status_code=404)
     requests_mock.get(second, json=METADATA | {"issuer": issuer})
     assert endpoint(issuer=issuer).with_discovered_endpoints("token_url").token_url == "https://auth.test/found/token"
     assert requested(requests_mock) == [("GET", first), ("GET", second)]
 
 
-def test_an_issuer_with_a_query_is_refused(endpoint, requests_mock):
+def test_an_issuer_with_a_query_is_refused(endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker) -> None:
     with pytest.raises(ConfigurationError, match="'shop': issuer must not have a query"):
         endpoint(issuer=f"{ISSUER}/?tenant=1").with_discovered_endpoints("token_url")
     assert not requests_mock.called
 
 
-def test_transport_options_are_used_but_not_netrc(endpoint, requests_mock, tmp_path, monkeypatch, tls):
+def test_transport_options_are_used_but_not_netrc(
+    endpoint: Callable[..., TokenEndpoint],
+    requests_mock: Mocker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tls: Certificates,
+) -> None:
     (tmp_path / "netrc").write_text("machine auth.test login other password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     requests_mock.get(OIDC, json=METADATA)
@@ -126,13 +147,17 @@ def test_transport_options_are_used_but_not_netrc(endpoint, requests_mock, tmp_p
         ({"token_url": "https://auth.test/own", "issuer": None}, ["token_url", "authorize_url", "revoke_url"]),
     ],
 )
-def test_no_metadata_is_requested_if_urls_are_set_or_there_is_no_issuer(endpoint, requests_mock, urls, needed):
+def test_no_metadata_is_requested_if_urls_are_set_or_there_is_no_issuer(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, urls: dict[str, Any], needed: list[str]
+) -> None:
     known = endpoint(**urls)
     assert known.with_discovered_endpoints(*needed) is known._config
     assert not requests_mock.called
 
 
-def test_the_connections_urls_are_kept_and_missing_ones_discovered(endpoint, requests_mock):
+def test_the_connections_urls_are_kept_and_missing_ones_discovered(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, json=METADATA)
     found = endpoint(token_url="https://auth.test/own").with_discovered_endpoints("revoke_url")
     assert urls_of(found) == (
@@ -142,13 +167,17 @@ def test_the_connections_urls_are_kept_and_missing_ones_discovered(endpoint, req
     )
 
 
-def test_urls_that_are_not_in_the_metadata_stay_missing(endpoint, requests_mock):
+def test_urls_that_are_not_in_the_metadata_stay_missing(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, json={name: METADATA[name] for name in ("issuer", "token_endpoint")})
     assert urls_of(endpoint().with_discovered_endpoints("revoke_url")) == ("https://auth.test/found/token", None, None)
 
 
 @pytest.mark.parametrize(("value", "required"), [({}, False), (True, True), (False, False), ("true", False)])
-def test_whether_callbacks_must_have_iss_is_read_from_the_metadata(endpoint, requests_mock, value, required):
+def test_whether_callbacks_must_have_iss_is_read_from_the_metadata(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, value: Any, required: bool
+) -> None:
     more = {"authorization_response_iss_parameter_supported": value} if value != {} else {}
     requests_mock.get(OIDC, json=METADATA | more)
     assert endpoint().with_discovered_endpoints("token_url").iss_required is required
@@ -168,7 +197,9 @@ def test_whether_callbacks_must_have_iss_is_read_from_the_metadata(endpoint, req
         ),
     ],
 )
-def test_each_exchange_requests_the_metadata_again(endpoint, requests_mock, call, body):
+def test_each_exchange_requests_the_metadata_again(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, call: Callable[..., Any], body: bytes
+) -> None:
     moved = METADATA | {"token_endpoint": "https://auth.test/moved/token"}
     requests_mock.get(OIDC, [{"json": METADATA}, {"json": moved}])
     for url in (METADATA["token_endpoint"], moved["token_endpoint"]):
@@ -184,48 +215,60 @@ def test_each_exchange_requests_the_metadata_again(endpoint, requests_mock, call
     assert requests_mock.last_request.body == body
 
 
-def test_a_retried_exchange_does_not_request_the_metadata_again(endpoint, requests_mock):
+def test_a_retried_exchange_does_not_request_the_metadata_again(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, json=METADATA)
     requests_mock.post(METADATA["token_endpoint"], [{"status_code": 503}, {"json": TOKEN}])
     endpoint().grant()
     assert [method for method, _ in requested(requests_mock)] == ["GET", "POST", "POST"]
 
 
-def test_a_refresh_url_needs_no_metadata(endpoint, requests_mock):
+def test_a_refresh_url_needs_no_metadata(endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker) -> None:
     requests_mock.post("https://auth.test/refresh", json=TOKEN)
     assert endpoint(refresh_url="https://auth.test/refresh").refresh("fake-r").access_token == "fake-token"
     assert requests_mock.call_count == 1
 
 
-def test_a_token_is_revoked_at_the_discovered_endpoint(endpoint, requests_mock):
+def test_a_token_is_revoked_at_the_discovered_endpoint(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, json=METADATA)
     requests_mock.post(METADATA["revocation_endpoint"])
     assert endpoint(token_url="https://auth.test/own").revoke("fake-r", "refresh_token")
     assert requested(requests_mock) == [("GET", OIDC), ("POST", METADATA["revocation_endpoint"])]
 
 
-def test_revocation_is_an_error_if_the_metadata_has_no_revocation_endpoint(endpoint, requests_mock):
+def test_revocation_is_an_error_if_the_metadata_has_no_revocation_endpoint(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, json=METADATA | {"revocation_endpoint": None})
     with pytest.raises(ConfigurationError, match=r"revoke_url \(Revocation URL\) is missing"):
         endpoint().revoke("fake-r", "refresh_token")
 
 
 @pytest.mark.parametrize("failure", [{"status_code": 503}, {"status_code": 429}, {"exc": requests.ConnectTimeout}])
-def test_a_temporary_error_of_the_metadata_endpoint_is_retried(endpoint, clock, requests_mock, failure):
+def test_a_temporary_error_of_the_metadata_endpoint_is_retried(
+    endpoint: Callable[..., TokenEndpoint], clock: FakeClock, requests_mock: Mocker, failure: dict[str, Any]
+) -> None:
     requests_mock.get(OIDC, [failure, {"json": METADATA}])
     requests_mock.post(METADATA["token_endpoint"], json=TOKEN)
     assert endpoint().grant().access_token == "fake-token"
     assert len(clock.slept) == 1
 
 
-def test_without_retry_the_metadata_is_requested_once(endpoint, clock, requests_mock):
+def test_without_retry_the_metadata_is_requested_once(
+    endpoint: Callable[..., TokenEndpoint], clock: FakeClock, requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, status_code=503)
     with pytest.raises(TokenRequestError):
         endpoint().grant(retry=False)
     assert (requests_mock.call_count, clock.slept) == (1, [])
 
 
-def test_discovery_and_exchange_share_one_timeout(endpoint, clock, requests_mock):
+def test_discovery_and_exchange_share_one_timeout(
+    endpoint: Callable[..., TokenEndpoint], clock: FakeClock, requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, [{"status_code": 429, "headers": {"Retry-After": "15"}}, {"json": METADATA}])
     requests_mock.post(METADATA["token_endpoint"], status_code=503)
     with pytest.raises(TokenRequestError, match="token endpoint"):
@@ -235,8 +278,10 @@ def test_discovery_and_exchange_share_one_timeout(endpoint, clock, requests_mock
     assert all(request.timeout[1] <= 5 for request in posted)
 
 
-def test_no_refresh_token_is_sent_if_discovery_took_the_whole_timeout(endpoint, clock, requests_mock):
-    def slow(request, context):
+def test_no_refresh_token_is_sent_if_discovery_took_the_whole_timeout(
+    endpoint: Callable[..., TokenEndpoint], clock: FakeClock, requests_mock: Mocker
+) -> None:
+    def slow(request: Any, context: Any) -> dict[str, str]:
         clock.seconds += EXCHANGE_TIMEOUT
         return METADATA
 
@@ -248,7 +293,9 @@ def test_no_refresh_token_is_sent_if_discovery_took_the_whole_timeout(endpoint, 
     assert not posted.called
 
 
-def test_a_refusal_names_the_discovered_token_endpoint(endpoint, requests_mock):
+def test_a_refusal_names_the_discovered_token_endpoint(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, json=METADATA)
     requests_mock.post(METADATA["token_endpoint"], status_code=400, json={"error": "invalid_grant"})
     with pytest.raises(InvalidGrant, match=r"the token endpoint refused.* \(URL: https://auth.test/found/token\)$"):
@@ -258,7 +305,7 @@ def test_a_refusal_names_the_discovered_token_endpoint(endpoint, requests_mock):
 # --- rejected metadata
 
 
-def refused(endpoint, **values):
+def refused(endpoint: Callable[..., TokenEndpoint], **values: Any) -> OAuthError:
     """Request a token, and return the error, which must not contain the secret."""
     with pytest.raises(OAuthError) as caught:
         endpoint(**values).grant(retry=False)
@@ -273,7 +320,9 @@ def refused(endpoint, **values):
     "issuer",
     [f"{ISSUER}/", "https://AUTH.test", "https://evil.test", "http://auth.test", "", "fake-secret"],
 )
-def test_metadata_of_another_issuer_is_rejected(endpoint, requests_mock, issuer):
+def test_metadata_of_another_issuer_is_rejected(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, issuer: str
+) -> None:
     requests_mock.get(OIDC, json=METADATA | {"issuer": issuer})
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
@@ -282,7 +331,7 @@ def test_metadata_of_another_issuer_is_rejected(endpoint, requests_mock, issuer)
     assert [method for method, _ in requested(requests_mock)] == ["GET"]
 
 
-def test_the_error_names_both_issuers(endpoint, requests_mock):
+def test_the_error_names_both_issuers(endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker) -> None:
     requests_mock.get(OIDC, json=METADATA | {"issuer": f"{ISSUER}/"})
     assert "metadata is for 'https://auth.test/'. If" in str(refused(endpoint))
 
@@ -305,7 +354,9 @@ def test_the_error_names_both_issuers(endpoint, requests_mock):
         (["https://auth.test/x"], "is not a URL"),
     ],
 )
-def test_an_unsafe_url_in_the_metadata_is_rejected(endpoint, requests_mock, name, url, problem):
+def test_an_unsafe_url_in_the_metadata_is_rejected(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, name: str, url: Any, problem: str
+) -> None:
     requests_mock.get(OIDC, json=METADATA | {name: url})
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
@@ -313,20 +364,26 @@ def test_an_unsafe_url_in_the_metadata_is_rejected(endpoint, requests_mock, name
     assert str(error).endswith(f" (URL: {OIDC})")
 
 
-def test_allow_http_permits_plain_http_in_the_metadata(endpoint, requests_mock):
+def test_allow_http_permits_plain_http_in_the_metadata(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, json=METADATA | {"token_endpoint": "http://auth.test/t"})
     assert endpoint(allow_http=True).with_discovered_endpoints("token_url").token_url == "http://auth.test/t"
 
 
 @pytest.mark.parametrize("metadata", [{"issuer": ISSUER}, METADATA | {"token_endpoint": None}])
-def test_metadata_without_a_token_endpoint_is_an_error(endpoint, requests_mock, metadata):
+def test_metadata_without_a_token_endpoint_is_an_error(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, metadata: dict[str, Any]
+) -> None:
     requests_mock.get(OIDC, json=metadata)
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
     assert str(error).endswith(f"has no token_endpoint. Set Token URL. (URL: {OIDC})")
 
 
-def test_a_server_without_metadata_is_an_error_with_advice(endpoint, requests_mock):
+def test_a_server_without_metadata_is_an_error_with_advice(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, status_code=404)
     requests_mock.get(OAUTH, status_code=404)
     error = refused(endpoint)
@@ -336,7 +393,9 @@ def test_a_server_without_metadata_is_an_error_with_advice(endpoint, requests_mo
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 418])
-def test_an_error_status_of_the_metadata_endpoint_is_not_invalid_client(endpoint, requests_mock, status):
+def test_an_error_status_of_the_metadata_endpoint_is_not_invalid_client(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, status: int
+) -> None:
     requests_mock.get(OIDC, status_code=status, json={"error": "invalid_client"})
     error = refused(endpoint)
     assert (type(error), error.status_code, error.retryable) == (TokenRequestError, status, False)
@@ -345,13 +404,17 @@ def test_an_error_status_of_the_metadata_endpoint_is_not_invalid_client(endpoint
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_busy_metadata_endpoint_is_a_retryable_error(endpoint, requests_mock, status):
+def test_a_busy_metadata_endpoint_is_a_retryable_error(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, status: int
+) -> None:
     requests_mock.get(OIDC, status_code=status, headers={"Retry-After": "7"})
     error = refused(endpoint)
     assert (error.status_code, error.retryable, error.retry_after) == (status, True, 7)
 
 
-def test_an_unreachable_server_is_a_retryable_error(endpoint, requests_mock):
+def test_an_unreachable_server_is_a_retryable_error(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, exc=requests.ConnectionError(OSError("refused while sending fake-secret")))
     error = refused(endpoint)
     assert error.retryable
@@ -360,7 +423,7 @@ def test_an_unreachable_server_is_a_retryable_error(endpoint, requests_mock):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(endpoint, requests_mock, status):
+def test_a_redirect_is_not_followed(endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, status: int) -> None:
     requests_mock.get(OIDC, status_code=status, headers={"Location": "https://evil.test/m?a=1"})
     elsewhere = requests_mock.get("https://evil.test/m", json=METADATA)
     error = refused(endpoint)
@@ -370,7 +433,9 @@ def test_a_redirect_is_not_followed(endpoint, requests_mock, status):
 
 
 @pytest.mark.parametrize("issuer", [None, 5, [ISSUER], ["AAAA"], {"token": "AAAA"}])
-def test_metadata_without_issuer_is_rejected_without_quoting_it(endpoint, requests_mock, issuer):
+def test_metadata_without_issuer_is_rejected_without_quoting_it(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, issuer: Any
+) -> None:
     requests_mock.get(OIDC, json=METADATA | {"issuer": issuer})
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
@@ -381,7 +446,9 @@ def test_metadata_without_issuer_is_rejected_without_quoting_it(endpoint, reques
 @pytest.mark.parametrize(
     "content", [b"", b"<h1>Welcome</h1>", b"[]", b'"text"', b"null", b"\xff\xfe", b"[" * 100_000, b'{"issuer":']
 )
-def test_a_response_that_is_not_a_json_object_is_rejected(endpoint, requests_mock, content):
+def test_a_response_that_is_not_a_json_object_is_rejected(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, content: bytes
+) -> None:
     requests_mock.get(OIDC, content=content)
     error = refused(endpoint)
     assert isinstance(error, TokenResponseError)
@@ -390,7 +457,9 @@ def test_a_response_that_is_not_a_json_object_is_rejected(endpoint, requests_moc
     )
 
 
-def test_a_response_that_is_too_large_is_rejected(endpoint, requests_mock):
+def test_a_response_that_is_too_large_is_rejected(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
+) -> None:
     requests_mock.get(OIDC, text="x" * (MAX_RESPONSE_SIZE + 1))
     error = refused(endpoint)
     assert isinstance(error, TokenResponseError)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import requests
@@ -24,21 +25,31 @@ from airflow_provider_oauth.protocol.token_requests import grant_request
 from tests.connections import oauth_config
 from tests.fake_clock import START, FakeClock
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from requests_mock import Mocker
+
+    from tests.certificates import Certificates
+
+
 URL = "https://auth.test/token"
 GOOD = {"access_token": "fake-token", "token_type": "Bearer", "expires_in": 60}
 
 
 @pytest.fixture
-def clock():
+def clock() -> FakeClock:
     return FakeClock()
 
 
-def endpoint(clock, **values):
+def endpoint(clock: FakeClock, **values: Any) -> TokenEndpoint:
     values = {"client_id": "fake-id", "client_secret": "fake-secret", "token_url": URL, **values}
     return TokenEndpoint(oauth_config(conn_id="api", base_url="https://api.test", **values), clock)
 
 
-def test_a_grant_sends_one_post_and_the_lifetime_counts_from_the_request(clock, requests_mock):
+def test_a_grant_sends_one_post_and_the_lifetime_counts_from_the_request(
+    clock: FakeClock, requests_mock: Mocker
+) -> None:
     requests_mock.post(URL, json=GOOD)
     token = endpoint(clock).grant("read")
     assert token.expires_at == START + timedelta(seconds=60)
@@ -48,7 +59,7 @@ def test_a_grant_sends_one_post_and_the_lifetime_counts_from_the_request(clock, 
     assert request.headers["User-Agent"].startswith("airflow-provider-oauth/")
 
 
-def test_a_refresh_sends_the_refresh_token_to_the_refresh_url(clock, requests_mock):
+def test_a_refresh_sends_the_refresh_token_to_the_refresh_url(clock: FakeClock, requests_mock: Mocker) -> None:
     requests_mock.post("https://auth.test/refresh", json=GOOD)
     endpoint(clock, refresh_url="https://auth.test/refresh").refresh("fake-refresh")
     assert requests_mock.last_request.body == b"grant_type=refresh_token&refresh_token=fake-refresh"
@@ -65,7 +76,9 @@ def test_a_refresh_sends_the_refresh_token_to_the_refresh_url(clock, requests_mo
         {"exc": requests.exceptions.ChunkedEncodingError("cut off")},
     ],
 )
-def test_temporary_errors_are_retried_with_backoff(clock, requests_mock, failure):
+def test_temporary_errors_are_retried_with_backoff(
+    clock: FakeClock, requests_mock: Mocker, failure: dict[str, Any]
+) -> None:
     requests_mock.post(URL, [failure, failure, {"json": GOOD}])
     assert endpoint(clock).grant().access_token == "fake-token"
     assert len(clock.slept) == 2
@@ -73,7 +86,7 @@ def test_temporary_errors_are_retried_with_backoff(clock, requests_mock, failure
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 418])
-def test_other_client_errors_are_not_retried(clock, requests_mock, status):
+def test_other_client_errors_are_not_retried(clock: FakeClock, requests_mock: Mocker, status: int) -> None:
     requests_mock.post(URL, status_code=status, json={"error": "invalid_client"})
     with pytest.raises(InvalidClient) as caught:
         endpoint(clock).grant()
@@ -81,7 +94,7 @@ def test_other_client_errors_are_not_retried(clock, requests_mock, status):
     assert caught.value.status_code == status
 
 
-def test_retries_end_within_the_exchange_timeout(clock, requests_mock):
+def test_retries_end_within_the_exchange_timeout(clock: FakeClock, requests_mock: Mocker) -> None:
     requests_mock.post(URL, status_code=503)
     with pytest.raises(TokenRequestError) as caught:
         endpoint(clock).grant()
@@ -90,7 +103,7 @@ def test_retries_end_within_the_exchange_timeout(clock, requests_mock):
     assert requests_mock.call_count > 3
 
 
-def test_without_retry_a_request_is_sent_once(clock, requests_mock):
+def test_without_retry_a_request_is_sent_once(clock: FakeClock, requests_mock: Mocker) -> None:
     requests_mock.post(URL, status_code=503)
     with pytest.raises(TokenRequestError):
         endpoint(clock).grant(retry=False)
@@ -98,20 +111,20 @@ def test_without_retry_a_request_is_sent_once(clock, requests_mock):
     assert clock.slept == []
 
 
-def test_retry_after_in_seconds_is_respected(clock, requests_mock):
+def test_retry_after_in_seconds_is_respected(clock: FakeClock, requests_mock: Mocker) -> None:
     requests_mock.post(URL, [{"status_code": 429, "headers": {"Retry-After": "7"}}, {"json": GOOD}])
     endpoint(clock).grant()
     assert clock.slept[0] >= 7
 
 
-def test_retry_after_as_a_date_is_respected(clock, requests_mock):
+def test_retry_after_as_a_date_is_respected(clock: FakeClock, requests_mock: Mocker) -> None:
     header = {"Retry-After": "Thu, 01 Jan 2026 00:00:09 GMT"}
     requests_mock.post(URL, [{"status_code": 503, "headers": header}, {"json": GOOD}])
     endpoint(clock).grant()
     assert clock.slept[0] >= 9
 
 
-def test_retry_after_beyond_the_exchange_timeout_ends_the_retries(clock, requests_mock):
+def test_retry_after_beyond_the_exchange_timeout_ends_the_retries(clock: FakeClock, requests_mock: Mocker) -> None:
     requests_mock.post(URL, status_code=429, headers={"Retry-After": "3600"})
     with pytest.raises(TokenRequestError) as caught:
         endpoint(clock).grant()
@@ -119,7 +132,9 @@ def test_retry_after_beyond_the_exchange_timeout_ends_the_retries(clock, request
     assert caught.value.retry_after == 3600
 
 
-def test_a_refresh_is_sent_again_with_the_same_token_if_its_response_is_lost(clock, requests_mock):
+def test_a_refresh_is_sent_again_with_the_same_token_if_its_response_is_lost(
+    clock: FakeClock, requests_mock: Mocker
+) -> None:
     requests_mock.post(
         URL, [{"exc": requests.ReadTimeout("lost")}, {"status_code": 400, "json": {"error": "invalid_grant"}}]
     )
@@ -131,7 +146,9 @@ def test_a_refresh_is_sent_again_with_the_same_token_if_its_response_is_lost(clo
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_the_error_has_its_target(clock, requests_mock, status):
+def test_a_redirect_is_not_followed_and_the_error_has_its_target(
+    clock: FakeClock, requests_mock: Mocker, status: int
+) -> None:
     requests_mock.post(URL, status_code=status, headers={"Location": "https://evil.test/token"})
     elsewhere = requests_mock.post("https://evil.test/token", json=GOOD)
     text = r"redirected to https://evil\.test/token\. If that is the token endpoint, set Token URL to it\. "
@@ -140,7 +157,9 @@ def test_a_redirect_is_not_followed_and_the_error_has_its_target(clock, requests
     assert not elsewhere.called
 
 
-def test_a_netrc_entry_does_not_replace_the_clients_credentials(clock, requests_mock, tmp_path, monkeypatch):
+def test_a_netrc_entry_does_not_replace_the_clients_credentials(
+    clock: FakeClock, requests_mock: Mocker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "netrc").write_text("machine auth.test login other password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     requests_mock.post(URL, json=GOOD)
@@ -149,7 +168,7 @@ def test_a_netrc_entry_does_not_replace_the_clients_credentials(clock, requests_
     assert requests_mock.last_request.headers["Authorization"] == expected
 
 
-def test_the_connections_transport_options_are_used(clock, requests_mock, tls):
+def test_the_connections_transport_options_are_used(clock: FakeClock, requests_mock: Mocker, tls: Certificates) -> None:
     requests_mock.post(URL, json=GOOD)
     transport = TransportOptions(verify=tls.ca, cert=tls.client, proxies={"https": "http://proxy.test:3128"})
     endpoint(clock, transport=transport).grant()
@@ -161,7 +180,7 @@ def test_the_connections_transport_options_are_used(clock, requests_mock, tls):
     )
 
 
-def test_each_attempt_has_the_rest_of_the_exchange_timeout(clock, requests_mock):
+def test_each_attempt_has_the_rest_of_the_exchange_timeout(clock: FakeClock, requests_mock: Mocker) -> None:
     requests_mock.post(URL, [{"status_code": 429, "headers": {"Retry-After": "15"}}, {"json": GOOD}])
     endpoint(clock).grant()
     first, second = (request.timeout for request in requests_mock.request_history)
@@ -169,7 +188,7 @@ def test_each_attempt_has_the_rest_of_the_exchange_timeout(clock, requests_mock)
     assert second[1] <= 5
 
 
-def test_nothing_is_sent_after_the_deadline(clock, requests_mock):
+def test_nothing_is_sent_after_the_deadline(clock: FakeClock, requests_mock: Mocker) -> None:
     requests_mock.post(URL, json=GOOD)
     config = oauth_config(conn_id="api", base_url="https://api.test", token_url=URL, client_auth="none")
     clock.seconds = 20.0
@@ -179,13 +198,13 @@ def test_nothing_is_sent_after_the_deadline(clock, requests_mock):
     assert not requests_mock.called
 
 
-def test_a_response_that_is_too_large_is_rejected(clock, requests_mock):
+def test_a_response_that_is_too_large_is_rejected(clock: FakeClock, requests_mock: Mocker) -> None:
     requests_mock.post(URL, text="x" * (MAX_RESPONSE_SIZE + 1))
     with pytest.raises(TokenResponseError, match="'api'.*bytes"):
         endpoint(clock).grant()
 
 
-def test_the_error_for_an_unreachable_server_has_its_url_and_no_secret(clock, requests_mock):
+def test_the_error_for_an_unreachable_server_has_its_url_and_no_secret(clock: FakeClock, requests_mock: Mocker) -> None:
     reason = ConnectionError("refused while sending fake-secret")
     requests_mock.post(URL, exc=requests.ConnectionError(reason))
     with pytest.raises(TokenRequestError) as caught:
@@ -201,7 +220,9 @@ def test_the_error_for_an_unreachable_server_has_its_url_and_no_secret(clock, re
 @pytest.mark.parametrize(
     "value", ["fake-secret\r\nX-Evil: 1", "fake-secret-\u0142", " fake-secret", "fake-\ud800-secret"]
 )
-def test_a_header_that_cannot_be_sent_is_an_error_without_its_value(clock, requests_mock, value):
+def test_a_header_that_cannot_be_sent_is_an_error_without_its_value(
+    clock: FakeClock, requests_mock: Mocker, value: str
+) -> None:
     requests_mock.post(URL, json=GOOD)
     with pytest.raises(ConfigurationError, match="'api': grant_headers") as caught:
         endpoint(clock, grant_headers={"X-Key": value}).grant()
@@ -225,14 +246,16 @@ NOT_CONNECTED = {"exc": requests.ConnectTimeout("timed out")}
         ([{"text": "no token"}], True),
     ],
 )
-def test_an_error_reports_whether_any_attempt_may_have_reached_the_server(clock, requests_mock, attempts, sent):
+def test_an_error_reports_whether_any_attempt_may_have_reached_the_server(
+    clock: FakeClock, requests_mock: Mocker, attempts: list[Any], sent: bool
+) -> None:
     requests_mock.post(URL, attempts)
     with pytest.raises(OAuthError) as caught:
         endpoint(clock).refresh("fake-refresh")
     assert caught.value.request_sent is sent
 
 
-def test_a_metadata_request_does_not_count_as_a_sent_token_request(clock, requests_mock):
+def test_a_metadata_request_does_not_count_as_a_sent_token_request(clock: FakeClock, requests_mock: Mocker) -> None:
     requests_mock.get(ANY, status_code=500)
     with pytest.raises(TokenRequestError) as caught:
         endpoint(clock, token_url=None, issuer="https://auth.test").refresh("fake-refresh", retry=False)
@@ -240,8 +263,10 @@ def test_a_metadata_request_does_not_count_as_a_sent_token_request(clock, reques
 
 
 @pytest.mark.parametrize("failure", [RecursionError, ValueError])
-def test_metadata_that_cannot_be_read_is_an_error_that_names_the_issuer(clock, requests_mock, monkeypatch, failure):
-    def with_discovered_endpoints(*_):
+def test_metadata_that_cannot_be_read_is_an_error_that_names_the_issuer(
+    clock: FakeClock, requests_mock: Mocker, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
+) -> None:
+    def with_discovered_endpoints(*_: Any) -> NoReturn:
         raise failure("fake-secret")
 
     monkeypatch.setattr(endpoint_module, "with_discovered_endpoints", with_discovered_endpoints)
@@ -255,7 +280,9 @@ def test_metadata_that_cannot_be_read_is_an_error_that_names_the_issuer(clock, r
         assert "fake-secret" not in str(caught.value)
 
 
-def test_a_request_that_cannot_be_encoded_is_an_error_without_its_values(clock, requests_mock):
+def test_a_request_that_cannot_be_encoded_is_an_error_without_its_values(
+    clock: FakeClock, requests_mock: Mocker
+) -> None:
     requests_mock.post(URL, json=GOOD)
     with pytest.raises(ConfigurationError, match=r"'api'.*token endpoint.*UnicodeEncodeError") as caught:
         endpoint(clock).refresh("fake-\ud800")
@@ -267,8 +294,10 @@ def test_a_request_that_cannot_be_encoded_is_an_error_without_its_values(clock, 
 
 
 @pytest.mark.parametrize("failure", [RecursionError, ValueError, OSError, ArithmeticError])
-def test_a_response_that_cannot_be_read_is_an_error(clock, requests_mock, monkeypatch, failure):
-    def parse(*_):
+def test_a_response_that_cannot_be_read_is_an_error(
+    clock: FakeClock, requests_mock: Mocker, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
+) -> None:
+    def parse(*_: Any) -> NoReturn:
         raise failure("fake-secret")
 
     monkeypatch.setattr(endpoint_module, "parse_token_response", parse)
@@ -279,11 +308,13 @@ def test_a_response_that_cannot_be_read_is_an_error(clock, requests_mock, monkey
     assert "fake-secret" not in str(caught.value)
 
 
-def test_an_exception_that_ends_the_task_passes_unchanged(clock, requests_mock, monkeypatch):
+def test_an_exception_that_ends_the_task_passes_unchanged(
+    clock: FakeClock, requests_mock: Mocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class TaskTimeout(BaseException):
         pass
 
-    def parse(*_):
+    def parse(*_: Any) -> NoReturn:
         raise TaskTimeout
 
     monkeypatch.setattr(endpoint_module, "parse_token_response", parse)
@@ -293,14 +324,18 @@ def test_an_exception_that_ends_the_task_passes_unchanged(clock, requests_mock, 
 
 
 @pytest.mark.parametrize("error", [AirflowTaskTimeout, KeyboardInterrupt])
-def test_request_sent_is_true_if_a_task_is_stopped_during_the_request(clock, requests_mock, error):
+def test_request_sent_is_true_if_a_task_is_stopped_during_the_request(
+    clock: FakeClock, requests_mock: Mocker, error: type[BaseException]
+) -> None:
     requests_mock.post(URL, exc=error("stop"))
     with pytest.raises(error) as caught:
         endpoint(clock).grant()
     assert caught.value.request_sent
 
 
-def test_request_sent_is_false_if_a_task_is_stopped_before_the_token_request(clock, requests_mock):
+def test_request_sent_is_false_if_a_task_is_stopped_before_the_token_request(
+    clock: FakeClock, requests_mock: Mocker
+) -> None:
     requests_mock.get(ANY, exc=AirflowTaskTimeout("stop"))
     with pytest.raises(AirflowTaskTimeout) as caught:
         endpoint(clock, token_url=None, issuer="https://auth.test").grant()

@@ -4,11 +4,16 @@ import base64
 import html
 import json
 import sys
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 import pytest
 
 from airflow_provider_oauth.protocol.redaction import MAX_QUOTE, MAX_TEXT, PREFIX_LENGTH, redact, redact_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 SECRET = "fake/se+cret é"
 
@@ -157,7 +162,9 @@ ESCAPED = {
 @pytest.mark.parametrize(
     "secret", [SECRET, "fake&<\"'>%25+/\\n", "2F-fake%3D", "u0041-fake\\\\x", "fake\nin two\tlines", "Fäke-😀-Ü"]
 )
-def test_every_escaped_representation_of_a_secret_is_replaced(escape, around: str, secret: str) -> None:
+def test_every_escaped_representation_of_a_secret_is_replaced(
+    escape: Callable[[str], str], around: str, secret: str
+) -> None:
     shown = redact(f"<{around}{escape(secret)}{around}>", [secret])
     assert "***" in shown
     assert "fake" not in shown.lower()
@@ -172,7 +179,7 @@ def calls_of(text: str, secrets: list[str]) -> int:
     """Count the calls of Python functions and generators while ``text`` is redacted."""
     calls = 0
 
-    def count(*_) -> None:
+    def count(*_: Any) -> None:
         nonlocal calls
         calls += 1
 
@@ -200,7 +207,7 @@ def test_a_long_secret_that_is_not_in_the_text_costs_little() -> None:
     ],
     ids=["echoed", "escaped", "almost", "ambiguous", "after blanks"],
 )
-def test_the_work_grows_linearly_with_text_and_secret(text, secret) -> None:
+def test_the_work_grows_linearly_with_text_and_secret(text: Callable[[int], str], secret: Callable[[int], str]) -> None:
     small, large = (calls_of(text(size), [secret(size)]) for size in (250, 2000))
     assert large <= 8.5 * small
 

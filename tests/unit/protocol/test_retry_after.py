@@ -29,7 +29,7 @@ from tests.fake_clock import START
         ("Thu, 99 Jan 2026 99:99:99 GMT", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(value, seconds):
+def test_retry_after_is_seconds_or_a_date(value: str, seconds: int | None) -> None:
     assert retry_after(value, START) == seconds
 
 
@@ -56,6 +56,6 @@ WORDS = st.sampled_from(
 
 
 @given(st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=7).map(" ".join)))
-def test_any_retry_after_is_a_valid_number_of_seconds_or_none(value):
+def test_any_retry_after_is_a_valid_number_of_seconds_or_none(value: str) -> None:
     seconds = retry_after(value, START)
     assert seconds is None or 0 <= seconds < float("inf")

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.tls_files import (
     check_tls_files,
     is_usable_ca,
     is_usable_client_certificate,
     tls_context,
 )
+from tests.connections import oauth_config
 
 if TYPE_CHECKING:
+    from airflow_provider_oauth.protocol.config import OAuthConfig
     from tests.certificates import Certificates
 
 UNUSABLE = ["/fake/absent.pem", "", "fake-\ud800", "fake\0", "/dev/zero", "a" * 5000]
@@ -40,15 +42,8 @@ def ca_folder(tls: Certificates, tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def config(**transport: str) -> OAuthConfig:
-    return OAuthConfig(
-        conn_id="my_api",
-        base_url="https://api.example.com",
-        token_url="https://login.example.com/token",
-        client_id="app",
-        client_secret="fake-secret",
-        transport=TransportOptions(**transport),  # type: ignore[arg-type]
-    )
+def config(verify: bool | str = True) -> OAuthConfig:
+    return oauth_config(transport=TransportOptions(verify=verify))
 
 
 def test_a_file_of_ca_certificates_is_usable(tls: Certificates) -> None:
@@ -83,11 +78,11 @@ def test_an_encrypted_key_is_not_usable_and_does_not_prompt_for_its_passphrase(
 def test_an_unusable_file_is_an_error_that_names_its_field(without_certificate: list[str]) -> None:
     for path in without_certificate:
         for check in (check_tls_files, tls_context):
-            with pytest.raises(ConfigurationError, match=r"^Connection 'my_api': verify is not a file or folder of CA"):
+            with pytest.raises(ConfigurationError, match=r"^Connection 'shop': verify is not a file or folder of CA"):
                 check(config(verify=path), path, None)
-            with pytest.raises(ConfigurationError, match=r"^Connection 'my_api': cert is not a client certificate"):
+            with pytest.raises(ConfigurationError, match=r"^Connection 'shop': cert is not a client certificate"):
                 check(config(), True, path)
-            with pytest.raises(ConfigurationError, match=r"^Connection 'my_api': cert is not a client certificate"):
+            with pytest.raises(ConfigurationError, match=r"^Connection 'shop': cert is not a client certificate"):
                 check(config(), True, (path, path))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -10,11 +11,16 @@ from airflow_provider_oauth.runtime import masking
 from airflow_provider_oauth.runtime.masking import MIN_MASKED
 from tests.fake_clock import START, FakeClock
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+
 ENDED, LATER = START - timedelta(seconds=1), START + timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch):
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
     clock = FakeClock()
     monkeypatch.setattr(masking, "_clock", clock)
     monkeypatch.setattr(_secrets_masker(), "patterns", set())
@@ -24,18 +30,18 @@ def clock(monkeypatch):
     masking.reset()
 
 
-def is_masked(text):
+def is_masked(text: str) -> bool:
     return text not in str(redact(f"line with {text} in it"))
 
 
-def test_a_secret_is_masked_as_it_is_and_as_in_urls():
+def test_a_secret_is_masked_as_it_is_and_as_in_urls() -> None:
     masking.mask("fake secret/1+%")
     assert is_masked("fake secret/1+%")
     assert is_masked(quote("fake secret/1+%", safe=""))
     assert is_masked("fake+secret%2F1%2B%25")
 
 
-def test_an_expired_token_is_unmasked_when_the_next_one_is_masked(clock):
+def test_an_expired_token_is_unmasked_when_the_next_one_is_masked(clock: FakeClock) -> None:
     masking.mask("fake-token-one", LATER)
     clock.seconds = 3599
     masking.mask("fake-token-two", LATER + timedelta(hours=1))
@@ -47,7 +53,9 @@ def test_an_expired_token_is_unmasked_when_the_next_one_is_masked(clock):
 
 
 @pytest.mark.parametrize("until", [ENDED, START, START + MIN_MASKED])
-def test_an_expired_token_stays_masked_for_10_minutes_because_it_may_be_in_use(clock, until):
+def test_an_expired_token_stays_masked_for_10_minutes_because_it_may_be_in_use(
+    clock: FakeClock, until: datetime
+) -> None:
     masking.mask("fake-token-one", until)
     clock.seconds = MIN_MASKED.total_seconds()
     masking.mask("fake-token-two", LATER)
@@ -57,7 +65,7 @@ def test_an_expired_token_stays_masked_for_10_minutes_because_it_may_be_in_use(c
     assert not is_masked("fake-token-one")
 
 
-def test_an_expired_token_that_is_used_again_stays_masked_for_another_10_minutes(clock):
+def test_an_expired_token_that_is_used_again_stays_masked_for_another_10_minutes(clock: FakeClock) -> None:
     masking.mask("fake-token-one", ENDED)
     clock.seconds = 500
     masking.mask("fake-token-one", ENDED)
@@ -66,7 +74,7 @@ def test_an_expired_token_that_is_used_again_stays_masked_for_another_10_minutes
     assert is_masked("fake-token-one")
 
 
-def test_a_secret_without_expiry_stays_masked_until_its_expiry_is_known(clock):
+def test_a_secret_without_expiry_stays_masked_until_its_expiry_is_known(clock: FakeClock) -> None:
     masking.mask("fake-refresh-one")
     masking.mask("fake-token-one", LATER)
     assert is_masked("fake-refresh-one")
@@ -78,7 +86,7 @@ def test_a_secret_without_expiry_stays_masked_until_its_expiry_is_known(clock):
     assert is_masked("fake-token-one")
 
 
-def test_the_number_of_patterns_does_not_grow_over_a_thousand_renewals(clock):
+def test_the_number_of_patterns_does_not_grow_over_a_thousand_renewals(clock: FakeClock) -> None:
     for number in range(1000):
         masking.mask(f"fake-token-{number}-of-a-thousand", clock.now() + timedelta(seconds=180))
         masking.mask(f"fake-refresh-{number}-of-a-thousand")
@@ -88,7 +96,7 @@ def test_the_number_of_patterns_does_not_grow_over_a_thousand_renewals(clock):
     assert is_masked("fake-refresh-999-of-a-thousand")
 
 
-def test_if_airflow_has_another_masker_nothing_is_unmasked(monkeypatch):
+def test_if_airflow_has_another_masker_nothing_is_unmasked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("airflow.sdk._shared.secrets_masker._secrets_masker", raising=True)
     masked = []
     monkeypatch.setattr(masking, "mask_secret", masked.append)
@@ -97,7 +105,7 @@ def test_if_airflow_has_another_masker_nothing_is_unmasked(monkeypatch):
     assert masked == ["fake-token-one", "fake-token-two"]
 
 
-def test_a_masked_secret_is_not_compiled_again(monkeypatch):
+def test_a_masked_secret_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
     masked = []
     monkeypatch.setattr(masking, "mask_secret", masked.append)
     for _ in range(3):

@@ -12,7 +12,7 @@ from airflow_provider_oauth.runtime.token_sources import host_lock
 SETTING = "AIRFLOW__OAUTH__LOCK_FOLDER"
 
 
-def test_the_lock_file_is_in_the_configured_folder(monkeypatch, tmp_path):
+def test_the_lock_file_is_in_the_configured_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(SETTING, str(tmp_path))
     lock = host_lock("api")
     assert lock._path.parent == tmp_path
@@ -20,7 +20,7 @@ def test_the_lock_file_is_in_the_configured_folder(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("configured", ["locks", "./locks", "../locks"])
-def test_a_relative_lock_folder_is_refused(monkeypatch, tmp_path, configured):
+def test_a_relative_lock_folder_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, configured: str) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(SETTING, configured)
     with pytest.raises(ConfigurationError, match=rf"'api'.*\[oauth\] lock_folder is '{configured}'.*absolute path"):
@@ -28,7 +28,7 @@ def test_a_relative_lock_folder_is_refused(monkeypatch, tmp_path, configured):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_the_setting_each_user_has_a_folder(monkeypatch):
+def test_without_the_setting_each_user_has_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SETTING, raising=False)
     lock = host_lock("api")
     assert lock._path.parent == Path(tempfile.gettempdir()) / f"airflow-oauth-{os.getuid()}"
