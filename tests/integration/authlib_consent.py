@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, grants
@@ -23,9 +23,10 @@ from joserfc.jwk import RSAKey
 
 if TYPE_CHECKING:
     from authlib.integrations.flask_oauth2 import AuthorizationServer
-    from flask import Flask
+    from authlib.oauth2 import OAuth2Request
+    from flask import Flask, Response
 
-    from tests.integration.authlib_server import Client, Server
+    from tests.integration.authlib_server import Client, Server, Token
 
 PAGE = """<!doctype html><html lang="en"><title>Authlib: allow access</title>
 <h1>Authlib</h1><p><b>{{ grant.client.client_id }}</b> requests access ({{ grant.request.scope }}).</p>
@@ -46,22 +47,22 @@ class Code(AuthorizationCodeMixin):
     code_challenge_method: str | None
     issued_at: float = field(default_factory=time.time)
 
-    def get_redirect_uri(self):
+    def get_redirect_uri(self) -> str:
         return self.redirect_uri
 
-    def get_scope(self):
+    def get_scope(self) -> str:
         return self.scope
 
-    def get_nonce(self):
+    def get_nonce(self) -> None:
         return None
 
-    def get_auth_time(self):
+    def get_auth_time(self) -> None:
         return None
 
-    def get_acr(self):
+    def get_acr(self) -> None:
         return None
 
-    def get_amr(self):
+    def get_amr(self) -> None:
         return None
 
 
@@ -76,7 +77,7 @@ def add_consent(app: Flask, authorization: AuthorizationServer, server: Server, 
     authorization.register_endpoint(_revocation(server, auth_methods))
 
     @app.get("/authorize")
-    def page():
+    def page() -> str | Response:
         try:
             grant = authorization.get_consent_grant()
         except OAuth2Error as error:
@@ -84,7 +85,7 @@ def add_consent(app: Flask, authorization: AuthorizationServer, server: Server, 
         return render_template_string(PAGE, grant=grant)
 
     @app.post("/authorize")
-    def consent():
+    def consent() -> Response:
         user = request.form["username"]
         try:
             grant = authorization.get_consent_grant(end_user=user)
@@ -93,20 +94,20 @@ def add_consent(app: Flask, authorization: AuthorizationServer, server: Server, 
         allowed = request.form["consent"] == "yes"
         return authorization.create_authorization_response(grant=grant, grant_user=user if allowed else None)
 
-    def refuse(error):
+    def refuse(error: OAuth2Error) -> Response:
         response = authorization.handle_error_response(request, error)
         # Authlib adds it only to responses of create_authorization_response.
         issuer.add_issuer_parameter(authorization, response)
         return response
 
     @app.post("/revoke")
-    def revoke():
+    def revoke() -> Response:
         response = authorization.create_endpoint_response("revocation")
         server.revocations.append(response.status_code)
         return response
 
     @app.get("/.well-known/oauth-authorization-server")
-    def metadata():
+    def metadata() -> Response:
         document = _metadata(server.url, auth_methods)
         document.validate(metadata_classes=[IssuerMetadata])
         return jsonify(document)
@@ -129,7 +130,7 @@ def _metadata(url: str, auth_methods: list[str]) -> AuthorizationServerMetadata:
 
 def _issuer(server: Server) -> IssuerParameter:
     class Issuer(IssuerParameter):
-        def get_issuer(self):
+        def get_issuer(self) -> str:
             return server.url
 
     return Issuer()
@@ -142,21 +143,21 @@ def _code_grant(server: Server, auth_methods: list[str]) -> type:
     class AuthorizationCode(grants.AuthorizationCodeGrant):
         TOKEN_ENDPOINT_AUTH_METHODS = auth_methods
 
-        def save_authorization_code(self, code, request):
+        def save_authorization_code(self, code: str, request: OAuth2Request) -> None:
             payload = request.payload
             challenge = (payload.data.get(name) for name in ("code_challenge", "code_challenge_method"))
             codes[code] = Code(code, request.client, request.user, payload.redirect_uri, request.scope, *challenge)
 
-        def query_authorization_code(self, code, client):
+        def query_authorization_code(self, code: str, client: Client) -> Code | None:
             found = codes.get(code)
             if found is None or found.client is not client:
                 return None
             return found if time.time() < found.issued_at + server.code_lifetime else None
 
-        def delete_authorization_code(self, authorization_code):
+        def delete_authorization_code(self, authorization_code: Code) -> None:
             del codes[authorization_code.value]
 
-        def authenticate_user(self, authorization_code):
+        def authenticate_user(self, authorization_code: Code) -> str:
             return authorization_code.user
 
     return AuthorizationCode
@@ -168,16 +169,16 @@ def _id_tokens(server: Server) -> OpenIDCode:
     class IDTokens(OpenIDCode):
         key = RSAKey.generate_key(2048)
 
-        def resolve_client_private_key(self, client):
+        def resolve_client_private_key(self, client: Client) -> RSAKey:
             return self.key
 
-        def get_client_claims(self, client):
+        def get_client_claims(self, client: Client) -> dict[str, Any]:
             return {"iss": server.url, "aud": [client.get_client_id()]}
 
-        def exists_nonce(self, nonce, request):
+        def exists_nonce(self, nonce: str, request: OAuth2Request) -> bool:
             return False
 
-        def generate_user_info(self, user, scope):
+        def generate_user_info(self, user: str, scope: str) -> UserInfo:
             return UserInfo(sub=f"id of {user}")
 
     return IDTokens()
@@ -189,11 +190,11 @@ def _revocation(server: Server, auth_methods: list[str]) -> type:
     class Revocation(RevocationEndpoint):
         CLIENT_AUTH_METHODS = auth_methods
 
-        def query_token(self, token_string, token_type_hint):
+        def query_token(self, token_string: str, token_type_hint: str | None) -> Token | None:
             found = (each for each in server.tokens if token_string in (each.access_token, each.refresh_token))
             return next(found, None)
 
-        def revoke_token(self, token, request):
+        def revoke_token(self, token: Token, request: OAuth2Request) -> None:
             # As in Authlib's documentation of this method.
             token.access_revoked = True
             if request.form["token"] == token.refresh_token:

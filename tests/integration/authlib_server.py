@@ -19,7 +19,7 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer, ResourceProtector, current_token
 from authlib.oauth2.rfc6749 import ClientMixin, TokenMixin, grants
@@ -31,6 +31,9 @@ from tests.integration.authlib_consent import add_consent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from authlib.oauth2 import OAuth2Request
+    from flask import Response
 
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 GRANT_TYPES = ("client_credentials", "password", "refresh_token", "authorization_code")
@@ -47,29 +50,29 @@ class Client(ClientMixin):
     grant_types: tuple[str, ...]
     redirect_uris: tuple[str, ...] = ()
 
-    def get_client_id(self):
+    def get_client_id(self) -> str:
         return self.client_id
 
-    def get_allowed_scope(self, scope):
+    def get_allowed_scope(self, scope: str | None) -> str:
         # As in Authlib's documentation of this method.
         return " ".join(name for name in (scope or "").split() if name in self.scope.split())
 
-    def check_client_secret(self, client_secret):
+    def check_client_secret(self, client_secret: str) -> bool:
         return secrets.compare_digest(self.client_secret.encode(), client_secret.encode())
 
-    def check_endpoint_auth_method(self, method, endpoint):
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         return self.auth_method == method
 
-    def check_grant_type(self, grant_type):
+    def check_grant_type(self, grant_type: str) -> bool:
         return grant_type in self.grant_types
 
-    def get_default_redirect_uri(self):
+    def get_default_redirect_uri(self) -> None:
         return None
 
-    def check_redirect_uri(self, redirect_uri):
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
         return redirect_uri in self.redirect_uris
 
-    def check_response_type(self, response_type):
+    def check_response_type(self, response_type: str) -> bool:
         return response_type == "code" and self.check_grant_type("authorization_code")
 
 
@@ -88,25 +91,25 @@ class Token(TokenMixin):
     access_revoked: bool = False
     refresh_revoked: bool = False
 
-    def check_client(self, client):
+    def check_client(self, client: Client) -> bool:
         return self.client.client_id == client.client_id
 
-    def get_scope(self):
+    def get_scope(self) -> str:
         return self.scope
 
-    def get_expires_in(self):
+    def get_expires_in(self) -> int:
         return self.expires_in
 
-    def is_expired(self):
+    def is_expired(self) -> bool:
         return time.time() >= self.issued_at + self.expires_in
 
-    def is_revoked(self):
+    def is_revoked(self) -> bool:
         return self.access_revoked
 
-    def get_user(self):
+    def get_user(self) -> str | None:
         return self.user
 
-    def get_client(self):
+    def get_client(self) -> Client:
         return self.client
 
 
@@ -206,7 +209,7 @@ def _app(server: Server, expires_in: int) -> Flask:
     app.config["OAUTH2_REFRESH_TOKEN_GENERATOR"] = True
     app.config["OAUTH2_TOKEN_EXPIRES_IN"] = dict.fromkeys(GRANT_TYPES, expires_in)
 
-    def save_token(token, oauth_request):
+    def save_token(token: dict[str, Any], oauth_request: OAuth2Request) -> None:
         server.tokens.append(Token(oauth_request.client, oauth_request.user, **token))
 
     authorization = AuthorizationServer(app, query_client=server.clients.get, save_token=save_token)
@@ -216,7 +219,7 @@ def _app(server: Server, expires_in: int) -> Flask:
     require_oauth = _protector(server)
 
     @app.post("/token")
-    def token():
+    def token() -> Response:
         response = authorization.create_token_response()
         error = response.get_json(force=True).get("error")
         server.requests.append(TokenRequest(request.form.get("grant_type"), response.status_code, error))
@@ -224,16 +227,16 @@ def _app(server: Server, expires_in: int) -> Flask:
 
     @app.route("/api/me", methods=["GET", "POST"])
     @require_oauth("read")
-    def me():
+    def me() -> Response:
         return jsonify(client_id=current_token.client.client_id, user=current_token.user, scope=current_token.scope)
 
     @app.get("/api/admin")
     @require_oauth("admin")
-    def admin():
+    def admin() -> Response:
         return jsonify(admin=True)
 
     @app.after_request
-    def count(response):
+    def count(response: Response) -> Response:
         server.paths.append(request.path)
         if request.path.startswith("/api/"):
             server.api_statuses.append(response.status_code)
@@ -251,21 +254,21 @@ def _grants(server: Server) -> list[type]:
     class Password(grants.ResourceOwnerPasswordCredentialsGrant):
         TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
-        def authenticate_user(self, username, password):
+        def authenticate_user(self, username: str, password: str) -> str | None:
             return username if server.users.get(username) == password else None
 
     class Refresh(grants.RefreshTokenGrant):
         TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
         INCLUDE_NEW_REFRESH_TOKEN = True
 
-        def authenticate_refresh_token(self, refresh_token):
+        def authenticate_refresh_token(self, refresh_token: str) -> Token | None:
             valid = (token for token in server.tokens if not token.refresh_revoked)
             return next((token for token in valid if token.refresh_token == refresh_token), None)
 
-        def authenticate_user(self, refresh_token):
+        def authenticate_user(self, refresh_token: Token) -> str | None:
             return refresh_token.user
 
-        def revoke_old_credential(self, refresh_token):
+        def revoke_old_credential(self, refresh_token: Token) -> None:
             refresh_token.refresh_revoked = True
 
     return [ClientCredentials, Password, Refresh]
@@ -273,7 +276,7 @@ def _grants(server: Server) -> list[type]:
 
 def _protector(server: Server) -> ResourceProtector:
     class Validator(BearerTokenValidator):
-        def authenticate_token(self, token_string):
+        def authenticate_token(self, token_string: str) -> Token | None:
             return next((token for token in server.tokens if token.access_token == token_string), None)
 
     protector = ResourceProtector()

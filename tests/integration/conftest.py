@@ -23,6 +23,8 @@ from tests.integration.recorder import recorder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.integration.recorder import Recorder
+
 # Airflow reads its home when it is first imported. The unit tests may have made one already; never the user's.
 if "airflow" not in sys.modules and not Path(os.environ.get("AIRFLOW_HOME", "")).name.startswith("airflow-home-"):
     _home = tempfile.mkdtemp(prefix="airflow-home-integration-")
@@ -67,14 +69,14 @@ def airflow_db() -> None:
 
 
 @pytest.fixture
-def api():
+def api() -> Iterator[Recorder]:
     """A server in place of the API, which records its requests."""
     with recorder() as running:
         yield running
 
 
 @pytest.fixture
-def elsewhere():
+def elsewhere() -> Iterator[Recorder]:
     """Another one, with another origin."""
     with recorder() as running:
         yield running

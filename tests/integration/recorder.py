@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Recorder(ThreadingHTTPServer):
@@ -12,27 +16,28 @@ class Recorder(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), RecordingHandler)
         self.connections = 0
-        self.requests = []
-        self.responses = {}
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.responses: dict[str, list[tuple[int, dict[str, str]]]] = {}
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
-    def get_request(self):
+    def get_request(self) -> tuple[Any, Any]:
         accepted = super().get_request()
         self.connections += 1
         return accepted
 
-    def handle_error(self, request, client_address):
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore clients that closed the connection."""
 
 
 class RecordingHandler(BaseHTTPRequestHandler):
+    server: Recorder
     protocol_version = "HTTP/1.1"
     wbufsize = -1
 
-    def respond(self):
+    def respond(self) -> None:
         self.server.requests.append((self.command, self.path, dict(self.headers), self._body()))
         planned = self.server.responses.get(self.path.partition("?")[0])
         status, headers = planned.pop(0) if planned else (200, {})
@@ -46,7 +51,7 @@ class RecordingHandler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_DELETE = do_OPTIONS = do_QUERY = respond
 
-    def _body(self):
+    def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
         body = b""
@@ -56,12 +61,12 @@ class RecordingHandler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return body
 
-    def log_message(self, *args):
+    def log_message(self, *args: object) -> None:
         """Print nothing."""
 
 
 @contextlib.contextmanager
-def recorder():
+def recorder() -> Iterator[Recorder]:
     server = Recorder()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

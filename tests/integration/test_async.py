@@ -13,6 +13,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -38,6 +39,15 @@ from airflow_provider_oauth.runtime import airflow_variables, masking, token_sou
 from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger, OAuthHttpSensorTrigger, OAuthHttpTrigger
 from tests.fake_clock import FakeClock
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from sandbox.server import Sandbox
+    from tests.integration.recorder import Recorder
+
+
 SECRET = "fake+secret/1%="
 
 
@@ -45,8 +55,8 @@ pytestmark = pytest.mark.usefixtures("variables")
 
 
 @pytest.fixture
-def connect(define_connection, sandbox):
-    def define(conn_id="my_api", **fields):
+def connect(define_connection: Callable[..., None], sandbox: Sandbox) -> Callable[..., None]:
+    def define(conn_id: str = "my_api", **fields: Any) -> None:
         sandbox.state.add_client("standard", conn_id, SECRET, scopes=["read", "write"])
         urls = {"host": f"{sandbox.url}/standard/api", "grant_url": f"{sandbox.url}/standard/token"}
         define_connection(conn_id, **({"login": conn_id, "password": SECRET} | urls | fields))
@@ -55,22 +65,22 @@ def connect(define_connection, sandbox):
 
 
 @pytest.fixture
-def raw_server():
+def raw_server() -> Iterator[Callable[..., str]]:
     """Start servers that send the same bytes to every client, one part after the other; see ``start``."""
     with contextlib.ExitStack() as stack:
 
-        def start(*parts, pause=0.0):
+        def start(*parts: bytes, pause: float = 0.0) -> str:
             """Return the URL of a new server."""
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
-            def serve(connection):
+            def serve(connection: socket.socket) -> None:
                 with connection, contextlib.suppress(OSError):  # the client went away
                     connection.recv(65536)
                     for part in parts:
                         connection.sendall(part)
                         time.sleep(pause)
 
-            def accept():
+            def accept() -> None:
                 with contextlib.suppress(OSError):  # the test is over
                     while True:
                         threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
@@ -85,17 +95,17 @@ def raw_server():
 
 
 @pytest.fixture
-def hosts_clock(monkeypatch):
+def hosts_clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """A host whose clock is five days behind; tests advance it."""
     clock = FakeClock(datetime.now(UTC) - timedelta(days=5))
     monkeypatch.setattr(Clock, "now", lambda self: clock.now())
     return clock
 
 
-def call(hook=None, **request):
+def call(hook: OAuthAsyncHook | None = None, **request: Any) -> tuple[int, bytes]:
     """Send one request, and return the status and the body of the response."""
 
-    async def scenario():
+    async def scenario() -> Any:
         async with aiohttp.ClientSession() as session:
             response = await (hook or OAuthAsyncHook("my_api")).run(session=session, **request)
             return response.status, await response.read()
@@ -103,7 +113,9 @@ def call(hook=None, **request):
     return asyncio.run(scenario())
 
 
-def test_the_asynchronous_hook_sends_the_same_token_as_the_synchronous_one(connect, sandbox):
+def test_the_asynchronous_hook_sends_the_same_token_as_the_synchronous_one(
+    connect: Callable[..., None], sandbox: Sandbox
+) -> None:
     connect()
     status, body = call(endpoint="whoami")
     assert (status, json.loads(body)["client_id"]) == (200, "my_api")
@@ -112,7 +124,9 @@ def test_the_asynchronous_hook_sends_the_same_token_as_the_synchronous_one(conne
     assert sandbox.state.counts()["my_api"]["token_requests"] == 1
 
 
-def test_after_a_401_the_token_is_renewed_once_and_the_body_sent_again(connect, sandbox):
+def test_after_a_401_the_token_is_renewed_once_and_the_body_sent_again(
+    connect: Callable[..., None], sandbox: Sandbox
+) -> None:
     connect()
     call(endpoint="whoami")
     sandbox.state.revoke("standard", "my_api", "access")
@@ -126,7 +140,7 @@ def test_after_a_401_the_token_is_renewed_once_and_the_body_sent_again(connect, 
     assert (counts["token_requests"], counts["api_401"]) == (3, 2)
 
 
-def test_a_second_401_is_an_error(connect, api, sandbox):
+def test_a_second_401_is_an_error(connect: Callable[..., None], api: Recorder, sandbox: Sandbox) -> None:
     connect(host=api.url)
     api.responses["/items"] = [(401, {})] * 9
     with pytest.raises(ApiError, match="^401") as caught:
@@ -136,18 +150,18 @@ def test_a_second_401_is_an_error(connect, api, sandbox):
     assert sandbox.state.counts()["my_api"]["token_requests"] == 2
 
 
-def test_a_403_does_not_renew_the_token(connect, sandbox):
+def test_a_403_does_not_renew_the_token(connect: Callable[..., None], sandbox: Sandbox) -> None:
     connect()
     with pytest.raises(ApiError, match="^403"):
         call(endpoint="admin")
     assert sandbox.state.counts()["my_api"]["token_requests"] == 1
 
 
-def test_a_consumed_body_is_not_sent_again_empty_or_in_part(connect, api):
+def test_a_consumed_body_is_not_sent_again_empty_or_in_part(connect: Callable[..., None], api: Recorder) -> None:
     connect(host=api.url)
     api.responses["/items"] = [(401, {})]
 
-    async def parts():
+    async def parts() -> AsyncIterator[bytes]:
         yield b"a"
         yield b"b"
 
@@ -156,7 +170,9 @@ def test_a_consumed_body_is_not_sent_again_empty_or_in_part(connect, api):
     assert [body for *_, body in api.requests] == [b"ab"]
 
 
-def test_a_file_is_sent_again_completely_or_not_at_all(connect, api, tmp_path):
+def test_a_file_is_sent_again_completely_or_not_at_all(
+    connect: Callable[..., None], api: Recorder, tmp_path: Path
+) -> None:
     connect(host=api.url)
     api.responses["/items"] = [(401, {})]
     path = tmp_path / "upload"
@@ -167,7 +183,9 @@ def test_a_file_is_sent_again_completely_or_not_at_all(connect, api, tmp_path):
 
 
 @pytest.mark.parametrize("status", [302, 307])
-def test_nothing_from_the_connection_is_sent_after_a_redirect_to_another_origin(connect, api, elsewhere, status):
+def test_nothing_from_the_connection_is_sent_after_a_redirect_to_another_origin(
+    connect: Callable[..., None], api: Recorder, elsewhere: Recorder, status: int
+) -> None:
     connect(
         host=api.url,
         header_name="X-Session",
@@ -186,12 +204,14 @@ def test_nothing_from_the_connection_is_sent_after_a_redirect_to_another_origin(
     assert not {"x-session", "authorization", "x-tenant", "x-key"} & {name.lower() for name in arrived}
 
 
-def test_the_token_is_sent_after_a_redirect_within_the_api(connect):
+def test_the_token_is_sent_after_a_redirect_within_the_api(connect: Callable[..., None]) -> None:
     connect()
     assert json.loads(call(endpoint="redirect?to=whoami")[1])["client_id"] == "my_api"
 
 
-def test_headers_and_parameters_of_the_caller_replace_those_of_the_connection(connect, api):
+def test_headers_and_parameters_of_the_caller_replace_those_of_the_connection(
+    connect: Callable[..., None], api: Recorder
+) -> None:
     connect(
         host=api.url, api_headers={"X-Tenant": "7", "Accept": "text/fake"}, api_params={"account": "1", "lang": "de"}
     )
@@ -203,7 +223,9 @@ def test_headers_and_parameters_of_the_caller_replace_those_of_the_connection(co
 
 
 @pytest.mark.parametrize("value", ["a b&c", 7, True, ["x", "y"], None])
-def test_both_hooks_send_the_same_parameters_of_the_connection(connect, api, value):
+def test_both_hooks_send_the_same_parameters_of_the_connection(
+    connect: Callable[..., None], api: Recorder, value: Any
+) -> None:
     connect(host=api.url, api_params={"p": value, "q": "1"})
     OAuthHook("my_api").run("items", {"page": "1"})
     call(endpoint="items", data={"page": "1"})
@@ -211,27 +233,31 @@ def test_both_hooks_send_the_same_parameters_of_the_connection(connect, api, val
     assert two.replace("%20", "+") == one.replace("%20", "+")
 
 
-def test_the_query_of_the_caller_is_not_encoded_again_when_parameters_are_added(connect, api):
+def test_the_query_of_the_caller_is_not_encoded_again_when_parameters_are_added(
+    connect: Callable[..., None], api: Recorder
+) -> None:
     connect(host=api.url, api_params={"account": "1"})
     call(endpoint="items?q=x%2By%26z&q=2")
     assert api.requests[0][1] == "/items?q=x%2By%26z&q=2&account=1"
 
 
-def test_both_hooks_accept_an_absolute_url_of_the_api(connect, api):
+def test_both_hooks_accept_an_absolute_url_of_the_api(connect: Callable[..., None], api: Recorder) -> None:
     connect(host=f"{api.url}/v1")
     OAuthHook("my_api").run(f"{api.url}/v2/items?page=2")
     call(endpoint=f"{api.url}/v2/items?page=2")
     assert [path for _, path, *_ in api.requests] == ["/v2/items?page=2"] * 2
 
 
-def test_an_absolute_url_of_another_origin_is_refused(connect, api, elsewhere):
+def test_an_absolute_url_of_another_origin_is_refused(
+    connect: Callable[..., None], api: Recorder, elsewhere: Recorder
+) -> None:
     connect(host=api.url)
     with pytest.raises(ApiError, match="not part of the API"):
         call(endpoint=f"{elsewhere.url}/items")
     assert (api.requests, elsewhere.requests) == ([], [])
 
 
-def test_after_a_500_the_request_is_repeated_up_to_the_retry_limit(connect, api):
+def test_after_a_500_the_request_is_repeated_up_to_the_retry_limit(connect: Callable[..., None], api: Recorder) -> None:
     connect(host=api.url)
     api.responses["/items"] = [(500, {}), (503, {})]
     assert call(OAuthAsyncHook("my_api", retry_limit=3, retry_delay=0), endpoint="items") == (200, b'{"answer": true}')
@@ -241,7 +267,7 @@ def test_after_a_500_the_request_is_repeated_up_to_the_retry_limit(connect, api)
     assert len(api.requests) == 5
 
 
-def test_an_error_names_the_connection_and_contains_no_parameter(connect, api):
+def test_an_error_names_the_connection_and_contains_no_parameter(connect: Callable[..., None], api: Recorder) -> None:
     connect(host=api.url, secret_params={"key": "fake-param"})
     api.responses["/items"] = [(404, {})]
     with pytest.raises(ApiError, match=r"^404:Not Found.*'my_api'") as caught:
@@ -250,20 +276,24 @@ def test_an_error_names_the_connection_and_contains_no_parameter(connect, api):
     assert caught.value.status_code == 404
 
 
-def test_the_timeout_of_the_connection_is_used(connect, sandbox):
+def test_the_timeout_of_the_connection_is_used(connect: Callable[..., None], sandbox: Sandbox) -> None:
     connect(timeout=1)
     sandbox.state.inject_fault("standard", "api", delay=5)
     with pytest.raises(ApiTimeout, match=r"'my_api'.*Timeout"):
         call(endpoint="whoami")
 
 
-def test_a_proxy_for_another_scheme_is_not_used(connect, api, elsewhere):
+def test_a_proxy_for_another_scheme_is_not_used(
+    connect: Callable[..., None], api: Recorder, elsewhere: Recorder
+) -> None:
     connect(host=api.url, proxies={"https": elsewhere.url})
     call(endpoint="items")
     assert (len(api.requests), len(elsewhere.requests)) == (1, 0)
 
 
-def test_a_proxy_for_the_scheme_is_used(connect, api, elsewhere, monkeypatch):
+def test_a_proxy_for_the_scheme_is_used(
+    connect: Callable[..., None], api: Recorder, elsewhere: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connect(host=api.url, proxies={"http": elsewhere.url})
     OAuthAsyncHook("my_api")
     hook = OAuthAsyncHook("my_api")
@@ -275,10 +305,10 @@ def test_a_proxy_for_the_scheme_is_used(connect, api, elsewhere, monkeypatch):
 class _NoNetworkSource:
     """A token source that sends no requests."""
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: OAuthConfig, **kwargs: Any) -> None:
         self.config = config
 
-    def fresh(self, scope=None):
+    def fresh(self, scope: str | None = None) -> Token:
         now = datetime.now(UTC)
         return Token(access_token="fake-token", issued_at=now, expires_at=now + timedelta(hours=1))
 
@@ -288,14 +318,18 @@ class _NoNetworkSource:
 # --- triggers
 
 
-def test_a_trigger_fires_with_the_response_and_without_the_token(connect, sandbox):
+def test_a_trigger_fires_with_the_response_and_without_the_token(
+    connect: Callable[..., None], sandbox: Sandbox
+) -> None:
     connect()
     event = asyncio.run(anext(OAuthHttpTrigger("my_api", endpoint="items").run())).payload
     assert event["status"] == "success"
     assert not any(token in json.dumps(event) for token in sandbox.state.issued())
 
 
-def test_a_trigger_fires_with_the_error_if_the_client_is_refused(connect, sandbox):
+def test_a_trigger_fires_with_the_error_if_the_client_is_refused(
+    connect: Callable[..., None], sandbox: Sandbox
+) -> None:
     connect()
     sandbox.state.add_client("standard", "my_api", "another-fake-secret")
     event = asyncio.run(anext(OAuthHttpTrigger("my_api", endpoint="items").run())).payload
@@ -303,7 +337,7 @@ def test_a_trigger_fires_with_the_error_if_the_client_is_refused(connect, sandbo
     assert sandbox.state.counts()["my_api"]["token_requests"] == 1
 
 
-def test_a_sensor_trigger_polls_until_the_api_is_ready(connect, sandbox):
+def test_a_sensor_trigger_polls_until_the_api_is_ready(connect: Callable[..., None], sandbox: Sandbox) -> None:
     connect()
     trigger = OAuthHttpSensorTrigger("my_api", endpoint="ready/key", data={"after": "2"}, poke_interval=0)
     assert asyncio.run(anext(trigger.run())).payload == {"status": "success"}
@@ -312,12 +346,12 @@ def test_a_sensor_trigger_polls_until_the_api_is_ready(connect, sandbox):
 
 
 @pytest.fixture
-def blocking(monkeypatch):
+def blocking(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The IDs of the threads that did blocking work: storage, token requests, masking."""
     threads = []
 
-    def noted(function):
-        def call(*args, **kwargs):
+    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
             threads.append(threading.get_ident())
             return function(*args, **kwargs)
 
@@ -335,11 +369,11 @@ def blocking(monkeypatch):
 
 
 def test_five_hundred_triggers_cause_one_token_request_per_renewal_and_never_block_the_loop(
-    connect, sandbox, hosts_clock, blocking
-):
+    connect: Callable[..., None], sandbox: Sandbox, hosts_clock: FakeClock, blocking: list[int]
+) -> None:
     connect()
 
-    async def scenario():
+    async def scenario() -> Any:
         triggers = [OAuthHttpTrigger("my_api", endpoint=f"items/{number % 250 + 1}") for number in range(500)]
         return await asyncio.gather(*(anext(trigger.run()) for trigger in triggers))
 
@@ -354,17 +388,19 @@ def test_five_hundred_triggers_cause_one_token_request_per_renewal_and_never_blo
     assert threading.get_ident() not in blocking  # the loop's thread
 
 
-def test_masking_a_thousand_new_tokens_does_not_block_the_loop(connect, hosts_clock, monkeypatch, blocking):
+def test_masking_a_thousand_new_tokens_does_not_block_the_loop(
+    connect: Callable[..., None], hosts_clock: FakeClock, monkeypatch: pytest.MonkeyPatch, blocking: list[int]
+) -> None:
     connect()
 
-    def grant(endpoint, scope=None, *, retry=True):
+    def grant(endpoint: TokenEndpoint, scope: str | None = None, *, retry: bool = True) -> Token:
         now = endpoint._clock.now()
         return Token(access_token=secrets.token_urlsafe(60), issued_at=now, expires_at=now + timedelta(seconds=100))
 
     monkeypatch.setattr(TokenEndpoint, "grant", grant)
     patterns = len(_secrets_masker().patterns)
 
-    async def scenario():
+    async def scenario() -> Any:
         access = await OAuthAsyncHook("my_api").access()
         seen = set()
         for _ in range(1000):
@@ -378,12 +414,12 @@ def test_masking_a_thousand_new_tokens_does_not_block_the_loop(connect, hosts_cl
     assert len(_secrets_masker().patterns) < patterns + 10  # otherwise each call would take longer than the one before
 
 
-def test_waiting_for_a_token_leaves_threads_for_other_work(connect, sandbox):
+def test_waiting_for_a_token_leaves_threads_for_other_work(connect: Callable[..., None], sandbox: Sandbox) -> None:
     """The default threads of the loop also look up host names, so they must not all wait for one token endpoint."""
     connect()
     sandbox.state.inject_fault("standard", "token", delay=3)
 
-    async def scenario():
+    async def scenario() -> Any:
         triggers = [OAuthHttpTrigger("my_api", endpoint="items/1") for _ in range(50)]
         running = [asyncio.create_task(anext(trigger.run())) for trigger in triggers]
         while not sandbox.state.counts()["my_api"]["token_requests"]:  # noqa: ASYNC110 - a count of the server's
@@ -397,18 +433,20 @@ def test_waiting_for_a_token_leaves_threads_for_other_work(connect, sandbox):
     assert asyncio.run(scenario()) < 2
 
 
-def test_without_a_session_of_the_caller_the_response_is_read_before_the_session_is_closed(connect, sandbox):
+def test_without_a_session_of_the_caller_the_response_is_read_before_the_session_is_closed(
+    connect: Callable[..., None], sandbox: Sandbox
+) -> None:
     connect()
     sandbox.state.inject_fault("standard", "api", body="x" * 2_000_000, status=200)
 
-    async def scenario():
+    async def scenario() -> Any:
         response = await OAuthAsyncHook("my_api").run(endpoint="items")
         return await response.read()
 
     assert len(asyncio.run(scenario())) == 2_000_000
 
 
-def test_options_of_http_hook_are_accepted(connect, api, elsewhere):
+def test_options_of_http_hook_are_accepted(connect: Callable[..., None], api: Recorder, elsewhere: Recorder) -> None:
     connect(host=f"http://127.0.0.1:{api.server_port}")
     proxy = f"http://127.0.0.1:{elsewhere.server_port}"
     call(endpoint="items", extra_options={"verify": False, "timeout": 5, "stream": True, "proxies": {"http": proxy}})
@@ -416,17 +454,19 @@ def test_options_of_http_hook_are_accepted(connect, api, elsewhere):
     assert len(elsewhere.requests) == 1
 
 
-def test_an_event_trigger_uses_a_changed_connection_at_the_next_poll(connect, monkeypatch, sandbox):
+def test_an_event_trigger_uses_a_changed_connection_at_the_next_poll(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
     connect()
     valid = os.environ["AIRFLOW_CONN_MY_API"]
     monkeypatch.setenv("AIRFLOW_CONN_MY_API", valid.replace(SECRET, "fake-outdated-secret"))
     pauses = []
 
-    async def correct_the_connection(pause):
+    async def correct_the_connection(pause: float) -> None:
         pauses.append(pause)
         monkeypatch.setenv("AIRFLOW_CONN_MY_API", valid)
 
-    async def scenario():
+    async def scenario() -> Any:
         trigger = OAuthHttpEventTrigger(f"{__name__}.always", "my_api", endpoint="items", poll_interval=5)
         # Only in the module of the trigger, because the sandbox sleeps too.
         stub = SimpleNamespace(sleep=correct_the_connection, to_thread=asyncio.to_thread)
@@ -438,18 +478,18 @@ def test_an_event_trigger_uses_a_changed_connection_at_the_next_poll(connect, mo
     assert pauses == [10]
 
 
-async def always(response):
+async def always(response: Any) -> bool:
     return True
 
 
 # --- deferred requests behave like others
 
 
-def fired(**request):
+def fired(**request: Any) -> dict[str, Any]:
     return json.loads(json.dumps(asyncio.run(anext(OAuthHttpTrigger("my_api", **request).run())).payload))
 
 
-def test_a_deferred_request_follows_a_redirect_and_returns_the_response(connect):
+def test_a_deferred_request_follows_a_redirect_and_returns_the_response(connect: Callable[..., None]) -> None:
     connect()
     event = fired(endpoint="redirect?to=whoami")
     assert event["status"] == "success"
@@ -460,20 +500,20 @@ def test_a_deferred_request_follows_a_redirect_and_returns_the_response(connect)
     assert redirect.headers["Location"].endswith("whoami")
 
 
-def test_a_redirected_deferred_post_succeeds_and_is_sent_once(connect, api):
+def test_a_redirected_deferred_post_succeeds_and_is_sent_once(connect: Callable[..., None], api: Recorder) -> None:
     connect(host=api.url)
     api.responses["/items"] = [(303, {"Location": f"{api.url}/created"})]
     assert fired(method="POST", endpoint="items", json={"a": 1})["status"] == "success"
     assert [(method, path) for method, path, *_ in api.requests] == [("POST", "/items"), ("GET", "/created")]
 
 
-def test_a_sensor_trigger_follows_a_redirect(connect):
+def test_a_sensor_trigger_follows_a_redirect(connect: Callable[..., None]) -> None:
     connect()
     trigger = OAuthHttpSensorTrigger("my_api", endpoint="redirect?to=whoami", poke_interval=0)
     assert asyncio.run(anext(trigger.run())).payload == {"status": "success"}
 
 
-def test_the_urls_in_an_event_contain_no_secret_parameter(connect, api):
+def test_the_urls_in_an_event_contain_no_secret_parameter(connect: Callable[..., None], api: Recorder) -> None:
     connect(host=api.url, secret_params={"key": "fake-param"})
     api.responses["/items"] = [(302, {"Location": "/there?page=1&key=fake-param&a=%20b#end"})]
     event = fired(endpoint="items?page=1")
@@ -485,13 +525,15 @@ def test_the_urls_in_an_event_contain_no_secret_parameter(connect, api):
 
 
 @pytest.mark.parametrize("data", [None, {}, ""])
-def test_empty_data_with_json_counts_as_absent(connect, api, data):
+def test_empty_data_with_json_counts_as_absent(
+    connect: Callable[..., None], api: Recorder, data: dict[str, Any] | str | None
+) -> None:
     connect(host=api.url)
     assert fired(method="POST", endpoint="items", data=data, json={"a": 1})["status"] == "success"
     assert api.requests[0][3] == b'{"a": 1}'
 
 
-def test_data_with_json_is_an_error_for_both_hooks(connect, api):
+def test_data_with_json_is_an_error_for_both_hooks(connect: Callable[..., None], api: Recorder) -> None:
     connect(host=api.url)
     event = fired(method="POST", endpoint="items", data={"b": 2}, json={"a": 1})
     with pytest.raises(ConfigurationError, match="can have either data or json") as caught:
@@ -501,7 +543,7 @@ def test_data_with_json_is_an_error_for_both_hooks(connect, api):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "QUERY"])
-def test_both_hooks_send_data_in_the_same_way(connect, api, method):
+def test_both_hooks_send_data_in_the_same_way(connect: Callable[..., None], api: Recorder, method: str) -> None:
     connect(host=api.url)
     data = {"none": None, "active": True, "ids": [1, "b c"], "price": 1.5, "text": "é&="}
     assert fired(method=method, endpoint="items", data=data)["status"] == "success"
@@ -525,7 +567,9 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_both_hooks_raise_errors_with_the_same_text(connect, raw_server, kind):
+def test_both_hooks_raise_errors_with_the_same_text(
+    connect: Callable[..., None], raw_server: Callable[..., str], kind: str
+) -> None:
     status, headers, body = ANSWERS[kind]
     lines = [f"HTTP/1.1 {status} fake\x1b[31mreason", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -543,7 +587,9 @@ def test_both_hooks_raise_errors_with_the_same_text(connect, raw_server, kind):
     assert "\x1b" not in str(caught.value)
 
 
-def test_only_a_500_or_above_is_logged_as_an_attempt(connect, api, caplog, monkeypatch):
+def test_only_a_500_or_above_is_logged_as_an_attempt(
+    connect: Callable[..., None], api: Recorder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connect(host=api.url)
     monkeypatch.setattr(OAuthAsyncSession, "log", logging.getLogger("airflow.task.hooks"))
     api.responses["/items"] = [(403, {})]
@@ -558,14 +604,18 @@ def test_only_a_500_or_above_is_logged_as_an_attempt(connect, api, caplog, monke
     ]
 
 
-def test_the_event_of_a_response_contains_the_standard_reason_phrase(connect, raw_server):
+def test_the_event_of_a_response_contains_the_standard_reason_phrase(
+    connect: Callable[..., None], raw_server: Callable[..., str]
+) -> None:
     url = raw_server(b"HTTP/1.1 200 fake\x1b[31mreason\r\nContent-Length: 2\r\n\r\nok")
     connect(host=url)
     assert fired(endpoint="items")["response"]["reason"] == "OK"
 
 
 @pytest.mark.parametrize("line", [b"HTTP/1.1 fake-status", b"fake-not-http", b"HTTP/9.9 200 fake"])
-def test_a_malformed_status_line_is_not_quoted(connect, raw_server, line):
+def test_a_malformed_status_line_is_not_quoted(
+    connect: Callable[..., None], raw_server: Callable[..., str], line: bytes
+) -> None:
     url = raw_server(line + b"\r\n\r\n")
     connect(host=url)
     with pytest.raises(ApiConnectionError) as deferred:
@@ -578,7 +628,7 @@ def test_a_malformed_status_line_is_not_quoted(connect, raw_server, line):
         assert "fake" not in str(error)
 
 
-def test_an_unreachable_host_is_an_api_connection_error_for_both_hooks(connect):
+def test_an_unreachable_host_is_an_api_connection_error_for_both_hooks(connect: Callable[..., None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     connect(host=f"http://127.0.0.1:{port}")
@@ -588,7 +638,7 @@ def test_an_unreachable_host_is_an_api_connection_error_for_both_hooks(connect):
 
 
 @pytest.mark.parametrize("name", ["verify", "cert"])
-def test_both_hooks_name_the_field_of_a_missing_file(connect, api, name):
+def test_both_hooks_name_the_field_of_a_missing_file(connect: Callable[..., None], api: Recorder, name: str) -> None:
     connect(host=api.url.replace("http:", "https:"), **{name: "/no/such/file"})
     hook = OAuthHook("my_api")
     token_sources._sources["my_api"] = (hook.config.version, _NoNetworkSource(hook.config))
@@ -603,7 +653,7 @@ def test_both_hooks_name_the_field_of_a_missing_file(connect, api, name):
     assert api.connections == 0
 
 
-def test_both_hooks_mention_verify_if_tls_fails(connect, api, tmp_path):
+def test_both_hooks_mention_verify_if_tls_fails(connect: Callable[..., None], api: Recorder, tmp_path: Path) -> None:
     connect(host=api.url.replace("http:", "https:"))  # the server speaks plain http, so the TLS handshake fails
     hook = OAuthHook("my_api")
     token_sources._sources["my_api"] = (hook.config.version, _NoNetworkSource(hook.config))
@@ -612,7 +662,9 @@ def test_both_hooks_mention_verify_if_tls_fails(connect, api, tmp_path):
             run()
 
 
-def test_the_timeout_limits_each_part_of_a_response_and_if_deferred_the_whole_response(connect, raw_server):
+def test_the_timeout_limits_each_part_of_a_response_and_if_deferred_the_whole_response(
+    connect: Callable[..., None], raw_server: Callable[..., str]
+) -> None:
     assert "each part of a response" in FIELDS["timeout"].description
     assert "execution_timeout" in FIELDS["timeout"].description
     url = raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", *[b"x"] * 8, pause=0.25)
@@ -622,11 +674,13 @@ def test_the_timeout_limits_each_part_of_a_response_and_if_deferred_the_whole_re
         asyncio.run(OAuthAsyncHook("my_api").run(endpoint="items"))
 
 
-def test_a_session_of_the_hook_sends_the_token_and_raises_the_same_errors(connect, api):
+def test_a_session_of_the_hook_sends_the_token_and_raises_the_same_errors(
+    connect: Callable[..., None], api: Recorder
+) -> None:
     connect(host=api.url)
     api.responses["/items"] = [(200, {}), (404, {})]
 
-    async def scenario():
+    async def scenario() -> Any:
         async with OAuthAsyncHook("my_api").session(method="POST") as session:
             assert (await session.run("items", json={"a": 1})).status == 200
             await session.run("items")
@@ -637,12 +691,14 @@ def test_a_session_of_the_hook_sends_the_token_and_raises_the_same_errors(connec
 
 
 @pytest.mark.parametrize("status", [404, 500])
-def test_after_an_error_response_the_next_request_can_use_the_connection(connect, sandbox, status):
+def test_after_an_error_response_the_next_request_can_use_the_connection(
+    connect: Callable[..., None], sandbox: Sandbox, status: int
+) -> None:
     connect()
     sandbox.state.inject_fault("standard", "api", body="x" * 2_000_000, status=status)
     hook = OAuthAsyncHook("my_api", retry_limit=2, retry_delay=0)
 
-    async def scenario():
+    async def scenario() -> Any:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
             try:
                 await hook.run(session, "items")
@@ -656,7 +712,9 @@ def test_after_an_error_response_the_next_request_can_use_the_connection(connect
     assert len(kept) == (status == 404), "a 500 is sent again"
 
 
-def test_without_check_response_an_error_status_is_returned_without_retries(connect, api):
+def test_without_check_response_an_error_status_is_returned_without_retries(
+    connect: Callable[..., None], api: Recorder
+) -> None:
     connect(host=api.url, check_response=False)
     api.responses["/items"] = [(500, {})]
     assert call(endpoint="items") == (500, b'{"answer": true}')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -17,26 +18,33 @@ from airflow_provider_oauth.runtime import token_sources
 from tests.connections import oauth_config
 from tests.integration.authlib_server import serve
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_oauth.hooks.oauth import OAuthHook
+    from tests.integration.authlib_server import Server
+
+
 ID = "reports:/+%&é"
 SECRET = "fake-secret-:/+%&é"
 PASSWORD = "fake-password-:/+%&é 1"
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[Server]:
     with serve() as running:
         running.add_user("ada", PASSWORD)
         yield running
 
 
 @pytest.fixture
-def connect(airflow_db, define_connection, server):
+def connect(airflow_db: None, define_connection: Callable[..., None], server: Server) -> Callable[..., OAuthHook]:
     """Define a connection to the server and return its hook, without the state of earlier hooks."""
     from airflow.models.variable import Variable
 
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-    def define(client_id=ID, client_secret=SECRET, **extra):
+    def define(client_id: str = ID, client_secret: str = SECRET, **extra: Any) -> OAuthHook:
         urls = {"host": f"{server.url}/api", "grant_url": server.token_url}
         client = {"login": client_id, "password": client_secret, "grant_type": "client_credentials"}
         define_connection("authlib", **(urls | client | extra))
@@ -48,26 +56,28 @@ def connect(airflow_db, define_connection, server):
     return define
 
 
-def record():
+def record() -> dict[str, Any]:
     from airflow.models.variable import Variable
 
     return json.loads(Variable.get("oauth_token__authlib"))
 
 
-def me(hook):
+def me(hook: OAuthHook) -> dict[str, Any]:
     return hook.run("me").json()
 
 
 # --- the server itself, without the package
 
 
-def basic(client_id, secret, encode):
+def basic(client_id: str, secret: str, encode: Callable[[str], str]) -> dict[str, str]:
     pair = f"{encode(client_id)}:{encode(secret)}"
     return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
 @pytest.mark.parametrize(("encode", "status"), [(lambda text: quote(text, safe=""), 200), (quote_plus, 401)])
-def test_authlib_percent_decodes_basic_credentials_but_keeps_plus_signs(server, encode, status):
+def test_authlib_percent_decodes_basic_credentials_but_keeps_plus_signs(
+    server: Server, encode: Callable[[str], str], status: int
+) -> None:
     # Authlib keeps "+", which RFC 6749 section 2.3.1 (appendix B) decodes to a space. "%20" works for both.
     server.add_client("with space", "fake secret")
     data = {"grant_type": "client_credentials"}
@@ -75,13 +85,13 @@ def test_authlib_percent_decodes_basic_credentials_but_keeps_plus_signs(server, 
     assert requests.post(server.token_url, data=data, headers=headers, timeout=10).status_code == status
 
 
-def test_authlib_protects_its_resource(server):
+def test_authlib_protects_its_resource(server: Server) -> None:
     server.add_client(ID, SECRET, "client_secret_post")
     data = {"grant_type": "client_credentials", "client_id": ID, "client_secret": SECRET, "scope": "read"}
     token = requests.post(server.token_url, data=data, timeout=10).json()["access_token"]
     assert server.issued == [token]
 
-    def get(path, value):
+    def get(path: str, value: str) -> int:
         headers = {"Authorization": f"Bearer {value}"}
         return requests.get(f"{server.url}/api/{path}", headers=headers, timeout=10).status_code
 
@@ -95,7 +105,9 @@ def test_authlib_protects_its_resource(server):
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 @pytest.mark.parametrize("grant", ["client_credentials", "password"])
-def test_a_client_with_special_characters_is_accepted(server, connect, method, grant):
+def test_a_client_with_special_characters_is_accepted(
+    server: Server, connect: Callable[..., OAuthHook], method: str, grant: str
+) -> None:
     server.add_client(ID, SECRET, method)
     user = {"username": "ada", "user_password": PASSWORD} if grant == "password" else {}
     hook = connect(client_auth=method, grant_type=grant, scope="read", **user)
@@ -103,19 +115,19 @@ def test_a_client_with_special_characters_is_accepted(server, connect, method, g
     assert [(made.grant_type, made.status) for made in server.requests] == [(grant, 200)]
 
 
-def test_authlib_accepts_a_space_in_the_body(server, connect):
+def test_authlib_accepts_a_space_in_the_body(server: Server, connect: Callable[..., OAuthHook]) -> None:
     server.add_client("with space", "fake secret", "client_secret_post")
     assert me(connect("with space", "fake secret", client_auth="client_secret_post", scope="read"))
 
 
-def test_authlib_accepts_a_space_in_raw_basic_credentials(server, connect):
+def test_authlib_accepts_a_space_in_raw_basic_credentials(server: Server, connect: Callable[..., OAuthHook]) -> None:
     # Authlib does not decode "+" to a space (see above), so this client needs client_secret_basic_raw. With Authlib,
     # that works only if there is no "%" in the secret and no ":" in the client ID.
     server.add_client("with space", "fake secret é+/&")
     assert me(connect("with space", "fake secret é+/&", client_auth="client_secret_basic_raw", scope="read"))
 
 
-def test_a_public_client_is_accepted(server, connect):
+def test_a_public_client_is_accepted(server: Server, connect: Callable[..., OAuthHook]) -> None:
     server.add_client(ID, "", "none")
     user = {"username": "ada", "user_password": PASSWORD}
     hook = connect(client_secret=None, client_auth="none", grant_type="password", scope="read", **user)
@@ -123,7 +135,9 @@ def test_a_public_client_is_accepted(server, connect):
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-def test_a_wrong_secret_is_an_invalid_client_and_sent_once(server, connect, method):
+def test_a_wrong_secret_is_an_invalid_client_and_sent_once(
+    server: Server, connect: Callable[..., OAuthHook], method: str
+) -> None:
     from airflow_provider_oauth.exceptions import InvalidClient
 
     server.add_client(ID, SECRET, method)
@@ -134,7 +148,9 @@ def test_a_wrong_secret_is_an_invalid_client_and_sent_once(server, connect, meth
     assert len(server.requests) == 1
 
 
-def test_the_wrong_client_authentication_is_an_invalid_client(server, connect):
+def test_the_wrong_client_authentication_is_an_invalid_client(
+    server: Server, connect: Callable[..., OAuthHook]
+) -> None:
     from airflow_provider_oauth.exceptions import InvalidClient
 
     server.add_client(ID, SECRET, "client_secret_post")
@@ -145,7 +161,9 @@ def test_the_wrong_client_authentication_is_an_invalid_client(server, connect):
 # --- errors of grants
 
 
-def test_a_grant_that_the_client_may_not_use_is_an_unauthorized_client(server, connect):
+def test_a_grant_that_the_client_may_not_use_is_an_unauthorized_client(
+    server: Server, connect: Callable[..., OAuthHook]
+) -> None:
     from airflow_provider_oauth.exceptions import UnauthorizedClient
 
     server.add_client(ID, SECRET, grant_types=("password",))
@@ -153,7 +171,7 @@ def test_a_grant_that_the_client_may_not_use_is_an_unauthorized_client(server, c
         connect().get_token()
 
 
-def test_a_wrong_password_is_refused_and_sent_once(server, connect):
+def test_a_wrong_password_is_refused_and_sent_once(server: Server, connect: Callable[..., OAuthHook]) -> None:
     from airflow_provider_oauth.exceptions import TokenRequestError
 
     server.add_client(ID, SECRET)
@@ -164,7 +182,7 @@ def test_a_wrong_password_is_refused_and_sent_once(server, connect):
     assert len(server.requests) == 1
 
 
-def test_a_narrower_scope_is_stored_with_the_token(server, connect):
+def test_a_narrower_scope_is_stored_with_the_token(server: Server, connect: Callable[..., OAuthHook]) -> None:
     server.add_client(ID, SECRET, scope="read")
     hook = connect(scope="read write")
     assert hook.get_token().scope == "read"
@@ -176,7 +194,7 @@ def test_a_narrower_scope_is_stored_with_the_token(server, connect):
 
 
 @pytest.fixture
-def refresh_token(server):
+def refresh_token(server: Server) -> str:
     """A first refresh token, obtained elsewhere."""
     server.add_client(ID, SECRET)
     data = {"grant_type": "password", "username": "ada", "password": PASSWORD, "scope": "read"}
@@ -184,7 +202,9 @@ def refresh_token(server):
     return requests.post(server.token_url, data=data, headers=headers, timeout=10).json()["refresh_token"]
 
 
-def test_each_renewal_uses_and_stores_the_rotated_refresh_token(server, connect, refresh_token):
+def test_each_renewal_uses_and_stores_the_rotated_refresh_token(
+    server: Server, connect: Callable[..., OAuthHook], refresh_token: str
+) -> None:
     hook = connect(grant_type="refresh_token", refresh_token=refresh_token)
     generations = []
     for _ in range(3):
@@ -198,7 +218,9 @@ def test_each_renewal_uses_and_stores_the_rotated_refresh_token(server, connect,
     assert server.api_statuses == [200, 401, 200, 401, 200]
 
 
-def test_a_new_process_uses_the_stored_refresh_token(server, connect, refresh_token):
+def test_a_new_process_uses_the_stored_refresh_token(
+    server: Server, connect: Callable[..., OAuthHook], refresh_token: str
+) -> None:
     for _ in range(3):
         assert me(connect(grant_type="refresh_token", refresh_token=refresh_token))["user"] == "ada"
         server.revoke_access_tokens()
@@ -206,7 +228,9 @@ def test_a_new_process_uses_the_stored_refresh_token(server, connect, refresh_to
     assert not [value for value in server.issued if value in json.dumps(record())]
 
 
-def test_a_used_refresh_token_requires_consent(server, connect, refresh_token):
+def test_a_used_refresh_token_requires_consent(
+    server: Server, connect: Callable[..., OAuthHook], refresh_token: str
+) -> None:
     from airflow_provider_oauth.exceptions import ConsentRequired
 
     me(connect(grant_type="refresh_token", refresh_token=refresh_token))
@@ -218,21 +242,25 @@ def test_a_used_refresh_token_requires_consent(server, connect, refresh_token):
     assert server.requests[-1].error == "invalid_grant"
 
 
-def test_the_connection_test_uses_no_refresh_token(server, connect, refresh_token):
+def test_the_connection_test_uses_no_refresh_token(
+    server: Server, connect: Callable[..., OAuthHook], refresh_token: str
+) -> None:
     hook = connect(grant_type="refresh_token", refresh_token=refresh_token)
     assert hook.test_connection()[0]
     assert server.requests[-1].error == "invalid_grant"
     assert me(hook)["user"] == "ada"
 
 
-def test_a_token_with_a_lifetime_of_a_minute_is_stored_and_used_again(connect, server):
+def test_a_token_with_a_lifetime_of_a_minute_is_stored_and_used_again(
+    connect: Callable[..., OAuthHook], server: Server
+) -> None:
     server.add_client(ID, SECRET)
     for _ in range(2):
         assert me(connect(scope="read"))
     assert len(server.requests) == 1
 
 
-def test_the_server_issues_tokens_with_a_short_lifetime():
+def test_the_server_issues_tokens_with_a_short_lifetime() -> None:
     with serve(expires_in=60) as server:
         server.add_client(ID, SECRET)
         data, headers = {"grant_type": "client_credentials"}, basic(ID, SECRET, quote_plus)
@@ -246,12 +274,14 @@ def test_the_server_issues_tokens_with_a_short_lifetime():
 DISCOVERED = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/token"]
 
 
-def test_endpoints_are_discovered_only_if_a_token_is_requested(server, connect):
+def test_endpoints_are_discovered_only_if_a_token_is_requested(
+    server: Server, connect: Callable[..., OAuthHook]
+) -> None:
     server.add_client(ID, SECRET)
 
     user = {"username": "ada", "user_password": PASSWORD}
 
-    def hook():
+    def hook() -> OAuthHook:
         """Return the hook of a new process."""
         return connect(grant_url=None, issuer=server.url, scope="read", grant_type="password", use_refresh=True, **user)
 
@@ -267,7 +297,9 @@ def test_endpoints_are_discovered_only_if_a_token_is_requested(server, connect):
     assert [made.grant_type for made in server.requests] == ["password", "refresh_token"]
 
 
-def test_metadata_of_an_issuer_with_another_spelling_is_rejected(server, connect):
+def test_metadata_of_an_issuer_with_another_spelling_is_rejected(
+    server: Server, connect: Callable[..., OAuthHook]
+) -> None:
     server.add_client(ID, SECRET)
     with pytest.raises(ConfigurationError, match="set Issuer to exactly that value"):
         connect(grant_url=None, issuer=f"{server.url}/", scope="read").get_token()
@@ -275,7 +307,7 @@ def test_metadata_of_an_issuer_with_another_spelling_is_rejected(server, connect
 
 
 @pytest.mark.parametrize("issuer", ["https://a.example", "https://a.example/", "https://a.example/t/1"])
-def test_authlib_has_its_metadata_at_the_standard_urls(issuer):
+def test_authlib_has_its_metadata_at_the_standard_urls(issuer: str) -> None:
     config = oauth_config(conn_id="authlib", base_url="https://a.example", issuer=issuer, client_auth="none")
     assert discovery._metadata_urls(config, issuer) == (
         oidc_url(issuer, external=True),

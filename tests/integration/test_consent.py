@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,16 +25,26 @@ from airflow_provider_oauth.runtime import token_sources
 from airflow_provider_oauth.tokens.host_lock import HostLock
 from sandbox.user_agent import UserAgent
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from sandbox.server import Sandbox
+    from tests.fake_clock import FakeClock
+
+
 SECRET = "fake-secret+/%="
 BACK = "https://airflow.example.com/oauth/callback"
 
 
 @pytest.fixture
-def connect(define_connection, monkeypatch, variables, sandbox):
+def connect(
+    define_connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], sandbox: Sandbox
+) -> Callable[..., OAuthConfig]:
     """Define the connection ``api`` at one of the sandbox's servers."""
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
 
-    def define(server, **extra):
+    def define(server: str, **extra: Any) -> OAuthConfig:
         scopes = ["openid"] if server == "justlogin" else ["read"]
         sandbox.state.add_client(server, "app", SECRET, scopes=scopes)
         fields = {"conn_type": server, "login": "app", "password": SECRET, "grant_type": "authorization_code"}
@@ -50,12 +61,12 @@ def connect(define_connection, monkeypatch, variables, sandbox):
     return define
 
 
-def consent_to(url, allow=True):
+def consent_to(url: str, allow: bool = True) -> str:
     """Log in and consent as a user does in a browser; return the callback."""
     return UserAgent().consent(url, allow=allow)
 
 
-def begin(config):
+def begin(config: OAuthConfig) -> tuple[AuthorizationRequest, str]:
     consent = AuthorizationRequest(conn_id="api", redirect_uri=BACK)
     return consent, grants.begin_authorization(config, consent)
 
@@ -64,7 +75,7 @@ ENDPOINT = {"jsonbody": "items", "justlogin": "membership/v3/users", "justimmo":
 
 
 @pytest.mark.parametrize("server", ENDPOINT)
-def test_a_consent_lets_tasks_call_the_api(connect, server):
+def test_a_consent_lets_tasks_call_the_api(connect: Callable[..., OAuthConfig], server: str) -> None:
     config = connect(server)
     with pytest.raises(ConsentRequired):
         OAuthHook("api").get_token()
@@ -77,7 +88,7 @@ def test_a_consent_lets_tasks_call_the_api(connect, server):
     assert not status.needs_consent
 
 
-def test_refresh_tokens_rotate_after_a_consent(connect, sandbox):
+def test_refresh_tokens_rotate_after_a_consent(connect: Callable[..., OAuthConfig], sandbox: Sandbox) -> None:
     config = connect("jsonbody")
     consent, url = begin(config)
     grants.finish_authorization(config, consent, consent_to(url))
@@ -89,7 +100,7 @@ def test_refresh_tokens_rotate_after_a_consent(connect, sandbox):
     assert counts["refresh_reused"] == 0
 
 
-def test_a_second_consent_replaces_the_first_grant(connect, sandbox):
+def test_a_second_consent_replaces_the_first_grant(connect: Callable[..., OAuthConfig], sandbox: Sandbox) -> None:
     config = connect("jsonbody")
     for _ in range(2):
         consent, url = begin(config)
@@ -98,7 +109,7 @@ def test_a_second_consent_replaces_the_first_grant(connect, sandbox):
     assert OAuthHook("api").run("items").ok
 
 
-def test_a_consent_replaces_the_record_of_another_secret(connect, sandbox):
+def test_a_consent_replaces_the_record_of_another_secret(connect: Callable[..., OAuthConfig], sandbox: Sandbox) -> None:
     config = connect("jsonbody")
     consent, url = begin(config)
     grants.finish_authorization(config, consent, consent_to(url))
@@ -111,7 +122,9 @@ def test_a_consent_replaces_the_record_of_another_secret(connect, sandbox):
     assert grants.status(changed).usable
 
 
-def test_a_declined_consent_is_reported_and_nothing_is_stored(connect, variables):
+def test_a_declined_consent_is_reported_and_nothing_is_stored(
+    connect: Callable[..., OAuthConfig], variables: dict[str, str]
+) -> None:
     config = connect("justimmo")
     consent, url = begin(config)
     with pytest.raises(ConsentDenied, match="The user denied the request"):
@@ -119,7 +132,9 @@ def test_a_declined_consent_is_reported_and_nothing_is_stored(connect, variables
     assert not any(name.startswith("oauth_token") for name in variables)
 
 
-def test_a_code_is_valid_only_for_its_authorization_request(connect, sandbox):
+def test_a_code_is_valid_only_for_its_authorization_request(
+    connect: Callable[..., OAuthConfig], sandbox: Sandbox
+) -> None:
     config = connect("jsonbody")
     consent, url = begin(config)
     stolen = consent_to(url)
@@ -132,7 +147,7 @@ def test_a_code_is_valid_only_for_its_authorization_request(connect, sandbox):
         grants.finish_authorization(config, mine, forged)
 
 
-def test_a_callback_is_valid_once(connect):
+def test_a_callback_is_valid_once(connect: Callable[..., OAuthConfig]) -> None:
     config = connect("jsonbody")
     consent, url = begin(config)
     callback = consent_to(url)
@@ -141,7 +156,7 @@ def test_a_callback_is_valid_once(connect):
         grants.finish_authorization(config, consent, callback)
 
 
-def test_an_expired_code_is_reported(connect, sandbox_clock):
+def test_an_expired_code_is_reported(connect: Callable[..., OAuthConfig], sandbox_clock: FakeClock) -> None:
     config = connect("justimmo")
     consent, url = begin(config)
     callback = consent_to(url)
@@ -150,7 +165,9 @@ def test_an_expired_code_is_reported(connect, sandbox_clock):
         grants.finish_authorization(config, consent, callback)
 
 
-def test_a_consent_without_a_refresh_token_does_not_replace_one(connect, monkeypatch):
+def test_a_consent_without_a_refresh_token_does_not_replace_one(
+    connect: Callable[..., OAuthConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = connect("jsonbody")
     consent, url = begin(config)
     first = grants.finish_authorization(config, consent, consent_to(url))
@@ -165,7 +182,9 @@ def test_a_consent_without_a_refresh_token_does_not_replace_one(connect, monkeyp
     assert not grants.status(config).needs_consent
 
 
-def test_a_first_consent_without_a_refresh_token_is_stored_until_it_expires(connect, monkeypatch):
+def test_a_first_consent_without_a_refresh_token_is_stored_until_it_expires(
+    connect: Callable[..., OAuthConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = connect("jsonbody")
     exchange_code = TokenEndpoint.exchange_code
     monkeypatch.setattr(
@@ -177,7 +196,9 @@ def test_a_first_consent_without_a_refresh_token_is_stored_until_it_expires(conn
     assert (status.usable, status.needs_consent) == (True, True)
 
 
-def test_a_token_that_never_expires_is_used_until_the_api_refuses_it(connect, sandbox, monkeypatch):
+def test_a_token_that_never_expires_is_used_until_the_api_refuses_it(
+    connect: Callable[..., OAuthConfig], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = connect("jsonbody")
     exchange_code = TokenEndpoint.exchange_code
     without = {"refresh_token": None, "expires_at": None}
@@ -195,7 +216,9 @@ def test_a_token_that_never_expires_is_used_until_the_api_refuses_it(connect, sa
         OAuthHook("api").run("items")
 
 
-def test_a_token_that_never_expires_is_replaced_by_another_consent(connect, monkeypatch):
+def test_a_token_that_never_expires_is_replaced_by_another_consent(
+    connect: Callable[..., OAuthConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = connect("jsonbody")
     exchange_code = TokenEndpoint.exchange_code
     without = {"refresh_token": None, "expires_at": None}
@@ -209,7 +232,7 @@ def test_a_token_that_never_expires_is_replaced_by_another_consent(connect, monk
     assert tokens[0] != tokens[1] == grants.status(config).token.access_token
 
 
-def test_a_refused_refresh_token_requires_consent(connect, sandbox):
+def test_a_refused_refresh_token_requires_consent(connect: Callable[..., OAuthConfig], sandbox: Sandbox) -> None:
     config = connect("jsonbody")
     consent, url = begin(config)
     grants.finish_authorization(config, consent, consent_to(url))
@@ -224,14 +247,16 @@ def test_a_refused_refresh_token_requires_consent(connect, sandbox):
     assert (grants.status(config).needs_consent, grants.status(config).error) == (False, "")
 
 
-def test_a_consent_is_valid_only_for_its_connection(connect):
+def test_a_consent_is_valid_only_for_its_connection(connect: Callable[..., OAuthConfig]) -> None:
     config = connect("jsonbody")
     consent, url = begin(config)
     with pytest.raises(ConsentDenied, match="was started for connection 'another'"):
         grants.finish_authorization(config, replace(consent, conn_id="another"), consent_to(url))
 
 
-def test_no_user_is_asked_if_the_grant_could_not_be_stored(connect, monkeypatch):
+def test_no_user_is_asked_if_the_grant_could_not_be_stored(
+    connect: Callable[..., OAuthConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = connect("jsonbody")
     monkeypatch.setattr(HostLock, "_make_folder", raiser(PermissionError(13, "not allowed")))
     token_sources._sources.clear()
@@ -239,8 +264,8 @@ def test_no_user_is_asked_if_the_grant_could_not_be_stored(connect, monkeypatch)
         begin(config)
 
 
-def raiser(error):
-    def fail(*args):
+def raiser(error: Exception) -> Callable[..., NoReturn]:
+    def fail(*args: Any) -> NoReturn:
         raise error
 
     return fail
@@ -249,7 +274,7 @@ def raiser(error):
 # --- the loopback server
 
 
-def test_the_loopback_server_accepts_only_the_callback(capsys):
+def test_the_loopback_server_accepts_only_the_callback(capsys: pytest.CaptureFixture[str]) -> None:
     with Loopback(None) as loopback:
         port = urlsplit(loopback.redirect_uri).port
         callbacks = []
@@ -269,7 +294,7 @@ def test_the_loopback_server_accepts_only_the_callback(capsys):
     assert "fake-code" not in page.text + "".join(capsys.readouterr())
 
 
-def test_a_silent_connection_does_not_block_the_callback(monkeypatch):
+def test_a_silent_connection_does_not_block_the_callback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loopback_module._Handler, "timeout", 0.1)
     with Loopback(None) as loopback, socket.create_connection(("127.0.0.1", urlsplit(loopback.redirect_uri).port)):
         callbacks = []
@@ -287,17 +312,17 @@ def test_a_silent_connection_does_not_block_the_callback(monkeypatch):
         "http://127.0.0.1:99999/", "http://[", "http://127.0.0.1:x/",
     ],
 )  # fmt: skip
-def test_the_loopback_server_requires_a_redirect_uri_of_this_machine(uri):
+def test_the_loopback_server_requires_a_redirect_uri_of_this_machine(uri: str) -> None:
     with pytest.raises(ConfigurationError, match="this machine"):
         Loopback(uri)
 
 
-def test_a_port_in_use_is_an_error():
+def test_a_port_in_use_is_an_error() -> None:
     with Loopback(None) as first, pytest.raises(ConfigurationError, match="Cannot listen on"):
         Loopback(first.redirect_uri)
 
 
-def test_the_loopback_server_has_a_timeout():
+def test_the_loopback_server_has_a_timeout() -> None:
     with (
         Loopback(None) as loopback,
         pytest.raises(ConsentDenied, match=r"No browser was redirected to http://127\.0\.0\.1"),
@@ -305,7 +330,7 @@ def test_the_loopback_server_has_a_timeout():
         loopback.wait_for_callback("state", timeout=0.05)
 
 
-def test_other_requests_do_not_extend_the_timeout_of_the_loopback_server():
+def test_other_requests_do_not_extend_the_timeout_of_the_loopback_server() -> None:
     with Loopback(None) as loopback, ThreadPoolExecutor() as threads:
         waiting = threads.submit(loopback.wait_for_callback, "state", 0.5)
         while not waiting.done():

@@ -10,12 +10,17 @@ import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox.server import serve
 from tests.documents import ROOT, blocks
 from tests.integration.docs_api import CUSTOMERS, DOCS_SERVER
+
+if TYPE_CHECKING:
+    from sandbox.server import Sandbox
+
 
 DAGS = [block for block in blocks("python") if block.dag_id]
 SECRET = "fake-secret-:/+%&1"
@@ -33,7 +38,7 @@ RETURNED = {
 }
 
 
-def connections(sandbox) -> dict[str, str]:
+def connections(sandbox: Sandbox) -> dict[str, str]:
     """Return the connections of the DAGs, as environment variables; their clients are registered."""
     found = {}
     for conn_id, grant in (("my_api", "client_credentials"), ("my_consent", "refresh_token")):
@@ -59,7 +64,7 @@ def save(folder: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run all DAGs in one process of their own, with an Airflow database of their own."""
     folder = tmp_path_factory.mktemp("airflow-home-docs")
     with serve(folder / "sandbox", servers=[DOCS_SERVER]) as sandbox:
@@ -78,13 +83,13 @@ def results(tmp_path_factory):
     return {"folder": folder, "counts": counts, "dags": json.loads(done.stdout.splitlines()[-1])}
 
 
-def test_no_two_dags_have_the_same_name_except_the_first_one_of_readme_and_docs():
+def test_no_two_dags_have_the_same_name_except_the_first_one_of_readme_and_docs() -> None:
     names = Counter(block.dag_id for block in DAGS)
     assert {name: count for name, count in names.items() if count > 1} == {"customers": 2}
 
 
 # One test for all, so that xdist does not run the DAGs in each of its processes.
-def test_every_dag_succeeds_and_returns_what_the_text_says(results):
+def test_every_dag_succeeds_and_returns_what_the_text_says(results: dict[str, Any]) -> None:
     assert {name: found["state"] for name, found in results["dags"].items()} == dict.fromkeys(
         [f"{block.page.stem}-{block.dag_id}" for block in DAGS], "success"
     )

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.api_fastapi.core_api.datamodels.connections import ConnectionBody
@@ -26,6 +27,15 @@ from airflow_provider_oauth.presets import PRESETS
 from airflow_provider_oauth.ui.page import ACTION_LABELS, CONSENT_STATES, TOKEN_STATES
 from tests.documents import DOCS, README, blocks
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow.cli.cli_config import ActionCommand
+
+    from airflow_provider_oauth.ui.page import State
+    from tests.documents import Block
+
+
 SHELL = blocks("bash")
 CONNECTIONS = [block for block in blocks("json") if "conn_type" in block.text]
 INDEX = (DOCS / "connections" / "index.md").read_text()
@@ -34,7 +44,7 @@ ROWS = [[cell.strip() for cell in line.strip("| ").split("|")] for line in TABLE
 CLI = (DOCS / "cli.md").read_text()
 
 
-def check_connection(values: dict) -> None:
+def check_connection(values: dict[str, Any]) -> None:
     """Fail if a connection is invalid, causes a warning, or is not protected from stock code by its leeway."""
     connection = Connection(conn_id="shown", **{**values, "extra": json.dumps(values["extra"])})
     assert read_connection(connection, PRESETS[values["conn_type"]]).warnings == ()
@@ -44,35 +54,35 @@ def check_connection(values: dict) -> None:
 # --- connections
 
 
-def test_there_are_connections_to_check():
+def test_there_are_connections_to_check() -> None:
     assert len(CONNECTIONS) == 11
 
 
 @pytest.mark.parametrize("block", CONNECTIONS, ids=str)
-def test_every_connection_shown_is_valid_and_protected_from_stock_code(block):
+def test_every_connection_shown_is_valid_and_protected_from_stock_code(block: Block) -> None:
     check_connection(json.loads(block.text))
 
 
 @pytest.mark.parametrize("block", [each for each in SHELL if "AIRFLOW_CONN_" in each.text], ids=str)
-def test_every_environment_variable_shown_is_a_valid_connection(block):
+def test_every_environment_variable_shown_is_a_valid_connection(block: Block) -> None:
     check_connection(json.loads(re.search(r"AIRFLOW_CONN_\w+='(.*?)'\n", block.text, re.DOTALL)[1]))
 
 
-def test_the_connection_for_the_command_line_is_one_that_airflow_reads_as_it_is():
+def test_the_connection_for_the_command_line_is_one_that_airflow_reads_as_it_is() -> None:
     (block,) = [each for each in SHELL if "--conn-json" in each.text]
     text = re.search(r"--conn-json '(.*)'", block.text, re.DOTALL)[1]
     check_connection(json.loads(text))
     assert StoredConnection.from_json(text, conn_id="my_api").extra_dejson["leeway"] == 60
 
 
-def test_the_request_to_airflows_api_has_a_body_that_airflow_accepts():
+def test_the_request_to_airflows_api_has_a_body_that_airflow_accepts() -> None:
     (block,) = [each for each in SHELL if "/api/v2/connections" in each.text]
     body = ConnectionBody.model_validate_json(re.search(r"-d '(.*)'", block.text, re.DOTALL)[1])
     values = {name: getattr(body, name) for name in ("conn_type", "host", "login", "password")}
     check_connection({**values, "extra": json.loads(body.extra)})
 
 
-def test_terraform_stores_the_same_connection_as_the_command_line():
+def test_terraform_stores_the_same_connection_as_the_command_line() -> None:
     (terraform,) = blocks("terraform")
     body = re.search(r"jsonencode\(\{\n(.*)\n  \}\)", terraform.text, re.DOTALL)[1].replace(
         "var.client_secret", '"SECRET"'
@@ -81,7 +91,7 @@ def test_terraform_stores_the_same_connection_as_the_command_line():
     check_connection(json.loads("{" + re.sub(r"(?<=[\w\"}])\n(?=\")", ",\n", body) + "}"))
 
 
-def test_one_example_has_all_keys():
+def test_one_example_has_all_keys() -> None:
     extras = [
         json.loads(block.text)["extra"] for block in CONNECTIONS if block.page == DOCS / "connections" / "index.md"
     ]
@@ -92,23 +102,23 @@ def test_one_example_has_all_keys():
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_every_field_is_in_the_table_with_its_label(name):
+def test_every_field_is_in_the_table_with_its_label(name: str) -> None:
     (row,) = [row for row in ROWS if f"`{name}`" in row[0]]
     assert row[1] == (FIELDS[name].label if FIELDS[name].shown else "")
 
 
-def test_the_table_has_no_other_field():
+def test_the_table_has_no_other_field() -> None:
     assert {name for row in ROWS for name in re.findall(r"`(\w+)`", row[0])} == set(FIELDS)
 
 
 @pytest.mark.parametrize("grant", FIELDS["grant_type"].choices)
-def test_every_grant_has_a_page_with_a_connection(grant):
+def test_every_grant_has_a_page_with_a_connection(grant: str) -> None:
     found = blocks("json", DOCS / "connections" / f"{grant}.md")
     assert {json.loads(block.text)["extra"]["grant_type"] for block in found} == {grant}
 
 
 @pytest.mark.parametrize("name", get_provider_info()["config"]["oauth"]["options"])
-def test_every_setting_has_a_section(name):
+def test_every_setting_has_a_section(name: str) -> None:
     assert f"\n## `{name}`\n" in (DOCS / "configurations-ref.md").read_text()
 
 
@@ -116,31 +126,31 @@ def test_every_setting_has_a_section(name):
 
 
 @pytest.mark.parametrize("command", get_oauth_cli_commands()[0].subcommands, ids=lambda each: each.name)
-def test_every_command_is_in_the_table_with_its_options(command):
+def test_every_command_is_in_the_table_with_its_options(command: ActionCommand) -> None:
     (row,) = [line for line in CLI.splitlines() if line.startswith(f"| `airflow oauth {command.name}")]
     options = {flag for arg in command.args for flag in arg.flags if flag.startswith("--")}
     assert [each for each in options - {"--verbose", "--output"} if each not in row] == []
 
 
-def test_the_columns_of_the_command_line_are_in_the_table():
+def test_the_columns_of_the_command_line_are_in_the_table() -> None:
     columns = format_status(ConnectionStatus(conn_id="x"))
     shown = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*)\|", CLI.partition("| column |")[2], re.MULTILINE)))
     assert set(shown) == set(columns)
 
 
 @pytest.mark.parametrize(("column", "states"), [("Token", TOKEN_STATES), ("Consent", CONSENT_STATES)])
-def test_every_state_on_the_page_is_explained_in_the_same_words(column, states):
+def test_every_state_on_the_page_is_explained_in_the_same_words(column: str, states: dict[str, State]) -> None:
     text = (DOCS / "consent.md").read_text()
     assert [each for each in states.values() if f"| {column}: {each.label} | {each.meaning} |" not in text] == []
 
 
-def test_every_button_of_the_page_is_explained():
+def test_every_button_of_the_page_is_explained() -> None:
     rows = re.findall(r"^\| ([\w ]+) \|", (DOCS / "consent.md").read_text().partition("| button |")[2], re.MULTILINE)
     assert rows[: len(ACTION_LABELS) + 1] == [*ACTION_LABELS.values(), "Edit"]
 
 
 @pytest.mark.parametrize("module", ["justlogin", "justimmo", "joor"])
-def test_every_operator_of_a_vendor_is_on_the_page_about_vendors(module):
+def test_every_operator_of_a_vendor_is_on_the_page_about_vendors(module: str) -> None:
     found = vars(importlib.import_module(f"airflow_provider_oauth.operators.{module}"))
     names = [name for name in found if name.endswith("Operator") and name.lower().startswith(module)]
     assert names
@@ -154,16 +164,16 @@ LISTS = (DOCS / "lists.md").read_text()
 
 
 @pytest.mark.parametrize("text", sorted(set(re.findall(r"`(\w+Paginator\([^`]*\))`", LISTS))))
-def test_every_paginator_shown_can_be_created(text):
+def test_every_paginator_shown_can_be_created(text: str) -> None:
     assert type(eval(text, vars(paginators))).__name__ == text.partition("(")[0]  # noqa: S307 - our own page
 
 
-def test_every_paginator_is_shown():
+def test_every_paginator_is_shown() -> None:
     names = {name for name in vars(paginators) if name.endswith("Paginator")} - {"Paginator"}
     assert set(re.findall(r"`(\w+Paginator)\(", LISTS)) == names
 
 
-def test_the_parameters_of_the_extract_operator_are_in_the_table():
+def test_the_parameters_of_the_extract_operator_are_in_the_table() -> None:
     shown = re.findall(r"^\| `(\w+)` \|", LISTS.partition("| parameter |")[2].partition("\n\n")[0], re.MULTILINE)
     own = inspect.signature(OAuthExtractOperator.__init__).parameters
     inherited = inspect.signature(ExtractOperator.__init__).parameters
@@ -174,7 +184,7 @@ def test_the_parameters_of_the_extract_operator_are_in_the_table():
 # --- the glossary
 
 
-def test_every_term_of_the_page_about_renewal_is_in_the_glossary_which_is_sorted():
+def test_every_term_of_the_page_about_renewal_is_in_the_glossary_which_is_sorted() -> None:
     terms = re.findall(r"^(\w.*)\n  ", (DOCS / "glossary.md").read_text(), re.MULTILINE)
     table = (DOCS / "renewal.md").read_text().partition("| term |")[2].partition("\n\n")[0]
     used = re.findall(r"^\| (\w[\w ]*) \|", table, re.MULTILINE)
@@ -218,7 +228,7 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_every_public_name_is_in_the_api_reference(name):
+def test_every_public_name_is_in_the_api_reference(name: str) -> None:
     pages = "".join(page.read_text() for page in (DOCS / "api").glob("*.md"))
     module, _, short = f"airflow_provider_oauth.{name}".rpartition(".")
     (members,) = re.findall(rf"automodule:: {module}\n   :members:(.*)$", pages, re.MULTILINE) or [None]
@@ -230,7 +240,7 @@ def test_every_public_name_is_in_the_api_reference(name):
 
 
 @pytest.mark.parametrize("page", [README, *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name)
-def test_every_relative_link_leads_to_a_file(page):
+def test_every_relative_link_leads_to_a_file(page: Path) -> None:
     targets = re.findall(
         r"\]\((?!https?:|#)([^)#\s]+)", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
     )

@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.http.operators.http import HttpOperator
@@ -28,6 +29,15 @@ from airflow_provider_oauth.protocol import endpoint
 from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 from tests.fake_clock import FakeClock
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from airflow_provider_oauth.exceptions import OAuthError
+    from sandbox.server import Sandbox
+    from tests.integration.recorder import Recorder
+
+
 # Caused by an import of the HTTP provider when a stock operator has its response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
 #: Warnings of the stock trigger. As errors, they would prevent the requests that these tests try to send.
@@ -46,7 +56,7 @@ WIRE = {
 
 
 @pytest.fixture(autouse=True)
-def fresh_process(monkeypatch, tmp_path):
+def fresh_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Reset what other tests left in this process."""
     monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
@@ -56,16 +66,22 @@ def fresh_process(monkeypatch, tmp_path):
     reset()
 
 
-def reset():
+def reset() -> None:
     for clear in (token_sources._sources.clear, masking.reset, adapters._adapter.cache_clear):
         clear()
 
 
 @pytest.fixture
-def connect(define_connection, sandbox):
+def connect(define_connection: Callable[..., None], sandbox: Sandbox) -> Callable[..., None]:
     """Register a client and define the connection for it."""
 
-    def define(conn_id, server="standard", grant="client_credentials", lifetime=None, **extra):
+    def define(
+        conn_id: str,
+        server: str = "standard",
+        grant: str = "client_credentials",
+        lifetime: int | None = None,
+        **extra: Any,
+    ) -> None:
         sandbox.state.add_client(
             server, conn_id, SECRET, scopes=["read", "write"], users={"ann": PASSWORD}, access_lifetime=lifetime
         )
@@ -90,7 +106,9 @@ GRANTS = ["client_credentials", "password", "refresh_token"]
     ("server", "grant"),
     [(server, grant) for server in ("standard", "jsonbody") for grant in GRANTS] + [("multipart", "password")],
 )
-def test_every_grant_gets_a_token_and_renews_it_after_a_401(connect, sandbox, variables, server, grant):
+def test_every_grant_gets_a_token_and_renews_it_after_a_401(
+    connect: Callable[..., None], sandbox: Sandbox, variables: dict[str, str], server: str, grant: str
+) -> None:
     connect("end_to_end", server, grant)
     hook = OAuthHook("end_to_end")
     assert hook.run("whoami").json()["client_id"] == "end_to_end"
@@ -104,7 +122,9 @@ def test_every_grant_gets_a_token_and_renews_it_after_a_401(connect, sandbox, va
 
 
 @pytest.mark.parametrize("grant", ["client_credentials", "refresh_token"])
-def test_the_error_names_the_grant_type_if_the_server_does_not_support_it(connect, variables, grant):
+def test_the_error_names_the_grant_type_if_the_server_does_not_support_it(
+    connect: Callable[..., None], variables: dict[str, str], grant: str
+) -> None:
     connect("unsupported", "multipart", grant, refresh_token="fake-refresh-token")
     with pytest.raises(UnsupportedGrantType, match="Grant type"):
         OAuthHook("unsupported").run("whoami")
@@ -112,7 +132,9 @@ def test_the_error_names_the_grant_type_if_the_server_does_not_support_it(connec
 
 @pytest.mark.usefixtures("airflow_db")
 @pytest.mark.parametrize("server", ["standard", "jsonbody"])
-def test_rotated_refresh_tokens_are_stored_in_airflow_variables_and_used_once(connect, sandbox, server):
+def test_rotated_refresh_tokens_are_stored_in_airflow_variables_and_used_once(
+    connect: Callable[..., None], sandbox: Sandbox, server: str
+) -> None:
     conn_id = f"rotation_{server}"
     connect(conn_id, server, "refresh_token", lifetime=40)
     texts = []
@@ -133,7 +155,9 @@ def test_rotated_refresh_tokens_are_stored_in_airflow_variables_and_used_once(co
 
 
 @pytest.mark.usefixtures("airflow_db")
-def test_a_revoked_grant_requires_a_new_refresh_token_in_the_connection(connect, sandbox):
+def test_a_revoked_grant_requires_a_new_refresh_token_in_the_connection(
+    connect: Callable[..., None], sandbox: Sandbox
+) -> None:
     connect("revoked", grant="refresh_token")
     OAuthHook("revoked").run("whoami")
     sandbox.state.revoke("standard", "revoked")
@@ -144,7 +168,9 @@ def test_a_revoked_grant_requires_a_new_refresh_token_in_the_connection(connect,
     assert OAuthHook("revoked").run("whoami").json()["client_id"] == "revoked"
 
 
-def test_headers_parameters_and_scope_of_the_connection_arrive_at_the_api(connect, variables):
+def test_headers_parameters_and_scope_of_the_connection_arrive_at_the_api(
+    connect: Callable[..., None], variables: dict[str, str]
+) -> None:
     connect("arriving", api_headers={"X-Tenant": "7"}, api_params={"account": "a b"}, scope="read")
     seen = OAuthHook("arriving").run("whoami", {"page": "1"}).json()
     assert seen["query"] == {"page": "1", "account": "a b"}
@@ -153,14 +179,22 @@ def test_headers_parameters_and_scope_of_the_connection_arrive_at_the_api(connec
 
 
 @pytest.mark.parametrize(("password", "error"), [({"password": "wrong"}, InvalidClient), ({}, WrongPassword)])
-def test_wrong_credentials_are_sent_once(connect, sandbox, variables, password, error):
+def test_wrong_credentials_are_sent_once(
+    connect: Callable[..., None],
+    sandbox: Sandbox,
+    variables: dict[str, str],
+    password: dict[str, Any],
+    error: type[OAuthError],
+) -> None:
     connect("wrong", grant="password", user_password="wrong", **password)
     with pytest.raises(error):
         OAuthHook("wrong").run("whoami")
     assert sandbox.state.counts()["wrong"]["token_requests"] == 1
 
 
-def test_test_connection_does_not_use_the_refresh_token(connect, sandbox, variables):
+def test_test_connection_does_not_use_the_refresh_token(
+    connect: Callable[..., None], sandbox: Sandbox, variables: dict[str, str]
+) -> None:
     connect("tested", grant="refresh_token")
     for _ in range(2):
         works, text = OAuthHook("tested").test_connection()
@@ -170,14 +204,18 @@ def test_test_connection_does_not_use_the_refresh_token(connect, sandbox, variab
     assert sandbox.state.counts()["tested"]["refresh_reused"] == 0
 
 
-def test_a_403_does_not_renew_the_token(connect, sandbox, variables):
+def test_a_403_does_not_renew_the_token(
+    connect: Callable[..., None], sandbox: Sandbox, variables: dict[str, str]
+) -> None:
     connect("forbidden")
     with pytest.raises(ApiError, match=r"^403.*lacks a scope"):
         OAuthHook("forbidden").run("admin")
     assert sandbox.state.counts()["forbidden"]["token_requests"] == 1
 
 
-def test_after_a_401_a_post_is_repeated_with_its_body(connect, sandbox, variables, tmp_path):
+def test_after_a_401_a_post_is_repeated_with_its_body(
+    connect: Callable[..., None], sandbox: Sandbox, variables: dict[str, str], tmp_path: Path
+) -> None:
     connect("posting")
     hook = OAuthHook("posting", method="POST")
     OAuthHook("posting").run("whoami")
@@ -194,7 +232,9 @@ def test_after_a_401_a_post_is_repeated_with_its_body(connect, sandbox, variable
 # --- sockets
 
 
-def test_64_new_hooks_use_one_connection_and_one_token(connect, api, sandbox, variables):
+def test_64_new_hooks_use_one_connection_and_one_token(
+    connect: Callable[..., None], api: Recorder, sandbox: Sandbox, variables: dict[str, str]
+) -> None:
     connect("many", host=api.url)
     for number in range(64):
         OAuthHook("many").run(f"items/{number}")
@@ -203,7 +243,9 @@ def test_64_new_hooks_use_one_connection_and_one_token(connect, api, sandbox, va
     assert sandbox.state.counts()["many"]["token_requests"] == 1
 
 
-def test_the_stock_operator_uses_one_connection_for_all_pages_although_each_has_a_new_hook(connect, api, variables):
+def test_the_stock_operator_uses_one_connection_for_all_pages_although_each_has_a_new_hook(
+    connect: Callable[..., None], api: Recorder, variables: dict[str, str]
+) -> None:
     connect("stock_pages", host=api.url)
     pages = iter(range(1, 10))
     operator = HttpOperator(
@@ -219,7 +261,9 @@ def test_the_stock_operator_uses_one_connection_for_all_pages_although_each_has_
     assert api.connections == 1
 
 
-def test_closing_sessions_leaves_the_shared_connection_open(connect, api, variables):
+def test_closing_sessions_leaves_the_shared_connection_open(
+    connect: Callable[..., None], api: Recorder, variables: dict[str, str]
+) -> None:
     connect("closing", host=api.url)
     for _ in range(3):
         with OAuthHook("closing").get_conn() as session:
@@ -227,7 +271,9 @@ def test_closing_sessions_leaves_the_shared_connection_open(connect, api, variab
     assert api.connections == 1
 
 
-def test_a_request_is_repeated_over_the_same_connection_after_a_401(connect, api, variables):
+def test_a_request_is_repeated_over_the_same_connection_after_a_401(
+    connect: Callable[..., None], api: Recorder, variables: dict[str, str]
+) -> None:
     connect("one_connection", host=api.url)
     api.responses["/items"] = [(401, {})]
     OAuthHook("one_connection").run("items", extra_options={"stream": True}).close()
@@ -241,8 +287,8 @@ def test_a_request_is_repeated_over_the_same_connection_after_a_401(connect, api
 
 @pytest.mark.parametrize("status", [302, 307])
 def test_nothing_from_the_connection_is_sent_after_a_redirect_to_another_origin(
-    connect, api, elsewhere, variables, status
-):
+    connect: Callable[..., None], api: Recorder, elsewhere: Recorder, variables: dict[str, str], status: int
+) -> None:
     connect(
         "redirected",
         host=api.url,
@@ -260,7 +306,9 @@ def test_nothing_from_the_connection_is_sent_after_a_redirect_to_another_origin(
     assert not {"x-session", "authorization", "x-tenant", "x-key"} & {name.lower() for name in arrived[2]}
 
 
-def test_a_redirect_of_the_token_request_is_not_followed(connect, elsewhere, sandbox, variables):
+def test_a_redirect_of_the_token_request_is_not_followed(
+    connect: Callable[..., None], elsewhere: Recorder, sandbox: Sandbox, variables: dict[str, str]
+) -> None:
     connect("moved_token")
     where = f"{elsewhere.url}/token"
     sandbox.state.inject_fault("standard", "token", status=307, headers={"Location": where})
@@ -270,8 +318,12 @@ def test_a_redirect_of_the_token_request_is_not_followed(connect, elsewhere, san
 
 
 def test_a_netrc_entry_is_used_neither_for_the_api_nor_for_the_token_endpoint(
-    connect, sandbox, variables, monkeypatch, tmp_path
-):
+    connect: Callable[..., None],
+    sandbox: Sandbox,
+    variables: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login fake-user password fake-netrc-password\n")
     netrc.chmod(0o600)
@@ -285,15 +337,15 @@ def test_a_netrc_entry_is_used_neither_for_the_api_nor_for_the_token_endpoint(
 # --- stock code that does not use the hook
 
 
-def http_sensor(conn_id):
+def http_sensor(conn_id: str) -> None:
     HttpSensor(task_id="stock", http_conn_id=conn_id, endpoint="items").poke({})
 
 
-def http_trigger(conn_id):
+def http_trigger(conn_id: str) -> None:
     """Run the trigger of the stock deferrable ``HttpOperator``: with Basic, because the connection has a login."""
     trigger = HttpTrigger(http_conn_id=conn_id, auth_type="aiohttp.helpers.BasicAuth", method="GET", endpoint="items")
 
-    async def first_event():
+    async def first_event() -> dict[str, Any]:
         return (await anext(trigger.run())).payload
 
     event = asyncio.run(first_event())
@@ -302,7 +354,9 @@ def http_trigger(conn_id):
 
 
 @pytest.mark.parametrize("action", [http_sensor, pytest.param(http_trigger, marks=stock_trigger)])
-def test_stock_code_that_bypasses_the_hook_fails_before_anything_is_sent(connect, api, variables, action):
+def test_stock_code_that_bypasses_the_hook_fails_before_anything_is_sent(
+    connect: Callable[..., None], api: Recorder, variables: dict[str, str], action: Callable[[str], None]
+) -> None:
     connect("bypassed", host=api.url)
     with pytest.raises(Exception, match=r"[Hh]eader|non-str|serialize"):
         action("bypassed")
@@ -310,7 +364,9 @@ def test_stock_code_that_bypasses_the_hook_fails_before_anything_is_sent(connect
 
 
 @pytest.mark.parametrize("action", [http_sensor, pytest.param(http_trigger, marks=stock_trigger)])
-def test_the_integer_leeway_is_what_makes_stock_code_fail(connect, api, variables, action):
+def test_the_integer_leeway_is_what_makes_stock_code_fail(
+    connect: Callable[..., None], api: Recorder, variables: dict[str, str], action: Callable[[str], None]
+) -> None:
     connect("unprotected", host=api.url, leeway="60")
     action("unprotected")
     (_, _, headers, _) = api.requests[0]
@@ -321,14 +377,16 @@ def test_the_integer_leeway_is_what_makes_stock_code_fail(connect, api, variable
 
 
 @pytest.fixture
-def slept(monkeypatch):
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The durations of the waits between token requests; no test waits for them."""
     clock = FakeClock(datetime.now(UTC))
     monkeypatch.setattr(endpoint, "Clock", lambda: clock)
     return clock.slept
 
 
-def test_after_a_503_the_token_request_is_repeated(connect, sandbox, variables, slept):
+def test_after_a_503_the_token_request_is_repeated(
+    connect: Callable[..., None], sandbox: Sandbox, variables: dict[str, str], slept: list[float]
+) -> None:
     connect("busy")
     sandbox.state.inject_fault("standard", "token", times=2, status=503, body="busy")
     assert OAuthHook("busy").run("whoami").status_code == 200
@@ -336,7 +394,9 @@ def test_after_a_503_the_token_request_is_repeated(connect, sandbox, variables, 
     assert len(slept) == 2
 
 
-def test_the_token_request_is_repeated_after_the_seconds_in_retry_after(connect, sandbox, variables, slept):
+def test_the_token_request_is_repeated_after_the_seconds_in_retry_after(
+    connect: Callable[..., None], sandbox: Sandbox, variables: dict[str, str], slept: list[float]
+) -> None:
     connect("busy_for_9_s")
     sandbox.state.inject_fault("standard", "token", status=429, headers={"Retry-After": "9"})
     assert OAuthHook("busy_for_9_s").run("whoami").status_code == 200
@@ -344,7 +404,9 @@ def test_the_token_request_is_repeated_after_the_seconds_in_retry_after(connect,
     assert 9 <= slept[0] < 20
 
 
-def test_a_retry_after_beyond_the_exchange_timeout_is_not_waited_for(connect, sandbox, variables, slept):
+def test_a_retry_after_beyond_the_exchange_timeout_is_not_waited_for(
+    connect: Callable[..., None], sandbox: Sandbox, variables: dict[str, str], slept: list[float]
+) -> None:
     connect("told_too_long")
     sandbox.state.inject_fault("standard", "token", status=429, headers={"Retry-After": "3600"})
     with pytest.raises(TokenRequestError) as caught:
@@ -352,14 +414,22 @@ def test_a_retry_after_beyond_the_exchange_timeout_is_not_waited_for(connect, sa
     assert (caught.value.status_code, caught.value.retry_after, slept) == (429, 3600, [])
 
 
-def test_after_a_dropped_connection_the_token_request_is_repeated(connect, sandbox, variables, slept):
+def test_after_a_dropped_connection_the_token_request_is_repeated(
+    connect: Callable[..., None], sandbox: Sandbox, variables: dict[str, str], slept: list[float]
+) -> None:
     connect("dropped")
     sandbox.state.inject_fault("standard", "token", drop=True)
     assert OAuthHook("dropped").run("whoami").status_code == 200
     assert sandbox.state.counts()["dropped"]["token_requests"] == 2
 
 
-def test_a_response_beyond_the_exchange_timeout_is_not_waited_for(connect, sandbox, variables, monkeypatch, slept):
+def test_a_response_beyond_the_exchange_timeout_is_not_waited_for(
+    connect: Callable[..., None],
+    sandbox: Sandbox,
+    variables: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    slept: list[float],
+) -> None:
     connect("slow")
     monkeypatch.setattr(endpoint, "EXCHANGE_TIMEOUT", 0.3)
     sandbox.state.inject_fault("standard", "token", times=9, delay=2.0)
@@ -369,7 +439,9 @@ def test_a_response_beyond_the_exchange_timeout_is_not_waited_for(connect, sandb
     assert caught.value.retryable
 
 
-def test_a_lost_response_to_a_refresh_requires_consent(connect, sandbox, variables, slept):
+def test_a_lost_response_to_a_refresh_requires_consent(
+    connect: Callable[..., None], sandbox: Sandbox, variables: dict[str, str], slept: list[float]
+) -> None:
     connect("lost", grant="refresh_token")
     sandbox.state.inject_fault("standard", "token", drop=True, after_processing=True)
     with pytest.raises(ConsentRequired, match="'lost'"):
@@ -378,7 +450,9 @@ def test_a_lost_response_to_a_refresh_requires_consent(connect, sandbox, variabl
     assert (noted["generation"], noted["refused"]["error"]["type"]) == (0, "ConsentRequired")
 
 
-def test_a_token_without_a_lifetime_is_requested_once_for_each_request(connect, api, sandbox, variables):
+def test_a_token_without_a_lifetime_is_requested_once_for_each_request(
+    connect: Callable[..., None], api: Recorder, sandbox: Sandbox, variables: dict[str, str]
+) -> None:
     connect("one_use", host=f"http://127.0.0.1:{api.server_port}", lifetime=0)
     for _ in range(2):
         OAuthHook("one_use").run("items")
@@ -389,12 +463,12 @@ def test_a_token_without_a_lifetime_is_requested_once_for_each_request(connect, 
 @pytest.mark.parametrize("length", ["Content-Length: 100000\r\n", ""])
 @pytest.mark.parametrize("stops", [False, True])
 def test_a_token_endpoint_that_responds_slowly_or_stalls_is_abandoned_in_time(
-    connect, monkeypatch, variables, length, stops
-):
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], length: str, stops: bool
+) -> None:
     monkeypatch.setattr("airflow_provider_oauth.protocol.endpoint.EXCHANGE_TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def dribble():
+        def dribble() -> None:
             client, _ = server.accept()
             with client, contextlib.suppress(OSError):
                 client.recv(65536)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
@@ -17,13 +18,21 @@ from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from sandbox.examples import EXAMPLES_FOLDER
 from sandbox.server import SERVERS, serve
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from sandbox.server import Sandbox
+
+
 SECRET = "fake-secret+/%="
 CONN_ID = "example_keep_alive"
 DAYS = "refresh_token_expires_in"
 
 
 @pytest.fixture(scope="module")
-def tasks():
+def tasks() -> dict[str, Callable[..., Any]]:
     """The functions of the tasks of the example, by name."""
     spec = importlib.util.spec_from_file_location(CONN_ID, EXAMPLES_FOLDER / f"{CONN_ID}.py")
     module = importlib.util.module_from_spec(spec)
@@ -33,23 +42,25 @@ def tasks():
 
 
 @pytest.fixture
-def extra_fields():
+def extra_fields() -> dict[str, Any]:
     """Additional fields of every token response."""
     return {}
 
 
 @pytest.fixture
-def sandbox(tmp_path, extra_fields):
+def sandbox(tmp_path: Path, extra_fields: dict[str, Any]) -> Iterator[Sandbox]:
     servers = [replace(server, extra_response_fields=lambda family: extra_fields) for server in SERVERS]
     with serve(tmp_path / "sandbox", servers=servers) as running:
         yield running
 
 
 @pytest.fixture
-def connect(define_connection, variables, sandbox):
+def connect(
+    define_connection: Callable[..., None], variables: dict[str, str], sandbox: Sandbox
+) -> Callable[..., OAuthConfig]:
     """Define the connection of the example for one of the servers of the sandbox."""
 
-    def define(server="justimmo"):
+    def define(server: str = "justimmo") -> OAuthConfig:
         sandbox.state.add_client(server, CONN_ID, SECRET)
         fields = {"login": CONN_ID, "password": SECRET, "grant_type": "refresh_token"}
         fields["refresh_token"] = sandbox.state.issue_refresh_token(server, CONN_ID)
@@ -63,11 +74,11 @@ def connect(define_connection, variables, sandbox):
     return define
 
 
-def token_requests(sandbox):
+def token_requests(sandbox: Sandbox) -> int:
     return sandbox.state.counts()[CONN_ID]["token_requests"]
 
 
-def renewed_ago(config, days):
+def renewed_ago(config: OAuthConfig, days: float) -> None:
     """Change the stored record as if the last renewal had been some days ago."""
     store = VariableTokenStore(config)
     record = store.read()
@@ -77,7 +88,12 @@ def renewed_ago(config, days):
     store.write(replace(record, tokens={"": token}, refresh_expires_at=ends))
 
 
-def test_a_token_that_never_expires_is_not_renewed(connect, sandbox, tasks, monkeypatch):
+def test_a_token_that_never_expires_is_not_renewed(
+    connect: Callable[..., OAuthConfig],
+    sandbox: Sandbox,
+    tasks: dict[str, Callable[..., Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     config = connect("justimmo")
     tasks["renew"](CONN_ID)
     store = VariableTokenStore(config)
@@ -89,7 +105,9 @@ def test_a_token_that_never_expires_is_not_renewed(connect, sandbox, tasks, monk
     assert token_requests(sandbox) == 1
 
 
-def test_a_pasted_refresh_token_is_used_immediately_and_then_not_renewed(connect, sandbox, tasks):
+def test_a_pasted_refresh_token_is_used_immediately_and_then_not_renewed(
+    connect: Callable[..., OAuthConfig], sandbox: Sandbox, tasks: dict[str, Callable[..., Any]]
+) -> None:
     config = connect()
     for _ in range(2):
         tasks["renew"](CONN_ID)
@@ -101,7 +119,14 @@ def test_a_pasted_refresh_token_is_used_immediately_and_then_not_renewed(connect
 
 @pytest.mark.parametrize(("days", "renewals"), [(6, 0), (8, 1)])
 @pytest.mark.parametrize("server", ["justimmo", "standard"])
-def test_a_token_is_renewed_a_week_after_the_last_renewal(connect, sandbox, tasks, server, days, renewals):
+def test_a_token_is_renewed_a_week_after_the_last_renewal(
+    connect: Callable[..., OAuthConfig],
+    sandbox: Sandbox,
+    tasks: dict[str, Callable[..., Any]],
+    server: str,
+    days: int,
+    renewals: int,
+) -> None:
     config = connect(server)
     tasks["renew"](CONN_ID)
     renewed_ago(config, days)
@@ -111,7 +136,14 @@ def test_a_token_is_renewed_a_week_after_the_last_renewal(connect, sandbox, task
 
 
 @pytest.mark.parametrize(("days", "renewals"), [(11, 0), (9, 1)])
-def test_a_refresh_token_that_expires_within_ten_days_is_renewed(connect, sandbox, extra_fields, tasks, days, renewals):
+def test_a_refresh_token_that_expires_within_ten_days_is_renewed(
+    connect: Callable[..., OAuthConfig],
+    sandbox: Sandbox,
+    extra_fields: dict[str, Any],
+    tasks: dict[str, Callable[..., Any]],
+    days: int,
+    renewals: int,
+) -> None:
     connect("standard")
     extra_fields[DAYS] = days * 86400
     for _ in range(2):
@@ -121,8 +153,11 @@ def test_a_refresh_token_that_expires_within_ten_days_is_renewed(connect, sandbo
 
 @pytest.mark.parametrize("days", [6, None])
 def test_there_is_no_warning_if_the_refresh_token_expires_later_or_its_expiry_is_unknown(
-    connect, extra_fields, tasks, days
-):
+    connect: Callable[..., OAuthConfig],
+    extra_fields: dict[str, Any],
+    tasks: dict[str, Callable[..., Any]],
+    days: int | None,
+) -> None:
     connect("standard")
     extra_fields |= {DAYS: days * 86400} if days else {}
     tasks["renew"](CONN_ID)
@@ -130,8 +165,11 @@ def test_there_is_no_warning_if_the_refresh_token_expires_later_or_its_expiry_is
 
 
 def test_the_warning_names_connection_and_date_if_renewals_do_not_extend_the_refresh_token(
-    connect, sandbox, extra_fields, tasks
-):
+    connect: Callable[..., OAuthConfig],
+    sandbox: Sandbox,
+    extra_fields: dict[str, Any],
+    tasks: dict[str, Callable[..., Any]],
+) -> None:
     config = connect("standard")
     extra_fields[DAYS] = "172800"
     tasks["renew"](CONN_ID)
@@ -147,7 +185,9 @@ def test_the_warning_names_connection_and_date_if_renewals_do_not_extend_the_ref
     assert format_status(connections.get_status(CONN_ID))["consent_by"] == f"{consent_by:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_the_renewal_fails_with_advice_if_a_new_refresh_token_is_required(connect, sandbox, tasks):
+def test_the_renewal_fails_with_advice_if_a_new_refresh_token_is_required(
+    connect: Callable[..., OAuthConfig], sandbox: Sandbox, tasks: dict[str, Callable[..., Any]]
+) -> None:
     config = connect()
     tasks["renew"](CONN_ID)
     sandbox.state.revoke("justimmo", CONN_ID, "refresh")

@@ -9,11 +9,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import pytest
 
 from airflow_provider_oauth.tokens.host_lock import SHARED_SINCE, _version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 pytestmark = pytest.mark.skipif(
     _version(filelock.__version__) < SHARED_SINCE, reason="this filelock cannot share a folder: see test_host_lock.py"
@@ -66,7 +71,7 @@ sys.exit(any(process.exitcode for process in processes))
 
 
 @pytest.fixture
-def folder():
+def folder() -> Iterator[Path]:
     """A folder in which every user can create files. Other users cannot access ``tmp_path``."""
     folder = Path(tempfile.mkdtemp(prefix="oauth-locks-"))
     folder.chmod(0o1777)
@@ -74,7 +79,7 @@ def folder():
     shutil.rmtree(folder)
 
 
-def take(folder, rounds, users):
+def take(folder: Path, rounds: int, users: list[int]) -> list[list[Any]]:
     """Let all users acquire the same new lock at the same time, in several rounds. Return the results of each round."""
     done = subprocess.run(
         [sys.executable, "-c", PROCESSES, str(folder), str(rounds), *map(str, users)],
@@ -89,7 +94,7 @@ def take(folder, rounds, users):
     return list(got.values())
 
 
-def test_one_of_four_users_acquires_a_new_lock_and_none_gets_an_error(folder):
+def test_one_of_four_users_acquires_a_new_lock_and_none_gets_an_error(folder: Path) -> None:
     got = take(folder, 60, USERS)
     assert [sorted(outcomes, key=str) for outcomes in got] == [[False, False, False, True]] * 60
     files = list(folder.iterdir())
@@ -97,7 +102,7 @@ def test_one_of_four_users_acquires_a_new_lock_and_none_gets_an_error(folder):
     assert {file.stat().st_mode & 0o777 for file in files} == {0o666}
 
 
-def test_the_error_names_the_setting_if_the_lock_file_of_another_user_cannot_be_opened(folder):
+def test_the_error_names_the_setting_if_the_lock_file_of_another_user_cannot_be_opened(folder: Path) -> None:
     take(folder, 1, USERS[:1])
     (file,) = folder.iterdir()
     if os.geteuid() == 0:

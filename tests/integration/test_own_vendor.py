@@ -8,8 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from sandbox.server import Sandbox
+
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "own-vendor.md").read_text()
@@ -75,7 +80,7 @@ def test_the_package_has_at_most_25_lines(source: Path) -> None:
     assert len(lines) <= 25
 
 
-def test_airflow_finds_the_package_and_hooks_and_operators_use_its_connections(package: Path, sandbox) -> None:
+def test_airflow_finds_the_package_and_hooks_and_operators_use_its_connections(package: Path, sandbox: Sandbox) -> None:
     sandbox.state.add_client("standard", "acme", SECRET, scopes=["read"])
     connection = {
         "conn_type": "acme",

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
 import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.server import Sandbox
+    from tests.fake_clock import FakeClock
+
 
 ID = "reports"
 SECRET = "fake-secret-:/+%&é 1"
@@ -22,13 +30,15 @@ WITH_CODES = ["jsonbody", "justimmo", "justlogin"]
 
 
 @pytest.fixture(autouse=True)
-def clients(sandbox):
+def clients(sandbox: Sandbox) -> None:
     for server in TOKEN_PATHS:
         for client_id in (ID, "other"):
             sandbox.state.add_client(server, client_id, SECRET, scopes=SCOPES.get(server, ["read"]), users=USERS)
 
 
-def request_token(sandbox, server, _headers=None, _as=None, **parameters):
+def request_token(
+    sandbox: Sandbox, server: str, _headers: dict[str, str] | None = None, _as: str | None = None, **parameters: Any
+) -> requests.Response:
     """Request a token in the format of the server, or in another format."""
     url = f"{sandbox.url}/{server}/{TOKEN_PATHS[server]}"
     parameters = {"client_id": ID, "client_secret": SECRET, **parameters}
@@ -37,36 +47,44 @@ def request_token(sandbox, server, _headers=None, _as=None, **parameters):
     return requests.post(url, headers=_headers, timeout=10, allow_redirects=False, **{how: body})
 
 
-def refresh(sandbox, server, refresh_token, **more):
+def refresh(sandbox: Sandbox, server: str, refresh_token: str, **more: Any) -> requests.Response:
     return request_token(sandbox, server, grant_type="refresh_token", refresh_token=refresh_token, **more)
 
 
-def exchange(sandbox, server, code, **more):
+def exchange(sandbox: Sandbox, server: str, code: str, **more: Any) -> requests.Response:
     return request_token(sandbox, server, grant_type="authorization_code", code=code, **more)
 
 
-def control(sandbox, path, **body):
+def control(sandbox: Sandbox, path: str, **body: Any) -> requests.Response:
     return requests.post(f"{sandbox.url}/_control/{path}", json=body, timeout=10)
 
 
-def issue_code(sandbox, server, **more):
+def issue_code(sandbox: Sandbox, server: str, **more: Any) -> str:
     return control(sandbox, "codes", server=server, client_id=ID, **more).json()["code"]
 
 
-def bearer(token):
+def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def call(sandbox, path, token, method="GET", headers=None, json=None, **params):
+def call(
+    sandbox: Sandbox,
+    path: str,
+    token: str,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    json: Any = None,
+    **params: Any,
+) -> requests.Response:
     headers = bearer(token) | (headers or {})
     return requests.request(method, f"{sandbox.url}/{path}", headers=headers, json=json, params=params, timeout=10)
 
 
-def counts(sandbox):
+def counts(sandbox: Sandbox) -> dict[str, Any]:
     return sandbox.state.counts()[ID]
 
 
-def refused(response):
+def refused(response: requests.Response) -> tuple[int, str]:
     return response.status_code, response.json()["error"]
 
 
@@ -74,7 +92,7 @@ def refused(response):
 
 
 @pytest.mark.parametrize("server", WITH_CODES)
-def test_a_code_returns_tokens_of_the_user_who_consented(sandbox, server):
+def test_a_code_returns_tokens_of_the_user_who_consented(sandbox: Sandbox, server: str) -> None:
     content = exchange(sandbox, server, issue_code(sandbox, server, username="ada")).json()
     assert sandbox.state.issued() == [content["access_token"], content["refresh_token"]]
     assert sandbox.state.token("access", server, content["access_token"]).username == "ada"
@@ -82,7 +100,7 @@ def test_a_code_returns_tokens_of_the_user_who_consented(sandbox, server):
 
 
 @pytest.mark.parametrize("server", ["jsonbody", "justlogin"])
-def test_a_code_used_twice_revokes_its_tokens(sandbox, server):
+def test_a_code_used_twice_revokes_its_tokens(sandbox: Sandbox, server: str) -> None:
     code = issue_code(sandbox, server)
     content = exchange(sandbox, server, code).json()
     assert refused(exchange(sandbox, server, code)) == (400, "invalid_grant")
@@ -93,7 +111,9 @@ def test_a_code_used_twice_revokes_its_tokens(sandbox, server):
 
 
 @pytest.mark.parametrize(("server", "lifetime"), [("jsonbody", 600), ("justlogin", 600), ("justimmo", 60)])
-def test_a_code_is_valid_until_it_expires(sandbox, sandbox_clock, server, lifetime):
+def test_a_code_is_valid_until_it_expires(
+    sandbox: Sandbox, sandbox_clock: FakeClock, server: str, lifetime: int
+) -> None:
     in_time, late = issue_code(sandbox, server), issue_code(sandbox, server)
     sandbox_clock.advance(lifetime - 1)
     assert exchange(sandbox, server, in_time).status_code == 200
@@ -101,27 +121,27 @@ def test_a_code_is_valid_until_it_expires(sandbox, sandbox_clock, server, lifeti
     assert exchange(sandbox, server, late).status_code == 400
 
 
-def test_a_code_requires_its_redirect_uri_and_stays_valid_after_a_wrong_one(sandbox):
+def test_a_code_requires_its_redirect_uri_and_stays_valid_after_a_wrong_one(sandbox: Sandbox) -> None:
     code = issue_code(sandbox, "jsonbody", redirect_uri="http://localhost/callback")
     for wrong in ({}, {"redirect_uri": "http://localhost/elsewhere"}):
         assert refused(exchange(sandbox, "jsonbody", code, **wrong)) == (400, "invalid_grant")
     assert exchange(sandbox, "jsonbody", code, redirect_uri="http://localhost/callback").status_code == 200
 
 
-def test_a_code_without_a_redirect_uri_is_accepted_with_any_redirect_uri(sandbox):
+def test_a_code_without_a_redirect_uri_is_accepted_with_any_redirect_uri(sandbox: Sandbox) -> None:
     code = issue_code(sandbox, "jsonbody")
     assert exchange(sandbox, "jsonbody", code, redirect_uri="http://localhost/callback").status_code == 200
 
 
 @pytest.mark.parametrize("client_id", ["other", "nobody"])
-def test_a_code_of_another_client_is_refused(sandbox, client_id):
+def test_a_code_of_another_client_is_refused(sandbox: Sandbox, client_id: str) -> None:
     code = issue_code(sandbox, "jsonbody")
     assert exchange(sandbox, "jsonbody", code, client_id=client_id).status_code in (400, 401)
     assert exchange(sandbox, "jsonbody", code).status_code == 200
 
 
 @pytest.mark.parametrize("server", WITH_CODES)
-def test_codes_and_refresh_tokens_contain_percent_signs(sandbox, server):
+def test_codes_and_refresh_tokens_contain_percent_signs(sandbox: Sandbox, server: str) -> None:
     code = issue_code(sandbox, server)
     assert code.endswith("%3D")
     assert exchange(sandbox, server, unquote(code)).status_code == 400
@@ -140,7 +160,7 @@ def test_codes_and_refresh_tokens_contain_percent_signs(sandbox, server):
         ({"server": "jsonbody", "client_id": ID, "redirect": "x"}, 422),
     ],
 )
-def test_an_invalid_request_for_a_code_is_refused(sandbox, body, status):
+def test_an_invalid_request_for_a_code_is_refused(sandbox: Sandbox, body: dict[str, str], status: int) -> None:
     assert control(sandbox, "codes", **body).status_code == status
 
 
@@ -156,11 +176,11 @@ def test_an_invalid_request_for_a_code_is_refused(sandbox, body, status):
         ("joor", "authorization_code"),
     ],
 )
-def test_a_grant_type_that_the_vendor_does_not_support_is_refused(sandbox, server, grant):
+def test_a_grant_type_that_the_vendor_does_not_support_is_refused(sandbox: Sandbox, server: str, grant: str) -> None:
     assert refused(request_token(sandbox, server, grant_type=grant)) == (400, "unsupported_grant_type")
 
 
-def test_a_code_that_is_missing_or_in_the_url_is_refused(sandbox):
+def test_a_code_that_is_missing_or_in_the_url_is_refused(sandbox: Sandbox) -> None:
     assert refused(request_token(sandbox, "jsonbody", grant_type="authorization_code")) == (400, "invalid_request")
     url = f"{sandbox.url}/jsonbody/token"
     assert refused(requests.post(url, params={"code": "x"}, json={}, timeout=10)) == (400, "invalid_request")
@@ -169,12 +189,12 @@ def test_a_code_that_is_missing_or_in_the_url_is_refused(sandbox):
 @pytest.mark.parametrize(
     ("server", "other"), [("justlogin", "json"), ("justimmo", "files"), ("joor", "data"), ("joor", "json")]
 )
-def test_a_body_in_another_format_is_refused(sandbox, server, other):
+def test_a_body_in_another_format_is_refused(sandbox: Sandbox, server: str, other: str) -> None:
     assert refused(request_token(sandbox, server, _as=other, grant_type="password")) == (415, "invalid_request")
 
 
 @pytest.mark.parametrize("server", ["justlogin", "justimmo", "joor"])
-def test_http_basic_and_a_wrong_secret_are_refused(sandbox, server):
+def test_http_basic_and_a_wrong_secret_are_refused(sandbox: Sandbox, server: str) -> None:
     basic = requests.auth._basic_auth_str(ID, "fake")
     for request in ({"_headers": {"Authorization": basic}, "client_secret": ""}, {"client_secret": "wrong"}):
         response = request_token(sandbox, server, grant_type="refresh_token", **request)
@@ -184,22 +204,24 @@ def test_http_basic_and_a_wrong_secret_are_refused(sandbox, server):
 # --- JustLogin
 
 
-def justlogin(sandbox, username=None):
+def justlogin(sandbox: Sandbox, username: str | None = None) -> dict[str, Any]:
     """Return a token response for a first refresh token that was obtained elsewhere."""
     grant = {"server": "justlogin", "client_id": ID, "username": username}
     return refresh(sandbox, "justlogin", control(sandbox, "grants", **grant).json()["refresh_token"]).json()
 
 
 @pytest.fixture
-def user_token(sandbox):
+def user_token(sandbox: Sandbox) -> str:
     return justlogin(sandbox)["access_token"]
 
 
-def users(sandbox, token, **params):
+def users(sandbox: Sandbox, token: str, **params: Any) -> requests.Response:
     return call(sandbox, "justlogin/membership/v3/users", token, **params)
 
 
-def test_justlogin_replaces_refresh_tokens_and_its_access_tokens_are_valid_for_an_hour(sandbox, sandbox_clock):
+def test_justlogin_replaces_refresh_tokens_and_its_access_tokens_are_valid_for_an_hour(
+    sandbox: Sandbox, sandbox_clock: FakeClock
+) -> None:
     content = justlogin(sandbox)
     assert content["expires_in"] == 3600
     again = refresh(sandbox, "justlogin", content["refresh_token"], scope="openid").json()
@@ -211,7 +233,7 @@ def test_justlogin_replaces_refresh_tokens_and_its_access_tokens_are_valid_for_a
     assert refused(refresh(sandbox, "justlogin", again["refresh_token"])) == (400, "invalid_grant")
 
 
-def test_justlogin_accepts_only_the_scope_openid(sandbox):
+def test_justlogin_accepts_only_the_scope_openid(sandbox: Sandbox) -> None:
     content = justlogin(sandbox)
     response = refresh(sandbox, "justlogin", content["refresh_token"], scope="openid profile")
     assert refused(response) == (400, "invalid_scope")
@@ -221,7 +243,9 @@ def test_justlogin_accepts_only_the_scope_openid(sandbox):
 
 
 @pytest.mark.parametrize("age", [0, 4000])
-def test_a_justlogin_refresh_request_can_contain_the_old_access_token(sandbox, sandbox_clock, age):
+def test_a_justlogin_refresh_request_can_contain_the_old_access_token(
+    sandbox: Sandbox, sandbox_clock: FakeClock, age: int
+) -> None:
     old = justlogin(sandbox)
     sandbox_clock.advance(age)
     response = refresh(sandbox, "justlogin", old["refresh_token"], _headers=bearer(old["access_token"]))
@@ -229,7 +253,7 @@ def test_a_justlogin_refresh_request_can_contain_the_old_access_token(sandbox, s
     assert (counts(sandbox)["refresh_with_bearer"], counts(sandbox)["token_requests"]) == (1, 2)
 
 
-def test_a_justlogin_refresh_request_with_another_bearer_token_does_not_use_the_refresh_token(sandbox):
+def test_a_justlogin_refresh_request_with_another_bearer_token_does_not_use_the_refresh_token(sandbox: Sandbox) -> None:
     old = justlogin(sandbox)
     others = sandbox.state.issue_refresh_token("justlogin", "other")
     others = refresh(sandbox, "justlogin", others, client_id="other").json()["access_token"]
@@ -240,7 +264,7 @@ def test_a_justlogin_refresh_request_with_another_bearer_token_does_not_use_the_
     assert refresh(sandbox, "justlogin", old["refresh_token"]).status_code == 200
 
 
-def test_only_a_justlogin_refresh_request_can_contain_a_bearer_token(sandbox):
+def test_only_a_justlogin_refresh_request_can_contain_a_bearer_token(sandbox: Sandbox) -> None:
     first = exchange(sandbox, "jsonbody", issue_code(sandbox, "jsonbody")).json()
     response = refresh(sandbox, "jsonbody", first["refresh_token"], _headers=bearer(first["access_token"]))
     assert refused(response) == (401, "invalid_client")
@@ -249,7 +273,7 @@ def test_only_a_justlogin_refresh_request_can_contain_a_bearer_token(sandbox):
     assert refused(response) == (401, "invalid_client")
 
 
-def test_justlogin_sends_the_pagination_in_a_header(sandbox, user_token):
+def test_justlogin_sends_the_pagination_in_a_header(sandbox: Sandbox, user_token: str) -> None:
     first, last = users(sandbox, user_token), users(sandbox, user_token, limit=100, page=2)
     assert json.loads(first.headers["x-pagination"]) == {
         "TotalCount": 117,
@@ -273,7 +297,9 @@ def test_justlogin_sends_the_pagination_in_a_header(sandbox, user_token):
 
 
 @pytest.mark.parametrize(("status", "active", "inactive"), [("", 50, 0), ("inactive", 0, 13), ("all", 45, 5)])
-def test_justlogin_returns_active_users_by_default(sandbox, user_token, status, active, inactive):
+def test_justlogin_returns_active_users_by_default(
+    sandbox: Sandbox, user_token: str, status: str, active: int, inactive: int
+) -> None:
     rows = users(sandbox, user_token, **({"activeStatus": status} if status else {})).json()
     assert [sum(row["isActive"] is state for row in rows) for state in (True, False)] == [active, inactive]
 
@@ -287,7 +313,9 @@ def test_justlogin_returns_active_users_by_default(sandbox, user_token, status, 
         ("profile", {"residency", "passport", "governmentId"}),
     ],
 )
-def test_justlogin_returns_the_included_members_of_a_user(sandbox, user_token, include, more):
+def test_justlogin_returns_the_included_members_of_a_user(
+    sandbox: Sandbox, user_token: str, include: str, more: set[str]
+) -> None:
     row = users(sandbox, user_token, include=include, limit=1).json()[0]
     assert set(row) == more | {
         "userGuid",
@@ -305,7 +333,7 @@ def test_justlogin_returns_the_included_members_of_a_user(sandbox, user_token, i
 
 
 @pytest.mark.parametrize(("text", "found"), [("made-up PERSON 99", 1), ("person 1", 42), ("tony", 0)])
-def test_justlogin_finds_users_by_name(sandbox, user_token, text, found):
+def test_justlogin_finds_users_by_name(sandbox: Sandbox, user_token: str, text: str, found: int) -> None:
     rows = users(sandbox, user_token, query=f"name[=]{text}", activeStatus="all").json()
     assert len(rows) == found
     assert all(text.casefold() in row["fullName"].casefold() for row in rows)
@@ -323,12 +351,14 @@ def test_justlogin_finds_users_by_name(sandbox, user_token, text, found):
         {"query": "email[=]ada"},
     ],
 )
-def test_justlogin_refuses_invalid_parameters_without_a_body(sandbox, user_token, params):
+def test_justlogin_refuses_invalid_parameters_without_a_body(
+    sandbox: Sandbox, user_token: str, params: dict[str, Any]
+) -> None:
     response = users(sandbox, user_token, **params)
     assert (response.status_code, response.content) == (400, b"")
 
 
-def test_justlogin_errors_have_no_body(sandbox, user_token):
+def test_justlogin_errors_have_no_body(sandbox: Sandbox, user_token: str) -> None:
     responses = [
         users(sandbox, "made-up"),
         call(sandbox, "justlogin/membership/v3/users/0000", user_token),
@@ -346,7 +376,7 @@ PAYROLL = {
 
 
 @pytest.mark.parametrize("info", PAYROLL)
-def test_the_justlogin_payroll_requires_a_role(sandbox, user_token, info):
+def test_the_justlogin_payroll_requires_a_role(sandbox: Sandbox, user_token: str, info: str) -> None:
     user = users(sandbox, user_token, limit=1).json()[0]["userGuid"]
     path = f"justlogin/payroll/employee-management/v1/users/{user}/{info}"
     assert set(call(sandbox, path, user_token).json()) == PAYROLL[info]
@@ -356,7 +386,7 @@ def test_the_justlogin_payroll_requires_a_role(sandbox, user_token, info):
     assert call(sandbox, path.replace(user, "0000"), user_token).status_code == 404
 
 
-def test_justlogin_returns_the_leave_of_a_user(sandbox, user_token):
+def test_justlogin_returns_the_leave_of_a_user(sandbox: Sandbox, user_token: str) -> None:
     user = users(sandbox, user_token, limit=1).json()[0]
     base = f"justlogin/leave/setup/leave/v2/companies/{user['companyGuid']}/users/{user['userGuid']}"
     types = call(sandbox, f"{base}/assignedleavetypes", user_token, whichyear="2026").json()["leaveTypes"]
@@ -381,27 +411,29 @@ PAGE_ERROR = {
 DAY = 86400
 
 
-def justimmo_of_client(sandbox):
+def justimmo_of_client(sandbox: Sandbox) -> dict[str, Any]:
     return request_token(sandbox, "justimmo", grant_type="client_credentials").json()
 
 
-def justimmo_of_user(sandbox):
+def justimmo_of_user(sandbox: Sandbox) -> dict[str, Any]:
     return exchange(sandbox, "justimmo", issue_code(sandbox, "justimmo")).json()
 
 
-def realties(sandbox, headers=None, **params):
+def realties(sandbox: Sandbox, headers: dict[str, str] | None = None, **params: Any) -> requests.Response:
     headers = {"X-Justimmo-TenantId": "5678"} if headers is None else headers
     token = justimmo_of_client(sandbox)["access_token"]
     return call(sandbox, "justimmo/v1/realties", token, headers=headers, **params)
 
 
-def test_justimmo_client_credentials_return_a_token_for_a_month_and_no_refresh_token(sandbox):
+def test_justimmo_client_credentials_return_a_token_for_a_month_and_no_refresh_token(sandbox: Sandbox) -> None:
     content = justimmo_of_client(sandbox)
     assert set(content) == {"access_token", "token_type", "expires_in"}
     assert content["expires_in"] == 31 * DAY
 
 
-def test_a_justimmo_user_gets_a_token_for_a_day_and_a_refresh_token_for_a_month(sandbox, sandbox_clock):
+def test_a_justimmo_user_gets_a_token_for_a_day_and_a_refresh_token_for_a_month(
+    sandbox: Sandbox, sandbox_clock: FakeClock
+) -> None:
     first = justimmo_of_user(sandbox)
     assert set(first) == {"access_token", "token_type", "expires_in", "refresh_token"}
     sandbox_clock.advance(30 * DAY - 1)
@@ -413,13 +445,15 @@ def test_a_justimmo_user_gets_a_token_for_a_day_and_a_refresh_token_for_a_month(
     assert (expired.status_code, expired.json()) == (400, PAGE_ERROR | {"hint": "Refresh token has expired"})
 
 
-def test_a_justimmo_refresh_token_obtained_elsewhere_is_valid_for_a_month(sandbox, sandbox_clock):
+def test_a_justimmo_refresh_token_obtained_elsewhere_is_valid_for_a_month(
+    sandbox: Sandbox, sandbox_clock: FakeClock
+) -> None:
     pasted = control(sandbox, "grants", server="justimmo", client_id=ID).json()["refresh_token"]
     sandbox_clock.advance(30 * DAY)
     assert refresh(sandbox, "justimmo", pasted).status_code == 400
 
 
-def test_justimmo_reports_an_invalid_refresh_token_or_code_as_invalid_request(sandbox):
+def test_justimmo_reports_an_invalid_refresh_token_or_code_as_invalid_request(sandbox: Sandbox) -> None:
     first = justimmo_of_user(sandbox)
     refresh(sandbox, "justimmo", first["refresh_token"])
     for invalid in ("made-up", first["refresh_token"]):
@@ -430,13 +464,13 @@ def test_justimmo_reports_an_invalid_refresh_token_or_code_as_invalid_request(sa
     assert counts(sandbox)["token_errors"] == {"invalid_request": 3}
 
 
-def test_justimmo_errors_have_message_and_hint(sandbox):
+def test_justimmo_errors_have_message_and_hint(sandbox: Sandbox) -> None:
     response = request_token(sandbox, "justimmo", grant_type="client_credentials", client_secret="wrong")
     assert response.json() == {"error": "invalid_client", "message": "Client authentication failed"}
     assert set(request_token(sandbox, "justimmo", grant_type="nonsense").json()) == {"error", "message", "hint"}
 
 
-def test_justimmo_returns_the_current_user_only_for_a_token_of_a_user(sandbox):
+def test_justimmo_returns_the_current_user_only_for_a_token_of_a_user(sandbox: Sandbox) -> None:
     path = "justimmo/oauth/user/current"
     response = call(sandbox, path, justimmo_of_user(sandbox)["access_token"])
     assert response.json() == {"id": 1234, "tenant": {"id": 5678}}
@@ -446,26 +480,28 @@ def test_justimmo_returns_the_current_user_only_for_a_token_of_a_user(sandbox):
 
 
 @pytest.mark.parametrize(("envelope", "key"), [({}, "items"), ({"envelope": "data"}, "data")])
-def test_justimmo_realties_come_in_an_envelope_with_the_total(sandbox, envelope, key):
+def test_justimmo_realties_come_in_an_envelope_with_the_total(
+    sandbox: Sandbox, envelope: dict[str, Any], key: str
+) -> None:
     page = realties(sandbox, offset=200, **envelope).json()
     assert page["pagination"] == {"total": 250}
     assert [page[key][0]["id"], page[key][-1]["id"]] == [201, 250]
     assert counts(sandbox)["rows"] == 50
 
 
-def test_justimmo_realties_can_be_an_array(sandbox):
+def test_justimmo_realties_can_be_an_array(sandbox: Sandbox) -> None:
     assert len(realties(sandbox, envelope="bare").json()) == 100
     assert [row["id"] for row in realties(sandbox, envelope="bare", limit=2, offset=3).json()] == [4, 5]
     assert realties(sandbox, envelope="bare", offset=250).json() == []
 
 
 @pytest.mark.parametrize("params", [{"limit": 101}, {"limit": 0}, {"offset": -1}, {"envelope": "xml"}])
-def test_justimmo_refuses_an_invalid_page(sandbox, params):
+def test_justimmo_refuses_an_invalid_page(sandbox: Sandbox, params: dict[str, Any]) -> None:
     response = realties(sandbox, **params)
     assert (response.status_code, set(response.json())) == (400, {"error", "message"})
 
 
-def test_justimmo_requires_the_tenant(sandbox):
+def test_justimmo_requires_the_tenant(sandbox: Sandbox) -> None:
     missing = realties(sandbox, headers={})
     assert (missing.status_code, set(missing.json())) == (400, {"error", "message"})
     assert realties(sandbox, headers={"X-Justimmo-TenantId": "1"}).status_code == 403
@@ -478,28 +514,30 @@ def test_justimmo_requires_the_tenant(sandbox):
 # --- JOOR
 
 
-def joor_token(sandbox, client_id=ID):
+def joor_token(sandbox: Sandbox, client_id: str = ID) -> requests.Response:
     user, secret = next(iter(USERS.items()))
     parameters = {"grant_type": "password", "username": user, "password": secret, "g-recaptcha-response": "xxx"}
     return request_token(sandbox, "joor", client_id=client_id, **parameters)
 
 
 @pytest.fixture
-def buyer(sandbox):
+def buyer(sandbox: Sandbox) -> str:
     return joor_token(sandbox).json()["access_token"]
 
 
-def joor(sandbox, path, token, method="GET", json=None, **params):
+def joor(
+    sandbox: Sandbox, path: str, token: str, method: str = "GET", json: Any = None, **params: Any
+) -> requests.Response:
     return call(sandbox, f"joor/v4/{path}", token, method, json=json, **{"account": "7", **params})
 
 
-def ids(response):
+def ids(response: requests.Response) -> list[Any]:
     assert response.status_code == 200, response.text
     assert response.json()["errors"] == []
     return [row["id"] for row in response.json()["data"]]
 
 
-def test_a_joor_token_response_has_the_documented_members(sandbox):
+def test_a_joor_token_response_has_the_documented_members(sandbox: Sandbox) -> None:
     content = joor_token(sandbox).json()
     assert set(content) == {
         "access_token",
@@ -515,7 +553,7 @@ def test_a_joor_token_response_has_the_documented_members(sandbox):
     assert (content["scope"], content["not-before-policy"]) == ("email profile", 0)
 
 
-def test_several_joor_tokens_are_valid_at_the_same_time_and_cannot_be_refreshed(sandbox):
+def test_several_joor_tokens_are_valid_at_the_same_time_and_cannot_be_refreshed(sandbox: Sandbox) -> None:
     first, second = joor_token(sandbox).json(), joor_token(sandbox).json()
     assert {joor(sandbox, "seasons", each["access_token"]).status_code for each in (first, second)} == {200}
     assert refused(refresh(sandbox, "joor", first["refresh_token"])) == (400, "unsupported_grant_type")
@@ -523,7 +561,9 @@ def test_several_joor_tokens_are_valid_at_the_same_time_and_cannot_be_refreshed(
 
 @pytest.mark.parametrize(("account", "message"), [("", "account is required"), ("seven", "account must be a number")])
 @pytest.mark.parametrize(("method", "path"), [("GET", "orders"), ("POST", "skus/bulk_update")])
-def test_every_joor_request_requires_an_account(sandbox, buyer, method, path, account, message):
+def test_every_joor_request_requires_an_account(
+    sandbox: Sandbox, buyer: str, method: str, path: str, account: str, message: str
+) -> None:
     response = joor(sandbox, path, buyer, method, account=account)
     assert response.status_code == 400
     content = response.json()
@@ -532,7 +572,7 @@ def test_every_joor_request_requires_an_account(sandbox, buyer, method, path, ac
     assert set(content["errors"][0]) == {"status", "message", "details"}
 
 
-def test_joor_reports_an_invalid_token_in_its_envelope(sandbox):
+def test_joor_reports_an_invalid_token_in_its_envelope(sandbox: Sandbox) -> None:
     response = joor(sandbox, "orders", "made-up")
     assert (response.status_code, response.json()["errors"][0]["status"]) == (401, 401)
     assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
@@ -552,7 +592,7 @@ def test_joor_reports_an_invalid_token_in_its_envelope(sandbox):
         ("seasons", 6),
     ],
 )
-def test_joor_resources_have_pages_without_a_total(sandbox, buyer, path, rows):
+def test_joor_resources_have_pages_without_a_total(sandbox: Sandbox, buyer: str, path: str, rows: int) -> None:
     first = joor(sandbox, path, buyer)
     assert set(first.json()) == {"data", "errors"}
     assert len(ids(first)) == min(rows, 50)
@@ -561,7 +601,7 @@ def test_joor_resources_have_pages_without_a_total(sandbox, buyer, path, rows):
     assert sum(pages, []) == list(range(1, rows + 1))
 
 
-def test_joor_orders_have_the_documented_members(sandbox, buyer):
+def test_joor_orders_have_the_documented_members(sandbox: Sandbox, buyer: str) -> None:
     row = joor(sandbox, "orders", buyer, order_ids="5").json()["data"][0]
     assert {"id", "retailer_id", "price_type_id", "collection_id", "status", "date_approved"} <= set(row)
 
@@ -580,7 +620,9 @@ def test_joor_orders_have_the_documented_members(sandbox, buyer):
         ({"last_modified": "2026-04-01T08:00:00Z"}, lambda row: row["last_modified"] >= "2026-04-01T08:00:00Z"),
     ],
 )
-def test_joor_orders_can_be_filtered(sandbox, buyer, params, matches):
+def test_joor_orders_can_be_filtered(
+    sandbox: Sandbox, buyer: str, params: dict[str, str], matches: Callable[..., Any]
+) -> None:
     everything = joor(sandbox, "orders", buyer, page_size=200).json()["data"]
     everything += joor(sandbox, "orders", buyer, page_size=200, page=2).json()["data"]
     wanted = [row["id"] for row in everything if matches(row)]
@@ -588,7 +630,7 @@ def test_joor_orders_can_be_filtered(sandbox, buyer, params, matches):
     assert ids(joor(sandbox, "orders", buyer, page_size=200, **params)) == wanted
 
 
-def test_joor_orders_can_be_sorted(sandbox, buyer):
+def test_joor_orders_can_be_sorted(sandbox: Sandbox, buyer: str) -> None:
     assert ids(joor(sandbox, "orders", buyer, sort_order="desc", page_size=2)) == [230, 229]
     assert ids(joor(sandbox, "orders", buyer, sort_by="date_approved", page_size=2)) == [1, 2]
     assert ids(joor(sandbox, "orders", buyer, sort_by="last_modified", sort_order="desc", page_size=1)) == [230]
@@ -607,18 +649,18 @@ def test_joor_orders_can_be_sorted(sandbox, buyer):
         {"sort_order": "up"},
     ],
 )
-def test_joor_refuses_invalid_parameters(sandbox, buyer, params):
+def test_joor_refuses_invalid_parameters(sandbox: Sandbox, buyer: str, params: dict[str, Any]) -> None:
     response = joor(sandbox, "orders", buyer, **params)
     assert (response.status_code, response.json()["errors"][0]["status"]) == (400, 400)
 
 
-def test_joor_returns_skus_by_product_and_lines_only_by_order(sandbox, buyer):
+def test_joor_returns_skus_by_product_and_lines_only_by_order(sandbox: Sandbox, buyer: str) -> None:
     assert ids(joor(sandbox, "skus", buyer, product_ids="2,60")) == [4, 5, 6, 178, 179, 180]
     assert ids(joor(sandbox, "orders/sku_line_items", buyer, order_ids="4,9")) == [41, 42, 91, 92]
     assert joor(sandbox, "orders/sku_line_items", buyer).status_code == 400
 
 
-def test_joor_stores_lines_per_account(sandbox, buyer):
+def test_joor_stores_lines_per_account(sandbox: Sandbox, buyer: str) -> None:
     body = [{"id": 41, "quantity": 99}, {"id": 42, "quantity": 0}]
     response = joor(sandbox, "orders/sku_line_items/bulk_update", buyer, "POST", json=body)
     assert ids(response) == [41, 42]
@@ -628,7 +670,7 @@ def test_joor_stores_lines_per_account(sandbox, buyer):
     assert counts(sandbox)["rows_written"] == 2
 
 
-def test_a_changed_joor_order_has_a_new_last_modified(sandbox, sandbox_clock, buyer):
+def test_a_changed_joor_order_has_a_new_last_modified(sandbox: Sandbox, sandbox_clock: FakeClock, buyer: str) -> None:
     sandbox_clock.advance(1)
     joor(sandbox, "orders/bulk_update", buyer, "POST", json=[{"id": 5, "status": "shipped"}])
     changed = joor(sandbox, "orders", buyer, last_modified="2027-01-15T08:00:01Z")
@@ -646,7 +688,9 @@ def test_a_changed_joor_order_has_a_new_last_modified(sandbox, sandbox_clock, bu
         ("prices", {"sku_id": 1}),
     ],
 )
-def test_joor_writes_valid_items_and_reports_the_others_as_errors(sandbox, buyer, path, valid):
+def test_joor_writes_valid_items_and_reports_the_others_as_errors(
+    sandbox: Sandbox, buyer: str, path: str, valid: dict[str, Any]
+) -> None:
     body = [valid, {}, valid | {"reject": True}, valid]
     response = joor(sandbox, f"{path}/bulk_create", buyer, "POST", json=body)
     content = response.json()
@@ -669,7 +713,7 @@ def test_joor_writes_valid_items_and_reports_the_others_as_errors(sandbox, buyer
 
 
 @pytest.mark.parametrize("body", [{"id": 1}, [1], "text", None])
-def test_joor_requires_an_array_of_objects(sandbox, buyer, body):
+def test_joor_requires_an_array_of_objects(sandbox: Sandbox, buyer: str, body: Any) -> None:
     response = joor(sandbox, "products/bulk_update", buyer, "POST", json=body)
     assert (response.status_code, response.json()["data"]) == (400, [])
 
@@ -677,11 +721,11 @@ def test_joor_requires_an_array_of_objects(sandbox, buyer, body):
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "categories/bulk_create"), ("POST", "orders/sku_line_items/bulk_create")]
 )
-def test_joor_refuses_to_write_read_only_resources(sandbox, buyer, method, path):
+def test_joor_refuses_to_write_read_only_resources(sandbox: Sandbox, buyer: str, method: str, path: str) -> None:
     assert joor(sandbox, path, buyer, method, json=[]).status_code in (404, 405)
 
 
-def spend_credits(sandbox, token, account="7"):
+def spend_credits(sandbox: Sandbox, token: str, account: str = "7") -> None:
     """Spend 300 credits: 59 writes of 5 credits, and 5 reads of 1 credit."""
     for number in range(59):
         assert sandbox.state.charge("joor", account, 5, limit=300, window=300.0), number
@@ -689,7 +733,9 @@ def spend_credits(sandbox, token, account="7"):
         assert joor(sandbox, "seasons", token, account=account).status_code == 200
 
 
-def test_joor_refuses_requests_without_credits_until_the_window_ends(sandbox, sandbox_clock, buyer):
+def test_joor_refuses_requests_without_credits_until_the_window_ends(
+    sandbox: Sandbox, sandbox_clock: FakeClock, buyer: str
+) -> None:
     spend_credits(sandbox, buyer)
     refused = joor(sandbox, "seasons", buyer)
     assert (refused.status_code, refused.json()["data"]) == (429, [])
@@ -703,12 +749,12 @@ def test_joor_refuses_requests_without_credits_until_the_window_ends(sandbox, sa
     assert counts(sandbox)["rate_limited"] == 2
 
 
-def test_a_joor_write_costs_five_credits_and_a_read_costs_one(sandbox, sandbox_clock):
+def test_a_joor_write_costs_five_credits_and_a_read_costs_one(sandbox: Sandbox, sandbox_clock: FakeClock) -> None:
     client = {"server": "joor", "client_id": "small", "client_secret": SECRET, "scopes": ["email"], "users": USERS}
     assert control(sandbox, "clients", **client, credits=7, credit_window=2.5).status_code == 204
     token = joor_token(sandbox, "small").json()["access_token"]
 
-    def statuses():
+    def statuses() -> list[int]:
         methods = [("GET", "orders"), ("POST", "orders/bulk_update"), ("POST", "orders/bulk_update")]
         return [joor(sandbox, path, token, method, json=[]).status_code for method, path in methods]
 
@@ -719,7 +765,7 @@ def test_a_joor_write_costs_five_credits_and_a_read_costs_one(sandbox, sandbox_c
     assert statuses() == [200, 200, 429]
 
 
-def test_a_fault_of_joor_can_have_retry_after(sandbox, buyer):
+def test_a_fault_of_joor_can_have_retry_after(sandbox: Sandbox, buyer: str) -> None:
     sandbox.state.inject_fault("joor", "api", status=429, headers={"Retry-After": "3"})
     assert joor(sandbox, "orders", buyer).headers["Retry-After"] == "3"
     assert counts(sandbox)["rate_limited"] == 1
