@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -9,23 +11,35 @@ from airflow_provider_oauth.exceptions import InvalidClient, InvalidScope, Token
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from tests.servers.steps import call
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from tests.servers.servers import AuthorizationServer
+
 
 @pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_post"])
-def test_all_calls_share_one_token(connect, server, client_auth):
+def test_all_calls_share_one_token(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer, client_auth: str
+) -> None:
     config = connect(server, client_auth=client_auth)
     assert [call().status_code for _ in range(3)] == [200] * 3
     assert server.token_errors() == [None]
     assert config.token_url is None  # so the endpoint was discovered
 
 
-def test_the_test_button_reports_success_and_stores_no_token(connect, server, variables):
+def test_the_test_button_reports_success_and_stores_no_token(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer, variables: dict[str, str]
+) -> None:
     connect(server)
     works, message = OAuthHook("api").test_connection()
     assert works, message
     assert (server.token_errors(), variables) == ([None], {})
 
 
-def test_a_wrong_secret_is_sent_once_and_fails_the_task_without_retries(connect, server):
+def test_a_wrong_secret_is_sent_once_and_fails_the_task_without_retries(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     connect(server, secret="fake-and-wrong")
     for _ in range(3):
         with pytest.raises(InvalidClient) as refused:
@@ -35,14 +49,18 @@ def test_a_wrong_secret_is_sent_once_and_fails_the_task_without_retries(connect,
     assert server.token_errors() == ["invalid_client"]
 
 
-def test_the_test_button_reports_a_wrong_secret(connect, server):
+def test_the_test_button_reports_a_wrong_secret(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     connect(server, secret="fake-and-wrong")
     works, message = OAuthHook("api").test_connection()
     assert not works
     assert "Client secret" in message
 
 
-def test_a_corrected_secret_is_used_immediately(connect, server):
+def test_a_corrected_secret_is_used_immediately(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     connect(server, secret="fake-and-wrong")
     with pytest.raises(InvalidClient):
         call()
@@ -51,14 +69,14 @@ def test_a_corrected_secret_is_used_immediately(connect, server):
     assert server.token_errors() == ["invalid_client", None]
 
 
-def test_a_wrong_scope_is_refused(connect, server):
+def test_a_wrong_scope_is_refused(connect: Callable[..., OAuthConfig], server: AuthorizationServer) -> None:
     connect(server, scope=f"read {server.wrong_scope}")
     with pytest.raises(InvalidScope, match="Check Scope"):
         call()
     assert server.token_errors() == ["invalid_scope"]
 
 
-def test_a_wrong_resource_is_refused(connect, server):
+def test_a_wrong_resource_is_refused(connect: Callable[..., OAuthConfig], server: AuthorizationServer) -> None:
     connect(server, resource=server.wrong_resource)
     with pytest.raises(TokenRequestError) as refused:
         call()
@@ -66,7 +84,9 @@ def test_a_wrong_resource_is_refused(connect, server):
     assert server.token_errors() == ["invalid_target"]
 
 
-def test_a_task_with_another_scope_gets_a_separate_token(connect, server):
+def test_a_task_with_another_scope_gets_a_separate_token(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     connect(server)
     default = OAuthHook("api").get_token()
     other = OAuthHook("api", scope="read write").get_token()

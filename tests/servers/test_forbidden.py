@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,13 +13,21 @@ from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.runtime import token_sources
 from tests.servers.steps import authorize, call, post, stored_tokens
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def statuses(server):
+    import requests
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from tests.servers.servers import AuthorizationServer, DjangoToolkit
+
+
+def statuses(server: AuthorizationServer) -> list[int]:
     return [event["status"] for event in server.events("api")]
 
 
 @pytest.fixture
-def rotated(connect, django):
+def rotated(connect: Callable[..., OAuthConfig], django: DjangoToolkit) -> requests.Session:
     """A task's session with a token that the server revoked when another process renewed it."""
     config = connect(django, "app")
     authorize(config)
@@ -31,7 +40,9 @@ def rotated(connect, django):
     return session
 
 
-def test_after_a_403_the_call_is_repeated_with_a_newer_stored_token(rotated, django):
+def test_after_a_403_the_call_is_repeated_with_a_newer_stored_token(
+    rotated: requests.Session, django: DjangoToolkit
+) -> None:
     response = rotated.get(f"{django.resource}/me")
     assert (response.status_code, response.json()["user"]) == (200, "ada")
     assert rotated.get(f"{django.resource}/me").status_code == 200
@@ -39,7 +50,9 @@ def test_after_a_403_the_call_is_repeated_with_a_newer_stored_token(rotated, dja
     assert django.events("token") == []
 
 
-def test_after_a_403_a_deferred_call_is_repeated_with_a_newer_stored_token(connect, django):
+def test_after_a_403_a_deferred_call_is_repeated_with_a_newer_stored_token(
+    connect: Callable[..., OAuthConfig], django: DjangoToolkit
+) -> None:
     config = connect(django, "app")
     authorize(config)
     hook = OAuthAsyncHook("api", method="GET")
@@ -51,7 +64,9 @@ def test_after_a_403_a_deferred_call_is_repeated_with_a_newer_stored_token(conne
     assert (statuses(django), django.events("token")) == ([403, 200], [])
 
 
-def test_a_403_that_means_an_invalid_token_renews_it(connect, django):
+def test_a_403_that_means_an_invalid_token_renews_it(
+    connect: Callable[..., OAuthConfig], django: DjangoToolkit
+) -> None:
     config = connect(django, "app", renew_on="403")
     authorize(config)
     post(django, "revoke_url", token=stored_tokens(config)[0], token_type_hint="access_token")
@@ -61,7 +76,9 @@ def test_a_403_that_means_an_invalid_token_renews_it(connect, django):
     assert (statuses(django), django.token_errors()) == ([403], ["invalid_grant"])
 
 
-def test_a_missing_scope_sends_no_token_request(connect, server):
+def test_a_missing_scope_sends_no_token_request(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     authorize(connect(server, "app"))
     server.discard_events()
     with pytest.raises(ApiError) as refused:

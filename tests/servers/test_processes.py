@@ -116,7 +116,7 @@ def reuse_count(server: AuthorizationServer) -> int:
         return sum(revoked for (revoked,) in database.execute(query))
 
 
-def test_the_servers_detect_a_refresh_token_that_is_used_twice(start):
+def test_the_servers_detect_a_refresh_token_that_is_used_twice(start: Callable[[int], AuthorizationServer]) -> None:
     """Without this, the other tests here could not fail."""
     server = start(3600)
     refresh_token = tokens_of(server)["refresh_token"]
@@ -126,7 +126,9 @@ def test_the_servers_detect_a_refresh_token_that_is_used_twice(start):
     assert reuse_count(server) == 1
 
 
-def test_four_processes_use_each_refresh_token_once(start, airflow_env, tmp_path):
+def test_four_processes_use_each_refresh_token_once(
+    start: Callable[[int], AuthorizationServer], airflow_env: dict[str, str], tmp_path: Path
+) -> None:
     server = start(20)
     env = define(airflow_env, server, grant_type="authorization_code")
     authorize(env)
@@ -138,7 +140,9 @@ def test_four_processes_use_each_refresh_token_once(start, airflow_env, tmp_path
     assert_calls_succeeded(statuses, server)
 
 
-def test_a_renewal_by_a_user_does_not_disturb_running_tasks(start, airflow_env, tmp_path):
+def test_a_renewal_by_a_user_does_not_disturb_running_tasks(
+    start: Callable[[int], AuthorizationServer], airflow_env: dict[str, str], tmp_path: Path
+) -> None:
     server = start(3600)
     env = define(airflow_env, server, grant_type="authorization_code")
     authorize(env)
@@ -154,7 +158,9 @@ def test_a_renewal_by_a_user_does_not_disturb_running_tasks(start, airflow_env, 
     assert_calls_succeeded(statuses, server)
 
 
-def test_four_processes_without_a_token_use_the_connections_refresh_token_once(start, airflow_env, tmp_path):
+def test_four_processes_without_a_token_use_the_connections_refresh_token_once(
+    start: Callable[[int], AuthorizationServer], airflow_env: dict[str, str], tmp_path: Path
+) -> None:
     server = start(3600)
     env = define(airflow_env, server, grant_type="refresh_token", refresh_token=tokens_of(server)["refresh_token"])
     with Callers(env, tmp_path) as callers:
@@ -164,7 +170,7 @@ def test_four_processes_without_a_token_use_the_connections_refresh_token_once(s
     assert {status for each in statuses for status in each} == {200}
 
 
-def test_four_processes_renew_an_expired_token_once(airflow_env, tmp_path):
+def test_four_processes_renew_an_expired_token_once(airflow_env: dict[str, str], tmp_path: Path) -> None:
     with DjangoToolkit(tmp_path / "server") as server:
         refresh_token = tokens_of(server)["refresh_token"]
         env = define(airflow_env, server, grant_type="refresh_token", refresh_token=refresh_token, renew_on="403")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired, InvalidScope
 from airflow_provider_oauth.management import grants
 from tests.servers.steps import call, post, tokens_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from tests.servers.servers import AuthorizationServer
+
 
 @pytest.fixture
-def pasted(connect, server):
+def pasted(connect: Callable[..., OAuthConfig], server: AuthorizationServer) -> Callable[..., OAuthConfig]:
     """Define the connection with a refresh token that was obtained without this package."""
 
-    def define(**extra):
+    def define(**extra: Any) -> OAuthConfig:
         tokens = tokens_of(server)
         server.discard_events()
         return connect(server, "app", grant_type="refresh_token", refresh_token=tokens["refresh_token"], **extra)
@@ -21,7 +29,9 @@ def pasted(connect, server):
     return define
 
 
-def test_the_refresh_token_of_the_connection_is_sent_once(pasted, server):
+def test_the_refresh_token_of_the_connection_is_sent_once(
+    pasted: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     config = pasted()
     for _ in range(3):
         assert call().json()["user"] == "ada"
@@ -32,7 +42,9 @@ def test_the_refresh_token_of_the_connection_is_sent_once(pasted, server):
     assert server.token_errors() == [None] * 3
 
 
-def test_a_used_refresh_token_is_sent_once_and_then_requires_authorization(pasted, server, variables):
+def test_a_used_refresh_token_is_sent_once_and_then_requires_authorization(
+    pasted: Callable[..., OAuthConfig], server: AuthorizationServer, variables: dict[str, str]
+) -> None:
     config = pasted()
     refresh_token = config.refresh_token
     used = post(server, "grant_url", grant_type="refresh_token", refresh_token=refresh_token)
@@ -46,7 +58,9 @@ def test_a_used_refresh_token_is_sent_once_and_then_requires_authorization(paste
     assert refresh_token not in str(variables)
 
 
-def test_a_scope_that_was_not_granted_is_refused(pasted, server):
+def test_a_scope_that_was_not_granted_is_refused(
+    pasted: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     pasted(scope="read write")
     with pytest.raises(InvalidScope):
         call()

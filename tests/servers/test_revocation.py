@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from airflow_provider_oauth.exceptions import ConsentRequired
@@ -9,15 +11,24 @@ from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
 from tests.servers.steps import api_status, authorize, call, post, stored_tokens
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import requests
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from tests.servers.servers import AuthorizationServer, OidcProvider
+
+
 #: The API's statuses for an invalid token: 401 as in RFC 6750, or 403.
 INVALID = (401, 403)
 
 
-def refresh(server, refresh_token):
+def refresh(server: AuthorizationServer, refresh_token: str) -> requests.Response:
     return post(server, "grant_url", grant_type="refresh_token", refresh_token=refresh_token)
 
 
-def test_revoke_ends_the_grant_at_the_server(connect, server):
+def test_revoke_ends_the_grant_at_the_server(connect: Callable[..., OAuthConfig], server: AuthorizationServer) -> None:
     config = connect(server, "app")
     authorize(config)
     access_token, refresh_token = stored_tokens(config)
@@ -31,7 +42,7 @@ def test_revoke_ends_the_grant_at_the_server(connect, server):
     assert (server.events("token"), server.events("api")) == ([], [])
 
 
-def test_revoke_ends_only_the_current_grant(connect, oidc):
+def test_revoke_ends_only_the_current_grant(connect: Callable[..., OAuthConfig], oidc: OidcProvider) -> None:
     config = connect(oidc, "app")
     authorize(config)
     first = stored_tokens(config)
@@ -42,7 +53,9 @@ def test_revoke_ends_only_the_current_grant(connect, oidc):
     assert api_status(oidc, first[0]) == 200
 
 
-def test_after_forget_the_tokens_are_still_valid_at_the_server(connect, server):
+def test_after_forget_the_tokens_are_still_valid_at_the_server(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     config = connect(server, "app")
     authorize(config)
     access_token, refresh_token = stored_tokens(config)
@@ -53,7 +66,9 @@ def test_after_forget_the_tokens_are_still_valid_at_the_server(connect, server):
     assert "access_token" in refresh(server, refresh_token).json()
 
 
-def test_after_revoke_with_client_credentials_the_next_task_gets_a_new_token(connect, server):
+def test_after_revoke_with_client_credentials_the_next_task_gets_a_new_token(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     config = connect(server)
     revoked = OAuthHook("api").get_token().access_token
     grants.revoke(config)
@@ -62,7 +77,9 @@ def test_after_revoke_with_client_credentials_the_next_task_gets_a_new_token(con
     assert server.token_errors() == [None, None]
 
 
-def test_a_grant_that_was_revoked_elsewhere_requires_a_new_authorization(connect, server):
+def test_a_grant_that_was_revoked_elsewhere_requires_a_new_authorization(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     config = connect(server, "app")
     authorize(config)
     post(server, "revoke_url", token=stored_tokens(config)[1], token_type_hint="refresh_token")
@@ -75,7 +92,9 @@ def test_a_grant_that_was_revoked_elsewhere_requires_a_new_authorization(connect
     assert call().json()["user"] == "ada"
 
 
-def test_a_401_after_a_revocation_elsewhere_fails_the_task_with_consent_required(connect, oidc):
+def test_a_401_after_a_revocation_elsewhere_fails_the_task_with_consent_required(
+    connect: Callable[..., OAuthConfig], oidc: OidcProvider
+) -> None:
     config = connect(oidc, "app")
     authorize(config)
     post(oidc, "revoke_url", token=stored_tokens(config)[1], token_type_hint="refresh_token")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from sandbox.user_agent import PageError, UserAgent, read_page, target_of
 from tests.servers.servers import PASSWORD
+
+if TYPE_CHECKING:
+    import requests
+
 
 #: The labels of the buttons that allow access, on the consent pages of both servers.
 ALLOW = ("Continue", "Authorize")
@@ -41,7 +46,7 @@ class User:
                 response = self._fill_in(response, allow)
         raise PageError(f"{url.partition('?')[0]} does not lead to the redirect URI")
 
-    def _fill_in(self, page, allow: bool):
+    def _fill_in(self, page: requests.Response, allow: bool) -> requests.Response:
         """Fill in the form on a login or consent page, and submit it."""
         forms = read_page(page.text).forms
         if page.status_code != 200 or len(forms) != 1:
