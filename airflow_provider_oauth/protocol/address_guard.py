@@ -1,4 +1,4 @@
-"""Checks which hosts and addresses may receive requests, so that a connection cannot reach internal services (SSRF)."""
+"""Checks which hosts and addresses may receive requests, to prevent server-side request forgery (SSRF)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-#: Addresses of cloud metadata services, which return credentials, and unspecified addresses, which mean this machine.
+#: Addresses of cloud metadata services, which return credentials, and unspecified addresses, which reach this machine.
 BLOCKED_NETWORKS = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -49,7 +49,7 @@ class AddressGuard:
         :param host: host as in the URL, without port
         :raises Blocked: if it must not receive requests
         """
-        name = unquote(host).lower().rstrip(".")  # a proxy may decode %-escapes
+        name = unquote(host).lower().rstrip(".")  # decoded, because a proxy may decode %-escapes too
         if not self.allowed_hosts:
             address = literal_address(name)
             if address is not None:
@@ -83,13 +83,14 @@ def literal_address(host: str) -> str | None:
     except ValueError:
         pass
     try:
-        return socket.inet_ntoa(socket.inet_aton(host))  # as resolvers read 2852039166 and 0xa9.254.43518
+        return socket.inet_ntoa(socket.inet_aton(host))  # resolvers accept 2852039166 and 0xa9.254.43518, too
     except (OSError, ValueError):
         return None
 
 
 def _matches(name: str, pattern: str) -> bool:
     parts = pattern.lower().rstrip(".").strip("[]").split("*")
-    # The pattern 10.* means addresses. It must not match the host name 10.example.com, which anyone could register.
+    # The pattern 10.* stands for IPv4 addresses. It must not match a host name such as 10.example.com, because anyone
+    # can register one.
     wildcard = r"[\d.]*" if re.fullmatch(r"[\d.]*\d[\d.]*", "".join(parts)) else ".*"
     return re.fullmatch(wildcard.join(map(re.escape, parts)), name.strip("[]"), re.ASCII) is not None

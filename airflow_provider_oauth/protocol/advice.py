@@ -40,8 +40,8 @@ ANY_CREDENTIALS = (
     "The response does not show which credentials were rejected. Check User name and User password. Also check "
     "{client}."
 )
-#: Added to the advice about refused credentials. A URL that is not a token endpoint, for example one of the API,
-#: responds with 401 too.
+#: Added to the advice about refused credentials if the response has status 401 but no error code. Such a response can
+#: also mean that the URL is not a token endpoint: most URLs of an API respond with 401 to a token request.
 NO_ERROR_CODE = " If they are correct, check {field}, because the response has no OAuth error code."
 #: Advice by class of the error.
 BY_CLASS: dict[type[OAuthError], str] = {
@@ -55,7 +55,7 @@ BY_CLASS: dict[type[OAuthError], str] = {
     exceptions.UnsupportedGrantType: "Check Grant type, {field} and Token request body.",
     exceptions.InvalidScope: "Check Scope.",
 }
-#: Advice that depends on the grant; "" is a revocation.
+#: Advice by class of the error and grant type. It takes precedence over BY_CLASS. The grant type "" is a revocation.
 BY_GRANT: dict[tuple[type[OAuthError], str], str] = {
     (exceptions.InvalidRequest, ""): REVOCATION,
     (exceptions.UnauthorizedClient, ""): REVOCATION,
@@ -119,7 +119,7 @@ AUTHORIZATION_ERRORS = {
 
 _PKCE = re.compile(r"\bpkce\b|code.?(?:verifier|challenge)", re.IGNORECASE)
 _PAR = re.compile(r"pushed.authorization|\bpar\b", re.IGNORECASE)
-#: npm's oidc-provider: "authorization_code is not allowed for this client".
+#: Matches messages of the npm package oidc-provider, such as "authorization_code is not allowed for this client".
 _NOT_FOR_CLIENT = re.compile(r"(?:authorization_code|response_type) is not allowed for this client", re.IGNORECASE)
 _GRANT_NOT_ALLOWED = re.compile(
     r"grant.?type.{0,60}\b(?:not (?:allowed|permitted|enabled|authori[sz]ed)|restricted|unauthori[sz]ed|disabled)\b",
@@ -130,7 +130,7 @@ _GRANT_NOT_ALLOWED = re.compile(
 def token_advice(
     config: OAuthConfig, request: TokenRequest, error: type[OAuthError], status: int, code: str | None, message: str
 ) -> str:
-    """Return what to do about a refusal of the token endpoint or the revocation endpoint; "" if that is not known.
+    """Return what to do after the token endpoint or the revocation endpoint refused a request; "" if not known.
 
     :param config: the connection
     :param request: the refused request
@@ -162,7 +162,7 @@ def token_advice(
 
 
 def status_advice(request: Request, status: int) -> str:
-    """Return what to do about an HTTP status of the authorization server; "" if that is not known."""
+    """Return what to do about an HTTP status of the authorization server; "" if not known."""
     return BY_STATUS.get(status, "").format(field=request.endpoint.label, method=request.method)
 
 
@@ -183,7 +183,7 @@ def authorization_advice(config: OAuthConfig, code: str, message: str) -> str:
 
 
 def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: str | None, message: str) -> str:
-    """Return the advice for cases that depend on more than the class and the grant; "" for all others."""
+    """Return the advice that depends on the server's message or on the client; "" if there is none."""
     if grant == "authorization_code" and _PKCE.search(message):
         if config.skip_pkce:
             return PKCE_REQUIRED
@@ -192,7 +192,7 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
         return BY_GRANT.get((exceptions.UnauthorizedClient, grant)) or BY_CLASS[exceptions.UnauthorizedClient]
     if error is exceptions.InvalidClient and config.client_auth == "none":
         return PUBLIC_CLIENT
-    # With any other code, only the status 401 suggests that the user was rejected.
+    # With any other code, the class was derived from status 401, which can also mean that the client was rejected.
     if error is exceptions.WrongPassword and code not in ("invalid_grant", "invalid_request", "invalid_credentials"):
         return ANY_CREDENTIALS
     return ""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class AuthorizationRequest:
     """An authorization request that waits for its callback. It must be kept secret.
 
-    :param conn_id: the connection
+    :param conn_id: ID of the connection
     :param redirect_uri: where the server sends the browser with the code; the token request repeats it
     :param state: random value that the callback must contain, valid for one callback
     :param code_verifier: PKCE code verifier; never sent through the browser
@@ -51,8 +51,8 @@ def authorization_url(config: OAuthConfig, authorization: AuthorizationRequest) 
 
     :param config: the connection
     :param authorization: the authorization request
-    :raises ConfigurationError: if the connection has no authorization URL or another grant, or if the redirect URI
-        would send the code over plain http
+    :raises ConfigurationError: if the connection has a different grant type or no authorization URL, or if the redirect
+        URI would send the code over plain http to another machine
     """
     if config.grant_type != "authorization_code":
         needs_consent = "Only authorization_code needs a user's consent"
@@ -63,7 +63,8 @@ def authorization_url(config: OAuthConfig, authorization: AuthorizationRequest) 
     if not (target.scheme == "https" or (target.scheme == "http" and is_loopback(target.hostname or ""))):
         raise ConfigurationError(
             f"Connection {config.conn_id!r}: the redirect URI {authorization.redirect_uri} would send the code "
-            f"unencrypted. Use an https URL, or http on this machine."
+            f"unencrypted. Set [api] base_url (on the command line: --redirect-uri) to an https URL, or to an http URL "
+            f"of this machine."
         )
     parameters = {
         "response_type": "code",
@@ -99,12 +100,13 @@ def validate_callback(config: OAuthConfig, authorization: AuthorizationRequest, 
     :raises ConsentDenied: if the callback contains an error, or does not belong to the authorization request
     """
     parameters = _callback_parameters(config, callback)
-    # The state is checked first, because anyone could invent a callback, also one with an error.
+    # The state is checked before anything else is read, because anyone can invent a callback, even one with an error.
     state = parameters.get("state", "").encode(errors="replace")
     if not secrets.compare_digest(state, authorization.state.encode()):
         raise _invalid_callback(
             config,
-            "its state does not match the authorization request. It may be an old callback or one of another user",
+            "its state does not match the authorization request. It may be an old callback, or a callback for another "
+            "user",
         )
     _check_issuer(config, parameters)
     if error := parameters.get("error"):
@@ -113,7 +115,8 @@ def validate_callback(config: OAuthConfig, authorization: AuthorizationRequest, 
     # Only a pasted callback can have an unpaired surrogate, which UTF-8 cannot encode.
     if not code or code.encode(errors="replace").decode() != code:
         raise ConsentDenied(
-            f"Connection {config.conn_id!r}: the callback has no code. Paste the complete URL from the browser."
+            f"Connection {config.conn_id!r}: the callback contains no authorization code. Authorize again. On the "
+            f"command line, paste the complete URL from the browser."
         )
     return code
 
@@ -129,21 +132,24 @@ def _callback_parameters(config: OAuthConfig, callback: str) -> dict[str, str]:
 
 def _check_issuer(config: OAuthConfig, parameters: Mapping[str, str]) -> None:
     """Check that the callback comes from the authorization server of the connection (RFC 9207)."""
-    # Django OAuth Toolkit 3.4 announces iss in its metadata but omits it from error responses. Those have no code.
+    # An error response without iss is accepted, because it contains no code: Django OAuth Toolkit 3.4 announces iss in
+    # its metadata, but omits it from error responses.
     if config.iss_required and "iss" not in parameters and "error" not in parameters:
         raise _invalid_callback(
-            config, "it does not name the server that sent it (iss), although the server's metadata announces iss"
+            config,
+            "it does not name the server that sent it: the parameter iss is missing, although the server's metadata "
+            "announces it",
         )
     if "iss" in parameters and not _is_issuer(config, parameters["iss"]):
         raise ConsentDenied(
-            f"Connection {config.conn_id!r}: the callback was rejected, because it comes from another server (iss). "
-            f"If {redact(parameters['iss'], config.secrets)!r} is the issuer of the server that you want to use, set "
-            f"Issuer to it. Otherwise do not authorize again."
+            f"Connection {config.conn_id!r}: the callback was rejected, because its iss parameter names another "
+            f"server. If {redact(parameters['iss'], config.secrets)!r} is the issuer of the server that you want to "
+            f"use, set Issuer to it. Otherwise do not authorize again."
         )
 
 
 def _is_issuer(config: OAuthConfig, iss: str) -> bool:
-    """Return whether ``iss`` is the issuer or, if that is not known, has the origin of the authorization URL."""
+    """Return whether ``iss`` is the connection's issuer or, if that is not set, has the authorization URL's origin."""
     if config.issuer:
         return iss == config.issuer
     with suppress(ValueError):
@@ -160,7 +166,7 @@ def _invalid_callback(config: OAuthConfig, reason: str) -> ConsentDenied:
 def _denied(
     config: OAuthConfig, authorization: AuthorizationRequest, error: str, parameters: Mapping[str, str]
 ) -> ConsentDenied:
-    """Return the error for a callback with an error."""
+    """Return the error for a callback that reports an error of the server."""
     # Justimmo sends message and hint instead of error_description (RFC 6749 section 4.1.2.1).
     names = ("error_description", "message", "hint")
     message = " ".join(filter(None, map(parameters.get, names)))

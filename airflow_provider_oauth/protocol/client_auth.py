@@ -22,9 +22,9 @@ class ClientAuthContext:
     ``endpoint``, ``audience`` and ``now`` are for methods that sign an assertion (RFC 7523 section 3).
 
     :param client_id: the client ID
-    :param client_secret: the client secret; a method that signs an assertion with it uses it as the key
+    :param client_secret: the client secret; methods that sign with a shared secret use it as the key
     :param endpoint: URL that the request is sent to
-    :param audience: issuer of the authorization server; its token endpoint if the issuer is not known
+    :param audience: the issuer of the authorization server or, if that is not set, the URL of its token endpoint
     :param now: time of the request, with a time zone
     """
 
@@ -56,7 +56,7 @@ class ClientSecretBasic:
 
 
 class ClientSecretBasicRaw:
-    """``client_secret_basic_raw``: HTTP Basic without form-encoding (RFC 7617), for servers that do not decode them."""
+    """``client_secret_basic_raw``: HTTP Basic without form-encoding (RFC 7617), for servers that do not decode it."""
 
     def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
         """Set the ``Authorization`` header."""

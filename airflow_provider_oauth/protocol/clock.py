@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-# CLOCK_MONOTONIC stops while the machine is suspended, so a lease would seem to last longer than it does.
+# CLOCK_MONOTONIC stops while the machine is suspended. With it, a process could use a claim after its end.
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
@@ -17,9 +17,9 @@ class Clock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return the seconds since a fixed point. On Linux, this includes the time for which the machine was suspended.
+        """Return the seconds since a fixed point in time. Use it for durations within this process.
 
-        Use it for durations within this process.
+        On Linux, it includes the time during which the machine was suspended.
         """
         return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 

@@ -83,7 +83,7 @@ class OAuthConfig:
 
     The attributes have the names and meanings of the connection's fields (see ``fields.py``), except for ``base_url``
     (``host``), ``client_id`` (``login``), ``client_secret`` (``password``) and ``token_url`` (``grant_url``). If
-    ``issuer`` is set, URLs that are None are read from its metadata.
+    ``issuer`` is set, the token, authorization and revocation URLs that are None are read from its metadata.
 
     :raises ConfigurationError: if a value is missing, unknown or unsafe
     """
@@ -100,7 +100,7 @@ class OAuthConfig:
     skip_pkce: bool = False
     revoke_url: str | None = field(default=None, repr=False)
     issuer: str | None = None
-    iss_required: bool = False  # from the issuer's metadata
+    iss_required: bool = False  # whether callbacks must contain iss; from the issuer's metadata
     scope: str | None = None
     scope_separator: str = " "
     audience: str | None = None
@@ -130,11 +130,11 @@ class OAuthConfig:
     allow_http: bool = False
     transport: TransportOptions = field(default_factory=TransportOptions)
     allowed_hosts: tuple[str, ...] = ()  # from [oauth] allowed_hosts
-    #: What was ignored when the connection was read, as sentences for users.
+    #: Warnings about the connection's fields, as sentences for users.
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Reject values that are missing, unknown or unsafe."""
+        """Check all values; raise an error if one is missing, unknown or unsafe."""
         self._check_encoding()
         if self.token_url is None and self.issuer is None:
             raise self.error("token_url", "is missing. Set Token URL, or set Issuer to discover it")
@@ -150,7 +150,7 @@ class OAuthConfig:
             raise self.error("response_map", f"has the unknown name {name!r}. Use {_one_of(MAPPABLE)}")
 
     def _check_encoding(self) -> None:
-        """Reject values that cannot be encoded in JSON and UTF-8, because requests, hashes and records need that."""
+        """Reject values that cannot be encoded as JSON in UTF-8: they could not be sent, hashed or stored."""
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "transport"}
         for name, value in {**values, **vars(self.transport)}.items():
             try:
@@ -200,7 +200,7 @@ class OAuthConfig:
     def error(self, name: str, problem: str, details: str = "") -> ConfigurationError:
         """Return the error for a field of this connection.
 
-        :param name: name of the field here or in ``TransportOptions``
+        :param name: name of the field in this class or in ``TransportOptions``
         :param problem: what is wrong with it, as a predicate, and what to do, without the final period
         :param details: more information, in parentheses
         """
@@ -218,7 +218,7 @@ class OAuthConfig:
 
     @property
     def own_refresh_token(self) -> str | None:
-        """The refresh token of the connection itself, if its grant type uses one."""
+        """The refresh token that is entered in the connection; None if its grant type does not use one."""
         return self.refresh_token if self.requires_refresh_token else None
 
     @property
@@ -232,7 +232,7 @@ class OAuthConfig:
 
     @cached_property
     def version(self) -> str:
-        """Hash of all values of the connection. It must not be stored, because it depends on the secrets."""
+        """Hash of all values of the connection. It must not be stored as it is, because it depends on the secrets."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=_to_json).encode()).hexdigest()
 
@@ -242,7 +242,7 @@ class OAuthConfig:
         names = ("client_id", "grant_type", "username", "audience", "resource")
         return {
             **{name: getattr(self, name) for name in names},
-            "token_url": self.server,  # may be the issuer; the name stays, because stored records depend on it
+            "token_url": self.server,  # may be the issuer; the key is not renamed, because stored key IDs depend on it
             "scope": normalize_scope(self.scope),
             "grant_params": dict(self.grant_params),
             "grant_headers": dict(self.grant_headers),
@@ -250,11 +250,11 @@ class OAuthConfig:
 
 
 def url_problem(url: str, *, allow_http: bool) -> str | None:
-    """Return why a URL cannot be used for the API or an endpoint of the authorization server; None if it can.
+    """Return why a URL cannot be used for the API or the authorization server; None if it can be used.
 
     :param url: the URL
     :param allow_http: whether plain http to other machines is allowed
-    :return: a predicate and, where it helps, what to do, without the final period
+    :return: what is wrong, as a predicate, and in some cases what to do, without the final period
     """
     try:
         parts = urlsplit(url)
@@ -283,7 +283,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield all strings and numbers in a JSON value."""
+    """Yield all strings and numbers in a JSON value, the numbers as strings."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
@@ -299,7 +299,7 @@ def _to_json(value: Any) -> dict[str, Any]:
 
 
 def normalize_scope(scope: str | None) -> str:
-    """Return the scopes sorted: their order has no meaning (RFC 6749 section 3.3)."""
+    """Return the scopes in sorted order, because their order has no meaning (RFC 6749 section 3.3)."""
     return " ".join(sorted((scope or "").split()))
 
 

@@ -1,6 +1,6 @@
 """Discovers the endpoints of an authorization server from the metadata of its issuer.
 
-RFC 8414 (OAuth 2.0 Authorization Server Metadata) and OpenID Connect Discovery 1.0.
+It implements RFC 8414 (OAuth 2.0 Authorization Server Metadata) and OpenID Connect Discovery 1.0.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_responses import HttpResponse
 
-#: Maximum length of a discovered URL in characters, because errors quote it.
+#: Maximum length of a discovered URL in characters. It limits the length of the errors that quote the URL.
 MAX_URL_LENGTH = 2000
 METADATA = EndpointInfo("metadata endpoint", "issuer")
-#: Members of the metadata (RFC 8414 section 2), by the field of the connection that is set to them if it is missing.
+#: The fields that discovery can set, each with the member of the metadata that has its URL (RFC 8414 section 2).
 ENDPOINTS = {
     "token_url": "token_endpoint",
     "authorize_url": "authorization_endpoint",
@@ -41,8 +41,8 @@ def with_discovered_endpoints(
 ) -> OAuthConfig:
     """Return the connection, with missing URLs read from its issuer's metadata.
 
-    The metadata is requested only if one of the URLs is missing. A URL that the metadata does not contain either
-    remains None. The token URL is required.
+    The metadata is requested only if the connection lacks one of the URLs that are needed. All missing URLs are then
+    set. A URL that the metadata does not contain stays None, except for the token URL, which is required.
 
     :param config: the connection
     :param names: the URLs that are needed: ``token_url``, ``authorize_url``, ``revoke_url``
@@ -79,7 +79,7 @@ def with_discovered_endpoints(
 def _check_issuer(config: OAuthConfig, found: Any, details: str) -> None:
     """Check that the metadata is for the connection's issuer (RFC 8414 section 3.3).
 
-    Otherwise any server could impersonate another one.
+    Without this check, any server could impersonate another one.
     """
     if not isinstance(found, str):
         raise config.error("issuer", "cannot be used: the server's metadata has no issuer. Check Issuer", details)
@@ -100,7 +100,8 @@ def _metadata_url_problem(config: OAuthConfig, issuer: str, url: Any) -> str | N
         return f"is longer than {MAX_URL_LENGTH} characters"
     if problem := url_problem(url, allow_http=config.allow_http):
         return problem
-    # Without allow_http, a plain http URL is on this machine, and a remote server must not choose a service there.
+    # Without allow_http, a plain http URL can only be one of this machine. A remote server must not be able to direct
+    # requests to services of this machine.
     is_downgrade = urlsplit(issuer).scheme == "https" and urlsplit(url).scheme == "http"
     return "uses plain http, unlike the issuer" if is_downgrade and not config.allow_http else None
 
@@ -108,7 +109,7 @@ def _metadata_url_problem(config: OAuthConfig, issuer: str, url: Any) -> str | N
 def _metadata(
     config: OAuthConfig, issuer: str, send: Callable[[Request], HttpResponse]
 ) -> tuple[Request, dict[str, Any]]:
-    """Return the metadata, and the request that returned it."""
+    """Return the metadata, and the request to which the server responded with it."""
     first, second = (
         Request(
             endpoint=METADATA, method="GET", url=url, headers={"Accept": "application/json"}, secrets=config.secrets

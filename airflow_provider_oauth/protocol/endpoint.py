@@ -1,4 +1,4 @@
-"""Exchanges with the token endpoint and the revocation endpoint, with discovery and retries."""
+"""Sends requests to the token endpoint and the revocation endpoint, with discovery and retries."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-#: Seconds for an exchange: discovery and all attempts together.
+#: Timeout of an exchange in seconds. An exchange is discovery and all attempts to send the request.
 EXCHANGE_TIMEOUT = 20.0
-#: Maximum duration of an exchange in seconds. An exchange ends after EXCHANGE_TIMEOUT; the rest is a margin for steps
-#: that have no timeout, such as reading CA certificates.
+#: Maximum duration of an exchange in seconds: its timeout, and a margin for steps that the timeout does not limit, such
+#: as reading CA certificates.
 MAX_EXCHANGE_TIME = EXCHANGE_TIMEOUT + CONNECT_TIMEOUT
 
 
 class TokenEndpoint:
     """Gets tokens from the authorization server of one connection, and revokes them.
 
-    All exceptions that its methods raise have ``request_sent`` set.
+    All exceptions that its methods raise have the attribute ``request_sent``, see ``OAuthError``.
 
     :param config: the connection
     :param clock: the clocks; tests replace them
@@ -122,7 +122,7 @@ class TokenEndpoint:
         )
 
     def with_discovered_endpoints(self, *names: str) -> OAuthConfig:
-        """Return the connection with the URLs that only the issuer's metadata contains; see ``discovery``.
+        """Return the connection, with missing URLs read from the issuer's metadata; see ``discovery``.
 
         :param names: the URLs that are needed; if the connection has all of them, no request is sent
         :return: a copy of the connection, or the connection itself
@@ -200,9 +200,10 @@ class _Exchange:
 
 @contextmanager
 def _errors_converted(config: OAuthConfig, endpoint: EndpointInfo) -> Iterator[_Exchange]:
-    """Set ``request_sent`` of every exception, and convert those that are not an ``OAuthError``.
+    """Set ``request_sent`` of every exception, and convert each ``Exception`` that is not an ``OAuthError``.
 
-    The text of a converted exception is not quoted: that of a ``UnicodeEncodeError``, for example, contains the value.
+    The text of a converted exception is not quoted, because it can contain a secret. The text of a
+    ``UnicodeEncodeError``, for example, contains the value.
 
     :raises ConfigurationError: if the request could not be created
     :raises TokenResponseError: if the response could not be read

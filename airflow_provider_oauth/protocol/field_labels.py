@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: Keys of the fields whose name in ``OAuthConfig`` differs, by that name.
+#: The key in the connection of each field that has a different name in ``OAuthConfig``, by that name.
 KEYS = {"base_url": "host", "token_url": "grant_url", "client_id": "login", "client_secret": "password"}
 #: Labels in the connection form, by name in ``OAuthConfig``. Fields that the form does not show have none.
 LABELS = {

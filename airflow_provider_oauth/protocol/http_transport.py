@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 #: Maximum size of a response body in bytes, after decompression. A token response has a few kilobytes.
 MAX_RESPONSE_SIZE = 1024 * 1024
-#: Maximum number of bytes that are read: body and headers.
+#: Maximum number of bytes that are read from the connection: headers and body.
 MAX_READ_SIZE = MAX_RESPONSE_SIZE + 64 * 1024
-#: The consequence of allowing a host, if the setting is empty.
-FIRST_ALLOWED_HOST = "([oauth] allowed_hosts is empty now. Its first entry forbids all other hosts.)"
+#: Warns what happens if an administrator adds a host to the empty setting.
+FIRST_ALLOWED_HOST = "([oauth] allowed_hosts is empty now. As soon as it has an entry, all other hosts are forbidden.)"
 
 
 class HttpTransport:
@@ -125,7 +125,7 @@ class HttpTransport:
             problem = f"or the proxy settings in the environment cannot be used ({type(error).__name__}). Check them"
             raise self._config.error("proxies", problem) from None
         if not (prepared.url or "").startswith("https:"):
-            options["cert"] = None  # requests checks the file even for plain http
+            options["cert"] = None  # requests would check the file, although plain http does not use it
             return options
         check_tls_files(self._config, options["verify"], options["cert"])
         return options
@@ -135,7 +135,7 @@ class HttpTransport:
     ) -> tuple[str | None, Route]:
         """Check the hosts of the request and the proxy; return the URL of the proxy, if there is one, and the route.
 
-        The proxy of the environment is set by the administrator, so its host is not checked.
+        A proxy from the environment was set by an administrator, so its host is not checked.
 
         :raises ConfigurationError: if a host is not allowed
         """
@@ -191,9 +191,9 @@ class HttpTransport:
 
 
 class _Session(requests.Session):
-    """A session that follows no redirects.
+    """A session that treats a redirect like any other response.
 
-    Even with ``allow_redirects=False``, requests would read the whole body of a redirect.
+    Even with ``allow_redirects=False``, requests would read the whole body of a redirect, without a size limit.
     """
 
     def __init__(self) -> None:
@@ -201,13 +201,13 @@ class _Session(requests.Session):
         self.headers["User-Agent"] = f"airflow-provider-oauth/{__version__}"
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return None, so that no redirect is followed: after a 307, requests would send secrets to another server."""
+        """Return None, so that requests neither follows a redirect nor reads its body."""
         return None
 
 
 def _body(response: requests.Response) -> bytes:
     body = b""
-    # Not iter_content, which waits for a whole chunk.
+    # ``iter_content`` is not used, because it waits until it has a whole chunk.
     while chunk := _read(response):
         body += chunk
         if len(body) > MAX_RESPONSE_SIZE:
@@ -218,7 +218,7 @@ def _body(response: requests.Response) -> bytes:
 def _is_complete(response: requests.Response) -> bool:
     """Return whether the whole response was read, according to its ``Content-Length`` or its last chunk.
 
-    If the process was suspended, a response can be complete although the deadline has passed. Then its tokens are used.
+    A response that is complete is used even after the deadline, which can have passed while this process was suspended.
     """
     return bool(response.raw.chunked) or response.raw.length_remaining == 0
 
@@ -231,5 +231,5 @@ def _read(response: requests.Response) -> bytes:
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave the request unchanged: without an auth object, requests would use .netrc instead of our header."""
+    """Return the request unchanged. Without an auth object, requests would replace our header with one from .netrc."""
     return request

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.protocol.clock import Clock
 
-#: Seconds for connecting: the DNS lookup and the attempts at all addresses.
+#: Maximum time to connect, in seconds. It covers the DNS lookup and the attempts to connect to each address.
 CONNECT_TIMEOUT = 5.0
-#: Minimum time for each address of a host, in seconds. In a shorter time, one lost packet could not be sent again.
+#: Minimum time for each address of a host, in seconds. In less time, a lost packet could not be sent again.
 ADDRESS_TIMEOUT = 2.0
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
@@ -34,11 +34,11 @@ class ResponseTooLarge(Exception):  # noqa: N818 - it is converted to another er
 class LimitedAdapter(HTTPAdapter):
     """Sends one request before a deadline.
 
-    The timeouts of requests do not limit the whole exchange: they apply to each address of a host and to each read from
-    the socket.
+    The timeouts of the requests library do not limit the whole exchange: they apply to each address of a host and to
+    each read from the socket.
 
     :param clock: the clocks
-    :param deadline: time on the monotonic clock at which the exchange is stopped, in any step from the DNS lookup on
+    :param deadline: time on the monotonic clock at which the exchange is stopped, whichever step it has reached
     :param max_bytes: maximum number of bytes that are read, headers included
     :param check_address: called with each address before connecting; raises if the address is not allowed
     """
@@ -92,7 +92,7 @@ class LimitedAdapter(HTTPAdapter):
         class Connection(pool_class.ConnectionCls):  # type: ignore[misc]
             def _new_conn(self) -> socket.socket:
                 if socks:
-                    # PySocks opens the socket itself, so it may connect to another address than the one checked.
+                    # PySocks looks up the proxy again, so it may connect to an address that was not checked.
                     proxy = parse_url(socks)
                     adapter._addresses(self, proxy.host or "", proxy.port or 1080)
                     return adapter._registered(self, super()._new_conn())
@@ -130,7 +130,7 @@ class LimitedAdapter(HTTPAdapter):
         raise NewConnectionError(connection, f"Failed to establish a new connection: {last_error}") from last_error
 
     def _addresses(self, connection: Any, host: str, port: int) -> list[Address]:
-        """Look up the addresses of ``host``, in a thread because a DNS lookup has no timeout."""
+        """Look up and check the addresses of ``host``. The lookup runs in a thread, because it has no timeout."""
         found: list[Address] = []
         errors: list[Exception] = []
 
@@ -165,12 +165,16 @@ class LimitedAdapter(HTTPAdapter):
         self.is_timed_out = True
         for each in self._sockets:
             with suppress(OSError):  # it is already closed
-                # This is a duplicate without TLS, so data that has already arrived can still be decrypted.
+                # ``each`` is a duplicate of the TCP socket, below TLS. TLS is not ended, so data that has already
+                # arrived can still be decrypted.
                 each.shutdown(socket.SHUT_RDWR)
 
 
 class LimitedResponse(http.client.HTTPResponse):
-    """Counts all bytes that are read: headers, chunk lengths, trailers and the compressed body."""
+    """A response that raises ``ResponseTooLarge`` after ``max_bytes``.
+
+    All bytes count: headers, chunk lengths, trailers and the body before decompression.
+    """
 
     def __init__(self, sock: socket.socket, *args: Any, max_bytes: int, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)

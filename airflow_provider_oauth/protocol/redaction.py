@@ -16,8 +16,8 @@ MAX_QUOTE = 300
 #: Maximum number of characters that are read, after runs of whitespace are shortened. A secret that starts within this
 #: limit is read to its end.
 MAX_TEXT = 16 * 1024
-#: The first characters of a secret, if there are at least this many, are treated like the whole secret, because a
-#: server may truncate what it quotes.
+#: A truncated secret is also redacted if at least this many of its first characters are left, because a server may
+#: truncate what it quotes.
 PREFIX_LENGTH = 16
 #: Maximum number of interpretations of ambiguous text. A backslash, for example, may or may not be an escape.
 MAX_INTERPRETATIONS = 8
@@ -63,12 +63,12 @@ def redact_url(url: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Replace each run of whitespace with one space. Secrets are searched for in this form, because it is shown."""
+    """Replace each run of whitespace with one space. Secrets are searched for in the result, because it is quoted."""
     return " ".join(text.split())
 
 
 def _by_start(secrets: Iterable[str]) -> dict[str, list[str]]:
-    """Return the secrets and their base64 forms, by each character with which their representation can start."""
+    """Return the secrets and their base64 forms, by each character with which they can start in a text."""
     by_start: dict[str, list[str]] = {}
     for form in {form for secret in secrets for form in _forms(secret) if form}:
         for start in {form[0].casefold()[:1], form[0].casefold(), "&", *_escapes(form[0])}:
@@ -85,9 +85,9 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _end(secret: str, text: str, start: int) -> int:
-    """Return the position after ``secret``, or after its first PREFIX_LENGTH or more characters.
+    """Return where ``secret``, which may be truncated to PREFIX_LENGTH or more characters, ends in ``text``.
 
-    :return: the position in ``text``; ``start`` if the secret is not there
+    :return: the position after the secret; ``start`` if the secret does not begin at ``start``
     """
     positions = {start}
     for count, char in enumerate(secret):
@@ -133,7 +133,7 @@ def _character(decimal: str | None, hexadecimal: str) -> str:
 def _escapes(char: str) -> dict[str, list[str]]:
     """Return the escaped representations of ``char``, case-folded, by their first character.
 
-    HTML numeric references are not included, because leading zeros give each character any number of them.
+    HTML numeric references are not included: with leading zeros, each character has any number of them.
     """
     utf16 = char.encode("utf-16-be", errors="surrogatepass")
     escapes = {

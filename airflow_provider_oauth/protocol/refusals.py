@@ -27,8 +27,8 @@ ERRORS: dict[str, type[TokenRequestError]] = {
     "unauthorized_client": exceptions.UnauthorizedClient,
     "unsupported_grant_type": exceptions.UnsupportedGrantType,
     "invalid_scope": exceptions.InvalidScope,
-    "server_error": TokenRequestError,  # section 4.1.2.1; Microsoft's token endpoint also sends this and the next one
-    "temporarily_unavailable": TokenRequestError,
+    "server_error": TokenRequestError,  # section 4.1.2.1; Microsoft's token endpoint sends it, too
+    "temporarily_unavailable": TokenRequestError,  # section 4.1.2.1; Microsoft's token endpoint sends it, too
     "slow_down": TokenRequestError,  # RFC 8628 section 3.5
     "invalid_target": TokenRequestError,  # RFC 8707 section 2
     "invalid_dpop_proof": TokenRequestError,  # RFC 9449 sections 5 and 8
@@ -37,39 +37,47 @@ ERRORS: dict[str, type[TokenRequestError]] = {
 #: Vendors' error codes that mean ``invalid_client``.
 INVALID_CLIENT_CODES = frozenset(
     {
-        "bad_client_secret",  # Slack, with status 200: api.slack.com/methods/oauth.v2.access
-        "invalid_client_id",  # Slack, too
-        "incorrect_client_credentials",  # GitHub, with status 200: docs.github.com, "Troubleshooting OAuth app access
-        # token request errors"
-        "application.invalid",  # Strava (resource and code): github.com/dreeveapp/dreeve/issues/372
+        # Slack, with HTTP status 200: api.slack.com/methods/oauth.v2.access
+        "bad_client_secret",
+        "invalid_client_id",
+        # GitHub, with HTTP status 200: docs.github.com, "Troubleshooting OAuth app access token request errors"
+        "incorrect_client_credentials",
+        # Strava, in the members "resource" and "code" of an error: github.com/dreeveapp/dreeve/issues/372
+        "application.invalid",
     }
 )
 #: Vendors' error codes that mean ``invalid_grant`` in response to a refresh request.
 INVALID_REFRESH_TOKEN_CODES = frozenset(
     {
-        "bad_refresh_token",  # HubSpot (status): github.com/airbytehq/airbyte/issues/79592. GitHub, with status 200:
-        # docs.github.com, "Refreshing user access tokens"
-        "invalid_refresh_token",  # Slack, with status 200: api.slack.com/methods/tooling.tokens.rotate
-        "expired_refresh_token",  # Follow Up Boss, which writes this one and the previous one with hyphens:
-        # docs.followupboss.com/docs/oauth-error-codes
-        "refreshtoken.invalid",  # Strava (resource and code): github.com/dreeveapp/dreeve/issues/1449
-        "interaction_required",  # Microsoft: learn.microsoft.com, "InteractionRequiredAuthErrorCodes" of MSAL
-        "consent_required",  # Microsoft, too
-        "login_required",  # Microsoft, too
+        # HubSpot, in the member "status": github.com/airbytehq/airbyte/issues/79592
+        # GitHub, with HTTP status 200: docs.github.com, "Refreshing user access tokens"
+        "bad_refresh_token",
+        # Slack, with HTTP status 200: api.slack.com/methods/tooling.tokens.rotate
+        # Follow Up Boss, as "invalid-refresh-token": docs.followupboss.com/docs/oauth-error-codes
+        "invalid_refresh_token",
+        # Follow Up Boss, as "expired-refresh-token"
+        "expired_refresh_token",
+        # Strava, in the members "resource" and "code" of an error: github.com/dreeveapp/dreeve/issues/1449
+        "refreshtoken.invalid",
+        # Microsoft: learn.microsoft.com, "InteractionRequiredAuthErrorCodes" of MSAL
+        "interaction_required",
+        "consent_required",
+        "login_required",
     }
 )
-#: Messages that mean the same: Twitch (dev.twitch.tv/docs/authentication/refresh-tokens), Square
-#: (developer.squareup.com/forums/t/11056), league/oauth2-server (OAuthServerException::invalidRefreshToken).
+#: Matches vendors' messages that mean ``invalid_grant`` in response to a refresh request. They were found in the
+#: documentation of Twitch (dev.twitch.tv/docs/authentication/refresh-tokens), in a forum of Square
+#: (developer.squareup.com/forums/t/11056) and in league/oauth2-server (OAuthServerException::invalidRefreshToken).
 REFRESH_TOKEN_MESSAGE = re.compile(r"\binvalid refresh[ _]token\b|\brefresh[ _]token is invalid\b", re.IGNORECASE)
-#: Members with a message for users, at the top level or inside an ``error`` object. Besides the error code and
-#: ``error_uri``, nothing else of a body is quoted.
+#: Members with a message for users, at the top level or inside an ``error`` object. Errors quote only these members,
+#: the error code and ``error_uri``.
 MEMBERS = ("error_description", "message", "detail", "title", "hint")
-#: Members with a token, which an error description might repeat.
+#: Members with a token. It is redacted in quotations, because an error description might repeat it.
 TOKEN_MEMBERS = ("access_token", "refresh_token", "id_token")
 
 
 class _Quote(NamedTuple):
-    """The quotable parts of an error response, redacted."""
+    """The parts of an error response that may be quoted, redacted."""
 
     code: str | None
     description: str | None
@@ -85,7 +93,7 @@ def refusal(
     :param request: the request
     :param response: its response
     :param content: the decoded body; None if it is neither JSON nor form-encoded
-    :param values: members of the body, by the names of RFC 6749
+    :param values: members of the body under their RFC 6749 names
     """
     status = response.status_code
     error, vendor_code = _classify(request, response, content, values)
@@ -93,13 +101,14 @@ def refusal(
     advice = token_advice(config, request, error, status, quote.code, quote.description or "")
     if error is TokenRequestError and status in (400, 401, 403) and content is None:
         advice = PAGE.format(field=request.endpoint.label)
-    refused = f"the {request.grant_type} grant" if request.grant_type else "to revoke a token"
+    event = "did not revoke the token: it responded with"
+    if request.grant_type:
+        event = f"refused the {request.grant_type} grant with"
     code = f" and error {quote.code!r}" if quote.code else ""
     message = f"The server's message: {quote.description!r}" if quote.description else ""
     details = " ".join(filter(None, (advice, message, f"(URL: {request.shown_url})")))
     return error(
-        f"Connection {config.conn_id!r}: the {request.endpoint.name} refused {refused} with status {status}{code}. "
-        f"{details}",
+        f"Connection {config.conn_id!r}: the {request.endpoint.name} {event} status {status}{code}. {details}",
         error=quote.code,
         error_description=quote.description,
         error_uri=quote.uri,
@@ -110,7 +119,7 @@ def refusal(
 
 
 def error_code(values: Mapping[str, Any]) -> str | None:
-    """Return the server's error code; None if it reports no error."""
+    """Return the server's error code; None if the response reports no error."""
     error = values.get("error")
     if error and isinstance(error, dict):  # several large APIs send {"error": {"type": …, "message": …}}
         error = next((error[name] for name in ("type", "code", "status") if error.get(name)), "error")
@@ -128,10 +137,10 @@ def error_message(values: Mapping[str, Any]) -> str:
 
 
 def _quote(request: TokenRequest, response: HttpResponse, values: Mapping[str, Any], vendor_code: str | None) -> _Quote:
-    """Return the quotable parts, redacted.
+    """Return the parts that may be quoted, redacted.
 
     A response with a success status may have a token in any member, so only ``error`` and ``error_description`` are
-    quoted.
+    quoted from it.
     """
     tokens = (values[name] for name in TOKEN_MEMBERS if isinstance(values.get(name), str))
     secrets = (*request.secrets, *tokens)
@@ -155,7 +164,7 @@ def _is_temporary(status_code: int) -> bool:
 def _classify(
     request: TokenRequest, response: HttpResponse, content: Any, values: Mapping[str, Any]
 ) -> tuple[type[TokenRequestError], str | None]:
-    """Return the class of the error, and the vendor's error code if that determined the class."""
+    """Return the class of the error, and the vendor's error code if this code determined the class."""
     if _is_temporary(response.status_code):
         return TokenRequestError, None
     code, message, vendor_code = error_code(values), error_message(values), None
@@ -185,7 +194,7 @@ def _is_league_invalid_grant(grant_type: str, code: str | None, message: str) ->
 
 
 def _vendor_code(grant_type: str, content: Any, message: str) -> tuple[str | None, str | None]:
-    """Return the RFC 6749 code for a vendor's error code, and the vendor's code itself; None for each if unknown."""
+    """Return the RFC 6749 code that a vendor's code or message stands for, and the vendor's code; None if unknown."""
     for code in _possible_codes(content):
         name = code.lower().replace("-", "_")
         if name in ERRORS:
@@ -214,11 +223,13 @@ def _unrecognized(grant_type: str, response: HttpResponse, content: Any) -> type
     """Return the class of an error whose code is not known."""
     status = response.status_code
     if status == 401 and grant_type not in ("refresh_token", "authorization_code"):
-        # RFC 6749 section 5.2 uses 401 only for refused credentials. Sending them again may lock the account.
+        # RFC 6749 section 5.2 uses 401 only for refused credentials. Airflow does not retry the task after these
+        # classes, because sending the credentials again may lock the account.
         return exceptions.WrongPassword if grant_type == "password" else exceptions.InvalidClient
     if not grant_type:
         return TokenRequestError
-    # An HTML page, or another status, may be from a proxy or a firewall, which does not check the credentials.
+    # An HTML page, or another status, does not count as a refusal: it may come from a proxy or a firewall, which does
+    # not check the credentials.
     is_from_server = content is not None or not response.body.strip()
     if status < 300 or (status in (400, 401, 403) and is_from_server):
         return UnrecognizedRefusal

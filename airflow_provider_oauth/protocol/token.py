@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-#: Fraction of its lifetime after which a token is due for renewal. It stays usable until shortly before it expires.
+#: Fraction of a token's lifetime after which the token is due for renewal. It stays usable until shortly before it
+#: expires.
 DUE = 0.75
 #: Maximum leeway as a fraction of the token's lifetime, so that short-lived tokens can be used.
 LEEWAY_SHARE = 0.1
@@ -23,13 +24,13 @@ class Token:
 
     :param access_token: the access token
     :param token_type: type as the server sent it
-    :param issued_at: time when the request for it was sent, with a time zone; its lifetime starts at this time
-    :param expires_at: time when it expires, with a time zone; None if it never expires; not after ``issued_at`` if
-        single-use
+    :param issued_at: time when the token was requested, with a time zone; the token's lifetime starts then
+    :param expires_at: time when the token expires, with a time zone; None if it never expires. A token that expires at
+        ``issued_at`` is single-use
     :param refresh_token: the refresh token in the response, if there is one
     :param scope: granted scope, separated by spaces; None if it is the same as the requested scope (section 5.1)
     :param base_url: the API's base URL, if the response contains it (``response_map``)
-    :param refresh_expires_at: time when the current refresh token expires if it is not used; None if that is not known
+    :param refresh_expires_at: time when the current refresh token expires if it is not used; None if not known
     :param subject: the user whom the token is for, if the response contains an ID token
     """
 
@@ -45,7 +46,7 @@ class Token:
 
     @property
     def lifetime(self) -> timedelta | None:
-        """Time from the request for the token to its expiry; None if it never expires."""
+        """Time between the request for the token and its expiry; None if it never expires."""
         return None if self.expires_at is None else self.expires_at - self.issued_at
 
     @property
@@ -73,7 +74,8 @@ class Token:
         """Return whether the token should be renewed.
 
         :param now: the current time, with a time zone
-        :param jitter: fraction of its lifetime by which it is due earlier, so that not all processes renew at once
+        :param jitter: fraction of the lifetime by which the token is due earlier; it is different in each process, so
+            that not all processes renew at the same time
         """
         lifetime = self.lifetime
         return lifetime is not None and now >= self.issued_at + (DUE - jitter) * lifetime

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
 
-#: Fields of a request whose values must not be quoted, besides the connection's own secrets.
+#: Fields of a request whose values are redacted in errors, in addition to the secrets of the connection.
 SECRET_FIELDS = ("refresh_token", "code", "code_verifier", "token")
 
 
 class EndpointInfo(NamedTuple):
-    """The names of an endpoint of the authorization server in errors.
+    """How errors name an endpoint of the authorization server.
 
     :param name: the term of the RFCs
     :param field: field of the connection that has its URL
@@ -51,7 +51,7 @@ class Request:
     :param endpoint: which endpoint it is for
     :param method: HTTP method
     :param url: URL of the endpoint
-    :param headers: the headers, without those that requests adds
+    :param headers: the headers, without those that the requests library adds
     :param body: exact bytes of the body
     :param secrets: values that must be redacted in errors
     """
@@ -213,7 +213,8 @@ def _request(
     config: OAuthConfig, url: str, headers: dict[str, str], fields: dict[str, Any], body_format: str
 ) -> TokenRequest:
     body, headers["Content-Type"] = BODIES[body_format](fields)
-    # The connection's own headers do not replace those that the request needs. Header names are case-insensitive.
+    # The connection's headers can replace Accept, but no other header that the request needs. Names of headers are
+    # case-insensitive.
     reserved = {name.lower() for name in headers if name != "Accept"}
     added = {name: value for name, value in config.grant_headers.items() if name.lower() not in reserved}
     if any(name.lower() == "accept" for name in added):
@@ -241,7 +242,7 @@ def _multipart(fields: Mapping[str, Any]) -> tuple[bytes, str]:
 
 
 def pairs(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the fields as pairs of strings: a list becomes a repeated field, other values are written as JSON."""
+    """Return the fields as pairs of strings. A list becomes a repeated field; other non-strings are written as JSON."""
     return [
         (name, value if isinstance(value, str) else json.dumps(value))
         for name, values in fields.items()

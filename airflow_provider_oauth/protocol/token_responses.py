@@ -111,8 +111,8 @@ def parse_revocation_response(config: OAuthConfig, request: TokenRequest, respon
     content = _content(response)
     values = _standard_names(config, content)
     error = error_code(values)
-    # By section 2.2, the body of a successful response is ignored, but some servers send errors with status 200.
-    # Some also send invalid_token for an unknown token, for which the RFC requires status 200.
+    # Section 2.2 says to ignore the body of a successful response, but some servers send errors with status 200.
+    # Some servers send the error invalid_token for an unknown token, for which the RFC requires status 200.
     if error == "invalid_token" or (response.status_code < 300 and not error):
         return True
     if error == "unsupported_token_type":  # section 2.2.1
@@ -121,7 +121,7 @@ def parse_revocation_response(config: OAuthConfig, request: TokenRequest, respon
 
 
 def _values(config: OAuthConfig, request: TokenRequest, response: HttpResponse) -> dict[str, Any]:
-    """Return the members of a successful response, by the names of RFC 6749."""
+    """Return the members of a successful response under their RFC 6749 names; raise an error for any other response."""
     if 300 <= response.status_code < 400:
         raise _redirected(config, request, response)
     content = _content(response)
@@ -134,7 +134,7 @@ def _values(config: OAuthConfig, request: TokenRequest, response: HttpResponse) 
 def _access_token(config: OAuthConfig, request: TokenRequest, response: HttpResponse, values: Mapping[str, Any]) -> str:
     token = values.get("access_token")
     if not isinstance(token, str) or not token:
-        # A response in an unknown format may contain a token anywhere, so nothing of it is quoted.
+        # A response in an unknown format may contain a token anywhere, so no part of it is quoted.
         raise invalid_response(
             config,
             request,
@@ -168,7 +168,8 @@ def _encodable(text: str) -> str:
 def _base_url(config: OAuthConfig, request: TokenRequest, base_url: Any) -> str | None:
     if not isinstance(base_url, str) or not base_url:
         return None
-    if url_problem(base_url, allow_http=config.allow_http):  # the problem is not quoted: it may contain the host
+    # The text of the problem is not quoted, because it may contain a part of the response.
+    if url_problem(base_url, allow_http=config.allow_http):
         raise invalid_response(
             config,
             request,
@@ -216,11 +217,11 @@ def invalid_response(
 
 
 def _redirected(config: OAuthConfig, request: TokenRequest, response: HttpResponse) -> TokenResponseError:
-    # A redirect is not followed: it would send the secret to a server that the connection does not name.
+    # A redirect is not followed, because the secret would be sent to a server that the connection does not name.
     target = redirect_target(request, response)
     shown = redact(target or "an invalid URL", request.secrets)
     advice = ""
-    # The message advises to enter the URL only if it is shown whole and unchanged, and if the field accepts it.
+    # The message suggests the URL for the field only if it shows the whole URL, and if the field accepts the URL.
     is_whole = target is not None and target == shown and HIDDEN_QUERY not in target and target != request.url
     if is_whole and url_problem(shown, allow_http=config.allow_http) is None:
         advice = f"If that is the {request.endpoint.name}, set {request.endpoint.label} to it"
@@ -255,7 +256,7 @@ def _content(response: HttpResponse) -> Any:
 
 
 def _standard_names(config: OAuthConfig, content: Any) -> dict[str, Any]:
-    """Return the members of a response by the names of RFC 6749, using ``response_map``."""
+    """Return the members of a response under their RFC 6749 names, as ``response_map`` maps them."""
     values = dict(content) if isinstance(content, dict) else {}
     for name, path in config.response_map.items():
         try:
@@ -270,7 +271,7 @@ def _standard_names(config: OAuthConfig, content: Any) -> dict[str, Any]:
 def _expires_at(
     config: OAuthConfig, request: TokenRequest, expires_in: Any, refresh_token: str | None, sent_at: datetime
 ) -> datetime | None:
-    """Return when the token expires; None if it never does.
+    """Return when the token expires; None if it never expires.
 
     RFC 6749 section 5.1 allows servers to omit ``expires_in``. Notion, Slack and Intercom omit it, and the refresh
     token, for tokens that stay valid until they are revoked.
@@ -289,7 +290,7 @@ def _lifetime(value: Any, default: int, now: datetime) -> timedelta:
 
 
 def _refresh_expires_at(config: OAuthConfig, values: Mapping[str, Any], sent_at: datetime) -> datetime | None:
-    """Return when the refresh token expires if it is not used; None if that is unknown."""
+    """Return when the refresh token expires if it is not used; None if not known."""
     for name in REFRESH_LIFETIME_MEMBERS:
         seconds = _seconds(values.get(name), sent_at)
         # Keycloak sends 0 for a refresh token that never expires.
@@ -299,7 +300,7 @@ def _refresh_expires_at(config: OAuthConfig, values: Mapping[str, Any], sent_at:
 
 
 def _seconds(value: Any, now: datetime) -> float | None:
-    """Return ``value``, a number, a string or a Unix time, as a duration in seconds; None if it is invalid."""
+    """Return ``value``, a duration or a Unix time as a number or a string, as seconds from now; None if invalid."""
     if not isinstance(value, (int, float, str)) or isinstance(value, bool):
         return None
     try:

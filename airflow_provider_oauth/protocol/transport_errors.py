@@ -1,4 +1,4 @@
-"""Describes network errors, and converts those of requests to the authorization server.
+"""Describes network errors, and creates the exceptions for requests to the authorization server that failed.
 
 The texts of exceptions of requests, aiohttp, urllib3, ssl and the operating system may contain a header, a URL or a
 status line. Therefore only the reasons that the operating system and the TLS library give are quoted.
@@ -41,7 +41,7 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """The proxy and the CA certificates of a request, for the advice in an error.
+    """Where the proxy and the CA certificates of a request are set, for the advice in an error.
 
     :param is_proxied: whether the request goes through a proxy
     :param is_proxy_from_environment: whether that proxy is set in the environment, not in the connection
@@ -54,12 +54,12 @@ class Route:
 
     @property
     def proxies(self) -> str:
-        """What to check for the proxy."""
+        """The setting to check after an error of the proxy."""
         return "proxies or the proxy in the environment" if self.is_proxy_from_environment else "proxies"
 
     @property
     def verify(self) -> str:
-        """What to check for the CA certificates."""
+        """The setting to check if the server's certificate was not accepted."""
         return "verify or REQUESTS_CA_BUNDLE in the environment" if self.is_ca_from_environment else "verify"
 
 
@@ -68,8 +68,8 @@ def no_response(config: OAuthConfig, request: Request, route: Route, error: Exce
 
     :param config: the connection
     :param request: the request
-    :param route: its proxy and CA certificates
-    :param error: the exception of requests
+    :param route: where its proxy and CA certificates are set
+    :param error: the exception of the requests library
     :param sent: whether the request may have reached the server
     """
     is_retryable = isinstance(error, RETRYABLE_ERRORS)
@@ -128,9 +128,9 @@ def _contains(causes: Iterable[BaseException], kinds: tuple[type[BaseException],
 
 
 def _specific_reason(error: BaseException) -> str | None:
-    """Return the reason that one exception gives; None if it has only that of the operating system, or none."""
+    """Return the reason in ``error`` itself; None if it has none, or only one from the operating system."""
     if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return None  # its cause has the reason; urllib3 derives it from ConnectTimeoutError for compatibility
+        return None  # its cause has the reason; REASONS would match it, because it derives from ConnectTimeoutError
     for kind, reason in REASONS:
         if isinstance(error, kind):
             return reason

@@ -207,8 +207,8 @@ def test_an_unexpected_error_leaves_no_code_in_the_browser(stack: Stack, admin: 
 @pytest.mark.parametrize(
     ("iss", "flash"),
     [
-        ("https://evil.example", "comes from another server (iss)"),
-        (None, "does not name the server that sent it (iss)"),
+        ("https://evil.example", "its iss parameter names another server"),
+        (None, "does not name the server that sent it"),
     ],
 )
 def test_a_callback_of_another_server_is_refused(admin: AirflowPages, iss: str | None, flash: str) -> None:

@@ -260,7 +260,7 @@ def test_a_callback_from_another_issuer_is_rejected(iss: str, works: bool) -> No
 def test_a_callback_without_iss_is_rejected_if_the_server_always_sends_it() -> None:
     config = replace(CONFIG, issuer="https://auth.example.com", iss_required=True)
     assert validate_callback(config, CONSENT, callback(code="c", iss="https://auth.example.com")) == "c"
-    with pytest.raises(ConsentDenied, match=r"does not name the server that sent it \(iss\)"):
+    with pytest.raises(ConsentDenied, match="the parameter iss is missing, although the server"):
         validate_callback(config, CONSENT, callback(code="c"))
 
 
@@ -269,7 +269,7 @@ def test_an_error_callback_without_iss_is_reported_although_the_server_should_se
     with pytest.raises(ConsentDenied) as denied:  # as Django OAuth Toolkit 3.4 does
         validate_callback(config, CONSENT, callback(error="access_denied", code="c"))
     assert denied.value.error == "access_denied"
-    with pytest.raises(ConsentDenied, match=r"another server \(iss\)"):
+    with pytest.raises(ConsentDenied, match="its iss parameter names another server"):
         validate_callback(config, CONSENT, callback(error="access_denied", iss="https://evil.example"))
 
 

@@ -82,7 +82,7 @@ def test_a_refused_client_raises_invalid_client(requests_mock: Mocker, status: i
     requests_mock.post(URL, status_code=status, json=response)
     error = refused(grant_type="password", username="ann", user_password="fake-pass")
     assert isinstance(error, InvalidClient)
-    assert "refused to revoke a token with status" in str(error)
+    assert "the revocation endpoint did not revoke the token: it responded with status" in str(error)
     assert "Check Client ID" in str(error)
 
 
