@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.sensors.http import HttpSensor
@@ -12,40 +13,46 @@ from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
 from airflow_provider_oauth.sensors.oauth import OAuthHttpSensor
 from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from requests import Response
+
+
 RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=1)}
 
 
-def next_page(response):
+def next_page(response: Response) -> dict[str, Any] | None:
     body = response.json()
     return {"data": {"page": body["page"] + 1}} if body["page"] < body["pages"] else None
 
 
-def count_rows(responses):
+def count_rows(responses: list[Response]) -> int:
     return sum(len(response.json()["data"]) for response in responses)
 
 
-def operator(conn_id, **options):
+def operator(conn_id: str, **options: Any) -> None:
     OAuthHttpOperator(
         task_id="call", oauth_conn_id=conn_id, method="GET", endpoint="items", data={"limit": 100}, **RETRIES,
         pagination_function=next_page, response_filter=count_rows, **options,
     )  # fmt: skip
 
 
-def sensor(conn_id, **options):
+def sensor(conn_id: str, **options: Any) -> None:
     OAuthHttpSensor(
         task_id="call", oauth_conn_id=conn_id, endpoint="ready/{{ run_id }}", poke_interval=1, timeout=90, **RETRIES,
         request_params={"after": "{{ dag_run.conf.get('after', 2) }}"}, **options,
     )  # fmt: skip
 
 
-def stock_operator(conn_id, **options):
+def stock_operator(conn_id: str, **options: Any) -> None:
     HttpOperator(
         task_id="call", http_conn_id=conn_id, method="GET", endpoint="items", data={"limit": 100}, **RETRIES,
         pagination_function=next_page, response_filter=count_rows, **options,
     )  # fmt: skip
 
 
-def stock_sensor(conn_id, **options):
+def stock_sensor(conn_id: str, **options: Any) -> None:
     HttpSensor(task_id="call", http_conn_id=conn_id, endpoint="whoami", poke_interval=1, timeout=20, **options)
 
 
@@ -64,7 +71,7 @@ STOCK = {
 }
 
 
-def make(kinds, conn_id):
+def make(kinds: dict[str, tuple[Callable[..., None], dict[str, bool]]], conn_id: str) -> None:
     for kind, (build, options) in kinds.items():
         with DAG(f"{kind}__{conn_id}", schedule=None):
             build(conn_id, **options)
@@ -91,7 +98,7 @@ items = Asset(
 with DAG("watcher", schedule=[items]):
 
     @task
-    def count_events(triggering_asset_events=None):
+    def count_events(triggering_asset_events: Any = None) -> int:
         return len(triggering_asset_events[items])
 
     count_events()

@@ -1,6 +1,9 @@
 """DAGs with every operator of every vendor, for ``test_vendors.py``."""
 
+from __future__ import annotations
+
 import os
+from typing import Any
 
 from airflow.sdk import dag
 
@@ -28,12 +31,12 @@ USER = "{{ ti.xcom_pull(task_ids='list_users')[0]['user_guid'] }}"
 COMPANY = "{{ ti.xcom_pull(task_ids='list_users')[0]['company_guid'] }}"
 
 
-def conn(conn_id, **defaults):
+def conn(conn_id: str, **defaults: Any) -> dict[str, Any]:
     return {"schedule": None, "default_args": {"oauth_conn_id": conn_id, "retries": 0, **defaults}}
 
 
 @dag(**conn("justlogin_refresh"))
-def justlogin():
+def justlogin() -> None:
     users = JustLoginListUsersOperator(
         task_id="list_users",
         include="manager,profile",
@@ -61,12 +64,12 @@ def justlogin():
 
 
 @dag(**conn("justlogin_consent"))
-def justlogin_consent():
+def justlogin_consent() -> None:
     JustLoginListUsersOperator(task_id="list_users")
 
 
 @dag(**conn("justlogin_employee"))
-def justlogin_employee():
+def justlogin_employee() -> None:
     JustLoginExtractPayrollOperator(
         task_id="extract_payroll",
         user_guids="{{ dag_run.conf['user_guid'] }}",
@@ -76,7 +79,7 @@ def justlogin_employee():
 
 
 @dag(**conn("justimmo_user"))
-def justimmo():
+def justimmo() -> None:
     user = JustimmoCurrentUserOperator(task_id="current_user")
     realties = JustimmoListRealtiesOperator.partial(
         task_id="list_realties", tenant_id="{{ ti.xcom_pull(task_ids='current_user')['tenant']['id'] }}", user_id=1234
@@ -93,18 +96,18 @@ def justimmo():
 
 
 @dag(**conn("justimmo_client"))
-def justimmo_client():
+def justimmo_client() -> None:
     # The connection has the tenant.
     JustimmoListRealtiesOperator(task_id="list_realties", path=f"{FOLDER}/realties.jsonl")
 
 
 @dag(**conn("justimmo_client"))
-def justimmo_client_only():
+def justimmo_client_only() -> None:
     JustimmoCurrentUserOperator(task_id="current_user")
 
 
 @dag(**conn("joor_api", pool="joor"))
-def joor():
+def joor() -> None:
     orders = JoorListOrdersOperator(task_id="list_orders", status="approved", sort_by="id", xcom_fields="id")
     JoorListOrderLinesOperator(task_id="list_lines", order_ids=orders.output, account=77)
     JoorListOperator.partial(task_id="list").expand(resource=list(READABLE))
@@ -121,7 +124,7 @@ NEW = {
 
 
 @dag(**conn("joor_api", pool="joor"))
-def joor_bulk():
+def joor_bulk() -> None:
     for resource, (path, actions) in WRITABLE.items():
         for action in actions:
             items = [NEW.get(resource)] * 3
@@ -141,7 +144,7 @@ def joor_bulk():
 
 
 @dag(**conn("joor_api", pool="joor"))
-def joor_rejected():
+def joor_rejected() -> None:
     valid, invalid = NEW["products"], {"name": "rejected", "reject": True}
     for on_error in ("fail", "collect", "skip"):
         JoorBulkOperator(
@@ -156,16 +159,16 @@ def joor_rejected():
 
 
 @dag(**conn("joor_shared", pool="joor"))
-def joor_shared():
+def joor_shared() -> None:
     # 3 pages each: 40 tasks need 120 credits.
     JoorListOrdersOperator.partial(task_id="list_orders", credits=75).expand(
         status=["approved", "pending", "shipped", ""] * 10
     )
 
 
-def json_token(grant):
+def json_token(grant: str) -> None:
     @dag(dag_id=f"json_{grant}", **conn(f"json_{grant}"))
-    def extract_items():
+    def extract_items() -> None:
         OAuthExtractOperator(
             task_id="extract",
             endpoint="items",
@@ -173,7 +176,7 @@ def json_token(grant):
             records_path="data",
         )
 
-    return extract_items()
+    extract_items()
 
 
 for grant in ("client_credentials", "password", "authorization_code", "refresh_token", "implicit"):

@@ -9,6 +9,7 @@ import json
 import os
 import time
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import dag, task
 
@@ -17,11 +18,11 @@ from airflow_provider_oauth.hooks.oauth import OAuthHook
 RETRIES = {"retries": 5, "retry_delay": timedelta(seconds=1)}
 
 
-def make(dag_id, conn_id, tasks):
+def make(dag_id: str, conn_id: str, tasks: int) -> None:
     @dag(dag_id=dag_id, schedule=None, default_args=RETRIES)
-    def calls():
+    def calls() -> None:
         @task
-        def call(number, dag_run=None):
+        def call(number: int, dag_run: Any = None) -> int:
             hook = OAuthHook(conn_id)
             rows = 0
             for _ in range(dag_run.conf["calls"]):
