@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientSession
@@ -14,13 +13,13 @@ from airflow_provider_oauth.api.adapters import KeepAlive, shared_adapter
 from airflow_provider_oauth.api.aiohttp_auth import OAuth2Middleware, aiohttp_options, in_thread, valid_token
 from airflow_provider_oauth.api.errors import read_error_body, status_error
 from airflow_provider_oauth.api.policy import ApiAccess
-from airflow_provider_oauth.api.rate_limit import RateLimiter
 from airflow_provider_oauth.api.request import absolute_url, request_data
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.connection import preset_of, read_connection, wrong_type
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.extract.paginators import pages
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
+from airflow_provider_oauth.hooks.settings import ReadsConnection, log_warnings
 from airflow_provider_oauth.management.grant_check import check_grant
 from airflow_provider_oauth.presets import OAUTH
 from airflow_provider_oauth.runtime.compat import hook_class
@@ -31,19 +30,16 @@ if TYPE_CHECKING:
 
     import requests
     from aiohttp import ClientResponse
-    from airflow.sdk import Connection
     from requests.adapters import HTTPAdapter
     from requests.auth import AuthBase
 
-    from airflow_provider_oauth.api.rate_limit import Budget
     from airflow_provider_oauth.extract.paginators import Page, Paginator
     from airflow_provider_oauth.presets import Preset
-    from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.tokens.source import TokenSource
 
 
-class OAuthHook(HttpHook):
+class OAuthHook(ReadsConnection, HttpHook):
     """Calls an HTTP API with an OAuth 2.0 token, which it requests, stores and renews.
 
     It is an ``HttpHook`` and takes the same parameters, so the stock ``HttpOperator`` works with connections of this
@@ -70,7 +66,6 @@ class OAuthHook(HttpHook):
     default_conn_name = "oauth_default"
     conn_type = "oauth"
     hook_name = "OAuth 2.0 API"
-    preset: Preset = OAUTH
 
     def __init__(
         self,
@@ -90,45 +85,6 @@ class OAuthHook(HttpHook):
         self.adapter = adapter
         keep_alive = KeepAlive(tcp_keep_alive_idle, tcp_keep_alive_count, tcp_keep_alive_interval)
         self._keep_alive = keep_alive if tcp_keep_alive else None
-
-    @cached_property
-    def _connection(self) -> Connection:
-        return self.get_connection(self.oauth_conn_id)
-
-    @cached_property
-    def _preset(self) -> Preset:
-        """The preset of the connection's type. It can differ from the hook's."""
-        return preset_of(self._connection, self.preset)
-
-    @cached_property
-    def config(self) -> OAuthConfig:
-        """The settings of the connection.
-
-        :raises ConfigurationError: if a field of the connection is missing or invalid
-        """
-        config = read_connection(self._connection, self._preset)
-        _log_warnings(self, config)
-        return config
-
-    @cached_property
-    def budget(self) -> Budget | None:
-        """The credits that this hook may spend; None for unlimited. Default: the vendor's."""
-        return self.preset.budget or self._preset.budget
-
-    @cached_property
-    def rate_limit_timeout(self) -> float:
-        """Seconds for which a request is repeated after 429 (Too Many Requests). Default: the vendor's, otherwise 0."""
-        return self.preset.rate_limit_timeout or self._preset.rate_limit_timeout
-
-    @cached_property
-    def _rate_limiter(self) -> RateLimiter:
-        """The rate limiter that all sessions of this hook share."""
-        return RateLimiter(self.budget, self.rate_limit_timeout)
-
-    @property
-    def access(self) -> ApiAccess:
-        """The token, headers and parameters that the connection adds to requests to its API."""
-        return ApiAccess(token_source(self.config), self.scope)
 
     def get_token(self) -> Token:
         """Return a valid token for your own HTTP client. It is masked in logs; do not put it into XCom.
@@ -323,7 +279,7 @@ class OAuthAsyncHook(HttpAsyncHook):
         """
         if self._access is None:
             source, self._preset = await in_thread(self._read_connection)()
-            _log_warnings(self, source.config)
+            log_warnings(self, source.config)
             self._access = ApiAccess(source, self.scope)
         return self._access
 
@@ -400,8 +356,3 @@ class OAuthAsyncHook(HttpAsyncHook):
             async with self.session() as own:
                 return await own.run(endpoint, read=True, **kwargs)
         return await OAuthAsyncSession(self, session, await self.access(), await self.config()).run(endpoint, **kwargs)
-
-
-def _log_warnings(hook: BaseHook, config: OAuthConfig) -> None:
-    for warning in config.warnings:
-        hook.log.warning("Connection %r: %s", config.conn_id, warning)

@@ -24,7 +24,7 @@ from airflow_provider_oauth.exceptions import (
     OAuthError,
     WrongPassword,
 )
-from airflow_provider_oauth.hooks import oauth as hooks_module
+from airflow_provider_oauth.hooks import settings
 from airflow_provider_oauth.hooks.oauth import OAuthHook, hook_of
 from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 from airflow_provider_oauth.tokens.source import TokenSource
@@ -620,7 +620,7 @@ def test_the_connection_is_read_and_parsed_once(
         return lambda *args: calls.append(function.__name__) or function(*args)
 
     monkeypatch.setattr(BaseHook, "get_connection", staticmethod(counted(BaseHook.get_connection)))
-    monkeypatch.setattr(hooks_module, "read_connection", counted(hooks_module.read_connection))
+    monkeypatch.setattr(settings, "read_connection", counted(settings.read_connection))
     hook = make("my_api")
     hook.run("items")
     hook.get_conn().get(f"{API}/items")

@@ -19,6 +19,7 @@ from airflow_provider_oauth.connection import preset_of
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.fields import Field
 from airflow_provider_oauth.hooks import oauth as hooks_module
+from airflow_provider_oauth.hooks import settings
 from airflow_provider_oauth.hooks.joor import JoorHook
 from airflow_provider_oauth.hooks.justimmo import JustimmoHook
 from airflow_provider_oauth.hooks.justlogin import JustLoginHook
@@ -87,9 +88,9 @@ def connect(
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """The clock of every ``RateLimiter``."""
     clock = FakeClock()
-    real = hooks_module.RateLimiter
+    real = settings.RateLimiter
     monkeypatch.setattr(
-        hooks_module, "RateLimiter", lambda budget, rate_limit_timeout: real(budget, rate_limit_timeout, clock)
+        settings, "RateLimiter", lambda budget, rate_limit_timeout: real(budget, rate_limit_timeout, clock)
     )
     return clock
 

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 
 from airflow_provider_oauth.api.rate_limit import Budget
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError, PartialWriteError
-from airflow_provider_oauth.hooks import oauth as hooks_module
+from airflow_provider_oauth.hooks import settings
 from airflow_provider_oauth.operators.joor import (
     READABLE,
     WRITABLE,
@@ -274,9 +274,9 @@ def test_the_budget_of_a_task_is_its_credits(
 
 
 def test_a_task_waits_when_its_credits_are_spent(requests_mock: Mocker, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, real = FakeClock(), hooks_module.RateLimiter
+    clock, real = FakeClock(), settings.RateLimiter
     monkeypatch.setattr(
-        hooks_module, "RateLimiter", lambda budget, rate_limit_timeout: real(budget, rate_limit_timeout, clock)
+        settings, "RateLimiter", lambda budget, rate_limit_timeout: real(budget, rate_limit_timeout, clock)
     )
     times: list[float] = []
     requests_mock.post(CREATE, json=lambda *_: times.append(clock.seconds) or {"data": [{}], "errors": []})

@@ -1,0 +1,77 @@
+"""What a hook reads from its connection."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_oauth.api.policy import ApiAccess
+from airflow_provider_oauth.api.rate_limit import RateLimiter
+from airflow_provider_oauth.connection import preset_of, read_connection
+from airflow_provider_oauth.presets import OAUTH
+from airflow_provider_oauth.runtime.token_sources import token_source
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_provider_oauth.api.rate_limit import Budget
+    from airflow_provider_oauth.presets import Preset
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+
+
+class ReadsConnection(BaseHook):
+    """Reads the connection of a hook once, when the hook first needs it.
+
+    The hook sets ``oauth_conn_id`` and ``scope``.
+    """
+
+    oauth_conn_id: str
+    scope: str | None
+    preset: Preset = OAUTH
+
+    @cached_property
+    def _connection(self) -> Connection:
+        return self.get_connection(self.oauth_conn_id)
+
+    @cached_property
+    def _preset(self) -> Preset:
+        """The preset of the connection's type. It can differ from the hook's."""
+        return preset_of(self._connection, self.preset)
+
+    @cached_property
+    def config(self) -> OAuthConfig:
+        """The settings of the connection.
+
+        :raises ConfigurationError: if a field of the connection is missing or invalid
+        """
+        config = read_connection(self._connection, self._preset)
+        log_warnings(self, config)
+        return config
+
+    @cached_property
+    def budget(self) -> Budget | None:
+        """The credits that this hook may spend; None for unlimited. Default: the vendor's."""
+        return self.preset.budget or self._preset.budget
+
+    @cached_property
+    def rate_limit_timeout(self) -> float:
+        """Seconds for which a request is repeated after 429 (Too Many Requests). Default: the vendor's, otherwise 0."""
+        return self.preset.rate_limit_timeout or self._preset.rate_limit_timeout
+
+    @cached_property
+    def _rate_limiter(self) -> RateLimiter:
+        """The rate limiter that all sessions of this hook share."""
+        return RateLimiter(self.budget, self.rate_limit_timeout)
+
+    @property
+    def access(self) -> ApiAccess:
+        """The token, headers and parameters that the connection adds to requests to its API."""
+        return ApiAccess(token_source(self.config), self.scope)
+
+
+def log_warnings(hook: BaseHook, config: OAuthConfig) -> None:
+    """Log what was ignored when the connection was read."""
+    for warning in config.warnings:
+        hook.log.warning("Connection %r: %s", config.conn_id, warning)
