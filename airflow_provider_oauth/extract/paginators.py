@@ -287,13 +287,8 @@ def pages(
     requested: set[str] = set()
     while True:
         page = Page(get(url, sent), records_path, conn_id)
-        if previous and _repeats(page, previous, paginator):
-            if isinstance(paginator, PageNumberPaginator) and paginator.allow_unpaged:
-                return
-            raise page.error(
-                "has the same rows as the previous page, so the API seems to ignore the paginator's parameter. Check "
-                "the parameter"
-            )
+        if previous and _is_whole_list_again(page, previous, paginator):
+            return
         previous = page
         yield page
         following = paginator.next_page(page, sent) if paginator else None
@@ -310,10 +305,20 @@ def pages(
             )
 
 
-def _repeats(page: Page, previous: Page, paginator: Paginator | None) -> bool:
-    """Return whether an API with page numbers or offsets returned the same rows again."""
-    counted = isinstance(paginator, (PageNumberPaginator, OffsetPaginator))
-    return counted and bool(page.rows) and page.rows == previous.rows
+def _is_whole_list_again(page: Page, previous: Page, paginator: Paginator | None) -> bool:
+    """Return whether an API with ``allow_unpaged`` returned the same rows again, because it has no pages.
+
+    :raises ApiError: if another API with page numbers or offsets returned the same rows again
+    """
+    is_counted = isinstance(paginator, (PageNumberPaginator, OffsetPaginator))
+    if not (is_counted and page.rows and page.rows == previous.rows):
+        return False
+    if isinstance(paginator, PageNumberPaginator) and paginator.allow_unpaged:
+        return True
+    raise page.error(
+        "has the same rows as the previous page, so the API seems to ignore the paginator's parameter. Check the "
+        "parameter"
+    )
 
 
 def _count(value: Any) -> int | None:
