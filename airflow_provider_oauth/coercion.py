@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
+from airflow_provider_oauth.protocol.field_labels import label_and_key
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,9 +36,9 @@ def coerce(key: str, field: Field, value: Any) -> Any:
         result = coercion.convert(value)
     except (ValueError, TypeError, RecursionError):
         advice = coercion.advice or f"Example: {field.example or coercion.example}"
-        raise InvalidField(f"{key} ({field.label}) is not a valid {coercion.kind}. {advice}") from None
+        raise InvalidField(f"{label_and_key(field.label, key)} is not a valid {coercion.kind}. {advice}") from None
     if field.minimum is not None and result < field.minimum:
-        raise InvalidField(f"{key} ({field.label}) must be at least {field.minimum}.")
+        raise InvalidField(f"{label_and_key(field.label, key)} must be at least {field.minimum}.")
     return result
 
 
@@ -123,10 +125,10 @@ def _to_response_map(value: Any) -> dict[str, str]:
     for pair in filter(None, (part.strip() for part in _to_string(value).split(","))):
         name, _, path = (part.strip() for part in pair.partition("="))
         if name in pairs:
-            raise InvalidField(f"response_map (Token response map) has {name!r} twice. Remove one of them.")
+            raise InvalidField(f"Token response map (response_map) has {name!r} twice. Remove one of them.")
         if not (name and path and _is_jmespath(path)):
             raise InvalidField(
-                f"response_map (Token response map) has {pair!r}, which is not a pair of a name and a JMESPath. "
+                f"Token response map (response_map) has {pair!r}, which is not a pair of a name and a JMESPath. "
                 "Example: access_token=data.token"
             )
         pairs[name] = path

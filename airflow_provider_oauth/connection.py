@@ -16,6 +16,7 @@ from airflow_provider_oauth.fields import ALIASES, Field
 from airflow_provider_oauth.presets import OAUTH, PRESETS, Preset
 from airflow_provider_oauth.presets.preset import STANDARD_FIELDS
 from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.protocol.field_labels import label_and_key
 from airflow_provider_oauth.runtime.compat import hook_class
 
 if TYPE_CHECKING:
@@ -172,9 +173,9 @@ def _unredacted(key: str, label: str, value: Any) -> Any:
     """Return ``value``; raise if it is the text that Airflow shows instead of a secret, because the secret is lost."""
     if _contains_redacted(value):
         raise InvalidField(
-            f"{key} ({label}) contains {REDACTED!r} instead of the real value. Enter the real value again. Airflow "
-            f"shows {REDACTED!r} in place of secrets, and the connection was saved or imported from such a redacted "
-            "copy."
+            f"{label_and_key(label, key)} contains {REDACTED!r} instead of the real value. Enter the real value again. "
+            f"Airflow shows {REDACTED!r} in place of secrets, and the connection was saved or imported from such a "
+            "redacted copy."
         )
     return value
 
@@ -192,7 +193,7 @@ def _fixed(environment: str | None, preset: Preset) -> dict[str, Any]:
     fixed = preset.fixed_fields(environment)
     if fixed is None:
         raise InvalidField(
-            f"environment (Environment) is {environment!r}, but {preset.name} has only the "
+            f"Environment (environment) is {environment!r}, but {preset.name} has only the "
             f"environments {', '.join(preset.environments)}. Use one of these, or the URL of a mock server."
         )
     return fixed
@@ -228,8 +229,8 @@ def _move_vendor_fields(preset: Preset, values: dict[str, Any]) -> None:
                     own = to_headers(own)
                 except ValueError:
                     raise InvalidField(
-                        f"{name} ({preset.known_fields[name].label}) is not a valid header value. Remove line breaks, "
-                        "leading spaces and characters outside Latin-1."
+                        f"{label_and_key(preset.known_fields[name].label, name)} is not a valid header value. Remove "
+                        "line breaks, leading spaces and characters outside Latin-1."
                     ) from None
             values[target] = {**values.get(target, {}), **own}
 
@@ -239,7 +240,7 @@ def _apply_grant_type(preset: Preset, values: dict[str, Any]) -> None:
     grant_type = values.setdefault("grant_type", preset.grants[0])
     if grant_type not in preset.grants and preset is not OAUTH:
         raise InvalidField(
-            f"grant_type (Grant type) is {grant_type!r}, which {preset.name} does not support. Use "
+            f"Grant type (grant_type) is {grant_type!r}, which {preset.name} does not support. Use "
             f"{' or '.join(preset.grants)}."
         )
     if grant_type == "authorization_code" and preset.scope:
@@ -250,7 +251,7 @@ def _base_url(connection: Connection) -> str:
     """Return the API base URL from ``host``, and from the port and path of a URI connection."""
     host = (connection.host or "").strip()
     if not host:
-        raise InvalidField("host (API base URL) is missing. Example: https://api.example.com/v1")
+        raise InvalidField("API base URL (host) is missing. Example: https://api.example.com/v1")
     schema = (connection.schema or "").strip("/")
     if "://" not in host:
         # As in HttpHook, the schema of a URI connection is the scheme of the URL if it is http or https. Otherwise it

@@ -378,7 +378,7 @@ def _account(hook: OAuthHook, account: str | int | None) -> str:
     found = account if account not in (None, "") else hook.config.api_params.get("account")
     if found is None:
         raise ConfigurationError(
-            f"Connection {hook.oauth_conn_id!r}: account (Account) is missing. Set it in the connection, or pass "
+            f"Connection {hook.oauth_conn_id!r}: Account (account) is missing. Set it in the connection, or pass "
             "account to the operator. Example: 1234"
         )
     return str(found)

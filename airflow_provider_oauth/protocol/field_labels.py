@@ -1,4 +1,4 @@
-"""The names of a connection's fields in errors: the key and, if it differs, the label in the connection form."""
+"""The names of a connection's fields in errors: the label in the connection form and the key."""
 
 from __future__ import annotations
 
@@ -47,10 +47,14 @@ LABELS = {
 
 
 def field_name(name: str) -> str:
-    """Return the key of a field and, if it differs, its label: ``grant_url (Token URL)``.
+    """Return the label of a field and its key: ``Token URL (grant_url)``. A field without a label has only its key.
 
     :param name: name in ``OAuthConfig`` or ``TransportOptions``
     """
     key = KEYS.get(name, name)
-    label = LABELS.get(name, key)
-    return key if label.lower().replace(" ", "_") == key else f"{key} ({label})"
+    return label_and_key(LABELS[name], key) if name in LABELS else key
+
+
+def label_and_key(label: str, key: str) -> str:
+    """Return the label in the form, without its unit, and the key: ``Leeway (leeway)``."""
+    return f"{label.partition(' (')[0]} ({key})"

@@ -68,7 +68,7 @@ def port_of(api: Recorder) -> int:
     return int(api.url.rpartition(":")[2])
 
 
-def refused(api: Recorder, token_url: str, field: str = "grant_url (Token URL)", **values: Any) -> ConfigurationError:
+def refused(api: Recorder, token_url: str, field: str = "Token URL (grant_url)", **values: Any) -> ConfigurationError:
     """Expect that nothing is sent, and return the error."""
     with pytest.raises(
         ConfigurationError, match=rf"'api': {re.escape(field)} is not allowed.*\[oauth\] allowed_hosts"
@@ -116,7 +116,7 @@ def test_the_checked_address_is_the_one_that_is_used(api: Recorder, names: Names
 def test_each_attempt_is_checked(api: Recorder, names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     api.responses["/token"] = [(503, {}), (200, {})]
     names.addresses["auth.test"] = [["127.0.0.1"], [UNSPECIFIED]]
-    with pytest.raises(ConfigurationError, match=r"grant_url \(Token URL\) is not allowed") as caught:
+    with pytest.raises(ConfigurationError, match=r"Token URL \(grant_url\) is not allowed") as caught:
         endpoint(f"http://auth.test:{port_of(api)}/token").grant()
     assert len(api.requests) == 1
     assert caught.value.request_sent
@@ -131,7 +131,7 @@ def test_this_machine_and_private_networks_are_allowed(api: Recorder, names: Nam
 
 @pytest.mark.parametrize("userinfo", ["fake@", "fake:fake@", "127.0.0.1:80@"])
 def test_a_url_with_user_information_is_refused(api: Recorder, userinfo: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"grant_url \(Token URL\) must not contain a user name or password"):
+    with pytest.raises(ConfigurationError, match=r"Token URL \(grant_url\) must not contain a user name or password"):
         endpoint(f"http://{userinfo}0.0.0.0:{port_of(api)}/token")
 
 
@@ -161,7 +161,7 @@ def test_an_endpoint_that_the_metadata_names_is_checked(api: Recorder, names: Na
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("airflow_provider_oauth.protocol.discovery.json.loads", lambda _: metadata)
-        with pytest.raises(ConfigurationError, match=r"grant_url \(Token URL\) is not allowed"):
+        with pytest.raises(ConfigurationError, match=r"Token URL \(grant_url\) is not allowed"):
             TokenEndpoint(config).grant()
     assert [path for _, path, _, _ in api.requests] == ["/.well-known/openid-configuration"]
 
@@ -220,7 +220,7 @@ def test_the_host_of_the_url_is_checked_before_a_proxy_is_used(api: Recorder, na
 
 @pytest.mark.parametrize("host", ["\uff10.0.0.0", "0\u30020.0.0", "\u24ea.0.0.0"])
 def test_a_host_in_unicode_digits_is_refused(api: Recorder, host: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"'api': grant_url \(Token URL\) "):
+    with pytest.raises(ConfigurationError, match=r"'api': Token URL \(grant_url\) "):
         endpoint(f"http://{host}/token", transport=TransportOptions(proxies={"http": api.url})).grant()
     assert api.connections == 0
 
@@ -241,7 +241,7 @@ def test_the_proxy_of_the_environment_is_not_checked(api: Recorder, monkeypatch:
         endpoint("http://auth.test/token", allowed_hosts=("auth.test",)).grant(retry=False)
     assert len(api.requests) == 1
     refused_by_host = endpoint("http://169.254.169.254/token")
-    with pytest.raises(ConfigurationError, match=r"grant_url \(Token URL\) is not allowed"):
+    with pytest.raises(ConfigurationError, match=r"Token URL \(grant_url\) is not allowed"):
         refused_by_host.grant()
     with pytest.raises(TokenRequestError):  # the environment is not used
         endpoint("http://localhost:1/token", transport=TransportOptions(trust_env=False)).grant(retry=False)

@@ -14,6 +14,7 @@ from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
+from airflow_provider_oauth.protocol.field_labels import label_and_key
 from tests.connections import airflow_connection
 
 MISSING: Any = object()
@@ -143,7 +144,7 @@ def test_every_field_is_absent_if_it_is_null_or_empty(
     field: str, in_json: Any, in_uri: str, name: str, value: Any, empty: Any
 ) -> None:
     if field == "grant_url":
-        assert error_of({"grant_url": empty}).startswith("grant_url (Token URL) is missing")
+        assert error_of({"grant_url": empty}).startswith("Token URL (grant_url) is missing")
     else:
         assert replace(read({field: empty}), warnings=()) == read()
 
@@ -154,7 +155,7 @@ def test_every_field_is_refused_if_its_value_is_redacted(
 ) -> None:
     message = error_of(without_grant_url(field) | {field: "***"})
 
-    assert message.startswith(f"{field} ({FIELDS[field].label}) contains '***'")
+    assert message.startswith(f"{label_and_key(FIELDS[field].label, field)} contains '***'")
     assert "redacted" in message
 
 
@@ -167,7 +168,7 @@ def test_every_field_of_the_wrong_type_is_refused_with_key_and_label(
         return
     message = error_of(without_grant_url(field) | {field: nonsense})
 
-    assert message.startswith(f"{field} ({FIELDS[field].label}) is not a valid ")
+    assert message.startswith(f"{label_and_key(FIELDS[field].label, field)} is not a valid ")
 
 
 def test_a_connection_with_only_the_required_fields_has_the_defaults() -> None:
@@ -254,7 +255,7 @@ def test_an_integer_can_be_a_number_or_a_string(number: Any) -> None:
 @pytest.mark.parametrize("field", ["leeway", "default_lifetime", "timeout", "max_redirects"])
 def test_a_value_that_is_not_an_integer_is_refused(field: str, number: Any) -> None:
     assert error_of({field: number}) == (
-        f"{field} ({FIELDS[field].label}) is not a valid integer. Example: {FIELDS[field].example}"
+        f"{label_and_key(FIELDS[field].label, field)} is not a valid integer. Example: {FIELDS[field].example}"
     )
 
 
@@ -262,7 +263,7 @@ def test_a_value_that_is_not_an_integer_is_refused(field: str, number: Any) -> N
 def test_a_number_that_is_not_finite_is_refused(number: str) -> None:
     message = error_of(f'{{"grant_url": "/token", "leeway": {number}}}')
 
-    assert message == "leeway (Leeway (seconds)) is not a valid integer. Example: 60"
+    assert message == "Leeway (leeway) is not a valid integer. Example: 60"
 
 
 @pytest.mark.parametrize(
@@ -270,7 +271,7 @@ def test_a_number_that_is_not_finite_is_refused(number: str) -> None:
 )
 def test_an_integer_below_its_minimum_is_refused(field: str, lowest: int) -> None:
     assert value_of(read({field: lowest}), field) == lowest
-    assert error_of({field: lowest - 1}) == f"{field} ({FIELDS[field].label}) must be at least {lowest}."
+    assert error_of({field: lowest - 1}) == f"{label_and_key(FIELDS[field].label, field)} must be at least {lowest}."
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", "TRUE", "t", "yes", "y", "on", "1", 1])
@@ -292,7 +293,7 @@ def test_false_can_be_written_in_several_ways(value: Any) -> None:
 @pytest.mark.parametrize("field", ["allow_http", "use_refresh", "trust_env", "check_response"])
 def test_a_value_that_is_not_a_boolean_is_refused(field: str, value: Any) -> None:
     assert error_of({field: value}) == (
-        f"{field} ({FIELDS[field].label}) is not a valid boolean. Set it to true or false."
+        f"{label_and_key(FIELDS[field].label, field)} is not a valid boolean. Set it to true or false."
     )
 
 
@@ -302,7 +303,7 @@ def test_a_value_that_is_not_a_boolean_is_refused(field: str, value: Any) -> Non
 @pytest.mark.parametrize("value", ["[]", "text", "5", 5, [], "{"])
 def test_a_value_that_is_not_a_json_object_is_refused(field: str, value: Any) -> None:
     assert error_of({field: value}) == (
-        f"{field} ({FIELDS[field].label}) is not a valid JSON object. Example: {FIELDS[field].example}"
+        f"{label_and_key(FIELDS[field].label, field)} is not a valid JSON object. Example: {FIELDS[field].example}"
     )
 
 
@@ -332,12 +333,12 @@ def test_client_id_and_client_secret_in_a_uri_are_decoded_once(kind: type) -> No
 
 
 def test_a_missing_client_id_is_an_error() -> None:
-    assert error_of(login=None) == "login (Client ID) is missing. Enter the client ID that the vendor issued."
-    assert error_of(login="") == "login (Client ID) is missing. Enter the client ID that the vendor issued."
+    assert error_of(login=None) == "Client ID (login) is missing. Enter the client ID that the vendor issued."
+    assert error_of(login="") == "Client ID (login) is missing. Enter the client ID that the vendor issued."
 
 
 def test_a_missing_client_secret_is_an_error() -> None:
-    assert error_of(password=None).startswith("password (Client secret) is missing. If the client has no secret")
+    assert error_of(password=None).startswith("Client secret (password) is missing. If the client has no secret")
 
 
 @pytest.mark.parametrize("login", [None, "", "app"])
@@ -349,11 +350,11 @@ def test_a_public_client_needs_no_secret(login: str | None) -> None:
 
 @pytest.mark.parametrize(("field", "label"), [("login", "Client ID"), ("password", "Client secret")])
 def test_a_redacted_client_id_or_client_secret_is_refused(field: str, label: str) -> None:
-    assert error_of(**{field: "***"}).startswith(f"{field} ({label}) contains '***'")
+    assert error_of(**{field: "***"}).startswith(f"{label} ({field}) contains '***'")
 
 
 @pytest.mark.parametrize(
-    ("missing", "shown"), [("username", "username (User name)"), ("user_password", "user_password")]
+    ("missing", "shown"), [("username", "User name (username)"), ("user_password", "User password (user_password)")]
 )
 @pytest.mark.parametrize("empty", [None, ""])
 def test_the_password_grant_needs_user_name_and_password(missing: str, shown: str, empty: Any) -> None:
@@ -371,14 +372,14 @@ def test_redacted_values_in_an_object_are_refused(field: str, as_text: bool) -> 
     value: Any = {"a": "ok", "b": "***"}
 
     assert error_of({field: json.dumps(value) if as_text else value}).startswith(
-        f"{field} ({FIELDS[field].label}) contains '***'"
+        f"{label_and_key(FIELDS[field].label, field)} contains '***'"
     )
 
 
 @pytest.mark.parametrize("value", [{"a": ["***"]}, {"a": {"b": "***"}}])
 def test_redacted_values_in_a_nested_object_are_refused(value: Any) -> None:
     assert error_of({"secret_grant_params": value}).startswith(
-        "secret_grant_params (Secret token request parameters) contains '***'"
+        "Secret token request parameters (secret_grant_params) contains '***'"
     )
 
 
@@ -424,7 +425,7 @@ def test_aliases_with_conflicting_values_are_refused_without_quoting_them() -> N
 
 def test_a_missing_token_url_is_an_error_with_its_label() -> None:
     assert error_of({"grant_url": None}) == (
-        "grant_url (Token URL) is missing. Set Token URL, or set Issuer to discover it."
+        "Token URL (grant_url) is missing. Set Token URL, or set Issuer to discover it."
     )
 
 
@@ -539,19 +540,19 @@ def test_a_host_of_a_uri_is_the_base_url(kind: type, authority: str, base_url: s
 
 @pytest.mark.parametrize("host", [None, "", "  "])
 def test_the_host_is_required(host: str | None) -> None:
-    assert error_of(host=host) == "host (API base URL) is missing. Example: https://api.example.com/v1"
+    assert error_of(host=host) == "API base URL (host) is missing. Example: https://api.example.com/v1"
 
 
 @pytest.mark.parametrize("host", ["ftp://api.example.com", "https://", "https:///v1", "api:port", "a b.example.com"])
 def test_a_host_that_is_not_an_http_url_is_refused(host: str) -> None:
     assert error_of({"grant_url": "https://login.example.com/token"}, host=host).startswith(
-        "host (API base URL) is not a"
+        "API base URL (host) is not a"
     )
 
 
 def test_a_host_with_plain_http_requires_allow_http() -> None:
-    assert error_of(host="http://api.example.com").startswith("host (API base URL) uses plain http to api.example.com")
-    assert error_of(host="api.example.com", schema="http").startswith("host (API base URL) uses plain http")
+    assert error_of(host="http://api.example.com").startswith("API base URL (host) uses plain http to api.example.com")
+    assert error_of(host="api.example.com", schema="http").startswith("API base URL (host) uses plain http")
     assert read({"allow_http": True}, host="http://api.example.com").base_url == "http://api.example.com"
 
 
@@ -559,7 +560,7 @@ def test_a_host_with_plain_http_requires_allow_http() -> None:
 def test_a_host_with_a_user_name_is_refused_without_quoting_it(host: str) -> None:
     message = error_of(host=host)
 
-    assert message.startswith("host (API base URL) must not contain a user name or password")
+    assert message.startswith("API base URL (host) must not contain a user name or password")
     assert "fake-pass" not in message
 
 
@@ -593,7 +594,7 @@ def test_urls_are_relative_to_port_and_path() -> None:
 def test_urls_that_are_absolute_with_plain_http_require_allow_http(name: str) -> None:
     message = error_of({name: "http://login.example.com/x"})
 
-    assert message.startswith(f"{name} ")
+    assert message.startswith(f"{label_and_key(FIELDS[name].label, name)} ")
     assert " uses plain http to login.example.com. " in message
 
 
@@ -604,7 +605,7 @@ def test_extra_that_is_not_a_json_object_is_refused(extra: str) -> None:
 
 @pytest.mark.parametrize("extra", [None, "", "{}"])
 def test_extra_that_is_empty_has_no_token_url(extra: str | None) -> None:
-    assert error_of(extra).startswith("grant_url (Token URL) is missing")
+    assert error_of(extra).startswith("Token URL (grant_url) is missing")
 
 
 def test_extra_that_is_nested_too_deeply_is_refused() -> None:
@@ -635,7 +636,7 @@ def test_headers_that_could_start_another_header_or_cannot_be_sent_are_refused(
 ) -> None:
     message = error_of({field: {name: value}})
 
-    assert message.startswith(f"{field} ({FIELDS[field].label}) ")
+    assert message.startswith(f"{label_and_key(FIELDS[field].label, field)} ")
     assert "fake" not in message
 
 
@@ -655,13 +656,13 @@ def test_headers_can_have_strings_and_integers_as_values_and_omit_nulls(field: s
 
 @pytest.mark.parametrize("name", ["X Auth", "X-Auth:", "X-Auth\r\nX-Evil", "Ä", "(x)"])
 def test_an_invalid_name_of_the_authorization_header_is_refused(name: str) -> None:
-    assert error_of({"header_name": name}).startswith("header_name (Authorization header) ")
+    assert error_of({"header_name": name}).startswith("Authorization header (header_name) ")
 
 
 @pytest.mark.parametrize("scheme", ["Bearer\r\nX-Evil: 1", "Bearer\n", "\x00", "Bear\x7fer", "Bärer€"])
 def test_an_authorization_scheme_that_could_start_another_header_is_refused(scheme: str) -> None:
     # requests would refuse it too, but with an error text that contains the token.
-    assert error_of({"auth_scheme": scheme}).startswith("auth_scheme ")
+    assert error_of({"auth_scheme": scheme}).startswith("Authorization scheme (auth_scheme) ")
 
 
 @pytest.mark.parametrize(
@@ -689,26 +690,26 @@ def test_a_response_map_is_a_list_of_pairs(text: str, pairs: dict[str, str]) -> 
 def test_a_response_map_with_a_malformed_pair_is_refused_with_that_pair(text: str) -> None:
     message = error_of({"response_map": text})
 
-    assert message.startswith(f"response_map (Token response map) has {text!r}, ")
+    assert message.startswith(f"Token response map (response_map) has {text!r}, ")
     assert "access_token=data.token" in message
 
 
 def test_a_response_map_with_an_unknown_name_is_refused() -> None:
     assert error_of({"response_map": "token=data.token"}).startswith(
-        "response_map (Token response map) has the unknown name 'token'"
+        "Token response map (response_map) has the unknown name 'token'"
     )
 
 
 def test_a_response_map_with_a_function_that_does_not_exist_is_refused() -> None:
-    assert error_of({"response_map": "access_token=nonsense(a)"}).startswith("response_map ")
+    assert error_of({"response_map": "access_token=nonsense(a)"}).startswith("Token response map (response_map) ")
 
 
 def test_a_response_map_with_a_name_twice_is_refused() -> None:
-    assert error_of({"response_map": "access_token=a, access_token=b"}).startswith("response_map ")
+    assert error_of({"response_map": "access_token=a, access_token=b"}).startswith("Token response map (response_map) ")
 
 
 def test_a_response_map_that_is_an_object_is_refused() -> None:
-    assert error_of({"response_map": {"access_token": "a"}}).startswith("response_map (Token response map) ")
+    assert error_of({"response_map": {"access_token": "a"}}).startswith("Token response map (response_map) ")
 
 
 def test_secrets_are_not_quoted_in_errors() -> None:

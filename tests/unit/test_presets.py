@@ -139,7 +139,7 @@ def test_only_joor_has_a_budget_and_it_is_the_documented_one() -> None:
 def test_an_unknown_environment_is_refused_with_a_list_of_the_known_ones(vendor: str, environment: Any) -> None:
     message = error_of(vendor, {"environment": environment})
 
-    assert message.startswith(f"environment (Environment) is '{environment}', but {VENDORS[vendor].name} has only ")
+    assert message.startswith(f"Environment (environment) is '{environment}', but {VENDORS[vendor].name} has only ")
     assert all(name in message for name in VENDORS[vendor].environments)
 
 
@@ -247,7 +247,7 @@ def test_a_grant_type_that_the_vendor_does_not_support_is_refused(vendor: str, g
     message = error_of(vendor, {"grant_type": grant})
 
     assert message == (
-        f"grant_type (Grant type) is {grant!r}, which {VENDORS[vendor].name} does not support. "
+        f"Grant type (grant_type) is {grant!r}, which {VENDORS[vendor].name} does not support. "
         f"Use {' or '.join(VENDORS[vendor].grants)}."
     )
 
@@ -262,21 +262,23 @@ def test_the_generic_type_has_no_environment_and_no_fixed_fields() -> None:
     assert [("'environment'" in warning) for warning in settings.warnings] == [True]
 
 
-@pytest.mark.parametrize(("name", "shown"), [("username", "username (User name)"), ("user_password", "user_password")])
+@pytest.mark.parametrize(
+    ("name", "shown"), [("username", "User name (username)"), ("user_password", "User password (user_password)")]
+)
 def test_joor_requires_a_user(name: str, shown: str) -> None:
     assert error_of("joor", {name: None}).startswith(f"{shown} is missing")
 
 
 @EVERY_VENDOR
-@pytest.mark.parametrize(("part", "name"), [("login", "login"), ("password", "password")])
-def test_every_vendor_requires_a_client(vendor: str, part: str, name: str) -> None:
-    assert error_of(vendor, **{part: None}).startswith(f"{name} (Client ")
+@pytest.mark.parametrize(("name", "label"), [("login", "Client ID"), ("password", "Client secret")])
+def test_every_vendor_requires_a_client(vendor: str, name: str, label: str) -> None:
+    assert error_of(vendor, **{name: None}).startswith(f"{label} ({name}) is missing")
 
 
 @EVERY_VENDOR
 def test_a_redacted_secret_is_refused(vendor: str) -> None:
     label = VENDORS[vendor].standard_labels["password"]
-    assert f"password ({label}) contains '***'" in error_of(vendor, password="***")
+    assert f"{label} (password) contains '***'" in error_of(vendor, password="***")
 
 
 # --- fields of one vendor
@@ -328,7 +330,7 @@ def test_a_field_of_a_vendor_that_is_not_a_valid_header_value_is_refused(name: s
     message = error_of("justimmo", {name: value})
 
     assert message == (
-        f"{name} ({JUSTIMMO.known_fields[name].label}) is not a valid header value. Remove line breaks, leading spaces "
+        f"{JUSTIMMO.known_fields[name].label} ({name}) is not a valid header value. Remove line breaks, leading spaces "
         "and characters outside Latin-1."
     )
 

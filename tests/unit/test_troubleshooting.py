@@ -14,8 +14,8 @@ TEXTS = error_texts()
 
 
 def entries() -> list[str]:
-    """Return the parts of error texts that the page explains: terms of its definitions, and first cells of tables."""
-    terms = re.findall(r"^(`.*`)\n: ", PAGE, re.MULTILINE)
+    """Return the parts of error texts that the page explains: first lines of list items, and first cells of tables."""
+    terms = re.findall(r"^- (`.*`)\\\n  ", PAGE, re.MULTILINE)
     cells = re.findall(r"^  \| (`[^`]* [^`]*`) \|", PAGE, re.MULTILINE)
     return [part for line in terms + cells for part in re.findall(r"`([^`]+)`", line)]
 

@@ -111,7 +111,7 @@ def test_metadata_without_an_authorization_endpoint_is_an_error(
     connect: Callable[..., OAuthConfig], requests_mock: Mocker
 ) -> None:
     requests_mock.get(METADATA_URL, json=METADATA | {"authorization_endpoint": None})
-    with pytest.raises(ConfigurationError, match=r"'my_api': authorize_url \(Authorization URL\) is missing"):
+    with pytest.raises(ConfigurationError, match=r"'my_api': Authorization URL \(authorize_url\) is missing"):
         grants.begin_authorization(connect(), REQUEST)
 
 

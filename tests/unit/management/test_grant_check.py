@@ -237,8 +237,8 @@ def test_an_invalid_connection_gives_a_result_that_names_the_field(
         ({"cert": "/fake/absent.pem"}, "cert"),
         ({"cert": "/etc/hostname"}, "cert"),
         ({"proxies": "http://[bad"}, "proxies"),
-        ({"grant_url": "https://169.254.169.254/token"}, "grant_url (Token URL)"),
-        ({"grant_url": "https://2852039166/token"}, "grant_url (Token URL)"),
+        ({"grant_url": "https://169.254.169.254/token"}, "Token URL (grant_url)"),
+        ({"grant_url": "https://2852039166/token"}, "Token URL (grant_url)"),
         ({"proxies": "http://169.254.169.254", "grant_url": "https://login.example.com"}, "proxies"),
     ],
 )

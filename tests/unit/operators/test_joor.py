@@ -131,7 +131,7 @@ def test_without_an_account_no_request_is_sent(
     account: str | None,
 ) -> None:
     connect(account=None)
-    with pytest.raises(ConfigurationError, match=r"'joor_default': account \(Account\) is missing"):
+    with pytest.raises(ConfigurationError, match=r"'joor_default': Account \(account\) is missing"):
         execute(cls, account=account, **parameters)
     assert sent(requests_mock) == []
 

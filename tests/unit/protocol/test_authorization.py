@@ -114,7 +114,7 @@ def test_every_authorization_request_has_its_own_state_and_code_verifier() -> No
 
 @pytest.mark.parametrize("grant", ["client_credentials", "refresh_token"])
 def test_only_the_authorization_code_grant_has_an_authorization_url(grant: str) -> None:
-    with pytest.raises(ConfigurationError, match="'shop': grant_type is"):
+    with pytest.raises(ConfigurationError, match=r"'shop': Grant type \(grant_type\) is"):
         authorization_url(replace(CONFIG, grant_type=grant), CONSENT)
 
 

@@ -15,12 +15,12 @@ from tests.connections import oauth_config
 
 # How errors name each field.
 URLS = {
-    "base_url": "host (API base URL)",
-    "token_url": "grant_url (Token URL)",
-    "refresh_url": "refresh_url",
-    "authorize_url": "authorize_url (Authorization URL)",
-    "revoke_url": "revoke_url (Revocation URL)",
-    "issuer": "issuer",
+    "base_url": "API base URL (host)",
+    "token_url": "Token URL (grant_url)",
+    "refresh_url": "Refresh URL (refresh_url)",
+    "authorize_url": "Authorization URL (authorize_url)",
+    "revoke_url": "Revocation URL (revoke_url)",
+    "issuer": "Issuer (issuer)",
 }
 
 
@@ -40,7 +40,7 @@ def test_grants_other_than_password_need_no_user_name(grant_type: str) -> None:
 @pytest.mark.parametrize("grant_type", ["", "Password", "device_code", "code"])
 def test_an_unknown_grant_type_is_refused_with_a_list_of_known_ones(grant_type: str) -> None:
     assert refusal(grant_type=grant_type) == (
-        f"grant_type is {grant_type!r}, which is not supported. Use client_credentials, password, "
+        f"Grant type (grant_type) is {grant_type!r}, which is not supported. Use client_credentials, password, "
         f"authorization_code or refresh_token."
     )
 
@@ -48,7 +48,7 @@ def test_an_unknown_grant_type_is_refused_with_a_list_of_known_ones(grant_type: 
 def test_the_implicit_grant_is_refused_with_an_alternative() -> None:
     message = refusal(grant_type="implicit")
 
-    assert message.startswith("grant_type is 'implicit', which is not supported.")
+    assert message.startswith("Grant type (grant_type) is 'implicit', which is not supported.")
     assert "RFC 9700" in message
     assert "authorization_code" in message
 
@@ -80,13 +80,13 @@ def test_a_confidential_client_needs_client_id_and_client_secret(client_auth: st
     assert oauth_config(client_auth=client_auth)
     assert (
         refusal(client_auth=client_auth, client_id=None)
-        == "login (Client ID) is missing. Enter the client ID that the vendor issued."
+        == "Client ID (login) is missing. Enter the client ID that the vendor issued."
     )
     assert (
         refusal(client_auth=client_auth, client_id="")
-        == "login (Client ID) is missing. Enter the client ID that the vendor issued."
+        == "Client ID (login) is missing. Enter the client ID that the vendor issued."
     )
-    assert refusal(client_auth=client_auth, client_secret=None).startswith("password (Client secret) is missing. ")
+    assert refusal(client_auth=client_auth, client_secret=None).startswith("Client secret (password) is missing. ")
 
 
 def test_a_public_client_needs_neither_client_id_nor_client_secret() -> None:
@@ -96,7 +96,7 @@ def test_a_public_client_needs_neither_client_id_nor_client_secret() -> None:
 @pytest.mark.parametrize("client_auth", ["", "basic", "private_key_jwt", "None"])
 def test_an_unknown_client_authentication_is_refused(client_auth: str) -> None:
     assert refusal(client_auth=client_auth) == (
-        f"client_auth (Client authentication) is {client_auth!r}, which is not supported. Use client_secret_basic, "
+        f"Client authentication (client_auth) is {client_auth!r}, which is not supported. Use client_secret_basic, "
         f"client_secret_basic_raw, client_secret_post or none."
     )
 
@@ -104,7 +104,7 @@ def test_an_unknown_client_authentication_is_refused(client_auth: str) -> None:
 @pytest.mark.parametrize("body_format", ["", "xml", "JSON"])
 def test_an_unknown_body_format_is_refused(body_format: str) -> None:
     assert refusal(body_format=body_format) == (
-        f"body_format (Token request body) is {body_format!r}, which is not supported. Use form, json or multipart."
+        f"Token request body (body_format) is {body_format!r}, which is not supported. Use form, json or multipart."
     )
 
 
@@ -197,7 +197,7 @@ def test_response_map_with_an_unknown_name_is_refused(name: str) -> None:
     message = refusal(response_map={name: "data"})
 
     assert message == (
-        f"response_map (Token response map) has the unknown name {name!r}. Use access_token, token_type, expires_in, "
+        f"Token response map (response_map) has the unknown name {name!r}. Use access_token, token_type, expires_in, "
         f"refresh_token, scope, base_url, error or error_description."
     )
 
@@ -312,7 +312,7 @@ def test_the_identity_contains_no_secret() -> None:
 @pytest.mark.parametrize("value", ["x", "", None, ["x"]])
 def test_authorize_params_must_not_contain_a_parameter_that_this_package_sets(name: str, value: Any) -> None:
     assert refusal(authorize_params={"prompt": "consent", name: value}) == (
-        f"authorize_params (Authorization request parameters) must not contain {name!r}, because this "
+        f"Authorization request parameters (authorize_params) must not contain {name!r}, because this "
         f"package sets it. Remove it."
     )
 
@@ -320,7 +320,7 @@ def test_authorize_params_must_not_contain_a_parameter_that_this_package_sets(na
 @pytest.mark.parametrize("name", ["scope", "audience", "resource"])
 def test_authorize_params_must_not_contain_a_parameter_that_has_its_own_field(name: str) -> None:
     assert refusal(authorize_params={name: "x"}) == (
-        f"authorize_params (Authorization request parameters) must not contain {name!r}, because this "
+        f"Authorization request parameters (authorize_params) must not contain {name!r}, because this "
         f"package sets it. Enter it in {name.capitalize()}."
     )
 
@@ -330,7 +330,7 @@ def test_authorize_params_are_not_in_the_repr() -> None:
 
 
 def test_either_token_url_or_issuer_is_required() -> None:
-    assert refusal(token_url=None) == ("grant_url (Token URL) is missing. Set Token URL, or set Issuer to discover it.")
+    assert refusal(token_url=None) == ("Token URL (grant_url) is missing. Set Token URL, or set Issuer to discover it.")
     assert oauth_config(token_url=None, issuer="https://login.example.com").token_url is None
 
 
@@ -340,7 +340,7 @@ def test_cannot_be_changed() -> None:
 
 
 def test_an_error_names_connection_and_field() -> None:
-    assert str(oauth_config().error("scope", "is odd")) == "Connection 'shop': scope is odd."
+    assert str(oauth_config().error("scope", "is odd")) == "Connection 'shop': Scope (scope) is odd."
 
 
 DEEPLY_NESTED: list[Any] = []
@@ -351,12 +351,12 @@ for _ in range(100_000):  # Python 3.13 allows 10,000 levels
 @pytest.mark.parametrize(
     ("name", "field", "value"),
     [
-        ("client_id", "login (Client ID)", "fake-\ud800"),
-        ("client_secret", "password (Client secret)", "fake-\udfff"),
-        ("scope", "scope", "fake-\ud800"),
-        ("grant_params", "grant_params (Token request parameters)", {"key": ["fake-\ud800"]}),
-        ("secret_grant_params", "secret_grant_params (Secret token request parameters)", {"fake-\ud800": 1}),
-        ("api_headers", "api_headers", {"X-Key": "fake-\ud800"}),
+        ("client_id", "Client ID (login)", "fake-\ud800"),
+        ("client_secret", "Client secret (password)", "fake-\udfff"),
+        ("scope", "Scope (scope)", "fake-\ud800"),
+        ("grant_params", "Token request parameters (grant_params)", {"key": ["fake-\ud800"]}),
+        ("secret_grant_params", "Secret token request parameters (secret_grant_params)", {"fake-\ud800": 1}),
+        ("api_headers", "API headers (api_headers)", {"X-Key": "fake-\ud800"}),
         ("transport", "proxies", TransportOptions(proxies={"https": "http://fake-\ud800"})),
     ],
 )
@@ -372,6 +372,6 @@ def test_an_unpaired_surrogate_is_refused(name: str, field: str, value: object) 
 
 def test_a_value_that_is_nested_too_deeply_is_refused() -> None:
     with pytest.raises(
-        ConfigurationError, match=r"'shop': grant_params \(Token request parameters\) is nested too deeply"
+        ConfigurationError, match=r"'shop': Token request parameters \(grant_params\) is nested too deeply"
     ):
         oauth_config(grant_params={"key": DEEPLY_NESTED})

@@ -113,7 +113,7 @@ def test_after_a_404_the_metadata_url_of_rfc_8414_is_requested(
 
 
 def test_an_issuer_with_a_query_is_refused(endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker) -> None:
-    with pytest.raises(ConfigurationError, match="'shop': issuer must not have a query"):
+    with pytest.raises(ConfigurationError, match=r"'shop': Issuer \(issuer\) must not have a query"):
         endpoint(issuer=f"{ISSUER}/?tenant=1").with_discovered_endpoints("token_url")
     assert not requests_mock.called
 
@@ -243,7 +243,7 @@ def test_revocation_is_an_error_if_the_metadata_has_no_revocation_endpoint(
     endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker
 ) -> None:
     requests_mock.get(OIDC, json=METADATA | {"revocation_endpoint": None})
-    with pytest.raises(ConfigurationError, match=r"revoke_url \(Revocation URL\) is missing"):
+    with pytest.raises(ConfigurationError, match=r"Revocation URL \(revoke_url\) is missing"):
         endpoint().revoke("fake-r", "refresh_token")
 
 
@@ -326,7 +326,7 @@ def test_metadata_of_another_issuer_is_rejected(
     requests_mock.get(OIDC, json=METADATA | {"issuer": issuer})
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
-    assert f"issuer is '{ISSUER}', but the server's metadata is for '" in str(error)
+    assert f"Issuer (issuer) is '{ISSUER}', but the server's metadata is for '" in str(error)
     assert f"set Issuer to exactly that value. (URL: {OIDC})" in str(error)
     assert [method for method, _ in requested(requests_mock)] == ["GET"]
 
@@ -360,7 +360,7 @@ def test_an_unsafe_url_in_the_metadata_is_rejected(
     requests_mock.get(OIDC, json=METADATA | {name: url})
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
-    assert f"issuer cannot be used: the {name} in the server's metadata {problem}" in str(error)
+    assert f"Issuer (issuer) cannot be used: the {name} in the server's metadata {problem}" in str(error)
     assert str(error).endswith(f" (URL: {OIDC})")
 
 

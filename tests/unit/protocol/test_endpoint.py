@@ -224,7 +224,7 @@ def test_a_header_that_cannot_be_sent_is_an_error_without_its_value(
     clock: FakeClock, requests_mock: Mocker, value: str
 ) -> None:
     requests_mock.post(URL, json=GOOD)
-    with pytest.raises(ConfigurationError, match="'api': grant_headers") as caught:
+    with pytest.raises(ConfigurationError, match=r"'api': Token request headers \(grant_headers\)") as caught:
         endpoint(clock, grant_headers={"X-Key": value}).grant()
     assert "secret" not in str(caught.value)
     assert caught.value.request_sent is False

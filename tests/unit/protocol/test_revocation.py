@@ -137,7 +137,7 @@ def test_the_token_is_not_quoted(requests_mock: Mocker) -> None:
 
 
 def test_without_a_revocation_url_no_request_is_sent(requests_mock: Mocker) -> None:
-    with pytest.raises(ConfigurationError, match=r"'api': revoke_url \(Revocation URL\) is missing"):
+    with pytest.raises(ConfigurationError, match=r"'api': Revocation URL \(revoke_url\) is missing"):
         revoke(revoke_url=None)
     assert not requests_mock.called
 

@@ -360,12 +360,12 @@ def test_a_revocation_does_not_show_token_and_query() -> None:
 
 
 def test_a_revocation_requires_a_revocation_url() -> None:
-    with pytest.raises(ConfigurationError, match=r"'shop': revoke_url \(Revocation URL\) is missing, .*\(Forget\)"):
+    with pytest.raises(ConfigurationError, match=r"'shop': Revocation URL \(revoke_url\) is missing, .*\(Forget\)"):
         revocation_request(plain(), REFRESH_TOKEN, "access_token", now=START)
 
 
 def test_a_missing_token_url_is_an_error_of_the_connection() -> None:
     settings = plain(token_url=None, issuer="https://login.example.com")
 
-    with pytest.raises(ConfigurationError, match=r"'shop': grant_url \(Token URL\) is missing"):
+    with pytest.raises(ConfigurationError, match=r"'shop': Token URL \(grant_url\) is missing"):
         grant_request(settings, now=START)

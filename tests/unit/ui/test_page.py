@@ -34,7 +34,7 @@ STATUS = ConnectionStatus(conn_id="shop", conn_type="oauth", config=CONFIG, toke
 NO_TOKEN = replace(STATUS, token=None, usable=False, needs_consent=True)
 UNKNOWN = ConnectionStatus(conn_id="shop", conn_type="oauth", config=CONFIG, is_known=False)
 INVALID = ConnectionStatus(
-    conn_id="shop", conn_type="oauth", is_known=False, error="Connection 'shop': grant_url (Token URL) is missing."
+    conn_id="shop", conn_type="oauth", is_known=False, error="Connection 'shop': Token URL (grant_url) is missing."
 )
 VALUES: dict[str, Any] = {
     "root": "/air/oauth",
@@ -275,7 +275,7 @@ def test_an_invalid_connection_can_be_tested_and_edited() -> None:
 
 
 def test_an_invalid_connection_shows_the_error_without_the_id_that_the_row_has() -> None:
-    assert '<p class="error">grant_url (Token URL) is missing.</p>' in page(INVALID)
+    assert '<p class="error">Token URL (grant_url) is missing.</p>' in page(INVALID)
 
 
 def test_an_invalid_connection_has_no_link_to_the_form_if_it_is_not_in_the_database() -> None:
@@ -292,7 +292,7 @@ def test_an_invalid_connection_with_any_id_has_a_link_to_the_form(conn_id: str, 
 def test_an_invalid_connection_shows_its_error_once_after_a_test() -> None:
     html = page(INVALID, result=FlashMessage(False, INVALID.error, "shop"))
 
-    assert html.count("grant_url (Token URL) is missing.") == 1
+    assert html.count("Token URL (grant_url) is missing.") == 1
 
 
 @pytest.mark.parametrize(
