@@ -254,7 +254,7 @@ def test_a_consent_is_valid_only_for_its_connection(connect: Callable[..., OAuth
         grants.finish_authorization(config, replace(consent, conn_id="another"), consent_to(url))
 
 
-def test_no_user_is_asked_if_the_grant_could_not_be_stored(
+def test_no_authorization_is_started_if_the_grant_could_not_be_stored(
     connect: Callable[..., OAuthConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = connect("jsonbody")

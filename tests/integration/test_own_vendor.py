@@ -104,7 +104,7 @@ def test_airflow_finds_the_package_and_hooks_and_operators_use_its_connections(p
     assert any(name.endswith("tenant") for name in found["fields"])
 
 
-def test_its_own_test_passes(source: Path, package: Path) -> None:
+def test_the_test_that_the_page_shows_passes(source: Path, package: Path) -> None:
     command = [
         sys.executable,
         "-m",

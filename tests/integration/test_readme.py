@@ -19,14 +19,14 @@ def long_description() -> str:
     return text
 
 
-def test_it_is_short_and_has_a_picture_a_connection_and_a_dag() -> None:
+def test_the_readme_is_short_and_has_a_picture_a_connection_and_a_dag() -> None:
     assert len(TEXT.splitlines()) <= 130
     assert "![" in TEXT
     assert len(blocks("json", README)) + len(re.findall("AIRFLOW_CONN_", TEXT)) >= 1
     assert [block.dag_id for block in blocks("python", README)] == ["customers"]
 
 
-def test_all_its_links_within_the_repository_are_relative() -> None:
+def test_all_links_within_the_repository_are_relative() -> None:
     assert HOOK["substitutions"][-1]["replacement"] not in TEXT
 
 
@@ -36,7 +36,7 @@ def test_on_the_package_index_every_link_is_absolute() -> None:
     assert [link for link in links if not link.startswith(("https://", "#"))] == []
 
 
-def test_on_the_package_index_links_to_files_have_the_one_address_that_is_set() -> None:
+def test_on_the_package_index_links_to_files_have_the_configured_address() -> None:
     address = HOOK["substitutions"][-1]["replacement"]
     relative = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if not link.startswith(("https://", "#"))]
     assert len(relative) == long_description().count(f"]({address}/")

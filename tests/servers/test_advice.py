@@ -25,34 +25,34 @@ def advice(config: OAuthConfig | None = None) -> str:
     return str(refused.value)
 
 
-def test_advice_for_a_server_that_requires_pkce(
+def test_advice_for_a_server_that_requires_pkce_names_skip_pkce(
     connect: Callable[..., OAuthConfig], server: AuthorizationServer
 ) -> None:
     assert "skip_pkce" in advice(connect(server, "app", skip_pkce=True))
 
 
-def test_advice_for_a_client_that_must_use_pushed_authorization_requests(
+def test_advice_for_a_client_that_must_use_pushed_authorization_requests_names_par(
     connect: Callable[..., OAuthConfig], oidc: OidcProvider
 ) -> None:
     assert "PAR" in advice(connect(oidc, "pushed"))
 
 
 @pytest.mark.parametrize("client", ["service", "app"])
-def test_advice_for_an_unknown_resource(
+def test_advice_for_an_unknown_resource_names_its_field(
     connect: Callable[..., OAuthConfig], server: AuthorizationServer, client: str
 ) -> None:
     config = connect(server, client, resource=server.wrong_resource)
     assert "Resource" in advice(config if client == "app" else None)
 
 
-def test_advice_for_an_api_that_refuses_a_token_for_another_resource(
+def test_advice_for_an_api_that_refuses_a_token_for_another_resource_names_its_field(
     connect: Callable[..., OAuthConfig], oidc: OidcProvider
 ) -> None:
     connect(oidc, resource=f"{oidc.url}/other")
     assert "Resource" in advice()
 
 
-def test_advice_for_a_client_that_may_not_use_the_grant_type(
+def test_advice_for_a_client_that_may_not_use_the_grant_type_names_its_field(
     connect: Callable[..., OAuthConfig], server: AuthorizationServer
 ) -> None:
     connect(server, "app", grant_type="client_credentials", scope="read")
@@ -61,12 +61,14 @@ def test_advice_for_a_client_that_may_not_use_the_grant_type(
     assert "refresh token" not in message
 
 
-def test_advice_for_a_wrong_token_url(connect: Callable[..., OAuthConfig], server: AuthorizationServer) -> None:
+def test_advice_for_a_wrong_token_url_names_its_field(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     connect(server, grant_url=f"{server.url}/unknown")
     assert "Token URL" in advice()
 
 
-def test_advice_for_a_token_url_that_is_a_web_page(
+def test_advice_for_a_token_url_that_is_a_web_page_names_its_field_and_quotes_no_html(
     connect: Callable[..., OAuthConfig], server: AuthorizationServer
 ) -> None:
     connect(server, grant_url=f"{server.url}/{server.endpoints['authorize_url']}")
@@ -75,7 +77,9 @@ def test_advice_for_a_token_url_that_is_a_web_page(
     assert "<" not in message
 
 
-def test_advice_for_a_wrong_revocation_url(connect: Callable[..., OAuthConfig], server: AuthorizationServer) -> None:
+def test_advice_for_a_wrong_revocation_url_names_its_field(
+    connect: Callable[..., OAuthConfig], server: AuthorizationServer
+) -> None:
     config = connect(server, revoke_url=f"{server.url}/unknown")
     call()
     with pytest.raises(OAuthError, match="Revocation URL"):

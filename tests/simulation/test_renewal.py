@@ -106,7 +106,7 @@ def delete_the_lease(schedule: Schedule) -> None:
     run(replace(schedule, new=False, deletions=5))
 
 
-def test_the_rules_hold_if_somebody_deletes_the_lease() -> None:
+def test_the_rules_hold_if_a_user_deletes_the_lease() -> None:
     settings(SETTINGS, max_examples=max(EXAMPLES // 4, 50))(given(schedules())(delete_the_lease))()
 
 

@@ -91,24 +91,24 @@ def test_the_tree_in_the_docstring_names_every_exception() -> None:
 
 
 @every
-def test_has_the_documented_base_class(cls: type[OAuthError]) -> None:
+def test_every_exception_has_the_documented_base_class(cls: type[OAuthError]) -> None:
     assert cls.__bases__[0] is TREE[cls]
 
 
 @every
-def test_prevents_a_retry_only_if_a_retry_cannot_help(cls: type[OAuthError]) -> None:
+def test_an_exception_prevents_a_retry_only_if_a_retry_cannot_help(cls: type[OAuthError]) -> None:
     assert issubclass(cls, AirflowFailException) is (cls in NOT_RETRIED)
 
 
 @every
-def test_can_be_raised_with_only_a_message(cls: type[OAuthError]) -> None:
+def test_every_exception_can_be_raised_with_only_a_message(cls: type[OAuthError]) -> None:
     with pytest.raises(cls, match="^Connection 'shop': x$"):
         raise cls("Connection 'shop': x")
 
 
 @every
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-def test_can_be_pickled(cls: type[OAuthError], protocol: int) -> None:
+def test_every_exception_can_be_pickled(cls: type[OAuthError], protocol: int) -> None:
     error = example(cls)
 
     copy = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - our own
@@ -118,7 +118,7 @@ def test_can_be_pickled(cls: type[OAuthError], protocol: int) -> None:
 
 
 @every
-def test_can_be_sent_in_the_event_of_a_trigger(cls: type[OAuthError]) -> None:
+def test_every_exception_can_be_sent_in_the_event_of_a_trigger(cls: type[OAuthError]) -> None:
     error = example(cls)
 
     copy = from_event(json.loads(json.dumps(to_event(error), allow_nan=False)))

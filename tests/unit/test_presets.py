@@ -54,7 +54,7 @@ JUSTLOGIN_AT = {
 
 
 @pytest.mark.parametrize("environment", JUSTLOGIN_AT)
-def test_justlogin(environment: str) -> None:
+def test_a_justlogin_connection_has_the_documented_urls_and_formats(environment: str) -> None:
     host = JUSTLOGIN_AT[environment]
 
     assert read("justlogin", {"environment": environment}) == OAuthConfig(
@@ -72,7 +72,7 @@ def test_justlogin(environment: str) -> None:
     )
 
 
-def test_justimmo() -> None:
+def test_a_justimmo_connection_has_the_documented_urls_and_formats() -> None:
     assert read("justimmo") == OAuthConfig(
         conn_id="shop",
         base_url="https://api.justimmo.at",
@@ -91,7 +91,7 @@ def test_justimmo() -> None:
     ("environment", "api", "auth"),
     [("production", "api", "atlas"), ("sandbox", "apisandbox", "atlas-sandbox")],
 )
-def test_joor(environment: str, api: str, auth: str) -> None:
+def test_a_joor_connection_has_the_documented_urls_and_formats(environment: str, api: str, auth: str) -> None:
     assert read("joor", {"environment": environment, "account": "7"}) == OAuthConfig(
         conn_id="shop",
         base_url=f"https://{api}.jooraccess.com/v4",

@@ -36,7 +36,7 @@ def variables(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 @pytest.fixture
-def test_of(
+def run_test(
     define_connection: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> Callable[..., tuple[bool, str]]:
     """Test a connection; neither the result nor the log may contain a secret."""
@@ -61,11 +61,11 @@ REFRESH = {"grant_type": "refresh_token", "refresh_token": SECRETS["refresh_toke
 
 
 def test_success_names_the_grant_the_lifetime_and_the_requested_and_granted_scope(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     response = {"access_token": "fake-access-token", "expires_in": 1800, "scope": "read"}
     requests_mock.post(TOKEN_URL, json=response)
-    works, text = test_of(scope="read write")
+    works, text = run_test(scope="read write")
     assert works
     assert "client_credentials grant" in text
     assert "1800 s" in text
@@ -74,70 +74,72 @@ def test_success_names_the_grant_the_lifetime_and_the_requested_and_granted_scop
 
 
 def test_a_scope_that_the_response_omits_was_granted_as_requested(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
-    works, text = test_of(scope="read")
+    works, text = run_test(scope="read")
     assert works
     assert "Requested scope: read; granted: as requested." in text
     assert "did not grant" not in text
 
 
 def test_a_connection_without_a_scope_is_reported_as_such(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
-    assert "Requested scope: none (the server's default); granted: as requested." in test_of()[1]
+    assert "Requested scope: none (the server's default); granted: as requested." in run_test()[1]
 
 
 def test_an_empty_scope_in_the_response_grants_nothing(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60, "scope": ""})
-    assert "The server did not grant these scopes: read." in test_of(scope="read")[1]
+    assert "The server did not grant these scopes: read." in run_test(scope="read")[1]
 
 
-def test_the_password_grant_sends_the_password(test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker) -> None:
+def test_the_password_grant_sends_the_password(
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
+) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
-    works, text = test_of(**PASSWORD)
+    works, text = run_test(**PASSWORD)
     assert works
     assert "password grant works" in text
     assert parse_qs(requests_mock.last_request.text)["password"] == [SECRETS["user_password"]]
 
 
 def test_one_request_is_sent_to_the_token_endpoint_and_none_elsewhere(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
-    test_of()
+    run_test()
     assert [(sent.method, sent.url) for sent in requests_mock.request_history] == [("POST", TOKEN_URL)]
 
 
-def test_ignored_fields_are_listed(test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker) -> None:
+def test_ignored_fields_are_listed(run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
-    works, text = test_of(unheard_of=1)
+    works, text = run_test(unheard_of=1)
     assert works
     assert "'unheard_of'" in text
 
 
 def test_a_random_conn_id_works_as_with_airflows_button(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
-    assert test_of(conn_id="x7d3kq9w")[0]
-    assert not test_of(conn_id="x7d3kq9v", **REFRESH)[0]
+    assert run_test(conn_id="x7d3kq9w")[0]
+    assert not run_test(conn_id="x7d3kq9v", **REFRESH)[0]
 
 
-def test_each_test_sends_a_request(test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker) -> None:
+def test_each_test_sends_a_request(run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 3600})
-    test_of()
-    test_of()
+    run_test()
+    run_test()
     assert requests_mock.call_count == 2
 
 
 @pytest.mark.parametrize("extra", [{}, REFRESH], ids=["client_credentials", "refresh_token"])
 def test_the_result_names_the_host_that_the_issuers_metadata_names(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, Any]
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, Any]
 ) -> None:
     url = "https://login.example.com/.well-known/openid-configuration"
     metadata = {"issuer": "https://login.example.com", "token_endpoint": "https://tokens.example.com/t"}
@@ -145,7 +147,7 @@ def test_the_result_names_the_host_that_the_issuers_metadata_names(
     response = {"access_token": "fake-access-token", "expires_in": 60}
     refusal = {"status_code": 400, "json": {"error": "invalid_grant"}}
     requests_mock.post("https://tokens.example.com/t", **(refusal if extra else {"json": response}))
-    works, text = test_of(grant_url=None, issuer="https://login.example.com", **extra)
+    works, text = run_test(grant_url=None, issuer="https://login.example.com", **extra)
     assert works
     assert "token endpoint at tokens.example.com" in text
     assert [request.method for request in requests_mock.request_history] == ["GET", "POST"]
@@ -165,11 +167,11 @@ def test_the_result_names_the_host_that_the_issuers_metadata_names(
     ],
 )
 def test_a_refusal_quotes_the_server_and_names_the_fields_to_check(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, error: str, fields: list[str]
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker, error: str, fields: list[str]
 ) -> None:
     response = {"error": error, "error_description": "The reason, in the server's words"}
     requests_mock.post(TOKEN_URL, status_code=400, json=response)
-    works, text = test_of()
+    works, text = run_test()
     assert not works
     assert error in text
     assert "The reason, in the server's words" in text
@@ -180,10 +182,10 @@ def test_a_refusal_quotes_the_server_and_names_the_fields_to_check(
 
 
 def test_a_wrong_password_is_sent_once_and_the_result_names_its_fields(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
-    works, text = test_of(**PASSWORD)
+    works, text = run_test(**PASSWORD)
     assert not works
     assert "User name" in text
     assert "User password" in text
@@ -207,10 +209,10 @@ def test_a_wrong_password_is_sent_once_and_the_result_names_its_fields(
 )
 @pytest.mark.parametrize("grant", [{}, REFRESH], ids=["client_credentials", "refresh_token"])
 def test_every_invalid_response_gives_a_readable_result(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, response: dict[str, Any], grant: dict[str, Any]
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker, response: dict[str, Any], grant: dict[str, Any]
 ) -> None:
     requests_mock.post(TOKEN_URL, **response)
-    works, text = test_of(**grant)
+    works, text = run_test(**grant)
     assert not works
     assert "token endpoint" in text
     assert "<" not in text
@@ -221,9 +223,9 @@ def test_every_invalid_response_gives_a_readable_result(
     [{"grant_type": "implicit"}, {"grant_url": ""}, {"scop": "read"}, {"body_format": "xml"}, {"leeway": "soon"}],
 )
 def test_an_invalid_connection_gives_a_result_that_names_the_field(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, str]
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, str]
 ) -> None:
-    works, text = test_of(**extra)
+    works, text = run_test(**extra)
     assert not works
     assert next(iter(extra)) in text
     assert requests_mock.call_count == 0
@@ -243,16 +245,16 @@ def test_an_invalid_connection_gives_a_result_that_names_the_field(
     ],
 )
 def test_a_field_that_makes_requests_impossible_is_named(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, str], field: str
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, str], field: str
 ) -> None:
-    works, text = test_of(**extra)
+    works, text = run_test(**extra)
     assert not works
     assert text.startswith(f"{field} ")
     assert not requests_mock.called
 
 
 def test_an_error_that_echoes_the_request_reveals_no_secret(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     def echo(request: Any, context: Any) -> dict[str, str]:
         context.status_code = 400
@@ -260,18 +262,18 @@ def test_an_error_that_echoes_the_request_reveals_no_secret(
         return {"error": "invalid_request", "error_description": text}
 
     requests_mock.post(TOKEN_URL, json=echo)
-    works, text = test_of(**PASSWORD)
+    works, text = run_test(**PASSWORD)
     assert not works
     # The value of Basic authentication can be decoded, so it is a secret too.
     assert requests_mock.last_request.headers["Authorization"].removeprefix("Basic ") not in text
 
 
 def test_an_html_page_that_echoes_a_secret_is_not_quoted(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     page = "<html><p>Unknown user: fake-user, password: fake&amp;password</p></html>"
     requests_mock.post(TOKEN_URL, status_code=400, text=page)
-    works, text = test_of(**PASSWORD)
+    works, text = run_test(**PASSWORD)
     assert not works
     assert "fake&amp;password" not in text
 
@@ -289,10 +291,10 @@ def made_up(requests_mock: Mocker) -> str:
     "extra", [REFRESH, REFRESH | {"grant_type": "authorization_code"}, {"grant_type": "authorization_code"}]
 )
 def test_the_real_refresh_token_is_never_sent(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, Any]
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker, extra: dict[str, Any]
 ) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
-    test_of(**extra)
+    run_test(**extra)
     assert requests_mock.call_count == 1
     assert SECRETS["refresh_token"] not in requests_mock.last_request.text
     assert quote(SECRETS["refresh_token"], safe="") not in requests_mock.last_request.text
@@ -300,12 +302,12 @@ def test_the_real_refresh_token_is_never_sent(
 
 
 def test_each_test_sends_another_made_up_refresh_token(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
-    test_of(**REFRESH)
+    run_test(**REFRESH)
     first = made_up(requests_mock)
-    test_of(**REFRESH)
+    run_test(**REFRESH)
     assert made_up(requests_mock) != first
 
 
@@ -319,20 +321,20 @@ def test_each_test_sends_another_made_up_refresh_token(
     ],
 )
 def test_invalid_grant_shows_that_the_client_is_accepted(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, response: dict[str, str]
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker, response: dict[str, str]
 ) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json=response)
-    works, text = test_of(**REFRESH)
+    works, text = run_test(**REFRESH)
     assert works
     assert "as expected. Token URL, Client ID, Client secret and Client authentication are correct." in text
     assert text.endswith("The refresh token was not tested, because the server may accept it only once.")
 
 
 def test_the_result_mentions_no_secret_and_no_refresh_token_if_there_are_none(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": "invalid_grant"})
-    works, text = test_of(grant_type="authorization_code", client_auth="none", password=None)
+    works, text = run_test(grant_type="authorization_code", client_auth="none", password=None)
     assert works
     assert "as expected. Token URL, Client ID and Client authentication are correct." in text
     assert "Client secret" not in text
@@ -342,10 +344,10 @@ def test_the_result_mentions_no_secret_and_no_refresh_token_if_there_are_none(
 
 
 def test_a_recognized_refusal_of_the_client_is_a_failure(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     requests_mock.post(TOKEN_URL, status_code=401, json={"error": "invalid_client"})
-    works, text = test_of(**REFRESH)
+    works, text = run_test(**REFRESH)
     assert not works
     assert "Client secret" in text
 
@@ -361,10 +363,10 @@ def test_a_recognized_refusal_of_the_client_is_a_failure(
     ],
 )
 def test_an_unrecognized_refusal_of_a_made_up_token_is_not_reported_as_a_failure(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, status: int, options: dict[str, Any]
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker, status: int, options: dict[str, Any]
 ) -> None:
     requests_mock.post(TOKEN_URL, status_code=status, **options)
-    works, text = test_of(**REFRESH)
+    works, text = run_test(**REFRESH)
     assert works is True  # Airflow has no third result
     assert f"refused a made-up refresh token (status {status}" in text
     assert "does not show whether it rejected the client or the token" in text
@@ -374,30 +376,30 @@ def test_an_unrecognized_refusal_of_a_made_up_token_is_not_reported_as_a_failure
 
 @pytest.mark.parametrize("error", ["unsupported_grant_type", "unauthorized_client"])
 def test_a_server_without_refresh_tokens_is_not_reported_as_a_failure(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, error: str
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker, error: str
 ) -> None:
     requests_mock.post(TOKEN_URL, status_code=400, json={"error": error})
-    works, text = test_of(grant_type="authorization_code")
+    works, text = run_test(grant_type="authorization_code")
     assert works is True
     assert f"does not allow this client to use refresh tokens (status 400, {error})" in text
     assert "only if the server's tokens never expire" in text
-    assert not test_of(**REFRESH)[0]
+    assert not run_test(**REFRESH)[0]
 
 
 def test_a_server_that_accepts_a_made_up_token_is_reported_as_not_secure(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
-    works, text = test_of(**REFRESH)
+    works, text = run_test(**REFRESH)
     assert not works
     assert text.endswith("It may be a mock server or not secure, or Token URL may be wrong.")
 
 
 def test_the_made_up_token_is_sent_to_the_refresh_url_and_the_result_names_it(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     other = requests_mock.post("https://refresh.example.com/t", status_code=400, json={"error": "invalid_grant"})
-    works, text = test_of(refresh_url="https://refresh.example.com/t", **REFRESH)
+    works, text = run_test(refresh_url="https://refresh.example.com/t", **REFRESH)
     assert works
     assert other.called
     assert "token endpoint at refresh.example.com accepted the client" in text
@@ -410,8 +412,8 @@ def test_the_made_up_token_is_sent_to_the_refresh_url_and_the_result_names_it(
 
 @pytest.mark.parametrize("granted", ["read,write", "read, write", "write read", "read\twrite"])
 def test_granted_scopes_are_recognized_with_any_separator(
-    test_of: Callable[..., tuple[bool, str]], requests_mock: Mocker, granted: str
+    run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker, granted: str
 ) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60, "scope": granted})
-    assert "did not grant" not in test_of(scope="read write")[1]
-    assert "The server did not grant these scopes: admin." in test_of(scope="admin read write")[1]
+    assert "did not grant" not in run_test(scope="read write")[1]
+    assert "The server did not grant these scopes: admin." in run_test(scope="admin read write")[1]

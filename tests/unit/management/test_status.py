@@ -31,11 +31,11 @@ def status(grant_type: str = "authorization_code", **changes: Any) -> Connection
         ({"is_known": False}, "unknown"),
     ],
 )
-def test_the_state_of_the_token(changes: dict[str, Any], state: str) -> None:
+def test_the_token_state_describes_the_stored_token(changes: dict[str, Any], state: str) -> None:
     assert status(**changes).token_state == state
 
 
-def test_the_state_of_the_consent() -> None:
+def test_the_consent_state_describes_whether_a_user_must_authorize() -> None:
     assert status().consent_state == "given"
     assert status(needs_consent=True).consent_state == "needed"
     assert status("refresh_token").consent_state == "given"

@@ -334,7 +334,7 @@ def test_either_token_url_or_issuer_is_required() -> None:
     assert oauth_config(token_url=None, issuer="https://login.example.com").token_url is None
 
 
-def test_cannot_be_changed() -> None:
+def test_a_configuration_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         oauth_config().scope = "more"  # type: ignore[misc]
 

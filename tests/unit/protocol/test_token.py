@@ -27,7 +27,7 @@ def token(lifetime: float) -> Token:
         (1, 60, 0.9),
     ],
 )
-def test_is_usable_until_the_leeway_or_a_tenth_of_its_lifetime_before_its_expiry(
+def test_a_token_is_usable_until_the_leeway_or_a_tenth_of_its_lifetime_before_its_expiry(
     lifetime: float, leeway: float, last: float
 ) -> None:
     end = START + timedelta(seconds=last)
@@ -39,7 +39,7 @@ def test_is_usable_until_the_leeway_or_a_tenth_of_its_lifetime_before_its_expiry
 
 @pytest.mark.parametrize("lifetime", [1, 60, 3600, 10**8])
 @pytest.mark.parametrize("leeway", [0, 60, 10**6])
-def test_is_usable_at_first_whatever_the_leeway(lifetime: float, leeway: float) -> None:
+def test_a_new_token_is_usable_whatever_the_leeway(lifetime: float, leeway: float) -> None:
     assert token(lifetime).usable(START, leeway)
 
 
@@ -50,7 +50,7 @@ def test_an_enormous_leeway_is_a_tenth_of_the_lifetime(leeway: int) -> None:
 
 
 @pytest.mark.parametrize("lifetime", [0, -1])
-def test_is_never_usable_without_a_lifetime(lifetime: float) -> None:
+def test_a_token_without_a_lifetime_is_never_usable(lifetime: float) -> None:
     assert not token(lifetime).usable(START, 0)
     assert not token(lifetime).usable(START, 60)
 
@@ -58,7 +58,7 @@ def test_is_never_usable_without_a_lifetime(lifetime: float) -> None:
 @pytest.mark.parametrize(
     ("lifetime", "jitter", "from_"), [(3600, 0.0, 2700), (3600, 0.05, 2520), (100, 0.0, 75), (100, 0.025, 72.5)]
 )
-def test_is_due_from_three_quarters_of_its_lifetime_minus_the_jitter(
+def test_a_token_is_due_after_three_quarters_of_its_lifetime_minus_the_jitter(
     lifetime: float, jitter: float, from_: float
 ) -> None:
     start = START + timedelta(seconds=from_)
@@ -67,13 +67,13 @@ def test_is_due_from_three_quarters_of_its_lifetime_minus_the_jitter(
     assert token(lifetime).due(start + timedelta(microseconds=2), jitter)
 
 
-def test_is_due_exactly_at_three_quarters() -> None:
+def test_without_jitter_a_token_is_due_after_exactly_three_quarters_of_its_lifetime() -> None:
     assert token(100).due(START + timedelta(seconds=75))
     assert not token(100).due(START + timedelta(seconds=75) - INSTANT)
 
 
 @pytest.mark.parametrize("lifetime", [2, 10, 180, 3600])
-def test_is_due_before_it_is_unusable(lifetime: float) -> None:
+def test_a_token_is_due_before_it_becomes_unusable(lifetime: float) -> None:
     due = START + 0.75 * timedelta(seconds=lifetime)
 
     assert token(lifetime).due(due)
@@ -84,14 +84,14 @@ def test_the_lifetime_counts_from_the_request() -> None:
     assert token(90).lifetime == timedelta(seconds=90)
 
 
-def test_compares_times_of_any_time_zone() -> None:
+def test_the_current_time_can_have_any_time_zone() -> None:
     elsewhere = datetime.fromisoformat("2026-03-01T21:29:00+09:00")  # 12:29 UTC
 
     assert token(1800).usable(elsewhere, 59)
     assert not token(1800).usable(elsewhere, 60)
 
 
-def test_cannot_be_changed() -> None:
+def test_a_token_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         token(60).access_token = "other"  # type: ignore[misc]
 

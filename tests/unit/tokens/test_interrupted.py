@@ -142,7 +142,7 @@ def test_a_record_whose_write_was_interrupted_is_stored_later_by_the_same_proces
 
 
 @pytest.mark.parametrize("grant_type", ["client_credentials", "password"])
-def test_nobody_waits_for_a_repeatable_grant_that_was_stopped_before_its_request(grant_type: str) -> None:
+def test_no_process_waits_for_a_repeatable_grant_that_was_stopped_before_its_request(grant_type: str) -> None:
     world = World(grant_type=grant_type)
     grant = world.endpoint.grant
 

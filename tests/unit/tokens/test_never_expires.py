@@ -33,20 +33,20 @@ def test_a_token_that_never_expires_is_used_for_years_without_a_request(authoriz
     assert authorized.endpoint.requests == [("grant", None)]
 
 
-def test_no_consent_is_needed_while_it_is_stored(authorized: World) -> None:
+def test_no_consent_is_needed_while_the_token_is_stored(authorized: World) -> None:
     authorized.clock.seconds = YEARS
     stored = authorized.process().grant_state()
     assert (stored.token().access_token, stored.needs_consent, stored.consent_by) == ("token-1", False, None)
 
 
-def test_consent_is_needed_after_it_was_forgotten(authorized: World) -> None:
+def test_consent_is_needed_after_the_token_was_forgotten(authorized: World) -> None:
     authorized.process().actions.forget()
     assert authorized.process().grant_state().needs_consent
     with pytest.raises(ConsentRequired):
         authorized.process().token()
 
 
-def test_consent_is_required_after_the_api_refused_it(authorized: World) -> None:
+def test_consent_is_required_after_the_api_refused_the_token(authorized: World) -> None:
     source = authorized.process()
     rejected = source.token()
     with pytest.raises(ConsentRequired, match="'api'"):
@@ -54,7 +54,7 @@ def test_consent_is_required_after_the_api_refused_it(authorized: World) -> None
     assert len(authorized.endpoint.requests) == 1
 
 
-def test_after_the_api_refused_it_the_record_says_that_a_user_must_authorize(authorized: World) -> None:
+def test_after_the_api_refused_the_token_the_record_requires_consent_and_keeps_the_token(authorized: World) -> None:
     source = authorized.process()
     with pytest.raises(ConsentRequired, match="the API refused the access token. This token never expires"):
         source.token(rejected=source.token())
@@ -77,7 +77,7 @@ def test_processes_whose_token_is_refused_soon_afterwards_fail_without_a_claim(a
     assert len(authorized.store.leases) == leases
 
 
-def test_a_user_cannot_renew_it_and_it_stays_in_use(authorized: World) -> None:
+def test_a_user_cannot_renew_the_token_and_it_stays_in_use(authorized: World) -> None:
     source = authorized.process()
     with pytest.raises(ConsentRequired, match="never expires and has no refresh token, so it cannot be renewed"):
         source.renew()
@@ -86,14 +86,14 @@ def test_a_user_cannot_renew_it_and_it_stays_in_use(authorized: World) -> None:
     assert len(authorized.store.leases) == 1  # that of the authorization
 
 
-def test_after_the_api_refused_it_a_newly_authorized_token_is_used(authorized: World) -> None:
+def test_after_the_api_refused_the_token_a_newly_authorized_one_is_used(authorized: World) -> None:
     source = authorized.process()
     rejected = source.token()
     authorized.process().actions.store_grant(authorized.endpoint.grant())
     assert source.token(rejected=rejected).access_token == "token-2"
 
 
-def test_it_is_preferred_to_a_token_in_memory_that_expires(authorized: World) -> None:
+def test_the_token_is_preferred_to_one_in_memory_that_expires(authorized: World) -> None:
     source = authorized.process()
     authorized.endpoint.lifetime, authorized.endpoint.refresh_tokens = 1000, True
     source.actions.store_grant(authorized.endpoint.grant())
