@@ -15,6 +15,7 @@ from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.runtime import masking
 from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
+from airflow_provider_oauth.tokens.dependencies import Dependencies
 from airflow_provider_oauth.tokens.host_lock import HostLock
 from airflow_provider_oauth.tokens.source import TokenSource
 
@@ -46,15 +47,15 @@ def token_source(config: OAuthConfig) -> TokenSource:
         if known is None or known[0] != config.version:
             for secret in config.secrets:
                 masking.mask(secret)
-            source = TokenSource(
-                config,
+            dependencies = Dependencies(
+                config=config,
                 endpoint=TokenEndpoint(config),
                 store=VariableTokenStore(config),
-                lock=host_lock(config.conn_id),
+                host_lock=host_lock(config.conn_id),
                 mask=masking.mask,
                 page=connection_page_url(config.conn_id),
             )
-            _sources[config.conn_id] = known = (config.version, source)
+            _sources[config.conn_id] = known = (config.version, TokenSource(dependencies))
         return known[1]
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.tokens.grant_state import GrantState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from airflow_provider_oauth.protocol.clock import Clock
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.tokens.record import Record, TokenStore
@@ -62,9 +62,9 @@ class Dependencies:
     endpoint: Endpoint
     store: TokenStore
     host_lock: Lock
-    clock: Clock
-    mask: Callable[[str, datetime | None], None]
-    page: str
+    clock: Clock = field(default_factory=Clock)
+    mask: Callable[[str, datetime | None], None] = lambda secret, until: None
+    page: str = ""
 
     def grant_state(self, record: Record | None) -> GrantState:
         """Return what a record means for the connection."""

@@ -7,10 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, TokenStoreError, errors_converted
-from airflow_provider_oauth.protocol.clock import Clock
-from airflow_provider_oauth.protocol.config import OAuthConfig, normalize_scope
+from airflow_provider_oauth.protocol.config import normalize_scope
 from airflow_provider_oauth.tokens.coordinator import Coordinator
-from airflow_provider_oauth.tokens.dependencies import Dependencies, Endpoint, Lock
 from airflow_provider_oauth.tokens.grant_actions import GrantActions
 from airflow_provider_oauth.tokens.lease import Lease
 from airflow_provider_oauth.tokens.record_writer import RecordWriter
@@ -18,12 +16,9 @@ from airflow_provider_oauth.tokens.renewal import Renewal
 from airflow_provider_oauth.tokens.token_cache import TokenCache, is_same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     from airflow_provider_oauth.protocol.token import Token
+    from airflow_provider_oauth.tokens.dependencies import Dependencies
     from airflow_provider_oauth.tokens.grant_state import GrantState
-    from airflow_provider_oauth.tokens.record import TokenStore
 
 log = logging.getLogger(__name__)
 
@@ -37,45 +32,21 @@ class TokenSource:
     A token is *usable* until shortly before it expires, and *due* for renewal after about three quarters of its
     lifetime. While it is usable nobody waits: one process renews it, and the others keep using it.
 
-    :param config: the connection
-    :param endpoint: issues and revokes tokens
-    :param store: stores the record and the lease
-    :param lock: lets one process of this host renew at a time
-    :param clock: the clocks
-    :param mask: called with each secret before it can be logged, and with the time until which it must be masked; None
-        for the lifetime of the process
-    :param page: URL of the page on which a user authorizes the connection; "" if it is unknown
+    :param dependencies: the connection, its server and its store
     """
 
-    def __init__(
-        self,
-        config: OAuthConfig,
-        endpoint: Endpoint,
-        store: TokenStore,
-        lock: Lock,
-        clock: Clock | None = None,
-        mask: Callable[[str, datetime | None], None] = lambda secret, until: None,
-        page: str = "",
-    ) -> None:
-        self.config = config
-        self._dependencies = Dependencies(
-            config=config,
-            endpoint=endpoint,
-            store=store,
-            host_lock=lock,
-            clock=clock or Clock(),
-            mask=mask,
-            page=page,
-        )
-        self._clock = self._dependencies.clock
+    def __init__(self, dependencies: Dependencies) -> None:
+        self.config = dependencies.config
+        self._dependencies = dependencies
+        self._clock = dependencies.clock
         self._thread_lock = threading.Lock()
-        self._lease = Lease(store, self._clock)
-        self._cache = TokenCache(self._clock, config.leeway, mask)
-        self._writer = RecordWriter(self._dependencies, self._lease)
-        renewal = Renewal(self._dependencies, self._writer)
-        self._coordinator = Coordinator(self._dependencies, self._lease, renewal, self._writer, self._cache)
+        self._lease = Lease(dependencies.store, self._clock)
+        self._cache = TokenCache(self._clock, self.config.leeway, dependencies.mask)
+        self._writer = RecordWriter(dependencies, self._lease)
+        renewal = Renewal(dependencies, self._writer)
+        self._coordinator = Coordinator(dependencies, self._lease, renewal, self._writer, self._cache)
         #: What a user does with the grant: authorize, revoke and forget.
-        self.actions = GrantActions(self._dependencies, self._lease, self._writer, self._cache, self._thread_lock)
+        self.actions = GrantActions(dependencies, self._lease, self._writer, self._cache, self._thread_lock)
         #: When a refusal by the API last caused a renewal, on the monotonic clock, by scope.
         self._renewed_for_api: dict[str, float] = {}
 

@@ -25,6 +25,7 @@ from airflow_provider_oauth.exceptions import (
     TokenStoreError,
 )
 from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.tokens.dependencies import Dependencies
 from airflow_provider_oauth.tokens.record import Record
 from airflow_provider_oauth.tokens.source import TokenSource
 from airflow_provider_oauth.tokens.waiting import RENEWAL_WAIT_TIMEOUT
@@ -160,7 +161,10 @@ class Process:
         self.claim: Claim | None = None
         self.greenlet = greenlet(self._live, parent=world.scheduler)
         self.endpoint = Endpoint(self)
-        self.source = TokenSource(CONFIG, self.endpoint, Store(self), Lock(self), Clock(self))
+        dependencies = Dependencies(
+            config=CONFIG, endpoint=self.endpoint, store=Store(self), host_lock=Lock(self), clock=Clock(self)
+        )
+        self.source = TokenSource(dependencies)
         self._watch_claims()
 
     def _watch_claims(self) -> None:

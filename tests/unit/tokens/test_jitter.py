@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def source_of(world: World) -> TokenSource:
     """Return a source with a random jitter, unlike ``World.process``."""
-    return TokenSource(world.config, world.endpoint, world.store, world.lock, world.clock, world.mask)
+    return TokenSource(world.dependencies())
 
 
 def due_at(world: World, source: TokenSource) -> float:

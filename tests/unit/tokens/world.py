@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_oauth.exceptions import TokenStoreError
 from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.tokens.dependencies import Dependencies
 from airflow_provider_oauth.tokens.record import Record, fingerprint
 from airflow_provider_oauth.tokens.source import TokenSource
 from tests.connections import oauth_config
@@ -178,11 +179,20 @@ class World:
         :param clock: the clock of its host
         :param config: how its configuration differs from that of the other processes
         """
-        source = TokenSource(
-            replace(self.config, **config), self.endpoint, self.store, self.lock, clock or self.clock, self.mask
-        )
+        source = TokenSource(self.dependencies(clock, **config))
         source._cache._jitter = 0.0
         return source
+
+    def dependencies(self, clock: Clock | None = None, **config: Any) -> Dependencies:
+        """Return what the token source of a process needs; the parameters are those of ``process``."""
+        return Dependencies(
+            config=replace(self.config, **config),
+            endpoint=self.endpoint,
+            store=self.store,
+            host_lock=self.lock,
+            clock=clock or self.clock,
+            mask=self.mask,
+        )
 
     def token(self, name: str) -> Token:
         """Return a token that is issued now."""
