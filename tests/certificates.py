@@ -1,4 +1,4 @@
-"""A certificate authority for tests, and what it has issued: files with certificates and keys."""
+"""Creates a certificate authority for tests, and the certificates and keys that it issues."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Certificates:
 
     :param ca: the authority's certificate
     :param server: a certificate for 127.0.0.1 and localhost, with its key
-    :param client: a client's certificate, with its key
-    :param encrypted: the same, its key encrypted
+    :param client: a client certificate, with its key
+    :param encrypted: the client certificate, with an encrypted key
     """
 
     ca: str
@@ -33,7 +33,7 @@ class Certificates:
 
 
 def certificates(folder: Path) -> Certificates:
-    """Make an authority and its certificates in ``folder``."""
+    """Create an authority and its certificates in ``folder``."""
     key = ec.generate_private_key(ec.SECP256R1())
     ca = _certificate("fake CA", key, "fake CA", key, is_ca=True)
     plain = serialization.NoEncryption()

@@ -66,5 +66,5 @@ def airflow_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """TLS files: a certificate authority, a server's certificate and a client's."""
+    """TLS files: a certificate authority, a server certificate and a client certificate."""
     return certificates(tmp_path_factory.mktemp("tls"))

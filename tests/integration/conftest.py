@@ -1,4 +1,4 @@
-"""A sandbox in this process, a clock that moves when told to, and an Airflow home with a database of its own."""
+"""Fixtures of the integration tests: a sandbox in this process, a clock that tests control, and a migrated database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.integration.recorder import Recorder
 
-# Airflow reads its home when it is first imported. The unit tests may have made one already; never the user's.
+# Airflow reads its home when it is first imported. Use a new one, or that of the unit tests, but never the user's.
 if "airflow" not in sys.modules and not Path(os.environ.get("AIRFLOW_HOME", "")).name.startswith("airflow-home-"):
     _home = tempfile.mkdtemp(prefix="airflow-home-integration-")
     atexit.register(shutil.rmtree, _home, ignore_errors=True)
@@ -39,7 +39,7 @@ if "airflow" not in sys.modules and not Path(os.environ.get("AIRFLOW_HOME", ""))
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a fortieth of what the lease and the backoff ask for. That the waits are long enough is not shown here."""
+    """Shorten the waits of lease and retries to a fortieth. Other tests check that they are long enough."""
     monkeypatch.setattr(Clock, "sleep", lambda self, seconds: time.sleep(seconds / 40))
 
 
@@ -56,15 +56,15 @@ def sandbox(tmp_path: Path, sandbox_clock: FakeClock) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def airflow_db() -> None:
-    """Airflow's database, migrated, in a home that is ours."""
+    """Migrate the database of the Airflow home of these tests."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Airflow's own
+        warnings.simplefilter("ignore")  # Airflow's warnings
         from airflow import settings
         from airflow.utils.db import initdb
 
         home = Path(settings.AIRFLOW_HOME)
         if not home.name.startswith("airflow-home-") or str(home) not in settings.SQL_ALCHEMY_CONN:
-            pytest.fail(f"refusing to migrate the database of {home}: it is not a home that these tests made")
+            pytest.fail(f"the database of {home} is not migrated, because these tests did not create this Airflow home")
         initdb()
 
 
@@ -77,6 +77,6 @@ def api() -> Iterator[Recorder]:
 
 @pytest.fixture
 def elsewhere() -> Iterator[Recorder]:
-    """Another one, with another origin."""
+    """A second server like ``api``, with another origin."""
     with recorder() as running:
         yield running

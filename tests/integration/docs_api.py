@@ -1,4 +1,4 @@
-"""The made-up API that README and docs call: customers, orders and exports."""
+"""The fictional API in the examples of README and docs: customers, orders and exports."""
 
 from __future__ import annotations
 
@@ -71,5 +71,5 @@ def _add_exports(router: APIRouter, server: ServerConfig, state: State) -> None:
         return {"file": name}
 
 
-#: An authorization server with that API.
+#: An authorization server with this API.
 DOCS_SERVER = replace(STANDARD, add_api=_add_routes)

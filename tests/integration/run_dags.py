@@ -1,6 +1,6 @@
-"""A program that runs DAG files with ``dag.test()`` and prints what came of them, as JSON.
+"""Runs DAG files with ``dag.test()`` and prints their results as JSON.
 
-``python run_dags.py PREPARED FILE…``; it makes Airflow's database in AIRFLOW_HOME first.
+Usage: ``python run_dags.py PREPARED FILE…``. It first creates Airflow's database in AIRFLOW_HOME.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def run(path: Path) -> dict[str, Any]:
-    """Run the DAG of a file, and return its state and what its tasks returned."""
+    """Run the DAG of a file, and return its state and the results of its tasks."""
     from airflow.sdk import DAG
 
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -27,7 +27,7 @@ def run(path: Path) -> dict[str, Any]:
     finally:
         DAG.__exit__ = enter
     (dag,) = defined
-    # dag.test() parses all files of the folder: here only this one, to save time.
+    # dag.test() would parse all files of the folder. To save time, it parses only this one.
     path.with_name(".airflowignore").write_text(f"*.py\n!{path.name}\n")
     dag_run = dag.test()
     from airflow.models.xcom import XComModel
@@ -40,7 +40,7 @@ def run(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run every file; one that cannot be run does not stop the others."""
+    """Run every file, even if another one fails."""
     from airflow.utils.db import initdb
 
     initdb()

@@ -1,4 +1,4 @@
-"""The package with an independent authorization server: Authlib's."""
+"""The package works with an independent authorization server: Authlib's."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_a_narrower_scope_is_stored_with_the_token(server: Server, connect: Call
 
 @pytest.fixture
 def refresh_token(server: Server) -> str:
-    """A first refresh token, obtained elsewhere."""
+    """A refresh token that was obtained without this package."""
     server.add_client(ID, SECRET)
     data = {"grant_type": "password", "username": "ada", "password": PASSWORD, "scope": "read"}
     headers = basic(ID, SECRET, quote_plus)

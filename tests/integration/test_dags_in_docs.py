@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DAGS = [block for block in blocks("python") if block.dag_id]
 SECRET = "fake-secret-:/+%&1"
-#: What the tasks whose result matters return, by DAG and task; a mapped task has the index of one instance.
+#: The expected results of tasks, by DAG and task. A mapped task has the result of one instance.
 RETURNED = {
     "create_customer": {"create": 251},
     "export_orders": {"start": "e1"},
@@ -39,7 +39,7 @@ RETURNED = {
 
 
 def connections(sandbox: Sandbox) -> dict[str, str]:
-    """Return the connections of the DAGs, as environment variables; their clients are registered."""
+    """Register the clients of the DAGs, and return the connections as environment variables."""
     found = {}
     for conn_id, grant in (("my_api", "client_credentials"), ("my_consent", "refresh_token")):
         sandbox.state.add_client("standard", conn_id, SECRET, scopes=["read", "write"])
@@ -52,7 +52,7 @@ def connections(sandbox: Sandbox) -> dict[str, str]:
 
 
 def save(folder: Path) -> list[Path]:
-    """Write each DAG to a file, with a folder for its results, and with short waits; return the files."""
+    """Write each DAG to a file, with short waits and a folder for its results, and return the files."""
     folder.joinpath("dags").mkdir()
     paths = []
     for block in DAGS:
@@ -65,7 +65,7 @@ def save(folder: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Run all DAGs in one process of their own, with an Airflow database of their own."""
+    """Run all DAGs in a new process with a new Airflow database, and return the results."""
     folder = tmp_path_factory.mktemp("airflow-home-docs")
     with serve(folder / "sandbox", servers=[DOCS_SERVER]) as sandbox:
         env = {
@@ -88,7 +88,7 @@ def test_no_two_dags_have_the_same_name_except_the_first_one_of_readme_and_docs(
     assert {name: count for name, count in names.items() if count > 1} == {"customers": 2}
 
 
-# One test for all, so that xdist does not run the DAGs in each of its processes.
+# One test for all DAGs, because xdist would run the fixture in each of its processes.
 def test_every_dag_succeeds_and_returns_what_the_text_says(results: dict[str, Any]) -> None:
     assert {name: found["state"] for name, found in results["dags"].items()} == dict.fromkeys(
         [f"{block.page.stem}-{block.dag_id}" for block in DAGS], "success"

@@ -1,4 +1,4 @@
-"""What the documentation shows works, and it shows everything."""
+"""The examples in the documentation work, and the documentation is complete."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_every_term_of_the_page_about_renewal_is_in_the_glossary_which_is_sorted
 
 
 def is_own_class(value: object) -> bool:
-    """Tell whether the value is a class of the module about errors."""
+    """Return whether the value is a class of the module of exceptions."""
     return isinstance(value, type) and value.__module__ == exceptions.__name__
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tests.integration.recorder import Recorder
 
 
-# Caused by an import of the HTTP provider when a stock operator has its response.
+# An import in the HTTP provider causes it when a stock operator has received its response.
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers.determine_kwargs` attribute")
 #: Warnings of the stock trigger. As errors, they would prevent the requests that these tests try to send.
 stock_trigger = [

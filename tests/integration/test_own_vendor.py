@@ -1,4 +1,4 @@
-"""The package in docs/own-vendor.md, installed, in an Airflow that finds it by its entry point."""
+"""The package in docs/own-vendor.md can be installed, and Airflow finds it by its entry point."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ print(json.dumps({
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """The files that the document shows, as they are."""
+    """A folder with the files in the document."""
     for text in re.findall(r"^```(?:python|toml)\n(# [\w/.]+\n.*?)^```", DOCS, re.MULTILINE | re.DOTALL):
         heading, _, content = text.partition("\n")
         path = tmp_path / "acme-airflow" / heading.removeprefix("# ")
@@ -61,7 +61,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def package(source: Path) -> Path:
-    """The folder in which pip has installed them."""
+    """The folder in which pip has installed the package."""
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--target"]
     command = [sys.executable, "-m", "pip", "install", *options, str(source.parent / "installed"), str(source)]
     subprocess.run(command, check=True)

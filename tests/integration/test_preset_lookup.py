@@ -43,7 +43,7 @@ class AcmeHook(OAuthHook):
     ),
 }
 
-#: As Airflow's supervisor starts a task: the process reaches connections and Variables only through the supervisor.
+#: The start of a task process, which reads connections and Variables only through Airflow's supervisor.
 SUPERVISED = """
 import os
 os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"

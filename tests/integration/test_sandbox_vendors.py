@@ -205,7 +205,7 @@ def test_http_basic_and_a_wrong_secret_are_refused(sandbox: Sandbox, server: str
 
 
 def justlogin(sandbox: Sandbox, username: str | None = None) -> dict[str, Any]:
-    """Return a token response for a first refresh token that was obtained elsewhere."""
+    """Use a refresh token that was obtained without a consent page, and return the token response."""
     grant = {"server": "justlogin", "client_id": ID, "username": username}
     return refresh(sandbox, "justlogin", control(sandbox, "grants", **grant).json()["refresh_token"]).json()
 

@@ -62,7 +62,7 @@ class Server:
 
 
 def complete(received: bytes) -> bool:
-    """Tell whether this is a complete request, or the start of a TLS handshake."""
+    """Return whether this is a complete request, or the start of a TLS handshake."""
     head, end, body = received.partition(b"\r\n\r\n")
     found = re.search(rb"(?i)content-length: (\d+)", head)
     return received[:1] == b"\x16" or bool(end and len(body) >= int(found[1] if found else 0))

@@ -25,7 +25,7 @@ class Referee:
         self.problems: list[str] = []
         self.excused: list[str] = []  # events that no rule can prevent, and their consequences
         self.older_over_newer = 0
-        self.consents = 0  # 1 if a user must authorize in the end, although nobody has forgotten the tokens
+        self.consents = 0  # 1 if a user must authorize in the end, although no user has forgotten the tokens
         self.reused = False
         self.ends: dict[str, float] = {}  # when each claim ends, by its nonce
         self._order: dict[str, int] = {}

@@ -12,7 +12,7 @@ class Schedule:
     :param seed: determines everything that the other parameters leave open
     :param processes: number of processes at a time
     :param hosts: number of hosts; the processes of one host share its host lock
-    :param lifetime: of an access token, in seconds
+    :param lifetime: lifetime of an access token in seconds
     :param rounds: how often each process requests a token
     :param spread: all processes start within this time, in seconds
     :param late: share of reads and writes that take up to 60 s; a write of the record takes up to 28 s, after which
@@ -21,7 +21,7 @@ class Schedule:
     :param failing: share of reads and writes that fail with an error; some of these writes land, or land soon after
     :param down: share of token requests that fail before the server has received them
     :param lost: share of token requests whose response is lost
-    :param crashes: share of steps at which a process is killed; another one takes its place
+    :param crashes: share of steps at which a process is killed; another one replaces it
     :param naps: share of sleeps that last longer, because the process was not running
     :param nap: longest extra time of these sleeps, in seconds
     :param freezes: share of steps at which a process is frozen while time passes, also during the token request and
@@ -32,7 +32,7 @@ class Schedule:
     :param grace: whether the server accepts a used refresh token again as long as its successor was not used
     :param skew: difference between the clocks of two hosts, in seconds
     :param new: whether the connection was never used, so that there is neither a lease nor a record
-    :param deletions: how often somebody deletes the Variable of the lease
+    :param deletions: how often a user deletes the Variable of the lease
     :param users: how many users authorize the connection, revoke or forget its tokens meanwhile
     """
 

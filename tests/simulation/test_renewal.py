@@ -273,7 +273,7 @@ def killed_at(step: int, schedule: Schedule) -> tuple[World, bool]:
     world = World(replace(schedule, rounds=1, spread=0.0))
     world.start(0, 1).dies_at = step
     world.run_all()
-    died = len(world.processes) > 1  # the process that takes its place
+    died = len(world.processes) > 1  # the process that replaces it
     assert not world.referee.problems, world.referee.problems
     return world, died
 

@@ -1,9 +1,9 @@
 """Simulated processes that share a token. They run the production ``TokenSource`` on a simulated clock.
 
 Each process is a greenlet. When the production code calls the store, the token endpoint or sleep, the fake returns
-control to the scheduler and says when the process continues. So a :class:`Schedule` determines everything that happens,
-and hours take milliseconds. All faults of storage, network and processes happen in these fakes; each wait in them is a
-step.
+control to the scheduler and specifies when the process continues. So a :class:`Schedule` determines everything that
+happens, and hours take milliseconds. All faults of storage, network and processes happen in these fakes; each wait in
+them is a step.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the unit tests run: an Airflow home of their own, never the user's, and no database that was migrated."""
+"""Gives the unit tests a new Airflow home, without a migrated database, instead of the user's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 
-# Airflow reads its home when it is first imported, and tests import it at their top: so this stands before any fixture.
+# Airflow reads its home when it is first imported. Tests import it at module level, so a fixture would be too late.
 _home = tempfile.mkdtemp(prefix="airflow-home-unit-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:

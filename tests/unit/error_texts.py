@@ -1,4 +1,4 @@
-"""Every error text in the source of the package, found by its syntax tree."""
+"""Finds every error text in the source of the package, with the syntax tree."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(exceptions.__file__).parent
-#: What stands for a value in a text.
+#: The placeholder for a value in a text.
 VALUE = "…"
-#: How a text about a connection begins.
+#: The beginning of a text about a connection.
 PREFIX = "Connection "
 #: Calls whose arguments are an error text, besides those after ``raise``.
 EXCEPTIONS = {name for name, each in vars(exceptions).items() if isinstance(each, type) and issubclass(each, Exception)}
 MAKERS = EXCEPTIONS | {"SystemExit", "FlashMessage", "error", "invalid_response", "warning", "warnings.append"}
 #: Exceptions whose text is never shown.
 INTERNAL = {"ConnectTimeoutError", "NameResolutionError", "NewConnectionError"}
-#: A text with fewer letters has no words of its own.
+#: A text with fewer letters contains only values.
 FEWEST_LETTERS = 6
 
 
@@ -42,7 +42,7 @@ class ErrorText:
 
 
 def error_texts() -> list[ErrorText]:
-    """Return all error texts of the package; a text that is put together has an entry for each way."""
+    """Return all error texts of the package. A text with alternative parts has one entry for each combination."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text())
@@ -90,7 +90,7 @@ def _texts_in(
 
 
 def _is_success(node: ast.AST) -> bool:
-    """Tell whether the node is a message of the page that is not literally a failure, or not a success."""
+    """Return whether the node is a message of the page that reports success, or whose outcome is a variable."""
     if not isinstance(node, ast.Call) or _name(node.func) != "FlashMessage":
         return False
     return not (isinstance(node.args[0], ast.Constant) and node.args[0].value in (False, None))
@@ -129,7 +129,7 @@ def _with_field_name(call: ast.Call) -> list[ast.expr]:
 
 
 def _is_number(node: ast.expr) -> bool:
-    """Tell whether the argument is a status, True, False or None."""
+    """Return whether the argument is a status: True, False or None."""
     return isinstance(node, ast.Constant) and not isinstance(node.value, str)
 
 

@@ -1,4 +1,4 @@
-"""What the commands of ``airflow oauth`` print, ask and return."""
+"""The output, questions and exit codes of the commands of ``airflow oauth``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(command: str, **args: Any) -> None:
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
-    """Answer every question with ``text``; return the list of the questions."""
+    """Answer every question with ``text``, and return the list to which the questions are added."""
     questions: list[str] = []
     monkeypatch.setattr("builtins.input", lambda question="": questions.append(question) or text)
     return questions

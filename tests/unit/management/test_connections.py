@@ -1,4 +1,4 @@
-"""Connections on the API server and on the command line, wherever they are defined."""
+"""Reading connections on the API server and on the command line, from all places in which they can be defined."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ def test_forget_waits_for_a_renewal_but_only_for_a_limited_time(authorized: Worl
 
 
 def test_forget_writes_a_higher_generation_than_any_earlier_grant_can_have_reached(authorized: World) -> None:
-    authorized.store.record = None  # somebody has deleted it
+    authorized.store.record = None  # a user has deleted it
     authorized.process().actions.forget()
 
     assert authorized.store.record.generation >= authorized.clock.now().timestamp() - 60

@@ -32,7 +32,7 @@ def test_the_first_renewal_waits_as_long_as_any_other(rotating: World) -> None:
 
 def test_if_the_lease_was_deleted_the_claim_waits_for_the_longest_token_request(rotating: World) -> None:
     rotating.another_renewed()
-    rotating.store.lease = None  # somebody has deleted it
+    rotating.store.lease = None  # a user has deleted it
     rotating.process().token()
     assert EXCHANGE_TIMEOUT <= rotating.clock.seconds <= EXCHANGE_TIMEOUT + WAIT
 
@@ -166,7 +166,7 @@ def test_a_claim_that_took_too_long_to_write_is_void_and_stays_in_the_lease(rota
     rotating.store.write_lease = slowly
     rotating.process().token()
     assert len(rotating.store.leases) == 2
-    assert TERM < rotating.clock.seconds < TERM + 10  # it waits for its own void claim as for anybody's
+    assert TERM < rotating.clock.seconds < TERM + 10  # it waits for its own void claim as for any other one
 
 
 def test_after_a_failed_token_request_the_lease_is_free_immediately(rotating: World) -> None:

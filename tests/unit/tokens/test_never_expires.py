@@ -99,5 +99,5 @@ def test_the_token_is_preferred_to_one_in_memory_that_expires(authorized: World)
     source.actions.store_grant(authorized.endpoint.grant())
     authorized.endpoint.lifetime, authorized.endpoint.refresh_tokens = None, False
     authorized.process().actions.store_grant(authorized.endpoint.grant())
-    authorized.clock.seconds += 800  # the held token is due, so the record is read
+    authorized.clock.seconds += 800  # the token in memory is due, so the record is read
     assert source.token().access_token == "token-3"

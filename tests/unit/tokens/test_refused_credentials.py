@@ -39,7 +39,7 @@ def test_after_refused_credentials_no_request_is_sent_for_some_time(grant_type: 
         world.clock.seconds = refused_at + seconds
         with pytest.raises(type(error), match=rf"{error}.*No request is sent until 2026-01-01 00:0\d:\d\d UTC"):
             world.process().token()
-        assert world.clock.seconds == refused_at + seconds  # it fails at once
+        assert world.clock.seconds == refused_at + seconds  # it fails immediately
     assert len(world.endpoint.requests) == 1
     world.clock.seconds = refused_at + COOL_DOWN
     assert world.process().token().access_token == "token-2"
