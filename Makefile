@@ -11,19 +11,23 @@ PYTHONS := $(BIN)/nox --no-error-on-missing-interpreters
 .PHONY: help install demo try test test-python test-pythons test-oldest test-servers simulate test-browser test-distributed services soak lint bench docs clean
 
 help:
+	@echo "make install           create the virtual environment .venv; all other commands do it if it is missing"
 	@echo "make demo              run every example DAG on a real Airflow, against a local server"
 	@echo "make try               start that Airflow, and keep it running for you until Ctrl-C"
-	@echo "make test              the test suite, but for what needs a browser or a running Airflow"
+	@echo "make test              the unit and integration tests"
+	@echo "make test-python       the same on one version of Python: VERSION=3.12"
 	@echo "make test-pythons      the same on every supported version of Python that is installed"
 	@echo "make test-oldest       the same with the oldest supported version of every dependency"
 	@echo "make test-servers      tests against two authorization servers from npm and PyPI (Debian: apt-get install nodejs npm postgresql)"
 	@echo "make simulate          the rules of renewal, under 30,000 schedules of faults"
 	@echo "make test-distributed  tests on a running Airflow, also of two hosts (Debian: apt-get install postgresql redis-server)"
 	@echo "make test-browser      tests of the connection form and the page OAuth connections, in Chromium (Debian: apt-get install chromium)"
-	@echo "make soak              200 tasks on two hosts while everything fails in turn, 15 minutes (as test-distributed)"
+	@echo "make soak              200 tasks on two hosts while everything fails in turn, 15 minutes (Debian packages: as for test-distributed)"
+	@echo "make services          check that PostgreSQL and Redis are installed, which test-distributed and soak need"
 	@echo "make lint              style, types, layers"
 	@echo "make docs              the documentation, in .artifacts/docs; warnings are errors"
 	@echo "make bench             benchmarks, as ratios"
+	@echo "make clean             delete the virtual environments and all files that these commands have created"
 
 # pip of Python 3.11 knows no dependency groups yet, so it is brought up to date first.
 $(VENV)/.done: pyproject.toml constraints.txt

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -42,27 +41,37 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(airflow|aiohttp|requests|urllib3|collections|datetime|typing|builtins)\..*"),
 ]
 
-#: A Markdown link from a page to a file of the repository that is no page.
-REPOSITORY_LINK = re.compile(r"\]\((?:\.\./)+((?!\.\./)[^)]+)\)")
+#: A Markdown link from a page to a file of the repository that is not a page.
+REPOSITORY_LINK = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+)((?!\.\./)[^)]+)\)")
+#: The page with the example DAGs, and their folder.
+EXAMPLES = "example-dags"
+EXAMPLES_FOLDER = ROOT / "example_dags"
 
 
-def repository() -> str:
-    """Return the public address of the repository: the last substitution of the README for the package index."""
-    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    substitutions = pyproject["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
-    return str(substitutions[-1]["replacement"])
+def link_files(app: Any, docname: str, source: list[str]) -> None:
+    """Turn links to files of the repository into links that work in the site.
 
-
-def link_to_repository(app: Any, docname: str, source: list[str]) -> None:
-    """Turn links to files outside of this folder, which work in the repository, into links to its public address."""
+    Links to example DAGs lead to their sources at the end of the page about them, links to other files to downloads.
+    """
+    to_docs = "../" * docname.count("/")
     inside = {path.name for path in Path(__file__).parent.iterdir()}
 
-    def absolute(match: re.Match[str]) -> str:
-        return match[0] if match[1].split("/")[0] in inside else f"]({repository()}/blob/HEAD/{match[1]})"
+    def link(match: re.Match[str]) -> str:
+        text, up, path = match.groups()
+        if re.split("[/#]", path)[0] in inside:
+            return match[0]
+        if path.split("/")[0] == EXAMPLES_FOLDER.name:
+            return f"[{text}]({to_docs}{EXAMPLES}.md#{path.rpartition('/')[2].replace('.', '')})"
+        return f"{{download}}`{text} <{up}{path}>`"
 
-    source[0] = REPOSITORY_LINK.sub(absolute, source[0])
+    source[0] = REPOSITORY_LINK.sub(link, source[0])
+    if docname == EXAMPLES:
+        source[0] += "".join(
+            f"\n## {path.name}\n\n```{{literalinclude}} ../{EXAMPLES_FOLDER.name}/{path.name}\n:language: python\n```\n"
+            for path in sorted(EXAMPLES_FOLDER.glob("*.py"))
+        )
 
 
 def setup(app: Any) -> None:
     """Register the handler of links."""
-    app.connect("source-read", link_to_repository)
+    app.connect("source-read", link_files)

@@ -25,7 +25,7 @@ from airflow_provider_oauth.operators.extract import ExtractOperator
 from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
 from airflow_provider_oauth.presets import PRESETS
 from airflow_provider_oauth.ui.page import ACTION_LABELS, CONSENT_STATES, TOKEN_STATES
-from tests.documents import DOCS, README, blocks
+from tests.documents import DOCS, README, ROOT, blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,6 +179,14 @@ def test_the_parameters_of_the_extract_operator_are_in_the_table() -> None:
     inherited = inspect.signature(ExtractOperator.__init__).parameters
     names = {*own, *inherited} - {"self", "kwargs", "oauth_conn_id", "scope"}
     assert set(shown) == names
+
+
+# --- example DAGs
+
+
+def test_every_example_dag_is_on_the_page_about_them() -> None:
+    shown = re.findall(r"\]\(\.\./example_dags/(\w+\.py)\)", (DOCS / "example-dags.md").read_text())
+    assert sorted(shown) == sorted(path.name for path in (ROOT / "example_dags").glob("*.py"))
 
 
 # --- the glossary
