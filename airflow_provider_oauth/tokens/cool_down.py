@@ -1,4 +1,4 @@
-"""The cool-down: for how long refused credentials and refresh tokens are not sent again. No I/O."""
+"""The cool-down: how long refused credentials and refresh tokens are not sent again. No I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider_oauth.tokens.record import Refusal
 if TYPE_CHECKING:
     from datetime import datetime
 
-#: Shortest time, in seconds, for which no process sends refused credentials again, even if Retry-After is shorter.
+#: Minimum cool-down in seconds, even if Retry-After is shorter. In this time, no process sends the refused credentials.
 COOL_DOWN = 60.0
 #: Longest cool-down that the server can request with Retry-After, in seconds: a day.
 MAX_COOL_DOWN = 24 * 3600.0
@@ -31,8 +31,8 @@ REFUSALS = (InvalidClient, WrongPassword, ConsentRequired, UnrecognizedRefusal)
 def cool_down_error(refused: Refusal | None, now: datetime) -> OAuthError | None:
     """Return the error for a token request during the cool-down after a refusal; None if the request may be sent.
 
-    A time further ahead than the longest cool-down was written by a host whose clock is wrong. It is ignored, so that
-    such a host cannot block the others. The next token request replaces it.
+    A stored end that is more than MAX_COOL_DOWN ahead was written by a host whose clock is wrong. It is ignored, so
+    that such a host cannot block the others. The next token request replaces it.
 
     :param refused: the stored refusal, if there is one
     :param now: the current time, with a time zone
@@ -69,9 +69,9 @@ def refusal_after(error: OAuthError, before: Refusal | None, now: datetime) -> R
 
 
 def is_repeated(before: Refusal | None, now: datetime) -> bool:
-    """Return whether an unrecognized refusal is at least the second one, a minute or more after the first.
+    """Return whether an unrecognized refusal comes COOL_DOWN or more after the first unrecognized refusal.
 
-    :param before: the stored refusal, if there is one
+    :param before: the refusal that is stored when the new one comes, if there is one
     :param now: the current time, with a time zone
     """
     since = _unrecognized_since(before)

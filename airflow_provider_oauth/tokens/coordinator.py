@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which a process keeps using a due token after a failed renewal.
+#: How long a process waits after a failed renewal before it tries again, in seconds, if the current token is usable.
 RENEWAL_RETRY_INTERVAL = 30.0
 
 
@@ -47,13 +47,13 @@ class Coordinator:
         self._postponed_until = 0.0
 
     def postpone(self) -> None:
-        """Keep using a due token for RENEWAL_RETRY_INTERVAL, because the renewal has just failed."""
+        """Try no renewal for RENEWAL_RETRY_INTERVAL if the current token is usable. Called after a failed renewal."""
         self._postponed_until = self._clock.monotonic() + RENEWAL_RETRY_INTERVAL
 
     def token(self, key: str, rejected: Token | None) -> Token:
         """Return a token from the store, or renew it, or wait until another process has renewed it.
 
-        :param key: the scope, "" for the connection's own
+        :param key: the scope; "" for the scope of the connection
         :param rejected: a token that the API has refused; it is not returned
         """
         last_error: TokenStoreError | None = None
@@ -67,7 +67,7 @@ class Coordinator:
                     if token := self._stored_or_renewed(key, rejected, holder_is_frozen=holder_is_frozen):
                         return token
                 except Overtaken as error:
-                    last_error, waits = error, pauses(self._clock)  # this process has not waited for others yet
+                    last_error, waits = error, pauses(self._clock)  # the suspension does not count as waiting
                     continue
                 except TokenStoreError as error:
                     if self._cache.best(key, rejected, None) and not self._writer.unwritten(None):
@@ -95,7 +95,7 @@ class Coordinator:
         :param holder_is_frozen: whether the process that holds the host lock is assumed to be frozen
         """
         state = self._dependencies.grant_state(self._store.read())
-        unwritten = self._writer.unwritten(state.record)  # if there is one, it must be stored before anything else
+        unwritten = self._writer.unwritten(state.record)  # if there is one, nothing else is done until it is stored
         usable = self._cache.best(key, rejected, state.token(key))
         if usable and not unwritten and (self._cache.is_fresh(usable) or self._is_postponed()):
             return usable
@@ -106,10 +106,10 @@ class Coordinator:
                 return self._cache.put(key, renewed)
         if unwritten:
             return None
-        return self._cache.best(key, rejected, state.token(key))  # due, but usable: another process renews it
+        return self._cache.best(key, rejected, state.token(key))  # usable, although due: another process is renewing it
 
     def _claim(self, key: str, rejected: Token | None, state: GrantState) -> Claim | None:
-        """Claim the lease; None if another process has it, or if it has just renewed the token."""
+        """Claim the lease; return None if another process has claimed it or has just renewed the token."""
         exclusive = state.uses_refresh_token(key)
         if self._lease.is_held(state.record, exclusive=exclusive):
             return None
@@ -136,9 +136,9 @@ class Coordinator:
             if renewed:
                 return self._cache.put(key, renewed)
         raise error or RenewalTimeout(
-            f"Connection {self._conn_id!r}: another process has not finished renewing the token within "
-            f"{RENEWAL_WAIT_TIMEOUT:.0f} s. Check for a task that hangs and for a slow metadata database. This process "
-            f"did not use the refresh token, because it can be used only once."
+            f"Connection {self._conn_id!r}: another process did not finish renewing the token within "
+            f"{RENEWAL_WAIT_TIMEOUT:.0f} s. This process did not use the refresh token, because it can be used only "
+            f"once. Check for a task that hangs and for a slow metadata database."
         )
 
     def _is_postponed(self) -> bool:

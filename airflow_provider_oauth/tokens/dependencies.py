@@ -35,7 +35,7 @@ class Endpoint(Protocol):
 
 
 class Lock(Protocol):
-    """Lets one process of a host renew at a time, as ``HostLock`` implements it."""
+    """Allows only one process of a host at a time to renew, as ``HostLock`` implements it."""
 
     def acquire(self) -> bool:
         """Take the lock without waiting; return whether this process has it."""
@@ -51,7 +51,7 @@ class Dependencies:
     :param config: the connection
     :param endpoint: issues and revokes tokens
     :param store: stores the record and the lease
-    :param host_lock: lets one process of this host renew at a time
+    :param host_lock: allows only one process of this host at a time to renew
     :param clock: the clocks
     :param mask: called with each secret before it can be logged, and with the time until which it must be masked; None
         for the lifetime of the process
@@ -67,15 +67,15 @@ class Dependencies:
     page: str = ""
 
     def grant_state(self, record: Record | None) -> GrantState:
-        """Return what a record means for the connection."""
+        """Return the state of the connection's grant according to ``record``."""
         return GrantState(self.config, record, self.store.name, self.page)
 
     def mask_issued(self, token: Token, used_refresh_token: str | None = None) -> None:
         """Mask the secrets of a token that was just issued.
 
         :param token: the token, with its refresh token if there is one
-        :param used_refresh_token: the refresh token that was used to get it. If the server has replaced it, it no
-            longer needs to be masked.
+        :param used_refresh_token: the refresh token that was used to get ``token``. If the server has replaced this
+            refresh token, it need not be masked much longer.
         """
         now = self.clock.now()
         self.mask(token.access_token, now + SINGLE_USE_MASKED if token.is_single_use else token.expires_at)

@@ -21,7 +21,7 @@ WRITE_INTERVAL = 0.9
 
 
 def write_with_retry(store: TokenStore, clock: Clock, record: Record, claim: Claim, *, retry: bool = True) -> None:
-    """Write a record under a claim. After an error, write it again, unless it or a newer one is stored.
+    """Write a record under a claim. After an error, write it again, unless this record or a newer one is stored.
 
     :param store: stores the record
     :param clock: the clocks
@@ -39,7 +39,7 @@ def write_with_retry(store: TokenStore, clock: Clock, record: Record, claim: Cla
             if not retry:
                 raise
             last_error = error
-        log.warning("Trying again. %s", last_error)
+        log.warning("%s Trying to store the tokens again.", last_error)
         generation = _stored_generation(store, clock, claim.ends)
         if generation is None:
             raise last_error
@@ -57,15 +57,15 @@ def require_time_to_store(store: TokenStore, clock: Clock, claim: Claim) -> None
     """
     if not claim.covers_storing(clock.monotonic()):
         raise Overtaken(
-            f"Connection {store.conn_id!r}: {store.name} was not written, because this process was suspended. Another "
-            f"process may be renewing the token now."
+            f"Connection {store.conn_id!r}: {store.name} was not written, because this process was suspended or too "
+            f"slow. Another process may be renewing the token now. Try again."
         )
 
 
 def _stored_generation(store: TokenStore, clock: Clock, until: float) -> int | None:
     """Return the stored generation, 0 if there is no record; None if it could not be read in time.
 
-    :param until: on this process's monotonic clock
+    :param until: when to give up, on this process's monotonic clock
     """
     while clock.monotonic() + WRITE_INTERVAL <= until:
         clock.sleep(WRITE_INTERVAL)

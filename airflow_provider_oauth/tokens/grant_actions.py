@@ -1,4 +1,4 @@
-"""What a user does with a grant: authorize, revoke and forget. No process renews the token at the same time."""
+"""What a user does with a grant: authorize, revoke and forget. Meanwhile, no process renews the token."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class GrantActions:
     :param lease: the right to renew
     :param writer: stores the record
     :param cache: the tokens in memory
-    :param thread_lock: lets one thread of this process renew or act at a time
+    :param thread_lock: allows only one thread of this process at a time to renew or act
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class GrantActions:
     def revoke(self) -> int:
         """Revoke the stored tokens at the server (RFC 7009), then forget them.
 
-        If it fails halfway, nothing is forgotten. It can be repeated, because a revoked token can be revoked again.
+        If it fails halfway, all tokens stay stored. It can be repeated, because a revoked token can be revoked again.
 
         :return: how many tokens the server has revoked
         :raises ConfigurationError: if the connection has no revocation URL, or the stored tokens cannot be decrypted
@@ -152,8 +152,8 @@ class GrantActions:
             require_time_to_store(self._store, self._clock, claim)
             if not claim.covers_token_request(self._clock.monotonic()):
                 raise RenewalTimeout(
-                    f"Connection {self._conn_id!r}: the server takes too long to revoke {len(tokens)} tokens. Try "
-                    f"again. Nothing was forgotten."
+                    f"Connection {self._conn_id!r}: the server took too long to revoke {len(tokens)} tokens. The "
+                    f"stored tokens were kept, but the server may have revoked some of them. Try again."
                 )
             self._dependencies.mask(token, None)
             revoked += self._dependencies.endpoint.revoke(token, hint)
@@ -166,35 +166,41 @@ class GrantActions:
         return revoked
 
     def _exclusively(self, act: Callable[[Claim], Result], failed: str, advice: str = "Try again") -> Result:
-        """Act under an exclusive claim. Repeat this if the process was suspended before it wrote anything.
+        """Call ``act`` under an exclusive claim. Start again if the process was suspended before it wrote anything.
 
         :param act: called with the claim
-        :param failed: what has failed, for error messages
-        :param advice: what to do then
-        :raises TokenStoreError: if another user has authorized the connection or forgotten its tokens in the meantime
+        :param failed: what failed, as a clause for error messages
+        :param advice: what to do after an error
+        :raises TokenStoreError: if another user authorized the connection or forgot its tokens in the meantime
         """
         first: int | None = None
         with self._thread_lock:
             try:
                 while True:
-                    claim = self._claim(f"{failed}. {advice}")
+                    claim = self._claim(failed, advice)
                     if first is None:
                         first = first_generation(claim)
                     elif _is_newer(claim.record, first):
                         self._writer.end(claim)
                         raise TokenStoreError(
-                            f"Connection {self._conn_id!r}: {failed}. {advice}. While this process was suspended, "
-                            f"another user has authorized the connection or forgotten its tokens."
+                            f"Connection {self._conn_id!r}: {failed}, because another user authorized the connection "
+                            f"or forgot its tokens while this process was suspended. {advice}."
                         )
                     try:
                         with errors_converted(self._conn_id, failed):
-                            return act(claim)  # a failed write is not repeated: it may be stored, and replaced since
-                    except Overtaken as error:
-                        log.warning("Trying again. %s", error)
+                            # After a failed write, ``act`` is not repeated: the record may be stored nevertheless, and
+                            # another user may have replaced it.
+                            return act(claim)
+                    except Overtaken:
+                        log.warning(
+                            "Connection %r: %s, because this process was suspended or too slow. Starting again.",
+                            self._conn_id,
+                            failed,
+                        )
             finally:
                 self._host_lock.release()
 
-    def _claim(self, failed: str) -> Claim:
+    def _claim(self, failed: str, advice: str) -> Claim:
         """Wait for an exclusive claim, for up to RENEWAL_WAIT_TIMEOUT."""
         last_error: TokenStoreError | None = None
         for waited, pause in pauses(self._clock):
@@ -209,8 +215,8 @@ class GrantActions:
                 break
             self._clock.sleep(pause)
         raise last_error or RenewalTimeout(
-            f"Connection {self._conn_id!r}: {failed}. Other processes have not finished renewing the token within "
-            f"{RENEWAL_WAIT_TIMEOUT:.0f} s."
+            f"Connection {self._conn_id!r}: {failed}, because other processes did not finish renewing the token within "
+            f"{RENEWAL_WAIT_TIMEOUT:.0f} s. {advice}."
         )
 
     def _try_to_claim(self) -> Claim | None:
@@ -221,5 +227,5 @@ class GrantActions:
 
 
 def _is_newer(record: Record | None, generation: int) -> bool:
-    """Return whether another user has stored or forgotten a grant after ``generation`` was determined."""
+    """Return whether another user has stored or forgotten a grant since ``generation`` was determined."""
     return record is not None and record.generation >= generation

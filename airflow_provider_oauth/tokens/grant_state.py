@@ -1,4 +1,4 @@
-"""What a stored record means for a connection: whether it belongs to it, and what a renewal would use. No I/O."""
+"""Interprets a stored record: whether its tokens belong to the connection, and what a renewal would use. No I/O."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 #: How many fingerprints of used refresh tokens a record keeps.
 MAX_USED_REFRESH_TOKENS = 20
+#: Why stored tokens cannot be read, as the end of a sentence.
+OTHER_SETTINGS = (
+    "were stored for a different client, secret, user, URL or scope than the connection has now, or are corrupt"
+)
 
 
 @dataclass(frozen=True)
 class GrantState:
-    """What a record means for a connection as it is configured now.
+    """The state of a connection's grant, according to the stored record and the current settings of the connection.
 
-    :param config: the connection
+    :param config: the current settings of the connection
     :param record: the stored record; None if nothing is stored
     :param location: where a user finds the record, for error messages
     :param page: URL of the page on which a user authorizes the connection; "" if it is unknown
@@ -37,9 +41,9 @@ class GrantState:
 
     @property
     def matches_connection(self) -> bool:
-        """Whether the tokens of the record match the connection as it is now: client, secret, user, URLs and scope.
+        """Whether the record's tokens were issued for the client, secret, user, URL and scope of the connection.
 
-        If the connection has a refresh token of its own, they must have been issued for that one.
+        If a refresh token is entered in the connection, the tokens must have been obtained with this refresh token.
         """
         return self.matching_record is not None
 
@@ -55,7 +59,7 @@ class GrantState:
     def token(self, key: str = "") -> Token | None:
         """Return the stored token of this connection; it may have expired.
 
-        :param key: the scope, "" for the connection's own
+        :param key: the scope; "" for the scope of the connection
         """
         return self.matching_record.tokens.get(key) if self.matching_record else None
 
@@ -68,7 +72,7 @@ class GrantState:
     def uses_refresh_token(self, key: str = "") -> bool:
         """Return whether a renewal would use a refresh token. All refresh tokens are treated as single-use.
 
-        :param key: the scope, "" for the connection's own
+        :param key: the scope; "" for the scope of the connection
         """
         if self.config.requires_refresh_token:
             return True
@@ -76,11 +80,11 @@ class GrantState:
         return self.config.use_refresh and not key and record is not None and record.refresh_token is not None
 
     def refresh_token(self, key: str = "") -> str | None:
-        """Return the refresh token that a renewal uses; None if it repeats the grant.
+        """Return the refresh token that a renewal uses; None if a renewal repeats the grant instead.
 
-        The refresh token of the connection itself is used only if the record does not list it as used.
+        The refresh token that is entered in the connection is used only if the record does not list it as used.
 
-        :param key: the scope, "" for the connection's own
+        :param key: the scope; "" for the scope of the connection
         :raises ConsentRequired: if this grant requires a refresh token and none is usable
         """
         if not self.config.requires_refresh_token:
@@ -95,7 +99,7 @@ class GrantState:
         if own is not None and self._own_fingerprint not in record.used_refresh_tokens:
             return own
         if not record.readable:
-            raise self.consent_required(f"the tokens in {self.location} do not match the connection as it is now")
+            raise self.consent_required(f"the tokens in {self.location} cannot be used, because they {OTHER_SETTINGS}")
         if record.refresh_token is None and self.never_expires:
             raise self.consent_required(
                 "the API refused the access token. This token never expires and has no refresh token, so it cannot be "
@@ -121,7 +125,7 @@ class GrantState:
 
     @property
     def consent_by(self) -> datetime | None:
-        """When a user must authorize again if nobody renews the token before; None if already due or unknown."""
+        """When a user must authorize again unless the token is renewed before; None if already due, or if not known."""
         if not self.config.requires_refresh_token or self.needs_consent:
             return None
         return self.matching_record.refresh_expires_at if self.matching_record else None
@@ -129,15 +133,18 @@ class GrantState:
     def check_is_renewable(self) -> None:
         """Raise an error if only a new authorization can replace the stored token.
 
-        :raises ConsentRequired: if the token never expires; it stays in use
+        :raises ConsentRequired: if the token never expires
         """
         if self.never_expires:
-            raise self.consent_required("its token never expires and has no refresh token, so it cannot be renewed")
+            raise ConsentRequired(
+                f"Connection {self.config.conn_id!r}: the token never expires and has no refresh token, so it cannot "
+                f"be renewed. It stays in use until the API refuses it. To replace it, authorize the connection again."
+            )
 
     def tokens_to_revoke(self) -> list[tuple[str, str]]:
         """Return all known tokens, each with its type.
 
-        Refresh tokens come first, because most servers then revoke the access tokens, too.
+        Refresh tokens come first, because most servers revoke the access tokens together with the refresh token.
 
         :raises ConfigurationError: if the stored tokens cannot be decrypted
         """
@@ -148,9 +155,8 @@ class GrantState:
         if record:
             if not record.readable:
                 raise ConfigurationError(
-                    f"Connection {self.config.conn_id!r}: the stored tokens cannot be decrypted, so they cannot be "
-                    f"revoked. Revoke the access at the server, then forget the tokens here. {self.location} "
-                    f"does not match the connection as it is now, or is corrupt."
+                    f"Connection {self.config.conn_id!r}: the tokens in {self.location} cannot be revoked, because "
+                    f"they {OTHER_SETTINGS}. Revoke the access at the server, then forget the tokens here."
                 )
             if record.refresh_token:
                 tokens[record.refresh_token] = "refresh_token"
@@ -159,7 +165,10 @@ class GrantState:
 
     @property
     def used_refresh_tokens(self) -> tuple[str, ...]:
-        """Fingerprints of the connection's own refresh tokens, the current one last. None of them is used again."""
+        """Fingerprints of the refresh tokens that were entered in the connection, the current one last.
+
+        A record stores them, so that none of these refresh tokens is used again.
+        """
         own = self._own_fingerprint
         used = [each for each in (self.record.used_refresh_tokens if self.record else ()) if each != own]
         return tuple([*used, own] if own else used)[-MAX_USED_REFRESH_TOKENS:]

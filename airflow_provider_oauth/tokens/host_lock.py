@@ -1,4 +1,4 @@
-"""A lock that lets one process of a host renew a connection's token at a time."""
+"""A lock that allows only one process of a host at a time to renew the token of a connection."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ import filelock
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
 
-#: The first version of filelock that several users can use with the same file. Versions before 4.2.1 change the mode of
-#: another user's file, or delete it on release.
+#: The first version of filelock with which several users can share a lock file. Versions before 4.2.1, for example,
+#: change the mode of another user's file, or delete it on release.
 SHARED_SINCE = (4, 2, 5)
 
 
 class HostLock:
-    """A lock file that the processes of one host share. The kernel releases it when its holder dies.
+    """A lock file that the processes of one host share. The kernel releases the lock if the process that holds it dies.
 
-    :param folder: used by all processes of this host and by no other host; created if it is missing
+    :param folder: folder of the lock file. All processes of this host use it, and no other host does. It is created if
+        it is missing
     :param conn_id: the connection whose renewal it guards
     :param shared: whether other users may write to the folder, so that their processes can take the lock too
     """
@@ -38,8 +39,8 @@ class HostLock:
         """Take the lock without waiting; return whether this process has it.
 
         :raises ConfigurationError: if several users share the folder and the installed filelock does not support it
-        :raises OAuthError: if the folder or the file cannot be used. Airflow retries the task, because another user may
-            have caused it.
+        :raises OAuthError: if the folder or the file cannot be used. Airflow retries the task, because the problem may
+            be temporary or caused by another user
         """
         if self._lock:
             return True

@@ -1,4 +1,4 @@
-"""The lease: the right to renew, for one process of all hosts at a time.
+"""The lease: it allows only one process at a time, across all hosts, to renew a token.
 
 The hosts share only Airflow Variables, which can be read and written but have no compare-and-set. That is enough for
 Fischer's mutual exclusion (in Lamport's "A Fast Mutual Exclusion Algorithm", 1987), which uses waiting times instead of
@@ -43,7 +43,7 @@ class Observation:
     :param nonce: the nonce in the lease; None if there is none, and for a claim that is not exclusive
     :param exclusive: whether the claim will be exclusive
     :param made_at: when the reads began, with a time zone
-    :param started: the same, on this process's monotonic clock
+    :param started: when the reads began, on this process's monotonic clock
     """
 
     record: Record | None
@@ -59,8 +59,8 @@ class Claim:
 
     :param nonce: ID of the claim. The lease is free again when the record contains it.
     :param record: the record, as it is during the claim
-    :param exclusive: whether no other process has a claim. Only then may a refresh token be used.
-    :param made_at: when it was made, with a time zone
+    :param exclusive: whether no other process has a claim. A refresh token may be used only under an exclusive claim
+    :param made_at: when the reads for the claim began, with a time zone
     :param ends: when another process may claim the lease, on this process's monotonic clock
     """
 
@@ -73,28 +73,28 @@ class Claim:
     def covers_token_request(self, now: float) -> bool:
         """Return whether the claim is exclusive, and enough time is left to request a token and store it.
 
-        :param now: on this process's monotonic clock
+        :param now: the current time on this process's monotonic clock
         """
         return self.exclusive and now + MAX_EXCHANGE_TIME + MAX_STORING_TIME <= self.ends
 
     def covers_storing(self, now: float) -> bool:
         """Return whether enough time is left to store a record under this claim.
 
-        :param now: on this process's monotonic clock
+        :param now: the current time on this process's monotonic clock
         """
         return now + MAX_STORING_TIME <= self.ends
 
 
 class Lease:
-    """Gives the right to renew to one process of all hosts at a time.
+    """Allows only one process at a time, across all hosts, to renew.
 
     A process claims it in three steps: ``observe`` reads the record and the lease, the caller decides whether a renewal
     is still needed, and ``take`` writes the claim and waits until no other claim can exist.
 
-    The lease is free if the record contains its nonce, because then that renewal is complete. It is also free if this
-    process has seen the same nonce in it for TERM. No clocks are compared between hosts, and no process ever clears
-    the lease. The nonce of the last exclusive claim that this process was granted does not block this process, because
-    no other process can be renewing under it.
+    The lease contains the nonce of the latest claim. It is free if the record contains the same nonce, because the
+    renewal under this claim is then complete. It is also free if this process has seen the same nonce in the lease for
+    TERM. No clocks are compared between hosts, and no process ever clears the lease. The nonce of the last exclusive
+    claim that this process was granted does not block this process, because no other process can be renewing under it.
 
     :param store: stores the lease and the record
     :param clock: the clocks
@@ -103,7 +103,7 @@ class Lease:
     def __init__(self, store: TokenStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        #: The nonce that was read last, and when this process has read it for the first time.
+        #: The nonce that this process read last, and when it read this nonce for the first time.
         self._seen: tuple[str | None, float] = (None, 0.0)
         #: The nonce of the last exclusive claim that this process was granted.
         self._own: str | None = None
@@ -118,7 +118,7 @@ class Lease:
         return self._is_held(self._store.read_lease(), record, TERM if exclusive else MAX_EXCHANGE_TIME)
 
     def observe(self, *, exclusive: bool, max_delay: float = WAIT) -> Observation | None:
-        """Read what the claim depends on; return None if the reads took too long, so that they may be out of date.
+        """Read what the claim depends on; return None if the reads took so long that the values may be out of date.
 
         :param exclusive: whether the claim will be exclusive. If not, the process neither waits nor reads the lease.
         :param max_delay: longest random wait before an exclusive claim, in seconds
@@ -134,14 +134,14 @@ class Lease:
         return Observation(record=record, nonce=nonce, exclusive=exclusive, made_at=made_at, started=started)
 
     def take(self, seen: Observation) -> Claim | None:
-        """Claim the lease; return None if another process has a claim or may have one. In that case, try again later.
+        """Claim the lease; return None if another process has a claim or may have one. In this case, try again later.
 
-        :param seen: what ``observe`` has returned
+        :param seen: what ``observe`` returned
         :raises TokenStoreError: if the record or the lease cannot be read or written
         """
         if not seen.exclusive:
             nonce = uuid4().hex
-            with suppress(TokenStoreError):  # the lease only informs the other processes
+            with suppress(TokenStoreError):  # this claim needs no lease; the nonce only makes other processes wait
                 self._store.write_lease(nonce)
             return self._granted(_repeatable(nonce, seen.record, seen.made_at, seen.started))
         if self._is_held(seen.nonce, seen.record, TERM):
@@ -152,14 +152,15 @@ class Lease:
         nonce = uuid4().hex
         self._store.write_lease(nonce)
         if self._clock.monotonic() - seen.started > WAIT / 2:
-            # Void: it may have replaced a claim that another process relies on. It stays in the lease for TERM.
+            # This claim is void, because its nonce may have replaced that of a claim that another process uses. The
+            # other processes see the nonce and wait for TERM.
             return None
         self._let_settle(settling_time)
         claim = Claim(nonce=nonce, record=seen.record, exclusive=True, made_at=seen.made_at, ends=seen.started + TERM)
         return self._granted(claim) if self._is_confirmed(claim) else None
 
     def claim_unconditionally(self) -> Claim:
-        """Return a claim that ignores the claims of others, for a renewal that is harmless if it happens twice."""
+        """Return a claim without regard to the lease, for a renewal that is harmless if it happens twice."""
         made_at, started = self._clock.now(), self._clock.monotonic()
         record = None
         with suppress(TokenStoreError):
@@ -167,7 +168,7 @@ class Lease:
         return _repeatable(uuid4().hex, record, made_at, started)
 
     def is_unchanged(self, record: Record | None) -> bool:
-        """Return whether the stored record is still this one.
+        """Return whether the stored record is still ``record``.
 
         :raises TokenStoreError: if no record can be read, although the list of Variables contains it
         """
@@ -187,14 +188,15 @@ class Lease:
             return WAIT
         is_listed = self._store.lease_is_listed()
         if is_listed:
-            return None  # a database error looked like a missing lease
+            return None  # because of a database error, the lease seemed to be missing
         if is_listed is None or seen.record is not None:
-            # The lease was deleted, or it could not be read: wait until its holder's token request is over.
+            # The lease may have been deleted, or may not have been readable. Wait so long that a token request of the
+            # process that had claimed it is over.
             return EXCHANGE_TIMEOUT
         return WAIT
 
     def _let_settle(self, seconds: float) -> None:
-        """Wait until every write that was in progress has taken effect, or its process knows that its claim is void."""
+        """Wait until each write that was in progress has taken effect, or its process knows that its claim is void."""
         self._clock.sleep(seconds)
 
     def _is_confirmed(self, claim: Claim) -> bool:
@@ -202,13 +204,14 @@ class Lease:
         started = self._clock.monotonic()
         is_there = self._store.read_lease() == claim.nonce and self.is_unchanged(claim.record)
         if is_there and claim.record is None:
-            # A missing record counts only if this process has read its own new nonce both before and after it.
+            # A failed read can look like a missing record. So the database must have returned the new nonce both before
+            # and after the record was read.
             is_there = self._store.read_lease() == claim.nonce
         now = self._clock.monotonic()
         return is_there and now - started <= WAIT / 2 and claim.covers_token_request(now)
 
     def _granted(self, claim: Claim) -> Claim:
-        """Remember when this process saw its own claim, so that it does not wait longer for it than other processes."""
+        """Remember the nonce and the time, so that this process waits no longer for its own claim than others do."""
         self._seen = (claim.nonce, self._clock.monotonic())
         if claim.exclusive:
             self._own = claim.nonce
@@ -224,6 +227,6 @@ class Lease:
 
 
 def _repeatable(nonce: str, record: Record | None, made_at: datetime, started: float) -> Claim:
-    """Return a claim that is not exclusive. It ends so early that it does not overwrite what a later one has stored."""
+    """Return a claim that is not exclusive. It ends early, so as not to overwrite what a later one has stored."""
     ends = started + MAX_EXCHANGE_TIME + MAX_STORING_TIME
     return Claim(nonce=nonce, record=record, exclusive=False, made_at=made_at, ends=ends)

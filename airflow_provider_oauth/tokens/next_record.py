@@ -1,4 +1,4 @@
-"""Which record to store after a renewal, a new grant, *Forget* or a failure. No I/O."""
+"""Creates the record to store after a renewal, a new grant, *Forget* or a failure. No I/O."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def after_renewal(
 ) -> Record:
     """Return the record to store after a renewal.
 
-    :param state: the record that the new one replaces, and the connection
+    :param state: the connection, and the record that the new one replaces
     :param token: the issued token, with its refresh token if there is one
     :param nonce: the nonce of the claim
     :param now: the current time, with a time zone
-    :param key: the scope, "" for the connection's own
+    :param key: the scope; "" for the scope of the connection
     :param used_refresh_token: the refresh token that was used; None if the grant was repeated
     """
     record = state.record
@@ -45,7 +45,7 @@ def after_renewal(
 def after_new_grant(state: GrantState, token: Token, claim: Claim, now: datetime) -> Record:
     """Return the record to store after a user has authorized the connection.
 
-    :param state: the record that the new one replaces, and the connection
+    :param state: the connection, and the record that the new one replaces
     :param token: the issued token, with its refresh token if there is one
     :param claim: the claim under which the record is stored
     :param now: the current time, with a time zone
@@ -55,12 +55,12 @@ def after_new_grant(state: GrantState, token: Token, claim: Claim, now: datetime
 
 
 def after_forget(state: GrantState, claim: Claim) -> Record:
-    """Return the record to store instead of deleting the record.
+    """Return the record to store when a user forgets the tokens. It contains no tokens.
 
-    Without a record, the connection's own refresh token would seem unused. A process that could not store a renewed
-    record would also store it later.
+    The record is not deleted instead, because then a refresh token that was entered in the connection would seem
+    unused, and a process that could not store a renewed record would store it later.
 
-    :param state: the record that the new one replaces, and the connection
+    :param state: the connection, and the record that the new one replaces
     :param claim: the claim under which the record is stored
     """
     return Record(generation=first_generation(claim), nonce=claim.nonce, used_refresh_tokens=state.used_refresh_tokens)
@@ -80,14 +80,15 @@ def first_generation(claim: Claim) -> int:
     """Return the first generation of a new grant: the time of the claim, in seconds.
 
     It is higher than any generation that earlier grants have reached or can still reach, even if their record was
-    deleted. So a process that could not store a renewed record does not replace the new grant with it later. Because
-    it is the time of the claim, a process that was suspended can tell whether a grant was stored since then.
+    deleted. So a process that could not store a renewed record does not replace the new grant with it later. A process
+    that was suspended compares the stored generation with the time of its claim, to see whether another grant was
+    stored after this claim.
     """
     return max(int(claim.made_at.timestamp()), claim.record.generation + 1 if claim.record else 1)
 
 
 def without_refresh_token(token: Token) -> Token:
-    """Return the token as it is stored and used: the record has the refresh token and the user."""
+    """Return the token without its refresh token and user, which are stored in the record itself."""
     return replace(token, refresh_token=None, refresh_expires_at=None, subject=None)
 
 
@@ -101,7 +102,7 @@ def _tokens(state: GrantState, token: Token, now: datetime, key: str) -> dict[st
 def _refresh_token(
     state: GrantState, token: Token, now: datetime, key: str, used: str | None
 ) -> tuple[str | None, datetime | None]:
-    """Return the refresh token for the next renewal, and when it expires if it is not used; None if unknown."""
+    """Return the refresh token for the next renewal, and when it expires if it is not used; None if not known."""
     if not (state.config.requires_refresh_token or state.config.use_refresh):
         return None, None
     record = state.record
@@ -109,7 +110,7 @@ def _refresh_token(
     if key:  # a token with another scope does not change the connection's own refresh token
         return old, old_expires_at
     new, expires_at = token.refresh_token or used, token.refresh_expires_at
-    # The stored time was wrong if it has passed, because the server has just accepted the refresh token.
+    # If the stored time has passed, it was wrong: the server has just accepted the refresh token.
     if expires_at is None and new == old and old_expires_at and now < old_expires_at:
         expires_at = old_expires_at
     return new, expires_at

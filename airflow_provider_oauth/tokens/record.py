@@ -1,4 +1,4 @@
-"""What is stored for a connection, and what a store must provide."""
+"""Defines the record, which is what is stored for a connection, and what a token store must provide."""
 
 from __future__ import annotations
 
@@ -35,14 +35,17 @@ class Record:
 
     :param generation: increases by one with every renewal
     :param nonce: the nonce of the claim under which the record was written, see ``lease.py``
-    :param used_refresh_tokens: fingerprints of the connection's own refresh tokens that were used, the latest last
-    :param readable: whether it can be used; False if it does not match the connection as it is now
+    :param used_refresh_tokens: fingerprints of the refresh tokens that were entered in the connection and used, the
+        latest last
+    :param readable: whether its tokens could be read; False if they were stored for other settings of the connection,
+        or are corrupt
     :param corrupt: whether it is not a record at all, for example ``***`` from an imported export
-    :param tokens: the access tokens, by their requested scope ("" for the connection's own)
+    :param tokens: the access tokens, by their requested scope ("" for the scope of the connection)
     :param refresh_token: the refresh token that the next renewal uses
-    :param refresh_expires_at: when the refresh token expires if it is not used; None if unknown
+    :param refresh_expires_at: when the refresh token expires if it is not used; None if not known
     :param subject: the server's ID of the user who has authorized the connection, if known
-    :param refused: the server's refusal, if it has refused the last token request and the connection has not changed
+    :param refused: the server's refusal, if the server refused the last token request and the connection has not been
+        changed since
     :param raw: the content of a record that is not readable; it is written back unchanged
     """
 
@@ -71,7 +74,7 @@ class TokenStore(Protocol):
     name: str
 
     def read(self) -> Record | None:
-        """Return the record; None if there is none or if the read failed without an error.
+        """Return the record; None if there is none, or if Airflow hid that the read failed.
 
         :raises TokenStoreError: if the read failed with an error
         """
@@ -85,19 +88,19 @@ class TokenStore(Protocol):
     def is_listed(self) -> bool | None:
         """Return whether there is a record; None if this process cannot determine it.
 
-        A failed read raises an error here, while ``read`` may return None for it.
+        Unlike ``read``, it raises an error whenever it fails.
 
         :raises TokenStoreError: if the read failed
         """
 
     def read_lease(self) -> str | None:
-        """Return the nonce in the lease; None if there is no lease or if the read failed without an error.
+        """Return the nonce in the lease; None if there is no lease, or if Airflow hid that the read failed.
 
         :raises TokenStoreError: if the read failed with an error
         """
 
     def lease_is_listed(self) -> bool | None:
-        """Return whether there is a lease, as ``is_listed`` does for the record."""
+        """Return whether there is a lease; None if this process cannot determine it. See ``is_listed``."""
 
     def write_lease(self, nonce: str) -> None:
         """Write ``nonce`` to the lease, whatever it contains.

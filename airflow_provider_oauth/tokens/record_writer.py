@@ -76,14 +76,18 @@ class RecordWriter:
             write_with_retry(self._store, self._clock, record, claim, retry=loses_refresh_token)
         except TokenStoreError as error:
             if not loses_refresh_token:
-                log.warning("The token is used but not stored, so other tasks request their own. %s", error)
+                log.warning("%s This process uses the new token, but other tasks request their own.", error)
                 return
-            log.error("A renewed refresh token is not stored. Only this process has it. %s", error)
+            log.error(
+                "%s Only this process has the renewed refresh token. If it ends before it has stored this token, a "
+                "user must authorize the connection again, or enter a new refresh token.",
+                error,
+            )
             raise
         self._unwritten = None
 
     def write_empty(self, record: Record, claim: Claim) -> None:
-        """Store a record without tokens; it replaces the unwritten record too.
+        """Store a record without tokens. It also replaces the unwritten record.
 
         :raises Overtaken: if this process was suspended; nothing was written
         :raises TokenStoreError: if the record cannot be stored
@@ -104,7 +108,7 @@ class RecordWriter:
             self._end(claim, before)
 
     def end(self, claim: Claim) -> None:
-        """End a claim that has changed nothing, so that the next process need not wait."""
+        """End a claim under which nothing was stored, so that the next process need not wait."""
         self._end(claim, claim.record.refused if claim.record else None)
 
     @contextmanager
@@ -117,11 +121,14 @@ class RecordWriter:
             raise
 
     def _end(self, claim: Claim, refused: Refusal | None) -> None:
-        """Write the claim's nonce to the record; everything else in it stays. If this fails, the lease runs out."""
+        """Write the claim's nonce and ``refused`` to the record; everything else in the record stays.
+
+        If this fails, or if this process was delayed, other processes wait until the claim has expired.
+        """
         with suppress(TokenStoreError):
             started = self._clock.monotonic()
             is_unchanged = self._lease.is_unchanged(claim.record)
             now = self._clock.monotonic()
-            # A process that was delayed here could overwrite what another process has stored in the meantime.
+            # If this process was delayed, it could overwrite what another process has stored in the meantime.
             if is_unchanged and now - started <= WAIT / 8 and claim.covers_storing(now):
                 self._store.write(after_failure(claim, refused))

@@ -27,7 +27,7 @@ class Issued(NamedTuple):
     """A token that was just issued.
 
     :param token: the token, with its refresh token if there is one
-    :param state: the record that the next one replaces, and the connection
+    :param state: the connection, and the record that the next one replaces
     :param used_refresh_token: the refresh token that was used; None if the grant was repeated
     """
 
@@ -37,7 +37,7 @@ class Issued(NamedTuple):
 
 
 class Renewal:
-    """Requests a token under a claim and stores it before anything uses it.
+    """Requests a token under a claim, and stores it before it is used.
 
     :param dependencies: the connection, its server and its store
     :param writer: stores the record
@@ -46,13 +46,13 @@ class Renewal:
     def __init__(self, dependencies: Dependencies, writer: RecordWriter) -> None:
         self._dependencies = dependencies
         self._writer = writer
-        #: Whether this renewal has called the endpoint. Exceptions of the endpoint themselves have ``request_sent``.
+        #: Whether this renewal has called the endpoint. It counts for exceptions that have no ``request_sent``.
         self._is_requested = False
 
     def check(self, key: str, state: GrantState) -> None:
         """Raise an error if a renewal cannot succeed.
 
-        :param key: the scope, "" for the connection's own
+        :param key: the scope; "" for the scope of the connection
         :param state: what is stored
         :raises OAuthError: the stored refusal, during the cool-down: ``InvalidClient``, ``WrongPassword``,
             ``UnrecognizedRefusal`` or ``ConsentRequired``
@@ -60,13 +60,14 @@ class Renewal:
         """
         config, record = self._dependencies.config, state.record
         if self._writer.unwritten(record):
-            return  # that the server has refused an older refresh token elsewhere does not matter
+            # The unwritten record has a newer refresh token than the one that a stored refusal is about.
+            return
         if error := cool_down_error(record.refused if record else None, self._dependencies.clock.now()):
             raise error
         if not config.requires_refresh_token:
             return
         if record is None:
-            # If the connection has a refresh token of its own, only a claim can confirm that there is no record.
+            # If a refresh token is entered in the connection, only a claim can confirm that there is no record.
             is_certain = config.refresh_token is None and self._dependencies.store.is_listed() is False
         else:
             # If the API has refused a token that never expires, ``renew`` raises the error and stores it.
@@ -77,7 +78,7 @@ class Renewal:
     def renew(self, key: str, claim: Claim, *, retry: bool) -> Token | None:
         """Request a token and store it.
 
-        :param key: the scope, "" for the connection's own
+        :param key: the scope; "" for the scope of the connection
         :param claim: the right to renew
         :param retry: whether to repeat a failed request; True if no usable token is left
         :return: the token; None if an unwritten record of this process was stored instead
@@ -98,7 +99,7 @@ class Renewal:
             )
         except BaseException as error:
             # A task can be stopped at any line (AirflowTaskTimeout). If the server may have renewed the token by then,
-            # the next process must not use the same refresh token immediately, so the lease runs out.
+            # the claim is not ended, so that the next process does not use the same refresh token until it expires.
             if isinstance(error, Exception) or not getattr(error, "request_sent", self._is_requested):
                 self._writer.end_after(error, claim)
             raise
@@ -135,7 +136,7 @@ class Renewal:
     ) -> tuple[GrantState, str | None]:
         """Return the refresh token to try next; None if the grant is repeated instead.
 
-        Another process may have stored a newer refresh token if this process was suspended or a write took effect late.
+        Another process may have stored a newer refresh token, for example while this process was suspended.
         """
         record = self._dependencies.store.read()
         stored = self._dependencies.grant_state(record)
@@ -144,7 +145,8 @@ class Renewal:
             if not claim.covers_token_request(self._dependencies.clock.monotonic()):
                 raise RenewalTimeout(
                     f"Connection {state.config.conn_id!r}: the token endpoint took too long to refuse the refresh "
-                    f"token. Another process has stored a newer one, which the next attempt of the task will use."
+                    f"token, which another process had replaced. Try again: the next attempt uses the new refresh "
+                    f"token."
                 )
             return stored, newer
         if not state.config.requires_refresh_token:
@@ -165,15 +167,15 @@ def refusal_error(state: GrantState, refused: InvalidGrant | UnrecognizedRefusal
     """
     reason = refused.error_description or refused.error or f"status {refused.status_code}"
     if isinstance(refused, InvalidGrant):
-        return state.consent_required(f"the server no longer accepts its refresh token ({reason})")
+        return state.consent_required(f"the server no longer accepts the connection's refresh token ({reason})")
     if not is_repeated(state.record.refused if state.record else None, now):
         return refused
     return state.consent_required(
-        f"the server has refused its refresh token repeatedly, with an error that is not recognized ({reason})"
+        f"the server refused the connection's refresh token repeatedly, with an error that is not recognized ({reason})"
     )
 
 
 def log_issued(conn_id: str, token: Token) -> None:
-    """Log that a token was stored, without the token."""
+    """Log that the server issued a token, without the token."""
     valid = f"valid until {token.expires_at}" if token.expires_at else "which never expires"
-    log.info("Connection %r: renewed the token, %s.", conn_id, valid)
+    log.info("Connection %r: obtained a token, %s.", conn_id, valid)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Minimum time between two renewals in a process that a refusal by the API causes, in seconds.
+#: Minimum time in seconds between two renewals that one process starts because the API refused the token.
 API_RENEWAL_INTERVAL = 60.0
 
 
@@ -30,7 +30,7 @@ class TokenSource:
     """Provides a valid token for one connection to all threads of this process.
 
     A token is *usable* until shortly before it expires, and *due* for renewal after about three quarters of its
-    lifetime. While it is usable nobody waits: one process renews it, and the others keep using it.
+    lifetime. While it is usable, nothing waits: one process renews it, and the others keep using it.
 
     :param dependencies: the connection, its server and its store
     """
@@ -51,11 +51,11 @@ class TokenSource:
         self._renewed_for_api: dict[str, float] = {}
 
     def fresh(self, scope: str | None = None) -> Token | None:
-        """Return the token in memory if it is usable and not due for renewal. Never waits, reads nothing."""
+        """Return the token in memory if it is usable and not due for renewal. This never waits and does no I/O."""
         return self._cache.fresh(self._key(scope))
 
     def usable(self, scope: str | None = None) -> Token | None:
-        """Return the token in memory if it may still be sent. Never waits, reads nothing."""
+        """Return the token in memory if it may still be sent. This never waits and does no I/O."""
         return self._cache.usable(self._key(scope))
 
     def token(self, scope: str | None = None, rejected: Token | None = None) -> Token:
@@ -78,7 +78,7 @@ class TokenSource:
             if token := self._cache.usable(key, rejected):
                 return token  # another thread of this process renews it
             self._thread_lock.acquire()
-        # One thread at a time reads the store or renews. It checks again, because another one may just have renewed.
+        # Only one thread at a time reads the store or renews. Check again, because another one may just have renewed.
         try:
             if token := self._cache.fresh(key, rejected):
                 return token
@@ -86,12 +86,13 @@ class TokenSource:
                 return self._coordinator.token(key, rejected)
         except OAuthError as error:
             usable = self._cache.best(key, rejected, None)
-            # A renewed token that could not be stored would be lost if the task went on and ended.
+            # If a renewed refresh token could not be stored, only this process has it. The current token is then not
+            # used although it is usable, so that the task does not succeed and end without anyone noticing the loss.
             if usable is None or self._writer.unwritten(None):
                 raise
             self._coordinator.postpone()
             until = f", valid until {usable.expires_at}" if usable.expires_at else ""
-            log.warning("Renewal failed; using the current token%s. %s", until, error)
+            log.warning("%s Renewal failed; using the current token%s.", error, until)
             return usable
         finally:
             self._thread_lock.release()
@@ -99,8 +100,9 @@ class TokenSource:
     def replacement(self, refused: Token, scope: str | None = None, *, renew: bool) -> Token | None:
         """Return a token to use instead of one that the API has refused; None if there is none yet.
 
-        A token in memory or in the store comes first: another process may have renewed it, and some servers revoke the
-        previous token with each renewal. An API that refuses every token causes one renewal per minute.
+        Another token in memory or in the store is tried before a renewal: another process may have renewed the token,
+        and some servers revoke the previous token with each renewal. If the API refuses every token, this process
+        renews at most once in API_RENEWAL_INTERVAL.
 
         :param refused: the token that the API has refused
         :param scope: as for ``token``
@@ -129,7 +131,7 @@ class TokenSource:
         return self.token(rejected=state.token())
 
     def grant_state(self) -> GrantState:
-        """Return what the stored record means for this connection. Reads the record once and sends no request.
+        """Return the state of this connection's grant. This reads the record once and sends no request.
 
         :raises TokenStoreError: if the record cannot be read
         """
@@ -141,7 +143,9 @@ class TokenSource:
         try:
             stored = self.grant_state().token(key)
         except TokenStoreError as error:
-            log.warning("The API refused the token, and the stored token could not be read. %s", error)
+            log.warning(
+                "%s The API refused the current token, and it is not known whether a newer one is stored.", error
+            )
             return None
         if not self._cache.is_usable(stored) or is_same(stored, refused):
             return None
@@ -151,7 +155,7 @@ class TokenSource:
         return stored
 
     def _key(self, scope: str | None) -> str:
-        """Return the key of the tokens with this scope: "" for the connection's own scope."""
+        """Return the key of the tokens with this scope: "" for the scope of the connection."""
         if scope is None:
             return ""
         key = normalize_scope(scope)
@@ -160,7 +164,7 @@ class TokenSource:
         if self.config.requires_refresh_token:
             raise ConfigurationError(
                 f"Connection {self.config.conn_id!r}: the grant type {self.config.grant_type} does not allow the scope "
-                f"{scope!r} for a single call. Remove the scope, or use a second connection. The token has the scope "
-                f"that was authorized."
+                f"{scope!r} for a single call, because its tokens have the scope that was authorized. Remove the "
+                f"scope, or use a second connection."
             )
         return key

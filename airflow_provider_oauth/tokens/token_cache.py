@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.clock import Clock
     from airflow_provider_oauth.protocol.token import Token
 
-#: Maximum fraction of a token's lifetime by which a process renews it earlier, at random, than others.
+#: Maximum fraction of a token's lifetime by which a process renews it earlier. Each process chooses a random fraction.
 MAX_JITTER = 0.05
 #: Sorts after the expiry of every token that expires.
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class TokenCache:
-    """The tokens of one connection that this process has in memory, by scope ("" for the connection's own).
+    """The tokens of one connection that this process has in memory, by scope ("" for the scope of the connection).
 
-    Nothing here waits or does I/O, so all threads use it without a lock.
+    No method waits or does I/O, and all threads may use it without a lock.
 
     :param clock: the clocks
     :param leeway: how many seconds before its expiry a token stops being usable
-    :param mask: called with each token that comes from the store, and with its expiry
+    :param mask: called with each token that ``best`` returns, and with its expiry
     """
 
     def __init__(self, clock: Clock, leeway: float, mask: Callable[[str, datetime | None], None]) -> None:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 #: Longest wait, in seconds, for the process that has the host lock. After that, it is assumed to be frozen.
 HOST_LOCK_TIMEOUT = 60.0
-#: Longest wait, in seconds, for a renewal with a refresh token. It covers a dead process's claim and a slow renewal.
+#: Longest wait, in seconds, for a renewal with a refresh token. In this time, the claim of a process that has died can
+#: expire, and another process can finish a slow renewal.
 RENEWAL_WAIT_TIMEOUT = 240.0
 #: First and longest pause, in seconds, and the factor by which each pause is longer than the previous one.
 FIRST_PAUSE = 0.05

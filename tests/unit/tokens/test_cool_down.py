@@ -126,7 +126,7 @@ def test_a_second_unrecognized_refusal_a_minute_later_requires_consent(refused: 
         refused.clock.seconds += COOL_DOWN
         error = error_of(refused)
         assert type(error) is ConsentRequired
-        assert "refused its refresh token repeatedly" in str(error)
+        assert "refused the connection's refresh token repeatedly" in str(error)
         assert "status 403" in str(error)
         assert len(refused.endpoint.requests) == count
         assert refused.process().grant_state().needs_consent
@@ -208,7 +208,7 @@ def test_a_recognized_refusal_after_an_unrecognized_one_requires_consent_immedia
     refused.endpoint.errors = [EMPTY_403, InvalidGrant("already used", error="invalid_grant")]
     error_of(refused)
     refused.clock.seconds += COOL_DOWN
-    assert "no longer accepts its refresh token (invalid_grant)" in str(error_of(refused))
+    assert "no longer accepts the connection's refresh token (invalid_grant)" in str(error_of(refused))
     assert refused.store.record.refused.unrecognized_since is None
 
 

@@ -50,7 +50,7 @@ def test_a_refresh_whose_response_has_no_scope_keeps_the_scope_that_was_granted(
 def test_a_used_refresh_token_is_never_used_again_after_the_secret_was_changed(rotating: World) -> None:
     rotating.process().token()
     rotating.store.record = replace(rotating.store.record, readable=False, tokens={}, refresh_token=None)
-    with pytest.raises(ConsentRequired, match="do not match the connection as it is now"):
+    with pytest.raises(ConsentRequired, match="were stored for a different client"):
         rotating.process().token()
     assert len(rotating.endpoint.requests) == 1
     assert rotating.store.record.generation == 1
@@ -241,7 +241,7 @@ def test_a_newer_refresh_token_is_not_used_if_the_server_took_too_long_to_refuse
 
     rotating.endpoint.on_request = another_stores_much_later
     rotating.endpoint.errors = [InvalidGrant("already used")]
-    with pytest.raises(RenewalTimeout, match="Another process has stored a newer one"):
+    with pytest.raises(RenewalTimeout, match="which another process had replaced"):
         rotating.process().token()
     assert rotating.endpoint.requests == [("refresh", "refresh-0")]
 
@@ -299,9 +299,9 @@ def test_a_token_stored_for_another_entered_refresh_token_is_not_used(rotating: 
 def test_a_renewal_is_logged_without_the_token(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     world.process().token()
-    assert "Connection 'api': renewed the token, valid until 2026-01-01 00:16:40+00:00." in caplog.text
+    assert "Connection 'api': obtained a token, valid until 2026-01-01 00:16:40+00:00." in caplog.text
     assert "token-1" not in caplog.text
     world.endpoint.lifetime = None
     world.store.record = Record()
     world.process().token()
-    assert "Connection 'api': renewed the token, which never expires." in caplog.text
+    assert "Connection 'api': obtained a token, which never expires." in caplog.text

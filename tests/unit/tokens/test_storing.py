@@ -60,7 +60,7 @@ def test_a_refresh_token_that_could_not_be_stored_is_stored_before_another_token
     rotating.store.failing_writes = 10_000
     with pytest.raises(TokenStoreError):
         source.token()
-    assert "Only this process has it" in caplog.text
+    assert "Only this process has the renewed refresh token" in caplog.text
     rotating.store.failing_writes = 0
     assert source.token().access_token == "token-2"
     assert rotating.endpoint.requests == [("refresh", "fake-first"), ("refresh", "refresh-1")]
