@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.server import serve
+from tests.connections import connection_values
 from tests.documents import ROOT, blocks
 from tests.integration.docs_api import CUSTOMERS, DOCS_SERVER
 
@@ -43,11 +44,11 @@ def connections(sandbox: Sandbox) -> dict[str, str]:
     found = {}
     for conn_id, grant in (("my_api", "client_credentials"), ("my_consent", "refresh_token")):
         sandbox.state.add_client("standard", conn_id, SECRET, scopes=["read", "write"])
-        extra = {"grant_type": grant, "grant_url": f"{sandbox.url}/standard/token", "leeway": 60}
+        fields = {"host": f"{sandbox.url}/standard/api", "grant_url": f"{sandbox.url}/standard/token"}
+        fields |= {"login": conn_id, "password": SECRET, "grant_type": grant}
         if grant == "refresh_token":
-            extra["refresh_token"] = sandbox.state.issue_refresh_token("standard", conn_id)
-        values = {"conn_type": "oauth", "host": f"{sandbox.url}/standard/api", "login": conn_id, "password": SECRET}
-        found[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps({**values, "extra": extra})
+            fields["refresh_token"] = sandbox.state.issue_refresh_token("standard", conn_id)
+        found[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(connection_values(**fields))
     return found
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.connections import connection_values
+
 if TYPE_CHECKING:
     from sandbox.server import Sandbox
 
@@ -82,12 +84,9 @@ def test_the_package_has_at_most_25_lines(source: Path) -> None:
 
 def test_airflow_finds_the_package_and_hooks_and_operators_use_its_connections(package: Path, sandbox: Sandbox) -> None:
     sandbox.state.add_client("standard", "acme", SECRET, scopes=["read"])
-    connection = {
-        "conn_type": "acme",
-        "login": "acme",
-        "password": SECRET,
-        "extra": {"environment": f"{sandbox.url}/standard", "tenant": "4711", "leeway": 60},
-    }
+    connection = connection_values(
+        "acme", login="acme", password=SECRET, environment=f"{sandbox.url}/standard", tenant="4711"
+    )
     env = in_environment(package, AIRFLOW_CONN_MY_ACME=json.dumps(connection))
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM], env=env, cwd=package, capture_output=True, text=True, timeout=120, check=False

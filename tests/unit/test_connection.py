@@ -20,15 +20,11 @@ from tests.connections import airflow_connection
 MISSING: Any = object()
 
 
-def connection(extra: Any = MISSING, **changes: Any) -> TaskConnection:
-    """Return a connection with the required fields; ``extra`` is added to them."""
+def read(extra: Any = MISSING, **changes: Any) -> OAuthConfig:
+    """Read a connection with the required fields. An object in ``extra`` is added to them; a string replaces them."""
     if not isinstance(extra, str | None):
         extra = json.dumps({"grant_url": "/token", "leeway": 60} | ({} if extra is MISSING else extra))
-    return airflow_connection(**({"host": "https://api.example.com/v1", "extra": extra} | changes))
-
-
-def read(extra: Any = MISSING, **changes: Any) -> OAuthConfig:
-    return read_connection(connection(extra, **changes))
+    return read_connection(airflow_connection(**({"host": "https://api.example.com/v1", "extra": extra} | changes)))
 
 
 def error_of(extra: Any = MISSING, **changes: Any) -> str:

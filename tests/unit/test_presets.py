@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -29,12 +28,9 @@ NEEDED: dict[str, dict[str, Any]] = {
 EVERY_VENDOR = pytest.mark.parametrize("vendor", VENDORS)
 
 
-def connection(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) -> TaskConnection:
-    return airflow_connection(conn_type=vendor, **(NEEDED[vendor] | (extra or {}) | changes))
-
-
 def read(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) -> OAuthConfig:
-    return read_connection(connection(vendor, extra, **changes), VENDORS[vendor])
+    connection = airflow_connection(conn_type=vendor, **(NEEDED[vendor] | (extra or {}) | changes))
+    return read_connection(connection, VENDORS[vendor])
 
 
 def error_of(vendor: str, extra: dict[str, Any] | None = None, **changes: Any) -> str:
@@ -253,10 +249,7 @@ def test_a_grant_type_that_the_vendor_does_not_support_is_refused(vendor: str, g
 
 
 def test_the_generic_type_has_no_environment_and_no_fixed_fields() -> None:
-    extra = {"grant_url": "/t", "leeway": 60, "environment": "sandbox"}
-    values = {"conn_id": "shop", "conn_type": "oauth", "host": "api.example.com", "login": "a", "password": "fake"}
-
-    settings = read_connection(TaskConnection(**values, extra=json.dumps(extra)))
+    settings = read_connection(airflow_connection(host="api.example.com", environment="sandbox"))
 
     assert settings.base_url == "https://api.example.com"
     assert [("'environment'" in warning) for warning in settings.warnings] == [True]
@@ -449,11 +442,8 @@ def test_a_connection_that_the_form_stored_is_read_without_a_warning(conn_type: 
     fields = form(conn_type)["conn-fields"]
     extra = {name: field["schema"].get("default") for name, field in fields.items()}
     needed = {"grant_url": "/token"} if conn_type == "oauth" else NEEDED[conn_type]
-    host = {"host": "https://api.example.com"} if conn_type == "oauth" else {}
 
-    connection = TaskConnection(
-        conn_id="shop", conn_type=conn_type, login="a", password="fake", extra=json.dumps(extra | needed), **host
-    )
+    connection = airflow_connection(conn_type=conn_type, extra=extra | needed)
 
     assert read_connection(connection, PRESETS[conn_type]).warnings == ()
 
@@ -496,19 +486,18 @@ def test_a_preset_can_fix_a_field_that_is_converted(place: str) -> None:
         fixed=response_map if place == "fixed" else {},
         environments={"production": environment | ({} if place == "fixed" else response_map)},
     )
-    extra = json.dumps({"leeway": 60, **response_map})
-    connection = TaskConnection(conn_id="c", conn_type="acme", login="fake", password="fake", extra=extra)
 
-    config = read_connection(connection, preset)
+    config = read_connection(airflow_connection(conn_type="acme", **response_map), preset)
+
     assert config.response_map == {"access_token": "data.token", "expires_in": "data.ttl"}
     assert config.warnings == ()
 
 
 def test_a_preset_can_fix_login_and_password() -> None:
-    connection = TaskConnection(conn_id="c", conn_type="acme", extra='{"leeway": 60, "region": 5, "scope": "read"}')
+    connection = airflow_connection(conn_type="acme", login=None, password=None, region=5, scope="read")
 
     assert read_connection(connection, OWN) == OAuthConfig(
-        conn_id="c",
+        conn_id="shop",
         base_url="https://api.acme.example",
         token_url="https://api.acme.example/token",
         grant_type="client_credentials",
@@ -579,8 +568,10 @@ def test_the_url_of_a_mock_server_must_not_have_a_query_or_fragment(url: str) ->
 def test_a_preset_can_have_an_issuer_instead_of_a_token_url(environment: str | None, issuer: str) -> None:
     system = {"host": "https://api.acme.example", "issuer": "https://login.acme.example/t"}
     preset = replace(OWN, fixed={"client_auth": "none"}, environments={"production": system})
-    extra = json.dumps({"leeway": 60, "environment": environment})
+    connection = airflow_connection(
+        conn_type="acme", login=None, password=None, extra={"leeway": 60, "environment": environment}
+    )
 
-    settings = read_connection(TaskConnection(conn_id="c", conn_type="acme", extra=extra), preset)
+    settings = read_connection(connection, preset)
 
     assert (settings.token_url, settings.issuer) == (None, issuer)
