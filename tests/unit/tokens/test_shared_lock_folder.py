@@ -135,7 +135,7 @@ def test_a_link_created_after_the_check_is_not_followed(
     target.write_text("content")
     target.chmod(0o640)
 
-    def check(self) -> None:
+    def check(self: HostLock) -> None:
         place.unlink()
         place.symlink_to(target)
 
