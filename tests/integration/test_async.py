@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.tokens.dependencies import Dependencies
     from sandbox.server import Sandbox
     from tests.integration.recorder import Recorder
 
@@ -305,8 +305,8 @@ def test_a_proxy_for_the_scheme_is_used(
 class _NoNetworkSource:
     """A token source that sends no requests."""
 
-    def __init__(self, config: OAuthConfig, **kwargs: Any) -> None:
-        self.config = config
+    def __init__(self, dependencies: Dependencies) -> None:
+        self.config = dependencies.config
 
     def fresh(self, scope: str | None = None) -> Token:
         now = datetime.now(UTC)
