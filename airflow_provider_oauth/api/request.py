@@ -1,4 +1,4 @@
-"""Checks the arguments of a request, for the synchronous and the asynchronous hook."""
+"""Checks the arguments of a request and builds its URL, for the synchronous and the asynchronous hook."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.protocol.redaction import redact_url
 
 
-def absolute_url(conn_id: str, base_url: str, endpoint: str | None) -> str | None:
-    """Return ``endpoint`` if it is an absolute URL of the API; None if it is relative.
+def endpoint_url(conn_id: str, base_url: str, endpoint: str | None) -> str:
+    """Return the URL of ``endpoint``, which is relative to the base URL, or an absolute URL of the API.
 
     :raises ApiError: if it is an absolute URL of another origin, to which no token is sent
     :raises ConfigurationError: if it is not a URL
     """
     if not endpoint or not is_absolute(endpoint):
-        return None
+        return joined_url(base_url, endpoint)
     try:
         url = normalized_url(endpoint)
         is_part_of_api = is_api_url(url, base_url)

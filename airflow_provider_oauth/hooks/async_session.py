@@ -12,7 +12,7 @@ from airflow.providers.http.hooks.http import AsyncHttpSession
 
 from airflow_provider_oauth.api.aiohttp_auth import translated_options
 from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, status_error, transport_error
-from airflow_provider_oauth.api.request import absolute_url, joined_url, request_data
+from airflow_provider_oauth.api.request import endpoint_url, request_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ class OAuthAsyncSession(AsyncHttpSession):
         :raises OAuthError: if there is no valid token and none can be obtained
         """
         arguments = self._arguments(data, json, headers)
-        url = absolute_url(self._conn_id, self.base_url, endpoint) or joined_url(self.base_url, endpoint)
+        url = endpoint_url(self._conn_id, self.base_url, endpoint)
         arguments |= self._options(extra_options or {})
         check_response = arguments.pop("check_response", True)
         with self._errors_converted(url):

@@ -13,7 +13,7 @@ from airflow_provider_oauth.api.adapters import KeepAlive, shared_adapter
 from airflow_provider_oauth.api.aiohttp_auth import OAuth2Middleware, aiohttp_options, in_thread, valid_token
 from airflow_provider_oauth.api.errors import read_error_body, status_error
 from airflow_provider_oauth.api.policy import ApiAccess
-from airflow_provider_oauth.api.request import absolute_url, request_data
+from airflow_provider_oauth.api.request import endpoint_url, request_data
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.connection import preset_of, read_connection, wrong_type
 from airflow_provider_oauth.exceptions import OAuthError
@@ -180,8 +180,7 @@ class OAuthHook(ReadsConnection, HttpHook):
         :raises ApiError: if it is an absolute URL of another origin, because no token is sent there
         """
         self.base_url = self.access.current_base_url()
-        self._base_url_initialized = True
-        return absolute_url(self.oauth_conn_id, self.base_url, endpoint) or super().url_from_endpoint(endpoint)
+        return endpoint_url(self.oauth_conn_id, self.base_url, endpoint)
 
     def check_response(self, response: requests.Response) -> None:
         """Raise an error if the response has an error status.

@@ -25,7 +25,7 @@ from airflow_provider_oauth.api.errors import (
     transport_error,
 )
 from airflow_provider_oauth.api.policy import ApiAccess
-from airflow_provider_oauth.api.request import absolute_url
+from airflow_provider_oauth.api.request import endpoint_url
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import (
     ApiConnectionError,
@@ -90,7 +90,7 @@ def test_no_error_contains_user_query_or_fragment_of_the_url() -> None:
     refused = status_error(config(), {}, method="GET", url=url, status=409, headers={}, sent={}, body=b"")
     assert str(refused) == HEAD
     with pytest.raises(ApiError, match="https://other.example.com/x is not part of the API") as caught:
-        absolute_url("my_api", "https://api.example.com", "https://user:fake-1@other.example.com/x?fake-2")
+        endpoint_url("my_api", "https://api.example.com", "https://user:fake-1@other.example.com/x?fake-2")
     assert "fake" not in str(caught.value)
 
 
