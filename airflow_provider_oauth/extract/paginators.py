@@ -83,8 +83,9 @@ class Page:
         :param problem: the rest of a sentence that begins with "The response", and what to do
         """
         url = redact_url(self.response.url or "")
-        status = self.response.status_code
-        return ApiError(f"{status}: the response of {url} (connection {self.conn_id!r}) {problem}.", status)
+        return ApiError(
+            f"Connection {self.conn_id!r}: the response of {url} {problem}.", status_code=self.response.status_code
+        )
 
 
 class Paginator(Protocol):
@@ -310,14 +311,15 @@ def _is_whole_list_again(page: Page, previous: Page, paginator: Paginator | None
 
     :raises ApiError: if another API with page numbers or offsets returned the same rows again
     """
-    is_counted = isinstance(paginator, (PageNumberPaginator, OffsetPaginator))
-    if not (is_counted and page.rows and page.rows == previous.rows):
+    if not isinstance(paginator, (PageNumberPaginator, OffsetPaginator)):
+        return False
+    if not page.rows or page.rows != previous.rows:
         return False
     if isinstance(paginator, PageNumberPaginator) and paginator.allow_unpaged:
         return True
     raise page.error(
-        "has the same rows as the previous page, so the API seems to ignore the paginator's parameter. Check the "
-        "parameter"
+        f"has the same rows as the previous page, so the API seems to ignore the query parameter {paginator.param!r}. "
+        "Check param of the paginator"
     )
 
 

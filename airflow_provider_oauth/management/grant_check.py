@@ -147,7 +147,7 @@ def _fields(config: OAuthConfig) -> str:
 def _describe(config: OAuthConfig, token: Token) -> str:
     seconds = None if token.lifetime is None else round(token.lifetime.total_seconds())
     validity = "never expires" if seconds is None else f"is valid for {seconds} s"
-    requested = config.scope or "none (the server's default)"
+    requested = config.scope or "the server's default"
     granted = token.scope if token.scope is not None else "as requested"  # RFC 6749 section 5.1
     granted = redact(granted, (*config.secrets, token.access_token, *filter(None, [token.refresh_token])))
     return (

@@ -114,7 +114,7 @@ def test_a_page_without_rows_is_an_error_that_does_not_quote_the_page(
 ) -> None:
     with pytest.raises(ApiError, match=problem) as caught:
         _ = Page(response_of(content, url=f"{LIST}?key=fake-key"), path).rows
-    assert str(caught.value).startswith(f"200: the response of {LIST} ")
+    assert str(caught.value).startswith(f"Connection '': the response of {LIST} ")
     assert caught.value.status_code == 200
     assert "fake" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -345,9 +345,11 @@ def test_a_missing_or_invalid_header_is_an_error(headers: dict[str, str]) -> Non
 @pytest.mark.parametrize(
     "paginator", [PageNumberPaginator(), PageNumberPaginator(size_param="n", size=1), OffsetPaginator(size=1)]
 )
-def test_the_same_rows_twice_are_an_error(paginator: Paginator) -> None:
+def test_the_same_rows_twice_are_an_error(paginator: PageNumberPaginator | OffsetPaginator) -> None:
     api = Api(*[[1]] * 3)
-    with pytest.raises(ApiError, match="same rows as the previous page.*Check the parameter"):
+    with pytest.raises(
+        ApiError, match=f"same rows as the previous page.*ignore the query parameter '{paginator.param}'. Check param"
+    ):
         read(api, paginator)
     assert len(api.requests) == 2
 

@@ -87,7 +87,7 @@ def test_a_connection_without_a_scope_is_reported_as_such(
     run_test: Callable[..., tuple[bool, str]], requests_mock: Mocker
 ) -> None:
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-access-token", "expires_in": 60})
-    assert "Requested scope: none (the server's default); granted: as requested." in run_test()[1]
+    assert "Requested scope: the server's default; granted: as requested." in run_test()[1]
 
 
 def test_an_empty_scope_in_the_response_grants_nothing(

@@ -215,7 +215,7 @@ def test_errors_with_status_200_fail_the_task_and_leave_no_file(requests_mock: M
     with pytest.raises(ApiError) as caught:
         execute(JoorListOrdersOperator, path=str(tmp_path / "orders.jsonl"))
     assert str(caught.value) == (
-        f"200: the response of {ORDERS} (connection 'joor_default') reports 1 error (422 Bad account)."
+        f"Connection 'joor_default': the response of {ORDERS} reports 1 error (422 Bad account)."
     )
     assert list(tmp_path.glob("*.jsonl")) == []
 
@@ -387,7 +387,7 @@ def test_with_on_error_fail_the_task_stops_after_the_batch_with_errors(requests_
     requests_mock.post(CREATE, **envelope([], REJECTED, REJECTED))
     error = failure(items=items(6))
     assert type(error) is ApiError  # nothing was written, so Airflow may retry
-    source = f"200: the response of {CREATE} (connection 'joor_default')"
+    source = f"Connection 'joor_default': the response of {CREATE}"
     assert str(error) == f"{source} reports 2 errors (422 No such season; 422 No such season)."
     assert len(sent(requests_mock, "POST")) == 1
 
