@@ -31,6 +31,7 @@ help:
 
 # pip of Python 3.11 knows no dependency groups yet, so it is brought up to date first.
 $(VENV)/.done: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV). This takes a few minutes the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev --group distributed --group servers --group docs --group pythons

@@ -23,6 +23,7 @@ or in a separate process, for tests with several processes::
 ``/<server>/revoke``          revocation endpoint of ``standard`` and ``jsonbody``
 ``/<server>/.well-known/...`` metadata of ``standard`` and ``jsonbody``
 ``/<server>/api/...``         API of these servers: items, items/{id}, ready/{key}, admin, redirect, whoami
+``/shop/...``                 as ``standard``, with another API: customers, customers/{id}/orders, orders, exports/{id}
 ``/justlogin/...``            the vendor's paths; the token endpoint is ``v1/auth/connect/token``
 ``/justimmo/...``             the vendor's paths; the token endpoint is ``access_token``
 ``/joor/...``                 the vendor's paths; the token endpoint is ``auth/``

@@ -27,7 +27,7 @@ from cryptography.fernet import Fernet
 
 from sandbox.airflow_client import AirflowClient, AirflowError
 from sandbox.private_file import write_private
-from sandbox.processes import Component, free_ports, interrupted_by_signals, not_interrupted, stop, tail
+from sandbox.processes import Component, free_ports, interrupted_by_signals, is_free, not_interrupted, stop, tail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -50,7 +50,8 @@ COMPONENTS = {
 class Airflow(AirflowClient):
     """Airflow's API server, scheduler, DAG processor and triggerer, as a context manager.
 
-    :param home: AIRFLOW_HOME. It is created if it does not exist; otherwise its database is used.
+    :param home: AIRFLOW_HOME. It is created if it does not exist; otherwise its database is used, and its last port if
+        that is free.
     :param dags: the DAGs folder
     :param env: additional environment variables, for example ``AIRFLOW_CONN_…``; they override the ones set here
     :param log_level: ``[logging] logging_level``
@@ -163,7 +164,7 @@ class Airflow(AirflowClient):
 
     def _start(self) -> None:
         self.console.mkdir(parents=True, exist_ok=True)
-        (port,) = free_ports(1)
+        port = self._port()
         self.url = f"http://127.0.0.1:{port}"
         self.env = self._environment(port)
         self._migrate()
@@ -173,6 +174,15 @@ class Airflow(AirflowClient):
             self._start_component(name)
         self._wait_until_healthy()
         self.session.headers["Authorization"] = f"Bearer {self.token_of(USER)}"
+
+    def _port(self) -> int:
+        """Return the port of the last start if it is free, otherwise any free port. Store it."""
+        path = self.home / "port"
+        port = int(path.read_text()) if path.exists() else 0
+        if not port or not is_free(port):
+            (port,) = free_ports(1)
+        path.write_text(str(port))
+        return port
 
     def _start_component(self, name: str) -> None:
         command = [sys.executable, "-m", "airflow", *self.commands[name]]

@@ -19,7 +19,7 @@ from sandbox.server import SandboxProcess
 from sandbox.user_agent import AirflowPages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 EXAMPLES_FOLDER = Path(__file__).parent.parent / "example_dags"
 USERNAME = "ada"
@@ -92,23 +92,31 @@ EXAMPLES = {
     ),
 }
 
+#: The connections of the DAGs in README and docs.
+DOCS = (
+    Example("my_api", "shop", "client_credentials", {"scope": "read write"}, ("read", "write")),
+    Example("my_consent", "shop", "refresh_token"),
+)
+
 #: The Variable in which the check of the asset watcher stores what it has seen.
 WATCHER_SEEN = "example_watcher_seen"
 
 
 class ExampleClients:
-    """The clients of the example DAGs. Their credentials are stored in a file.
+    """The clients of examples. Their credentials are stored in a file.
 
     :param path: the path of the file, which only its owner can read
+    :param examples: the examples
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, examples: Collection[Example] = tuple(EXAMPLES.values())) -> None:
         self._path = path
+        self._examples = examples
         self._credentials: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
 
     def register(self, sandbox: SandboxProcess) -> None:
         """Register the clients. Issue the first refresh token of each client that needs one and has none yet."""
-        for example in EXAMPLES.values():
+        for example in self._examples:
             credentials = self._credentials.setdefault(example.conn_id, {})
             # Made-up secrets with characters that must be encoded in requests.
             credentials.setdefault("client_secret", f"not-a-real-secret+/{secrets.token_urlsafe(18)}=")
@@ -129,7 +137,7 @@ class ExampleClients:
 
     def connections(self, sandbox: SandboxProcess) -> dict[str, dict[str, Any]]:
         """Return the fields of the connections by connection ID."""
-        return {example.conn_id: self._connection(example, sandbox.url) for example in EXAMPLES.values()}
+        return {example.conn_id: self._connection(example, sandbox.url) for example in self._examples}
 
     def secrets(self) -> dict[str, str]:
         """Return all secrets, by a name for messages."""
@@ -186,13 +194,14 @@ def check_examples_complete(folder: Path = EXAMPLES_FOLDER) -> None:
 
 @contextmanager
 def running_examples(
-    home: Path, log: Callable[[str], None], *, in_database: bool = False
+    home: Path, log: Callable[[str], None], *, own_dags: Path | None = None
 ) -> Iterator[tuple[SandboxProcess, Airflow]]:
     """Run the sandbox and an Airflow with the example DAGs and their connections.
 
     :param home: the folder for all files
     :param log: is called with progress messages
-    :param in_database: store the connections in Airflow's database, where users can see and edit them, instead of
+    :param own_dags: a folder for a user's DAGs, which Airflow reads too. There are then connections for the DAGs in
+        README and docs, and all connections are in Airflow's database, where the user can see and edit them, instead of
         environment variables
     """
     check_examples_complete()
@@ -200,17 +209,31 @@ def running_examples(
     start = time.monotonic()
     log("Starting the local authorization server and API")
     with SandboxProcess(home / "sandbox") as sandbox:
-        clients = ExampleClients(home / "clients.json")
+        clients = ExampleClients(home / "clients.json", (*EXAMPLES.values(), *(DOCS if own_dags else ())))
         clients.register(sandbox)
         sandbox.control("counts/reset", {})
         connections = clients.connections(sandbox)
         log(f"They listen on {sandbox.url}. Starting Airflow, which takes up to a minute")
-        env = {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled"} if in_database else as_environment(connections)
+        env = _with_own_dags(own_dags) if own_dags else as_environment(connections)
         with example_airflow(home / "airflow", env) as airflow:
-            if in_database:
+            if own_dags:
                 airflow.store_connections(connections)
             log(f"Airflow is ready on {airflow.url} ({time.monotonic() - start:.0f} s)")
             yield sandbox, airflow
+
+
+def _with_own_dags(folder: Path) -> dict[str, str]:
+    """Return the settings of an Airflow that also reads the DAGs of a folder, which is created if it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bundle = {"classpath": "airflow.dag_processing.bundles.local.LocalDagBundle"}
+    bundles = [
+        {"name": "dags-folder", **bundle, "kwargs": {}},
+        {"name": "own", **bundle, "kwargs": {"path": str(folder)}},
+    ]
+    return {
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
+    }
 
 
 def example_airflow(home: Path, env: dict[str, str]) -> Airflow:

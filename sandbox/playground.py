@@ -7,6 +7,7 @@ you can look at them in the form and on the page *OAuth connections*.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from sandbox.airflow import USER, AirflowError
-from sandbox.examples import EXAMPLES, create_pool, end_unfinished_runs, running_examples
+from sandbox.examples import DOCS, EXAMPLES, create_pool, end_unfinished_runs, running_examples
+from sandbox.private_file import write_private
 from sandbox.processes import interrupted_by_signals
 
 if TYPE_CHECKING:
@@ -37,9 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, default=Path(".try"), help="the folder for all files")
     home = parser.parse_args(arguments).home.resolve()
     try:
-        with interrupted_by_signals(), running_examples(home, _print, in_database=True) as (sandbox, airflow):
+        with interrupted_by_signals(), running_examples(home, _print, own_dags=home / "dags") as (sandbox, airflow):
+            write_environment(airflow, home / "env")
             _prepare(airflow)
-            sys.stdout.write(instructions(airflow, home))
+            sys.stdout.write(instructions(airflow, sandbox, home))
             sys.stdout.flush()
             _wait_until_stopped(sandbox, airflow)
     except KeyboardInterrupt:
@@ -51,15 +54,29 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def instructions(airflow: Airflow, home: Path) -> str:
-    """Return the URL, the user, the password, the connections, and what to try first."""
+def write_environment(airflow: Airflow, path: Path) -> None:
+    """Write a shell script that sets the environment for ``airflow`` commands. Only its owner can read it.
+
+    :param airflow: the Airflow that the commands use
+    :param path: the path of the script
+    """
+    names = sorted(name for name in airflow.env if name.startswith("AIRFLOW_") or name == "PYTHONPATH")
+    lines = [f"export {name}={shlex.quote(airflow.env[name])}" for name in names]
+    folder = shlex.quote(str(Path(sys.executable).parent))
+    write_private(path, "\n".join([*lines, f'export PATH={folder}:"$PATH"', ""]))
+
+
+def instructions(airflow: Airflow, sandbox: SandboxProcess, home: Path) -> str:
+    """Return the URLs, the user, the password, the connections, and what to try first."""
     rows = [[example.conn_id, example.conn_type, example.grant, dag_id] for dag_id, example in EXAMPLES.items()]
+    rows += [[example.conn_id, example.conn_type, example.grant, "those in README and docs"] for example in DOCS]
     consent = next(dag_id for dag_id, example in EXAMPLES.items() if example.grant == "authorization_code")
     conn_id = EXAMPLES[consent].conn_id
     return f"""
 Airflow:  {airflow.url}
 User:     {USER}
 Password: {airflow.password}
+Server:   {sandbox.url}
 
 {tabulate(rows, HEADINGS)}
 
@@ -70,10 +87,16 @@ Try this:
 2. Authorize a connection. Open {airflow.url}/oauth/ and press Authorize in the row
    of {conn_id}. The page of the local authorization server opens; press Allow.
    Then run the DAG {consent}.
-3. Look at a connection. Open {airflow.url}/connections and edit
-   example_operator. The button Test sends a token request.
+3. Test a connection. Open {airflow.url}/oauth/ and press Test in the row of
+   example_operator.
+4. Write a DAG. Save it in {home / "dags"}. Airflow finds it within 20 s.
+   The DAGs in README and docs run here with the connection my_api: replace /data/ in
+   their paths with a folder that you can write to.
+5. Use the command line. Open another terminal and run:
+   source {shlex.quote(str(home / "env"))}
+   airflow oauth list
 
-All files are in {home}. {READY}.
+All files are in {home}; client IDs and secrets are in clients.json. {READY}.
 """
 
 

@@ -159,6 +159,19 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
+def is_free(port: int) -> bool:
+    """Return whether a server can listen on a loopback port now."""
+    with socket.socket() as listener:
+        # Connections of a server that has stopped can remain for a minute. They do not prevent a new server.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+        except OSError:
+            return False
+        return True
+
+
 def tail(path: Path, lines: int = 30, since: int = 0) -> str:
     """Return the last lines of a text file.
 

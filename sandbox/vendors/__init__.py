@@ -5,6 +5,14 @@ To add a vendor, write a module with its :class:`~sandbox.server_config.ServerCo
 
 from __future__ import annotations
 
-from sandbox.vendors import joor, jsonbody, justimmo, justlogin, multipart, standard
+from sandbox.vendors import joor, jsonbody, justimmo, justlogin, multipart, shop, standard
 
-SERVERS = (standard.SERVER, multipart.SERVER, jsonbody.SERVER, justlogin.SERVER, justimmo.SERVER, joor.SERVER)
+SERVERS = (
+    standard.SERVER,
+    multipart.SERVER,
+    jsonbody.SERVER,
+    shop.SERVER,
+    justlogin.SERVER,
+    justimmo.SERVER,
+    joor.SERVER,
+)

@@ -1,12 +1,12 @@
-"""The fictional API in the examples of README and docs: customers, orders and exports."""
+"""A server like ``standard``, with the fictional API that README and docs call: customers, orders and exports."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import HTTPException, Request
+from fastapi import HTTPException, Query, Request
 
 from sandbox.vendors.standard import SERVER as STANDARD
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CUSTOMERS = [{"id": number, "name": f"Customer {number}"} for number in range(1, 251)]
 #: Polls after which an export is done.
 POLLS = 2
+#: The query parameters ``page`` and ``limit``.
+Page = Annotated[int, Query(ge=1)]
+Limit = Annotated[int, Query(ge=1, le=250)]
 
 
 def _page(rows: list[dict[str, Any]], page: int, limit: int) -> dict[str, Any]:
@@ -33,7 +36,7 @@ def _add_routes(router: APIRouter, server: ServerConfig, state: State) -> None:
 
 def _add_lists(router: APIRouter) -> None:
     @router.get("/customers")
-    async def customers(page: int = 1, limit: int = 50, after: int = 0) -> dict[str, Any]:
+    async def customers(page: Page = 1, limit: Limit = 50, after: int = 0) -> dict[str, Any]:
         return _page([row for row in CUSTOMERS if row["id"] > after], page, limit)
 
     @router.post("/customers", status_code=201)
@@ -42,6 +45,8 @@ def _add_lists(router: APIRouter) -> None:
 
     @router.get("/customers/{number}")
     async def customer(number: int) -> dict[str, Any]:
+        if not 1 <= number <= len(CUSTOMERS):
+            raise HTTPException(404, {"message": f"There is no customer {number}"})
         return CUSTOMERS[number - 1]
 
     @router.get("/customers/{number}/orders")
@@ -49,9 +54,9 @@ def _add_lists(router: APIRouter) -> None:
         return _page([{"id": 100 * number + each, "customer": number} for each in (1, 2)], 1, 50)
 
     @router.get("/orders")
-    async def orders(updated_from: datetime, updated_to: datetime, page: int = 1, limit: int = 50) -> dict[str, Any]:
+    async def orders(updated_from: datetime, updated_to: datetime, page: Page = 1, limit: Limit = 50) -> dict[str, Any]:
         if updated_to - updated_from != timedelta(days=1):
-            raise HTTPException(400, {"message": "not one day"})
+            raise HTTPException(400, {"message": "updated_from and updated_to must be one day apart"})
         return _page([{"id": 101}, {"id": 102}], page, limit)
 
 
@@ -71,5 +76,4 @@ def _add_exports(router: APIRouter, server: ServerConfig, state: State) -> None:
         return {"file": name}
 
 
-#: An authorization server with this API.
-DOCS_SERVER = replace(STANDARD, add_api=_add_routes)
+SERVER = replace(STANDARD, name="shop", add_api=_add_routes)

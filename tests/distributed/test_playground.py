@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,10 +16,11 @@ import psutil
 import pytest
 import requests
 
-from sandbox.examples import EXAMPLES
+from sandbox.examples import DOCS, EXAMPLES
 from sandbox.playground import READY
 from sandbox.processes import Component, kill
 from sandbox.user_agent import AirflowPages
+from tests.documents import README, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +34,25 @@ from sandbox.playground import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
-#: Seconds for the start, and for the stop.
+#: Seconds for the start, for the run of a DAG, and for the stop.
 TIMEOUT = 180
+CONN_IDS = {example.conn_id for example in (*EXAMPLES.values(), *DOCS)}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that two starts share."""
-    return tmp_path_factory.mktemp("playground")
+    """A folder that two starts share, with the DAG of the README."""
+    home = tmp_path_factory.mktemp("playground")
+    (dag,) = blocks("python", README)
+    (home / "dags").mkdir()
+    (home / "dags" / "customers.py").write_text(dag.text.replace("/data/", f"{home}/data/"))
+    return home
+
+
+@pytest.fixture(scope="module")
+def urls() -> set[str]:
+    """The URLs of both starts."""
+    return set()
 
 
 @pytest.fixture
@@ -67,23 +81,43 @@ def printed(playground: Component, label: str) -> str:
     return found[1]
 
 
+def run_airflow(home: Path, command: str) -> str:
+    """Run an ``airflow`` command in a shell that has sourced the printed file, and return its output."""
+    script = f'source "{home}/env" && {command}'
+    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        ["/bin/bash", "-c", script], env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 # The second start uses the files of the first one: the connections are stored again, and the token is found.
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_the_printed_user_can_log_in_and_stopping_leaves_no_process(
-    playground: Component, number: signal.Signals
+    playground: Component, home: Path, urls: set[str], number: signal.Signals
 ) -> None:
     url = printed(playground, "Airflow")
+    urls.add(url)
+    assert urls == {url}  # the second start has the port of the first one
     credentials = {"username": printed(playground, "User"), "password": printed(playground, "Password")}
     response = requests.post(f"{url}/auth/token", json=credentials, timeout=30)
     assert response.status_code == 201
     token = response.json()["access_token"]
     page = AirflowPages(url, token).show()
-    assert page.rows.keys() == {example.conn_id for example in EXAMPLES.values()}
+    assert page.rows.keys() == CONN_IDS
     assert all(conn_id in playground.log.read_text() for conn_id in page.rows)
     assert AirflowPages(url, token).act("example_operator", "renew")
     headers = {"Authorization": f"Bearer {token}"}
     dags = requests.get(f"{url}/api/v2/dags", headers=headers, timeout=30).json()["dags"]
-    assert {dag["dag_id"] for dag in dags} == EXAMPLES.keys()
+    assert {dag["dag_id"] for dag in dags} - {"customers"} == EXAMPLES.keys()
+
+    assert (home / "env").stat().st_mode & 0o777 == 0o600
+    assert {row["conn_id"] for row in json.loads(run_airflow(home, "airflow oauth list -o json"))} == CONN_IDS
+    assert printed(playground, "Server") in run_airflow(home, "airflow connections get my_api -o json")
+    run_airflow(home, "airflow dags test customers")
+    assert len((home / "data" / "customers.jsonl").read_text().splitlines()) == 250
+    (home / "data" / "customers.jsonl").unlink()
 
     processes = psutil.Process(playground.pid).children(recursive=True)
     assert len(processes) > 4

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.server import serve
+from sandbox.vendors.shop import CUSTOMERS
 from tests.connections import connection_values
 from tests.documents import ROOT, blocks
-from tests.integration.docs_api import CUSTOMERS, DOCS_SERVER
 
 if TYPE_CHECKING:
     from sandbox.server import Sandbox
@@ -43,11 +43,11 @@ def connections(sandbox: Sandbox) -> dict[str, str]:
     """Register the clients of the DAGs, and return the connections as environment variables."""
     found = {}
     for conn_id, grant in (("my_api", "client_credentials"), ("my_consent", "refresh_token")):
-        sandbox.state.add_client("standard", conn_id, SECRET, scopes=["read", "write"])
-        fields = {"host": f"{sandbox.url}/standard/api", "grant_url": f"{sandbox.url}/standard/token"}
+        sandbox.state.add_client("shop", conn_id, SECRET, scopes=["read", "write"])
+        fields = {"host": f"{sandbox.url}/shop/api", "grant_url": f"{sandbox.url}/shop/token"}
         fields |= {"login": conn_id, "password": SECRET, "grant_type": grant}
         if grant == "refresh_token":
-            fields["refresh_token"] = sandbox.state.issue_refresh_token("standard", conn_id)
+            fields["refresh_token"] = sandbox.state.issue_refresh_token("shop", conn_id)
         found[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(connection_values(**fields))
     return found
 
@@ -68,7 +68,7 @@ def save(folder: Path) -> list[Path]:
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run all DAGs in a new process with a new Airflow database, and return the results."""
     folder = tmp_path_factory.mktemp("airflow-home-docs")
-    with serve(folder / "sandbox", servers=[DOCS_SERVER]) as sandbox:
+    with serve(folder / "sandbox") as sandbox:
         env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
             "AIRFLOW_HOME": str(folder),
