@@ -142,7 +142,7 @@ async def _body_fields(request: Request) -> dict[str, Any]:
 def _add_generic(router: APIRouter, server: ServerConfig, state: State) -> None:
     """Add the API of the servers that represent no vendor."""
     _add_items(router, state)
-    _add_probes(router, server, state)
+    add_probes(router, server, state)
 
 
 def _add_items(router: APIRouter, state: State) -> None:
@@ -168,7 +168,9 @@ def _add_items(router: APIRouter, state: State) -> None:
         return await _body_fields(request)
 
 
-def _add_probes(router: APIRouter, server: ServerConfig, state: State) -> None:
+def add_probes(router: APIRouter, server: ServerConfig, state: State) -> None:
+    """Add endpoints for tests: ready/{key}, admin, redirect and whoami."""
+
     @router.get("/ready/{key}")
     async def ready(key: str, after: Annotated[int, Query(ge=0)] = 2) -> dict[str, bool]:
         if state.count_poll(server.name, key) <= after:

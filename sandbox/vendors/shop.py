@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import HTTPException, Query, Request
 
+from sandbox.api import add_probes
 from sandbox.vendors.standard import SERVER as STANDARD
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def _page(rows: list[dict[str, Any]], page: int, limit: int) -> dict[str, Any]:
 def _add_routes(router: APIRouter, server: ServerConfig, state: State) -> None:
     _add_lists(router)
     _add_exports(router, server, state)
+    add_probes(router, server, state)
 
 
 def _add_lists(router: APIRouter) -> None:

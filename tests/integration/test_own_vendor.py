@@ -7,26 +7,28 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.connections import connection_values
+from tests.documents import DOCS, ROOT, blocks
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sandbox.server import Sandbox
 
-
-ROOT = Path(__file__).parents[2]
-DOCS = (ROOT / "docs" / "own-vendor.md").read_text()
+PAGE = DOCS / "own-vendor.md"
+TEXT = PAGE.read_text()
+(CONNECTION,) = blocks("json", PAGE)
+(DAG,) = [block for block in blocks("python", PAGE) if block.dag_id]
 SECRET = "fake-secret-:/+%&1"
 
 PROGRAM = """
 import json
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk import BaseHook
-from acme_airflow.operators import AcmeListItemsOperator
+from acme_customers import acme_customers
 from airflow_provider_oauth.runtime import airflow_variables
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 
@@ -37,7 +39,7 @@ airflow_variables.is_listed = stored.__contains__
 
 manager = ProvidersManager()
 hook = BaseHook.get_connection("my_acme").get_hook()
-rows = AcmeListItemsOperator(task_id="list", oauth_conn_id="my_acme").execute({})
+rows = acme_customers().get_task("read").execute({})
 print(json.dumps({
     "name": manager.hooks["acme"].hook_name,
     "fields": sorted(name for name in manager.connection_form_widgets if "acme" in name),
@@ -53,7 +55,7 @@ print(json.dumps({
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A folder with the files in the document."""
-    for text in re.findall(r"^```(?:python|toml)\n(# [\w/.]+\n.*?)^```", DOCS, re.MULTILINE | re.DOTALL):
+    for text in re.findall(r"^```(?:python|toml)\n(# [\w/.]+\n.*?)^```", TEXT, re.MULTILINE | re.DOTALL):
         heading, _, content = text.partition("\n")
         path = tmp_path / "acme-airflow" / heading.removeprefix("# ")
         path.parent.mkdir(exist_ok=True, parents=True)
@@ -82,11 +84,11 @@ def test_the_package_has_at_most_25_lines(source: Path) -> None:
     assert len(lines) <= 25
 
 
-def test_airflow_finds_the_package_and_hooks_and_operators_use_its_connections(package: Path, sandbox: Sandbox) -> None:
-    sandbox.state.add_client("standard", "acme", SECRET, scopes=["read"])
-    connection = connection_values(
-        "acme", login="acme", password=SECRET, environment=f"{sandbox.url}/standard", tenant="4711"
-    )
+def test_airflow_finds_the_package_and_its_hook_and_the_dag_use_the_connection(package: Path, sandbox: Sandbox) -> None:
+    sandbox.state.add_client("shop", "acme", SECRET, scopes=["read"])
+    connection = json.loads(CONNECTION.text) | {"login": "acme", "password": SECRET}
+    connection["extra"]["environment"] = f"{sandbox.url}/shop"
+    (package / "acme_customers.py").write_text(DAG.text.replace("/data/", f"{package}/data/"))
     env = in_environment(package, AIRFLOW_CONN_MY_ACME=json.dumps(connection))
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM], env=env, cwd=package, capture_output=True, text=True, timeout=120, check=False
