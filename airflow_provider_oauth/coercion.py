@@ -1,4 +1,4 @@
-"""Convert the values in a connection's ``extra`` to the types of their fields."""
+"""Converts the values in a connection's ``extra`` to the types of their fields."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class InvalidField(Exception):
 def coerce(key: str, field: Field, value: Any) -> Any:
     """Convert ``value`` to the type of its field.
 
-    A URI connection can contain strings for all fields, and numbers for string fields.
+    In a connection that was created from a URI, any value can be a string, and the value of a string field can be a
+    number or a boolean.
 
     :param key: the key in ``extra``
     :param field: the definition of the field
@@ -61,8 +62,8 @@ def to_headers(value: Any) -> dict[str, str]:
 def _to_string(value: Any) -> str:
     if isinstance(value, str):
         return value
-    # A string in a URI connection can become a number or a boolean. Integers and booleans are turned back into strings.
-    # A float is refused, because its spelling is lost: 1e10 and 10000000000.0 are the same number.
+    # Airflow turns a string in a connection URI into a number or a boolean if it looks like one. Integers and booleans
+    # are turned back. A float is refused, because its spelling is lost: 1e10 and 10000000000.0 are the same number.
     if not isinstance(value, int):
         raise TypeError
     return json.dumps(value)
@@ -98,7 +99,7 @@ def _to_scheme(value: Any) -> str:
 
 
 def _to_proxies(value: Any) -> dict[str, str]:
-    # A single URL is the proxy for both http and https, as ``proxy`` is for HttpHook.
+    # A single URL is the proxy for both http and https, like ``proxy`` in HttpHook.
     if isinstance(value, str) and re.fullmatch(r"[^\s{}\x00-\x1f]+", value):
         return {"http": value, "https": value}
     return {scheme: _to_string(proxy) for scheme, proxy in _to_object(value).items()}

@@ -1,4 +1,4 @@
-"""Convert an Airflow connection to an ``OAuthConfig``."""
+"""Converts an Airflow connection to an ``OAuthConfig``."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
 
     :param connection: a connection of one of this package's types
     :param preset: the preset of its type
-    :raises ConfigurationError: if a field is missing, invalid or unsafe, or an unknown field seems to be a misspelled
-        one; the text names the connection and the field
+    :raises ConfigurationError: if a field is missing, invalid or unsafe, or if the name of a field seems to be
+        misspelled; the text names the connection and the field
     """
     try:
         return _read(connection, preset)
@@ -54,7 +54,7 @@ def read_connection(connection: Connection, preset: Preset = OAUTH) -> OAuthConf
 def preset_of_type(conn_type: str | None) -> Preset | None:
     """Return the preset of a connection type; None if it is not an OAuth 2.0 connection type.
 
-    :param conn_type: a connection type, which another package can also define
+    :param conn_type: a connection type of this package or of another one
     """
     if conn_type in PRESETS:
         return PRESETS[conn_type]
@@ -63,7 +63,7 @@ def preset_of_type(conn_type: str | None) -> Preset | None:
 
 
 def preset_of(connection: Connection, preset: Preset = OAUTH) -> Preset:
-    """Return the preset of the connection's type, whichever hook uses the connection.
+    """Return the preset of the connection's type, even if the hook that uses the connection has another preset.
 
     :param connection: the Airflow connection
     :param preset: the preset of the hook
@@ -135,13 +135,16 @@ def _parsed(extra: str | dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _coerced(extra: Mapping[str, Any], fields: Mapping[str, Field], warnings: list[str]) -> dict[str, Any]:
-    """Return the values of known fields, with aliases replaced by the fields' names, and without empty values."""
+    """Return the values of known fields, converted to their types. Add a warning for each unknown field.
+
+    Empty values are left out. A value under another name of a field (``ALIASES``) is returned under the field's name.
+    """
     values: dict[str, Any] = {}
     if type(extra.get("leeway")) is not int:
         warnings.append(
-            "The extra field 'leeway' is missing or is not an integer. Set it to an integer, for example "
-            '"leeway": 60. Otherwise the stock HttpSensor and the stock deferrable HttpOperator send the secrets in '
-            "extra to the API."
+            "The extra field 'leeway' is missing or is not an integer. Without an integer in this field, Airflow's own "
+            "HttpSensor and deferrable HttpOperator send all of extra, with its secrets, to the API. Set it to an "
+            'integer, for example "leeway": 60.'
         )
     for key, value in extra.items():
         if value is None or value == "":
@@ -154,8 +157,8 @@ def _coerced(extra: Mapping[str, Any], fields: Mapping[str, Field], warnings: li
             )
             continue
         field, name = fields[key], ALIASES.get(key, key)
-        # Check before the conversion, because *** is not a valid number, for example. Check again after it, because a
-        # string can contain JSON.
+        # The value is checked twice. Before the conversion, because *** as a number, for example, would cause another,
+        # less helpful error. After the conversion, because *** can be inside JSON in a string.
         coerced = _unredacted(key, field.label, coerce(key, field, _unredacted(key, field.label, value)))
         if values.setdefault(name, coerced) != coerced:
             used = " and ".join(each for each in fields if ALIASES.get(each, each) == name and each in extra)
@@ -204,7 +207,7 @@ def _coerced_fixed(name: str, value: Any, preset: Preset) -> Any:
 
 
 def _apply_fixed(fixed: Mapping[str, Any], connection: Connection, values: dict[str, Any], warnings: list[str]) -> None:
-    """Set the fields with a fixed value, and warn about each one that has another value in the connection."""
+    """Set the fields with a fixed value. Add a warning for each one that has a different value in the connection."""
     if "host" in fixed and (connection.host or connection.schema or connection.port):
         warnings.append(
             "Host, schema and port of the connection were ignored, because this connection type defines them. "
@@ -254,8 +257,8 @@ def _base_url(connection: Connection) -> str:
         raise InvalidField("API base URL (host) is missing. Example: https://api.example.com/v1")
     schema = (connection.schema or "").strip("/")
     if "://" not in host:
-        # As in HttpHook, the schema of a URI connection is the scheme of the URL if it is http or https. Otherwise it
-        # is the path.
+        # In a connection that was created from a URI, the schema is the path of the URI. If it is http or https, it is
+        # the scheme of the base URL instead, as in HttpHook.
         scheme = schema if schema in ("http", "https") else "https"
         host = f"{scheme}://{host}"
     if schema in ("http", "https"):
@@ -263,7 +266,7 @@ def _base_url(connection: Connection) -> str:
     scheme, _, rest = host.partition("://")
     authority, slash, path = rest.partition("/")
     if authority.count(":") > 1 and not authority.startswith("["):
-        authority = f"[{authority}]"  # an IPv6 address, whose brackets Airflow removes in a URI connection
+        authority = f"[{authority}]"  # an IPv6 address; Airflow removes its brackets when it parses a connection URI
     if connection.port and not re.search(r":\d+$", authority.rpartition("]")[2]):
         authority += f":{connection.port}"
     return f"{scheme}://{authority}{slash}{path}".rstrip("/") + (f"/{schema}" if schema else "")

@@ -16,7 +16,7 @@
     ├── TokenResponseError        the response of the authorization server is invalid
     ├── TokenStoreError           the Variable with the token could not be read or written
     │   └── Overtaken             this process was suspended, so it did not write an outdated token
-    ├── RenewalTimeout            another process renews the token and has not finished in time
+    ├── RenewalTimeout            another process did not finish renewing the token in time
     ├── ConsentRequired *         a user must authorize again, or enter a new refresh token
     ├── ConsentDenied             a user or the server declined the authorization, or its callback is invalid
     └── ApiError                  the API responded with an error status, or in an unexpected way
@@ -43,7 +43,10 @@ if TYPE_CHECKING:
 
 
 class OAuthError(AirflowException):
-    """Base class of all exceptions of this package. The text names the connection and contains no secret."""
+    """Base class of the errors that this package raises because of a connection, a server or the API.
+
+    The text contains no secret, and it names the connection if the connection is known.
+    """
 
     #: Whether a token or revocation request may have reached the server before this was raised. False means that no
     #: refresh token or code was used.
@@ -140,7 +143,7 @@ class Overtaken(TokenStoreError):
 
 
 class RenewalTimeout(OAuthError):
-    """Another process renews the token and has not finished in time. Airflow retries the task."""
+    """Another process did not finish renewing the token in time. Airflow retries the task."""
 
 
 class ConsentRequired(OAuthError, AirflowFailException):
@@ -210,15 +213,17 @@ def errors_converted(conn_id: str, failed: str) -> Iterator[None]:
     except Exception as error:
         *_, frame = traceback.extract_tb(error.__traceback__)
         raise OAuthError(
-            f"Connection {conn_id!r}: {failed}, because of an unexpected error. Try again; if it happens again, report "
-            f"it. ({type(error).__name__} at line {frame.lineno} of {frame.filename})"
+            f"Connection {conn_id!r}: {failed}, because of an unexpected error. Try again. If it happens again, report "
+            f"it to the maintainers of this provider. ({type(error).__name__} at line {frame.lineno} of "
+            f"{frame.filename})"
         ) from None
 
 
 def to_event(error: OAuthError) -> dict[str, Any]:
-    """Return ``error`` as a dict for the event of a trigger.
+    """Return ``error`` as a dict that can be stored as JSON: in the event of a trigger, or in a stored record.
 
-    A trigger must not raise an exception, because Airflow would restart it.
+    A trigger must not raise the error: Airflow would raise a ``TaskDeferralError`` in the task instead, so the class of
+    ``error`` would not decide whether Airflow retries the task.
     """
     fields = ("status_code", "error", "error_description", "error_uri", "retryable", "retry_after")
     return {

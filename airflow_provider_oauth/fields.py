@@ -1,7 +1,7 @@
 """The fields of a connection's ``extra``: name, type, label and description, in the order of the form.
 
-The form (``get_provider_info.py``) and the reader (``connection.py``) use the same table. It contains only
-data, because Airflow loads it on every ``airflow`` command and it must load quickly.
+The connection form (``get_provider_info.py``) and the code that reads a connection (``connection.py``) use the same
+table. This module contains only data, because every ``airflow`` command loads it, so it must load quickly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Field(NamedTuple):
 
     :param type: the type that a value is converted to
     :param label: the label in the form
-    :param description: the text below the field in the form; it says for which grant type or case the field is
+    :param description: the text below the field in the form; it says for which grant type or case the field is needed
     :param default: the value in the form of a new connection
     :param choices: the choices of a dropdown: a dict of values and their labels
     :param required: whether the form requires a value
@@ -206,9 +206,9 @@ FIELDS: dict[str, Field] = {
         "is not standard.",
         example="access_token=data.token, expires_in=data.ttl, base_url=instance_url",
     ),
-    # leeway must always be present and must be an integer: Airflow's HTTP provider sends every key of extra as a
-    # header, and requests and aiohttp refuse an integer as a header before they send anything (see "Never remove
-    # leeway" in docs/connections).
+    # leeway must always be present and must be an integer. Airflow's own HttpSensor and deferrable HttpOperator send
+    # every key of extra as a header. An integer prevents that: requests and aiohttp refuse it as the value of a header,
+    # before they send anything (see "Never remove leeway" in docs/connections).
     "leeway": Field(
         "integer",
         "Leeway (seconds)",
@@ -336,7 +336,7 @@ FIELDS: dict[str, Field] = {
     "max_redirects": Field(
         "integer", "Maximum redirects", "How many redirects to follow.", minimum=0, shown=False, example="30"
     ),
-    # The form uses grant_url instead, because Airflow masks the value of every key whose name contains "token".
+    # The form uses the key grant_url instead, because Airflow masks the value of every key that contains "token".
     "token_url": Field(
         "string",
         "Token URL",
@@ -353,5 +353,5 @@ FIELDS: dict[str, Field] = {
     ),
 }
 
-#: The other names of fields, each with the name of its field.
+#: Fields that are another name for a field, each with the name that is used.
 ALIASES = {"token_url": "grant_url", "token_endpoint": "grant_url", "verify_ssl": "verify", "proxy": "proxies"}

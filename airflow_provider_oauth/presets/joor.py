@@ -1,4 +1,4 @@
-"""JOOR (wholesale fashion). API documentation: https://api-docs.jooraccess.com."""
+"""The connection type for JOOR (wholesale fashion). API documentation: https://api-docs.jooraccess.com."""
 
 from __future__ import annotations
 

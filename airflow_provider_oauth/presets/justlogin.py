@@ -1,4 +1,4 @@
-"""JustLogin (human resources). API documentation: https://github.com/justlogincom/public-api-docs."""
+"""The connection type for JustLogin (HR). API documentation: https://github.com/justlogincom/public-api-docs."""
 
 from __future__ import annotations
 

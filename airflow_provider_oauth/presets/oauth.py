@@ -1,4 +1,4 @@
-"""Any OAuth 2.0 API: the form has all fields."""
+"""The connection type for any OAuth 2.0 API. Its form has all fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Describe a connection type as data: its form, and the values that are the same for all users of an API."""
+"""Describes a connection type as data: its form, and the values that are the same for all users of an API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STANDARD_LABELS = {"login": "Client ID", "password": "Client secret"}
 class Preset:
     """A connection type: the fields of its form, and the fields with a fixed value.
 
-    It contains only data, because Airflow loads it on every ``airflow`` command and it must load quickly. For a
+    It contains only data, because every ``airflow`` command loads it, so it must load quickly. For a
     connection type of another vendor, write a package with a preset, a hook class that has this preset, and a
     ``get_provider_info`` function that returns :func:`provider_info`. ``docs/own-vendor.md`` has an example.
 
@@ -36,8 +36,8 @@ class Preset:
     :param grants: the grant types that the API supports. The first one is the default. If there is only one, the form
         does not show it
     :param fixed: fields that always have this value; the form does not show them
-    :param environments: the vendor's systems by name, each with the fields in which it differs. The first one is the
-        default. If there is only one, the form does not show it
+    :param environments: the vendor's systems by name, each with the values that fields have in this system only. The
+        first one is the default. If there is only one, the form does not show it
     :param field_targets: how each of the vendor's own fields is sent: ``api_params`` (as a query parameter) or
         ``api_headers`` (as a header), and the name of the parameter or header
     :param labels: labels of ``login``, ``password`` and ``host`` in the form
@@ -48,7 +48,8 @@ class Preset:
     :param error_path: JMESPath of the error message in the API's error responses; it is quoted in task errors
     :param advice: what to do after an error status of the API, by status; it is added to task errors
     :param budget: the API's rate limit; the hook does not exceed it
-    :param rate_limit_timeout: seconds for which the hook repeats a request after 429 (Too Many Requests)
+    :param rate_limit_timeout: how long the hook keeps repeating a request that gets status 429 (Too Many Requests), in
+        seconds
     :raises ValueError: if a field or grant type is unknown, a vendor's field is not in ``field_targets``, ``grants`` is
         empty, or ``conn_type`` is invalid
     """
@@ -112,7 +113,7 @@ class Preset:
 
     @cached_property
     def standard_labels(self) -> dict[str, str]:
-        """The labels of standard fields; those of the preset take precedence."""
+        """The labels of standard fields. Labels that the preset defines take precedence."""
         return {**STANDARD_LABELS, **self.labels}
 
     @property

@@ -40,9 +40,9 @@ def set_variable(name: str, value: str, description: str) -> None:
 
 
 def is_listed(name: str) -> bool | None:
-    """Return whether the list of Variables contains this one; None if a task cannot list them.
+    """Return whether a Variable exists; None if it is not known, because a task cannot always list Variables.
 
-    Unlike ``get_variable``, which returns None after a database error, it raises the error.
+    Unlike ``get_variable``, this function never hides that the database failed: it raises the error.
     """
     if has_supervisor():
         keys = variable_keys(prefix=name)

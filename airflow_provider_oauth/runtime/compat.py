@@ -23,8 +23,8 @@ def has_supervisor() -> bool:
 def variable_keys(prefix: str) -> Collection[str] | None:
     """Return the names of the Variables that start with ``prefix``; None if a task cannot list them.
 
-    Airflow 3.2 has no list. With several teams the list omits Variables that belong to no team, although
-    ``Variable.get`` finds them.
+    In Airflow 3.2, a task cannot list Variables. With several teams (``[core] multi_team``), the list omits Variables
+    that belong to no team, although ``Variable.get`` finds them, so it is not used.
     """
     from airflow.sdk import Variable
 
@@ -38,8 +38,8 @@ def variable_keys(prefix: str) -> Collection[str] | None:
 def unmask(texts: Iterable[str]) -> None:
     """Stop masking ``texts`` in logs.
 
-    Airflow has no public function for this. If its private one changes, the texts stay masked, which only makes
-    logging slower.
+    Airflow has no public function for this. If the private one changes, the texts stay masked, which only makes logging
+    slower.
     """
     with suppress(ImportError, AttributeError):
         from airflow.sdk._shared.secrets_masker import _secrets_masker
@@ -68,10 +68,10 @@ def api_server_key() -> str:
 
 
 def hook_class(conn_type: str | None) -> Any:
-    """Return the hook class that a provider registers for a connection type; None if there is none to import.
+    """Return the hook class that a provider registers for a connection type; None if it cannot be imported or found.
 
-    It works in a task, in the triggerer, in the API server and on the command line. It creates no hook, because a hook
-    of another provider could open a connection.
+    This works in a task, in the triggerer, in the API server and on the command line. No hook is created, because a
+    hook of another provider could open a connection.
     """
     from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 

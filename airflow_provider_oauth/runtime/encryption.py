@@ -21,7 +21,7 @@ NONCE_BYTES = 12
 
 
 class RecordEncryption:
-    """Encrypts with AES-GCM, and a key that scrypt derives from the connection's secrets.
+    """Encrypts records with AES-GCM. The key is derived from the connection's secrets with scrypt.
 
     The secrets are the client secret, the user's password, and the values of ``secret_grant_params``,
     ``secret_headers`` and ``secret_params``. If the connection has none of them, its own refresh token is the secret. A
@@ -33,7 +33,7 @@ class RecordEncryption:
     def __init__(self, config: OAuthConfig) -> None:
         secrets = [config.client_secret, config.user_password, dict(config.secret_grant_params)]
         api_secrets = [dict(config.secret_headers), dict(config.secret_params)]
-        if any(api_secrets):  # otherwise left out, so that the key of earlier records stays valid
+        if any(api_secrets):  # left out if empty, so that records of the first release can be decrypted
             secrets += api_secrets
         # The key of a confidential client does not depend on its refresh token, which users may remove after its use.
         own = config.own_refresh_token

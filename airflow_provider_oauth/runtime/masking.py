@@ -1,6 +1,6 @@
 """Masks secrets in Airflow's logs, and unmasks tokens that have expired.
 
-Airflow compiles all masked texts into one pattern, again for every new secret, and searches every log line for it. A
+Airflow compiles all masked texts into one pattern whenever a secret is added, and searches every log line for it. A
 triggerer runs for weeks: if all its earlier tokens stayed masked, its logging would become slower with every renewal.
 """
 

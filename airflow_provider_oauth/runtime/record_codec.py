@@ -31,9 +31,9 @@ SALT_BYTES = 16
 class RecordCodec:
     """Encodes and decodes the record of one connection, as JSON.
 
-    The record's tokens, scopes and subject are encrypted. Not encrypted are: the version of the format, ID and salt of
-    the key, generation, nonce, fingerprints of the connection's own refresh tokens that were used, when the token
-    expires, and the last refusal.
+    The record's tokens, scopes and subject are encrypted. The following values are not encrypted: the version of the
+    format, the ID and salt of the key, the generation, the nonce, the fingerprints of used refresh tokens that were
+    entered in the connection, the time when the token expires, and the last refusal.
 
     :param config: the settings of the connection
     :param location: where a user finds the record, for log messages
@@ -85,7 +85,11 @@ class RecordCodec:
         }
 
     def decode(self, text: str) -> Record:
-        """Return the record in ``text``: unreadable if it has another key or format, corrupt if it is no record."""
+        """Return the record in ``text``.
+
+        It is not ``readable`` if its key or format is a different one, or if its tokens are damaged. It is ``corrupt``
+        if ``text`` is not a record.
+        """
         try:
             values = dict(json.loads(text))
             salt = base64.b64decode(values["salt"], validate=True)
@@ -102,7 +106,9 @@ class RecordCodec:
                 return unreadable
             self._salt = salt
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            log.error("Connection %r: %s does not contain a token record.", self._config.conn_id, self._location)
+            log.error(
+                "Connection %r: %s does not contain a token record. Delete it.", self._config.conn_id, self._location
+            )
             return Record(readable=False, corrupt=True)
         try:
             content = encryption.decrypt(values["sealed"], salt) if encryption.has_key else values["open"]
@@ -117,18 +123,20 @@ class RecordCodec:
             )
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             log.error(
-                "Connection %r: the tokens in %s are damaged, so they are not used.",
+                "Connection %r: the tokens in %s are damaged, so they are not used. If the grant type needs no user, "
+                "new tokens are requested. Otherwise authorize the connection again, or enter a new refresh token.",
                 self._config.conn_id,
                 self._location,
             )
             return unreadable
 
     def _matching_encryption(self, key_id: Any, salt: bytes) -> RecordEncryption | None:
-        """Return the encryption that a record was written with; None if it has the key of other settings."""
+        """Return the encryption that the record was written with; None if it was written for other settings."""
         if key_id == self._encryption.key_id(salt):
             return self._encryption
-        # The first release encrypted without secret_headers and secret_params. An unencrypted record is not accepted
-        # this way, because anyone can compute its key ID.
+        # In the first release, the key did not depend on secret_headers and secret_params. If the connection has no
+        # other secret, its records were not encrypted then. They are not accepted, because anyone can write such a
+        # record.
         earlier = self._earlier_encryption
         return earlier if earlier.has_key and key_id == earlier.key_id(salt) else None
 
@@ -137,12 +145,13 @@ class RecordCodec:
         return RecordEncryption(replace(self._config, secret_headers={}, secret_params={}))
 
     def _tokens(self, values: Mapping[str, Any]) -> dict[str, Token]:
-        """Return the stored tokens, without those whose base URL the connection does not allow."""
+        """Return the stored tokens, without tokens whose base URL the connection does not allow."""
         tokens = {str(scope): _token(token) for scope, token in values.items()}
         for scope, token in list(tokens.items()):
             if token.base_url is not None and url_problem(token.base_url, allow_http=self._config.allow_http):
                 log.error(
-                    "Connection %r: the base URL stored in %s is not valid, so the token is not used.",
+                    "Connection %r: the base URL stored in %s is not valid, so the token is not used, and a new one is "
+                    "requested. If the API uses plain http, turn on Allow plain http (allow_http).",
                     self._config.conn_id,
                     self._location,
                 )
@@ -150,7 +159,7 @@ class RecordCodec:
         return tokens
 
     def _refusal(self, values: Any, salt: bytes) -> Refusal | None:
-        """Return the stored refusal; None if the connection has changed since, so that it is tried again."""
+        """Return the stored refusal; None if the connection has changed since then, so that a new request is sent."""
         try:
             if values["connection"] != self._encryption.fingerprint(self._config.version, salt):
                 return None

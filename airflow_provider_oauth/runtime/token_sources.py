@@ -1,4 +1,4 @@
-"""The token sources of this process, one per connection, for the synchronous and the asynchronous hook."""
+"""Holds the token sources of this process, one per connection. All hooks of this process share them."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ os.register_at_fork(after_in_child=_reset)
 
 
 def token_source(config: OAuthConfig) -> TokenSource:
-    """Return the token source of a connection in this process; a new one if the connection has changed.
+    """Return the token source of a connection in this process; create a new one if the connection has changed.
 
-    From this call on, the secrets of the connection are masked in logs.
+    After this call, the secrets of the connection are masked in logs.
     """
     with _lock:
         known = _sources.get(config.conn_id)

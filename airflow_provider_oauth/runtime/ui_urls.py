@@ -1,4 +1,7 @@
-"""URLs of the page *OAuth connections*. It imports little, because every Airflow process imports it with the plugin."""
+"""URLs of the page *OAuth connections*.
+
+This module imports little, because every Airflow process imports it together with the plugin.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import conf
 
-#: Path of the pages, relative to Airflow's own URL.
+#: Path of the page and everything below it, relative to Airflow's own URL.
 PAGES = "/oauth"
 
 

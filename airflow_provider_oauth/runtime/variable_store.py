@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class VariableTokenStore:
     """Stores the record and the lease of a connection in ``oauth_token__<conn_id>`` and ``oauth_lease__<conn_id>``.
 
-    ``RecordCodec`` describes the record. The lease is a nonce.
+    See ``RecordCodec`` for the content of the record. The content of the lease is a nonce.
 
     :param config: the settings of the connection
     """
@@ -32,7 +32,7 @@ class VariableTokenStore:
         self._codec = RecordCodec(config, self.name)
 
     def read(self) -> Record | None:
-        """Return the record, decrypted if it is readable; None if there is none or if the read failed without an error.
+        """Return the record, decrypted if possible; None if there is none, or if Airflow hid that the read failed.
 
         :raises TokenStoreError: if Airflow raised an error
         """
@@ -51,14 +51,14 @@ class VariableTokenStore:
         stored = self.read()
         if stored is None or (stored.nonce != record.nonce and stored.generation <= record.generation):
             raise TokenStoreError(
-                f"Connection {self.conn_id!r}: {self.name} has another value than the one that was written. Check "
+                f"Connection {self.conn_id!r}: {self.name} does not contain the value that was just written. Check "
                 f"whether an environment variable or a secrets backend defines a Variable of the same name."
             )
 
     def is_listed(self) -> bool | None:
-        """Return whether the list of Variables contains the record's; None if a task cannot list them.
+        """Return whether the Variable of the record exists; None if it is not known.
 
-        Unlike ``read``, it distinguishes a missing Variable from a failed read.
+        Unlike ``read``, this distinguishes a missing Variable from a failed read.
 
         :raises TokenStoreError: if Airflow raised an error
         """
@@ -66,7 +66,7 @@ class VariableTokenStore:
             return airflow_variables.is_listed(self._record_variable)
 
     def read_lease(self) -> str | None:
-        """Return the nonce in the lease; None if there is none or if the read failed without an error.
+        """Return the nonce in the lease; None if there is none, or if Airflow hid that the read failed.
 
         :raises TokenStoreError: if Airflow raised an error
         """
@@ -74,7 +74,7 @@ class VariableTokenStore:
             return airflow_variables.get_variable(self._lease_variable)
 
     def lease_is_listed(self) -> bool | None:
-        """Return whether the list of Variables contains the lease's, as ``is_listed`` does for the record's."""
+        """Return whether the Variable of the lease exists; None if it is not known. See ``is_listed``."""
         with self._errors_converted("listed", self._lease_variable):
             return airflow_variables.is_listed(self._lease_variable)
 

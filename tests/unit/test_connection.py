@@ -471,7 +471,7 @@ def test_unknown_keys_with_null_values_are_ignored_without_a_warning() -> None:
 def test_a_leeway_that_is_not_an_integer_gives_a_warning_about_stock_code(leeway: Any) -> None:
     (warning,) = read({"leeway": leeway}).warnings
 
-    assert "stock HttpSensor" in warning
+    assert "Airflow's own HttpSensor and deferrable HttpOperator" in warning
 
 
 def test_unknown_keys_give_one_warning_each() -> None:

@@ -514,7 +514,7 @@ def test_a_write_that_fails_is_a_store_error_that_does_not_quote_the_record(vari
 def test_a_write_without_effect_is_a_store_error(variables: Variables) -> None:
     variables.failing = {0: LOST}
 
-    with pytest.raises(TokenStoreError, match="has another value"):
+    with pytest.raises(TokenStoreError, match="does not contain the value that was just written"):
         VariableTokenStore(oauth_config()).write(RECORD)
 
 
@@ -535,7 +535,7 @@ def test_a_variable_that_the_environment_overrides_is_a_store_error(variables: V
 def test_a_record_that_cannot_be_read_back_is_a_store_error(variables: Variables) -> None:
     variables.failing = {1: LOST}
 
-    with pytest.raises(TokenStoreError, match="has another value"):
+    with pytest.raises(TokenStoreError, match="does not contain the value that was just written"):
         VariableTokenStore(oauth_config()).write(RECORD)
 
 
