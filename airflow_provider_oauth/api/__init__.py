@@ -1,1 +1,4 @@
-"""Calls the protected API: where the token is sent, errors, and rate limits. Nothing here imports Airflow directly."""
+"""Calls the protected API: adds the token to requests, converts errors, and limits the request rate.
+
+No module in this package imports Airflow directly.
+"""

@@ -1,4 +1,4 @@
-"""The requests adapters, with their open sockets, that all hooks of a process share."""
+"""The ``requests`` adapters that all hooks of a process share, so that they reuse open TCP connections."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class KeepAlive:
 
 
 def shared_adapter(keep_alive: KeepAlive | None) -> HTTPAdapter:
-    """Return the adapter of this process for these options.
+    """Return the adapter that all hooks of this process with these options share.
 
-    ``HttpOperator`` creates a new hook for each page of a list. If each hook had its own adapter, it would open new
-    connections.
+    ``HttpOperator`` creates a new hook for each page of a list. If each hook had its own adapter, each page would need
+    a new TCP connection.
 
     :param keep_alive: the options of TCP keep-alive; None turns it off
     """
@@ -37,5 +37,5 @@ def shared_adapter(keep_alive: KeepAlive | None) -> HTTPAdapter:
 
 @lru_cache(maxsize=16)
 def _adapter(pid: int, keep_alive: KeepAlive | None) -> HTTPAdapter:
-    """Return the adapter for a process. A child process has another ``pid``, so it uses no socket of its parent."""
+    """Return the adapter of a process. A child process has a different ``pid``, so it uses no socket of its parent."""
     return HTTPAdapter() if keep_alive is None else TCPKeepAliveAdapter(**asdict(keep_alive))

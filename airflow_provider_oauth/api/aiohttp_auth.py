@@ -1,4 +1,4 @@
-"""Adds the token to API requests of aiohttp. The rules are in ``policy.py``."""
+"""Adds the token to API requests that are sent with aiohttp. The rules are in ``policy.py``."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ DEFAULT_HEADERS = CaseInsensitiveDict({"Accept": "*/*", "User-Agent": SERVER_SOF
 class OAuth2Middleware:
     """Adds the token to requests to the API, and repeats a request once if the API refuses the token.
 
-    After a redirect, aiohttp calls the middleware again with the caller's headers only. So nothing that the middleware
-    adds is sent to another origin.
+    After a redirect, aiohttp calls the middleware again, with only the caller's headers. Therefore, nothing that the
+    middleware added is sent to a different origin.
 
     :param access: provides the token, the headers and the parameters that are added to a request
     """
@@ -61,7 +61,7 @@ class OAuth2Middleware:
             return response
         replacement = await replacement_token(self._access, token, refusal)
         if replacement is None or (isinstance(request.body, Payload) and request.body.consumed):
-            return response  # there is no other token, or the body cannot be sent again
+            return response  # the request cannot be repeated without another token or with a body that was consumed
         response.release()
         request.headers.update([self._access.token_header(replacement)])
         return await handler(request)
@@ -70,7 +70,7 @@ class OAuth2Middleware:
 async def valid_token(access: ApiAccess) -> Token:
     """Return a valid token, as ``ApiAccess.token`` does. Blocking work runs in a thread.
 
-    While one thread renews a token that is due, all other callers use that token.
+    While one thread renews a token before it expires, all other callers use the current token.
 
     :param access: provides the token
     :raises OAuthError: if there is no valid token and none can be obtained
@@ -84,15 +84,23 @@ async def valid_token(access: ApiAccess) -> Token:
 
 
 async def replacement_token(access: ApiAccess, refused: Token, refusal: ApiRefusal) -> Token | None:
-    """Return a token with which to repeat a refused request. It calls ``ApiAccess.replacement`` in a thread."""
+    """Return a token with which to repeat a refused request; None if there is no other token.
+
+    The work is done by ``ApiAccess.replacement`` in a thread.
+
+    :param access: provides the token
+    :param refused: the token that was sent
+    :param refusal: why the request was refused
+    :raises OAuthError: if the token cannot be renewed
+    """
     key = (asyncio.get_running_loop(), access.source, access.scope, refused.access_token, refusal)
     return await _shared(key, access.replacement, refused, refusal)
 
 
 async def _shared(key: Any, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call ``function`` in a thread. Callers with the same key at the same time share one call.
+    """Call ``function`` in a thread. Concurrent callers with the same key share one call.
 
-    The event loop has few threads, and it also needs them for other work, such as DNS lookups.
+    This saves threads: the event loop has few, and it also needs them for other work, such as DNS lookups.
     """
     call: asyncio.Future[T] | None = _calls.get(key)
     if call is None:
@@ -102,9 +110,10 @@ async def _shared(key: Any, function: Callable[P, T], *args: P.args, **kwargs: P
 
 
 def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Return ``function`` as a coroutine that runs it in a thread.
+    """Return an async function that runs ``function`` in a thread.
 
-    It uses asgiref instead of asyncio: Airflow before 3.3 can find the triggerer's event loop only with asgiref.
+    The thread is started with asgiref, because in other threads, Airflow before 3.3 cannot find the event loop of the
+    triggerer.
     """
     return sync_to_async(function, thread_sensitive=False)
 
@@ -112,10 +121,10 @@ def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_url: str) -> dict[str, Any]:
     """Return ``extra_options`` with aiohttp's names, so that deferred tasks accept the same options as other tasks.
 
-    :param extra_options: options of ``HttpHook``, which replace the connection's, and any others of aiohttp
+    :param extra_options: options of ``HttpHook``, which replace those of the connection, and any options of aiohttp
     :param config: the settings of the connection
     :param base_url: the API's base URL
-    :raises ConfigurationError: if a file of ``verify`` or ``cert`` cannot be used
+    :raises ConfigurationError: if a file in ``verify`` or ``cert`` cannot be used
     """
     names = {"verify_ssl": "verify", "proxy": "proxies"}
     options = {names.get(name, name): value for name, value in extra_options.items()}
@@ -126,12 +135,12 @@ def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_
 
 
 def aiohttp_options(config: OAuthConfig, transport: TransportOptions, base_url: str) -> dict[str, Any]:
-    """Return transport options with aiohttp's names.
+    """Return transport options as arguments for aiohttp's request method.
 
     :param config: the settings of the connection, for error messages
-    :param transport: the transport options of the connection, or of a call
+    :param transport: the transport options of the connection, or of one request
     :param base_url: the API's base URL; its scheme decides which proxy is used
-    :raises ConfigurationError: if a file of ``verify`` or ``cert`` cannot be used
+    :raises ConfigurationError: if a file in ``verify`` or ``cert`` cannot be used
     """
     ssl_context: ssl.SSLContext | bool = transport.verify is not False
     if isinstance(transport.verify, str) or transport.cert:

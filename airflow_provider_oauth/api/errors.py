@@ -1,4 +1,4 @@
-"""The errors of API requests, with the same classes and texts for requests and aiohttp."""
+"""Creates the errors of API requests, with the same classes and texts for both HTTP clients: requests and aiohttp."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
-#: Members of an error response that are quoted.
+#: Members of an error response that the error message quotes.
 QUOTED_MEMBERS = ("error", *MEMBERS)
-#: Maximum size of an error response that is quoted, in bytes. Reading stops soon after this size.
+#: Maximum size of the body of an error response, in bytes. A larger body is not quoted, and not read to its end.
 MAX_ERROR_BODY = 65536
-#: Exceptions of requests, aiohttp and the libraries that they use, which mean that there is no usable response.
+#: Exceptions that requests, aiohttp and the libraries that they use raise if there is no usable response.
 TRANSPORT_ERRORS = (
     requests.RequestException,
     aiohttp.ClientError,
@@ -46,7 +46,7 @@ TRANSPORT_ERRORS = (
     ValueError,
     RecursionError,
 )
-#: For each of these exceptions, the exception to raise instead, and advice. The first entry that matches is used.
+#: Exceptions of the HTTP client, the exception to raise instead, and advice. The first entry that matches is used.
 FAILURES: tuple[tuple[tuple[type[Exception], ...], type[OAuthError], str], ...] = (
     (
         (
@@ -93,11 +93,15 @@ FAILURES: tuple[tuple[tuple[type[Exception], ...], type[OAuthError], str], ...] 
         ApiConnectionError,
         "Check API base URL, and that this machine can reach the API.",
     ),
-    ((RecursionError,), ConfigurationError, "The request cannot be sent, because its body is nested too deeply."),
+    (
+        (RecursionError,),
+        ConfigurationError,
+        "The request cannot be sent, because its body has too many levels. Reduce them.",
+    ),
 )
 INSUFFICIENT_SCOPE = "The token lacks a scope that the API requires. Check Scope."
 CHECK_DATA = "Check data, and the page size of the paginator."
-#: Advice about error responses, by the meaning or, if the token is not the reason, by the status.
+#: Advice about error responses: by what they mean for the token or, if the token is not the reason, by status.
 ADVICE: dict[ApiRefusal | int, str] = {
     ApiRefusal.INVALID_TOKEN: "The API does not accept the token. Check API base URL, Scope, Audience and Resource.",
     ApiRefusal.FORBIDDEN: (
@@ -132,7 +136,7 @@ def status_error(
     :param url: the URL of the request; user, query and fragment are left out
     :param status: the status, 400 or above
     :param headers: the headers of the response
-    :param sent: the headers of the request; the token in them is not quoted
+    :param sent: the headers of the request; the message does not quote the token in them
     :param body: the body of the response; it is not quoted if it is longer than ``MAX_ERROR_BODY`` bytes
     """
     text = f"{status}:{phrase(status)} (connection {config.conn_id!r}, {_target(method, url)})"
@@ -149,24 +153,24 @@ def transport_error(
 ) -> OAuthError:
     """Return the error for a request that could not be sent, or whose response could not be read.
 
-    The text contains only the type of ``error`` and the reason that the operating system or the TLS library gives. The
-    text of ``error`` itself can contain the URL, headers and parts of the response.
+    The text names the type of ``error`` and the reason that the operating system or the TLS library gives. It does not
+    quote the text of ``error``, which can contain the URL, headers and parts of the response.
 
-    :param config: the connection
+    :param config: the settings of the connection
     :param error: the exception of the HTTP client
     :param method: HTTP method of the request
     :param url: URL of the request; its user, query and fragment are left out
-    :param verify: the ``verify`` of the request, which may be from the environment
-    :param cert: the ``cert`` of the request
+    :param verify: the option ``verify`` of the request, which can come from the environment
+    :param cert: the option ``cert`` of the request
     """
     if isinstance(error, OSError):
         try:
-            # Over plain http, requests uses only ``cert``.
+            # For an http URL, requests does not use ``verify``, but still checks ``cert``.
             check_tls_files(config, verify if url.startswith("https:") else True, cert)
         except ConfigurationError as unusable_file:
             return unusable_file
     if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
-        error = error.args[0]  # requests raises ConnectionError if a part of the body is late
+        error = error.args[0]  # requests raises ConnectionError, not Timeout, if the rest of a body is late
     cls, advice = next((cls, advice) for types, cls, advice in FAILURES if isinstance(error, types))
     reason = redact(network_reason(error), config.secrets)
     return cls(f"Connection {config.conn_id!r}: {_target(method, url)} failed: {reason}. {advice}")
@@ -178,7 +182,7 @@ def read_error_body(response: requests.Response) -> bytes:
     :param response: the response; it is closed
     """
     body = b""
-    with suppress(*TRANSPORT_ERRORS):  # the error quotes only what was read
+    with suppress(*TRANSPORT_ERRORS):  # if reading fails, the error quotes what was read until then
         for chunk in response.iter_content(8192):
             body += chunk
             if len(body) > MAX_ERROR_BODY:
@@ -188,7 +192,7 @@ def read_error_body(response: requests.Response) -> bytes:
 
 
 def phrase(status: int) -> str:
-    """Return the standard reason phrase of ``status``. The API's own could contain secrets."""
+    """Return the standard reason phrase of ``status``. The phrase that the API sent could contain secrets."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -217,7 +221,7 @@ def _message(body: bytes, content_type: str, error_path: str | None) -> str:
         found = jmespath.search(error_path, content) if error_path else None
     except (ValueError, RecursionError):
         return ""
-    # error_path finds a list if the API can report several errors in one response; they become one message.
+    # error_path finds a list if the API reports several errors in one response. They are joined to one message.
     messages = [" ".join(text for text in (found if isinstance(found, list) else [found]) if isinstance(text, str))]
     for source in (content, content.get("error") if isinstance(content, dict) else None):
         if isinstance(source, dict):

@@ -1,8 +1,8 @@
 """The rules for requests to the API: where a token may be sent, what is added, and what a 401 or 403 means.
 
-``requests_auth.py`` and ``aiohttp_auth.py`` follow them: get a token; if the URL belongs to the API, add the token and
-the connection's headers and parameters; send the request; if the API refuses the token, get another token and repeat
-the request once.
+``requests_auth.py`` and ``aiohttp_auth.py`` apply these rules. They get a token. If the URL belongs to the API, they
+add the token and the connection's headers and parameters. Then they send the request. If the API refuses the token,
+they get another token and repeat the request once.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ class ApiRefusal(Enum):
 
     #: The API does not accept the token: renew it.
     INVALID_TOKEN = "invalid_token"  # noqa: S105 - an error code
-    #: The token is invalid or lacks a permission: use a newer one if there is one, but do not renew.
+    #: The token is invalid or lacks a permission: use a newer token if one is stored, but do not renew.
     FORBIDDEN = "forbidden"
 
 
 def api_refusal(status: int, challenge: str, renew_on: tuple[int, ...] = ()) -> ApiRefusal | None:
     """Return why the API refused a request; None if it did not refuse it, or if the token is not the reason.
 
-    A 401 means that the request was not carried out (RFC 9110 section 15.5.2). A 403 without ``insufficient_scope``
-    (RFC 6750 section 3.1) is ambiguous: servers such as Django OAuth Toolkit also use it for tokens that were revoked
-    by a renewal in another process.
+    After a 401, it is safe to repeat the request, because the API did not carry it out (RFC 9110 section 15.5.2). A 403
+    without ``insufficient_scope`` (RFC 6750 section 3.1) is ambiguous: servers such as Django OAuth Toolkit also use it
+    for tokens that were revoked by a renewal in another process.
 
     :param status: the HTTP status
     :param challenge: the ``WWW-Authenticate`` header; "" if there is none
-    :param renew_on: other statuses that mean an invalid token at this API
+    :param renew_on: other statuses with which this API refuses invalid tokens
     """
-    if status < 400:  # the request was carried out, and repeating it could write twice
+    if status < 400:  # the API carried out the request, so repeating it could write twice
         return None
     found = ERROR_CODE.search(challenge)
     code = found[1].lower() if found else None
@@ -65,7 +65,7 @@ def api_refusal(status: int, challenge: str, renew_on: tuple[int, ...] = ()) -> 
 def normalized_url(url: str) -> str:
     """Return ``url`` as requests sends it: with the host name in ASCII, and special characters escaped.
 
-    :raises ValueError: if it is not a URL
+    :raises ValueError: if ``url`` is not a valid URL
     """
     prepared = requests.PreparedRequest()
     prepared.prepare_url(url, None)
@@ -86,17 +86,19 @@ def _normalized_origin(url: str) -> Origin:
 def is_api_url(url: str, base_url: str) -> bool:
     """Return whether ``url`` has the same origin as the API.
 
-    :param url: as it is sent (see ``normalized_url``), because parsers read some spellings differently
+    :param url: the URL as it is sent (see ``normalized_url``), because parsers disagree about some other spellings
     :param base_url: the API's base URL
     """
     return origin(url) == _normalized_origin(base_url)
 
 
 class ApiAccess:
-    """Provides the token, headers and query parameters that a connection adds to requests to its API, and to no others.
+    """Provides the token, headers and query parameters that a connection adds to requests to its API.
+
+    Requests to other origins get none of them.
 
     :param source: provides the tokens
-    :param scope: scope of the token, instead of the connection's, separated by spaces
+    :param scope: the scopes to request, separated by spaces; None for the connection's scopes
     """
 
     def __init__(self, source: TokenSource, scope: str | None = None) -> None:
@@ -106,7 +108,7 @@ class ApiAccess:
         self.config: OAuthConfig = source.config
 
     def token(self) -> Token:
-        """Return a valid token. May block.
+        """Return a valid token. This can block, because it may request one.
 
         :raises OAuthError: if there is no valid token and none can be obtained
         """
@@ -117,7 +119,7 @@ class ApiAccess:
         return api_refusal(status, challenge, self.config.renew_on)
 
     def replacement(self, refused: Token, refusal: ApiRefusal) -> Token | None:
-        """Return a token with which to repeat a refused request; None if there is no other token. May block.
+        """Return a token with which to repeat a refused request; None if there is no other token. This can block.
 
         :param refused: the token that was sent
         :param refusal: why the request was refused
@@ -126,12 +128,12 @@ class ApiAccess:
         return self.source.replacement(refused, self.scope, renew=refusal is ApiRefusal.INVALID_TOKEN)
 
     def base_url(self, token: Token | None) -> str:
-        """Return the API's base URL: from the token response if ``response_map`` has it, else from the connection."""
+        """Return the API's base URL: from the token response if it contains one, otherwise from the connection."""
         from_response = token.base_url if token and self.base_url_is_in_token else None
         return (from_response or self.config.base_url).rstrip("/")
 
     def current_base_url(self) -> str:
-        """Return the API's base URL. If it is part of the token response, this gets a token, which may block.
+        """Return the API's base URL. If it is part of the token response, this method gets a token, which can block.
 
         :raises OAuthError: if there is no valid token and none can be obtained
         """
@@ -145,26 +147,29 @@ class ApiAccess:
     def is_api_url(self, url: str, token: Token) -> bool:
         """Return whether ``url`` has the API's origin. The token is sent only to this origin.
 
-        :param url: as it is sent
-        :param token: the token; the token response can contain the API's base URL
+        :param url: the URL as it is sent
+        :param token: the token to send; its token response can contain the API's base URL
         """
         return is_api_url(url, self.base_url(token))
 
     def token_header(self, token: Token) -> tuple[str, str]:
-        """Return name and value of the header with the token (RFC 6750 section 2.1; the connection can rename it)."""
+        """Return the name and value of the header with the token (RFC 6750 section 2.1).
+
+        The connection can define another name than ``Authorization``.
+        """
         return self.config.header_name, f"{self.config.auth_scheme} {token.access_token}".lstrip()
 
     @property
     def headers(self) -> dict[str, str]:
-        """The connection's own headers for API requests."""
+        """The headers that the connection's fields define for API requests."""
         return {**self.config.api_headers, **self.config.secret_headers}
 
     def headers_to_set(
         self, headers: Mapping[str, str], defaults: Mapping[str, str], token: Token
     ) -> CaseInsensitiveDict[str]:
-        """Return the headers to set on a request: the token's, and those of the connection that the caller did not set.
+        """Return the headers to set on a request: the token, and the connection's headers that the caller did not set.
 
-        If the connection has a header twice, in different case, the first one is used.
+        If the connection has two headers whose names differ only in case, the first one is used.
 
         :param headers: the headers of the request, with case-insensitive names
         :param defaults: headers that the HTTP client sets by default
@@ -178,9 +183,9 @@ class ApiAccess:
         return result
 
     def missing_params(self, url: str) -> list[tuple[str, str]]:
-        """Return the connection's own query parameters for API requests, except those that ``url`` has.
+        """Return the query parameters that the connection's fields define, without those that ``url`` already has.
 
-        A list becomes a repeated parameter, and null is left out. Any other value except a string is written as JSON.
+        For a list, the parameter is repeated. null is left out. A string is sent unchanged, any other value as JSON.
         """
         params = {**self.config.api_params, **self.config.secret_params}
         if not params:

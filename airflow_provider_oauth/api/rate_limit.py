@@ -1,4 +1,4 @@
-"""Limits the rate of requests, and repeats requests after 429."""
+"""Limits the rate of requests, and repeats requests after status 429 (Too Many Requests)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Maximum wait after the first 429 without ``Retry-After``, and after a later one, in seconds.
+#: Maximum wait in seconds, if the API sends no ``Retry-After``: before the first repetition, and before later ones.
 FIRST_PAUSE, MAX_PAUSE = 1.0, 60.0
 
 
@@ -47,12 +47,12 @@ class Budget:
 
 
 class RateLimiter:
-    """Delays requests while the budget is used up, and repeats them after 429 (Too Many Requests).
+    """Delays requests while the budget is used up, and repeats them after status 429 (Too Many Requests).
 
-    :param budget: what this process may spend; None for unlimited. It limits every period of this length, so it does
-        not matter when the API's period starts.
-    :param rate_limit_timeout: seconds for which a request is repeated after 429 (RFC 6585 section 4)
-    :param clock: the clocks; tests replace them
+    :param budget: the credits that requests through this limiter may spend; None for unlimited. The limit applies to
+        any interval of ``budget.seconds``, so it does not matter when the API's own period starts
+    :param rate_limit_timeout: how long to repeat a request that gets status 429 (RFC 6585 section 4), in seconds
+    :param clock: measures time and sleeps; tests replace it
     """
 
     def __init__(self, budget: Budget | None, rate_limit_timeout: float, clock: Clock | None = None) -> None:
@@ -63,11 +63,11 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def send(self, request: requests.PreparedRequest, send: Callable[[], requests.Response]) -> requests.Response:
-        """Send a request as soon as the budget allows it. Repeat it after 429, until ``rate_limit_timeout`` has passed.
+        """Send a request as soon as the budget allows it. Repeat it after status 429 until ``rate_limit_timeout`` ends.
 
-        :param request: the request; it is only repeated if its body can be sent again
-        :param send: sends it
-        :return: the response; one with status 429 if the next attempt would be after the timeout
+        :param request: the request; it is repeated only if its body can be sent again
+        :param send: a function that sends the request once
+        :return: the response. Its status is 429 if the request cannot be repeated, or not before the timeout ends
         """
         started_at, pause = None, FIRST_PAUSE
         while True:
@@ -78,28 +78,32 @@ class RateLimiter:
             if response.status_code != 429 or not isinstance(request.body, (str, bytes, type(None))):
                 return response
             requested = retry_after(response.headers.get("Retry-After", ""), self._clock.now())
-            # With a Retry-After of 0, or in the past, requests would otherwise follow each other without a pause.
+            # A Retry-After of 0 or in the past is ignored, because the request would be repeated without a pause.
             wait = requested or random.uniform(pause / 2, pause)  # noqa: S311 - spreads load
             if self._clock.monotonic() - started_at + wait > self._timeout:
                 return response
             response.close()
-            log.info("The API responded with 429 (Too Many Requests). Repeating the request in %.0f s.", wait)
+            log.info("The API responded with status 429. Repeating the request in %.0f s.", wait)
             self._clock.sleep(wait)
             pause = min(2 * pause, MAX_PAUSE)
 
     def _spend(self, method: str | None) -> None:
-        """Wait until the budget has the credits that a request costs, and spend them."""
+        """Wait until the credits that a request costs are free, and spend them."""
         if self._budget is None:
             return
         cost = self._budget.cost(method)
         with self._lock:
             while (wait := self._seconds_until_free(self._budget, cost)) > 0:
-                log.info("The budget of %d credits is used up. Waiting %.0f s.", self._budget.credits, wait)
+                text = "Too few of the %d credits for %.0f s are left. Waiting %.0f s."
+                log.info(text, self._budget.credits, self._budget.seconds, wait)
                 self._clock.sleep(wait)
             self._spent.append((self._clock.monotonic(), cost))
 
     def _seconds_until_free(self, budget: Budget, cost: int) -> float:
-        """Return the seconds until ``cost`` credits are free; 0 if nothing is spent, even if ``cost`` is too high."""
+        """Return the seconds until more credits are free; 0 if a request that costs ``cost`` may be sent now.
+
+        A request that costs more than the whole budget may be sent when no credits are spent.
+        """
         now = self._clock.monotonic()
         while self._spent and self._spent[0][0] + budget.seconds <= now:
             self._spent.popleft()

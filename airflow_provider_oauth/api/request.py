@@ -1,4 +1,4 @@
-"""Checks the arguments of a request and builds its URL, for the synchronous and the asynchronous hook."""
+"""Checks the arguments of API requests and builds their URLs, for the synchronous and the asynchronous hook."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from airflow_provider_oauth.protocol.redaction import redact_url
 def endpoint_url(conn_id: str, base_url: str, endpoint: str | None) -> str:
     """Return the URL of ``endpoint``, which is relative to the base URL, or an absolute URL of the API.
 
-    :raises ApiError: if it is an absolute URL of another origin, to which no token is sent
-    :raises ConfigurationError: if it is not a URL
+    :raises ApiError: if it is an absolute URL that does not have the API's origin, because no token may be sent there
+    :raises ConfigurationError: if it contains ``://`` but is not a valid URL
     """
     if not endpoint or not is_absolute(endpoint):
         return joined_url(base_url, endpoint)
@@ -34,7 +34,7 @@ def endpoint_url(conn_id: str, base_url: str, endpoint: str | None) -> str:
 
 
 def is_absolute(endpoint: str) -> bool:
-    """Return whether ``endpoint`` is a URL, not a path."""
+    """Return whether ``endpoint`` is an absolute URL, not a path. A URL in its query does not count."""
     return "://" in endpoint.partition("?")[0]
 
 
@@ -48,7 +48,7 @@ def joined_url(base_url: str, endpoint: str | None) -> str:
 def request_data(conn_id: str, method: str, data: Any, json: Any) -> Any:
     """Return ``data``; None if it is empty, because operators pass ``{}`` if there is no data.
 
-    :raises ConfigurationError: if there is both ``data`` and ``json``, except in a GET
+    :raises ConfigurationError: if both ``data`` and ``json`` are given, except for a GET request
     """
     if data and json is not None and method != "GET":
         raise ConfigurationError(

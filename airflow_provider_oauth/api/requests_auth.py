@@ -1,4 +1,4 @@
-"""Adds the token to API requests of the library requests. The rules are in ``policy.py``."""
+"""Adds the token to API requests that are sent with the library ``requests``. The rules are in ``policy.py``."""
 
 from __future__ import annotations
 
@@ -52,11 +52,12 @@ class OAuth2Auth(AuthBase):
     ) -> requests.Response:
         """Return the response to the repeated request, or ``response`` if the request is not repeated.
 
-        requests also calls this after a redirect, when the request may no longer contain ``sent``.
+        The library also calls this method for redirected requests, which may contain another token than ``sent``, or
+        none.
 
-        :param response: the response
+        :param response: the response to the first request
         :param sent: the token that was added to the first request
-        :param body_position: where the body starts, if it can be rewound; otherwise not an int
+        :param body_position: the int position at which the body starts; not an int if the body cannot be rewound
         :param send_options: the options with which the request was sent
         """
         refusal = self._access.refusal(response.status_code, response.headers.get("WWW-Authenticate", ""))
@@ -64,7 +65,7 @@ class OAuth2Auth(AuthBase):
         if refusal is None or not self._contains(request, sent):
             return response
         if not send_options.get("stream"):
-            _ = response.content  # read it, so that other requests can use the connection during the renewal
+            _ = response.content  # read the body, so that other requests can use the TCP connection during the renewal
         replacement = self._access.replacement(sent, refusal)
         is_repeatable = isinstance(request.body, (str, bytes, type(None))) or isinstance(body_position, int)
         if replacement is None or not is_repeatable:
@@ -86,7 +87,7 @@ class OAuth2Auth(AuthBase):
 
 
 class OAuthSession(requests.Session):
-    """A ``requests.Session`` that authenticates requests to the connection's API, and no others.
+    """A ``requests.Session`` that adds the token to requests to the connection's API, but not to other requests.
 
     :param access: provides the token, the headers and the parameters that are added to requests to the API
     :param rate_limiter: limits the rate of requests; None for unlimited
@@ -118,14 +119,14 @@ class OAuthSession(requests.Session):
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: bool | str | None, cert: Any
     ) -> Any:
-        """Return the options of a request. The connection's ``verify`` takes precedence over the environment's."""
+        """Return the options of a request. A file or False in ``verify`` takes precedence over the environment."""
         verify = self.verify if verify is None else verify
         return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """Prepare ``request``, as ``requests.Session`` does. Its URL can be relative to the API's base URL.
 
-        :raises ConfigurationError: if it cannot be sent
+        :raises ConfigurationError: if the request cannot be sent
         :raises OAuthError: if there is no valid token and none can be obtained
         """
         with self._errors_converted(request.method, request.url):
@@ -135,11 +136,11 @@ class OAuthSession(requests.Session):
             return super().prepare_request(request)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send ``request``, always with a timeout: requests has none by default.
+        """Send ``request`` as fast as the rate limiter allows, and always with a timeout.
 
         :raises ApiConnectionError: if there is no complete response
         :raises ApiTimeout: if there is no response within the timeout
-        :raises ConfigurationError: if the request cannot be sent, or a file of ``verify`` or ``cert`` cannot be used
+        :raises ConfigurationError: if the request cannot be sent, or a file in ``verify`` or ``cert`` cannot be used
         """
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._access.config.transport.timeout
@@ -160,15 +161,14 @@ class OAuthSession(requests.Session):
             ) from None
 
     def close(self) -> None:
-        """Do nothing: the adapter, with its sockets, belongs to all hooks of this process."""
+        """Do nothing, because all hooks of this process share the adapter and its sockets."""
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Prepare a redirected request.
+        """Correct the token, headers and parameters of a redirected request, which is a copy of the first request.
 
-        If it goes to the API, it gets the current token and the connection's parameters, because it is a copy of the
-        first request: its token may be outdated, and the new URL may lack the parameters. Otherwise everything that the
-        connection added is removed. requests itself would remove only ``Authorization``, and add credentials from a
-        .netrc file.
+        If the new URL belongs to the API, the request gets the current token, because its own may be outdated, and the
+        connection's parameters, which the URL may lack. Otherwise, the headers that the connection added are removed.
+        The library itself would remove only ``Authorization``, and would add credentials from a .netrc file.
         """
         token = self._access.token()
         name, value = self._access.token_header(token)

@@ -74,13 +74,13 @@ class Page:
         """
         try:
             return jmespath.search(path, self.content)
-        except JMESPathError:  # its text quotes the response
+        except JMESPathError:  # the text of this error quotes the response
             raise self.error(f"cannot be searched with the JMESPath {path!r}. Correct the JMESPath") from None
 
     def error(self, problem: str) -> ApiError:
         """Return an error about this page.
 
-        :param problem: the rest of a sentence that begins with "The response", and what to do
+        :param problem: the rest of a sentence that begins with "The response", and what to do, without a final period
         """
         url = redact_url(self.response.url or "")
         return ApiError(
@@ -99,22 +99,22 @@ class Paginator(Protocol):
         """Return changed query parameters for the next page, or its URL; None if ``page`` is the last one.
 
         :param page: the page that was read
-        :param params: the query parameters of its request
+        :param params: the query parameters with which the page was requested
         """
 
 
 @dataclass(frozen=True)
 class PageNumberPaginator:
-    """Pages that are requested by their number. The last page is empty or has fewer rows than requested.
+    """For APIs whose pages are requested by number. The last page is empty or has fewer rows than requested.
 
     :param param: query parameter of the page number
     :param start: number of the first page
     :param size_param: query parameter of the page size, if the API has one
     :param size: number of rows to request per page; a page with fewer rows is the last one
-    :param last: JMESPath of the number of pages in the response, if the API sends it; it then decides which page is the
-        last one
+    :param last: JMESPath of the total number of pages, if the API sends it. It then decides which page is the last one,
+        even if an earlier page is empty or short
     :param allow_unpaged: whether the API may ignore the parameters and always return the whole list. If true, a page
-        with the same rows as the previous one ends the list. If false, such a page is an error
+        with the same rows as the previous page ends the list. If false, such a page is an error
     """
 
     param: str = "page"
@@ -131,7 +131,7 @@ class PageNumberPaginator:
         return {self.param: self.start, **size}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the parameter with the number of the next page."""
+        """Return the query parameter with the number of the next page."""
         number = int(params[self.param])
         count = _count(page.search(self.last)) if self.last else None
         if count is not None:
@@ -144,12 +144,12 @@ class PageNumberPaginator:
 
 @dataclass(frozen=True)
 class OffsetPaginator:
-    """Pages that are requested by an offset, the number of rows before the page.
+    """For APIs whose pages are requested by offset: the number of rows in the list before the page.
 
     :param param: query parameter of the offset
     :param size_param: query parameter of the page size
     :param size: number of rows to request per page; without ``total``, a page with fewer rows is the last one
-    :param total: JMESPath of the total number of rows in the response, if the API sends it
+    :param total: JMESPath of the total number of rows, if the API sends it
     """
 
     param: str = "offset"
@@ -163,7 +163,10 @@ class OffsetPaginator:
         return {self.param: 0, self.size_param: self.size}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the offset of the next page. It counts the rows received, which can be fewer than requested."""
+        """Return the query parameter with the offset of the next page.
+
+        The offset counts the rows that were received, because a page can have fewer rows than requested.
+        """
         offset = int(params[self.param]) + len(page.rows)
         total = _count(page.search(self.total)) if self.total else None
         done = offset >= total if total is not None else len(page.rows) < int(params[self.size_param])
@@ -172,9 +175,9 @@ class OffsetPaginator:
 
 @dataclass(frozen=True)
 class CursorPaginator:
-    """Pages with a cursor: each response contains the value that requests the next page.
+    """For APIs with a cursor: each response contains a value that is sent to request the next page.
 
-    :param path: JMESPath of the cursor in the response; the last page has none
+    :param path: JMESPath of the cursor in the response; the last page has no cursor
     :param param: query parameter of the cursor
     """
 
@@ -187,18 +190,18 @@ class CursorPaginator:
         return {}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the cursor of the next page."""
+        """Return the query parameter with the cursor of the next page."""
         cursor = page.search(self.path)
         return None if cursor in (None, "", False) else {self.param: cursor}
 
 
 @dataclass(frozen=True)
 class JsonLinkPaginator:
-    """Pages with a link to the next page in the JSON of the response, absolute or relative.
+    """For APIs whose JSON response contains the URL of the next page, absolute or relative.
 
-    Links to another origin than the API's are refused, because the request contains the token.
+    A URL whose origin differs from the API's is refused, because the request contains the token.
 
-    :param path: JMESPath of the link in the response; the last page has none
+    :param path: JMESPath of the URL in the response; the last page has no URL
     """
 
     path: str = "next"
@@ -216,7 +219,7 @@ class JsonLinkPaginator:
 
 @dataclass(frozen=True)
 class HeaderLinkPaginator:
-    """Pages with a link to the next page in the ``Link`` header, with the relation ``next`` (RFC 8288)."""
+    """For APIs that send the URL of the next page in the header ``Link``, with the relation ``next`` (RFC 8288)."""
 
     @property
     def first_params(self) -> Mapping[str, Any]:
@@ -230,7 +233,7 @@ class HeaderLinkPaginator:
 
 @dataclass(frozen=True)
 class HeaderJsonPaginator:
-    """Pages that are requested by their number. A response header contains JSON about them.
+    """For APIs whose pages are requested by number, and that send JSON about the page in a response header.
 
     :param header: name of that header, such as ``x-pagination`` of JustLogin
     :param param: query parameter of the page number
@@ -249,9 +252,9 @@ class HeaderJsonPaginator:
         return {self.param: 1}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the number of the next page.
+        """Return the query parameter with the number of the next page.
 
-        :raises ApiError: if the header is missing or invalid, because rows could be missed
+        :raises ApiError: if the header is missing or invalid, because rows could be missed otherwise
         """
         try:
             paging = json.loads(page.response.headers.get(self.header, ""))
@@ -274,12 +277,11 @@ def pages(
 
     :param get: sends a request to a URL (None for the list's endpoint) with query parameters
     :param paginator: how the API splits the list into pages; None if it does not
-    :param params: the caller's query parameters; they take precedence over the paginator's
+    :param params: the caller's query parameters; they take precedence over those of the paginator
     :param records_path: JMESPath of the array of rows; None if a response is that array, or has exactly one array
     :param conn_id: the connection ID, for errors
-    :raises ConfigurationError: if ``records_path`` is invalid, or does not return the whole array of rows
-    :raises ApiError: if a page is invalid or was already read. Otherwise, the list would never end for an API that
-        ignores the paginator's parameter
+    :raises ConfigurationError: if ``records_path`` is invalid, or may not return the whole array of rows
+    :raises ApiError: if a page is invalid, or if the API returns a page again, so that the list would never end
     """
     _check_records_path(conn_id, records_path)
     url: str | None = None
@@ -301,15 +303,13 @@ def pages(
         else:
             sent = {**sent, **following}
         if repr((url, sent)) in requested:
-            raise page.error(
-                "gives a next page that was already read, so the list would never end. Check the paginator"
-            )
+            raise page.error("links to a page that was already read, so the list would never end. Check the paginator")
 
 
 def _is_whole_list_again(page: Page, previous: Page, paginator: Paginator | None) -> bool:
-    """Return whether an API with ``allow_unpaged`` returned the same rows again, because it has no pages.
+    """Return whether an API that may ignore page numbers (``allow_unpaged``) returned its whole list again.
 
-    :raises ApiError: if another API with page numbers or offsets returned the same rows again
+    :raises ApiError: if the paginator counts pages or rows without ``allow_unpaged``, and two pages have the same rows
     """
     if not isinstance(paginator, (PageNumberPaginator, OffsetPaginator)):
         return False
@@ -324,14 +324,14 @@ def _is_whole_list_again(page: Page, previous: Page, paginator: Paginator | None
 
 
 def _count(value: Any) -> int | None:
-    """Return a number of rows or pages; None if it is unknown, for which some APIs send 0 or -1."""
+    """Return a number of rows or pages; None if the API does not know it, for which some APIs send 0 or -1."""
     if isinstance(value, str) and value.isdecimal():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _check_records_path(conn_id: str, path: str | None) -> None:
-    """Refuse a path that can return fewer rows than the page has, because paginators count the rows."""
+    """Refuse a path that may return fewer rows than the page has, because paginators count the rows."""
     try:
         nodes = [jmespath.compile(path).parsed] if path else []
     except JMESPathError as error:
@@ -342,8 +342,8 @@ def _check_records_path(conn_id: str, path: str | None) -> None:
         node = nodes.pop()
         if node["type"] in ("projection", "filter_projection", "value_projection", "flatten"):
             raise ConfigurationError(
-                f"Connection {conn_id!r}: records_path is {path!r}, which does not return the whole array of rows, so "
-                "the paginator would count too few rows and miss pages. Set it to the path of the whole array, and "
+                f"Connection {conn_id!r}: records_path is {path!r}, which may not return every row of the array, so "
+                "the paginator could count too few rows and miss pages. Set it to the path of the whole array, and "
                 "filter the rows afterwards."
             )
         nodes += node["children"]

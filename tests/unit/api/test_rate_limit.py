@@ -108,7 +108,9 @@ def test_waiting_for_the_budget_is_logged(clock: FakeClock, caplog: pytest.LogCa
     limiter = RateLimiter(Budget(credits=1, seconds=10), 0, clock)
     send(limiter, clock)
     send(limiter, clock)
-    assert [record.getMessage() for record in caplog.records] == ["The budget of 1 credits is used up. Waiting 10 s."]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Too few of the 1 credits for 10 s are left. Waiting 10 s."
+    ]
 
 
 def test_a_sleep_that_ends_early_does_not_spend_credits_early(

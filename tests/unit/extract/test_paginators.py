@@ -378,7 +378,7 @@ def test_a_page_whose_next_page_is_itself_is_an_error_even_if_its_content_change
 ) -> None:
     link = {"Link": f'<{following}>; rel="next"'}
     api = Api(*[response_of({"rows": [at], "next": following}, link) for at in range(9)])
-    with pytest.raises(ApiError, match="gives a next page that was already read"):
+    with pytest.raises(ApiError, match="links to a page that was already read"):
         read(api, paginator)
     assert len(api.requests) == 2
 
@@ -406,7 +406,7 @@ def test_with_allow_unpaged_the_same_rows_twice_end_the_list() -> None:
 @pytest.mark.parametrize("rows", ["data[?open]", "data[].id", "data[:1]", "data[].lines[]", "*", "not_null(data[].x)"])
 def test_a_records_path_that_selects_rows_is_refused_before_a_request_is_sent(rows: str) -> None:
     api = Api({"data": []})
-    with pytest.raises(ConfigurationError, match="does not return the whole array of rows"):
+    with pytest.raises(ConfigurationError, match="may not return every row of the array"):
         read(api, None, records_path=rows)
     assert api.requests == []
 
