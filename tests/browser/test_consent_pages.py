@@ -91,7 +91,7 @@ def test_a_user_opens_the_page_from_the_menu_authorizes_a_connection_and_runs_a_
     tab = OAuthPage.from_menu(page, airflow.url)
     tab.expect_states("company_hr", token="Not stored", consent="Needed")
     tab.consent("company_hr")
-    tab.expect_result("company_hr", "Authorized. The token is valid until", success=True)
+    tab.expect_result("company_hr", "The authorization succeeded. The token is valid until", success=True)
     tab.expect_states("company_hr", token="Valid", consent="Given")
     tab.expect_no_codes_behind()
     users = run_dag(airflow, "company_hr", endpoint=ENDPOINT["justlogin"])
@@ -292,8 +292,8 @@ def test_an_invalid_connection_can_be_tested_and_opened_in_airflows_list(pages: 
     add(airflow, "no_token_url", "oauth", SECRET, extra, host="https://shop.example.com/api")
     pages.open()
     pages.press("Test", "no_token_url")
-    pages.expect_result("no_token_url", "(Token URL) is missing", success=False)
-    assert pages.page.get_by_text("(Token URL) is missing").count() == 1
+    pages.expect_result("no_token_url", "Token URL (grant_url) is missing", success=False)
+    assert pages.page.get_by_text("Token URL (grant_url) is missing").count() == 1
     pages.page.get_by_role("link", name="Edit no_token_url", exact=True).click()
     pages.page.get_by_role("row").filter(has_text="no_token_url").get_by_role("button", name="Edit").wait_for()
     assert pages.page.get_by_role("row").filter(has_text="oauth").count() == 1
