@@ -98,7 +98,7 @@ def test_the_number_of_patterns_does_not_grow_over_a_thousand_renewals(clock: Fa
 
 def test_if_airflow_has_another_masker_nothing_is_unmasked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("airflow.sdk._shared.secrets_masker._secrets_masker", raising=True)
-    masked = []
+    masked: list[str] = []
     monkeypatch.setattr(masking, "mask_secret", masked.append)
     masking.mask("fake-token-one", ENDED)
     masking.mask("fake-token-two", LATER)
@@ -106,7 +106,7 @@ def test_if_airflow_has_another_masker_nothing_is_unmasked(monkeypatch: pytest.M
 
 
 def test_a_masked_secret_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    masked = []
+    masked: list[str] = []
     monkeypatch.setattr(masking, "mask_secret", masked.append)
     for _ in range(3):
         masking.mask("fake-token", LATER)

@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from airflow.sdk import Variable
@@ -17,9 +17,6 @@ from airflow_provider_oauth.runtime import airflow_variables
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.record import Record, Refusal
 from tests.connections import oauth_config
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NAME, LEASE = "oauth_token__shop", "oauth_lease__shop"
 START = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
@@ -82,7 +79,7 @@ LOST = "lost"  # the call has no effect and raises no error
 
 
 @pytest.fixture
-def variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Variables]:
+def variables(monkeypatch: pytest.MonkeyPatch) -> Variables:
     variables = Variables()
     monkeypatch.setattr(airflow_variables, "get_variable", variables.get)
     monkeypatch.setattr(airflow_variables, "set_variable", variables.set)
