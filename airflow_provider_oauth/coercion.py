@@ -140,7 +140,7 @@ def _is_jmespath(path: str) -> bool:
     try:
         jmespath.search(path, {})
     except JMESPathTypeError:
-        return True  # a function that fails only because there is no data
+        return True  # a function in it fails, but only because there is no data
     except JMESPathError:
         return False
     return True

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: The text that Airflow shows instead of a secret.
 REDACTED = "***"
-#: How similar an unknown key must be to a known one to be treated as a typo.
+#: How similar an unknown key must be to a known one to be treated as a typo, from 0 to 1.
 TYPO_SIMILARITY = 0.8
 #: The value of ``auth_scheme`` that means no scheme.
 NO_SCHEME = "none"
@@ -157,8 +157,9 @@ def _coerced(extra: Mapping[str, Any], fields: Mapping[str, Field], warnings: li
             )
             continue
         field, name = fields[key], ALIASES.get(key, key)
-        # The value is checked twice. Before the conversion, because *** as a number, for example, would cause another,
-        # less helpful error. After the conversion, because *** can be inside JSON in a string.
+        # The value is checked before the conversion, so that *** in a numeric field, for example, does not cause the
+        # less helpful error that it is not a number. It is checked again afterwards, because a string can contain JSON
+        # with *** inside.
         coerced = _unredacted(key, field.label, coerce(key, field, _unredacted(key, field.label, value)))
         if values.setdefault(name, coerced) != coerced:
             used = " and ".join(each for each in fields if ALIASES.get(each, each) == name and each in extra)
@@ -173,7 +174,7 @@ def _reject_typo(key: str, fields: Mapping[str, Field]) -> None:
 
 
 def _unredacted(key: str, label: str, value: Any) -> Any:
-    """Return ``value``; raise if it is the text that Airflow shows instead of a secret, because the secret is lost."""
+    """Return ``value``; raise an error if it contains the text that Airflow shows instead of a secret."""
     if _contains_redacted(value):
         raise InvalidField(
             f"{label_and_key(label, key)} contains {REDACTED!r} instead of the real value. Enter the real value again. "

@@ -353,5 +353,5 @@ FIELDS: dict[str, Field] = {
     ),
 }
 
-#: Fields that are another name for a field, each with the name that is used.
+#: Alternative names of fields, each with the main name of the field.
 ALIASES = {"token_url": "grant_url", "token_endpoint": "grant_url", "verify_ssl": "verify", "proxy": "proxies"}

@@ -12,7 +12,7 @@ JUSTIMMO = Preset(
     grants=("client_credentials", "authorization_code", "refresh_token"),
     environments={
         "production": {
-            "host": "https://api.justimmo.at",  # without /v1, because the path of /oauth/user/current has no /v1
+            "host": "https://api.justimmo.at",  # without /v1, because /oauth/user/current is not under /v1
             "grant_url": "https://auth.justimmo.at/access_token",
             "authorize_url": "https://auth.justimmo.at/authorize",
         },

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Fields of the connection itself; all others are in its extra.
 STANDARD_FIELDS = ("host", "login", "password", "schema", "port", "description")
-#: Labels of standard fields, where they differ from Airflow's.
+#: Labels of standard fields, if Airflow's own labels do not fit.
 STANDARD_LABELS = {"login": "Client ID", "password": "Client secret"}
 
 
@@ -31,8 +31,8 @@ class Preset:
     :param conn_type: the connection type, without ``__`` and ``-``
     :param name: the name of the connection type in Airflow's UI
     :param hook_class_name: dotted path of the hook class
-    :param fields: the fields of the form by name, in order: fields of ``fields.FIELDS``, changed if necessary, and the
-        vendor's own
+    :param fields: the fields of the form by name, in order: fields of ``fields.FIELDS``, changed if necessary, and
+        fields of the vendor
     :param grants: the grant types that the API supports. The first one is the default. If there is only one, the form
         does not show it
     :param fixed: fields that always have this value; the form does not show them

@@ -40,8 +40,8 @@ ANY_CREDENTIALS = (
     "The response does not show which credentials were rejected. Check User name and User password. Also check "
     "{client}."
 )
-#: Added to the advice about refused credentials if the response has status 401 but no error code. Such a response can
-#: also mean that the URL is not a token endpoint: most URLs of an API respond with 401 to a token request.
+#: Added to the advice about refused credentials if the response has status 401 but no error code. The URL may then not
+#: be a token endpoint: a URL of the API, for example, also responds with 401, because the request has no access token.
 NO_ERROR_CODE = " If they are correct, check {field}, because the response has no OAuth error code."
 #: Advice by class of the error.
 BY_CLASS: dict[type[OAuthError], str] = {

@@ -100,7 +100,7 @@ def validate_callback(config: OAuthConfig, authorization: AuthorizationRequest, 
     :raises ConsentDenied: if the callback contains an error, or does not belong to the authorization request
     """
     parameters = _callback_parameters(config, callback)
-    # The state is checked before anything else is read, because anyone can invent a callback, even one with an error.
+    # The state is checked before the other parameters, because anyone can invent a callback, even one with an error.
     state = parameters.get("state", "").encode(errors="replace")
     if not secrets.compare_digest(state, authorization.state.encode()):
         raise _invalid_callback(

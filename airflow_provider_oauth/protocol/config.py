@@ -232,7 +232,7 @@ class OAuthConfig:
 
     @cached_property
     def version(self) -> str:
-        """Hash of all values of the connection. It must not be stored as it is, because it depends on the secrets."""
+        """Hash of all values of the connection. It must not be stored, because secrets could be guessed from it."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=_to_json).encode()).hexdigest()
 

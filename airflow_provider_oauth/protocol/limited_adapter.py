@@ -165,8 +165,8 @@ class LimitedAdapter(HTTPAdapter):
         self.is_timed_out = True
         for each in self._sockets:
             with suppress(OSError):  # it is already closed
-                # ``each`` is a duplicate of the TCP socket, below TLS. TLS is not ended, so data that has already
-                # arrived can still be decrypted.
+                # ``each`` is a duplicate of the TCP socket, without TLS. The TLS connection is not closed, so data that
+                # has already arrived can still be decrypted.
                 each.shutdown(socket.SHUT_RDWR)
 
 

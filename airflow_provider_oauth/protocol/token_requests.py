@@ -242,7 +242,10 @@ def _multipart(fields: Mapping[str, Any]) -> tuple[bytes, str]:
 
 
 def pairs(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the fields as pairs of strings. A list becomes a repeated field; other non-strings are written as JSON."""
+    """Return the fields as pairs of strings.
+
+    A list becomes a repeated field. Numbers, booleans and objects are written as JSON.
+    """
     return [
         (name, value if isinstance(value, str) else json.dumps(value))
         for name, values in fields.items()

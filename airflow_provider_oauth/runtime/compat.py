@@ -68,7 +68,7 @@ def api_server_key() -> str:
 
 
 def hook_class(conn_type: str | None) -> Any:
-    """Return the hook class that a provider registers for a connection type; None if it cannot be imported or found.
+    """Return the hook class that a provider registers for a connection type; None if there is none or its import fails.
 
     This works in a task, in the triggerer, in the API server and on the command line. No hook is created, because a
     hook of another provider could open a connection.

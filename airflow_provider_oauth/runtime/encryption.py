@@ -24,8 +24,8 @@ class RecordEncryption:
     """Encrypts records with AES-GCM. The key is derived from the connection's secrets with scrypt.
 
     The secrets are the client secret, the user's password, and the values of ``secret_grant_params``,
-    ``secret_headers`` and ``secret_params``. If the connection has none of them, its own refresh token is the secret. A
-    connection without any secret has no key, so its records are not encrypted.
+    ``secret_headers`` and ``secret_params``. If the connection has none of them, the refresh token that is entered in
+    it is the secret. A connection without any secret has no key, so its records are not encrypted.
 
     :param config: the settings of the connection
     """

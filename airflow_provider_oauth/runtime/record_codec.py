@@ -117,7 +117,7 @@ class RecordCodec:
                 readable=True,
                 tokens=self._tokens(content["tokens"]),
                 refresh_token=_string_or_none(content["refresh_token"]),
-                refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # not in the first release
+                refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # absent in the first release
                 subject=_string_or_none(content.get("subject")),
                 raw={},
             )
@@ -166,7 +166,7 @@ class RecordCodec:
             return Refusal(
                 error=from_event(values["error"]),
                 until=_time(values["until"]),
-                unrecognized_since=_time_or_none(values.get("unrecognized_since")),  # not in the first release
+                unrecognized_since=_time_or_none(values.get("unrecognized_since")),  # absent in the first release
             )
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
             return None

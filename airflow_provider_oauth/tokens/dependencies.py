@@ -25,7 +25,7 @@ class Endpoint(Protocol):
     """The token endpoint and the revocation endpoint, as ``TokenEndpoint`` implements them."""
 
     def grant(self, scope: str | None = None, *, retry: bool = True) -> Token:
-        """Request a token with the connection's own grant."""
+        """Request a token with the client credentials or password grant."""
 
     def refresh(self, refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Token:
         """Request a token with a refresh token. Some servers also need the previous access token."""

@@ -120,7 +120,7 @@ class GrantActions:
         :raises RenewalTimeout: if other processes do not finish their renewals in time
         :raises TokenStoreError: if the tokens cannot be forgotten
         """
-        self._dependencies.grant_state(self._store.read()).tokens_to_revoke()  # fail fast
+        self._dependencies.grant_state(self._store.read()).tokens_to_revoke()  # raises an error before anything is done
         revoked = self._exclusively(self._revoke, "the tokens could not be revoked")
         self._cache.clear()
         return revoked

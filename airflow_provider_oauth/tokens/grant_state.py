@@ -125,7 +125,10 @@ class GrantState:
 
     @property
     def consent_by(self) -> datetime | None:
-        """When a user must authorize again unless the token is renewed before; None if already due, or if not known."""
+        """The time until which the token must be renewed, so that no user must authorize again.
+
+        It is None if it is not known, or if a user must authorize already.
+        """
         if not self.config.requires_refresh_token or self.needs_consent:
             return None
         return self.matching_record.refresh_expires_at if self.matching_record else None

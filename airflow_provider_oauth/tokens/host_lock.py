@@ -96,7 +96,8 @@ class HostLock:
                 f"user, you can also set lock_folder to a folder to which only this user can write."
             )
         self._create()
-        # On a file system without flock, filelock would treat the file that was just created as a held lock.
+        # There is no fallback, because on a file system without flock, filelock would treat the file that was just
+        # created as a held lock.
         return filelock.FileLock(self._path, mode=0o666, thread_local=False, fallback_to_soft=False)
 
     def _create(self) -> None:

@@ -88,8 +88,8 @@ class Claim:
 class Lease:
     """Allows only one process at a time, across all hosts, to renew.
 
-    A process claims it in three steps: ``observe`` reads the record and the lease, the caller decides whether a renewal
-    is still needed, and ``take`` writes the claim and waits until no other claim can exist.
+    A process claims the lease in three steps: ``observe`` reads the record and the lease, the caller decides whether a
+    renewal is still needed, and ``take`` writes the claim and waits until no other claim can exist.
 
     The lease contains the nonce of the latest claim. It is free if the record contains the same nonce, because the
     renewal under this claim is then complete. It is also free if this process has seen the same nonce in the lease for
@@ -111,7 +111,7 @@ class Lease:
     def is_held(self, record: Record | None, *, exclusive: bool) -> bool:
         """Return whether another process has a claim, as far as this process can see. Reads the lease.
 
-        :param record: the record as it was read last
+        :param record: the record that was read last
         :param exclusive: whether this process wants an exclusive claim
         :raises TokenStoreError: if the lease cannot be read
         """
@@ -190,8 +190,8 @@ class Lease:
         if is_listed:
             return None  # because of a database error, the lease seemed to be missing
         if is_listed is None or seen.record is not None:
-            # The lease may have been deleted, or may not have been readable. Wait so long that a token request of the
-            # process that had claimed it is over.
+            # The lease may have been deleted, or may not have been readable. Wait until a token request of a process
+            # that had claimed it must be over.
             return EXCHANGE_TIMEOUT
         return WAIT
 

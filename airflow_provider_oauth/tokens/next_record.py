@@ -107,7 +107,7 @@ def _refresh_token(
         return None, None
     record = state.record
     old, old_expires_at = (record.refresh_token, record.refresh_expires_at) if record else (None, None)
-    if key:  # a token with another scope does not change the connection's own refresh token
+    if key:  # a token with another scope does not change the stored refresh token
         return old, old_expires_at
     new, expires_at = token.refresh_token or used, token.refresh_expires_at
     # If the stored time has passed, it was wrong: the server has just accepted the refresh token.

@@ -1,4 +1,4 @@
-"""Defines the record, which is what is stored for a connection, and what a token store must provide."""
+"""Defines the record that is stored for a connection, and the interface of a token store."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class TokenStore(Protocol):
     Both can be read and written. There is no compare-and-set.
     """
 
-    #: The connection, for error messages.
+    #: ID of the connection, for error messages.
     conn_id: str
     #: Where a user finds the record, for error messages.
     name: str

@@ -45,7 +45,7 @@ class RecordWriter:
 
         A stored record of the same or a higher generation replaces it.
 
-        :param record: the record as it was read last
+        :param record: the record that was read last
         """
         if self._unwritten and record and record.generation >= self._unwritten.generation:
             self._unwritten = None

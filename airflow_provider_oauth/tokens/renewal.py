@@ -99,7 +99,7 @@ class Renewal:
             )
         except BaseException as error:
             # A task can be stopped at any line (AirflowTaskTimeout). If the server may have renewed the token by then,
-            # the claim is not ended, so that the next process does not use the same refresh token until it expires.
+            # the claim is not ended. So the next process uses the same refresh token only after the claim has expired.
             if isinstance(error, Exception) or not getattr(error, "request_sent", self._is_requested):
                 self._writer.end_after(error, claim)
             raise
@@ -108,7 +108,7 @@ class Renewal:
         return without_refresh_token(issued.token)
 
     def _request(self, key: str, claim: Claim, retry: bool) -> Issued:
-        """Request a token with the refresh token if there is one, otherwise with the connection's own grant."""
+        """Request a token with the refresh token if there is one, otherwise by repeating the grant."""
         state = self._dependencies.grant_state(claim.record)
         refresh_token = state.refresh_token(key) if claim.exclusive else None
         while refresh_token is not None:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.protocol.clock import Clock
 
-#: Longest wait, in seconds, for the process that has the host lock. After that, it is assumed to be frozen.
+#: Longest wait, in seconds, for the process that has the host lock. A process that has the lock for longer is assumed
+#: to be frozen.
 HOST_LOCK_TIMEOUT = 60.0
 #: Longest wait, in seconds, for a renewal with a refresh token. In this time, the claim of a process that has died can
 #: expire, and another process can finish a slow renewal.
