@@ -33,9 +33,9 @@ class OAuthAsyncSession(AsyncHttpSession):
 
     :param hook: the hook, which defines the number of attempts and the delay between them
     :param session: the aiohttp session that sends the requests
-    :param access: supplies the token, headers and parameters that the connection adds to requests to its API
+    :param access: provides the token, headers and parameters that the connection adds to requests to its API
     :param config: base URL and options, from ``OAuthAsyncHook.config``
-    :param method: the HTTP method; None for the hook's
+    :param method: the HTTP method; None for the method of the hook
     """
 
     def __init__(
@@ -63,17 +63,17 @@ class OAuthAsyncSession(AsyncHttpSession):
     ) -> ClientResponse:
         """Send a request.
 
-        :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
+        :param endpoint: a path relative to the API's base URL, or an absolute URL with the API's origin
         :param data: query parameters of a GET request, body of other requests
         :param json: the body, to be sent as JSON
         :param headers: headers of this request
-        :param extra_options: options of ``HttpHook``, which replace the connection's, and any other options of
+        :param extra_options: options of ``HttpHook``, which replace those of the connection, and any options of
             aiohttp's request method
         :param read: whether to read the response before it is returned
         :return: the response
         :raises ConfigurationError: if both ``data`` and ``json`` are given, or if the request is invalid
-        :raises ApiError: if the API responds with an error status or does not respond, or if the URL has another
-            origin
+        :raises ApiError: if the API responds with an error status or does not respond, or if ``endpoint`` is a URL that
+            does not have the API's origin
         :raises OAuthError: if there is no valid token and none can be obtained
         """
         arguments = self._arguments(data, json, headers)
@@ -103,12 +103,12 @@ class OAuthAsyncSession(AsyncHttpSession):
         }
 
     def _options(self, extra_options: dict[str, Any]) -> dict[str, Any]:
-        """Return the options of the connection, updated with those of a call."""
+        """Return the options of the connection, updated with the options of one request."""
         own = translated_options(extra_options, self._access.config, self.base_url)
         return {**(self.extra_options or {}), **own}
 
     async def _send(self, url: str, arguments: dict[str, Any], attempts: int) -> ClientResponse:
-        """Send the request, and repeat it after each status of 500 or above, as ``HttpAsyncHook`` does."""
+        """Send the request. Repeat it after a status of 500 or above, as ``HttpAsyncHook`` does."""
         for attempt in range(1, attempts):
             response: ClientResponse = await self._request(url, **arguments)
             if response.status < 500:
@@ -127,7 +127,7 @@ class OAuthAsyncSession(AsyncHttpSession):
 
     async def _status_error(self, response: ClientResponse) -> ApiError:
         body = b""
-        with suppress(*TRANSPORT_ERRORS):  # if the body cannot be read, the error quotes none of it
+        with suppress(*TRANSPORT_ERRORS):  # if reading fails, the error quotes what was read until then
             async for chunk in response.content.iter_chunked(8192):
                 body += chunk
                 if len(body) > MAX_ERROR_BODY:
@@ -155,7 +155,7 @@ class OAuthAsyncSession(AsyncHttpSession):
 
 def _encoded_like_requests(data: Any) -> Any:
     """Return a dict as the pairs that ``requests`` would send: no pair for None, one pair per item of a list."""
-    # aiohttp encodes the files of an upload itself.
+    # A dict that contains a file stays a dict, because aiohttp encodes uploads itself.
     if not isinstance(data, dict) or any(isinstance(value, IOBase) for value in data.values()):
         return data
     return [

@@ -9,8 +9,9 @@ from airflow_provider_oauth.presets import JOOR
 class JoorHook(OAuthHook):
     """Calls the API of JOOR. The parameters are those of ``OAuthHook``.
 
-    It spends at most JOOR's budget of 300 credits in 300 s, and repeats a request for up to 30 minutes after 429
-    (Too Many Requests). If several tasks share the budget, set ``budget`` to a part of it (see ``operators.joor``).
+    The hook spends at most JOOR's budget of 300 credits in 300 s. A request that gets status 429 (Too Many Requests) is
+    repeated for up to 30 minutes. If several tasks share the budget, set ``budget`` of each hook to a part of it (see
+    ``operators.joor``).
     """
 
     default_conn_name = "joor_default"

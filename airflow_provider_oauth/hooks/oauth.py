@@ -40,20 +40,20 @@ if TYPE_CHECKING:
 
 
 class OAuthHook(ReadsConnection, HttpHook):
-    """Calls an HTTP API with an OAuth 2.0 token, which it requests, stores and renews.
+    """Calls an HTTP API with an OAuth 2.0 token. The hook requests, stores and renews the token.
 
-    It is an ``HttpHook`` and takes the same parameters, so the stock ``HttpOperator`` works with connections of this
-    type. The connection is read when the hook first needs it, and nothing is sent before the first request. A vendor's
-    hook is a subclass with another ``preset``.
+    The hook is an ``HttpHook`` and takes the same parameters, so Airflow's own ``HttpOperator`` also works with
+    connections of this type. The connection is read when the hook first needs it, and nothing is sent before the first
+    request. The hook of a vendor is a subclass with another ``preset``.
 
     The attributes ``budget`` and ``rate_limit_timeout`` limit how fast the hook calls the API. You can set them before
     the first request.
 
-    :param oauth_conn_id: ID of the connection, of type OAuth 2.0 API or of a vendor's type; None for the hook's
+    :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type; None for the hook's
         ``default_conn_name``
     :param method: the HTTP method of ``run`` and ``paginate``
-    :param scope: the scope to request instead of the connection's, separated by spaces; only for the
-        client_credentials and password grants
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
+        client_credentials and password
     :param auth_type: ignored; it exists only because ``HttpHook`` has it
     :param tcp_keep_alive: whether to keep idle connections to the API alive with TCP probes
     :param tcp_keep_alive_idle: seconds without traffic before the first probe
@@ -87,7 +87,7 @@ class OAuthHook(ReadsConnection, HttpHook):
         self._keep_alive = keep_alive if tcp_keep_alive else None
 
     def get_token(self) -> Token:
-        """Return a valid token for your own HTTP client. It is masked in logs; do not put it into XCom.
+        """Return a valid token for your own HTTP client. Airflow masks the token in logs. Do not put it into XCom.
 
         :return: the stored token, or a new one if none is valid
         :raises ConfigurationError: if a field of the connection is missing or invalid
@@ -103,8 +103,8 @@ class OAuthHook(ReadsConnection, HttpHook):
         If the API refuses a token, the session renews it and repeats the request once.
 
         :param headers: headers of every request of the session
-        :param extra_options: transport options that replace the connection's, as in ``run``
-        :return: a session that takes endpoints relative to the API's base URL, and absolute URLs. It sends the token
+        :param extra_options: transport options that replace those of the connection, as in ``run``
+        :return: a session that accepts endpoints relative to the API's base URL, and absolute URLs. It sends the token
             only to the API
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
@@ -125,16 +125,16 @@ class OAuthHook(ReadsConnection, HttpHook):
     ) -> Any:
         """Send a request, as ``HttpHook.run`` does.
 
-        :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
+        :param endpoint: a path relative to the API's base URL, or an absolute URL with the API's origin
         :param data: query parameters of a GET request, body of other requests
         :param headers: headers of this request
-        :param extra_options: transport options that replace the connection's, such as ``timeout`` (seconds)
+        :param extra_options: transport options that replace those of the connection, such as ``timeout`` (seconds)
         :param request_kwargs: other arguments of ``requests.Request``, such as ``json``
         :return: the ``requests.Response``
         :raises ConfigurationError: if a field of the connection is missing or invalid, if both ``data`` and
             ``json`` are given, or if the request is invalid
-        :raises ApiError: if the API responds with an error status or does not respond, or if the URL has another
-            origin
+        :raises ApiError: if the API responds with an error status or does not respond, or if ``endpoint`` is a URL that
+            does not have the API's origin
         :raises OAuthError: if there is no valid token and none can be obtained
         """
         data = request_data(self.oauth_conn_id, self.method, data, request_kwargs.get("json"))
@@ -153,7 +153,7 @@ class OAuthHook(ReadsConnection, HttpHook):
 
         :param endpoint: a path relative to the API's base URL
         :param paginator: how the API splits the list into pages, one of ``extract.paginators``; None if it does not
-        :param data: query parameters; they take precedence over the paginator's
+        :param data: query parameters; they take precedence over those of the paginator
         :param headers: headers of every request
         :param extra_options: as in ``run``
         :param records_path: JMESPath of the array of rows in a response; None if the response is that array, or has
@@ -167,7 +167,7 @@ class OAuthHook(ReadsConnection, HttpHook):
 
         def get(url: str | None, params: Mapping[str, Any]) -> requests.Response:
             response: requests.Response = self.run(url or endpoint, dict(params), headers, extra_options)
-            self.check_response(response)  # even if check_response is off: an error is not a page
+            self.check_response(response)  # also if check_response is off, because an error response is not a page
             return response
 
         return pages(get, paginator, data or {}, records_path, self.oauth_conn_id)
@@ -175,9 +175,9 @@ class OAuthHook(ReadsConnection, HttpHook):
     def url_from_endpoint(self, endpoint: str | None) -> str:
         """Return the URL of ``endpoint``.
 
-        :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
+        :param endpoint: a path relative to the API's base URL, or an absolute URL with the API's origin
         :return: the absolute URL
-        :raises ApiError: if it is an absolute URL of another origin, because no token is sent there
+        :raises ApiError: if ``endpoint`` is a URL that does not have the API's origin, which must not get a token
         """
         self.base_url = self.access.current_base_url()
         return endpoint_url(self.oauth_conn_id, self.base_url, endpoint)
@@ -210,14 +210,14 @@ class OAuthHook(ReadsConnection, HttpHook):
         """
         try:
             works, text, _ = check_grant(self.config)
-            return works is not False, text  # Airflow shows only success or failure; the text is more exact
+            return works is not False, text  # Airflow cannot mark a result as uncertain, so only the text says so
         except OAuthError as error:
-            # The text does not begin with the ID, because Airflow can test a connection under a random ID.
+            # The ID is left out of the text, because Airflow can test a connection under a random ID.
             return False, str(error).removeprefix(f"Connection {self.oauth_conn_id!r}: ")
 
 
 def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) -> OAuthHook:
-    """Return the hook of the connection's own type. The connection is read only once.
+    """Return the hook for the type of a connection. The connection is read only once.
 
     :param oauth_conn_id: ID of the connection
     :param scope: as in ``OAuthHook``
@@ -239,10 +239,10 @@ def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) ->
 class OAuthAsyncHook(HttpAsyncHook):
     """Calls an HTTP API with an OAuth 2.0 token from an event loop, as ``OAuthHook`` does from a task.
 
-    :param oauth_conn_id: ID of the connection, of type OAuth 2.0 API or of a vendor's type
+    :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type
     :param method: the HTTP method of ``run``
-    :param scope: the scope to request instead of the connection's, separated by spaces; only for the
-        client_credentials and password grants
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
+        client_credentials and password
     :param auth_type: ignored; it exists only because ``HttpAsyncHook`` has it
     :param retry_limit: maximum number of attempts for a request if the API responds with status 500 or above
     :param retry_delay: seconds between two attempts
@@ -269,11 +269,10 @@ class OAuthAsyncHook(HttpAsyncHook):
         self._preset = OAUTH
 
     async def access(self) -> ApiAccess:
-        """Return what the connection adds to requests to its API: the token, headers and parameters.
+        """Return the object that provides the token, headers and parameters for requests to the API.
 
         The connection is read at the first call.
 
-        :return: an object that supplies them
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
         if self._access is None:
@@ -314,7 +313,7 @@ class OAuthAsyncHook(HttpAsyncHook):
         return self._config
 
     async def get_token(self) -> Token:
-        """Return a valid token for your own HTTP client. It is masked in logs; do not put it into XCom.
+        """Return a valid token for your own HTTP client. Airflow masks the token in logs. Do not put it into XCom.
 
         :return: the stored token, or a new one if none is valid
         :raises ConfigurationError: if a field of the connection is missing or invalid
@@ -326,7 +325,7 @@ class OAuthAsyncHook(HttpAsyncHook):
     async def session(self, method: str | None = None) -> AsyncGenerator[OAuthAsyncSession, None]:
         """Provide a session for several requests over the same connections to the API.
 
-        :param method: the HTTP method of the session's requests; None for the hook's
+        :param method: the HTTP method of the session's requests; None for the method of the hook
         :return: the session
         :raises ConfigurationError: if a field of the connection is missing or invalid
         :raises OAuthError: if the base URL is part of the token response and no valid token can be obtained
@@ -339,16 +338,16 @@ class OAuthAsyncHook(HttpAsyncHook):
     ) -> ClientResponse:
         """Send a request, as ``HttpAsyncHook.run`` does.
 
-        :param session: the aiohttp session to send it with; None for a new one, which is closed after the response was
-            read
-        :param endpoint: a path relative to the API's base URL, or an absolute URL of the same origin
+        :param session: the aiohttp session that sends the request; None for a new session, which is closed after the
+            response was read
+        :param endpoint: a path relative to the API's base URL, or an absolute URL with the API's origin
         :param kwargs: ``data``, ``json``, ``headers`` and ``extra_options``. ``extra_options`` can contain options of
-            ``HttpHook``, which replace the connection's, and any other options of aiohttp's request method
+            ``HttpHook``, which replace those of the connection, and any options of aiohttp's request method
         :return: the response
         :raises ConfigurationError: if a field of the connection is missing or invalid, if both ``data`` and
             ``json`` are given, or if the request is invalid
-        :raises ApiError: if the API responds with an error status or does not respond, or if the URL has another
-            origin
+        :raises ApiError: if the API responds with an error status or does not respond, or if ``endpoint`` is a URL that
+            does not have the API's origin
         :raises OAuthError: if there is no valid token and none can be obtained
         """
         if session is None:

@@ -1,4 +1,4 @@
-"""What a hook reads from its connection."""
+"""Reads the settings of a hook from its connection."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ReadsConnection(BaseHook):
 
     @cached_property
     def _preset(self) -> Preset:
-        """The preset of the connection's type. It can differ from the hook's."""
+        """The preset of the connection's type. It can differ from ``preset``, the preset of the hook's class."""
         return preset_of(self._connection, self.preset)
 
     @cached_property
@@ -52,12 +52,15 @@ class ReadsConnection(BaseHook):
 
     @cached_property
     def budget(self) -> Budget | None:
-        """The credits that this hook may spend; None for unlimited. Default: the vendor's."""
+        """The credits that this hook may spend; None for unlimited. Default: the budget of the vendor's preset."""
         return self.preset.budget or self._preset.budget
 
     @cached_property
     def rate_limit_timeout(self) -> float:
-        """Seconds for which a request is repeated after 429 (Too Many Requests). Default: the vendor's, otherwise 0."""
+        """How long to repeat a request that gets status 429 (Too Many Requests), in seconds.
+
+        Default: the value of the vendor's preset, otherwise 0.
+        """
         return self.preset.rate_limit_timeout or self._preset.rate_limit_timeout
 
     @cached_property
@@ -67,11 +70,11 @@ class ReadsConnection(BaseHook):
 
     @property
     def access(self) -> ApiAccess:
-        """The token, headers and parameters that the connection adds to requests to its API."""
+        """Provides the token, headers and parameters that the connection adds to requests to its API."""
         return ApiAccess(token_source(self.config), self.scope)
 
 
 def log_warnings(hook: BaseHook, config: OAuthConfig) -> None:
-    """Log what was ignored when the connection was read."""
+    """Log the warnings about the connection's fields, for example about fields that are ignored."""
     for warning in config.warnings:
         hook.log.warning("Connection %r: %s", config.conn_id, warning)

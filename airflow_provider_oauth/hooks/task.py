@@ -46,8 +46,9 @@ class ReportsFailure:
             yield
         except OAuthError:
             url = connection_page_url(self.oauth_conn_id)
-            action = f"Open {url}" if url else f"Run: airflow oauth show {self.oauth_conn_id}"
-            self.log.error("The task failed while it used connection %r. %s", self.oauth_conn_id, action)
+            action = f"open {url}" if url else f"run: airflow oauth show {self.oauth_conn_id}"
+            text = "The task failed while it used connection %r. To see the state of the connection, %s"
+            self.log.error(text, self.oauth_conn_id, action)
             raise
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -59,7 +60,7 @@ class ReportsFailure:
 class OAuthTask(ReportsFailure):
     """Lets the operator and the sensor of the HTTP provider use the hook of an OAuth 2.0 connection.
 
-    It has no ``__init__``, because Airflow requires each operator to have its own.
+    This class has no ``__init__``, because Airflow requires that each operator defines its own.
     """
 
     scope: str | None
@@ -72,7 +73,7 @@ class OAuthTask(ReportsFailure):
     request_kwargs: dict[str, Any]
 
     def json_to_defer(self) -> Any:
-        """Return ``json`` of ``request_kwargs``. A deferred request supports no other member of it.
+        """Return the member ``json`` of ``request_kwargs``, the only member that a deferred request supports.
 
         :raises ConfigurationError: if ``request_kwargs`` has other members
         """
@@ -86,7 +87,7 @@ class OAuthTask(ReportsFailure):
 
     @cached_property
     def hook(self) -> OAuthHook:
-        """The hook of the connection's own type.
+        """The hook for the connection's type.
 
         :raises ConfigurationError: if the connection is not of an OAuth 2.0 type
         """

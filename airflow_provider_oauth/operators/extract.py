@@ -44,7 +44,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
     ``{{ ti.map_index }}`` to it.
 
     :param oauth_conn_id: connection ID (templated)
-    :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
     :param path: the file to write, with one row per line as JSON: a local path, or a URL of any storage that Airflow
         supports, such as ``s3://conn_id@bucket/key``; None to write no file (templated)

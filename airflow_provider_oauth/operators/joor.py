@@ -114,7 +114,7 @@ class JoorListOrdersOperator(_JoorOperator):
     :param sort_order: direction to sort in; known only from published client code (templated)
     :param account: ID of the JOOR account, instead of the connection's (templated)
     :param credits: credits that this task may spend in 300 s
-    :param oauth_conn_id: connection ID, of type JOOR (templated)
+    :param oauth_conn_id: ID of a connection of type JOOR (templated)
     :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
@@ -172,7 +172,7 @@ class JoorListOrderLinesOperator(_JoorOperator):
         (templated)
     :param account: ID of the JOOR account, instead of the connection's (templated)
     :param credits: credits that this task may spend in 300 s
-    :param oauth_conn_id: connection ID, of type JOOR (templated)
+    :param oauth_conn_id: ID of a connection of type JOOR (templated)
     :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
@@ -202,7 +202,7 @@ class JoorListOperator(_JoorOperator):
     :param data: more query parameters (templated)
     :param account: ID of the JOOR account, instead of the connection's (templated)
     :param credits: credits that this task may spend in 300 s
-    :param oauth_conn_id: connection ID, of type JOOR (templated)
+    :param oauth_conn_id: ID of a connection of type JOOR (templated)
     :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
@@ -256,7 +256,7 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
         JOOR's errors, ``skip`` continues and logs them
     :param account: ID of the JOOR account, instead of the connection's (templated)
     :param credits: credits that this task may spend in 300 s
-    :param oauth_conn_id: connection ID, of type JOOR (templated)
+    :param oauth_conn_id: ID of a connection of type JOOR (templated)
     :return: a dict with the numbers of ``items``, ``batches``, ``written`` and ``rejected``; with ``collect`` also the
         ``errors``, each with its ``batch`` (the first one is 1) and JOOR's ``status``, ``message`` and ``details``
     :raises ValueError: if a parameter is invalid, or an item is not an object

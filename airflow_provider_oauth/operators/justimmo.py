@@ -37,7 +37,7 @@ class JustimmoCurrentUserOperator(_JustimmoOperator):
 
     :param tenant_id: sent as ``X-Justimmo-TenantId`` instead of the connection's (templated)
     :param user_id: sent as ``X-Justimmo-UserId`` instead of the connection's (templated)
-    :param oauth_conn_id: connection ID, of type Justimmo (templated)
+    :param oauth_conn_id: ID of a connection of type Justimmo (templated)
     :param path: file to write, with the user as one line of JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields to return; default ``@``, the whole response
     :return: the ``xcom_fields``, by default ``{"id": 1234, "tenant": {"id": 5678}}``
@@ -71,7 +71,7 @@ class JustimmoListRealtiesOperator(_JustimmoOperator):
     :param tenant_id: sent as ``X-Justimmo-TenantId`` instead of the connection's (templated)
     :param user_id: sent as ``X-Justimmo-UserId`` instead of the connection's (templated)
     :param data: more query parameters; Justimmo documents none (templated)
-    :param oauth_conn_id: connection ID, of type Justimmo (templated)
+    :param oauth_conn_id: ID of a connection of type Justimmo (templated)
     :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``

@@ -62,7 +62,7 @@ class JustLoginListUsersOperator(_JustLoginOperator):
         but never returned (templated)
     :param active_status: ``active``, ``inactive`` or ``all`` (templated)
     :param query: filter in JustLogin's query language, such as ``name[=]tony`` (templated)
-    :param oauth_conn_id: connection ID, of type JustLogin (templated)
+    :param oauth_conn_id: ID of a connection of type JustLogin (templated)
     :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
@@ -107,7 +107,7 @@ class JustLoginGetUserOperator(_JustLoginOperator):
 
     :param user_guid: GUID of the user (templated)
     :param include: members to add to the user, as in ``JustLoginListUsersOperator`` (templated)
-    :param oauth_conn_id: connection ID, of type JustLogin (templated)
+    :param oauth_conn_id: ID of a connection of type JustLogin (templated)
     :param path: file to write, with the user as one line of JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields to return; see ``ExtractOperator``
     :return: a list with the ``xcom_fields`` of the user; without ``xcom_fields``, a dict with ``rows``, ``pages`` and
@@ -164,7 +164,7 @@ class JustLoginListLeaveTypesOperator(_JustLoginLeaveOperator):
     :param user_guid: GUID of the user (templated)
     :param company_guid: GUID of the user's company, ``companyGuid`` in the row of the user (templated)
     :param year: the year, such as 2026 or ``{{ ds[:4] }}`` (templated)
-    :param oauth_conn_id: connection ID, of type JustLogin (templated)
+    :param oauth_conn_id: ID of a connection of type JustLogin (templated)
     :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
@@ -196,7 +196,7 @@ class JustLoginGetLeaveSummaryOperator(_JustLoginLeaveOperator):
     :param company_guid: GUID of the user's company, ``companyGuid`` in the row of the user (templated)
     :param leave_type_id: ID of the leave type, ``leaveType`` of ``JustLoginListLeaveTypesOperator`` (templated)
     :param date: the date as YYYY-MM-DD, such as ``{{ ds }}`` (templated)
-    :param oauth_conn_id: connection ID, of type JustLogin (templated)
+    :param oauth_conn_id: ID of a connection of type JustLogin (templated)
     :param path: file to write, with the summary as one line of JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields to return; see ``ExtractOperator``
     :return: a list with the ``xcom_fields`` of the summary; without ``xcom_fields``, a dict with ``rows``, ``pages``
@@ -230,7 +230,7 @@ class JustLoginExtractPayrollOperator(_JustLoginOperator):
     :param include: ``payinfo`` (payPeriod, payMethod, basicPay), ``bankinfo`` (bankName, branchName, accountNo and
         more), or a list of both
     :param path: file to write, one row per line as JSON; each row has ``userGUID`` (templated)
-    :param oauth_conn_id: connection ID, of type JustLogin (templated)
+    :param oauth_conn_id: ID of a connection of type JustLogin (templated)
     :return: a dict with the numbers of ``rows`` and ``pages``, and the ``path``
     :raises ValueError: if ``include`` is invalid, or ``xcom_fields`` is set
     :raises ConfigurationError: if ``user_guids`` contains values that are not IDs

@@ -28,8 +28,8 @@ RATE_LIMIT_TIMEOUT = 300.0
 class OAuthHttpOperator(OAuthTask, HttpOperator):
     """Calls an endpoint of an API with an OAuth 2.0 token. In all other respects it is an ``HttpOperator``.
 
-    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type (templated)
-    :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
+    :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
     :param endpoint: path relative to the API base URL (templated)
     :param method: HTTP method; default POST, as in ``HttpOperator``
@@ -99,14 +99,14 @@ class OAuthExtractOperator(ExtractOperator):
 
     :param endpoint: path relative to the API base URL (templated)
     :param paginator: how the API splits the list into pages, one of ``extract.paginators``; None if it does not
-    :param data: query parameters; they take precedence over the paginator's (templated)
+    :param data: query parameters; they take precedence over those of the paginator (templated)
     :param headers: headers of all requests (templated)
     :param records_path: JMESPath of the array of rows in a response; None if the response is that array, or has exactly
         one array
     :param rate_limit_timeout: seconds for which a request is repeated after 429 (Too Many Requests); None for the value
         of the connection's type, otherwise 300
-    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type (templated)
-    :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
+    :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
     :param path: file to write, one row per line as JSON: a local path, or a URL of any storage that Airflow supports,
         such as ``s3://conn_id@bucket/key``; None to write no file (templated)

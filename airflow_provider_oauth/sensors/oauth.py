@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 class OAuthHttpSensor(OAuthTask, HttpSensor):
     """Waits until an API responds without an error status. In all other respects it is an ``HttpSensor``.
 
-    Refused credentials fail the task without retries. With ``soft_fail`` the task is skipped instead, as
+    If the server refuses the credentials, the task fails without retries. With ``soft_fail``, it is skipped instead, as
     after any other failure.
 
-    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type (templated)
-    :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
+    :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
     :param endpoint: path relative to the API base URL (templated)
     :param kwargs: all other parameters of ``HttpSensor``: request_params (templated), headers (templated),
         response_check, response_error_codes_allowlist, extra_options, deferrable, poke_interval (seconds), timeout
-        (seconds) and others. With ``response_check`` the sensor does not defer, because the triggerer cannot call a
-        function of the DAG. While it is deferred, it continues after every error status until its timeout, as
+        (seconds) and others. With ``response_check``, the sensor waits in the worker, because the triggerer cannot call
+        a function of the DAG. A deferred sensor polls again after every error status until its timeout, as
         ``HttpSensor`` does
     :raises ConfigurationError: if a field of the connection or a parameter is invalid
     :raises ApiError: if the API responds with an error status that ``response_error_codes_allowlist`` does not contain
@@ -69,7 +69,7 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
         return True
 
     def execute(self, context: Context) -> Any:
-        """Wait in the worker. If ``deferrable``, send one request in the worker, then wait in the triggerer."""
+        """Wait in the worker. With ``deferrable``, send one request in the worker, then wait in the triggerer."""
         with self.reporting_failure():
             return self._execute(context)
 

@@ -29,26 +29,26 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
 
-#: Maximum number of seconds between two polls while the server refuses the credentials.
+#: Maximum number of seconds between two polls after errors that only a user can correct, such as refused credentials.
 MAX_PAUSE = 3600.0
 
 
 class OAuthHttpTrigger(HttpTrigger):
     """Sends one request and fires with the response or the error.
 
-    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type
+    :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type
     :param method: HTTP method
     :param endpoint: path relative to the API base URL
     :param headers: headers of the request
     :param data: query parameters of a GET request, body of other requests
-    :param extra_options: options of ``HttpHook``, which replace the connection's, and any other options of aiohttp's
+    :param extra_options: options of ``HttpHook``, which replace those of the connection, and any options of aiohttp's
         request method
-    :param scope: scopes to request instead of the connection's, separated by spaces; only for the grant types
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password
     :param json: JSON body, instead of ``data``
     """
 
-    #: The serialized arguments, from which the triggerer creates the trigger.
+    #: Names of the arguments that are serialized. The triggerer creates the trigger from them.
     arguments: tuple[str, ...] = (
         "oauth_conn_id",
         "method",
@@ -108,7 +108,10 @@ class OAuthHttpTrigger(HttpTrigger):
 
     @staticmethod
     async def _convert_response(client_response: ClientResponse) -> Response:
-        """Convert an aiohttp response to one of ``requests``. Redirects have no body, because aiohttp drops it."""
+        """Convert an aiohttp response to one of ``requests``.
+
+        The redirects in ``history`` have no body, because aiohttp discards it.
+        """
         response = _without_body(client_response)
         response._content = await client_response.read()
         response.encoding = client_response.get_encoding()
@@ -116,7 +119,11 @@ class OAuthHttpTrigger(HttpTrigger):
         return response
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Send the request. An error becomes an event, because Airflow would run a failed trigger again and again."""
+        """Send the request, and fire one event with the response or the error.
+
+        If the trigger raised the error, Airflow would replace it with ``TaskDeferralError``. The class of the error
+        would be lost, which decides whether Airflow retries the task.
+        """
         try:
             response = await self._get_response(self._get_async_hook())
         except Exception as error:
@@ -131,7 +138,7 @@ class OAuthHttpSensorTrigger(OAuthHttpTrigger):
     After a temporary error it polls again, until the sensor times out. Any other error, such as refused credentials or
     an invalid option, fires an event that ends the sensor.
 
-    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type
+    :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type
     :param poke_interval: seconds between two polls
     :param request: the other parameters of ``OAuthHttpTrigger``
     """
@@ -146,7 +153,8 @@ class OAuthHttpSensorTrigger(OAuthHttpTrigger):
         """Poll until a response has no error status or an error is not temporary, then fire one event."""
         while True:
             try:
-                await self._get_response(self._get_async_hook())  # a new hook, because the connection may change
+                # A new hook for each poll reads the connection again, which may have changed.
+                await self._get_response(self._get_async_hook())
             except Exception as error:
                 if not _is_temporary(error):
                     yield _failure(error)
@@ -154,7 +162,7 @@ class OAuthHttpSensorTrigger(OAuthHttpTrigger):
                 # 404 means "not yet", as in HttpSensor.
                 not_yet = isinstance(error, ApiError) and error.status_code == 404
                 level = logging.INFO if not_yet else logging.WARNING
-                self.log.log(level, "Polling again in %s s. %s", self.poke_interval, _text(error))
+                self.log.log(level, "%s. Polling again in %s s.", _text(error).rstrip("."), self.poke_interval)
                 await asyncio.sleep(self.poke_interval)
             else:
                 yield TriggerEvent({"status": "success"})
@@ -165,7 +173,7 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
     """Polls an API for an asset watcher, and fires whenever the response passes a check.
 
     :param response_check_path: dotted path of an async function; it gets the response and returns whether to fire
-    :param oauth_conn_id: connection ID, of type OAuth 2.0 API or a vendor's type
+    :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type
     :param poll_interval: seconds between two polls, also after an event
     :param request: the other parameters of ``OAuthHttpTrigger``
     """
@@ -194,13 +202,14 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
                     yield TriggerEvent({"status": "success", "response": HttpResponseSerializer.serialize(response)})
                 pause = self.poll_interval
             except AirflowFailException as error:
-                # An asset event cannot report an error. Poll less and less often, because frequent requests may lock
-                # the account.
+                # Only a user can correct this error, for example if the server refused the credentials. An asset event
+                # cannot report an error, so the trigger continues. It polls less and less often, because frequent
+                # requests may lock the account.
                 pause = min(pause * 2, max(MAX_PAUSE, self.poll_interval))
-                self.log.error("Polling again in %s s. %s", pause, _text(error))
+                self.log.error("%s. Polling again in %s s.", _text(error).rstrip("."), pause)
             except Exception as error:
                 pause = self.poll_interval
-                self.log.warning("Polling again in %s s. %s", pause, _text(error))
+                self.log.warning("%s. Polling again in %s s.", _text(error).rstrip("."), pause)
             await asyncio.sleep(pause)
 
     async def _check(self, response: Any) -> bool:
@@ -212,9 +221,12 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
 
 
 def _is_temporary(error: Exception) -> bool:
-    """Return whether the same request may succeed later. The hook converts network errors to ``OAuthError``."""
+    """Return whether the same request may succeed later, for example after a network error.
+
+    Network errors are included, because the hook converts them to ``OAuthError``, which is an ``AirflowException``.
+    """
     if isinstance(error, ApiError) and error.status_code is None and not isinstance(error, RequestException):
-        return False  # no request was sent: the endpoint is a URL of another origin
+        return False  # no request was sent, because the endpoint is a URL that does not have the API's origin
     return isinstance(error, (AirflowException, OSError)) and not isinstance(error, AirflowFailException)
 
 

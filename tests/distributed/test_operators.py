@@ -106,7 +106,8 @@ def test_wrong_credentials_fail_the_task_without_retries(airflow: Airflow, kind:
     assert error in log
     assert f"'{conn_id}'" in log
     page = f"{airflow.url}/oauth/?conn_id={conn_id}"
-    assert f"The task failed while it used connection '{conn_id}'. Open {page}" in log
+    assert f"The task failed while it used connection '{conn_id}'." in log
+    assert f"To see the state of the connection, open {page}" in log
     run_id = quote(task["dag_run_id"])
     links = airflow.api("GET", f"dags/{kind}__{conn_id}/dagRuns/{run_id}/taskInstances/call/links")
     assert links["extra_links"] == {"OAuth connection": page}

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_help
 
 API = "https://api.example.com/v1"
 PAGE = "https://airflow.example.com/oauth/?conn_id=my_api"
-LINE = f"The task failed while it used connection 'my_api'. Open {PAGE}"
+LINE = f"The task failed while it used connection 'my_api'. To see the state of the connection, open {PAGE}"
 REFUSED = {"status": "error", "error": exceptions.to_event(exceptions.InvalidClient("no"))}
 
 
@@ -88,7 +88,8 @@ def test_without_a_base_url_the_error_contains_the_command(
     monkeypatch.delenv("AIRFLOW__API__BASE_URL")
     with pytest.raises(exceptions.InvalidClient):
         TASKS["operator"]().execute({})
-    assert errors() == ["The task failed while it used connection 'my_api'. Run: airflow oauth show my_api"]
+    text = "The task failed while it used connection 'my_api'. To see the state of the connection, run: "
+    assert errors() == [text + "airflow oauth show my_api"]
 
 
 def test_an_error_of_other_code_does_not_log_the_url(errors: Callable[[], list[str]], requests_mock: Mocker) -> None:
