@@ -12,14 +12,19 @@ import tarfile
 import venv
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--wheel-dir", str(folder), str(ROOT)], check=True)
@@ -28,7 +33,7 @@ def wheel(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def unpacked_sdist(tmp_path_factory):
+def unpacked_sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sdist")
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(folder)], cwd=ROOT, check=True)
     (path,) = folder.glob("*.tar.gz")
@@ -39,7 +44,7 @@ def unpacked_sdist(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def environment(wheel, tmp_path_factory):
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     command = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet"]
@@ -48,10 +53,10 @@ def environment(wheel, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def airflow(environment, tmp_path_factory):
+def airflow(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[dict[str, Any]]]:
     home = tmp_path_factory.mktemp("home")
 
-    def run(*arguments):
+    def run(*arguments: str) -> list[dict[str, Any]]:
         command = [str(environment / "bin/airflow"), *arguments, "--output", "json"]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
         done = subprocess.run(
@@ -62,7 +67,7 @@ def airflow(environment, tmp_path_factory):
     return run
 
 
-def test_the_wheel_contains_only_the_package_and_its_license(wheel):
+def test_the_wheel_contains_only_the_package_and_its_license(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"airflow_provider_oauth"}
@@ -71,7 +76,7 @@ def test_the_wheel_contains_only_the_package_and_its_license(wheel):
     assert licenses == {"LICENSE", "NOTICE"}
 
 
-def test_the_long_description_has_only_absolute_links(wheel):
+def test_the_long_description_has_only_absolute_links(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
         metadata = email.message_from_bytes(archive.read(name))
@@ -81,7 +86,7 @@ def test_the_long_description_has_only_absolute_links(wheel):
     assert [link for link in links if not link.startswith(("https://", "#"))] == []
 
 
-def test_the_sdist_contains_everything_that_contributors_need(unpacked_sdist):
+def test_the_sdist_contains_everything_that_contributors_need(unpacked_sdist: Path) -> None:
     for folder in (
         ".ci",
         ".github",
@@ -114,25 +119,27 @@ def test_the_sdist_contains_everything_that_contributors_need(unpacked_sdist):
     assert [name for name in files if not (unpacked_sdist / name).is_file()] == []
 
 
-def test_the_sdist_contains_no_environments_and_no_results_of_runs(unpacked_sdist):
+def test_the_sdist_contains_no_environments_and_no_results_of_runs(unpacked_sdist: Path) -> None:
     ignored = {".venv", ".venv-oldest", ".nox", ".demo", ".try", ".artifacts", ".git", "node_modules", "__pycache__"}
     found = {part for path in unpacked_sdist.rglob("*") for part in path.relative_to(unpacked_sdist).parts}
     assert found & ignored == set()
 
 
 @pytest.mark.parametrize("target", ["test", "lint", "demo", "try", "bench", "docs"])
-def test_make_works_in_an_unpacked_sdist(unpacked_sdist, target):
+def test_make_works_in_an_unpacked_sdist(unpacked_sdist: Path, target: str) -> None:
     result = subprocess.run(["make", "-n", target], cwd=unpacked_sdist, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "pip install" in result.stdout
 
 
-def test_airflow_lists_the_installed_wheel_among_its_providers(airflow):
+def test_airflow_lists_the_installed_wheel_among_its_providers(airflow: Callable[..., list[dict[str, Any]]]) -> None:
     listed = {row["package_name"]: row for row in airflow("providers", "list")}
     assert listed["airflow-provider-oauth"]["version"] == "0.1.0"
 
 
-def test_airflow_lists_the_connection_type_and_the_hook_of_the_installed_wheel(airflow):
+def test_airflow_lists_the_connection_type_and_the_hook_of_the_installed_wheel(
+    airflow: Callable[..., list[dict[str, Any]]],
+) -> None:
     hooks = {row["connection_type"]: row for row in airflow("providers", "hooks")}
     assert hooks["oauth"]["class"] == "airflow_provider_oauth.hooks.oauth.OAuthHook"
     assert hooks["oauth"]["hook_name"] == "OAuth 2.0 API"

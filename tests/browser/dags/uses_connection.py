@@ -8,7 +8,7 @@ from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
 
 
 @dag(schedule=None)
-def uses_connection():
+def uses_connection() -> None:
     OAuthHttpOperator(
         task_id="whoami",
         oauth_conn_id="{{ dag_run.conf['conn_id'] }}",
