@@ -175,7 +175,9 @@ class OAuthConfig:
         if self.grant_type == "password":
             for name in ("username", "user_password"):
                 if getattr(self, name) is None:
-                    raise self.error(name, "is missing. The password grant requires it")
+                    raise self.error(
+                        name, "is missing, but the password grant requires it. Enter it, or choose another Grant type"
+                    )
         self._check_choice("body_format", BODY_FORMATS)
 
     def _check_client(self) -> None:

@@ -86,8 +86,8 @@ def _check_issuer(config: OAuthConfig, found: Any, details: str) -> None:
     if found != config.issuer:
         raise config.error(
             "issuer",
-            f"is {config.issuer!r}, but the server's metadata is for {redact(found, config.secrets)!r}. If that is "
-            f"the server that you want to use, set Issuer to exactly that value",
+            f"is {config.issuer!r}, but the server's metadata is for {redact(found, config.secrets)!r}. If this is "
+            f"the issuer of the server that you want to use, set Issuer to exactly this value",
             details,
         )
 

@@ -301,7 +301,7 @@ def test_metadata_of_an_issuer_with_another_spelling_is_rejected(
     server: Server, connect: Callable[..., OAuthHook]
 ) -> None:
     server.add_client(ID, SECRET)
-    with pytest.raises(ConfigurationError, match="set Issuer to exactly that value"):
+    with pytest.raises(ConfigurationError, match="set Issuer to exactly this value"):
         connect(grant_url=None, issuer=f"{server.url}/", scope="read").get_token()
     assert server.requests == []
 

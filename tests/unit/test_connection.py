@@ -355,7 +355,7 @@ def test_a_redacted_client_id_or_client_secret_is_refused(field: str, label: str
 @pytest.mark.parametrize("empty", [None, ""])
 def test_the_password_grant_needs_user_name_and_password(missing: str, shown: str, empty: Any) -> None:
     assert error_of({"grant_type": "password"} | USER | {missing: empty}) == (
-        f"{shown} is missing. The password grant requires it."
+        f"{shown} is missing, but the password grant requires it. Enter it, or choose another Grant type."
     )
 
 

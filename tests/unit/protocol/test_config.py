@@ -59,7 +59,7 @@ def test_the_password_grant_needs_user_name_and_password(missing: str) -> None:
     assert oauth_config(grant_type="password", **user)
 
     assert refusal(grant_type="password", **(user | {missing: None})) == (
-        f"{field_name(missing)} is missing. The password grant requires it."
+        f"{field_name(missing)} is missing, but the password grant requires it. Enter it, or choose another Grant type."
     )
 
 

@@ -327,7 +327,7 @@ def test_metadata_of_another_issuer_is_rejected(
     error = refused(endpoint)
     assert isinstance(error, ConfigurationError)
     assert f"Issuer (issuer) is '{ISSUER}', but the server's metadata is for '" in str(error)
-    assert f"set Issuer to exactly that value. (URL: {OIDC})" in str(error)
+    assert f"set Issuer to exactly this value. (URL: {OIDC})" in str(error)
     assert [method for method, _ in requested(requests_mock)] == ["GET"]
 
 
