@@ -136,7 +136,7 @@ def test_test_reports_whether_the_server_accepts_the_client_and_the_next_step(
     printed = airflow.cli("oauth", "test", "std")
     assert "accepted the client" in printed
     assert printed.endswith(f"{CHANGED}\nNext step: airflow oauth authorize std\n")
-    with pytest.raises(AirflowError, match="grant_url .Token URL. is missing"):
+    with pytest.raises(AirflowError, match="Token URL .grant_url. is missing"):
         airflow.cli("oauth", "test", "broken")
     assert SECRET not in printed
 
@@ -200,6 +200,6 @@ def test_authorize_reports_that_the_user_declined(airflow: Airflow) -> None:
 
 
 def test_an_invalid_connection_is_reported_without_a_traceback(airflow: Airflow) -> None:
-    with pytest.raises(AirflowError, match="grant_url .Token URL. is missing") as caught:
+    with pytest.raises(AirflowError, match="Token URL .grant_url. is missing") as caught:
         airflow.cli("oauth", "renew", "broken")
     assert "Traceback" not in str(caught.value)
