@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.request import ListRequest
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: ``records_path`` of a response that is a single row.
+#: ``records_path`` for a response that is a single row.
 WHOLE_RESPONSE = "[@]"
 
 
@@ -48,7 +48,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         client_credentials and password (templated)
     :param path: the file to write, with one row per line as JSON: a local path, or a URL of any storage that Airflow
         supports, such as ``s3://conn_id@bucket/key``; None to write no file (templated)
-    :param xcom_fields: JMESPath of the fields of each row to return and therefore to store in XCom, such as ``id``,
+    :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the numbers of ``rows``
         and ``pages``, and the ``path``
@@ -61,7 +61,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
     default_conn_name = "oauth_default"
     template_fields: Sequence[str] = ("oauth_conn_id", "scope", "path")
     ui_color = "#e4f0ee"
-    #: Seconds for which a request is repeated after 429 (Too Many Requests); None: the value of the connection's type.
+    #: How long to repeat a request that gets status 429 (Too Many Requests), in seconds; None for the hook's value.
     rate_limit_timeout: float | None = None
 
     def __init__(
@@ -107,12 +107,12 @@ class ExtractOperator(ReportsFailure, BaseOperator):
     def redact_row(self, row: Any) -> Any:
         """Return the row without the values that must never be stored in XCom.
 
-        :param row: the row as it is written
+        :param row: the row as it is written to the file
         """
         return row
 
     def make_hook(self) -> OAuthHook:
-        """Return the hook of the connection's type."""
+        """Return the hook for the connection's type."""
         from airflow_provider_oauth.hooks.oauth import hook_of
 
         hook = hook_of(self.oauth_conn_id, self.scope, method="GET")
@@ -157,7 +157,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
     def _target(self) -> ObjectStoragePath | None:
         """Return the file to write to.
 
-        :raises ConfigurationError: if Airflow does not support its storage
+        :raises ConfigurationError: if Airflow does not support the storage of ``path``
         """
         if self.path is None:
             return None
@@ -176,7 +176,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
     def _selected(self, select: Any, row: Any) -> Any:
         try:
             return select.search(self.redact_row(row))
-        except JMESPathError:  # its text quotes the row
+        except JMESPathError:  # the text of this error quotes the row
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: xcom_fields contains a function that is unknown or cannot be "
                 "applied to the values in a row. Correct the JMESPath."
@@ -187,7 +187,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
 
         :param name: name of the parameter with the ID, for errors
         :param value: the ID; None to use the value of that parameter
-        :raises ConfigurationError: if it is not an ID, because the request would go to another endpoint
+        :raises ConfigurationError: if the value is not an ID, because the request would go to a different endpoint
         """
         value = getattr(self, name) if value is None else value
         if not isinstance(value, (str, int)) or str(value).strip() in ("", ".", ".."):
@@ -197,7 +197,9 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         return quote(str(value).strip(), safe="")
 
     def ids(self, name: str) -> list[str]:
-        """Return the IDs in a parameter: one ID, a list, or a list of lists, which mapped tasks return.
+        """Return the IDs in a parameter.
+
+        The parameter can be one ID, IDs separated by commas, a list, or a list of lists, as mapped tasks return it.
 
         :param name: name of the parameter with the IDs
         :raises ConfigurationError: if it contains values that are not IDs
@@ -228,7 +230,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
 
 
 def flattened(values: Iterable[Any]) -> list[Any]:
-    """Return ``values`` with each list replaced by its elements, because mapped tasks return a list of lists."""
+    """Return ``values`` with each list in it replaced by its elements. Mapped tasks return a list of lists."""
     return [each for value in values for each in (value if isinstance(value, (list, tuple)) else [value])]
 
 
@@ -267,8 +269,8 @@ def _replace(path: Path, content: IO[bytes], *, private: bool) -> None:
     """Write a file atomically. If this fails, an existing file stays unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(16)}.part")
-    # Not mkstemp, which always sets mode 0600. The kernel applies the umask and the access control list of the folder
-    # to this mode. Python can read the umask only by changing it, for all threads.
+    # os.open lets the kernel apply the umask and the folder's access control list to the mode of the new file.
+    # tempfile.mkstemp would always set mode 0600, and Python can read the umask only by changing it for all threads.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     descriptor = os.open(part, flags, 0o600 if private else 0o666)
     try:

@@ -1,4 +1,4 @@
-"""Read the items that an operator writes to an API: objects, or a file of objects."""
+"""Reads the items that an operator writes to an API: a list of objects, or a file with one object per line."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 #: Rows per page: half of what published client code requests. A page with fewer rows is treated as the last one, so the
 #: size must not exceed the API's limit.
 PAGE_SIZE = 100
-#: IDs per request: with more, the URL would be too long for many servers.
+#: Maximum number of IDs per request. With more IDs, the URL would be too long for many servers.
 IDS_PER_REQUEST = 50
-#: JOOR does not document pages, but published client code requests them. Resources without pages return the whole list.
+#: JOOR does not document pagination, but published client code uses it. A resource without pages returns all rows.
 PAGINATOR = PageNumberPaginator(size_param="page_size", size=PAGE_SIZE, allow_unpaged=True)
 READABLE = ("products", "skus", "prices", "collections", "categories", "traits", "seasons")
 #: Endpoint and actions of each resource that can be written.
@@ -72,7 +72,7 @@ class _JoorOperator(ExtractOperator):
         :param page: the page that was read
         """
         if errors := _errors(page):
-            raise page.error(f"reports {_quoted(page, errors)}")
+            raise page.error(f"reports {_quoted(page, errors)}. Check the parameters of the task")
 
     def requests_of(
         self, hook: OAuthHook, endpoint: str, by_ids: bool, ids_param: str, params: Mapping[str, Any]
@@ -101,8 +101,8 @@ class JoorListOrdersOperator(_JoorOperator):
 
     Each row has ``id``, ``retailer_id``, ``price_type_id``, ``collection_id``, ``status`` and more.
 
-    JOOR documents ``account`` and ``order_ids``. All other filters, and pages, are **known only from published client
-    code**.
+    JOOR documents ``account`` and ``order_ids``. All other filters, and the pagination, are **known only from published
+    client code**.
 
     :param order_ids: fetch only these orders; a list of IDs, or IDs separated by commas (templated)
     :param status: status of the orders; known only from published client code (templated)
@@ -112,7 +112,7 @@ class JoorListOrdersOperator(_JoorOperator):
     :param last_modified: time of the last modification; known only from published client code (templated)
     :param sort_by: field to sort by; known only from published client code (templated)
     :param sort_order: direction to sort in; known only from published client code (templated)
-    :param account: ID of the JOOR account, instead of the connection's (templated)
+    :param account: ID of the JOOR account; None for the account in the connection (templated)
     :param credits: credits that this task may spend in 300 s
     :param oauth_conn_id: ID of a connection of type JOOR (templated)
     :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
@@ -148,7 +148,8 @@ class JoorListOrdersOperator(_JoorOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.order_ids = order_ids
-        self.by_ids = order_ids is not None  # set here, because a template can be rendered to an empty value
+        # This is checked before templates are rendered, because a template can be rendered to an empty value.
+        self.by_ids = order_ids is not None
         self.status = status
         self.date_approved_start = date_approved_start
         self.date_approved_end = date_approved_end
@@ -170,7 +171,7 @@ class JoorListOrderLinesOperator(_JoorOperator):
 
     :param order_ids: the orders; a list of IDs, or IDs separated by commas. 50 orders are fetched per request
         (templated)
-    :param account: ID of the JOOR account, instead of the connection's (templated)
+    :param account: ID of the JOOR account; None for the account in the connection (templated)
     :param credits: credits that this task may spend in 300 s
     :param oauth_conn_id: ID of a connection of type JOOR (templated)
     :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
@@ -194,19 +195,19 @@ class JoorListOrderLinesOperator(_JoorOperator):
 class JoorListOperator(_JoorOperator):
     """Fetches a resource: ``GET /products`` and others of https://api-docs.jooraccess.com.
 
-    JOOR documents the resources and ``product_ids``. Pages are **known only from published client code**.
+    JOOR documents the resources and ``product_ids``. The pagination is **known only from published client code**.
 
     :param resource: products, skus, prices, collections, categories, traits or seasons (templated)
     :param product_ids: for the resource skus: fetch only the SKUs of these products; a list of IDs, or IDs separated by
         commas (templated)
     :param data: more query parameters (templated)
-    :param account: ID of the JOOR account, instead of the connection's (templated)
+    :param account: ID of the JOOR account; None for the account in the connection (templated)
     :param credits: credits that this task may spend in 300 s
     :param oauth_conn_id: ID of a connection of type JOOR (templated)
     :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
-    :raises ConfigurationError: if ``resource`` is not one of these
+    :raises ConfigurationError: if ``resource`` is not in the list of resources above
     :raises ApiError: if JOOR responds with an error status, or with errors in a response with status 200
     :raises OAuthError: if no valid token can be obtained
     """
@@ -244,17 +245,17 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
 
     A batch costs 5 credits, whatever its size. JOOR can respond with status 200 and reject some items of a batch;
     ``on_error`` decides what happens then. After items were created, an error fails the task without Airflow's retries,
-    because a retry would create them again. If there is no response to the first batch, Airflow retries the task: JOOR
-    documents no way to find out whether the items were created.
+    because a retry would create them again. If there is no response to the first batch, Airflow retries the task,
+    although the items may have been created: JOOR documents no way to find out.
 
     :param resource: orders, order_lines, skus, prices, products or collections; order_lines can only be updated
-    :param items: the objects to write: a list, a single one, or the path or URL of a file with one object per line as
-        JSON (templated)
+    :param items: the objects to write: a list, a single object, or the path or URL of a file with one object per line
+        as JSON (templated)
     :param action: ``create`` or ``update``
     :param batch_size: number of items per request
     :param on_error: what to do if JOOR rejects items: ``fail`` stops after the batch, ``collect`` continues and returns
         JOOR's errors, ``skip`` continues and logs them
-    :param account: ID of the JOOR account, instead of the connection's (templated)
+    :param account: ID of the JOOR account; None for the account in the connection (templated)
     :param credits: credits that this task may spend in 300 s
     :param oauth_conn_id: ID of a connection of type JOOR (templated)
     :return: a dict with the numbers of ``items``, ``batches``, ``written`` and ``rejected``; with ``collect`` also the
@@ -320,11 +321,15 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
                 errors = self._count(page, batch, done)
                 unclear = False
                 if errors and self.on_error == "fail":
-                    raise page.error(f"reports {_quoted(page, errors)}")
+                    advice = "Correct the rejected items, or set on_error to collect or skip"
+                    raise page.error(f"reports {_quoted(page, errors)}. {advice}")
                 if errors:
                     self.log.warning("JOOR rejected items of batch %d: %s.", done["batches"], _quoted(page, errors))
                     collected += [{**error, "batch": done["batches"]} for error in errors]
-        except (Exception, AirflowTaskTimeout) as error:  # reading the file of items may fail too
+        except (
+            Exception,
+            AirflowTaskTimeout,
+        ) as error:  # Exception, because reading the file of items can fail as well
             if self.action == "create" and (done["written"] or unclear):  # a retry would create items again
                 raise self._partial_write(done, str(error), unclear) from error
             raise
@@ -352,11 +357,12 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
         return errors
 
     def _partial_write(self, done: Mapping[str, int], problem: str, unclear: bool) -> PartialWriteError:
-        possibly = ", possibly more," if unclear else ""
+        reason = problem.removeprefix(f"Connection {self.oauth_conn_id!r}: ")
         return PartialWriteError(
-            f"{problem} Before that, {done['written']} items were written{possibly} in batches of {self.batch_size}. "
-            "Write the remaining items with another task. To continue after items that JOOR rejects, set on_error to "
-            "collect or skip. Airflow does not retry the task, because a retry would write the same items again."
+            f"Connection {self.oauth_conn_id!r}: the bulk write failed after {done['written']}"
+            f"{' or more' if unclear else ''} items were written in batches of {self.batch_size}. Write the remaining "
+            "items with another task. Airflow does not retry this task, because a retry would write the same items "
+            f"again. Reason: {reason}"
         )
 
 
@@ -374,7 +380,7 @@ def _checked_credits(credits: int) -> int:
 
 
 def _account(hook: OAuthHook, account: str | int | None) -> str:
-    """Return the account that every request needs: the task's, or the connection's."""
+    """Return the account that every request needs: from the task, otherwise from the connection."""
     found = account if account not in (None, "") else hook.config.api_params.get("account")
     if found is None:
         raise ConfigurationError(

@@ -25,7 +25,7 @@ class _JustimmoOperator(ExtractOperator):
 
     @property
     def headers(self) -> dict[str, str | None]:
-        """Justimmo's own headers. If a header is None, the connection's value is sent."""
+        """The headers with the tenant and the user. If a header is None, the connection's header is sent."""
         values = {"X-Justimmo-TenantId": self.tenant_id, "X-Justimmo-UserId": self.user_id}
         return {name: None if value in (None, "") else str(value) for name, value in values.items()}
 
@@ -35,8 +35,8 @@ class JustimmoCurrentUserOperator(_JustimmoOperator):
 
     Justimmo documents this endpoint. It needs a token of a user: grant type Authorization code or Refresh token.
 
-    :param tenant_id: sent as ``X-Justimmo-TenantId`` instead of the connection's (templated)
-    :param user_id: sent as ``X-Justimmo-UserId`` instead of the connection's (templated)
+    :param tenant_id: value of the header ``X-Justimmo-TenantId``; None for the value in the connection (templated)
+    :param user_id: value of the header ``X-Justimmo-UserId``; None for the value in the connection (templated)
     :param oauth_conn_id: ID of a connection of type Justimmo (templated)
     :param path: file to write, with the user as one line of JSON; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields to return; default ``@``, the whole response
@@ -64,12 +64,12 @@ class JustimmoListRealtiesOperator(_JustimmoOperator):
     Justimmo does not document this endpoint or its parameters; they are **known only from published client code**. API
     documentation: https://api-docs.justimmo.at.
 
-    The rows are the response itself if it is an array, otherwise its member ``items`` or ``data``. After 429 (Too Many
-    Requests) a request is repeated for up to 300 s. According to published client code, about 10 requests per second
-    are allowed.
+    The rows are the response itself if it is an array, otherwise its member ``items`` or ``data``. A request that gets
+    status 429 (Too Many Requests) is repeated for up to 300 s. According to published client code, about 10 requests
+    per second are allowed.
 
-    :param tenant_id: sent as ``X-Justimmo-TenantId`` instead of the connection's (templated)
-    :param user_id: sent as ``X-Justimmo-UserId`` instead of the connection's (templated)
+    :param tenant_id: value of the header ``X-Justimmo-TenantId``; None for the value in the connection (templated)
+    :param user_id: value of the header ``X-Justimmo-UserId``; None for the value in the connection (templated)
     :param data: more query parameters; Justimmo documents none (templated)
     :param oauth_conn_id: ID of a connection of type Justimmo (templated)
     :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)

@@ -189,7 +189,7 @@ class JustLoginListLeaveTypesOperator(_JustLoginLeaveOperator):
 class JustLoginGetLeaveSummaryOperator(_JustLoginLeaveOperator):
     """Fetches a user's summary of one leave type on a date.
 
-    The endpoint is ``…/users/{userGuid}/leavetypes/{leaveTypeId}/leavesummary``, below the same path as that of
+    The endpoint is ``…/users/{userGuid}/leavetypes/{leaveTypeId}/leavesummary``, below the same path as the endpoint of
     ``JustLoginListLeaveTypesOperator``. It is documented at https://github.com/justlogincom/public-api-docs.
 
     :param user_guid: GUID of the user (templated)
@@ -247,7 +247,9 @@ class JustLoginExtractPayrollOperator(_JustLoginOperator):
     ) -> None:
         super().__init__(path=path, **kwargs)
         if self.xcom_fields is not None:  # it can also come from default_args
-            raise ValueError("Remove xcom_fields: pay and bank information is never stored in XCom.")
+            raise ValueError(
+                "xcom_fields is set, but pay and bank information is never stored in XCom. Remove xcom_fields."
+            )
         self.user_guids = user_guids
         self.include = include
         self.kinds = [include] if isinstance(include, str) else list(include)

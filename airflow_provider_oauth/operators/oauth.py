@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: Seconds for which a request is repeated after 429 (Too Many Requests), unless the task or the connection's type sets
-#: another value.
+#: How long ``OAuthExtractOperator`` repeats a request that gets status 429 (Too Many Requests), in seconds, unless the
+#: task or the vendor's preset sets another value.
 RATE_LIMIT_TIMEOUT = 300.0
 
 
@@ -59,8 +59,9 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
     def execute_async(self, context: Context) -> None:
         """Get a token, and defer the request to the triggerer.
 
-        The triggerer gets the token itself. The worker gets one first only so that refused credentials fail the task
-        there. Airflow 3.3.2 may treat a task that fails within seconds after its deferral as lost, and retry it.
+        The triggerer gets the token for the request itself. The worker gets one first, so that refused credentials fail
+        the task before it is deferred. If a task fails within seconds after its deferral, Airflow 3.3.2 may treat it as
+        lost, and retry it.
         """
         self.json_to_defer()
         self.hook.get_token()
@@ -103,14 +104,14 @@ class OAuthExtractOperator(ExtractOperator):
     :param headers: headers of all requests (templated)
     :param records_path: JMESPath of the array of rows in a response; None if the response is that array, or has exactly
         one array
-    :param rate_limit_timeout: seconds for which a request is repeated after 429 (Too Many Requests); None for the value
-        of the connection's type, otherwise 300
+    :param rate_limit_timeout: how long to repeat a request that gets status 429 (Too Many Requests), in seconds; None
+        for the value of the vendor's preset, or 300 if it has none
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
     :param path: file to write, one row per line as JSON: a local path, or a URL of any storage that Airflow supports,
         such as ``s3://conn_id@bucket/key``; None to write no file (templated)
-    :param xcom_fields: JMESPath of the fields of each row to return and therefore to store in XCom, such as ``id``,
+    :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the numbers of ``rows``
         and ``pages``, and the ``path``
@@ -141,7 +142,7 @@ class OAuthExtractOperator(ExtractOperator):
         self.rate_limit_timeout = rate_limit_timeout
 
     def make_hook(self) -> OAuthHook:
-        """Return the hook of the connection's type. By default it repeats requests for 300 s after 429."""
+        """Return the hook for the connection's type. By default, it repeats requests that get status 429 for 300 s."""
         hook = super().make_hook()
         if self.rate_limit_timeout is None:
             hook.rate_limit_timeout = hook.rate_limit_timeout or RATE_LIMIT_TIMEOUT
