@@ -15,7 +15,7 @@ def uses_connection() -> None:
         method="GET",
         endpoint="{{ dag_run.conf.get('endpoint', 'whoami') }}",
         response_filter=lambda response: response.json(),
-        retries=2,  # which must not help where a person has to
+        retries=2,  # not used if a user must authorize the connection
     )
 
 
