@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from airflow_provider_oauth.tokens.dependencies import Dependencies
+    from airflow_provider_oauth.protocol.config import OAuthConfig
     from sandbox.server import Sandbox
     from tests.integration.recorder import Recorder
 
@@ -297,7 +297,7 @@ def test_a_proxy_for_the_scheme_is_used(
     connect(host=api.url, proxies={"http": elsewhere.url})
     OAuthAsyncHook("my_api")
     hook = OAuthAsyncHook("my_api")
-    monkeypatch.setattr(token_sources, "TokenSource", _NoNetworkSource)
+    monkeypatch.setattr(token_sources, "TokenSource", lambda dependencies: _NoNetworkSource(dependencies.config))
     call(hook, endpoint="items")
     assert (len(api.requests), [path for _, path, *_ in elsewhere.requests]) == (0, [f"{api.url}/items"])
 
@@ -305,8 +305,8 @@ def test_a_proxy_for_the_scheme_is_used(
 class _NoNetworkSource:
     """A token source that sends no requests."""
 
-    def __init__(self, dependencies: Dependencies) -> None:
-        self.config = dependencies.config
+    def __init__(self, config: OAuthConfig) -> None:
+        self.config = config
 
     def fresh(self, scope: str | None = None) -> Token:
         now = datetime.now(UTC)
