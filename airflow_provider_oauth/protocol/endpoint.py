@@ -64,7 +64,7 @@ class TokenEndpoint:
     def grant(self, scope: str | None = None, *, retry: bool = True) -> Token:
         """Request a token with the client credentials or password grant.
 
-        :param scope: scope to request instead of the connection's, separated by spaces
+        :param scope: scope to request, separated by spaces; None for the scope of the connection
         :param retry: whether to try again, within EXCHANGE_TIMEOUT, if the server is busy or does not respond
         :return: the token
         :raises TokenRequestError: if the server refuses the request or does not respond

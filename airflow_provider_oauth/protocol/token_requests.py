@@ -84,7 +84,7 @@ def grant_request(config: OAuthConfig, scope: str | None = None, *, now: datetim
     """Build the request for the client credentials or password grant (RFC 6749 sections 4.3.2 and 4.4.2).
 
     :param config: the connection
-    :param scope: scope to request instead of the connection's, separated by spaces
+    :param scope: scope to request, separated by spaces; None for the scope of the connection
     :param now: time of the request, with a time zone
     """
     fields: dict[str, Any] = {"grant_type": config.grant_type}

@@ -90,7 +90,7 @@ class Coordinator:
         """Return a usable token, stored or just renewed; None if this process must wait for another one.
 
         The host lock lets only one process of this host try to claim the lease, which saves waits and writes. The claim
-        protects the refresh token: no other process on any host uses it before this one has stored the next one.
+        protects the refresh token: no other process on any host uses it before this process has stored its successor.
 
         :param holder_is_frozen: whether the process that holds the host lock is assumed to be frozen
         """

@@ -61,8 +61,8 @@ class TokenSource:
     def token(self, scope: str | None = None, rejected: Token | None = None) -> Token:
         """Return a usable token; renew it if necessary, or wait until another process has renewed it.
 
-        :param scope: scope to request instead of the connection's, separated by spaces; only for client_credentials and
-            password
+        :param scope: scope to request, separated by spaces; None for the scope of the connection. Another scope
+            is possible only with the grant types client_credentials and password
         :param rejected: a token that the API has refused; it is not returned
         :raises ConfigurationError: if this grant allows no other scope
         :raises ConsentRequired: if a user must authorize the connection again
