@@ -1,4 +1,4 @@
-"""Describe this package to Airflow: connection types, form fields, operators, configuration.
+"""Describes this package to Airflow: connection types, form fields, operators and configuration.
 
 Airflow loads this module on every ``airflow`` command and when it shows the connection form, so it must be fast.
 """

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 Command = Callable[["Namespace"], None]
 
-#: The redirect URI if the user pastes the callback URL. Nothing listens there, so no log contains the code.
+#: The default redirect URI if the user pastes the callback URL. No server listens there, so no log contains the code.
 REDIRECT_URI = "http://127.0.0.1:8765/"
 CANCELED = "Canceled. Nothing was changed."
-#: The server may have issued or revoked tokens before the command was stopped.
+#: This text does not say that nothing was changed, because the server may already have issued or revoked tokens.
 STOPPED = "Stopped. To see what is stored, run: airflow oauth show CONN_ID"
 
 
 def _command(function: Command) -> Command:
-    """Return a function that runs as Airflow's own commands do. After an error it prints a text without a traceback."""
+    """Return a function that runs like Airflow's own commands. After an error, it prints a text, not a traceback."""
 
     @suppress_logs_and_warning
     @providers_configuration_loaded
@@ -201,7 +201,7 @@ def _listed() -> list[str]:
         found = list_conn_ids(session)
     variables, backends = unlisted_sources(found)
     notes = [f"Connections in environment variables are not listed: {', '.join(variables)}."] if variables else []
-    notes += [f"The secrets backend {name} may have more connections; it cannot list them." for name in backends]
+    notes += [f"The secrets backend {name} may have more connections, but cannot list them." for name in backends]
     if notes:
         print(*notes, "To see one of these connections, run: airflow oauth show CONN_ID", file=sys.stderr)
     return found

@@ -24,7 +24,7 @@ LISTEN = Arg(
 REDIRECT_URI = Arg(
     ("--redirect-uri",),
     help="Redirect URI, as registered at the authorization server. Default: http://127.0.0.1:8765/, or with --listen "
-    "a free port of 127.0.0.1. With --listen, set it unless the server accepts every port of 127.0.0.1",
+    "a free port of 127.0.0.1. With --listen, set this option unless the server accepts every port of 127.0.0.1",
 )
 
 

@@ -12,7 +12,7 @@ from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
 from airflow_provider_oauth.protocol.config import is_loopback
 
 PAGE = b"<!doctype html><title>Airflow</title><p>You can close this window. The terminal shows the result."
-#: Seconds to wait for a request on a connection, because browsers open connections that they do not use.
+#: Seconds to wait for a request after a browser has connected. Browsers also open connections that they do not use.
 REQUEST_TIMEOUT = 5
 #: Seconds to wait for the browser, as on the page *OAuth connections*.
 LISTEN_TIMEOUT = 600.0

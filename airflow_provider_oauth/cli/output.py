@@ -1,4 +1,4 @@
-"""Print the output of ``airflow oauth``: lines, and rows as a table, plain text, JSON or YAML."""
+"""Prints the output of ``airflow oauth``: lines, and rows as a table, plain text, JSON or YAML."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = dict[str, str | list[str] | None]
 
 
 def format_status(status: ConnectionStatus) -> Row:
-    """Return the row of a connection. None means unknown or not applicable."""
+    """Return a connection's row for the output. A value of None means unknown or not applicable."""
     token = status.token
     return {
         "conn_id": status.conn_id,

@@ -1,4 +1,4 @@
-"""Lists and reads connections of this package's types on the API server and on the command line, not in tasks."""
+"""Lists and reads connections of this package's types, for the API server and the command line, not for tasks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def unlisted_sources(listed: list[str]) -> UnlistedSources:
 
 
 def get_config(conn_id: str) -> OAuthConfig:
-    """Return the settings of a connection. As in tasks, secrets backends and the environment precede the database.
+    """Return the settings of a connection.
+
+    As in tasks, secrets backends and the environment take precedence over the database.
 
     :param conn_id: ID of the connection
     :raises ConfigurationError: if the connection does not exist, has another type, or is invalid
@@ -78,7 +80,8 @@ def get_status(conn_id: str) -> ConnectionStatus:
         return replace(grants.status(config), conn_type=unknown.conn_type)
     except OAuthError as error:
         return replace(unknown, error=str(error))
-    except Exception as error:  # for example, it was encrypted with another Fernet key; the other rows are shown
+    except Exception as error:
+        # For example, the connection was encrypted with another Fernet key. It must not hide the other connections.
         return replace(unknown, error=_cannot_be_read(conn_id, error))
 
 
@@ -130,8 +133,8 @@ def _get_connection(conn_id: str) -> Connection:
         raise ConfigurationError(
             f"Connection {conn_id!r} does not exist, or Airflow cannot decrypt it. Check the ID and [core] fernet_key."
         ) from None
-    # Outside tasks, Airflow leaves conn_id unset for a connection in an environment variable if its form does not
-    # accept the ID, for example because of a space.
+    # Outside tasks, Airflow does not set conn_id of a connection in an environment variable if the connection form
+    # would not accept the ID, for example because of a space.
     connection.conn_id = conn_id
     return connection
 
@@ -145,7 +148,7 @@ def _check_type(connection: Connection) -> None:
     if not _is_oauth_type(connection.conn_type):
         raise ConfigurationError(
             f"Connection {connection.conn_id!r} is of type {connection.conn_type!r}, which is not an OAuth 2.0 type. "
-            f"Choose another connection, or change its type."
+            f"Change its type, or choose another connection."
         )
 
 

@@ -1,4 +1,4 @@
-"""The action *Test*: find out whether a connection works, and if not, which field to check."""
+"""The action *Test*: finds out whether a connection works, and if it does not, which field to check."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from airflow_provider_oauth.management.messages import not_granted, remarks
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token import missing_scopes
+from airflow_provider_oauth.tokens.grant_state import OTHER_SETTINGS
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.management.status import ConnectionStatus
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
 
-NOT_AUTHORIZED = "No user has authorized the connection, or the authorization was forgotten."
-CHANGED = "The stored tokens cannot be used: they do not match the connection as it is now, or are corrupt."
+NOT_AUTHORIZED = "No user has authorized the connection, or its tokens were forgotten."
+CHANGED = f"The stored tokens cannot be used, because they {OTHER_SETTINGS}."
 NOT_RENEWABLE = "No usable refresh token is stored. Obtain a new one and enter it in the field Refresh token."
 NOT_TESTED = "The refresh token was not tested, because the server may accept it only once."
 RENEW_TO_TEST = "To test the client and the refresh token, click Renew now or run airflow oauth renew."
@@ -48,7 +49,7 @@ def check_grant(config: OAuthConfig, status: ConnectionStatus | None = None) -> 
     """Test the connection's grant at the token endpoint. This stores nothing and uses no refresh token.
 
     :param config: the settings of the connection
-    :param status: the status of its stored grant; None if unknown, as in Airflow's own test, which uses a random ID
+    :param status: the status of the stored grant; None if unknown, because Airflow tests connections under a random ID
     :raises OAuthError: if the server refuses the client, does not respond, or sends an invalid response
     """
     # The endpoints are discovered first, so that the result names the server that receives the request.
@@ -72,7 +73,7 @@ def _test_refresh(config: OAuthConfig, status: ConnectionStatus | None) -> Grant
         code = error.error or "invalid_grant"
         return GrantCheck(
             True,
-            f"{server} accepted the client: it refused a made-up refresh token ({code}), as expected. "
+            f"{server} accepted the client. As expected, it refused only the made-up refresh token ({code}). "
             f"{fields} are correct.",
         )
     except UnrecognizedRefusal as error:
@@ -92,8 +93,8 @@ def _test_refresh(config: OAuthConfig, status: ConnectionStatus | None) -> Grant
         )
     return GrantCheck(
         False,
-        f"{server} issued a token for a made-up refresh token. It may be a mock server or not secure, or "
-        f"{_url_label(config)} may be wrong.",
+        f"{server} issued a token for a made-up refresh token, so it does not check refresh tokens. Check "
+        f"{_url_label(config)}: it may be the URL of a mock server.",
     )
 
 
@@ -128,7 +129,7 @@ def _has_refresh_url(config: OAuthConfig) -> bool:
 
 
 def _host(config: OAuthConfig) -> str:
-    """Return the host that the test sends its request to. It shows users whether that is the sandbox or production."""
+    """Return the host that receives the test's request. It shows users whether they test a sandbox or production."""
     return urlsplit((config.refresh_url if _has_refresh_url(config) else None) or config.server).netloc
 
 
@@ -148,7 +149,8 @@ def _describe(config: OAuthConfig, token: Token) -> str:
     seconds = None if token.lifetime is None else round(token.lifetime.total_seconds())
     validity = "never expires" if seconds is None else f"is valid for {seconds} s"
     requested = config.scope or "the server's default"
-    granted = token.scope if token.scope is not None else "as requested"  # RFC 6749 section 5.1
+    # A token response without scope means that the requested scope was granted (RFC 6749 section 5.1).
+    granted = token.scope if token.scope is not None else "as requested"
     granted = redact(granted, (*config.secrets, token.access_token, *filter(None, [token.refresh_token])))
     return (
         f"The {config.grant_type} grant works: the token endpoint at {_host(config)} issued a token that {validity}. "

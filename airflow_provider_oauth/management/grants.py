@@ -86,8 +86,8 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
     :param config: the settings of the connection
     :param request: the authorization request that the callback belongs to
     :param callback: the URL that the browser was redirected to, or its query
-    :raises ConsentDenied: if the user declined, the callback is invalid, the stored tokens belong to another
-        user, or the server issued no refresh token. The stored tokens are kept
+    :raises ConsentDenied: if the user declined, the callback is invalid, the stored tokens belong to another user, or
+        the server issued no refresh token although one is stored. The stored tokens are kept
     :raises OAuthError: if the server refuses the code, or the tokens cannot be stored
     """
     source = token_source(config)  # also masks the connection's secrets
@@ -104,9 +104,9 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
         with suppress(OAuthError):  # a token that cannot be revoked stays valid until it expires
             TokenEndpoint(config).revoke(token.refresh_token or token.access_token, "refresh_token")
         raise ConsentDenied(
-            f"Connection {config.conn_id!r}: the stored tokens belong to another user of the server than this consent. "
-            f"They were kept. Log in at the server as that user and authorize again. To change the user, forget the "
-            f"stored tokens first."
+            f"Connection {config.conn_id!r}: you logged in to the server as a different user than before. The stored "
+            f"tokens, which belong to another user, were kept. To keep that user, log in to the server as that user, "
+            f"and authorize again. To change the user, forget the stored tokens, and authorize again."
         )
     if token.refresh_token is None and not token.never_expires and not state.needs_consent:
         raise ConsentDenied(
@@ -150,7 +150,7 @@ def revoke(config: OAuthConfig) -> int:
 
     :param config: the settings of the connection
     :return: how many tokens the server revoked
-    :raises OAuthError: if the server revoked none; nothing is deleted then
+    :raises OAuthError: if the tokens could not be revoked; then the stored tokens are kept
     """
     return token_source(config).actions.revoke()
 

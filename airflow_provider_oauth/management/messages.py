@@ -80,5 +80,5 @@ def not_granted(scopes: tuple[str, ...]) -> str:
 
 
 def remarks(config: OAuthConfig) -> list[str]:
-    """Return warnings about the connection: that its tokens are not encrypted, and which settings are ignored."""
+    """Return warnings about the connection, for example that its tokens are not encrypted or a field is ignored."""
     return [*([] if RecordEncryption(config).has_key else [NOT_ENCRYPTED]), *config.warnings]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from airflow_provider_oauth.tokens.grant_state import OTHER_SETTINGS
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -20,16 +22,16 @@ class ConnectionStatus:
     """What is known about a connection and its grant.
 
     :param conn_id: ID of the connection
-    :param conn_type: its type; "" if unknown
+    :param conn_type: type of the connection; "" if unknown
     :param config: the settings of the connection; None if they are invalid
-    :param error: why the connection or its record cannot be read, or the server's last refusal; "" if there is none
+    :param error: why the connection or its record cannot be read, or the server's last refusal; "" if there is no error
     :param is_known: whether the stored record was read; if not, the fields below have no meaning
     :param token: the stored token; None if none is stored for the connection as it is configured now
     :param usable: whether the stored token can still be sent
-    :param changed: whether the stored tokens do not match the connection as it is now, or are corrupt
+    :param changed: whether the stored tokens cannot be used, because they are corrupt, or the connection was changed
     :param needs_consent: whether a user must authorize, because the token cannot be renewed without a user
-    :param consent_by: when the refresh token expires, so that a user must authorize, unless the token is renewed
-        earlier; None if unknown or never
+    :param consent_by: when the refresh token expires. A user must authorize after that time, unless the token was
+        renewed before. None if the time is unknown, or the refresh token never expires
     :param has_refresh_token: whether the next renewal uses a refresh token
     :param missing_scopes: scopes that were requested and not granted to the stored token
     """
@@ -58,7 +60,10 @@ class ConnectionStatus:
 
     @property
     def consent_state(self) -> ConsentState:
-        """Whether a user has authorized the connection; "" if unknown or if the grant needs no user."""
+        """``needed`` if a user must authorize the connection, otherwise ``given``.
+
+        It is "" if this is unknown, or if the grant needs no user.
+        """
         if self.config is None or not self.is_known or not self.config.requires_refresh_token:
             return ""
         return "needed" if self.needs_consent else "given"
@@ -77,7 +82,7 @@ class ConnectionStatus:
         elif self.consent_state != "needed":
             return ""
         elif self.changed:
-            reason = "the stored tokens do not match the connection as it is now, or are corrupt"
+            reason = f"the tokens {OTHER_SETTINGS}"
         else:
             reason = "no refresh token is stored"
         if self.config.grant_type == "authorization_code":

@@ -167,7 +167,8 @@ class JoorListOrdersOperator(_JoorOperator):
 class JoorListOrderLinesOperator(_JoorOperator):
     """Fetches the lines of orders: ``GET /orders/sku_line_items``.
 
-    JOOR does not document this endpoint; it is **known only from published client code**. API documentation: https://api-docs.jooraccess.com.
+    JOOR does not document this endpoint; it is **known only from published client code**. API documentation:
+    https://api-docs.jooraccess.com.
 
     :param order_ids: the orders; a list of IDs, or IDs separated by commas. 50 orders are fetched per request
         (templated)

@@ -42,13 +42,14 @@ if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
 Action = Literal["test", "authorize", "renew", "revoke", "forget"]
-#: Seconds for which the browser keeps the cookies of an authorization request.
+#: How long the browser keeps the cookies of an authorization request, in seconds.
 REQUEST_LIFETIME = round(pending.LIFETIME.total_seconds())
 #: Cookie with the result of the user's last action.
 FLASH_COOKIE = "oauth_flash"
-#: Seconds for which the browser keeps ``FLASH_COOKIE``.
+#: How long the browser keeps ``FLASH_COOKIE``, in seconds.
 FLASH_LIFETIME = 120
-#: Maximum length of a cookie's value. Every browser accepts 4096 bytes with name and attributes (RFC 6265 section 6.1).
+#: Maximum length of a cookie's value. Every browser accepts cookies of 4096 bytes, including name and attributes
+#: (RFC 6265 section 6.1).
 MAX_COOKIE_SIZE = 3800
 #: Maximum number of characters of a result that are shown.
 MAX_FLASH_SIZE = 2000
@@ -59,7 +60,7 @@ def create_app() -> FastAPI:
     app = FastAPI(title="OAuth connections", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeadersMiddleware, hidden="/callback")
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    app.add_exception_handler(HTTPException, _handle_http_error)  # also FastAPI's subclass
+    app.add_exception_handler(HTTPException, _handle_http_error)  # this includes FastAPI's subclass
     app.add_exception_handler(RequestValidationError, _handle_http_error)
     app.add_exception_handler(Exception, _handle_unexpected_error)
     app.get("/", dependencies=[Depends(requires_access_connection("GET"))])(show)
@@ -85,7 +86,7 @@ async def show(request: Request, user: GetUserDep, conn_id: str = "") -> Respons
     except ConfigurationError as error:
         rows, flash = [], flash or FlashMessage(False, str(error))
     if any(row["result"] for row in rows):
-        flash = None  # the row shows it
+        flash = None  # a row shows the message
     response = HTMLResponse(render(rows, flash=flash, conn_id=conn_id, **_page_values(request, user)))
     response.delete_cookie(FLASH_COOKIE, path=_root_path(request))
     return response
@@ -106,14 +107,15 @@ async def act(request: Request, user: GetUserDep, connection_id: str, action: Ac
 async def callback(request: Request, user: GetUserDep) -> Response:
     """Redirect from the callback URL, which contains the code, to a page that stores the tokens.
 
-    Nothing is shown at the callback URL. Nothing is changed here, because any site can redirect a browser to it.
+    The browser shows no page at the callback URL. This function changes nothing, because any web site can redirect a
+    browser to the callback URL.
     """
     query = request.scope["oauth_callback"]
     request_id = pending.request_id(parse_qs(query).get("state", [""])[0])
     if pending.cookie_name(request_id) not in request.cookies:
         return _redirect_not_started(request)
     signed = str(signer("callback").dumps(query))
-    if len(signed) > MAX_COOKIE_SIZE:  # the length of codes is not limited
+    if len(signed) > MAX_COOKIE_SIZE:  # the length of a code is not limited
         return await _finish_authorization(request, user, request_id, query)
     response = RedirectResponse(f"{_root_path(request)}/finish/{request_id}", 303)
     _set_cookie(request, response, _callback_cookie(request_id), signed, REQUEST_LIFETIME)
@@ -121,7 +123,7 @@ async def callback(request: Request, user: GetUserDep) -> Response:
 
 
 async def show_progress(request: Request, user: GetUserDep, request_id: str) -> Response:
-    """Show that the tokens are being stored. The script of the page submits its form."""
+    """Show the page that says that the tokens are being stored. Its script submits a form to ``finish``."""
     if _callback_cookie(request_id) not in request.cookies:
         return RedirectResponse(f"{_root_path(request)}/", 303)  # the tokens were stored already
     return HTMLResponse(render_waiting(**_page_values(request, user)))
@@ -171,7 +173,10 @@ def _rows(user: BaseUser, conn_id: str, flash: FlashMessage | None) -> list[dict
 
 
 def _run_action(action: Action, conn_id: str) -> tuple[bool | None, str]:
-    """Run an action. Return whether it succeeded (None: nothing to do, or uncertain) and a text about the result."""
+    """Run an action. Return a text about the result, and whether the action succeeded.
+
+    The first value is None if there was nothing to do, or if the result is uncertain.
+    """
     config = connections.get_config(conn_id)
     if action == "test":
         works, text, needs_authorization = grants.test(config)
@@ -190,7 +195,7 @@ def _begin_authorization(request: Request, conn_id: str, user: str) -> Response:
     redirect_uri = _redirect_uri()
     if not redirect_uri:
         raise ConfigurationError(
-            "Airflow's own URL is not configured. Set [api] base_url to the URL with which users open Airflow."
+            "Airflow's own URL is not configured. Set [api] base_url to the URL at which users open Airflow."
         )
     authorization = AuthorizationRequest(conn_id=conn_id, redirect_uri=redirect_uri)
     url = grants.begin_authorization(connections.get_config(conn_id), authorization)
@@ -203,14 +208,15 @@ def _begin_authorization(request: Request, conn_id: str, user: str) -> Response:
 def _store_tokens(conn_id: str, cookie: str, query: str, user: BaseUser) -> FlashMessage:
     state = parse_qs(query).get("state", [""])[0]
     authorization = pending.consume(conn_id, state, cookie, user.get_id(), datetime.now(UTC))
-    # Write to the audit log, as action_logging does for the buttons. It cannot be used here, because the URL does not
-    # contain the connection ID.
+    # Write to the audit log, as action_logging does for the buttons. action_logging cannot be used here, because the
+    # URL does not contain the connection ID.
     with create_session() as session:
         extra = json.dumps({"connection_id": conn_id, "action": "consent"})
         name = user.get_name()
         session.add(Log(event="oauth_connection", owner=name, owner_display_name=name, extra=extra))
     config = connections.get_config(conn_id)
-    token = grants.finish_authorization(config, authorization, f"?{query}")  # the query may contain a ? itself
+    # The question mark shows where the query begins, because the query may contain another one.
+    token = grants.finish_authorization(config, authorization, f"?{query}")
     renewable, text = grants.authorization_result(config, token)
     return FlashMessage(renewable, messages.about(conn_id, text), conn_id)
 
@@ -285,7 +291,7 @@ async def _handle_http_error(request: Request, error: Exception) -> Response:
     """Show the error on a page, or redirect to the login. Show nothing at the callback URL, which contains the code."""
     status = error.status_code if isinstance(error, HTTPException) else 404
     detail = str(error.detail) if isinstance(error, HTTPException) else "This page does not exist."
-    logged_out = status == 401 or detail == "Invalid JWT token"  # as on Airflow's own pages
+    logged_out = status == 401 or detail == "Invalid JWT token"  # Airflow's pages treat both as logged out
     if _is_callback(request) and request.method == "GET":
         problem = "You were not logged in to Airflow when the server redirected your browser." if logged_out else detail
         return _redirect_to_page(request, FlashMessage(False, f"{problem} {_start_again()}"))
@@ -312,7 +318,8 @@ def _redirect_not_started(request: Request) -> Response:
 
 
 def _start_again() -> str:
-    return f"Open Airflow at {airflow_url()} (only then your browser sends the cookies), and click Authorize again."
+    address = airflow_url()
+    return f"Open Airflow at {address}, because your browser sends the cookies only there, and click Authorize again."
 
 
 def _is_callback(request: Request) -> bool:

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from airflow_provider_oauth.connection import preset_of_type
 from airflow_provider_oauth.management.messages import about, consequences, not_granted, remarks
+from airflow_provider_oauth.tokens.grant_state import OTHER_SETTINGS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,8 +46,7 @@ TOKEN_STATES = {
     "changed": State(
         "Not usable",
         "bad",
-        "The stored tokens do not match the connection as it is now, or are corrupt. The next task requests a new "
-        "token, unless consent is needed.",
+        f"The tokens {OTHER_SETTINGS}. The next task requests a new token, unless consent is needed.",
     ),
     "unknown": State("Unknown", "bad", "The connection is invalid, or the stored token cannot be read."),
 }
@@ -116,7 +116,7 @@ def format_status(
     :param status: the status of the connection
     :param can_edit: whether the user is allowed to edit the connection, and therefore to use the buttons
     :param in_database: whether Airflow's form can edit the connection
-    :param flash: the result of the user's last action, which can be about another connection; None if there is none
+    :param flash: the result of the user's last action, which can be about another connection; None if it was shown
     """
     config, conn_id = status.config, status.conn_id
     preset = preset_of_type(status.conn_type)
@@ -124,7 +124,7 @@ def format_status(
     notes = [not_granted(status.missing_scopes), *(remarks(config) if config else [])]
     return {
         "conn_id": conn_id,
-        "path": quote(conn_id, safe=""),  # slashes, too, because a browser would resolve an ID such as a/../b
+        "path": quote(conn_id, safe=""),  # quotes slashes as well, because a browser would resolve an ID such as a/../b
         "type": preset.name if preset else status.conn_type,
         "grant": GRANT_LABELS.get(config.grant_type, config.grant_type) if config else "",
         "token": TOKEN_STATES[status.token_state],
@@ -160,7 +160,7 @@ def render_waiting(**values: str) -> str:
 
 
 def _without_prefix(text: str, conn_id: str) -> str:
-    """Return ``text`` without the connection's ID at its start, because the row shows the ID."""
+    """Return ``text`` without the prefix that names the connection, because the row shows the connection's ID."""
     prefix = about(conn_id, "")
     if not text.startswith(prefix):
         return text

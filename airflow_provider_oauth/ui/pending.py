@@ -1,7 +1,7 @@
 """Authorization requests between the click on *Authorize* and the callback.
 
 Airflow stores only hashes of the ``state``, of the user and of the PKCE code verifier. The code verifier itself is in a
-cookie of the user's browser. So a stolen callback cannot be used in another browser, and a callback that an
+cookie of the user's browser. Therefore, a stolen callback cannot be used in another browser, and a callback that an
 attacker makes a user open is refused (RFC 9700 sections 2.1.1 and 4.7.1).
 """
 
@@ -24,8 +24,8 @@ LIFETIME = timedelta(minutes=10)
 MAX_CONN_ID = 250
 
 NOT_STARTED = (
-    "This browser has no open authorization: none was started in the last 10 minutes, or it was completed already. "
-    "Nothing was changed."
+    "This browser has no open authorization: none was started in the last 10 minutes, or the last one was already "
+    "completed. Nothing was changed."
 )
 
 

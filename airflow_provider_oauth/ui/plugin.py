@@ -1,4 +1,7 @@
-"""The Airflow plugin of the page. Every Airflow process imports this module, so it imports little."""
+"""The Airflow plugin that adds the page *OAuth connections*.
+
+Every Airflow process imports this module, so it imports little.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from airflow_provider_oauth.runtime.ui_urls import PAGES, airflow_url
 
 
 class OAuthPlugin(AirflowPlugin):
-    """The page *OAuth connections* and its menu entry."""
+    """Adds the page *OAuth connections* and its menu entry to Airflow."""
 
     name = "oauth_connections"
 
-    # These are properties, because Airflow reads fastapi_apps only in the API server. The application is imported only
-    # there.
+    # fastapi_apps is a property, so that the application is imported only in the API server: other processes do not
+    # read this attribute.
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
@@ -27,6 +30,6 @@ class OAuthPlugin(AirflowPlugin):
 
     @property
     def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The menu entry: a plain link, because a page in Airflow's iframe could not redirect to another site."""
+        """The menu entry. It is a plain link, because a page in Airflow's iframe could not redirect to another site."""
         path = urlsplit(airflow_url()).path
         return [{"name": "OAuth connections", "href": f"{path}{PAGES}/", "destination": "nav", "category": "admin"}]

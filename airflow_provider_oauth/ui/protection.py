@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Seconds for which the forms of a loaded page are accepted.
+#: How long the forms of a loaded page are accepted, in seconds.
 FORM_LIFETIME = 12 * 3600
 #: Maximum size of a form, in bytes.
 MAX_FORM_SIZE = 10_000
@@ -31,7 +31,7 @@ FORGED = (
 )
 
 HEADERS = {
-    # No form-action: browsers apply it to redirects as well, and the Authorize form redirects to the vendor.
+    # There is no form-action directive: browsers also apply it to redirects, and Authorize redirects to the vendor.
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
@@ -94,7 +94,7 @@ def can(user: BaseUser, conn_id: str, method: ResourceMethod) -> bool:
 def can_edit(connection_id: str, user: GetUserDep) -> None:
     """Refuse users who are not allowed to edit the connection.
 
-    :raises HTTPException: 403 if they are not
+    :raises HTTPException: 403 if the user is not allowed to edit it
     """
     if not can(user, connection_id, "PUT"):
         raise HTTPException(403, f"You are not allowed to edit connection {connection_id!r}. Ask an administrator.")

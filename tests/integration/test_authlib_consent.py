@@ -227,7 +227,7 @@ def test_another_account_is_refused_until_the_first_grant_is_forgotten(
 
     consent_as("ada")
     grants.renew(config)
-    with pytest.raises(ConsentDenied, match="belong to another user.*forget"):
+    with pytest.raises(ConsentDenied, match="as a different user than before.*forget"):
         consent_as("grace")
     assert OAuthHook("api", method="GET").run("me").json()["user"] == "ada"
     consent_as("ada")

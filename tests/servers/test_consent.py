@@ -138,7 +138,7 @@ def test_another_account_is_refused_and_its_grant_revoked_unless_the_first_grant
 ) -> None:
     config = connect(oidc, "app")
     authorize(config, User("ada"))
-    with pytest.raises(ConsentDenied, match="belong to another user"):
+    with pytest.raises(ConsentDenied, match="as a different user than before"):
         authorize(config, User("grace"))
     assert len(oidc.events("grant revoked")) == 1
     assert call().json()["user"] == "ada"

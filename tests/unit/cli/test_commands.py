@@ -261,7 +261,8 @@ def test_places_of_connections_that_cannot_be_listed_are_printed_to_stderr(
     printed = capsys.readouterr()
     assert printed.err == (
         "Connections in environment variables are not listed: AIRFLOW_CONN_A. The secrets backend VaultBackend may "
-        "have more connections; it cannot list them. To see one of these connections, run: airflow oauth show CONN_ID\n"
+        "have more connections, but cannot list them. To see one of these connections, run: airflow oauth show "
+        "CONN_ID\n"
     )
     json.loads(printed.out)
 

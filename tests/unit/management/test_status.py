@@ -64,7 +64,8 @@ def test_the_problem_is_the_error_of_a_connection_that_is_invalid_or_was_refused
         ({"needs_consent": True}, "no refresh token is stored"),
         (
             {"needs_consent": True, "changed": True},
-            "the stored tokens do not match the connection as it is now, or are corrupt",
+            "the tokens were stored for a different client, secret, user, URL or scope than the connection has now, or "
+            "are corrupt",
         ),
         ({"consent_by": NOW}, "the refresh token expired on 2026-01-01"),
     ],

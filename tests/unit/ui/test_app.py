@@ -159,7 +159,7 @@ def no_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_base_url")
 def test_without_a_base_url_authorize_is_an_error() -> None:
-    text = "Airflow's own URL is not configured. Set [api] base_url to the URL with which users open Airflow."
+    text = "Airflow's own URL is not configured. Set [api] base_url to the URL at which users open Airflow."
     assert flash_of(post("authorize")) == f"Connection 'shop': {text}"
 
 
@@ -437,8 +437,8 @@ def test_the_progress_page_accepts_no_cookie_that_airflow_has_not_signed(cookie:
     response = browse("POST", "/air/oauth/finish/abc", data=data, headers={"Cookie": cookie})
 
     assert flash_of(response) == (
-        f"{pending.NOT_STARTED} Open Airflow at {BASE_URL} (only then your browser sends the cookies), and click "
-        f"Authorize again."
+        f"{pending.NOT_STARTED} Open Airflow at {BASE_URL}, because your browser sends the cookies only there, and "
+        "click Authorize again."
     )
 
 
