@@ -61,7 +61,7 @@ class OAuth2Middleware:
             return response
         replacement = await replacement_token(self._access, token, refusal)
         if replacement is None or (isinstance(request.body, Payload) and request.body.consumed):
-            return response  # the request cannot be repeated without another token or with a body that was consumed
+            return response  # there is no other token, or the body was consumed and cannot be sent again
         response.release()
         request.headers.update([self._access.token_header(replacement)])
         return await handler(request)
@@ -112,8 +112,8 @@ async def _shared(key: Any, function: Callable[P, T], *args: P.args, **kwargs: P
 def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Return an async function that runs ``function`` in a thread.
 
-    The thread is started with asgiref, because in other threads, Airflow before 3.3 cannot find the event loop of the
-    triggerer.
+    asgiref provides the thread, because Airflow before 3.3 finds the event loop of the triggerer only from threads of
+    asgiref.
     """
     return sync_to_async(function, thread_sensitive=False)
 

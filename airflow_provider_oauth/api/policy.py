@@ -155,7 +155,7 @@ class ApiAccess:
     def token_header(self, token: Token) -> tuple[str, str]:
         """Return the name and value of the header with the token (RFC 6750 section 2.1).
 
-        The connection can define another name than ``Authorization``.
+        The connection can define a name other than ``Authorization``.
         """
         return self.config.header_name, f"{self.config.auth_scheme} {token.access_token}".lstrip()
 

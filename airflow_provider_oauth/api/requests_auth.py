@@ -52,8 +52,8 @@ class OAuth2Auth(AuthBase):
     ) -> requests.Response:
         """Return the response to the repeated request, or ``response`` if the request is not repeated.
 
-        The library also calls this method for redirected requests, which may contain another token than ``sent``, or
-        none.
+        The library also calls this method for redirected requests, which may contain a token other than ``sent``, or no
+        token.
 
         :param response: the response to the first request
         :param sent: the token that was added to the first request

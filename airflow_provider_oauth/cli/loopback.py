@@ -58,7 +58,7 @@ class Loopback:
     """Listens for one callback.
 
     :param redirect_uri: an http URL of this machine that includes a port; None for any free port of 127.0.0.1
-    :raises ConfigurationError: if ``redirect_uri`` is another URL, or if the port cannot be used
+    :raises ConfigurationError: if ``redirect_uri`` is any other URL, or if the port cannot be used
     """
 
     def __init__(self, redirect_uri: str | None) -> None:

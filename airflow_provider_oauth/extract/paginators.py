@@ -319,7 +319,7 @@ def _is_whole_list_again(page: Page, previous: Page, paginator: Paginator | None
         return True
     raise page.error(
         f"has the same rows as the previous page, so the API seems to ignore the query parameter {paginator.param!r}. "
-        "Check param of the paginator"
+        "Set param of the paginator to the parameter that the API uses"
     )
 
 

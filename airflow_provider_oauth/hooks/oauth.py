@@ -177,7 +177,8 @@ class OAuthHook(ReadsConnection, HttpHook):
 
         :param endpoint: a path relative to the API's base URL, or an absolute URL with the API's origin
         :return: the absolute URL
-        :raises ApiError: if ``endpoint`` is a URL that does not have the API's origin, which must not get a token
+        :raises ApiError: if ``endpoint`` is a URL that does not have the API's origin, because no token may be sent to
+            it
         """
         self.base_url = self.access.current_base_url()
         return endpoint_url(self.oauth_conn_id, self.base_url, endpoint)
@@ -188,7 +189,7 @@ class OAuthHook(ReadsConnection, HttpHook):
         The error quotes only some members of the body, such as ``message``, because the body can contain secrets.
 
         :param response: the response to check
-        :raises ApiError: if the status is 400 or above; its text starts with the status
+        :raises ApiError: if the status is 400 or above; the text of the error starts with the status
         """
         if response.status_code >= 400:
             raise status_error(

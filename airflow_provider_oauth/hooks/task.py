@@ -81,7 +81,7 @@ class OAuthTask(ReportsFailure):
         if unknown:
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: a deferred task supports only json in request_kwargs, not "
-                f"{', '.join(unknown)}. Set deferrable=False."
+                f"{', '.join(unknown)}. Remove the others, or set deferrable=False."
             )
         return self.request_kwargs.get("json")
 

@@ -120,7 +120,7 @@ def _type_in_environment(name: str) -> str | None:
     """Return the type of the connection in an environment variable; None if it cannot be read."""
     try:
         found = EnvironmentVariablesBackend().get_connection(name.removeprefix(CONN_ENV_PREFIX))
-    except Exception:  # neither JSON nor a URI
+    except Exception:  # the value is neither JSON nor a URI
         return None
     return found.conn_type if found else None
 

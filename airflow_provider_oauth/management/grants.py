@@ -74,7 +74,7 @@ def begin_authorization(config: OAuthConfig, request: AuthorizationRequest) -> s
     :raises TokenResponseError: if the issuer's metadata is invalid
     :raises TokenStoreError: if the store cannot be read
     """
-    source = token_source(config)  # also masks the connection's secrets
+    source = token_source(config)  # this also masks the secrets of the connection in logs
     url = authorization_url(TokenEndpoint(config).with_discovered_endpoints("authorize_url"), request)
     source.actions.check_can_store()
     return url
@@ -90,7 +90,7 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
         the server issued no refresh token although one is stored. The stored tokens are kept
     :raises OAuthError: if the server refuses the code, or the tokens cannot be stored
     """
-    source = token_source(config)  # also masks the connection's secrets
+    source = token_source(config)  # this also masks the secrets of the connection in logs
     if request.conn_id != config.conn_id:
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the authorization was started for connection {request.conn_id!r}. Start "

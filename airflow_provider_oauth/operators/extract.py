@@ -43,7 +43,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
     fails leaves no partial file. A local file is replaced atomically. Each mapped task needs its own path: add
     ``{{ ti.map_index }}`` to it.
 
-    :param oauth_conn_id: connection ID (templated)
+    :param oauth_conn_id: ID of the connection (templated)
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
     :param path: the file to write, with one row per line as JSON: a local path, or a URL of any storage that Airflow
@@ -165,7 +165,7 @@ class ExtractOperator(ReportsFailure, BaseOperator):
 
         try:
             target = ObjectStoragePath(self.path)
-            _ = target.fs  # raises an error here, before the pages are fetched
+            _ = target.fs  # raises an error for an unsupported storage before the pages are fetched
         except ValueError as error:
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: Airflow cannot use the storage of path {self.path!r}: {error}. "

@@ -25,8 +25,8 @@ def read_items(items: Any) -> Iterable[Any]:
         flat = flattened(items)
         if wrong := [item for item in flat if not isinstance(item, Mapping)]:
             raise ValueError(
-                f"items contains a value of type {type(wrong[0]).__name__}, but every item must be an object. "
-                f"Nothing was written."
+                f"items contains a value of type {type(wrong[0]).__name__}, but every item must be an object. Nothing "
+                f"was written. Correct the items."
             )
         return flat
     if items.lstrip().startswith(("[", "{")):

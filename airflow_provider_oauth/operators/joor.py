@@ -314,7 +314,7 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
         hook = _with_credits(hook_of(self.oauth_conn_id, method="POST"), self.credits)
         done: dict[str, Any] = {"items": 0, "batches": 0, "written": 0, "rejected": 0}
         collected: list[dict[str, Any]] = []
-        unclear = False  # whether a batch had a success status, but the response does not show what was written
+        unclear = False  # True after a batch with a success status whose response does not show what was written
         try:
             for batch in batches(read_items(self.items), self.batch_size):
                 page = self._write(hook, batch)
@@ -325,12 +325,10 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
                     advice = "Correct the rejected items, or set on_error to collect or skip"
                     raise page.error(f"reports {_quoted(page, errors)}. {advice}")
                 if errors:
-                    self.log.warning("JOOR rejected items of batch %d: %s.", done["batches"], _quoted(page, errors))
+                    text = "Connection %r: JOOR rejected items of batch %d: %s."
+                    self.log.warning(text, self.oauth_conn_id, done["batches"], _quoted(page, errors))
                     collected += [{**error, "batch": done["batches"]} for error in errors]
-        except (
-            Exception,
-            AirflowTaskTimeout,
-        ) as error:  # Exception, because reading the file of items can fail as well
+        except (Exception, AirflowTaskTimeout) as error:  # any error, because reading the file can fail as well
             if self.action == "create" and (done["written"] or unclear):  # a retry would create items again
                 raise self._partial_write(done, str(error), unclear) from error
             raise

@@ -121,8 +121,8 @@ class OAuthHttpTrigger(HttpTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Send the request, and fire one event with the response or the error.
 
-        If the trigger raised the error, Airflow would replace it with ``TaskDeferralError``. The class of the error
-        would be lost, which decides whether Airflow retries the task.
+        If the trigger raised the error, Airflow would replace it with ``TaskDeferralError``. The class of the error,
+        which decides whether Airflow retries the task, would be lost.
         """
         try:
             response = await self._get_response(self._get_async_hook())
@@ -239,7 +239,7 @@ def _without_body(client_response: ClientResponse) -> Response:
     response.encoding = get_encoding_from_headers(response.headers)
     response._content = b""
     for name, morsel in client_response.cookies.items():
-        response.cookies.set(name, str(morsel))  # as in HttpTrigger
+        response.cookies.set(name, str(morsel))  # the text includes the name and the attributes, as in HttpTrigger
     return response
 
 

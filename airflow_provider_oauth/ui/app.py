@@ -115,7 +115,7 @@ async def callback(request: Request, user: GetUserDep) -> Response:
     if pending.cookie_name(request_id) not in request.cookies:
         return _redirect_not_started(request)
     signed = str(signer("callback").dumps(query))
-    if len(signed) > MAX_COOKIE_SIZE:  # the length of a code is not limited
+    if len(signed) > MAX_COOKIE_SIZE:  # the code can be too long for a cookie, because its length is not limited
         return await _finish_authorization(request, user, request_id, query)
     response = RedirectResponse(f"{_root_path(request)}/finish/{request_id}", 303)
     _set_cookie(request, response, _callback_cookie(request_id), signed, REQUEST_LIFETIME)
@@ -173,7 +173,7 @@ def _rows(user: BaseUser, conn_id: str, flash: FlashMessage | None) -> list[dict
 
 
 def _run_action(action: Action, conn_id: str) -> tuple[bool | None, str]:
-    """Run an action. Return a text about the result, and whether the action succeeded.
+    """Run an action. Return whether it succeeded, and a text about the result.
 
     The first value is None if there was nothing to do, or if the result is uncertain.
     """

@@ -116,7 +116,7 @@ def format_status(
     :param status: the status of the connection
     :param can_edit: whether the user is allowed to edit the connection, and therefore to use the buttons
     :param in_database: whether Airflow's form can edit the connection
-    :param flash: the result of the user's last action, which can be about another connection; None if it was shown
+    :param flash: the result of the user's last action, which can be about another connection; None if there is none
     """
     config, conn_id = status.config, status.conn_id
     preset = preset_of_type(status.conn_type)

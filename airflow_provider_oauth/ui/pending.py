@@ -94,8 +94,8 @@ def consume(conn_id: str, state: str, cookie: str, user: str, now: datetime) -> 
     :param cookie: the value of the browser's cookie
     :param user: ID of the Airflow user whose browser received the callback
     :param now: the current time, with a time zone
-    :raises ConsentDenied: if this user did not start the request in this browser for this connection, or if it has
-        expired or was completed already
+    :raises ConsentDenied: if this user did not start the request in this browser for this connection, or if the request
+        has expired or was already completed
     """
     verifier = cookie.partition(".")[0]
     stored = _read(conn_id)

@@ -1,4 +1,4 @@
-"""Protects the page: permissions, CSRF tokens, security headers, and no secrets in access logs."""
+"""Protects the page: checks permissions and CSRF tokens, sets security headers, keeps secrets out of access logs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def verify_csrf(request: Request, user: GetUserDep) -> None:
 
 
 def can(user: BaseUser, conn_id: str, method: ResourceMethod) -> bool:
-    """Return whether a user may read (GET) or edit (PUT) a connection, as for Airflow's own routes.
+    """Return whether a user may read (GET) or edit (PUT) a connection, with the check that Airflow's own routes use.
 
     Airflow's own route dependency cannot be used: if teams are enabled, it reads the connection's new team from a JSON
     body.

@@ -348,7 +348,7 @@ def test_a_missing_or_invalid_header_is_an_error(headers: dict[str, str]) -> Non
 def test_the_same_rows_twice_are_an_error(paginator: PageNumberPaginator | OffsetPaginator) -> None:
     api = Api(*[[1]] * 3)
     with pytest.raises(
-        ApiError, match=f"same rows as the previous page.*ignore the query parameter '{paginator.param}'. Check param"
+        ApiError, match=f"same rows as the previous page.*ignore the query parameter '{paginator.param}'. Set param"
     ):
         read(api, paginator)
     assert len(api.requests) == 2
