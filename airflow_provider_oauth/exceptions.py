@@ -105,7 +105,7 @@ class InvalidGrant(TokenRequestError):
 
 
 class WrongPassword(InvalidGrant, AirflowFailException):
-    """``invalid_grant`` in the password grant: user name or password is wrong. Airflow does not retry the task."""
+    """``invalid_grant`` in the password grant: the user name or password is wrong. Airflow does not retry the task."""
 
 
 class UnauthorizedClient(TokenRequestError):

@@ -86,7 +86,7 @@ def _normalized_origin(url: str) -> Origin:
 def is_api_url(url: str, base_url: str) -> bool:
     """Return whether ``url`` has the same origin as the API.
 
-    :param url: the URL as it is sent (see ``normalized_url``), because parsers disagree about some other spellings
+    :param url: the URL as it is sent (see ``normalized_url``); parsers can disagree about the origin of other URLs
     :param base_url: the API's base URL
     """
     return origin(url) == _normalized_origin(base_url)

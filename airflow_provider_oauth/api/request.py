@@ -52,6 +52,7 @@ def request_data(conn_id: str, method: str, data: Any, json: Any) -> Any:
     """
     if data and json is not None and method != "GET":
         raise ConfigurationError(
-            f"Connection {conn_id!r}: a {method} request can have either data or json. Remove one of them."
+            f"Connection {conn_id!r}: the {method} request has both data and json, but only one of them can be "
+            "sent. Remove one of them."
         )
     return data or None

@@ -165,7 +165,7 @@ def oauth_authorize(args: Namespace) -> None:
 
 
 def _ask(question: str) -> str:
-    """Return a line that the user enters. Ctrl-C and the end of the input end the command."""
+    """Ask the user for a line of text. Ctrl-C or end of file cancels the command."""
     try:
         return input(question)
     except (EOFError, KeyboardInterrupt):

@@ -303,7 +303,7 @@ def pages(
         else:
             sent = {**sent, **following}
         if repr((url, sent)) in requested:
-            raise page.error("links to a page that was already read, so the list would never end. Check the paginator")
+            raise page.error("leads to a page that was already read, so the list would never end. Check the paginator")
 
 
 def _is_whole_list_again(page: Page, previous: Page, paginator: Paginator | None) -> bool:

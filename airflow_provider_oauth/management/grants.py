@@ -105,14 +105,15 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
             TokenEndpoint(config).revoke(token.refresh_token or token.access_token, "refresh_token")
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: you logged in to the server as a different user than before. The stored "
-            f"tokens, which belong to another user, were kept. To keep that user, log in to the server as that user, "
-            f"and authorize again. To change the user, forget the stored tokens, and authorize again."
+            f"tokens, which belong to the previous user, were kept. To continue with the previous user, log in to the "
+            f"server as that user, and authorize again. To switch to the new user, forget the stored tokens, and "
+            f"authorize again."
         )
     if token.refresh_token is None and not token.never_expires and not state.needs_consent:
         raise ConsentDenied(
-            f"Connection {config.conn_id!r}: the server issued no refresh token. Some servers issue one only for the "
-            f"first consent. The stored tokens were kept. {OFFLINE_ACCESS} Alternatively, revoke the earlier consent "
-            f"at the server, and authorize again."
+            f"Connection {config.conn_id!r}: the server issued no refresh token, so the stored tokens were kept. Some "
+            f"servers issue a refresh token only for the first consent. {OFFLINE_ACCESS} Alternatively, revoke the "
+            f"earlier consent at the server, and authorize again."
         )
     return source.actions.store_grant(token)
 
@@ -150,7 +151,7 @@ def revoke(config: OAuthConfig) -> int:
 
     :param config: the settings of the connection
     :return: how many tokens the server revoked
-    :raises OAuthError: if the tokens could not be revoked; then the stored tokens are kept
+    :raises OAuthError: if the tokens could not be revoked or deleted. In both cases, the stored tokens are kept
     """
     return token_source(config).actions.revoke()
 

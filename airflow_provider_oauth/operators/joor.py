@@ -233,8 +233,8 @@ class JoorListOperator(_JoorOperator):
         """Yield the requests for the resource."""
         if self.resource not in READABLE:
             raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: resource is {self.resource!r}. Set it to one of "
-                f"{', '.join(READABLE)}."
+                f"Connection {self.oauth_conn_id!r}: resource is {self.resource!r}, which is not supported. Set it to "
+                f"one of {', '.join(READABLE)}."
             )
         yield from self.requests_of(hook, self.resource, self.by_ids, "product_ids", self.data or {})
 
@@ -299,7 +299,9 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
                 f"JOOR does not document the action {action!r} for {resource!r}. Use one of these: {documented}."
             )
         if on_error not in ERROR_POLICIES:
-            raise ValueError(f"on_error is {on_error!r}. Set it to one of {', '.join(ERROR_POLICIES)}.")
+            raise ValueError(
+                f"on_error is {on_error!r}, which is not supported. Set it to one of {', '.join(ERROR_POLICIES)}."
+            )
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}. It must be at least 1.")
 

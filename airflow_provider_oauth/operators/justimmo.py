@@ -53,7 +53,7 @@ class JustimmoCurrentUserOperator(_JustimmoOperator):
         yield ListRequest(endpoint="oauth/user/current", headers=self.headers, records_path=WHOLE_RESPONSE)
 
     def execute(self, context: Any) -> Any:
-        """Fetch the user, and return the only row instead of a list."""
+        """Fetch the user, and return its ``xcom_fields`` directly, not in a list of one element."""
         result = super().execute(context)
         return result[0] if isinstance(result, list) else result
 

@@ -254,7 +254,10 @@ class JustLoginExtractPayrollOperator(_JustLoginOperator):
         self.include = include
         self.kinds = [include] if isinstance(include, str) else list(include)
         if not self.kinds or set(self.kinds) - set(self.KINDS):
-            raise ValueError(f"include is {include!r}. Set it to {' or '.join(self.KINDS)}, or to a list of both.")
+            raise ValueError(
+                f"include is {include!r}, which is not supported. Set it to {' or '.join(self.KINDS)}, or to a list of "
+                f"both."
+            )
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the requests for pay and bank information of each user."""

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 #: Advice if the server issued no refresh token after a consent.
 OFFLINE_ACCESS = (
-    "To request one, add offline_access to Scope, or set Authorization request parameters (authorize_params) to "
-    '{"access_type": "offline", "prompt": "consent"}: see the vendor\'s documentation. Then authorize again.'
+    "To request a refresh token, add offline_access to Scope, or set Authorization request parameters "
+    '(authorize_params) to {"access_type": "offline", "prompt": "consent"}: see the vendor\'s documentation. Then '
+    "authorize again."
 )
 PKCE_REQUIRED = "The server requires PKCE. Turn off Skip PKCE (skip_pkce)."
 PKCE_REFUSED = "If the server does not support PKCE, turn on Skip PKCE (skip_pkce)."
@@ -40,8 +41,9 @@ ANY_CREDENTIALS = (
     "The response does not show which credentials were rejected. Check User name and User password. Also check "
     "{client}."
 )
-#: Added to the advice about refused credentials if the response has status 401 but no error code. The URL may then not
-#: be a token endpoint: a URL of the API, for example, also responds with 401, because the request has no access token.
+#: Added to the advice about refused credentials if the response has status 401 but no error code. The URL might
+#: not be that of a token endpoint then: a URL of the API, for example, also responds with 401, because the request has
+#: no access token.
 NO_ERROR_CODE = " If they are correct, check {field}, because the response has no OAuth error code."
 #: Advice by class of the error.
 BY_CLASS: dict[type[OAuthError], str] = {
@@ -192,7 +194,7 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
         return BY_GRANT.get((exceptions.UnauthorizedClient, grant)) or BY_CLASS[exceptions.UnauthorizedClient]
     if error is exceptions.InvalidClient and config.client_auth == "none":
         return PUBLIC_CLIENT
-    # With any other code, the class was derived from status 401, which can also mean that the client was rejected.
+    # With any other code, the only reason for WrongPassword was status 401, which can also mean a rejected client.
     if error is exceptions.WrongPassword and code not in ("invalid_grant", "invalid_request", "invalid_credentials"):
         return ANY_CREDENTIALS
     return ""

@@ -55,8 +55,10 @@ def authorization_url(config: OAuthConfig, authorization: AuthorizationRequest) 
         URI would send the code over plain http to another machine
     """
     if config.grant_type != "authorization_code":
-        needs_consent = "Only authorization_code needs a user's consent"
-        raise config.error("grant_type", f"is {config.grant_type}, so there is nothing to authorize. {needs_consent}")
+        advice = "To authorize it in a browser, set Grant type to authorization_code"
+        raise config.error(
+            "grant_type", f"is {config.grant_type}, so the connection cannot be authorized here. {advice}"
+        )
     if config.authorize_url is None:
         raise config.error("authorize_url", "is missing. Set Authorization URL, or set Issuer to discover it")
     target = urlsplit(authorization.redirect_uri)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_requests import Request
 
-#: Maximum size of a response body in bytes, after decompression. A token response has a few kilobytes.
+#: Maximum size of a response body in bytes, after decompression. A typical token response is a few
+#: kilobytes long.
 MAX_RESPONSE_SIZE = 1024 * 1024
 #: Maximum number of bytes that are read from the connection: headers and body.
 MAX_READ_SIZE = MAX_RESPONSE_SIZE + 64 * 1024
@@ -231,5 +232,9 @@ def _read(response: requests.Response) -> bytes:
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Return the request unchanged. Without an auth object, requests would replace our header with one from .netrc."""
+    """Return the request unchanged.
+
+    As long as a session has an auth object, such as this function, the requests library does not replace the
+    ``Authorization`` header with credentials from a .netrc file.
+    """
     return request

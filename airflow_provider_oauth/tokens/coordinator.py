@@ -128,8 +128,8 @@ class Coordinator:
         """Renew without an exclusive claim if the grant can be repeated; never with a refresh token."""
         if not self._dependencies.config.requires_refresh_token:
             log.warning(
-                "Connection %r: timed out waiting for another process to renew the token. This process requests one "
-                "too.",
+                "Connection %r: timed out waiting for another process to renew the token. This process now requests "
+                "a token itself.",
                 self._conn_id,
             )
             renewed = self._renewal.renew(key, self._lease.claim_unconditionally(), retry=True)

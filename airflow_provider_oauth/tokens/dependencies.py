@@ -1,4 +1,4 @@
-"""The objects that the classes of this package need for one connection."""
+"""What the classes of this package need for the tokens of one connection: its settings, endpoint, store and lock."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class GrantActions:
         return self._cache.put("", stored)
 
     def forget(self) -> None:
-        """Delete the stored tokens. Other processes use the access token that they have in memory until it expires.
+        """Delete the stored tokens. Other processes keep using the access token in their memory until it expires.
 
         :raises RenewalTimeout: if other processes do not finish their renewals in time
         :raises TokenStoreError: if the record cannot be stored
@@ -159,8 +159,8 @@ class GrantActions:
             revoked += self._dependencies.endpoint.revoke(token, hint)
         if tokens and not revoked:
             raise TokenRequestError(
-                f"Connection {self._conn_id!r}: the server cannot revoke tokens of this type. Revoke the access at the "
-                f"server, then forget the tokens here.",
+                f"Connection {self._conn_id!r}: the server supports revocation for none of the stored tokens. Revoke "
+                f"the access at the server, then forget the tokens here.",
                 error="unsupported_token_type",
             )
         return revoked
@@ -171,7 +171,7 @@ class GrantActions:
         :param act: called with the claim
         :param failed: what failed, as a clause for error messages
         :param advice: what to do after an error
-        :raises TokenStoreError: if another user authorized the connection or forgot its tokens in the meantime
+        :raises TokenStoreError: if another user authorized the connection or deleted its tokens in the meantime
         """
         first: int | None = None
         with self._thread_lock:
@@ -184,7 +184,7 @@ class GrantActions:
                         self._writer.end(claim)
                         raise TokenStoreError(
                             f"Connection {self._conn_id!r}: {failed}, because another user authorized the connection "
-                            f"or forgot its tokens while this process was suspended. {advice}."
+                            f"again or deleted its tokens while this process was suspended. {advice}."
                         )
                     try:
                         with errors_converted(self._conn_id, failed):

@@ -86,9 +86,9 @@ class TokenStore(Protocol):
         """
 
     def is_listed(self) -> bool | None:
-        """Return whether there is a record; None if this process cannot determine it.
+        """Return whether there is a record; None if this process has no way to find out.
 
-        Unlike ``read``, it raises an error whenever it fails.
+        Unlike ``read``, this never reports a failed read as a missing record.
 
         :raises TokenStoreError: if the read failed
         """

@@ -52,7 +52,7 @@ class RecordWriter:
         return self._unwritten
 
     def write_unwritten(self, claim: Claim) -> bool:
-        """Store the unwritten record, unless the stored one replaces it.
+        """Store the unwritten record, unless a record of the same or a higher generation is stored already.
 
         :return: whether there was an unwritten record
         :raises TokenStoreError: if it cannot be stored

@@ -134,9 +134,13 @@ class Renewal:
     def _after_refusal(
         self, key: str, state: GrantState, refresh_token: str, claim: Claim, refused: InvalidGrant | UnrecognizedRefusal
     ) -> tuple[GrantState, str | None]:
-        """Return the refresh token to try next; None if the grant is repeated instead.
+        """Return the state and the refresh token to try after a refusal; without one, the caller repeats the grant.
 
-        Another process may have stored a newer refresh token, for example while this process was suspended.
+        The next refresh token is a newer one that another process has stored, for example while this process was
+        suspended.
+
+        :raises OAuthError: if there is no newer refresh token, and the grant cannot be repeated without one
+        :raises RenewalTimeout: if there is a newer refresh token, but the claim leaves no time to use it
         """
         record = self._dependencies.store.read()
         stored = self._dependencies.grant_state(record)

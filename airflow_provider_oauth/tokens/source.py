@@ -45,7 +45,7 @@ class TokenSource:
         self._writer = RecordWriter(dependencies, self._lease)
         renewal = Renewal(dependencies, self._writer)
         self._coordinator = Coordinator(dependencies, self._lease, renewal, self._writer, self._cache)
-        #: What a user does with the grant: authorize, revoke and forget.
+        #: The actions of users: authorize the connection, revoke its tokens, or forget them.
         self.actions = GrantActions(dependencies, self._lease, self._writer, self._cache, self._thread_lock)
         #: When a refusal by the API last caused a renewal, on the monotonic clock, by scope.
         self._renewed_for_api: dict[str, float] = {}

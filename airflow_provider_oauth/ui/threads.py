@@ -30,8 +30,8 @@ _requests_of: Counter[str] = Counter()
 async def run_for_user(user_id: str, function: Callable[..., Result], *args: object) -> Result:
     """Run a function that may wait for another server, in a thread outside the API server's own pool.
 
-    The API server's own threads also handle the heartbeats of tasks. A user whose servers do not respond occupies
-    only some of these threads, so the requests of other users do not wait.
+    The API server's own threads are not used, because they also handle the heartbeats of tasks. One user can occupy at
+    most ``THREADS_PER_USER`` of the threads here, so a user whose servers do not respond does not block other users.
 
     :param user_id: ID of the Airflow user
     :param function: the function to run, with its arguments

@@ -536,7 +536,7 @@ def test_empty_data_with_json_counts_as_absent(
 def test_data_with_json_is_an_error_for_both_hooks(connect: Callable[..., None], api: Recorder) -> None:
     connect(host=api.url)
     event = fired(method="POST", endpoint="items", data={"b": 2}, json={"a": 1})
-    with pytest.raises(ConfigurationError, match="can have either data or json") as caught:
+    with pytest.raises(ConfigurationError, match="has both data and json") as caught:
         OAuthHook("my_api", method="POST").run("items", {"b": 2}, json={"a": 1})
     assert event["error"] == {"type": "ConfigurationError", "message": str(caught.value)}
     assert api.requests == []

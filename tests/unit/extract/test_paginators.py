@@ -378,7 +378,7 @@ def test_a_page_whose_next_page_is_itself_is_an_error_even_if_its_content_change
 ) -> None:
     link = {"Link": f'<{following}>; rel="next"'}
     api = Api(*[response_of({"rows": [at], "next": following}, link) for at in range(9)])
-    with pytest.raises(ApiError, match="links to a page that was already read"):
+    with pytest.raises(ApiError, match="leads to a page that was already read"):
         read(api, paginator)
     assert len(api.requests) == 2
 

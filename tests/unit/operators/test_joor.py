@@ -202,7 +202,9 @@ def test_data_can_contain_any_query_parameter(requests_mock: Mocker, parameters:
 
 
 def test_an_unknown_resource_is_refused_before_a_request_is_sent(requests_mock: Mocker) -> None:
-    with pytest.raises(ConfigurationError, match="resource is '../auth'. Set it to one of products"):
+    with pytest.raises(
+        ConfigurationError, match="resource is '../auth', which is not supported. Set it to one of products"
+    ):
         execute(JoorListOperator, resource="../auth")
     assert sent(requests_mock) == []
 
@@ -328,7 +330,7 @@ def test_every_documented_action_uses_its_endpoint(requests_mock: Mocker, resour
         ({"resource": "order_lines", "action": "create"}, "action 'create' for 'order_lines'"),
         ({"resource": "traits"}, "action 'create' for 'traits'"),
         ({"action": "delete"}, "action 'delete' for 'skus'"),
-        ({"on_error": "ignore"}, "on_error is 'ignore'. Set it to one of fail, collect, skip"),
+        ({"on_error": "ignore"}, "on_error is 'ignore', which is not supported. Set it to one of fail, collect, skip"),
         ({"batch_size": 0}, "at least 1"),
     ],
 )

@@ -91,7 +91,9 @@ def test_revoke_forgets_access_tokens_that_the_server_cannot_revoke(authorized: 
 def test_revoke_fails_if_the_server_cannot_revoke_any_token(authorized: World) -> None:
     before = authorized.store.record
     authorized.endpoint.revocation_results = [False, False]
-    with pytest.raises(TokenRequestError, match="cannot revoke tokens of this type.*then forget the tokens"):
+    with pytest.raises(
+        TokenRequestError, match="supports revocation for none of the stored tokens.*then forget the tokens"
+    ):
         authorized.process().actions.revoke()
 
     assert replace(authorized.store.record, nonce=before.nonce) == before

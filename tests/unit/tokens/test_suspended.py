@@ -313,7 +313,7 @@ def test_a_users_action_does_not_replace_a_later_one(authorized: World, act: str
         kept.append(authorized.store.record)
 
     kept = []
-    with pytest.raises(TokenStoreError, match="another user authorized the connection or forgot") as caught:
+    with pytest.raises(TokenStoreError, match="another user authorized the connection again or deleted") as caught:
         acting(authorized, act, 300, another_decides)
     assert not isinstance(caught.value, Overtaken)
     assert replace(authorized.store.record, nonce="") == replace(kept[0], nonce="")

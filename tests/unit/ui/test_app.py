@@ -252,7 +252,7 @@ def test_the_result_of_an_authorization_without_a_refresh_token_explains_how_to_
     flash = flash_of(follow_callback(f"state={state}&code=c", response.headers["Set-Cookie"].partition(";")[0]))
 
     assert flash.endswith(
-        "UTC. The server issued no refresh token, so tasks cannot renew the token. To request one, add "
+        "UTC. The server issued no refresh token, so tasks cannot renew the token. To request a refresh token, add "
         "offline_access to Scope, or set "
         'Authorization request parameters (authorize_params) to {"access_type": "offline", "prompt": "consent"}: see '
         "the vendor's documentation. Then authorize again."
