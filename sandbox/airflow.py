@@ -14,10 +14,11 @@ import hmac
 import json
 import os
 import secrets
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
@@ -269,7 +270,15 @@ class Airflow(AirflowClient):
         self.components.remove(migration)
         if migration.exit_code:
             raise AirflowError(f"airflow db migrate failed ({log}):\n{migration.tail()}")
+        self._let_readers_and_a_writer_work_together()
         done.write_text(airflow_version)
+
+    def _let_readers_and_a_writer_work_together(self) -> None:
+        """Switch the database to a write-ahead log. By default, readers and writers of SQLite wait for each other."""
+        database = self.home / "airflow.db"
+        if database.exists():  # not if a test has set another database
+            with closing(sqlite3.connect(database)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + self._start_timeout

@@ -13,6 +13,8 @@ import requests
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+#: Seconds to wait for a response. On a busy machine, the API server waits up to 60 s for its database.
+RESPONSE_TIMEOUT = 120
 #: The final states of a DAG run.
 FINISHED = ("success", "failed")
 
@@ -147,7 +149,7 @@ class AirflowClient:
 
     def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         try:
-            response = self.session.request(method, f"{self.url}/api/v2/{path}", timeout=30, **options)
+            response = self.session.request(method, f"{self.url}/api/v2/{path}", timeout=RESPONSE_TIMEOUT, **options)
         except requests.RequestException as error:
             raise Unavailable(self._with_log(f"{method} {path} got no response: {error}")) from error
         if not response.ok:
@@ -156,7 +158,7 @@ class AirflowClient:
         return response
 
     def _parsed(self, dag_id: str) -> bool:
-        response = self.session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=30)
+        response = self.session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=RESPONSE_TIMEOUT)
         if not response.ok:
             return False
         parsed = response.json().get("last_parsed_time")
