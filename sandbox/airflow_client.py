@@ -7,6 +7,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import requests
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a response. On a busy machine, the API server waits up to 60 s for its database.
 RESPONSE_TIMEOUT = 120
+#: Methods of requests that can be repeated without harm.
+REPEATABLE = ("GET", "PATCH")
 #: The final states of a DAG run.
 FINISHED = ("success", "failed")
 
@@ -36,8 +39,9 @@ class AirflowClient:
     session: requests.Session
     #: The start time of this Airflow. Parse results from before are ignored.
     started: datetime
-    #: Seconds for which GET requests are repeated while the API server is :class:`Unavailable`.
-    unavailable_timeout = 0.0
+    #: Seconds for which requests that can be repeated without harm are repeated while the API server is
+    #: :class:`Unavailable`. On a busy machine, it answers some requests with "database is locked".
+    unavailable_timeout = 60.0
 
     def wait_until_parsed(self, dag_ids: Iterable[str], timeout: float = 60) -> None:
         """Wait until the DAG processor has parsed these DAGs since the start.
@@ -56,8 +60,18 @@ class AirflowClient:
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Unpause a DAG, start a run, and return the run ID."""
         self.unpause(dag_id)
-        run = self.api("POST", f"dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})})
-        return str(run["dag_run_id"])
+        run_id = f"manual__{uuid4()}"  # known before the request, so that the request can be repeated
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        deadline = time.monotonic() + self.unavailable_timeout
+        while True:
+            try:
+                self.api("POST", f"dags/{dag_id}/dagRuns", json=body)
+            except Unavailable as error:
+                self._sleep(deadline, str(error))
+                if any(run["dag_run_id"] == run_id for run in self.runs(dag_id)):
+                    return run_id
+            else:
+                return run_id
 
     def unpause(self, dag_id: str, paused: bool = False) -> None:
         """Unpause a DAG, or pause it. The scheduler and the asset watchers ignore a paused DAG."""
@@ -136,7 +150,7 @@ class AirflowClient:
         :param options: as in ``requests.request``
         :raises AirflowError: when the status is an error
         """
-        deadline = time.monotonic() + (self.unavailable_timeout if method == "GET" else 0)
+        deadline = time.monotonic() + (self.unavailable_timeout if method in REPEATABLE else 0)
         while True:
             try:
                 response = self._request(method, path, **options)

@@ -86,19 +86,17 @@ class CeleryAirflow(Airflow):
         self._wait_until_healthy()
 
     @contextmanager
-    def supervised(self, unavailable_timeout: float = 60) -> Iterator[None]:
+    def supervised(self) -> Iterator[None]:
         """Within the block, restart components that exit, like an init system; at its end, wait until all are healthy.
 
         Airflow relies on this: its scheduler exits when it cannot reach the database.
-
-        :param unavailable_timeout: seconds for which GET requests are repeated while the API server is unavailable
         """
-        self._supervising, self.unavailable_timeout = True, unavailable_timeout
+        self._supervising = True
         try:
             yield
             self._wait_until_healthy()
         finally:
-            self._supervising, self.unavailable_timeout = False, 0.0
+            self._supervising = False
 
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
