@@ -1,91 +1,26 @@
-"""Paginators for lists that an API splits into pages, for ``OAuthHook.paginate`` and ``OAuthExtractOperator``."""
+"""Paginators for lists that an API splits into pages, for ``OAuthHook.paginate`` and ``OAuthExtractOperator``.
+
+A paginator reads from each page how to request the next one: from a member of the response, given as a JMESPath, or
+from a header, given as ``header:`` and its name, for example ``header:X-Next-Page``.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urljoin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-
-from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.protocol.redaction import redact_url
+from airflow_provider_oauth.extract.completeness import is_usual_size, looks_paginated, next_link
+from airflow_provider_oauth.extract.sources import ABSENT, check_source, read
 
 if TYPE_CHECKING:
-    import requests
+    from airflow_provider_oauth.extract.page import Page
 
-#: How to request the next page: changed query parameters, or a URL; None after the last page.
+#: How to request the next page: changed parameters, or a URL; None after the last page.
 NextPage = Mapping[str, Any] | str | None
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of a list.
-
-    :param response: the response of the API
-    :param records_path: JMESPath of the array of rows; None if the response is that array, or has exactly one array
-    :param conn_id: the connection ID, for errors
-    """
-
-    response: requests.Response = field(repr=False)
-    records_path: str | None = None
-    conn_id: str = ""
-
-    @cached_property
-    def content(self) -> Any:
-        """The decoded JSON of the response.
-
-        :raises ApiError: if the response is not JSON
-        """
-        try:
-            return self.response.json()
-        except (ValueError, RecursionError):
-            raise self.error("is not JSON. Check the endpoint") from None
-
-    @cached_property
-    def rows(self) -> list[Any]:
-        """The rows of this page.
-
-        :raises ApiError: if the response has no array at ``records_path``, or if it does not contain exactly one array
-            and there is no ``records_path``
-        """
-        found = self.content
-        if self.records_path:
-            found = self.search(self.records_path)
-            problem = f"has no array at {self.records_path!r}. Set records_path to the path of the rows"
-        else:
-            if isinstance(found, dict):
-                lists = [value for value in found.values() if isinstance(value, list)]
-                found = lists[0] if len(lists) == 1 else None
-            problem = "does not contain exactly one array. Set records_path to the path of the rows"
-        if not isinstance(found, list):
-            raise self.error(problem)
-        return found
-
-    def search(self, path: str) -> Any:
-        """Return the value at a JMESPath.
-
-        :param path: a JMESPath, evaluated on ``content``
-        :raises ApiError: if the path is invalid, or has a function that cannot be applied to the response
-        """
-        try:
-            return jmespath.search(path, self.content)
-        except JMESPathError:  # the text of this error quotes the response
-            raise self.error(f"cannot be searched with the JMESPath {path!r}. Correct the JMESPath") from None
-
-    def error(self, problem: str) -> ApiError:
-        """Return an error about this page.
-
-        :param problem: the rest of a sentence that begins with "The response", and what to do, without a final period
-        """
-        url = redact_url(self.response.url or "")
-        return ApiError(
-            f"Connection {self.conn_id!r}: the response of {url} {problem}.", status_code=self.response.status_code
-        )
+#: Where a paginator puts its parameters.
+ParamIn = Literal["query", "header", "body"]
 
 
 class Paginator(Protocol):
@@ -93,28 +28,98 @@ class Paginator(Protocol):
 
     @property
     def first_params(self) -> Mapping[str, Any]:
-        """The query parameters of the first page."""
+        """The parameters of the first page."""
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return changed query parameters for the next page, or its URL; None if ``page`` is the last one.
+        """Return changed parameters for the next page, or its URL; None if ``page`` is the last one.
 
         :param page: the page that was read
-        :param params: the query parameters with which the page was requested
+        :param params: the parameters of its request
         """
 
 
-@dataclass(frozen=True)
-class PageNumberPaginator:
-    """For APIs whose pages are requested by number. The last page is empty or has fewer rows than requested.
+@dataclass(frozen=True, kw_only=True)
+class PaginatorOptions:
+    """The parameters that all paginators of this package have.
 
-    :param param: query parameter of the page number
+    :param more: where each page says whether there are more: JMESPath, or ``header:`` and a name. If a page has it, it
+        alone decides
+    :param stop_on: statuses that mean that the previous page was the last one, such as ``(404,)``
+    :param empty_page_ends: whether a page without rows is the last one, even if it names a next page
+    :param optional: whether the API may omit what the paginator looks for. If true, it is not checked whether rows are
+        missing then
+    """
+
+    more: str | None = None
+    stop_on: tuple[int, ...] = ()
+    empty_page_ends: bool = False
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the JMESPaths when the paginator is created.
+
+        :raises ConfigurationError: if one of them is invalid
+        """
+        for name in ("more", *self.sources):
+            check_source(getattr(self, name), f"{type(self).__name__}: {name}")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the fields that are JMESPaths or headers, besides ``more``."""
+        return ()
+
+    def has_more(self, page: Page) -> bool | None:
+        """Return whether ``page`` says that there are more pages; None if it does not say."""
+        if self.empty_page_ends and not page.count:
+            return False
+        value = read(page, self.more) if self.more else ABSENT
+        return None if value is ABSENT else _is_true(value)
+
+    #: Whether APIs omit the sign of a next page if the list has only one page.
+    may_be_absent: ClassVar[bool] = False
+
+    def is_absent(self, page: Page) -> bool:
+        """Return whether ``page`` has nothing from which to know whether there is a next page."""
+        return False
+
+    def count_of(self, page: Page, name: str) -> int | None:
+        """Return a number of rows or pages; None if it is unknown, for which some APIs send null, 0 or -1.
+
+        :param page: the page
+        :param name: the name of the field with the source of the number
+        :raises ApiError: if a page with rows does not have the number, unless ``optional`` is true
+        """
+        source = getattr(self, name)
+        value = ABSENT if source is None else read(page, source)
+        if value is ABSENT and source is not None and not self.optional and (page.count or page.number == 1):
+            raise page.error(
+                f"has no {source!r}, where the paginator looks for {name}. Correct {name}, or set optional=True if the "
+                "API does not always send it"
+            )
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value)
+        return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+@dataclass(frozen=True)
+class PageNumberPaginator(PaginatorOptions):
+    """Pages that are requested by their number.
+
+    Without ``last`` and ``total``, an empty page is the last one, and if ``size`` is set, also a page with fewer rows
+    than the first one. If the first page itself has fewer rows than requested, but as many as APIs usually return by
+    default, such as 50, the second page is requested too, because the API may limit the page size.
+
+    :param param: name of the page number
     :param start: number of the first page
-    :param size_param: query parameter of the page size, if the API has one
-    :param size: number of rows to request per page; a page with fewer rows is the last one
-    :param last: JMESPath of the total number of pages, if the API sends it. It then decides which page is the last one,
-        even if an earlier page is empty or short
-    :param allow_unpaged: whether the API may ignore the parameters and always return the whole list. If true, a page
-        with the same rows as the previous page ends the list. If false, such a page is an error
+    :param size_param: name of the page size, if the API has one
+    :param size: number of rows to request per page
+    :param last: where the response has the number of pages: JMESPath, or ``header:`` and a name, such as
+        ``header:X-WP-TotalPages``
+    :param total: where the response has the total number of rows, as ``last``
+    :param param_in: where the parameters are sent: in the ``query``, in a ``header``, or in the ``body``, where
+        ``param`` is a path such as ``page.number``
+    :param repeats_last_page: whether the API returns the last page, or the whole list, again for pages after the end.
+        If true, a page with the same rows as the one before ends the list. If false, such a page is an error
     """
 
     param: str = "page"
@@ -122,118 +127,187 @@ class PageNumberPaginator:
     size_param: str | None = None
     size: int | None = None
     last: str | None = None
-    allow_unpaged: bool = False
+    total: str | None = None
+    param_in: ParamIn = "query"
+    repeats_last_page: bool = field(default=False, kw_only=True)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the fields that are JMESPaths or headers, besides ``more``."""
+        return ("last", "total")
 
     @property
     def first_params(self) -> Mapping[str, Any]:
-        """The query parameters of the first page."""
+        """The parameters of the first page."""
         size = {self.size_param: self.size} if self.size_param and self.size else {}
         return {self.param: self.start, **size}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the query parameter with the number of the next page."""
+        """Return the parameter with the number of the next page."""
         number = int(params[self.param])
-        count = _count(page.search(self.last)) if self.last else None
-        if count is not None:
-            done = number - self.start + 1 >= count
-        else:
+        more = self.has_more(page)
+        if more is None and (last := self.count_of(page, "last")) is not None:
+            more = number - self.start + 1 < last
+        if more is None:
             size = params.get(self.size_param, self.size) if self.size_param else self.size
-            done = not page.rows or (size is not None and len(page.rows) < int(size))
-        return None if done else {self.param: number + 1}
+            more = _rows_remain(page, size, self.total_of(page))
+        return {self.param: number + 1} if more else None
+
+    def total_of(self, page: Page) -> int | None:
+        """Return the total number of rows according to ``page``; None if it is unknown."""
+        return self.count_of(page, "total")
 
 
 @dataclass(frozen=True)
-class OffsetPaginator:
-    """For APIs whose pages are requested by offset: the number of rows in the list before the page.
+class OffsetPaginator(PaginatorOptions):
+    """Pages that are requested by an offset, the number of rows before the page.
 
-    :param param: query parameter of the offset
-    :param size_param: query parameter of the page size
-    :param size: number of rows to request per page; without ``total``, a page with fewer rows is the last one
-    :param total: JMESPath of the total number of rows, if the API sends it
+    Without ``total``, the last page is recognized as by :class:`PageNumberPaginator`.
+
+    :param param: name of the offset
+    :param size_param: name of the page size
+    :param size: number of rows to request per page
+    :param total: where the response has the total number of rows: JMESPath, or ``header:`` and a name
+    :param param_in: where the parameters are sent: in the ``query``, in a ``header``, or in the ``body``, where
+        ``param`` is a path such as ``page.offset``
+    :param start: the offset of the first page; some APIs count from 1
+    :param repeats_last_page: as in :class:`PageNumberPaginator`
     """
 
     param: str = "offset"
     size_param: str = "limit"
     size: int = 100
     total: str | None = None
+    param_in: ParamIn = "query"
+    start: int = 0
+    repeats_last_page: bool = field(default=False, kw_only=True)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the fields that are JMESPaths or headers, besides ``more``."""
+        return ("total",)
 
     @property
     def first_params(self) -> Mapping[str, Any]:
-        """The query parameters of the first page."""
-        return {self.param: 0, self.size_param: self.size}
+        """The parameters of the first page."""
+        return {self.param: self.start, self.size_param: self.size}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the query parameter with the offset of the next page.
+        """Return the offset of the next page. It counts the rows received, which can be fewer than requested."""
+        more = self.has_more(page)
+        if more is None:
+            more = _rows_remain(page, params[self.size_param], self.total_of(page))
+        return {self.param: int(params[self.param]) + page.count} if more else None
 
-        The offset counts the rows that were received, because a page can have fewer rows than requested.
-        """
-        offset = int(params[self.param]) + len(page.rows)
-        total = _count(page.search(self.total)) if self.total else None
-        done = offset >= total if total is not None else len(page.rows) < int(params[self.size_param])
-        return None if done or not page.rows else {self.param: offset}
+    def total_of(self, page: Page) -> int | None:
+        """Return the total number of rows according to ``page``; None if it is unknown."""
+        return self.count_of(page, "total")
 
 
 @dataclass(frozen=True)
-class CursorPaginator:
-    """For APIs with a cursor: each response contains a value that is sent to request the next page.
+class CursorPaginator(PaginatorOptions):
+    """Pages with a cursor: each response contains the value that requests the next page.
 
-    :param path: JMESPath of the cursor in the response; the last page has no cursor
-    :param param: query parameter of the cursor
+    :param path: where the response has the cursor: JMESPath, or ``header:`` and a name, such as ``header:X-Next-Page``.
+        ``data[-1].id`` is the ID of the last row. On the last page the cursor is absent, null or empty, or ``more`` is
+        false
+    :param param: name of the cursor in the request
+    :param param_in: where the cursor is sent: in the ``query``, in a ``header``, or in the ``body``, where ``param`` is
+        a path such as ``variables.after``
     """
 
     path: str = "next"
     param: str = "cursor"
+    param_in: ParamIn = "query"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the fields that are JMESPaths or headers, besides ``more``."""
+        return ("path",)
 
     @property
     def first_params(self) -> Mapping[str, Any]:
-        """The query parameters of the first page: none."""
+        """The parameters of the first page: none."""
         return {}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the query parameter with the cursor of the next page."""
-        cursor = page.search(self.path)
-        return None if cursor in (None, "", False) else {self.param: cursor}
+        """Return the cursor of the next page.
+
+        :raises ApiError: if ``more`` is true and there is no cursor, because rows would be missed
+        """
+        cursor = _next_value(self, page, self.path, "cursor")
+        return None if cursor is None else {self.param: cursor}
+
+    def is_absent(self, page: Page) -> bool:
+        """Return whether ``page`` has nothing from which to know whether there is a next page."""
+        return self.has_more(page) is None and read(page, self.path) is ABSENT
 
 
 @dataclass(frozen=True)
-class JsonLinkPaginator:
-    """For APIs whose JSON response contains the URL of the next page, absolute or relative.
+class JsonLinkPaginator(PaginatorOptions):
+    """Pages with a link to the next page in the JSON of the response, absolute or relative.
 
-    A URL whose origin differs from the API's is refused, because the request contains the token.
+    A link to another origin than the API's is refused, because the request contains the token.
 
-    :param path: JMESPath of the URL in the response; the last page has no URL
+    :param path: where the response has the link: JMESPath, or ``header:`` and a name. On the last page the link is
+        absent, null or empty, or ``more`` is false
     """
 
     path: str = "next"
 
     @property
-    def first_params(self) -> Mapping[str, Any]:
-        """The query parameters of the first page: none."""
-        return {}
-
-    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the URL of the next page."""
-        url = page.search(self.path)
-        return str(url) if url else None
-
-
-@dataclass(frozen=True)
-class HeaderLinkPaginator:
-    """For APIs that send the URL of the next page in the header ``Link``, with the relation ``next`` (RFC 8288)."""
+    def sources(self) -> tuple[str, ...]:
+        """The names of the fields that are JMESPaths or headers, besides ``more``."""
+        return ("path",)
 
     @property
     def first_params(self) -> Mapping[str, Any]:
-        """The query parameters of the first page: none."""
+        """The parameters of the first page: none."""
         return {}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the URL of the next page."""
-        return page.response.links.get("next", {}).get("url")
+        """Return the URL of the next page.
+
+        :raises ApiError: if ``more`` is true and there is no link, because rows would be missed
+        """
+        url = _next_value(self, page, self.path, "link")
+        return None if url is None else str(url)
+
+    def is_absent(self, page: Page) -> bool:
+        """Return whether ``page`` has nothing from which to know whether there is a next page."""
+        return self.has_more(page) is None and read(page, self.path) is ABSENT
 
 
 @dataclass(frozen=True)
-class HeaderJsonPaginator:
-    """For APIs whose pages are requested by number, and that send JSON about the page in a response header.
+class HeaderLinkPaginator(PaginatorOptions):
+    """Pages with a link to the next page in the ``Link`` header, with the relation ``next`` (RFC 8288).
+
+    Many APIs, such as GitHub's, send no ``Link`` header if the list has only one page.
+    """
+
+    may_be_absent: ClassVar[bool] = True
+
+    @property
+    def first_params(self) -> Mapping[str, Any]:
+        """The parameters of the first page: none."""
+        return {}
+
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
+        """Return the URL of the next page.
+
+        :raises ApiError: if ``more`` is true and there is no link, because rows would be missed
+        """
+        url: str | None = _checked(self, page, next_link(page.response), "link")
+        return url
+
+    def is_absent(self, page: Page) -> bool:
+        """Return whether ``page`` has nothing from which to know whether there is a next page."""
+        return self.has_more(page) is None and not page.response.links
+
+
+@dataclass(frozen=True)
+class HeaderJsonPaginator(PaginatorOptions):
+    """Pages that are requested by their number. A response header contains JSON about them.
 
     :param header: name of that header, such as ``x-pagination`` of JustLogin
     :param param: query parameter of the page number
@@ -248,13 +322,13 @@ class HeaderJsonPaginator:
 
     @property
     def first_params(self) -> Mapping[str, Any]:
-        """The query parameters of the first page."""
+        """The parameters of the first page."""
         return {self.param: 1}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the query parameter with the number of the next page.
+        """Return the number of the next page.
 
-        :raises ApiError: if the header is missing or invalid, because rows could be missed otherwise
+        :raises ApiError: if the header is missing or invalid, because rows would be missed
         """
         try:
             paging = json.loads(page.response.headers.get(self.header, ""))
@@ -266,84 +340,45 @@ class HeaderJsonPaginator:
             ) from None
 
 
-def pages(
-    get: Callable[[str | None, Mapping[str, Any]], requests.Response],
-    paginator: Paginator | None,
-    params: Mapping[str, Any],
-    records_path: str | None = None,
-    conn_id: str = "",
-) -> Iterator[Page]:
-    """Yield the pages of a list; at most two pages are in memory.
+def _next_value(paginator: CursorPaginator | JsonLinkPaginator, page: Page, source: str, kind: str) -> Any:
+    value = read(page, source)
+    return _checked(paginator, page, None if value in (ABSENT, "", False) else value, kind)
 
-    :param get: sends a request to a URL (None for the list's endpoint) with query parameters
-    :param paginator: how the API splits the list into pages; None if it does not
-    :param params: the caller's query parameters; they take precedence over those of the paginator
-    :param records_path: JMESPath of the array of rows; None if a response is that array, or has exactly one array
-    :param conn_id: the connection ID, for errors
-    :raises ConfigurationError: if ``records_path`` is invalid, or may not return the whole array of rows
-    :raises ApiError: if a page is invalid, or if the API returns a page again, so that the list would never end
+
+def _checked(paginator: PaginatorOptions, page: Page, value: Any, kind: str) -> Any:
+    """Return ``value``; None if the page says that there are no more pages.
+
+    :raises ApiError: if the page says that there are more, and there is no value
     """
-    _check_records_path(conn_id, records_path)
-    url: str | None = None
-    sent = {**(paginator.first_params if paginator else {}), **params}
-    previous: Page | None = None
-    requested: set[str] = set()
-    while True:
-        page = Page(get(url, sent), records_path, conn_id)
-        if previous and _is_whole_list_again(page, previous, paginator):
-            return
-        previous = page
-        yield page
-        following = paginator.next_page(page, sent) if paginator else None
-        if following is None:
-            return
-        requested.add(repr((url, sent)))
-        if isinstance(following, str):
-            url, sent = urljoin(page.response.url, following), {}
-        else:
-            sent = {**sent, **following}
-        if repr((url, sent)) in requested:
-            raise page.error("leads to a page that was already read, so the list would never end. Check the paginator")
+    more = paginator.has_more(page)
+    if more and value is None:
+        raise page.error(
+            f"has no {kind} to the next page, but according to {paginator.more!r} there are more pages. Correct the "
+            "paginator"
+        )
+    return None if more is False else value
 
 
-def _is_whole_list_again(page: Page, previous: Page, paginator: Paginator | None) -> bool:
-    """Return whether an API that may ignore page numbers (``allow_unpaged``) returned its whole list again.
+def _rows_remain(page: Page, size: Any, total: int | None) -> bool:
+    """Return whether there are pages after ``page``, judging by the numbers of rows.
 
-    :raises ApiError: if the paginator counts pages or rows without ``allow_unpaged``, and two pages have the same rows
+    :param size: the number of rows that was requested; None if it is unknown
+    :param total: the total number of rows; None if it is unknown
     """
-    if not isinstance(paginator, (PageNumberPaginator, OffsetPaginator)):
+    if not page.count:
         return False
-    if not page.rows or page.rows != previous.rows:
-        return False
-    if isinstance(paginator, PageNumberPaginator) and paginator.allow_unpaged:
+    if total is not None:
+        return page.rows_before + page.count < total
+    if size is None:
+        return True  # only an empty page is the end
+    if page.number > 1:
+        return page.count >= min(int(size), page.first_count)
+    if page.count >= int(size):
         return True
-    raise page.error(
-        f"has the same rows as the previous page, so the API seems to ignore the query parameter {paginator.param!r}. "
-        "Set param of the paginator to the parameter that the API uses"
-    )
+    # The API may return fewer rows than requested, because it limits the page size.
+    return is_usual_size(page.count) or looks_paginated(page) is not None
 
 
-def _count(value: Any) -> int | None:
-    """Return a number of rows or pages; None if the API does not know it, for which some APIs send 0 or -1."""
-    if isinstance(value, str) and value.isdecimal():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
-
-
-def _check_records_path(conn_id: str, path: str | None) -> None:
-    """Refuse a path that may return fewer rows than the page has, because paginators count the rows."""
-    try:
-        nodes = [jmespath.compile(path).parsed] if path else []
-    except JMESPathError as error:
-        raise ConfigurationError(
-            f"Connection {conn_id!r}: records_path is not a valid JMESPath. Example: data.items. ({error})"
-        ) from None
-    while nodes:
-        node = nodes.pop()
-        if node["type"] in ("projection", "filter_projection", "value_projection", "flatten"):
-            raise ConfigurationError(
-                f"Connection {conn_id!r}: records_path is {path!r}, which may not return every row of the array, so "
-                "the paginator could count too few rows and miss pages. Set it to the path of the whole array, and "
-                "filter the rows afterwards."
-            )
-        nodes += node["children"]
+def _is_true(value: Any) -> bool:
+    """Return whether ``value`` means that there are more pages. Headers, and some APIs, send text."""
+    return bool(value) and str(value).strip().lower() not in ("false", "0", "no", "")

@@ -17,7 +17,8 @@ from airflow_provider_oauth.api.request import endpoint_url, request_data
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.connection import preset_of, read_connection, wrong_type
 from airflow_provider_oauth.exceptions import OAuthError
-from airflow_provider_oauth.extract.paginators import pages
+from airflow_provider_oauth.extract.engine import PageReader
+from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
 from airflow_provider_oauth.hooks.settings import ReadsConnection, log_warnings
 from airflow_provider_oauth.management.grant_check import check_grant
@@ -26,14 +27,16 @@ from airflow_provider_oauth.runtime.compat import hook_class
 from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
     import requests
     from aiohttp import ClientResponse
     from requests.adapters import HTTPAdapter
     from requests.auth import AuthBase
 
-    from airflow_provider_oauth.extract.paginators import Page, Paginator
+    from airflow_provider_oauth.extract.engine import PageRequest
+    from airflow_provider_oauth.extract.page import Page
+    from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.presets import Preset
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.tokens.source import TokenSource
@@ -144,33 +147,71 @@ class OAuthHook(ReadsConnection, HttpHook):
         self,
         endpoint: str | None = None,
         paginator: Paginator | None = None,
-        data: Mapping[str, Any] | None = None,
-        headers: dict[str, Any] | None = None,
+        data: Any = None,
+        headers: Mapping[str, str | None] | None = None,
         extra_options: dict[str, Any] | None = None,
-        records_path: str | None = None,
+        records_path: str | Sequence[str] | None = None,
+        *,
+        request_params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        allow_nan: bool = False,
     ) -> Iterator[Page]:
         """Yield the pages of a list. At most two pages are in memory at a time.
 
         :param endpoint: a path relative to the API's base URL
         :param paginator: how the API splits the list into pages, one of ``extract.paginators``; None if it does not
-        :param data: query parameters; they take precedence over those of the paginator
+        :param data: query parameters of a GET request, body of other requests
         :param headers: headers of every request
         :param extra_options: as in ``run``
-        :param records_path: JMESPath of the array of rows in a response; None if the response is that array, or has
-            exactly one array
+        :param records_path: path of the rows in a response, such as ``data.items`` or ``edges[].node``, or a list of
+            paths, of which the first one that the response has is used; None if the response is the array of rows, or
+            has exactly one array
+        :param request_params: query parameters; they take precedence over those of the paginator
+        :param json: JSON body
+        :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
         :return: the pages, each with ``rows``, ``content`` and ``response``
-        :raises ConfigurationError: if a field of the connection is missing or invalid
-        :raises ApiError: if the API responds with an error status or does not respond, or if a response has no array of
-            rows
+        :raises ConfigurationError: if a field of the connection is missing or invalid, or parameters exclude each other
+        :raises ApiError: if the API responds with an error status or does not respond, if a response has no rows at
+            ``records_path``, or if pages seem to be missing
         :raises OAuthError: if there is no valid token and none can be obtained
         """
+        request = ListRequest(
+            endpoint=endpoint or "",
+            method=self.method,
+            request_params=request_params,
+            json=json,
+            data=data,
+            headers=headers,
+            paginator=paginator,
+            records_path=records_path,
+            allow_nan=allow_nan,
+        )
+        return iter(self.read_pages(request, extra_options))
 
-        def get(url: str | None, params: Mapping[str, Any]) -> requests.Response:
-            response: requests.Response = self.run(url or endpoint, dict(params), headers, extra_options)
+    def read_pages(self, request: ListRequest, extra_options: dict[str, Any] | None = None) -> PageReader:
+        """Return a reader of the pages of a list, which counts pages and rows.
+
+        :param request: the list
+        :param extra_options: as in ``run``
+        :raises ConfigurationError: if a field of the connection is missing or invalid
+        """
+        session = self.get_conn(extra_options=extra_options)  # one for all pages, so that cookies persist
+
+        def send(page: PageRequest) -> requests.Response:
+            response = session.request(
+                request.method,
+                self.url_from_endpoint(page.url or request.endpoint),
+                params=dict(page.query),
+                data=page.data,
+                json=page.json,
+                headers=dict(page.headers),
+                timeout=self.merged_extra["timeout"],
+                allow_redirects=self.merged_extra["allow_redirects"],
+            )
             self.check_response(response)  # also if check_response is off, because an error response is not a page
             return response
 
-        return pages(get, paginator, data or {}, records_path, self.oauth_conn_id)
+        return PageReader(send, request, self.oauth_conn_id)
 
     def url_from_endpoint(self, endpoint: str | None) -> str:
         """Return the URL of ``endpoint``.

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_oauth.extract.paginators import Page
+    from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.request import ListRequest
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
 #: ``records_path`` for a response that is a single row.
-WHOLE_RESPONSE = "[@]"
+WHOLE_RESPONSE = "@"
 
 
 class ExtractOperator(ReportsFailure, BaseOperator):
@@ -136,15 +136,12 @@ class ExtractOperator(ReportsFailure, BaseOperator):
         row_count = page_count = 0
         with _new_file(self._target(), self.private) as file:
             for request in self.list_requests(hook):
-                for page in hook.paginate(
-                    request.endpoint,
-                    request.paginator,
-                    _present(request.data),
-                    _present(request.headers),
-                    records_path=request.records_path,
-                ):
+                for page in hook.read_pages(request):
                     self.check(page)
-                    page_count, row_count = page_count + 1, row_count + len(page.rows)
+                    page_count, row_count = page_count + 1, row_count + page.count
+                    if not select and type(self).transform_row is ExtractOperator.transform_row:
+                        file.writelines(line + b"\n" for line in page.sliced.lines)
+                        continue
                     for row in map(self.transform_row, page.rows):
                         file.write(_line(row))
                         if select:
@@ -246,10 +243,6 @@ def _line(row: Any) -> bytes:
     # An unpaired surrogate, for example from truncated text, cannot be encoded as UTF-8. It is written as \udXXX, which
     # is valid JSON.
     return line.encode(errors="backslashreplace") + b"\n"
-
-
-def _present(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 @contextmanager

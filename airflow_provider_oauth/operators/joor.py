@@ -16,7 +16,8 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_oauth.exceptions import ConfigurationError, PartialWriteError
-from airflow_provider_oauth.extract.paginators import Page, PageNumberPaginator
+from airflow_provider_oauth.extract.page import Page
+from airflow_provider_oauth.extract.paginators import PageNumberPaginator
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.task import ReportsFailure
 from airflow_provider_oauth.operators.extract import ExtractOperator
@@ -36,7 +37,7 @@ PAGE_SIZE = 100
 #: Maximum number of IDs per request. With more IDs, the URL would be too long for many servers.
 IDS_PER_REQUEST = 50
 #: JOOR does not document pagination, but published client code uses it. A resource without pages returns all rows.
-PAGINATOR = PageNumberPaginator(size_param="page_size", size=PAGE_SIZE, allow_unpaged=True)
+PAGINATOR = PageNumberPaginator(size_param="page_size", size=PAGE_SIZE, repeats_last_page=True)
 READABLE = ("products", "skus", "prices", "collections", "categories", "traits", "seasons")
 #: Endpoint and actions of each resource that can be written.
 WRITABLE = {

@@ -91,6 +91,6 @@ class JustimmoListRealtiesOperator(_JustimmoOperator):
             endpoint="v1/realties",
             data=self.data or {},
             headers=self.headers,
-            paginator=OffsetPaginator(size=100, total="pagination.total"),
-            records_path="not_null(items, data, @)",
+            paginator=OffsetPaginator(size=100, total="pagination.total", optional=True),
+            records_path=("items", "data", "@"),
         )

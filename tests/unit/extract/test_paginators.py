@@ -12,21 +12,22 @@ import requests
 from requests_mock import ANY
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
+from airflow_provider_oauth.extract.engine import PageReader, PageRequest
+from airflow_provider_oauth.extract.page import Page
 from airflow_provider_oauth.extract.paginators import (
     CursorPaginator,
     HeaderJsonPaginator,
     HeaderLinkPaginator,
     JsonLinkPaginator,
     OffsetPaginator,
-    Page,
     PageNumberPaginator,
-    pages,
 )
+from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from tests.connections import TOKEN_URL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Sequence
 
     from requests_mock import Mocker
 
@@ -53,16 +54,29 @@ class Api:
         self.responses = list(responses)
         self.requests: list[tuple[str | None, dict[str, Any]]] = []
 
-    def __call__(self, url: str | None, params: Mapping[str, Any]) -> requests.Response:
-        self.requests.append((url, dict(params)))
+    def __call__(self, request: PageRequest) -> requests.Response:
+        self.requests.append((request.url, dict(request.query)))
         given = self.responses.pop(0)
         return given if isinstance(given, requests.Response) else response_of(given)
 
 
+def pages(
+    send: Callable[[PageRequest], requests.Response],
+    paginator: Paginator | None,
+    params: dict[str, Any] | None = None,
+    records_path: str | Sequence[str] | None = None,
+) -> Iterator[Page]:
+    request = ListRequest(endpoint="", paginator=paginator, request_params=params, records_path=records_path)
+    return iter(PageReader(send, request))
+
+
 def read(
-    api: Api, paginator: Paginator | None, params: dict[str, Any] | None = None, records_path: str | None = None
+    api: Api,
+    paginator: Paginator | None,
+    params: dict[str, Any] | None = None,
+    records_path: str | Sequence[str] | None = None,
 ) -> list[Any]:
-    return [row for page in pages(api, paginator, params or {}, records_path) for row in page.rows]
+    return [row for page in pages(api, paginator, params, records_path) for row in page.rows]
 
 
 def params_of(api: Api) -> list[dict[str, Any]]:
@@ -81,7 +95,7 @@ def params_of(api: Api) -> list[dict[str, Any]]:
         ({"data": [1], "errors": []}, "data", [1]),
         ({"a": {"b": [{"id": 7}]}}, "a.b", [{"id": 7}]),
         ({"a": {"b": [{"id": 7}]}}, "a.b[].id", [7]),
-        ({"id": 7}, "[@]", [{"id": 7}]),
+        ({"id": 7}, "@", [{"id": 7}]),
     ],
 )
 def test_the_rows_are_the_array_at_records_path_or_the_only_array(
@@ -100,10 +114,9 @@ def test_the_rows_are_the_array_at_records_path_or_the_only_array(
         ("text", None, "not contain exactly one array"),
         (None, None, "not contain exactly one array"),
         ({"data": {"x": 1}}, "data", "no array at 'data'"),
-        ({"data": None}, "data", "no array at 'data'"),
-        ({"data": [1]}, "rows", "no array at 'rows'"),
-        ([1], "data", "no array at 'data'"),
-        ({"data": "fake-row"}, "sort(data)", r"cannot be searched with the JMESPath 'sort\(data\)'"),
+        ({"data": None}, "data", "has no 'data'"),
+        ({"data": [1]}, "rows", "has no 'rows'. Set records_path"),
+        ([1], "data", "has no 'data'. It contains no array"),
         (b"<html>fake-row", None, "is not JSON"),
         (b"", None, "is not JSON"),
         (b"[" * 100_000, None, "is not JSON"),
@@ -226,13 +239,15 @@ def test_a_list_below_its_total_ends_with_an_empty_page() -> None:
     assert read(api, OffsetPaginator(total="total")) == [1]
 
 
-def test_a_response_that_is_an_array_has_no_total_and_ends_with_a_short_page() -> None:
+def test_a_total_may_be_absent_if_it_is_optional() -> None:
     api = Api([1, 2], [3])
-    assert read(api, OffsetPaginator(size=2, total="pagination.total"), records_path="not_null(items, data, @)") == [
-        1,
-        2,
-        3,
-    ]
+    paginator = OffsetPaginator(size=2, total="pagination.total", optional=True)
+    assert read(api, paginator, records_path=("items", "data", "@")) == [1, 2, 3]
+
+
+def test_an_absent_total_is_an_error() -> None:
+    with pytest.raises(ApiError, match="has no 'meta.total', where the paginator looks for total"):
+        read(Api({"rows": [1], "total": 1}), OffsetPaginator(total="meta.total"))
 
 
 def test_offset_and_limit_of_the_caller_take_precedence() -> None:
@@ -348,7 +363,7 @@ def test_a_missing_or_invalid_header_is_an_error(headers: dict[str, str]) -> Non
 def test_the_same_rows_twice_are_an_error(paginator: PageNumberPaginator | OffsetPaginator) -> None:
     api = Api(*[[1]] * 3)
     with pytest.raises(
-        ApiError, match=f"same rows as the previous page.*ignore the query parameter '{paginator.param}'. Set param"
+        ApiError, match=f"same rows as the previous page.*ignore the parameter '{paginator.param}'. Set param"
     ):
         read(api, paginator)
     assert len(api.requests) == 2
@@ -397,16 +412,16 @@ def test_with_cursors_different_pages_can_have_the_same_rows() -> None:
     assert read(api, CursorPaginator()) == [1, 1, 1]
 
 
-def test_with_allow_unpaged_the_same_rows_twice_end_the_list() -> None:
+def test_with_repeats_last_page_the_same_rows_twice_end_the_list() -> None:
     api = Api(*[{"data": [1, 2]}] * 3)
-    assert read(api, PageNumberPaginator(size=2, allow_unpaged=True)) == [1, 2]
+    assert read(api, PageNumberPaginator(size=2, repeats_last_page=True)) == [1, 2]
     assert len(api.requests) == 2
 
 
-@pytest.mark.parametrize("rows", ["data[?open]", "data[].id", "data[:1]", "data[].lines[]", "*", "not_null(data[].x)"])
-def test_a_records_path_that_selects_rows_is_refused_before_a_request_is_sent(rows: str) -> None:
+@pytest.mark.parametrize("rows", ["data[?open]", "data[:1]", "data[0]", "not_null(data)", "sort(data)", "data || rows"])
+def test_a_records_path_that_is_not_a_path_is_refused_before_a_request_is_sent(rows: str) -> None:
     api = Api({"data": []})
-    with pytest.raises(ConfigurationError, match="may not return every row of the array"):
+    with pytest.raises(ConfigurationError, match="Connection '': records_path '.*' is not valid at"):
         read(api, None, records_path=rows)
     assert api.requests == []
 
@@ -460,10 +475,10 @@ def test_two_empty_pages_are_not_the_same_rows_twice() -> None:
 def test_pages_that_were_read_are_released() -> None:
     alive = []
 
-    def get(url: str | None, params: Mapping[str, Any]) -> requests.Response:
+    def get(request: PageRequest) -> requests.Response:
         gc.collect()
         alive.append(sum(page() is not None for page in seen))
-        return response_of([params["page"]] if params["page"] < 9 else [])
+        return response_of([request.query["page"]] if request.query["page"] < 9 else [])
 
     seen: list[weakref.ref[Page]] = []
     for page in pages(get, PageNumberPaginator(), {}):
@@ -508,7 +523,13 @@ def test_the_hook_adds_the_connections_parameters_to_a_link(api: Mocker, followi
 
 @pytest.mark.parametrize(
     "following",
-    ["https://elsewhere.example.net/items", "//elsewhere.example.net/items", "http://api.example.com/v1/items?page=2"],
+    [
+        "https://elsewhere.example.net/items",
+        "//elsewhere.example.net/items",
+        "http://elsewhere.example.net/items",
+        "http://api.example.com:8080/v1/items?page=2",
+        "ftp://api.example.com/v1/items?page=2",
+    ],
 )
 @pytest.mark.parametrize("in_header", [False, True])
 def test_the_hook_sends_no_token_to_a_link_of_another_origin(api: Mocker, following: str, in_header: bool) -> None:
@@ -518,6 +539,14 @@ def test_the_hook_sends_no_token_to_a_link_of_another_origin(api: Mocker, follow
     with pytest.raises(ApiError, match="not part of the API"):
         next(found)
     assert sent_to_api(api) == [f"{LIST}?account=7"]
+
+
+def test_a_link_to_the_same_host_over_http_is_followed_over_https(api: Mocker) -> None:
+    api.get(f"{LIST}?page=1", json={"rows": [1], "next": "http://api.example.com/v1/items?page=2"})
+    api.get(f"{LIST}?page=2", json={"rows": [2], "next": None})
+    found = OAuthHook("my_api").paginate("items?page=1", JsonLinkPaginator())
+    assert [row for page in found for row in page.rows] == [1, 2]
+    assert sent_to_api(api) == [f"{LIST}?page=1&account=7", f"{LIST}?page=2&account=7"]
 
 
 def test_an_error_status_of_a_later_page_is_raised_after_the_first_pages(api: Mocker) -> None:
@@ -530,5 +559,5 @@ def test_an_error_status_of_a_later_page_is_raised_after_the_first_pages(api: Mo
 
 def test_an_invalid_records_path_is_an_error(api: Mocker) -> None:
     api.get(LIST, json={"rows": [1]})
-    with pytest.raises(ConfigurationError, match="Connection 'my_api': records_path is not a valid JMESPath"):
+    with pytest.raises(ConfigurationError, match="Connection 'my_api': records_path 'rows\\[' is not valid"):
         _ = next(OAuthHook("my_api").paginate("items", records_path="rows[")).rows

@@ -209,7 +209,7 @@ LINES = (
 def test_each_row_is_a_line_of_json_and_the_folder_is_created(
     requests_mock: Mocker, tmp_path: Path, scheme: str
 ) -> None:
-    requests_mock.get(LIST, json=ROWS)
+    requests_mock.get(LIST, content=b"[" + b", ".join(LINES.splitlines()) + b"]")
     path = tmp_path / "new" / "folder" / "items.jsonl"
     assert operator(path=f"{scheme}{path}").execute({}) == {"rows": 4, "pages": 1, "path": f"{scheme}{path}"}
     assert path.read_bytes() == LINES
@@ -246,7 +246,7 @@ def test_a_list_without_rows_is_an_empty_file(requests_mock: Mocker, tmp_path: P
 def test_an_unpaired_surrogate_is_written_as_an_escape(requests_mock: Mocker, tmp_path: Path) -> None:
     requests_mock.get(LIST, content=b'[{"name": "cut \\ud83d"}]')
     operator(path=str(tmp_path / "items.jsonl")).execute({})
-    assert (tmp_path / "items.jsonl").read_bytes() == b'{"name":"cut \\ud83d"}\n'
+    assert (tmp_path / "items.jsonl").read_bytes() == b'{"name": "cut \\ud83d"}\n'
     assert json.loads((tmp_path / "items.jsonl").read_bytes()) == {"name": "cut \ud83d"}
 
 

@@ -1,0 +1,132 @@
+"""JMESPaths of paginators and error rules: checked when they are created, and evaluated without decoding the rows."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.visitor import TreeInterpreter
+
+from airflow_provider_oauth.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jmespath.parser import ParsedResult
+
+#: Expressions whose children are evaluated on the same value as the expression itself.
+TRANSPARENT = (
+    "or_expression",
+    "and_expression",
+    "not_expression",
+    "comparator",
+    "function_expression",
+    "multi_select_list",
+    "multi_select_dict",
+    "key_val_pair",
+    "literal",
+)
+
+#: A node of a parsed JMESPath: its type, value and children.
+Node = Any
+#: A step of a path: a key, or an index.
+Step = str | int
+
+
+class Needs(IntEnum):
+    """What an expression needs of the rows."""
+
+    NOTHING = 0
+    FIRST_AND_LAST = 1
+    ALL = 2
+
+
+@lru_cache(maxsize=256)
+def compiled(path: str, name: str) -> ParsedResult:
+    """Return a JMESPath that can be evaluated.
+
+    :param path: the JMESPath
+    :param name: the name of the parameter with the path, for errors
+    :raises ConfigurationError: if it is not a JMESPath
+    """
+    try:
+        return jmespath.compile(path)
+    except JMESPathError as error:
+        quoted = _quoted(path)
+        advice = f"Write keys with special characters in quotes: {quoted}" if quoted else f"Correct it. ({error})"
+        raise ConfigurationError(f"{name} {path!r} is not a valid JMESPath. {advice}") from None
+
+
+def needs(path: ParsedResult, rows_at: Sequence[str]) -> Needs:
+    """Return which rows must be decoded to evaluate ``path``.
+
+    :param path: the JMESPath
+    :param rows_at: the keys that lead to the rows; none if the response is the array of rows
+    """
+    return _needs(path.parsed, list(rows_at))
+
+
+def is_present(path: ParsedResult, document: Any) -> bool:
+    """Return whether the response has the last key of ``path``, even if its value is null.
+
+    :param path: the JMESPath
+    :param document: the response
+    """
+    return _is_present(path.parsed, document)
+
+
+def _needs(node: Node, rows_at: list[Step]) -> Needs:
+    steps = _steps(node)
+    if steps is None:
+        if node["type"] not in TRANSPARENT:
+            return Needs.ALL
+        return max((_needs(child, rows_at) for child in node["children"]), default=Needs.NOTHING)
+    depth = len(rows_at)
+    if steps[:depth] != rows_at[: len(steps)]:
+        return Needs.NOTHING
+    return Needs.FIRST_AND_LAST if steps[depth : depth + 1] in ([0], [-1]) else Needs.ALL
+
+
+def _steps(node: Node) -> list[Step] | None:
+    """Return the keys and indexes of an expression; None if it has anything else."""
+    if node["type"] == "identity":
+        return []
+    if node["type"] in ("field", "index"):
+        return [node["value"]]
+    if node["type"] not in ("subexpression", "index_expression"):
+        return None
+    steps: list[Step] = []
+    for child in node["children"]:
+        found = _steps(child)
+        if found is None:
+            return None
+        steps += found
+    return steps
+
+
+def _is_present(node: Node, document: Any) -> bool:
+    steps = _steps(node)
+    if steps is None:
+        if node["type"] in TRANSPARENT:
+            return any(_is_present(child, document) for child in node["children"])
+        return TreeInterpreter().visit(node, document) is not None
+    value = document
+    for step in steps:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def _quoted(path: str) -> str | None:
+    """Return ``path`` with the keys in quotes that contain ``@`` or ``-``; None if it contains more than keys."""
+    if not re.fullmatch(r"[\w@$-]+(\.[\w@$-]+)*", path):
+        return None
+    if path.startswith("@"):  # such as @odata.nextLink of OData, which is one key
+        return f'"{path}"'
+    return ".".join(part if re.fullmatch(r"\w+", part) else f'"{part}"' for part in path.split("."))

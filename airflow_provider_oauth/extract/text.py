@@ -1,0 +1,66 @@
+"""Decodes the body of a response to UTF-8."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+import zlib
+from email.message import Message
+
+from airflow_provider_oauth.extract.rows import InvalidPage
+
+GZIP_MAGIC = b"\x1f\x8b"
+UTF_8 = ("utf-8", "utf-8-sig")
+
+
+def utf8(body: bytes, content_type: str) -> bytes:
+    """Return the body of a response in valid UTF-8, without a byte order mark.
+
+    The encoding is that of the byte order mark, otherwise the ``charset`` of the content type, otherwise UTF-8, which
+    is the encoding of JSON (RFC 8259 section 8.1). ``requests`` would assume ISO-8859-1 for ``text/html``.
+
+    :param body: the body; it may be compressed with gzip, as files of some APIs are
+    :param content_type: the ``Content-Type`` header; "" if there is none
+    :raises InvalidPage: if the body is not in this encoding, or is not completely compressed
+    """
+    body = decompressed(body)
+    name = encoding(body, content_type)
+    try:
+        text = body.decode(name)
+    except LookupError:
+        raise InvalidPage(f"has the charset {name!r}, which is unknown. Check the endpoint") from None
+    except UnicodeDecodeError as error:
+        raise InvalidPage(f"is not valid {name} at byte {error.start}. Check the charset in its Content-Type") from None
+    return body if name == "utf-8" else text.encode("utf-8", "surrogatepass")
+
+
+def encoding(start: bytes, content_type: str) -> str:
+    """Return the name of the encoding of a response.
+
+    :param start: the body, or at least its first four bytes
+    :param content_type: the ``Content-Type`` header; "" if there is none
+    """
+    detected = json.detect_encoding(start)
+    if detected != "utf-8":  # a byte order mark, or JSON in UTF-16 or UTF-32
+        return detected
+    message = Message()
+    message["Content-Type"] = content_type
+    charset = message.get_content_charset("utf-8")
+    try:
+        return codecs.lookup(charset).name
+    except LookupError:
+        return charset
+
+
+def decompressed(body: bytes) -> bytes:
+    """Return ``body``, decompressed if its content is gzip.
+
+    :raises InvalidPage: if the compressed data is incomplete or damaged
+    """
+    if not body.startswith(GZIP_MAGIC):
+        return body
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError, zlib.error):
+        raise InvalidPage("is not valid gzip: the data is incomplete or damaged. Run the task again") from None
