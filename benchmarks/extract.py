@@ -129,7 +129,7 @@ def stock(url: str, folder: Path) -> Callable[[], Any]:
 def ours(url: str, folder: Path) -> Callable[[], Any]:
     """Return a function that reads the list with ``OAuthExtractOperator``. The first call gets the token."""
     from airflow_provider_oauth.extract.paginators import PageNumberPaginator
-    from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
+    from airflow_provider_oauth.operators.extract import OAuthExtractOperator
     from airflow_provider_oauth.runtime import airflow_variables
 
     define_connection("ours", url, f"{url}/token")

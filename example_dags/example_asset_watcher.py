@@ -17,7 +17,7 @@ import os
 from airflow.sdk import Asset, AssetWatcher, dag
 
 from airflow_provider_oauth.extract.paginators import PageNumberPaginator
-from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
+from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger
 
 FOLDER = os.path.join(os.environ.get("AIRFLOW_HOME", ""), "extracts")

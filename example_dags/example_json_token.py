@@ -16,7 +16,7 @@ import os
 from airflow.sdk import dag, task
 
 from airflow_provider_oauth.extract.paginators import PageNumberPaginator
-from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
+from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 
 FOLDER = os.path.join(os.environ.get("AIRFLOW_HOME", ""), "extracts")
 

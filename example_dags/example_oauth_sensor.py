@@ -17,7 +17,7 @@ import os
 from airflow.sdk import dag
 
 from airflow_provider_oauth.extract.paginators import PageNumberPaginator
-from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
+from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 from airflow_provider_oauth.sensors.oauth import OAuthHttpSensor
 
 FOLDER = os.path.join(os.environ.get("AIRFLOW_HOME", ""), "extracts")

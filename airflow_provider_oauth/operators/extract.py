@@ -10,33 +10,36 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import jmespath
 from airflow.providers.common.compat.sdk import BaseOperator
 from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.task import ReportsFailure
+from airflow_provider_oauth.operators.ids import TakesIds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_oauth.extract.page import Page
-    from airflow_provider_oauth.extract.request import ListRequest
+    from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
 #: ``records_path`` for a response that is a single row.
 WHOLE_RESPONSE = "@"
+#: How long ``OAuthExtractOperator`` repeats a request that gets status 429 (Too Many Requests), in seconds, unless the
+#: task or the vendor's preset sets another value.
+RATE_LIMIT_TIMEOUT = 300.0
 
 
-class ExtractOperator(ReportsFailure, BaseOperator):
+class ExtractOperator(TakesIds, ReportsFailure, BaseOperator):
     """Base class of operators that fetch lists into a file, page by page.
 
     A subclass defines the lists in :meth:`list_requests`. The file is written after all pages were read, so a task that
@@ -179,43 +182,6 @@ class ExtractOperator(ReportsFailure, BaseOperator):
                 "applied to the values in a row. Correct the JMESPath."
             ) from None
 
-    def segment(self, name: str, value: Any = None) -> str:
-        """Return an ID as a segment of a URL path.
-
-        :param name: name of the parameter with the ID, for errors
-        :param value: the ID; None to use the value of that parameter
-        :raises ConfigurationError: if the value is not an ID, because the request would go to a different endpoint
-        """
-        value = getattr(self, name) if value is None else value
-        if not isinstance(value, (str, int)) or str(value).strip() in ("", ".", ".."):
-            raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: {name} is {value!r}, which is not an ID. Set it to one ID."
-            )
-        return quote(str(value).strip(), safe="")
-
-    def ids(self, name: str) -> list[str]:
-        """Return the IDs in a parameter.
-
-        The parameter can be one ID, IDs separated by commas, a list, or a list of lists, as mapped tasks return it.
-
-        :param name: name of the parameter with the IDs
-        :raises ConfigurationError: if it contains values that are not IDs
-        """
-        found = getattr(self, name)
-        if not found and found != 0:
-            return []
-        ids: list[str] = []
-        for each in flattened([found] if isinstance(found, (str, int, Mapping)) else found):
-            text = "" if each is None else str(each).strip()
-            if not isinstance(each, (str, int, type(None))) or text.startswith(("[", "{")):
-                raise ConfigurationError(
-                    f"Connection {self.oauth_conn_id!r}: {name} contains a value of type {type(each).__name__} that is "
-                    f"not an ID. Pass one ID, a list of IDs, or a task's output directly, not in a template: "
-                    f"{name}=task.output"
-                )
-            ids += [part.strip() for part in text.split(",") if part.strip()]
-        return ids
-
     def _compiled(self) -> Any:
         try:
             return jmespath.compile(self.xcom_fields) if self.xcom_fields else None
@@ -226,16 +192,71 @@ class ExtractOperator(ReportsFailure, BaseOperator):
             ) from None
 
 
-def flattened(values: Iterable[Any]) -> list[Any]:
-    """Return ``values`` with each list in it replaced by its elements. Mapped tasks return a list of lists."""
-    return [each for value in values for each in (value if isinstance(value, (list, tuple)) else [value])]
+class OAuthExtractOperator(ExtractOperator):
+    """Fetches a list from an API into a file, page by page.
 
+    All pages use one TCP connection, and at most two pages are in memory at a time. Each mapped task needs its own
+    ``path``.
 
-def joined(values: str | int | Sequence[Any] | None) -> str | None:
-    """Join values with commas, as many query parameters expect; None if there are none."""
-    if values is None or isinstance(values, (str, int)):
-        return str(values) if values not in (None, "") else None
-    return ",".join(map(str, values)) or None
+    :param endpoint: path relative to the API base URL (templated)
+    :param paginator: how the API splits the list into pages, one of ``extract.paginators``; None if it does not
+    :param data: query parameters; they take precedence over those of the paginator (templated)
+    :param headers: headers of all requests (templated)
+    :param records_path: JMESPath of the array of rows in a response; None if the response is that array, or has exactly
+        one array
+    :param rate_limit_timeout: how long to repeat a request that gets status 429 (Too Many Requests), in seconds; None
+        for the value of the vendor's preset, or 300 if it has none
+    :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
+        client_credentials and password (templated)
+    :param path: file to write, one row per line as JSON: a local path, or a URL of any storage that Airflow supports,
+        such as ``s3://conn_id@bucket/key``; None to write no file (templated)
+    :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
+        ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
+    :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the numbers of ``rows``
+        and ``pages``, and the ``path``
+    :raises ConfigurationError: if a field of the connection or a parameter is invalid
+    :raises ApiError: if the API responds with an error status, or a response does not contain the rows
+    :raises OAuthError: if no valid token can be obtained
+    """
+
+    template_fields: Sequence[str] = ("endpoint", "data", "headers", *ExtractOperator.template_fields)
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        paginator: Paginator | None = None,
+        data: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        records_path: str | None = None,
+        rate_limit_timeout: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.endpoint = endpoint
+        self.paginator = paginator
+        self.data = data
+        self.headers = headers
+        self.records_path = records_path
+        self.rate_limit_timeout = rate_limit_timeout
+
+    def make_hook(self) -> OAuthHook:
+        """Return the hook for the connection's type. By default, it repeats requests that get status 429 for 300 s."""
+        hook = super().make_hook()
+        if self.rate_limit_timeout is None:
+            hook.rate_limit_timeout = hook.rate_limit_timeout or RATE_LIMIT_TIMEOUT
+        return hook
+
+    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
+        """Yield the request for the list."""
+        yield ListRequest(
+            endpoint=self.endpoint,
+            data=self.data or {},
+            headers=self.headers or {},
+            paginator=self.paginator,
+            records_path=self.records_path,
+        )
 
 
 def _line(row: Any) -> bytes:

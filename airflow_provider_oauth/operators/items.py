@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.operators.extract import flattened
+from airflow_provider_oauth.operators.ids import flattened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

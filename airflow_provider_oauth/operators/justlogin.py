@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.extract.paginators import HeaderJsonPaginator
 from airflow_provider_oauth.extract.request import ListRequest
-from airflow_provider_oauth.operators.extract import WHOLE_RESPONSE, ExtractOperator, joined
+from airflow_provider_oauth.operators.extract import WHOLE_RESPONSE, ExtractOperator
+from airflow_provider_oauth.operators.ids import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

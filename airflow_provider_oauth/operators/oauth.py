@@ -8,21 +8,12 @@ from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.triggers.http import HttpResponseSerializer
 
 from airflow_provider_oauth.exceptions import from_event
-from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.task import OAuthTask
-from airflow_provider_oauth.operators.extract import ExtractOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from airflow.sdk import Context
-
-    from airflow_provider_oauth.extract.paginators import Paginator
-    from airflow_provider_oauth.hooks.oauth import OAuthHook
-
-#: How long ``OAuthExtractOperator`` repeats a request that gets status 429 (Too Many Requests), in seconds, unless the
-#: task or the vendor's preset sets another value.
-RATE_LIMIT_TIMEOUT = 300.0
 
 
 class OAuthHttpOperator(OAuthTask, HttpOperator):
@@ -89,71 +80,4 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
             trigger=OAuthHttpTrigger(oauth_conn_id=self.oauth_conn_id, method=self.method, scope=self.scope, **request),
             method_name="execute_complete",
             kwargs=kwargs,
-        )
-
-
-class OAuthExtractOperator(ExtractOperator):
-    """Fetches a list from an API into a file, page by page.
-
-    All pages use one TCP connection, and at most two pages are in memory at a time. Each mapped task needs its own
-    ``path``.
-
-    :param endpoint: path relative to the API base URL (templated)
-    :param paginator: how the API splits the list into pages, one of ``extract.paginators``; None if it does not
-    :param data: query parameters; they take precedence over those of the paginator (templated)
-    :param headers: headers of all requests (templated)
-    :param records_path: JMESPath of the array of rows in a response; None if the response is that array, or has exactly
-        one array
-    :param rate_limit_timeout: how long to repeat a request that gets status 429 (Too Many Requests), in seconds; None
-        for the value of the vendor's preset, or 300 if it has none
-    :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
-    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
-        client_credentials and password (templated)
-    :param path: file to write, one row per line as JSON: a local path, or a URL of any storage that Airflow supports,
-        such as ``s3://conn_id@bucket/key``; None to write no file (templated)
-    :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
-        ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
-    :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the numbers of ``rows``
-        and ``pages``, and the ``path``
-    :raises ConfigurationError: if a field of the connection or a parameter is invalid
-    :raises ApiError: if the API responds with an error status, or a response does not contain the rows
-    :raises OAuthError: if no valid token can be obtained
-    """
-
-    template_fields: Sequence[str] = ("endpoint", "data", "headers", *ExtractOperator.template_fields)
-
-    def __init__(
-        self,
-        *,
-        endpoint: str,
-        paginator: Paginator | None = None,
-        data: dict[str, Any] | None = None,
-        headers: dict[str, str] | None = None,
-        records_path: str | None = None,
-        rate_limit_timeout: float | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.endpoint = endpoint
-        self.paginator = paginator
-        self.data = data
-        self.headers = headers
-        self.records_path = records_path
-        self.rate_limit_timeout = rate_limit_timeout
-
-    def make_hook(self) -> OAuthHook:
-        """Return the hook for the connection's type. By default, it repeats requests that get status 429 for 300 s."""
-        hook = super().make_hook()
-        if self.rate_limit_timeout is None:
-            hook.rate_limit_timeout = hook.rate_limit_timeout or RATE_LIMIT_TIMEOUT
-        return hook
-
-    def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
-        """Yield the request for the list."""
-        yield ListRequest(
-            endpoint=self.endpoint,
-            data=self.data or {},
-            headers=self.headers or {},
-            paginator=self.paginator,
-            records_path=self.records_path,
         )

@@ -21,8 +21,7 @@ from airflow_provider_oauth.extract import paginators
 from airflow_provider_oauth.fields import ALIASES, FIELDS
 from airflow_provider_oauth.get_provider_info import get_provider_info
 from airflow_provider_oauth.management.status import ConnectionStatus
-from airflow_provider_oauth.operators.extract import ExtractOperator
-from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
+from airflow_provider_oauth.operators.extract import ExtractOperator, OAuthExtractOperator
 from airflow_provider_oauth.presets import PRESETS
 from airflow_provider_oauth.ui.page import ACTION_LABELS, CONSENT_STATES, TOKEN_STATES
 from tests.documents import DOCS, README, ROOT, blocks
@@ -217,7 +216,7 @@ PUBLIC = [
     "hooks.justimmo.JustimmoHook",
     "hooks.joor.JoorHook",
     "operators.oauth.OAuthHttpOperator",
-    "operators.oauth.OAuthExtractOperator",
+    "operators.extract.OAuthExtractOperator",
     "operators.extract.ExtractOperator",
     "sensors.oauth.OAuthHttpSensor",
     "triggers.oauth.OAuthHttpTrigger",

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import dag
 
 from airflow_provider_oauth.extract.paginators import PageNumberPaginator
+from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 from airflow_provider_oauth.operators.joor import (
     READABLE,
     WRITABLE,
@@ -24,7 +25,7 @@ from airflow_provider_oauth.operators.justlogin import (
     JustLoginListLeaveTypesOperator,
     JustLoginListUsersOperator,
 )
-from airflow_provider_oauth.operators.oauth import OAuthExtractOperator, OAuthHttpOperator
+from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
 
 FOLDER = os.environ.get("VENDOR_FILES", "")
 USER = "{{ ti.xcom_pull(task_ids='list_users')[0]['user_guid'] }}"

@@ -24,7 +24,7 @@ from airflow_provider_oauth.hooks.joor import JoorHook
 from airflow_provider_oauth.hooks.justimmo import JustimmoHook
 from airflow_provider_oauth.hooks.justlogin import JustLoginHook
 from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook, hook_of
-from airflow_provider_oauth.operators.oauth import OAuthExtractOperator
+from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Preset
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.runtime import airflow_variables

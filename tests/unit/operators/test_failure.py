@@ -13,10 +13,11 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.get_provider_info import get_provider_info
 from airflow_provider_oauth.hooks.task import OAuthConnectionLink
+from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 from airflow_provider_oauth.operators.joor import JoorBulkOperator, JoorListOperator
 from airflow_provider_oauth.operators.justimmo import JustimmoCurrentUserOperator
 from airflow_provider_oauth.operators.justlogin import JustLoginListUsersOperator
-from airflow_provider_oauth.operators.oauth import OAuthExtractOperator, OAuthHttpOperator
+from airflow_provider_oauth.operators.oauth import OAuthHttpOperator
 from airflow_provider_oauth.sensors.oauth import OAuthHttpSensor
 from tests.connections import TOKEN_URL
 
