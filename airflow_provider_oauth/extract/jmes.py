@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
 
 from airflow_provider_oauth.exceptions import ConfigurationError
@@ -54,11 +55,16 @@ def compiled(path: str, name: str) -> ParsedResult:
     :raises ConfigurationError: if it is not a JMESPath
     """
     try:
-        return jmespath.compile(path)
+        parsed = jmespath.compile(path)
     except JMESPathError as error:
         quoted = _quoted(path)
         advice = f"Write keys with special characters in quotes: {quoted}" if quoted else f"Correct it. ({error})"
         raise ConfigurationError(f"{name} {path!r} is not a valid JMESPath. {advice}") from None
+    if (
+        unknown := _functions(parsed.parsed) - Functions.FUNCTION_TABLE.keys()
+    ):  # jmespath checks them only when it searches
+        raise ConfigurationError(f"{name} {path!r} uses the function {min(unknown)}, which JMESPath does not have.")
+    return parsed
 
 
 def needs(path: ParsedResult, rows_at: Sequence[str]) -> Needs:
@@ -77,6 +83,12 @@ def is_present(path: ParsedResult, document: Any) -> bool:
     :param document: the response
     """
     return _is_present(path.parsed, document)
+
+
+def _functions(node: Node) -> set[str]:
+    """Return the names of the functions in an expression."""
+    own = {node["value"]} if node["type"] == "function_expression" else set()
+    return own.union(*(_functions(child) for child in node["children"] if isinstance(child, dict)))
 
 
 def _needs(node: Node, rows_at: list[Step]) -> Needs:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 from airflow.providers.http.sensors.http import HttpSensor
 
-from airflow_provider_oauth.exceptions import ApiError, from_event
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, from_event
+from airflow_provider_oauth.extract.condition import check_condition, is_fulfilled
 from airflow_provider_oauth.hooks.task import OAuthTask
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 
 class OAuthHttpSensor(OAuthTask, HttpSensor):
-    """Waits until an API responds without an error status. In all other respects it is an ``HttpSensor``.
+    """Waits until an API responds without an error status, and until a condition is true for the response.
+
+    In all other respects it is an ``HttpSensor``. The response is not stored.
 
     If the server refuses the credentials, the task fails without retries. With ``soft_fail``, it is skipped instead, as
     after any other failure.
@@ -27,27 +30,47 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
     :param endpoint: path relative to the API base URL (templated)
+    :param until: JMESPath of a condition, such as ``status == 'done'``. An absent member is false. Other values than
+        true and false count by their truth: null, 0, and empty texts, arrays and objects are false. None to accept each
+        response (templated)
     :param kwargs: all other parameters of ``HttpSensor``: request_params (templated), headers (templated),
         response_check, response_error_codes_allowlist, extra_options, deferrable, poke_interval (seconds), timeout
         (seconds) and others. With ``response_check``, the sensor waits in the worker, because the triggerer cannot call
-        a function of the DAG. A deferred sensor polls again after every error status until its timeout, as
-        ``HttpSensor`` does
-    :raises ConfigurationError: if a field of the connection or a parameter is invalid
+        a function of the DAG: use ``until`` instead. A deferred sensor polls again after every error status until its
+        timeout, as ``HttpSensor`` does
+    :raises ConfigurationError: if a field of the connection or a parameter is invalid, or both ``until`` and
+        ``response_check`` are set
     :raises ApiError: if the API responds with an error status that ``response_error_codes_allowlist`` does not contain
     :raises OAuthError: if no valid token can be obtained
     """
 
-    template_fields: Sequence[str] = ("endpoint", "request_params", "headers", "oauth_conn_id", "scope")
+    template_fields: Sequence[str] = ("endpoint", "request_params", "headers", "oauth_conn_id", "scope", "until")
 
-    def __init__(self, *, oauth_conn_id: str = "oauth_default", scope: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        oauth_conn_id: str = "oauth_default",
+        scope: str | None = None,
+        until: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(http_conn_id=oauth_conn_id, **kwargs)
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
+        self.until = until
+        if until is not None and self.response_check:
+            raise ConfigurationError(
+                f"Connection {oauth_conn_id!r}: until and response_check are both set. Remove one of them."
+            )
+        if until is not None:
+            check_condition(until, "OAuthHttpSensor")
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Send one request.
 
         :return: whether the sensor is done, or the result of ``response_check``
+        :raises ConfigurationError: if ``until`` cannot be applied to the response
+        :raises ApiError: if ``until`` is set and the response is not JSON
         """
         from airflow.providers.common.compat.sdk import determine_kwargs
 
@@ -66,7 +89,7 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
             raise
         if self.response_check:
             return self.response_check(response, **determine_kwargs(self.response_check, [response], context))
-        return True
+        return self.until is None or is_fulfilled(self.until, response, self.oauth_conn_id)
 
     def execute(self, context: Context) -> Any:
         """Wait in the worker. With ``deferrable``, send one request in the worker, then wait in the triggerer."""
@@ -74,6 +97,12 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
             return self._execute(context)
 
     def _execute(self, context: Context) -> Any:
+        if self.deferrable and self.response_check:
+            self.log.warning(
+                "Connection %r: deferrable=True has no effect with response_check, so the task waits in the worker. To "
+                "wait in the triggerer, use until instead of response_check.",
+                self.oauth_conn_id,
+            )
         if not self.deferrable or self.response_check:
             return super().execute(context=context)
         json = self.json_to_defer()
@@ -98,6 +127,7 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
                     poke_interval=self.poke_interval,
                     scope=self.scope,
                     json=json,
+                    until=self.until,
                 ),
                 method_name="execute_complete",
             )

@@ -20,7 +20,8 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from airflow_provider_oauth.api.errors import phrase
-from airflow_provider_oauth.exceptions import ApiError, OAuthError, to_event
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError, to_event
+from airflow_provider_oauth.extract.condition import check_condition, is_fulfilled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -133,28 +134,38 @@ class OAuthHttpTrigger(HttpTrigger):
 
 
 class OAuthHttpSensorTrigger(OAuthHttpTrigger):
-    """Polls until the API responds without an error status.
+    """Polls until the API responds without an error status, and ``until`` is true for the response.
 
     After a temporary error it polls again, until the sensor times out. Any other error, such as refused credentials or
-    an invalid option, fires an event that ends the sensor.
+    an invalid option, fires an event that ends the sensor. The event does not contain the response.
 
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type
     :param poke_interval: seconds between two polls
+    :param until: JMESPath of a condition, such as ``status == 'done'``; None to accept each response
     :param request: the other parameters of ``OAuthHttpTrigger``
     """
 
-    arguments = (*OAuthHttpTrigger.arguments, "poke_interval")
+    arguments = (*OAuthHttpTrigger.arguments, "poke_interval", "until")
 
-    def __init__(self, oauth_conn_id: str = "oauth_default", *, poke_interval: float = 60.0, **request: Any) -> None:
+    def __init__(
+        self,
+        oauth_conn_id: str = "oauth_default",
+        *,
+        poke_interval: float = 60.0,
+        until: str | None = None,
+        **request: Any,
+    ) -> None:
         super().__init__(oauth_conn_id, **request)
         self.poke_interval = poke_interval
+        self.until = until
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll until a response has no error status or an error is not temporary, then fire one event."""
+        """Poll until a response fulfills the condition or an error is not temporary, then fire one event."""
         while True:
             try:
                 # A new hook for each poll reads the connection again, which may have changed.
-                await self._get_response(self._get_async_hook())
+                response = await self._get_response(self._get_async_hook())
+                is_done = self.until is None or is_fulfilled(self.until, response, self.oauth_conn_id)
             except Exception as error:
                 if not _is_temporary(error):
                     yield _failure(error)
@@ -163,34 +174,55 @@ class OAuthHttpSensorTrigger(OAuthHttpTrigger):
                 not_yet = isinstance(error, ApiError) and error.status_code == 404
                 level = logging.INFO if not_yet else logging.WARNING
                 self.log.log(level, "%s. Polling again in %s s.", _text(error).rstrip("."), self.poke_interval)
-                await asyncio.sleep(self.poke_interval)
             else:
-                yield TriggerEvent({"status": "success"})
-                return
+                if is_done:
+                    yield TriggerEvent({"status": "success"})
+                    return
+                text = "Connection %r: until %r is not true yet. Polling again in %s s."
+                self.log.log(logging.INFO, text, self.oauth_conn_id, self.until, self.poke_interval)
+            await asyncio.sleep(self.poke_interval)
 
 
 class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
-    """Polls an API for an asset watcher, and fires whenever the response passes a check.
+    """Polls an API for an asset watcher.
 
-    :param response_check_path: dotted path of an async function; it gets the response and returns whether to fire
+    With ``response_check_path``, it fires whenever the response passes the check. With ``until``, it fires when the
+    condition becomes true, and again only after the condition was false in between. When the triggerer starts, the
+    condition counts as false. Set exactly one of the two.
+
+    :param response_check_path: dotted path of an async function; it gets the response and returns whether to fire. The
+        event contains the response
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type
     :param poll_interval: seconds between two polls, also after an event
+    :param until: JMESPath of a condition, such as ``status == 'done'``. The event does not contain the response
     :param request: the other parameters of ``OAuthHttpTrigger``
+    :raises ConfigurationError: if both or neither of ``response_check_path`` and ``until`` are set, or ``until`` is not
+        a JMESPath
     """
 
-    arguments = (*OAuthHttpTrigger.arguments, "response_check_path", "poll_interval")
+    arguments = (*OAuthHttpTrigger.arguments, "response_check_path", "poll_interval", "until")
 
     def __init__(
         self,
-        response_check_path: str,
+        response_check_path: str | None = None,
         oauth_conn_id: str = "oauth_default",
         *,
         poll_interval: float = 60.0,
+        until: str | None = None,
         **request: Any,
     ) -> None:
         super().__init__(oauth_conn_id, **request)
+        if (response_check_path is None) is (until is None):
+            raise ConfigurationError(
+                f"Connection {oauth_conn_id!r}: OAuthHttpEventTrigger needs either response_check_path or until. Set "
+                "one of them."
+            )
+        if until is not None:
+            check_condition(until, "OAuthHttpEventTrigger")
         self.response_check_path = response_check_path
         self.poll_interval = poll_interval
+        self.until = until
+        self._was_fulfilled = False
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll as long as the asset is watched. Two events are at least ``poll_interval`` apart."""
@@ -198,8 +230,8 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
         while True:
             try:
                 response = await self._get_response(self._get_async_hook())
-                if await self._check(response):
-                    yield TriggerEvent({"status": "success", "response": HttpResponseSerializer.serialize(response)})
+                if event := await self._event(response):
+                    yield TriggerEvent(event)
                 pause = self.poll_interval
             except AirflowFailException as error:
                 # Only a user can correct this error, for example if the server refused the credentials. An asset event
@@ -212,11 +244,22 @@ class OAuthHttpEventTrigger(OAuthHttpTrigger, BaseEventTrigger):
                 self.log.warning("%s. Polling again in %s s.", _text(error).rstrip("."), pause)
             await asyncio.sleep(pause)
 
-    async def _check(self, response: Any) -> bool:
-        module, _, name = self.response_check_path.rpartition(".")
+    async def _event(self, response: Response) -> dict[str, Any] | None:
+        """Return the event to fire; None to fire none."""
+        if self.response_check_path is not None:
+            is_true = await self._check(self.response_check_path, response)
+            return {"status": "success", "response": HttpResponseSerializer.serialize(response)} if is_true else None
+        was_fulfilled, self._was_fulfilled = self._was_fulfilled, self._is_fulfilled(response)
+        return {"status": "success"} if self._was_fulfilled and not was_fulfilled else None
+
+    def _is_fulfilled(self, response: Response) -> bool:
+        return self.until is not None and is_fulfilled(self.until, response, self.oauth_conn_id)
+
+    async def _check(self, path: str, response: Response) -> bool:
+        module, _, name = path.rpartition(".")
         check = getattr(await asyncio.to_thread(import_module, module), name)
         if not inspect.iscoroutinefunction(check):
-            raise AirflowException(f"{self.response_check_path} is not an async function. Define it with async def.")
+            raise AirflowException(f"{path} is not an async function. Define it with async def.")
         return bool(await check(response))
 
 

@@ -37,6 +37,7 @@ from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 from airflow_provider_oauth.triggers.oauth import OAuthHttpEventTrigger, OAuthHttpSensorTrigger, OAuthHttpTrigger
+from sandbox.vendors.shop import POLLS
 from tests.fake_clock import FakeClock
 
 if TYPE_CHECKING:
@@ -343,6 +344,17 @@ def test_a_sensor_trigger_polls_until_the_api_is_ready(connect: Callable[..., No
     assert asyncio.run(anext(trigger.run())).payload == {"status": "success"}
     counts = sandbox.state.counts()["my_api"]
     assert (counts["api_calls"], counts["token_requests"]) == (3, 1)
+
+
+def test_a_sensor_trigger_polls_until_its_condition_is_true(
+    define_connection: Callable[..., None], sandbox: Sandbox
+) -> None:
+    sandbox.state.add_client("shop", "my_api", SECRET)
+    urls = {"host": f"{sandbox.url}/shop/api", "grant_url": f"{sandbox.url}/shop/token"}
+    define_connection("my_api", login="my_api", password=SECRET, **urls)
+    trigger = OAuthHttpSensorTrigger("my_api", endpoint="exports/e1", until="status == 'done'", poke_interval=0)
+    assert asyncio.run(anext(trigger.run())).payload == {"status": "success"}
+    assert sandbox.state.counts()["my_api"]["api_calls"] == POLLS + 1
 
 
 @pytest.fixture

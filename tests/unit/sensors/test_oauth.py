@@ -117,7 +117,43 @@ def test_the_template_fields_are_rendered_and_contain_no_secret(requests_mock: M
         "headers": {},
         "oauth_conn_id": "my_api",
         "scope": "read",
+        "until": None,
     }
+
+
+# --- until
+
+
+def test_it_waits_until_the_condition_is_true(requests_mock: Mocker) -> None:
+    requests_mock.get(READY, [{"json": {"status": "busy"}}, {"json": {}}, {"json": {"status": "done"}}])
+    sensor(until="status == 'done'").execute({})
+    assert [sent.path for sent in requests_mock.request_history].count("/v1/ready") == 3
+
+
+def test_the_condition_is_templated_and_the_response_is_not_returned(requests_mock: Mocker) -> None:
+    requests_mock.get(READY, json={"jobs": [{"id": "7", "state": "done"}]})
+    task = sensor(until="jobs[?id=='{{ n }}'].state | [0] == 'done'")
+    task.render_template_fields({"n": 7})
+    assert task.until == "jobs[?id=='7'].state | [0] == 'done'"
+    assert task.poke({}) is True
+    assert task.execute({}) is None
+
+
+def test_a_condition_that_is_not_a_jmespath_is_an_error_when_the_sensor_is_created() -> None:
+    with pytest.raises(exceptions.ConfigurationError, match="OAuthHttpSensor: until 'status = 1' is not a valid JMES"):
+        sensor(until="status = 1")
+    sensor(until="{{ params.condition }}")  # it is checked after the template was rendered
+
+
+def test_a_condition_and_a_response_check_exclude_each_other() -> None:
+    with pytest.raises(exceptions.ConfigurationError, match="until and response_check are both set"):
+        sensor(until="done", response_check=lambda response: True)
+
+
+def test_a_response_that_is_not_json_fails_the_task_whatever_the_allowlist_contains(requests_mock: Mocker) -> None:
+    requests_mock.get(READY, text="<html>")
+    with pytest.raises(exceptions.ApiError, match="is not JSON"):
+        sensor(until="done", response_error_codes_allowlist=["200"]).poke({})
 
 
 # --- errors
@@ -180,6 +216,7 @@ def test_it_defers_after_the_first_poke(requests_mock: Mocker) -> None:
         "poke_interval": 7,
         "json": None,
         "scope": "read",
+        "until": None,
     }
     assert OAuthHttpSensorTrigger(**stored).serialize() == (path, arguments)
     assert caught.value.timeout == timedelta(seconds=99)
@@ -187,10 +224,23 @@ def test_it_defers_after_the_first_poke(requests_mock: Mocker) -> None:
     assert "fake-" not in json.dumps(arguments)
 
 
-def test_with_a_response_check_it_does_not_defer(requests_mock: Mocker) -> None:
+def test_with_a_response_check_it_does_not_defer_and_logs_a_warning(
+    requests_mock: Mocker, capsys: pytest.CaptureFixture[str]
+) -> None:
     requests_mock.get(READY, [{"json": False}, {"json": True}])
     sensor(deferrable=True, response_check=lambda response: response.json()).execute({})
     assert [sent.path for sent in requests_mock.request_history].count("/v1/ready") == 2
+    assert "deferrable=True has no effect with response_check" in capsys.readouterr().out
+
+
+def test_the_deferred_condition_is_evaluated_by_the_trigger(requests_mock: Mocker) -> None:
+    requests_mock.get(READY, json={"status": "busy"})
+    with pytest.raises(TaskDeferred) as caught:
+        sensor(deferrable=True, until="status == 'done'").execute({})
+    stored = deserialize(json.loads(json.dumps(serialize(caught.value.trigger.serialize()[1]))))
+    assert OAuthHttpSensorTrigger(**stored).until == "status == 'done'"
+    requests_mock.get(READY, json={"status": "done"})
+    assert sensor(deferrable=True, until="status == 'done'").execute({}) is None
 
 
 def test_a_success_event_ends_the_sensor() -> None:

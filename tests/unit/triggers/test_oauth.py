@@ -217,6 +217,21 @@ def test_errors_are_logged_as_warnings_and_404_as_info(
     assert logged == [logging.INFO] + [logging.WARNING] * (len(TEMPORARY) - 1)
 
 
+def test_the_sensor_trigger_polls_until_its_condition_is_true(responses: Responses, sleeps: list[float]) -> None:
+    responses.extend([FakeResponse('{"status": "busy"}'), TEMPORARY[2], FakeResponse(" "), FakeResponse("<html>")])
+    responses.append(FakeResponse('{"status": "done"}'))
+    trigger = OAuthHttpSensorTrigger("my_api", poke_interval=7, until="status == 'done'")
+    assert events(trigger) == [{"status": "success"}]
+    assert sleeps == [7, 7, 7, 7]
+
+
+def test_a_condition_that_cannot_be_applied_ends_the_sensor_trigger(responses: Responses, sleeps: list[float]) -> None:
+    responses.append(FakeResponse('{"count": 1}'))
+    (event,) = events(OAuthHttpSensorTrigger("my_api", until="length(count) == `1`"))
+    assert event["error"]["type"] == "ConfigurationError"
+    assert "until 'length(count) == `1`' has a function that cannot be applied" in event["error"]["message"]
+
+
 def test_the_trigger_can_be_cancelled_while_it_waits(responses: Responses) -> None:
     responses.append(TEMPORARY[0])
 
@@ -290,6 +305,35 @@ def test_a_poll_interval_above_the_longest_pause_is_kept(responses: Responses, s
     responses.extend([FATAL[1], FATAL[1], FakeResponse("1")])
     events(watcher(poll_interval=86400), count=1)
     assert sleeps == [86400, 86400]
+
+
+def test_with_a_condition_the_watcher_fires_each_time_that_it_becomes_true(
+    responses: Responses, sleeps: list[float]
+) -> None:
+    texts = ["1", "1", "0", "0", "1", "<html>", "1", "", "1"]
+    responses.extend(FakeResponse(f'{{"ready": {text}}}' if text in "01" and text else text) for text in texts)
+    trigger = OAuthHttpEventTrigger(oauth_conn_id="my_api", until="ready")
+    polls = []
+
+    async def collect() -> None:
+        async for event in trigger.run():
+            assert event.payload == {"status": "success"}, "the response is not stored"
+            polls.append(len(texts) - len(responses))
+
+    with pytest.raises(NoMoreResponses):
+        asyncio.run(collect())
+    assert polls == [1, 5, 9], "an error between two true responses is not an end of the condition"
+
+
+@pytest.mark.parametrize("parameters", [{}, {"response_check_path": "fake_checks.is_news", "until": "ready"}])
+def test_a_watcher_has_either_a_check_or_a_condition(parameters: dict[str, str]) -> None:
+    with pytest.raises(exceptions.ConfigurationError, match="needs either response_check_path or until"):
+        OAuthHttpEventTrigger(oauth_conn_id="my_api", **parameters)
+
+
+def test_the_condition_of_a_watcher_is_checked_when_it_is_created() -> None:
+    with pytest.raises(exceptions.ConfigurationError, match="OAuthHttpEventTrigger: until 'a-b' is not a valid JMESP"):
+        OAuthHttpEventTrigger(oauth_conn_id="my_api", until="a-b")
 
 
 @pytest.mark.parametrize("check", ["plain", "broken", "missing"])
