@@ -34,7 +34,7 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV). This takes a few minutes the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev --group distributed --group servers --group docs --group pythons
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev --group storages --group distributed --group servers --group docs --group pythons
 	touch $@
 
 $(OLDEST)/.done: pyproject.toml oldest.txt

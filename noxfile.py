@@ -23,6 +23,8 @@ if _installed:
 def tests(session: nox.Session) -> None:
     """Run the unit and integration tests with the newest supported version of every dependency."""
     session.install("--quiet", "--upgrade", "pip>=25.1")
-    session.install("--quiet", "--constraint", "constraints.txt", "--editable", ".", "--group", "dev")
+    session.install(
+        "--quiet", "--constraint", "constraints.txt", "--editable", ".", "--group", "dev", "--group", "storages"
+    )
     paths = session.posargs or ["tests/unit", "tests/integration"]
     session.run("python", "-m", "pytest", "--numprocesses", "auto", *paths)

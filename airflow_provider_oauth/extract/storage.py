@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import secrets
@@ -11,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_oauth.extract.compression import compressed
+from airflow_provider_oauth.extract.compression import compressor_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +21,8 @@ log = logging.getLogger(__name__)
 
 #: Bytes of a part of an upload. S3 allows 10,000 parts, so a file can have 156 GiB. About four parts are in memory.
 PART_SIZE = 16 * 2**20
+#: Bytes that are collected before they are written to a local file.
+BUFFER_SIZE = 2**20
 #: Protocols of storages that can stream an upload and publish it at the end.
 STREAMING = ("s3", "s3a", "gs", "gcs")
 #: The classes of open files of these storages whose ``commit`` publishes the file and whose ``discard`` leaves nothing.
@@ -32,108 +33,185 @@ ATOMIC_UPLOAD = ("s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "az", "wasb",
 LOCAL = ("", "file", "local")
 
 
-class Writer(Protocol):
-    """A file to write to."""
-
-    def write(self, data: bytes, /) -> int:
-        """Write all bytes, and return their number."""
+class StorageError(Exception):
+    """The storage failed, or it reported success but does not have all bytes. The text is the reason."""
 
 
 class IncompleteFile(OSError):
     """The storage reported success but does not have all bytes."""
 
 
-class CountedFile(io.RawIOBase):
-    """Writes to another file and counts the bytes.
+class Destination(Protocol):
+    """Where the bytes of a new file go."""
 
-    After ``abandon`` it writes nothing, because a compressor writes its remaining data when it is deleted.
+    def write(self, data: Any, /) -> object:
+        """Write all bytes."""
 
-    :param file: the file to write to; None to only count
+    def publish(self) -> None:
+        """Make the complete file visible under its name."""
+
+    def discard(self) -> None:
+        """Remove what was written. A file that was there before stays. Errors are logged or ignored."""
+
+
+class NewFile:
+    """A file to write to. It becomes visible when ``new_file`` ends.
+
+    :param destination: where the bytes go
+    :param name: the name of the file, whose suffix decides whether it is compressed
     """
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
+    def __init__(self, destination: Destination, name: str) -> None:
+        self._destination = _Guarded(destination)
+        self._writer = compressor_of(self._destination, name) or self._destination
+
+    @property
+    def size(self) -> int:
+        """The number of bytes in the storage, complete when the file is published."""
+        return self._destination.size
+
+    def write(self, data: bytes) -> None:
+        """Write all bytes.
+
+        :raises StorageError: if the storage fails
+        """
+        self._writer.write(data)
+
+    def publish(self) -> None:
+        """Make the file visible.
+
+        :raises StorageError: if the storage fails
+        """
+        self._writer.close()
+        self._destination.publish()
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        self._destination.discard()
+        with suppress(Exception):  # a compressor writes its remaining data, which goes nowhere now
+            self._writer.close()
+
+
+class _Guarded:
+    """Counts the bytes, and raises a ``StorageError`` for each exception of the destination.
+
+    After ``discard`` it writes nothing, because a compressor writes its remaining data when it is deleted.
+    """
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        self._is_open = True
         self.size = 0
 
-    def writable(self) -> bool:
-        """Return True."""
-        return True
-
     def write(self, data: Any, /) -> int:
-        """Write all bytes, and return their number."""
         length = memoryview(data).nbytes
-        if self._file is not None:
-            self._file.write(data)
-        self.size += length
+        if self._is_open:
+            with storage_errors():
+                self._destination.write(data)
+            self.size += length
         return length
 
-    def abandon(self) -> None:
-        """Ignore all further writes."""
-        self._file = None
+    def flush(self) -> None:
+        """Do nothing, because the parts of an upload have a size of their own."""
+
+    def close(self) -> None:
+        """Do nothing. ``publish`` and ``discard`` close the file."""
+
+    def publish(self) -> None:
+        with storage_errors():
+            self._destination.publish()
+        self._is_open = False
+
+    def discard(self) -> None:
+        self._is_open = False
+        self._destination.discard()
 
 
 @contextmanager
-def new_file(target: ObjectStoragePath | None, *, private: bool = False) -> Iterator[Writer]:
+def storage_errors() -> Iterator[None]:
+    """Convert exceptions of storages, which have no common class, to ``StorageError``."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except Exception as error:
+        raise StorageError(f"{type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def new_file(target: ObjectStoragePath | None, *, private: bool = False) -> Iterator[NewFile]:
     """Yield a file that replaces ``target`` if no exception is raised. Otherwise ``target`` stays as it was.
 
     The file is compressed if the name of ``target`` ends with ``.gz`` or ``.zst``.
 
     :param target: where to store the file; None to store nothing
     :param private: whether only the owner may read a local file
-    :raises OSError: if the file cannot be stored completely; storages raise other exceptions too
+    :raises StorageError: if the storage fails, or does not have the complete file at the end
     """
-    with _stored(target, private) as file, compressed(file, "" if target is None else target.path) as writer:
-        yield writer
-
-
-@contextmanager
-def _stored(target: ObjectStoragePath | None, private: bool) -> Iterator[CountedFile]:
-    if target is None:
-        yield CountedFile(None)
-    elif target.protocol in LOCAL:
-        with _local_file(Path(target.path), 0o600 if private else 0o666) as file:
-            yield file
-    elif target.protocol in STREAMING and (upload := _opened_upload(target.fs, target.path)):
-        with _streamed_file(target.fs, upload) as file:
-            yield file
-    else:
-        with _uploaded_file(target) as file:
-            yield file
-
-
-@contextmanager
-def _local_file(path: Path, mode: int) -> Iterator[CountedFile]:
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} exists and is not a file")  # such as /dev/null, which must not be replaced
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{secrets.token_hex(16)}.part")
-    # Not mkstemp, which always sets mode 0600. The kernel applies the umask and the access control list of the folder
-    # to this mode. Python can read the umask only by changing it, for all threads.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        with os.fdopen(os.open(part, flags, mode), "wb", buffering=2**20) as stored:
-            yield from _writing(stored)
-            stored.flush()
-            os.fsync(stored.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _writing(stored: Any) -> Iterator[CountedFile]:
-    file = CountedFile(stored)
+    with storage_errors():
+        file = NewFile(_destination(target, private), target.path if target else "")
     try:
         yield file
+        file.publish()
     except BaseException:
-        file.abandon()
+        file.discard()
         raise
+
+
+def _destination(target: ObjectStoragePath | None, private: bool) -> Destination:
+    if target is None:
+        return _Nowhere()
+    if target.protocol in LOCAL:
+        return _LocalFile(Path(target.path), 0o600 if private else 0o666)
+    if target.protocol in STREAMING and (upload := _opened_upload(target.fs, target.path)):
+        return _Stream(target.fs, upload)
+    return _Upload(target)
+
+
+class _Nowhere:
+    def write(self, data: Any, /) -> None:
+        """Ignore the bytes."""
+
+    def publish(self) -> None:
+        """Do nothing."""
+
+    def discard(self) -> None:
+        """Do nothing."""
+
+
+class _LocalFile:
+    """A temporary file in the same folder, which then replaces the file."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        if path.exists() and not path.is_file():
+            raise OSError(f"{path} exists and is not a file")  # such as /dev/null, which must not be replaced
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._part = path.with_name(f".{secrets.token_hex(16)}.part")
+        # Not mkstemp, which always sets mode 0600. The kernel applies the umask and the access control list of the
+        # folder to this mode. Python can read the umask only by changing it, for all threads.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.fdopen(os.open(self._part, flags, mode), "wb", buffering=BUFFER_SIZE)
+        self.write = self._file.write
+
+    def publish(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._part.replace(self._path)
+
+    def discard(self) -> None:
+        with suppress(OSError):  # a full disk fails again when the buffer is written
+            self._file.close()
+        with suppress(OSError):
+            self._part.unlink(missing_ok=True)
 
 
 def _opened_upload(fs: Any, path: str) -> Any:
     """Return a streaming upload that becomes visible when it is committed; None if this storage has none."""
     upload = fs.open(path, "wb", block_size=PART_SIZE, autocommit=False)
     with suppress(ValueError):
-        # All tasks of this process share ``fs``. The end of somebody's transaction would commit this upload.
+        # All tasks of this process share ``fs``. The end of another task's transaction would commit this upload.
         fs.transaction.files.remove(upload)
     if (type(upload).__module__, type(upload).__qualname__) in STREAMING_FILES:
         return upload
@@ -141,44 +219,57 @@ def _opened_upload(fs: Any, path: str) -> Any:
     return None
 
 
-@contextmanager
-def _streamed_file(fs: Any, upload: Any) -> Iterator[CountedFile]:
-    try:
-        file = None
-        for file in _writing(upload):
-            yield file
-        upload.close()  # uploads the last part; without this, commit would publish the file without its end
-        upload.commit()
-    except BaseException:
-        upload.closed = True  # otherwise its deletion would start a new upload
-        _discard(upload)
-        raise
-    finally:
-        fs.invalidate_cache(fs._parent(upload.path))
-    _check_size(fs, upload.path, file.size if file else 0)
+class _Stream:
+    """An upload in parts, which becomes visible when it is committed."""
+
+    def __init__(self, fs: Any, upload: Any) -> None:
+        self._fs = fs
+        self._upload = upload
+        self._size = 0
+
+    def write(self, data: Any, /) -> None:
+        self._upload.write(data)
+        self._size += memoryview(data).nbytes
+
+    def publish(self) -> None:
+        self._upload.close()  # uploads the last part; without this, commit would publish the file without its end
+        self._upload.commit()
+        self._fs.invalidate_cache(self._fs._parent(self._upload.path))
+        _check_size(self._fs, self._upload.path, self._size)
+
+    def discard(self) -> None:
+        self._upload.closed = True  # otherwise its deletion would start a new upload
+        try:
+            self._upload.discard()
+        except Exception:
+            log.warning(
+                "The unfinished upload to %s could not be removed. Its parts occupy storage until the bucket's "
+                "lifecycle rule for unfinished uploads (AbortIncompleteMultipartUpload) removes them.",
+                self._upload.path,
+                exc_info=True,
+            )
 
 
-def _discard(upload: Any) -> None:
-    try:
-        upload.discard()
-    except Exception:
-        log.warning(
-            "The unfinished upload to %s could not be removed. Its parts occupy storage until the bucket's lifecycle "
-            "rule for unfinished uploads (AbortIncompleteMultipartUpload) removes them.",
-            upload.path,
-            exc_info=True,
-        )
+class _Upload:
+    """A local temporary file, which is then uploaded. It needs as much space as the compressed file."""
 
+    def __init__(self, target: ObjectStoragePath) -> None:
+        self._target = target
+        self._folder = tempfile.TemporaryDirectory(prefix="oauth-extract-", ignore_cleanup_errors=True)
+        self._local = Path(self._folder.name, "rows")
+        self._file = self._local.open("xb", buffering=BUFFER_SIZE)
+        self.write = self._file.write
 
-@contextmanager
-def _uploaded_file(target: ObjectStoragePath) -> Iterator[CountedFile]:
-    """Yield a local temporary file, which is then uploaded. It needs as much space as the compressed file."""
-    with tempfile.TemporaryDirectory(prefix="oauth-extract-") as folder:
-        local = Path(folder, "rows")
-        with local.open("xb", buffering=2**20) as stored:
-            yield from _writing(stored)
-        upload = _upload if target.protocol in ATOMIC_UPLOAD else _upload_and_rename
-        upload(target.fs, local, target.path)
+    def publish(self) -> None:
+        self._file.close()
+        upload = _upload if self._target.protocol in ATOMIC_UPLOAD else _upload_and_rename
+        upload(self._target.fs, self._local, self._target.path)
+        self._folder.cleanup()
+
+    def discard(self) -> None:
+        with suppress(OSError):  # a full disk fails again when the buffer is written
+            self._file.close()
+        self._folder.cleanup()
 
 
 def _upload(fs: Any, local: Path, path: str) -> None:

@@ -5,31 +5,27 @@ DAG files import this module, so it imports hooks only when a task runs.
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import shutil
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import jmespath
-from airflow.providers.common.compat.sdk import BaseOperator
-from jmespath.exceptions import JMESPathError
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
-from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.task import ReportsFailure
 from airflow_provider_oauth.operators.ids import TakesIds
+from airflow_provider_oauth.operators.row_writer import RowWriter
+from airflow_provider_oauth.operators.target import add_to_asset_events, check_mapped_path, check_path, extract_file
+from airflow_provider_oauth.operators.xcom import XComRows
+from airflow_provider_oauth.protocol.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context
 
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.paginators import Paginator
+    from airflow_provider_oauth.extract.storage import NewFile
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
 #: ``records_path`` for a response that is a single row.
@@ -37,6 +33,8 @@ WHOLE_RESPONSE = "@"
 #: How long ``OAuthExtractOperator`` repeats a request that gets status 429 (Too Many Requests), in seconds, unless the
 #: task or the vendor's preset sets another value.
 RATE_LIMIT_TIMEOUT = 300.0
+#: What to do with a list without rows.
+ON_EMPTY = ("write", "skip", "fail")
 
 
 class ExtractOperator(TakesIds, ReportsFailure, BaseOperator):
@@ -49,21 +47,31 @@ class ExtractOperator(TakesIds, ReportsFailure, BaseOperator):
     :param oauth_conn_id: ID of the connection (templated)
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
-    :param path: the file to write, with one row per line as JSON: a local path, or a URL of any storage that Airflow
-        supports, such as ``s3://conn_id@bucket/key``; None to write no file (templated)
+    :param path: the file to write, with one row per line as JSON: an absolute local path, or a URL of any storage that
+        Airflow supports, such as ``s3://conn_id@bucket/key``. It must end with ``.jsonl`` or ``.ndjson``, and
+        ``.gz`` or ``.zst`` for a compressed file; None to write no file (templated)
     :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
-    :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the numbers of ``rows``
-        and ``pages``, and the ``path``
+    :param xcom_limit: maximum size of what ``xcom_fields`` selects, as JSON, in bytes; None for 48,000 bytes and 1,000
+        rows
+    :param on_empty: what to do with a list without rows: ``"write"`` an empty file; ``"skip"`` the task and write no
+        file; or ``"fail"``. With the last two, a file that was there before stays
+    :param exclude: keys of fields to remove from all rows
+    :param limit: maximum number of rows, for a trial; None for all rows
+    :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
+        of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
+        UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),
+        ``limit``, and ``replaced`` (how many times NaN or Infinity became null)
     :raises ConfigurationError: if a field of the connection, ``path`` or ``xcom_fields`` is invalid
     :raises ApiError: if the API responds with an error status, or a response does not contain the rows
-    :raises OAuthError: if no valid token can be obtained
+    :raises OAuthError: if no valid token can be obtained, or the storage fails
     """
 
     conn_id_field = "oauth_conn_id"
     default_conn_name = "oauth_default"
     template_fields: Sequence[str] = ("oauth_conn_id", "scope", "path")
     ui_color = "#e4f0ee"
+    clock = Clock()
     #: How long to repeat a request that gets status 429 (Too Many Requests), in seconds; None for the hook's value.
     rate_limit_timeout: float | None = None
 
@@ -74,6 +82,10 @@ class ExtractOperator(TakesIds, ReportsFailure, BaseOperator):
         scope: str | None = None,
         path: str | None = None,
         xcom_fields: str | None = None,
+        xcom_limit: int | None = None,
+        on_empty: Literal["write", "skip", "fail"] = "write",
+        exclude: str | Sequence[str] = (),
+        limit: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -81,6 +93,20 @@ class ExtractOperator(TakesIds, ReportsFailure, BaseOperator):
         self.scope = scope
         self.path = path
         self.xcom_fields = xcom_fields
+        self.xcom_limit = xcom_limit
+        self.on_empty = on_empty
+        self.exclude = exclude
+        self.limit = limit
+        if on_empty not in ON_EMPTY:
+            raise ConfigurationError(
+                f"Connection {self.oauth_conn_id!r}: on_empty is {on_empty!r}, which is not supported. Set it to "
+                f"one of {', '.join(ON_EMPTY)}."
+            )
+        if limit is not None and limit < 1:
+            raise ConfigurationError(
+                f"Connection {self.oauth_conn_id!r}: limit is {limit!r}, so no row would be read. Set it to 1 or "
+                "more, or remove it to read all rows."
+            )
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the lists to fetch.
@@ -126,70 +152,54 @@ class ExtractOperator(TakesIds, ReportsFailure, BaseOperator):
     def execute(self, context: Context) -> Any:
         """Fetch the lists and write the file."""
         with self.reporting_failure():
-            return self._execute()
+            return self._execute(context)
 
-    def _execute(self) -> Any:
-        if self.path is not None and not self.path.strip():
-            raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: path is empty. Set it to the path of a file, or remove it to "
-                "write no file."
-            )
-        hook, select = self.make_hook(), self._compiled()
-        selected: list[Any] = []
-        row_count = page_count = 0
-        with _new_file(self._target(), self.private) as file:
+    def _execute(self, context: Context) -> Any:
+        started = self.clock.now()
+        check_mapped_path(self, self.oauth_conn_id, context)
+        check_path(self.oauth_conn_id, self.path)
+        xcom = XComRows(self.oauth_conn_id, self.xcom_fields, self.xcom_limit) if self.xcom_fields else None
+        hook = self.make_hook()
+        with extract_file(self.oauth_conn_id, self.path, private=self.private) as file:
+            writer = self._row_writer(file, xcom)
             for request in self.list_requests(hook):
-                for page in hook.read_pages(request):
-                    self.check(page)
-                    page_count, row_count = page_count + 1, row_count + page.count
-                    if not select and type(self).transform_row is ExtractOperator.transform_row:
-                        file.writelines(line + b"\n" for line in page.sliced.lines)
-                        continue
-                    for row in map(self.transform_row, page.rows):
-                        file.write(_line(row))
-                        if select:
-                            selected.append(self._selected(select, row))
+                writer.write(hook.read_pages(request), self.check)
+                if writer.is_full:
+                    break
+            if not writer.rows:
+                self._handle_empty_list()
+        summary, size = writer.summary(), file.size if self.path else None
+        add_to_asset_events(self.outlets, context, rows=writer.rows, bytes=size)
         self.log.info(
-            "Fetched %d rows in %d pages%s.", row_count, page_count, f" into {self.path}" if self.path else ""
+            "Fetched %d rows in %d pages%s.", writer.rows, writer.pages, f" into {self.path}" if self.path else ""
         )
-        return selected if select else {"rows": row_count, "pages": page_count, "path": self.path}
+        times = {"started": started.isoformat(), "ended": self.clock.now().isoformat()}
+        return xcom.rows if xcom else {"path": self.path, "bytes": size, **times, **summary}
 
-    def _target(self) -> ObjectStoragePath | None:
-        """Return the file to write to.
+    def _row_writer(self, file: NewFile, xcom: XComRows | None) -> RowWriter:
+        is_transformed = type(self).transform_row is not ExtractOperator.transform_row
+        return RowWriter(
+            file,
+            xcom,
+            exclude=[self.exclude] if isinstance(self.exclude, str) else self.exclude,
+            limit=self.limit,
+            transform_row=self.transform_row if is_transformed else None,
+            redact_row=self.redact_row,
+        )
 
-        :raises ConfigurationError: if Airflow does not support the storage of ``path``
+    def _handle_empty_list(self) -> None:
+        """Raise an exception if a list without rows must not be written.
+
+        :raises AirflowSkipException: if ``on_empty`` is ``"skip"``
+        :raises ApiError: if ``on_empty`` is ``"fail"``
         """
-        if self.path is None:
-            return None
-        from airflow.sdk import ObjectStoragePath
-
-        try:
-            target = ObjectStoragePath(self.path)
-            _ = target.fs  # raises an error for an unsupported storage before the pages are fetched
-        except ValueError as error:
-            raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: Airflow cannot use the storage of path {self.path!r}: {error}. "
-                "Install the Airflow provider of this storage, or use another storage."
-            ) from error
-        return target
-
-    def _selected(self, select: Any, row: Any) -> Any:
-        try:
-            return select.search(self.redact_row(row))
-        except JMESPathError:  # the text of this error quotes the row
-            raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: xcom_fields contains a function that is unknown or cannot be "
-                "applied to the values in a row. Correct the JMESPath."
-            ) from None
-
-    def _compiled(self) -> Any:
-        try:
-            return jmespath.compile(self.xcom_fields) if self.xcom_fields else None
-        except JMESPathError as error:
-            raise ConfigurationError(
-                f"Connection {self.oauth_conn_id!r}: xcom_fields is not a valid JMESPath. Example: "
-                f"{{id: id, name: name}}. ({error})"
-            ) from None
+        if self.on_empty == "skip":
+            raise AirflowSkipException("The list has no rows, and on_empty is 'skip'. No file was written.")
+        if self.on_empty == "fail":
+            raise ApiError(
+                f"Connection {self.oauth_conn_id!r}: the list has no rows, and on_empty is 'fail'. Check the "
+                "parameters of the task, or set on_empty to 'write' or 'skip'."
+            )
 
 
 class OAuthExtractOperator(ExtractOperator):
@@ -209,15 +219,24 @@ class OAuthExtractOperator(ExtractOperator):
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
-    :param path: file to write, one row per line as JSON: a local path, or a URL of any storage that Airflow supports,
-        such as ``s3://conn_id@bucket/key``; None to write no file (templated)
+    :param path: the file to write, with one row per line as JSON: an absolute local path, or a URL of any storage that
+        Airflow supports, such as ``s3://conn_id@bucket/key``. It must end with ``.jsonl`` or ``.ndjson``, and
+        ``.gz`` or ``.zst`` for a compressed file; None to write no file (templated)
     :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
-    :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the numbers of ``rows``
-        and ``pages``, and the ``path``
+    :param xcom_limit: maximum size of what ``xcom_fields`` selects, as JSON, in bytes; None for 48,000 bytes and 1,000
+        rows
+    :param on_empty: what to do with a list without rows: ``"write"`` an empty file; ``"skip"`` the task and write no
+        file; or ``"fail"``. With the last two, a file that was there before stays
+    :param exclude: keys of fields to remove from all rows
+    :param limit: maximum number of rows, for a trial; None for all rows
+    :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
+        of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
+        UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),
+        ``limit``, and ``replaced`` (how many times NaN or Infinity became null)
     :raises ConfigurationError: if a field of the connection or a parameter is invalid
     :raises ApiError: if the API responds with an error status, or a response does not contain the rows
-    :raises OAuthError: if no valid token can be obtained
+    :raises OAuthError: if no valid token can be obtained, or the storage fails
     """
 
     template_fields: Sequence[str] = ("endpoint", "data", "headers", *ExtractOperator.template_fields)
@@ -257,39 +276,3 @@ class OAuthExtractOperator(ExtractOperator):
             paginator=self.paginator,
             records_path=self.records_path,
         )
-
-
-def _line(row: Any) -> bytes:
-    line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-    # An unpaired surrogate, for example from truncated text, cannot be encoded as UTF-8. It is written as \udXXX, which
-    # is valid JSON.
-    return line.encode(errors="backslashreplace") + b"\n"
-
-
-@contextmanager
-def _new_file(target: ObjectStoragePath | None, private: bool) -> Iterator[IO[bytes]]:
-    """Yield a temporary file, and copy it to ``target`` if no exception is raised."""
-    with tempfile.TemporaryFile() as file:
-        yield file
-        file.seek(0)
-        if target is not None and target.protocol in ("", "file", "local"):
-            _replace(Path(target.path), file, private=private)
-        elif target is not None:
-            with target.open("wb") as stored:
-                shutil.copyfileobj(file, stored)
-
-
-def _replace(path: Path, content: IO[bytes], *, private: bool) -> None:
-    """Write a file atomically. If this fails, an existing file stays unchanged."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{secrets.token_hex(16)}.part")
-    # os.open lets the kernel apply the umask and the folder's access control list to the mode of the new file.
-    # tempfile.mkstemp would always set mode 0600, and Python can read the umask only by changing it for all threads.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    descriptor = os.open(part, flags, 0o600 if private else 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as stored:
-            shutil.copyfileobj(content, stored)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
-import shutil
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook
@@ -22,6 +20,7 @@ from airflow_provider_oauth.operators.extract import ExtractOperator, OAuthExtra
 from airflow_provider_oauth.operators.ids import joined
 from airflow_provider_oauth.runtime import airflow_variables
 from tests.connections import TOKEN_URL
+from tests.unit.operators.results import counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -158,7 +157,7 @@ def test_an_unknown_parameter_is_refused(cls: Operator) -> None:
 def test_a_list_is_fetched_page_by_page_with_one_token(requests_mock: Mocker, connection: _Matcher) -> None:
     requests_mock.get(LIST, [{"json": {"data": [{"id": 1}, {"id": 2}]}}, {"json": {"data": [{"id": 3}]}}])
     task = operator(paginator=OffsetPaginator(size=2), data={"q": "x"}, headers={"X-Mine": "1"}, records_path="data")
-    assert task.execute({}) == {"rows": 3, "pages": 2, "path": None}
+    assert counts(task.execute({})) == {"rows": 3, "pages": 2, "path": None}
     assert [request.url for request in sent(requests_mock)] == [
         f"{LIST}?offset=0&limit=2&q=x",
         f"{LIST}?offset=2&limit=2&q=x",
@@ -211,7 +210,7 @@ def test_each_row_is_a_line_of_json_and_the_folder_is_created(
 ) -> None:
     requests_mock.get(LIST, content=b"[" + b", ".join(LINES.splitlines()) + b"]")
     path = tmp_path / "new" / "folder" / "items.jsonl"
-    assert operator(path=f"{scheme}{path}").execute({}) == {"rows": 4, "pages": 1, "path": f"{scheme}{path}"}
+    assert counts(operator(path=f"{scheme}{path}").execute({})) == {"rows": 4, "pages": 1, "path": f"{scheme}{path}"}
     assert path.read_bytes() == LINES
 
 
@@ -299,35 +298,6 @@ def test_a_file_or_link_that_another_user_created_is_neither_written_nor_used(
     assert all(exclusive and not_followed for _, exclusive, not_followed in own)
 
 
-def test_two_processes_with_the_same_id_do_not_share_a_temporary_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """For example two containers that share a folder: the second one writes while the first one does."""
-    path = tmp_path / "items.jsonl"
-    copy, seen = shutil.copyfileobj, list[bool]()
-
-    def interrupted(source: BinaryIO, target: BinaryIO) -> None:
-        if not seen:
-            seen.append(True)
-            extract._replace(path, io.BytesIO(b"second and longer\n"), private=False)
-        copy(source, target)
-
-    monkeypatch.setattr(shutil, "copyfileobj", interrupted)
-    extract._replace(path, io.BytesIO(b"first\n"), private=False)
-    assert path.read_bytes() == b"first\n"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_no_temporary_file_is_left_if_writing_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def fail(source: BinaryIO, target: BinaryIO) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(shutil, "copyfileobj", fail)
-    with pytest.raises(OSError, match="No space left"):
-        extract._replace(tmp_path / "items.jsonl", io.BytesIO(b"1\n"), private=True)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_file_name_can_have_the_maximum_length(requests_mock: Mocker, tmp_path: Path) -> None:
     requests_mock.get(LIST, json=[1])
     path = tmp_path / ("n" * 249 + ".jsonl")
@@ -335,28 +305,12 @@ def test_a_file_name_can_have_the_maximum_length(requests_mock: Mocker, tmp_path
     assert path.read_bytes() == b"1\n"
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o027, 0o077])
-@pytest.mark.parametrize(("private", "mode"), [(False, 0o666), (True, 0o600)])
-def test_the_umask_applies_to_a_file_and_is_not_changed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, umask: int, private: bool, mode: int
-) -> None:
-    changes, change = list[int](), os.umask
-    before = change(umask)
-    monkeypatch.setattr(os, "umask", changes.append)
-    try:
-        extract._replace(tmp_path / "items.jsonl", io.BytesIO(b"1\n"), private=private)
-    finally:
-        change(before)
-    assert (tmp_path / "items.jsonl").stat().st_mode & 0o777 == mode & ~umask
-    assert changes == []  # all threads share it
-
-
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("nosuch://bucket/key", "Unsupported filesystem: 'nosuch'"),
+        ("nosuch://bucket/key.jsonl", "Unsupported filesystem: 'nosuch'"),
         (
-            "hdfs://bucket/key",
+            "hdfs://bucket/key.jsonl",
             "No filesystem registered for scheme hdfs",
         ),  # Airflow knows it, but its provider is not installed
     ],
@@ -391,7 +345,7 @@ def test_only_xcom_fields_are_returned(requests_mock: Mocker, xcom_fields: str, 
 def test_only_the_return_value_is_pushed_to_xcom(requests_mock: Mocker) -> None:
     requests_mock.get(LIST, json=[{"id": 1}])
     # A push would fail, because the context is empty.
-    assert operator().execute({}) == {"rows": 1, "pages": 1, "path": None}
+    assert counts(operator().execute({})) == {"rows": 1, "pages": 1, "path": None}
 
 
 @pytest.mark.parametrize("xcom_fields", ["id[", "nonsense(id", "{id}"])
@@ -440,24 +394,6 @@ def test_an_empty_path_is_refused_before_a_request_is_sent(requests_mock: Mocker
     with pytest.raises(ConfigurationError, match="path is empty"):
         operator(path=" ").execute({})
     assert sent(requests_mock) == []
-
-
-def test_if_writing_fails_an_existing_file_is_unchanged(
-    requests_mock: Mocker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    requests_mock.get(LIST, json=[{"id": 1}])
-    path = tmp_path / "rows.jsonl"
-    path.write_text("old content")
-
-    def disk_full(source: BinaryIO, target: BinaryIO) -> None:
-        target.write(b'{"id')
-        raise OSError("no space left")
-
-    monkeypatch.setattr(shutil, "copyfileobj", disk_full)
-    with pytest.raises(OSError, match="no space"):
-        operator(path=str(path)).execute({})
-    assert path.read_text() == "old content"
-    assert [each.name for each in tmp_path.glob("*") if each.is_file()] == ["rows.jsonl"]
 
 
 def test_an_error_status_is_an_error_even_if_check_response_is_off(

@@ -23,6 +23,7 @@ from airflow_provider_oauth.operators.joor import (
     JoorListOrdersOperator,
 )
 from tests.fake_clock import FakeClock
+from tests.unit.operators.results import counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,7 @@ def test_orders_end_with_a_short_page(requests_mock: Mocker, tmp_path: Path) -> 
     requests_mock.get(ORDERS, [envelope([{"id": n} for n in range(100)]), envelope([{"id": 100}])])
     path = tmp_path / "orders.jsonl"
     returned = execute(JoorListOrdersOperator, path=str(path))
-    assert returned == {"rows": 101, "pages": 2, "path": str(path)}
+    assert counts(returned) == {"rows": 101, "pages": 2, "path": str(path)}
     assert urls(requests_mock) == [f"{ORDERS}?page={number}&page_size=100&account=7" for number in (1, 2)]
     assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == list(range(101))
 
@@ -508,7 +509,7 @@ def test_items_that_a_template_rendered_to_a_string_are_refused(requests_mock: M
 def test_an_empty_list_of_ids_fetches_nothing(
     requests_mock: Mocker, cls: type[ExtractOperator], parameters: dict[str, Any]
 ) -> None:
-    assert execute(cls, **parameters) == {"rows": 0, "pages": 0, "path": None}
+    assert counts(execute(cls, **parameters)) == {"rows": 0, "pages": 0, "path": None}
     assert urls(requests_mock) == []
 
 
@@ -516,7 +517,7 @@ def test_an_empty_list_of_ids_fetches_nothing(
 def test_empty_ids_from_another_task_fetch_nothing(requests_mock: Mocker, found: str | list[Any] | None) -> None:
     operator = JoorListOrdersOperator(task_id="call", order_ids="{{ of another task }}")
     operator.order_ids = found  # as rendered
-    assert operator.execute({}) == {"rows": 0, "pages": 0, "path": None}
+    assert counts(operator.execute({})) == {"rows": 0, "pages": 0, "path": None}
 
 
 @pytest.mark.parametrize(

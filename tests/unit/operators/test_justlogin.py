@@ -17,6 +17,7 @@ from airflow_provider_oauth.operators.justlogin import (
     JustLoginListUsersOperator,
 )
 from airflow_provider_oauth.protocol.clock import Clock
+from tests.unit.operators.results import counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +87,7 @@ def test_users_are_found_in_every_envelope_and_end_with_the_header(
     requests_mock.get(
         USERS, [page(wrap([USER, {"userGuid": "u2"}]), 1, True), page(wrap([{"userGuid": "u3"}]), 2, False)]
     )
-    assert execute(JustLoginListUsersOperator, path=str(path)) == {"rows": 3, "pages": 2, "path": str(path)}
+    assert counts(execute(JustLoginListUsersOperator, path=str(path))) == {"rows": 3, "pages": 2, "path": str(path)}
     assert sent(requests_mock) == [f"{USERS}?page={number}&limit=100" for number in (1, 2)]
     assert [json.loads(line)["userGuid"] for line in path.read_text().splitlines()] == ["u1", "u2", "u3"]
 
@@ -131,7 +132,7 @@ def test_the_guid_of_a_user_is_url_encoded(
     path = tmp_path / "user.jsonl"
     requests_mock.get(f"{USERS}/u%2F1", json=USER | {"list": [1]})
     returned = execute(JustLoginGetUserOperator, user_guid="u/1", path=str(path), **parameters)
-    assert returned == {"rows": 1, "pages": 1, "path": str(path)}
+    assert counts(returned) == {"rows": 1, "pages": 1, "path": str(path)}
     assert sent(requests_mock) == [f"{USERS}/u%2F1{query}"]
     assert json.loads(path.read_text()) == USER | {"list": [1]}
 
@@ -238,7 +239,7 @@ def test_pay_is_written_to_the_file_and_only_counts_are_returned_and_logged(
         requests_mock.get(f"{PAYROLL}/{user}/bankinfo", json={"userGUID": user, "accountNo": "fake-account"})
     parameters = {"user_guids": ["u1", "u2"], "include": ["payinfo", "bankinfo"], "path": str(path)}
     returned = execute(JustLoginExtractPayrollOperator, **parameters)
-    assert returned == {"rows": 4, "pages": 4, "path": str(path)}
+    assert counts(returned) == {"rows": 4, "pages": 4, "path": str(path)}
     kinds = [(user, kind) for user in ("u1", "u2") for kind in ("payinfo", "bankinfo")]
     assert sent(requests_mock) == [f"{PAYROLL}/{user}/{kind}" for user, kind in kinds]
     assert [json.loads(line)["userGUID"] for line in path.read_text().splitlines()] == ["u1", "u1", "u2", "u2"]

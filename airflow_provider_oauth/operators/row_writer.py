@@ -1,0 +1,124 @@
+"""Writes the rows of lists to a file, and collects what the task returns."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_oauth.extract.exclude import FieldFilter
+from airflow_provider_oauth.extract.rows import InvalidPage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from airflow_provider_oauth.extract.engine import PageReader
+    from airflow_provider_oauth.extract.page import Page
+    from airflow_provider_oauth.extract.storage import NewFile
+    from airflow_provider_oauth.operators.xcom import XComRows
+
+log = logging.getLogger(__name__)
+
+
+class RowWriter:
+    """Writes the rows of lists to a file.
+
+    :param file: the file
+    :param xcom: collects the fields for XCom; None if there are none
+    :param exclude: the keys of the fields to remove from all rows
+    :param limit: maximum number of rows; None for all
+    :param transform_row: changes a row before it is written; None to write rows as the API wrote them
+    :param redact_row: removes the values that must never be stored in XCom
+    """
+
+    def __init__(
+        self,
+        file: NewFile,
+        xcom: XComRows | None,
+        *,
+        exclude: Iterable[str],
+        limit: int | None,
+        transform_row: Callable[[Any], Any] | None,
+        redact_row: Callable[[Any], Any],
+    ) -> None:
+        self._file = file
+        self._xcom = xcom
+        self._filter = FieldFilter(exclude)
+        self._excludes = bool(self._filter.missing)
+        self._limit = limit
+        self._transform_row = transform_row
+        self._redact_row = redact_row
+        self._totals: list[int] = []
+        self._replaced = 0
+        self._is_paging_absent = False
+        #: The numbers of pages and rows that were written.
+        self.pages = self.rows = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many rows as ``limit`` permits."""
+        return self._limit is not None and self.rows >= self._limit
+
+    def write(self, reader: PageReader, check: Callable[[Page], None]) -> None:
+        """Write the rows of a list.
+
+        :param reader: the pages of the list
+        :param check: raises an error if a page reports one
+        """
+        for page in reader:
+            check(page)
+            self._write_page(page)
+            if self.is_full:
+                return
+        self._is_paging_absent |= reader.is_paging_absent
+        if reader.total is not None:
+            self._totals.append(reader.total)
+
+    def _write_page(self, page: Page) -> None:
+        lines = page.sliced.lines
+        if self._limit is not None:
+            lines = lines[: self._limit - self.rows]
+        self.pages, self.rows = self.pages + 1, self.rows + len(lines)
+        self._replaced += page.sliced.replaced
+        try:
+            lines = self._lines(lines)
+        except InvalidPage as error:
+            raise page.error(str(error)) from None
+        if lines:
+            self._file.write(b"\n".join([*lines, b""]))
+
+    def _lines(self, lines: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the rows to write, and add their fields to XCom."""
+        if self._excludes:
+            lines = [self._filter.without(line) for line in lines]
+        if self._transform_row is not None:
+            rows = [self._transform_row(json.loads(line)) for line in lines]
+            lines = [_line(row) for row in rows]
+        elif self._xcom is not None:
+            rows = [json.loads(line) for line in lines]
+        if self._xcom is not None:
+            for row in rows:
+                self._xcom.add(self._redact_row(row))
+        return lines
+
+    def summary(self) -> dict[str, Any]:
+        """Return the numbers of rows and pages, and what was unusual, and log a warning about excluded fields."""
+        if self._excludes and self._filter.missing and self.rows:
+            log.warning("No row has the fields %s of exclude. Check their names.", sorted(self._filter.missing))
+        if self.is_full:
+            log.warning("Stopped after %d rows, because limit=%d. The list may have more rows.", self.rows, self._limit)
+        return {
+            "rows": self.rows,
+            "pages": self.pages,
+            **({"total": sum(self._totals)} if self._totals else {}),
+            **({"paging": "absent"} if self._is_paging_absent else {}),
+            **({"limit": self._limit} if self.is_full else {}),
+            **({"replaced": self._replaced} if self._replaced else {}),
+        }
+
+
+def _line(row: Any) -> bytes:
+    line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    # An unpaired surrogate, for example from truncated text, cannot be encoded as UTF-8. It is written as \udXXX, which
+    # is valid JSON.
+    return line.encode(errors="backslashreplace")
