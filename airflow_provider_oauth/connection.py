@@ -15,12 +15,15 @@ from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import ALIASES, Field
 from airflow_provider_oauth.presets import OAUTH, PRESETS, Preset
 from airflow_provider_oauth.presets.preset import STANDARD_FIELDS
+from airflow_provider_oauth.presets.vendor import vendor, vendor_names
 from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
 from airflow_provider_oauth.protocol.field_labels import label_and_key
 from airflow_provider_oauth.runtime.compat import hook_class
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+    from airflow_provider_oauth.presets.vendor import Vendor
 
 #: The text that Airflow shows instead of a secret.
 REDACTED = "***"
@@ -78,6 +81,15 @@ def preset_of(connection: Connection, preset: Preset = OAUTH) -> Preset:
     return own or preset
 
 
+def vendor_of(name: str | None, preset: Preset) -> Vendor:
+    """Return what is the same for all requests to the API of a connection.
+
+    :param name: the connection's vendor; None if it names none
+    :param preset: the preset of the connection's type
+    """
+    return vendor(name) if name else preset.api
+
+
 def wrong_type(connection: Connection, preset: Preset = OAUTH) -> ConfigurationError:
     """Return the error for a connection that is not of an OAuth 2.0 type.
 
@@ -96,12 +108,13 @@ def _read(connection: Connection, preset: Preset) -> OAuthConfig:
     fixed = _fixed(values.pop("environment", None), preset)
     fixed = {name: _coerced_fixed(name, value, preset) for name, value in fixed.items()}
     _apply_fixed(fixed, connection, values, warnings)
+    _check_vendor(preset, values, warnings)
     _move_vendor_fields(preset, values)
     _apply_grant_type(preset, values)
     base_url = fixed.get("host") or _base_url(connection)
     for name in filter(values.__contains__, URLS):
         values[name] = _absolute(base_url, values[name])
-    values.setdefault("error_path", preset.error_path)
+    values.setdefault("error_path", vendor_of(values.get("vendor"), preset).error_path)
     if values.get("auth_scheme", "").lower() == NO_SCHEME:
         values["auth_scheme"] = ""
     labels = preset.standard_labels
@@ -221,6 +234,19 @@ def _apply_fixed(fixed: Mapping[str, Any], connection: Connection, values: dict[
                     f"The extra field {name!r} was ignored, because this connection type defines it. Remove it."
                 )
             values[name] = value
+
+
+def _check_vendor(preset: Preset, values: dict[str, Any], warnings: list[str]) -> None:
+    """Refuse a vendor that is not in the catalogue. A vendor's own connection type ignores the field with a warning."""
+    name = values.get("vendor")
+    if name is not None and preset is not OAUTH:
+        if values.pop("vendor") != preset.vendor:
+            warnings.append("The extra field 'vendor' was ignored, because this connection type defines it. Remove it.")
+    elif name is not None and name not in vendor_names():
+        raise InvalidField(
+            f"Vendor (vendor) is {name!r}, which is not in the catalogue. Use one of {', '.join(vendor_names())}, or "
+            "remove it."
+        )
 
 
 def _move_vendor_fields(preset: Preset, values: dict[str, Any]) -> None:

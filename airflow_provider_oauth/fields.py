@@ -47,6 +47,14 @@ class Field(NamedTuple):
 
 
 FIELDS: dict[str, Field] = {
+    "vendor": Field(
+        "string",
+        "Vendor",
+        "The vendor of the API, if this package has a file about it. The file defines how the API splits lists into "
+        "pages, what its errors mean, and its rate limits.",
+        shown=False,
+        example="github",
+    ),
     "grant_type": Field(
         "string",
         "Grant type",

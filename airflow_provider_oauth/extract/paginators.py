@@ -340,6 +340,20 @@ class HeaderJsonPaginator(PaginatorOptions):
             ) from None
 
 
+@dataclass(frozen=True)
+class SinglePagePaginator(PaginatorOptions):
+    """Lists that the API returns in one response. It is for lists whose vendor has another default paginator."""
+
+    @property
+    def first_params(self) -> Mapping[str, Any]:
+        """The parameters of the first page: none."""
+        return {}
+
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
+        """Return None, because there is no next page."""
+        return None
+
+
 def _next_value(paginator: CursorPaginator | JsonLinkPaginator, page: Page, source: str, kind: str) -> Any:
     value = read(page, source)
     return _checked(paginator, page, None if value in (ABSENT, "", False) else value, kind)

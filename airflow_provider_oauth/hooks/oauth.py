@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from aiohttp import ClientSession
 from airflow.providers.common.compat.sdk import BaseHook
@@ -15,7 +16,7 @@ from airflow_provider_oauth.api.errors import read_error_body, status_error
 from airflow_provider_oauth.api.policy import ApiAccess
 from airflow_provider_oauth.api.request import endpoint_url, request_data
 from airflow_provider_oauth.api.requests_auth import OAuthSession
-from airflow_provider_oauth.connection import preset_of, read_connection, wrong_type
+from airflow_provider_oauth.connection import preset_of, read_connection, vendor_of, wrong_type
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.extract.engine import PageReader
 from airflow_provider_oauth.extract.request import ListRequest
@@ -195,6 +196,7 @@ class OAuthHook(ReadsConnection, HttpHook):
         :param extra_options: as in ``run``
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
+        request = self._with_vendor_defaults(request)
         session = self.get_conn(extra_options=extra_options)  # one for all pages, so that cookies persist
 
         def send(page: PageRequest) -> requests.Response:
@@ -212,6 +214,11 @@ class OAuthHook(ReadsConnection, HttpHook):
             return response
 
         return PageReader(send, request, self.oauth_conn_id)
+
+    def _with_vendor_defaults(self, request: ListRequest) -> ListRequest:
+        endpoint = request.endpoint
+        url = endpoint if "://" in endpoint else f"{self.config.base_url}/{endpoint.lstrip('/')}"
+        return self.vendor.with_defaults(request, urlsplit(url).path)
 
     def url_from_endpoint(self, endpoint: str | None) -> str:
         """Return the URL of ``endpoint``.
@@ -235,7 +242,7 @@ class OAuthHook(ReadsConnection, HttpHook):
         if response.status_code >= 400:
             raise status_error(
                 self.config,
-                self._preset.advice,
+                self.vendor.advice,
                 method=response.request.method or self.method,
                 url=response.url or "",
                 status=response.status_code,
@@ -331,7 +338,7 @@ class OAuthAsyncHook(HttpAsyncHook):
     @property
     def advice(self) -> Mapping[int, str]:
         """The vendor's advice about error statuses, by status; empty before the first request."""
-        return self._preset.advice
+        return vendor_of(self._access.config.vendor, self._preset).advice if self._access else {}
 
     @property
     def secret_params(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_oauth.api.policy import ApiAccess
 from airflow_provider_oauth.api.rate_limit import RateLimiter
-from airflow_provider_oauth.connection import preset_of, read_connection
+from airflow_provider_oauth.connection import preset_of, read_connection, vendor_of
 from airflow_provider_oauth.presets import OAUTH
 from airflow_provider_oauth.runtime.token_sources import token_source
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.api.rate_limit import Budget
     from airflow_provider_oauth.presets import Preset
+    from airflow_provider_oauth.presets.vendor import Vendor
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
 
@@ -51,17 +52,25 @@ class ReadsConnection(BaseHook):
         return config
 
     @cached_property
+    def vendor(self) -> Vendor:
+        """What is the same for all requests to the API: from the connection's vendor, or its preset.
+
+        :raises ConfigurationError: if a field of the connection is missing or invalid
+        """
+        return vendor_of(self.config.vendor, self._preset)
+
+    @cached_property
     def budget(self) -> Budget | None:
-        """The credits that this hook may spend; None for unlimited. Default: the budget of the vendor's preset."""
-        return self.preset.budget or self._preset.budget
+        """The credits that this hook may spend; None for unlimited. Default: the vendor's budget."""
+        return self.preset.api.budget or self.vendor.budget
 
     @cached_property
     def rate_limit_timeout(self) -> float:
         """How long to repeat a request that gets status 429 (Too Many Requests), in seconds.
 
-        Default: the value of the vendor's preset, otherwise 0.
+        Default: the vendor's value, otherwise 0.
         """
-        return self.preset.rate_limit_timeout or self._preset.rate_limit_timeout
+        return self.preset.api.rate_limit_timeout or self.vendor.rate_limit_timeout
 
     @cached_property
     def _rate_limiter(self) -> RateLimiter:

@@ -17,11 +17,11 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator
 
 from airflow_provider_oauth.exceptions import ConfigurationError, PartialWriteError
 from airflow_provider_oauth.extract.page import Page
-from airflow_provider_oauth.extract.paginators import PageNumberPaginator
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.task import ReportsFailure
 from airflow_provider_oauth.operators.extract import ExtractOperator
 from airflow_provider_oauth.operators.items import batches, read_items
+from airflow_provider_oauth.presets.vendor import vendor
 from airflow_provider_oauth.protocol.redaction import redact
 
 if TYPE_CHECKING:
@@ -31,13 +31,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-#: Rows per page: half of what published client code requests. A page with fewer rows is treated as the last one, so the
-#: size must not exceed the API's limit.
-PAGE_SIZE = 100
 #: Maximum number of IDs per request. With more IDs, the URL would be too long for many servers.
 IDS_PER_REQUEST = 50
-#: JOOR does not document pagination, but published client code uses it. A resource without pages returns all rows.
-PAGINATOR = PageNumberPaginator(size_param="page_size", size=PAGE_SIZE, repeats_last_page=True)
 READABLE = ("products", "skus", "prices", "collections", "categories", "traits", "seasons")
 #: Endpoint and actions of each resource that can be written.
 WRITABLE = {
@@ -88,13 +83,13 @@ class _JoorOperator(ExtractOperator):
         :param params: other query parameters
         """
         data = {"account": _account(hook, self.account), **params}
+        joor = vendor("joor")
         if not by_ids:
-            yield ListRequest(endpoint=endpoint, data=data, paginator=PAGINATOR, records_path="data")
+            yield joor.with_paginator(ListRequest(endpoint=endpoint, data=data), "lists")
             return
         for batch in batches(self.ids(ids_param), IDS_PER_REQUEST):
-            yield ListRequest(
-                endpoint=endpoint, data={**data, ids_param: ",".join(batch)}, paginator=PAGINATOR, records_path="data"
-            )
+            request = ListRequest(endpoint=endpoint, data={**data, ids_param: ",".join(batch)})
+            yield joor.with_paginator(request, "lists")
 
 
 class JoorListOrdersOperator(_JoorOperator):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.extract.paginators import OffsetPaginator
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.operators.extract import WHOLE_RESPONSE, ExtractOperator
+from airflow_provider_oauth.presets.vendor import vendor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,10 +87,5 @@ class JustimmoListRealtiesOperator(_JustimmoOperator):
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the request for realties."""
-        yield ListRequest(
-            endpoint="v1/realties",
-            data=self.data or {},
-            headers=self.headers,
-            paginator=OffsetPaginator(size=100, total="pagination.total", optional=True),
-            records_path=("items", "data", "@"),
-        )
+        request = ListRequest(endpoint="v1/realties", data=self.data or {}, headers=self.headers)
+        yield vendor("justimmo").with_paginator(request, "realties")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.extract.paginators import HeaderJsonPaginator
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.operators.extract import WHOLE_RESPONSE, ExtractOperator
 from airflow_provider_oauth.operators.ids import joined
+from airflow_provider_oauth.presets.vendor import vendor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,8 +25,6 @@ PRIVATE_MEMBERS = {
     *("residency", "passport", "governmentid", "gender", "images", "password"),
     *("dateofbirth", "dayofbirth", "monthofbirth", "yearofbirth"),
 }
-#: Users per page, the maximum that JustLogin allows.
-PAGE_SIZE = 100
 
 
 class _JustLoginOperator(ExtractOperator):
@@ -88,16 +86,15 @@ class JustLoginListUsersOperator(_JustLoginOperator):
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the request for users."""
-        yield ListRequest(
+        request = ListRequest(
             endpoint="membership/v3/users",
             data={
                 "include": joined(self.include),
                 "activeStatus": None if self.active_status == "active" else self.active_status,  # active is the default
                 "query": self.query,
-                "limit": PAGE_SIZE,
             },
-            paginator=HeaderJsonPaginator(header="x-pagination"),
         )
+        yield vendor("justlogin").with_paginator(request, "users")
 
 
 class JustLoginGetUserOperator(_JustLoginOperator):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from airflow_provider_oauth.api.rate_limit import Budget
 from airflow_provider_oauth.fields import FIELDS, Field
 from airflow_provider_oauth.presets.preset import Preset
 
@@ -36,10 +35,5 @@ JOOR = Preset(
         ),
     },
     field_targets={"account": ("api_params", "account")},
-    error_path="errors[].message",
-    advice={
-        429: "JOOR allows 300 credits in 300 s per account. Use a pool to share them between tasks (docs/vendors.md)."
-    },
-    budget=Budget(credits=300, seconds=300, read=1, write=5),
-    rate_limit_timeout=1800,
+    vendor="joor",
 )

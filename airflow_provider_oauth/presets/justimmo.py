@@ -44,9 +44,5 @@ JUSTIMMO = Preset(
         "user_id": ("api_headers", "X-Justimmo-UserId"),
     },
     refresh_lifetime=30 * 24 * 3600,  # a month, according to the table of tokens in Justimmo's documentation
-    advice={
-        403: "A user's resources can be read only with that user's token. Set Grant type to Authorization code or "
-        "Refresh token.",
-    },
-    rate_limit_timeout=300,
+    vendor="justimmo",
 )

@@ -33,8 +33,5 @@ JUSTLOGIN = Preset(
     },
     scope="openid",
     refresh_bearer=True,
-    advice={
-        403: "The user who consented lacks a JustLogin role. Give the required role to that user, or let a user who "
-        "has it authorize the connection.",
-    },
+    vendor="justlogin",
 )

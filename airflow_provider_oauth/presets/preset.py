@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_oauth.api.rate_limit import Budget
+    from airflow_provider_oauth.presets.vendor import Vendor
 
 #: Fields of the connection itself; all others are in its extra.
 STANDARD_FIELDS = ("host", "login", "password", "schema", "port", "description")
@@ -45,6 +46,8 @@ class Preset:
     :param refresh_bearer: whether refresh requests send the old access token in the ``Authorization`` header
     :param refresh_lifetime: seconds after which an unused refresh token expires, unless the token response contains
         its lifetime
+    :param vendor: the vendor's name in the catalogue of this package (``presets/catalogue``); the parameters below are
+        then in the vendor's file, and are ignored here
     :param error_path: JMESPath of the error message in the API's error responses; it is quoted in task errors
     :param advice: what to do after an error status of the API, by status; it is added to task errors
     :param budget: the API's rate limit; the hook does not exceed it
@@ -66,6 +69,7 @@ class Preset:
     scope: str | None = None
     refresh_bearer: bool = False
     refresh_lifetime: int | None = None
+    vendor: str | None = None
     error_path: str | None = None
     advice: Mapping[int, str] = field(default_factory=dict)
     budget: Budget | None = None
@@ -94,6 +98,21 @@ class Preset:
             raise ValueError(f"Preset {self.conn_type!r}: grants is empty. Add at least one grant type.")
         if "__" in self.conn_type or "-" in self.conn_type:
             raise ValueError(f"Preset {self.conn_type!r}: conn_type must not contain '__' or '-'.")
+
+    @cached_property
+    def api(self) -> Vendor:
+        """What is the same for all requests to the API. The first access reads the vendor's file, if there is one."""
+        from airflow_provider_oauth.presets.vendor import Vendor, vendor  # only here, see the comment on Preset
+
+        if self.vendor:
+            return vendor(self.vendor)
+        return Vendor(
+            label=self.name,
+            error_path=self.error_path,
+            advice=self.advice,
+            budget=self.budget,
+            rate_limit_timeout=self.rate_limit_timeout,
+        )
 
     @cached_property
     def form_fields(self) -> dict[str, Field]:

@@ -90,6 +90,7 @@ class OAuthConfig:
 
     conn_id: str
     base_url: str
+    vendor: str | None = None
     token_url: str | None = field(default=None, repr=False)  # its query may contain a secret
     grant_type: str = "client_credentials"
     client_id: str | None = None

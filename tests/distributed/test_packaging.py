@@ -72,6 +72,8 @@ def test_the_wheel_contains_only_the_package_and_its_license(wheel: Path) -> Non
         names = archive.namelist()
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"airflow_provider_oauth"}
     assert "airflow_provider_oauth/py.typed" in names
+    catalogue = {path.name for path in (ROOT / "airflow_provider_oauth/presets/catalogue").iterdir()}
+    assert {name.rpartition("/")[2] for name in names if "/presets/catalogue/" in name} == catalogue
     licenses = {name.rpartition("/")[2] for name in names if "/licenses/" in name}
     assert licenses == {"LICENSE", "NOTICE"}
 

@@ -123,8 +123,8 @@ def test_justimmo_supports_three_grant_types(grant: str) -> None:
 
 
 def test_only_joor_has_a_budget_and_it_is_the_documented_one() -> None:
-    assert JOOR.budget == Budget(credits=300, seconds=300, read=1, write=5)
-    assert [preset.budget for preset in PRESETS.values()] == [None, None, None, JOOR.budget]
+    assert JOOR.api.budget == Budget(credits=300, seconds=300, read=1, write=5)
+    assert [preset.api.budget for preset in PRESETS.values()] == [None, None, None, JOOR.api.budget]
 
 
 # --- environments

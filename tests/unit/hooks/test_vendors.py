@@ -332,12 +332,12 @@ def test_without_advice_of_the_vendor_the_general_advice_is_used(
 def test_the_hook_of_a_vendor_keeps_the_vendors_limits_with_a_generic_connection(connect: Callable[..., None]) -> None:
     connect("oauth")
     hook = JoorHook("shop")
-    assert (hook.budget, hook.rate_limit_timeout) == (JOOR.budget, 1800)
+    assert (hook.budget, hook.rate_limit_timeout) == (JOOR.api.budget, 1800)
 
 
 def test_the_limits_of_a_vendors_hook_are_known_without_its_connection() -> None:
     hook = JoorHook("missing")
-    assert (hook.budget, hook.rate_limit_timeout) == (JOOR.budget, 1800)
+    assert (hook.budget, hook.rate_limit_timeout) == (JOOR.api.budget, 1800)
 
 
 def test_hook_of_passes_the_connection_by_the_name_that_the_hook_declares(
@@ -438,7 +438,7 @@ def test_the_generic_hook_uses_limits_and_error_path_of_the_vendor(
     with pytest.raises(ApiError, match="no such season"):
         hook.run("items")
     assert clock.seconds == 9
-    assert (hook.rate_limit_timeout, hook.budget) == (1800, JOOR.budget)
+    assert (hook.rate_limit_timeout, hook.budget) == (1800, JOOR.api.budget)
 
 
 def test_without_a_vendor_a_request_is_not_repeated_after_429_unless_a_timeout_is_set(
