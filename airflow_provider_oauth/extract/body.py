@@ -16,7 +16,7 @@ def with_values(body: Any, values: Mapping[str, Any]) -> Any:
     :raises ValueError: if the body has no such place
     """
     for path, value in values.items():
-        body = _with_value({} if body is None else body, path.split("."), value)
+        body = _with_value(body, path.split("."), value)
     return body
 
 
@@ -34,8 +34,10 @@ def _with_value(body: Any, keys: list[str], value: Any) -> Any:
     if not keys:
         return value
     key, rest = keys[0], keys[1:]
+    if body is None and not key.isdecimal():
+        body = {}
     if isinstance(body, dict):
-        return {**body, key: _with_value(body.get(key, {}), rest, value)}
+        return {**body, key: _with_value(body.get(key), rest, value)}
     if isinstance(body, list) and key.isdecimal() and int(key) < len(body):
         return [_with_value(each, rest, value) if i == int(key) else each for i, each in enumerate(body)]
     raise ValueError(f"{key!r} is not a key of an object or a position in an array of the body")

@@ -10,11 +10,14 @@ import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from airflow_provider_oauth.exceptions import ApiError
+from airflow_provider_oauth.extract.jmes import UNQUOTED
+from airflow_provider_oauth.extract.link_header import link_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import requests
 
     from airflow_provider_oauth.extract.page import Page
 
@@ -48,6 +51,7 @@ NEXT = (
     "nextpageurl",
     "nextpageuri",
     "nextpagelink",
+    "afterurl",
     "nextrecordsurl",
     "moretopicsurl",
     "nexttoken",
@@ -58,8 +62,12 @@ NEXT = (
     "paginationtoken",
     "continuationtoken",
     "nextmarker",
+    "aftercursor",
     "after",
+    "startingafter",
 )
+#: Relations of links to the next page. Some APIs do not use the standard one, next.
+RELATIONS = ("next", "next-page", "next_page", "nextpage")
 #: Members that other APIs use for other things, unless their value is text that is not a number.
 CURSOR = ("cursor", "offset", "bookmark", "continuation")
 TOTAL = (
@@ -75,6 +83,7 @@ TOTAL = (
 )
 PAGES = ("totalpages", "pagecount", "lastpage", "numpages", "totalpagecount")
 NUMBER = ("page", "currentpage", "pagenumber", "number")
+START = ("offset", "start", "startat", "startindex", "startposition", "skip")
 SIZES = (
     "limit",
     "perpage",
@@ -95,7 +104,10 @@ PARAMS = {
     "nextpagetoken": "pageToken",
     "nexttoken": "nextToken",
     "nextoffset": "offset",
+    "nextpage": "page",
     "after": "after",
+    "aftercursor": "after",
+    "startingafter": "starting_after",
     "offset": "offset",
 }
 
@@ -117,15 +129,29 @@ class Member:
     """A member of a response.
 
     :param path: its JMESPath
+    :param key: its key
     :param name: its key in lower case, without other characters than letters and digits
-    :param parent: the same of the object that contains it
+    :param parent: the JMESPath of the object that contains it
     :param value: its value
     """
 
     path: str
+    key: str
     name: str
     parent: str
     value: Any
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why the only page of a list, which has no sign of a next page, may be incomplete.
+
+    :param problem: the rest of a sentence that begins with "The response", and what to do
+    :param is_error: whether it is an error, not only a warning
+    """
+
+    problem: str
+    is_error: bool
 
 
 def is_usual_size(count: int) -> bool:
@@ -138,44 +164,74 @@ def looks_paginated(page: Page) -> Sign | None:
     return _in_headers(page) or _in_members(page, page.without_rows)
 
 
-def incomplete(page: Page, size: int | None, may_be_absent: bool) -> str | None:
+def error_of(page: Page) -> str | None:
+    """Return the member of a successful response that reports an error, so that the page is not one without rows.
+
+    :param page: the page
+    :return: the name of the member in quotes; None if there is none
+    """
+    try:
+        count, rows_at = page.count, page.sliced.at
+        # Without records_path, the rows are the only array of the response, which can be that of the errors.
+        if count and (page.records_path is not None or not rows_at):
+            return None
+        document = page.without_rows
+    except ApiError:  # the response has no rows at records_path
+        count, rows_at, document = 0, (), page.content
+    if page.records_path is None and rows_at[:1] in (("error",), ("errors",)):
+        return repr(rows_at[0])
+    for key, value in document.items() if isinstance(document, dict) else ():
+        if key.lower() in ("ok", "success") and str(value).lower() == "false":
+            return repr(key)
+        if key.lower() in ("error", "errors") and not count and _means_error(value):
+            return repr(key)
+    return None
+
+
+def doubt(page: Page, size: int | None, may_be_absent: bool) -> Doubt | None:
     """Return why the only page of a list, which has no sign of a next page, seems to be incomplete.
 
     :param page: the page
     :param size: the number of rows that was requested; None if the request does not name it
     :param may_be_absent: whether APIs omit the sign of a next page if the list has only one page
-    :return: the rest of a sentence that begins with "The response", and what to do; None if it seems to be complete
+    :return: None if it seems to be complete
     """
     if sign := looks_paginated(page):
-        return (
+        problem = (
             f"has {sign.found}, so the list has more pages, but the paginator does not find them. Set {sign.paginator}"
         )
-    full = page.count == size if size else is_usual_size(page.count)
-    if may_be_absent or not full:
+        return Doubt(problem, is_error=True)
+    if may_be_absent or not (page.count == size or is_usual_size(page.count)):
         return None
     keys = ", ".join(member.path for member in _members(page.without_rows, ())) or "none"
-    return (
-        f"has {page.count} rows, which is a full page, and nothing that the paginator looks for, so rows may be "
-        "missing. Correct the paginator, or set optional=True in it if the list can end so. Members of the response: "
-        f"{keys}"
+    problem = (
+        f"has {page.count} rows, which can be a full page, and nothing that the paginator looks for, so rows may be "
+        f"missing. Correct the paginator, or set optional=True if the list can end so. Members of the response: {keys}"
     )
+    # An API with a maximum page size returns fewer rows than requested.
+    return Doubt(problem, is_error=size is None or page.count >= size)
 
 
-def requested_size(*parameters: Any) -> int | None:
+def requested_size(*parameters: Any, url: str = "") -> int | None:
     """Return the number of rows that a request asks for; None if it does not name it.
 
     :param parameters: the query parameters and the body
+    :param url: the URL, whose query also counts
     """
-    for member in (member for each in parameters for member in _members(each, ())):
-        if member.name in SIZES and (number := _number(member.value)):
-            return number
+    for each in (*parameters, dict(parse_qsl(urlsplit(url).query))):
+        for member in _members(each, ()):
+            name = _simple(member.key.rstrip("]").rpartition("[")[2])  # such as page[size] of JSON:API
+            if name in SIZES and (number := _number(member.value)):
+                return number
     return None
 
 
 def _in_headers(page: Page) -> Sign | None:
     headers = page.response.headers
-    if next_link(page.response):
-        return Sign("a Link header with rel=next", "HeaderLinkPaginator()")
+    for relation in RELATIONS:
+        if link_to(page.response, relation):
+            argument = "" if relation == "next" else f'rel="{relation}"'
+            return Sign(f"a Link header with rel={relation}", f"HeaderLinkPaginator({argument})")
     if headers.get("X-Next-Page", "").strip():
         return Sign("the header X-Next-Page", 'CursorPaginator(path="header:X-Next-Page", param="page")')
     for name in PAGES_HEADERS:
@@ -199,12 +255,23 @@ def _in_members(page: Page, document: Any) -> Sign | None:
     current = next((number for each in members if each.name in NUMBER and (number := _number(each.value))), page.number)
     if any(member.name in PAGES and _number(member.value) in range(current + 1) for member in members):
         return None
-    more = f", more={_quoted(flags[0].path)}" if flags and flags[0].name in MORE else ""
+    position = next((each for each in members if each.name in (*NUMBER, *START) and _is_number(each.value)), None)
+    more = _quoted(flags[0].path if flags[0].name in MORE else f"!{flags[0].path}") if flags else ""
     return (
-        _link_or_cursor(members, more, has_flag=bool(flags))
-        or (Sign(flags[0].path, f'CursorPaginator(path="…", param="…"{more})') if flags else None)
-        or _total(members, page.rows_before + page.count)
+        _link_or_cursor(members, f", more={more}" if more else "", has_flag=bool(flags))
+        or (Sign(flags[0].path, _by_position(position, f"more={more}")) if flags else None)
+        or _total(members, page.rows_before + page.count, position)
+        or _full(members, page.count, position)
     )
+
+
+def _by_position(position: Member | None, argument: str) -> str:
+    """Return the paginator for a response that names its position in the list, such as ``page`` or ``offset``."""
+    if position is None:
+        return f'CursorPaginator(path="…", param="…", {argument})'
+    if position.name in NUMBER:
+        return f"PageNumberPaginator({argument})"
+    return f'OffsetPaginator(param="{position.key}", {argument})'
 
 
 def _link_or_cursor(members: list[Member], more: str, *, has_flag: bool) -> Sign | None:
@@ -218,14 +285,25 @@ def _link_or_cursor(members: list[Member], more: str, *, has_flag: bool) -> Sign
     return None
 
 
-def _total(members: list[Member], rows: int) -> Sign | None:
+def _total(members: list[Member], rows: int, position: Member | None) -> Sign | None:
     for member in members:
-        number = _number(member.value)
-        if member.name in PAGES and number is not None:
+        if member.name in PAGES and _is_number(member.value):
             return Sign(member.path, f"PageNumberPaginator(last={_quoted(member.path)})")
-        if member.name in TOTAL and number is not None and number > rows:
-            return Sign(member.path, f"OffsetPaginator(total={_quoted(member.path)})")
+    for member in members:
+        if member.name in TOTAL and (_number(member.value) or 0) > rows:
+            argument = f"total={_quoted(member.path)}"
+            return Sign(member.path, _by_position(position, argument) if position else f"OffsetPaginator({argument})")
     return None
+
+
+def _full(members: list[Member], count: int, position: Member | None) -> Sign | None:
+    """Return a sign if the response names its position and page size, and has as many rows, but no total."""
+    if position is None or not is_usual_size(count) or any(each.name in TOTAL[:-1] for each in members):
+        return None
+    sizes = [each for each in members if each.parent == position.parent and each.name in (*SIZES, "pagelen")]
+    if not any(_number(each.value) == count for each in sizes):
+        return None
+    return Sign(f"{position.path} and a full page", _by_position(position, f'size_param="…", size={count}'))
 
 
 def _members(value: Any, keys: tuple[str, ...]) -> Iterator[Member]:
@@ -234,7 +312,7 @@ def _members(value: Any, keys: tuple[str, ...]) -> Iterator[Member]:
         return
     for key, member in value.items():
         path = (*keys, key)
-        yield Member(_jmespath(path), _simple(key), _simple(keys[-1]) if keys else "", member)
+        yield Member(_jmespath(path), key, _simple(key), _jmespath(keys), member)
         yield from _members(member, path)
 
 
@@ -258,8 +336,8 @@ def _is_cursor(member: Member) -> bool:
     value = member.value
     if isinstance(value, (bool, dict, list)) or value in (None, "", 0):
         return False
-    if member.name == "after":  # Facebook sends paging.cursors.after on the last page too
-        return member.parent in ("next", "paging", "page")
+    if member.name in ("after", "startingafter"):  # Facebook sends paging.cursors.after on the last page too
+        return _simple(member.parent.rpartition(".")[2]) in ("next", "paging", "page")
     is_text = isinstance(value, str) and not value.strip().isdecimal()
     return member.name in NEXT or (member.name in CURSOR and is_text)
 
@@ -274,14 +352,18 @@ def _quoted(path: str) -> str:
 
 
 def _jmespath(keys: tuple[str, ...]) -> str:
-    return ".".join(key if re.fullmatch(r"[A-Za-z_]\w*", key) else json.dumps(key) for key in keys)
+    return ".".join(key if UNQUOTED.fullmatch(key) else json.dumps(key) for key in keys)
 
 
-def next_link(response: requests.Response) -> str | None:
-    """Return the link with the relation ``next`` in the ``Link`` header (RFC 8288); None if there is none."""
-    link = response.links.get("next", {})
-    # Sentry sends the link on the last page too, with results="false".
-    return None if link.get("results") == "false" else link.get("url")
+def _means_error(value: Any) -> bool:
+    """Return whether a member ``error`` or ``errors`` reports an error. Some APIs always send it."""
+    if isinstance(value, dict):
+        return str(value.get("code", "")) not in ("0", "200") and any(map(_means_error, value.values()))
+    return bool(value) and str(value).strip().lower() not in ("0", "false", "none", "no error", "ok", "success")
+
+
+def _is_number(value: Any) -> bool:
+    return _number(value) is not None
 
 
 def _json(text: str) -> Any:

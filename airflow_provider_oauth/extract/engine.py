@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.body import value_at, with_values
-from airflow_provider_oauth.extract.completeness import incomplete, looks_paginated, requested_size
+from airflow_provider_oauth.extract.completeness import doubt, error_of, is_usual_size, looks_paginated, requested_size
 from airflow_provider_oauth.extract.page import Page
 from airflow_provider_oauth.extract.paginators import OffsetPaginator, PageNumberPaginator, PaginatorOptions
 from airflow_provider_oauth.extract.records_path import records_paths
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.request import ListRequest
 
 log = logging.getLogger(__name__)
+
+#: Statuses of errors that some APIs return for pages after the last one.
+BEYOND_END = (400, 404, 416, 422)
+#: Maximum number of consecutive pages without rows.
+MAX_EMPTY_PAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,11 @@ class PageRequest:
 
         :raises ConfigurationError: if two parameters exclude each other
         """
-        data = request.data or None
-        if request.method == "GET":
-            given, data = [name for name in ("request_params", "data") if getattr(request, name)], None
-            query = request.request_params or request.data or {}
-        else:
-            given = [name for name in ("data", "json") if getattr(request, name)]
-            query = request.request_params or {}
+        data, query = request.data or None, request.request_params or {}
+        given = [name for name in ("data", "json") if getattr(request, name)]
+        if request.method.upper() == "GET":
+            given = given if len(given) > 1 else [name for name in ("request_params", "data") if getattr(request, name)]
+            data, query = None, query or request.data or {}
         if len(given) > 1:
             raise ConfigurationError(
                 f"Connection {conn_id!r}: a {request.method} request cannot have both {given[0]} and {given[1]}. "
@@ -116,6 +119,8 @@ class PageReader:
         self.pages = self.rows = 0
         #: The total number of rows according to the API; None if it did not say.
         self.total: int | None = None
+        self._empty_pages = 0
+        self._options = self._paginator if isinstance(self._paginator, PaginatorOptions) else PaginatorOptions()
         #: Whether the only page says nothing about pages, so that the paginator may be wrong.
         self.is_paging_absent = False
 
@@ -132,20 +137,41 @@ class PageReader:
         previous: Page | None = None
         while True:
             page = self._read(request, previous)
-            if page is not None:
-                yield page
-                self.pages, self.rows = self.pages + 1, self.rows + page.count
-            following = self._next_request(request, page) if page else None
-            if page is None or following is None:
-                if last := page or previous:
-                    self._check_end(request, last)
+            if page is None:
+                if previous:
+                    self._check_stop(previous)
                 return
+            self.total = self._options.total_of(page) or self.total
+            yield page
+            if page.is_empty:
+                _check_error(page)  # now, because a vendor's operator can quote the error when it gets the page
+            self._count(page)
+            following = self._next_request(request, page)
+            if following is None:
+                self._check_end(request, page)
+                return
+            if _parts(following) == _parts(request) and self._options.repeats_last_page:
+                return self._check_total()
             requested.add(hash(repr(_parts(request))))
             if hash(repr(_parts(following))) in requested:
                 raise page.error(
-                    "leads to a page that was already read, so the list would never end. Check the paginator"
+                    "leads to a page that was already read, so the list would never end. Check the paginator. If the "
+                    "API names the last page itself as the next one, set repeats_last_page=True"
                 )
             request, previous = following, page
+
+    def _count(self, page: Page) -> None:
+        """Add a page to the numbers of pages and rows.
+
+        :raises ApiError: if too many consecutive pages have no rows
+        """
+        self.pages, self.rows = self.pages + 1, self.rows + page.count
+        self._empty_pages = 0 if page.count else self._empty_pages + 1
+        if self._empty_pages >= MAX_EMPTY_PAGES:
+            raise page.error(
+                f"is the last of {MAX_EMPTY_PAGES} consecutive pages without rows, so the list may never end. Set "
+                "empty_page_ends=True in the paginator if a page without rows is the last one, otherwise set more"
+            )
 
     @property
     def _param_in(self) -> ParamIn:
@@ -167,12 +193,15 @@ class PageReader:
 
     def _read(self, request: PageRequest, previous: Page | None) -> Page | None:
         """Return the page; None if there is none, because the page before was the last one."""
-        options = self._paginator if isinstance(self._paginator, PaginatorOptions) else PaginatorOptions()
         try:
             response = self._send(request)
         except ApiError as error:
-            if previous and error.status_code in options.stop_on:
+            if not previous or error.status_code not in (*self._options.stop_on, *BEYOND_END):
+                raise
+            if error.status_code in self._options.stop_on:
                 return None
+            if self._paginator:
+                error.args = (f"{error} {_beyond_end(error.status_code)}",)
             raise
         page = Page(
             response,
@@ -183,18 +212,27 @@ class PageReader:
             rows_before=self.rows,
             first_page_count=previous.first_count if previous else None,
         )
+        if not page.is_empty:
+            _check_error(page)
+        return page if self._is_new(page, previous) else None
+
+    def _is_new(self, page: Page, previous: Page | None) -> bool:
+        """Return whether the rows of ``page`` are not those of the page before.
+
+        :raises ApiError: if they are the same, unless ``repeats_last_page`` is true
+        """
         paginator = self._paginator
         if not previous or not page.count or not isinstance(paginator, (PageNumberPaginator, OffsetPaginator)):
-            return page
-        if page.sliced.lines == previous.sliced.lines:
-            if paginator.repeats_last_page:
-                return None
-            raise page.error(
-                f"has the same rows as the previous page, so the API seems to ignore the parameter "
-                f"{paginator.param!r}. Set param of the paginator to the parameter that the API uses. If the API "
-                "returns the last page again for pages after the end, set repeats_last_page=True"
-            )
-        return page
+            return True
+        if page.sliced.lines != previous.sliced.lines:
+            return True
+        if paginator.repeats_last_page:
+            return False
+        raise page.error(
+            "has the same rows as the previous page, so the API seems to ignore the parameter "
+            f"{paginator.param!r}. Set param of the paginator to the parameter that the API uses. If the API returns "
+            "the last page again for pages after the end, set repeats_last_page=True"
+        )
 
     def _next_request(self, request: PageRequest, page: Page) -> PageRequest | None:
         if self._paginator is None:
@@ -210,28 +248,101 @@ class PageReader:
 
         :raises ApiError: if the first page has no sign of a next page, but looks as if there were more rows
         """
-        paginator = self._paginator
-        if paginator is None:
-            if sign := looks_paginated(page):
-                log.warning(
-                    "Connection %r: the response looks like the first page of a longer list, because it has %s. Only "
-                    "this page was read, because no paginator is set. If rows are missing, set paginator=%s.",
-                    self._conn_id, sign.found, sign.paginator,
-                )  # fmt: skip
-        elif isinstance(paginator, PaginatorOptions) and page.number == 1 and paginator.is_absent(page):
-            self.is_paging_absent = True
-            size = requested_size(request.query, request.data if request.json is None else request.json)
-            if not paginator.optional and (problem := incomplete(page, size, paginator.may_be_absent)):
-                raise page.error(problem)
+        size = requested_size(
+            request.query, request.data if request.json is None else request.json, url=page.response.url or ""
+        )
+        if self._paginator is None:
+            self._check_single(page, size)
+        elif not isinstance(self._paginator, PaginatorOptions) or self._options.has_more(page) is not None:
+            pass
+        elif page.number == 1 and self._options.is_absent(page):
+            self._check_absent(page, size)
+        elif not self._options.optional and self._ended_by_rows(page) and (sign := looks_paginated(page)):
+            self._warn_of_sign(sign.found)
+        self._check_total()
+
+    def _check_single(self, page: Page, size: int | None) -> None:
+        """Log a warning if the only response of a list without paginator looks like the first of several pages."""
+        if sign := looks_paginated(page):
+            log.warning(
+                "Connection %r: the response looks like the first page of a longer list, because it has %s. Only this "
+                "page was read, because no paginator is set. If rows are missing, set paginator=%s.",
+                self._conn_id, sign.found, sign.paginator,
+            )  # fmt: skip
+        elif page.count and page.count == size:
+            log.warning(
+                "Connection %r: the response has as many rows as were requested, %d. Only this page was read, because "
+                "no paginator is set. If rows are missing, set paginator.",
+                self._conn_id, size,
+            )  # fmt: skip
+        elif is_usual_size(page.count):
+            log.info("Connection %r: the response has %d rows, and no paginator is set.", self._conn_id, page.count)
+
+    def _check_absent(self, page: Page, size: int | None) -> None:
+        """Check whether rows are missing after the only page, which has no sign of a next page.
+
+        :raises ApiError: if something contradicts that it is the only page
+        """
+        self.is_paging_absent = True
+        problem = None if self._options.optional else doubt(page, size, self._options.may_be_absent)
+        if problem and problem.is_error:
+            raise page.error(problem.problem)
+        if problem:
+            log.warning("Connection %r: the response %s.", self._conn_id, problem.problem)
+        else:
             log.info("Connection %r: the list has one page, which has no sign of a next page.", self._conn_id)
-        if isinstance(paginator, (PageNumberPaginator, OffsetPaginator)):
-            self.total = paginator.total_of(page)
+
+    def _check_stop(self, page: Page) -> None:
+        """Check that ``page`` is the last one, because the request for the next page failed, or repeated its rows.
+
+        :raises ApiError: if the API said that there are more rows
+        """
+        if self.total is not None and self.rows < self.total:
+            raise page.error(
+                f"was the last one that could be read, after {self.rows} rows, but according to the API the list has "
+                f"{self.total}. The API may limit how many rows can be read: divide the list with a filter"
+            )
+        if self._options.total is None and (sign := looks_paginated(page)):
+            self._warn_of_sign(sign.found)
+        self._check_total()
+
+    def _ended_by_rows(self, page: Page) -> bool:
+        """Return whether only the number of rows, or an absent member, means that ``page`` is the last one."""
+        if isinstance(self._paginator, PageNumberPaginator) and self._paginator.last:
+            return False
+        if isinstance(self._paginator, (PageNumberPaginator, OffsetPaginator)):
+            return self._options.total is None
+        return self._options.is_absent(page)
+
+    def _warn_of_sign(self, found: str) -> None:
+        log.warning(
+            "Connection %r: the list ended after %d rows, but its last page has %s, so there may be more. Check the "
+            "paginator.",
+            self._conn_id, self.rows, found,
+        )  # fmt: skip
+
+    def _check_total(self) -> None:
         if self.total is not None and self.total != self.rows:
             log.warning(
                 "Connection %r: %d rows were read, but according to the API the list has %d. Rows may have been added "
                 "or deleted while the list was read.",
                 self._conn_id, self.rows, self.total,
             )  # fmt: skip
+
+
+def _check_error(page: Page) -> None:
+    if member := error_of(page):
+        raise page.error(
+            f"has the member {member}, which reports an error, so this is not an empty list. To see the response, run: "
+            "airflow oauth request CONN_ID ENDPOINT"
+        )
+
+
+def _beyond_end(status: int | None) -> str:
+    return (
+        f"If the API responds so to pages after the last one, set stop_on=({status},) in the paginator. If the API "
+        "limits how many pages can be read, divide the list with a filter instead."
+    )
 
 
 def _absolute(base: str, link: str) -> str:

@@ -32,6 +32,19 @@ TRANSPARENT = (
     "literal",
 )
 
+#: Expressions whose first child is evaluated first, and the others on its value.
+CHAINED = (
+    "subexpression",
+    "index_expression",
+    "pipe",
+    "projection",
+    "filter_projection",
+    "value_projection",
+    "flatten",
+)
+#: A key that needs no quotes.
+UNQUOTED = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+
 #: A node of a parsed JMESPath: its type, value and children.
 Node = Any
 #: A step of a path: a key, or an index.
@@ -94,6 +107,8 @@ def _functions(node: Node) -> set[str]:
 def _needs(node: Node, rows_at: list[Step]) -> Needs:
     steps = _steps(node)
     if steps is None:
+        if node["type"] in CHAINED:
+            return _needs(node["children"][0], rows_at)
         if node["type"] not in TRANSPARENT:
             return Needs.ALL
         return max((_needs(child, rows_at) for child in node["children"]), default=Needs.NOTHING)
@@ -124,10 +139,14 @@ def _is_present(node: Node, document: Any) -> bool:
     steps = _steps(node)
     if steps is None:
         if node["type"] in TRANSPARENT:
-            return any(_is_present(child, document) for child in node["children"])
+            # A comparison with an absent member is null, which must not be mistaken for false.
+            quantifier = all if node["type"] in ("comparator", "and_expression", "literal") else any
+            return quantifier(_is_present(child, document) for child in node["children"])
         return TreeInterpreter().visit(node, document) is not None
     value = document
     for step in steps:
+        if isinstance(value, str):
+            return False
         try:
             value = value[step]
         except (KeyError, IndexError, TypeError):
@@ -136,9 +155,11 @@ def _is_present(node: Node, document: Any) -> bool:
 
 
 def _quoted(path: str) -> str | None:
-    """Return ``path`` with the keys in quotes that contain ``@`` or ``-``; None if it contains more than keys."""
-    if not re.fullmatch(r"[\w@$-]+(\.[\w@$-]+)*", path):
+    """Return ``path`` with quotes around keys that need them; None if it has more than keys and positions."""
+    part = r"([\w@$-]+)((?:\[-?\d*\])*)"
+    if not re.fullmatch(rf"{part}(\.{part})*", path):
         return None
     if path.startswith("@"):  # such as @odata.nextLink of OData, which is one key
         return f'"{path}"'
-    return ".".join(part if re.fullmatch(r"\w+", part) else f'"{part}"' for part in path.split("."))
+    parts = [match.groups() for match in re.finditer(part, path)]
+    return ".".join((key if UNQUOTED.fullmatch(key) else f'"{key}"') + index for key, index in parts)

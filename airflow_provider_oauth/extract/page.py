@@ -12,7 +12,7 @@ from jmespath.exceptions import JMESPathError
 from airflow_provider_oauth.exceptions import ApiError
 from airflow_provider_oauth.extract.jmes import Needs, compiled, is_present, needs
 from airflow_provider_oauth.extract.records_path import records_paths
-from airflow_provider_oauth.extract.rows import InvalidPage, slice_rows, without_rows
+from airflow_provider_oauth.extract.rows import InvalidPage, Rows, slice_rows, without_rows
 from airflow_provider_oauth.extract.text import utf8
 from airflow_provider_oauth.protocol.redaction import redact_url
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import requests
-
-    from airflow_provider_oauth.extract.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -63,15 +61,42 @@ class Page:
 
         :raises ApiError: if the response is not JSON, or has no rows at ``records_path``
         """
+        if self.is_blank:
+            return Rows([])
         try:
             return slice_rows(self.text, records_paths(self.records_path), allow_nan=self.allow_nan)
         except InvalidPage as error:
             raise self.error(str(error)) from None
 
+    @cached_property
+    def is_blank(self) -> bool:
+        """Whether the response has no body, so that the page has no rows.
+
+        :raises ApiError: if its status does not mean that there are no rows
+        """
+        if self.text.strip():
+            return False
+        status = self.response.status_code
+        # With 202, and with 204 and Retry-After, the rows are not ready yet.
+        if status not in (200, 204) or "Retry-After" in self.response.headers:
+            raise self.error(
+                f"has no body and the status {status}, which does not mean that there are no rows. Check the endpoint, "
+                "and whether the API needs time to prepare the list"
+            )
+        return True
+
     @property
     def count(self) -> int:
         """The number of rows."""
         return len(self.sliced.lines)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the page has no rows; False if the response has none of the arrays at ``records_path``."""
+        try:
+            return not self.count
+        except ApiError:
+            return False
 
     @property
     def first_count(self) -> int:
@@ -90,10 +115,12 @@ class Page:
     def content(self) -> Any:
         """The decoded response.
 
+        It is None if the response has no body.
+
         :raises ApiError: if it is not JSON
         """
         try:
-            return json.loads(self.text)
+            return None if self.is_blank else json.loads(self.text)
         except (ValueError, RecursionError):
             raise self.error("is not JSON. Check the endpoint") from None
 

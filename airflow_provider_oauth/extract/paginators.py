@@ -7,98 +7,37 @@ from a header, given as ``header:`` and its name, for example ``header:X-Next-Pa
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_oauth.extract.completeness import is_usual_size, looks_paginated, next_link
-from airflow_provider_oauth.extract.sources import ABSENT, check_source, read
+from airflow_provider_oauth.extract.completeness import is_usual_size, looks_paginated
+from airflow_provider_oauth.extract.link_header import OTHER_RELATIONS, link_to, links
+from airflow_provider_oauth.extract.paginator_options import (
+    NextPage,
+    Paginator,
+    PaginatorOptions,
+    ParamIn,
+    is_true,
+)
+from airflow_provider_oauth.extract.sources import ABSENT, read
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_oauth.extract.page import Page
 
-#: How to request the next page: changed parameters, or a URL; None after the last page.
-NextPage = Mapping[str, Any] | str | None
-#: Where a paginator puts its parameters.
-ParamIn = Literal["query", "header", "body"]
-
-
-class Paginator(Protocol):
-    """How an API splits a list into pages. ``OAuthHook.paginate`` accepts any object with these two members."""
-
-    @property
-    def first_params(self) -> Mapping[str, Any]:
-        """The parameters of the first page."""
-
-    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return changed parameters for the next page, or its URL; None if ``page`` is the last one.
-
-        :param page: the page that was read
-        :param params: the parameters of its request
-        """
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaginatorOptions:
-    """The parameters that all paginators of this package have.
-
-    :param more: where each page says whether there are more: JMESPath, or ``header:`` and a name. If a page has it, it
-        alone decides
-    :param stop_on: statuses that mean that the previous page was the last one, such as ``(404,)``
-    :param empty_page_ends: whether a page without rows is the last one, even if it names a next page
-    :param optional: whether the API may omit what the paginator looks for. If true, it is not checked whether rows are
-        missing then
-    """
-
-    more: str | None = None
-    stop_on: tuple[int, ...] = ()
-    empty_page_ends: bool = False
-    optional: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the JMESPaths when the paginator is created.
-
-        :raises ConfigurationError: if one of them is invalid
-        """
-        for name in ("more", *self.sources):
-            check_source(getattr(self, name), f"{type(self).__name__}: {name}")
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The names of the fields that are JMESPaths or headers, besides ``more``."""
-        return ()
-
-    def has_more(self, page: Page) -> bool | None:
-        """Return whether ``page`` says that there are more pages; None if it does not say."""
-        if self.empty_page_ends and not page.count:
-            return False
-        value = read(page, self.more) if self.more else ABSENT
-        return None if value is ABSENT else _is_true(value)
-
-    #: Whether APIs omit the sign of a next page if the list has only one page.
-    may_be_absent: ClassVar[bool] = False
-
-    def is_absent(self, page: Page) -> bool:
-        """Return whether ``page`` has nothing from which to know whether there is a next page."""
-        return False
-
-    def count_of(self, page: Page, name: str) -> int | None:
-        """Return a number of rows or pages; None if it is unknown, for which some APIs send null, 0 or -1.
-
-        :param page: the page
-        :param name: the name of the field with the source of the number
-        :raises ApiError: if a page with rows does not have the number, unless ``optional`` is true
-        """
-        source = getattr(self, name)
-        value = ABSENT if source is None else read(page, source)
-        if value is ABSENT and source is not None and not self.optional and (page.count or page.number == 1):
-            raise page.error(
-                f"has no {source!r}, where the paginator looks for {name}. Correct {name}, or set optional=True if the "
-                "API does not always send it"
-            )
-        if isinstance(value, str) and value.strip().isdecimal():
-            value = int(value)
-        return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+__all__ = [
+    "CursorPaginator",
+    "HeaderJsonPaginator",
+    "HeaderLinkPaginator",
+    "JsonLinkPaginator",
+    "NextPage",
+    "OffsetPaginator",
+    "PageNumberPaginator",
+    "Paginator",
+    "PaginatorOptions",
+    "ParamIn",
+]
 
 
 @dataclass(frozen=True)
@@ -115,11 +54,8 @@ class PageNumberPaginator(PaginatorOptions):
     :param size: number of rows to request per page
     :param last: where the response has the number of pages: JMESPath, or ``header:`` and a name, such as
         ``header:X-WP-TotalPages``
-    :param total: where the response has the total number of rows, as ``last``
     :param param_in: where the parameters are sent: in the ``query``, in a ``header``, or in the ``body``, where
         ``param`` is a path such as ``page.number``
-    :param repeats_last_page: whether the API returns the last page, or the whole list, again for pages after the end.
-        If true, a page with the same rows as the one before ends the list. If false, such a page is an error
     """
 
     param: str = "page"
@@ -127,14 +63,12 @@ class PageNumberPaginator(PaginatorOptions):
     size_param: str | None = None
     size: int | None = None
     last: str | None = None
-    total: str | None = None
     param_in: ParamIn = "query"
-    repeats_last_page: bool = field(default=False, kw_only=True)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The names of the fields that are JMESPaths or headers, besides ``more``."""
-        return ("last", "total")
+        """The names of the fields that are JMESPaths or headers, besides ``more`` and ``total``."""
+        return ("last",)
 
     @property
     def first_params(self) -> Mapping[str, Any]:
@@ -153,10 +87,6 @@ class PageNumberPaginator(PaginatorOptions):
             more = _rows_remain(page, size, self.total_of(page))
         return {self.param: number + 1} if more else None
 
-    def total_of(self, page: Page) -> int | None:
-        """Return the total number of rows according to ``page``; None if it is unknown."""
-        return self.count_of(page, "total")
-
 
 @dataclass(frozen=True)
 class OffsetPaginator(PaginatorOptions):
@@ -167,25 +97,16 @@ class OffsetPaginator(PaginatorOptions):
     :param param: name of the offset
     :param size_param: name of the page size
     :param size: number of rows to request per page
-    :param total: where the response has the total number of rows: JMESPath, or ``header:`` and a name
     :param param_in: where the parameters are sent: in the ``query``, in a ``header``, or in the ``body``, where
         ``param`` is a path such as ``page.offset``
     :param start: the offset of the first page; some APIs count from 1
-    :param repeats_last_page: as in :class:`PageNumberPaginator`
     """
 
     param: str = "offset"
     size_param: str = "limit"
     size: int = 100
-    total: str | None = None
     param_in: ParamIn = "query"
     start: int = 0
-    repeats_last_page: bool = field(default=False, kw_only=True)
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The names of the fields that are JMESPaths or headers, besides ``more``."""
-        return ("total",)
 
     @property
     def first_params(self) -> Mapping[str, Any]:
@@ -198,10 +119,6 @@ class OffsetPaginator(PaginatorOptions):
         if more is None:
             more = _rows_remain(page, params[self.size_param], self.total_of(page))
         return {self.param: int(params[self.param]) + page.count} if more else None
-
-    def total_of(self, page: Page) -> int | None:
-        """Return the total number of rows according to ``page``; None if it is unknown."""
-        return self.count_of(page, "total")
 
 
 @dataclass(frozen=True)
@@ -222,7 +139,7 @@ class CursorPaginator(PaginatorOptions):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The names of the fields that are JMESPaths or headers, besides ``more``."""
+        """The names of the fields that are JMESPaths or headers, besides ``more`` and ``total``."""
         return ("path",)
 
     @property
@@ -233,9 +150,14 @@ class CursorPaginator(PaginatorOptions):
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
         """Return the cursor of the next page.
 
-        :raises ApiError: if ``more`` is true and there is no cursor, because rows would be missed
+        :raises ApiError: if ``more`` is true and there is no cursor, because rows would be missed, or if it is not a
+            cursor
         """
         cursor = _next_value(self, page, self.path, "cursor")
+        if cursor is True or (self.param_in != "body" and isinstance(cursor, (dict, list))):
+            raise page.error(
+                f"has {_kind(cursor)} at {self.path!r}, where the paginator looks for a cursor. Set path to the cursor"
+            )
         return None if cursor is None else {self.param: cursor}
 
     def is_absent(self, page: Page) -> bool:
@@ -257,7 +179,7 @@ class JsonLinkPaginator(PaginatorOptions):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The names of the fields that are JMESPaths or headers, besides ``more``."""
+        """The names of the fields that are JMESPaths or headers, besides ``more`` and ``total``."""
         return ("path",)
 
     @property
@@ -268,10 +190,14 @@ class JsonLinkPaginator(PaginatorOptions):
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
         """Return the URL of the next page.
 
-        :raises ApiError: if ``more`` is true and there is no link, because rows would be missed
+        :raises ApiError: if ``more`` is true and there is no link, because rows would be missed, or if it is not text
         """
         url = _next_value(self, page, self.path, "link")
-        return None if url is None else str(url)
+        if not (url is None or isinstance(url, str)):
+            raise page.error(
+                f"has {_kind(url)} at {self.path!r}, where the paginator looks for a link. Set path to the link"
+            )
+        return url
 
     def is_absent(self, page: Page) -> bool:
         """Return whether ``page`` has nothing from which to know whether there is a next page."""
@@ -280,10 +206,14 @@ class JsonLinkPaginator(PaginatorOptions):
 
 @dataclass(frozen=True)
 class HeaderLinkPaginator(PaginatorOptions):
-    """Pages with a link to the next page in the ``Link`` header, with the relation ``next`` (RFC 8288).
+    """Pages with a link to the next page in the ``Link`` header (RFC 8288).
 
     Many APIs, such as GitHub's, send no ``Link`` header if the list has only one page.
+
+    :param rel: the relation of the link
     """
+
+    rel: str = "next"
 
     may_be_absent: ClassVar[bool] = True
 
@@ -297,12 +227,12 @@ class HeaderLinkPaginator(PaginatorOptions):
 
         :raises ApiError: if ``more`` is true and there is no link, because rows would be missed
         """
-        url: str | None = _checked(self, page, next_link(page.response), "link")
+        url: str | None = _checked(self, page, link_to(page.response, self.rel), "link")
         return url
 
     def is_absent(self, page: Page) -> bool:
         """Return whether ``page`` has nothing from which to know whether there is a next page."""
-        return self.has_more(page) is None and not page.response.links
+        return self.has_more(page) is None and not {self.rel.lower(), *OTHER_RELATIONS} & set(links(page.response))
 
 
 @dataclass(frozen=True)
@@ -330,9 +260,13 @@ class HeaderJsonPaginator(PaginatorOptions):
 
         :raises ApiError: if the header is missing or invalid, because rows would be missed
         """
+        header = page.response.headers.get(self.header, "")
+        more = self.has_more(page)
+        if more is False or (not header and (self.optional or page.is_blank)):
+            return None
         try:
-            paging = json.loads(page.response.headers.get(self.header, ""))
-            return {self.param: int(paging[self.page]) + 1} if paging[self.has_next] else None
+            paging = json.loads(header)
+            return {self.param: int(paging[self.page]) + 1} if more or is_true(paging[self.has_next]) else None
         except (ValueError, KeyError, TypeError):
             raise page.error(
                 f"has no valid {self.header} header, so it is unknown whether there are more pages. Check the endpoint "
@@ -356,7 +290,11 @@ class SinglePagePaginator(PaginatorOptions):
 
 def _next_value(paginator: CursorPaginator | JsonLinkPaginator, page: Page, source: str, kind: str) -> Any:
     value = read(page, source)
-    return _checked(paginator, page, None if value in (ABSENT, "", False) else value, kind)
+    return _checked(paginator, page, None if value is ABSENT or not value else value, kind)
+
+
+def _kind(value: Any) -> str:
+    return {dict: "an object", list: "an array", bool: "true"}.get(type(value), "a number")
 
 
 def _checked(paginator: PaginatorOptions, page: Page, value: Any, kind: str) -> Any:
@@ -383,16 +321,7 @@ def _rows_remain(page: Page, size: Any, total: int | None) -> bool:
         return False
     if total is not None:
         return page.rows_before + page.count < total
-    if size is None:
-        return True  # only an empty page is the end
-    if page.number > 1:
-        return page.count >= min(int(size), page.first_count)
-    if page.count >= int(size):
-        return True
+    if size is None or page.count >= min(int(size), page.first_count if page.number > 1 else int(size)):
+        return True  # if the size is unknown, only an empty page is the end
     # The API may return fewer rows than requested, because it limits the page size.
-    return is_usual_size(page.count) or looks_paginated(page) is not None
-
-
-def _is_true(value: Any) -> bool:
-    """Return whether ``value`` means that there are more pages. Headers, and some APIs, send text."""
-    return bool(value) and str(value).strip().lower() not in ("false", "0", "no", "")
+    return (page.number == 1 and is_usual_size(page.count)) or looks_paginated(page) is not None

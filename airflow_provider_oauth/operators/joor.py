@@ -345,6 +345,10 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
 
     def _count(self, page: Page, batch: Sequence[Any], done: dict[str, Any]) -> list[dict[str, Any]]:
         """Add the result of a batch to ``done``, and return the errors of rejected items."""
+        if page.is_blank:
+            raise page.error(
+                "has no body, so it is unknown which items were written. Check in JOOR which of them exist"
+            )
         errors = _errors(page)
         written = 0 if errors and not page.content.get("data") else len(page.rows)
         done["items"] += len(batch)

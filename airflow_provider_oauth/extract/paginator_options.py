@@ -1,0 +1,114 @@
+"""What all paginators have in common: the protocol, and the parameters of the paginators of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from airflow_provider_oauth.extract.sources import ABSENT, check_source, read
+
+if TYPE_CHECKING:
+    from airflow_provider_oauth.extract.page import Page
+
+#: How to request the next page: changed parameters, or a URL; None after the last page.
+NextPage = Mapping[str, Any] | str | None
+#: Where a paginator puts its parameters.
+ParamIn = Literal["query", "header", "body"]
+
+
+class Paginator(Protocol):
+    """How an API splits a list into pages. ``OAuthHook.paginate`` accepts any object with these two members."""
+
+    @property
+    def first_params(self) -> Mapping[str, Any]:
+        """The parameters of the first page."""
+
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
+        """Return changed parameters for the next page, or its URL; None if ``page`` is the last one.
+
+        :param page: the page that was read
+        :param params: the parameters of its request
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaginatorOptions:
+    """The parameters that all paginators of this package have.
+
+    :param more: where each page says whether there are more: JMESPath, or ``header:`` and a name. If a page has it, it
+        alone decides
+    :param total: where the response has the total number of rows: JMESPath, or ``header:`` and a name. At the end it is
+        compared with the number of rows that were read
+    :param stop_on: statuses that mean that the previous page was the last one, such as ``(404,)``
+    :param empty_page_ends: whether a page without rows is the last one, even if it names a next page
+    :param repeats_last_page: whether the API returns the last page again for pages after the end, or names the last
+        page itself as the next one. If true, this ends the list. If false, it is an error
+    :param optional: whether the API may omit what the paginator looks for. If true, it is not checked whether rows are
+        missing then
+    """
+
+    more: str | None = None
+    total: str | None = None
+    stop_on: tuple[int, ...] = ()
+    empty_page_ends: bool = False
+    repeats_last_page: bool = False
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the JMESPaths when the paginator is created.
+
+        :raises ConfigurationError: if one of them is invalid
+        """
+        for name in ("more", "total", *self.sources):
+            check_source(getattr(self, name), f"{type(self).__name__}: {name}")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the fields that are JMESPaths or headers, besides ``more`` and ``total``."""
+        return ()
+
+    def has_more(self, page: Page) -> bool | None:
+        """Return whether ``page`` says that there are more pages; None if it does not say."""
+        if self.empty_page_ends and not page.count:
+            return False
+        value = read(page, self.more) if self.more else ABSENT
+        return None if value is ABSENT else is_true(value)
+
+    #: Whether APIs omit the sign of a next page if the list has only one page.
+    may_be_absent: ClassVar[bool] = False
+
+    def is_absent(self, page: Page) -> bool:
+        """Return whether ``page`` has nothing from which to know whether there is a next page."""
+        return False
+
+    def total_of(self, page: Page) -> int | None:
+        """Return the total number of rows according to ``page``; None if it is unknown.
+
+        :raises ApiError: if the page does not have ``total``
+        """
+        return self.count_of(page, "total")
+
+    def count_of(self, page: Page, name: str) -> int | None:
+        """Return a number of rows or pages; None if it is unknown, for which some APIs send null, 0 or -1.
+
+        :param page: the page
+        :param name: the name of the field with the source of the number
+        :raises ApiError: if a page with rows does not have the number, unless ``optional`` is true
+        """
+        source = getattr(self, name)
+        value = ABSENT if source is None else read(page, source)
+        is_expected = page.count or (page.number == 1 and not page.is_blank)
+        if value is ABSENT and source is not None and not self.optional and is_expected:
+            raise page.error(
+                f"has no {source!r}, where the paginator looks for {name}. Correct {name}, or set optional=True if the "
+                "API does not always send it"
+            )
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value)
+        return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def is_true(value: Any) -> bool:
+    """Return whether ``value`` means that there are more pages. Headers, and some APIs, send text."""
+    return bool(value) and str(value).strip().lower() not in ("false", "0", "no", "")
