@@ -55,7 +55,7 @@ def check_connection(values: dict[str, Any]) -> None:
 
 
 def test_there_are_connections_to_check() -> None:
-    assert len(CONNECTIONS) == 11
+    assert len(CONNECTIONS) == 12
 
 
 @pytest.mark.parametrize("block", CONNECTIONS, ids=str)
