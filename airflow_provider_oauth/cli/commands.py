@@ -108,6 +108,14 @@ def oauth_check(args: Namespace) -> None:
 
 
 @_command
+def oauth_request(args: Namespace) -> None:
+    """Send a request to the API and describe the response; exit with 1 after an error."""
+    from airflow_provider_oauth.cli.request import request_and_print  # the hooks take time to import
+
+    request_and_print(args, get_config(args.conn_id))
+
+
+@_command
 @_audited
 def oauth_renew(args: Namespace) -> None:
     """Renew the token, even if it is still valid."""

@@ -21,6 +21,11 @@ LISTEN = Arg(
     "the browser was redirected to",
     action="store_true",
 )
+ENDPOINT = Arg(("endpoint",), help="Path relative to the API base URL, or a complete URL of the API")
+ROWS = Arg(("--rows",), type=int, default=5, help="Number of rows to print. Default: 5")
+METHOD = Arg(("--method",), default="GET", help="HTTP method. Default: GET")
+PARAMS = Arg(("--params",), help="Query parameters, as a JSON object")
+JSON = Arg(("--json",), help="Body of the request, as JSON")
 REDIRECT_URI = Arg(
     ("--redirect-uri",),
     help="Redirect URI, as registered at the authorization server. Default: http://127.0.0.1:8765/, or with --listen "
@@ -52,6 +57,16 @@ def get_oauth_cli_commands() -> list[CLICommand]:
                     "List connections that a user must correct or authorize; exit with 1 if there are any",
                     CONN_IDS,
                     ARG_OUTPUT,
+                ),
+                _command(
+                    "request",
+                    "Send a request to the API; print the keys of the response, some rows, and the paginator that fits",
+                    CONN_ID,
+                    ENDPOINT,
+                    ROWS,
+                    METHOD,
+                    PARAMS,
+                    JSON,
                 ),
                 _command("authorize", "Let a user authorize a connection in a browser", CONN_ID, REDIRECT_URI, LISTEN),
                 _command("renew", "Renew the token now", CONN_ID, ARG_OUTPUT),

@@ -203,13 +203,18 @@ def doubt(page: Page, size: int | None, may_be_absent: bool) -> Doubt | None:
         return Doubt(problem, is_error=True)
     if may_be_absent or not (page.count == size or is_usual_size(page.count)):
         return None
-    keys = ", ".join(member.path for member in _members(page.without_rows, ())) or "none"
+    keys = ", ".join(member_paths(page)) or "none"
     problem = (
         f"has {page.count} rows, which can be a full page, and nothing that the paginator looks for, so rows may be "
         f"missing. Correct the paginator, or set optional=True if the list can end so. Members of the response: {keys}"
     )
     # An API with a maximum page size returns fewer rows than requested.
     return Doubt(problem, is_error=size is None or page.count >= size)
+
+
+def member_paths(page: Page) -> list[str]:
+    """Return the JMESPaths of the members of a page, except those inside of arrays."""
+    return [member.path for member in _members(page.without_rows, ())]
 
 
 def requested_size(*parameters: Any, url: str = "") -> int | None:

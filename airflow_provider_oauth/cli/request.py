@@ -1,0 +1,122 @@
+"""Sends one request to the API and describes the response, for ``airflow oauth request``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_oauth.cli.output import print_line
+from airflow_provider_oauth.extract.completeness import error_of, is_usual_size, looks_paginated, member_paths
+from airflow_provider_oauth.extract.inspection import find_arrays
+from airflow_provider_oauth.extract.page import Page
+from airflow_provider_oauth.hooks.oauth import hook_of
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    import requests
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+
+#: Maximum number of characters of a row that are printed.
+MAX_ROW = 2000
+#: Shorter secrets are not replaced, because they would also be replaced inside of other words.
+MIN_SECRET = 5
+
+
+def json_object(text: str | None, option: str) -> dict[str, Any] | None:
+    """Return the JSON object in an option; None if the option is not set.
+
+    :param text: the value of the option
+    :param option: the name of the option, for the error
+    """
+    value = json_value(text, option)
+    if value is not None and not isinstance(value, dict):
+        raise SystemExit(f"{option} is not a JSON object. Write it like this: {option} '{{\"limit\": 5}}'")
+    return value
+
+
+def json_value(text: str | None, option: str) -> Any:
+    """Return the JSON in an option; None if the option is not set."""
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        raise SystemExit(f"{option} is not valid JSON. Write it like this: {option} '{{\"limit\": 5}}'") from None
+
+
+def request_and_print(args: Namespace, config: OAuthConfig) -> None:
+    """Send the request, and print what the response contains.
+
+    :param args: the arguments of the command
+    :param config: the settings of the connection
+    :raises OAuthError: if the API responds with an error status or does not respond, or if the response is not JSON
+    """
+    method, params = args.method.upper(), json_object(args.params, "--params")
+    body = json_value(args.json, "--json")
+    hook = hook_of(args.conn_id, method=method)
+    others = {} if method == "GET" else {"params": params}
+    response = hook.run(args.endpoint, params if method == "GET" else None, json=body, **others)
+    secrets = (*config.secrets, response.request.headers.get(config.header_name, "").rpartition(" ")[2])
+    for line in describe(response, args.conn_id, max(args.rows, 0)):
+        print_line(_redacted(line, secrets))
+    if member := error_of(Page(response, None, args.conn_id)):
+        raise SystemExit(f"The member {member} of the response reports an error.")
+
+
+def describe(response: requests.Response, conn_id: str, rows: int) -> list[str]:
+    """Return lines about a response: status, keys, rows, and the paginator that fits.
+
+    :param response: the response
+    :param conn_id: the connection ID, for errors
+    :param rows: the number of rows to show
+    :raises ApiError: if the response is not JSON
+    """
+    kind = response.headers.get("Content-Type", "no Content-Type")
+    lines = [f"Status: {response.status_code}, {kind}, {len(response.content)} bytes"]
+    page = _page(response, conn_id)
+    arrays = find_arrays(page.content)
+    lines.append(f"Keys: {', '.join(member_paths(page)) or 'none'}")
+    if page.is_blank:
+        return [*lines, "Rows: none. The response has no body."]
+    if arrays:
+        lines.append(f'Rows: {page.count} in records_path="{_escaped(arrays[0].records_path)}"')
+    else:
+        lines.append('Rows: no array. To use the response itself as the row, set records_path="@"')
+    if len(arrays) > 1:
+        others = ", ".join(f"{each.records_path} ({each.count})" for each in arrays[1:])
+        lines.append(f"Other arrays: {others}")
+    lines += [_shortened(row.decode()) for row in page.sliced.lines[:rows]]
+    if rows and not page.count:
+        lines.append(f"Response: {_shortened(json.dumps(page.content, ensure_ascii=False))}")
+    return [*lines, _paginator(page)]
+
+
+def _page(response: requests.Response, conn_id: str) -> Page:
+    arrays = find_arrays(Page(response, "@", conn_id).content)
+    return Page(response, arrays[0].records_path if arrays else "@", conn_id)
+
+
+def _paginator(page: Page) -> str:
+    if sign := looks_paginated(page):
+        return f"Paginator: {sign.paginator}, because the response has {sign.found}"
+    if is_usual_size(page.count):
+        return (
+            f"Paginator: unknown. The response has no sign of a next page, but {page.count} rows can be a full page. "
+            "See the documentation of the API"
+        )
+    return "Paginator: none. The response has no sign of a next page"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _shortened(row: str) -> str:
+    return row if len(row) <= MAX_ROW else row[:MAX_ROW] + "…"
+
+
+def _redacted(line: str, secrets: tuple[str, ...]) -> str:
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        if len(secret) >= MIN_SECRET:
+            line = line.replace(json.dumps(secret)[1:-1], "***").replace(secret, "***")
+    return line
