@@ -34,21 +34,27 @@ class RecordsPath:
     Without ``[]`` and ``.*``, the value at the path must be an array, and its elements are the rows. With them, each
     value that the path reaches is a row. The path ``@`` is the response itself: the row, or the array of rows.
 
+    A path of keys can end with ``?``. Then a response without the last key, or with null there, has no rows: some APIs
+    omit an empty array.
+
     :param text: the path as the user wrote it
     :param steps: its keys and other steps; empty for ``@``
+    :param is_optional: whether a response without the last key has no rows
     """
 
     text: str
     steps: tuple[str | Step, ...]
+    is_optional: bool = False
 
     @classmethod
     def parse(cls, text: str) -> RecordsPath:
         """Return the path in ``text``.
 
-        :param text: for example ``data.items``, ``edges[].node``, ``groups.*``, ``"a.b".rows`` or ``@``
+        :param text: for example ``data.items``, ``result?``, ``edges[].node``, ``groups.*``, ``"a.b".rows`` or ``@``
         :raises ValueError: if it is not a path
         """
-        stripped = text.strip()
+        stripped = text.strip().removesuffix("?")
+        is_optional = stripped != text.strip()
         steps: list[str | Step] = []
         position = 0
         while position < len(stripped) and stripped != "@":
@@ -64,7 +70,9 @@ class RecordsPath:
                 steps.append(_key(text, match["quoted"]) if match["quoted"] else match["key"])
         if not stripped:
             raise ValueError(_problem(text, text))
-        return cls(stripped, tuple(steps))
+        if is_optional and not (steps and all(isinstance(step, str) for step in steps)):
+            raise ValueError(_problem(text, "?"))
+        return cls(text.strip(), tuple(steps), is_optional)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -97,5 +105,6 @@ def _problem(path: str, rest: str) -> str:
     return (
         f"records_path {path!r} is not valid at {rest!r}. Write keys joined by dots, [] for each element of an array, "
         "and .* for the values of an object, for example data.items or edges[].node. Write keys with special "
-        'characters in double quotes, for example "a.b".'
+        'characters in double quotes, for example "a.b". Only a path of keys can end with ?, which means that a '
+        "response without the last key has no rows."
     )

@@ -196,8 +196,22 @@ def find_rows(slicer: Slicer[S], document: S, paths: Sequence[RecordsPath]) -> t
         rows = _rows_at(slicer, document, path)
         if rows is not None:
             return rows, path.keys
+    for path in paths:
+        if path.is_optional and _may_lack(slicer, document, path):
+            return [], path.keys
     missing = " or ".join(repr(path.text) for path in paths)
     raise InvalidPage(f"has no {missing}. {_advice(slicer, document)}")
+
+
+def _may_lack(slicer: Slicer[S], document: S, path: RecordsPath) -> bool:
+    """Return whether ``document`` has the object whose last key an optional path may lack."""
+    value = document
+    for key in path.keys[:-1]:
+        children = _children(slicer, value, key)
+        if children is None:
+            return False
+        value = children[0]
+    return slicer.members(value) is not None
 
 
 def _only_array(slicer: Slicer[S], document: S) -> tuple[list[S], tuple[str, ...]]:

@@ -173,6 +173,47 @@ def test_emails_of_marketo_are_requested_by_offset(tmp_path: Path, requests_mock
     assert queries(requests_mock) == ["offset=0&maxreturn=200", "offset=200&maxreturn=200"]
 
 
+def test_a_page_of_marketo_without_result_has_no_rows(tmp_path: Path, requests_mock: Mocker) -> None:
+    empty = {"requestId": "a9ae#1", "success": True, "nextPageToken": "GIYDB===", "moreResult": True}
+    requests_mock.get(
+        f"{MARKETO}/rest/v1/activities.json",
+        [
+            {"json": empty},
+            {"json": marketo([{"id": 1}], "GIYDC===", more=True)},
+            {"json": empty | {"moreResult": False}},
+        ],
+    )
+
+    content, result = fetch(tmp_path, "marketo", "v1/activities.json", data={"nextPageToken": "FIRST"})
+
+    assert content == b'{"id": 1}\n'
+    assert (result["rows"], result["pages"]) == (1, 3)
+
+
+def test_a_full_last_page_of_marketos_assets_is_followed_by_a_page_without_result(
+    tmp_path: Path, requests_mock: Mocker
+) -> None:
+    page = {"success": True, "warnings": ["No assets found for the given search criteria."], "requestId": "1"}
+    requests_mock.get(
+        f"{MARKETO}/rest/asset/v1/emails.json",
+        [{"json": page | {"result": [{"id": n} for n in range(200)]}}, {"json": page}],
+    )
+
+    _, result = fetch(tmp_path, "marketo", "asset/v1/emails.json")
+
+    assert (result["rows"], result["pages"]) == (200, 2)
+
+
+def test_an_error_of_marketo_with_status_200_is_not_an_empty_list(tmp_path: Path, requests_mock: Mocker) -> None:
+    error = {"requestId": "e42b#1", "success": False, "errors": [{"code": "603", "message": "Access denied"}]}
+    requests_mock.get(f"{MARKETO}/rest/v1/leads.json", json=error)
+
+    with pytest.raises(ApiError):
+        fetch(tmp_path, "marketo", "v1/leads.json")
+
+    assert not list(tmp_path.iterdir())
+
+
 # --- what a vendor supplies
 
 
