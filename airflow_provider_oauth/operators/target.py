@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import AirflowException, BaseHook
 from airflow.sdk import Asset
 from airflow.sdk.definitions.asset import AssetRef
-from jinja2 import Environment, TemplateSyntaxError, meta
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
 from airflow_provider_oauth.extract.storage import LOCAL, StorageError, new_file, storage_errors
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from airflow.sdk import BaseOperator, Context, ObjectStoragePath
+    from jinja2 import Environment
 
     from airflow_provider_oauth.extract.storage import NewFile
 
@@ -128,17 +128,23 @@ def check_mapped_path(operator: BaseOperator, conn_id: str, context: Context) ->
     template = operator.dag.task_dict[operator.task_id]
     arguments = getattr(template, "partial_kwargs", None)
     path = getattr(template, "path", None) if arguments is None else arguments.get("path")
-    if isinstance(path, str) and not _may_differ(path):
+    if isinstance(path, str) and not _may_differ(path, operator.get_template_env()):
         raise ConfigurationError(
             f"Connection {conn_id!r}: path {path!r} is the same for all mapped tasks, so they would overwrite each "
             "other's files. Add {{ ti.map_index }} to it, as in '/data/items-{{ ti.map_index }}.jsonl'."
         )
 
 
-def _may_differ(path: str) -> bool:
-    """Return whether the mapped tasks of a run can render ``path`` differently."""
+def _may_differ(path: str, environment: Environment) -> bool:
+    """Return whether the mapped tasks of a run can render ``path`` differently.
+
+    :param path: the template
+    :param environment: has the filters of Airflow and of the DAG
+    """
+    from jinja2 import TemplateSyntaxError, meta
+
     try:
-        names: set[Any] = meta.find_undeclared_variables(Environment(autoescape=False).parse(path))  # noqa: S701
+        names = meta.find_undeclared_variables(environment.parse(path))
     except TemplateSyntaxError:  # Airflow reports it
         return True
     if names & {"ti", "task_instance"} and re.search(DIFFERENT_OF_TI, path):
