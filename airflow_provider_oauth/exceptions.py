@@ -169,6 +169,9 @@ class ApiError(OAuthError):
     :param status_code: HTTP status; None if there was no response
     """
 
+    #: The error rule that matches the response; None if no rule does.
+    rule: Any = None
+
     def __init__(self, message: str, status_code: int | None = None) -> None:
         super().__init__(message)
         self.status_code = status_code  # type: ignore[assignment]  # AirflowException's is for Airflow's web server

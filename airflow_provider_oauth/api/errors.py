@@ -26,7 +26,7 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.protocol.redaction import redact, redact_url
 from airflow_provider_oauth.protocol.refusals import MEMBERS
 from airflow_provider_oauth.protocol.tls_files import check_tls_files
-from airflow_provider_oauth.protocol.transport_errors import network_reason
+from airflow_provider_oauth.protocol.transport_errors import contains, network_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Members of an error response that the error message quotes.
 QUOTED_MEMBERS = ("error", *MEMBERS)
+#: The same for a response with a success status, and only if it has an error code.
+SUCCESS_MEMBERS = ("error", "error_description")
 #: Maximum size of the body of an error response, in bytes. A larger body is not quoted, and not read to its end.
 MAX_ERROR_BODY = 65536
 #: Exceptions that requests, aiohttp and the libraries that they use raise if there is no usable response.
@@ -125,8 +127,9 @@ def status_error(
     headers: Mapping[str, str],
     sent: Mapping[str, str],
     body: bytes,
+    problem: str = "",
 ) -> ApiError:
-    """Return the error for a response with an error status.
+    """Return the error for a response with an error status, or that is an error according to a rule.
 
     The text quotes only known members of the body, because the body and the reason phrase can contain secrets.
 
@@ -134,22 +137,33 @@ def status_error(
     :param advice: the vendor's advice about error statuses, by status
     :param method: the HTTP method of the request
     :param url: the URL of the request; user, query and fragment are left out
-    :param status: the status, 400 or above
+    :param status: the status
     :param headers: the headers of the response
     :param sent: the headers of the request; the message does not quote the token in them
     :param body: the body of the response; it is not quoted if it is longer than ``MAX_ERROR_BODY`` bytes
+    :param problem: why the request was not repeated, and what to do; "" if there is nothing to add
     """
     text = f"{status}:{phrase(status)} (connection {config.conn_id!r}, {_target(method, url)})"
     token = sent.get(config.header_name, "").rpartition(" ")[2]
-    if message := _message(body, headers.get("Content-Type", ""), config.error_path):
+    members = QUOTED_MEMBERS if status >= 400 else SUCCESS_MEMBERS
+    if message := _message(body, headers.get("Content-Type", ""), config.error_path, members):
         text += f". Message from the API: {redact(message, (*config.secrets, token))!r}."
     if hint := advice.get(status) or _advice(status, headers.get("WWW-Authenticate", "")):
         text = f"{text.rstrip('.')}. {hint}"
+    if problem:
+        text = f"{text.rstrip('.')}. {problem}."
     return ApiError(text, status_code=status)
 
 
 def transport_error(
-    config: OAuthConfig, error: Exception, *, method: str, url: str, verify: Any = None, cert: Any = None
+    config: OAuthConfig,
+    error: Exception,
+    *,
+    method: str,
+    url: str,
+    verify: Any = None,
+    cert: Any = None,
+    problem: str = "",
 ) -> OAuthError:
     """Return the error for a request that could not be sent, or whose response could not be read.
 
@@ -162,6 +176,7 @@ def transport_error(
     :param url: URL of the request; its user, query and fragment are left out
     :param verify: the option ``verify`` of the request, which can come from the environment
     :param cert: the option ``cert`` of the request
+    :param problem: why the request was not repeated, and what to do; "" if there is nothing to add
     """
     if isinstance(error, OSError):
         try:
@@ -173,7 +188,31 @@ def transport_error(
         error = error.args[0]  # requests raises ConnectionError, not Timeout, if the rest of a body is late
     cls, advice = next((cls, advice) for types, cls, advice in FAILURES if isinstance(error, types))
     reason = redact(network_reason(error), config.secrets)
-    return cls(f"Connection {config.conn_id!r}: {_target(method, url)} failed: {reason}. {advice}")
+    addition = f" {problem}." if problem else ""
+    return cls(f"Connection {config.conn_id!r}: {_target(method, url)} failed: {reason}. {advice}{addition}")
+
+
+def is_broken_connection(error: Exception) -> bool:
+    """Return whether the same request may succeed later, because the connection broke or the response was late.
+
+    :param error: an exception of requests or aiohttp
+    """
+    if contains(
+        error, (ssl.SSLCertVerificationError, requests.exceptions.ProxyError, aiohttp.ClientProxyConnectionError)
+    ):
+        return False
+    broken = (
+        requests.ConnectionError,
+        requests.Timeout,
+        requests.exceptions.ChunkedEncodingError,
+        requests.exceptions.ContentDecodingError,
+        aiohttp.ClientConnectionError,
+        aiohttp.ClientPayloadError,
+        urllib3.exceptions.HTTPError,
+        TimeoutError,
+        ConnectionError,
+    )
+    return isinstance(error, broken)
 
 
 def read_error_body(response: requests.Response) -> bytes:
@@ -209,7 +248,7 @@ def _advice(status: int, challenge: str) -> str:
     return ADVICE.get(api_refusal(status, challenge) or status, "")
 
 
-def _message(body: bytes, content_type: str, error_path: str | None) -> str:
+def _message(body: bytes, content_type: str, error_path: str | None, members: tuple[str, ...]) -> str:
     """Return the error messages in the body. Only members that are known to contain a message are read."""
     if len(body) > MAX_ERROR_BODY:
         return ""
@@ -224,6 +263,6 @@ def _message(body: bytes, content_type: str, error_path: str | None) -> str:
     # error_path finds a list if the API reports several errors in one response. They are joined to one message.
     messages = [" ".join(text for text in (found if isinstance(found, list) else [found]) if isinstance(text, str))]
     for source in (content, content.get("error") if isinstance(content, dict) else None):
-        if isinstance(source, dict):
-            messages += [text for name in QUOTED_MEMBERS if isinstance(text := source.get(name), str)]
+        if isinstance(source, dict) and (members == QUOTED_MEMBERS or isinstance(source.get("error"), str)):
+            messages += [text for name in members if isinstance(text := source.get(name), str)]
     return "; ".join(dict.fromkeys(filter(None, map(str.strip, messages))))

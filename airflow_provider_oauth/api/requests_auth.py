@@ -12,8 +12,11 @@ from requests.auth import AuthBase
 from requests.utils import default_headers, rewind_body
 
 from airflow_provider_oauth.api.errors import TRANSPORT_ERRORS, transport_error
+from airflow_provider_oauth.api.policy import ApiRefusal
 from airflow_provider_oauth.api.rate_limit import RateLimiter
+from airflow_provider_oauth.api.recovery import RecoveryPolicy
 from airflow_provider_oauth.api.request import is_absolute, joined_url
+from airflow_provider_oauth.api.sender import ApiSender
 from airflow_provider_oauth.exceptions import OAuthError
 
 if TYPE_CHECKING:
@@ -81,24 +84,58 @@ class OAuth2Auth(AuthBase):
         repeated.request = repetition
         return repeated
 
+    def refreshed(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Return a copy of a request to repeat, with the current token instead of the one that it was sent with.
+
+        A request that did not get its token from here is returned unchanged.
+        """
+        hooks = request.hooks.get("response", [])
+        others = [hook for hook in hooks if getattr(hook, "func", None) != self._repeat_if_refused]
+        if len(others) == len(hooks):
+            return request
+        repetition = request.copy()
+        repetition.hooks = {**request.hooks, "response": others}
+        return self(repetition)
+
+    def renew(self, response: requests.Response) -> bool:
+        """Renew the token because of a response that is an error, although its status does not refuse the token.
+
+        :return: whether there is now another token than the one that was sent
+        """
+        token = self._access.token()
+        if not self._access.is_api_url(response.request.url or "", token):
+            return False
+        if not self._contains(response.request, token):
+            return True  # another thread or process renewed it meanwhile
+        return self._access.replacement(token, ApiRefusal.INVALID_TOKEN) is not None
+
     def _contains(self, request: requests.PreparedRequest, token: Token) -> bool:
         name, value = self._access.token_header(token)
         return request.headers.get(name) == value
+
+
+def iter_requests(request: requests.PreparedRequest, auth: OAuth2Auth) -> Iterator[requests.PreparedRequest]:
+    """Yield the request, and then copies with the current token, because the token may expire during a wait."""
+    yield request
+    while True:
+        request = auth.refreshed(request)
+        yield request
 
 
 class OAuthSession(requests.Session):
     """A ``requests.Session`` that adds the token to requests to the connection's API, but not to other requests.
 
     :param access: provides the token, the headers and the parameters that are added to requests to the API
-    :param rate_limiter: limits the rate of requests; None for unlimited
+    :param sender: limits the rate of requests, and repeats them; None to send each request once, without a limit
     """
 
-    def __init__(self, access: ApiAccess, rate_limiter: RateLimiter | None = None) -> None:
+    def __init__(self, access: ApiAccess, sender: ApiSender | None = None) -> None:
         super().__init__()
         self._access = access
-        self._rate_limiter = rate_limiter or RateLimiter(None, 0)
+        self._sender = sender or ApiSender(RateLimiter(None), RecoveryPolicy(), access.config.conn_id)
+        self._oauth = OAuth2Auth(access)
         # With auth=None, requests would replace the Authorization header with credentials from a .netrc file.
-        self.auth = OAuth2Auth(access)
+        self.auth = self._oauth
 
     def set_options(self, options: Mapping[str, Any]) -> None:
         """Set the transport options of all requests.
@@ -136,7 +173,7 @@ class OAuthSession(requests.Session):
             return super().prepare_request(request)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send ``request`` as fast as the rate limiter allows, and always with a timeout.
+        """Send ``request`` as fast as the rate limiter allows, and always with a timeout. Repeat it as the rules say.
 
         :raises ApiConnectionError: if there is no complete response
         :raises ApiTimeout: if there is no response within the timeout
@@ -144,9 +181,14 @@ class OAuthSession(requests.Session):
         """
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._access.config.transport.timeout
-        send = super().send
-        with self._errors_converted(request.method, request.url, kwargs.get("verify"), kwargs.get("cert")):
-            return self._rate_limiter.send(request, lambda: send(request, **kwargs))
+        verify, cert = kwargs.get("verify"), kwargs.get("cert")
+        to_send, send_once = iter_requests(request, self._oauth), super().send
+
+        def converted(error: Exception, problem: str) -> Exception:
+            return self._converted(error, request.method, request.url, verify, cert, problem)
+
+        with self._errors_converted(request.method, request.url, verify, cert):
+            return self._sender.send(request, lambda: send_once(next(to_send), **kwargs), self._oauth.renew, converted)
 
     @contextmanager
     def _errors_converted(self, method: str | None, url: Any, verify: Any = None, cert: Any = None) -> Iterator[None]:
@@ -156,9 +198,17 @@ class OAuthSession(requests.Session):
         except OAuthError:
             raise
         except TRANSPORT_ERRORS as error:
-            raise transport_error(
-                self._access.config, error, method=str(method), url=str(url), verify=verify, cert=cert
-            ) from None
+            raise self._converted(error, method, url, verify, cert) from None
+
+    def _converted(
+        self, error: Exception, method: str | None, url: Any, verify: Any, cert: Any, problem: str = ""
+    ) -> Exception:
+        if isinstance(error, OAuthError):
+            return error
+        config = self._access.config
+        return transport_error(
+            config, error, method=str(method), url=str(url), verify=verify, cert=cert, problem=problem
+        )
 
     def close(self) -> None:
         """Do nothing, because all hooks of this process share the adapter and its sockets."""

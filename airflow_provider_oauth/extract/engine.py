@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
+from airflow_provider_oauth.api.recovery import RequestCounts
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.body import value_at, with_values
 from airflow_provider_oauth.extract.completeness import doubt, error_of, is_usual_size, looks_paginated, requested_size
+from airflow_provider_oauth.extract.error_rules import follow_rule
 from airflow_provider_oauth.extract.page import Page
 from airflow_provider_oauth.extract.paginators import OffsetPaginator, PageNumberPaginator, PaginatorOptions
 from airflow_provider_oauth.extract.records_path import records_paths
@@ -101,11 +103,16 @@ class PageReader:
     :param send: sends the request for a page
     :param request: the list
     :param conn_id: the connection ID, for errors
+    :param counts: counts the responses that are ignored
     :raises ConfigurationError: if ``records_path`` is invalid
     """
 
     def __init__(
-        self, send: Callable[[PageRequest], requests.Response], request: ListRequest, conn_id: str = ""
+        self,
+        send: Callable[[PageRequest], requests.Response],
+        request: ListRequest,
+        conn_id: str = "",
+        counts: RequestCounts | None = None,
     ) -> None:
         try:
             records_paths(request.records_path)
@@ -115,6 +122,7 @@ class PageReader:
         self._request = request
         self._paginator = request.paginator
         self._conn_id = conn_id
+        self.counts = counts or RequestCounts()
         #: The numbers of pages and rows that were read.
         self.pages = self.rows = 0
         #: The total number of rows according to the API; None if it did not say.
@@ -196,11 +204,12 @@ class PageReader:
         try:
             response = self._send(request)
         except ApiError as error:
-            if not previous or error.status_code not in (*self._options.stop_on, *BEYOND_END):
-                raise
-            if error.status_code in self._options.stop_on:
+            if previous and error.status_code in self._options.stop_on:
                 return None
-            if self._paginator:
+            if error.rule is not None and error.rule.action in ("ignore", "stop"):
+                follow_rule(error, self._conn_id, self.counts, is_first_page=previous is None)
+                return None
+            if self._paginator and previous and error.status_code in BEYOND_END:
                 error.args = (f"{error} {_beyond_end(error.status_code)}",)
             raise
         page = Page(

@@ -104,6 +104,34 @@ def _functions(node: Node) -> set[str]:
     return own.union(*(_functions(child) for child in node["children"] if isinstance(child, dict)))
 
 
+def root_members(path: ParsedResult) -> frozenset[str] | None:
+    """Return the members at the root of a response that ``path`` reads; None if it can read all of them.
+
+    :param path: the JMESPath
+    """
+    names = _root_members(path.parsed)
+    return None if names is None else frozenset(names)
+
+
+def _root_members(node: Node) -> set[str] | None:
+    kind, children = node["type"], node["children"]
+    if kind == "field":
+        return {node["value"]}
+    if kind in ("identity", "current"):
+        return None
+    if kind in ("literal", "expref", "index", "slice"):
+        return set()
+    if kind not in TRANSPARENT:
+        children = children[:1]  # the others are evaluated on the value of the first one
+    names: set[str] = set()
+    for child in children:
+        found = _root_members(child)
+        if found is None:
+            return None
+        names |= found
+    return names
+
+
 def _needs(node: Node, rows_at: list[Step]) -> Needs:
     steps = _steps(node)
     if steps is None:

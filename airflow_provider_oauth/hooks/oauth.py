@@ -16,6 +16,7 @@ from airflow_provider_oauth.api.errors import read_error_body, status_error
 from airflow_provider_oauth.api.policy import ApiAccess
 from airflow_provider_oauth.api.request import endpoint_url, request_data
 from airflow_provider_oauth.api.requests_auth import OAuthSession
+from airflow_provider_oauth.api.sender import problem_of, reply_of
 from airflow_provider_oauth.connection import preset_of, read_connection, vendor_of, wrong_type
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.extract.engine import PageReader
@@ -50,8 +51,8 @@ class OAuthHook(ReadsConnection, HttpHook):
     connections of this type. The connection is read when the hook first needs it, and nothing is sent before the first
     request. The hook of a vendor is a subclass with another ``preset``.
 
-    The attributes ``budget`` and ``rate_limit_timeout`` limit how fast the hook calls the API. You can set them before
-    the first request.
+    The attribute ``budget`` limits how fast the hook calls the API. ``error_rules``, ``rate_limit_timeout``,
+    ``retry_timeout`` and ``repeatable`` decide when it repeats requests. You can set them before the first request.
 
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type; None for the hook's
         ``default_conn_name``
@@ -112,8 +113,13 @@ class OAuthHook(ReadsConnection, HttpHook):
             only to the API
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
+        return self._session(headers, extra_options, in_list=False)
+
+    def _session(
+        self, headers: dict[str, Any] | None, extra_options: dict[str, Any] | None, *, in_list: bool
+    ) -> OAuthSession:
         self.merged_extra = {**vars(self.config.transport), **(extra_options or {})}
-        session = OAuthSession(self.access, self._rate_limiter)
+        session = OAuthSession(self.access, self._sender(in_list=in_list))
         session.set_options(self.merged_extra)
         session.mount_adapter(self.adapter or shared_adapter(self._keep_alive))
         session.headers.update(headers or {})
@@ -197,7 +203,8 @@ class OAuthHook(ReadsConnection, HttpHook):
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
         request = self._with_vendor_defaults(request)
-        session = self.get_conn(extra_options=extra_options)  # one for all pages, so that cookies persist
+        # One session for all pages, so that cookies persist.
+        session = self._session(None, extra_options, in_list=True)
 
         def send(page: PageRequest) -> requests.Response:
             response = session.request(
@@ -210,10 +217,10 @@ class OAuthHook(ReadsConnection, HttpHook):
                 timeout=self.merged_extra["timeout"],
                 allow_redirects=self.merged_extra["allow_redirects"],
             )
-            self.check_response(response)  # also if check_response is off, because an error response is not a page
+            self._check(response, in_list=True)  # even if check_response is off: an error response is not a page
             return response
 
-        return PageReader(send, request, self.oauth_conn_id)
+        return PageReader(send, request, self.oauth_conn_id, self.counts)
 
     def _with_vendor_defaults(self, request: ListRequest) -> ListRequest:
         endpoint = request.endpoint
@@ -232,24 +239,33 @@ class OAuthHook(ReadsConnection, HttpHook):
         return endpoint_url(self.oauth_conn_id, self.base_url, endpoint)
 
     def check_response(self, response: requests.Response) -> None:
-        """Raise an error if the response has an error status.
+        """Raise an error if the response has an error status, or is an error according to a rule.
 
         The error quotes only some members of the body, such as ``message``, because the body can contain secrets.
 
         :param response: the response to check
-        :raises ApiError: if the status is 400 or above; the text of the error starts with the status
+        :raises ApiError: if the status is 400 or above, or a rule matches; the text of the error starts with the status
         """
-        if response.status_code >= 400:
-            raise status_error(
-                self.config,
-                self.vendor.advice,
-                method=response.request.method or self.method,
-                url=response.url or "",
-                status=response.status_code,
-                headers=response.headers,
-                sent=response.request.headers,
-                body=read_error_body(response),
-            )
+        self._check(response, in_list=False)
+
+    def _check(self, response: requests.Response, *, in_list: bool) -> None:
+        policy, reply = self.recovery_policy(in_list=in_list), reply_of(response)
+        if not policy.is_error(reply, in_list=in_list):
+            return
+        rule = policy.rule_for(reply)  # first, because it may need the body
+        error = status_error(
+            self.config,
+            self.vendor.advice,
+            method=response.request.method or self.method,
+            url=response.url or "",
+            status=response.status_code,
+            headers=response.headers,
+            sent=response.request.headers,
+            body=read_error_body(response),
+            problem=problem_of(response),
+        )
+        error.rule = rule
+        raise error
 
     def test_connection(self) -> tuple[bool, str]:
         """Test the connection at its token endpoint. Nothing is stored, and no refresh token is used.

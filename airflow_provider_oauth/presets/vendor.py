@@ -22,6 +22,7 @@ from airflow_provider_oauth.api.rate_limit import Budget
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.extract import paginators
 from airflow_provider_oauth.extract.body import value_at, with_values
+from airflow_provider_oauth.extract.error_rules import ErrorRule
 from airflow_provider_oauth.extract.jmes import compiled
 from airflow_provider_oauth.extract.records_path import records_paths
 
@@ -95,6 +96,7 @@ class Vendor:
     :param limit_headers: the headers with rate limits that the vendor documents, with their meaning
     :param budget: the API's rate limit; the hook does not exceed it
     :param rate_limit_timeout: how long to repeat a request that exceeds a rate limit, in seconds
+    :param retry_timeout: how long to repeat a request after a temporary error, in seconds
     :param error_path: JMESPath of the error message in the API's error responses; it is quoted in task errors
     :param advice: what to do after an error status of the API, by status; it is added to task errors
     :param seen_in: facts that are not in the vendor's documentation: their keys, and where they were found
@@ -106,10 +108,11 @@ class Vendor:
     read: date | None = None
     paginators: Mapping[str, VendorList] = field(default_factory=dict)
     records_path: str | tuple[str, ...] | None = None
-    error_rules: tuple[Mapping[str, Any], ...] = ()
+    error_rules: tuple[ErrorRule, ...] = ()
     limit_headers: Mapping[str, str] = field(default_factory=dict)
     budget: Budget | None = None
     rate_limit_timeout: float = 0
+    retry_timeout: float = 0
     error_path: str | None = None
     advice: Mapping[int, str] = field(default_factory=dict)
     seen_in: Mapping[str, str] = field(default_factory=dict)
@@ -162,6 +165,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     limit_headers: dict[str, str] = {}
     budget: dict[str, Any] | None = None
     rate_limit_timeout: float = 0
+    retry_timeout: float = 0
     error_path: str | None = None
     advice: dict[str, str] = {}
     seen_in: dict[str, str] = {}
@@ -209,10 +213,13 @@ def parse_vendor(name: str, text: str) -> Vendor:
         read=file.read,
         paginators={key: _list(table, f"{place}: paginators.{key}") for key, table in file.paginators.items()},
         records_path=file.records_path,
-        error_rules=file.error_rules,
+        error_rules=tuple(
+            _built(ErrorRule, table, f"{place}: error_rules[{i}]") for i, table in enumerate(file.error_rules)
+        ),
         limit_headers=file.limit_headers,
         budget=None if file.budget is None else _built(Budget, file.budget, f"{place}: budget"),
         rate_limit_timeout=file.rate_limit_timeout,
+        retry_timeout=file.retry_timeout,
         error_path=file.error_path,
         advice=_converted(file.advice, dict[int, str], f"{place}: advice", strict=False),
         seen_in=file.seen_in,

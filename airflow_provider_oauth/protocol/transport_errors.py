@@ -123,6 +123,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         pending += [each for each in related if isinstance(each, BaseException)]
 
 
+def contains(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Return whether ``error`` is one of these exceptions, contains one, or was caused by one."""
+    return _contains(_causes(error), kinds)
+
+
 def _contains(causes: Iterable[BaseException], kinds: tuple[type[BaseException], ...]) -> bool:
     return any(isinstance(cause, kinds) for cause in causes)
 

@@ -13,7 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_oauth.api import rate_limit
-from airflow_provider_oauth.api.rate_limit import MAX_PAUSE, Budget, RateLimiter
+from airflow_provider_oauth.api.rate_limit import Budget, RateLimiter
+from airflow_provider_oauth.api.recovery import MAX_PAUSE, RecoveryPolicy
+from airflow_provider_oauth.api.sender import ApiSender
+from airflow_provider_oauth.extract.error_rules import DEFAULT_RULES
 from tests.fake_clock import FakeClock
 
 if TYPE_CHECKING:
@@ -23,6 +26,11 @@ if TYPE_CHECKING:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+def sender(budget: Budget | None, rate_limit_timeout: float, clock: FakeClock) -> ApiSender:
+    policy = RecoveryPolicy(rules=DEFAULT_RULES, rate_limit_timeout=rate_limit_timeout)
+    return ApiSender(RateLimiter(budget, clock), policy, "shop")
 
 
 def request(method: str = "GET", body: Any = None) -> requests.PreparedRequest:
@@ -39,7 +47,7 @@ def response(status: int = 200, wait: str | None = None) -> requests.Response:
     return response
 
 
-def send(limiter: RateLimiter, clock: FakeClock, method: str = "GET") -> float:
+def send(limiter: ApiSender, clock: FakeClock, method: str = "GET") -> float:
     """Send one request and return when it was sent."""
     sent: list[float] = []
     limiter.send(request(method), lambda: sent.append(clock.seconds) or response())
@@ -61,7 +69,7 @@ def test_a_request_that_only_reads_costs_less(method: str | None, cost: int) -> 
 
 
 def test_without_a_budget_no_request_waits(clock: FakeClock) -> None:
-    limiter = RateLimiter(None, 0, clock)
+    limiter = sender(None, 0, clock)
     assert [send(limiter, clock) for _ in range(1000)] == [0.0] * 1000
     assert clock.slept == []
 
@@ -69,19 +77,19 @@ def test_without_a_budget_no_request_waits(clock: FakeClock) -> None:
 def test_requests_within_the_budget_are_sent_immediately_and_others_when_credits_are_free_again(
     clock: FakeClock,
 ) -> None:
-    limiter = RateLimiter(Budget(credits=3, seconds=10), 0, clock)
+    limiter = sender(Budget(credits=3, seconds=10), 0, clock)
     assert [send(limiter, clock) for _ in range(7)] == [0, 0, 0, 10, 10, 10, 20]
 
 
 def test_credits_become_free_in_the_order_in_which_they_were_spent(clock: FakeClock) -> None:
-    limiter = RateLimiter(Budget(credits=2, seconds=10), 0, clock)
+    limiter = sender(Budget(credits=2, seconds=10), 0, clock)
     assert send(limiter, clock) == 0
     clock.seconds = 4
     assert [send(limiter, clock) for _ in range(3)] == [4, 10, 14]
 
 
 def test_a_write_waits_for_as_many_credits_as_it_costs(clock: FakeClock) -> None:
-    limiter = RateLimiter(Budget(credits=6, seconds=10, read=1, write=5), 0, clock)
+    limiter = sender(Budget(credits=6, seconds=10, read=1, write=5), 0, clock)
     sent = [
         send(limiter, clock, "GET"),
         send(limiter, clock, "POST"),
@@ -92,20 +100,20 @@ def test_a_write_waits_for_as_many_credits_as_it_costs(clock: FakeClock) -> None
 
 
 def test_a_request_that_costs_more_than_the_budget_is_sent_alone(clock: FakeClock) -> None:
-    limiter = RateLimiter(Budget(credits=2, seconds=10, write=5), 0, clock)
+    limiter = sender(Budget(credits=2, seconds=10, write=5), 0, clock)
     assert [send(limiter, clock, "POST") for _ in range(3)] == [0, 10, 20]
     assert send(limiter, clock, "GET") == 30
 
 
 @pytest.mark.parametrize("credits", [0, -1])
 def test_a_budget_without_credits_allows_one_request_per_period(clock: FakeClock, credits: int) -> None:
-    limiter = RateLimiter(Budget(credits=credits, seconds=10), 0, clock)
+    limiter = sender(Budget(credits=credits, seconds=10), 0, clock)
     assert [send(limiter, clock) for _ in range(2)] == [0, 10]
 
 
 def test_waiting_for_the_budget_is_logged(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, rate_limit.__name__)
-    limiter = RateLimiter(Budget(credits=1, seconds=10), 0, clock)
+    limiter = sender(Budget(credits=1, seconds=10), 0, clock)
     send(limiter, clock)
     send(limiter, clock)
     assert [record.getMessage() for record in caplog.records] == [
@@ -116,7 +124,7 @@ def test_waiting_for_the_budget_is_logged(clock: FakeClock, caplog: pytest.LogCa
 def test_a_sleep_that_ends_early_does_not_spend_credits_early(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limiter = RateLimiter(Budget(credits=1, seconds=10), 0, clock)
+    limiter = sender(Budget(credits=1, seconds=10), 0, clock)
     send(limiter, clock)
     monkeypatch.setattr(FakeClock, "sleep", lambda self, seconds: self.advance(min(seconds, 3)))
     assert send(limiter, clock) == 10
@@ -138,7 +146,7 @@ def test_no_period_exceeds_the_budget_and_no_request_waits_longer_than_necessary
 ) -> None:
     clock = FakeClock()
     budget = Budget(credits=credits, seconds=seconds, read=read, write=write)
-    limiter = RateLimiter(budget, 0, clock)
+    limiter = sender(budget, 0, clock)
     sent: list[tuple[float, int]] = []  # time and cost of each request
     for idle, method in steps:
         clock.seconds += idle
@@ -165,7 +173,7 @@ def test_no_period_exceeds_the_budget_and_no_request_waits_longer_than_necessary
 
 
 def test_threads_that_share_a_rate_limiter_share_its_budget(clock: FakeClock) -> None:
-    limiter = RateLimiter(Budget(credits=4, seconds=10), 0, clock)
+    limiter = sender(Budget(credits=4, seconds=10), 0, clock)
     sent, lock = list[int](), threading.Lock()
     begin = threading.Barrier(8)
 
@@ -187,7 +195,7 @@ def test_threads_that_share_a_rate_limiter_share_its_budget(clock: FakeClock) ->
 
 
 def test_a_slow_response_does_not_delay_requests_of_other_threads() -> None:
-    limiter = RateLimiter(Budget(credits=2, seconds=10), 0, FakeClock())
+    limiter = sender(Budget(credits=2, seconds=10), 0, FakeClock())
     inside, other_done = threading.Event(), threading.Event()
 
     def slow() -> requests.Response:
@@ -228,21 +236,21 @@ def longest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_after_a_429_the_request_is_repeated_after_the_seconds_in_retry_after(clock: FakeClock) -> None:
     api = StubApi(clock, response(429, "7"), response(429, "3"), response(200))
-    assert RateLimiter(None, 60, clock).send(request(), api).status_code == 200
+    assert sender(None, 60, clock).send(request(), api).status_code == 200
     assert api.sent_at == [0, 7, 10]
 
 
 def test_after_a_429_the_request_is_repeated_at_the_date_in_retry_after(clock: FakeClock) -> None:
     api = StubApi(clock, response(429, "Thu, 01 Jan 2026 00:00:20 GMT"), response(200))
-    assert RateLimiter(None, 60, clock).send(request(), api).status_code == 200
+    assert sender(None, 60, clock).send(request(), api).status_code == 200
     assert api.sent_at == [0, 20]
 
 
-@pytest.mark.parametrize("wait", [None, "", "soon", "-1", "1.5", "1e3", "²", "9" * 400])
+@pytest.mark.parametrize("wait", [None, "", "soon", "-1", "1.5s", "1e3", "²", "9" * 400])
 @pytest.mark.usefixtures("longest")
 def test_after_a_429_without_a_valid_retry_after_each_pause_is_longer(clock: FakeClock, wait: str | None) -> None:
     api = StubApi(clock, response(429, wait))
-    assert RateLimiter(None, 200, clock).send(request(), api).status_code == 429
+    assert sender(None, 200, clock).send(request(), api).status_code == 429
     assert clock.slept == [1, 2, 4, 8, 16, 32, 60, 60]
     assert max(clock.slept) == MAX_PAUSE
 
@@ -251,7 +259,7 @@ def test_after_a_429_without_a_valid_retry_after_each_pause_is_longer(clock: Fak
 @pytest.mark.usefixtures("longest")
 def test_a_retry_after_in_the_past_does_not_cause_requests_without_pauses(clock: FakeClock, wait: str) -> None:
     api = StubApi(clock, response(429, wait))
-    RateLimiter(None, 60, clock).send(request(), api)
+    sender(None, 60, clock).send(request(), api)
     assert clock.slept == [1, 2, 4, 8, 16]
 
 
@@ -260,7 +268,7 @@ def test_pauses_are_random_so_that_clients_do_not_all_retry_together(
 ) -> None:
     requested: list[tuple[float, float]] = []
     monkeypatch.setattr(random, "uniform", lambda low, high: requested.append((low, high)) or low)
-    RateLimiter(None, 4, clock).send(request(), StubApi(clock, response(429)))
+    sender(None, 4, clock).send(request(), StubApi(clock, response(429)))
     assert requested == [(0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0)]
     assert clock.slept == [0.5, 1, 2]
 
@@ -270,7 +278,7 @@ def test_a_wait_beyond_the_timeout_is_not_started(
     clock: FakeClock, rate_limit_timeout: float, sent_at: list[float]
 ) -> None:
     api = StubApi(clock, response(429, "10"))
-    assert RateLimiter(None, rate_limit_timeout, clock).send(request(), api).status_code == 429
+    assert sender(None, rate_limit_timeout, clock).send(request(), api).status_code == 429
     assert api.sent_at == sent_at
 
 
@@ -281,14 +289,14 @@ def test_the_time_of_responses_counts_for_the_timeout(clock: FakeClock) -> None:
         clock.seconds += 20
         return api()
 
-    RateLimiter(None, 60, clock).send(request(), slow)
+    sender(None, 60, clock).send(request(), slow)
     assert api.sent_at == [20, 41, 62]
 
 
-@pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 403, 500, 503])
+@pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 404, 500, 503])
 def test_a_request_is_not_repeated_after_another_status(clock: FakeClock, status: int) -> None:
     api = StubApi(clock, response(status, "1"))
-    assert RateLimiter(None, 60, clock).send(request(), api).status_code == status
+    assert sender(None, 60, clock).send(request(), api).status_code == status
     assert api.sent_at == [0]
 
 
@@ -298,18 +306,18 @@ def test_a_request_is_repeated_whatever_its_method_because_it_was_not_carried_ou
     clock: FakeClock, method: str, body: bytes | str | None
 ) -> None:
     api = StubApi(clock, response(429, "1"), response(200))
-    assert RateLimiter(None, 60, clock).send(request(method, body), api).status_code == 200
+    assert sender(None, 60, clock).send(request(method, body), api).status_code == 200
 
 
 @pytest.mark.parametrize("body", [iter([b"a"]), (part for part in [b"a"])])
 def test_a_request_is_not_repeated_if_its_body_cannot_be_sent_again(clock: FakeClock, body: Iterator[bytes]) -> None:
     api = StubApi(clock, response(429, "1"))
-    assert RateLimiter(None, 60, clock).send(request("POST", body), api).status_code == 429
+    assert sender(None, 60, clock).send(request("POST", body), api).status_code == 429
     assert api.sent_at == [0]
 
 
 def test_a_repeated_request_spends_credits_again(clock: FakeClock) -> None:
-    limiter = RateLimiter(Budget(credits=2, seconds=100), 1000, clock)
+    limiter = sender(Budget(credits=2, seconds=100), 1000, clock)
     api = StubApi(clock, response(429, "1"), response(429, "1"), response(200))
     limiter.send(request(), api)
     assert api.sent_at == [0, 1, 100]
@@ -319,7 +327,7 @@ def test_a_refused_response_is_closed_before_the_request_is_repeated(clock: Fake
     closed: list[float] = []
     refused = response(429, "1")
     refused.close = lambda: closed.append(clock.seconds)
-    RateLimiter(None, 60, clock).send(request(), StubApi(clock, refused, response(200)))
+    sender(None, 60, clock).send(request(), StubApi(clock, refused, response(200)))
     assert closed == [0]
 
 
@@ -328,11 +336,11 @@ def test_a_network_error_is_not_handled(clock: FakeClock) -> None:
         raise requests.ConnectionError("fake")
 
     with pytest.raises(requests.ConnectionError):
-        RateLimiter(Budget(credits=1, seconds=1), 60, clock).send(request(), fail)
+        sender(Budget(credits=1, seconds=1), 60, clock).send(request(), fail)
 
 
 def test_waiting_for_the_budget_does_not_count_for_the_timeout(clock: FakeClock) -> None:
-    limiter = RateLimiter(Budget(credits=1, seconds=300), 60, clock)
+    limiter = sender(Budget(credits=1, seconds=300), 60, clock)
     assert limiter.send(request(), response).status_code == 200
     responses = [response(429, "9"), response()]
     assert limiter.send(request(), lambda: responses.pop(0)).status_code == 200

@@ -89,9 +89,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """The clock of every ``RateLimiter``."""
     clock = FakeClock()
     real = settings.RateLimiter
-    monkeypatch.setattr(
-        settings, "RateLimiter", lambda budget, rate_limit_timeout: real(budget, rate_limit_timeout, clock)
-    )
+    monkeypatch.setattr(settings, "RateLimiter", lambda budget: real(budget, clock))
     return clock
 
 

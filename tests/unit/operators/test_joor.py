@@ -280,9 +280,7 @@ def test_the_budget_of_a_task_is_its_credits(
 
 def test_a_task_waits_when_its_credits_are_spent(requests_mock: Mocker, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, real = FakeClock(), settings.RateLimiter
-    monkeypatch.setattr(
-        settings, "RateLimiter", lambda budget, rate_limit_timeout: real(budget, rate_limit_timeout, clock)
-    )
+    monkeypatch.setattr(settings, "RateLimiter", lambda budget: real(budget, clock))
     times: list[float] = []
     requests_mock.post(CREATE, json=lambda *_: times.append(clock.seconds) or {"data": [{}], "errors": []})
     execute(JoorBulkOperator, resource="skus", action="create", items=[{}] * 5, batch_size=1, credits=10)

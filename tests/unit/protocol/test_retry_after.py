@@ -22,14 +22,27 @@ from tests.fake_clock import START
         ("", None),
         ("soon", None),
         ("-5", None),
-        ("1.5", None),
+        ("30.5", 30.5),
+        ("2.0", 2),
+        ("1767225690", 90),  # seconds since the epoch
+        ("1767225690.5", 90.5),
+        ("1767225690500", 90.5),  # milliseconds
+        ("1444931833", 0),
+        ("2026-01-01T00:01Z", 60),  # Jira sends no seconds
+        ("2026-01-01T01:01:00+01:00", 60),
+        ("2026-01-01T00:01:30", 90),
+        ("2026-01-01", None),
+        ("2026-13-01T00:00Z", None),
+        ("1.5.2", None),
+        ("1e3", None),
+        ("١", None),
         ("9" * 400, None),
         ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
         ("Thu, 01 Jan 2026 00:00:00 +99999999999999999999", None),
         ("Thu, 99 Jan 2026 99:99:99 GMT", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(value: str, seconds: int | None) -> None:
+def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
     assert retry_after(value, START) == seconds
 
 

@@ -1,0 +1,100 @@
+"""Sends requests with the library ``requests`` within the budget, and repeats them as ``recovery.py`` decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_oauth.api.errors import TRANSPORT_ERRORS, read_error_body
+from airflow_provider_oauth.api.recovery import Recovery, RecoveryPolicy, Reply, RequestCounts, token_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import requests
+
+    from airflow_provider_oauth.api.rate_limit import RateLimiter
+
+#: The attribute of a response with the reason why its request was not repeated.
+PROBLEM = "_oauth_problem"
+
+
+class ApiSender:
+    """Sends requests within the budget, and repeats them according to the rules.
+
+    :param limiter: limits the rate of requests
+    :param policy: when requests are repeated
+    :param conn_id: the connection ID, for the log
+    :param counts: counts the repetitions
+    """
+
+    def __init__(
+        self, limiter: RateLimiter, policy: RecoveryPolicy, conn_id: str, counts: RequestCounts | None = None
+    ) -> None:
+        self._limiter = limiter
+        self._policy = policy
+        self._conn_id = conn_id
+        self._counts = counts or RequestCounts()
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        send: Callable[[], requests.Response],
+        renew: Callable[[requests.Response], bool] = lambda _: False,
+        failed: Callable[[Exception, str], Exception] = lambda error, _: error,
+    ) -> requests.Response:
+        """Send a request as soon as the budget allows it, and repeat it as long as a rule requires it.
+
+        :param request: the request; it is repeated only if its body can be sent again
+        :param send: sends the request once
+        :param renew: renews the token after a response, and returns whether there is another token
+        :param failed: returns the exception to raise instead of one of the HTTP client, and gets the reason why the
+            request was not repeated
+        :return: the last response
+        """
+        can_resend = isinstance(request.body, (str, bytes, type(None)))
+        recovery = Recovery(
+            self._policy,
+            self._conn_id,
+            request.method,
+            can_resend=can_resend,
+            counts=self._counts,
+            clock=self._limiter.clock,
+        )
+        while True:
+            self._limiter.spend(request.method)
+            recovery.begin_attempt()
+            response = None
+            try:
+                response = send()
+                repeat = recovery.after_response(reply_of(response))
+            except TRANSPORT_ERRORS as error:
+                repeat = recovery.after_error(error)
+                if repeat is None:
+                    raise failed(error, recovery.problem) from None
+            if repeat is not None and repeat.renew and response is not None and not renew(response):
+                recovery.problem = token_problem(is_renewed=False)
+                repeat = None
+            if repeat is None and response is not None:
+                setattr(response, PROBLEM, recovery.problem)
+                return response
+            if response is not None:
+                response.close()
+            if repeat is not None and repeat.seconds:
+                self._limiter.hold(repeat.seconds)
+
+
+def reply_of(response: requests.Response) -> Reply:
+    """Return a response as rules see it. Its body is read when a rule needs it."""
+
+    def read_body() -> bytes:
+        if response.status_code >= 400 and vars(response)["_content"] is False:
+            # The request was sent with stream=True. The size of the response is not limited, so only its start is read.
+            response._content = read_error_body(response)
+        return response.content
+
+    return Reply(response.status_code, response.headers, read_body)
+
+
+def problem_of(response: requests.Response) -> str:
+    """Return why the request of a response was not repeated; "" if no rule required it."""
+    return str(getattr(response, PROBLEM, ""))
