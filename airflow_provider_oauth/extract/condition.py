@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.extract.jmes import compiled
+from airflow_provider_oauth.extract.jmes import compiled, is_template
 from airflow_provider_oauth.extract.page import Page
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def check_condition(until: str, owner: str) -> None:
     :param owner: the name of the class with the condition, for errors
     :raises ConfigurationError: if it is not a JMESPath
     """
-    if "{{" not in until and "{%" not in until:
+    if not is_template(until):
         compiled(until, f"{owner}: until")
 
 

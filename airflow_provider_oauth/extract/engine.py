@@ -14,7 +14,7 @@ from airflow_provider_oauth.extract.completeness import doubt, error_of, is_usua
 from airflow_provider_oauth.extract.error_rules import follow_rule
 from airflow_provider_oauth.extract.page import Page
 from airflow_provider_oauth.extract.paginators import OffsetPaginator, PageNumberPaginator, PaginatorOptions
-from airflow_provider_oauth.extract.records_path import records_paths
+from airflow_provider_oauth.extract.request import check_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -50,21 +50,11 @@ class PageRequest:
     data: Any = field(default=None, repr=False)
 
     @classmethod
-    def first(cls, request: ListRequest, conn_id: str) -> PageRequest:
-        """Return the request for the first page, without the paginator's parameters.
-
-        :raises ConfigurationError: if two parameters exclude each other
-        """
+    def first(cls, request: ListRequest) -> PageRequest:
+        """Return the request for the first page, without the paginator's parameters."""
         data, query = request.data or None, request.request_params or {}
-        given = [name for name in ("data", "json") if getattr(request, name)]
         if request.method.upper() == "GET":
-            given = given if len(given) > 1 else [name for name in ("request_params", "data") if getattr(request, name)]
-            data, query = None, query or request.data or {}
-        if len(given) > 1:
-            raise ConfigurationError(
-                f"Connection {conn_id!r}: a {request.method} request cannot have both {given[0]} and {given[1]}. "
-                "Remove one of them."
-            )
+            data, query = None, query or data or {}
         return cls(None, _present(query), _present(request.headers or {}), request.json, data)
 
     def params(self, param_in: ParamIn, names: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -104,7 +94,7 @@ class PageReader:
     :param request: the list
     :param conn_id: the connection ID, for errors
     :param counts: counts the responses that are ignored
-    :raises ConfigurationError: if ``records_path`` is invalid
+    :raises ConfigurationError: if ``records_path`` is invalid, or two parameters exclude each other
     """
 
     def __init__(
@@ -114,10 +104,7 @@ class PageReader:
         conn_id: str = "",
         counts: RequestCounts | None = None,
     ) -> None:
-        try:
-            records_paths(request.records_path)
-        except ValueError as error:
-            raise ConfigurationError(f"Connection {conn_id!r}: {error}") from None
+        check_list(request, conn_id)
         self._send = send
         self._request = request
         self._paginator = request.paginator
@@ -138,7 +125,7 @@ class PageReader:
         :raises ConfigurationError: if a parameter of the list is invalid
         :raises ApiError: if a page is invalid, repeated, or unexpectedly the last one
         """
-        request = PageRequest.first(self._request, self._conn_id)
+        request = PageRequest.first(self._request)
         if self._paginator:
             request = self._with_first_params(request)
         requested: set[int] = set()

@@ -80,6 +80,11 @@ def compiled(path: str, name: str) -> ParsedResult:
     return parsed
 
 
+def is_template(text: str) -> bool:
+    """Return whether ``text`` has a template, which must be rendered before the text can be checked."""
+    return "{{" in text or "{%" in text
+
+
 def needs(path: ParsedResult, rows_at: Sequence[str]) -> Needs:
     """Return which rows must be decoded to evaluate ``path``.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from airflow_provider_oauth.extract.sources import ABSENT, check_source, read
@@ -34,7 +34,7 @@ class Paginator(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class PaginatorOptions:
-    """The parameters that all paginators of this package have.
+    """The parameters that all paginators of this package have. All parameters of a paginator are templated.
 
     :param more: where each page says whether there are more: JMESPath, or ``header:`` and a name. If a page has it, it
         alone decides
@@ -62,6 +62,11 @@ class PaginatorOptions:
         """
         for name in ("more", "total", *self.sources):
             check_source(getattr(self, name), f"{type(self).__name__}: {name}")
+
+    @property
+    def template_fields(self) -> tuple[str, ...]:
+        """The names of the fields that operators render, which are all fields."""
+        return tuple(each.name for each in fields(self))
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ class PageNumberPaginator(PaginatorOptions):
         number = int(params[self.param])
         more = self.has_more(page)
         if more is None and (last := self.count_of(page, "last")) is not None:
-            more = number - self.start + 1 < last
+            more = number - int(self.start) + 1 < last
         if more is None:
             size = params.get(self.size_param, self.size) if self.size_param else self.size
             more = _rows_remain(page, size, self.total_of(page))

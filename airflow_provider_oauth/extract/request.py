@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.extract.jmes import is_template
+from airflow_provider_oauth.extract.records_path import records_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,19 +19,30 @@ if TYPE_CHECKING:
 class ListRequest:
     """How to request a list from the API.
 
-    Its ``repr`` contains no parameters, headers and bodies, because Airflow stores it with the DAG.
+    Its ``repr`` contains no parameters, headers and bodies, because Airflow stores it with the DAG. If a template field
+    of an operator of this package contains it, its templates are rendered.
 
     :param endpoint: path relative to the API base URL (templated)
-    :param method: HTTP method
+    :param method: HTTP method (templated)
     :param request_params: query parameters; parameters that are None are not sent (templated)
     :param json: JSON body (templated)
     :param data: query parameters of a GET request, body of other requests (templated)
     :param headers: headers of all requests; headers that are None are not sent (templated)
-    :param paginator: how the API splits the list into pages; None if it does not
+    :param paginator: how the API splits the list into pages; None if it does not (templated)
     :param records_path: path of the rows in a response, or several, of which the first one that the response has is
         used; None if the response is the array of rows, or has exactly one array
     :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
     """
+
+    template_fields: ClassVar[tuple[str, ...]] = (
+        "endpoint",
+        "method",
+        "request_params",
+        "json",
+        "data",
+        "headers",
+        "paginator",
+    )
 
     endpoint: str
     method: str = "GET"
@@ -35,6 +50,35 @@ class ListRequest:
     json: Any = field(default=None, repr=False)
     data: Any = field(default=None, repr=False)
     headers: Mapping[str, str | None] | None = field(default=None, repr=False)
-    paginator: Paginator | None = None
+    paginator: Paginator | None = field(default=None, repr=False)
     records_path: str | Sequence[str] | None = None
     allow_nan: bool = False
+
+
+def check_list(request: ListRequest, conn_id: str, *, is_rendered: bool = True) -> None:
+    """Check the parameters of a list before it is requested.
+
+    :param request: the list; empty values count as absent
+    :param conn_id: the connection ID, for errors
+    :param is_rendered: whether the templates were rendered. If false, values that may become empty are not compared
+    :raises ConfigurationError: if ``records_path`` is invalid, or two parameters exclude each other
+    """
+    try:
+        records_paths(request.records_path)
+    except ValueError as error:
+        raise ConfigurationError(f"Connection {conn_id!r}: {error}") from None
+    pairs = [("data", "json")]
+    if request.method.upper() == "GET":  # with GET, data is the query too
+        pairs.append(("request_params", "data"))
+    for pair in pairs:
+        values = [getattr(request, name) for name in pair]
+        if all(values) and (is_rendered or all(map(_is_final, values))):
+            raise ConfigurationError(
+                f"Connection {conn_id!r}: a {request.method} request cannot have both {pair[0]} and {pair[1]}. Remove "
+                "one of them."
+            )
+
+
+def _is_final(value: Any) -> bool:
+    """Return whether a value stays as it is: not a template, and not the result of another task."""
+    return not is_template(value) if isinstance(value, str) else isinstance(value, (dict, list))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.extract.jmes import compiled
+from airflow_provider_oauth.extract.jmes import compiled, is_template
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.extract.page import Page
@@ -25,11 +25,12 @@ ABSENT = _Absent()
 def check_source(source: str | None, name: str) -> None:
     """Check a source before it is used.
 
-    :param source: a JMESPath, or ``header:`` and a name; None if there is none
+    :param source: a JMESPath, or ``header:`` and a name; None if there is none. A template is checked after it was
+        rendered
     :param name: the name of the parameter, for errors
     :raises ConfigurationError: if it is not a JMESPath
     """
-    if source is not None and not source.startswith(HEADER):
+    if source is not None and not source.startswith(HEADER) and not is_template(source):
         compiled(source, name)
 
 

@@ -159,6 +159,7 @@ class OAuthHook(ReadsConnection, HttpHook):
         extra_options: dict[str, Any] | None = None,
         records_path: str | Sequence[str] | None = None,
         *,
+        method: str | None = None,
         request_params: Mapping[str, Any] | None = None,
         json: Any = None,
         allow_nan: bool = False,
@@ -173,6 +174,7 @@ class OAuthHook(ReadsConnection, HttpHook):
         :param records_path: path of the rows in a response, such as ``data.items`` or ``edges[].node``, or a list of
             paths, of which the first one that the response has is used; None if the response is the array of rows, or
             has exactly one array
+        :param method: HTTP method; None for the method of the hook
         :param request_params: query parameters; they take precedence over those of the paginator
         :param json: JSON body
         :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
@@ -184,7 +186,7 @@ class OAuthHook(ReadsConnection, HttpHook):
         """
         request = ListRequest(
             endpoint=endpoint or "",
-            method=self.method,
+            method=method or self.method,
             request_params=request_params,
             json=json,
             data=data,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
+from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues
 from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class ReportsFailure:
             return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[misc]
 
 
-class OAuthTask(ReportsFailure):
+class OAuthTask(RendersValues, ReportsFailure):
     """Lets the operator and the sensor of the HTTP provider use the hook of an OAuth 2.0 connection.
 
     This class has no ``__init__``, because Airflow requires that each operator defines its own.
@@ -65,6 +66,7 @@ class OAuthTask(ReportsFailure):
 
     scope: str | None
     method: str
+    headers: Any = HiddenField()
     tcp_keep_alive: bool
     tcp_keep_alive_idle: int
     tcp_keep_alive_count: int

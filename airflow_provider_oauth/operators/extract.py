@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.extract.request import ListRequest
+from airflow_provider_oauth.extract.request import ListRequest, check_list
 from airflow_provider_oauth.hooks.task import ReportsFailure
+from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues
 from airflow_provider_oauth.operators.ids import TakesIds
 from airflow_provider_oauth.operators.row_writer import RowWriter
 from airflow_provider_oauth.operators.target import add_to_asset_events, check_mapped_path, check_path, extract_file
@@ -37,7 +38,7 @@ RATE_LIMIT_TIMEOUT = 300.0
 ON_EMPTY = ("write", "skip", "fail")
 
 
-class ExtractOperator(TakesIds, ReportsFailure, BaseOperator):
+class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
     """Base class of operators that fetch lists into a file, page by page.
 
     A subclass defines the lists in :meth:`list_requests`. The file is written after all pages were read, so a task that
@@ -208,12 +209,22 @@ class OAuthExtractOperator(ExtractOperator):
     All pages use one TCP connection, and at most two pages are in memory at a time. Each mapped task needs its own
     ``path``.
 
+    Airflow does not store the values of ``json``, ``data`` and ``headers``, unless they are passed with ``partial``,
+    ``expand`` or ``default_args``. Templates in the paginator are rendered too.
+
     :param endpoint: path relative to the API base URL (templated)
     :param paginator: how the API splits the list into pages, one of ``extract.paginators``; None if it does not
-    :param data: query parameters; they take precedence over those of the paginator (templated)
-    :param headers: headers of all requests (templated)
-    :param records_path: JMESPath of the array of rows in a response; None if the response is that array, or has exactly
+        (templated)
+    :param method: HTTP method; a POST that reads a list may be sent again after an error (templated)
+    :param request_params: query parameters; they take precedence over those of the paginator (templated)
+    :param json: JSON body (templated)
+    :param data: query parameters of a GET request, instead of ``request_params``; body of other requests, instead of
+        ``json`` (templated)
+    :param headers: headers of all requests; headers that are None are not sent (templated)
+    :param records_path: path of the rows in a response, such as ``data.items`` or ``edges[].node``, or a list of paths,
+        of which the first one that the response has is used; None if the response is the array of rows, or has exactly
         one array
+    :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
     :param rate_limit_timeout: how long to repeat a request that gets status 429 (Too Many Requests), in seconds; None
         for the value of the vendor's preset, or 300 if it has none
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
@@ -234,31 +245,46 @@ class OAuthExtractOperator(ExtractOperator):
         of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
         UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),
         ``limit``, and ``replaced`` (how many times NaN or Infinity became null)
-    :raises ConfigurationError: if a field of the connection or a parameter is invalid
+    :raises ConfigurationError: if a field of the connection or a parameter is invalid, if neither ``path`` nor
+        ``xcom_fields`` is set, or if two parameters exclude each other
     :raises ApiError: if the API responds with an error status, or a response does not contain the rows
     :raises OAuthError: if no valid token can be obtained, or the storage fails
     """
 
-    template_fields: Sequence[str] = ("endpoint", "data", "headers", *ExtractOperator.template_fields)
+    template_fields: Sequence[str] = (*ListRequest.template_fields, *ExtractOperator.template_fields)
+    json: Any = HiddenField()
+    data: Any = HiddenField()
+    headers: Any = HiddenField()
+    paginator: Any = HiddenField()
 
     def __init__(
         self,
         *,
         endpoint: str,
         paginator: Paginator | None = None,
-        data: dict[str, Any] | None = None,
-        headers: dict[str, str] | None = None,
-        records_path: str | None = None,
+        method: str = "GET",
+        request_params: dict[str, Any] | None = None,
+        json: Any = None,
+        data: Any = None,
+        headers: dict[str, str | None] | None = None,
+        records_path: str | Sequence[str] | None = None,
+        allow_nan: bool = False,
         rate_limit_timeout: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.endpoint = endpoint
         self.paginator = paginator
+        self.method = method
+        self.request_params = request_params
+        self.json = json
         self.data = data
         self.headers = headers
         self.records_path = records_path
+        self.allow_nan = allow_nan
         self.rate_limit_timeout = rate_limit_timeout
+        self._check_output()
+        check_list(self._request, self.oauth_conn_id, is_rendered=False)
 
     def make_hook(self) -> OAuthHook:
         """Return the hook for the connection's type. By default, it repeats requests that get status 429 for 300 s."""
@@ -269,10 +295,26 @@ class OAuthExtractOperator(ExtractOperator):
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the request for the list."""
-        yield ListRequest(
+        self._check_output()
+        yield self._request
+
+    def _check_output(self) -> None:
+        if self.path is None and not self.xcom_fields:
+            raise ConfigurationError(
+                f"Connection {self.oauth_conn_id!r}: neither path nor xcom_fields is set, so the rows would be fetched "
+                "and discarded. Set path to the file to write, or xcom_fields to the fields to return."
+            )
+
+    @property
+    def _request(self) -> ListRequest:
+        return ListRequest(
             endpoint=self.endpoint,
-            data=self.data or {},
-            headers=self.headers or {},
+            method=self.method,
+            request_params=self.request_params,
+            json=self.json,
+            data=self.data,
+            headers=self.headers,
             paginator=self.paginator,
             records_path=self.records_path,
+            allow_nan=self.allow_nan,
         )

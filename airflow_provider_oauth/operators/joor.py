@@ -19,6 +19,7 @@ from airflow_provider_oauth.exceptions import ConfigurationError, PartialWriteEr
 from airflow_provider_oauth.extract.page import Page
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.task import ReportsFailure
+from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues
 from airflow_provider_oauth.operators.extract import ExtractOperator
 from airflow_provider_oauth.operators.items import batches, read_items
 from airflow_provider_oauth.presets.vendor import vendor
@@ -235,7 +236,7 @@ class JoorListOperator(_JoorOperator):
         yield from self.requests_of(hook, self.resource, self.by_ids, "product_ids", self.data or {})
 
 
-class JoorBulkOperator(ReportsFailure, BaseOperator):
+class JoorBulkOperator(RendersValues, ReportsFailure, BaseOperator):
     """Writes items in batches: ``POST /{resource}/bulk_create`` or ``…/bulk_update``, as JOOR documents.
 
     API documentation: https://api-docs.jooraccess.com.
@@ -265,6 +266,7 @@ class JoorBulkOperator(ReportsFailure, BaseOperator):
 
     conn_id_field = "oauth_conn_id"
     template_fields: Sequence[str] = ("items", "account", "oauth_conn_id")
+    items: Any = HiddenField()
     ui_color = "#e4f0ee"
 
     def __init__(

@@ -9,6 +9,7 @@ from airflow.providers.http.triggers.http import HttpResponseSerializer
 
 from airflow_provider_oauth.exceptions import from_event
 from airflow_provider_oauth.hooks.task import OAuthTask
+from airflow_provider_oauth.hooks.templates import HiddenField
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,7 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
 
     conn_id_field = "oauth_conn_id"
     template_fields: Sequence[str] = ("endpoint", "data", "headers", "oauth_conn_id", "scope")
+    data: Any = HiddenField()
 
     def __init__(self, *, oauth_conn_id: str = "oauth_default", scope: str | None = None, **kwargs: Any) -> None:
         super().__init__(http_conn_id=oauth_conn_id, **kwargs)

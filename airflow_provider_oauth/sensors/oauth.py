@@ -11,6 +11,7 @@ from airflow.providers.http.sensors.http import HttpSensor
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, from_event
 from airflow_provider_oauth.extract.condition import check_condition, is_fulfilled
 from airflow_provider_oauth.hooks.task import OAuthTask
+from airflow_provider_oauth.hooks.templates import HiddenField
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +46,7 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
     """
 
     template_fields: Sequence[str] = ("endpoint", "request_params", "headers", "oauth_conn_id", "scope", "until")
+    request_params: Any = HiddenField()
 
     def __init__(
         self,

@@ -37,7 +37,7 @@ LIST = f"{API}/items"
 Operator = type[ExtractOperator | joor.JoorBulkOperator]
 #: The operators of this package that are not an HttpOperator, with their required parameters.
 OPERATORS: dict[Operator, dict[str, Any]] = {
-    OAuthExtractOperator: {"endpoint": "items"},
+    OAuthExtractOperator: {"endpoint": "items", "xcom_fields": "id"},
     justlogin.JustLoginListUsersOperator: {},
     justlogin.JustLoginGetUserOperator: {"user_guid": "u"},
     justlogin.JustLoginListLeaveTypesOperator: {"user_guid": "u", "company_guid": "c", "year": 2026},
@@ -65,7 +65,9 @@ def connection(define_connection: Callable[..., None], variables: dict[str, str]
 
 
 def operator(**changes: Any) -> OAuthExtractOperator:
-    return OAuthExtractOperator(**({"task_id": "read", "oauth_conn_id": "my_api", "endpoint": "items"} | changes))
+    parameters = {"task_id": "read", "oauth_conn_id": "my_api", "endpoint": "items"}
+    output = {} if "path" in changes else {"xcom_fields": "@"}
+    return OAuthExtractOperator(**(parameters | output | changes))
 
 
 def sent(requests_mock: Mocker) -> list[Request]:
@@ -157,7 +159,7 @@ def test_an_unknown_parameter_is_refused(cls: Operator) -> None:
 def test_a_list_is_fetched_page_by_page_with_one_token(requests_mock: Mocker, connection: _Matcher) -> None:
     requests_mock.get(LIST, [{"json": {"data": [{"id": 1}, {"id": 2}]}}, {"json": {"data": [{"id": 3}]}}])
     task = operator(paginator=OffsetPaginator(size=2), data={"q": "x"}, headers={"X-Mine": "1"}, records_path="data")
-    assert counts(task.execute({})) == {"rows": 3, "pages": 2, "path": None}
+    assert task.execute({}) == [{"id": 1}, {"id": 2}, {"id": 3}]
     assert [request.url for request in sent(requests_mock)] == [
         f"{LIST}?offset=0&limit=2&q=x",
         f"{LIST}?offset=2&limit=2&q=x",
@@ -345,7 +347,7 @@ def test_only_xcom_fields_are_returned(requests_mock: Mocker, xcom_fields: str, 
 def test_only_the_return_value_is_pushed_to_xcom(requests_mock: Mocker) -> None:
     requests_mock.get(LIST, json=[{"id": 1}])
     # A push would fail, because the context is empty.
-    assert counts(operator().execute({})) == {"rows": 1, "pages": 1, "path": None}
+    assert operator().execute({}) == [{"id": 1}]
 
 
 @pytest.mark.parametrize("xcom_fields", ["id[", "nonsense(id", "{id}"])

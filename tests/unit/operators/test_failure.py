@@ -60,7 +60,7 @@ TASKS: dict[str, Callable[[], Any]] = {
     "deferrable operator": lambda: OAuthHttpOperator(**COMMON, endpoint="items", deferrable=True),
     "sensor": lambda: OAuthHttpSensor(**COMMON, endpoint="items"),
     "deferrable sensor": lambda: OAuthHttpSensor(**COMMON, endpoint="items", deferrable=True),
-    "extract": lambda: OAuthExtractOperator(**COMMON, endpoint="items"),
+    "extract": lambda: OAuthExtractOperator(**COMMON, endpoint="items", xcom_fields="id"),
     "justlogin": lambda: JustLoginListUsersOperator(**COMMON),
     "justimmo": lambda: JustimmoCurrentUserOperator(**COMMON),
     "joor": lambda: JoorListOperator(**COMMON, resource="seasons", account=1),

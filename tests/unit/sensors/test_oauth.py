@@ -110,7 +110,7 @@ def test_the_template_fields_are_rendered_and_contain_no_secret(requests_mock: M
     )
     task.render_template_fields({"conn": "my_api", "scope": "read", "n": 7})
     assert task.poke({})
-    rendered = {name: getattr(task, name) for name in task.template_fields}
+    rendered = {name: getattr(task, name) for name in type(task).template_fields}
     assert rendered == {
         "endpoint": "ready-7",
         "request_params": {"q": "7"},
