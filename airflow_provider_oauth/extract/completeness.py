@@ -247,8 +247,18 @@ def _in_headers(page: Page) -> Sign | None:
             return Sign(f"the header {name}", f'PageNumberPaginator(total="header:{name}")')
     for name, value in headers.items():
         if "pagination" in name.lower() and value.startswith("{") and _in_members(page, _json(value)):
-            return Sign(f"the header {name}", f'HeaderJsonPaginator(header="{name}")')
+            arguments = "".join(f', {key}="{member}"' for key, member in _header_members(_json(value)).items())
+            return Sign(f"the header {name}", f'HeaderJsonPaginator(header="{name}"{arguments})')
     return None
+
+
+def _header_members(document: Any) -> dict[str, str]:
+    """Return the parameters of ``HeaderJsonPaginator`` for the members of a header."""
+    found = {}
+    for name, names in (("page", NUMBER), ("has_next", MORE), ("last", PAGES)):
+        if member := next((each for each in _members(document, ()) if each.name in names), None):
+            found[name] = member.key
+    return found if "has_next" not in found else {name: found[name] for name in found if name != "last"}
 
 
 def _in_members(page: Page, document: Any) -> Sign | None:

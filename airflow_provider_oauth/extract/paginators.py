@@ -243,12 +243,14 @@ class HeaderJsonPaginator(PaginatorOptions):
     :param param: query parameter of the page number
     :param page: member of the JSON with the number of the current page
     :param has_next: member of the JSON that is true if there is another page
+    :param last: member of the JSON with the number of pages, if there is no ``has_next``
     """
 
     header: str = "x-pagination"
     param: str = "page"
     page: str = "CurrentPage"
     has_next: str = "HasNext"
+    last: str | None = None
 
     @property
     def first_params(self) -> Mapping[str, Any]:
@@ -266,7 +268,10 @@ class HeaderJsonPaginator(PaginatorOptions):
             return None
         try:
             paging = json.loads(header)
-            return {self.param: int(paging[self.page]) + 1} if more or is_true(paging[self.has_next]) else None
+            number = int(paging[self.page])
+            if more is None:
+                more = number < int(paging[self.last]) if self.last else is_true(paging[self.has_next])
+            return {self.param: number + 1} if more else None
         except (ValueError, KeyError, TypeError):
             raise page.error(
                 f"has no valid {self.header} header, so it is unknown whether there are more pages. Check the endpoint "

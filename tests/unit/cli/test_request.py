@@ -142,7 +142,7 @@ def test_a_successful_response_that_reports_an_error_is_printed_and_fails(
     api: Mocker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.get(ITEMS, json={"success": False, "errors": [{"code": "606", "message": "Too many"}]})
-    with pytest.raises(SystemExit, match="^The member 'success' of the response reports an error.$"):
+    with pytest.raises(SystemExit, match="^The member 'errors' of the response reports an error.$"):
         request()
     assert '{"code": "606", "message": "Too many"}' in capsys.readouterr().out
 
