@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -58,7 +59,7 @@ def save(folder: Path) -> list[Path]:
     folder.joinpath("dags").mkdir()
     paths = []
     for block in DAGS:
-        text = block.text.replace('"/data/', f'"{folder}/data/{block.dag_id}/')
+        text = re.sub('"(/data|s3://my_aws@my-bucket)/', f'"{folder}/data/{block.dag_id}/', block.text)
         text = re.sub(r"poke_interval=\d+", "poke_interval=0.5", text)
         paths.append(folder / "dags" / f"{block.page.stem}-{block.dag_id}.py")
         paths[-1].write_text(text)
@@ -108,6 +109,9 @@ def test_every_dag_succeeds_and_returns_what_the_text_says(results: dict[str, An
     for name in ("customers", "read_customers", "customers_by_id"):
         lines = (data / name / "customers.jsonl").read_text().splitlines()
         assert [json.loads(line) for line in lines] == CUSTOMERS
+    with gzip.open(data / "customers_to_s3" / "customers.jsonl.gz") as file:
+        without_name = [{key: value for key, value in each.items() if key != "name"} for each in CUSTOMERS]
+        assert list(map(json.loads, file)) == without_name
 
     # All DAGs shared the tokens that the first one requested; one DAG renewed its own on purpose.
     assert results["counts"]["my_api"]["token_requests"] == 1
