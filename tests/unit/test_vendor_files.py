@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_oauth.api.rate_limit import Budget
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.extract.error_rules import ErrorRule
 from airflow_provider_oauth.extract.paginators import CursorPaginator, OffsetPaginator, PageNumberPaginator
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, PRESETS
@@ -179,6 +180,30 @@ def test_an_invalid_value_is_refused_with_its_place(text: str, problem: str) -> 
 )
 def test_an_invalid_paginator_is_refused_with_its_name(table: str, problem: str) -> None:
     assert error_of(f"{HEAD}[paginators.orders]\n{table}\n").startswith(f"paginators.orders: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("status = 429", "the values are invalid: Object missing required field `action`"),
+        ("action = 'wait'\nstatus = 'x'", "the values are invalid: "),
+        ("action = 'sleep'\nstatus = 429", "the values are invalid: "),
+        ("action = 'wait'", "the values are invalid: ErrorRule('wait') is not a valid error rule: it matches every"),
+        ("action = 'ignore'\nstatus = 401", "the values are invalid: ErrorRule('ignore', status=401) is not a valid"),
+        ("action = 'wait'\nwhen = 'a['", "the values are invalid: ErrorRule: when"),
+        ("action = 'wait'\nstatus = 429\nwaitfor = 5", "unknown keys: waitfor. Use action, first_page, header, "),
+    ],
+)
+def test_an_invalid_error_rule_is_refused_with_its_position(table: str, problem: str) -> None:
+    rule = "[[error_rules]]\naction = 'wait'\nstatus = 429\n"
+    assert error_of(f"{HEAD}{rule}[[error_rules]]\n{table}\n").startswith(f"error_rules[1]: {problem}")
+
+
+def test_the_rules_of_a_file_keep_their_order() -> None:
+    rules = (
+        "[[error_rules]]\naction = 'wait'\nstatus = [429, 403]\n[[error_rules]]\naction = 'fail'\nheader = 'X-A: 1'\n"
+    )
+    assert parsed(rules).error_rules == (ErrorRule("wait", status=(403, 429)), ErrorRule("fail", header="X-A: 1"))
 
 
 def test_a_fact_that_is_marked_as_seen_elsewhere_is_in_the_file() -> None:
