@@ -92,10 +92,10 @@ class RowWriter:
         if self._excludes:
             lines = [self._filter.without(line) for line in lines]
         if self._transform_row is not None:
-            rows = [self._transform_row(json.loads(line)) for line in lines]
+            rows = [self._transform_row(_decoded(line)) for line in lines]
             lines = [_line(row) for row in rows]
         elif self._xcom is not None:
-            rows = [json.loads(line) for line in lines]
+            rows = [_decoded(line) for line in lines]
         if self._xcom is not None:
             for row in rows:
                 self._xcom.add(self._redact_row(row))
@@ -115,6 +115,16 @@ class RowWriter:
             **({"limit": self._limit} if self.is_full else {}),
             **({"replaced": self._replaced} if self._replaced else {}),
         }
+
+
+def _decoded(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        raise InvalidPage(
+            "has a row that Python cannot decode, because it has a number with more than 4,300 digits or is nested too "
+            "deeply. Remove xcom_fields"
+        ) from None
 
 
 def _line(row: Any) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 from airflow.sdk import Asset
 from airflow.sdk.definitions.asset import AssetRef
 
@@ -86,7 +86,7 @@ def _check_connection(conn_id: str, path: str, storage_conn_id: str) -> None:
     """Check that the connection of the storage exists. Otherwise s3fs would use the credentials of the worker."""
     try:
         BaseHook.get_connection(storage_conn_id)
-    except AirflowException:
+    except AirflowNotFoundException:
         raise ConfigurationError(
             f"Connection {conn_id!r}: the connection {storage_conn_id!r} in path {path!r} cannot be found. Create it, "
             "or correct its ID in the path."

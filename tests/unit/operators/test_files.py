@@ -93,6 +93,16 @@ def test_rows_stay_as_the_api_wrote_them_also_if_xcom_fields_decodes_them(reques
     assert path.read_bytes() == b'{"price":  1.10, "big": 1E400, "name": "Z\\u00fcrich"}\n'
 
 
+@pytest.mark.parametrize("row", [b"7" * 5000, b"[" * 5000 + b"]" * 5000], ids=["digits", "nesting"])
+def test_a_row_that_python_cannot_decode_for_xcom_fields_fails_the_task(
+    requests_mock: Mocker, path: Path, row: bytes
+) -> None:
+    requests_mock.get(LIST, content=b"[" + row + b"]")
+    with pytest.raises(ApiError, match="has a row that Python cannot decode|is not JSON"):
+        operator(path=str(path), xcom_fields="@").execute({})
+    assert not path.exists()
+
+
 def test_excluded_fields_are_neither_in_the_file_nor_in_xcom(requests_mock: Mocker, path: Path) -> None:
     requests_mock.get(LIST, content=b'[{"id": 1.0, "ssn": "1-2", "n": {"ssn": 3}}, {"id": 2}]')
     assert operator(path=str(path), exclude=["ssn"], xcom_fields="@").execute({}) == [
