@@ -7,7 +7,7 @@ file is read when a hook first needs it.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date  # noqa: TC003 - msgspec reads the annotations
 from fnmatch import fnmatchcase
@@ -77,6 +77,8 @@ class VendorList(ListOptions):
         if param_in == "query":
             name = "data" if request.method == "GET" and request.data else "request_params"
         body = getattr(request, name)
+        if not isinstance(body, Mapping | None):
+            return request  # not an object: the paginator's error explains that it cannot set its parameters
         missing = {path: value for path, value in self.params.items() if value_at(body, path) is None}
         return replace(request, **{name: with_values(body, missing)})
 

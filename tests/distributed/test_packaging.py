@@ -100,7 +100,9 @@ def test_the_sdist_contains_everything_that_contributors_need(unpacked_sdist: Pa
         "tests",
     ):
         in_repository = {
-            path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.*") if path.suffix in (".py", ".md", ".yml")
+            path.relative_to(ROOT)
+            for path in (ROOT / folder).rglob("*.*")
+            if path.suffix in (".py", ".md", ".toml", ".yml")
         }
         in_repository = {path for path in in_repository if "node_modules" not in path.parts}
         in_sdist = {path.relative_to(unpacked_sdist) for path in (unpacked_sdist / folder).rglob("*.*")}

@@ -123,6 +123,13 @@ def test_a_page_size_is_added_to_the_json_of_a_search() -> None:
     assert changed.records_path == "results"
 
 
+@pytest.mark.parametrize("body", [{"json": [1]}, {"data": "a=1"}])
+def test_a_body_that_is_not_an_object_stays_as_it_is(body: dict[str, Any]) -> None:
+    request = ListRequest(endpoint="x/search", method="POST", **body)
+    changed = vendor("hubspot").with_defaults(request, "/x/search")
+    assert (changed.json, changed.data) == (request.json, request.data)
+
+
 def test_a_request_keeps_its_own_paginator_and_records_path() -> None:
     own = OffsetPaginator()
     request = ListRequest(endpoint="x", paginator=own, records_path="items")
