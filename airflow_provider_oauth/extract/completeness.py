@@ -197,19 +197,23 @@ def doubt(page: Page, size: int | None, may_be_absent: bool) -> Doubt | None:
     :return: None if it seems to be complete
     """
     if sign := looks_paginated(page):
-        problem = (
-            f"has {sign.found}, so the list has more pages, but the paginator does not find them. Set {sign.paginator}"
-        )
-        return Doubt(problem, is_error=True)
+        return Doubt(_problem_of_sign(sign), is_error=True)
     if may_be_absent or not (page.count == size or is_usual_size(page.count)):
         return None
-    keys = ", ".join(member_paths(page)) or "none"
-    problem = (
-        f"has {page.count} rows, which can be a full page, and nothing that the paginator looks for, so rows may be "
-        f"missing. Correct the paginator, or set optional=True if the list can end so. Members of the response: {keys}"
-    )
     # An API with a maximum page size returns fewer rows than requested.
-    return Doubt(problem, is_error=size is None or page.count >= size)
+    return Doubt(_problem_of_full_page(page), is_error=size is None or page.count >= size)
+
+
+def _problem_of_sign(sign: Sign) -> str:
+    return f"has {sign.found}, so the list has more pages, but the paginator does not find them. Set {sign.paginator}"
+
+
+def _problem_of_full_page(page: Page) -> str:
+    return (
+        f"has {page.count} rows, which can be a full page, and nothing that the paginator looks for, so rows may be "
+        "missing. Correct the paginator, or set optional=True if the list can end so. Members of the response: "
+        f"{', '.join(member_paths(page)) or 'none'}"
+    )
 
 
 def member_paths(page: Page) -> list[str]:

@@ -197,7 +197,7 @@ class PageReader:
                 follow_rule(error, self._conn_id, self.counts, is_first_page=previous is None)
                 return None
             if self._paginator and previous and error.status_code in BEYOND_END:
-                error.args = (f"{error} {_beyond_end(error.status_code)}",)
+                error.args = (f"{error} {_problem_beyond_end(error.status_code)}",)
             raise
         page = Page(
             response,
@@ -284,7 +284,7 @@ class PageReader:
         if problem and problem.is_error:
             raise page.error(problem.problem)
         if problem:
-            log.warning("Connection %r: the response %s.", self._conn_id, problem.problem)
+            log.warning("Connection %r: rows may be missing, because the response %s.", self._conn_id, problem.problem)
         else:
             log.info("Connection %r: the list has one page, which has no sign of a next page.", self._conn_id)
 
@@ -334,7 +334,7 @@ def _check_error(page: Page) -> None:
         )
 
 
-def _beyond_end(status: int | None) -> str:
+def _problem_beyond_end(status: int | None) -> str:
     return (
         f"If the API responds so to pages after the last one, set stop_on=({status},) in the paginator. If the API "
         "limits how many pages can be read, divide the list with a filter instead."
