@@ -79,4 +79,4 @@ def dag() -> DAG:
 
 
 if __name__ == "__main__":
-    print(json.dumps(DagSerialization.to_dict(dag())))
+    print(json.dumps(DagSerialization.to_dict(dag()), sort_keys=True))
