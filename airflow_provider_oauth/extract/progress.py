@@ -40,7 +40,7 @@ class Progress:
             return
         self._logged = now
         rate = rows / (now - self._started)
-        parts = [f"{pages} pages", f"{rows} rows", f"{size / 1e6:.1f} MB", f"{rate:.0f} rows/s"]
+        parts = [f"{pages} pages", f"{rows} rows", f"{size / 1e6:.1f} MB", f"{rate:.{0 if rate >= 10 else 1}f} rows/s"]
         if total is not None and total > rows:
             remaining = f", about {(total - rows) / rate:.0f} s" if rows else ""
             parts.append(f"{total - rows} of {total} rows remain{remaining}")

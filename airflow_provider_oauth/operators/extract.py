@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
+from airflow_provider_oauth.extract.progress import Progress
 from airflow_provider_oauth.extract.request import ListRequest, check_list
 from airflow_provider_oauth.hooks.task import ReportsFailure
 from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues
@@ -186,6 +187,7 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
             limit=self.limit,
             transform_row=self.transform_row if is_transformed else None,
             redact_row=self.redact_row,
+            progress=Progress(self.oauth_conn_id, self.clock),
         )
 
     def _handle_empty_list(self) -> None:

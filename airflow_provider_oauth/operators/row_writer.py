@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.extract.engine import PageReader
     from airflow_provider_oauth.extract.page import Page
+    from airflow_provider_oauth.extract.progress import Progress
     from airflow_provider_oauth.extract.storage import NewFile
     from airflow_provider_oauth.operators.xcom import XComRows
 
@@ -29,6 +30,7 @@ class RowWriter:
     :param limit: maximum number of rows; None for all
     :param transform_row: changes a row before it is written; None to write rows as the API wrote them
     :param redact_row: removes the values that must never be stored in XCom
+    :param progress: logs the progress
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class RowWriter:
         limit: int | None,
         transform_row: Callable[[Any], Any] | None,
         redact_row: Callable[[Any], Any],
+        progress: Progress,
     ) -> None:
         self._file = file
         self._xcom = xcom
@@ -48,6 +51,8 @@ class RowWriter:
         self._limit = limit
         self._transform_row = transform_row
         self._redact_row = redact_row
+        self._progress = progress
+        self._size = 0
         self._totals: list[int] = []
         self._replaced = 0
         self._is_paging_absent = False
@@ -65,20 +70,35 @@ class RowWriter:
         :param reader: the pages of the list
         :param check: raises an error if a page reports one
         """
+        is_first_list = not self.pages
         for page in reader:
             check(page)
             self._write_page(page)
+            self._progress.report(
+                pages=self.pages,
+                rows=self.rows,
+                size=self._size,
+                waited=reader.counts.waited,
+                total=self._total_of(reader) if is_first_list else None,
+            )
             if self.is_full:
                 return
         self._is_paging_absent |= reader.is_paging_absent
         if reader.total is not None:
             self._totals.append(reader.total)
 
+    def _total_of(self, reader: PageReader) -> int | None:
+        """Return how many rows will be written; None if it is unknown."""
+        if reader.total is None or self._limit is None:
+            return reader.total
+        return min(reader.total, self._limit)
+
     def _write_page(self, page: Page) -> None:
         lines = page.sliced.lines
         if self._limit is not None:
             lines = lines[: self._limit - self.rows]
         self.pages, self.rows = self.pages + 1, self.rows + len(lines)
+        self._size += sum(map(len, lines)) + len(lines)
         self._replaced += page.sliced.replaced
         try:
             lines = self._lines(lines)

@@ -62,4 +62,4 @@ def test_pages_without_rows_have_no_estimate(clock: FakeClock, caplog: pytest.Lo
     progress = Progress("my_api", clock)
     clock.advance(10)
     progress.report(pages=2, rows=0, size=0, total=5)
-    assert caplog.messages == ["Connection 'my_api': 2 pages, 0 rows, 0.0 MB, 0 rows/s, 5 of 5 rows remain."]
+    assert caplog.messages == ["Connection 'my_api': 2 pages, 0 rows, 0.0 MB, 0.0 rows/s, 5 of 5 rows remain."]

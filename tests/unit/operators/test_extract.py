@@ -20,6 +20,7 @@ from airflow_provider_oauth.operators.extract import ExtractOperator, OAuthExtra
 from airflow_provider_oauth.operators.ids import joined
 from airflow_provider_oauth.runtime import airflow_variables
 from tests.connections import TOKEN_URL
+from tests.fake_clock import FakeClock
 from tests.unit.operators.results import counts
 
 if TYPE_CHECKING:
@@ -169,6 +170,27 @@ def test_a_list_is_fetched_page_by_page_with_one_token(requests_mock: Mocker, co
         assert request.headers["Authorization"] == "Bearer fake-token"
         assert (request.headers["X-Mine"], request.headers["X-Tenant"]) == ("1", "t")
     assert connection.call_count == 1
+
+
+def test_progress_is_logged_every_ten_seconds(
+    requests_mock: Mocker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(ExtractOperator, "clock", clock)
+    caplog.set_level("INFO", logger="airflow_provider_oauth.extract.progress")
+    paginator = OffsetPaginator(size=2, total="total")
+    requests_mock.get(LIST, [{"json": _page(clock, number)} for number in range(3)])
+    operator(paginator=paginator, records_path="data").execute({})
+    lines = [text for text in caplog.messages if "rows/s" in text]
+    assert lines == ["Connection 'my_api': 2 pages, 4 rows, 0.0 MB, 0.3 rows/s, 2 of 6 rows remain, about 6 s."]
+
+
+def _page(clock: FakeClock, number: int) -> Callable[[Request, Any], Any]:
+    def answer(request: Request, context: Any) -> Any:
+        clock.advance(6)
+        return {"data": [{"id": 2 * number}, {"id": 2 * number + 1}], "total": 6}
+
+    return answer
 
 
 def test_parameters_and_headers_that_are_none_are_not_sent(requests_mock: Mocker) -> None:
