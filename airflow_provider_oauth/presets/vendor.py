@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from jmespath.exceptions import JMESPathError
@@ -79,7 +80,12 @@ class VendorList(ListOptions):
         body = getattr(request, name)
         if not isinstance(body, Mapping | None):
             return request  # not an object: the paginator's error explains that it cannot set its parameters
-        missing = {path: value for path, value in self.params.items() if value_at(body, path) is None}
+        in_endpoint = dict(parse_qsl(urlsplit(request.endpoint).query)) if param_in == "query" else {}
+        missing = {
+            path: value
+            for path, value in self.params.items()
+            if value_at(body, path) is None and path not in in_endpoint
+        }
         return replace(request, **{name: with_values(body, missing)})
 
 

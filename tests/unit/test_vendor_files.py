@@ -114,6 +114,11 @@ def test_the_parameters_of_a_request_take_precedence() -> None:
     assert vendor("hubspot").with_defaults(request, "/x").data == {"properties": "email", "limit": 100}
 
 
+def test_a_page_size_in_the_endpoint_is_not_sent_twice() -> None:
+    request = ListRequest(endpoint="x?limit=5")
+    assert vendor("hubspot").with_defaults(request, "/x").request_params is None
+
+
 def test_a_page_size_is_added_to_the_json_of_a_search() -> None:
     request = ListRequest(endpoint="x/search", method="POST", json={"query": "a.b"})
     changed = vendor("hubspot").with_defaults(request, "/x/search")
