@@ -170,6 +170,8 @@ def error_of(page: Page) -> str | None:
     :param page: the page
     :return: the name of the member in quotes; None if there is none
     """
+    if page.has_only_rows:
+        return None
     try:
         count, rows_at = page.count, page.sliced.at
         # Without records_path, the rows are the only array of the response, which can be that of the errors.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -12,15 +13,16 @@ from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.body import value_at, with_values
 from airflow_provider_oauth.extract.completeness import doubt, error_of, is_usual_size, looks_paginated, requested_size
 from airflow_provider_oauth.extract.error_rules import follow_rule
-from airflow_provider_oauth.extract.page import Page
 from airflow_provider_oauth.extract.paginators import OffsetPaginator, PageNumberPaginator, PaginatorOptions
 from airflow_provider_oauth.extract.request import check_list
+from airflow_provider_oauth.extract.streamed_page import page_of, row_format_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     import requests
 
+    from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.paginators import ParamIn
     from airflow_provider_oauth.extract.request import ListRequest
 
@@ -105,6 +107,7 @@ class PageReader:
         counts: RequestCounts | None = None,
     ) -> None:
         check_list(request, conn_id)
+        row_format_of(request, conn_id)
         self._send = send
         self._request = request
         self._paginator = request.paginator
@@ -136,12 +139,13 @@ class PageReader:
                 if previous:
                     self._check_stop(previous)
                 return
-            self.total = self._options.total_of(page) or self.total
-            yield page
-            if page.is_empty:
-                _check_error(page)  # now, because a vendor's operator can quote the error when it gets the page
-            self._count(page)
-            following = self._next_request(request, page)
+            with closing(page):
+                self.total = self._options.total_of(page) or self.total
+                yield page
+                if page.is_empty:
+                    _check_error(page)  # now, because a vendor's operator can quote the error when it gets the page
+                self._count(page)
+                following = self._next_request(request, page)
             if following is None:
                 self._check_end(request, page)
                 return
@@ -199,11 +203,10 @@ class PageReader:
             if self._paginator and previous and error.status_code in BEYOND_END:
                 error.args = (f"{error} {_problem_beyond_end(error.status_code)}",)
             raise
-        page = Page(
+        page = page_of(
             response,
-            self._request.records_path,
+            self._request,
             self._conn_id,
-            self._request.allow_nan,
             number=self.pages + 1,
             rows_before=self.rows,
             first_page_count=previous.first_count if previous else None,
@@ -218,10 +221,11 @@ class PageReader:
         :raises ApiError: if they are the same, unless ``repeats_last_page`` is true
         """
         paginator = self._paginator
-        if not previous or not page.count or not isinstance(paginator, (PageNumberPaginator, OffsetPaginator)):
+        if not previous or not isinstance(paginator, (PageNumberPaginator, OffsetPaginator)):
             return True
-        if page.sliced.lines != previous.sliced.lines:
+        if not page.has_same_rows(previous) or page.is_empty:
             return True
+        page.close()
         if paginator.repeats_last_page:
             return False
         raise page.error(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jmespath.exceptions import JMESPathError
 
@@ -17,7 +17,7 @@ from airflow_provider_oauth.extract.text import utf8
 from airflow_provider_oauth.protocol.redaction import redact_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import requests
 
@@ -43,6 +43,8 @@ class Page:
     number: int = field(default=1, repr=False)
     rows_before: int = field(default=0, repr=False)
     first_page_count: int | None = field(default=None, repr=False)
+    #: Whether the response consists of rows, without members around them.
+    has_only_rows: ClassVar[bool] = False
 
     @cached_property
     def text(self) -> bytes:
@@ -76,6 +78,14 @@ class Page:
         """
         if self.text.strip():
             return False
+        self._check_blank()
+        return True
+
+    def _check_blank(self) -> None:
+        """Check that a response without rows or other content means that there are no rows.
+
+        :raises ApiError: if its status does not mean that
+        """
         status = self.response.status_code
         # With 202, and with 204 and Retry-After, the rows are not ready yet.
         if status not in (200, 204) or "Retry-After" in self.response.headers:
@@ -83,12 +93,28 @@ class Page:
                 f"has no body and the status {status}, which does not mean that there are no rows. Check the endpoint, "
                 "and whether the API needs time to prepare the list"
             )
-        return True
+
+    @property
+    def lines(self) -> Iterable[bytes]:
+        """The rows as the API wrote them, each in one line.
+
+        :raises ApiError: if the response is not JSON, or has no rows at ``records_path``
+        """
+        return self.sliced.lines
 
     @property
     def count(self) -> int:
         """The number of rows."""
         return len(self.sliced.lines)
+
+    @property
+    def replaced(self) -> int:
+        """How many times NaN or Infinity was replaced by null."""
+        return self.sliced.replaced
+
+    def has_same_rows(self, other: Page) -> bool:
+        """Return whether this page has the same rows as another one."""
+        return self.sliced.lines == other.sliced.lines
 
     @property
     def is_empty(self) -> bool:
@@ -109,7 +135,7 @@ class Page:
 
         :raises ApiError: if the response is not JSON, or has no rows at ``records_path``
         """
-        return [json.loads(line) for line in self.sliced.lines]
+        return list(map(self.decoded, self.sliced.lines))
 
     @cached_property
     def content(self) -> Any:
@@ -119,10 +145,25 @@ class Page:
 
         :raises ApiError: if it is not JSON
         """
+        return None if self.is_blank else self.decoded(self.text)
+
+    def decoded(self, value: bytes) -> Any:
+        """Return a decoded value of this page.
+
+        :param value: the value as the API wrote it
+        :raises ApiError: if it is not JSON, or Python cannot decode it
+        """
         try:
-            return None if self.is_blank else json.loads(self.text)
-        except (ValueError, RecursionError):
+            return json.loads(value)
+        except json.JSONDecodeError:
             raise self.error("is not JSON. Check the endpoint") from None
+        except RecursionError:
+            raise self.error("is JSON with too many levels for Python") from None
+        except ValueError:  # the limit of sys.set_int_max_str_digits
+            raise self.error(
+                "contains an integer with more digits than Python decodes. Without xcom_fields, "
+                "OAuthExtractOperator writes it to a file as it is"
+            ) from None
 
     def search(self, path: str) -> Any:
         """Return the value at a JMESPath. Rows are decoded only if the path needs them.
@@ -162,6 +203,9 @@ class Page:
     def _documents(self) -> dict[Needs, Any]:
         """The decoded response with only some of its rows."""
         return {}
+
+    def close(self) -> None:
+        """Free what the page needs besides memory: nothing, if the response is JSON."""
 
     def error(self, problem: str) -> ApiError:
         """Return an error about this page.

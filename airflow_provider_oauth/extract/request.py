@@ -12,6 +12,7 @@ from airflow_provider_oauth.extract.records_path import records_paths
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_oauth.extract.formats import ResponseFormat
     from airflow_provider_oauth.extract.paginators import Paginator
 
 
@@ -31,6 +32,8 @@ class ListRequest:
     :param paginator: how the API splits the list into pages; None if it does not (templated)
     :param records_path: path of the rows in a response, or several, of which the first one that the response has is
         used; None if the response is the array of rows, or has exactly one array
+    :param response_format: format of the responses: ``"json"``, or ``JsonLinesFormat()`` or ``CsvFormat()`` of
+        ``extract.formats``
     :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
     """
 
@@ -52,6 +55,7 @@ class ListRequest:
     headers: Mapping[str, str | None] | None = field(default=None, repr=False)
     paginator: Paginator | None = field(default=None, repr=False)
     records_path: str | Sequence[str] | None = None
+    response_format: ResponseFormat = "json"
     allow_nan: bool = False
 
 

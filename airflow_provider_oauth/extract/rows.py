@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from enum import Enum
 from json.decoder import scanstring  # type: ignore[attr-defined]  # missing in typeshed
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
@@ -36,6 +37,15 @@ class InvalidPage(ValueError):
 
 class _Constant(ValueError):
     """The JSON contains NaN or Infinity."""
+
+
+class Nothing(Enum):
+    """Why there are no rows at a path."""
+
+    #: The response has no such member.
+    ABSENT = "absent"
+    #: The member is null. Some APIs send this instead of an empty array, others if there was an error.
+    NULL = "null"
 
 
 @dataclass(frozen=True)
@@ -158,19 +168,43 @@ def slice_rows(content: bytes, paths: Sequence[RecordsPath], *, allow_nan: bool 
     return rows
 
 
-def _slice_text(text: str, paths: Sequence[RecordsPath], *, allow_nan: bool) -> Rows:
+def check_value(text: str, *, allow_nan: bool = False) -> tuple[bytes, int]:
+    """Return a JSON value in UTF-8 as it is, and how many times NaN or Infinity was replaced in it by null.
+
+    :param text: the value, without line breaks
+    :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
+    :raises InvalidPage: if it is not one JSON value
+    """
+    value = text.encode()
+    try:
+        msgspec.json.decode(value, type=Raw)
+    except (msgspec.DecodeError, RecursionError):
+        _checked(text, allow_nan=allow_nan)
+        return _without_constants(text) if allow_nan else (value, 0)
+    return value, 0
+
+
+def _checked(text: str, *, allow_nan: bool) -> TextSlicer:
+    """Return a slicer of ``text``, which is valid.
+
+    :raises InvalidPage: if it is not one JSON value
+    """
     slicer = TextSlicer(allow_nan=allow_nan)
     try:
         slicer.check(text)
-        rows, at = find_rows(slicer, text.strip(WHITE_SPACE), paths)
-    except InvalidPage:
-        raise
     except _Constant:
         raise InvalidPage(
             "contains NaN or Infinity, which JSON does not have. To write null instead, set allow_nan=True"
         ) from None
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise InvalidPage("is JSON with too many levels for Python") from None
+    except ValueError:
         raise InvalidPage("is not JSON. Check the endpoint") from None
+    return slicer
+
+
+def _without_constants(text: str) -> tuple[bytes, int]:
+    """Return a valid JSON value with null instead of NaN and Infinity, and their number."""
     replaced = 0
 
     def without_constant(match: re.Match[str]) -> str:
@@ -180,8 +214,15 @@ def _slice_text(text: str, paths: Sequence[RecordsPath], *, allow_nan: bool) -> 
         replaced += 1
         return "null"
 
-    lines = [(STRING_OR_CONSTANT.sub(without_constant, row) if allow_nan else row).encode() for row in rows]
-    return Rows(lines, at, replaced)
+    return STRING_OR_CONSTANT.sub(without_constant, text).encode(), replaced
+
+
+def _slice_text(text: str, paths: Sequence[RecordsPath], *, allow_nan: bool) -> Rows:
+    rows, at = find_rows(_checked(text, allow_nan=allow_nan), text.strip(WHITE_SPACE), paths)
+    if not allow_nan:
+        return Rows([row.encode() for row in rows], at)
+    cleaned = list(map(_without_constants, rows))
+    return Rows([line for line, _ in cleaned], at, sum(replaced for _, replaced in cleaned))
 
 
 def find_rows(slicer: Slicer[S], document: S, paths: Sequence[RecordsPath]) -> tuple[list[S], tuple[str, ...]]:
@@ -192,13 +233,23 @@ def find_rows(slicer: Slicer[S], document: S, paths: Sequence[RecordsPath]) -> t
     """
     if not paths:
         return _only_array(slicer, document)
+    null: RecordsPath | None = None
     for path in paths:
+        if null and not path.steps:
+            break  # otherwise the response itself would become a row
         rows = _rows_at(slicer, document, path)
-        if rows is not None:
+        if isinstance(rows, list):
             return rows, path.keys
+        if rows is Nothing.NULL:
+            null = null or path
     for path in paths:
         if path.is_optional and _may_lack(slicer, document, path):
             return [], path.keys
+    if null:
+        raise InvalidPage(
+            f"has null at {null.text!r} instead of an array. If this means that there are no rows, add ? to the path. "
+            f"{_advice(slicer, document)}"
+        )
     missing = " or ".join(repr(path.text) for path in paths)
     raise InvalidPage(f"has no {missing}. {_advice(slicer, document)}")
 
@@ -228,8 +279,8 @@ def _only_array(slicer: Slicer[S], document: S) -> tuple[list[S], tuple[str, ...
     return arrays[0]
 
 
-def _rows_at(slicer: Slicer[S], document: S, path: RecordsPath) -> list[S] | None:
-    """Return the rows at ``path``; None if the document has nothing there, or null."""
+def _rows_at(slicer: Slicer[S], document: S, path: RecordsPath) -> list[S] | Nothing:
+    """Return the rows at ``path``, or that the document has no value or null there."""
     if not path.steps:
         rows = slicer.elements(document)
         if rows is None and slicer.members(document) is None:
@@ -239,10 +290,10 @@ def _rows_at(slicer: Slicer[S], document: S, path: RecordsPath) -> list[S] | Non
     for key in path.keys:
         children = _children(slicer, value, key)
         if children is None:
-            return None
+            return Nothing.ABSENT
         value = children[0]
     if slicer.is_null(value):
-        return None
+        return Nothing.NULL
     if path.has_several_values:
         return _rows_below(slicer, value, path)
     rows = slicer.elements(value)

@@ -11,7 +11,6 @@ from email.message import Message
 from airflow_provider_oauth.extract.rows import InvalidPage
 
 GZIP_MAGIC = b"\x1f\x8b"
-UTF_8 = ("utf-8", "utf-8-sig")
 
 
 def utf8(body: bytes, content_type: str) -> bytes:
@@ -28,11 +27,10 @@ def utf8(body: bytes, content_type: str) -> bytes:
     name = encoding(body, content_type)
     try:
         text = body.decode(name)
-    except LookupError:
-        raise InvalidPage(f"has the charset {name!r}, which is unknown. Check the endpoint") from None
-    except UnicodeDecodeError as error:
-        raise InvalidPage(f"is not valid {name} at byte {error.start}. Check the charset in its Content-Type") from None
-    return body if name == "utf-8" else text.encode("utf-8", "surrogatepass")
+        return body if name == "utf-8" else text.encode()
+    except UnicodeError as error:
+        place = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+        raise InvalidPage(f"is not valid {name}{place}. Check the charset in its Content-Type") from None
 
 
 def encoding(start: bytes, content_type: str) -> str:
@@ -40,6 +38,7 @@ def encoding(start: bytes, content_type: str) -> str:
 
     :param start: the body, or at least its first four bytes
     :param content_type: the ``Content-Type`` header; "" if there is none
+    :raises InvalidPage: if Python does not know the charset
     """
     detected = json.detect_encoding(start)
     if detected != "utf-8":  # a byte order mark, or JSON in UTF-16 or UTF-32
@@ -48,9 +47,10 @@ def encoding(start: bytes, content_type: str) -> str:
     message["Content-Type"] = content_type
     charset = message.get_content_charset("utf-8")
     try:
+        "".encode(charset)  # also refuses codecs that are not of text, such as hex
         return codecs.lookup(charset).name
-    except LookupError:
-        return charset
+    except (LookupError, ValueError):
+        raise InvalidPage(f"has the charset {charset!r}, which is unknown. Check the endpoint") from None
 
 
 def decompressed(body: bytes) -> bytes:

@@ -21,6 +21,7 @@ from airflow_provider_oauth.connection import preset_of, read_connection, vendor
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.extract.engine import PageReader
 from airflow_provider_oauth.extract.request import ListRequest
+from airflow_provider_oauth.extract.spool import HEADERS, spooler
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
 from airflow_provider_oauth.hooks.settings import ReadsConnection, log_warnings
 from airflow_provider_oauth.management.grant_check import check_grant
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from airflow_provider_oauth.extract.engine import PageRequest
+    from airflow_provider_oauth.extract.formats import ResponseFormat
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.presets import Preset
@@ -162,6 +164,7 @@ class OAuthHook(ReadsConnection, HttpHook):
         method: str | None = None,
         request_params: Mapping[str, Any] | None = None,
         json: Any = None,
+        response_format: ResponseFormat = "json",
         allow_nan: bool = False,
     ) -> Iterator[Page]:
         """Yield the pages of a list. At most two pages are in memory at a time.
@@ -177,6 +180,8 @@ class OAuthHook(ReadsConnection, HttpHook):
         :param method: HTTP method; None for the method of the hook
         :param request_params: query parameters; they take precedence over those of the paginator
         :param json: JSON body
+        :param response_format: format of the responses: ``"json"``, or ``JsonLinesFormat()`` or ``CsvFormat()`` of
+            ``extract.formats``. The ``rows`` of their pages are iterators
         :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
         :return: the pages, each with ``rows``, ``content`` and ``response``
         :raises ConfigurationError: if a field of the connection is missing or invalid, or parameters exclude each other
@@ -193,6 +198,7 @@ class OAuthHook(ReadsConnection, HttpHook):
             headers=headers,
             paginator=paginator,
             records_path=records_path,
+            response_format=response_format,
             allow_nan=allow_nan,
         )
         return iter(self.read_pages(request, extra_options))
@@ -204,7 +210,9 @@ class OAuthHook(ReadsConnection, HttpHook):
         :param extra_options: as in ``run``
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
-        request = self._with_vendor_defaults(request)
+        is_spooled = request.response_format != "json"
+        if not is_spooled:  # otherwise there is nothing at the vendor's paths
+            request = self._with_vendor_defaults(request)
         # One session for all pages, so that cookies persist.
         session = self._session(None, extra_options, in_list=True)
 
@@ -215,9 +223,11 @@ class OAuthHook(ReadsConnection, HttpHook):
                 params=dict(page.query),
                 data=page.data,
                 json=page.json,
-                headers=dict(page.headers),
+                headers={**(HEADERS if is_spooled else {}), **page.headers},
                 timeout=self.merged_extra["timeout"],
                 allow_redirects=self.merged_extra["allow_redirects"],
+                stream=is_spooled or None,
+                hooks={"response": spooler(self.oauth_conn_id)} if is_spooled else None,
             )
             self._check(response, in_list=True)  # even if check_response is off: an error response is not a page
             return response

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_oauth.extract.formats import ResponseFormat
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.extract.storage import NewFile
@@ -227,6 +228,8 @@ class OAuthExtractOperator(ExtractOperator):
         of which the first one that the response has is used; None if the response is the array of rows, or has exactly
         one array
     :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
+    :param response_format: format of the responses: ``"json"``, or ``JsonLinesFormat()`` or ``CsvFormat()`` of
+        ``extract.formats``
     :param rate_limit_timeout: how long to repeat a request that gets status 429 (Too Many Requests), in seconds; None
         for the value of the vendor's preset, or 300 if it has none
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
@@ -271,6 +274,7 @@ class OAuthExtractOperator(ExtractOperator):
         headers: dict[str, str | None] | None = None,
         records_path: str | Sequence[str] | None = None,
         allow_nan: bool = False,
+        response_format: ResponseFormat = "json",
         rate_limit_timeout: float | None = None,
         **kwargs: Any,
     ) -> None:
@@ -284,6 +288,7 @@ class OAuthExtractOperator(ExtractOperator):
         self.headers = headers
         self.records_path = records_path
         self.allow_nan = allow_nan
+        self.response_format = response_format
         self.rate_limit_timeout = rate_limit_timeout
         self._check_output()
         check_list(self._request, self.oauth_conn_id, is_rendered=False)
@@ -319,4 +324,5 @@ class OAuthExtractOperator(ExtractOperator):
             paginator=self.paginator,
             records_path=self.records_path,
             allow_nan=self.allow_nan,
+            response_format=self.response_format,
         )

@@ -114,11 +114,11 @@ def test_the_rows_are_the_array_at_records_path_or_the_only_array(
         ("text", None, "not contain exactly one array"),
         (None, None, "not contain exactly one array"),
         ({"data": {"x": 1}}, "data", "no array at 'data'"),
-        ({"data": None}, "data", "has no 'data'"),
+        ({"data": None}, "data", "has null at 'data' instead of an array"),
         ({"data": [1]}, "rows", "has no 'rows'. Set records_path"),
         ([1], "data", "has no 'data'. It contains no array"),
         (b"<html>fake-row", None, "is not JSON"),
-        (b"[" * 100_000, None, "is not JSON"),
+        (b"[" * 100_000, None, "is JSON with too many levels"),
     ],
 )
 def test_a_page_without_rows_is_an_error_that_does_not_quote_the_page(
