@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.formats import check_format
 from airflow_provider_oauth.extract.page import Page
 from airflow_provider_oauth.extract.rows import InvalidPage
 from airflow_provider_oauth.extract.sources import HEADER
-from airflow_provider_oauth.extract.spool import SpooledResponse
 from airflow_provider_oauth.protocol.redaction import redact_url
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.extract.formats import RowFormat
     from airflow_provider_oauth.extract.request import ListRequest
+    from airflow_provider_oauth.extract.spool import SpooledResponse
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +41,7 @@ class StreamedPage(Page):
     @property
     def spooled(self) -> SpooledResponse:
         """The response, whose body is in a temporary file."""
-        if not isinstance(self.response, SpooledResponse):
-            raise TypeError("the request was sent without spooler()")
-        return self.response
+        return cast("SpooledResponse", self.response)
 
     @property
     def lines(self) -> Iterator[bytes]:
@@ -118,7 +116,7 @@ class StreamedPage(Page):
 
         :raises ApiError: always
         """
-        raise self._not_available("text")
+        self._refuse("text")
 
     @property
     def sliced(self) -> NoReturn:
@@ -126,7 +124,7 @@ class StreamedPage(Page):
 
         :raises ApiError: always
         """
-        raise self._not_available("sliced")
+        self._refuse("sliced")
 
     @property
     def content(self) -> NoReturn:
@@ -134,13 +132,13 @@ class StreamedPage(Page):
 
         :raises ApiError: always
         """
-        raise self._not_available("content")
+        self._refuse("content")
 
     def _document(self, path: str) -> NoReturn:
-        raise self._not_available(f"the JMESPath {path!r}")
+        self._refuse(f"the JMESPath {path!r}")
 
-    def _not_available(self, what: str) -> Exception:
-        return self.error(
+    def _refuse(self, what: str) -> NoReturn:
+        raise self.error(
             f"is {self.row_format.name}, whose rows are read one by one, so a paginator cannot use {what}. Use rows or "
             "lines of the page, or a header"
         )

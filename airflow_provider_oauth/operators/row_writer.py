@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.extract.exclude import FieldFilter
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.operators.xcom import XComRows
 
 log = logging.getLogger(__name__)
+
+#: Number of rows that are written together.
+BATCH_SIZE = 1000
 
 
 class RowWriter:
@@ -94,18 +98,16 @@ class RowWriter:
         return min(reader.total, self._limit)
 
     def _write_page(self, page: Page) -> None:
-        lines = page.sliced.lines
-        if self._limit is not None:
-            lines = lines[: self._limit - self.rows]
-        self.pages, self.rows = self.pages + 1, self.rows + len(lines)
-        self._size += sum(map(len, lines)) + len(lines)
-        self._replaced += page.sliced.replaced
+        self.pages += 1
+        remaining = iter(page.lines if self._limit is None else islice(page.lines, self._limit - self.rows))
         try:
-            lines = self._lines(lines)
+            while lines := list(islice(remaining, BATCH_SIZE)):
+                self.rows += len(lines)
+                self._size += sum(map(len, lines)) + len(lines)
+                self._file.write(b"\n".join([*self._lines(lines), b""]))
         except InvalidPage as error:
             raise page.error(str(error)) from None
-        if lines:
-            self._file.write(b"\n".join([*lines, b""]))
+        self._replaced += page.replaced
 
     def _lines(self, lines: Sequence[bytes]) -> Sequence[bytes]:
         """Return the rows to write, and add their fields to XCom."""
