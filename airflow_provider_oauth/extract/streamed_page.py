@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.formats import check_format
@@ -160,7 +160,7 @@ def row_format_of(request: ListRequest, conn_id: str) -> RowFormat | None:
             f"Connection {conn_id!r}: records_path is set, but a response in {name} has only rows. Remove records_path."
         )
     paginator = request.paginator
-    for field in ("more", *getattr(paginator, "sources", ())):
+    for field in ("more", "total", *getattr(paginator, "sources", ())):
         source = getattr(paginator, field, None)
         if isinstance(source, str) and not source.startswith(HEADER):
             raise ConfigurationError(
