@@ -75,9 +75,8 @@ class RowWriter:
         :param check: raises an error if a page reports one
         """
         is_first_list = not self.pages
-        for page in reader:
-            check(page)
-            self._write_page(page)
+
+        def report() -> None:
             self._progress.report(
                 pages=self.pages,
                 rows=self.rows,
@@ -85,6 +84,11 @@ class RowWriter:
                 waited=reader.counts.waited,
                 total=self._total_of(reader) if is_first_list else None,
             )
+
+        for page in reader:
+            check(page)
+            self._write_page(page, report)
+            report()
             if self.is_full:
                 return
         self._is_paging_absent |= reader.is_paging_absent
@@ -97,7 +101,7 @@ class RowWriter:
             return reader.total
         return min(reader.total, self._limit)
 
-    def _write_page(self, page: Page) -> None:
+    def _write_page(self, page: Page, report: Callable[[], None]) -> None:
         self.pages += 1
         remaining = iter(page.lines if self._limit is None else islice(page.lines, self._limit - self.rows))
         try:
@@ -105,6 +109,7 @@ class RowWriter:
                 self.rows += len(lines)
                 self._size += sum(map(len, lines)) + len(lines)
                 self._file.write(b"\n".join([*self._lines(lines), b""]))
+                report()  # a page can be a large file
         except InvalidPage as error:
             raise page.error(str(error)) from None
         self._replaced += page.replaced
