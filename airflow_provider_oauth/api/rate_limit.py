@@ -11,6 +11,9 @@ from airflow_provider_oauth.protocol.clock import Clock
 
 log = logging.getLogger(__name__)
 
+#: The limiters of ``shared_limiter``, by connection and budget.
+_limiters: dict[tuple[str, Budget | None], RateLimiter] = {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
@@ -101,3 +104,12 @@ class RateLimiter:
         if not self._spent or sum(spent for _, spent in self._spent) + cost <= budget.credits:
             return 0.0
         return self._spent[0][0] + budget.seconds - now
+
+
+def shared_limiter(conn_id: str, budget: Budget | None) -> RateLimiter:
+    """Return the limiter for a connection, which all deferred requests of this process share.
+
+    :param conn_id: the connection ID
+    :param budget: the budget of the API
+    """
+    return _limiters.setdefault((conn_id, budget), RateLimiter(budget))

@@ -58,6 +58,10 @@ class Rule(Protocol):
     def wait_for(self) -> float | None:
         """Seconds to wait before the request is repeated, if the response does not name a time."""
 
+    @property
+    def needs_body(self) -> bool:
+        """Whether the rule may read the body of a response."""
+
     def matches(self, reply: Reply) -> bool:
         """Return whether the rule applies to a response."""
 

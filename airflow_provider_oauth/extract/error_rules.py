@@ -86,6 +86,11 @@ class ErrorRule:
             return ()
         return (self.status,) if isinstance(self.status, int) else tuple(self.status)
 
+    @property
+    def needs_body(self) -> bool:
+        """Whether the rule may read the body of a response."""
+        return self.when is not None
+
     def matches(self, reply: Reply) -> bool:
         """Return whether a response matches all conditions of the rule."""
         if self.statuses and reply.status not in self.statuses:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.http.hooks.http import AsyncHttpSession
 
-from airflow_provider_oauth.api.aiohttp_auth import translated_options
+from airflow_provider_oauth.api.aiohttp_auth import replacement_token, translated_options, valid_token
 from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, status_error, transport_error
+from airflow_provider_oauth.api.policy import ApiRefusal
+from airflow_provider_oauth.api.recovery import Recovery, Repeat, Reply, token_problem
 from airflow_provider_oauth.api.request import endpoint_url, request_data
+from airflow_provider_oauth.exceptions import OAuthError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +34,7 @@ METHODS_WITHOUT_BODY = ("GET", "HEAD")
 class OAuthAsyncSession(AsyncHttpSession):
     """An ``AsyncHttpSession`` that raises the same errors as ``OAuthHook``.
 
-    :param hook: the hook, which defines the number of attempts and the delay between them
+    :param hook: the hook, which defines when requests are repeated
     :param session: the aiohttp session that sends the requests
     :param access: provides the token, headers and parameters that the connection adds to requests to its API
     :param config: base URL and options, from ``OAuthAsyncHook.config``
@@ -50,6 +53,8 @@ class OAuthAsyncSession(AsyncHttpSession):
         super().__init__(hook=hook, request=partial(session.request, method), config=config, method=method)
         self._access = access
         self._advice = hook.advice
+        self._policy = hook.recovery_policy(in_list=False)
+        self._limiter, self._counts = hook.rate_limiter, hook.counts
 
     async def run(
         self,
@@ -81,9 +86,9 @@ class OAuthAsyncSession(AsyncHttpSession):
         arguments |= self._options(extra_options or {})
         check_response = arguments.pop("check_response", True)
         with self._errors_converted(url):
-            response = await self._send(url, arguments, self.retry_limit if check_response else 1)
-            if check_response and response.status >= 400:
-                raise await self._status_error(response)
+            response, problem = await self._send(url, arguments, self.retry_limit if check_response else 1)
+            if check_response and self._policy.is_error(await self._reply(response)):
+                raise await self._status_error(response, problem)
             if read:
                 await response.read()
             return response
@@ -107,26 +112,83 @@ class OAuthAsyncSession(AsyncHttpSession):
         own = translated_options(extra_options, self._access.config, self.base_url)
         return {**(self.extra_options or {}), **own}
 
-    async def _send(self, url: str, arguments: dict[str, Any], attempts: int) -> ClientResponse:
-        """Send the request. Repeat it after a status of 500 or above, as ``HttpAsyncHook`` does."""
-        for attempt in range(1, attempts):
-            response: ClientResponse = await self._request(url, **arguments)
-            if response.status < 500:
-                return response
-            response.release()
-            self.log.warning(
-                "Connection %r: the API responded with status %d. Repeating the request in %s s (attempt %d of %d).",
-                self._conn_id,
-                response.status,
-                self.retry_delay,
-                attempt + 1,
-                attempts,
-            )
-            await asyncio.sleep(self.retry_delay)
-        return await self._request(url, **arguments)
+    async def _send(self, url: str, arguments: dict[str, Any], attempts: int) -> tuple[ClientResponse, str]:
+        """Send the request within the budget, and repeat it as the rules say.
 
-    async def _status_error(self, response: ClientResponse) -> ApiError:
+        :return: the last response, and why the request was not repeated; "" if no rule required it
+        """
+        limiter, recovery = self._limiter, self._recovery(arguments)
+        while True:
+            while (wait := limiter.try_spend(self.method)) > 0:  # noqa: ASYNC110 - waits for a time, not for an event
+                await asyncio.sleep(wait)
+            recovery.begin_attempt()
+            response = None
+            try:
+                response = await self._request(url, **arguments)
+                repeat = recovery.after_response(await self._reply(response))
+            except TRANSPORT_ERRORS as error:
+                repeat = recovery.after_error(error)
+                if repeat is None:
+                    raise transport_error(
+                        self._access.config, error, method=self.method, url=url, problem=recovery.problem
+                    ) from None
+            if repeat is not None and repeat.renew and response is not None and not await self._renew(response):
+                recovery.problem, repeat = token_problem(is_renewed=False), None
+            if repeat is None and response is not None:
+                attempts -= 1
+                if attempts < 1 or recovery.problem or not self._is_retried(response.status):
+                    return response, recovery.problem
+                repeat = self._retry(response.status, attempts)
+            if response is not None:
+                response.release()
+            if repeat is not None:
+                await asyncio.sleep(repeat.seconds)
+
+    def _recovery(self, arguments: dict[str, Any]) -> Recovery:
+        can_resend = isinstance(arguments["data"], (str, bytes, list, type(None)))
+        return Recovery(
+            self._policy,
+            self._conn_id,
+            self.method,
+            can_resend=can_resend,
+            counts=self._counts,
+            clock=self._limiter.clock,
+        )
+
+    def _is_retried(self, status: int) -> bool:
+        """Return whether the request is repeated up to ``retry_limit``, as ``HttpAsyncHook`` does."""
+        return status >= 500 and self._policy.can_retry(self.method) and not self._policy.retry_timeout
+
+    def _retry(self, status: int, attempts: int) -> Repeat:
+        self.log.warning(
+            "Connection %r: the API responded with status %d. Repeating the request in %s s (attempt %d of %d).",
+            self._conn_id,
+            status,
+            self.retry_delay,
+            self.retry_limit - attempts + 1,
+            self.retry_limit,
+        )
+        return Repeat(self.retry_delay)
+
+    async def _reply(self, response: ClientResponse) -> Reply:
+        """Return a response as rules see it. Its body is read only if a rule needs it."""
         body = b""
+        if any(rule.needs_body for rule in self._policy.rules):
+            body = await response.read()
+        return Reply(response.status, response.headers, lambda: body)
+
+    async def _renew(self, response: ClientResponse) -> bool:
+        """Renew the token because of a response, and return whether there is another token than the one sent."""
+        token = await valid_token(self._access)
+        if not self._access.is_api_url(str(response.url), token):
+            return False
+        name, value = self._access.token_header(token)
+        if response.request_info.headers.get(name) != value:
+            return True  # another task or process renewed it meanwhile
+        return await replacement_token(self._access, token, ApiRefusal.INVALID_TOKEN) is not None
+
+    async def _status_error(self, response: ClientResponse, problem: str) -> ApiError:
+        body = response._body or b""  # a rule may have read it
         with suppress(*TRANSPORT_ERRORS):  # if reading fails, the error quotes what was read until then
             async for chunk in response.content.iter_chunked(8192):
                 body += chunk
@@ -142,6 +204,7 @@ class OAuthAsyncSession(AsyncHttpSession):
             headers=response.headers,
             sent=response.request_info.headers,
             body=body,
+            problem=problem,
         )
 
     @contextmanager
@@ -149,6 +212,8 @@ class OAuthAsyncSession(AsyncHttpSession):
         """Raise this package's errors instead of those of aiohttp, which can contain secrets."""
         try:
             yield
+        except OAuthError:
+            raise
         except TRANSPORT_ERRORS as error:
             raise transport_error(self._access.config, error, method=self.method, url=url) from None
 

@@ -14,6 +14,7 @@ from airflow_provider_oauth.api.adapters import KeepAlive, shared_adapter
 from airflow_provider_oauth.api.aiohttp_auth import OAuth2Middleware, aiohttp_options, in_thread, valid_token
 from airflow_provider_oauth.api.errors import read_error_body, status_error
 from airflow_provider_oauth.api.policy import ApiAccess
+from airflow_provider_oauth.api.rate_limit import shared_limiter
 from airflow_provider_oauth.api.request import endpoint_url, request_data
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.api.sender import problem_of, reply_of
@@ -23,6 +24,7 @@ from airflow_provider_oauth.extract.engine import PageReader
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.extract.spool import HEADERS, spooler
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
+from airflow_provider_oauth.hooks.repetition import RepeatsRequests
 from airflow_provider_oauth.hooks.settings import ReadsConnection, log_warnings
 from airflow_provider_oauth.management.grant_check import check_grant
 from airflow_provider_oauth.presets import OAUTH
@@ -37,11 +39,13 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
     from requests.auth import AuthBase
 
+    from airflow_provider_oauth.api.rate_limit import RateLimiter
     from airflow_provider_oauth.extract.engine import PageRequest
     from airflow_provider_oauth.extract.formats import ResponseFormat
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.presets import Preset
+    from airflow_provider_oauth.presets.vendor import Vendor
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.tokens.source import TokenSource
 
@@ -313,16 +317,19 @@ def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) ->
     return hook
 
 
-class OAuthAsyncHook(HttpAsyncHook):
+class OAuthAsyncHook(RepeatsRequests, HttpAsyncHook):
     """Calls an HTTP API with an OAuth 2.0 token from an event loop, as ``OAuthHook`` does from a task.
+
+    The same error rules apply as in ``OAuthHook``. All hooks for a connection in a process share the vendor's budget.
 
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type
     :param method: the HTTP method of ``run``
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password
     :param auth_type: ignored; it exists only because ``HttpAsyncHook`` has it
-    :param retry_limit: maximum number of attempts for a request if the API responds with status 500 or above
-    :param retry_delay: seconds between two attempts
+    :param retry_limit: maximum number of attempts for a request if the API responds with status 500 or above, no error
+        rule applies, and the request can be repeated without harm
+    :param retry_delay: seconds between two of these attempts
     """
 
     conn_name_attr = "oauth_conn_id"
@@ -364,9 +371,18 @@ class OAuthAsyncHook(HttpAsyncHook):
         return token_source(read_connection(connection, preset)), preset
 
     @property
+    def _vendors(self) -> tuple[Vendor, ...]:
+        return (vendor_of(self._access.config.vendor, self._preset),) if self._access else ()
+
+    @property
+    def rate_limiter(self) -> RateLimiter:
+        """The rate limiter that all hooks for the connection in this process share."""
+        return shared_limiter(self.oauth_conn_id, next((each.budget for each in self._vendors), None))
+
+    @property
     def advice(self) -> Mapping[int, str]:
         """The vendor's advice about error statuses, by status; empty before the first request."""
-        return vendor_of(self._access.config.vendor, self._preset).advice if self._access else {}
+        return next((each.advice for each in self._vendors), {})
 
     @property
     def secret_params(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_oauth.extract.error_rules import ErrorRule
     from airflow_provider_oauth.extract.formats import ResponseFormat
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.paginators import Paginator
@@ -61,10 +62,18 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         file; or ``"fail"``. With the last two, a file that was there before stays
     :param exclude: keys of fields to remove from all rows
     :param limit: maximum number of rows, for a trial; None for all rows
+    :param error_rules: what responses of the API mean; they are tried before the vendor's and the default rules
+    :param rate_limit_timeout: how long a request waits for limits of the API, in seconds; None for the vendor's value,
+        or 300
+    :param retry_timeout: how long a request is retried after status 502, 503 or 504 or a broken connection, in seconds;
+        None for the vendor's value, or 120
+    :param repeatable: whether a POST or PATCH request can be retried without harm; None to retry all requests that read
+        a list
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
         of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
         UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),
-        ``limit``, and ``replaced`` (how many times NaN or Infinity became null)
+        ``limit``, ``replaced`` (how many times NaN or Infinity became null), ``waits``, ``waited`` (seconds),
+        ``retries``, ``renewals``, and ``ignored`` (responses that an error rule ignored)
     :raises ConfigurationError: if a field of the connection, ``path`` or ``xcom_fields`` is invalid
     :raises ApiError: if the API responds with an error status, or a response does not contain the rows
     :raises OAuthError: if no valid token can be obtained, or the storage fails
@@ -75,8 +84,6 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
     template_fields: Sequence[str] = ("oauth_conn_id", "scope", "path")
     ui_color = "#e4f0ee"
     clock = Clock()
-    #: How long to repeat a request that gets status 429 (Too Many Requests), in seconds; None for the hook's value.
-    rate_limit_timeout: float | None = None
 
     def __init__(
         self,
@@ -89,6 +96,10 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         on_empty: Literal["write", "skip", "fail"] = "write",
         exclude: str | Sequence[str] = (),
         limit: int | None = None,
+        error_rules: Sequence[ErrorRule] = (),
+        rate_limit_timeout: float | None = None,
+        retry_timeout: float | None = None,
+        repeatable: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -100,6 +111,10 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         self.on_empty = on_empty
         self.exclude = exclude
         self.limit = limit
+        self.error_rules = tuple(error_rules)
+        self.rate_limit_timeout = rate_limit_timeout
+        self.retry_timeout = retry_timeout
+        self.repeatable = repeatable
         if on_empty not in ON_EMPTY:
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: on_empty is {on_empty!r}, which is not supported. Set it to "
@@ -148,8 +163,11 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         from airflow_provider_oauth.hooks.oauth import hook_of
 
         hook = hook_of(self.oauth_conn_id, self.scope, method="GET")
+        hook.error_rules, hook.repeatable = self.error_rules, self.repeatable
         if self.rate_limit_timeout is not None:
             hook.rate_limit_timeout = self.rate_limit_timeout
+        if self.retry_timeout is not None:
+            hook.retry_timeout = self.retry_timeout
         return hook
 
     def execute(self, context: Context) -> Any:
@@ -177,7 +195,7 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
             "Fetched %d rows in %d pages%s.", writer.rows, writer.pages, f" into {self.path}" if self.path else ""
         )
         times = {"started": started.isoformat(), "ended": self.clock.now().isoformat()}
-        return xcom.rows if xcom else {"path": self.path, "bytes": size, **times, **summary}
+        return xcom.rows if xcom else {"path": self.path, "bytes": size, **times, **summary, **hook.counts.summary()}
 
     def _row_writer(self, file: NewFile, xcom: XComRows | None) -> RowWriter:
         is_transformed = type(self).transform_row is not ExtractOperator.transform_row
@@ -246,10 +264,18 @@ class OAuthExtractOperator(ExtractOperator):
         file; or ``"fail"``. With the last two, a file that was there before stays
     :param exclude: keys of fields to remove from all rows
     :param limit: maximum number of rows, for a trial; None for all rows
+    :param error_rules: what responses of the API mean; they are tried before the vendor's and the default rules
+    :param rate_limit_timeout: how long a request waits for limits of the API, in seconds; None for the vendor's value,
+        or 300
+    :param retry_timeout: how long a request is retried after status 502, 503 or 504 or a broken connection, in seconds;
+        None for the vendor's value, or 120
+    :param repeatable: whether a POST or PATCH request can be retried without harm; None to retry all requests that read
+        a list
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
         of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
         UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),
-        ``limit``, and ``replaced`` (how many times NaN or Infinity became null)
+        ``limit``, ``replaced`` (how many times NaN or Infinity became null), ``waits``, ``waited`` (seconds),
+        ``retries``, ``renewals``, and ``ignored`` (responses that an error rule ignored)
     :raises ConfigurationError: if a field of the connection or a parameter is invalid, if neither ``path`` nor
         ``xcom_fields`` is set, or if two parameters exclude each other
     :raises ApiError: if the API responds with an error status, or a response does not contain the rows
@@ -275,7 +301,6 @@ class OAuthExtractOperator(ExtractOperator):
         records_path: str | Sequence[str] | None = None,
         allow_nan: bool = False,
         response_format: ResponseFormat = "json",
-        rate_limit_timeout: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -289,7 +314,6 @@ class OAuthExtractOperator(ExtractOperator):
         self.records_path = records_path
         self.allow_nan = allow_nan
         self.response_format = response_format
-        self.rate_limit_timeout = rate_limit_timeout
         self._check_output()
         check_list(self._request, self.oauth_conn_id, is_rendered=False)
 
