@@ -248,8 +248,6 @@ class OAuthExtractOperator(ExtractOperator):
     :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
     :param response_format: format of the responses: ``"json"``, or ``JsonLinesFormat()`` or ``CsvFormat()`` of
         ``extract.formats``
-    :param rate_limit_timeout: how long to repeat a request that gets status 429 (Too Many Requests), in seconds; None
-        for the value of the vendor's preset, or 300 if it has none
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)

@@ -34,7 +34,7 @@ def hook(requests_mock: Mocker, request: pytest.FixtureRequest) -> OAuthHook:
     tokens = [{"json": {"access_token": f"fake-token-{i}", "expires_in": 3600}} for i in range(3)]
     requests_mock.post(TOKEN_URL, tokens)
     hook = OAuthHook("shop")
-    hook._connection = airflow_connection("shop", client_id=request.node.name)
+    hook._connection = airflow_connection("shop", login=request.node.name)
     return hook
 
 
@@ -113,3 +113,11 @@ def test_ignore_makes_the_first_page_a_list_without_rows_and_is_counted(requests
     requests_mock.get(ITEMS, status_code=404)
     with pytest.raises(ApiError, match="^404:"):
         hook.run("items")
+
+
+def test_a_renewed_token_is_sent_with_the_repeated_request(requests_mock: Mocker, hook: OAuthHook) -> None:
+    hook.error_rules = [ErrorRule("renew", when="code == '601'")]
+    requests_mock.get(ITEMS, [{"json": {"code": "601"}}, {"json": [1]}])
+    assert rows(hook, None) == [1]
+    sent = [each.headers["Authorization"] for each in requests_mock.request_history if each.url == ITEMS]
+    assert len(set(sent)) == 2
