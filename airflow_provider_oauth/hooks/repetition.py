@@ -9,7 +9,7 @@ from airflow_provider_oauth.api.recovery import RecoveryPolicy, RequestCounts
 from airflow_provider_oauth.extract.error_rules import DEFAULT_RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow_provider_oauth.extract.error_rules import ErrorRule
     from airflow_provider_oauth.presets.vendor import Vendor
@@ -23,7 +23,7 @@ class RepeatsRequests:
     """Decides when a hook repeats requests. Its attributes can be set before the first request."""
 
     @property
-    def _vendors(self) -> tuple[Vendor, ...]:
+    def _vendors(self) -> Iterable[Vendor]:
         """The vendors whose values are the defaults; the first one that has a value is used."""
         raise NotImplementedError
 

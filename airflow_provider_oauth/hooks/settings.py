@@ -16,6 +16,8 @@ from airflow_provider_oauth.presets import OAUTH
 from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow.sdk import Connection
 
     from airflow_provider_oauth.api.rate_limit import Budget
@@ -67,8 +69,9 @@ class ReadsConnection(RepeatsRequests, BaseHook):
         return self.preset.api.budget or self.vendor.budget
 
     @property
-    def _vendors(self) -> tuple[Vendor, ...]:
-        return self.preset.api, self.vendor
+    def _vendors(self) -> Iterator[Vendor]:
+        yield self.preset.api
+        yield self.vendor  # only now, because it needs the connection
 
     @cached_property
     def _rate_limiter(self) -> RateLimiter:
