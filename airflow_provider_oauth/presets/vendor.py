@@ -101,7 +101,6 @@ class Vendor:
     :param records_path: path of the rows in responses, or several, of which the first one that a response has is used;
         None if a response is the array of rows, or has exactly one array
     :param error_rules: what errors of the API mean; they are tried before the rules for all APIs
-    :param limit_headers: the headers with rate limits that the vendor documents, with their meaning
     :param budget: the API's rate limit; the hook does not exceed it
     :param rate_limit_timeout: how long to repeat a request that exceeds a rate limit, in seconds
     :param retry_timeout: how long to repeat a request after a temporary error, in seconds
@@ -117,7 +116,6 @@ class Vendor:
     paginators: Mapping[str, VendorList] = field(default_factory=dict)
     records_path: str | tuple[str, ...] | None = None
     error_rules: tuple[ErrorRule, ...] = ()
-    limit_headers: Mapping[str, str] = field(default_factory=dict)
     budget: Budget | None = None
     rate_limit_timeout: float = 0
     retry_timeout: float = 0
@@ -170,7 +168,6 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     paginators: dict[str, dict[str, Any]] = {}
     records_path: str | tuple[str, ...] | None = None
     error_rules: tuple[dict[str, Any], ...] = ()
-    limit_headers: dict[str, str] = {}
     budget: dict[str, Any] | None = None
     rate_limit_timeout: float = 0
     retry_timeout: float = 0
@@ -224,7 +221,6 @@ def parse_vendor(name: str, text: str) -> Vendor:
         error_rules=tuple(
             _built(ErrorRule, table, f"{place}: error_rules[{i}]") for i, table in enumerate(file.error_rules)
         ),
-        limit_headers=file.limit_headers,
         budget=None if file.budget is None else _built(Budget, file.budget, f"{place}: budget"),
         rate_limit_timeout=file.rate_limit_timeout,
         retry_timeout=file.retry_timeout,

@@ -241,6 +241,7 @@ def test_a_refusal_with_a_garbage_body_is_a_short_printable_error(body: bytes) -
         ("0", 0),
         ("120", 120),
         (" 7 ", 7),
+        ("1.5", 1.5),
         ("Sun, 01 Mar 2026 12:00:30 GMT", 30),
         ("Sun, 01 Mar 2026 12:00:30 -0000", 30),
         ("Sun, 01 Mar 2026 13:00:30 +0100", 30),
@@ -257,7 +258,7 @@ def test_retry_after_can_be_seconds_or_a_date(status: int, value: str, seconds: 
 
 @pytest.mark.parametrize(
     "value",
-    ["", "soon", "-5", "1.5", "1e3", "²", "Sun, 99 Foo 2026 12:00:30 GMT", "Sun, 01 Mar 99999 12:00:00 GMT", "0x10"]
+    ["", "soon", "-5", "1.5s", "1e3", "²", "Sun, 99 Foo 2026 12:00:30 GMT", "Sun, 01 Mar 99999 12:00:00 GMT", "0x10"]
     + ["Sun, 01 Mar 2026 99:99:99 GMT", "Sun, 01 Mar 2026 12:00:30 +9999", ",", ":", "1 2 3", "9" * 5000],
 )
 def test_retry_after_that_is_invalid_is_none(value: str) -> None:
