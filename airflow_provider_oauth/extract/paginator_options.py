@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
 
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.extract.jmes import is_template
 from airflow_provider_oauth.extract.sources import ABSENT, check_source, read
 
 if TYPE_CHECKING:
@@ -56,12 +58,42 @@ class PaginatorOptions:
     optional: bool = False
 
     def __post_init__(self) -> None:
-        """Check the JMESPaths when the paginator is created.
+        """Check the fields when the paginator is created, and convert text that is a number or a boolean.
 
         :raises ConfigurationError: if one of them is invalid
         """
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not (isinstance(value, str) and is_template(value)):
+                object.__setattr__(self, each.name, self._converted(each.name, str(each.type), value))
         for name in ("more", "total", *self.sources):
             check_source(getattr(self, name), f"{type(self).__name__}: {name}")
+
+    def _converted(self, name: str, kind: str, value: Any) -> Any:
+        """Return the value of a field. Templates result in text, and the text ``False`` would be true.
+
+        :param kind: the type of the field
+        """
+        if kind == "tuple[int, ...]":
+            values = (value,) if isinstance(value, (int, str)) else value
+            return tuple(self._converted(name, "int", each) for each in values)
+        expected = ""
+        if kind == "bool":
+            value = {"true": True, "false": False}.get(str(value).strip().lower())
+            expected = "True or False" if value is None else ""
+        elif kind.startswith("int") and not (value is None and kind == "int | None"):
+            if isinstance(value, bool) or not str(value).strip().isdecimal() or (name == "size" and not int(value)):
+                expected = f"a number of at least {1 if name == 'size' else 0}"
+            else:
+                value = int(value)
+        elif kind == "ParamIn" and value not in get_args(ParamIn):
+            expected = f"one of {', '.join(get_args(ParamIn))}"
+        if expected:
+            raise ConfigurationError(
+                f"{type(self).__name__}: {name} is {getattr(self, name)!r}, which is not possible. Set it to "
+                f"{expected}."
+            )
+        return value
 
     @property
     def template_fields(self) -> tuple[str, ...]:

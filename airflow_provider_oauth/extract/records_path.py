@@ -84,6 +84,11 @@ class RecordsPath:
         """Whether each value that the path reaches is a row."""
         return any(isinstance(step, Step) for step in self.steps)
 
+    @property
+    def is_nested(self) -> bool:
+        """Whether an element of the first array can contain any number of rows."""
+        return sum(isinstance(step, Step) for step in self.steps) > 1
+
 
 def records_paths(paths: str | Sequence[str] | None) -> tuple[RecordsPath, ...]:
     """Return the paths of the rows. The first path that a response has is used.

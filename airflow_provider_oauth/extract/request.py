@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.extract.jmes import is_template
+from airflow_provider_oauth.extract.paginators import OffsetPaginator, PageNumberPaginator
 from airflow_provider_oauth.extract.records_path import records_paths
 
 if TYPE_CHECKING:
@@ -68,9 +69,21 @@ def check_list(request: ListRequest, conn_id: str, *, is_rendered: bool = True) 
     :raises ConfigurationError: if ``records_path`` is invalid, or two parameters exclude each other
     """
     try:
-        records_paths(request.records_path)
+        paths = records_paths(request.records_path)
     except ValueError as error:
         raise ConfigurationError(f"Connection {conn_id!r}: {error}") from None
+    if _counts_rows(request.paginator) and (nested := [path for path in paths if path.is_nested]):
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: {type(request.paginator).__name__} finds the next page by the number of rows, "
+            f"but with records_path {nested[0].text!r} this is not the number of elements that the API counts, so "
+            "pages would be missing. Set records_path to the outer array, or use a paginator that does not count rows, "
+            "such as PageNumberPaginator with last or more."
+        )
+    if request.method.upper() == "HEAD":
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: the response to a HEAD request has no body, so it has no rows. Use another "
+            "method."
+        )
     pairs = [("data", "json")]
     if request.method.upper() == "GET":  # with GET, data is the query too
         pairs.append(("request_params", "data"))
@@ -81,6 +94,13 @@ def check_list(request: ListRequest, conn_id: str, *, is_rendered: bool = True) 
                 f"Connection {conn_id!r}: a {request.method} request cannot have both {pair[0]} and {pair[1]}. Remove "
                 "one of them."
             )
+
+
+def _counts_rows(paginator: Paginator | None) -> bool:
+    """Return whether a paginator finds the next page, or the end of the list, by the number of rows."""
+    if isinstance(paginator, PageNumberPaginator):
+        return paginator.last is None and paginator.more is None
+    return isinstance(paginator, OffsetPaginator)
 
 
 def _is_final(value: Any) -> bool:
