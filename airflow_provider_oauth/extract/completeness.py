@@ -40,7 +40,7 @@ MORE = (
     "moreresult",
 )
 #: Flags that are true on the last page.
-LAST = ("endofstream", "islast", "islastpage")
+LAST = ("endofstream", "islast", "islastpage", "lastpage")
 NEXT = (
     "next",
     "nextpage",
@@ -118,10 +118,12 @@ class Sign:
 
     :param found: what the response has, such as ``has_more``
     :param paginator: the paginator to use, as Python code; parameters that are not known are ``"…"``
+    :param is_weak: whether the page can also be the last one, which happens to be full
     """
 
     found: str
     paginator: str
+    is_weak: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,14 @@ def is_usual_size(count: int) -> bool:
     return count in USUAL_SIZES
 
 
+def is_number_of_page(source: str) -> bool:
+    """Return whether a source has the name of a number of one page, such as ``page`` or ``limit``.
+
+    :param source: a JMESPath, or ``header:`` and a name
+    """
+    return _simple(re.split("[.:]", source)[-1]) in (*NUMBER, *SIZES, "length")
+
+
 def looks_paginated(page: Page) -> Sign | None:
     """Return the sign that there are rows after ``page``; None if there is none."""
     return _in_headers(page) or _in_members(page, page.without_rows)
@@ -191,7 +201,7 @@ def error_of(page: Page) -> str | None:
 
 
 def doubt(page: Page, size: int | None, may_be_absent: bool) -> Doubt | None:
-    """Return why the only page of a list, which has no sign of a next page, seems to be incomplete.
+    """Return why the only page of a list, which does not have what the paginator looks for, seems to be incomplete.
 
     :param page: the page
     :param size: the number of rows that was requested; None if the request does not name it
@@ -200,10 +210,22 @@ def doubt(page: Page, size: int | None, may_be_absent: bool) -> Doubt | None:
     """
     if sign := looks_paginated(page):
         return Doubt(_problem_of_sign(sign), is_error=True)
-    if may_be_absent or not (page.count == size or is_usual_size(page.count)):
+    is_full = page.count == size or (is_usual_size(page.count) and (size is None or not may_be_absent))
+    if not is_full or _is_last(page):
         return None
     # An API with a maximum page size returns fewer rows than requested.
-    return Doubt(_problem_of_full_page(page), is_error=size is None or page.count >= size)
+    is_error = not may_be_absent and (size is None or page.count >= size)
+    return Doubt(_problem_of_full_page(page), is_error=is_error)
+
+
+def _is_last(page: Page) -> bool:
+    """Return whether a page without a sign of a next page says that it is the last one."""
+    members = list(_members(page.without_rows, ()))
+    return any(
+        (each.name in (*MORE, *LAST) and isinstance(each.value, bool))
+        or (each.name in PAGES and _number(each.value) == 1)
+        for each in members
+    )
 
 
 def _problem_of_sign(sign: Sign) -> str:
@@ -311,10 +333,16 @@ def _total(members: list[Member], rows: int, position: Member | None) -> Sign | 
         if member.name in PAGES and _is_number(member.value):
             return Sign(member.path, f"PageNumberPaginator(last={_quoted(member.path)})")
     for member in members:
-        if member.name in TOTAL and (_number(member.value) or 0) > rows:
+        if member.name in TOTAL and (_number(member.value) or 0) > rows and not _is_size(member, members):
             argument = f"total={_quoted(member.path)}"
             return Sign(member.path, _by_position(position, argument) if position else f"OffsetPaginator({argument})")
     return None
+
+
+def _is_size(member: Member, members: list[Member]) -> bool:
+    """Return whether ``count`` is the page size, as beside ``start`` in responses of LinkedIn."""
+    names = {each.name for each in members if each.parent == member.parent}
+    return member.name == "count" and bool(names.intersection(START)) and not names.intersection(SIZES) - {"count"}
 
 
 def _full(members: list[Member], count: int, position: Member | None) -> Sign | None:
@@ -324,7 +352,9 @@ def _full(members: list[Member], count: int, position: Member | None) -> Sign | 
     sizes = [each for each in members if each.parent == position.parent and each.name in (*SIZES, "pagelen")]
     if not any(_number(each.value) == count for each in sizes):
         return None
-    return Sign(f"{position.path} and a full page", _by_position(position, f'size_param="…", size={count}'))
+    return Sign(
+        f"{position.path} and a full page", _by_position(position, f'size_param="…", size={count}'), is_weak=True
+    )
 
 
 def _members(value: Any, keys: tuple[str, ...]) -> Iterator[Member]:

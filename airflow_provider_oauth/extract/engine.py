@@ -11,9 +11,21 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from airflow_provider_oauth.api.recovery import RequestCounts
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.body import value_at, with_values
-from airflow_provider_oauth.extract.completeness import doubt, error_of, is_usual_size, looks_paginated, requested_size
+from airflow_provider_oauth.extract.completeness import (
+    doubt,
+    error_of,
+    is_number_of_page,
+    is_usual_size,
+    looks_paginated,
+    requested_size,
+)
 from airflow_provider_oauth.extract.error_rules import follow_rule
-from airflow_provider_oauth.extract.paginators import OffsetPaginator, PageNumberPaginator, PaginatorOptions
+from airflow_provider_oauth.extract.paginators import (
+    OffsetPaginator,
+    PageNumberPaginator,
+    PaginatorOptions,
+    SinglePagePaginator,
+)
 from airflow_provider_oauth.extract.request import check_list
 from airflow_provider_oauth.extract.streamed_page import page_of, row_format_of
 
@@ -23,7 +35,7 @@ if TYPE_CHECKING:
     import requests
 
     from airflow_provider_oauth.extract.page import Page
-    from airflow_provider_oauth.extract.paginators import ParamIn
+    from airflow_provider_oauth.extract.paginators import Paginator, ParamIn
     from airflow_provider_oauth.extract.request import ListRequest
 
 log = logging.getLogger(__name__)
@@ -253,13 +265,26 @@ class PageReader:
         )
         if self._paginator is None:
             self._check_single(page, size)
-        elif not isinstance(self._paginator, PaginatorOptions) or self._options.has_more(page) is not None:
+        elif not isinstance(self._paginator, PaginatorOptions) or isinstance(self._paginator, SinglePagePaginator):
             pass
         elif page.number == 1 and self._options.is_absent(page):
             self._check_absent(page, size)
-        elif not self._options.optional and self._ended_by_rows(page) and (sign := looks_paginated(page)):
-            self._warn_of_sign(sign.found)
+        elif self.total in (None, self.rows) and not self._options.optional:
+            self._check_last(page, size)
         self._check_total()
+
+    def _check_last(self, page: Page, size: int | None) -> None:
+        """Log a warning if something on the last page contradicts the paginator."""
+        counts_rows = isinstance(self._paginator, (PageNumberPaginator, OffsetPaginator))
+        if (sign := looks_paginated(page)) and (counts_rows or not sign.is_weak):
+            self._warn_of_sign(sign.found)
+        elif page.number == 1 and page.count == size and (source := _number_of_page(self._paginator)):
+            log.warning(
+                "Connection %r: the list ended after its first page, which has as many rows as were requested, %d. %r "
+                "of the paginator seems to be a number of this page, not of the whole list. If rows are missing, "
+                "correct the paginator.",
+                self._conn_id, page.count, source,
+            )  # fmt: skip
 
     def _check_single(self, page: Page, size: int | None) -> None:
         """Log a warning if the only response of a list without paginator looks like the first of several pages."""
@@ -276,7 +301,11 @@ class PageReader:
                 self._conn_id, size,
             )  # fmt: skip
         elif is_usual_size(page.count):
-            log.info("Connection %r: the response has %d rows, and no paginator is set.", self._conn_id, page.count)
+            log.warning(
+                "Connection %r: the response has %d rows, which can be a full page, and no paginator is set. If rows "
+                "are missing, set paginator. If this is the whole list, set paginator=SinglePagePaginator().",
+                self._conn_id, page.count,
+            )  # fmt: skip
 
     def _check_absent(self, page: Page, size: int | None) -> None:
         """Check whether rows are missing after the only page, which has no sign of a next page.
@@ -306,14 +335,6 @@ class PageReader:
             self._warn_of_sign(sign.found)
         self._check_total()
 
-    def _ended_by_rows(self, page: Page) -> bool:
-        """Return whether only the number of rows, or an absent member, means that ``page`` is the last one."""
-        if isinstance(self._paginator, PageNumberPaginator) and self._paginator.last:
-            return False
-        if isinstance(self._paginator, (PageNumberPaginator, OffsetPaginator)):
-            return self._options.total is None
-        return self._options.is_absent(page)
-
     def _warn_of_sign(self, found: str) -> None:
         log.warning(
             "Connection %r: the list ended after %d rows, but its last page has %s, so there may be more. Check the "
@@ -328,6 +349,14 @@ class PageReader:
                 "or deleted while the list was read.",
                 self._conn_id, self.rows, self.total,
             )  # fmt: skip
+
+
+def _number_of_page(paginator: Paginator | None) -> str | None:
+    """Return the source by which a paginator ends a list, if its name is that of a number of the page."""
+    source: str | None = None
+    if isinstance(paginator, (PageNumberPaginator, OffsetPaginator)) and paginator.more is None:
+        source = getattr(paginator, "last", None) or paginator.total
+    return source if source and is_number_of_page(source) else None
 
 
 def _check_error(page: Page) -> None:

@@ -97,7 +97,7 @@ def needs(path: ParsedResult, rows_at: Sequence[str]) -> Needs:
 def is_present(path: ParsedResult, document: Any) -> bool:
     """Return whether the response has the last key of ``path``, even if its value is null.
 
-    :param path: the JMESPath
+    :param path: the JMESPath; null instead of an object counts as having all its keys
     :param document: the response
     """
     return _is_present(path.parsed, document)
@@ -178,6 +178,8 @@ def _is_present(node: Node, document: Any) -> bool:
         return TreeInterpreter().visit(node, document) is not None
     value = document
     for step in steps:
+        if value is None and value is not document:
+            return True  # null instead of an object, such as next_page of Asana on the last page
         if isinstance(value, str):
             return False
         try:

@@ -44,4 +44,5 @@ def read(page: Page, source: str) -> Any:
     if source.startswith(HEADER):
         return page.response.headers.get(source.removeprefix(HEADER).strip(), ABSENT)
     value = page.search(source)
-    return ABSENT if value is None and not page.has(source) else value
+    # An expression such as !isLast is a boolean even if the response does not have the member.
+    return ABSENT if (value is None or isinstance(value, bool)) and not page.has(source) else value
