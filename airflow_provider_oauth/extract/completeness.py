@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from airflow_provider_oauth.exceptions import ApiError
+from airflow_provider_oauth.extract.content_range import sign_in_range
 from airflow_provider_oauth.extract.jmes import UNQUOTED
 from airflow_provider_oauth.extract.link_header import link_to
 
@@ -259,6 +260,22 @@ def requested_size(*parameters: Any, url: str = "") -> int | None:
     return None
 
 
+def position_parameter(*parameters: Any, url: str = "") -> str | None:
+    """Return the name of the parameter of a request that skips rows, such as ``page`` or ``offset``; None if none does.
+
+    :param parameters: the query parameters and the body
+    :param url: the URL, whose query also counts
+    """
+    for each in (*parameters, dict(parse_qsl(urlsplit(url).query))):
+        for member in _members(each, ()):
+            name = _simple(member.key.rstrip("]").rpartition("[")[2])
+            number = _number(member.value)
+            is_later = isinstance(member.value, str) and member.value not in ("", "*") if number is None else number > 1
+            if is_later and (name in CURSOR or (number and name in (*NUMBER, *START))):
+                return member.key
+    return None
+
+
 def _in_headers(page: Page) -> Sign | None:
     headers = page.response.headers
     for relation in RELATIONS:
@@ -267,16 +284,28 @@ def _in_headers(page: Page) -> Sign | None:
             return Sign(f"a Link header with rel={relation}", f"HeaderLinkPaginator({argument})")
     if headers.get("X-Next-Page", "").strip():
         return Sign("the header X-Next-Page", 'CursorPaginator(path="header:X-Next-Page", param="page")')
+    if headers.get("Next-Range", "").strip():  # Heroku
+        return Sign(
+            "the header Next-Range", 'CursorPaginator(path="header:Next-Range", param="Range", param_in="header")'
+        )
+    for name, value in headers.items():
+        if "pagination" in name.lower() and value.startswith("{") and _in_members(page, _json(value)):
+            arguments = "".join(f', {key}="{member}"' for key, member in _header_members(_json(value)).items())
+            return Sign(f"the header {name}", f'HeaderJsonPaginator(header="{name}"{arguments})')
+    return _in_counts(page)
+
+
+def _in_counts(page: Page) -> Sign | None:
+    """Return the sign in headers with numbers of rows or pages."""
+    headers = page.response.headers
+    if found := sign_in_range(page):
+        return Sign(found, 'OffsetPaginator(total="header:Content-Range")')
     for name in PAGES_HEADERS:
         if (_number(headers.get(name)) or 0) > page.number:
             return Sign(f"the header {name}", f'PageNumberPaginator(last="header:{name}")')
     for name in TOTAL_HEADERS:
         if (_number(headers.get(name)) or 0) > page.rows_before + page.count:
             return Sign(f"the header {name}", f'PageNumberPaginator(total="header:{name}")')
-    for name, value in headers.items():
-        if "pagination" in name.lower() and value.startswith("{") and _in_members(page, _json(value)):
-            arguments = "".join(f', {key}="{member}"' for key, member in _header_members(_json(value)).items())
-            return Sign(f"the header {name}", f'HeaderJsonPaginator(header="{name}"{arguments})')
     return None
 
 

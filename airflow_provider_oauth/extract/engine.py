@@ -27,6 +27,7 @@ from airflow_provider_oauth.extract.paginators import (
     SinglePagePaginator,
 )
 from airflow_provider_oauth.extract.request import check_list
+from airflow_provider_oauth.extract.start import Start, start_of
 from airflow_provider_oauth.extract.streamed_page import page_of, row_format_of
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class PageReader:
         self.pages = self.rows = 0
         #: The total number of rows according to the API; None if it did not say.
         self.total: int | None = None
+        self._start = Start()
         self._empty_pages = 0
         self._options = self._paginator if isinstance(self._paginator, PaginatorOptions) else PaginatorOptions()
         #: Whether the only page says nothing about pages, so that the paginator may be wrong.
@@ -143,6 +145,7 @@ class PageReader:
         request = PageRequest.first(self._request)
         if self._paginator:
             request = self._with_first_params(request)
+            self._start = self._start_of(self._paginator, request)
         requested: set[int] = set()
         previous: Page | None = None
         while True:
@@ -170,6 +173,16 @@ class PageReader:
                     "API names the last page itself as the next one, set repeats_last_page=True"
                 )
             request, previous = following, page
+
+    @property
+    def expected(self) -> int | None:
+        """How many rows there are to read according to the API; None if it is unknown."""
+        return self._start.remaining(self.total)
+
+    def _start_of(self, paginator: Paginator, first: PageRequest) -> Start:
+        params = first.params(self._param_in, {getattr(paginator, "param", ""): None})
+        others = (first.query, first.data if first.json is None else first.json)
+        return start_of(paginator, params, *others, endpoint=self._request.endpoint)
 
     def _count(self, page: Page) -> None:
         """Add a page to the numbers of pages and rows.
@@ -220,7 +233,7 @@ class PageReader:
             self._request,
             self._conn_id,
             number=self.pages + 1,
-            rows_before=self.rows,
+            rows_before=self.rows + (self._start.rows_before or 0),
             first_page_count=previous.first_count if previous else None,
         )
         if not page.is_empty:
@@ -326,10 +339,10 @@ class PageReader:
 
         :raises ApiError: if the API said that there are more rows
         """
-        if self.total is not None and self.rows < self.total:
+        if self.expected is not None and self.rows < self.expected:
             raise page.error(
-                f"was the last one that could be read, after {self.rows} rows, but according to the API the list has "
-                f"{self.total}. The API may limit how many rows can be read: divide the list with a filter"
+                f"was the last one that could be read, after {self.rows} rows, but according to the API there are "
+                f"{self.expected}. The API may limit how many rows can be read: divide the list with a filter"
             )
         if self._options.total is None and (sign := looks_paginated(page)):
             self._warn_of_sign(sign.found)
@@ -343,11 +356,17 @@ class PageReader:
         )  # fmt: skip
 
     def _check_total(self) -> None:
-        if self.total is not None and self.total != self.rows:
+        if self.expected is not None and self.expected != self.rows:
             log.warning(
-                "Connection %r: %d rows were read, but according to the API the list has %d. Rows may have been added "
-                "or deleted while the list was read.",
-                self._conn_id, self.rows, self.total,
+                "Connection %r: %d rows were read, but according to the API there are %d. Rows may have been added or "
+                "deleted while the list was read.",
+                self._conn_id, self.rows, self.expected,
+            )  # fmt: skip
+        elif self.total is not None and self._start.param:
+            log.info(
+                "Connection %r: %d rows were read. This number is not compared with the API's total of %d, because "
+                "the value of %r may skip rows at the start of the list.",
+                self._conn_id, self.rows, self.total, self._start.param,
             )  # fmt: skip
 
 

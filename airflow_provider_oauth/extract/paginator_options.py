@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
 
 from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.extract.content_range import total_of_range
 from airflow_provider_oauth.extract.jmes import is_template
 from airflow_provider_oauth.extract.sources import ABSENT, check_source, read
 
@@ -141,8 +142,8 @@ class PaginatorOptions:
                 f"has no {source!r}, where the paginator looks for {name}. Correct {name}, or set optional=True if the "
                 "API does not always send it"
             )
-        if isinstance(value, str) and value.strip().isdecimal():
-            value = int(value)
+        if isinstance(value, str):
+            value = int(value) if value.strip().isdecimal() else total_of_range(value)
         return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 

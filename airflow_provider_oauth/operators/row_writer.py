@@ -97,9 +97,9 @@ class RowWriter:
 
     def _total_of(self, reader: PageReader) -> int | None:
         """Return how many rows will be written; None if it is unknown."""
-        if reader.total is None or self._limit is None:
-            return reader.total
-        return min(reader.total, self._limit)
+        if reader.expected is None or self._limit is None:
+            return reader.expected
+        return min(reader.expected, self._limit)
 
     def _write_page(self, page: Page, report: Callable[[], None]) -> None:
         self.pages += 1

@@ -33,6 +33,7 @@ class FirstPage:
     :param paginated: more pages follow this one
     :param body: decoded JSON body
     :param headers: response headers that matter, spelled as documented
+    :param status: status of the response
     :param requested_size: page size in the request; None if the request had none
     :param paginator: class that fits the endpoint; empty if it is not paginated
     :param rows_path: where the rows are, in the notation of `records_path`; `@` is the body itself
@@ -46,6 +47,7 @@ class FirstPage:
     paginated: bool
     body: object
     headers: dict[str, str] = field(default_factory=dict)
+    status: int = 200
     requested_size: int | None = None
     paginator: str = ""
     rows_path: str = "@"
@@ -77,6 +79,8 @@ KLAVIYO_SPEC = "https://github.com/klaviyo/openapi/blob/main/openapi/stable.json
 SPOTIFY_SPEC = "https://github.com/sonallux/spotify-web-api/blob/main/official-spotify-open-api.yml"
 SQUARE_SPEC = "https://github.com/square/connect-api-specification/blob/master/api.json"
 TYPEFORM_SDK = "https://github.com/Typeform/js-api-client/blob/main/src/typeform-types.ts"
+POSTGREST_DOCS = "https://docs.postgrest.org/en/latest/references/api/pagination_count.html"
+HEROKU_DOCS = "https://devcenter.heroku.com/articles/platform-api-reference#ranges"
 GRAPH_DOCS = "https://github.com/microsoftgraph/microsoft-graph-docs/blob/main"
 SURVEYMONKEY_DOCS = "https://github.com/SurveyMonkey/public_api_docs/blob/main/includes"
 PAGERDUTY_SPEC = "https://github.com/PagerDuty/api-schema/blob/main/reference/REST/openapiv3.json"
@@ -1463,6 +1467,38 @@ PAGINATED: list[FirstPage] = [
         rows=20,
         note="No sign of more pages except the count, which is the default of maxReturn.",
     ),
+    FirstPage(
+        name="PostgREST with Prefer: count=exact",
+        source=POSTGREST_DOCS,
+        paginated=True,
+        body=rows(15),
+        headers={"Range-Unit": "items", "Content-Range": "0-14/573"},
+        status=206,
+        requested_size=15,
+        paginator=OFFSET,
+        rows=15,
+    ),
+    FirstPage(
+        name="Piccolo API with __range_header",
+        source="https://github.com/piccolo-orm/piccolo_api/blob/master/CHANGES.rst",
+        paginated=True,
+        body={"rows": rows(10)},
+        headers={"Content-Range": "movie 0-9/100"},
+        requested_size=10,
+        paginator=PAGE_NUMBER,
+        rows_path="rows",
+        rows=10,
+    ),
+    FirstPage(
+        name="Heroku apps",
+        source=HEROKU_DOCS,
+        paginated=True,
+        body=rows(200),
+        headers={"Content-Range": "id 01234567..89abcdef; max=200", "Next-Range": "id ]89abcdef..; max=200"},
+        status=206,
+        paginator=CURSOR,
+        rows=200,
+    ),
 ]
 
 COMPLETE: list[FirstPage] = [
@@ -2261,6 +2297,35 @@ COMPLETE: list[FirstPage] = [
         rows_path="data.repository.pullRequests.nodes",
         rows=1,
         note="endCursor is not empty although this is the only page.",
+    ),
+    FirstPage(
+        name="PostgREST with Prefer: count=exact, all rows",
+        source=POSTGREST_DOCS,
+        paginated=False,
+        body=rows(14),
+        headers={"Range-Unit": "items", "Content-Range": "0-13/14"},
+        requested_size=15,
+        paginator=OFFSET,
+        rows=14,
+    ),
+    FirstPage(
+        name="PostgREST without a count, all rows",
+        source=POSTGREST_DOCS,
+        paginated=False,
+        body=rows(14),
+        headers={"Range-Unit": "items", "Content-Range": "0-13/*"},
+        requested_size=15,
+        paginator=OFFSET,
+        rows=14,
+    ),
+    FirstPage(
+        name="Heroku apps, one page",
+        source=HEROKU_DOCS,
+        paginated=False,
+        body=rows(3),
+        headers={"Content-Range": "id 01234567..89abcdef; max=200"},
+        paginator=CURSOR,
+        rows=3,
     ),
 ]
 

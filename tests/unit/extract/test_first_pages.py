@@ -34,7 +34,7 @@ FULL_BY_CHANCE = {
 
 def response_of(entry: FirstPage) -> requests.Response:
     response = requests.Response()
-    response.status_code, response.url = 200, "https://api.example.com/list"
+    response.status_code, response.url = entry.status, "https://api.example.com/list"
     response._content = json.dumps(entry.body).encode()
     response.headers.update(entry.headers)
     return response
@@ -109,6 +109,9 @@ SHORT_LISTS: dict[str, str] = {
     "HubSpot owners, last page": 'CursorPaginator(path="paging.next.after", param="after")',
     "Airtable records, no offset": 'CursorPaginator(path="offset", param="offset")',
     "Salesforce query, done true": 'JsonLinkPaginator(path="nextRecordsUrl")',
+    "PostgREST with Prefer: count=exact, all rows": 'OffsetPaginator(size=15, total="header:Content-Range")',
+    "PostgREST without a count, all rows": 'OffsetPaginator(size=15, total="header:Content-Range")',
+    "Heroku apps, one page": 'CursorPaginator(path="header:Next-Range", param="Range", param_in="header")',
     "Microsoft Graph directoryRoles": "JsonLinkPaginator(path='\"@odata.nextLink\"')",
     "GitHub GraphQL pull requests, hasNextPage false": (
         'CursorPaginator(path="data.repository.pullRequests.pageInfo.endCursor", param="variables.after", '

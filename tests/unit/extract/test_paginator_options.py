@@ -165,7 +165,7 @@ def test_another_number_of_rows_than_the_total_is_a_warning(
     pages = reader(api, CursorPaginator(total="total"))
     assert sum(page.count for page in pages) == rows
     assert pages.total == total
-    assert f"{rows} rows were read, but according to the API the list has {total}" in caplog.text
+    assert f"{rows} rows were read, but according to the API there are {total}" in caplog.text
 
 
 def test_the_total_is_remembered_if_the_last_page_does_not_have_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -173,7 +173,7 @@ def test_the_total_is_remembered_if_the_last_page_does_not_have_it(caplog: pytes
     pages = reader(api, OffsetPaginator(size=1, total="total"))
     assert len([page.count for page in pages]) == 2
     assert pages.total == 5
-    assert "1 rows were read, but according to the API the list has 5" in caplog.text
+    assert "1 rows were read, but according to the API there are 5" in caplog.text
 
 
 # --- the Link header
@@ -272,7 +272,7 @@ def test_another_error_does_not_end_the_list() -> None:
 
 def test_a_status_that_ends_the_list_before_its_total_is_an_error() -> None:
     api = Api({"rows": [1], "total": 3}, ApiError("400: no", 400))
-    with pytest.raises(ApiError, match="after 1 rows, but according to the API the list has 3"):
+    with pytest.raises(ApiError, match="after 1 rows, but according to the API there are 3"):
         read(api, OffsetPaginator(size=1, total="total", stop_on=(400,)))
 
 
