@@ -87,7 +87,7 @@ class RateLimiter:
             return 0.0
         cost = self._budget.cost(method)
         if (wait := self._seconds_until_free(self._budget, cost)) > 0:
-            text = "Too few of the %d credits for %.0f s are left. Waiting %.0f s."
+            text = "The budget has %d credits for each %.0f s, and too few are left for this request. Waiting %.0f s."
             log.info(text, self._budget.credits, self._budget.seconds, wait)
             return wait
         self._spent.append((self.clock.monotonic(), cost))

@@ -259,7 +259,9 @@ class Recovery:
         """Log what a rule does when it does it for the first time. Later repetitions are only counted."""
         level = logging.INFO if self._counts.is_first(rule) else logging.DEBUG
         done = text % args
-        log.log(level, "Connection %r: %s Rule: %s. Later repetitions are only counted.", self._conn_id, done, rule)
+        log.log(
+            level, "Connection %r: %s Rule: %s. Later repetitions are logged at level DEBUG.", self._conn_id, done, rule
+        )
 
 
 def body_problem() -> str:

@@ -230,13 +230,13 @@ def _is_last(page: Page) -> bool:
 
 
 def _problem_of_sign(sign: Sign) -> str:
-    return f"has {sign.found}, so the list has more pages, but the paginator does not find them. Set {sign.paginator}"
+    return f"has {sign.found}, so the list has more pages, but the paginator does not find them. Use {sign.paginator}"
 
 
 def _problem_of_full_page(page: Page) -> str:
     return (
-        f"has {page.count} rows, which can be a full page, and nothing that the paginator looks for, so rows may be "
-        "missing. Correct the paginator, or set optional=True if the list can end so. Members of the response: "
+        f"has {page.count} rows, which can be a full page, but does not contain what the paginator looks for. Correct "
+        "the paginator, or set optional=True if this is the whole list. Members of the response: "
         f"{', '.join(member_paths(page)) or 'none'}"
     )
 

@@ -170,7 +170,7 @@ class PageReader:
             if hash(repr(_parts(following))) in requested:
                 raise page.error(
                     "leads to a page that was already read, so the list would never end. Check the paginator. If the "
-                    "API names the last page itself as the next one, set repeats_last_page=True"
+                    "last page of this API contains a link to itself, set repeats_last_page=True"
                 )
             request, previous = following, page
 
@@ -193,8 +193,9 @@ class PageReader:
         self._empty_pages = 0 if page.count else self._empty_pages + 1
         if self._empty_pages >= MAX_EMPTY_PAGES:
             raise page.error(
-                f"is the last of {MAX_EMPTY_PAGES} consecutive pages without rows, so the list may never end. Set "
-                "empty_page_ends=True in the paginator if a page without rows is the last one, otherwise set more"
+                f"is the last of {MAX_EMPTY_PAGES} consecutive pages without rows, so the list may never end. If a "
+                "page without rows is the end of this list, set empty_page_ends=True in the paginator. Otherwise, set "
+                "more"
             )
 
     @property
@@ -212,7 +213,7 @@ class PageReader:
         except ValueError as error:
             raise ConfigurationError(
                 f"Connection {self._conn_id!r}: the paginator cannot set its parameters in the body, because {error}. "
-                "Correct the parameter's path, or add the place to json."
+                "Correct the parameter's path, or add the missing object or array to json."
             ) from None
 
     def _read(self, request: PageRequest, previous: Page | None) -> Page | None:
@@ -293,8 +294,8 @@ class PageReader:
             self._warn_of_sign(sign.found)
         elif page.number == 1 and page.count == size and (source := _number_of_page(self._paginator)):
             log.warning(
-                "Connection %r: the list ended after its first page, which has as many rows as were requested, %d. %r "
-                "of the paginator seems to be a number of this page, not of the whole list. If rows are missing, "
+                "Connection %r: the list ended after its first page, which has as many rows as were requested, %d. The "
+                "paginator uses %r, which seems to describe only this page, not the whole list. If rows are missing, "
                 "correct the paginator.",
                 self._conn_id, page.count, source,
             )  # fmt: skip
@@ -330,7 +331,7 @@ class PageReader:
         if problem and problem.is_error:
             raise page.error(problem.problem)
         if problem:
-            log.warning("Connection %r: rows may be missing, because the response %s.", self._conn_id, problem.problem)
+            log.warning("Connection %r: rows may be missing: the response %s.", self._conn_id, problem.problem)
         else:
             log.info("Connection %r: the list has one page, which has no sign of a next page.", self._conn_id)
 
@@ -341,8 +342,8 @@ class PageReader:
         """
         if self.expected is not None and self.rows < self.expected:
             raise page.error(
-                f"was the last one that could be read, after {self.rows} rows, but according to the API there are "
-                f"{self.expected}. The API may limit how many rows can be read: divide the list with a filter"
+                f"is the last page that could be read. {self.rows} rows were read, but according to the API there are "
+                f"{self.expected}. The API may limit how many rows can be read: split the list with a filter"
             )
         if self._options.total is None and (sign := looks_paginated(page)):
             self._warn_of_sign(sign.found)
@@ -388,8 +389,8 @@ def _check_error(page: Page) -> None:
 
 def _problem_beyond_end(status: int | None) -> str:
     return (
-        f"If the API responds so to pages after the last one, set stop_on=({status},) in the paginator. If the API "
-        "limits how many pages can be read, divide the list with a filter instead."
+        f"If the API responds with this status to requests for pages after the last one, set stop_on=({status},) in "
+        "the paginator. If the API limits how many pages can be read, split the list with a filter instead."
     )
 
 

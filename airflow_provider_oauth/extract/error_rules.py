@@ -156,8 +156,8 @@ def follow_rule(error: ApiError, conn_id: str, counts: RequestCounts, *, is_firs
     rule: ErrorRule = error.rule
     if rule.action == "ignore" and not is_first_page:
         raise ApiError(
-            f"{error} {rule} ignores only the first page of a list, because the pages after this one would be lost. "
-            "Use action 'stop' if this response is the end of the list.",
+            f"{error} {rule} applies only to the first page of a list. On a later page, it would lose the pages after "
+            "that page. If this response is the end of the list, use action 'stop'.",
             error.status_code,
         ) from None
     if rule.action == "stop" and is_first_page and not rule.first_page:
@@ -168,7 +168,7 @@ def follow_rule(error: ApiError, conn_id: str, counts: RequestCounts, *, is_firs
         ) from None
     if rule.action == "ignore":
         counts.ignored += 1
-        log.warning("Connection %r: %s The list has no rows. Rule: %s.", conn_id, error, rule)
+        log.warning("Connection %r: %s The response counts as a list without rows. Rule: %s.", conn_id, error, rule)
     else:
         log.info("Connection %r: %s The list ends here. Rule: %s.", conn_id, error, rule)
 

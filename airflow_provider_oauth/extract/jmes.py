@@ -73,10 +73,11 @@ def compiled(path: str, name: str) -> ParsedResult:
         quoted = _quoted(path)
         advice = f"Write keys with special characters in quotes: {quoted}" if quoted else f"Correct it. ({error})"
         raise ConfigurationError(f"{name} {path!r} is not a valid JMESPath. {advice}") from None
-    if (
-        unknown := _functions(parsed.parsed) - Functions.FUNCTION_TABLE.keys()
-    ):  # jmespath checks them only when it searches
-        raise ConfigurationError(f"{name} {path!r} uses the function {min(unknown)}, which JMESPath does not have.")
+    # jmespath checks the names of functions only when it searches.
+    if unknown := _functions(parsed.parsed) - Functions.FUNCTION_TABLE.keys():
+        raise ConfigurationError(
+            f"{name} {path!r} uses the function {min(unknown)}, which JMESPath does not have. Correct its name."
+        )
     return parsed
 
 

@@ -158,11 +158,11 @@ class Page:
         except json.JSONDecodeError:
             raise self.error("is not JSON. Check the endpoint") from None
         except RecursionError:
-            raise self.error("is JSON with too many levels for Python") from None
+            raise self.error("is JSON that is nested too deeply for Python. Request fewer nested objects") from None
         except ValueError:  # the limit of sys.set_int_max_str_digits
             raise self.error(
-                "contains an integer with more digits than Python decodes. Without xcom_fields, "
-                "OAuthExtractOperator writes it to a file as it is"
+                "contains an integer with more digits than Python can decode. To write it to a file unchanged, use "
+                "OAuthExtractOperator without xcom_fields"
             ) from None
 
     def search(self, path: str) -> Any:
@@ -175,7 +175,10 @@ class Page:
         try:
             return compiled(path, "the path").search(self._document(path))
         except JMESPathError:  # its text quotes the response
-            raise self.error(f"cannot be searched with the JMESPath {path!r}. Correct the JMESPath") from None
+            raise self.error(
+                f"cannot be searched with the JMESPath {path!r}, because a function in it got a value of the wrong "
+                "type. Correct the JMESPath"
+            ) from None
 
     def has(self, path: str) -> bool:
         """Return whether the response has the last key of a JMESPath, even if its value is null."""

@@ -84,15 +84,14 @@ class PaginatorOptions:
             expected = "True or False" if value is None else ""
         elif kind.startswith("int") and not (value is None and kind == "int | None"):
             if isinstance(value, bool) or not str(value).strip().isdecimal() or (name == "size" and not int(value)):
-                expected = f"a number of at least {1 if name == 'size' else 0}"
+                expected = f"an integer of at least {1 if name == 'size' else 0}"
             else:
                 value = int(value)
         elif kind == "ParamIn" and value not in get_args(ParamIn):
             expected = f"one of {', '.join(get_args(ParamIn))}"
         if expected:
             raise ConfigurationError(
-                f"{type(self).__name__}: {name} is {getattr(self, name)!r}, which is not possible. Set it to "
-                f"{expected}."
+                f"{type(self).__name__}: {name} is {getattr(self, name)!r}, which is invalid. Set it to {expected}."
             )
         return value
 

@@ -310,7 +310,7 @@ def _checked(paginator: PaginatorOptions, page: Page, value: Any, kind: str) -> 
     more = paginator.has_more(page)
     if more and value is None:
         raise page.error(
-            f"has no {kind} to the next page, but according to {paginator.more!r} there are more pages. Correct the "
+            f"has no {kind} for the next page, but according to {paginator.more!r} there are more pages. Correct the "
             "paginator"
         )
     return None if more is False else value

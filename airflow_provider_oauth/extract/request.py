@@ -74,10 +74,10 @@ def check_list(request: ListRequest, conn_id: str, *, is_rendered: bool = True) 
         raise ConfigurationError(f"Connection {conn_id!r}: {error}") from None
     if _counts_rows(request.paginator) and (nested := [path for path in paths if path.is_nested]):
         raise ConfigurationError(
-            f"Connection {conn_id!r}: {type(request.paginator).__name__} finds the next page by the number of rows, "
-            f"but with records_path {nested[0].text!r} this is not the number of elements that the API counts, so "
-            "pages would be missing. Set records_path to the outer array, or use a paginator that does not count rows, "
-            "such as PageNumberPaginator with last or more."
+            f"Connection {conn_id!r}: {type(request.paginator).__name__} finds the next page by the number of rows. "
+            f"With records_path {nested[0].text!r}, this number differs from the number of elements that the API "
+            "counts, so pages would be missing. Set records_path to the outer array, or use a paginator that does not "
+            "count rows, such as PageNumberPaginator with last or more."
         )
     if request.method.upper() == "HEAD":
         raise ConfigurationError(

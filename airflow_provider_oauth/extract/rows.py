@@ -197,7 +197,7 @@ def _checked(text: str, *, allow_nan: bool) -> TextSlicer:
             "contains NaN or Infinity, which JSON does not have. To write null instead, set allow_nan=True"
         ) from None
     except RecursionError:
-        raise InvalidPage("is JSON with too many levels for Python") from None
+        raise InvalidPage("is JSON that is nested too deeply for Python. Request fewer nested objects") from None
     except ValueError:
         raise InvalidPage("is not JSON. Check the endpoint") from None
     return slicer

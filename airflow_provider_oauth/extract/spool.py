@@ -97,7 +97,10 @@ def spooler(conn_id: str) -> Callable[..., requests.Response]:
         try:
             if coding.strip().lower() in ("", "identity", "gzip", "x-gzip"):
                 return _spooled(response)
-            problem = f"has the Content-Encoding {coding!r}, but the request accepts only gzip. Check the headers"
+            problem = (
+                f"has the Content-Encoding {coding!r}, but the request accepts only gzip. Check the headers of the "
+                "request"
+            )
         except (gzip.BadGzipFile, EOFError, zlib.error):
             problem = "is not valid gzip: the data is incomplete or damaged. Run the task again"
         except OSError as error:

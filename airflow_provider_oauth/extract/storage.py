@@ -243,8 +243,8 @@ class _Stream:
             self._upload.discard()
         except Exception:
             log.warning(
-                "The unfinished upload to %s could not be removed. Its parts occupy storage until the bucket's "
-                "lifecycle rule for unfinished uploads (AbortIncompleteMultipartUpload) removes them.",
+                "The unfinished upload to %s could not be removed. Its parts occupy storage until a lifecycle rule of "
+                "the bucket for unfinished uploads (AbortIncompleteMultipartUpload) removes them. Add such a rule.",
                 self._upload.path,
                 exc_info=True,
             )

@@ -185,8 +185,8 @@ def page_of(response: requests.Response, request: ListRequest, conn_id: str, **p
     page = StreamedPage(response, None, conn_id, request.allow_nan, row_format=row_format, **position)
     if not page.spooled.has_end:
         log.warning(
-            "Connection %r: the response of %s has no length, so if the connection was closed early, rows are missing. "
-            "Compare the number of rows with the API's.",
+            "Connection %r: the response of %s has neither Content-Length nor an end mark, so it is unknown whether it "
+            "is complete. Compare the number of rows with the number that the API reports.",
             conn_id, redact_url(response.url or ""),
         )  # fmt: skip
     return page

@@ -131,7 +131,9 @@ class RowWriter:
     def summary(self) -> dict[str, Any]:
         """Return the numbers of rows and pages, and what was unusual, and log a warning about excluded fields."""
         if self._excludes and self._filter.missing and self.rows:
-            log.warning("No row has the fields %s of exclude. Check their names.", sorted(self._filter.missing))
+            log.warning(
+                "exclude contains the fields %s, but no row has them. Check their names.", sorted(self._filter.missing)
+            )
         if self.is_full:
             log.warning("Stopped after %d rows, because limit=%d. The list may have more rows.", self.rows, self._limit)
         return {

@@ -189,7 +189,9 @@ def vendor(name: str) -> Vendor:
     :raises ConfigurationError: if there is no such file, or the file is invalid
     """
     if name not in vendor_names():
-        raise ConfigurationError(f"The vendor {name!r} is not in the catalogue. Use {', '.join(vendor_names())}.")
+        raise ConfigurationError(
+            f"The vendor {name!r} is not in the catalogue. Use one of {', '.join(vendor_names())}."
+        )
     return parse_vendor(name, (CATALOGUE / f"{name}.toml").read_text(encoding="utf-8"))
 
 
@@ -235,7 +237,8 @@ def _list(table: Mapping[str, Any], place: str) -> VendorList:
     cls = PAGINATORS.get(str(table.get("type")))
     if cls is None:
         raise ConfigurationError(
-            f"{place}: type is {table.get('type')!r}, which is not a paginator. Use {', '.join(sorted(PAGINATORS))}."
+            f"{place}: type is {table.get('type')!r}, which is not a paginator. Use one of "
+            f"{', '.join(sorted(PAGINATORS))}."
         )
     own = {each.name for each in fields(ListOptions)}
     options = _built(ListOptions, {key: value for key, value in table.items() if key in own}, place)

@@ -55,7 +55,7 @@ def test_a_file_is_read_once() -> None:
 
 def test_a_name_that_is_not_in_the_catalogue_is_refused() -> None:
     for name in ("nobody", "../preset", "", "GitHub"):
-        with pytest.raises(ConfigurationError, match=r"is not in the catalogue\. Use github, hubspot, "):
+        with pytest.raises(ConfigurationError, match=r"is not in the catalogue\. Use one of github, hubspot, "):
             vendor(name)
 
 
@@ -176,8 +176,11 @@ def test_an_invalid_value_is_refused_with_its_place(text: str, problem: str) -> 
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
-        ("path = 'x'", "type is None, which is not a paginator. Use CursorPaginator, HeaderJsonPaginator, "),
-        ("type = 'Cursor'", "type is 'Cursor', which is not a paginator. Use CursorPaginator, HeaderJsonPaginator, "),
+        ("path = 'x'", "type is None, which is not a paginator. Use one of CursorPaginator, HeaderJsonPaginator, "),
+        (
+            "type = 'Cursor'",
+            "type is 'Cursor', which is not a paginator. Use one of CursorPaginator, HeaderJsonPaginator, ",
+        ),
         (
             "type = 'CursorPaginator'\npth = 'x'",
             "unknown keys: pth. Use empty_page_ends, method, more, optional, ",

@@ -117,7 +117,7 @@ def test_waiting_for_the_budget_is_logged(clock: FakeClock, caplog: pytest.LogCa
     send(limiter, clock)
     send(limiter, clock)
     assert [record.getMessage() for record in caplog.records] == [
-        "Too few of the 1 credits for 10 s are left. Waiting 10 s."
+        "The budget has 1 credits for each 10 s, and too few are left for this request. Waiting 10 s."
     ]
 
 

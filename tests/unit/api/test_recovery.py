@@ -141,10 +141,10 @@ def test_each_rule_is_logged_once_and_every_repetition_is_counted(
         decision.after_error(requests.ConnectionError("secret"))
     assert [record.getMessage() for record in caplog.records] == [
         "Connection 'shop': the API responded with status 429. Repeating the request in 7 s. Rule: "
-        "ErrorRule('wait', status=429). Later repetitions are only counted.",
+        "ErrorRule('wait', status=429). Later repetitions are logged at level DEBUG.",
         "Connection 'shop': the API responded with status 503. Repeating the request in 1 s. Rule: "
-        "ErrorRule('retry', status=(502, 503, 504)). Later repetitions are only counted.",
+        "ErrorRule('retry', status=(502, 503, 504)). Later repetitions are logged at level DEBUG.",
         "Connection 'shop': the connection broke (ConnectionError). Repeating the request in 2 s. Rule: broken "
-        "connection. Later repetitions are only counted.",
+        "connection. Later repetitions are logged at level DEBUG.",
     ]
     assert counts.summary() == {"waits": 3, "waited": 30, "retries": 6}

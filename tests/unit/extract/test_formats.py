@@ -297,7 +297,7 @@ def test_a_response_without_a_length_is_a_warning(caplog: pytest.LogCaptureFixtu
     lines(gzip.compress(b'{"a":1}'), JSON_LINES, {})
     assert not caplog.messages
     lines(b'{"a":1}', JSON_LINES, {})
-    assert f"the response of {URL} has no length, so if the connection was closed early, rows are" in caplog.text
+    assert f"the response of {URL} has neither Content-Length nor an end mark, so it is unknown" in caplog.text
 
 
 def test_rows_can_be_read_again_and_are_counted_if_they_were_not_read() -> None:

@@ -69,7 +69,7 @@ def test_a_full_page_without_a_link_header_causes_a_warning(
     caplog: pytest.LogCaptureFixture, size: dict[str, int]
 ) -> None:
     assert len(read(Api([1] * 50), HeaderLinkPaginator(), request_params=size)) == 50
-    assert "rows may be missing, because the response has 50 rows" in caplog.text
+    assert "rows may be missing: the response has 50 rows" in caplog.text
 
 
 def test_a_short_page_without_a_link_header_is_complete(caplog: pytest.LogCaptureFixture) -> None:
@@ -96,7 +96,7 @@ def test_a_total_that_is_a_number_of_the_page_causes_a_warning(
     caplog: pytest.LogCaptureFixture, paginator: Paginator, members: dict[str, int]
 ) -> None:
     assert read(Api({"rows": [1, 2], "meta": members}), paginator) == [1, 2]
-    assert "seems to be a number of this page, not of the whole list" in caplog.text
+    assert "which seems to describe only this page, not the whole list" in caplog.text
 
 
 def test_a_link_that_is_null_beside_another_link_causes_a_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -156,13 +156,13 @@ def test_templates_are_checked_after_they_were_rendered() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"size": "None"}, "OffsetPaginator: size is 'None', which is not possible. Set it to a number of at least 1."),
-        ({"size": 0}, "size is 0, which is not possible. Set it to a number of at least 1."),
-        ({"start": -1}, "start is -1, which is not possible. Set it to a number of at least 0."),
-        ({"size": True}, "size is True, which is not possible. Set it to a number of at least 1."),
-        ({"optional": "maybe"}, "optional is 'maybe', which is not possible. Set it to True or False."),
-        ({"stop_on": ("gone",)}, "stop_on is .'gone',., which is not possible. Set it to a number of at least 0."),
-        ({"param_in": "json"}, "param_in is 'json', which is not possible. Set it to one of query, header, body."),
+        ({"size": "None"}, "OffsetPaginator: size is 'None', which is invalid. Set it to an integer of at least 1."),
+        ({"size": 0}, "size is 0, which is invalid. Set it to an integer of at least 1."),
+        ({"start": -1}, "start is -1, which is invalid. Set it to an integer of at least 0."),
+        ({"size": True}, "size is True, which is invalid. Set it to an integer of at least 1."),
+        ({"optional": "maybe"}, "optional is 'maybe', which is invalid. Set it to True or False."),
+        ({"stop_on": ("gone",)}, "stop_on is .'gone',., which is invalid. Set it to an integer of at least 0."),
+        ({"param_in": "json"}, "param_in is 'json', which is invalid. Set it to one of query, header, body."),
     ],
 )
 def test_other_values_are_errors(values: dict[str, Any], message: str) -> None:

@@ -206,7 +206,7 @@ def test_a_missing_link_header_is_no_error_even_after_a_full_page() -> None:
 
 def test_a_link_with_another_relation_is_an_error_that_shows_the_relation() -> None:
     headers = {"Link": '< https://api.example.com/items?token=x >; rel="next-page"'}
-    with pytest.raises(ApiError, match='Set HeaderLinkPaginator\\(rel="next-page"\\)'):
+    with pytest.raises(ApiError, match='Use HeaderLinkPaginator\\(rel="next-page"\\)'):
         read(Api(response_of([1], headers)), HeaderLinkPaginator())
     assert read(Api(response_of([1], headers), [2]), HeaderLinkPaginator(rel="next-page")) == [1, 2]
 
@@ -272,7 +272,7 @@ def test_another_error_does_not_end_the_list() -> None:
 
 def test_a_status_that_ends_the_list_before_its_total_is_an_error() -> None:
     api = Api({"rows": [1], "total": 3}, ApiError("400: no", 400))
-    with pytest.raises(ApiError, match="after 1 rows, but according to the API there are 3"):
+    with pytest.raises(ApiError, match="1 rows were read, but according to the API there are 3"):
         read(api, OffsetPaginator(size=1, total="total", stop_on=(400,)))
 
 

@@ -118,7 +118,7 @@ def test_the_rows_are_the_array_at_records_path_or_the_only_array(
         ({"data": [1]}, "rows", "has no 'rows'. Set records_path"),
         ([1], "data", "has no 'data'. It contains no array"),
         (b"<html>fake-row", None, "is not JSON"),
-        (b"[" * 100_000, None, "is JSON with too many levels"),
+        (b"[" * 100_000, None, "is JSON that is nested too deeply"),
     ],
 )
 def test_a_page_without_rows_is_an_error_that_does_not_quote_the_page(

@@ -108,7 +108,7 @@ def test_ignore_makes_the_first_page_a_list_without_rows_and_is_counted(requests
     assert rows(hook) == []
     assert hook.counts.summary() == {"ignored": 1}
     requests_mock.get(ITEMS, [{"json": [1, 2]}, {"status_code": 404}])
-    with pytest.raises(ApiError, match="ignores only the first page of a list"):
+    with pytest.raises(ApiError, match="applies only to the first page of a list"):
         rows(hook)
     requests_mock.get(ITEMS, status_code=404)
     with pytest.raises(ApiError, match="^404:"):
