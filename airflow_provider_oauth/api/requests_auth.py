@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.api.policy import ApiAccess
     from airflow_provider_oauth.protocol.token import Token
+
+
+#: Names of headers that contain a secret. The library decides about cookies.
+SECRET_NAME = re.compile("auth|key|token|secret|password|session|signature|credential", re.IGNORECASE)
 
 
 class OAuth2Auth(AuthBase):
@@ -217,15 +222,18 @@ class OAuthSession(requests.Session):
         """Correct the token, headers and parameters of a redirected request, which is a copy of the first request.
 
         If the new URL belongs to the API, the request gets the current token, because its own may be outdated, and the
-        connection's parameters, which the URL may lack. Otherwise, the headers that the connection added are removed.
-        The library itself would remove only ``Authorization``, and would add credentials from a .netrc file.
+        connection's parameters, which the URL may lack. Otherwise, the headers that the connection added are removed,
+        and those of the request whose names say that they contain a secret, such as ``X-Api-Key``. The library itself
+        would remove only ``Authorization``, and would add credentials from a .netrc file.
         """
         token = self._access.token()
         name, value = self._access.token_header(token)
         url = prepared_request.url or ""
         if not self._access.is_api_url(url, token):
-            for each in (name, "Authorization", *self._access.headers):
-                prepared_request.headers.pop(each, None)
+            added = {each.lower() for each in (name, *self._access.headers)}
+            for each in list(prepared_request.headers):
+                if each.lower() in added or SECRET_NAME.search(each):
+                    del prepared_request.headers[each]
         elif name in prepared_request.headers:
             prepared_request.headers[name] = value
             if params := self._access.missing_params(url):
