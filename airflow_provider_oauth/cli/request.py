@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 from airflow_provider_oauth.cli.output import print_line
 from airflow_provider_oauth.extract.completeness import error_of, is_usual_size, looks_paginated, member_paths
@@ -118,5 +119,6 @@ def _shortened(row: str) -> str:
 def _redacted(line: str, secrets: tuple[str, ...]) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         if len(secret) >= MIN_SECRET:
-            line = line.replace(json.dumps(secret)[1:-1], "***").replace(secret, "***")
+            for spelling in (json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret), secret):
+                line = line.replace(spelling, "***")
     return line

@@ -122,6 +122,18 @@ def test_no_token_and_no_secret_is_printed(api: Mocker, capsys: pytest.CaptureFi
     assert '{"token": "***", "header": "Bearer ***", "secret": "***"}' in out
 
 
+def test_a_secret_that_is_escaped_in_a_link_is_not_printed(
+    define_connection: Callable[..., None], api: Mocker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    define_connection("shop", secret_params={"key": "fake+a/b ="})
+    links = [f"{ITEMS}?key=fake%2Ba%2Fb%20%3D", f"{ITEMS}?key=fake%2Ba%2Fb+%3D"]
+    api.get(ITEMS, json=[{"next": link} for link in links])
+    request()
+    out = capsys.readouterr().out
+    assert "fake" not in out
+    assert out.count("key=***") == 2
+
+
 def test_a_long_row_is_shortened(api: Mocker, capsys: pytest.CaptureFixture[str]) -> None:
     api.get(ITEMS, json=[{"text": "x" * 5000}])
     request()
