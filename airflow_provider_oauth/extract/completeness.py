@@ -67,6 +67,10 @@ NEXT = (
     "after",
     "startingafter",
 )
+#: Links to the page before, and flags that are true, or false, if there is one.
+PREVIOUS = ("prev", "previous", "prevpage", "previouspage", "prevurl", "previouspageurl", "prevpageurl", "previousurl")
+HAS_PREVIOUS = ("hasprev", "hasprevious", "haspreviouspage", "hasprevpage")
+FIRST = ("first", "isfirst", "isfirstpage", "firstpage")
 #: Relations of links to the next page. Some APIs do not use the standard one, next.
 RELATIONS = ("next", "next-page", "next_page", "nextpage")
 #: Members that other APIs use for other things, unless their value is text that is not a number.
@@ -198,6 +202,36 @@ def error_of(page: Page) -> str | None:
             return repr(key)
         if key.lower() in ("error", "errors") and not count and _means_error(value):
             return repr(key)
+    return None
+
+
+def reported_error(page: Page) -> str | None:
+    """Return the member of a response with rows that reports an error, as in partial results of GraphQL.
+
+    :param page: the page
+    :return: the name of the member in quotes; None if there is none
+    """
+    document = page.without_rows
+    for key, value in document.items() if isinstance(document, dict) else ():
+        name = key.lower()
+        is_error = name in ("error", "errors") and (key,) != page.sliced.at[:1] and _means_error(value)
+        if is_error or (name in ("ok", "success") and str(value).lower() == "false"):
+            return repr(key)
+    return None
+
+
+def starts_later(page: Page) -> str | None:
+    """Return the sign that there is a page before ``page``; None if there is none."""
+    if link_to(page.response, "prev") or link_to(page.response, "previous"):
+        return "a Link header with rel=prev"
+    if page.response.headers.get("X-Prev-Page", "").strip():
+        return "the header X-Prev-Page"
+    for each in _members(page.without_rows, ()):
+        is_link = isinstance(each.value, (str, dict)) and bool(each.value)
+        if (each.name in PREVIOUS and is_link) or (each.name in HAS_PREVIOUS and each.value is True):
+            return each.path
+        if each.name in FIRST and each.value is False:
+            return f"{each.path}=false"
     return None
 
 

@@ -27,6 +27,7 @@ from airflow_provider_oauth.extract.paginators import (
     SinglePagePaginator,
 )
 from airflow_provider_oauth.extract.request import check_list
+from airflow_provider_oauth.extract.sequence import PageSequence
 from airflow_provider_oauth.extract.start import Start, start_of
 from airflow_provider_oauth.extract.streamed_page import page_of, row_format_of
 
@@ -132,6 +133,7 @@ class PageReader:
         self.total: int | None = None
         self._start = Start()
         self._empty_pages = 0
+        self._sequence = PageSequence(request.paginator, conn_id)
         self._options = self._paginator if isinstance(self._paginator, PaginatorOptions) else PaginatorOptions()
         #: Whether the only page says nothing about pages, so that the paginator may be wrong.
         self.is_paging_absent = False
@@ -160,6 +162,7 @@ class PageReader:
                 if page.is_empty:
                     _check_error(page)  # now, because a vendor's operator can quote the error when it gets the page
                 self._count(page)
+                self._sequence.check(page, previous)
                 following = self._next_request(request, page)
             if following is None:
                 self._check_end(request, page)
@@ -266,7 +269,10 @@ class PageReader:
         names = self._paginator.first_params
         following = self._paginator.next_page(page, request.params(self._param_in, names))
         if isinstance(following, str):
-            return replace(request, url=_absolute(page.response.url, following), query={})
+            try:
+                return replace(request, url=_absolute(page.response.url, following), query={})
+            except ValueError:  # such as an invalid port
+                raise page.error("has a link to the next page that is not a URL. Check the paginator") from None
         return None if following is None else self._changed(request, following)
 
     def _check_end(self, request: PageRequest, page: Page) -> None:
@@ -399,7 +405,11 @@ def _absolute(base: str, link: str) -> str:
     url = urljoin(base, link)
     old, new = urlsplit(base), urlsplit(url)
     is_downgrade = old.scheme == "https" and new.scheme == "http" and old.hostname == new.hostname
-    return urlunsplit(new._replace(scheme="https")) if is_downgrade and new.port in (None, old.port) else url
+    if not is_downgrade or new.port not in (None, 80, 443, old.port):
+        return url
+    # Behind a proxy that ends TLS, some APIs name the port of the unencrypted connection.
+    host = new.netloc.removesuffix(f":{new.port}") if new.port in (80, 443) else new.netloc
+    return urlunsplit(new._replace(scheme="https", netloc=host))
 
 
 def _parts(request: PageRequest) -> tuple[Any, ...]:

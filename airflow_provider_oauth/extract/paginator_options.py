@@ -87,6 +87,8 @@ class PaginatorOptions:
                 expected = f"an integer of at least {1 if name == 'size' else 0}"
             else:
                 value = int(value)
+        elif kind == "str" and not (isinstance(value, str) and value):
+            expected = "text"
         elif kind == "ParamIn" and value not in get_args(ParamIn):
             expected = f"one of {', '.join(get_args(ParamIn))}"
         if expected:

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_oauth.extract.completeness import is_usual_size, looks_paginated
+from airflow_provider_oauth.extract.completeness import looks_paginated
 from airflow_provider_oauth.extract.link_header import OTHER_RELATIONS, link_to, links
 from airflow_provider_oauth.extract.paginator_options import (
     NextPage,
@@ -40,13 +40,17 @@ __all__ = [
 ]
 
 
+#: Page sizes are multiples of this number.
+ROUND = 5
+
+
 @dataclass(frozen=True)
 class PageNumberPaginator(PaginatorOptions):
     """Pages that are requested by their number.
 
     Without ``last`` and ``total``, an empty page is the last one, and if ``size`` is set, also a page with fewer rows
-    than the first one. If the first page itself has fewer rows than requested, but as many as APIs usually return by
-    default, such as 50, the second page is requested too, because the API may limit the page size.
+    than the first one. If the first page itself has fewer rows than requested, but a multiple of 5, the second page is
+    requested too, because the API may limit the page size.
 
     :param param: name of the page number
     :param start: number of the first page
@@ -329,4 +333,4 @@ def _rows_remain(page: Page, size: Any, total: int | None) -> bool:
     if size is None or page.count >= min(int(size), page.first_count if page.number > 1 else int(size)):
         return True  # if the size is unknown, only an empty page is the end
     # The API may return fewer rows than requested, because it limits the page size.
-    return (page.number == 1 and is_usual_size(page.count)) or looks_paginated(page) is not None
+    return (page.number == 1 and not page.count % ROUND) or looks_paginated(page) is not None

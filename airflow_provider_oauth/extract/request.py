@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +12,7 @@ from airflow_provider_oauth.extract.paginators import OffsetPaginator, PageNumbe
 from airflow_provider_oauth.extract.records_path import records_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow_provider_oauth.extract.formats import ResponseFormat
     from airflow_provider_oauth.extract.paginators import Paginator
@@ -84,6 +85,14 @@ def check_list(request: ListRequest, conn_id: str, *, is_rendered: bool = True) 
             f"Connection {conn_id!r}: the response to a HEAD request has no body, so it has no rows. Use another "
             "method."
         )
+    query = ("request_params", "data") if request.method.upper() == "GET" else ("request_params",)
+    for name in (*query, "headers"):
+        value = getattr(request, name)
+        if value and not isinstance(value, Mapping) and (is_rendered or _is_final(value)):
+            raise ConfigurationError(
+                f"Connection {conn_id!r}: {name} of a {request.method} request is not a dict. Set it to a dict of "
+                "names and values. A value can be a list."
+            )
     pairs = [("data", "json")]
     if request.method.upper() == "GET":  # with GET, data is the query too
         pairs.append(("request_params", "data"))

@@ -53,7 +53,13 @@ class XComRows:
                 "to the values in a row. Correct the JMESPath."
             ) from None
         self.rows.append(selected)
-        self._size += len(json.dumps(selected, separators=(",", ":"))) + 1
+        try:
+            self._size += len(json.dumps(selected, separators=(",", ":"), allow_nan=False)) + 1
+        except ValueError:
+            raise ConfigurationError(
+                f"Connection {self._conn_id!r}: xcom_fields selects a number that is too large for Python, such as "
+                "1E400, so it cannot be stored in XCom as it is. Select other fields, or set path."
+            ) from None
         if self._limit is None and len(self.rows) > MAX_ROWS:
             self._fail(f"{MAX_ROWS:,} rows")
         if self._size > (MAX_SIZE if self._limit is None else self._limit):

@@ -92,7 +92,7 @@ def test_a_frozen_value_of_a_user_is_rendered_too_and_values_without_template_fi
 def test_numbers_may_be_templates() -> None:
     task = Lists(task_id="read", requests=[PageNumberPaginator(size="{{ n }}", size_param="s"), OffsetPaginator()])
     task.render_template_fields({"n": 7})
-    assert task.requests[0].first_params == {"page": 1, "s": "7"}
+    assert task.requests[0].first_params == {"page": 1, "s": 7}
     assert task.requests[1] == OffsetPaginator()
 
 

@@ -93,6 +93,12 @@ def test_rows_stay_as_the_api_wrote_them_also_if_xcom_fields_decodes_them(reques
     assert path.read_bytes() == b'{"price":  1.10, "big": 1E400, "name": "Z\\u00fcrich"}\n'
 
 
+def test_a_number_that_is_too_large_for_python_is_not_stored_in_xcom(requests_mock: Mocker) -> None:
+    requests_mock.get(LIST, content=b'[{"big": 1E400}]')
+    with pytest.raises(ConfigurationError, match="a number that is too large for Python"):
+        operator(xcom_fields="big").execute({})
+
+
 @pytest.mark.parametrize("row", [b"7" * 5000, b"[" * 5000 + b"]" * 5000], ids=["digits", "nesting"])
 def test_a_row_that_python_cannot_decode_for_xcom_fields_fails_the_task(
     requests_mock: Mocker, path: Path, row: bytes

@@ -1,0 +1,111 @@
+"""Compares each page of a list with the page before, and finds signs that rows are repeated, missing or others."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from airflow_provider_oauth.extract.completeness import reported_error, starts_later
+from airflow_provider_oauth.extract.paginators import HeaderJsonPaginator, OffsetPaginator, PageNumberPaginator
+
+if TYPE_CHECKING:
+    from airflow_provider_oauth.extract.page import Page
+    from airflow_provider_oauth.extract.paginators import Paginator
+
+log = logging.getLogger(__name__)
+
+#: Maximum number of consecutive pages with the same rows.
+MAX_SAME_PAGES = 10
+
+
+class PageSequence:
+    """Checks the pages of a list one after the other.
+
+    :param paginator: the paginator of the list; None if there is none
+    :param conn_id: the connection ID, for the log
+    """
+
+    def __init__(self, paginator: Paginator | None, conn_id: str) -> None:
+        self._paginator = paginator
+        self._conn_id = conn_id
+        self._rows_at: tuple[str, ...] | None = None
+        self._same_pages = 1
+        self._has_error = False
+
+    def check(self, page: Page, previous: Page | None) -> None:
+        """Check a page. A page without rows is only checked for a missing body.
+
+        :param page: the page
+        :param previous: the page before; None if ``page`` is the first one
+        :raises ApiError: if its rows are in another array than those of the pages before, or if the same page is
+            returned again and again
+        """
+        if page.count and previous:
+            self._check_repetition(page, previous)
+        elif isinstance(self._paginator, (PageNumberPaginator, OffsetPaginator, HeaderJsonPaginator)) and not previous:
+            self._check_start(page)
+        if page.has_only_rows:
+            return
+        if page.is_blank:
+            self._check_blank(page)
+        elif page.count:
+            self._check_place(page)
+            self._check_partial_error(page)
+
+    def _check_repetition(self, page: Page, previous: Page) -> None:
+        if page.has_same_rows(previous):
+            self._same_pages += 1
+            if self._same_pages >= MAX_SAME_PAGES:
+                raise page.error(
+                    f"has the same rows as the {MAX_SAME_PAGES - 1} pages before, so the API seems to ignore the "
+                    "parameter of the next page. Correct the paginator"
+                )
+            return
+        self._same_pages = 1
+        is_by_offset = isinstance(self._paginator, OffsetPaginator) and not page.has_only_rows
+        if is_by_offset and page.sliced.lines[0] == previous.sliced.lines[-1]:
+            log.warning(
+                "Connection %r: page %d begins with the last row of the page before, so rows may be there twice. If "
+                "the API counts from 1, set start=1 in the paginator.",
+                self._conn_id, page.number,
+            )  # fmt: skip
+
+    def _check_start(self, page: Page) -> None:
+        if found := starts_later(page):
+            log.warning(
+                "Connection %r: the first page that was read has %s, so it may not be the first page of the list. If "
+                "the API counts from 0, set start=0 in the paginator.",
+                self._conn_id, found,
+            )  # fmt: skip
+
+    def _check_blank(self, page: Page) -> None:
+        if page.response.status_code == 200:
+            log.warning(
+                "Connection %r: the response for page %d has status 200 and no body. It counts as a page without rows. "
+                "If rows are missing, run the task again.",
+                self._conn_id, page.number,
+            )  # fmt: skip
+
+    def _check_place(self, page: Page) -> None:
+        at = page.sliced.at
+        if self._rows_at is None:
+            self._rows_at = at
+        if at != self._rows_at:
+            raise page.error(
+                f"has an array at {_path(at)}, but the rows of the pages before are at {_path(self._rows_at)}. Set "
+                "records_path to the path of the rows"
+            )
+
+    def _check_partial_error(self, page: Page) -> None:
+        if self._has_error or not (member := reported_error(page)):
+            return
+        self._has_error = True
+        log.warning(
+            "Connection %r: page %d has rows, but also the member %s, which reports an error, so rows or fields may be "
+            "missing.",
+            self._conn_id, page.number, member,
+        )  # fmt: skip
+
+
+def _path(keys: tuple[str, ...]) -> str:
+    return repr(".".join(keys) or "@")

@@ -1,0 +1,140 @@
+"""Pages compared with the pages before: repeated rows, other arrays, and pages before the first one."""
+
+from __future__ import annotations
+
+import logging
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
+from airflow_provider_oauth.extract.paginators import (
+    CursorPaginator,
+    JsonLinkPaginator,
+    OffsetPaginator,
+    PageNumberPaginator,
+)
+from tests.unit.extract.stub_api import URL, Api, read, reader, response_of
+
+if TYPE_CHECKING:
+    import requests
+
+    from airflow_provider_oauth.extract.engine import PageRequest
+    from airflow_provider_oauth.extract.paginators import Paginator
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_an_ignored_cursor_that_changes_with_each_response_does_not_loop_for_ever() -> None:
+    numbers = count()
+
+    def send(_: PageRequest) -> requests.Response:
+        return response_of({"rows": [1, 2], "next": f"c{next(numbers)}"})
+
+    with pytest.raises(ApiError, match="has the same rows as the 9 pages before"):
+        read(send, CursorPaginator(param="wrong"))  # type: ignore[arg-type]  # a function instead of an Api
+    assert next(numbers) == 10
+
+
+def test_two_pages_may_have_the_same_rows() -> None:
+    pages = [{"rows": ["a"], "next": "1"}, {"rows": ["a"], "next": "2"}, {"rows": ["b"], "next": "3"}, {"rows": ["b"]}]
+    assert read(Api(*pages), CursorPaginator()) == ["a", "a", "b", "b"]
+
+
+def test_an_offset_that_counts_from_1_causes_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    # With offset 0 and then 2, an API that counts from 1 returns the rows 1 and 2, and then 2 and 3.
+    read(Api([{"id": 1}, {"id": 2}], [{"id": 2}]), OffsetPaginator(size=2))
+    assert "page 2 begins with the last row of the page before" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("members", "headers", "found"),
+    [
+        ({"first": False, "number": 1}, {}, "first=false"),
+        ({"previous": URL}, {}, "previous"),
+        ({"links": {"prev": {"href": URL}}}, {}, "links.prev"),
+        ({"pagination": {"hasPrevious": True}}, {}, "pagination.hasPrevious"),
+        ({}, {"Link": f'<{URL}>; rel="prev"'}, "a Link header with rel=prev"),
+        ({}, {"X-Prev-Page": "0"}, "the header X-Prev-Page"),
+    ],
+)
+def test_a_page_before_the_first_one_causes_a_warning(
+    caplog: pytest.LogCaptureFixture, members: dict[str, Any], headers: dict[str, str], found: str
+) -> None:
+    read(Api(response_of({"rows": [1], **members}, headers), {"rows": []}), PageNumberPaginator())
+    assert f"the first page that was read has {found}, so it may not be the first page of the list" in caplog.text
+
+
+@pytest.mark.parametrize("members", [{"first": True}, {"previous": None}, {"links": {"prev": None}}, {"first": 5}])
+def test_the_first_page_causes_no_warning(caplog: pytest.LogCaptureFixture, members: dict[str, Any]) -> None:
+    read(Api({"rows": [1], **members}, {"rows": []}), PageNumberPaginator())
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize(
+    ("second", "records_path"),
+    [({"warnings": ["w"]}, None), ({"next": ""}, ["rows", "@"]), ({"b": [2]}, ["rows", "b"])],
+)
+def test_rows_in_another_array_than_before_are_an_error(second: Any, records_path: Any) -> None:
+    with pytest.raises(ApiError, match="but the rows of the pages before are at 'rows'"):
+        read(Api({"rows": [1], "next": "c"}, second), CursorPaginator(), records_path=records_path)
+
+
+def test_an_array_without_rows_may_be_elsewhere() -> None:
+    assert read(Api({"rows": [1], "next": "c"}, []), CursorPaginator()) == [1]
+
+
+@pytest.mark.parametrize("members", [{"errors": [{"message": "x"}]}, {"error": "x"}, {"success": False}])
+def test_an_error_beside_rows_causes_a_warning(caplog: pytest.LogCaptureFixture, members: dict[str, Any]) -> None:
+    read(Api({"rows": [1], "next": "c", **members}, {"rows": [2], **members}), CursorPaginator(), records_path="rows")
+    assert len([each for each in warnings(caplog) if "page 1 has rows, but also the member" in each]) == 1
+
+
+def test_no_error_beside_rows_causes_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    read(Api({"rows": [1], "errors": [], "error": None, "success": True}), CursorPaginator(), records_path="rows")
+    assert warnings(caplog) == []
+
+
+def test_a_response_with_status_200_and_no_body_causes_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert read(Api([1, 2], response_of(b"")), OffsetPaginator(size=2)) == [1, 2]
+    assert "page 2 has status 200 and no body" in caplog.text
+
+
+def test_status_204_causes_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert read(Api([1, 2], response_of(b"", status=204)), OffsetPaginator(size=2)) == [1, 2]
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("paginator", [OffsetPaginator(), PageNumberPaginator(size_param="limit", size=100)])
+def test_a_first_page_with_a_round_number_of_rows_is_not_the_end(paginator: Paginator) -> None:
+    # The API returns 30 rows per page, whatever size is requested.
+    assert len(read(Api([1] * 30, [2] * 30, [3] * 4), paginator)) == 64
+
+
+@pytest.mark.parametrize("port", ["", ":80", ":443"])
+def test_a_link_over_http_is_followed_over_https(port: str) -> None:
+    api = Api({"rows": [1], "next": f"http://api.example.com{port}/items?page=2"}, {"rows": [2], "next": None})
+    assert read(api, JsonLinkPaginator()) == [1, 2]
+    assert api.requests[1].url == "https://api.example.com/items?page=2"
+
+
+def test_a_link_with_another_port_stays_as_it_is() -> None:
+    api = Api({"rows": [1], "next": "http://api.example.com:8080/items"}, {"rows": [2], "next": None})
+    read(api, JsonLinkPaginator())
+    assert api.requests[1].url == "http://api.example.com:8080/items"  # the hook refuses it
+
+
+@pytest.mark.parametrize("link", ["https://[bad/items", "http://api.example.com:abc/items"])
+def test_a_link_that_is_no_url_is_an_error(link: str) -> None:
+    with pytest.raises(ApiError, match="has a link to the next page that is not a URL"):
+        read(Api({"rows": [1], "next": link}), JsonLinkPaginator())
+
+
+@pytest.mark.parametrize("name", ["data", "request_params", "headers"])
+@pytest.mark.parametrize("value", ["a=1", [("a", 1)], b"a=1"])
+def test_parameters_that_are_no_dict_are_an_error(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} of a GET request is not a dict"):
+        reader(Api(), None, **{name: value})
