@@ -289,7 +289,7 @@ class PageReader:
             pass
         elif page.number == 1 and self._options.is_absent(page):
             self._check_absent(page, size)
-        elif self.total in (None, self.rows) and not self._options.optional:
+        elif (self.total is None or self.expected == self.rows) and not self._options.optional:
             self._check_last(page, size)
         self._check_total()
 

@@ -13,7 +13,7 @@ from airflow_provider_oauth.exceptions import ApiError
 from airflow_provider_oauth.extract.jmes import Needs, compiled, is_present, needs
 from airflow_provider_oauth.extract.records_path import records_paths
 from airflow_provider_oauth.extract.rows import InvalidPage, Rows, slice_rows, without_rows
-from airflow_provider_oauth.extract.text import utf8
+from airflow_provider_oauth.extract.text import has_length, utf8
 from airflow_provider_oauth.protocol.redaction import redact_url
 
 if TYPE_CHECKING:
@@ -92,6 +92,12 @@ class Page:
             raise self.error(
                 f"has no body and the status {status}, which does not mean that there are no rows. Check the endpoint, "
                 "and whether the API needs time to prepare the list"
+            )
+        # urllib3 decompresses the start of a body in zstd, if the rest is missing, to nothing, without an error.
+        if self.response.headers.get("Content-Encoding") and not has_length(self.response.headers):
+            raise self.error(
+                "has no content after decompression, and neither a length nor an end mark, so the connection may have "
+                "ended early. Run the task again"
             )
 
     @property

@@ -16,7 +16,7 @@ import requests
 import urllib3
 
 from airflow_provider_oauth.exceptions import ApiError
-from airflow_provider_oauth.extract.text import GZIP_MAGIC
+from airflow_provider_oauth.extract.text import GZIP_MAGIC, has_length
 from airflow_provider_oauth.protocol.redaction import redact_url
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ def spooler(conn_id: str) -> Callable[..., requests.Response]:
 
 def _spooled(response: requests.Response) -> SpooledResponse:
     digest = hashlib.blake2b()
-    headers = response.headers
-    has_end = "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
+    has_end = has_length(response.headers)
     with _new_file() as body:
         for chunk in _chunks(response):
             digest.update(chunk)

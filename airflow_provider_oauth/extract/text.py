@@ -7,10 +7,22 @@ import gzip
 import json
 import zlib
 from email.message import Message
+from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.extract.rows import InvalidPage
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 GZIP_MAGIC = b"\x1f\x8b"
+
+
+def has_length(headers: Mapping[str, str]) -> bool:
+    """Return whether a response has a length or an end mark, without which a broken connection looks like its end.
+
+    :param headers: the headers of the response, with names in any case
+    """
+    return "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
 
 
 def utf8(body: bytes, content_type: str) -> bytes:

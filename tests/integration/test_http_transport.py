@@ -6,10 +6,12 @@ import gzip
 import itertools
 import socket
 import threading
+import tracemalloc
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from backports import zstd
 
 from airflow_provider_oauth.exceptions import OAuthError, TokenRequestError, TokenResponseError
 from airflow_provider_oauth.protocol import http_transport
@@ -196,6 +198,19 @@ def test_a_compressed_response_is_read_up_to_the_size_limit(
     assert sum(read) < len(bomb) / 2
 
 
+def test_a_response_in_zstd_is_decompressed_up_to_the_size_limit(server: socket.socket) -> None:
+    bomb = zstd.compress(bytes(64 * MAX_RESPONSE_SIZE))  # 2 kB
+    pour(server, b"HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\nContent-Length: %d\r\n\r\n" % len(bomb), [bomb])
+    tracemalloc.start()
+    try:
+        with pytest.raises(TokenResponseError, match=f"'api'.*more than {MAX_RESPONSE_SIZE} bytes"):
+            send(server)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * MAX_RESPONSE_SIZE
+
+
 # 40,000 pieces are 40 MB, so the tests also end without a limit.
 ENDLESS: dict[str, tuple[bytes, bytes]] = {
     "a body": (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1024),
@@ -204,6 +219,7 @@ ENDLESS: dict[str, tuple[bytes, bytes]] = {
     "the length of a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x" * 1024),
     "trailers": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: %s\r\n" % (b"x" * 1019)),
     "empty compressed members": (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b"") * 50),
+    "empty zstd frames": (b"HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\n\r\n", zstd.compress(b"") * 100),
 }
 
 

@@ -50,6 +50,14 @@ def test_fewer_rows_than_requested_in_a_usual_number_are_a_warning(caplog: pytes
     assert pages.is_paging_absent
 
 
+def test_a_compressed_body_without_content_may_have_ended_early() -> None:
+    encoding = {"Content-Encoding": "zstd"}
+    with pytest.raises(ApiError, match="has no content after decompression, and neither a length nor an end mark"):
+        read(Api(response_of(b"", encoding)), None)
+    for end in ({"Content-Length": "20"}, {"Transfer-Encoding": "chunked"}):
+        assert read(Api(response_of(b"", encoding | end)), None) == []
+
+
 @pytest.mark.parametrize(
     ("content", "headers", "sign"),
     [

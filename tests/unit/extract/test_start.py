@@ -75,7 +75,8 @@ def test_the_total_is_not_compared_if_the_rows_before_the_first_page_are_unknown
     paginator: Paginator, params: dict[str, object], param: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        pages = reader(Api({"rows": [5], "total": 100}, {"rows": []}), paginator, request_params=params)
+        api = Api({"rows": [5], "total": 100}, {"rows": [], "total": 100})
+        pages = reader(api, paginator, request_params=params)
         assert sum(page.count for page in pages) == 1
     assert pages.expected is None
     assert {record.levelname for record in caplog.records} == {"INFO"}
