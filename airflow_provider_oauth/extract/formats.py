@@ -79,7 +79,7 @@ class CsvFormat:
 
     :param delimiter: the character between two cells
     :param quotechar: the character around cells that contain special characters; None if there is none
-    :param escapechar: the character before a special character that has no special meaning; None if there is none
+    :param escapechar: the character that removes the special meaning of the next character; None if there is none
     :param doublequote: whether a quote character in a quoted cell is written twice; false if it follows ``escapechar``
     :param skip_lines: number of lines before the line with the names, such as a title
     """

@@ -52,7 +52,7 @@ Step = str | int
 
 
 class Needs(IntEnum):
-    """What an expression needs of the rows."""
+    """Which rows must be decoded to evaluate an expression."""
 
     NOTHING = 0
     FIRST_AND_LAST = 1
@@ -98,7 +98,7 @@ def needs(path: ParsedResult, rows_at: Sequence[str]) -> Needs:
 def is_present(path: ParsedResult, document: Any) -> bool:
     """Return whether the response has the last key of ``path``, even if its value is null.
 
-    :param path: the JMESPath; null instead of an object counts as having all its keys
+    :param path: the JMESPath. If a value on the way is null instead of an object, the last key counts as present
     :param document: the response
     """
     return _is_present(path.parsed, document)
@@ -191,7 +191,7 @@ def _is_present(node: Node, document: Any) -> bool:
 
 
 def _quoted(path: str) -> str | None:
-    """Return ``path`` with quotes around keys that need them; None if it has more than keys and positions."""
+    """Return ``path`` with quotes around keys that need them; None if it has other parts than keys and positions."""
     part = r"([\w@$-]+)((?:\[-?\d*\])*)"
     if not re.fullmatch(rf"{part}(\.{part})*", path):
         return None

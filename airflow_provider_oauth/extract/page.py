@@ -27,8 +27,8 @@ class Page:
     """One page of a list.
 
     :param response: the response of the API
-    :param records_path: path of the rows, or several, of which the first one that the response has is used; None if the
-        response is the array of rows, or has exactly one array
+    :param records_path: path of the rows, or several paths: the first one that exists in the response is used; None if
+        the response is the array of rows, or has exactly one array
     :param conn_id: the connection ID, for errors
     :param allow_nan: whether NaN and Infinity, which JSON does not have, become null
     :param number: the number of the page; the first one is 1
@@ -124,7 +124,7 @@ class Page:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the page has no rows; False if the response has none of the arrays at ``records_path``."""
+        """Whether the page has no rows; False if the response has no array at ``records_path``."""
         try:
             return not self.count
         except ApiError:
@@ -145,9 +145,7 @@ class Page:
 
     @cached_property
     def content(self) -> Any:
-        """The decoded response.
-
-        It is None if the response has no body.
+        """The decoded response; None if the response has no body.
 
         :raises ApiError: if it is not JSON
         """
@@ -202,7 +200,7 @@ class Page:
     def _cut(self, needed: Needs) -> Any:
         if needed not in self._documents:
             try:
-                document = without_rows(self.text, self.sliced.at, ends=needed is Needs.FIRST_AND_LAST)
+                document = without_rows(self.text, self.sliced.at, keep_ends=needed is Needs.FIRST_AND_LAST)
             except (ValueError, RecursionError):  # msgspec rejects some valid JSON, see slice_rows
                 document = self.content
             self._documents[needed] = document
@@ -214,7 +212,7 @@ class Page:
         return {}
 
     def close(self) -> None:
-        """Free what the page needs besides memory: nothing, if the response is JSON."""
+        """Delete the page's temporary file. A page of JSON has none."""
 
     def error(self, problem: str) -> ApiError:
         """Return an error about this page.

@@ -1,4 +1,4 @@
-"""What all paginators have in common: the protocol, and the parameters of the paginators of this package."""
+"""The protocol of paginators, and the parameters that all paginators of this package have."""
 
 from __future__ import annotations
 
@@ -39,16 +39,17 @@ class Paginator(Protocol):
 class PaginatorOptions:
     """The parameters that all paginators of this package have. All parameters of a paginator are templated.
 
-    :param more: where each page says whether there are more: JMESPath, or ``header:`` and a name. If a page has it, it
-        alone decides
-    :param total: where the response has the total number of rows: JMESPath, or ``header:`` and a name. At the end it is
-        compared with the number of rows that were read
-    :param stop_on: statuses that mean that the previous page was the last one, such as ``(404,)``
+    :param more: where a page says whether there are more pages: JMESPath, or ``header:`` and a name. If a page has this
+        value, only this value decides whether the next page is requested
+    :param total: where the response has the total number of rows: JMESPath, or ``header:`` and a name. After the last
+        page, it is compared with the number of rows that were read
+    :param stop_on: error statuses that the API returns for a page after the last one, such as ``(404,)``. They end the
+        list
     :param empty_page_ends: whether a page without rows is the last one, even if it names a next page
-    :param repeats_last_page: whether the API returns the last page again for pages after the end, or names the last
-        page itself as the next one. If true, this ends the list. If false, it is an error
-    :param optional: whether the API may omit what the paginator looks for. If true, it is not checked whether rows are
-        missing then
+    :param repeats_last_page: whether the API returns the last page again for pages after the last one, or the last page
+        contains a link to itself. If true, a repeated page ends the list. If false, it is an error
+    :param optional: whether the API may omit what the paginator looks for. If true, the list is not checked for missing
+        rows when the API omits it
     """
 
     more: str | None = None
@@ -71,7 +72,9 @@ class PaginatorOptions:
             check_source(getattr(self, name), f"{type(self).__name__}: {name}")
 
     def _converted(self, name: str, kind: str, value: Any) -> Any:
-        """Return the value of a field. Templates result in text, and the text ``False`` would be true.
+        """Return the value of a field, converted to its type.
+
+        A rendered template is text, and the text ``False`` would count as true.
 
         :param kind: the type of the field
         """
@@ -118,7 +121,7 @@ class PaginatorOptions:
     may_be_absent: ClassVar[bool] = False
 
     def is_absent(self, page: Page) -> bool:
-        """Return whether ``page`` has nothing from which to know whether there is a next page."""
+        """Return whether ``page`` contains nothing about a next page."""
         return False
 
     def total_of(self, page: Page) -> int | None:
@@ -129,7 +132,7 @@ class PaginatorOptions:
         return self.count_of(page, "total")
 
     def count_of(self, page: Page, name: str) -> int | None:
-        """Return a number of rows or pages; None if it is unknown, for which some APIs send null, 0 or -1.
+        """Return a number of rows or pages; None if it is unknown. Some APIs send null, 0 or -1 for an unknown number.
 
         :param page: the page
         :param name: the name of the field with the source of the number

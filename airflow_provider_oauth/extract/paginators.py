@@ -48,9 +48,9 @@ ROUND = 5
 class PageNumberPaginator(PaginatorOptions):
     """Pages that are requested by their number.
 
-    Without ``last`` and ``total``, an empty page is the last one, and if ``size`` is set, also a page with fewer rows
-    than the first one. If the first page itself has fewer rows than requested, but a multiple of 5, the second page is
-    requested too, because the API may limit the page size.
+    Without ``last`` and ``total``, an empty page is the last page. If ``size`` is set, a page with fewer rows than the
+    first page is the last page too. If the first page itself has fewer rows than requested, but a multiple of 5, the
+    second page is requested too, because the API may limit the page size.
 
     :param param: name of the page number
     :param start: number of the first page
@@ -96,7 +96,7 @@ class PageNumberPaginator(PaginatorOptions):
 class OffsetPaginator(PaginatorOptions):
     """Pages that are requested by an offset, the number of rows before the page.
 
-    Without ``total``, the last page is recognized as by :class:`PageNumberPaginator`.
+    Without ``total``, the last page is detected in the same way as by :class:`PageNumberPaginator`.
 
     :param param: name of the offset
     :param size_param: name of the page size
@@ -118,7 +118,7 @@ class OffsetPaginator(PaginatorOptions):
         return {self.param: self.start, self.size_param: self.size}
 
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
-        """Return the offset of the next page. It counts the rows received, which can be fewer than requested."""
+        """Return the offset of the next page: this offset plus the rows received, which can be fewer than requested."""
         more = self.has_more(page)
         if more is None:
             more = _rows_remain(page, params[self.size_param], self.total_of(page))
@@ -127,7 +127,7 @@ class OffsetPaginator(PaginatorOptions):
 
 @dataclass(frozen=True)
 class CursorPaginator(PaginatorOptions):
-    """Pages with a cursor: each response contains the value that requests the next page.
+    """Pages with a cursor: each response contains the value to send in the request for the next page.
 
     :param path: where the response has the cursor: JMESPath, or ``header:`` and a name, such as ``header:X-Next-Page``.
         ``data[-1].id`` is the ID of the last row. On the last page the cursor is absent, null or empty, or ``more`` is
@@ -154,8 +154,8 @@ class CursorPaginator(PaginatorOptions):
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
         """Return the cursor of the next page.
 
-        :raises ApiError: if ``more`` is true and there is no cursor, because rows would be missed, or if it is not a
-            cursor
+        :raises ApiError: if ``more`` is true and there is no cursor, or if the value is not a cursor, because rows
+            would be missed
         """
         cursor = _next_value(self, page, self.path, "cursor")
         if cursor is True or (self.param_in != "body" and isinstance(cursor, (dict, list))):
@@ -165,7 +165,7 @@ class CursorPaginator(PaginatorOptions):
         return None if cursor is None else {self.param: cursor}
 
     def is_absent(self, page: Page) -> bool:
-        """Return whether ``page`` has nothing from which to know whether there is a next page."""
+        """Return whether ``page`` contains nothing about a next page."""
         return self.has_more(page) is None and read(page, self.path) is ABSENT
 
 
@@ -194,7 +194,8 @@ class JsonLinkPaginator(PaginatorOptions):
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
         """Return the URL of the next page.
 
-        :raises ApiError: if ``more`` is true and there is no link, because rows would be missed, or if it is not text
+        :raises ApiError: if ``more`` is true and there is no link, or if the value is not text, because rows would be
+            missed
         """
         url = _next_value(self, page, self.path, "link")
         if not (url is None or isinstance(url, str)):
@@ -204,7 +205,7 @@ class JsonLinkPaginator(PaginatorOptions):
         return url
 
     def is_absent(self, page: Page) -> bool:
-        """Return whether ``page`` has nothing from which to know whether there is a next page."""
+        """Return whether ``page`` contains nothing about a next page."""
         return self.has_more(page) is None and read(page, self.path) is ABSENT
 
 
@@ -235,13 +236,13 @@ class HeaderLinkPaginator(PaginatorOptions):
         return url
 
     def is_absent(self, page: Page) -> bool:
-        """Return whether ``page`` has nothing from which to know whether there is a next page."""
+        """Return whether ``page`` contains nothing about a next page."""
         return self.has_more(page) is None and not {self.rel.lower(), *OTHER_RELATIONS} & set(links(page.response))
 
 
 @dataclass(frozen=True)
 class HeaderJsonPaginator(PaginatorOptions):
-    """Pages that are requested by their number. A response header contains JSON about them.
+    """Pages that are requested by their number. A response header contains JSON with the number of the current page.
 
     :param header: name of that header, such as ``x-pagination`` of JustLogin
     :param param: query parameter of the page number
@@ -285,7 +286,11 @@ class HeaderJsonPaginator(PaginatorOptions):
 
 @dataclass(frozen=True)
 class SinglePagePaginator(PaginatorOptions):
-    """Lists that the API returns in one response. It is for lists whose vendor has another default paginator."""
+    """Lists that the API returns in one response.
+
+    Use it if the vendor has another default paginator, or if a complete list causes the warning that it may have more
+    rows.
+    """
 
     @property
     def first_params(self) -> Mapping[str, Any]:
@@ -307,9 +312,9 @@ def _kind(value: Any) -> str:
 
 
 def _checked(paginator: PaginatorOptions, page: Page, value: Any, kind: str) -> Any:
-    """Return ``value``; None if the page says that there are no more pages.
+    """Return ``value``; None if there are no more pages according to ``more``.
 
-    :raises ApiError: if the page says that there are more, and there is no value
+    :raises ApiError: if there are more pages according to ``more``, but no value
     """
     more = paginator.has_more(page)
     if more and value is None:
@@ -321,7 +326,7 @@ def _checked(paginator: PaginatorOptions, page: Page, value: Any, kind: str) -> 
 
 
 def _rows_remain(page: Page, size: Any, total: int | None) -> bool:
-    """Return whether there are pages after ``page``, judging by the numbers of rows.
+    """Return whether there are pages after ``page``, according to the numbers of rows.
 
     :param size: the number of rows that was requested; None if it is unknown
     :param total: the total number of rows; None if it is unknown

@@ -32,7 +32,7 @@ class ListRequest:
     :param data: query parameters of a GET request, body of other requests (templated)
     :param headers: headers of all requests; headers that are None are not sent (templated)
     :param paginator: how the API splits the list into pages; None if it does not (templated)
-    :param records_path: path of the rows in a response, or several, of which the first one that the response has is
+    :param records_path: path of the rows in a response, or several paths: the first one that exists in the response is
         used; None if the response is the array of rows, or has exactly one array
     :param response_format: format of the responses: ``"json"``, or ``JsonLinesFormat()`` or ``CsvFormat()`` of
         ``extract.formats``

@@ -39,7 +39,7 @@ class _Constant(ValueError):
     """The JSON contains NaN or Infinity."""
 
 
-class Nothing(Enum):
+class NoRows(Enum):
     """Why there are no rows at a path."""
 
     #: The response has no such member.
@@ -98,7 +98,7 @@ class RawSlicer:
 class TextSlicer:
     """Slices text with ``json``, which accepts what msgspec rejects: unpaired surrogates and deep nesting.
 
-    The text must be valid, as ``check`` finds out.
+    The text must be valid: call ``check`` first.
 
     :param allow_nan: whether NaN and Infinity are accepted
     """
@@ -112,7 +112,7 @@ class TextSlicer:
     def check(self, text: str) -> None:
         """Check that ``text`` is one JSON value.
 
-        :raises ValueError: if it is not, or if it contains NaN or Infinity, which are not allowed
+        :raises ValueError: if it is not, or if it contains NaN or Infinity although ``allow_nan`` is false
         """
         self._decoder.decode(text)
 
@@ -151,8 +151,8 @@ def slice_rows(content: bytes, paths: Sequence[RecordsPath], *, allow_nan: bool 
     """Return the rows of a response.
 
     :param content: the JSON of the response, in valid UTF-8 without a byte order mark
-    :param paths: the path of the rows, or several, of which the first one that the response has is used; empty if the
-        response is the array of rows, or has exactly one array
+    :param paths: the path of the rows, or several paths: the first one that exists in the response is used; empty if
+        the response is the array of rows, or has exactly one array
     :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
     :raises InvalidPage: if the content is not JSON, or does not have the rows
     """
@@ -240,10 +240,10 @@ def find_rows(slicer: Slicer[S], document: S, paths: Sequence[RecordsPath]) -> t
         rows = _rows_at(slicer, document, path)
         if isinstance(rows, list):
             return rows, path.keys
-        if rows is Nothing.NULL:
+        if rows is NoRows.NULL:
             null = null or path
     for path in paths:
-        if path.is_optional and _may_lack(slicer, document, path):
+        if path.is_optional and _has_parent(slicer, document, path):
             return [], path.keys
     if null:
         raise InvalidPage(
@@ -254,8 +254,8 @@ def find_rows(slicer: Slicer[S], document: S, paths: Sequence[RecordsPath]) -> t
     raise InvalidPage(f"has no {missing}. {_advice(slicer, document)}")
 
 
-def _may_lack(slicer: Slicer[S], document: S, path: RecordsPath) -> bool:
-    """Return whether ``document`` has the object whose last key an optional path may lack."""
+def _has_parent(slicer: Slicer[S], document: S, path: RecordsPath) -> bool:
+    """Return whether ``document`` has the object that can contain the last key of ``path``."""
     value = document
     for key in path.keys[:-1]:
         children = _children(slicer, value, key)
@@ -279,8 +279,8 @@ def _only_array(slicer: Slicer[S], document: S) -> tuple[list[S], tuple[str, ...
     return arrays[0]
 
 
-def _rows_at(slicer: Slicer[S], document: S, path: RecordsPath) -> list[S] | Nothing:
-    """Return the rows at ``path``, or that the document has no value or null there."""
+def _rows_at(slicer: Slicer[S], document: S, path: RecordsPath) -> list[S] | NoRows:
+    """Return the rows at ``path``; a member of ``NoRows`` if the document has no value or null there."""
     if not path.steps:
         rows = slicer.elements(document)
         if rows is None and slicer.members(document) is None:
@@ -290,10 +290,10 @@ def _rows_at(slicer: Slicer[S], document: S, path: RecordsPath) -> list[S] | Not
     for key in path.keys:
         children = _children(slicer, value, key)
         if children is None:
-            return Nothing.ABSENT
+            return NoRows.ABSENT
         value = children[0]
     if slicer.is_null(value):
-        return Nothing.NULL
+        return NoRows.NULL
     if path.has_several_values:
         return _rows_below(slicer, value, path)
     rows = slicer.elements(value)
@@ -303,7 +303,7 @@ def _rows_at(slicer: Slicer[S], document: S, path: RecordsPath) -> list[S] | Not
 
 
 def _rows_below(slicer: Slicer[S], value: S, path: RecordsPath) -> list[S]:
-    """Return the values that ``path`` reaches from ``value``, which is at its first ``[]`` or ``.*``."""
+    """Return the rows in ``value``, the value before the first ``[]`` or ``.*`` of ``path``."""
     values = [value]
     for step in path.steps[len(path.keys) :]:
         children: list[S] = []
@@ -332,12 +332,12 @@ def _children(slicer: Slicer[S], value: S, step: str | Step) -> list[S] | None:
     return [members[step]] if step in members else None
 
 
-def without_rows(content: bytes, at: Sequence[str], *, ends: bool) -> Any:
+def without_rows(content: bytes, at: Sequence[str], *, keep_ends: bool) -> Any:
     """Return the decoded response without its rows.
 
     :param content: the JSON of the response
     :param at: the keys that lead to the array that contains the rows
-    :param ends: whether to keep the first and the last element of this array
+    :param keep_ends: whether to keep the first and the last element of this array
     :raises ValueError: if msgspec cannot slice the content
     """
     slicer = RawSlicer()
@@ -348,8 +348,8 @@ def without_rows(content: bytes, at: Sequence[str], *, ends: bool) -> Any:
             return {key: decoded(each, keys[1:]) if key == keys[0] else _decoded(each) for key, each in members.items()}
         elements = slicer.elements(value)
         if elements is None:  # the response is a single row
-            return _decoded(value) if ends else {}
-        return [_decoded(elements[index]) for index in (0, -1)] if ends and elements else []
+            return _decoded(value) if keep_ends else {}
+        return [_decoded(elements[index]) for index in (0, -1)] if keep_ends and elements else []
 
     return decoded(msgspec.json.decode(content, type=Raw), at)
 

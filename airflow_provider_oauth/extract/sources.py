@@ -1,4 +1,4 @@
-"""Where a paginator finds values in a page: at a JMESPath, or in a header, written as ``header:`` and its name."""
+"""Reads values from a page: from a JMESPath, or from a header, which is written as ``header:`` and its name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADER = "header:"
 
 
 class _Absent:
-    """The value of a source that a page does not have. A member that is null is not absent."""
+    """The result of ``read`` if the page does not have the source. A member that is null is not absent."""
 
     def __repr__(self) -> str:
         return "ABSENT"

@@ -1,4 +1,4 @@
-"""Stores the body of a response in a temporary file while it arrives, so that its size does not matter."""
+"""Stores the body of a response in a temporary file while it arrives, so that large responses need little memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Bytes to read at a time.
 CHUNK_SIZE = 2**16
-#: The headers of requests whose responses are stored. Other encodings could end early without an error.
+#: The headers of requests whose responses are stored. With other encodings, missing data could not be detected.
 HEADERS = {"Accept-Encoding": "gzip"}
 
 
@@ -84,8 +84,8 @@ class _Reader(io.RawIOBase):
 def spooler(conn_id: str) -> Callable[..., requests.Response]:
     """Return a response hook for ``requests`` that stores the bodies of successful responses in temporary files.
 
-    The hook reads the body while the request is being sent. Therefore, a connection that breaks in the middle of the
-    body is the same as one that breaks before the response: the session repeats the request.
+    The hook reads the body while the request is being sent. Therefore the session repeats the request also if the
+    connection breaks in the middle of the body.
 
     :param conn_id: the connection ID, for errors
     """

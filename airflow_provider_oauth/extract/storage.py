@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Bytes of a part of an upload. S3 allows 10,000 parts, so a file can have 156 GiB. About four parts are in memory.
+#: Size of each part of an upload, in bytes. S3 allows 10,000 parts, so a file can have 156 GiB. About four parts are in
+#: memory.
 PART_SIZE = 16 * 2**20
 #: Bytes that are collected before they are written to a local file.
 BUFFER_SIZE = 2**20

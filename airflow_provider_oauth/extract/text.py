@@ -33,7 +33,7 @@ def utf8(body: bytes, content_type: str) -> bytes:
 
     :param body: the body; it may be compressed with gzip, as files of some APIs are
     :param content_type: the ``Content-Type`` header; "" if there is none
-    :raises InvalidPage: if the body is not in this encoding, or is not completely compressed
+    :raises InvalidPage: if the body is not in this encoding, or its gzip data is incomplete or damaged
     """
     body = decompressed(body)
     name = encoding(body, content_type)
@@ -59,7 +59,7 @@ def encoding(start: bytes, content_type: str) -> str:
     message["Content-Type"] = content_type
     charset = message.get_content_charset("utf-8")
     try:
-        "".encode(charset)  # also refuses codecs that are not of text, such as hex
+        "".encode(charset)  # raises an error also for codecs that do not encode text, such as hex
         return codecs.lookup(charset).name
     except (LookupError, ValueError):
         raise InvalidPage(f"has the charset {charset!r}, which is unknown. Check the endpoint") from None

@@ -242,9 +242,9 @@ class OAuthExtractOperator(ExtractOperator):
     :param data: query parameters of a GET request, instead of ``request_params``; body of other requests, instead of
         ``json`` (templated)
     :param headers: headers of all requests; headers that are None are not sent (templated)
-    :param records_path: path of the rows in a response, such as ``data.items`` or ``edges[].node``, or a list of paths,
-        of which the first one that the response has is used; None if the response is the array of rows, or has exactly
-        one array
+    :param records_path: path of the rows in a response, such as ``data.items`` or ``edges[].node``, or a list of paths:
+        the first one that exists in the response is used; None if the response is the array of rows, or has exactly one
+        array
     :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
     :param response_format: format of the responses: ``"json"``, or ``JsonLinesFormat()`` or ``CsvFormat()`` of
         ``extract.formats``

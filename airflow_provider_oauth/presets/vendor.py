@@ -98,8 +98,8 @@ class Vendor:
     :param documentation: URLs of the vendor's documentation
     :param read: when the documentation was read; None if this is not recorded
     :param paginators: the paginators by name
-    :param records_path: path of the rows in responses, or several, of which the first one that a response has is used;
-        None if a response is the array of rows, or has exactly one array
+    :param records_path: path of the rows in responses, or several paths: the first one that exists in a response is
+        used; None if a response is the array of rows, or has exactly one array
     :param error_rules: what errors of the API mean; they are tried before the rules for all APIs
     :param budget: the API's rate limit; the hook does not exceed it
     :param rate_limit_timeout: how long to repeat a request that exceeds a rate limit, in seconds
