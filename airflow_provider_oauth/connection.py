@@ -82,7 +82,7 @@ def preset_of(connection: Connection, preset: Preset = OAUTH) -> Preset:
 
 
 def vendor_of(name: str | None, preset: Preset) -> Vendor:
-    """Return what is the same for all requests to the API of a connection.
+    """Return the description of the API of a connection.
 
     :param name: the connection's vendor; None if it names none
     :param preset: the preset of the connection's type

@@ -1,4 +1,4 @@
-"""Decides after each attempt to send a request to the API whether it is repeated, and when.
+"""Decides after each attempt to send a request to the API whether and when the request is repeated.
 
 Nothing here sends or sleeps. ``sender.py`` and the asynchronous session act on the decisions.
 """
@@ -30,7 +30,7 @@ IDEMPOTENT = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
 
 @dataclass(frozen=True)
 class Reply:
-    """A response of the API, as rules see it.
+    """The parts of an API response that rules use.
 
     :param status: the HTTP status
     :param headers: the headers, with case-insensitive names
@@ -48,7 +48,7 @@ class Reply:
 
 
 class Rule(Protocol):
-    """What to do after some responses. ``extract.error_rules.ErrorRule`` is such a rule."""
+    """Defines what to do after certain responses. ``extract.error_rules.ErrorRule`` implements it."""
 
     @property
     def action(self) -> Action:
@@ -104,10 +104,10 @@ class RecoveryPolicy:
 
 @dataclass
 class RequestCounts:
-    """What happened to the requests of a hook.
+    """Counts the waits, retries and other repetitions of the requests of a hook.
 
     :param waits: how many times a request waited for a limit of the API
-    :param waited: the seconds of these waits, and of those before retries
+    :param waited: the seconds of these waits and of the waits before retries, in total
     :param retries: how many requests were retried after a temporary error
     :param renewals: how many requests were repeated with a renewed token because of a rule
     :param ignored: how many responses were treated as lists without rows
@@ -127,7 +127,7 @@ class RequestCounts:
         return {name: round(value, 1) for name in names if (value := getattr(self, name))}
 
     def is_first(self, rule: Any) -> bool:
-        """Return whether a rule acts for the first time, so that it is logged."""
+        """Return whether a rule is applied for the first time, and remember the rule."""
         is_first = rule not in self.logged
         self.logged.add(rule)
         return is_first
@@ -135,10 +135,10 @@ class RequestCounts:
 
 @dataclass(frozen=True)
 class Repeat:
-    """The request is to be sent again.
+    """The decision to send the request again.
 
-    :param seconds: how long to wait before
-    :param renew: whether to renew the token before
+    :param seconds: how long to wait before the request is sent, in seconds
+    :param renew: whether to renew the token before the request is sent
     """
 
     seconds: float = 0.0
@@ -146,7 +146,7 @@ class Repeat:
 
 
 class Recovery:
-    """Decides about the attempts to send one request.
+    """Decides after each attempt to send one request whether and when it is repeated.
 
     :param policy: when requests are repeated
     :param conn_id: the connection ID, for the log
@@ -177,11 +177,11 @@ class Recovery:
         self._retrying_since: float | None = None
         self._pause = FIRST_PAUSE
         self._is_renewed = False
-        #: Why the request is not repeated, and what to do, for the error; "" if no rule wants to repeat it.
+        #: Why the request is not repeated, and what to do, for the error; "" if no rule requires a repetition.
         self.problem = ""
 
     def begin_attempt(self) -> None:
-        """Note that the request is sent now, after the wait for the budget."""
+        """Record that the request is sent now. Call this after the wait for the budget."""
         self._attempt_at = self._clock.monotonic()
 
     def after_response(self, reply: Reply) -> Repeat | None:
@@ -256,7 +256,7 @@ class Recovery:
         return pause
 
     def _report(self, rule: Any, text: str, *args: Any) -> None:
-        """Log what a rule does when it does it for the first time. Later repetitions are only counted."""
+        """Log what a rule does: at level INFO when the rule is applied for the first time, then at level DEBUG."""
         level = logging.INFO if self._counts.is_first(rule) else logging.DEBUG
         done = text % args
         log.log(
@@ -265,12 +265,12 @@ class Recovery:
 
 
 def body_problem() -> str:
-    """Return why a request is not repeated whose body is, for example, a file."""
+    """Return why a request is not repeated if its body cannot be read again, for example because it is a file."""
     return "The request was not repeated, because its body cannot be read again. Pass the body as text or bytes"
 
 
 def method_problem(method: str | None) -> str:
-    """Return why a request is not repeated that may change data."""
+    """Return why a request that may change data is not repeated."""
     return (
         f"The {method} request was not repeated, because the API may have carried it out. If it can be carried out "
         "twice without harm, set repeatable=True"

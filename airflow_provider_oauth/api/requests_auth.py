@@ -90,9 +90,9 @@ class OAuth2Auth(AuthBase):
         return repeated
 
     def refreshed(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Return a copy of a request to repeat, with the current token instead of the one that it was sent with.
+        """Return a copy of a request with the current token, to send it again.
 
-        A request that did not get its token from here is returned unchanged.
+        A request whose token was not added by this class is returned unchanged.
         """
         hooks = request.hooks.get("response", [])
         others = [hook for hook in hooks if getattr(hook, "func", None) != self._repeat_if_refused]
@@ -103,9 +103,9 @@ class OAuth2Auth(AuthBase):
         return self(repetition)
 
     def renew(self, response: requests.Response) -> bool:
-        """Renew the token because of a response that is an error, although its status does not refuse the token.
+        """Renew the token after a response that refuses it according to an error rule, whatever its status.
 
-        :return: whether there is now another token than the one that was sent
+        :return: whether the token has changed since the request was sent
         """
         token = self._access.token()
         if not self._access.is_api_url(response.request.url or "", token):

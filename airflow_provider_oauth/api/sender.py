@@ -40,15 +40,15 @@ class ApiSender:
         request: requests.PreparedRequest,
         send: Callable[[], requests.Response],
         renew: Callable[[requests.Response], bool] = lambda _: False,
-        failed: Callable[[Exception, str], Exception] = lambda error, _: error,
+        convert_error: Callable[[Exception, str], Exception] = lambda error, _: error,
     ) -> requests.Response:
         """Send a request as soon as the budget allows it, and repeat it as long as a rule requires it.
 
         :param request: the request; it is repeated only if its body can be sent again
         :param send: sends the request once
-        :param renew: renews the token after a response, and returns whether there is another token
-        :param failed: returns the exception to raise instead of one of the HTTP client, and gets the reason why the
-            request was not repeated
+        :param renew: renews the token after a response, and returns whether the token has changed
+        :param convert_error: converts an exception of the HTTP client to the one to raise; its second argument is the
+            reason why the request was not repeated
         :return: the last response
         """
         can_resend = isinstance(request.body, (str, bytes, type(None)))
@@ -70,7 +70,7 @@ class ApiSender:
             except TRANSPORT_ERRORS as error:
                 repeat = recovery.after_error(error)
                 if repeat is None:
-                    raise failed(error, recovery.problem) from None
+                    raise convert_error(error, recovery.problem) from None
             if repeat is not None and repeat.renew and response is not None and not renew(response):
                 recovery.problem = token_problem(is_renewed=False)
                 repeat = None
@@ -84,7 +84,7 @@ class ApiSender:
 
 
 def reply_of(response: requests.Response) -> Reply:
-    """Return a response as rules see it. Its body is read when a rule needs it."""
+    """Return the parts of a response that rules use. The body is read when a rule needs it."""
 
     def read_body() -> bytes:
         if response.status_code >= 400 and vars(response)["_content"] is False:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-#: Headers with the end of a limit's period, and the header with the requests that are left in it. The first one is a
+#: Pairs of headers: the end of a limit's period, and the number of requests that are left in the period. The end is a
 #: number of seconds, a time as seconds or milliseconds since the epoch, or a date.
 RESET_HEADERS = (
     ("RateLimit-Reset", "RateLimit-Remaining"),
@@ -28,8 +28,9 @@ PARAMETER = re.compile(r"\b(limit|remaining|reset|[rt])\s*=\s*([0-9]+)", re.IGNO
 def requested_wait(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return how long the API requires its clients to wait.
 
-    ``Retry-After`` takes precedence. Of the other headers, the longest wait counts, without the limits that have
-    requests left: GitHub, for example, sends the end of its hourly limit also with errors that have another reason.
+    ``Retry-After`` takes precedence. Otherwise, the longest wait in the other headers is used. Limits that have
+    requests left are ignored: GitHub, for example, sends the end of its hourly limit also with errors that have another
+    reason.
 
     :param headers: the headers of the response, with case-insensitive names
     :param now: the current time, with a time zone
@@ -44,7 +45,7 @@ def requested_wait(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def _is_used_up(headers: Mapping[str, str], left: str) -> bool:
-    """Return whether no requests are left of a limit, as far as is known."""
+    """Return whether a limit has no requests left. If their number is unknown, it counts as 0."""
     try:
         return float(headers.get(left, "0")) <= 0
     except ValueError:
@@ -52,7 +53,7 @@ def _is_used_up(headers: Mapping[str, str], left: str) -> bool:
 
 
 def _reset(value: str, now: datetime) -> float | None:
-    """Return the wait in a header, which can occur several times. Dates contain a comma too."""
+    """Return the wait in a header. Repeated headers are joined with commas, but dates contain a comma too."""
     if (wait := retry_after(value, now)) is not None:
         return wait
     return max(filter(None, (retry_after(each, now) for each in value.split(","))), default=None)

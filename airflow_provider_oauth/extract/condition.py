@@ -28,9 +28,9 @@ def check_condition(until: str, owner: str) -> None:
 def is_fulfilled(until: str, response: requests.Response, conn_id: str) -> bool:
     """Return whether a condition is true for a response.
 
-    An absent member is false, also as the argument of a function. A value that is not a boolean counts by its truth:
-    false are null, 0, and empty texts, arrays and objects. An empty response, for example of status 204, fulfills no
-    condition.
+    An absent member is false, also as the argument of a function. If the result is not a boolean, null, 0, and empty
+    strings, arrays and objects are false; all other values are true. An empty response, for example with status 204,
+    fulfills no condition.
 
     :param until: the JMESPath, for example ``status == 'done'``
     :param response: the response of the API

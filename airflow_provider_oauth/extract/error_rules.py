@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Statuses that must never end a list or count as an empty page: the token or a limit is the reason.
+#: Statuses that never end a list and never count as an empty page, because the token or a limit causes them.
 NEVER_IGNORED = (401, 429)
 #: Content types of rows that are not in one JSON document. ``when`` is not evaluated for them.
 NOT_JSON = ("text/csv", "application/csv", "application/x-ndjson", "application/jsonl", "application/json-seq")
@@ -46,12 +46,14 @@ class ErrorRule:
         have an effect only when a list is read
     :param status: the status, or several
     :param header: a header that the response must have, such as ``Retry-After``, or its name and value, such as
-        ``X-RateLimit-Remaining: 0``. In the value, ``*`` stands for any text. Upper and lower case are equal
+        ``X-RateLimit-Remaining: 0``. In the value, ``*`` stands for any text. Upper and lower case are not
+        distinguished
     :param when: JMESPath that must find something in the JSON of the response: a value other than null, false and
         empty, for example ``code == 'invalid_page'``. Only the members at the root that it names are decoded. A
-        response without JSON does not match, nor does one to which a function in the JMESPath cannot be applied
-    :param wait_for: seconds to wait before the request is repeated, if the response does not name a time. None for 1
-        second that doubles with each repetition, up to 60 seconds
+        response that is not JSON does not match. A response to which a function in the JMESPath cannot be applied does
+        not match either
+    :param wait_for: seconds to wait before the request is repeated, if the response does not name a time. None for a
+        wait of up to 1 second, which doubles with each repetition, up to 60 seconds
     :param first_page: whether ``stop`` may end the list before its first page, so that it has no rows
     :raises ConfigurationError: if the rule is invalid
     """
@@ -190,8 +192,8 @@ def _document(text: bytes, names: frozenset[str] | None) -> Any:
     return {name: json.loads(bytes(members[name])) for name in names if name in members}
 
 
-#: The rules that are tried after those of the task and the vendor. Requests are also repeated, as with ``retry``, after
-#: a broken connection.
+#: The rules that are tried after those of the task and the vendor. After a broken connection, requests are repeated as
+#: with ``retry``.
 DEFAULT_RULES: tuple[ErrorRule, ...] = (
     ErrorRule("wait", status=429),
     ErrorRule("wait", status=403, header="Retry-After"),

@@ -171,14 +171,14 @@ class OAuthAsyncSession(AsyncHttpSession):
         return Repeat(self.retry_delay)
 
     async def _reply(self, response: ClientResponse) -> Reply:
-        """Return a response as rules see it. Its body is read only if a rule needs it."""
+        """Return the parts of a response that rules use. The body is read only if a rule needs it."""
         body = b""
         if any(rule.needs_body for rule in self._policy.rules):
             body = await response.read()
         return Reply(response.status, response.headers, lambda: body)
 
     async def _renew(self, response: ClientResponse) -> bool:
-        """Renew the token because of a response, and return whether there is another token than the one sent."""
+        """Renew the token after a response, and return whether it has changed since the request was sent."""
         token = await valid_token(self._access)
         if not self._access.is_api_url(str(response.url), token):
             return False

@@ -215,7 +215,7 @@ class OAuthHook(ReadsConnection, HttpHook):
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
         is_spooled = request.response_format != "json"
-        if not is_spooled:  # otherwise there is nothing at the vendor's paths
+        if not is_spooled:  # the vendor's paths are those of JSON responses
             request = self._with_vendor_defaults(request)
         # One session for all pages, so that cookies persist.
         session = self._session(None, extra_options, in_list=True)

@@ -70,7 +70,8 @@ class RepeatsRequests:
     def recovery_policy(self, *, in_list: bool) -> RecoveryPolicy:
         """Return when requests of this hook are repeated.
 
-        :param in_list: whether the requests read a list. Then repeating them is safe, and saves the pages before
+        :param in_list: whether the requests read a list. Repeating them is then safe, and the pages that were read
+            before are not lost
         """
         defaults = (LIST_RATE_LIMIT_TIMEOUT, LIST_RETRY_TIMEOUT) if in_list else (0, 0)
         vendor_rules = next((each.error_rules for each in self._vendors if each.error_rules), ())

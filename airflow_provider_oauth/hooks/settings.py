@@ -57,7 +57,7 @@ class ReadsConnection(RepeatsRequests, BaseHook):
 
     @cached_property
     def vendor(self) -> Vendor:
-        """What is the same for all requests to the API: from the connection's vendor, or its preset.
+        """The description of the API: that of the connection's vendor, otherwise that of its preset.
 
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """

@@ -58,8 +58,8 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :param xcom_limit: maximum size of what ``xcom_fields`` selects, as JSON, in bytes; None for 48,000 bytes and 1,000
         rows
-    :param on_empty: what to do with a list without rows: ``"write"`` an empty file; ``"skip"`` the task and write no
-        file; or ``"fail"``. With the last two, a file that was there before stays
+    :param on_empty: what to do with a list without rows: ``"write"`` writes an empty file, ``"skip"`` skips the task,
+        and ``"fail"`` fails it. With ``"skip"`` and ``"fail"``, no file is written, and an existing file stays
     :param exclude: keys of fields to remove from all rows
     :param limit: maximum number of rows, for a trial; None for all rows
     :param error_rules: what responses of the API mean; they are tried before the vendor's and the default rules
@@ -258,8 +258,8 @@ class OAuthExtractOperator(ExtractOperator):
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :param xcom_limit: maximum size of what ``xcom_fields`` selects, as JSON, in bytes; None for 48,000 bytes and 1,000
         rows
-    :param on_empty: what to do with a list without rows: ``"write"`` an empty file; ``"skip"`` the task and write no
-        file; or ``"fail"``. With the last two, a file that was there before stays
+    :param on_empty: what to do with a list without rows: ``"write"`` writes an empty file, ``"skip"`` skips the task,
+        and ``"fail"`` fails it. With ``"skip"`` and ``"fail"``, no file is written, and an existing file stays
     :param exclude: keys of fields to remove from all rows
     :param limit: maximum number of rows, for a trial; None for all rows
     :param error_rules: what responses of the API mean; they are tried before the vendor's and the default rules

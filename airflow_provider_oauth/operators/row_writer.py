@@ -129,7 +129,7 @@ class RowWriter:
         return lines
 
     def summary(self) -> dict[str, Any]:
-        """Return the numbers of rows and pages, and what was unusual, and log a warning about excluded fields."""
+        """Return what the task returns about its rows, and log warnings about ``exclude`` and ``limit``."""
         if self._excludes and self._filter.missing and self.rows:
             log.warning(
                 "exclude contains the fields %s, but no row has them. Check their names.", sorted(self._filter.missing)

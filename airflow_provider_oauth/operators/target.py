@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 #: The suffixes of files with one row per line as JSON, without and with compression.
 SUFFIXES = tuple(suffix + packed for suffix in (".jsonl", ".ndjson") for packed in ("", ".gz", ".zst"))
 #: Variables of Airflow's templates that can differ between the mapped tasks of a run.
-DIFFERENT = ("task", "macros")
+VARYING = ("task", "macros")
 #: Attributes of ``ti`` that differ between the mapped tasks of a run.
-DIFFERENT_OF_TI = r"\b(?:ti|task_instance)\b[^}]*\b(?:map_index|rendered_map_index|task|id|key)\b"
+VARYING_TI_ATTRIBUTES = r"\b(?:ti|task_instance)\b[^}]*\b(?:map_index|rendered_map_index|task|id|key)\b"
 #: Variables of Airflow's templates that are the same in all mapped tasks of a run.
-SAME = re.compile(
+CONSTANT = re.compile(
     r"(ds|ts|logical_date|data_interval|prev_|dag|run_id|params|var|conn|triggering_|inlet|outlet|test_mode|start_date|"
     r"task_instance_key_str|expanded_ti_count|task_reschedule_count|exception|reason|inlets|outlets)\w*"
 )
@@ -147,10 +147,10 @@ def _may_differ(path: str, environment: Environment) -> bool:
         names = meta.find_undeclared_variables(environment.parse(path))
     except TemplateSyntaxError:  # Airflow reports it
         return True
-    if names & {"ti", "task_instance"} and re.search(DIFFERENT_OF_TI, path):
+    if names & {"ti", "task_instance"} and re.search(VARYING_TI_ATTRIBUTES, path):
         return True
     others = names - {"ti", "task_instance"}
-    return any(name in DIFFERENT or not SAME.fullmatch(name) for name in others)
+    return any(name in VARYING or not CONSTANT.fullmatch(name) for name in others)
 
 
 def add_to_asset_events(outlets: Iterable[Any], context: Context, **extra: Any) -> None:

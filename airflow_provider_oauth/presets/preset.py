@@ -101,7 +101,7 @@ class Preset:
 
     @cached_property
     def api(self) -> Vendor:
-        """What is the same for all requests to the API. The first access reads the vendor's file, if there is one."""
+        """The description of the API. The first access reads the vendor's file, if there is one."""
         from airflow_provider_oauth.presets.vendor import Vendor, vendor  # only here, see the comment on Preset
 
         if self.vendor:

@@ -1,4 +1,4 @@
-"""Reads the vendor files in ``presets/catalogue``: what is the same for all requests to a vendor's API.
+"""Reads the vendor files in ``presets/catalogue``, which describe vendors' APIs.
 
 Importing the presets does not import this module, because Airflow loads the presets on every ``airflow`` command. A
 file is read when a hook first needs it.
@@ -91,7 +91,7 @@ class VendorList(ListOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Vendor:
-    """What is the same for all requests to a vendor's API. Most attributes are keys of the vendor's file.
+    """The description of a vendor's API. Most attributes are keys of the vendor's file.
 
     :param name: the name of the file without its suffix
     :param label: the name of the vendor
@@ -106,7 +106,7 @@ class Vendor:
     :param retry_timeout: how long to repeat a request after a temporary error, in seconds
     :param error_path: JMESPath of the error message in the API's error responses; it is quoted in task errors
     :param advice: what to do after an error status of the API, by status; it is added to task errors
-    :param seen_in: facts that are not in the vendor's documentation: their keys, and where they were found
+    :param seen_in: for facts that are not in the vendor's documentation: where they were found, by key of the file
     """
 
     name: str = ""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OAuthHttpSensor(OAuthTask, HttpSensor):
-    """Waits until an API responds without an error status, and until a condition is true for the response.
+    """Waits until an API responds without an error status and its response fulfills a condition.
 
     In all other respects it is an ``HttpSensor``. The response is not stored.
 
@@ -31,9 +31,9 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
     :param endpoint: path relative to the API base URL (templated)
-    :param until: JMESPath of a condition, such as ``status == 'done'``. An absent member is false. Other values than
-        true and false count by their truth: null, 0, and empty texts, arrays and objects are false. None to accept each
-        response (templated)
+    :param until: JMESPath of a condition, such as ``status == 'done'``. An absent member is false. If the result is not
+        a boolean, null, 0, and empty strings, arrays and objects are false; all other values are true. None to accept
+        each response (templated)
     :param kwargs: all other parameters of ``HttpSensor``: request_params (templated), headers (templated),
         response_check, response_error_codes_allowlist, extra_options, deferrable, poke_interval (seconds), timeout
         (seconds) and others. With ``response_check``, the sensor waits in the worker, because the triggerer cannot call

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: The smallest part that S3 accepts, except the last one.
 PART = 5 * 2**20
 ROW = b'{"id": 1, "name": "Z\xc3\xbcrich"}\n' * 100
-#: Three parts and a bit.
+#: Three full parts and the beginning of a fourth one.
 ROWS = 3 * PART // len(ROW) + 10
 KEY = "rows.jsonl"
 REQUESTS: list[tuple[Operation, int]] = [

@@ -70,7 +70,7 @@ def test_a_request_is_retried_until_the_retry_timeout_ends(clock: FakeClock) -> 
     assert "next attempt would be in 8 s, but retry_timeout permits 10 s, of which 7 s have passed" in decision.problem
 
 
-def test_a_503_with_retry_after_is_retried_when_it_says(clock: FakeClock) -> None:
+def test_a_503_with_retry_after_is_retried_after_that_time(clock: FakeClock) -> None:
     assert recovery(clock).after_response(reply(503, Retry_After="9")) == Repeat(9)
 
 

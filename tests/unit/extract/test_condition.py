@@ -45,7 +45,7 @@ def response(body: bytes, content_type: str = "application/json") -> requests.Re
         ("ready", {"ready": False}, False),
     ],
 )
-def test_a_condition_counts_by_its_truth(until: str, body: Any, expected: bool) -> None:
+def test_null_0_and_empty_values_are_false(until: str, body: Any, expected: bool) -> None:
     assert is_fulfilled(until, response(json.dumps(body).encode()), "my_api") is expected
 
 

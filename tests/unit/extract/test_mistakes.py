@@ -31,7 +31,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.parametrize("more", ["!lastPage", "lastPage == `false`", "lastPage != `true`"])
 def test_a_misspelt_member_of_more_does_not_decide(more: str) -> None:
-    # JMESPath takes absent members for null, so "not last" would be true for ever.
+    # JMESPath takes absent members for null, so "not last" would always be true.
     assert read(Api({"rows": [1], "last_page": False}, {"rows": []}), PageNumberPaginator(more=more)) == [1]
 
 
