@@ -10,100 +10,38 @@ import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
 
 from airflow_provider_oauth.exceptions import ApiError
 from airflow_provider_oauth.extract.content_range import sign_in_range
-from airflow_provider_oauth.extract.jmes import UNQUOTED
 from airflow_provider_oauth.extract.link_header import link_to
+from airflow_provider_oauth.extract.members import (
+    CURSOR,
+    FIRST,
+    HAS_PREVIOUS,
+    LAST,
+    MORE,
+    NEXT,
+    NUMBER,
+    PAGES,
+    PAGES_HEADERS,
+    PREVIOUS,
+    RELATIONS,
+    SIZES,
+    START,
+    TOTAL,
+    TOTAL_HEADERS,
+    Member,
+    is_number,
+    members_of,
+    number_of,
+    simple_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow_provider_oauth.extract.page import Page
 
 #: The page sizes that APIs usually have.
 USUAL_SIZES = (10, 20, 25, 50, 100, 200, 250, 500, 1000)
-#: How deep the members of a response are searched.
-DEPTH = 6
-
-# Names of members, in lower case and without other characters than letters and digits.
-MORE = (
-    "more",
-    "hasmore",
-    "hasmorepage",
-    "hasmorepages",
-    "hasmoreitems",
-    "hasnext",
-    "hasnextpage",
-    "moredata",
-    "moreitemsincollection",
-    "moreresult",
-)
-#: Flags that are true on the last page.
-LAST = ("endofstream", "islast", "islastpage", "lastpage")
-NEXT = (
-    "next",
-    "nextpage",
-    "nextlink",
-    "odatanextlink",
-    "nexturl",
-    "nexturi",
-    "nextpageurl",
-    "nextpageuri",
-    "nextpagelink",
-    "afterurl",
-    "nextrecordsurl",
-    "moretopicsurl",
-    "nexttoken",
-    "nextpagetoken",
-    "nextcursor",
-    "nextpagecursor",
-    "nextoffset",
-    "paginationtoken",
-    "continuationtoken",
-    "nextmarker",
-    "aftercursor",
-    "after",
-    "startingafter",
-)
-#: Links to the page before, and flags that are true, or false, if there is one.
-PREVIOUS = ("prev", "previous", "prevpage", "previouspage", "prevurl", "previouspageurl", "prevpageurl", "previousurl")
-HAS_PREVIOUS = ("hasprev", "hasprevious", "haspreviouspage", "hasprevpage")
-FIRST = ("first", "isfirst", "isfirstpage", "firstpage")
-#: Relations of links to the next page. Some APIs do not use the standard one, next.
-RELATIONS = ("next", "next-page", "next_page", "nextpage")
-#: Members that other APIs use for other things, unless their value is text that is not a number.
-CURSOR = ("cursor", "offset", "bookmark", "continuation")
-TOTAL = (
-    "total",
-    "totalcount",
-    "totalitems",
-    "totalresults",
-    "totalrecords",
-    "totalsize",
-    "totalrows",
-    "totalelements",
-    "count",
-)
-PAGES = ("totalpages", "pagecount", "lastpage", "numpages", "totalpagecount")
-NUMBER = ("page", "currentpage", "pagenumber", "number")
-START = ("offset", "start", "startat", "startindex", "startposition", "skip")
-SIZES = (
-    "limit",
-    "perpage",
-    "pagesize",
-    "maxresults",
-    "top",
-    "first",
-    "size",
-    "count",
-    "results",
-    "resultsperpage",
-    "take",
-)
-TOTAL_HEADERS = ("X-Total-Count", "X-Total", "X-WP-Total", "X-Pagination-Total", "Total-Count")
-PAGES_HEADERS = ("X-Total-Pages", "X-WP-TotalPages", "X-Pagination-Pages")
 #: The request parameter that belongs to a cursor, by the name of the cursor.
 PARAMS = {
     "nextpagetoken": "pageToken",
@@ -132,24 +70,6 @@ class Sign:
 
 
 @dataclass(frozen=True)
-class Member:
-    """A member of a response.
-
-    :param path: its JMESPath
-    :param key: its key
-    :param name: its key in lower case, without other characters than letters and digits
-    :param parent: the JMESPath of the object that contains it
-    :param value: its value
-    """
-
-    path: str
-    key: str
-    name: str
-    parent: str
-    value: Any
-
-
-@dataclass(frozen=True)
 class Doubt:
     """Why the only page of a list, which has no sign of a next page, may be incomplete.
 
@@ -171,7 +91,7 @@ def is_number_of_page(source: str) -> bool:
 
     :param source: a JMESPath, or ``header:`` and a name
     """
-    return _simple(re.split("[.:]", source)[-1]) in (*NUMBER, *SIZES, "length")
+    return simple_name(re.split("[.:]", source)[-1]) in (*NUMBER, *SIZES, "length")
 
 
 def looks_paginated(page: Page) -> Sign | None:
@@ -226,7 +146,7 @@ def starts_later(page: Page) -> str | None:
         return "a Link header with rel=prev"
     if page.response.headers.get("X-Prev-Page", "").strip():
         return "the header X-Prev-Page"
-    for each in _members(page.without_rows, ()):
+    for each in members_of(page.without_rows, ()):
         is_link = isinstance(each.value, (str, dict)) and bool(each.value)
         if (each.name in PREVIOUS and is_link) or (each.name in HAS_PREVIOUS and each.value is True):
             return each.path
@@ -255,10 +175,10 @@ def doubt(page: Page, size: int | None, may_be_absent: bool) -> Doubt | None:
 
 def _is_last(page: Page) -> bool:
     """Return whether a page without a sign of a next page says that it is the last one."""
-    members = list(_members(page.without_rows, ()))
+    members = list(members_of(page.without_rows, ()))
     return any(
         (each.name in (*MORE, *LAST) and isinstance(each.value, bool))
-        or (each.name in PAGES and _number(each.value) == 1)
+        or (each.name in PAGES and number_of(each.value) == 1)
         for each in members
     )
 
@@ -277,37 +197,7 @@ def _problem_of_full_page(page: Page) -> str:
 
 def member_paths(page: Page) -> list[str]:
     """Return the JMESPaths of the members of a page, except those inside of arrays."""
-    return [member.path for member in _members(page.without_rows, ())]
-
-
-def requested_size(*parameters: Any, url: str = "") -> int | None:
-    """Return the number of rows that a request asks for; None if it does not name it.
-
-    :param parameters: the query parameters and the body
-    :param url: the URL, whose query also counts
-    """
-    for each in (*parameters, dict(parse_qsl(urlsplit(url).query))):
-        for member in _members(each, ()):
-            name = _simple(member.key.rstrip("]").rpartition("[")[2])  # such as page[size] of JSON:API
-            if name in SIZES and (number := _number(member.value)):
-                return number
-    return None
-
-
-def position_parameter(*parameters: Any, url: str = "") -> str | None:
-    """Return the name of the parameter of a request that skips rows, such as ``page`` or ``offset``; None if none does.
-
-    :param parameters: the query parameters and the body
-    :param url: the URL, whose query also counts
-    """
-    for each in (*parameters, dict(parse_qsl(urlsplit(url).query))):
-        for member in _members(each, ()):
-            name = _simple(member.key.rstrip("]").rpartition("[")[2])
-            number = _number(member.value)
-            is_later = isinstance(member.value, str) and member.value not in ("", "*") if number is None else number > 1
-            if is_later and (name in CURSOR or (number and name in (*NUMBER, *START))):
-                return member.key
-    return None
+    return [member.path for member in members_of(page.without_rows, ())]
 
 
 def _in_headers(page: Page) -> Sign | None:
@@ -335,10 +225,10 @@ def _in_counts(page: Page) -> Sign | None:
     if found := sign_in_range(page):
         return Sign(found, 'OffsetPaginator(total="header:Content-Range")')
     for name in PAGES_HEADERS:
-        if (_number(headers.get(name)) or 0) > page.number:
+        if (number_of(headers.get(name)) or 0) > page.number:
             return Sign(f"the header {name}", f'PageNumberPaginator(last="header:{name}")')
     for name in TOTAL_HEADERS:
-        if (_number(headers.get(name)) or 0) > page.rows_before + page.count:
+        if (number_of(headers.get(name)) or 0) > page.rows_before + page.count:
             return Sign(f"the header {name}", f'PageNumberPaginator(total="header:{name}")')
     return None
 
@@ -347,21 +237,23 @@ def _header_members(document: Any) -> dict[str, str]:
     """Return the parameters of ``HeaderJsonPaginator`` for the members of a header."""
     found = {}
     for name, names in (("page", NUMBER), ("has_next", MORE), ("last", PAGES)):
-        if member := next((each for each in _members(document, ()) if each.name in names), None):
+        if member := next((each for each in members_of(document, ()) if each.name in names), None):
             found[name] = member.key
     return found if "has_next" not in found else {name: found[name] for name in found if name != "last"}
 
 
 def _in_members(page: Page, document: Any) -> Sign | None:
     """Return the sign in the members of a response or of a header."""
-    members = list(_members(document, ()))
+    members = list(members_of(document, ()))
     flags = [member for member in members if member.name in (*MORE, *LAST) and isinstance(member.value, bool)]
     if flags and not any(flag.value is (flag.name in MORE) for flag in flags):
         return None
-    current = next((number for each in members if each.name in NUMBER and (number := _number(each.value))), page.number)
-    if any(member.name in PAGES and _number(member.value) in range(current + 1) for member in members):
+    current = next(
+        (number for each in members if each.name in NUMBER and (number := number_of(each.value))), page.number
+    )
+    if any(member.name in PAGES and number_of(member.value) in range(current + 1) for member in members):
         return None
-    position = next((each for each in members if each.name in (*NUMBER, *START) and _is_number(each.value)), None)
+    position = next((each for each in members if each.name in (*NUMBER, *START) and is_number(each.value)), None)
     more = _quoted(flags[0].path if flags[0].name in MORE else f"!{flags[0].path}") if flags else ""
     return (
         _link_or_cursor(members, f", more={more}" if more else "", has_flag=bool(flags))
@@ -393,10 +285,10 @@ def _link_or_cursor(members: list[Member], more: str, *, has_flag: bool) -> Sign
 
 def _total(members: list[Member], rows: int, position: Member | None) -> Sign | None:
     for member in members:
-        if member.name in PAGES and _is_number(member.value):
+        if member.name in PAGES and is_number(member.value):
             return Sign(member.path, f"PageNumberPaginator(last={_quoted(member.path)})")
     for member in members:
-        if member.name in TOTAL and (_number(member.value) or 0) > rows and not _is_size(member, members):
+        if member.name in TOTAL and (number_of(member.value) or 0) > rows and not _is_size(member, members):
             argument = f"total={_quoted(member.path)}"
             return Sign(member.path, _by_position(position, argument) if position else f"OffsetPaginator({argument})")
     return None
@@ -413,21 +305,11 @@ def _full(members: list[Member], count: int, position: Member | None) -> Sign | 
     if position is None or not is_usual_size(count) or any(each.name in TOTAL[:-1] for each in members):
         return None
     sizes = [each for each in members if each.parent == position.parent and each.name in (*SIZES, "pagelen")]
-    if not any(_number(each.value) == count for each in sizes):
+    if not any(number_of(each.value) == count for each in sizes):
         return None
     return Sign(
         f"{position.path} and a full page", _by_position(position, f'size_param="…", size={count}'), is_weak=True
     )
-
-
-def _members(value: Any, keys: tuple[str, ...]) -> Iterator[Member]:
-    """Yield the members of a response, except those of arrays."""
-    if not isinstance(value, dict) or len(keys) >= DEPTH:
-        return
-    for key, member in value.items():
-        path = (*keys, key)
-        yield Member(_jmespath(path), key, _simple(key), _jmespath(keys), member)
-        yield from _members(member, path)
 
 
 def _link(member: Member) -> str | None:
@@ -451,22 +333,14 @@ def _is_cursor(member: Member) -> bool:
     if isinstance(value, (bool, dict, list)) or value in (None, "", 0):
         return False
     if member.name in ("after", "startingafter"):  # Facebook sends paging.cursors.after on the last page too
-        return _simple(member.parent.rpartition(".")[2]) in ("next", "paging", "page")
+        return simple_name(member.parent.rpartition(".")[2]) in ("next", "paging", "page")
     is_text = isinstance(value, str) and not value.strip().isdecimal()
     return member.name in NEXT or (member.name in CURSOR and is_text)
-
-
-def _simple(key: str) -> str:
-    return re.sub("[^a-z0-9]", "", key.lower())
 
 
 def _quoted(path: str) -> str:
     """Return ``path`` as a Python string in double quotes, if possible."""
     return repr(path) if '"' in path else f'"{path}"'
-
-
-def _jmespath(keys: tuple[str, ...]) -> str:
-    return ".".join(key if UNQUOTED.fullmatch(key) else json.dumps(key) for key in keys)
 
 
 def _means_error(value: Any) -> bool:
@@ -476,19 +350,8 @@ def _means_error(value: Any) -> bool:
     return bool(value) and str(value).strip().lower() not in ("0", "false", "none", "no error", "ok", "success")
 
 
-def _is_number(value: Any) -> bool:
-    return _number(value) is not None
-
-
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
         return None
-
-
-def _number(value: Any) -> int | None:
-    """Return a number, which may be text; None if it is none."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -17,9 +17,9 @@ from airflow_provider_oauth.extract.completeness import (
     is_number_of_page,
     is_usual_size,
     looks_paginated,
-    requested_size,
 )
 from airflow_provider_oauth.extract.error_rules import follow_rule
+from airflow_provider_oauth.extract.members import requested_size
 from airflow_provider_oauth.extract.paginators import (
     OffsetPaginator,
     PageNumberPaginator,

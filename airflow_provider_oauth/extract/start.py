@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.extract.completeness import position_parameter
+from airflow_provider_oauth.extract.members import position_parameter
 from airflow_provider_oauth.extract.paginators import OffsetPaginator
 
 if TYPE_CHECKING:

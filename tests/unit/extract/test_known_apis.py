@@ -19,7 +19,8 @@ from airflow_provider_oauth.extract.paginators import (
 )
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from tests.connections import TOKEN_URL
-from tests.unit.extract.known_apis import APIS, ORIGIN, Call, KnownApi
+from tests.unit.extract.known_apis import ORIGIN, Call
+from tests.unit.extract.known_lists import APIS, KnownApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
