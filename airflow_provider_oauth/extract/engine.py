@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from airflow_provider_oauth.api.recovery import RequestCounts
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.extract.body import value_at, with_values
 from airflow_provider_oauth.extract.completeness import (
     doubt,
     error_of,
@@ -20,6 +18,7 @@ from airflow_provider_oauth.extract.completeness import (
 )
 from airflow_provider_oauth.extract.error_rules import follow_rule
 from airflow_provider_oauth.extract.members import requested_size
+from airflow_provider_oauth.extract.page_request import PageRequest, absolute_url, parts_of
 from airflow_provider_oauth.extract.paginators import (
     OffsetPaginator,
     PageNumberPaginator,
@@ -46,61 +45,6 @@ log = logging.getLogger(__name__)
 BEYOND_END = (400, 404, 416, 422)
 #: Maximum number of consecutive pages without rows.
 MAX_EMPTY_PAGES = 1000
-
-
-@dataclass(frozen=True)
-class PageRequest:
-    """The request for one page.
-
-    :param url: the URL of the page; None for the list's endpoint
-    :param query: query parameters
-    :param headers: headers
-    :param json: JSON body; None if there is none
-    :param data: another body; None if there is none
-    """
-
-    url: str | None = None
-    query: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    json: Any = field(default=None, repr=False)
-    data: Any = field(default=None, repr=False)
-
-    @classmethod
-    def first(cls, request: ListRequest) -> PageRequest:
-        """Return the request for the first page, without the paginator's parameters."""
-        data, query = request.data or None, request.request_params or {}
-        if request.method.upper() == "GET":
-            data, query = None, query or data or {}
-        return cls(None, _present(query), _present(request.headers or {}), request.json, data)
-
-    def params(self, param_in: ParamIn, names: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the parameters that a paginator may change.
-
-        :param param_in: where the paginator puts its parameters
-        :param names: the names of the parameters of the first page
-        """
-        if param_in == "query":
-            return self.query
-        if param_in == "header":
-            return self.headers
-        found = {name: value_at(self._body, name) for name in names}
-        return {name: value for name, value in found.items() if value is not None}
-
-    def changed(self, param_in: ParamIn, values: Mapping[str, Any]) -> PageRequest:
-        """Return the request with other parameters.
-
-        :raises ValueError: if the body has no such place
-        """
-        if param_in == "query":
-            return replace(self, query={**values, **self.query, **values})
-        if param_in == "header":
-            return replace(self, headers={**self.headers, **{name: str(value) for name, value in values.items()}})
-        body = with_values(self._body, values)
-        return replace(self, data=body) if self.data is not None else replace(self, json=body)
-
-    @property
-    def _body(self) -> Any:
-        return self.json if self.data is None else self.data
 
 
 class PageReader:
@@ -167,10 +111,10 @@ class PageReader:
             if following is None:
                 self._check_end(request, page)
                 return
-            if _parts(following) == _parts(request) and self._options.repeats_last_page:
+            if parts_of(following) == parts_of(request) and self._options.repeats_last_page:
                 return self._check_total()
-            requested.add(hash(repr(_parts(request))))
-            if hash(repr(_parts(following))) in requested:
+            requested.add(hash(repr(parts_of(request))))
+            if hash(repr(parts_of(following))) in requested:
                 raise page.error(
                     "leads to a page that was already read, so the list would never end. Check the paginator. If the "
                     "last page of this API contains a link to itself, set repeats_last_page=True"
@@ -270,7 +214,7 @@ class PageReader:
         following = self._paginator.next_page(page, request.params(self._param_in, names))
         if isinstance(following, str):
             try:
-                return replace(request, url=_absolute(page.response.url, following), query={})
+                return replace(request, url=absolute_url(page.response.url, following), query={})
             except ValueError:  # such as an invalid port
                 raise page.error("has a link to the next page that is not a URL. Check the paginator") from None
         return None if following is None else self._changed(request, following)
@@ -398,23 +342,3 @@ def _problem_beyond_end(status: int | None) -> str:
         f"If the API responds with this status to requests for pages after the last one, set stop_on=({status},) in "
         "the paginator. If the API limits how many pages can be read, split the list with a filter instead."
     )
-
-
-def _absolute(base: str, link: str) -> str:
-    """Return the URL of a link. A link to the same host over http is changed to https."""
-    url = urljoin(base, link)
-    old, new = urlsplit(base), urlsplit(url)
-    is_downgrade = old.scheme == "https" and new.scheme == "http" and old.hostname == new.hostname
-    if not is_downgrade or new.port not in (None, 80, 443, old.port):
-        return url
-    # Behind a proxy that ends TLS, some APIs name the port of the unencrypted connection.
-    host = new.netloc.removesuffix(f":{new.port}") if new.port in (80, 443) else new.netloc
-    return urlunsplit(new._replace(scheme="https", netloc=host))
-
-
-def _parts(request: PageRequest) -> tuple[Any, ...]:
-    return (request.url, request.query, request.headers, request.json, request.data)
-
-
-def _present(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}

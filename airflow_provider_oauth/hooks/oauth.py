@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from airflow_provider_oauth.api.rate_limit import RateLimiter
-    from airflow_provider_oauth.extract.engine import PageRequest
     from airflow_provider_oauth.extract.formats import ResponseFormat
     from airflow_provider_oauth.extract.page import Page
+    from airflow_provider_oauth.extract.page_request import PageRequest
     from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.presets import Preset
     from airflow_provider_oauth.presets.vendor import Vendor

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from airflow_provider_oauth.extract.engine import PageReader, PageRequest
+from airflow_provider_oauth.extract.engine import PageReader
 from airflow_provider_oauth.extract.request import ListRequest
 
 if TYPE_CHECKING:
+    from airflow_provider_oauth.extract.page_request import PageRequest
     from airflow_provider_oauth.extract.paginators import Paginator
 
 URL = "https://api.example.com/items"

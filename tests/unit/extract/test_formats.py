@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract import formats, spool
-from airflow_provider_oauth.extract.engine import PageReader, PageRequest
+from airflow_provider_oauth.extract.engine import PageReader
 from airflow_provider_oauth.extract.formats import CsvFormat, JsonLinesFormat
 from airflow_provider_oauth.extract.paginators import (
     CursorPaginator,
@@ -36,6 +36,7 @@ from airflow_provider_oauth.extract.streamed_page import StreamedPage, page_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from airflow_provider_oauth.extract.page_request import PageRequest
     from airflow_provider_oauth.extract.paginators import Paginator
 
 URL = "https://api.example.com/export"

@@ -12,7 +12,7 @@ import requests
 from requests_mock import ANY
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.extract.engine import PageReader, PageRequest
+from airflow_provider_oauth.extract.engine import PageReader
 from airflow_provider_oauth.extract.page import Page
 from airflow_provider_oauth.extract.paginators import (
     CursorPaginator,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from requests_mock import Mocker
 
+    from airflow_provider_oauth.extract.page_request import PageRequest
     from airflow_provider_oauth.extract.paginators import Paginator
 
 API = "https://api.example.com/v1"

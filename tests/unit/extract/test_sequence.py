@@ -20,7 +20,7 @@ from tests.unit.extract.stub_api import URL, Api, read, reader, response_of
 if TYPE_CHECKING:
     import requests
 
-    from airflow_provider_oauth.extract.engine import PageRequest
+    from airflow_provider_oauth.extract.page_request import PageRequest
     from airflow_provider_oauth.extract.paginators import Paginator
 
 

@@ -55,7 +55,7 @@ def test_rows_missing_after_an_offset_of_the_caller_are_a_warning(caplog: pytest
 
 def test_a_status_that_ends_the_list_too_early_after_an_offset_is_an_error() -> None:
     api = Api({"rows": [4, 5], "total": 8}, ApiError("400: no", 400))
-    with pytest.raises(ApiError, match="after 2 rows, but according to the API there are 5"):
+    with pytest.raises(ApiError, match="2 rows were read, but according to the API there are 5"):
         read_all(api, OffsetPaginator(size=2, total="total", stop_on=(400,)), request_params={"offset": 3})
 
 
