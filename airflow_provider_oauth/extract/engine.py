@@ -112,6 +112,11 @@ class PageReader:
                 self._check_end(request, page)
                 return
             if parts_of(following) == parts_of(request) and self._options.repeats_last_page:
+                if previous and page.count and page.has_same_rows(previous):
+                    raise page.error(
+                        "has the same rows as the previous page, and leads to itself, so the API seems to ignore the "
+                        "parameter of the next page. Correct the paginator"
+                    )
                 return self._check_total()
             requested.add(hash(repr(parts_of(request))))
             if hash(repr(parts_of(following))) in requested:

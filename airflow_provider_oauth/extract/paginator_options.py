@@ -117,6 +117,8 @@ class PaginatorOptions:
         value = read(page, self.more) if self.more else ABSENT
         return None if value is ABSENT else is_true(value)
 
+    #: Whether each page needs the total to find the next page. Otherwise, that of the first page is enough.
+    counts_rows: ClassVar[bool] = False
     #: Whether APIs omit the sign of a next page if the list has only one page.
     may_be_absent: ClassVar[bool] = False
 
@@ -140,7 +142,7 @@ class PaginatorOptions:
         """
         source = getattr(self, name)
         value = ABSENT if source is None else read(page, source)
-        is_expected = page.count or (page.number == 1 and not page.is_blank)
+        is_expected = (page.number == 1 and not page.is_blank) or (page.count and (name != "total" or self.counts_rows))
         if value is ABSENT and source is not None and not self.optional and is_expected:
             raise page.error(
                 f"has no {source!r}, where the paginator looks for {name}. Correct {name}, or set optional=True if the "

@@ -69,6 +69,8 @@ class PageNumberPaginator(PaginatorOptions):
     last: str | None = None
     param_in: ParamIn = "query"
 
+    counts_rows: ClassVar[bool] = True
+
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of the fields that are JMESPaths or headers, besides ``more`` and ``total``."""
@@ -111,6 +113,8 @@ class OffsetPaginator(PaginatorOptions):
     size: int = 100
     param_in: ParamIn = "query"
     start: int = 0
+
+    counts_rows: ClassVar[bool] = True
 
     @property
     def first_params(self) -> Mapping[str, Any]:

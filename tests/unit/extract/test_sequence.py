@@ -39,6 +39,24 @@ def test_an_ignored_cursor_that_changes_with_each_response_does_not_loop_for_eve
     assert next(numbers) == 10
 
 
+def test_an_ignored_cursor_does_not_repeat_rows_if_the_last_page_may_repeat() -> None:
+    with pytest.raises(ApiError, match="has the same rows as the previous page, and leads to itself"):
+        read(Api(*[{"rows": [1, 2], "next": "a"}] * 2), CursorPaginator(param="wrong", repeats_last_page=True))
+
+
+@pytest.mark.parametrize("paginator", [CursorPaginator(total="total"), JsonLinkPaginator(total="total")])
+def test_the_total_of_the_first_page_is_enough_for_cursors_and_links(
+    caplog: pytest.LogCaptureFixture, paginator: Paginator
+) -> None:
+    assert read(Api({"rows": [1], "next": "b", "total": 3}, {"rows": [2], "next": None}), paginator) == [1, 2]
+    assert "2 rows were read, but according to the API there are 3" in caplog.text
+
+
+def test_an_offset_needs_the_total_on_each_page() -> None:
+    with pytest.raises(ApiError, match="has no 'total'"):
+        read(Api({"rows": [1], "total": 3}, {"rows": [2]}), OffsetPaginator(size=1, total="total"))
+
+
 def test_two_pages_may_have_the_same_rows() -> None:
     pages = [{"rows": ["a"], "next": "1"}, {"rows": ["a"], "next": "2"}, {"rows": ["b"], "next": "3"}, {"rows": ["b"]}]
     assert read(Api(*pages), CursorPaginator()) == ["a", "a", "b", "b"]
