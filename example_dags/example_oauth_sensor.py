@@ -1,7 +1,8 @@
-"""Shows: OAuthHttpSensor, which waits until the API responds with 200 instead of 404, in a worker or in the triggerer.
+"""Shows: OAuthHttpSensor, which waits in a worker or in the triggerer, and OAuthExtractOperator with a POST request.
 
-Then the list is fetched into a file. The grant type is Password, and the token request is multipart form data, as some
-APIs require it.
+One sensor waits until the API responds with 200 instead of 404, the other one until a job has the status "done". Then a
+list is fetched by POST, page by page, into a compressed file. The grant type is Password, and the token request is
+multipart form data, as some APIs require it.
 
 It needs the connection ``example_sensor``:
 
@@ -14,9 +15,9 @@ It needs the connection ``example_sensor``:
 
 import os
 
-from airflow.sdk import dag
+from airflow.sdk import Asset, dag
 
-from airflow_provider_oauth.extract.paginators import PageNumberPaginator
+from airflow_provider_oauth.extract.paginators import CursorPaginator
 from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 from airflow_provider_oauth.sensors.oauth import OAuthHttpSensor
 
@@ -28,7 +29,7 @@ def example_oauth_sensor():
     # The intervals are short for the demo. For a real API use a minute or more.
     in_worker = OAuthHttpSensor(
         task_id="wait_in_worker",
-        endpoint="ready/{{ run_id }}-worker",
+        endpoint="ready/{{ run_id }}",
         request_params={"after": 1},
         poke_interval=1,
         timeout=60,
@@ -36,8 +37,9 @@ def example_oauth_sensor():
 
     in_triggerer = OAuthHttpSensor(
         task_id="wait_in_triggerer",
-        endpoint="ready/{{ run_id }}-triggerer",
+        endpoint="jobs/{{ run_id }}",
         request_params={"after": 2},
+        until="status == 'done'",
         poke_interval=1,
         timeout=60,
         deferrable=True,
@@ -46,10 +48,16 @@ def example_oauth_sensor():
 
     items = OAuthExtractOperator(
         task_id="fetch_items",
-        endpoint="items",
-        paginator=PageNumberPaginator(size_param="limit", size=100, last="pages"),
-        records_path="data",
-        path=FOLDER + "/ready-items-{{ run_id }}.jsonl",
+        endpoint="items/search",
+        method="POST",
+        json={"min_id": 1, "limit": 100},
+        # The response names the next page in next_cursor. The next request sends it as cursor in its JSON body.
+        paginator=CursorPaginator(path="next_cursor", param="cursor", param_in="body", total="total"),
+        records_path="results",
+        exclude=["email"],  # personal data that must not be in the file
+        on_empty="fail",
+        path=FOLDER + "/ready-items-{{ run_id }}.jsonl.gz",
+        outlets=[Asset("ready_items")],  # its event has the number of rows and the size of the file
     )
 
     [in_worker, in_triggerer] >> items

@@ -22,8 +22,10 @@ or in a separate process, for tests with several processes::
 ``/<server>/authorize``       login and consent page of ``standard`` and ``jsonbody``
 ``/<server>/revoke``          revocation endpoint of ``standard`` and ``jsonbody``
 ``/<server>/.well-known/...`` metadata of ``standard`` and ``jsonbody``
-``/<server>/api/...``         API of these servers: items, items/{id}, ready/{key}, admin, redirect, whoami
-``/shop/...``                 as ``standard``, with another API: customers, customers/{id}/orders, orders, exports/{id}
+``/<server>/api/...``         API of these servers: items, items/{id}, items/search, ready/{key}, jobs/{key}, admin,
+                              redirect, whoami
+``/shop/...``                 as ``standard``, with another API: customers, customers/{id}/orders,
+                              customers/search, orders, exports/{id}
 ``/justlogin/...``            the vendor's paths; the token endpoint is ``v1/auth/connect/token``
 ``/justimmo/...``             the vendor's paths; the token endpoint is ``access_token``
 ``/joor/...``                 the vendor's paths; the token endpoint is ``auth/``

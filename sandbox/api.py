@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -156,6 +157,12 @@ def _add_items(router: APIRouter, state: State) -> None:
         state.count(request.state.token.client_id, "rows", n=len(rows))
         return {"data": rows, "page": page, "pages": -(-len(ITEMS) // limit), "total": len(ITEMS)}
 
+    @router.post("/items/search")
+    async def search_items(request: Request) -> dict[str, Any]:
+        page = search(ITEMS, await _body_fields(request))
+        state.count(request.state.token.client_id, "rows", n=len(page["results"]))
+        return page
+
     @router.get("/items/{number}")
     async def get_item(number: int) -> dict[str, Any]:
         if not 1 <= number <= len(ITEMS):
@@ -168,14 +175,33 @@ def _add_items(router: APIRouter, state: State) -> None:
         return await _body_fields(request)
 
 
+def search(rows: list[dict[str, Any]], body: dict[str, Any]) -> dict[str, Any]:
+    """Return a page of rows for the body of a search: ``min_id``, ``limit`` and, after the first page, ``cursor``."""
+    limit, first = body.get("limit", 50), body.get("min_id", 1)
+    cursor = body.get("cursor", "after-0")
+    if not (
+        type(limit) is int and 1 <= limit <= 100 and type(first) is int and re.fullmatch(r"after-\d+", str(cursor))
+    ):
+        raise HTTPException(400, {"message": "min_id, limit or cursor is invalid"})
+    found = [row for row in rows if row["id"] >= first]
+    rest = [row for row in found if row["id"] > int(cursor.removeprefix("after-"))]
+    page = [{**row, "email": f"{row['id']}@example.com"} for row in rest[:limit]]
+    following = f"after-{page[-1]['id']}" if len(rest) > limit else None
+    return {"results": page, "total": len(found), "next_cursor": following}
+
+
 def add_probes(router: APIRouter, server: ServerConfig, state: State) -> None:
-    """Add endpoints for tests: ready/{key}, admin, redirect and whoami."""
+    """Add endpoints for tests: ready/{key}, jobs/{key}, admin, redirect and whoami."""
 
     @router.get("/ready/{key}")
     async def ready(key: str, after: Annotated[int, Query(ge=0)] = 2) -> dict[str, bool]:
         if state.count_poll(server.name, key) <= after:
             raise HTTPException(404, {"message": f"{key} is not ready yet"})
         return {"ready": True}
+
+    @router.get("/jobs/{key}")
+    async def job(key: str, after: Annotated[int, Query(ge=0)] = 2) -> dict[str, str]:
+        return {"status": "done" if state.count_poll(server.name, f"jobs/{key}") > after else "running"}
 
     @router.get("/admin")
     async def admin(request: Request) -> dict[str, bool]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import HTTPException, Query, Request
 
-from sandbox.api import add_probes
+from sandbox.api import add_probes, search
 from sandbox.vendors.standard import SERVER as STANDARD
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ def _add_lists(router: APIRouter) -> None:
     @router.post("/customers", status_code=201)
     async def create(request: Request) -> dict[str, Any]:
         return {"id": 251, **(await request.json())}
+
+    @router.post("/customers/search")
+    async def search_customers(request: Request) -> dict[str, Any]:
+        return search(CUSTOMERS, await request.json())
 
     @router.get("/customers/{number}")
     async def customer(number: int) -> dict[str, Any]:

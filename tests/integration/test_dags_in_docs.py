@@ -109,6 +109,8 @@ def test_every_dag_succeeds_and_returns_what_the_text_says(results: dict[str, An
     for name in ("customers", "read_customers", "customers_by_id"):
         lines = (data / name / "customers.jsonl").read_text().splitlines()
         assert [json.loads(line) for line in lines] == CUSTOMERS
+    searched = (data / "search_customers" / "customers-from-101.jsonl").read_text().splitlines()
+    assert list(map(json.loads, searched)) == [{**row, "email": f"{row['id']}@example.com"} for row in CUSTOMERS[100:]]
     with gzip.open(data / "customers_to_s3" / "customers.jsonl.gz") as file:
         without_name = [{key: value for key, value in each.items() if key != "name"} for each in CUSTOMERS]
         assert list(map(json.loads, file)) == without_name

@@ -546,6 +546,20 @@ def test_a_token_with_scope_admin_can_read_admin(sandbox: Sandbox) -> None:
     assert call(sandbox, "admin", token).json() == {"admin": True}
 
 
+def test_a_job_is_running_until_it_was_requested_often_enough(sandbox: Sandbox, token: str) -> None:
+    found = [call(sandbox, "jobs/export", token).json() for _ in range(3)]
+    assert found == [{"status": "running"}, {"status": "running"}, {"status": "done"}]
+
+
+def test_a_search_returns_pages_with_a_cursor(sandbox: Sandbox, token: str) -> None:
+    body: dict[str, Any] = {"min_id": 149, "limit": 100}
+    first = call(sandbox, "items/search", token, "POST", json=body).json()
+    assert (len(first["results"]), first["total"], first["next_cursor"]) == (100, 102, "after-248")
+    last = call(sandbox, "items/search", token, "POST", json={**body, "cursor": "after-248"}).json()
+    assert ([row["id"] for row in last["results"]], last["next_cursor"]) == ([249, 250], None)
+    assert call(sandbox, "items/search", token, "POST", json={"cursor": 2}).status_code == 400
+
+
 def test_ready_returns_404_until_it_was_requested_often_enough(sandbox: Sandbox, token: str) -> None:
     statuses = [call(sandbox, "ready/file", token).status_code for _ in range(3)]
     assert statuses == [404, 404, 200]
