@@ -142,8 +142,7 @@ class PaginatorOptions:
         """
         source = getattr(self, name)
         value = ABSENT if source is None else read(page, source)
-        is_expected = (page.number == 1 and not page.is_blank) or (page.count and (name != "total" or self.counts_rows))
-        if value is ABSENT and source is not None and not self.optional and is_expected:
+        if value is ABSENT and source is not None and not self.optional and self._is_expected(page, name):
             raise page.error(
                 f"has no {source!r}, where the paginator looks for {name}. Correct {name}, or set optional=True if the "
                 "API does not always send it"
@@ -151,6 +150,12 @@ class PaginatorOptions:
         if isinstance(value, str):
             value = int(value) if value.strip().isdecimal() else total_of_range(value)
         return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+    def _is_expected(self, page: Page, name: str) -> bool:
+        """Return whether ``page`` must have a number of rows or pages."""
+        if page.number == 1:
+            return not page.is_blank
+        return page.count > 0 and (name != "total" or self.counts_rows)
 
 
 def is_true(value: Any) -> bool:

@@ -85,6 +85,12 @@ class StreamedPage(Page):
         except ApiError:
             return False
 
+    @cached_property
+    def is_blank(self) -> bool:
+        """Whether the response has no body."""
+        with self.spooled.open() as body:
+            return not body.read(1)
+
     @property
     def replaced(self) -> int:
         """How many times NaN or Infinity was replaced by null."""

@@ -11,6 +11,7 @@ import urllib3
 
 from airflow_provider_oauth.exceptions import ApiError
 from airflow_provider_oauth.extract.formats import CsvFormat, JsonLinesFormat
+from airflow_provider_oauth.extract.paginators import PageNumberPaginator
 from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 from airflow_provider_oauth.protocol.clock import Clock
 from tests.connections import TOKEN_URL
@@ -85,3 +86,14 @@ def test_limit_and_exclude_work_with_streamed_rows(requests_mock: Mocker, tmp_pa
     result = read(tmp_path / "rows.jsonl", CsvFormat(), limit=1, exclude=["ssn"])
     assert (tmp_path / "rows.jsonl").read_bytes() == b'{"id":"1"}\n'
     assert result["rows"] == 1
+
+
+def test_a_csv_response_without_rows_needs_the_header_that_the_paginator_names(
+    requests_mock: Mocker, tmp_path: Path
+) -> None:
+    paginator = PageNumberPaginator(total="header:X-Total")
+    requests_mock.get(f"{API}/export", text="id,name\n")
+    with pytest.raises(ApiError, match="has no 'header:X-Total', where the paginator looks for total"):
+        read(tmp_path / "rows.jsonl", CsvFormat(), paginator=paginator)
+    requests_mock.get(f"{API}/export", text="id,name\n", headers={"X-Total": "0"})
+    assert read(tmp_path / "rows.jsonl", CsvFormat(), paginator=paginator)["rows"] == 0
