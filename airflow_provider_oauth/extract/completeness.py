@@ -61,7 +61,7 @@ class Sign:
 
     :param found: what the response has, such as ``has_more``
     :param paginator: the paginator to use, as Python code; parameters that are not known are ``"…"``
-    :param is_weak: whether the page can also be the last one, which happens to be full
+    :param is_weak: whether a full last page has this sign too
     """
 
     found: str
@@ -87,7 +87,7 @@ def is_usual_size(count: int) -> bool:
 
 
 def is_number_of_page(source: str) -> bool:
-    """Return whether a source has the name of a number of one page, such as ``page`` or ``limit``.
+    """Return whether a source has a name that is usual for a number about one page, such as ``page`` or ``limit``.
 
     :param source: a JMESPath, or ``header:`` and a name
     """
@@ -100,7 +100,7 @@ def looks_paginated(page: Page) -> Sign | None:
 
 
 def error_of(page: Page) -> str | None:
-    """Return the member of a successful response that reports an error, so that the page is not one without rows.
+    """Return the member of a successful response that reports an error, because such a page is not an empty list.
 
     :param page: the page
     :return: the name of the member in quotes; None if there is none
@@ -196,7 +196,7 @@ def _problem_of_full_page(page: Page) -> str:
 
 
 def member_paths(page: Page) -> list[str]:
-    """Return the JMESPaths of the members of a page, except those inside of arrays."""
+    """Return the JMESPaths of the members of a page, except those inside arrays."""
     return [member.path for member in members_of(page.without_rows, ())]
 
 

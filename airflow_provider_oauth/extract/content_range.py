@@ -20,12 +20,12 @@ def total_of_range(value: str) -> int | None:
     :param value: the value of the header
     """
     found = _RANGE.fullmatch(value.strip())
-    # Units of bytes are for files (RFC 9110 section 14.4).
+    # A range of bytes is a part of a file (RFC 9110 section 14.4).
     return int(found["total"]) if found and found["unit"] != "bytes" and found["total"] != "*" else None
 
 
 def sign_in_range(page: Page) -> str | None:
-    """Return why there are rows after ``page``, according to its range and status; None if nothing says so."""
+    """Return the sign, in the range or status of ``page``, that there are rows after it; None if there is none."""
     value = page.response.headers.get("Content-Range", "").strip()
     found = _RANGE.fullmatch(value)
     if not page.count or (found and found["unit"] == "bytes"):

@@ -73,13 +73,13 @@ class PageReader:
         self.counts = counts or RequestCounts()
         #: The numbers of pages and rows that were read.
         self.pages = self.rows = 0
-        #: The total number of rows according to the API; None if it did not say.
+        #: The total number of rows according to the API; None if the API does not send it.
         self.total: int | None = None
         self._start = Start()
         self._empty_pages = 0
         self._sequence = PageSequence(request.paginator, conn_id)
         self._options = self._paginator if isinstance(self._paginator, PaginatorOptions) else PaginatorOptions()
-        #: Whether the only page says nothing about pages, so that the paginator may be wrong.
+        #: Whether the list has one page, which does not contain what the paginator looks for.
         self.is_paging_absent = False
 
     def __iter__(self) -> Iterator[Page]:
@@ -104,7 +104,7 @@ class PageReader:
                 self.total = self._options.total_of(page) or self.total
                 yield page
                 if page.is_empty:
-                    _check_error(page)  # now, because a vendor's operator can quote the error when it gets the page
+                    _check_error(page)  # after yield, so that a vendor's operator can raise its own error first
                 self._count(page)
                 self._sequence.check(page, previous)
                 following = self._next_request(request, page)
@@ -128,7 +128,7 @@ class PageReader:
 
     @property
     def expected(self) -> int | None:
-        """How many rows there are to read according to the API; None if it is unknown."""
+        """The number of rows to read according to the API; None if it is unknown."""
         return self._start.remaining(self.total)
 
     def _start_of(self, paginator: Paginator, first: PageRequest) -> Start:
@@ -169,7 +169,7 @@ class PageReader:
             ) from None
 
     def _read(self, request: PageRequest, previous: Page | None) -> Page | None:
-        """Return the page; None if there is none, because the page before was the last one."""
+        """Return the page; None if the previous page was the last one."""
         try:
             response = self._send(request)
         except ApiError as error:
@@ -194,9 +194,9 @@ class PageReader:
         return page if self._is_new(page, previous) else None
 
     def _is_new(self, page: Page, previous: Page | None) -> bool:
-        """Return whether the rows of ``page`` are not those of the page before.
+        """Return whether ``page`` has other rows than the previous page.
 
-        :raises ApiError: if they are the same, unless ``repeats_last_page`` is true
+        :raises ApiError: if it has the same rows, unless ``repeats_last_page`` is true
         """
         paginator = self._paginator
         if not previous or not isinstance(paginator, (PageNumberPaginator, OffsetPaginator)):
@@ -227,7 +227,8 @@ class PageReader:
     def _check_end(self, request: PageRequest, page: Page) -> None:
         """Check that ``page`` is the last one.
 
-        :raises ApiError: if the first page has no sign of a next page, but looks as if there were more rows
+        :raises ApiError: if the list has one page, which does not contain what the paginator looks for, and seems to be
+            incomplete
         """
         size = requested_size(
             request.query, request.data if request.json is None else request.json, url=page.response.url or ""
@@ -256,7 +257,7 @@ class PageReader:
             )  # fmt: skip
 
     def _check_single(self, page: Page, size: int | None) -> None:
-        """Log a warning if the only response of a list without paginator looks like the first of several pages."""
+        """Log a warning if the only response of a list without a paginator looks like the first of several pages."""
         if sign := looks_paginated(page):
             log.warning(
                 "Connection %r: the response looks like the first page of a longer list, because it has %s. Only this "
@@ -266,7 +267,8 @@ class PageReader:
         elif page.count and page.count == size:
             log.warning(
                 "Connection %r: the response has as many rows as were requested, %d. Only this page was read, because "
-                "no paginator is set. If rows are missing, set paginator.",
+                "no paginator is set. If rows are missing, set paginator. If this is the whole list, set "
+                "paginator=SinglePagePaginator().",
                 self._conn_id, size,
             )  # fmt: skip
         elif is_usual_size(page.count):
@@ -279,7 +281,7 @@ class PageReader:
     def _check_absent(self, page: Page, size: int | None) -> None:
         """Check whether rows are missing after the only page, which has no sign of a next page.
 
-        :raises ApiError: if something contradicts that it is the only page
+        :raises ApiError: if the list seems to have more pages
         """
         self.is_paging_absent = True
         problem = None if self._options.optional else doubt(page, size, self._options.may_be_absent)
@@ -291,9 +293,9 @@ class PageReader:
             log.info("Connection %r: the list has one page, which has no sign of a next page.", self._conn_id)
 
     def _check_stop(self, page: Page) -> None:
-        """Check that ``page`` is the last one, because the request for the next page failed, or repeated its rows.
+        """Check that ``page`` is the last one, after the next request failed or returned the same rows.
 
-        :raises ApiError: if the API said that there are more rows
+        :raises ApiError: if there are more rows according to the API
         """
         if self.expected is not None and self.rows < self.expected:
             raise page.error(
@@ -306,28 +308,28 @@ class PageReader:
 
     def _warn_of_sign(self, found: str) -> None:
         log.warning(
-            "Connection %r: the list ended after %d rows, but its last page has %s, so there may be more. Check the "
-            "paginator.",
+            "Connection %r: the list ended after %d rows, but its last page has %s, so there may be more rows. "
+            "Check the paginator.",
             self._conn_id, self.rows, found,
         )  # fmt: skip
 
     def _check_total(self) -> None:
         if self.expected is not None and self.expected != self.rows:
             log.warning(
-                "Connection %r: %d rows were read, but according to the API there are %d. Rows may have been added or "
-                "deleted while the list was read.",
+                "Connection %r: %d rows were read, but according to the API there are %d. If no rows were added or "
+                "deleted while the list was read, check the paginator.",
                 self._conn_id, self.rows, self.expected,
             )  # fmt: skip
         elif self.total is not None and self._start.param:
             log.info(
                 "Connection %r: %d rows were read. This number is not compared with the API's total of %d, because "
-                "the value of %r may skip rows at the start of the list.",
+                "the parameter %r may skip rows at the start of the list.",
                 self._conn_id, self.rows, self.total, self._start.param,
             )  # fmt: skip
 
 
 def _number_of_page(paginator: Paginator | None) -> str | None:
-    """Return the source by which a paginator ends a list, if its name is that of a number of the page."""
+    """Return the source that ends the list, if it has a name that is usual for a number about one page."""
     source: str | None = None
     if isinstance(paginator, (PageNumberPaginator, OffsetPaginator)) and paginator.more is None:
         source = getattr(paginator, "last", None) or paginator.total

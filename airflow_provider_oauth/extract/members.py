@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: How deep the members of a response are searched.
 DEPTH = 6
 
-# Names of members, in lower case and without other characters than letters and digits.
+# The names of members below are in lower case and contain only letters and digits.
 MORE = (
     "more",
     "hasmore",
@@ -56,13 +56,13 @@ NEXT = (
     "after",
     "startingafter",
 )
-#: Links to the page before, and flags that are true, or false, if there is one.
+#: Links to the previous page, flags that are true if there is one, and flags that are false if there is one.
 PREVIOUS = ("prev", "previous", "prevpage", "previouspage", "prevurl", "previouspageurl", "prevpageurl", "previousurl")
 HAS_PREVIOUS = ("hasprev", "hasprevious", "haspreviouspage", "hasprevpage")
 FIRST = ("first", "isfirst", "isfirstpage", "firstpage")
 #: Relations of links to the next page. Some APIs do not use the standard one, next.
 RELATIONS = ("next", "next-page", "next_page", "nextpage")
-#: Members that other APIs use for other things, unless their value is text that is not a number.
+#: Members that contain a cursor if their value is text that is not a number. Some APIs use them for numbers.
 CURSOR = ("cursor", "offset", "bookmark", "continuation")
 TOTAL = (
     "total",
@@ -101,7 +101,7 @@ class Member:
 
     :param path: its JMESPath
     :param key: its key
-    :param name: its key in lower case, without other characters than letters and digits
+    :param name: its key in lower case, with only its letters and digits
     :param parent: the JMESPath of the object that contains it
     :param value: its value
     """
@@ -114,7 +114,7 @@ class Member:
 
 
 def requested_size(*parameters: Any, url: str = "") -> int | None:
-    """Return the number of rows that a request asks for; None if it does not name it.
+    """Return the page size that a request contains; None if it contains none.
 
     :param parameters: the query parameters and the body
     :param url: the URL, whose query also counts
@@ -169,7 +169,7 @@ def is_number(value: Any) -> bool:
 
 
 def number_of(value: Any) -> int | None:
-    """Return a number, which may be text; None if it is none."""
+    """Return an integer, which may be written as text; None if ``value`` is not an integer."""
     if isinstance(value, str) and value.strip().isdecimal():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,4 +1,4 @@
-"""Compares each page of a list with the page before, and finds signs that rows are repeated, missing or others."""
+"""Compares each page of a list with the previous one, to detect repeated rows, missing rows and wrong arrays."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class PageSequence:
 
         :param page: the page
         :param previous: the page before; None if ``page`` is the first one
-        :raises ApiError: if its rows are in another array than those of the pages before, or if the same page is
-            returned again and again
+        :raises ApiError: if its rows are in another array than those of the previous pages, or if too many pages have
+            the same rows
         """
         if page.count and previous:
             self._check_repetition(page, previous)
@@ -57,24 +57,24 @@ class PageSequence:
             self._same_pages += 1
             if self._same_pages >= MAX_SAME_PAGES:
                 raise page.error(
-                    f"has the same rows as the {MAX_SAME_PAGES - 1} pages before, so the API seems to ignore the "
-                    "parameter of the next page. Correct the paginator"
+                    f"has the same rows as the previous {MAX_SAME_PAGES - 1} pages, so the API seems to ignore the "
+                    "parameter for the next page. Correct the paginator"
                 )
             return
         self._same_pages = 1
         is_by_offset = isinstance(self._paginator, OffsetPaginator) and not page.has_only_rows
         if is_by_offset and page.sliced.lines[0] == previous.sliced.lines[-1]:
             log.warning(
-                "Connection %r: page %d begins with the last row of the page before, so rows may be there twice. If "
-                "the API counts from 1, set start=1 in the paginator.",
+                "Connection %r: page %d begins with the last row of the previous page, so rows may be duplicated. If "
+                "the API counts rows from 1, set start=1 in the paginator.",
                 self._conn_id, page.number,
             )  # fmt: skip
 
     def _check_start(self, page: Page) -> None:
         if found := starts_later(page):
             log.warning(
-                "Connection %r: the first page that was read has %s, so it may not be the first page of the list. If "
-                "the API counts from 0, set start=0 in the paginator.",
+                "Connection %r: the first page that was read has %s, so the list may have pages before it. If the API "
+                "counts from 0, set start=0 in the paginator.",
                 self._conn_id, found,
             )  # fmt: skip
 
@@ -92,7 +92,7 @@ class PageSequence:
             self._rows_at = at
         if at != self._rows_at:
             raise page.error(
-                f"has an array at {_path(at)}, but the rows of the pages before are at {_path(self._rows_at)}. Set "
+                f"has its array at {_path(at)}, but the previous pages have it at {_path(self._rows_at)}. Set "
                 "records_path to the path of the rows"
             )
 
@@ -101,8 +101,8 @@ class PageSequence:
             return
         self._has_error = True
         log.warning(
-            "Connection %r: page %d has rows, but also the member %s, which reports an error, so rows or fields may be "
-            "missing.",
+            "Connection %r: page %d has rows, but also the member %s, which reports an error. Rows or fields may be "
+            "missing. To see the response, run: airflow oauth request CONN_ID ENDPOINT",
             self._conn_id, page.number, member,
         )  # fmt: skip
 

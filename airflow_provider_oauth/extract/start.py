@@ -1,4 +1,4 @@
-"""How many rows of a list are before the first page that is read, if a parameter of the request skips some."""
+"""Determines how many rows of a list a parameter of the first request skips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.extract.paginators import Paginator
 
-#: The numbers of the first page or row in APIs.
+#: The numbers that APIs give to the first page or row.
 FIRST = ("0", "1")
 #: The values with which some APIs request the first page of a list with a cursor.
 NO_CURSOR = ("", "*", "0")

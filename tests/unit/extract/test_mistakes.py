@@ -48,7 +48,7 @@ def test_a_list_that_more_ends_against_a_flag_causes_a_warning(
     caplog: pytest.LogCaptureFixture, content: dict[str, Any], more: str
 ) -> None:
     read(Api(content), CursorPaginator("cursor", more=more))
-    assert "so there may be more. Check the paginator." in caplog.text
+    assert "so there may be more rows. Check the paginator." in caplog.text
 
 
 # --- the only page
@@ -102,7 +102,7 @@ def test_a_total_that_is_a_number_of_the_page_causes_a_warning(
 def test_a_link_that_is_null_beside_another_link_causes_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     content = {"rows": [1], "previous": None, "next": "https://api.example.com/items?page=2"}
     read(Api(content), JsonLinkPaginator("previous"))
-    assert "its last page has next, so there may be more" in caplog.text
+    assert "its last page has next, so there may be more rows" in caplog.text
 
 
 def test_a_page_size_beside_the_start_is_not_a_total(caplog: pytest.LogCaptureFixture) -> None:

@@ -28,13 +28,13 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_an_ignored_cursor_that_changes_with_each_response_does_not_loop_for_ever() -> None:
+def test_an_ignored_cursor_that_changes_with_each_response_does_not_loop_endlessly() -> None:
     numbers = count()
 
     def send(_: PageRequest) -> requests.Response:
         return response_of({"rows": [1, 2], "next": f"c{next(numbers)}"})
 
-    with pytest.raises(ApiError, match="has the same rows as the 9 pages before"):
+    with pytest.raises(ApiError, match="has the same rows as the previous 9 pages"):
         read(send, CursorPaginator(param="wrong"))  # type: ignore[arg-type]  # a function instead of an Api
     assert next(numbers) == 10
 
@@ -65,7 +65,7 @@ def test_two_pages_may_have_the_same_rows() -> None:
 def test_an_offset_that_counts_from_1_causes_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     # With offset 0 and then 2, an API that counts from 1 returns the rows 1 and 2, and then 2 and 3.
     read(Api([{"id": 1}, {"id": 2}], [{"id": 2}]), OffsetPaginator(size=2))
-    assert "page 2 begins with the last row of the page before" in caplog.text
+    assert "page 2 begins with the last row of the previous page" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_page_before_the_first_one_causes_a_warning(
     caplog: pytest.LogCaptureFixture, members: dict[str, Any], headers: dict[str, str], found: str
 ) -> None:
     read(Api(response_of({"rows": [1], **members}, headers), {"rows": []}), PageNumberPaginator())
-    assert f"the first page that was read has {found}, so it may not be the first page of the list" in caplog.text
+    assert f"the first page that was read has {found}, so the list may have pages before it" in caplog.text
 
 
 @pytest.mark.parametrize("members", [{"first": True}, {"previous": None}, {"links": {"prev": None}}, {"first": 5}])
@@ -97,7 +97,7 @@ def test_the_first_page_causes_no_warning(caplog: pytest.LogCaptureFixture, memb
     [({"warnings": ["w"]}, None), ({"next": ""}, ["rows", "@"]), ({"b": [2]}, ["rows", "b"])],
 )
 def test_rows_in_another_array_than_before_are_an_error(second: Any, records_path: Any) -> None:
-    with pytest.raises(ApiError, match="but the rows of the pages before are at 'rows'"):
+    with pytest.raises(ApiError, match="but the previous pages have it at 'rows'"):
         read(Api({"rows": [1], "next": "c"}, second), CursorPaginator(), records_path=records_path)
 
 

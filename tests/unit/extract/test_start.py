@@ -80,7 +80,7 @@ def test_the_total_is_not_compared_if_the_rows_before_the_first_page_are_unknown
         assert sum(page.count for page in pages) == 1
     assert pages.expected is None
     assert {record.levelname for record in caplog.records} == {"INFO"}
-    assert f"total of 100, because the value of {param!r} may skip rows at the start of the list" in caplog.text
+    assert f"total of 100, because the parameter {param!r} may skip rows at the start of the list" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_the_total_is_not_compared_if_the_endpoint_names_a_page(caplog: pytest.L
     api, paginator = Api({"rows": [5], "total": 9}), HeaderLinkPaginator(total="total", optional=True)
     with caplog.at_level(logging.INFO):
         list(PageReader(api, ListRequest(endpoint="items?page=3", paginator=paginator), "my_api"))
-    assert "the value of 'page' may skip rows" in caplog.text
+    assert "the parameter 'page' may skip rows" in caplog.text
 
 
 def test_a_later_page_of_a_paginator_with_a_header_counts(caplog: pytest.LogCaptureFixture) -> None:
@@ -115,4 +115,4 @@ def test_a_later_page_of_a_paginator_with_a_header_counts(caplog: pytest.LogCapt
     api = Api(response_of({"rows": [5], "total": 9}, headers))
     with caplog.at_level(logging.INFO):
         read_all(api, HeaderJsonPaginator(total="total"), request_params={"page": 3})
-    assert "the value of 'page' may skip rows" in caplog.text
+    assert "the parameter 'page' may skip rows" in caplog.text
