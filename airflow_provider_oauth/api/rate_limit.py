@@ -51,6 +51,7 @@ class RateLimiter:
         self._budget = budget
         self._spent: deque[tuple[float, int]] = deque()
         self._held_until = 0.0
+        self._logged_until = -1.0
         self._lock = threading.Lock()
 
     def spend(self, method: str | None) -> None:
@@ -87,8 +88,12 @@ class RateLimiter:
             return 0.0
         cost = self._budget.cost(method)
         if (wait := self._seconds_until_free(self._budget, cost)) > 0:
-            text = "The budget has %d credits for each %.0f s, and too few are left for this request. Waiting %.0f s."
-            log.info(text, self._budget.credits, self._budget.seconds, wait)
+            if self._spent[0][0] > self._logged_until:  # not for each request that waits at the same time
+                self._logged_until = self._spent[0][0]
+                text = (
+                    "The budget has %d credits for each %.0f s, and too few are left for this request. Waiting %.0f s."
+                )
+                log.info(text, self._budget.credits, self._budget.seconds, wait)
             return wait
         self._spent.append((self.clock.monotonic(), cost))
         return 0.0

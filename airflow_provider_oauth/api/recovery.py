@@ -34,7 +34,8 @@ class Reply:
 
     :param status: the HTTP status
     :param headers: the headers, with case-insensitive names
-    :param read_body: reads the body; it is called only if a rule needs the body
+    :param read_body: reads the body; it is called only if a rule needs the body. It returns no body if an error
+        response has more than ``MAX_ERROR_BODY`` bytes
     """
 
     status: int
@@ -58,9 +59,8 @@ class Rule(Protocol):
     def wait_for(self) -> float | None:
         """Seconds to wait before the request is repeated, if the response does not name a time."""
 
-    @property
-    def needs_body(self) -> bool:
-        """Whether the rule may read the body of a response."""
+    def needs_body(self, status: int) -> bool:
+        """Return whether the rule may read the body of a response with this status."""
 
     def matches(self, reply: Reply) -> bool:
         """Return whether the rule applies to a response."""
@@ -139,10 +139,12 @@ class Repeat:
 
     :param seconds: how long to wait before the request is sent, in seconds
     :param renew: whether to renew the token before the request is sent
+    :param hold: whether other requests must wait too, because a limit of the API is reached
     """
 
     seconds: float = 0.0
     renew: bool = False
+    hold: bool = False
 
 
 class Recovery:
@@ -229,7 +231,7 @@ class Recovery:
         self._counts.waits += 1
         self._counts.waited += seconds
         self._report(rule, "%s. Repeating the request in %.0f s.", what, seconds)
-        return Repeat(seconds)
+        return Repeat(seconds, hold=True)
 
     def _retry(self, rule: Any, what: str, requested: float | None, wait_for: float | None) -> Repeat | None:
         permitted = self._policy.retry_timeout

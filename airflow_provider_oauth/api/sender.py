@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_oauth.api.errors import TRANSPORT_ERRORS, read_error_body
+from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, read_error_body
 from airflow_provider_oauth.api.recovery import Recovery, RecoveryPolicy, Reply, RequestCounts, token_problem
 
 if TYPE_CHECKING:
@@ -79,18 +79,29 @@ class ApiSender:
                 return response
             if response is not None:
                 response.close()
-            if repeat is not None and repeat.seconds:
+            if repeat is not None and repeat.hold:
                 self._limiter.hold(repeat.seconds)
+            elif repeat is not None and repeat.seconds:
+                self._limiter.clock.sleep(repeat.seconds)
 
 
 def reply_of(response: requests.Response) -> Reply:
     """Return the parts of a response that rules use. The body is read when a rule needs it."""
 
     def read_body() -> bytes:
-        if response.status_code >= 400 and vars(response)["_content"] is False:
-            # The request was sent with stream=True. The size of the response is not limited, so only its start is read.
-            response._content = read_error_body(response)
-        return response.content
+        if (read_small := getattr(response, "read_small", None)) is not None:
+            return bytes(read_small(MAX_ERROR_BODY))
+        if response.status_code < 400:
+            return response.content
+        if vars(response)["_content"] is not False:
+            return response.content if len(response.content) <= MAX_ERROR_BODY else b""
+        # The request was sent with stream=True. The size of the response is not limited, so only its start is read.
+        body = read_error_body(response)
+        if len(body) > MAX_ERROR_BODY:
+            vars(response)["_content_consumed"] = True  # reading the rest is an error, instead of an incomplete body
+            return b""
+        response._content = body
+        return body
 
     return Reply(response.status_code, response.headers, read_body)
 

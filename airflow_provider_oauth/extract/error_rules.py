@@ -51,7 +51,7 @@ class ErrorRule:
     :param when: JMESPath that must find something in the JSON of the response: a value other than null, false and
         empty, for example ``code == 'invalid_page'``. Only the members at the root that it names are decoded. A
         response that is not JSON does not match. A response to which a function in the JMESPath cannot be applied does
-        not match either
+        not match either, nor does an error response, or a response in JSON Lines or CSV, of more than 64 kB
     :param wait_for: seconds to wait before the request is repeated, if the response does not name a time. None for a
         wait of up to 1 second, which doubles with each repetition, up to 60 seconds
     :param first_page: whether ``stop`` may end the list before its first page, so that it has no rows
@@ -88,10 +88,9 @@ class ErrorRule:
             return ()
         return (self.status,) if isinstance(self.status, int) else tuple(self.status)
 
-    @property
-    def needs_body(self) -> bool:
-        """Whether the rule may read the body of a response."""
-        return self.when is not None
+    def needs_body(self, status: int) -> bool:
+        """Return whether the rule may read the body of a response with this status."""
+        return self.when is not None and (not self.statuses or status in self.statuses)
 
     def matches(self, reply: Reply) -> bool:
         """Return whether a response matches all conditions of the rule."""

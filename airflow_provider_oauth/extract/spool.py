@@ -54,6 +54,12 @@ class SpooledResponse(requests.Response):
         with self.open() as reader:
             return reader.read()
 
+    def read_small(self, size: int) -> bytes:
+        """Return the body if it has at most ``size`` bytes; empty if it has more."""
+        with self.open() as reader:
+            body = reader.read(size + 1)
+        return body if len(body) <= size else b""
+
     def close(self) -> None:
         """Delete the temporary file."""
         self._body.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import sleep
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import IOBase
@@ -13,7 +13,7 @@ from airflow.providers.http.hooks.http import AsyncHttpSession
 from airflow_provider_oauth.api.aiohttp_auth import replacement_token, translated_options, valid_token
 from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, status_error, transport_error
 from airflow_provider_oauth.api.policy import ApiRefusal
-from airflow_provider_oauth.api.recovery import Recovery, Repeat, Reply, token_problem
+from airflow_provider_oauth.api.recovery import Recovery, Reply, token_problem
 from airflow_provider_oauth.api.request import endpoint_url, request_data
 from airflow_provider_oauth.exceptions import OAuthError
 
@@ -86,11 +86,11 @@ class OAuthAsyncSession(AsyncHttpSession):
         arguments |= self._options(extra_options or {})
         check_response = arguments.pop("check_response", True)
         with self._errors_converted(url):
-            response, problem = await self._send(url, arguments, self.retry_limit if check_response else 1)
-            if check_response and self._policy.is_error(await self._reply(response)):
+            max_error_body = MAX_ERROR_BODY if check_response else None
+            attempts = self.retry_limit if check_response else 1
+            response, problem = await self._send(url, arguments, attempts, max_error_body, read=read)
+            if check_response and self._policy.is_error(await self._reply(response, max_error_body)):
                 raise await self._status_error(response, problem)
-            if read:
-                await response.read()
             return response
 
     @property
@@ -112,20 +112,26 @@ class OAuthAsyncSession(AsyncHttpSession):
         own = translated_options(extra_options, self._access.config, self.base_url)
         return {**(self.extra_options or {}), **own}
 
-    async def _send(self, url: str, arguments: dict[str, Any], attempts: int) -> tuple[ClientResponse, str]:
+    async def _send(
+        self, url: str, arguments: dict[str, Any], attempts: int, max_error_body: int | None, *, read: bool
+    ) -> tuple[ClientResponse, str]:
         """Send the request within the budget, and repeat it as the rules say.
 
+        :param max_error_body: as in ``_reply``
+        :param read: whether to read the response, so that the request is repeated if the connection breaks meanwhile
         :return: the last response, and why the request was not repeated; "" if no rule required it
         """
-        limiter, recovery = self._limiter, self._recovery(arguments)
+        recovery = self._recovery(arguments)
         while True:
-            while (wait := limiter.try_spend(self.method)) > 0:  # noqa: ASYNC110 - waits for a time, not for an event
-                await asyncio.sleep(wait)
+            await self._spend()
             recovery.begin_attempt()
             response = None
             try:
                 response = await self._request(url, **arguments)
-                repeat = recovery.after_response(await self._reply(response))
+                reply = await self._reply(response, max_error_body)
+                repeat = recovery.after_response(reply)
+                if read and (response.status < 400 or max_error_body is None) and repeat is None:
+                    await response.read()
             except TRANSPORT_ERRORS as error:
                 repeat = recovery.after_error(error)
                 if repeat is None:
@@ -136,16 +142,24 @@ class OAuthAsyncSession(AsyncHttpSession):
                 recovery.problem, repeat = token_problem(is_renewed=False), None
             if repeat is None and response is not None:
                 attempts -= 1
-                if attempts < 1 or recovery.problem or not self._is_retried(response.status):
+                if attempts < 1 or recovery.problem or not self._is_retried(reply):
                     return response, recovery.problem
-                repeat = self._retry(response.status, attempts)
+                self._log_retry(response.status, attempts)
             if response is not None:
                 response.release()
-            if repeat is not None:
-                await asyncio.sleep(repeat.seconds)
+            if repeat is not None and repeat.hold:
+                self._limiter.hold(repeat.seconds)
+            else:
+                await sleep(repeat.seconds if repeat else self.retry_delay)
+
+    async def _spend(self) -> None:
+        """Wait until the budget allows a request, and no limit of the API requires a wait."""
+        while (wait := self._limiter.try_spend(self.method)) > 0:  # noqa: ASYNC110 - waits for a time, not for an event
+            await sleep(wait)
 
     def _recovery(self, arguments: dict[str, Any]) -> Recovery:
-        can_resend = isinstance(arguments["data"], (str, bytes, list, type(None)))
+        data = arguments["data"]
+        can_resend = isinstance(data, (str, bytes, list, type(None))) and not _has_file(data)
         return Recovery(
             self._policy,
             self._conn_id,
@@ -155,11 +169,17 @@ class OAuthAsyncSession(AsyncHttpSession):
             clock=self._limiter.clock,
         )
 
-    def _is_retried(self, status: int) -> bool:
+    def _is_retried(self, reply: Reply) -> bool:
         """Return whether the request is repeated up to ``retry_limit``, as ``HttpAsyncHook`` does."""
-        return status >= 500 and self._policy.can_retry(self.method) and not self._policy.retry_timeout
+        rule = self._policy.rule_for(reply)
+        return (
+            reply.status >= 500
+            and (rule is None or rule.action == "retry")
+            and self._policy.can_retry(self.method)
+            and not self._policy.retry_timeout
+        )
 
-    def _retry(self, status: int, attempts: int) -> Repeat:
+    def _log_retry(self, status: int, attempts: int) -> None:
         self.log.warning(
             "Connection %r: the API responded with status %d. Repeating the request in %s s (attempt %d of %d).",
             self._conn_id,
@@ -168,14 +188,21 @@ class OAuthAsyncSession(AsyncHttpSession):
             self.retry_limit - attempts + 1,
             self.retry_limit,
         )
-        return Repeat(self.retry_delay)
 
-    async def _reply(self, response: ClientResponse) -> Reply:
-        """Return the parts of a response that rules use. The body is read only if a rule needs it."""
-        body = b""
-        if any(rule.needs_body for rule in self._policy.rules):
-            body = await response.read()
-        return Reply(response.status, response.headers, lambda: body)
+    async def _reply(self, response: ClientResponse, max_error_body: int | None) -> Reply:
+        """Return the parts of a response that rules use. The body is read only if a rule needs it.
+
+        :param response: the response
+        :param max_error_body: after how many bytes reading an error response ends; None to read all
+        """
+        if response._body is None and any(rule.needs_body(response.status) for rule in self._policy.rules):
+            if response.status >= 400 and max_error_body is not None:
+                response._body = await _start(response, max_error_body)
+            else:
+                await response.read()
+        body = response._body or b""
+        is_too_large = response.status >= 400 and len(body) > MAX_ERROR_BODY
+        return Reply(response.status, response.headers, lambda: b"" if is_too_large else body)
 
     async def _renew(self, response: ClientResponse) -> bool:
         """Renew the token after a response, and return whether it has changed since the request was sent."""
@@ -188,12 +215,9 @@ class OAuthAsyncSession(AsyncHttpSession):
         return await replacement_token(self._access, token, ApiRefusal.INVALID_TOKEN) is not None
 
     async def _status_error(self, response: ClientResponse, problem: str) -> ApiError:
-        body = response._body or b""  # a rule may have read it
-        with suppress(*TRANSPORT_ERRORS):  # if reading fails, the error quotes what was read until then
-            async for chunk in response.content.iter_chunked(8192):
-                body += chunk
-                if len(body) > MAX_ERROR_BODY:
-                    break
+        body = response._body  # a rule may have read it
+        if body is None:
+            body = await _start(response, MAX_ERROR_BODY)
         response.close()
         return status_error(
             self._access.config,
@@ -218,10 +242,21 @@ class OAuthAsyncSession(AsyncHttpSession):
             raise transport_error(self._access.config, error, method=self.method, url=url) from None
 
 
+async def _start(response: ClientResponse, size: int) -> bytes:
+    """Read a body until more than ``size`` bytes were read. If reading fails, return what was read until then."""
+    body = b""
+    with suppress(*TRANSPORT_ERRORS):
+        async for chunk in response.content.iter_chunked(8192):
+            body += chunk
+            if len(body) > size:
+                break
+    return body
+
+
 def _encoded_like_requests(data: Any) -> Any:
     """Return a dict as the pairs that ``requests`` would send: no pair for None, one pair per item of a list."""
     # A dict that contains a file stays a dict, because aiohttp encodes uploads itself.
-    if not isinstance(data, dict) or any(isinstance(value, IOBase) for value in data.values()):
+    if not isinstance(data, dict) or _has_file(data):
         return data
     return [
         (name, value if isinstance(value, (str, bytes)) else str(value))
@@ -229,3 +264,11 @@ def _encoded_like_requests(data: Any) -> Any:
         for value in (values if isinstance(values, (list, tuple)) else [values])
         if value is not None
     ]
+
+
+def _has_file(data: Any) -> bool:
+    """Return whether a value of a dict, or of a list of pairs, is a file."""
+    values = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return any(
+        isinstance(part, IOBase) for value in values for part in (value if isinstance(value, tuple) else [value])
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from aiohttp import ClientSession
 from airflow.providers.common.compat.sdk import BaseHook
@@ -20,19 +19,17 @@ from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.api.sender import problem_of, reply_of
 from airflow_provider_oauth.connection import preset_of, read_connection, vendor_of, wrong_type
 from airflow_provider_oauth.exceptions import OAuthError
-from airflow_provider_oauth.extract.engine import PageReader
-from airflow_provider_oauth.extract.request import ListRequest
-from airflow_provider_oauth.extract.spool import HEADERS, spooler
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
+from airflow_provider_oauth.hooks.lists import ReadsLists
 from airflow_provider_oauth.hooks.repetition import RepeatsRequests
-from airflow_provider_oauth.hooks.settings import ReadsConnection, log_warnings
+from airflow_provider_oauth.hooks.settings import log_warnings
 from airflow_provider_oauth.management.grant_check import check_grant
 from airflow_provider_oauth.presets import OAUTH
 from airflow_provider_oauth.runtime.compat import hook_class
 from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping
 
     import requests
     from aiohttp import ClientResponse
@@ -40,17 +37,13 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from airflow_provider_oauth.api.rate_limit import RateLimiter
-    from airflow_provider_oauth.extract.formats import ResponseFormat
-    from airflow_provider_oauth.extract.page import Page
-    from airflow_provider_oauth.extract.page_request import PageRequest
-    from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.presets import Preset
     from airflow_provider_oauth.presets.vendor import Vendor
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.tokens.source import TokenSource
 
 
-class OAuthHook(ReadsConnection, HttpHook):
+class OAuthHook(ReadsLists, HttpHook):
     """Calls an HTTP API with an OAuth 2.0 token. The hook requests, stores and renews the token.
 
     The hook is an ``HttpHook`` and takes the same parameters, so Airflow's own ``HttpOperator`` also works with
@@ -144,7 +137,8 @@ class OAuthHook(ReadsConnection, HttpHook):
         :param endpoint: a path relative to the API's base URL, or an absolute URL with the API's origin
         :param data: query parameters of a GET request, body of other requests
         :param headers: headers of this request
-        :param extra_options: transport options that replace those of the connection, such as ``timeout`` (seconds)
+        :param extra_options: transport options that replace those of the connection, such as ``timeout`` (seconds).
+            With ``stream``, the errors of reading the body are those of ``requests``
         :param request_kwargs: other arguments of ``requests.Request``, such as ``json``
         :return: the ``requests.Response``
         :raises ConfigurationError: if a field of the connection is missing or invalid, if both ``data`` and
@@ -155,93 +149,6 @@ class OAuthHook(ReadsConnection, HttpHook):
         """
         data = request_data(self.oauth_conn_id, self.method, data, request_kwargs.get("json"))
         return super().run(endpoint, data, headers, extra_options, **request_kwargs)
-
-    def paginate(
-        self,
-        endpoint: str | None = None,
-        paginator: Paginator | None = None,
-        data: Any = None,
-        headers: Mapping[str, str | None] | None = None,
-        extra_options: dict[str, Any] | None = None,
-        records_path: str | Sequence[str] | None = None,
-        *,
-        method: str | None = None,
-        request_params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        response_format: ResponseFormat = "json",
-        allow_nan: bool = False,
-    ) -> Iterator[Page]:
-        """Yield the pages of a list. At most two pages are in memory at a time.
-
-        :param endpoint: a path relative to the API's base URL
-        :param paginator: how the API splits the list into pages, one of ``extract.paginators``; None if it does not
-        :param data: query parameters of a GET request, body of other requests
-        :param headers: headers of every request
-        :param extra_options: as in ``run``
-        :param records_path: path of the rows in a response, such as ``data.items`` or ``edges[].node``, or a list of
-            paths: the first one that exists in the response is used; None if the response is the array of rows, or has
-            exactly one array
-        :param method: HTTP method; None for the method of the hook
-        :param request_params: query parameters; they take precedence over those of the paginator
-        :param json: JSON body
-        :param response_format: format of the responses: ``"json"``, or ``JsonLinesFormat()`` or ``CsvFormat()`` of
-            ``extract.formats``. The ``rows`` of their pages are iterators
-        :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
-        :return: the pages, each with ``rows``, ``content`` and ``response``
-        :raises ConfigurationError: if a field of the connection is missing or invalid, or parameters exclude each other
-        :raises ApiError: if the API responds with an error status or does not respond, if a response has no rows at
-            ``records_path``, or if pages seem to be missing
-        :raises OAuthError: if there is no valid token and none can be obtained
-        """
-        request = ListRequest(
-            endpoint=endpoint or "",
-            method=method or self.method,
-            request_params=request_params,
-            json=json,
-            data=data,
-            headers=headers,
-            paginator=paginator,
-            records_path=records_path,
-            response_format=response_format,
-            allow_nan=allow_nan,
-        )
-        return iter(self.read_pages(request, extra_options))
-
-    def read_pages(self, request: ListRequest, extra_options: dict[str, Any] | None = None) -> PageReader:
-        """Return a reader of the pages of a list, which counts pages and rows.
-
-        :param request: the list
-        :param extra_options: as in ``run``
-        :raises ConfigurationError: if a field of the connection is missing or invalid
-        """
-        is_spooled = request.response_format != "json"
-        if not is_spooled:  # the vendor's paths are those of JSON responses
-            request = self._with_vendor_defaults(request)
-        # One session for all pages, so that cookies persist.
-        session = self._session(None, extra_options, in_list=True)
-
-        def send(page: PageRequest) -> requests.Response:
-            response = session.request(
-                request.method,
-                self.url_from_endpoint(page.url or request.endpoint),
-                params=dict(page.query),
-                data=page.data,
-                json=page.json,
-                headers={**(HEADERS if is_spooled else {}), **page.headers},
-                timeout=self.merged_extra["timeout"],
-                allow_redirects=self.merged_extra["allow_redirects"],
-                stream=is_spooled or None,
-                hooks={"response": spooler(self.oauth_conn_id)} if is_spooled else None,
-            )
-            self._check(response, in_list=True)  # even if check_response is off: an error response is not a page
-            return response
-
-        return PageReader(send, request, self.oauth_conn_id, self.counts)
-
-    def _with_vendor_defaults(self, request: ListRequest) -> ListRequest:
-        endpoint = request.endpoint
-        url = endpoint if "://" in endpoint else f"{self.config.base_url}/{endpoint.lstrip('/')}"
-        return self.vendor.with_defaults(request, urlsplit(url).path)
 
     def url_from_endpoint(self, endpoint: str | None) -> str:
         """Return the URL of ``endpoint``.

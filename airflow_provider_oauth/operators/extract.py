@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 #: ``records_path`` for a response that is a single row.
 WHOLE_RESPONSE = "@"
-#: How long ``OAuthExtractOperator`` repeats a request that gets status 429 (Too Many Requests), in seconds, unless the
-#: task or the vendor's preset sets another value.
-RATE_LIMIT_TIMEOUT = 300.0
 #: What to do with a list without rows.
 ON_EMPTY = ("write", "skip", "fail")
 
@@ -314,13 +311,6 @@ class OAuthExtractOperator(ExtractOperator):
         self.response_format = response_format
         self._check_output()
         check_list(self._request, self.oauth_conn_id, is_rendered=False)
-
-    def make_hook(self) -> OAuthHook:
-        """Return the hook for the connection's type. By default, it repeats requests that get status 429 for 300 s."""
-        hook = super().make_hook()
-        if self.rate_limit_timeout is None:
-            hook.rate_limit_timeout = hook.rate_limit_timeout or RATE_LIMIT_TIMEOUT
-        return hook
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the request for the list."""

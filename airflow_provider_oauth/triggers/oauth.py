@@ -20,6 +20,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from airflow_provider_oauth.api.errors import phrase
+from airflow_provider_oauth.api.recovery import RequestCounts
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError, to_event
 from airflow_provider_oauth.extract.condition import check_condition, is_fulfilled
 
@@ -83,6 +84,8 @@ class OAuthHttpTrigger(HttpTrigger):
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
         self.json = json
+        #: Shared by the hooks of all polls, so that what a rule does is logged once.
+        self._counts = RequestCounts()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, which contain no token."""
@@ -92,7 +95,9 @@ class OAuthHttpTrigger(HttpTrigger):
     def _get_async_hook(self) -> OAuthAsyncHook:
         from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook
 
-        return OAuthAsyncHook(oauth_conn_id=self.oauth_conn_id, method=self.method, scope=self.scope)
+        hook = OAuthAsyncHook(oauth_conn_id=self.oauth_conn_id, method=self.method, scope=self.scope)
+        hook.counts = self._counts
+        return hook
 
     async def _get_response(self, hook: OAuthAsyncHook) -> Response:
         response = await self._convert_response(

@@ -42,8 +42,8 @@ def recovery(clock: FakeClock, *rules: ErrorRule, method: str = "GET", **options
 
 def test_the_wait_of_the_response_precedes_that_of_the_rule(clock: FakeClock) -> None:
     rule = ErrorRule("wait", status=429, wait_for=10)
-    assert recovery(clock, rule).after_response(reply(429, Retry_After="30.5")) == Repeat(30.5)
-    assert recovery(clock, rule).after_response(reply(429)) == Repeat(10)
+    assert recovery(clock, rule).after_response(reply(429, Retry_After="30.5")) == Repeat(30.5, hold=True)
+    assert recovery(clock, rule).after_response(reply(429)) == Repeat(10, hold=True)
 
 
 def test_the_error_of_a_wait_that_is_too_long_has_both_numbers(clock: FakeClock) -> None:
@@ -87,7 +87,7 @@ def test_a_post_is_retried_only_if_it_is_repeatable(clock: FakeClock, method: st
     assert f"The {method} request was not repeated" in decision.problem
     assert decision.after_error(requests.ConnectionError()) is None
     assert recovery(clock, method=method, repeatable=True).after_response(reply(502)) == Repeat(1)
-    assert recovery(clock, method=method).after_response(reply(429)) == Repeat(1)  # it was not carried out
+    assert recovery(clock, method=method).after_response(reply(429)) == Repeat(1, hold=True)  # it was not carried out
 
 
 @pytest.mark.parametrize("response", [reply(429), reply(503)])

@@ -207,8 +207,8 @@ def test_the_scope_of_the_task_is_requested(requests_mock: Mocker, connection: _
 
 
 def test_the_default_rate_limit_timeout_is_300_seconds() -> None:
-    assert operator().make_hook().rate_limit_timeout == 300
-    assert operator(rate_limit_timeout=0).make_hook().rate_limit_timeout == 0
+    assert operator().make_hook().recovery_policy(in_list=True).rate_limit_timeout == 300
+    assert operator(rate_limit_timeout=0).make_hook().recovery_policy(in_list=True).rate_limit_timeout == 0
 
 
 def test_a_connection_of_type_http_is_refused_before_its_password_is_sent(
