@@ -65,8 +65,8 @@ class ReadsLists(ReadsConnection):
         :param headers: headers of every request
         :param extra_options: as in ``run``
         :param records_path: path of the rows in a response, such as ``data.items`` or ``edges[].node``, or a list of
-            paths, the first one that exists in the response is used; None if the response is the array of rows, or
-            has exactly one array
+            paths: the first one that exists in the response is used; None if the response is the array of rows, or has
+            exactly one array
         :param method: HTTP method; None for the method of the hook
         :param request_params: query parameters; they take precedence over those of the paginator
         :param json: JSON body
