@@ -366,7 +366,7 @@ def test_what_a_rule_does_is_logged_once_for_all_polls(
     messages = [each.getMessage() for each in caplog.records if "Rule:" in each.getMessage()]
     assert messages == [
         "Connection 'my_api': the API responded with status 429. Repeating the request in 3 s. Rule: "
-        "ErrorRule('wait', status=429). Later repetitions are only counted."
+        "ErrorRule('wait', status=429). Later repetitions are logged at level DEBUG."
     ]
 
 
