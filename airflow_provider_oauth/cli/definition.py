@@ -26,6 +26,10 @@ ROWS = Arg(("--rows",), type=int, default=5, help="Number of rows to print. Defa
 METHOD = Arg(("--method",), default="GET", help="HTTP method. Default: GET")
 PARAMS = Arg(("--params",), help="Query parameters, as a JSON object")
 JSON = Arg(("--json",), help="Body of the request, as JSON")
+RECORDS_PATH = Arg(
+    ("--records-path",),
+    help="Path of the rows in the response, as in records_path. Default: the array with most objects",
+)
 REDIRECT_URI = Arg(
     ("--redirect-uri",),
     help="Redirect URI, as registered at the authorization server. Default: http://127.0.0.1:8765/, or with --listen "
@@ -67,6 +71,7 @@ def get_oauth_cli_commands() -> list[CLICommand]:
                     METHOD,
                     PARAMS,
                     JSON,
+                    RECORDS_PATH,
                 ),
                 _command("authorize", "Let a user authorize a connection in a browser", CONN_ID, REDIRECT_URI, LISTEN),
                 _command("renew", "Renew the token now", CONN_ID, ARG_OUTPUT),

@@ -10,15 +10,19 @@ from airflow_provider_oauth.cli.output import print_line
 from airflow_provider_oauth.extract.completeness import error_of, is_usual_size, looks_paginated, member_paths
 from airflow_provider_oauth.extract.inspection import find_arrays
 from airflow_provider_oauth.extract.page import Page
+from airflow_provider_oauth.extract.records_path import records_paths
 from airflow_provider_oauth.hooks.oauth import hook_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator
 
     import requests
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
+#: The paginators whose parameters can be in the body of the request.
+PARAM_PAGINATORS = ("PageNumberPaginator", "OffsetPaginator", "CursorPaginator")
 #: Maximum number of characters of a row that are printed.
 MAX_ROW = 2000
 #: Shorter secrets are not replaced, because they would also be replaced inside of other words.
@@ -52,54 +56,65 @@ def request_and_print(args: Namespace, config: OAuthConfig) -> None:
     :param config: the settings of the connection
     :raises OAuthError: if the API responds with an error status or does not respond, or if the response is not JSON
     """
+    _check(args.records_path)
     method, params = args.method.upper(), json_object(args.params, "--params")
     body = json_value(args.json, "--json")
     hook = hook_of(args.conn_id, method=method)
     others = {} if method == "GET" else {"params": params}
     response = hook.run(args.endpoint, params if method == "GET" else None, json=body, **others)
     secrets = (*config.secrets, response.request.headers.get(config.header_name, "").rpartition(" ")[2])
-    for line in describe(response, args.conn_id, max(args.rows, 0)):
+    for line in describe(response, args.conn_id, max(args.rows, 0), args.records_path):
         print_line(_redacted(line, secrets))
-    if member := error_of(Page(response, None, args.conn_id)):
+    if member := error_of(Page(response, args.records_path, args.conn_id)):
         raise SystemExit(f"The member {member} of the response reports an error.")
 
 
-def describe(response: requests.Response, conn_id: str, rows: int) -> list[str]:
-    """Return lines about a response: status, keys, rows, and the paginator that fits.
+def describe(response: requests.Response, conn_id: str, rows: int, records_path: str | None = None) -> Iterator[str]:
+    """Yield lines about a response: status, keys, rows, and the paginator that fits.
 
     :param response: the response
     :param conn_id: the connection ID, for errors
     :param rows: the number of rows to show
-    :raises ApiError: if the response is not JSON
+    :param records_path: the path of the rows; None for the array with the most objects
+    :raises ApiError: if the response is not JSON, or has no rows at ``records_path``
     """
     kind = response.headers.get("Content-Type", "no Content-Type")
-    lines = [f"Status: {response.status_code}, {kind}, {len(response.content)} bytes"]
-    page = _page(response, conn_id)
-    arrays = find_arrays(page.content)
-    lines.append(f"Keys: {', '.join(member_paths(page)) or 'none'}")
-    if page.is_blank:
-        return [*lines, "Rows: none. The response has no body."]
-    if arrays:
-        lines.append(f'Rows: {page.count} in records_path="{_escaped(arrays[0].records_path)}"')
-    else:
-        lines.append('Rows: no array. To use the response itself as the row, set records_path="@"')
-    if len(arrays) > 1:
-        others = ", ".join(f"{each.records_path} ({each.count})" for each in arrays[1:])
-        lines.append(f"Other arrays: {others}")
-    lines += [_shortened(row.decode()) for row in page.sliced.lines[:rows]]
-    if rows and not page.count:
-        lines.append(f"Response: {_shortened(json.dumps(page.content, ensure_ascii=False))}")
-    return [*lines, _paginator(page)]
-
-
-def _page(response: requests.Response, conn_id: str) -> Page:
+    yield f"Status: {response.status_code}, {kind}, {len(response.content)} bytes"
     arrays = find_arrays(Page(response, "@", conn_id).content)
-    return Page(response, arrays[0].records_path if arrays else "@", conn_id)
+    found = arrays[0].records_path if arrays else "@"
+    page = Page(response, records_path or found, conn_id)
+    yield f"Keys: {', '.join(member_paths(page)) or 'none'}"
+    if page.is_blank:
+        yield "Rows: none. The response has no body."
+        return
+    if arrays or records_path:
+        yield f'Rows: {page.count} in records_path="{_escaped(records_path or found)}"'
+    else:
+        yield 'Rows: no array. To use the response itself as the row, set records_path="@"'
+    others = [f"{each.records_path} ({each.count})" for each in arrays if each.records_path != (records_path or found)]
+    if others:
+        yield f"Other arrays: {', '.join(others)}"
+    yield from (_shortened(row.decode()) for row in page.sliced.lines[:rows])
+    if rows and not page.count:
+        yield f"Response: {_shortened(json.dumps(page.content, ensure_ascii=False))}"
+    yield _paginator(page)
+
+
+def _check(records_path: str | None) -> None:
+    """Check the option before the request is sent."""
+    try:
+        records_paths(records_path)
+    except ValueError as error:
+        raise SystemExit(f"--records-path: {error}") from None
 
 
 def _paginator(page: Page) -> str:
     if sign := looks_paginated(page):
-        return f"Paginator: {sign.paginator}, because the response has {sign.found}"
+        paginator = sign.paginator
+        is_in_body = page.response.request.method != "GET" and page.response.request.body
+        if is_in_body and paginator.startswith(PARAM_PAGINATORS) and "param_in" not in paginator:
+            paginator = paginator.removesuffix(")") + (', param_in="body")' if "=" in paginator else 'param_in="body")')
+        return f"Paginator: {paginator}, because the response has {sign.found}"
     if is_usual_size(page.count):
         return (
             f"Paginator: unknown. The response has no sign of a next page, but {page.count} rows can be a full page. "

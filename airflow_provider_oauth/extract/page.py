@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import ApiError
@@ -201,7 +202,7 @@ class Page:
         if needed not in self._documents:
             try:
                 document = without_rows(self.text, self.sliced.at, keep_ends=needed is Needs.FIRST_AND_LAST)
-            except (ValueError, RecursionError):  # msgspec rejects some valid JSON, see slice_rows
+            except (msgspec.DecodeError, ValueError, RecursionError):  # msgspec rejects some valid JSON, see slice_rows
                 document = self.content
             self._documents[needed] = document
         return self._documents[needed]

@@ -338,7 +338,8 @@ def without_rows(content: bytes, at: Sequence[str], *, keep_ends: bool) -> Any:
     :param content: the JSON of the response
     :param at: the keys that lead to the array that contains the rows
     :param keep_ends: whether to keep the first and the last element of this array
-    :raises ValueError: if msgspec cannot slice the content
+    :raises msgspec.DecodeError: if msgspec cannot slice the content; only in newer versions it is a ValueError
+    :raises ValueError: if Python cannot decode a member
     """
     slicer = RawSlicer()
 

@@ -37,6 +37,7 @@ def request(**args: Any) -> None:
         "method": "GET",
         "params": None,
         "json": None,
+        "records_path": None,
         **args,
     }
     inspect.unwrap(commands.oauth_request)(Namespace(**values))
@@ -81,6 +82,24 @@ def test_the_rows_are_the_largest_array_of_objects(
     assert line in capsys.readouterr().out.splitlines()
 
 
+def test_the_path_of_the_rows_can_be_set(api: Mocker, capsys: pytest.CaptureFixture[str]) -> None:
+    api.get(ITEMS, json={"users": [{"id": 1}, {"id": 2}], "groups": {"all": [{"id": 7}]}})
+    request(records_path="groups.all")
+    assert capsys.readouterr().out.splitlines()[2:5] == [
+        'Rows: 1 in records_path="groups.all"',
+        "Other arrays: users (2)",
+        '{"id": 7}',
+    ]
+    with pytest.raises(ApiError, match="'shop'.*'groups.none'"):
+        request(records_path="groups.none")
+
+
+def test_an_invalid_path_of_the_rows_is_an_error_before_the_request(api: Mocker) -> None:
+    with pytest.raises(SystemExit, match="^--records-path: .*'a..b'"):
+        request(records_path="a..b")
+    assert not api.called
+
+
 @pytest.mark.parametrize(
     ("count", "headers", "line"),
     [
@@ -111,6 +130,20 @@ def test_a_post_request_has_parameters_and_a_json_body(api: Mocker) -> None:
     request(method="post", params='{"v": 2}', json='{"filter": ["x"]}')
     assert (api.last_request.method, api.last_request.url) == ("POST", f"{ITEMS}?v=2")
     assert api.last_request.json() == {"filter": ["x"]}
+
+
+def test_the_paginator_of_a_post_request_changes_its_body(api: Mocker, capsys: pytest.CaptureFixture[str]) -> None:
+    api.post(ITEMS, json={"results": [{"id": 1}], "paging": {"next": {"after": "1"}}})
+    request(method="POST", json="{}")
+    expected = 'CursorPaginator(path="paging.next.after", param="after", param_in="body")'
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"Paginator: {expected}, because")
+
+
+def test_the_status_is_printed_if_the_response_is_not_json(api: Mocker, capsys: pytest.CaptureFixture[str]) -> None:
+    api.get(ITEMS, text="<html>", headers={"Content-Type": "text/html"})
+    with pytest.raises(ApiError, match="is not JSON"):
+        request()
+    assert capsys.readouterr().out == "Status: 200, text/html, 6 bytes\n"
 
 
 def test_no_token_and_no_secret_is_printed(api: Mocker, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,6 +234,7 @@ def test_after_an_error_the_command_exits_with_its_text(
 ) -> None:
     monkeypatch.setattr(commands, "allow_database_connections", lambda: None)
     api.get(ITEMS, status_code=500)
-    arguments = Namespace(conn_id="shop", endpoint="items", rows=5, method="GET", params=None, json=None, verbose=False)
+    names = dict.fromkeys(["params", "json", "records_path"])
+    arguments = Namespace(conn_id="shop", endpoint="items", rows=5, method="GET", verbose=False, **names)
     with pytest.raises(SystemExit, match="^500:Internal Server Error "):
         commands.oauth_request(arguments)
