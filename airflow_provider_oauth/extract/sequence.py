@@ -90,11 +90,21 @@ class PageSequence:
         at = page.sliced.at
         if self._rows_at is None:
             self._rows_at = at
+            self._check_only_array(page)
         if at != self._rows_at:
             raise page.error(
                 f"has its array at {_path(at)}, but the previous pages have it at {_path(self._rows_at)}. Set "
                 "records_path to the path of the rows"
             )
+
+    def _check_only_array(self, page: Page) -> None:
+        is_object = page.sliced.lines[0].startswith((b"{", b"["))
+        if page.records_path is None and page.sliced.at and not is_object:
+            log.warning(
+                "Connection %r: the rows are the only array of the response, at %s, and they are not objects. If they "
+                "are a field of one row, set records_path='@'; otherwise set it to their path.",
+                self._conn_id, _path(page.sliced.at),
+            )  # fmt: skip
 
     def _check_partial_error(self, page: Page) -> None:
         if self._has_error or not (member := reported_error(page)):

@@ -105,6 +105,22 @@ def test_an_array_without_rows_may_be_elsewhere() -> None:
     assert read(Api({"rows": [1], "next": "c"}, []), CursorPaginator()) == [1]
 
 
+@pytest.mark.parametrize(
+    ("content", "records_path", "is_warning"),
+    [
+        ({"id": 7, "tags": ["a", "b"]}, None, True),
+        ({"id": 7, "tags": ["a", "b"]}, "tags", False),
+        ({"id": 7, "tags": [{"name": "a"}]}, None, False),
+        (["a", "b"], None, False),
+    ],
+)
+def test_an_only_array_of_other_values_than_objects_causes_a_warning(
+    caplog: pytest.LogCaptureFixture, content: Any, records_path: str | None, is_warning: bool
+) -> None:
+    read(Api(content), None, records_path=records_path)
+    assert ("they are not objects" in caplog.text) is is_warning
+
+
 @pytest.mark.parametrize("members", [{"errors": [{"message": "x"}]}, {"error": "x"}, {"success": False}])
 def test_an_error_beside_rows_causes_a_warning(caplog: pytest.LogCaptureFixture, members: dict[str, Any]) -> None:
     read(Api({"rows": [1], "next": "c", **members}, {"rows": [2], **members}), CursorPaginator(), records_path="rows")
