@@ -115,7 +115,7 @@ class PageReader:
                 if previous and page.count and page.has_same_rows(previous):
                     raise page.error(
                         "has the same rows as the previous page, and leads to itself, so the API seems to ignore the "
-                        "parameter of the next page. Correct the paginator"
+                        "parameter for the next page. Correct the paginator"
                     )
                 return self._check_total()
             requested.add(hash(repr(parts_of(request))))

@@ -177,7 +177,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def handle_expect_100(self) -> bool:
-        """Request the body at once, although the output is buffered: botocore waits for it."""
+        """Send 100 Continue immediately, without buffering, because botocore waits for it before it sends the body."""
         is_handled = super().handle_expect_100()
         self.wfile.flush()
         return is_handled

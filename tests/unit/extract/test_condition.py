@@ -33,7 +33,7 @@ def response(body: bytes, content_type: str = "application/json") -> requests.Re
         # An absent member is false as the argument of a function too.
         ("length(items) > `0`", {}, False),
         ("starts_with(status, 'do')", {"status": None}, False),
-        # Other values count by their truth.
+        # Null, 0 and empty values are false. All other values are true.
         ("count", {"count": 0}, False),
         ("count", {"count": 2}, True),
         ("items", {"items": []}, False),

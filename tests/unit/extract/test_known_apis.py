@@ -89,7 +89,7 @@ def mistakes(api: KnownApi) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     for other in others:
         if other != right:
             yield f"paginator {other}", other, api.request
-    # ClickUp's first page has number 0, and nothing in a response of page 1 tells that there is another before.
+    # ClickUp's first page has number 0, and nothing in the response for page 1 shows that a page precedes it.
     if not isinstance(right, PageNumberPaginator):
         yield "page number", PageNumberPaginator(size_param="limit", size=api.size), api.request
     for name in ("path", "more", "total", "last", "param", "size_param"):

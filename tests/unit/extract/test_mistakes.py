@@ -31,7 +31,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.parametrize("more", ["!lastPage", "lastPage == `false`", "lastPage != `true`"])
 def test_a_misspelt_member_of_more_does_not_decide(more: str) -> None:
-    # JMESPath takes absent members for null, so "not last" would always be true.
+    # JMESPath treats absent members as null, so "not last" would always be true.
     assert read(Api({"rows": [1], "last_page": False}, {"rows": []}), PageNumberPaginator(more=more)) == [1]
 
 
@@ -110,12 +110,12 @@ def test_a_page_size_beside_the_start_is_not_a_total(caplog: pytest.LogCaptureFi
     assert warnings(caplog) == []
 
 
-# --- rows inside of other rows
+# --- nested rows
 
 
 @pytest.mark.parametrize("paginator", [OffsetPaginator(), OffsetPaginator(total="total"), PageNumberPaginator(size=9)])
 @pytest.mark.parametrize("path", ["orders[].lines[]", ["orders[].lines[]", "@"], "groups.*[]"])
-def test_a_paginator_that_counts_rows_is_refused_for_rows_inside_of_others(paginator: Paginator, path: Any) -> None:
+def test_a_paginator_that_counts_rows_is_refused_for_nested_rows(paginator: Paginator, path: Any) -> None:
     # 100 orders with 250 lines: the offset would be 250, and 150 orders would be missing.
     with pytest.raises(ConfigurationError, match="finds the next page by the number of rows"):
         reader(Api(), paginator, records_path=path)

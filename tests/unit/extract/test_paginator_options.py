@@ -133,7 +133,7 @@ def test_an_absent_header_that_a_paginator_names_is_an_error(name: str) -> None:
         (PageNumberPaginator(more="page < pages"), {"page": 1, "pages": 2}, {"page": 2, "pages": 2}),
     ],
 )
-def test_more_decides_alone(paginator: Paginator, first: dict[str, Any], last: dict[str, Any]) -> None:
+def test_only_more_decides_if_a_page_has_it(paginator: Paginator, first: dict[str, Any], last: dict[str, Any]) -> None:
     assert read(Api({"rows": [1], **first}, {"rows": [2], **last}), paginator, records_path="rows") == [1, 2]
 
 
@@ -223,7 +223,7 @@ def test_a_missing_header_with_json_ends_the_list_only_if_it_is_optional() -> No
         read(Api([1]), HeaderJsonPaginator())
 
 
-# --- values that are no cursor
+# --- values that are not cursors
 
 
 @pytest.mark.parametrize(

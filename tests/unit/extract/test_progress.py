@@ -49,7 +49,7 @@ def test_the_line_has_what_remains_and_the_time_spent_waiting(
 
 
 @pytest.mark.parametrize("total", [None, 200, 150])
-def test_nothing_is_claimed_about_the_rest_if_it_is_unknown(
+def test_without_a_total_the_remaining_rows_are_not_logged(
     clock: FakeClock, caplog: pytest.LogCaptureFixture, total: int | None
 ) -> None:
     progress = Progress("my_api", clock)

@@ -162,13 +162,13 @@ def test_a_link_with_another_port_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("link", ["https://[bad/items", "http://api.example.com:abc/items"])
-def test_a_link_that_is_no_url_is_an_error(link: str) -> None:
+def test_a_link_that_is_not_a_url_is_an_error(link: str) -> None:
     with pytest.raises(ApiError, match="has a link to the next page that is not a URL"):
         read(Api({"rows": [1], "next": link}), JsonLinkPaginator())
 
 
 @pytest.mark.parametrize("name", ["data", "request_params", "headers"])
 @pytest.mark.parametrize("value", ["a=1", [("a", 1)], b"a=1"])
-def test_parameters_that_are_no_dict_are_an_error(name: str, value: Any) -> None:
+def test_parameters_that_are_not_a_dict_are_an_error(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} of a GET request is not a dict"):
         reader(Api(), None, **{name: value})
