@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Keys of a single object, which a list does not have.
+ID_KEYS = frozenset(("id", "ID", "Id", "_id", "uuid", "guid"))
 #: Maximum number of consecutive pages with the same rows.
 MAX_SAME_PAGES = 10
 
@@ -98,8 +100,10 @@ class PageSequence:
             )
 
     def _check_only_array(self, page: Page) -> None:
-        is_object = page.sliced.lines[0].startswith((b"{", b"["))
-        if page.records_path is None and page.sliced.at and not is_object:
+        if page.records_path is not None or page.sliced.lines[0].startswith((b"{", b"[")):
+            return
+        document = page.without_rows
+        if isinstance(document, dict) and ID_KEYS.intersection(document):  # the response is probably one row
             log.warning(
                 "Connection %r: the rows are the only array of the response, at %s, and they are not objects. If they "
                 "are a field of one row, set records_path='@'; otherwise set it to their path.",

@@ -111,6 +111,7 @@ def test_an_array_without_rows_may_be_elsewhere() -> None:
         ({"id": 7, "tags": ["a", "b"]}, None, True),
         ({"id": 7, "tags": ["a", "b"]}, "tags", False),
         ({"id": 7, "tags": [{"name": "a"}]}, None, False),
+        ({"page": 7, "genres": ["a", "b"]}, None, False),
         (["a", "b"], None, False),
     ],
 )
