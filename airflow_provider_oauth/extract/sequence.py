@@ -105,8 +105,8 @@ class PageSequence:
         document = page.without_rows
         if isinstance(document, dict) and ID_KEYS.intersection(document):  # the response is probably one row
             log.warning(
-                "Connection %r: the rows are the only array of the response, at %s, and they are not objects. If they "
-                "are a field of one row, set records_path='@'; otherwise set it to their path.",
+                "Connection %r: the rows are in %s, the only array of the response, and they are not objects. If this "
+                "array is a field of a single row, set records_path='@'. Otherwise set records_path to its path.",
                 self._conn_id, _path(page.sliced.at),
             )  # fmt: skip
 
