@@ -11,6 +11,7 @@ from aiohttp.http import SERVER_SOFTWARE
 from asgiref.sync import sync_to_async
 from requests.structures import CaseInsensitiveDict
 
+from airflow_provider_oauth.api.policy import is_secret_header
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.tls_files import tls_context
@@ -40,7 +41,7 @@ class OAuth2Middleware:
     """Adds the token to requests to the API, and repeats a request once if the API refuses the token.
 
     After a redirect, aiohttp calls the middleware again, with only the caller's headers. Therefore, nothing that the
-    middleware added is sent to a different origin.
+    middleware added is sent to a different origin. Headers of the caller with secrets are not sent there either.
 
     :param access: provides the token, the headers and the parameters that are added to a request
     """
@@ -52,6 +53,8 @@ class OAuth2Middleware:
         """Send ``request``, with the token and the connection's headers and parameters if it goes to the API."""
         token = await valid_token(self._access)
         if not self._access.is_api_url(str(request.url), token):
+            for name in [name for name in request.headers if is_secret_header(name)]:
+                del request.headers[name]
             return await handler(request)
         request.headers.update(self._access.headers_to_set(request.headers, DEFAULT_HEADERS, token))
         request.url = request.url.extend_query(self._access.missing_params(str(request.url)))

@@ -29,6 +29,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 #: The error code in a ``WWW-Authenticate`` header (RFC 6750 section 3).
 ERROR_CODE = re.compile(r'(?<![\w-])error\s*=\s*"?(\w+)', re.IGNORECASE)
 
+#: Parts of the names of headers that contain a secret.
+SECRET_NAME = re.compile("auth|key|token|secret|password|session|signature|credential", re.IGNORECASE)
+
 
 class ApiRefusal(Enum):
     """Why the API refused a request, if the token can be the reason."""
@@ -81,6 +84,16 @@ def origin(url: str) -> Origin:
 @lru_cache(maxsize=256)
 def _normalized_origin(url: str) -> Origin:
     return origin(normalized_url(url))
+
+
+def is_secret_header(name: str) -> bool:
+    """Return whether a header of a request must not be sent to another origin after a redirect, such as X-Api-Key.
+
+    Cookies are not included, because the HTTP client knows to which origin they belong.
+
+    :param name: the name of the header
+    """
+    return SECRET_NAME.search(name) is not None
 
 
 def is_api_url(url: str, base_url: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
@@ -13,7 +12,7 @@ from requests.auth import AuthBase
 from requests.utils import default_headers, rewind_body
 
 from airflow_provider_oauth.api.errors import TRANSPORT_ERRORS, transport_error
-from airflow_provider_oauth.api.policy import ApiRefusal
+from airflow_provider_oauth.api.policy import ApiRefusal, is_secret_header
 from airflow_provider_oauth.api.rate_limit import RateLimiter
 from airflow_provider_oauth.api.recovery import RecoveryPolicy
 from airflow_provider_oauth.api.request import is_absolute, joined_url
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.api.policy import ApiAccess
     from airflow_provider_oauth.protocol.token import Token
-
-
-#: Names of headers that contain a secret. The library decides about cookies.
-SECRET_NAME = re.compile("auth|key|token|secret|password|session|signature|credential", re.IGNORECASE)
 
 
 class OAuth2Auth(AuthBase):
@@ -232,7 +227,7 @@ class OAuthSession(requests.Session):
         if not self._access.is_api_url(url, token):
             added = {each.lower() for each in (name, *self._access.headers)}
             for each in list(prepared_request.headers):
-                if each.lower() in added or SECRET_NAME.search(each):
+                if each.lower() in added or is_secret_header(each):
                     del prepared_request.headers[each]
         elif name in prepared_request.headers:
             prepared_request.headers[name] = value

@@ -196,13 +196,15 @@ def test_nothing_from_the_connection_is_sent_after_a_redirect_to_another_origin(
         secret_params={"key": "fake-param"},
     )
     api.responses["/moved"] = [(status, {"Location": f"{elsewhere.url}/landing"})]
-    call(endpoint="moved", headers={"X-Mine": "stays"})
+    call(endpoint="moved", headers={"X-Mine": "stays", "X-Api-Key": "fake-mine", "X-Auth": "fake-mine"})
     (_, path, sent, _), (_, landing, arrived, _) = api.requests[0], elsewhere.requests[0]
     assert path == "/moved?account=fake-account&key=fake-param"
-    assert {"X-Session", "X-Tenant", "X-Key"} <= set(sent)
+    assert {"X-Session", "X-Tenant", "X-Key", "X-Api-Key", "X-Auth"} <= set(sent)
     assert landing == "/landing"
     assert arrived["X-Mine"] == "stays"
-    assert not {"x-session", "authorization", "x-tenant", "x-key"} & {name.lower() for name in arrived}
+    assert not {"x-session", "authorization", "x-tenant", "x-key", "x-api-key", "x-auth"} & {
+        name.lower() for name in arrived
+    }
 
 
 def test_the_token_is_sent_after_a_redirect_within_the_api(connect: Callable[..., None]) -> None:
