@@ -132,7 +132,8 @@ class RowWriter:
         """Return what the task returns about its rows, and log warnings about ``exclude`` and ``limit``."""
         if self._excludes and self._filter.missing and self.rows:
             log.warning(
-                "exclude contains the fields %s, but no row has them. Check their names.", sorted(self._filter.missing)
+                "exclude contains the fields %s, but no row has them at its top level. Check their names.",
+                sorted(self._filter.missing),
             )
         if self.is_full:
             log.warning("Stopped after %d rows, because limit=%d. The list may have more rows.", self.rows, self._limit)
