@@ -69,7 +69,11 @@ class OAuth2Auth(AuthBase):
             return response
         if not send_options.get("stream"):
             _ = response.content  # read the body, so that other requests can use the TCP connection during the renewal
-        replacement = self._access.replacement(sent, refusal)
+        try:
+            replacement = self._access.replacement(sent, refusal)
+        except BaseException:
+            response.close()
+            raise
         is_repeatable = isinstance(request.body, (str, bytes, type(None))) or isinstance(body_position, int)
         if replacement is None or not is_repeatable:
             return response
@@ -94,8 +98,11 @@ class OAuth2Auth(AuthBase):
         if len(others) == len(hooks):
             return request
         repetition = request.copy()
-        repetition.hooks = {**request.hooks, "response": others}
-        return self(repetition)
+        repetition.hooks = {**request.hooks, "response": []}
+        repetition = self(repetition)
+        # Other hooks, such as the one that stores the body, need the response to the request with a renewed token.
+        repetition.hooks["response"] += others
+        return repetition
 
     def renew(self, response: requests.Response) -> bool:
         """Renew the token after a response that refuses it according to an error rule, whatever its status.

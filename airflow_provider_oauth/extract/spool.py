@@ -116,6 +116,7 @@ def spooler(conn_id: str) -> Callable[..., requests.Response]:
                 f"cannot be stored in the temporary folder {tempfile.gettempdir()}: {error.strerror}. Free space "
                 "there, or set the environment variable TMPDIR of the worker to another folder"
             )
+        response.close()
         url = redact_url(response.url or "")
         raise ApiError(f"Connection {conn_id!r}: the response of {url} {problem}.", response.status_code) from None
 

@@ -116,7 +116,7 @@ class ReadsLists(ReadsConnection):
                 headers={**(HEADERS if is_spooled else {}), **page.headers},
                 timeout=self.merged_extra["timeout"],
                 allow_redirects=self.merged_extra["allow_redirects"],
-                stream=is_spooled or None,
+                stream=is_spooled,  # otherwise send reads the body, so that a broken connection is repeated
                 hooks={"response": spooler(self.oauth_conn_id)} if is_spooled else None,
             )
             self._check(response, in_list=True)  # even if check_response is off: an error response is not a page
