@@ -26,7 +26,7 @@ from airflow_provider_oauth.extract.paginators import (
     SinglePagePaginator,
 )
 from airflow_provider_oauth.extract.request import check_list
-from airflow_provider_oauth.extract.sequence import PageSequence
+from airflow_provider_oauth.extract.sequence import COUNTING, PageSequence
 from airflow_provider_oauth.extract.start import Start, start_of
 from airflow_provider_oauth.extract.streamed_page import page_of, row_format_of
 
@@ -199,7 +199,7 @@ class PageReader:
         :raises ApiError: if it has the same rows, unless ``repeats_last_page`` is true
         """
         paginator = self._paginator
-        if not previous or not isinstance(paginator, (PageNumberPaginator, OffsetPaginator)):
+        if not previous or not isinstance(paginator, COUNTING):
             return True
         if not page.has_same_rows(previous) or page.is_empty:
             return True
@@ -235,7 +235,9 @@ class PageReader:
         )
         if self._paginator is None:
             self._check_single(page, size)
-        elif not isinstance(self._paginator, PaginatorOptions) or isinstance(self._paginator, SinglePagePaginator):
+            return
+        self._sequence.check_end(page, request.params(self._param_in, self._paginator.first_params))
+        if not isinstance(self._paginator, PaginatorOptions) or isinstance(self._paginator, SinglePagePaginator):
             pass
         elif page.number == 1 and self._options.is_absent(page):
             self._check_absent(page, size)

@@ -124,6 +124,11 @@ class Page:
         return self.sliced.lines == other.sliced.lines
 
     @property
+    def fingerprint(self) -> int:
+        """A hash of the rows, which is the same for the same rows in the same process."""
+        return hash(tuple(self.sliced.lines))
+
+    @property
     def is_empty(self) -> bool:
         """Whether the page has no rows; False if the response has no array at ``records_path``."""
         try:

@@ -278,6 +278,7 @@ class HeaderJsonPaginator(PaginatorOptions):
         try:
             paging = json.loads(header)
             number = int(paging[self.page])
+            self._check_number(page, number, params)
             if more is None:
                 more = number < int(paging[self.last]) if self.last else is_true(paging[self.has_next])
             return {self.param: number + 1} if more else None
@@ -286,6 +287,18 @@ class HeaderJsonPaginator(PaginatorOptions):
                 f"has no valid {self.header} header, so it is unknown whether there are more pages. Check the endpoint "
                 "and the paginator"
             ) from None
+
+    def _check_number(self, page: Page, number: int, params: Mapping[str, Any]) -> None:
+        """Check that the API returned the page that was requested.
+
+        :raises ApiError: if it returned another one, because rows would be missed
+        """
+        requested = str(params[self.param])
+        if requested != str(number):
+            raise page.error(
+                f"is page {number} according to its {self.header} header, but page {requested} was requested. Check "
+                "param and page of the paginator"
+            )
 
 
 @dataclass(frozen=True)

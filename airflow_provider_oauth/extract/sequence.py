@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.extract.completeness import reported_error, starts_later
 from airflow_provider_oauth.extract.paginators import HeaderJsonPaginator, OffsetPaginator, PageNumberPaginator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.paginators import Paginator
 
@@ -16,6 +18,8 @@ log = logging.getLogger(__name__)
 
 #: Keys of a single object, which a list does not have.
 ID_KEYS = frozenset(("id", "ID", "Id", "_id", "uuid", "guid"))
+#: The paginators that request pages by a number, so that a repeated page means that other rows are missing.
+COUNTING = (PageNumberPaginator, OffsetPaginator, HeaderJsonPaginator)
 #: Maximum number of consecutive pages with the same rows.
 MAX_SAME_PAGES = 10
 
@@ -33,6 +37,10 @@ class PageSequence:
         self._rows_at: tuple[str, ...] | None = None
         self._same_pages = 1
         self._has_error = False
+        self._last: int | None = None
+        #: The numbers of the pages with rows, by a hash of these.
+        self._numbers: dict[int, int] = {}
+        self._is_repeated = False
 
     def check(self, page: Page, previous: Page | None) -> None:
         """Check a page. A page without rows is only checked for a missing body.
@@ -42,9 +50,13 @@ class PageSequence:
         :raises ApiError: if its rows are in another array than those of the previous pages, or if too many pages have
             the same rows
         """
+        if isinstance(self._paginator, PageNumberPaginator) and self._paginator.last:
+            self._last = self._paginator.count_of(page, "last") or self._last
+        if page.count:
+            self._check_earlier_pages(page)
         if page.count and previous:
             self._check_repetition(page, previous)
-        elif isinstance(self._paginator, (PageNumberPaginator, OffsetPaginator, HeaderJsonPaginator)) and not previous:
+        elif isinstance(self._paginator, COUNTING) and not previous:
             self._check_start(page)
         if page.has_only_rows:
             return
@@ -53,6 +65,46 @@ class PageSequence:
         elif page.count:
             self._check_place(page)
             self._check_partial_error(page)
+
+    def check_end(self, page: Page, params: Mapping[str, Any]) -> None:
+        """Check that the last page is not a page without rows in the middle of the list.
+
+        :param page: the last page
+        :param params: the parameters of its request
+        :raises ApiError: if there are more pages according to the previous ones
+        """
+        paginator = self._paginator
+        if page.count or self._last is None or not isinstance(paginator, PageNumberPaginator):
+            return
+        number = int(params[paginator.param]) - int(paginator.start) + 1
+        if number < self._last and paginator.has_more(page) is None:
+            raise page.error(
+                f"has no rows, but it is page {number} of {self._last} according to the previous pages, so rows would "
+                "be missing. Run the task again. If a page without rows is the end of this list, set "
+                "empty_page_ends=True in the paginator"
+            )
+
+    def _check_earlier_pages(self, page: Page) -> None:
+        """Check that no earlier page has the same rows as ``page``.
+
+        :raises ApiError: if one has, and pages are requested by number or offset, so that other rows are missing
+        """
+        number = self._numbers.setdefault(page.fingerprint, page.number)
+        if number == page.number:
+            return
+        if isinstance(self._paginator, COUNTING) and not self._paginator.optional:
+            raise page.error(
+                f"is page {page.number} of the list and has the same rows as page {number}, so other rows are missing. "
+                "Run the task again, and check the paginator. If the list really contains these rows twice, set "
+                "optional=True in the paginator"
+            )
+        if not self._is_repeated:
+            self._is_repeated = True
+            log.warning(
+                "Connection %r: page %d has the same rows as page %d. These rows are read twice, and others may be "
+                "missing. Further repeated pages are not logged.",
+                self._conn_id, page.number, number,
+            )  # fmt: skip
 
     def _check_repetition(self, page: Page, previous: Page) -> None:
         if page.has_same_rows(previous):

@@ -107,6 +107,11 @@ class StreamedPage(Page):
         """Return whether the responses are equal."""
         return isinstance(other, StreamedPage) and self.spooled.digest == other.spooled.digest
 
+    @property
+    def fingerprint(self) -> int:
+        """A hash of the response."""
+        return hash(self.spooled.digest)
+
     def close(self) -> None:
         """Delete the temporary file."""
         self.response.close()

@@ -375,7 +375,6 @@ def test_the_same_rows_twice_are_an_error(paginator: PageNumberPaginator | Offse
         (JsonLinkPaginator(), response_of({"rows": [1], "next": "?page=1"})),
         (CursorPaginator(), response_of({"rows": [1], "next": "a"})),
         (HeaderLinkPaginator(), response_of([1], {"Link": '<?page=1>; rel="next"'})),
-        (HeaderJsonPaginator(), response_of([1], pagination(CurrentPage=1, HasNext=True))),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.paginators import (
     CursorPaginator,
+    HeaderJsonPaginator,
     JsonLinkPaginator,
     OffsetPaginator,
     PageNumberPaginator,
@@ -173,3 +174,70 @@ def test_a_link_that_is_not_a_url_is_an_error(link: str) -> None:
 def test_parameters_that_are_not_a_dict_are_an_error(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} of a GET request is not a dict"):
         reader(Api(), None, **{name: value})
+
+
+def pages_of(*rows: list[int], **members: Any) -> Api:
+    return Api(*[response_of({"rows": each, **members}) for each in rows])
+
+
+@pytest.mark.parametrize("paginator", [PageNumberPaginator(), OffsetPaginator(size=2)])
+def test_rows_of_an_earlier_page_are_an_error_if_pages_are_requested_by_number(paginator: Paginator) -> None:
+    with pytest.raises(ApiError, match="is page 3 of the list and has the same rows as page 1, so other rows are miss"):
+        read(pages_of([1, 2], [3, 4], [1, 2], []), paginator)
+
+
+def test_rows_of_an_earlier_page_are_a_warning_if_the_paginator_is_optional(caplog: pytest.LogCaptureFixture) -> None:
+    api = pages_of([1, 2], [3, 4], [1, 2], [])
+    assert read(api, PageNumberPaginator(optional=True)) == [1, 2, 3, 4, 1, 2]
+    (warning,) = warnings(caplog)
+    assert "page 3 has the same rows as page 1. These rows are read twice" in warning
+
+
+def test_rows_of_an_earlier_page_are_one_warning_with_cursors(caplog: pytest.LogCaptureFixture) -> None:
+    pages = [response_of({"rows": [n % 2], "next": f"c{n}" if n < 4 else None}) for n in range(5)]
+    assert read(Api(*pages), CursorPaginator()) == [0, 1, 0, 1, 0]
+    (warning,) = warnings(caplog)
+    assert "page 3 has the same rows as page 1" in warning
+
+
+def paged_by_header(number: int, *rows: int) -> requests.Response:
+    header = f'{{"CurrentPage": {number}, "HasNext": true}}'
+    return response_of(list(rows), {"x-pagination": header})
+
+
+def test_the_same_rows_twice_are_an_error_with_a_number_in_a_header() -> None:
+    with pytest.raises(ApiError, match="has the same rows as the previous page"):
+        read(Api(paged_by_header(1, 5), paged_by_header(2, 5)), HeaderJsonPaginator())
+
+
+@pytest.mark.parametrize("numbers", [(2,), (1, 1), (1, 3)])
+def test_a_number_in_a_header_that_is_not_that_of_the_request_is_an_error(numbers: tuple[int, ...]) -> None:
+    api = Api(*[paged_by_header(number, at) for at, number in enumerate(numbers)])
+    with pytest.raises(ApiError, match=f"is page {numbers[-1]} .*, but page {len(numbers)} was requested"):
+        read(api, HeaderJsonPaginator())
+
+
+def test_a_page_without_rows_before_the_last_one_is_an_error() -> None:
+    api = Api(response_of({"rows": [1], "pages": 3}), response_of({"rows": []}))
+    with pytest.raises(ApiError, match="has no rows, but it is page 2 of 3 according to the previous pages"):
+        read(api, PageNumberPaginator(last="pages"))
+
+
+@pytest.mark.parametrize(
+    "paginator",
+    [PageNumberPaginator(last="pages", empty_page_ends=True), PageNumberPaginator(last="pages", more="more")],
+)
+def test_a_page_without_rows_can_end_a_list_with_more_pages(paginator: Paginator) -> None:
+    api = Api(response_of({"rows": [1], "pages": 3}), response_of({"rows": [], "more": False}))
+    assert read(api, paginator) == [1]
+
+
+def test_the_last_page_can_be_without_rows() -> None:
+    """A row may have been deleted while the list was read."""
+    api = Api(response_of({"rows": [1], "pages": 2}), response_of({"rows": []}))
+    assert read(api, PageNumberPaginator(last="pages")) == [1]
+
+
+def test_a_list_that_is_read_from_a_later_page_can_end_with_a_page_without_rows() -> None:
+    api = Api(response_of({"rows": [1], "pages": 6}), response_of({"rows": []}))
+    assert [page.count for page in reader(api, PageNumberPaginator(last="pages"), request_params={"page": 5})] == [1, 0]
