@@ -98,7 +98,7 @@ class PageReader:
             page = self._read(request, previous)
             if page is None:
                 if previous:
-                    self._check_stop(previous)
+                    self._check_stop(request, previous)
                 return
             with closing(page):
                 self.total = self._options.total_of(page) or self.total
@@ -294,11 +294,15 @@ class PageReader:
         else:
             log.info("Connection %r: the list has one page, which has no sign of a next page.", self._conn_id)
 
-    def _check_stop(self, page: Page) -> None:
+    def _check_stop(self, request: PageRequest, page: Page) -> None:
         """Check that ``page`` is the last one, after the next request failed or returned the same rows.
 
+        :param request: the next request
+        :param page: the last page that was read
         :raises ApiError: if there are more rows according to the API
         """
+        if self._paginator:
+            self._sequence.check_stop(page, request.params(self._param_in, self._paginator.first_params))
         if self.expected is not None and self.rows < self.expected:
             raise page.error(
                 f"is the last page that could be read. {self.rows} rows were read, but according to the API there are "

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.extract.completeness import reported_error, starts_later
+from airflow_provider_oauth.extract.paginator_options import PaginatorOptions
 from airflow_provider_oauth.extract.paginators import HeaderJsonPaginator, OffsetPaginator, PageNumberPaginator
 
 if TYPE_CHECKING:
@@ -73,16 +74,43 @@ class PageSequence:
         :param params: the parameters of its request
         :raises ApiError: if there are more pages according to the previous ones
         """
-        paginator = self._paginator
-        if page.count or self._last is None or not isinstance(paginator, PageNumberPaginator):
+        number = self._number(params)
+        if number is None or page.count or number >= (self._last or 0) or self._has_sign(page):
             return
-        number = int(params[paginator.param]) - int(paginator.start) + 1
-        if number < self._last and paginator.has_more(page) is None:
-            raise page.error(
-                f"has no rows, but it is page {number} of {self._last} according to the previous pages, so rows would "
-                "be missing. Run the task again. If a page without rows is the end of this list, set "
-                "empty_page_ends=True in the paginator"
-            )
+        raise page.error(
+            f"has no rows, but it is page {number} of {self._last} according to the previous pages, so rows would be "
+            "missing. Run the task again. If a page without rows is the end of this list, set empty_page_ends=True in "
+            "the paginator"
+        )
+
+    def check_stop(self, page: Page, params: Mapping[str, Any]) -> None:
+        """Check that the request that failed was not for a page that the list has.
+
+        :param page: the last page that was read
+        :param params: the parameters of the request that failed
+        :raises ApiError: if there are more pages according to the previous ones
+        """
+        number = self._number(params)
+        if number is None or number > (self._last or 0) or self._has_sign(page):
+            return
+        raise page.error(
+            f"is the last page that could be read: the request for page {number} of {self._last} failed, or returned "
+            "the same rows. The API may limit how many pages can be read: split the list with a filter"
+        )
+
+    def _number(self, params: Mapping[str, Any]) -> int | None:
+        """Return the number of a page, counted from 1; None if the API did not name the last page.
+
+        :param params: the parameters of the request for the page
+        """
+        paginator = self._paginator
+        if self._last is None or not isinstance(paginator, PageNumberPaginator):
+            return None
+        return int(params[paginator.param]) - int(paginator.start) + 1
+
+    def _has_sign(self, page: Page) -> bool:
+        """Return whether the page itself says whether there are more pages."""
+        return isinstance(self._paginator, PaginatorOptions) and self._paginator.has_more(page) is not None
 
     def _check_earlier_pages(self, page: Page) -> None:
         """Check that no earlier page has the same rows as ``page``.

@@ -241,3 +241,16 @@ def test_the_last_page_can_be_without_rows() -> None:
 def test_a_list_that_is_read_from_a_later_page_can_end_with_a_page_without_rows() -> None:
     api = Api(response_of({"rows": [1], "pages": 6}), response_of({"rows": []}))
     assert [page.count for page in reader(api, PageNumberPaginator(last="pages"), request_params={"page": 5})] == [1, 0]
+
+
+@pytest.mark.parametrize("refusal", [ApiError("404: no", 404), {"rows": [2], "pages": 3}])
+def test_a_page_that_cannot_be_read_before_the_last_one_is_an_error(refusal: Any) -> None:
+    api = Api({"rows": [1], "pages": 3}, {"rows": [2], "pages": 3}, refusal)
+    paginator = PageNumberPaginator(last="pages", stop_on=(404,), repeats_last_page=True)
+    with pytest.raises(ApiError, match="is the last page that could be read: the request for page 3 of 3 failed"):
+        read(api, paginator)
+
+
+def test_a_status_that_ends_the_list_is_accepted_after_the_last_page() -> None:
+    api = Api({"rows": [1], "pages": 1, "more": True}, ApiError("404: no", 404))
+    assert read(api, PageNumberPaginator(last="pages", more="more", stop_on=(404,))) == [1]
