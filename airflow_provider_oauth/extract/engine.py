@@ -157,7 +157,22 @@ class PageReader:
     def _with_first_params(self, request: PageRequest) -> PageRequest:
         first = self._paginator.first_params if self._paginator else {}
         # The caller's parameters take precedence, for example another page size.
-        return self._changed(request, {**first, **request.params(self._param_in, first)})
+        given = request.params(self._param_in, first)
+        if isinstance(self._paginator, COUNTING):
+            self._check_numbers({name: given[name] for name in first if name in given})
+        return self._changed(request, {**first, **given})
+
+    def _check_numbers(self, params: Mapping[str, Any]) -> None:
+        """Check that the caller's page, offset and page size are numbers.
+
+        :raises ConfigurationError: if one is not
+        """
+        for name, value in params.items():
+            if not str(value).strip().isdecimal():
+                raise ConfigurationError(
+                    f"Connection {self._conn_id!r}: the parameter {name!r} is {value!r}, but "
+                    f"{type(self._paginator).__name__} counts with it. Set it to an integer, or remove it."
+                )
 
     def _changed(self, request: PageRequest, values: Mapping[str, Any]) -> PageRequest:
         try:

@@ -254,3 +254,19 @@ def test_a_page_that_cannot_be_read_before_the_last_one_is_an_error(refusal: Any
 def test_a_status_that_ends_the_list_is_accepted_after_the_last_page() -> None:
     api = Api({"rows": [1], "pages": 1, "more": True}, ApiError("404: no", 404))
     assert read(api, PageNumberPaginator(last="pages", more="more", stop_on=(404,))) == [1]
+
+
+@pytest.mark.parametrize(
+    ("paginator", "params", "name"),
+    [
+        (PageNumberPaginator(), {"page": "first"}, "page"),
+        (OffsetPaginator(), {"offset": "latest"}, "offset"),
+        (OffsetPaginator(), {"limit": "all"}, "limit"),
+        (HeaderJsonPaginator(), {"page": -1}, "page"),
+    ],
+)
+def test_a_position_of_the_request_that_is_not_a_number_is_an_error(
+    paginator: Paginator, params: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"the parameter '{name}' is .*counts with it"):
+        read(Api([1]), paginator, request_params=params)
