@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.page_request import PageRequest
     from airflow_provider_oauth.extract.paginators import Paginator
 
-URL = "https://api.example.com/items"
+URL = "https://api.example.com/v1/items"
 
 
 def response_of(

@@ -8,7 +8,6 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 from requests_mock import ANY
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
@@ -25,40 +24,18 @@ from airflow_provider_oauth.extract.paginators import (
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from tests.connections import TOKEN_URL
+from tests.unit.extract.stub_api import URL, Api, response_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import requests
     from requests_mock import Mocker
 
     from airflow_provider_oauth.extract.page_request import PageRequest
     from airflow_provider_oauth.extract.paginators import Paginator
 
-API = "https://api.example.com/v1"
-LIST = f"{API}/items"
-
-
-def response_of(
-    content: object, headers: dict[str, str] | None = None, url: str = f"{LIST}?page=1", status: int = 200
-) -> requests.Response:
-    response = requests.Response()
-    response.status_code, response.url = status, url
-    response._content = content if isinstance(content, bytes) else json.dumps(content).encode()
-    response.headers.update(headers or {})
-    return response
-
-
-class Api:
-    """Returns the given responses one after the other, and records the requests."""
-
-    def __init__(self, *responses: object) -> None:
-        self.responses = list(responses)
-        self.requests: list[tuple[str | None, dict[str, Any]]] = []
-
-    def __call__(self, request: PageRequest) -> requests.Response:
-        self.requests.append((request.url, dict(request.query)))
-        given = self.responses.pop(0)
-        return given if isinstance(given, requests.Response) else response_of(given)
+LIST = URL
 
 
 def pages(
@@ -80,8 +57,12 @@ def read(
     return [row for page in pages(api, paginator, params, records_path) for row in page.rows]
 
 
+def sent(api: Api) -> list[tuple[str | None, dict[str, Any]]]:
+    return [(request.url, dict(request.query)) for request in api.requests]
+
+
 def params_of(api: Api) -> list[dict[str, Any]]:
-    return [params for _, params in api.requests]
+    return [dict(request.query) for request in api.requests]
 
 
 # --- the rows of a page
@@ -146,7 +127,7 @@ def test_a_page_is_decoded_once() -> None:
 def test_without_a_paginator_one_request_is_sent() -> None:
     api = Api([1, 2])
     assert read(api, None, {"a": 1}) == [1, 2]
-    assert api.requests == [(None, {"a": 1})]
+    assert sent(api) == [(None, {"a": 1})]
 
 
 def test_no_request_is_sent_before_the_first_page_is_used() -> None:
@@ -293,7 +274,7 @@ def test_an_empty_page_with_a_cursor_does_not_end_the_list() -> None:
 def test_a_link_is_absolute_or_relative_to_the_page(following: str, url: str) -> None:
     api = Api({"rows": [1], "links": {"next": following}}, {"rows": [2], "links": {"next": None}})
     assert read(api, JsonLinkPaginator(path="links.next"), {"q": "x"}) == [1, 2]
-    assert api.requests == [(None, {"q": "x"}), (url, {})]
+    assert sent(api) == [(None, {"q": "x"}), (url, {})]
 
 
 def test_the_link_header_has_the_url_of_the_next_page() -> None:
@@ -301,7 +282,7 @@ def test_the_link_header_has_the_url_of_the_next_page() -> None:
     last = {"Link": f'<{LIST}?page=1>; rel="prev"'}
     api = Api(response_of([1], more), response_of([2], last))
     assert read(api, HeaderLinkPaginator(), {"q": "x"}) == [1, 2]
-    assert api.requests == [(None, {"q": "x"}), (f"{LIST}?page=2", {})]
+    assert sent(api) == [(None, {"q": "x"}), (f"{LIST}?page=2", {})]
 
 
 @pytest.mark.parametrize("link", [None, "", "garbage", "<>", '<?page=2>; rel="last"'])
@@ -491,7 +472,8 @@ def test_pages_that_were_read_are_released() -> None:
 
 @pytest.fixture
 def api(variables: dict[str, str], define_connection: Callable[..., None], requests_mock: Mocker) -> Mocker:
-    define_connection("my_api", host=API, api_params={"account": 7}, api_headers={"X-Tenant": "t"})
+    host = URL.removesuffix("/items")
+    define_connection("my_api", host=host, api_params={"account": 7}, api_headers={"X-Tenant": "t"})
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
     return requests_mock
 
