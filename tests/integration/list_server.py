@@ -9,12 +9,13 @@ import http
 import json
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.servers_in_threads import running
 
 if TYPE_CHECKING:
     import ssl
@@ -251,12 +252,5 @@ class Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def list_server(tls: ssl.SSLContext | None = None) -> Iterator[ListServer]:
     """Run a server in a thread."""
-    server = ListServer(tls)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with running(ListServer(tls)) as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+
+from tests.servers_in_threads import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,12 +68,5 @@ class RecordingHandler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def recorder() -> Iterator[Recorder]:
-    server = Recorder()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with running(Recorder()) as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 import socket
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from airflow_provider_oauth.presets.vendor import Vendor
 from airflow_provider_oauth.runtime import token_sources
 from airflow_provider_oauth.triggers.oauth import OAuthHttpSensorTrigger, OAuthHttpTrigger
 from tests.fake_clock import FakeClock
+from tests.servers_in_threads import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,13 +83,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    server = Api()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(Api()) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

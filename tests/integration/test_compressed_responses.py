@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from airflow_provider_oauth.extract.formats import JsonLinesFormat
 from airflow_provider_oauth.extract.paginators import PageNumberPaginator
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.runtime import masking, token_sources
+from tests.servers_in_threads import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,14 +66,10 @@ def hook(
     monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
     monkeypatch.setattr(Handler, "encodings", encodings, raising=False)
     sandbox.state.add_client("standard", "app", "fake-secret")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         host = f"http://127.0.0.1:{server.server_address[1]}"
         define_connection("shop", host=host, grant_url=f"{sandbox.url}/standard/token")
         yield OAuthHook("shop")
-        server.shutdown()
-        thread.join()
     token_sources._sources.clear()
     masking.reset()
 

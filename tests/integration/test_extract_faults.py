@@ -6,12 +6,10 @@ import gzip
 import json
 import math
 import os
-import resource
 import signal
 import ssl
 import threading
 import warnings
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
@@ -34,6 +32,7 @@ from airflow_provider_oauth.extract.paginators import (
 )
 from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 from tests.fake_clock import FakeClock
+from tests.full_disk import full_disk
 from tests.integration import list_server as faulty
 from tests.integration.list_server import PAGES, ROWS, SIZE, Fault, ListServer, Reply, instead, list_server
 
@@ -615,17 +614,6 @@ def test_a_killed_worker_leaves_the_earlier_file_and_the_next_run_succeeds(
 
 
 # --- storage
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """Let no file of this process have more than ``size`` bytes. The system call fails as with a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("style", ["cursor", "lines"])

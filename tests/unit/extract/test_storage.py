@@ -6,9 +6,7 @@ import errno
 import gc
 import gzip
 import os
-import resource
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from airflow_provider_oauth.extract import storage
 from airflow_provider_oauth.extract.storage import StorageError, new_file
+from tests.full_disk import full_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,17 +33,6 @@ EARLIER = pytest.mark.parametrize("earlier", [None, b"earlier rows"])
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond ``size`` bytes. Unlike a full disk, it needs no root."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 # --- local files
