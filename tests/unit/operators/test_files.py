@@ -99,7 +99,7 @@ def test_a_number_that_is_too_large_for_python_is_not_stored_in_xcom(requests_mo
         operator(xcom_fields="big").execute({})
 
 
-@pytest.mark.parametrize("row", [b"7" * 5000, b"[" * 5000 + b"]" * 5000], ids=["digits", "nesting"])
+@pytest.mark.parametrize("row", [b"7" * 5000, b"[" * 100_000 + b"]" * 100_000], ids=["digits", "nesting"])
 def test_a_row_that_python_cannot_decode_for_xcom_fields_fails_the_task(
     requests_mock: Mocker, path: Path, row: bytes
 ) -> None:
