@@ -7,7 +7,6 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import requests
 
@@ -30,6 +29,10 @@ class Unavailable(AirflowError):
     """The API server did not respond, or responded with a server error."""
 
 
+class DatabaseLocked(Unavailable):
+    """The API server could not write to its database, so it did nothing. SQLite can be locked on a busy machine."""
+
+
 class AirflowClient:
     """Runs DAGs of one Airflow and reads their results."""
 
@@ -40,8 +43,8 @@ class AirflowClient:
     #: The start time of this Airflow. Parse results from before are ignored.
     started: datetime
     #: Seconds for which requests that can be repeated without harm are repeated while the API server is
-    #: :class:`Unavailable`. On a busy machine, it answers some requests with "database is locked".
-    unavailable_timeout = 60.0
+    #: :class:`Unavailable`.
+    unavailable_timeout = 180.0
 
     def wait_until_parsed(self, dag_ids: Iterable[str], timeout: float = 60) -> None:
         """Wait until the DAG processor has parsed these DAGs since the start.
@@ -60,18 +63,8 @@ class AirflowClient:
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Unpause a DAG, start a run, and return the run ID."""
         self.unpause(dag_id)
-        run_id = f"manual__{uuid4()}"  # known before the request, so that the request can be repeated
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
-        deadline = time.monotonic() + self.unavailable_timeout
-        while True:
-            try:
-                self.api("POST", f"dags/{dag_id}/dagRuns", json=body)
-            except Unavailable as error:
-                self._sleep(deadline, str(error))
-                if any(run["dag_run_id"] == run_id for run in self.runs(dag_id)):
-                    return run_id
-            else:
-                return run_id
+        run = self.api("POST", f"dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})})
+        return str(run["dag_run_id"])
 
     def unpause(self, dag_id: str, paused: bool = False) -> None:
         """Unpause a DAG, or pause it. The scheduler and the asset watchers ignore a paused DAG."""
@@ -150,12 +143,13 @@ class AirflowClient:
         :param options: as in ``requests.request``
         :raises AirflowError: when the status is an error
         """
-        deadline = time.monotonic() + (self.unavailable_timeout if method in REPEATABLE else 0)
+        deadline = time.monotonic() + self.unavailable_timeout
         while True:
             try:
                 response = self._request(method, path, **options)
             except Unavailable as error:
-                if time.monotonic() >= deadline:
+                is_repeatable = method in REPEATABLE or isinstance(error, DatabaseLocked)
+                if not is_repeatable or time.monotonic() >= deadline:
                     raise
                 self._sleep(deadline, str(error))
             else:
@@ -167,7 +161,9 @@ class AirflowClient:
         except requests.RequestException as error:
             raise Unavailable(self._with_log(f"{method} {path} got no response: {error}")) from error
         if not response.ok:
-            kind = Unavailable if response.status_code >= 500 else AirflowError
+            kind = AirflowError
+            if response.status_code >= 500:
+                kind = DatabaseLocked if '"Database error"' in response.text else Unavailable
             raise kind(self._with_log(f"{method} {path} returned {response.status_code}: {response.text}"))
         return response
 

@@ -134,8 +134,9 @@ def joor_bulk() -> None:
                 first = OAuthExtractOperator(
                     task_id=f"first_{resource}",
                     endpoint=path,
-                    data={"page_size": 1, **({"order_ids": "1"} if resource == "order_lines" else {})},
+                    data={"order_ids": "1"} if resource == "order_lines" else None,
                     records_path="data",
+                    limit=1,
                     xcom_fields="{id: id, quantity: `7`, name: 'changed'}",
                 )
                 items = first.output
@@ -175,6 +176,7 @@ def json_token(grant: str) -> None:
             endpoint="items",
             paginator=PageNumberPaginator(size_param="limit", size=100, last="pages"),
             records_path="data",
+            path=f"{FOLDER}/{grant}.jsonl",
         )
 
     extract_items()
