@@ -113,7 +113,7 @@ class _Guarded:
         return length
 
     def flush(self) -> None:
-        """Do nothing, because the parts of an upload have a size of their own."""
+        """Do nothing: uploads are divided into parts of a fixed size."""
 
     def close(self) -> None:
         """Do nothing. ``publish`` and ``discard`` close the file."""

@@ -1,4 +1,4 @@
-"""The S3 server of moto in a process of its own, on a loopback port that the kernel chooses."""
+"""The S3 server of moto in a separate process, on a loopback port that the kernel chooses."""
 
 from __future__ import annotations
 
