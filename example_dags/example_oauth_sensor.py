@@ -1,8 +1,8 @@
 """Shows: OAuthHttpSensor, which waits in a worker or in the triggerer, and OAuthExtractOperator with a POST request.
 
-One sensor waits until the API responds with 200 instead of 404, the other one until a job has the status "done". Then a
-list is fetched by POST, page by page, into a compressed file. The grant type is Password, and the token request is
-multipart form data, as some APIs require it.
+The first sensor waits until the API responds with 200 instead of 404. The second one waits until a job has the status
+"done". Then a list is fetched with POST requests, page by page, into a compressed file. The grant type is Password, and
+the token request is multipart form data, as some APIs require it.
 
 It needs the connection ``example_sensor``:
 

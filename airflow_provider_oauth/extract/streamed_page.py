@@ -1,4 +1,4 @@
-"""A page whose rows are read one by one from a temporary file, for formats such as CSV."""
+"""A page that reads its rows from a temporary file, one after the other. It is used for formats such as CSV."""
 
 from __future__ import annotations
 

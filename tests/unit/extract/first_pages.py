@@ -3,8 +3,8 @@
 Key names and nesting are those of the vendor's documentation, OpenAPI description or official SDK named in `source`.
 All values are invented. Large pages are built from a few typical fields per row.
 
-An entry with `verified=False` has a shape that was not found in a document of the vendor. Its `note` says what is
-missing. `requested_size` is the page size that the client put into the request, or None if it sent none.
+The shape of an entry with `verified=False` was not found in the documentation of the vendor. Its `note` explains
+what was not found. `requested_size` is the page size that the client put into the request, or None if it sent none.
 `paginator` is the class that reads the whole list. It is empty where the endpoint is not paginated.
 
 A check that uses only body and headers sees everything in `body` and `headers`. `requested_size` is for the stricter
@@ -1655,7 +1655,7 @@ COMPLETE: list[FirstPage] = [
         paginator=CURSOR,
         rows_path="conversations",
         rows=1,
-        note="`pages.next` is absent, and a row has a has_more of its own.",
+        note="`pages.next` is absent, and a row has a key `has_more`.",
     ),
     FirstPage(
         name="Slack team.info",

@@ -1,4 +1,4 @@
-"""Mistakes in the parameters of a list: each is an error, or a warning that says what to check."""
+"""Wrong parameters of a list cause an error, or a warning that names what to check."""
 
 from __future__ import annotations
 
