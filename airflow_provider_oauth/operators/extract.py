@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperat
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.progress import Progress
 from airflow_provider_oauth.extract.request import ListRequest, check_list
+from airflow_provider_oauth.extract.writers.row_file import JsonLinesFile
 from airflow_provider_oauth.hooks.task import ReportsFailure
 from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues
 from airflow_provider_oauth.operators.ids import TakesIds
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.formats import ResponseFormat
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.paginators import Paginator
-    from airflow_provider_oauth.extract.storage import NewFile
+    from airflow_provider_oauth.extract.writers.row_file import RowFile
     from airflow_provider_oauth.hooks.oauth import OAuthHook
 
 #: ``records_path`` for a response that is a single row.
@@ -179,7 +180,7 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         xcom = XComRows(self.oauth_conn_id, self.xcom_fields, self.xcom_limit) if self.xcom_fields else None
         hook = self.make_hook()
         with extract_file(self.oauth_conn_id, self.path, private=self.private) as file:
-            writer = self._row_writer(file, xcom)
+            writer = self._row_writer(JsonLinesFile(file), xcom)
             for request in self.list_requests(hook):
                 writer.write(hook.read_pages(request), self.check)
                 if writer.is_full:
@@ -194,7 +195,7 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         times = {"started": started.isoformat(), "ended": self.clock.now().isoformat()}
         return xcom.rows if xcom else {"path": self.path, "bytes": size, **times, **summary, **hook.counts.summary()}
 
-    def _row_writer(self, file: NewFile, xcom: XComRows | None) -> RowWriter:
+    def _row_writer(self, file: RowFile, xcom: XComRows | None) -> RowWriter:
         is_transformed = type(self).transform_row is not ExtractOperator.transform_row
         return RowWriter(
             file,

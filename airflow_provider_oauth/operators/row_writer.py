@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.engine import PageReader
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.progress import Progress
-    from airflow_provider_oauth.extract.storage import NewFile
+    from airflow_provider_oauth.extract.writers.row_file import RowFile
     from airflow_provider_oauth.operators.xcom import XComRows
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class RowWriter:
 
     def __init__(
         self,
-        file: NewFile,
+        file: RowFile,
         xcom: XComRows | None,
         *,
         exclude: Iterable[str],
@@ -108,7 +108,7 @@ class RowWriter:
             while lines := list(islice(remaining, BATCH_SIZE)):
                 self.rows += len(lines)
                 self._size += sum(map(len, lines)) + len(lines)
-                self._file.write(b"\n".join([*self._lines(lines), b""]))
+                self._file.write(self._lines(lines))
                 report()  # a page can be a large file
         except InvalidPage as error:
             raise page.error(str(error)) from None
