@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_oauth.protocol.clock import Clock
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     import pytest
@@ -37,7 +38,7 @@ class FakeClock(Clock):
     def monotonic(self) -> float:
         return self.seconds
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
         """Advance the time, then call ``on_sleep``, where a test lets other processes act."""
         assert seconds >= 0
         self.slept.append(seconds)
@@ -51,7 +52,7 @@ class FakeClock(Clock):
         """Make every clock of the package show this clock's time."""
         monkeypatch.setattr(Clock, "now", lambda _: self.now())
         monkeypatch.setattr(Clock, "monotonic", lambda _: self.monotonic())
-        monkeypatch.setattr(Clock, "sleep", lambda _, seconds: self.sleep(seconds))
+        monkeypatch.setattr(Clock, "sleep", lambda _, seconds, stop=None: self.sleep(seconds, stop))
 
 
 class SkewedClock(Clock):
@@ -70,5 +71,5 @@ class SkewedClock(Clock):
     def monotonic(self) -> float:
         return self.clock.monotonic()
 
-    def sleep(self, seconds: float) -> None:
-        self.clock.sleep(seconds)
+    def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
+        self.clock.sleep(seconds, stop)

@@ -15,6 +15,23 @@ log = logging.getLogger(__name__)
 _limiters: dict[tuple[str, Budget | None], RateLimiter] = {}
 
 
+class Stopped(Exception):  # noqa: N818 - it is not an error
+    """The response to the request is no longer needed."""
+
+
+def pause(clock: Clock, seconds: float, stop: threading.Event | None) -> None:
+    """Sleep before a request.
+
+    :param clock: the clock
+    :param seconds: how long
+    :param stop: ends the sleep when it is set; None if nothing ends it
+    :raises Stopped: if ``stop`` is set
+    """
+    clock.sleep(seconds, stop)
+    if stop is not None and stop.is_set():
+        raise Stopped
+
+
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """The credits that an API allows in a period.
@@ -54,14 +71,16 @@ class RateLimiter:
         self._logged_until = -1.0
         self._lock = threading.Lock()
 
-    def spend(self, method: str | None) -> None:
+    def spend(self, method: str | None, stop: threading.Event | None = None) -> None:
         """Wait until the credits that a request costs are free, and spend them.
 
         :param method: the HTTP method of the request
+        :param stop: ends the wait when it is set; None if nothing ends it
+        :raises Stopped: if ``stop`` is set
         """
         with self._lock:
             while (wait := self._try_spend(method)) > 0:
-                self.clock.sleep(wait)
+                pause(self.clock, wait, stop)
 
     def try_spend(self, method: str | None) -> float:
         """Spend the credits that a request costs, if they are free.

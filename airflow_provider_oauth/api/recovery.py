@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -120,6 +121,16 @@ class RequestCounts:
     ignored: int = 0
     #: The rules that have been logged.
     logged: set[Any] = field(default_factory=set, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self, **numbers: float) -> None:
+        """Add to the counts. Several threads may do this at the same time.
+
+        :param numbers: what to add, by the name of the count
+        """
+        with self._lock:
+            for name, number in numbers.items():
+                setattr(self, name, getattr(self, name) + number)
 
     def summary(self) -> dict[str, float]:
         """Return the counts that are not 0."""
@@ -128,8 +139,9 @@ class RequestCounts:
 
     def is_first(self, rule: Any) -> bool:
         """Return whether a rule is applied for the first time, and remember the rule."""
-        is_first = rule not in self.logged
-        self.logged.add(rule)
+        with self._lock:
+            is_first = rule not in self.logged
+            self.logged.add(rule)
         return is_first
 
 
@@ -215,7 +227,7 @@ class Recovery:
             self.problem = token_problem(is_renewed=True)
             return None
         self._is_renewed = True
-        self._counts.renewals += 1
+        self._counts.add(renewals=1)
         self._report(rule, "%s. Renewing the token and repeating the request.", what)
         return Repeat(renew=True)
 
@@ -228,8 +240,7 @@ class Recovery:
             if permitted or requested:
                 self.problem = limit_problem(seconds, permitted, elapsed)
             return None
-        self._counts.waits += 1
-        self._counts.waited += seconds
+        self._counts.add(waits=1, waited=seconds)
         self._report(rule, "%s. Repeating the request in %.0f s.", what, seconds)
         return Repeat(seconds, hold=True)
 
@@ -247,8 +258,7 @@ class Recovery:
             if permitted or requested:
                 self.problem = retry_problem(seconds, permitted, elapsed)
             return None
-        self._counts.retries += 1
-        self._counts.waited += seconds
+        self._counts.add(retries=1, waited=seconds)
         self._report(rule, "%s. Repeating the request in %.0f s.", what, seconds)
         return Repeat(seconds)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, read_error_body
+from airflow_provider_oauth.api.rate_limit import pause
 from airflow_provider_oauth.api.recovery import Recovery, RecoveryPolicy, Reply, RequestCounts, token_problem
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     import requests
@@ -25,15 +27,22 @@ class ApiSender:
     :param policy: when requests are repeated
     :param conn_id: the connection ID, for the log
     :param counts: counts the repetitions
+    :param stop: is set when no response is needed any more, so that waits end; None if nothing ends them
     """
 
     def __init__(
-        self, limiter: RateLimiter, policy: RecoveryPolicy, conn_id: str, counts: RequestCounts | None = None
+        self,
+        limiter: RateLimiter,
+        policy: RecoveryPolicy,
+        conn_id: str,
+        counts: RequestCounts | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self._limiter = limiter
         self._policy = policy
         self._conn_id = conn_id
         self._counts = counts or RequestCounts()
+        self._stop = stop
 
     def send(
         self,
@@ -50,6 +59,7 @@ class ApiSender:
         :param convert_error: converts an exception of the HTTP client to the one to raise; its second argument is the
             reason why the request was not repeated
         :return: the last response
+        :raises Stopped: if the response is no longer needed and the request would have to wait
         """
         can_resend = isinstance(request.body, (str, bytes, type(None)))
         recovery = Recovery(
@@ -61,7 +71,7 @@ class ApiSender:
             clock=self._limiter.clock,
         )
         while True:
-            self._limiter.spend(request.method)
+            self._limiter.spend(request.method, self._stop)
             recovery.begin_attempt()
             response = None
             try:
@@ -82,7 +92,7 @@ class ApiSender:
             if repeat is not None and repeat.hold:
                 self._limiter.hold(repeat.seconds)
             elif repeat is not None and repeat.seconds:
-                self._limiter.clock.sleep(repeat.seconds)
+                pause(self._limiter.clock, repeat.seconds, self._stop)
 
 
 def reply_of(response: requests.Response) -> Reply:

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-import logging
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
+from functools import cached_property, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.api.recovery import RequestCounts
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.extract.completeness import (
-    doubt,
-    error_of,
-    is_number_of_page,
-    is_usual_size,
-    looks_paginated,
-)
+from airflow_provider_oauth.extract.completeness import error_of
 from airflow_provider_oauth.extract.error_rules import follow_rule
+from airflow_provider_oauth.extract.list_end import ListCounts, ListEnd
 from airflow_provider_oauth.extract.members import requested_size
 from airflow_provider_oauth.extract.page_request import PageRequest, absolute_url, parts_of
-from airflow_provider_oauth.extract.paginators import (
-    OffsetPaginator,
-    PageNumberPaginator,
-    PaginatorOptions,
-    SinglePagePaginator,
-)
+from airflow_provider_oauth.extract.paginator_options import PaginatorOptions
 from airflow_provider_oauth.extract.request import check_list
 from airflow_provider_oauth.extract.sequence import COUNTING, PageSequence
 from airflow_provider_oauth.extract.start import Start, start_of
 from airflow_provider_oauth.extract.streamed_page import page_of, row_format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     import requests
 
+    from airflow_provider_oauth.extract.ahead import Lookahead
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.paginators import Paginator, ParamIn
     from airflow_provider_oauth.extract.request import ListRequest
 
-log = logging.getLogger(__name__)
 
 #: Statuses of errors that some APIs return for pages after the last one.
 BEYOND_END = (400, 404, 416, 422)
@@ -47,13 +38,47 @@ BEYOND_END = (400, 404, 416, 422)
 MAX_EMPTY_PAGES = 1000
 
 
+class _Once:
+    """Computes the request for the next page when it is first needed, and at most once.
+
+    :param compute: returns the request; None after the last page
+    """
+
+    def __init__(self, compute: Callable[[], PageRequest | None]) -> None:
+        self._compute = compute
+        self._error: Exception | None = None
+
+    @cached_property
+    def value(self) -> PageRequest | None:
+        """The request; None if there is no next page, or if there was an error."""
+        try:
+            return self._compute()
+        except Exception as error:
+            self._error = error
+            return None
+
+    def get(self) -> PageRequest | None:
+        """Return the request; None after the last page.
+
+        :raises Exception: the error of the computation
+        """
+        value = self.value
+        if self._error is not None:
+            raise self._error
+        return value
+
+
 class PageReader:
-    """Reads the pages of a list. At most two pages are in memory at a time.
+    """Reads the pages of a list in order.
+
+    Without ``lookahead``, at most two pages are in memory at a time.
 
     :param send: sends the request for a page
     :param request: the list
     :param conn_id: the connection ID, for errors
     :param counts: counts the responses that are ignored
+    :param lookahead: sends requests ahead; None to send each request when the page before was read
+    :param limit: how many rows the caller will read at most, so that no other pages are requested ahead; None for all
     :raises ConfigurationError: if ``records_path`` is invalid, or two parameters exclude each other
     """
 
@@ -63,6 +88,9 @@ class PageReader:
         request: ListRequest,
         conn_id: str = "",
         counts: RequestCounts | None = None,
+        *,
+        lookahead: Lookahead | None = None,
+        limit: int | None = None,
     ) -> None:
         check_list(request, conn_id)
         row_format_of(request, conn_id)
@@ -70,54 +98,61 @@ class PageReader:
         self._request = request
         self._paginator = request.paginator
         self._conn_id = conn_id
+        self._lookahead = lookahead
+        self._limit = limit
+        #: The waits and repetitions of requests.
         self.counts = counts or RequestCounts()
-        #: The numbers of pages and rows that were read.
-        self.pages = self.rows = 0
-        #: The total number of rows according to the API; None if the API does not send it.
-        self.total: int | None = None
-        self._start = Start()
+        #: What was read so far.
+        self.list_counts = ListCounts()
         self._empty_pages = 0
         self._sequence = PageSequence(request.paginator, conn_id)
+        self._end = ListEnd(request.paginator, self._sequence, self.list_counts, conn_id)
         self._options = self._paginator if isinstance(self._paginator, PaginatorOptions) else PaginatorOptions()
-        #: Whether the list has one page, which does not contain what the paginator looks for.
-        self.is_paging_absent = False
 
-    def __iter__(self) -> Iterator[Page]:
+    def __iter__(self) -> Generator[Page]:
         """Yield the pages.
 
         :raises ConfigurationError: if a parameter of the list is invalid
         :raises ApiError: if a page is invalid, repeated, or unexpectedly the last one
         """
+        try:
+            yield from self._pages()
+        finally:
+            if self._lookahead:
+                self._lookahead.close()
+
+    def _pages(self) -> Iterator[Page]:
         request = PageRequest.first(self._request)
         if self._paginator:
             request = self._with_first_params(request)
-            self._start = self._start_of(self._paginator, request)
+            self.list_counts.start = self._start_of(self._paginator, request)
         requested: set[int] = set()
         previous: Page | None = None
         while True:
             page = self._read(request, previous)
             if page is None:
                 if previous:
-                    self._check_stop(request, previous)
+                    self._end.check_stop(previous, self._params(request))
                 return
             with closing(page):
-                self.total = self._options.total_of(page) or self.total
+                self.list_counts.total = self._options.total_of(page) or self.list_counts.total
+                next_request = _Once(partial(self._next_request, request, page))
+                if self._lookahead and (following := next_request.value):
+                    with suppress(ApiError):  # it is raised after the page was yielded
+                        self._look_ahead(self._lookahead, following, page)
                 yield page
                 if page.is_empty:
                     _check_error(page)  # after yield, so that a vendor's operator can raise its own error first
                 self._count(page)
                 self._sequence.check(page, previous)
-                following = self._next_request(request, page)
+                following = next_request.get()
             if following is None:
                 self._check_end(request, page)
                 return
-            if parts_of(following) == parts_of(request) and self._options.repeats_last_page:
-                if previous and page.count and page.has_same_rows(previous):
-                    raise page.error(
-                        "has the same rows as the previous page, and leads to itself, so the API seems to ignore the "
-                        "parameter for the next page. Correct the paginator"
-                    )
-                return self._check_total()
+            if following == request and self._options.repeats_last_page:
+                _check_link_to_itself(page, previous)
+                self._end.check_total()
+                return
             requested.add(hash(repr(parts_of(request))))
             if hash(repr(parts_of(following))) in requested:
                 raise page.error(
@@ -126,10 +161,20 @@ class PageReader:
                 )
             request, previous = following, page
 
-    @property
-    def expected(self) -> int | None:
-        """The number of rows to read according to the API; None if it is unknown."""
-        return self._start.remaining(self.total)
+    def _look_ahead(self, lookahead: Lookahead, following: PageRequest, page: Page) -> None:
+        """Send the requests ahead that will probably follow ``page``."""
+        pages = None if self._limit is None else self._pages_left(self._limit, page)
+        if pages == 0 or lookahead.advance(following):
+            return
+        values = self._options.values_ahead(page, self._params(following))
+        param = getattr(self._paginator, "param", "")
+        further = (self._changed(following, {param: value}) for value in islice(values, pages and pages - 1))
+        lookahead.expect(following, further, is_end_known=isinstance(values, range))
+
+    def _pages_left(self, limit: int, page: Page) -> int | None:
+        """Return how many pages after ``page`` have the rows up to ``limit``; None if it has no rows."""
+        left = limit - self.list_counts.rows - page.count
+        return max(-(-left // page.count), 0) if page.count else None  # rounded up
 
     def _start_of(self, paginator: Paginator, first: PageRequest) -> Start:
         params = first.params(self._param_in, {getattr(paginator, "param", ""): None})
@@ -141,7 +186,7 @@ class PageReader:
 
         :raises ApiError: if too many consecutive pages have no rows
         """
-        self.pages, self.rows = self.pages + 1, self.rows + page.count
+        self.list_counts.pages, self.list_counts.rows = self.list_counts.pages + 1, self.list_counts.rows + page.count
         self._empty_pages = 0 if page.count else self._empty_pages + 1
         if self._empty_pages >= MAX_EMPTY_PAGES:
             raise page.error(
@@ -153,6 +198,15 @@ class PageReader:
     @property
     def _param_in(self) -> ParamIn:
         return getattr(self._paginator, "param_in", "query")
+
+    def _params(self, request: PageRequest) -> Mapping[str, Any]:
+        """Return the parameters of a request that the paginator may change."""
+        return request.params(self._param_in, self._paginator.first_params) if self._paginator else {}
+
+    def _check_end(self, request: PageRequest, page: Page) -> None:
+        body = request.data if request.json is None else request.json
+        size = requested_size(request.query, body, url=page.response.url or "")
+        self._end.check(page, self._params(request), size)
 
     def _with_first_params(self, request: PageRequest) -> PageRequest:
         first = self._paginator.first_params if self._paginator else {}
@@ -200,8 +254,8 @@ class PageReader:
             response,
             self._request,
             self._conn_id,
-            number=self.pages + 1,
-            rows_before=self.rows + (self._start.rows_before or 0),
+            number=self.list_counts.pages + 1,
+            rows_before=self.list_counts.rows + (self.list_counts.start.rows_before or 0),
             first_page_count=previous.first_count if previous else None,
         )
         if not page.is_empty:
@@ -230,8 +284,7 @@ class PageReader:
     def _next_request(self, request: PageRequest, page: Page) -> PageRequest | None:
         if self._paginator is None:
             return None
-        names = self._paginator.first_params
-        following = self._paginator.next_page(page, request.params(self._param_in, names))
+        following = self._paginator.next_page(page, self._params(request))
         if isinstance(following, str):
             try:
                 return replace(request, url=absolute_url(page.response.url, following), query={})
@@ -239,122 +292,17 @@ class PageReader:
                 raise page.error("has a link to the next page that is not a URL. Check the paginator") from None
         return None if following is None else self._changed(request, following)
 
-    def _check_end(self, request: PageRequest, page: Page) -> None:
-        """Check that ``page`` is the last one.
 
-        :raises ApiError: if the list has one page, which does not contain what the paginator looks for, and seems to be
-            incomplete
-        """
-        size = requested_size(
-            request.query, request.data if request.json is None else request.json, url=page.response.url or ""
+def _check_link_to_itself(page: Page, previous: Page | None) -> None:
+    """Check that a page with a link to itself is the last one.
+
+    :raises ApiError: if it has the same rows as the previous page
+    """
+    if previous and page.count and page.has_same_rows(previous):
+        raise page.error(
+            "has the same rows as the previous page, and leads to itself, so the API seems to ignore the parameter for "
+            "the next page. Correct the paginator"
         )
-        if self._paginator is None:
-            self._check_single(page, size)
-            return
-        self._sequence.check_end(page, request.params(self._param_in, self._paginator.first_params))
-        if not isinstance(self._paginator, PaginatorOptions) or isinstance(self._paginator, SinglePagePaginator):
-            pass
-        elif page.number == 1 and self._options.is_absent(page):
-            self._check_absent(page, size)
-        elif (self.total is None or self.expected == self.rows) and not self._options.optional:
-            self._check_last(page, size)
-        self._check_total()
-
-    def _check_last(self, page: Page, size: int | None) -> None:
-        """Log a warning if something on the last page contradicts the paginator."""
-        counts_rows = isinstance(self._paginator, (PageNumberPaginator, OffsetPaginator))
-        if (sign := looks_paginated(page)) and (counts_rows or not sign.is_weak):
-            self._warn_of_sign(sign.found)
-        elif page.number == 1 and page.count == size and (source := _number_of_page(self._paginator)):
-            log.warning(
-                "Connection %r: the list ended after its first page, which has as many rows as were requested, %d. The "
-                "paginator uses %r, which seems to describe only this page, not the whole list. If rows are missing, "
-                "correct the paginator.",
-                self._conn_id, page.count, source,
-            )  # fmt: skip
-
-    def _check_single(self, page: Page, size: int | None) -> None:
-        """Log a warning if the only response of a list without a paginator looks like the first of several pages."""
-        if sign := looks_paginated(page):
-            log.warning(
-                "Connection %r: the response looks like the first page of a longer list, because it has %s. Only this "
-                "page was read, because no paginator is set. If rows are missing, set paginator=%s.",
-                self._conn_id, sign.found, sign.paginator,
-            )  # fmt: skip
-        elif page.count and page.count == size:
-            log.warning(
-                "Connection %r: the response has as many rows as were requested, %d. Only this page was read, because "
-                "no paginator is set. If rows are missing, set paginator. If this is the whole list, set "
-                "paginator=SinglePagePaginator().",
-                self._conn_id, size,
-            )  # fmt: skip
-        elif is_usual_size(page.count):
-            log.warning(
-                "Connection %r: the response has %d rows, which can be a full page, and no paginator is set. If rows "
-                "are missing, set paginator. If this is the whole list, set paginator=SinglePagePaginator().",
-                self._conn_id, page.count,
-            )  # fmt: skip
-
-    def _check_absent(self, page: Page, size: int | None) -> None:
-        """Check whether rows are missing after the only page, which has no sign of a next page.
-
-        :raises ApiError: if the list seems to have more pages
-        """
-        self.is_paging_absent = True
-        problem = None if self._options.optional else doubt(page, size, self._options.may_be_absent)
-        if problem and problem.is_error:
-            raise page.error(problem.problem)
-        if problem:
-            log.warning("Connection %r: rows may be missing: the response %s.", self._conn_id, problem.problem)
-        else:
-            log.info("Connection %r: the list has one page, which has no sign of a next page.", self._conn_id)
-
-    def _check_stop(self, request: PageRequest, page: Page) -> None:
-        """Check that ``page`` is the last one, after the next request failed or returned the same rows.
-
-        :param request: the next request
-        :param page: the last page that was read
-        :raises ApiError: if there are more rows according to the API
-        """
-        if self._paginator:
-            self._sequence.check_stop(page, request.params(self._param_in, self._paginator.first_params))
-        if self.expected is not None and self.rows < self.expected:
-            raise page.error(
-                f"is the last page that could be read. {self.rows} rows were read, but according to the API there are "
-                f"{self.expected}. The API may limit how many rows can be read: split the list with a filter"
-            )
-        if self._options.total is None and (sign := looks_paginated(page)):
-            self._warn_of_sign(sign.found)
-        self._check_total()
-
-    def _warn_of_sign(self, found: str) -> None:
-        log.warning(
-            "Connection %r: the list ended after %d rows, but its last page has %s, so there may be more rows. "
-            "Check the paginator.",
-            self._conn_id, self.rows, found,
-        )  # fmt: skip
-
-    def _check_total(self) -> None:
-        if self.expected is not None and self.expected != self.rows:
-            log.warning(
-                "Connection %r: %d rows were read, but according to the API there are %d. If no rows were added or "
-                "deleted while the list was read, check the paginator.",
-                self._conn_id, self.rows, self.expected,
-            )  # fmt: skip
-        elif self.total is not None and self._start.param:
-            log.info(
-                "Connection %r: %d rows were read. This number is not compared with the API's total of %d, because "
-                "the parameter %r may skip rows at the start of the list.",
-                self._conn_id, self.rows, self.total, self._start.param,
-            )  # fmt: skip
-
-
-def _number_of_page(paginator: Paginator | None) -> str | None:
-    """Return the source that ends the list, if it has a name that is usual for a number about one page."""
-    source: str | None = None
-    if isinstance(paginator, (PageNumberPaginator, OffsetPaginator)) and paginator.more is None:
-        source = getattr(paginator, "last", None) or paginator.total
-    return source if source and is_number_of_page(source) else None
 
 
 def _check_error(page: Page) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
 
@@ -125,6 +125,15 @@ class PaginatorOptions:
     def is_absent(self, page: Page) -> bool:
         """Return whether ``page`` contains nothing about a next page."""
         return False
+
+    def values_ahead(self, page: Page, params: Mapping[str, Any]) -> Iterable[int]:
+        """Return the values of ``param`` for the pages after the next one, to request them ahead.
+
+        :param page: the page that was read
+        :param params: the parameters of the request for the next page
+        :return: a ``range`` if the end of the list is known; empty if the values cannot be computed
+        """
+        return ()
 
     def total_of(self, page: Page) -> int | None:
         """Return the total number of rows according to ``page``; None if it is unknown.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_oauth.extract.completeness import looks_paginated
@@ -22,7 +23,7 @@ from airflow_provider_oauth.extract.paginator_options import (
 from airflow_provider_oauth.extract.sources import ABSENT, read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_oauth.extract.page import Page
 
@@ -93,6 +94,14 @@ class PageNumberPaginator(PaginatorOptions):
             more = _rows_remain(page, size, self.total_of(page))
         return {self.param: number + 1} if more else None
 
+    def values_ahead(self, page: Page, params: Mapping[str, Any]) -> Iterable[int]:
+        """Return the numbers of the pages after the next one."""
+        first = int(params[self.param]) + 1
+        pages = self.count_of(page, "last")
+        if pages is None and page.count and (total := self.total_of(page)) is not None:
+            pages = -(-total // page.count)  # rounded up
+        return count(first) if pages is None else range(first, self.start + pages)
+
 
 @dataclass(frozen=True)
 class OffsetPaginator(PaginatorOptions):
@@ -127,6 +136,13 @@ class OffsetPaginator(PaginatorOptions):
         if more is None:
             more = _rows_remain(page, params[self.size_param], self.total_of(page))
         return {self.param: int(params[self.param]) + page.count} if more else None
+
+    def values_ahead(self, page: Page, params: Mapping[str, Any]) -> Iterable[int]:
+        """Return the offsets of the pages after the next one, if these have as many rows as ``page``."""
+        if not page.count:
+            return ()
+        first, total = int(params[self.param]) + page.count, self.total_of(page)
+        return count(first, page.count) if total is None else range(first, self.start + total, page.count)
 
 
 @dataclass(frozen=True)
@@ -287,6 +303,15 @@ class HeaderJsonPaginator(PaginatorOptions):
                 f"has no valid {self.header} header, so it is unknown whether there are more pages. Check the endpoint "
                 "and the paginator"
             ) from None
+
+    def values_ahead(self, page: Page, params: Mapping[str, Any]) -> Iterable[int]:
+        """Return the numbers of the pages after the next one."""
+        first = int(params[self.param]) + 1
+        try:
+            last = int(json.loads(page.response.headers[self.header])[self.last]) if self.last else None
+        except (ValueError, KeyError, TypeError):
+            return ()
+        return count(first) if last is None else range(first, last + 1)
 
     def _check_number(self, page: Page, number: int, params: Mapping[str, Any]) -> None:
         """Check that the API returned the page that was requested.

@@ -105,6 +105,18 @@ def check_list(request: ListRequest, conn_id: str, *, is_rendered: bool = True) 
             )
 
 
+def check_concurrency(concurrency: Any, conn_id: str) -> None:
+    """Check the maximum number of requests at a time.
+
+    :raises ConfigurationError: if it is not an integer of at least 1
+    """
+    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: concurrency is {concurrency!r}. Set it to an integer of at least 1, the maximum "
+            "number of requests at a time."
+        )
+
+
 def _counts_rows(paginator: Paginator | None) -> bool:
     """Return whether a paginator finds the next page, or the end of the list, by the number of rows."""
     if isinstance(paginator, PageNumberPaginator):

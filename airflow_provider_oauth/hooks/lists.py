@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import requests
+
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.extract.ahead import Lookahead
 from airflow_provider_oauth.extract.engine import PageReader
-from airflow_provider_oauth.extract.request import ListRequest
+from airflow_provider_oauth.extract.request import ListRequest, check_concurrency
 from airflow_provider_oauth.extract.spool import HEADERS, spooler
 from airflow_provider_oauth.hooks.settings import ReadsConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import requests
-
+    from airflow_provider_oauth.api.rate_limit import Budget
     from airflow_provider_oauth.api.requests_auth import OAuthSession
     from airflow_provider_oauth.extract.formats import ResponseFormat
     from airflow_provider_oauth.extract.page import Page
@@ -27,11 +32,17 @@ class ReadsLists(ReadsConnection):
 
     method: str
     merged_extra: dict[str, Any]
+    budget: Budget | None
 
-    def _session(
-        self, headers: dict[str, Any] | None, extra_options: dict[str, Any] | None, *, in_list: bool
+    def _list_session(
+        self, extra_options: dict[str, Any] | None, concurrency: int, stop: threading.Event
     ) -> OAuthSession:
-        """Return a session, and set ``merged_extra``."""
+        """Return a session for the pages of a list, and set ``merged_extra``.
+
+        :param extra_options: as in ``run``
+        :param concurrency: maximum number of requests at a time
+        :param stop: ends the waits of requests when it is set
+        """
         raise NotImplementedError
 
     def _check(self, response: requests.Response, *, in_list: bool) -> None:
@@ -56,8 +67,9 @@ class ReadsLists(ReadsConnection):
         json: Any = None,
         response_format: ResponseFormat = "json",
         allow_nan: bool = False,
+        concurrency: int = 1,
     ) -> Iterator[Page]:
-        """Yield the pages of a list. At most two pages are in memory at a time.
+        """Yield the pages of a list in order. At most ``concurrency + 1`` pages are in memory at a time.
 
         :param endpoint: a path relative to the API's base URL
         :param paginator: how the API splits the list into pages, one of ``extract.paginators``; None if it does not
@@ -73,6 +85,7 @@ class ReadsLists(ReadsConnection):
         :param response_format: format of the responses: ``"json"``, or ``JsonLinesFormat()`` or ``CsvFormat()`` of
             ``extract.formats``. The ``rows`` of their pages are iterators
         :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
+        :param concurrency: maximum number of requests at a time, as in ``OAuthExtractOperator``
         :return: the pages, each with ``rows``, ``content`` and ``response``
         :raises ConfigurationError: if a field of the connection is missing or invalid, or parameters exclude each other
         :raises ApiError: if the API responds with an error status or does not respond, if a response has no rows at
@@ -91,38 +104,66 @@ class ReadsLists(ReadsConnection):
             response_format=response_format,
             allow_nan=allow_nan,
         )
-        return iter(self.read_pages(request, extra_options))
+        return iter(self.read_pages(request, extra_options, concurrency=concurrency))
 
-    def read_pages(self, request: ListRequest, extra_options: dict[str, Any] | None = None) -> PageReader:
+    def read_pages(
+        self,
+        request: ListRequest,
+        extra_options: dict[str, Any] | None = None,
+        *,
+        concurrency: int = 1,
+        limit: int | None = None,
+    ) -> PageReader:
         """Return a reader of the pages of a list, which counts pages and rows.
 
         :param request: the list
         :param extra_options: as in ``run``
-        :raises ConfigurationError: if a field of the connection is missing or invalid
+        :param concurrency: maximum number of requests at a time
+        :param limit: how many rows the caller will read at most, so that no other pages are requested ahead; None for
+            all
+        :raises ConfigurationError: if a field of the connection is missing or invalid, or if ``concurrency`` is
         """
+        check_concurrency(concurrency, self.oauth_conn_id)
+        if concurrency > 1 and self.repeatable is False:
+            raise ConfigurationError(
+                f"Connection {self.oauth_conn_id!r}: concurrency is {concurrency}, so pages are requested before it is "
+                "certain that they are needed. With repeatable=False, requests may change data. Remove one of them."
+            )
         is_spooled = request.response_format != "json"
         if not is_spooled:  # the vendor's paths are those of JSON responses
             request = self._with_vendor_defaults(request)
+        stop = threading.Event()
         # One session for all pages, so that cookies persist.
-        session = self._session(None, extra_options, in_list=True)
+        session = self._list_session(extra_options, concurrency, stop)
+        options = {name: self.merged_extra[name] for name in ("timeout", "allow_redirects")}
+
+        def prepare(page: PageRequest) -> Callable[[], requests.Response]:
+            prepared = session.prepare_request(
+                requests.Request(
+                    request.method,
+                    self.url_from_endpoint(page.url or request.endpoint),
+                    params=dict(page.query),
+                    data=page.data,
+                    json=page.json,
+                    headers={**(HEADERS if is_spooled else {}), **page.headers},
+                    hooks={"response": spooler(self.oauth_conn_id)} if is_spooled else None,
+                )
+            )
+            # Without stream, send reads the body, so that a broken connection is repeated.
+            settings = session.merge_environment_settings(prepared.url, {}, is_spooled, None, None)
+            return partial(session.send, prepared, **options, **settings)
+
+        lookahead = None
+        if concurrency > 1:
+            has_budget = self.budget is not None
+            lookahead = Lookahead(prepare, concurrency, stop, self.oauth_conn_id, has_budget=has_budget)
 
         def send(page: PageRequest) -> requests.Response:
-            response = session.request(
-                request.method,
-                self.url_from_endpoint(page.url or request.endpoint),
-                params=dict(page.query),
-                data=page.data,
-                json=page.json,
-                headers={**(HEADERS if is_spooled else {}), **page.headers},
-                timeout=self.merged_extra["timeout"],
-                allow_redirects=self.merged_extra["allow_redirects"],
-                stream=is_spooled,  # otherwise send reads the body, so that a broken connection is repeated
-                hooks={"response": spooler(self.oauth_conn_id)} if is_spooled else None,
-            )
+            response = lookahead.get(page) if lookahead else prepare(page)()
             self._check(response, in_list=True)  # even if check_response is off: an error response is not a page
             return response
 
-        return PageReader(send, request, self.oauth_conn_id, self.counts)
+        return PageReader(send, request, self.oauth_conn_id, self.counts, lookahead=lookahead, limit=limit)
 
     def _with_vendor_defaults(self, request: ListRequest) -> ListRequest:
         endpoint = request.endpoint

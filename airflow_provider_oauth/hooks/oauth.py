@@ -29,6 +29,7 @@ from airflow_provider_oauth.runtime.compat import hook_class
 from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import AsyncGenerator, Mapping
 
     import requests
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from airflow_provider_oauth.api.rate_limit import RateLimiter
+    from airflow_provider_oauth.api.sender import ApiSender
     from airflow_provider_oauth.presets import Preset
     from airflow_provider_oauth.presets.vendor import Vendor
     from airflow_provider_oauth.protocol.token import Token
@@ -112,16 +114,20 @@ class OAuthHook(ReadsLists, HttpHook):
             only to the API
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
-        return self._session(headers, extra_options, in_list=False)
-
-    def _session(
-        self, headers: dict[str, Any] | None, extra_options: dict[str, Any] | None, *, in_list: bool
-    ) -> OAuthSession:
-        self.merged_extra = {**vars(self.config.transport), **(extra_options or {})}
-        session = OAuthSession(self.access, self._sender(in_list=in_list))
-        session.set_options(self.merged_extra)
-        session.mount_adapter(self.adapter or shared_adapter(self._keep_alive))
+        session = self._session(extra_options, self._sender(in_list=False))
         session.headers.update(headers or {})
+        return session
+
+    def _list_session(
+        self, extra_options: dict[str, Any] | None, concurrency: int, stop: threading.Event
+    ) -> OAuthSession:
+        return self._session(extra_options, self._sender(in_list=True, stop=stop), concurrency)
+
+    def _session(self, extra_options: dict[str, Any] | None, sender: ApiSender, concurrency: int = 1) -> OAuthSession:
+        self.merged_extra = {**vars(self.config.transport), **(extra_options or {})}
+        session = OAuthSession(self.access, sender)
+        session.set_options(self.merged_extra)
+        session.mount_adapter(self.adapter or shared_adapter(self._keep_alive, concurrency))
         return session
 
     def run(

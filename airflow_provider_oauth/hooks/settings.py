@@ -16,6 +16,7 @@ from airflow_provider_oauth.presets import OAUTH
 from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
     from airflow.sdk import Connection
@@ -78,8 +79,9 @@ class ReadsConnection(RepeatsRequests, BaseHook):
         """The rate limiter that all sessions of this hook share."""
         return RateLimiter(self.budget)
 
-    def _sender(self, *, in_list: bool) -> ApiSender:
-        return ApiSender(self._rate_limiter, self.recovery_policy(in_list=in_list), self.oauth_conn_id, self.counts)
+    def _sender(self, *, in_list: bool, stop: threading.Event | None = None) -> ApiSender:
+        policy = self.recovery_policy(in_list=in_list)
+        return ApiSender(self._rate_limiter, policy, self.oauth_conn_id, self.counts, stop)
 
     @property
     def access(self) -> ApiAccess:

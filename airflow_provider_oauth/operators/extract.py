@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperat
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.progress import Progress
-from airflow_provider_oauth.extract.request import ListRequest, check_list
+from airflow_provider_oauth.extract.request import ListRequest, check_concurrency, check_list
 from airflow_provider_oauth.extract.writers.row_file import JsonLinesFile
 from airflow_provider_oauth.hooks.task import ReportsFailure
 from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues
@@ -67,6 +67,9 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         None for the vendor's value, or 120
     :param repeatable: whether a POST or PATCH request can be retried without harm; None to retry all requests that read
         a list
+    :param concurrency: maximum number of requests at a time. Pages that can be computed are requested in parallel, and
+        written in order; otherwise the next page is requested while a page is written. At most ``concurrency + 1``
+        pages are in memory
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
         of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
         UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),
@@ -98,6 +101,7 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         rate_limit_timeout: float | None = None,
         retry_timeout: float | None = None,
         repeatable: bool | None = None,
+        concurrency: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -113,6 +117,8 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         self.rate_limit_timeout = rate_limit_timeout
         self.retry_timeout = retry_timeout
         self.repeatable = repeatable
+        self.concurrency = concurrency
+        check_concurrency(concurrency, self.oauth_conn_id)
         if on_empty not in ON_EMPTY:
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: on_empty is {on_empty!r}, which is not supported. Set it to "
@@ -182,7 +188,8 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         with extract_file(self.oauth_conn_id, self.path, private=self.private) as file:
             writer = self._row_writer(JsonLinesFile(file), xcom)
             for request in self.list_requests(hook):
-                writer.write(hook.read_pages(request), self.check)
+                left = None if self.limit is None else self.limit - writer.rows
+                writer.write(hook.read_pages(request, concurrency=self.concurrency, limit=left), self.check)
                 if writer.is_full:
                     break
             if not writer.rows:
@@ -225,8 +232,8 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
 class OAuthExtractOperator(ExtractOperator):
     """Fetches a list from an API into a file, page by page.
 
-    All pages use one TCP connection, and at most two pages are in memory at a time. Each mapped task needs its own
-    ``path``.
+    Without ``concurrency``, all pages use one TCP connection, and at most two pages are in memory at a time. Each
+    mapped task needs its own ``path``.
 
     Airflow does not store the values of ``json``, ``data`` and ``headers``, unless they are passed with ``partial``,
     ``expand`` or ``default_args``. Templates in the paginator are rendered too.
@@ -267,6 +274,9 @@ class OAuthExtractOperator(ExtractOperator):
         None for the vendor's value, or 120
     :param repeatable: whether a POST or PATCH request can be retried without harm; None to retry all requests that read
         a list
+    :param concurrency: maximum number of requests at a time. Pages that can be computed are requested in parallel, and
+        written in order; otherwise the next page is requested while a page is written. At most ``concurrency + 1``
+        pages are in memory
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
         of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
         UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -85,21 +86,21 @@ class RowWriter:
                 total=self._total_of(reader) if is_first_list else None,
             )
 
-        for page in reader:
-            check(page)
-            self._write_page(page, report)
-            report()
-            if self.is_full:
-                return
-        self._is_paging_absent |= reader.is_paging_absent
-        if reader.total is not None:
-            self._totals.append(reader.total)
+        with closing(reader.__iter__()) as pages:
+            for page in pages:
+                check(page)
+                self._write_page(page, report)
+                report()
+                if self.is_full:
+                    return
+        self._is_paging_absent |= reader.list_counts.is_paging_absent
+        if reader.list_counts.total is not None:
+            self._totals.append(reader.list_counts.total)
 
     def _total_of(self, reader: PageReader) -> int | None:
         """Return how many rows will be written; None if it is unknown."""
-        if reader.expected is None or self._limit is None:
-            return reader.expected
-        return min(reader.expected, self._limit)
+        expected = reader.list_counts.expected
+        return expected if expected is None or self._limit is None else min(expected, self._limit)
 
     def _write_page(self, page: Page, report: Callable[[], None]) -> None:
         self.pages += 1

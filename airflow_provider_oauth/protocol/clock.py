@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import threading
 
 # CLOCK_MONOTONIC stops while the machine is suspended. With it, a process could use a claim after its end.
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
@@ -23,6 +27,13 @@ class Clock:
         """
         return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep for ``seconds``."""
-        time.sleep(seconds)
+    def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
+        """Sleep for ``seconds``.
+
+        :param seconds: how long
+        :param stop: ends the sleep when it is set; None if nothing ends it
+        """
+        if stop is None:
+            time.sleep(seconds)
+        else:
+            stop.wait(seconds)

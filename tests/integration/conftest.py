@@ -40,7 +40,7 @@ if "airflow" not in sys.modules and not Path(os.environ.get("AIRFLOW_HOME", ""))
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the waits of lease and retries to a fortieth. Other tests check that they are long enough."""
-    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: time.sleep(seconds / 40))
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds, stop=None: time.sleep(seconds / 40))
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ if "airflow" not in sys.modules:
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the waits of lease and retries to a fortieth, which is enough for a single process."""
-    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: time.sleep(seconds / 40))
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds, stop=None: time.sleep(seconds / 40))
 
 
 @pytest.fixture(scope="session")

@@ -345,7 +345,7 @@ class Clock:
     def monotonic(self) -> float:
         return self.process.world.now + self.process.offset - self.process.clock_stood
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, stop: object = None) -> None:
         world = self.process.world
         nap = world.random.uniform(0, self.process.schedule.nap) if world.chance(self.process.schedule.naps) else 0.0
         self.process.pause(seconds + nap)

@@ -126,7 +126,7 @@ def test_a_sleep_that_ends_early_does_not_spend_credits_early(
 ) -> None:
     limiter = sender(Budget(credits=1, seconds=10), 0, clock)
     send(limiter, clock)
-    monkeypatch.setattr(FakeClock, "sleep", lambda self, seconds: self.advance(min(seconds, 3)))
+    monkeypatch.setattr(FakeClock, "sleep", lambda self, seconds, stop: self.advance(min(seconds, 3)))
     assert send(limiter, clock) == 10
 
 

@@ -47,7 +47,7 @@ def test_fewer_rows_than_requested_in_a_usual_number_are_a_warning(caplog: pytes
     pages = reader(Api({"rows": [1] * 100}), CursorPaginator(), request_params={"limit": 500})
     assert sum(page.count for page in pages) == 100
     assert "has 100 rows, which can be a full page" in caplog.text
-    assert pages.is_paging_absent
+    assert pages.list_counts.is_paging_absent
 
 
 def test_a_compressed_body_without_content_may_have_ended_early() -> None:
@@ -90,7 +90,7 @@ def test_a_short_list_without_a_cursor_is_complete(caplog: pytest.LogCaptureFixt
     caplog.set_level(logging.INFO)
     pages = reader(Api({"rows": [1, 2, 3]}), CursorPaginator())
     assert sum(page.count for page in pages) == 3
-    assert pages.is_paging_absent
+    assert pages.list_counts.is_paging_absent
     assert [record.levelname for record in caplog.records] == ["INFO"]
 
 

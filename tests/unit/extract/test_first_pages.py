@@ -127,7 +127,7 @@ def test_a_short_list_is_complete_with_its_paginator(name: str, code: str, caplo
     reader = PageReader(lambda _: response_of(entry), request, "my_api")
     with caplog.at_level(logging.WARNING):
         assert sum(page.count for page in reader) == entry.rows
-    assert reader.pages == 1
+    assert reader.list_counts.pages == 1
     assert caplog.text == ""
 
 

@@ -396,7 +396,7 @@ def rows(api: Api, paginator: Paginator, row_format: JsonLinesFormat | CsvFormat
     reader = PageReader(api, ListRequest(endpoint="export", paginator=paginator, response_format=row_format), "shop")
     found = [row for each in reader for row in each.rows]
     assert not any(map(is_open, api.spooled))
-    assert reader.rows == len(found)
+    assert reader.list_counts.rows == len(found)
     return found
 
 

@@ -112,7 +112,7 @@ def test_the_number_of_pages_can_be_in_a_header() -> None:
     paginator = PageNumberPaginator(last="header:X-WP-TotalPages", total="header:x-wp-total")
     pages = reader(api, paginator)
     assert sum(page.count for page in pages) == 3
-    assert pages.total == 3
+    assert pages.list_counts.total == 3
 
 
 @pytest.mark.parametrize("name", ["last", "total"])
@@ -164,7 +164,7 @@ def test_another_number_of_rows_than_the_total_is_a_warning(
     api = Api({"rows": [1], "total": total, "next": "a"}, {"rows": [2], "total": total, "next": None})
     pages = reader(api, CursorPaginator(total="total"))
     assert sum(page.count for page in pages) == rows
-    assert pages.total == total
+    assert pages.list_counts.total == total
     assert f"{rows} rows were read, but according to the API there are {total}" in caplog.text
 
 
@@ -172,7 +172,7 @@ def test_the_total_is_remembered_if_the_last_page_does_not_have_it(caplog: pytes
     api = Api({"rows": [1], "total": 5}, {"rows": []})
     pages = reader(api, OffsetPaginator(size=1, total="total"))
     assert len([page.count for page in pages]) == 2
-    assert pages.total == 5
+    assert pages.list_counts.total == 5
     assert "1 rows were read, but according to the API there are 5" in caplog.text
 
 

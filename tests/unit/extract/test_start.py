@@ -36,7 +36,7 @@ def test_rows_before_an_offset_of_the_caller_are_not_missing(
     pages = reader(api, OffsetPaginator(size=2, start=start, total="total"), **{name: {"offset": offset}})
     assert sum(page.count for page in pages) == 4
     assert [request.query["offset"] for request in api.requests] == [offset, int(str(offset)) + 2]
-    assert (pages.total, pages.expected) == (7, 4)
+    assert (pages.list_counts.total, pages.list_counts.expected) == (7, 4)
     assert caplog.text == ""
 
 
@@ -78,7 +78,7 @@ def test_the_total_is_not_compared_if_the_rows_before_the_first_page_are_unknown
         api = Api({"rows": [5], "total": 100}, {"rows": [], "total": 100})
         pages = reader(api, paginator, request_params=params)
         assert sum(page.count for page in pages) == 1
-    assert pages.expected is None
+    assert pages.list_counts.expected is None
     assert {record.levelname for record in caplog.records} == {"INFO"}
     assert f"total of 100, because the parameter {param!r} may skip rows at the start of the list" in caplog.text
 

@@ -1,0 +1,142 @@
+"""Sends the requests for pages before these pages are needed, in threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    import requests
+
+    from airflow_provider_oauth.extract.page_request import PageRequest
+
+log = logging.getLogger(__name__)
+
+
+class Lookahead:
+    """Sends requests for pages ahead of the page that is read.
+
+    The reader decides from each page how to request the next one. This class only sends the requests that it will
+    probably make. If the reader then makes another request, everything that was sent ahead is discarded, so no row can
+    be skipped or read twice.
+
+    :param prepare: prepares a request, and returns a function that sends it. The function is called in another thread
+    :param concurrency: maximum number of requests at a time, and of responses in memory
+    :param stop: is set when the responses are no longer needed, so that waiting threads end
+    :param conn_id: the connection ID, for the log
+    :param has_budget: whether requests cost credits, so that at most one page after the end of the list is requested
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[PageRequest], Callable[[], requests.Response]],
+        concurrency: int,
+        stop: threading.Event,
+        conn_id: str,
+        *,
+        has_budget: bool,
+    ) -> None:
+        self._prepare = prepare
+        self._concurrency = concurrency
+        self._stop = stop
+        self._conn_id = conn_id
+        self._ahead: deque[tuple[PageRequest, Future[requests.Response]]] = deque()
+        self._coming: Iterator[PageRequest] = iter(())
+        self._window = concurrency
+        self._has_budget = has_budget
+        self._is_regular = True
+
+    def get(self, request: PageRequest) -> requests.Response:
+        """Return the response to a request, which was perhaps sent ahead.
+
+        :raises Exception: the error of this request
+        """
+        if not self._ahead or self._ahead[0][0] != request:
+            self.discard()
+            self._send(request)
+        self._fill(self._window)
+        future = self._ahead[0][1]
+        wait([future])  # a timeout of the task raises its exception here, and then the response must still be closed
+        self._ahead.popleft()
+        return future.result()
+
+    def advance(self, following: PageRequest) -> bool:
+        """Send further requests ahead, if ``following`` is the next request that was sent ahead.
+
+        :return: whether it is. Otherwise, everything that was sent ahead is discarded; call ``expect`` then
+        """
+        if not self._ahead:
+            return False
+        if self._ahead[0][0] == following:
+            self._fill(self._window - 1)  # the page that is read now is in memory too
+            return True
+        if self._is_regular:
+            log.info(
+                "Connection %r: a page has more or fewer rows than the first page, so the following pages cannot be "
+                "computed. They are requested one after the other.",
+                self._conn_id,
+            )
+        self._is_regular = False
+        self.discard()
+        return False
+
+    def expect(self, following: PageRequest, further: Iterable[PageRequest], *, is_end_known: bool) -> None:
+        """Send requests ahead, because they will probably follow.
+
+        :param following: the next request
+        :param further: the requests after it; empty if they cannot be computed
+        :param is_end_known: whether ``further`` ends at the end of the list
+        """
+        self._coming = chain([following], further if self._is_regular else ())
+        self._window = 2 if self._has_budget and not is_end_known else self._concurrency
+        self._fill(self._window - 1)
+
+    def discard(self) -> None:
+        """Discard the requests that were sent ahead, and their responses."""
+        self._coming = iter(())
+        while self._ahead:
+            self._ahead.pop()[1].add_done_callback(_close)
+
+    def close(self) -> None:
+        """End the threads that wait, and discard all responses.
+
+        A thread that waits for the API's response ends when the response arrives, or at the request's timeout.
+        """
+        self._stop.set()
+        self.discard()
+
+    def _fill(self, window: int) -> None:
+        while len(self._ahead) < window and (request := next(self._coming, None)) is not None:
+            self._send(request)
+
+    def _send(self, request: PageRequest) -> None:
+        future: Future[requests.Response] = Future()
+        self._ahead.append((request, future))
+        try:
+            send = self._prepare(request)
+        except Exception as error:  # it is raised when this request is needed
+            future.set_exception(error)
+            return
+        # Not a ThreadPoolExecutor: the end of the process would wait for the threads of an executor.
+        threading.Thread(target=_run, args=(send, future), daemon=True).start()
+
+
+def _run(send: Callable[[], requests.Response], future: Future[requests.Response]) -> None:
+    """Send a request, and store its response or error."""
+    try:
+        future.set_result(send())
+    except BaseException as error:
+        future.set_exception(error)
+
+
+def _close(future: Future[requests.Response]) -> None:
+    """Close a response that is not needed."""
+    with suppress(BaseException):
+        future.result().close()
