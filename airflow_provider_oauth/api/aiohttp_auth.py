@@ -14,6 +14,7 @@ from requests.structures import CaseInsensitiveDict
 from airflow_provider_oauth.api.policy import is_secret_header
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.config import TransportOptions
+from airflow_provider_oauth.protocol.metrics import refusal_reported
 from airflow_provider_oauth.protocol.tls_files import tls_context
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ class OAuth2Middleware:
         refusal = self._access.refusal(response.status, ", ".join(response.headers.getall("WWW-Authenticate", ())))
         if refusal is None:
             return response
-        replacement = await replacement_token(self._access, token, refusal)
-        if replacement is None or (isinstance(request.body, Payload) and request.body.consumed):
+        is_repeatable = not (isinstance(request.body, Payload) and request.body.consumed)
+        with refusal_reported(self._access.report, response.status) as reported:
+            replacement = await replacement_token(self._access, token, refusal)
+            reported.is_repeated = replacement is not None and is_repeatable
+        if replacement is None or not is_repeatable:
             return response  # there is no other token, or the body was consumed and cannot be sent again
         response.release()
         request.headers.update([self._access.token_header(replacement)])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.metrics import Report
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.tokens.source import TokenSource
 
@@ -119,6 +120,11 @@ class ApiAccess:
         self.scope = scope
         #: The settings of the connection.
         self.config: OAuthConfig = source.config
+
+    @property
+    def report(self) -> Report:
+        """Reports metrics of the connection."""
+        return self.source.report
 
     def token(self) -> Token:
         """Return a valid token. This can block, because it may request one.

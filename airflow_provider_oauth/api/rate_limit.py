@@ -71,16 +71,20 @@ class RateLimiter:
         self._logged_until = -1.0
         self._lock = threading.Lock()
 
-    def spend(self, method: str | None, stop: threading.Event | None = None) -> None:
+    def spend(self, method: str | None, stop: threading.Event | None = None) -> bool:
         """Wait until the credits that a request costs are free, and spend them.
 
         :param method: the HTTP method of the request
         :param stop: ends the wait when it is set; None if nothing ends it
+        :return: whether the request waited because the budget was used up
         :raises Stopped: if ``stop`` is set
         """
+        waited_for_budget = False
         with self._lock:
             while (wait := self._try_spend(method)) > 0:
+                waited_for_budget = waited_for_budget or not self.is_held
                 pause(self.clock, wait, stop)
+        return waited_for_budget
 
     def try_spend(self, method: str | None) -> float:
         """Spend the credits that a request costs, if they are free.
@@ -90,6 +94,11 @@ class RateLimiter:
         """
         with self._lock:
             return self._try_spend(method)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether requests wait because the API requires it, not because the budget is used up."""
+        return self._held_until > 0
 
     def hold(self, seconds: float) -> None:
         """Delay all requests, because the API requires a wait.

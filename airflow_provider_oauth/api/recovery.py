@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from airflow_provider_oauth.api.errors import is_broken_connection
 from airflow_provider_oauth.api.wait_time import requested_wait
 from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.metrics import API_REQUESTS, API_WAITS, no_report, status_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from airflow_provider_oauth.protocol.metrics import Report
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +115,7 @@ class RequestCounts:
     :param retries: how many requests were retried after a temporary error
     :param renewals: how many requests were repeated with a renewed token because of a rule
     :param ignored: how many responses were treated as lists without rows
+    :param report: reports metrics of the connection
     """
 
     waits: int = 0
@@ -119,6 +123,7 @@ class RequestCounts:
     retries: int = 0
     renewals: int = 0
     ignored: int = 0
+    report: Report = field(default=no_report, repr=False, compare=False)
     #: The rules that have been logged.
     logged: set[Any] = field(default_factory=set, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -201,7 +206,8 @@ class Recovery:
     def after_response(self, reply: Reply) -> Repeat | None:
         """Return how to repeat the request; None if it is not repeated."""
         self.problem = ""
-        rule = self._policy.rule_for(reply)
+        rule = self._policy.rule_for(reply)  # this can read the body, and fail
+        self._counts.report(API_REQUESTS, status_outcome(reply.status))
         if rule is None or rule.action in ("ignore", "stop", "fail"):
             return None
         if not self._can_resend:
@@ -217,6 +223,7 @@ class Recovery:
 
     def after_error(self, error: Exception) -> Repeat | None:
         """Return how to repeat the request after an exception of the HTTP client; None if it is not repeated."""
+        self._counts.report(API_REQUESTS, "failed")
         self.problem = ""
         if not is_broken_connection(error) or not self._can_resend:
             return None
@@ -242,6 +249,7 @@ class Recovery:
             return None
         self._counts.add(waits=1, waited=seconds)
         self._report(rule, "%s. Repeating the request in %.0f s.", what, seconds)
+        self._counts.report(API_WAITS, "limit")
         return Repeat(seconds, hold=True)
 
     def _retry(self, rule: Any, what: str, requested: float | None, wait_for: float | None) -> Repeat | None:
@@ -260,6 +268,7 @@ class Recovery:
             return None
         self._counts.add(retries=1, waited=seconds)
         self._report(rule, "%s. Repeating the request in %.0f s.", what, seconds)
+        self._counts.report(API_WAITS, "retry")
         return Repeat(seconds)
 
     def _backoff(self) -> float:

@@ -18,6 +18,7 @@ from airflow_provider_oauth.api.recovery import RecoveryPolicy
 from airflow_provider_oauth.api.request import is_absolute, joined_url
 from airflow_provider_oauth.api.sender import ApiSender
 from airflow_provider_oauth.exceptions import OAuthError
+from airflow_provider_oauth.protocol.metrics import refusal_reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,12 +70,14 @@ class OAuth2Auth(AuthBase):
             return response
         if not send_options.get("stream"):
             _ = response.content  # read the body, so that other requests can use the TCP connection during the renewal
-        try:
-            replacement = self._access.replacement(sent, refusal)
-        except BaseException:
-            response.close()
-            raise
         is_repeatable = isinstance(request.body, (str, bytes, type(None))) or isinstance(body_position, int)
+        with refusal_reported(self._access.report, response.status_code) as reported:
+            try:
+                replacement = self._access.replacement(sent, refusal)
+            except BaseException:
+                response.close()
+                raise
+            reported.is_repeated = replacement is not None and is_repeatable
         if replacement is None or not is_repeatable:
             return response
         _ = response.content
@@ -109,6 +112,12 @@ class OAuth2Auth(AuthBase):
 
         :return: whether the token has changed since the request was sent
         """
+        with refusal_reported(self._access.report) as refusal:
+            refusal.is_repeated = self._has_changed(response)
+        return refusal.is_repeated
+
+    def _has_changed(self, response: requests.Response) -> bool:
+        """Return whether the token has changed since a request was sent; renew it if necessary."""
         token = self._access.token()
         if not self._access.is_api_url(response.request.url or "", token):
             return False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, read_error_body
 from airflow_provider_oauth.api.rate_limit import pause
 from airflow_provider_oauth.api.recovery import Recovery, RecoveryPolicy, Reply, RequestCounts, token_problem
+from airflow_provider_oauth.protocol.metrics import API_WAITS
 
 if TYPE_CHECKING:
     import threading
@@ -71,7 +72,8 @@ class ApiSender:
             clock=self._limiter.clock,
         )
         while True:
-            self._limiter.spend(request.method, self._stop)
+            if self._limiter.spend(request.method, self._stop):
+                self._counts.report(API_WAITS, "budget")
             recovery.begin_attempt()
             response = None
             try:

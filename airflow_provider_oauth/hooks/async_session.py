@@ -16,6 +16,7 @@ from airflow_provider_oauth.api.policy import ApiRefusal
 from airflow_provider_oauth.api.recovery import Recovery, Reply, token_problem
 from airflow_provider_oauth.api.request import endpoint_url, request_data
 from airflow_provider_oauth.exceptions import OAuthError
+from airflow_provider_oauth.protocol.metrics import API_WAITS, refusal_reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,9 +130,9 @@ class OAuthAsyncSession(AsyncHttpSession):
             try:
                 response = await self._request(url, **arguments)
                 reply = await self._reply(response, max_error_body)
-                repeat = recovery.after_response(reply)
-                if read and (response.status < 400 or max_error_body is None) and repeat is None:
+                if read and (response.status < 400 or max_error_body is None):
                     await response.read()
+                repeat = recovery.after_response(reply)
             except TRANSPORT_ERRORS as error:
                 repeat = recovery.after_error(error)
                 if repeat is None:
@@ -145,6 +146,7 @@ class OAuthAsyncSession(AsyncHttpSession):
                 if attempts < 1 or recovery.problem or not self._is_retried(reply):
                     return response, recovery.problem
                 self._log_retry(response.status, attempts)
+                self._counts.report(API_WAITS, "retry")
             if response is not None:
                 response.release()
             if repeat is not None and repeat.hold:
@@ -154,8 +156,12 @@ class OAuthAsyncSession(AsyncHttpSession):
 
     async def _spend(self) -> None:
         """Wait until the budget allows a request, and no limit of the API requires a wait."""
+        waited_for_budget = False
         while (wait := self._limiter.try_spend(self.method)) > 0:  # noqa: ASYNC110 - waits for a time, not for an event
+            waited_for_budget = waited_for_budget or not self._limiter.is_held
             await sleep(wait)
+        if waited_for_budget:
+            self._counts.report(API_WAITS, "budget")
 
     def _recovery(self, arguments: dict[str, Any]) -> Recovery:
         data = arguments["data"]
@@ -206,6 +212,12 @@ class OAuthAsyncSession(AsyncHttpSession):
 
     async def _renew(self, response: ClientResponse) -> bool:
         """Renew the token after a response, and return whether it has changed since the request was sent."""
+        with refusal_reported(self._access.report) as refusal:
+            refusal.is_repeated = await self._has_changed(response)
+        return refusal.is_repeated
+
+    async def _has_changed(self, response: ClientResponse) -> bool:
+        """Return whether the token has changed since a request was sent; renew it if necessary."""
         token = await valid_token(self._access)
         if not self._access.is_api_url(str(response.url), token):
             return False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.api.recovery import RecoveryPolicy, RequestCounts
 from airflow_provider_oauth.extract.error_rules import DEFAULT_RULES
+from airflow_provider_oauth.runtime.metrics import reporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +21,12 @@ LIST_RATE_LIMIT_TIMEOUT, LIST_RETRY_TIMEOUT = 300.0, 120.0
 
 
 class RepeatsRequests:
-    """Decides when a hook repeats requests. Its attributes can be set before the first request."""
+    """Decides when a hook repeats requests. Its attributes can be set before the first request.
+
+    The hook sets ``oauth_conn_id``.
+    """
+
+    oauth_conn_id: str
 
     @property
     def _vendors(self) -> Iterable[Vendor]:
@@ -85,4 +91,4 @@ class RepeatsRequests:
     @cached_property
     def counts(self) -> RequestCounts:
         """Counts how often requests of this hook waited for limits or were repeated."""
-        return RequestCounts()
+        return RequestCounts(report=reporter(self.oauth_conn_id))

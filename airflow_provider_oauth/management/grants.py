@@ -98,7 +98,7 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
         )
     config = TokenEndpoint(config).with_discovered_endpoints("authorize_url", "token_url")
     code = validate_callback(config, request, callback)
-    token = TokenEndpoint(config).exchange_code(code, request.redirect_uri, request.code_verifier)
+    token = TokenEndpoint(config, report=source.report).exchange_code(code, request.redirect_uri, request.code_verifier)
     state = source.grant_state()
     if state.record and state.record.subject and token.subject and token.subject != state.record.subject:
         with suppress(OAuthError):  # a token that cannot be revoked stays valid until it expires

@@ -19,6 +19,7 @@ from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.discovery import METADATA, with_discovered_endpoints
 from airflow_provider_oauth.protocol.http_transport import HttpTransport
 from airflow_provider_oauth.protocol.limited_adapter import CONNECT_TIMEOUT
+from airflow_provider_oauth.protocol.metrics import TOKEN_REQUESTS, failure_outcome, no_report
 from airflow_provider_oauth.protocol.token_requests import (
     REVOCATION,
     TOKEN,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.metrics import Report
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.protocol.token_requests import EndpointInfo, Request, TokenRequest
     from airflow_provider_oauth.protocol.token_responses import HttpResponse
@@ -54,10 +56,12 @@ class TokenEndpoint:
 
     :param config: the connection
     :param clock: the clocks; tests replace them
+    :param report: reports the outcome of each attempt to send a token request
     """
 
-    def __init__(self, config: OAuthConfig, clock: Clock | None = None) -> None:
+    def __init__(self, config: OAuthConfig, clock: Clock | None = None, report: Report = no_report) -> None:
         self._config = config
+        self._report = report
         self._clock = clock or Clock()
         self._transport = HttpTransport(config, self._clock)
 
@@ -133,7 +137,7 @@ class TokenEndpoint:
             )
 
     def _token(self, name: str, build: Callable[[OAuthConfig, datetime], TokenRequest], retry: bool) -> Token:
-        return self._exchange(name, build, parse_token_response, retry)
+        return self._exchange(name, build, parse_token_response, retry, self._report)
 
     def _exchange(
         self,
@@ -141,6 +145,7 @@ class TokenEndpoint:
         build: Callable[[OAuthConfig, datetime], TokenRequest],
         parse: Callable[[OAuthConfig, TokenRequest, HttpResponse], Result],
         retry: bool,
+        report: Report = no_report,
     ) -> Result:
         """Discover the endpoint if necessary, send the request, and parse the response.
 
@@ -148,6 +153,7 @@ class TokenEndpoint:
         :param build: builds the request; called for each attempt, because a signed assertion must not be sent twice
         :param parse: parses the response
         :param retry: whether to try again, within EXCHANGE_TIMEOUT
+        :param report: reports the outcome of each attempt
         """
         deadline = self._clock.monotonic() + EXCHANGE_TIMEOUT
         send = self._sender(deadline)
@@ -167,7 +173,8 @@ class TokenEndpoint:
 
             def attempt() -> Result:
                 request = build(config, self._clock.now())
-                return parse(config, request, exchange.send(send, request))
+                with _outcome_reported(report):
+                    return parse(config, request, exchange.send(send, request))
 
             return attempts(attempt)
 
@@ -196,6 +203,17 @@ class _Exchange:
             raise
         self.sent = True
         return response
+
+
+@contextmanager
+def _outcome_reported(report: Report) -> Iterator[None]:
+    """Report the outcome of one attempt to send a token request."""
+    try:
+        yield
+    except BaseException as error:
+        report(TOKEN_REQUESTS, failure_outcome(error))
+        raise
+    report(TOKEN_REQUESTS, "success")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
-from airflow_provider_oauth.runtime import masking
+from airflow_provider_oauth.runtime import masking, metrics
 from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.dependencies import Dependencies
@@ -47,12 +47,15 @@ def token_source(config: OAuthConfig) -> TokenSource:
         if known is None or known[0] != config.version:
             for secret in config.secrets:
                 masking.mask(secret)
+            metrics.prepare()
+            report = metrics.reporter(config.conn_id)
             dependencies = Dependencies(
                 config=config,
-                endpoint=TokenEndpoint(config),
+                endpoint=TokenEndpoint(config, report=report),
                 store=VariableTokenStore(config),
                 host_lock=host_lock(config.conn_id),
                 mask=masking.mask,
+                report=report,
                 page=connection_page_url(config.conn_id),
             )
             _sources[config.conn_id] = known = (config.version, TokenSource(dependencies))

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import Overtaken, RenewalTimeout, TokenStoreError
+from airflow_provider_oauth.protocol.metrics import RENEWAL_WAIT
 from airflow_provider_oauth.tokens.waiting import HOST_LOCK_TIMEOUT, RENEWAL_WAIT_TIMEOUT, pauses
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Coordinator:
         """
         last_error: TokenStoreError | None = None
         waits = pauses(self._clock)
+        waited, outcome = 0.0, "failed"
         holder_is_frozen = False
         try:
             while True:
@@ -65,6 +67,7 @@ class Coordinator:
                 holder_is_frozen = holder_is_frozen or waited > HOST_LOCK_TIMEOUT
                 try:
                     if token := self._stored_or_renewed(key, rejected, holder_is_frozen=holder_is_frozen):
+                        outcome = "success"
                         return token
                 except Overtaken as error:
                     last_error, waits = error, pauses(self._clock)  # the suspension does not count as waiting
@@ -74,6 +77,7 @@ class Coordinator:
                         raise
                     last_error = error  # the store may work again while this process waits
                 if waited > self._wait_timeout:
+                    outcome = "timeout"
                     break
                 if not waited:
                     log.info(
@@ -84,6 +88,8 @@ class Coordinator:
                 self._clock.sleep(pause)
         finally:
             self._host_lock.release()
+            if waited:
+                self._dependencies.report(RENEWAL_WAIT, outcome, waited)
         return self._renewed_without_lease(key, last_error)
 
     def _stored_or_renewed(self, key: str, rejected: Token | None, *, holder_is_frozen: bool) -> Token | None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.metrics import no_report
 from airflow_provider_oauth.tokens.grant_state import GrantState
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.metrics import Report
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.tokens.record import Record, TokenStore
 
@@ -55,6 +57,7 @@ class Dependencies:
     :param clock: the clocks
     :param mask: called with each secret before it can be logged, and with the time until which it must be masked; None
         for the lifetime of the process
+    :param report: reports metrics of the connection
     :param page: URL of the page on which a user authorizes the connection; "" if it is unknown
     """
 
@@ -64,6 +67,7 @@ class Dependencies:
     host_lock: Lock
     clock: Clock = field(default_factory=Clock)
     mask: Callable[[str, datetime | None], None] = lambda secret, until: None
+    report: Report = no_report
     page: str = ""
 
     def grant_state(self, record: Record | None) -> GrantState:

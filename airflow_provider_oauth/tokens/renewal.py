@@ -6,7 +6,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_oauth.exceptions import InvalidGrant, RenewalTimeout, UnrecognizedRefusal
+from airflow_provider_oauth.exceptions import ConsentRequired, InvalidGrant, RenewalTimeout, UnrecognizedRefusal
+from airflow_provider_oauth.protocol.metrics import RENEWALS, failure_outcome
 from airflow_provider_oauth.tokens.cool_down import cool_down_error, is_repeated
 from airflow_provider_oauth.tokens.next_record import after_renewal, without_refresh_token
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.tokens.dependencies import Dependencies
     from airflow_provider_oauth.tokens.grant_state import GrantState
     from airflow_provider_oauth.tokens.lease import Claim
+    from airflow_provider_oauth.tokens.record import Record
     from airflow_provider_oauth.tokens.record_writer import RecordWriter
 
 log = logging.getLogger(__name__)
@@ -102,10 +104,20 @@ class Renewal:
             # the claim is not ended. So the next process uses the same refresh token only after the claim has expired.
             if isinstance(error, Exception) or not getattr(error, "request_sent", self._is_requested):
                 self._writer.end_after(error, claim)
+            self._dependencies.report(RENEWALS, renewal_outcome(error))
             raise
-        self._writer.write_renewed(record, claim)
+        self._write(record, claim)
         log_issued(self._dependencies.config.conn_id, issued.token)
         return without_refresh_token(issued.token)
+
+    def _write(self, record: Record, claim: Claim) -> None:
+        """Store the record of the renewal, and report its outcome."""
+        try:
+            self._writer.write_renewed(record, claim)
+        except BaseException:
+            self._dependencies.report(RENEWALS, "not_stored")
+            raise
+        self._dependencies.report(RENEWALS, "success")
 
     def _request(self, key: str, claim: Claim, retry: bool) -> Issued:
         """Request a token with the refresh token if there is one, otherwise by repeating the grant."""
@@ -177,6 +189,12 @@ def refusal_error(state: GrantState, refused: InvalidGrant | UnrecognizedRefusal
     return state.consent_required(
         f"the server refused the connection's refresh token repeatedly, with an error that is not recognized ({reason})"
     )
+
+
+def renewal_outcome(error: BaseException) -> str:
+    """Return the outcome of a renewal that failed before the token was stored; see ``failure_outcome``."""
+    refused = error.__cause__ if isinstance(error, ConsentRequired) else error
+    return failure_outcome(refused)
 
 
 def log_issued(conn_id: str, token: Token) -> None:

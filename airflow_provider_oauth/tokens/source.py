@@ -37,6 +37,8 @@ class TokenSource:
 
     def __init__(self, dependencies: Dependencies) -> None:
         self.config = dependencies.config
+        #: Reports metrics of the connection.
+        self.report = dependencies.report
         self._dependencies = dependencies
         self._clock = dependencies.clock
         self._thread_lock = threading.Lock()

@@ -23,6 +23,7 @@ from airflow_provider_oauth.api.errors import phrase
 from airflow_provider_oauth.api.recovery import RequestCounts
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError, to_event
 from airflow_provider_oauth.extract.condition import check_condition, is_fulfilled
+from airflow_provider_oauth.runtime.metrics import reporter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -85,7 +86,7 @@ class OAuthHttpTrigger(HttpTrigger):
         self.scope = scope
         self.json = json
         #: Shared by the hooks of all polls, so that what a rule does is logged once.
-        self._counts = RequestCounts()
+        self._counts = RequestCounts(report=reporter(oauth_conn_id))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, which contain no token."""

@@ -17,6 +17,7 @@ from airflow_provider_oauth.exceptions import ApiConnectTimeout
 from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.token import Token
 from tests.connections import oauth_config
+from tests.reports import Reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ class FakeSource:
         self.base_url = base_url
         self.number = 1
         self.scopes: list[str | None] = []
+        self.report = Reports()
         self.renewals = 0
 
     def replacement(self, refused: Token, scope: str | None = None, *, renew: bool) -> Token | None:

@@ -13,6 +13,7 @@ from airflow_provider_oauth.tokens.record import Record, fingerprint
 from airflow_provider_oauth.tokens.source import TokenSource
 from tests.connections import oauth_config
 from tests.fake_clock import FakeClock
+from tests.reports import Reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,6 +164,8 @@ class World:
         self.store = FakeStore()
         self.lock = FakeLock()
         self.masked: dict[str, datetime | None] = {}
+        #: The metrics that all processes report.
+        self.reports = Reports()
         values = dict(config)
         if values.get("grant_type") == "password":
             values |= {"username": "ann", "user_password": "fake-password"}
@@ -192,6 +195,7 @@ class World:
             host_lock=self.lock,
             clock=clock or self.clock,
             mask=self.mask,
+            report=self.reports,
         )
 
     def token(self, name: str) -> Token:
