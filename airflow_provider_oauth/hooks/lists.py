@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 import requests
 
+from airflow_provider_oauth.api.policy import normalized_url
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.extract.ahead import Lookahead
 from airflow_provider_oauth.extract.engine import PageReader
 from airflow_provider_oauth.extract.request import ListRequest, check_concurrency
 from airflow_provider_oauth.extract.spool import HEADERS, spooler
 from airflow_provider_oauth.hooks.settings import ReadsConnection
+from airflow_provider_oauth.protocol.redaction import redact_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,6 +107,10 @@ class ReadsLists(ReadsConnection):
             allow_nan=allow_nan,
         )
         return iter(self.read_pages(request, extra_options, concurrency=concurrency))
+
+    def list_url(self, request: ListRequest) -> str:
+        """Return the URL of a list as it is sent, without its query."""
+        return redact_url(normalized_url(self.url_from_endpoint(request.endpoint)))
 
     def read_pages(
         self,

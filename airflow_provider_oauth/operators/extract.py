@@ -20,6 +20,8 @@ from airflow_provider_oauth.operators.row_writer import RowWriter
 from airflow_provider_oauth.operators.target import add_to_asset_events, check_mapped_path, check_path, extract_file
 from airflow_provider_oauth.operators.xcom import XComRows
 from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.metrics import EXTRACT_ROWS
+from airflow_provider_oauth.runtime.lineage import report_lineage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -185,15 +187,24 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         check_path(self.oauth_conn_id, self.path)
         xcom = XComRows(self.oauth_conn_id, self.xcom_fields, self.xcom_limit) if self.xcom_fields else None
         hook = self.make_hook()
-        with extract_file(self.oauth_conn_id, self.path, private=self.private) as file:
-            writer = self._row_writer(JsonLinesFile(file), xcom)
-            for request in self.list_requests(hook):
-                left = None if self.limit is None else self.limit - writer.rows
-                writer.write(hook.read_pages(request, concurrency=self.concurrency, limit=left), self.check)
-                if writer.is_full:
-                    break
-            if not writer.rows:
-                self._handle_empty_list()
+        lists: list[str] = []
+        writer, outcome = None, "failed"
+        try:
+            with extract_file(self.oauth_conn_id, self.path, private=self.private) as file:
+                writer = self._row_writer(JsonLinesFile(file), xcom)
+                for request in self.list_requests(hook):
+                    left = None if self.limit is None else self.limit - writer.rows
+                    writer.write(hook.read_pages(request, concurrency=self.concurrency, limit=left), self.check)
+                    lists.append(hook.list_url(request))
+                    if writer.is_full:
+                        break
+                if not writer.rows:
+                    self._handle_empty_list()
+            outcome = "success"
+        finally:
+            if writer is not None and writer.rows:
+                hook.counts.report(EXTRACT_ROWS, outcome, writer.rows)
+        report_lineage(hook, lists, self.path)
         summary, size = writer.summary(), file.size if self.path else None
         add_to_asset_events(self.outlets, context, rows=writer.rows, bytes=size)
         self.log.info(
