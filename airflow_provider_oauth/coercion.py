@@ -6,9 +6,6 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jmespath
-from jmespath.exceptions import JMESPathError, JMESPathTypeError
-
 from airflow_provider_oauth.protocol.field_labels import label_and_key
 
 if TYPE_CHECKING:
@@ -118,6 +115,8 @@ def _to_statuses(value: Any) -> tuple[int, ...]:
 
 
 def _to_jmespath(value: Any) -> str:
+    import jmespath  # here and below only when it is used: few connections have a JMESPath
+
     return str(jmespath.compile(_to_string(value)).expression)
 
 
@@ -137,6 +136,9 @@ def _to_response_map(value: Any) -> dict[str, str]:
 
 
 def _is_jmespath(path: str) -> bool:
+    import jmespath
+    from jmespath.exceptions import JMESPathError, JMESPathTypeError
+
     try:
         jmespath.search(path, {})
     except JMESPathTypeError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -181,6 +180,8 @@ def _coerced(extra: Mapping[str, Any], fields: Mapping[str, Field], warnings: li
 
 
 def _reject_typo(key: str, fields: Mapping[str, Field]) -> None:
+    import difflib
+
     similar = difflib.get_close_matches(key.lower().replace("-", "_"), fields, n=1, cutoff=TYPO_SIMILARITY)
     if similar:
         raise InvalidField(f"the extra field {key!r} is unknown. Did you mean {similar[0]!r}?")

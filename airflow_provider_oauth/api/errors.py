@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import aiohttp
-import jmespath
 import requests
 import urllib3
 
@@ -248,6 +247,12 @@ def _advice(status: int, challenge: str) -> str:
     return ADVICE.get(api_refusal(status, challenge) or status, "")
 
 
+def _search(path: str, content: Any) -> Any:
+    import jmespath  # only here: most requests succeed
+
+    return jmespath.search(path, content)
+
+
 def _message(body: bytes, content_type: str, error_path: str | None, members: tuple[str, ...]) -> str:
     """Return the error messages in the body. Only members that are known to contain a message are read."""
     if len(body) > MAX_ERROR_BODY:
@@ -257,7 +262,7 @@ def _message(body: bytes, content_type: str, error_path: str | None, members: tu
             content: Any = dict(parse_qsl(body.decode(errors="replace")))
         else:
             content = json.loads(body)
-        found = jmespath.search(error_path, content) if error_path else None
+        found = _search(error_path, content) if error_path else None
     except (ValueError, RecursionError):
         return ""
     # error_path finds a list if the API reports several errors in one response. They are joined to one message.

@@ -11,13 +11,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
-from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.api.recovery import Action
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.extract.jmes import compiled, root_members
-from airflow_provider_oauth.extract.rows import InvalidPage
-from airflow_provider_oauth.extract.text import utf8
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.api.recovery import Reply, RequestCounts
@@ -73,6 +69,8 @@ class ErrorRule:
         if problem := self._problem():
             raise ConfigurationError(f"{self!r} is not a valid error rule: {problem}.")
         if self.when is not None:
+            from airflow_provider_oauth.extract.jmes import compiled  # only here: it is slow to import
+
             compiled(self.when, "ErrorRule: when")
 
     def __repr__(self) -> str:
@@ -137,6 +135,12 @@ class ErrorRule:
         content_type = reply.headers.get("Content-Type", "")
         if reply.status < 400 and content_type.partition(";")[0].strip().lower() in NOT_JSON:
             return False
+        from jmespath.exceptions import JMESPathError
+
+        from airflow_provider_oauth.extract.jmes import compiled, root_members
+        from airflow_provider_oauth.extract.rows import InvalidPage
+        from airflow_provider_oauth.extract.text import utf8
+
         try:
             document = _document(utf8(reply.body, content_type), root_members(compiled(when, "when")))
             found = compiled(when, "when").search(document)

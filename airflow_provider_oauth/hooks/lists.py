@@ -1,4 +1,7 @@
-"""Reads lists page by page with the session of a hook."""
+"""Reads lists page by page with the session of a hook.
+
+The modules that only lists need are imported when a list is read, because most tasks send a single request.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,6 @@ import requests
 
 from airflow_provider_oauth.api.policy import normalized_url
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.extract.ahead import Lookahead
-from airflow_provider_oauth.extract.engine import PageReader
-from airflow_provider_oauth.extract.request import ListRequest, check_concurrency
-from airflow_provider_oauth.extract.spool import HEADERS, spooler
 from airflow_provider_oauth.hooks.settings import ReadsConnection
 from airflow_provider_oauth.protocol.redaction import redact_url
 
@@ -23,10 +22,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.api.rate_limit import Budget
     from airflow_provider_oauth.api.requests_auth import OAuthSession
+    from airflow_provider_oauth.extract.engine import PageReader
     from airflow_provider_oauth.extract.formats import ResponseFormat
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.page_request import PageRequest
     from airflow_provider_oauth.extract.paginators import Paginator
+    from airflow_provider_oauth.extract.request import ListRequest
 
 
 class ReadsLists(ReadsConnection):
@@ -94,6 +95,8 @@ class ReadsLists(ReadsConnection):
             ``records_path``, or if pages seem to be missing
         :raises OAuthError: if there is no valid token and none can be obtained
         """
+        from airflow_provider_oauth.extract.request import ListRequest
+
         request = ListRequest(
             endpoint=endpoint or "",
             method=method or self.method,
@@ -129,6 +132,11 @@ class ReadsLists(ReadsConnection):
             all
         :raises ConfigurationError: if a field of the connection is missing or invalid, or if ``concurrency`` is
         """
+        from airflow_provider_oauth.extract.ahead import Lookahead
+        from airflow_provider_oauth.extract.engine import PageReader
+        from airflow_provider_oauth.extract.request import check_concurrency
+        from airflow_provider_oauth.extract.spool import HEADERS, spooler
+
         check_concurrency(concurrency, self.oauth_conn_id)
         if concurrency > 1 and self.repeatable is False:
             raise ConfigurationError(

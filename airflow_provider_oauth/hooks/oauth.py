@@ -23,7 +23,6 @@ from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
 from airflow_provider_oauth.hooks.lists import ReadsLists
 from airflow_provider_oauth.hooks.repetition import RepeatsRequests
 from airflow_provider_oauth.hooks.settings import log_warnings
-from airflow_provider_oauth.management.grant_check import check_grant
 from airflow_provider_oauth.presets import OAUTH
 from airflow_provider_oauth.runtime.compat import hook_class
 from airflow_provider_oauth.runtime.token_sources import token_source
@@ -202,6 +201,8 @@ class OAuthHook(ReadsLists, HttpHook):
         :return: whether the connection passed the test, and a text about the result, without secrets. The first value
             is also True if the result is uncertain
         """
+        from airflow_provider_oauth.management.grant_check import check_grant
+
         try:
             works, text, _ = check_grant(self.config)
             return works is not False, text  # Airflow cannot mark a result as uncertain, so only the text says so

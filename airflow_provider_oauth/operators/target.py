@@ -71,7 +71,8 @@ def _target(conn_id: str, path: str) -> ObjectStoragePath:
     try:
         with storage_errors():
             target = ObjectStoragePath(path)
-            _ = target.fs  # raises an error for an unsupported storage before the pages are fetched
+            if target.protocol not in LOCAL:  # otherwise Airflow would import the storages of all providers
+                _ = target.fs  # raises an error for an unsupported storage before the pages are fetched
     except StorageError as error:
         if not isinstance(error.__cause__, (ValueError, ImportError)):
             raise

@@ -6,7 +6,6 @@ file is read when a hook first needs it.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date  # noqa: TC003 - msgspec reads the annotations
@@ -17,23 +16,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.api.rate_limit import Budget
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.extract import paginators
 from airflow_provider_oauth.extract.body import value_at, with_values
 from airflow_provider_oauth.extract.error_rules import ErrorRule
-from airflow_provider_oauth.extract.jmes import compiled
-from airflow_provider_oauth.extract.records_path import records_paths
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.extract.request import ListRequest
 
 CATALOGUE = Path(__file__).parent / "catalogue"
-#: The paginators that a vendor file can name.
-PAGINATORS = {cls.__name__: cls for cls in paginators.PaginatorOptions.__subclasses__()}
 
 T = TypeVar("T")
 
@@ -203,6 +196,8 @@ def parse_vendor(name: str, text: str) -> Vendor:
     :raises ConfigurationError: if it is not valid TOML, a key is missing or unknown, or a value is invalid; the text
         names the file and the key
     """
+    import tomllib  # only here: most connections have no vendor file
+
     place = f"Vendor file {name}.toml"
     try:
         values = tomllib.loads(text)
@@ -234,11 +229,14 @@ def parse_vendor(name: str, text: str) -> Vendor:
 
 def _list(table: Mapping[str, Any], place: str) -> VendorList:
     """Return how the vendor splits some of its lists, from a table of the file."""
-    cls = PAGINATORS.get(str(table.get("type")))
+    from airflow_provider_oauth.extract import paginators
+
+    classes = {cls.__name__: cls for cls in paginators.PaginatorOptions.__subclasses__()}
+    cls = classes.get(str(table.get("type")))
     if cls is None:
         raise ConfigurationError(
             f"{place}: type is {table.get('type')!r}, which is not a paginator. Use one of "
-            f"{', '.join(sorted(PAGINATORS))}."
+            f"{', '.join(sorted(classes))}."
         )
     own = {each.name for each in fields(ListOptions)}
     options = _built(ListOptions, {key: value for key, value in table.items() if key in own}, place)
@@ -269,6 +267,11 @@ def _converted(values: Any, kind: type[T], place: str, *, strict: bool = True) -
 
 
 def _check_paths(records_path: str | tuple[str, ...] | None, error_path: str | None, place: str) -> None:
+    from jmespath.exceptions import JMESPathError
+
+    from airflow_provider_oauth.extract.jmes import compiled
+    from airflow_provider_oauth.extract.records_path import records_paths
+
     try:
         records_paths(records_path)
         if error_path:

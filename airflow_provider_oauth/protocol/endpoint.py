@@ -18,8 +18,8 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.discovery import METADATA, with_discovered_endpoints
 from airflow_provider_oauth.protocol.http_transport import HttpTransport
-from airflow_provider_oauth.protocol.limited_adapter import CONNECT_TIMEOUT
 from airflow_provider_oauth.protocol.metrics import TOKEN_REQUESTS, failure_outcome, no_report
+from airflow_provider_oauth.protocol.timeouts import EXCHANGE_TIMEOUT
 from airflow_provider_oauth.protocol.token_requests import (
     REVOCATION,
     TOKEN,
@@ -41,12 +41,6 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.token_responses import HttpResponse
 
 Result = TypeVar("Result")
-
-#: Timeout of an exchange in seconds. An exchange is discovery and all attempts to send the request.
-EXCHANGE_TIMEOUT = 20.0
-#: Maximum duration of an exchange in seconds: its timeout, and a margin for steps that the timeout does not limit, such
-#: as reading CA certificates.
-MAX_EXCHANGE_TIME = EXCHANGE_TIMEOUT + CONNECT_TIMEOUT
 
 
 class TokenEndpoint:

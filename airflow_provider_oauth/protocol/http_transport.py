@@ -14,7 +14,8 @@ from requests.utils import prepend_scheme_if_needed, select_proxy
 from airflow_provider_oauth import __version__
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.protocol.address_guard import AddressGuard, Blocked
-from airflow_provider_oauth.protocol.limited_adapter import CONNECT_TIMEOUT, LimitedAdapter, ResponseTooLarge
+from airflow_provider_oauth.protocol.limited_adapter import LimitedAdapter, ResponseTooLarge
+from airflow_provider_oauth.protocol.timeouts import CONNECT_TIMEOUT
 from airflow_provider_oauth.protocol.tls_files import check_tls_files
 from airflow_provider_oauth.protocol.token_responses import HttpResponse, invalid_response
 from airflow_provider_oauth.protocol.transport_errors import Route, no_response

@@ -14,13 +14,13 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util import parse_url
 from urllib3.util.connection import allowed_gai_family
 
+from airflow_provider_oauth.protocol.timeouts import CONNECT_TIMEOUT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_oauth.protocol.clock import Clock
 
-#: Maximum time to connect, in seconds. It covers the DNS lookup and the attempts to connect to each address.
-CONNECT_TIMEOUT = 5.0
 #: Minimum time for each address of a host, in seconds. In less time, a lost packet could not be sent again.
 ADDRESS_TIMEOUT = 2.0
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.runtime import masking, metrics
 from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
@@ -21,6 +21,9 @@ from airflow_provider_oauth.tokens.source import TokenSource
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+    from airflow_provider_oauth.protocol.metrics import Report
+    from airflow_provider_oauth.protocol.token import Token
 
 _sources: dict[str, tuple[str, TokenSource]] = {}
 _lock = threading.Lock()
@@ -37,6 +40,38 @@ def _reset() -> None:
 os.register_at_fork(after_in_child=_reset)
 
 
+class LazyEndpoint:
+    """The token endpoint of a connection. It is created when it is used.
+
+    Most tasks find a valid token in the store, so they need not import the modules that request one.
+
+    :param config: the settings of the connection
+    :param report: reports the outcome of each attempt to send a token request
+    """
+
+    def __init__(self, config: OAuthConfig, report: Report) -> None:
+        self._config = config
+        self._report = report
+
+    def grant(self, scope: str | None = None, *, retry: bool = True) -> Token:
+        """See ``TokenEndpoint.grant``."""
+        return self._endpoint.grant(scope, retry=retry)
+
+    def refresh(self, refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Token:
+        """See ``TokenEndpoint.refresh``."""
+        return self._endpoint.refresh(refresh_token, access_token, retry=retry)
+
+    def revoke(self, token: str, hint: str) -> bool:
+        """See ``TokenEndpoint.revoke``."""
+        return self._endpoint.revoke(token, hint)
+
+    @cached_property
+    def _endpoint(self) -> TokenEndpoint:
+        from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+
+        return TokenEndpoint(self._config, report=self._report)
+
+
 def token_source(config: OAuthConfig) -> TokenSource:
     """Return the token source of a connection in this process; create a new one if the connection has changed.
 
@@ -51,7 +86,7 @@ def token_source(config: OAuthConfig) -> TokenSource:
             report = metrics.reporter(config.conn_id)
             dependencies = Dependencies(
                 config=config,
-                endpoint=TokenEndpoint(config, report=report),
+                endpoint=LazyEndpoint(config, report),
                 store=VariableTokenStore(config),
                 host_lock=host_lock(config.conn_id),
                 mask=masking.mask,

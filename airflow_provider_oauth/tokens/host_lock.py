@@ -10,10 +10,12 @@ import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-
-import filelock
+from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
+
+if TYPE_CHECKING:
+    import filelock
 
 #: The first version of filelock with which several users can share a lock file. Versions before 4.2.1, for example,
 #: change the mode of another user's file, or delete it on release.
@@ -44,6 +46,8 @@ class HostLock:
         """
         if self._lock:
             return True
+        import filelock  # here and below only when it is used: a task with a valid token needs no lock
+
         try:
             lock = self._for_all_users() if self._make_folder() else self._for_one_user()
             self._check_file()
@@ -84,10 +88,14 @@ class HostLock:
         return True
 
     def _for_one_user(self) -> filelock.FileLock:
+        import filelock
+
         return filelock.FileLock(self._path, mode=0o600, thread_local=False)
 
     def _for_all_users(self) -> filelock.FileLock:
         """Return a lock on a file that every user can open."""
+        import filelock
+
         if _version(filelock.__version__) < SHARED_SINCE:
             raise ConfigurationError(
                 f"Connection {self._conn_id!r}: several users can write to {self._path.parent} ([oauth] lock_folder), "

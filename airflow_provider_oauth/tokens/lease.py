@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from airflow_provider_oauth.exceptions import TokenStoreError
-from airflow_provider_oauth.protocol.endpoint import EXCHANGE_TIMEOUT, MAX_EXCHANGE_TIME
+from airflow_provider_oauth.protocol.timeouts import EXCHANGE_TIMEOUT, MAX_EXCHANGE_TIME
 
 if TYPE_CHECKING:
     from datetime import datetime
