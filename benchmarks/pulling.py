@@ -31,6 +31,8 @@ ROUNDS = 9
 SLOW = 3
 #: Milliseconds before each response of the slow API.
 DELAY = 50
+#: The values of ``concurrency``.
+THREADS = (8, 32)
 OURS = Peer("this package", "ours")
 LOOP = Peer("loop", "loop", "requests")
 PEERS = {
@@ -139,7 +141,7 @@ def json_lines(bench: Bench, *, is_tls: bool) -> list[Row]:
 def concurrency(bench: Bench) -> list[Row]:
     """Measure an API that takes 50 ms for each page."""
     url = Urls.of_list(bench.urls.plain, PAGES, DELAY)
-    goals = {8: "≥ 7.5", 32: "≥ 24"}
+    goals = dict(zip(THREADS, ("≥ 7.5", "≥ 24"), strict=True))
     with workers({"ours": OURS, "loop": LOOP}, bench.folder, bench.env) as running:
         for worker in running.values():
             worker.pull(Urls.of_list(bench.urls.plain, 1))  # imports modules, and gets the token
@@ -173,21 +175,28 @@ def tables(bench: Bench) -> list[Row]:
 
 
 def memory(bench: Bench) -> list[Row]:
-    """Measure the peak memory of new processes for a short and a long list."""
+    """Measure how the peak memory of a new process grows with the number of pages."""
+    label = f"Peak memory: {PAGES} and {MANY_PAGES} pages"
+    ours = peaks(bench, OURS)
     rows = []
-    for peer, threads, goal in ((OURS, 1, "≤ 1.1"), (OURS, 8, "≤ 1.1"), (LOOP, 1, ""), (PEERS["stock"], 1, "")):
-        few, many = [peak(bench, peer, pages, threads) for pages in (PAGES, MANY_PAGES)]
-        label = "OAuthExtractOperator" if peer is OURS else labelled(peer)
-        rows.append(
-            Row(
-                f"Peak memory: {label}{f', concurrency={threads}' if threads > 1 else ''}",
-                f"{PAGES} pages {few / 1e6:.0f} MB",
-                f"{MANY_PAGES} pages {many / 1e6:.0f} MB",
-                f"{many / few:.2f}",
-                goal,
-            )
-        )
-    return rows
+    for peer in (LOOP, PEERS["stock"]):
+        rows.append(Row(label, f"{labelled(peer)}: {megabytes(peaks(bench, peer))}", *growth(ours)))
+    return [*rows, Row(f"{label}, concurrency={THREADS[0]}", "", *growth(peaks(bench, OURS, THREADS[0])))]
+
+
+def growth(sizes: list[int]) -> tuple[str, str, str]:
+    """Return the peak memory of this package as text, its ratio, and the goal for it."""
+    return megabytes(sizes), f"{sizes[1] / sizes[0]:.2f}", "≤ 1.1"
+
+
+def megabytes(sizes: list[int]) -> str:
+    """Return the peak memory for both numbers of pages as text."""
+    return " and ".join(f"{size / 1e6:.0f} MB" for size in sizes)
+
+
+def peaks(bench: Bench, peer: Peer, threads: int = 1) -> list[int]:
+    """Return the peak memory in bytes of two new processes: one pulls a short list, the other one a long list."""
+    return [peak(bench, peer, pages, threads) for pages in (PAGES, MANY_PAGES)]
 
 
 def peak(bench: Bench, peer: Peer, pages: int, threads: int) -> int:
