@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +39,8 @@ if "airflow" not in sys.modules and not Path(os.environ.get("AIRFLOW_HOME", ""))
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the waits of lease and retries to a fortieth. Other tests check that they are long enough."""
-    monkeypatch.setattr(Clock, "sleep", lambda self, seconds, stop=None: time.sleep(seconds / 40))
+    sleep = Clock.sleep
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds, stop=None: sleep(self, seconds / 40, stop))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from tests.servers_in_threads import running
@@ -143,9 +143,10 @@ class ListServer(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 128
+    handler_class: ClassVar[type[BaseHTTPRequestHandler]]
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), self.handler_class)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server_address[1]}"
@@ -247,6 +248,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         """Print nothing."""
+
+
+ListServer.handler_class = Handler
 
 
 @contextlib.contextmanager

@@ -46,6 +46,6 @@ def server(clock: FakeClock, connect: Callable[..., None]) -> Iterator[ListServe
         yield running
 
 
-@pytest.fixture
-def extract(server: ListServer, tmp_path: Path) -> Extract:
-    return Extract(server, tmp_path / "files")
+@pytest.fixture(params=[1, 8], ids=["sequential", "concurrent"])
+def extract(server: ListServer, tmp_path: Path, request: pytest.FixtureRequest) -> Extract:
+    return Extract(server, tmp_path / "files", request.param)

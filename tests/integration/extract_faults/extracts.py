@@ -18,7 +18,7 @@ from airflow_provider_oauth.extract.paginators import (
     PageNumberPaginator,
 )
 from airflow_provider_oauth.operators.extract import OAuthExtractOperator
-from tests.integration.list_server import ROWS, SIZE, ListServer
+from tests.integration.list_server import PAGES, ROWS, SIZE, ListServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,10 +57,12 @@ class Extract:
 
     :param server: the server
     :param folder: the folder of the file
+    :param concurrency: maximum number of requests at a time
     """
 
-    def __init__(self, server: ListServer, folder: Path) -> None:
+    def __init__(self, server: ListServer, folder: Path, concurrency: int = 1) -> None:
         self.server = server
+        self.concurrency = concurrency
         self.path = folder / "rows.jsonl"
         folder.mkdir()
 
@@ -69,9 +71,16 @@ class Extract:
         self.server.rows = CSV_ROWS if style == "csv" else ROWS
         # A test sets the faults of pages as lists.
         self.server.faults = {page: iter(faults) for page, faults in self.server.faults.items()}
-        values = {"endpoint": style, "path": str(self.path), **STYLES[style], **parameters}
-        result: dict[str, Any] = OAuthExtractOperator(task_id="read", oauth_conn_id="faulty", **values).execute({})
+        values = {"endpoint": style, "path": str(self.path), "concurrency": self.concurrency, **STYLES[style]}
+        operator = OAuthExtractOperator(task_id="read", oauth_conn_id="faulty", **values, **parameters)
+        result: dict[str, Any] = operator.execute({})
         return result
+
+    @property
+    def requests(self) -> list[int]:
+        """The pages that were requested with a valid token: in this order, or sorted if requests were sent ahead."""
+        requests = self.server.requests
+        return requests if self.concurrency == 1 else sorted(each for each in requests if each <= PAGES)
 
     def is_complete(self, style: str, **parameters: Any) -> dict[str, Any]:
         """Run the task, check that the file has exactly the rows that the server sent, and return the result."""

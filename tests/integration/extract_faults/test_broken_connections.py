@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_oauth.exceptions import ConfigurationError
 from tests.integration import list_server as faulty
 from tests.integration.extract_faults.extracts import STYLES, Extract
 from tests.integration.list_server import PAGES, Fault
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def test_each_way_to_split_a_list_results_in_the_same_file(extract: Extract, style: str) -> None:
     result = extract.is_complete(style)
     assert result["pages"] == PAGES
-    assert extract.server.requests == list(range(1, PAGES + 1))
+    assert extract.requests == list(range(1, PAGES + 1))
     assert "retries" not in result
 
 
@@ -50,9 +51,16 @@ def test_a_page_whose_connection_breaks_every_time_is_an_error(extract: Extract,
 
 
 @pytest.mark.parametrize("fault", BROKEN)
+@pytest.mark.parametrize("extract", [1], indirect=True)
 def test_a_post_that_must_not_be_repeated_is_an_error(extract: Extract, fault: Fault) -> None:
     extract.server.faults = {5: [fault]}
     extract.fails("search", "The POST request was not repeated.* set repeatable=True", repeatable=False)
+
+
+@pytest.mark.parametrize("extract", [8], indirect=True)
+def test_requests_that_must_not_be_repeated_are_not_sent_ahead(extract: Extract) -> None:
+    extract.fails("search", "concurrency is 8.* With repeatable=False", ConfigurationError, repeatable=False)
+    assert not extract.server.requests
 
 
 @pytest.mark.parametrize("fault", BROKEN)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def test_500_on_every_tenth_page_is_an_error(extract: Extract, style: str) -> None:
     extract.server.faults = {page: [instead(500)] for page in range(10, PAGES, 10)}
     assert extract.fails(style, "500").status_code == 500
-    assert extract.server.requests == list(range(1, 11))
+    assert extract.requests[:10] == list(range(1, 11))
+    assert len(extract.server.requests) < 10 + extract.concurrency
 
 
 @pytest.mark.parametrize("style", ["number", "cursor", "search", "lines"])
@@ -51,7 +52,7 @@ def test_a_token_that_is_revoked_is_renewed_once(extract: Extract, style: str) -
     extract.server.faults = {7: [faulty.revoked]}
     extract.is_complete(style)
     assert extract.server.token_requests == 2
-    assert extract.server.requests == [*range(1, 8), *range(7, PAGES + 1)]
+    assert extract.requests == [*range(1, 8), *range(7, PAGES + 1)]
 
 
 @pytest.mark.parametrize("style", ["cursor", "search", "lines", "csv"])
