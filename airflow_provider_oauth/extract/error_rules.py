@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
@@ -79,7 +80,7 @@ class ErrorRule:
         given = [f"{name}={value!r}" for name, value, default in values if value != default]
         return f"ErrorRule({', '.join([repr(self.action), *given])})"
 
-    @property
+    @cached_property
     def statuses(self) -> tuple[int, ...]:
         """The statuses that match; none if all match."""
         if self.status is None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Raw
 
-from airflow_provider_oauth.extract.rows import InvalidPage, TextSlicer
+from airflow_provider_oauth.extract.rows import InvalidPage
+from airflow_provider_oauth.extract.slicers import TextSlicer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

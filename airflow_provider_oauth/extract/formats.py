@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import msgspec
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.extract.rows import WHITE_SPACE, InvalidPage, check_value
+from airflow_provider_oauth.extract.rows import InvalidPage, check_value
+from airflow_provider_oauth.extract.slicers import WHITE_SPACE
 from airflow_provider_oauth.extract.text import encoding
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
 from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import ApiError
@@ -206,8 +205,10 @@ class Page:
     def _cut(self, needed: Needs) -> Any:
         if needed not in self._documents:
             try:
-                document = without_rows(self.text, self.sliced.at, keep_ends=needed is Needs.FIRST_AND_LAST)
-            except (msgspec.DecodeError, ValueError, RecursionError):  # msgspec rejects some valid JSON, see slice_rows
+                document = without_rows(self.sliced, keep_ends=needed is Needs.FIRST_AND_LAST)
+            except (ValueError, RecursionError):
+                document = None
+            if self.sliced.document is None or document is None:  # msgspec rejects some valid JSON, see slice_rows
                 document = self.content
             self._documents[needed] = document
         return self._documents[needed]

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property, lru_cache
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -74,12 +75,12 @@ class RecordsPath:
             raise ValueError(_problem(text, "?"))
         return cls(text.strip(), tuple(steps), is_optional)
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """The keys before the first ``[]`` or ``.*``."""
         return tuple(takewhile(lambda step: isinstance(step, str), self.steps))  # type: ignore[arg-type]
 
-    @property
+    @cached_property
     def has_several_values(self) -> bool:
         """Whether each value that the path reaches is a row."""
         return any(isinstance(step, Step) for step in self.steps)
@@ -96,7 +97,12 @@ def records_paths(paths: str | Sequence[str] | None) -> tuple[RecordsPath, ...]:
     :param paths: one path or several; None if the response is the array of rows, or has exactly one array
     :raises ValueError: if one of them is not a path
     """
-    return tuple(map(RecordsPath.parse, [paths] if isinstance(paths, str) else paths or ()))
+    return tuple(map(_parse, [paths] if isinstance(paths, str) else paths or ()))
+
+
+@lru_cache(maxsize=256)  # each page of a list has the same path
+def _parse(path: str) -> RecordsPath:
+    return RecordsPath.parse(path)
 
 
 def _key(path: str, quoted: str) -> str:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from json.decoder import scanstring  # type: ignore[attr-defined]  # missing in typeshed
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from airflow_provider_oauth.extract.records_path import Step
+from airflow_provider_oauth.extract.slicers import WHITE_SPACE, Constant, RawSlicer, TextSlicer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_oauth.extract.records_path import RecordsPath
+    from airflow_provider_oauth.extract.slicers import Slicer
 
-#: The white space of JSON.
-WHITE_SPACE = " \t\n\r"
 #: A string, or one of the numbers that JSON does not have.
 STRING_OR_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
 #: The white space of JSON that must not be in a line.
@@ -33,10 +32,6 @@ S = TypeVar("S")
 
 class InvalidPage(ValueError):
     """The response is not a page of rows. The text is the rest of a sentence that begins with "The response"."""
-
-
-class _Constant(ValueError):
-    """The JSON contains NaN or Infinity."""
 
 
 class NoRows(Enum):
@@ -55,96 +50,15 @@ class Rows:
     :param lines: each row as the API wrote it, without line breaks, in UTF-8
     :param at: the keys that lead to the array that contains the rows; empty if the response is that array
     :param replaced: how many times NaN or Infinity was replaced by null
+    :param document: the response, to read its other members; None if msgspec rejects it
+    :param slicer: slices ``document``
     """
 
     lines: Sequence[bytes]
     at: tuple[str, ...] = ()
     replaced: int = 0
-
-
-class Slicer(Protocol[S]):
-    """Splits a JSON value into slices, one level at a time."""
-
-    def members(self, value: S) -> dict[str, S] | None:
-        """Return the members of an object; None if ``value`` is not an object."""
-
-    def elements(self, value: S) -> list[S] | None:
-        """Return the elements of an array; None if ``value`` is not an array."""
-
-    def is_null(self, value: S) -> bool:
-        """Return whether ``value`` is null."""
-
-
-class RawSlicer:
-    """Slices bytes with msgspec."""
-
-    def __init__(self) -> None:
-        self._members = msgspec.json.Decoder(dict[str, Raw])
-        self._elements = msgspec.json.Decoder(list[Raw])
-
-    def members(self, value: Raw) -> dict[str, Raw] | None:
-        """Return the members of an object; None if ``value`` is not an object."""
-        return self._members.decode(value) if memoryview(value)[0] == ord("{") else None
-
-    def elements(self, value: Raw) -> list[Raw] | None:
-        """Return the elements of an array; None if ``value`` is not an array."""
-        return self._elements.decode(value) if memoryview(value)[0] == ord("[") else None
-
-    def is_null(self, value: Raw) -> bool:
-        """Return whether ``value`` is null."""
-        return bytes(value) == b"null"
-
-
-class TextSlicer:
-    """Slices text with ``json``, which accepts what msgspec rejects: unpaired surrogates and deep nesting.
-
-    The text must be valid: call ``check`` first.
-
-    :param allow_nan: whether NaN and Infinity are accepted
-    """
-
-    def __init__(self, *, allow_nan: bool) -> None:
-        # Numbers are not converted, because Python refuses to convert integers with more than 4,300 digits.
-        self._decoder = json.JSONDecoder(
-            parse_int=_ignore, parse_float=_ignore, parse_constant=_ignore if allow_nan else _refuse
-        )
-
-    def check(self, text: str) -> None:
-        """Check that ``text`` is one JSON value.
-
-        :raises ValueError: if it is not, or if it contains NaN or Infinity although ``allow_nan`` is false
-        """
-        self._decoder.decode(text)
-
-    def members(self, value: str) -> dict[str, str] | None:
-        """Return the members of an object; None if ``value`` is not an object."""
-        if not value.startswith("{"):
-            return None
-        found = {}
-        position = _skip(value, 1)
-        while value[position] != "}":
-            key, position = scanstring(value, position + 1)
-            start = _skip(value, _skip(value, position) + 1)  # after the colon
-            position = self._decoder.raw_decode(value, start)[1]
-            found[key] = value[start:position]
-            position = _skip(value, position, comma=True)
-        return found
-
-    def elements(self, value: str) -> list[str] | None:
-        """Return the elements of an array; None if ``value`` is not an array."""
-        if not value.startswith("["):
-            return None
-        found = []
-        position = _skip(value, 1)
-        while value[position] != "]":
-            start, position = position, self._decoder.raw_decode(value, position)[1]
-            found.append(value[start:position])
-            position = _skip(value, position, comma=True)
-        return found
-
-    def is_null(self, value: str) -> bool:
-        """Return whether ``value`` is null."""
-        return value == "null"
+    document: Raw | None = None
+    slicer: RawSlicer = field(default_factory=RawSlicer)
 
 
 def slice_rows(content: bytes, paths: Sequence[RecordsPath], *, allow_nan: bool = False) -> Rows:
@@ -157,15 +71,26 @@ def slice_rows(content: bytes, paths: Sequence[RecordsPath], *, allow_nan: bool 
     :raises InvalidPage: if the content is not JSON, or does not have the rows
     """
     try:
-        document = msgspec.json.decode(content, type=Raw)
-        found, at = find_rows(RawSlicer(), document, paths)
-        rows = Rows(list(map(bytes, found)), at)
+        slicer, document = RawSlicer(), _document(content)
+        found, at = find_rows(slicer, document, paths)
+        rows = Rows(list(map(bytes, found)), at, document=document, slicer=slicer)
     except (msgspec.DecodeError, RecursionError):
         rows = _slice_text(content.decode(), paths, allow_nan=allow_nan)
     if any(byte in content for byte in LINE_BREAKS):
         # Strings in valid JSON contain no line breaks, so all of them are white space between tokens.
         return replace(rows, lines=[line.translate(None, LINE_BREAKS) for line in rows.lines])
     return rows
+
+
+def _document(content: bytes) -> Raw:
+    """Return the response for a slicer.
+
+    :raises msgspec.DecodeError: if it is not JSON
+    """
+    content = content.strip(WHITE_SPACE.encode())
+    if content.startswith((b"{", b"[")):  # the slicer itself finds errors in objects and arrays
+        return Raw(content)
+    return msgspec.json.decode(content, type=Raw)
 
 
 def check_value(text: str, *, allow_nan: bool = False) -> tuple[bytes, int]:
@@ -192,7 +117,7 @@ def _checked(text: str, *, allow_nan: bool) -> TextSlicer:
     slicer = TextSlicer(allow_nan=allow_nan)
     try:
         slicer.check(text)
-    except _Constant:
+    except Constant:
         raise InvalidPage(
             "contains NaN or Infinity, which JSON does not have. To write null instead, set allow_nan=True"
         ) from None
@@ -332,27 +257,25 @@ def _children(slicer: Slicer[S], value: S, step: str | Step) -> list[S] | None:
     return [members[step]] if step in members else None
 
 
-def without_rows(content: bytes, at: Sequence[str], *, keep_ends: bool) -> Any:
+def without_rows(rows: Rows, *, keep_ends: bool) -> Any:
     """Return the decoded response without its rows.
 
-    :param content: the JSON of the response
-    :param at: the keys that lead to the array that contains the rows
-    :param keep_ends: whether to keep the first and the last element of this array
-    :raises msgspec.DecodeError: if msgspec cannot slice the content; only in newer versions it is a ValueError
+    :param rows: the rows of a response that has a ``document``
+    :param keep_ends: whether to keep the first and the last element of the array that contains the rows
     :raises ValueError: if Python cannot decode a member
     """
-    slicer = RawSlicer()
+    slicer = rows.slicer
 
     def decoded(value: Raw, keys: Sequence[str]) -> Any:
         if keys:
             members = slicer.members(value) or {}
             return {key: decoded(each, keys[1:]) if key == keys[0] else _decoded(each) for key, each in members.items()}
-        elements = slicer.elements(value)
-        if elements is None:  # the response is a single row
+        if not slicer.is_array(value):  # the response is a single row
             return _decoded(value) if keep_ends else {}
-        return [_decoded(elements[index]) for index in (0, -1)] if keep_ends and elements else []
+        elements = slicer.elements(value) if keep_ends else None
+        return [_decoded(elements[index]) for index in (0, -1)] if elements else []
 
-    return decoded(msgspec.json.decode(content, type=Raw), at)
+    return None if rows.document is None else decoded(rows.document, rows.at)
 
 
 def _decoded(value: Raw) -> Any:
@@ -380,18 +303,3 @@ def _add_arrays(slicer: Slicer[S], value: S, prefix: str, found: list[str]) -> N
             found.append(name)
         elif len(found) < MAX_LISTED:
             _add_arrays(slicer, member, f"{name}.", found)
-
-
-def _skip(text: str, position: int, *, comma: bool = False) -> int:
-    """Return the position after white space, and after a comma if there is one and ``comma`` is true."""
-    while text[position] in WHITE_SPACE:
-        position += 1
-    return _skip(text, position + 1) if comma and text[position] == "," else position
-
-
-def _ignore(number: str) -> None:
-    """Accept a number without converting it."""
-
-
-def _refuse(number: str) -> NoReturn:
-    raise _Constant(number)

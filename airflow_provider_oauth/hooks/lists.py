@@ -6,11 +6,8 @@ The modules that only lists need are imported when a list is read, because most 
 from __future__ import annotations
 
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import requests
 
 from airflow_provider_oauth.api.policy import normalized_url
 from airflow_provider_oauth.exceptions import ConfigurationError
@@ -18,9 +15,12 @@ from airflow_provider_oauth.hooks.settings import ReadsConnection
 from airflow_provider_oauth.protocol.redaction import redact_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import requests
 
     from airflow_provider_oauth.api.rate_limit import Budget
+    from airflow_provider_oauth.api.recovery import RecoveryPolicy
     from airflow_provider_oauth.api.requests_auth import OAuthSession
     from airflow_provider_oauth.extract.engine import PageReader
     from airflow_provider_oauth.extract.formats import ResponseFormat
@@ -38,17 +38,18 @@ class ReadsLists(ReadsConnection):
     budget: Budget | None
 
     def _list_session(
-        self, extra_options: dict[str, Any] | None, concurrency: int, stop: threading.Event
+        self, extra_options: dict[str, Any] | None, policy: RecoveryPolicy, concurrency: int, stop: threading.Event
     ) -> OAuthSession:
         """Return a session for the pages of a list, and set ``merged_extra``.
 
         :param extra_options: as in ``run``
+        :param policy: when requests are repeated
         :param concurrency: maximum number of requests at a time
         :param stop: ends the waits of requests when it is set
         """
         raise NotImplementedError
 
-    def _check(self, response: requests.Response, *, in_list: bool) -> None:
+    def _check(self, response: requests.Response, policy: RecoveryPolicy, *, in_list: bool) -> None:
         """Raise an error if a response is one."""
         raise NotImplementedError
 
@@ -135,7 +136,7 @@ class ReadsLists(ReadsConnection):
         from airflow_provider_oauth.extract.ahead import Lookahead
         from airflow_provider_oauth.extract.engine import PageReader
         from airflow_provider_oauth.extract.request import check_concurrency
-        from airflow_provider_oauth.extract.spool import HEADERS, spooler
+        from airflow_provider_oauth.hooks.page_requests import PageRequests
 
         check_concurrency(concurrency, self.oauth_conn_id)
         if concurrency > 1 and self.repeatable is False:
@@ -143,38 +144,21 @@ class ReadsLists(ReadsConnection):
                 f"Connection {self.oauth_conn_id!r}: concurrency is {concurrency}, so pages are requested before it is "
                 "certain that they are needed. With repeatable=False, requests may change data. Remove one of them."
             )
-        is_spooled = request.response_format != "json"
-        if not is_spooled:  # the vendor's paths are those of JSON responses
+        if request.response_format == "json":  # the vendor's paths are those of JSON responses
             request = self._with_vendor_defaults(request)
-        stop = threading.Event()
-        # One session for all pages, so that cookies persist.
-        session = self._list_session(extra_options, concurrency, stop)
+        policy, stop = self.recovery_policy(in_list=True), threading.Event()
+        session = self._list_session(extra_options, policy, concurrency, stop)
         options = {name: self.merged_extra[name] for name in ("timeout", "allow_redirects")}
-
-        def prepare(page: PageRequest) -> Callable[[], requests.Response]:
-            prepared = session.prepare_request(
-                requests.Request(
-                    request.method,
-                    self.url_from_endpoint(page.url or request.endpoint),
-                    params=dict(page.query),
-                    data=page.data,
-                    json=page.json,
-                    headers={**(HEADERS if is_spooled else {}), **page.headers},
-                    hooks={"response": spooler(self.oauth_conn_id)} if is_spooled else None,
-                )
-            )
-            # Without stream, send reads the body, so that a broken connection is repeated.
-            settings = session.merge_environment_settings(prepared.url, {}, is_spooled, None, None)
-            return partial(session.send, prepared, **options, **settings)
-
+        pages = PageRequests(session, request, self.url_from_endpoint, options, self.oauth_conn_id)
         lookahead = None
         if concurrency > 1:
             has_budget = self.budget is not None
-            lookahead = Lookahead(prepare, concurrency, stop, self.oauth_conn_id, has_budget=has_budget)
+            lookahead = Lookahead(pages.prepare, concurrency, stop, self.oauth_conn_id, has_budget=has_budget)
 
         def send(page: PageRequest) -> requests.Response:
-            response = lookahead.get(page) if lookahead else prepare(page)()
-            self._check(response, in_list=True)  # even if check_response is off: an error response is not a page
+            response = lookahead.get(page) if lookahead else pages.prepare(page)()
+            # Even if check_response is off: an error response is not a page.
+            self._check(response, policy, in_list=True)
             return response
 
         return PageReader(send, request, self.oauth_conn_id, self.counts, lookahead=lookahead, limit=limit)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from airflow_provider_oauth.api.rate_limit import RateLimiter
+    from airflow_provider_oauth.api.recovery import RecoveryPolicy
     from airflow_provider_oauth.api.sender import ApiSender
     from airflow_provider_oauth.presets import Preset
     from airflow_provider_oauth.presets.vendor import Vendor
@@ -113,14 +114,14 @@ class OAuthHook(ReadsLists, HttpHook):
             only to the API
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
-        session = self._session(extra_options, self._sender(in_list=False))
+        session = self._session(extra_options, self._sender(self.recovery_policy(in_list=False)))
         session.headers.update(headers or {})
         return session
 
     def _list_session(
-        self, extra_options: dict[str, Any] | None, concurrency: int, stop: threading.Event
+        self, extra_options: dict[str, Any] | None, policy: RecoveryPolicy, concurrency: int, stop: threading.Event
     ) -> OAuthSession:
-        return self._session(extra_options, self._sender(in_list=True, stop=stop), concurrency)
+        return self._session(extra_options, self._sender(policy, stop), concurrency)
 
     def _session(self, extra_options: dict[str, Any] | None, sender: ApiSender, concurrency: int = 1) -> OAuthSession:
         self.merged_extra = {**vars(self.config.transport), **(extra_options or {})}
@@ -174,10 +175,10 @@ class OAuthHook(ReadsLists, HttpHook):
         :param response: the response to check
         :raises ApiError: if the status is 400 or above, or a rule matches; the text of the error starts with the status
         """
-        self._check(response, in_list=False)
+        self._check(response, self.recovery_policy(in_list=False), in_list=False)
 
-    def _check(self, response: requests.Response, *, in_list: bool) -> None:
-        policy, reply = self.recovery_policy(in_list=in_list), reply_of(response)
+    def _check(self, response: requests.Response, policy: RecoveryPolicy, *, in_list: bool) -> None:
+        reply = reply_of(response)
         if not policy.is_error(reply, in_list=in_list):
             return
         rule = policy.rule_for(reply)  # first, because it may need the body

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider_oauth.api.rate_limit import Budget
+    from airflow_provider_oauth.api.recovery import RecoveryPolicy
     from airflow_provider_oauth.presets import Preset
     from airflow_provider_oauth.presets.vendor import Vendor
     from airflow_provider_oauth.protocol.config import OAuthConfig
@@ -79,8 +80,7 @@ class ReadsConnection(RepeatsRequests, BaseHook):
         """The rate limiter that all sessions of this hook share."""
         return RateLimiter(self.budget)
 
-    def _sender(self, *, in_list: bool, stop: threading.Event | None = None) -> ApiSender:
-        policy = self.recovery_policy(in_list=in_list)
+    def _sender(self, policy: RecoveryPolicy, stop: threading.Event | None = None) -> ApiSender:
         return ApiSender(self._rate_limiter, policy, self.oauth_conn_id, self.counts, stop)
 
     @property
