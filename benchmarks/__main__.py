@@ -20,7 +20,17 @@ from benchmarks import environments
 from benchmarks.measuring import Row
 from sandbox.processes import Component, interrupted_by_signals, kill
 
-BENCHMARKS = ("parsing", "authentication", "pulling", "variables", "call_path", "decryption", "limits", "cold_start")
+BENCHMARKS = (
+    "parsing",
+    "task_start",
+    "authentication",
+    "pulling",
+    "variables",
+    "call_path",
+    "decryption",
+    "limits",
+    "cold_start",
+)
 HEADINGS = Row("benchmark", "reference", "this package", "ratio", "goal")
 #: Maximum seconds for one benchmark.
 TIMEOUT = 900
