@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from itertools import chain
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import requests
 
     from airflow_provider_oauth.extract.page_request import PageRequest
+
+    #: A function that sends a request, and where its response or error is stored.
+    ToSend = tuple[Callable[[], requests.Response], Future[requests.Response]]
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +55,8 @@ class Lookahead:
         self._coming: Iterator[PageRequest] = iter(())
         self._window = concurrency
         self._has_budget = has_budget
+        self._to_send: SimpleQueue[ToSend | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
         self._is_regular = True
 
     def get(self, request: PageRequest) -> requests.Response:
@@ -63,7 +69,7 @@ class Lookahead:
             self._send(request)
         self._fill(self._window)
         future = self._ahead[0][1]
-        wait([future])  # a timeout of the task raises its exception here, and then the response must still be closed
+        future.exception()  # waits; if a timeout of the task ends the wait, the response must still be closed
         self._ahead.popleft()
         return future.result()
 
@@ -111,6 +117,8 @@ class Lookahead:
         """
         self._stop.set()
         self.discard()
+        for _ in self._threads:
+            self._to_send.put(None)
 
     def _fill(self, window: int) -> None:
         while len(self._ahead) < window and (request := next(self._coming, None)) is not None:
@@ -124,16 +132,22 @@ class Lookahead:
         except Exception as error:  # it is raised when this request is needed
             future.set_exception(error)
             return
-        # Not a ThreadPoolExecutor: the end of the process would wait for the threads of an executor.
-        threading.Thread(target=_run, args=(send, future), daemon=True).start()
+        self._to_send.put((send, future))
+        if len(self._threads) < self._concurrency:
+            # Not a ThreadPoolExecutor: the end of the process would wait for the threads of an executor.
+            self._threads.append(threading.Thread(target=_work, args=(self._to_send,), daemon=True))
+            self._threads[-1].start()
 
 
-def _run(send: Callable[[], requests.Response], future: Future[requests.Response]) -> None:
-    """Send a request, and store its response or error."""
-    try:
-        future.set_result(send())
-    except BaseException as error:
-        future.set_exception(error)
+def _work(to_send: SimpleQueue[ToSend | None]) -> None:
+    """Send one request after the other, and store their responses or errors."""
+    while (item := to_send.get()) is not None:
+        send, future = item
+        try:
+            future.set_result(send())
+        except BaseException as error:
+            future.set_exception(error)
+        del item, send, future  # otherwise this thread would keep the response in memory
 
 
 def _close(future: Future[requests.Response]) -> None:
