@@ -453,6 +453,47 @@ def test_proxies_of_the_environment_are_used_unless_trust_env_is_off(
     assert not endpoint.last_request.proxies.get("https")
 
 
+def test_the_proxies_of_the_environment_are_looked_up_once_per_origin(
+    api: _Matcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://environment.example.com:3128")
+    monkeypatch.setenv("NO_PROXY", "direct.example.com")
+    session = OAuthHook("my_api").get_conn()
+
+    def proxy_of(url: str) -> str | None:
+        found: str | None = session.merge_environment_settings(url, {}, None, None, None)["proxies"].get("https")
+        return found
+
+    urls = [f"{API}/items", "https://direct.example.com/items", f"{API}/items?page=2"]
+    assert [proxy_of(url) for url in urls] == [
+        "http://environment.example.com:3128",
+        None,
+        "http://environment.example.com:3128",
+    ]
+    monkeypatch.delenv("HTTPS_PROXY")
+    assert proxy_of(urls[0]) == "http://environment.example.com:3128"
+    given = session.merge_environment_settings(urls[0], {"https": "http://mine.example.com"}, None, None, None)
+    assert given["proxies"]["https"] == "http://mine.example.com"
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_the_certificates_of_the_environment_are_used_unless_the_connection_has_others(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, name: str, tls: Certificates
+) -> None:
+    monkeypatch.setenv(name, "/etc/environment.pem")
+
+    def verify() -> object:
+        session = OAuthHook("my_api").get_conn()
+        return session.merge_environment_settings(f"{API}/items", {}, None, None, None)["verify"]
+
+    connect()
+    assert verify() == "/etc/environment.pem"
+    connect(verify=False)
+    assert verify() is False
+    connect(verify=tls.ca)
+    assert verify() == tls.ca
+
+
 # --- sockets
 
 
