@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import Raw
-
+from airflow_provider_oauth.extract.row_members import RepeatedKey, row_members
 from airflow_provider_oauth.extract.rows import InvalidPage
-from airflow_provider_oauth.extract.slicers import TextSlicer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +20,6 @@ class FieldFilter:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = tuple(dict.fromkeys(names))
-        self._decoder = msgspec.json.Decoder(dict[str, Raw])
-        self._slicer = TextSlicer(allow_nan=False)
         #: The fields that no row had yet.
         self.missing = set(self._names)
 
@@ -34,15 +29,15 @@ class FieldFilter:
         :param line: the row in JSON
         :raises InvalidPage: if the row is not an object, or has a key twice
         """
-        if not line.startswith(b"{"):
-            raise InvalidPage("has a row that is not an object, so exclude cannot remove its fields. Remove exclude")
-        members = self._members(line)
-        # A dict has only the last one of several members with the same key, so the others would be lost.
-        if json.loads(line, object_pairs_hook=len, parse_int=len, parse_float=len) != len(members):
+        try:
+            members = row_members(line)
+        except RepeatedKey:
             raise InvalidPage(
                 "has a row that contains a key twice, so exclude would drop a value. Remove exclude, and remove the "
                 "fields in a later task"
-            )
+            ) from None
+        if members is None:
+            raise InvalidPage("has a row that is not an object, so exclude cannot remove its fields. Remove exclude")
         found = [name for name in self._names if name in members]
         if not found:
             return line
@@ -50,12 +45,6 @@ class FieldFilter:
         for name in found:
             del members[name]
         return b"{" + b",".join(_key(name) + b":" + value for name, value in members.items()) + b"}"
-
-    def _members(self, line: bytes) -> dict[str, bytes]:
-        try:
-            return {name: bytes(value) for name, value in self._decoder.decode(line).items()}
-        except (msgspec.DecodeError, RecursionError):  # msgspec rejects some valid JSON, see slice_rows
-            return {name: value.encode() for name, value in (self._slicer.members(line.decode()) or {}).items()}
 
 
 def _key(name: str) -> bytes:

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperat
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.progress import Progress
 from airflow_provider_oauth.extract.request import ListRequest, check_concurrency, check_list
-from airflow_provider_oauth.extract.writers.row_file import JsonLinesFile
+from airflow_provider_oauth.extract.writers.file_format import FileFormat, check_columns, file_format
 from airflow_provider_oauth.hooks.task import ReportsFailure
 from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues
 from airflow_provider_oauth.operators.ids import TakesIds
@@ -24,7 +24,7 @@ from airflow_provider_oauth.protocol.metrics import EXTRACT_ROWS
 from airflow_provider_oauth.runtime.lineage import report_lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -51,17 +51,24 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
     :param oauth_conn_id: ID of the connection (templated)
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
-    :param path: the file to write, with one row per line as JSON: an absolute local path, or a URL of any storage that
-        Airflow supports, such as ``s3://conn_id@bucket/key``. It must end with ``.jsonl`` or ``.ndjson``, and
-        ``.gz`` or ``.zst`` for a compressed file; None to write no file (templated)
+    :param path: the file to write: an absolute local path, or a URL of any storage that Airflow supports, such as
+        ``s3://conn_id@bucket/key``. It must end with ``.jsonl`` or ``.ndjson`` for one row per line as JSON, or with
+        ``.csv``, and ``.gz`` or ``.zst`` for a compressed file; or with ``.parquet``; None to write no file (templated)
     :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :param xcom_limit: maximum size of what ``xcom_fields`` selects, as JSON, in bytes; None for 48,000 bytes and 1,000
         rows
-    :param on_empty: what to do with a list without rows: ``"write"`` writes an empty file, ``"skip"`` skips the task,
-        and ``"fail"`` fails it. With ``"skip"`` and ``"fail"``, no file is written, and an existing file stays
+    :param on_empty: what to do with a list without rows: ``"write"`` writes a file without rows, ``"skip"`` skips the
+        task, and ``"fail"`` fails it. With ``"skip"`` and ``"fail"``, no file is written, and an existing file stays
     :param exclude: keys of fields to remove from all rows
     :param limit: maximum number of rows, for a trial; None for all rows
+    :param columns: the columns of a file in CSV or Parquet: a dict with the type of each column by name. A type is
+        ``"int64"``, ``"float64"``, ``"decimal(18,2)"``, ``"string"``, ``"boolean"``, ``"date"``, ``"timestamp"``,
+        ``"json"``, a dict for an object, or a list with one type for an array. For CSV, a list of names is enough; None
+        to infer the columns from all rows, which needs a temporary file
+    :param extra_columns: what to do with fields of a row that ``columns`` does not have: ``"error"`` or ``"ignore"``
+    :param csv_escape: whether text in a file in CSV that begins with ``=``, ``+``, ``-``, ``@``, tab or carriage return
+        gets an apostrophe, so that spreadsheet programs do not run it as a formula
     :param error_rules: what responses of the API mean; they are tried before the vendor's and the default rules
     :param rate_limit_timeout: how long a request waits for limits of the API, in seconds; None for the vendor's value,
         or 300
@@ -99,6 +106,9 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         on_empty: Literal["write", "skip", "fail"] = "write",
         exclude: str | Sequence[str] = (),
         limit: int | None = None,
+        columns: Mapping[str, Any] | Sequence[str] | None = None,
+        extra_columns: Literal["error", "ignore"] = "error",
+        csv_escape: bool = False,
         error_rules: Sequence[ErrorRule] = (),
         rate_limit_timeout: float | None = None,
         retry_timeout: float | None = None,
@@ -115,12 +125,16 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         self.on_empty = on_empty
         self.exclude = exclude
         self.limit = limit
+        self.columns = columns
+        self.extra_columns = extra_columns
+        self.csv_escape = csv_escape
         self.error_rules = tuple(error_rules)
         self.rate_limit_timeout = rate_limit_timeout
         self.retry_timeout = retry_timeout
         self.repeatable = repeatable
         self.concurrency = concurrency
         check_concurrency(concurrency, self.oauth_conn_id)
+        check_columns(self.oauth_conn_id, columns, extra_columns)
         if on_empty not in ON_EMPTY:
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: on_empty is {on_empty!r}, which is not supported. Set it to "
@@ -185,13 +199,17 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         started = self.clock.now()
         check_mapped_path(self, self.oauth_conn_id, context)
         check_path(self.oauth_conn_id, self.path)
+        target = self._file_format()
         xcom = XComRows(self.oauth_conn_id, self.xcom_fields, self.xcom_limit) if self.xcom_fields else None
         hook = self.make_hook()
         lists: list[str] = []
         writer, outcome = None, "failed"
         try:
-            with extract_file(self.oauth_conn_id, self.path, private=self.private) as file:
-                writer = self._row_writer(JsonLinesFile(file), xcom)
+            with (
+                extract_file(self.oauth_conn_id, self.path, private=self.private) as file,
+                target.open(file) as rows,
+            ):
+                writer = self._row_writer(rows, xcom)
                 for request in self.list_requests(hook):
                     left = None if self.limit is None else self.limit - writer.rows
                     writer.write(hook.read_pages(request, concurrency=self.concurrency, limit=left), self.check)
@@ -200,6 +218,7 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
                         break
                 if not writer.rows:
                     self._handle_empty_list()
+                writer.finish()
             outcome = "success"
         finally:
             if writer is not None and writer.rows:
@@ -212,6 +231,15 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         )
         times = {"started": started.isoformat(), "ended": self.clock.now().isoformat()}
         return xcom.rows if xcom else {"path": self.path, "bytes": size, **times, **summary, **hook.counts.summary()}
+
+    def _file_format(self) -> FileFormat:
+        return file_format(
+            self.oauth_conn_id,
+            self.path,
+            columns=self.columns,
+            extra_columns=self.extra_columns,
+            csv_escape=self.csv_escape,
+        )
 
     def _row_writer(self, file: RowFile, xcom: XComRows | None) -> RowWriter:
         is_transformed = type(self).transform_row is not ExtractOperator.transform_row
@@ -267,17 +295,24 @@ class OAuthExtractOperator(ExtractOperator):
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
-    :param path: the file to write, with one row per line as JSON: an absolute local path, or a URL of any storage that
-        Airflow supports, such as ``s3://conn_id@bucket/key``. It must end with ``.jsonl`` or ``.ndjson``, and
-        ``.gz`` or ``.zst`` for a compressed file; None to write no file (templated)
+    :param path: the file to write: an absolute local path, or a URL of any storage that Airflow supports, such as
+        ``s3://conn_id@bucket/key``. It must end with ``.jsonl`` or ``.ndjson`` for one row per line as JSON, or with
+        ``.csv``, and ``.gz`` or ``.zst`` for a compressed file; or with ``.parquet``; None to write no file (templated)
     :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :param xcom_limit: maximum size of what ``xcom_fields`` selects, as JSON, in bytes; None for 48,000 bytes and 1,000
         rows
-    :param on_empty: what to do with a list without rows: ``"write"`` writes an empty file, ``"skip"`` skips the task,
-        and ``"fail"`` fails it. With ``"skip"`` and ``"fail"``, no file is written, and an existing file stays
+    :param on_empty: what to do with a list without rows: ``"write"`` writes a file without rows, ``"skip"`` skips the
+        task, and ``"fail"`` fails it. With ``"skip"`` and ``"fail"``, no file is written, and an existing file stays
     :param exclude: keys of fields to remove from all rows
     :param limit: maximum number of rows, for a trial; None for all rows
+    :param columns: the columns of a file in CSV or Parquet: a dict with the type of each column by name. A type is
+        ``"int64"``, ``"float64"``, ``"decimal(18,2)"``, ``"string"``, ``"boolean"``, ``"date"``, ``"timestamp"``,
+        ``"json"``, a dict for an object, or a list with one type for an array. For CSV, a list of names is enough; None
+        to infer the columns from all rows, which needs a temporary file
+    :param extra_columns: what to do with fields of a row that ``columns`` does not have: ``"error"`` or ``"ignore"``
+    :param csv_escape: whether text in a file in CSV that begins with ``=``, ``+``, ``-``, ``@``, tab or carriage return
+        gets an apostrophe, so that spreadsheet programs do not run it as a formula
     :param error_rules: what responses of the API mean; they are tried before the vendor's and the default rules
     :param rate_limit_timeout: how long a request waits for limits of the API, in seconds; None for the vendor's value,
         or 300

@@ -129,6 +129,19 @@ class RowWriter:
                 self._xcom.add(self._redact_row(row))
         return lines
 
+    def finish(self) -> None:
+        """Write what follows the last row, and log a warning about columns that no row has.
+
+        :raises InvalidPage: if the rows cannot be written in the format of the file
+        """
+        self._file.finish()
+        if self._file.missing:
+            log.warning(
+                "columns contains %s, but no row has these fields, so these columns contain only null. Check their "
+                "names.",
+                list(self._file.missing),
+            )
+
     def summary(self) -> dict[str, Any]:
         """Return what the task returns about its rows, and log warnings about ``exclude`` and ``limit``."""
         if self._excludes and self._filter.missing and self.rows:

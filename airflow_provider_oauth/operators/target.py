@@ -11,8 +11,10 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow.sdk import Asset
 from airflow.sdk.definitions.asset import AssetRef
 
-from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
+from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError
+from airflow_provider_oauth.extract.rows import InvalidPage
 from airflow_provider_oauth.extract.storage import LOCAL, StorageError, new_file, storage_errors
+from airflow_provider_oauth.extract.writers.file_format import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.extract.storage import NewFile
 
-#: The suffixes of files with one row per line as JSON, without and with compression.
-SUFFIXES = tuple(suffix + packed for suffix in (".jsonl", ".ndjson") for packed in ("", ".gz", ".zst"))
 #: Variables of Airflow's templates that can differ between the mapped tasks of a run.
 VARYING = ("task", "macros")
 #: Attributes of ``ti`` that differ between the mapped tasks of a run.
@@ -43,6 +43,7 @@ def extract_file(conn_id: str, path: str | None, *, private: bool) -> Iterator[N
     :param path: the path or URL of the file, which was checked; None to store nothing
     :param private: whether only the owner may read a local file
     :raises ConfigurationError: if Airflow does not support the storage, or its connection does not exist
+    :raises ApiError: if the rows cannot be written in the format of the file
     :raises OAuthError: if the storage fails
     """
     try:
@@ -55,6 +56,10 @@ def extract_file(conn_id: str, path: str | None, *, private: bool) -> Iterator[N
             "that was there before stays. Check the storage: its connection, permissions, free space and network. "
             f"({error})"
         ) from error
+    except InvalidPage as error:
+        raise ApiError(
+            f"Connection {conn_id!r}: the file {path!r} cannot be written in its format: the list {error}."
+        ) from None
 
 
 def _target(conn_id: str, path: str) -> ObjectStoragePath:
@@ -113,8 +118,8 @@ def check_path(conn_id: str, path: str | None) -> None:
         )
     if not path.endswith(SUFFIXES):
         raise ConfigurationError(
-            f"Connection {conn_id!r}: path {path!r} has no known suffix, so the format of the file is unknown. Each "
-            f"row is written as one line of JSON. Use one of these suffixes: {', '.join(SUFFIXES)}."
+            f"Connection {conn_id!r}: path {path!r} has no known suffix, so the format of the file is unknown. Use "
+            f"one of these suffixes: {', '.join(SUFFIXES)}."
         )
 
 

@@ -18,7 +18,10 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 LINES = (ROOT / "pyproject.toml").read_text().splitlines()
 PYPROJECT = tomllib.loads("\n".join(LINES))
-DEPENDENCIES = [Requirement(each) for each in PYPROJECT["project"]["dependencies"]]
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+DEPENDENCIES = [
+    Requirement(each) for group in (PYPROJECT["project"]["dependencies"], *EXTRAS.values()) for each in group
+]
 EACH = pytest.mark.parametrize("dependency", DEPENDENCIES, ids=lambda each: each.name)
 
 
@@ -56,7 +59,7 @@ def test_the_installed_version_is_supported_and_the_oldest_one_in_make_test_olde
 
 
 def test_every_dependency_has_a_comment() -> None:
-    groups = [PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"].values()]
+    groups = [PYPROJECT["project"]["dependencies"], *EXTRAS.values(), *PYPROJECT["dependency-groups"].values()]
     found = [
         (before.strip(), line.strip().strip('",'))
         for before, line in pairwise(LINES)

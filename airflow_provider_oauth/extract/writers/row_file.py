@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 class RowFile(Protocol):
     """A file that rows are written to, in one format."""
 
+    @property
+    def missing(self) -> Sequence[str]:
+        """The columns that no row has."""
+
     def write(self, lines: Sequence[bytes]) -> None:
         """Write rows.
 
@@ -40,6 +44,11 @@ class JsonLinesFile:
 
     def __init__(self, file: NewFile) -> None:
         self._file = file
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """The columns that no row has: none, because there are no columns."""
+        return ()
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Write rows, as :class:`RowFile` defines it."""

@@ -9,8 +9,9 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.extract.writers.file_format import SUFFIXES
 from airflow_provider_oauth.operators.extract import OAuthExtractOperator
-from airflow_provider_oauth.operators.target import SUFFIXES, check_mapped_path, check_path, extract_file
+from airflow_provider_oauth.operators.target import check_mapped_path, check_path, extract_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def test_absolute_paths_and_urls_with_a_known_suffix_are_accepted(url: str, suff
 
 
 @pytest.mark.parametrize(
-    "suffix", ["", ".csv", ".parquet", ".json", ".jsonl.bz2", ".jsonl.gz.tmp", ".gz", ".JSONL", "/"]
+    "suffix", ["", ".tsv", ".parquet.gz", ".json", ".jsonl.bz2", ".jsonl.gz.tmp", ".gz", ".JSONL", "/"]
 )
 @pytest.mark.parametrize("url", URLS)
 def test_an_unknown_suffix_is_refused_with_a_list_of_the_known_ones(url: str, suffix: str) -> None:
