@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from airflow_provider_oauth.api.errors import is_broken_connection
 from airflow_provider_oauth.api.wait_time import requested_wait
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.metrics import API_REQUESTS, API_WAITS, no_report, status_outcome
@@ -225,6 +224,8 @@ class Recovery:
         """Return how to repeat the request after an exception of the HTTP client; None if it is not repeated."""
         self._counts.report(API_REQUESTS, "failed")
         self.problem = ""
+        from airflow_provider_oauth.api.errors import is_broken_connection  # only here: it imports aiohttp
+
         if not is_broken_connection(error) or not self._can_resend:
             return None
         return self._retry("broken connection", f"the connection broke ({type(error).__name__})", None, None)

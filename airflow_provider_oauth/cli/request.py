@@ -11,7 +11,7 @@ from airflow_provider_oauth.extract.completeness import error_of, is_usual_size,
 from airflow_provider_oauth.extract.inspection import find_arrays
 from airflow_provider_oauth.extract.page import Page
 from airflow_provider_oauth.extract.records_path import records_paths
-from airflow_provider_oauth.hooks.oauth import hook_of
+from airflow_provider_oauth.hooks.lookup import hook_of
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientSession
-from airflow.providers.common.compat.sdk import BaseHook
 from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook, SessionConfig
 
 from airflow_provider_oauth.api.adapters import KeepAlive, shared_adapter
@@ -17,14 +16,13 @@ from airflow_provider_oauth.api.rate_limit import shared_limiter
 from airflow_provider_oauth.api.request import endpoint_url, request_data
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.api.sender import problem_of, reply_of
-from airflow_provider_oauth.connection import preset_of, read_connection, vendor_of, wrong_type
+from airflow_provider_oauth.connection import preset_of, read_connection, vendor_of
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.hooks.async_session import OAuthAsyncSession
 from airflow_provider_oauth.hooks.lists import ReadsLists
 from airflow_provider_oauth.hooks.repetition import RepeatsRequests
 from airflow_provider_oauth.hooks.settings import log_warnings
 from airflow_provider_oauth.presets import OAUTH
-from airflow_provider_oauth.runtime.compat import hook_class
 from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
@@ -210,26 +208,6 @@ class OAuthHook(ReadsLists, HttpHook):
         except OAuthError as error:
             # The ID is left out of the text, because Airflow can test a connection under a random ID.
             return False, str(error).removeprefix(f"Connection {self.oauth_conn_id!r}: ")
-
-
-def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) -> OAuthHook:
-    """Return the hook for the type of a connection. The connection is read only once.
-
-    :param oauth_conn_id: ID of the connection
-    :param scope: as in ``OAuthHook``
-    :param hook_params: other parameters of ``HttpHook``
-    :return: an ``OAuthHook``, or a vendor's subclass of it
-    :raises ConfigurationError: if the connection is not of an OAuth 2.0 type, because the hook of another type could
-        send the client secret to the API
-    """
-    connection = BaseHook.get_connection(oauth_conn_id)
-    cls = hook_class(connection.conn_type)
-    if not (isinstance(cls, type) and issubclass(cls, OAuthHook)):
-        raise wrong_type(connection)
-    hook: OAuthHook = cls(**{cls.conn_name_attr: oauth_conn_id, **hook_params})
-    hook.scope = scope
-    hook._connection = connection
-    return hook
 
 
 class OAuthAsyncHook(RepeatsRequests, HttpAsyncHook):

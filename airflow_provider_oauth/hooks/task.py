@@ -93,7 +93,7 @@ class OAuthTask(RendersValues, ReportsFailure):
 
         :raises ConfigurationError: if the connection is not of an OAuth 2.0 type
         """
-        from airflow_provider_oauth.hooks.oauth import hook_of
+        from airflow_provider_oauth.hooks.lookup import hook_of
 
         return hook_of(
             self.oauth_conn_id,

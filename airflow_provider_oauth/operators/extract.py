@@ -180,7 +180,7 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
 
     def make_hook(self) -> OAuthHook:
         """Return the hook for the connection's type."""
-        from airflow_provider_oauth.hooks.oauth import hook_of
+        from airflow_provider_oauth.hooks.lookup import hook_of
 
         hook = hook_of(self.oauth_conn_id, self.scope, method="GET")
         hook.error_rules, hook.repeatable = self.error_rules, self.repeatable

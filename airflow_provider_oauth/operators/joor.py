@@ -309,7 +309,7 @@ class JoorBulkOperator(RendersValues, ReportsFailure, BaseOperator):
             return self._execute()
 
     def _execute(self) -> dict[str, Any]:
-        from airflow_provider_oauth.hooks.oauth import hook_of
+        from airflow_provider_oauth.hooks.lookup import hook_of
 
         hook = _with_credits(hook_of(self.oauth_conn_id, method="POST"), self.credits)
         done: dict[str, Any] = {"items": 0, "batches": 0, "written": 0, "rejected": 0}

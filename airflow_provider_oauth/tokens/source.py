@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError, TokenStoreError, errors_converted
@@ -59,6 +60,33 @@ class TokenSource:
     def usable(self, scope: str | None = None) -> Token | None:
         """Return the token in memory if it may still be sent. This never waits and does no I/O."""
         return self._cache.usable(self._key(scope))
+
+    def preload(self, scope: str | None = None) -> None:
+        """Start to read the stored token in a thread. ``token`` waits for it.
+
+        Decryption takes about 30 ms of processor time without Python's global lock, so the caller can import modules
+        meanwhile. Errors are not raised here: ``token`` reads the store again and raises them.
+
+        :param scope: as for ``token``
+        """
+        try:
+            key = self._key(scope)
+        except ConfigurationError:
+            return
+        if self._cache.fresh(key) or not self._thread_lock.acquire(blocking=False):
+            return
+        try:
+            threading.Thread(target=self._preload, args=(key,), daemon=True).start()
+        except RuntimeError:  # the operating system allows no more threads
+            self._thread_lock.release()
+
+    def _preload(self, key: str) -> None:
+        """Put the stored token in memory, and release the lock that ``preload`` has acquired."""
+        try:
+            with suppress(TokenStoreError):
+                self._cache.best(key, None, self.grant_state().token(key))
+        finally:
+            self._thread_lock.release()
 
     def token(self, scope: str | None = None, rejected: Token | None = None) -> Token:
         """Return a usable token; renew it if necessary, or wait until another process has renewed it.

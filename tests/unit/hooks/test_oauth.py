@@ -25,7 +25,8 @@ from airflow_provider_oauth.exceptions import (
     WrongPassword,
 )
 from airflow_provider_oauth.hooks import settings
-from airflow_provider_oauth.hooks.oauth import OAuthHook, hook_of
+from airflow_provider_oauth.hooks.lookup import hook_of
+from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.runtime import airflow_variables, masking, token_sources
 from airflow_provider_oauth.tokens.source import TokenSource
 from tests.connections import TOKEN_URL

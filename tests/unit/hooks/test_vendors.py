@@ -18,12 +18,12 @@ from airflow_provider_oauth.api.rate_limit import Budget
 from airflow_provider_oauth.connection import preset_of
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.fields import Field
-from airflow_provider_oauth.hooks import oauth as hooks_module
-from airflow_provider_oauth.hooks import settings
+from airflow_provider_oauth.hooks import lookup, settings
 from airflow_provider_oauth.hooks.joor import JoorHook
 from airflow_provider_oauth.hooks.justimmo import JustimmoHook
 from airflow_provider_oauth.hooks.justlogin import JustLoginHook
-from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook, hook_of
+from airflow_provider_oauth.hooks.lookup import hook_of
+from airflow_provider_oauth.hooks.oauth import OAuthAsyncHook, OAuthHook
 from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, OAUTH, Preset
 from airflow_provider_oauth.protocol.clock import Clock
@@ -348,7 +348,7 @@ def test_hook_of_passes_the_connection_by_the_name_that_the_hook_declares(
             super().__init__(oauth_conn_id=shop_conn_id, **kwargs)
 
     connect("oauth")
-    monkeypatch.setattr(hooks_module, "hook_class", lambda conn_type: KeywordOnlyHook)
+    monkeypatch.setattr(lookup, "hook_class", lambda conn_type: KeywordOnlyHook)
     assert hook_of("shop", method="GET").oauth_conn_id == "shop"
 
 
