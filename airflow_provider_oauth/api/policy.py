@@ -43,6 +43,10 @@ class ApiRefusal(Enum):
     FORBIDDEN = "forbidden"
 
 
+class RenewalNeeded(Exception):  # noqa: N818 - it is not an error
+    """The API refused the token of a request that was sent ahead. Such a request never renews the token."""
+
+
 def api_refusal(status: int, challenge: str, renew_on: tuple[int, ...] = ()) -> ApiRefusal | None:
     """Return why the API refused a request; None if it did not refuse it, or if the token is not the reason.
 

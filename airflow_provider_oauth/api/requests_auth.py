@@ -13,7 +13,7 @@ from requests.auth import AuthBase
 from requests.utils import default_headers, get_environ_proxies, rewind_body
 
 from airflow_provider_oauth.api.errors import TRANSPORT_ERRORS, transport_error
-from airflow_provider_oauth.api.policy import ApiRefusal, is_secret_header
+from airflow_provider_oauth.api.policy import ApiRefusal, RenewalNeeded, is_secret_header
 from airflow_provider_oauth.api.rate_limit import RateLimiter
 from airflow_provider_oauth.api.recovery import RecoveryPolicy
 from airflow_provider_oauth.api.request import is_absolute, joined_url
@@ -108,11 +108,23 @@ class OAuth2Auth(AuthBase):
         repetition.hooks["response"] += others
         return repetition
 
+    def without_renewal(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Return a copy of a request that keeps its token whatever the API responds."""
+        copied = request.copy()
+        hooks = request.hooks.get("response", [])
+        others = [hook for hook in hooks if getattr(hook, "func", None) != self._repeat_if_refused]
+        copied.hooks = {**request.hooks, "response": [_never_renew, *others]}
+        return copied
+
     def renew(self, response: requests.Response) -> bool:
         """Renew the token after a response that refuses it according to an error rule, whatever its status.
 
         :return: whether the token has changed since the request was sent
+        :raises RenewalNeeded: if the request must not renew the token
         """
+        if _never_renew in response.request.hooks.get("response", []):
+            response.close()
+            raise RenewalNeeded
         with refusal_reported(self._access.report) as refusal:
             refusal.is_repeated = self._has_changed(response)
         return refusal.is_repeated
@@ -129,6 +141,10 @@ class OAuth2Auth(AuthBase):
     def _contains(self, request: requests.PreparedRequest, token: Token) -> bool:
         name, value = self._access.token_header(token)
         return request.headers.get(name) == value
+
+
+def _never_renew(response: requests.Response, **_: Any) -> None:
+    """Do nothing. This response hook marks a request that must not renew the token."""
 
 
 def iter_requests(request: requests.PreparedRequest, auth: OAuth2Auth) -> Iterator[requests.PreparedRequest]:
@@ -240,6 +256,19 @@ class OAuthSession(requests.Session):
 
         with self._errors_converted(request.method, request.url, verify, cert):
             return self._sender.send(request, lambda: send_once(next(to_send), **kwargs), self._oauth.renew, converted)
+
+    def send_ahead(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a request as ``send`` does, but never renew the token. Several threads may do this at the same time.
+
+        A thread that renewed the token could be stopped by the end of the process, and the new token would be lost.
+
+        :raises RenewalNeeded: if the API refuses the token
+        """
+        response = self.send(self._oauth.without_renewal(request), **kwargs)
+        if self._access.refusal(response.status_code, response.headers.get("WWW-Authenticate", "")) is not None:
+            response.close()
+            raise RenewalNeeded
+        return response
 
     @contextmanager
     def _errors_converted(self, method: str | None, url: Any, verify: Any = None, cert: Any = None) -> Iterator[None]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from itertools import chain
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_oauth.api.policy import RenewalNeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,14 +26,27 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class Prepare(Protocol):
+    """Prepares requests for pages."""
+
+    def __call__(self, page: PageRequest, *, is_ahead: bool) -> Callable[[], requests.Response]:
+        """Return a function that sends a request.
+
+        :param page: the request
+        :param is_ahead: whether the function is called in another thread. It then raises ``RenewalNeeded`` if the API
+            refuses the token
+        """
+
+
 class Lookahead:
     """Sends requests for pages ahead of the page that is read.
 
     The reader decides from each page how to request the next one. This class only sends the requests that it will
     probably make. If the reader then makes another request, everything that was sent ahead is discarded, so no row can
-    be skipped or read twice.
+    be skipped or read twice. The reader's thread itself sends a request that no thread has begun to send, for example
+    while all threads wait for responses that were discarded, and a request whose token was refused.
 
-    :param prepare: prepares a request, and returns a function that sends it. The function is called in another thread
+    :param prepare: prepares a request
     :param concurrency: maximum number of requests at a time, and of responses in memory
     :param stop: is set when the responses are no longer needed, so that waiting threads end
     :param conn_id: the connection ID, for the log
@@ -40,7 +55,7 @@ class Lookahead:
 
     def __init__(
         self,
-        prepare: Callable[[PageRequest], Callable[[], requests.Response]],
+        prepare: Prepare,
         concurrency: int,
         stop: threading.Event,
         conn_id: str,
@@ -64,14 +79,17 @@ class Lookahead:
 
         :raises Exception: the error of this request
         """
-        if not self._ahead or self._ahead[0][0] != request:
+        if self._ahead and self._ahead[0][0] == request:
+            self._fill(self._window)
+            future = self._ahead[0][1]
+            if not future.cancel():
+                future.exception()  # waits; if a timeout of the task ends the wait, the response must still be closed
+            self._ahead.popleft()
+            with suppress(RenewalNeeded, CancelledError):
+                return future.result()
+        else:
             self.discard()
-            self._send(request)
-        self._fill(self._window)
-        future = self._ahead[0][1]
-        future.exception()  # waits; if a timeout of the task ends the wait, the response must still be closed
-        self._ahead.popleft()
-        return future.result()
+        return self._prepare(request, is_ahead=False)()
 
     def advance(self, following: PageRequest) -> bool:
         """Send further requests ahead, if ``following`` is the next request that was sent ahead.
@@ -108,7 +126,9 @@ class Lookahead:
         """Discard the requests that were sent ahead, and their responses."""
         self._coming = iter(())
         while self._ahead:
-            self._ahead.pop()[1].add_done_callback(_close)
+            future = self._ahead.pop()[1]
+            if not future.cancel():
+                future.add_done_callback(_close)
 
     def close(self) -> None:
         """End the threads that wait, and discard all responses.
@@ -128,7 +148,7 @@ class Lookahead:
         future: Future[requests.Response] = Future()
         self._ahead.append((request, future))
         try:
-            send = self._prepare(request)
+            send = self._prepare(request, is_ahead=True)
         except Exception as error:  # it is raised when this request is needed
             future.set_exception(error)
             return
@@ -143,6 +163,8 @@ def _work(to_send: SimpleQueue[ToSend | None]) -> None:
     """Send one request after the other, and store their responses or errors."""
     while (item := to_send.get()) is not None:
         send, future = item
+        if not future.set_running_or_notify_cancel():
+            continue
         try:
             future.set_result(send())
         except BaseException as error:

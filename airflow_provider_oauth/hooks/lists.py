@@ -156,7 +156,7 @@ class ReadsLists(ReadsConnection):
             lookahead = Lookahead(pages.prepare, concurrency, stop, self.oauth_conn_id, has_budget=has_budget)
 
         def send(page: PageRequest) -> requests.Response:
-            response = lookahead.get(page) if lookahead else pages.prepare(page)()
+            response = lookahead.get(page) if lookahead else pages.prepare(page, is_ahead=False)()
             # Even if check_response is off: an error response is not a page.
             self._check(response, policy, in_list=True)
             return response

@@ -46,9 +46,12 @@ class PageRequests:
         self._read = spooler(conn_id) if self._is_spooled else read_body
         self._previous: tuple[PageRequest, requests.PreparedRequest] | None = None
 
-    def prepare(self, page: PageRequest) -> Callable[[], requests.Response]:
-        """Return a function that sends the request for a page. Only this function may be called in another thread.
+    def prepare(self, page: PageRequest, *, is_ahead: bool) -> Callable[[], requests.Response]:
+        """Return a function that sends the request for a page.
 
+        :param page: the request
+        :param is_ahead: whether the function is called in another thread. It then raises ``RenewalNeeded`` if the API
+            refuses the token
         :raises ConfigurationError: if the request cannot be sent
         :raises OAuthError: if there is no valid token and none can be obtained
         """
@@ -56,7 +59,8 @@ class PageRequests:
         self._previous = (page, prepared)
         # Without stream, send reads the body, so that a broken connection is repeated.
         settings = self._session.merge_environment_settings(prepared.url, {}, self._is_spooled, None, None)
-        return partial(self._session.send, prepared, **self._options, **settings)
+        send = self._session.send_ahead if is_ahead else self._session.send
+        return partial(send, prepared, **self._options, **settings)
 
     def _prepared(self, page: PageRequest, url: str) -> requests.PreparedRequest:
         if self._previous is not None and not self._session.cookies:

@@ -243,7 +243,9 @@ def test_a_list_ends_while_requests_beyond_its_end_are_still_not_answered(pull: 
     assert sorted(pull.server.answered) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("beyond", [instead(429, Retry_After="200"), instead(503, Retry_After="100"), instead(503)])
+@pytest.mark.parametrize(
+    "beyond", [instead(429, Retry_After="200"), instead(503, Retry_After="100"), instead(503), instead(401)]
+)
 def test_a_list_ends_while_requests_beyond_its_end_wait_to_be_repeated(pull: Pull, beyond: Fault) -> None:
     pull.server.set_rows(ROWS[: 3 * SIZE - 1])
     pull.server.beyond = beyond
