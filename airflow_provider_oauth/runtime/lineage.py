@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import get_hook_lineage_collector
@@ -12,7 +13,7 @@ from airflow_provider_oauth.protocol.redaction import redact_url
 from airflow_provider_oauth.runtime.compat import has_lineage_readers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from airflow.sdk import BaseHook
 
@@ -35,15 +36,24 @@ def report_lineage(hook: BaseHook, lists: Iterable[str], file: str | None) -> No
     :param lists: the URL of each list; only scheme, host and path are reported
     :param file: path or URL of the file; None if no file was written
     """
-    try:
+    with _errors_logged():
         if not has_lineage_readers():
             return
         collector = get_hook_lineage_collector()
         for url in lists:
-            collector.add_input_asset(context=hook, uri=redact_url(url))
+            with _errors_logged():
+                collector.add_input_asset(context=hook, uri=redact_url(url))
             if file is not None:
-                collector.add_output_asset(context=hook, uri=file_uri(file))
-    except Exception as error:  # a plugin can raise anything
+                with _errors_logged():
+                    collector.add_output_asset(context=hook, uri=file_uri(file))
+
+
+@contextmanager
+def _errors_logged() -> Iterator[None]:
+    """Log an exception, which can be any one of a plugin, or Airflow's for a URL with more than 1,500 characters."""
+    try:
+        yield
+    except Exception as error:
         log.warning("The lineage of this task is incomplete, because Airflow could not record it: %s", error)
 
 

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from airflow_provider_oauth.api import rate_limit
 from airflow_provider_oauth.api.rate_limit import Budget, RateLimiter
-from airflow_provider_oauth.api.recovery import MAX_PAUSE, RecoveryPolicy
+from airflow_provider_oauth.api.recovery import MAX_PAUSE, RecoveryPolicy, RequestCounts
 from airflow_provider_oauth.api.sender import ApiSender
 from airflow_provider_oauth.extract.error_rules import DEFAULT_RULES
+from airflow_provider_oauth.protocol.metrics import API_REQUESTS, API_WAITS
 from tests.fake_clock import FakeClock
+from tests.reports import Reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -344,3 +346,23 @@ def test_waiting_for_the_budget_does_not_count_for_the_timeout(clock: FakeClock)
     assert limiter.send(request(), response).status_code == 200
     responses = [response(429, "9"), response()]
     assert limiter.send(request(), lambda: responses.pop(0)).status_code == 200
+
+
+# --- metrics
+
+
+def test_a_request_that_waits_because_the_budget_is_used_up_is_reported(clock: FakeClock) -> None:
+    reports = Reports()
+    limiter = RateLimiter(Budget(credits=1, seconds=10), clock)
+    limited = ApiSender(limiter, RecoveryPolicy(), "shop", RequestCounts(report=reports))
+    assert [send(limited, clock) for _ in range(3)] == [0, 10, 20]
+    assert (reports.of(API_WAITS), reports.of(API_REQUESTS)) == (["budget"] * 2, ["success"] * 3)
+
+
+def test_a_wait_that_the_api_requires_is_not_reported_as_one_for_the_budget(clock: FakeClock) -> None:
+    reports = Reports()
+    policy = RecoveryPolicy(rules=DEFAULT_RULES, rate_limit_timeout=60)
+    sender = ApiSender(RateLimiter(None, clock), policy, "shop", RequestCounts(report=reports))
+    responses = iter([response(429, "5"), response()])
+    sender.send(request(), lambda: next(responses))
+    assert (reports.of(API_WAITS), reports.of(API_REQUESTS)) == (["limit"], ["limited", "success"])

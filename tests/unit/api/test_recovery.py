@@ -13,7 +13,9 @@ from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_oauth.api.recovery import Recovery, RecoveryPolicy, Repeat, Reply, RequestCounts
 from airflow_provider_oauth.extract.error_rules import DEFAULT_RULES, ErrorRule
+from airflow_provider_oauth.protocol.metrics import API_REQUESTS, API_WAITS
 from tests.fake_clock import FakeClock
+from tests.reports import Reports
 
 
 @pytest.fixture(autouse=True)
@@ -148,3 +150,36 @@ def test_each_rule_is_logged_once_and_every_repetition_is_counted(
         "connection. Later repetitions are logged at level DEBUG.",
     ]
     assert counts.summary() == {"waits": 3, "waited": 30, "retries": 6}
+
+
+# --- metrics
+
+
+def test_each_attempt_and_each_wait_is_reported(clock: FakeClock) -> None:
+    reports = Reports()
+    decision = recovery(clock, counts=RequestCounts(report=reports))
+    for status in (429, 503, 401, 200):
+        decision.after_response(reply(status, Retry_After="1"))
+    decision.after_error(requests.ConnectionError())
+    decision.after_error(ValueError("not sent"))
+    outcomes = ["limited", "server_error", "unauthorized", "success", "failed", "failed"]
+    assert (reports.of(API_REQUESTS), reports.of(API_WAITS)) == (outcomes, ["limit", "retry", "retry"])
+
+
+def test_a_wait_that_is_too_long_is_not_reported(clock: FakeClock) -> None:
+    reports = Reports()
+    recovery(clock, counts=RequestCounts(report=reports)).after_response(reply(429, Retry_After="3600"))
+    assert reports.of(API_WAITS) == []
+
+
+def test_a_response_whose_body_breaks_off_while_a_rule_reads_it_is_reported_once(clock: FakeClock) -> None:
+    def broken() -> bytes:
+        raise requests.ConnectionError
+
+    reports = Reports()
+    rule = ErrorRule("fail", status=200, when="error")
+    decision = recovery(clock, rule, counts=RequestCounts(report=reports))
+    with pytest.raises(requests.ConnectionError):
+        decision.after_response(Reply(200, CaseInsensitiveDict(), broken))
+    decision.after_error(requests.ConnectionError())
+    assert reports.of(API_REQUESTS) == ["failed"]

@@ -13,7 +13,7 @@ from requests_mock import ANY
 
 from airflow_provider_oauth.api.policy import ApiAccess, origin
 from airflow_provider_oauth.api.requests_auth import OAuthSession
-from airflow_provider_oauth.exceptions import ApiConnectTimeout
+from airflow_provider_oauth.exceptions import ApiConnectTimeout, TokenRequestError
 from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.token import Token
 from tests.connections import oauth_config
@@ -580,3 +580,32 @@ def test_redirects_and_requests_to_other_origins_have_a_timeout(requests_mock: M
     session.get(f"{API}/moved")
     session.get(ELSEWHERE)
     assert [sent.timeout for sent in requests_mock.request_history] == [60, 60, 60]
+
+
+# --- metrics
+
+
+def test_a_refused_token_is_reported_and_the_refused_request_counts(requests_mock: Mocker) -> None:
+    requests_mock.get(f"{API}/items", [{"status_code": 401}, {"json": []}])
+    source = FakeSource(config())
+    session_for(source).get(f"{API}/items")
+    assert source.report.all == [("oauth.refusals", "repeated", 1), ("oauth.api.requests", "unauthorized", 1)]
+
+
+def test_a_refusal_without_another_token_is_reported_as_returned(requests_mock: Mocker) -> None:
+    requests_mock.get(f"{API}/items", status_code=403)
+    source = FakeSource(config())
+    session_for(source).get(f"{API}/items")
+    assert source.report.all == [("oauth.refusals", "returned", 1)]
+
+
+def test_a_failed_renewal_after_a_refusal_is_reported(requests_mock: Mocker) -> None:
+    class Source(FakeSource):
+        def replacement(self, refused: Token, scope: str | None = None, *, renew: bool) -> Token | None:
+            raise TokenRequestError("the server is down")
+
+    requests_mock.get(f"{API}/items", status_code=401)
+    source = Source(config())
+    with pytest.raises(TokenRequestError):
+        session_for(source).get(f"{API}/items")
+    assert source.report.all == [("oauth.refusals", "failed", 1), ("oauth.api.requests", "unauthorized", 1)]
