@@ -244,5 +244,6 @@ def rows() -> list[Row]:
             *json_lines(running, is_tls=False),
             *json_lines(running, is_tls=True),
             *concurrency(running),
+            *tables(running),
             *memory(running),
         ]
