@@ -76,6 +76,9 @@ def slice_rows(content: bytes, paths: Sequence[RecordsPath], *, allow_nan: bool 
         rows = Rows(list(map(bytes, found)), at, document=document, slicer=slicer)
     except (msgspec.DecodeError, RecursionError):
         rows = _slice_text(content.decode(), paths, allow_nan=allow_nan)
+    except InvalidPage:
+        _checked(content.decode(), allow_nan=allow_nan)  # a slicer does not check a document that it does not slice
+        raise
     if any(byte in content for byte in LINE_BREAKS):
         # Strings in valid JSON contain no line breaks, so all of them are white space between tokens.
         return replace(rows, lines=[line.translate(None, LINE_BREAKS) for line in rows.lines])

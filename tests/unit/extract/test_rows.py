@@ -101,6 +101,10 @@ def test_records_path_leads_to_the_rows(content: str, path: str | list[str], row
         ("3", "@", "is neither an object nor an array"),
         ('{"data":[{"a":NaN}]}', "data", "contains NaN or Infinity"),
         ("[1]x", None, "is not JSON"),
+        # These documents have no rows at the path, but the reason is that they are not complete.
+        ('{"data":[', "[]", "is not JSON"),
+        ('[{"data":[', "data", "is not JSON"),
+        ("[NaN]", "data", "contains NaN or Infinity"),
     ],
 )
 def test_other_responses_are_errors(content: str, path: str | list[str], problem: str) -> None:
