@@ -24,6 +24,7 @@ from airflow_provider_oauth.protocol.http_transport import MAX_RESPONSE_SIZE, Ht
 from airflow_provider_oauth.protocol.token_requests import grant_request
 from tests.connections import oauth_config
 from tests.fake_clock import START, FakeClock
+from tests.reports import Reports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -340,3 +341,43 @@ def test_request_sent_is_false_if_a_task_is_stopped_before_the_token_request(
     with pytest.raises(AirflowTaskTimeout) as caught:
         endpoint(clock, token_url=None, issuer="https://auth.test").grant()
     assert not caught.value.request_sent
+
+
+# --- metrics
+
+
+def reported_by(clock: FakeClock, **values: Any) -> tuple[TokenEndpoint, Reports]:
+    """Return an endpoint, and what it reports."""
+    subject, reports = endpoint(clock, **values), Reports()
+    subject._report = reports
+    return subject, reports
+
+
+def test_each_attempt_of_a_token_request_is_reported(clock: FakeClock, requests_mock: Mocker) -> None:
+    requests_mock.post(URL, [{"status_code": 503}, {"exc": requests.ConnectionError}, {"json": GOOD}])
+    subject, reports = reported_by(clock)
+    subject.grant()
+    assert reports.all == [("oauth.token_requests", outcome, 1) for outcome in ("failed", "failed", "success")]
+
+
+def test_a_refused_token_request_is_reported(clock: FakeClock, requests_mock: Mocker) -> None:
+    requests_mock.post(URL, status_code=400, json={"error": "invalid_grant"})
+    subject, reports = reported_by(clock)
+    with pytest.raises(InvalidGrant):
+        subject.refresh("fake-refresh")
+    assert reports.all == [("oauth.token_requests", "refused", 1)]
+
+
+def test_a_response_without_a_token_is_reported_as_failed(clock: FakeClock, requests_mock: Mocker) -> None:
+    requests_mock.post(URL, json={})
+    subject, reports = reported_by(clock)
+    with pytest.raises(TokenResponseError):
+        subject.grant(retry=False)
+    assert reports.all == [("oauth.token_requests", "failed", 1)]
+
+
+def test_discovery_and_revocation_are_not_reported(clock: FakeClock, requests_mock: Mocker) -> None:
+    requests_mock.post("https://auth.test/revoke")
+    subject, reports = reported_by(clock, revoke_url="https://auth.test/revoke")
+    subject.revoke("fake-token", "access_token")
+    assert reports.all == []

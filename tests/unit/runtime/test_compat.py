@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from airflow.sdk import Variable
+from airflow.sdk import Variable, plugins_manager
 from airflow.sdk._shared.secrets_masker import _secrets_masker
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.log import mask_secret
@@ -146,3 +146,15 @@ def test_the_hook_class_is_none_if_its_module_cannot_be_imported(monkeypatch: py
     monkeypatch.setitem(ProvidersManagerTaskRuntime().hooks, "acme", info)
 
     assert compat.hook_class("acme") is None
+
+
+@pytest.mark.parametrize("readers", [[], [object]])
+def test_has_lineage_readers_if_a_plugin_registers_one(monkeypatch: pytest.MonkeyPatch, readers: list[type]) -> None:
+    assert callable(plugins_manager.get_hook_lineage_readers_plugins)
+    monkeypatch.setattr(plugins_manager, "get_hook_lineage_readers_plugins", lambda: readers)
+    assert compat.has_lineage_readers() == bool(readers)
+
+
+def test_has_lineage_readers_is_true_if_airflow_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(plugins_manager, "get_hook_lineage_readers_plugins")
+    assert compat.has_lineage_readers()
