@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import gzip
+import io
 import json
 import os
+import secrets
 import subprocess
 import sys
 from itertools import count
@@ -17,9 +19,12 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import store
 from backports import zstd
 from fsspec import AbstractFileSystem
+from pyarrow import parquet
 
 from airflow_provider_oauth.extract import storage
+from airflow_provider_oauth.extract.rows import InvalidPage
 from airflow_provider_oauth.extract.storage import StorageError, new_file
+from airflow_provider_oauth.extract.writers.file_format import file_format
 from tests.integration.cutting_proxy import Cut, CuttingProxy
 
 if TYPE_CHECKING:
@@ -219,6 +224,54 @@ def test_files_are_compressed(server: S3Server, bucket: str, rows: int) -> None:
     write(bucket, "rows.jsonl.zst", rows)
     assert gzip.decompress(server.content(bucket, "rows.jsonl.gz") or b"") == ROW * rows
     assert zstd.decompress(server.content(bucket, "rows.jsonl.zst") or b"") == ROW * rows
+
+
+def write_columns(bucket: str, suffix: str, columns: dict[str, str] | None, *rows: bytes) -> None:
+    """Write rows to a file with columns."""
+    path = f"s3://lake@{bucket}/rows{suffix}"
+    chosen = file_format("my_api", path, columns=columns, extra_columns="error", csv_escape=False)
+    with new_file(ObjectStoragePath(path)) as file, chosen.open(file) as target:
+        for row in rows:
+            target.write([row])
+        target.finish()
+
+
+@pytest.mark.parametrize("columns", [None, {"id": "int64", "name": "string"}])
+def test_files_in_csv_and_parquet_are_uploaded_in_parts(
+    server: S3Server, proxy: CuttingProxy, bucket: str, columns: dict[str, str] | None
+) -> None:
+    # Parquet does not store the same text twice.
+    names = [secrets.token_hex(PART // 4) for _ in range(5)]
+    rows = [json.dumps({"id": number, "name": name}).encode() for number, name in enumerate(names)]
+    write_columns(bucket, ".csv", columns, *rows)
+    write_columns(bucket, ".parquet", columns, *rows)
+    lines = [f"{number},{name}\n" for number, name in enumerate(names)]
+    assert server.content(bucket, "rows.csv") == "".join(["id,name\n", *lines]).encode()
+    table = parquet.read_table(io.BytesIO(server.content(bucket, "rows.parquet") or b""))
+    assert table.to_pylist() == [{"id": number, "name": name} for number, name in enumerate(names)]
+    assert proxy.requests["CompleteMultipartUpload"] == 2
+    assert server.uploads(bucket) == []
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.zst", ".parquet"])
+@pytest.mark.parametrize("columns", [None, {"id": "int64"}])
+def test_after_a_row_that_does_not_fit_no_file_with_columns_is_stored(
+    server: S3Server, bucket: str, suffix: str, columns: dict[str, str] | None
+) -> None:
+    with pytest.raises(InvalidPage, match="row 2 is not an object"):
+        write_columns(bucket, suffix, columns, b'{"id":1}', b"2")
+    gc.collect()
+    assert (server.keys(bucket), server.uploads(bucket)) == ([], [])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_network_that_fails_for_good_publishes_no_file_with_columns(
+    server: S3Server, proxy: CuttingProxy, bucket: str, suffix: str
+) -> None:
+    proxy.fails_after = 0
+    with pytest.raises(StorageError, match="onnect|closed"):
+        write_columns(bucket, suffix, {"id": "int64"}, b'{"id":1}')
+    assert server.keys(bucket) == []
 
 
 def test_a_bucket_that_does_not_exist_is_an_error(bucket: str) -> None:
