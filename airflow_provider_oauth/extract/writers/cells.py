@@ -42,9 +42,12 @@ class Cells:
     @property
     def values(self) -> list[bytes]:
         """The cells. Absent ones are null."""
-        if not self._cells:
-            return []
-        return self._joined(b"\0").split(b"\0")  # valid JSON contains no NUL
+        return self._joined(b"\0").split(b"\0") if self._cells else []  # valid JSON contains no NUL
+
+    @property
+    def texts(self) -> list[str]:
+        """The cells as text. Absent ones are null."""
+        return self._joined(b"\0").decode().split("\0") if self._cells else []
 
     def _joined(self, separator: bytes) -> bytes:
         if self.absent:

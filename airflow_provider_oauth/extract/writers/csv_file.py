@@ -87,7 +87,8 @@ def _quoted(cells: Sequence[str | None]) -> Sequence[str]:
 
 
 def _quoted_if_special(text: str) -> str:
-    if not text or any(character in text for character in SPECIAL):
+    # Not any(), which takes three times as long.
+    if not text or '"' in text or "," in text or "\n" in text or "\r" in text:
         return _in_quotes(text)
     return text
 

@@ -68,7 +68,7 @@ def texts(cells: Cells) -> list[str | None]:
 
 def json_texts(cells: Cells) -> list[str | None]:
     """Return the cells as JSON, and None for null."""
-    return [None if value == b"null" else value.decode() for value in cells.values]
+    return [None if text == "null" else text for text in cells.texts]
 
 
 def _text(cell: str | None, index: int) -> str | None:
