@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.writers.columns import Columns, ColumnType
 
 #: Size of the rows of a row group in memory, in bytes.
-ROW_GROUP_SIZE = 16 * 2**20
+ROW_GROUP_SIZE = 8 * 2**20
 
 
 class ParquetFile:
@@ -70,8 +70,11 @@ class ParquetFile:
     def _write_row_group(self) -> None:
         if self._batches:
             table = pyarrow.Table.from_batches(self._batches)
-            self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
             self._batches, self._size = [], 0
+            self._writer.write_table(table, row_group_size=table.num_rows)
+            del table
+            # Otherwise pyarrow keeps the memory, and more of it after each row group.
+            pyarrow.default_memory_pool().release_unused()
 
 
 class _Sink:
