@@ -58,12 +58,14 @@ def prepare() -> None:
 def _warn(error: Exception) -> None:
     """Log that metrics are lost: once at level WARNING, then at level DEBUG."""
     global _has_warned
-    level = logging.DEBUG if _has_warned else logging.WARNING
+    kind = type(error).__name__
+    if _has_warned:
+        log.debug("Another metric could not be sent (%s: %s).", kind, error)
+        return
     _has_warned = True
-    log.log(
-        level,
+    log.warning(
         "Airflow could not send a metric (%s: %s). Tasks continue without it. Check the section [metrics] of Airflow's "
         "configuration.",
-        type(error).__name__,
+        kind,
         error,
     )

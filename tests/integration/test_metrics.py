@@ -133,6 +133,24 @@ def test_a_request_of_the_triggerer_sends_metrics(
     ]
 
 
+def test_a_token_that_the_api_refuses_is_reported_by_the_triggerer(
+    start: Callable[..., StatsdServer], connect: Callable[..., None], sandbox: Sandbox
+) -> None:
+    server = start(statsd_influxdb_enabled="True")
+    connect()
+    asyncio.run(OAuthAsyncHook("shop").run(endpoint="items"))
+    server.lines()
+    sandbox.state.revoke("standard", "shop", "access")
+    asyncio.run(OAuthAsyncHook("shop").run(endpoint="items"))
+    assert server.lines() == [
+        "airflow.oauth.token_requests,conn_id=shop,outcome=success:1|c",
+        "airflow.oauth.renewals,conn_id=shop,outcome=success:1|c",
+        "airflow.oauth.refusals,conn_id=shop,outcome=repeated:1|c",
+        "airflow.oauth.api.requests,conn_id=shop,outcome=unauthorized:1|c",
+        "airflow.oauth.api.requests,conn_id=shop,outcome=success:1|c",
+    ]
+
+
 def test_a_refused_client_is_reported(start: Callable[..., StatsdServer], connect: Callable[..., None]) -> None:
     server = start(statsd_influxdb_enabled="True")
     connect(password="wrong")
