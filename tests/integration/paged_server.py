@@ -12,7 +12,7 @@ from tests.integration.list_server import Handler, ListServer, Reply, instead
 from tests.servers_in_threads import running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tests.integration.list_server import Fault
 
@@ -40,6 +40,14 @@ def split(rows: Sequence[bytes], sizes: Callable[[int], int]) -> list[list[bytes
         pages.append(list(rows[start : start + size]))
         start += size
     return pages
+
+
+def join_others(threads: Iterable[threading.Thread]) -> None:
+    """Wait for the end of all threads except ``threads`` and those of servers."""
+    for thread in set(threading.enumerate()) - set(threads):
+        if ListServer.process_request_thread.__name__ not in thread.name:
+            thread.join(TOO_LONG)
+            assert not thread.is_alive(), f"{thread} does not end"
 
 
 class PagedServer(ListServer):
@@ -71,8 +79,7 @@ class PagedServer(ListServer):
         self.connections = 0
         #: Set by tests that revoke the tokens.
         self.is_revoked = threading.Event()
-        #: The threads that respond, and whether they stop waiting, because the test has ended.
-        self.threads: set[threading.Thread] = set()
+        #: Whether requests stop waiting, because the test has ended.
         self.is_ended = False
 
     def set_rows(self, rows: Sequence[bytes], sizes: Callable[[int], int] = lambda _: SIZE) -> None:
@@ -89,10 +96,6 @@ class PagedServer(ListServer):
         accepted = super().get_request()
         self.connections += 1
         return accepted
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        self.threads.add(threading.current_thread())
-        super().process_request_thread(request, client_address)
 
     def end_waits(self) -> None:
         """End the waits of all requests, and respond to them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.concurrency.pulls import CONN_ID, Pull
-from tests.integration.paged_server import TOO_LONG, PagedServer, paged_server
+from tests.integration.paged_server import PagedServer, join_others, paged_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,9 +30,7 @@ def server(define_connection: Callable[..., None], variables: dict[str, str]) ->
         define_connection(CONN_ID, host=f"{running.url}/api", grant_url=f"{running.url}/token")
         yield running
         running.end_waits()
-    for thread in set(threading.enumerate()) - before - running.threads:
-        thread.join(TOO_LONG)
-        assert not thread.is_alive(), f"{thread} does not end"
+    join_others(before)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.fake_clock import FakeClock
 from tests.integration import list_server as faulty
 from tests.integration.concurrency.pulls import CONN_ID, OLD, STYLES, Pull
 from tests.integration.list_server import Reply, instead
-from tests.integration.paged_server import SIZE, TOO_LONG, numbered_rows
+from tests.integration.paged_server import SIZE, TOO_LONG, join_others, numbered_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,8 +202,7 @@ def test_a_refusal_of_a_page_beyond_the_end_renews_no_token(pull: Pull, style: s
     pull.server.before_reply = wait_for_refusals
     before = set(threading.enumerate())
     assert pull.rows(style, 8) == ROWS[: 3 * SIZE - 1]
-    for thread in set(threading.enumerate()) - before - pull.server.threads:
-        thread.join(TOO_LONG)
+    join_others(before)
     assert pull.server.token_requests == 1
     assert len(pull.server.requests) == len(set(pull.server.requests))
 
