@@ -86,7 +86,7 @@ def _structs(cells: Cells, column_type: StructType, *, ignore_extra: bool) -> An
 def _lists(cells: Cells, column_type: ListType, *, ignore_extra: bool) -> Any:
     found = [_elements(value, index) for index, value in enumerate(cells.values)]
     ends = list(accumulate(len(elements or ()) for elements in found))
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][: len(ends)]
     offsets = [None if elements is None else start for elements, start in zip(found, starts, strict=True)]
     children = Cells([child for elements in found for child in elements or ()])
     try:

@@ -70,7 +70,7 @@ class CsvFile:
         if column_type.name == "json":
             return _quoted(json_texts(cells))
         found = texts(cells)
-        if not self._escape:
+        if not self._escape or column_type.name != "string":  # other text is a date, a time or a number
             return _quoted(found)
         strings = [
             text if cell and cell.startswith('"') else None for text, cell in zip(found, json_texts(cells), strict=True)

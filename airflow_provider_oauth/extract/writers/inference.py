@@ -74,16 +74,19 @@ class TypeInference:
         try:
             return self._splitter.split(lines)
         except UnknownField as problem:
-            self._add_columns(lines[problem.index :])
+            self._add_columns(lines, problem.index)
             return self._splitter.split(lines)
 
-    def _add_columns(self, lines: Sequence[bytes]) -> None:
-        for line in lines:
+    def _add_columns(self, lines: Sequence[bytes], first: int) -> None:
+        for index, line in enumerate(lines[first:], first):
             try:
                 for name in row_members(line) or ():
                     self._kinds.setdefault(name, set())
+                    name.encode()
             except RepeatedKey:
                 break  # the rows are split again, which raises the error
+            except UnicodeEncodeError:
+                raise BadRow(index, "an object with a field whose name has half of a surrogate pair") from None
             if len(self._kinds) > MAX_COLUMNS:
                 raise InvalidPage(
                     f"has rows with more than {MAX_COLUMNS:,} different fields, which are too many columns. Set "

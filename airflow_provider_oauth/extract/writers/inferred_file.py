@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from contextlib import closing, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -59,12 +60,12 @@ class InferredFile:
             self._inference.rows,
             columns,
         )
-        file = self._open_file(columns)
         with storage_errors():
             self._rows.seek(0)
-        while lines := self._next_lines():
-            file.write(lines)
-        file.finish()
+        with closing(self._open_file(columns)) as file:
+            while lines := self._next_lines():
+                file.write(lines)
+            file.finish()
 
     def _next_lines(self) -> list[bytes]:
         with storage_errors():
@@ -84,4 +85,5 @@ class InferredFile:
 
     def close(self) -> None:
         """Delete the temporary file."""
-        self._rows.close()
+        with suppress(OSError):  # rows that are not needed any more cannot be stored
+            self._rows.close()

@@ -33,6 +33,8 @@ TYPES: dict[str, Any] = {
 SAFE_DIGITS = 15
 #: A longer number is never looked at: no float64 has so many digits.
 MAX_NUMBER_SIZE = 800
+#: Text that is a number. Decimal also accepts "1_000", spaces, and digits of other alphabets.
+NUMBER_TEXT = re.compile(r"[-+.0-9eE]+")
 #: A fraction of a second that datetime cannot store.
 NANOSECONDS = re.compile(rb"\.[0-9]{6}0*[1-9]")
 WHAT = {ord('"'): "text", ord("{"): "an object", ord("["): "an array", ord("t"): "a boolean", ord("f"): "a boolean"}
@@ -96,10 +98,18 @@ def values(cells: Cells, column_type: ColumnType) -> list[Any]:
             return json_texts(cells)
         case "float64":
             return _floats(cells)
-    if column_type.name == "timestamp" and NANOSECONDS.search(cells.array):
-        index = _first(cells, NANOSECONDS.search)
-        raise Misfit(index, "a time with fractions of a microsecond")
+        case "timestamp":
+            return _times(cells)
     return _decoded(cells, TYPES[column_type.name])
+
+
+def _times(cells: Cells) -> list[datetime | None]:
+    found: list[datetime | None] = _decoded(cells, TYPES["timestamp"])
+    if NANOSECONDS.search(cells.array) or b"\\" in cells.array:  # a digit can be written as an escape
+        for index, text in enumerate(texts(cells)):
+            if text and NANOSECONDS.search(text.encode()):
+                raise Misfit(index, "a time with fractions of a microsecond")
+    return found
 
 
 def _decoded(cells: Cells, msgspec_type: Any) -> list[Any]:
@@ -128,12 +138,14 @@ def _floats(cells: Cells) -> list[float | None]:
 
 
 def is_exact(number: bytes) -> bool:
-    """Return whether a float64 keeps all digits of a number.
+    """Return whether a float64 keeps all digits of a number: an integer exactly, others when they are written again.
 
     :param number: the number in JSON
     """
     if len(number) > MAX_NUMBER_SIZE or not math.isfinite(stored := float(number)):
         return False
+    if is_integer(number):
+        return int(stored) == int(number)
     digits = len(re.split(rb"[eE]", number)[0].replace(b".", b"").lstrip(b"-0").rstrip(b"0"))
     if not digits:
         return True
@@ -145,6 +157,10 @@ def is_exact(number: bytes) -> bool:
 
 def _decimals(cells: Cells, column_type: DecimalType) -> list[Decimal | None]:
     found: list[Decimal | None] = _decoded(cells, Decimal)
+    if b'"' in cells.array:
+        for index, text in enumerate(texts(cells)):
+            if text and not NUMBER_TEXT.fullmatch(text):
+                raise Misfit(index, "text")
     context = Context(column_type.precision, traps=[Inexact, InvalidOperation])
     unit = Decimal(1).scaleb(-column_type.scale)
     for index, value in enumerate(found):

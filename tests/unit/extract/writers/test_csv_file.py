@@ -103,6 +103,9 @@ def test_csv_escape_puts_an_apostrophe_before_text_and_quotes_it(sign: str, othe
 def test_csv_escape_applies_to_names_and_not_to_numbers() -> None:
     columns = {"=a": "int64", "b": "float64"}
     assert written(".csv", lines({"=a": -1, "b": -1.5}), columns=columns, csv_escape=True) == b'"\'=a",b\n-1,-1.5\n'
+    prices = lines({"a": "-1.50", "b": "-x"})
+    columns = {"a": "decimal(18,2)", "b": "string"}
+    assert written(".csv", prices, columns=columns, csv_escape=True) == b'a,b\n-1.50,"\'-x"\n'
 
 
 def test_a_list_without_rows_is_a_header() -> None:

@@ -51,6 +51,8 @@ def inferred(values: Sequence[str]) -> str:
         (["9007199254740993", "1.5"], "string"),
         (["10000000000000000000", "1.5"], "float64"),
         (["10000000000000000001", "1.5"], "string"),
+        (["-9223372036854775810", "1.5"], "string"),
+        (["1" + "0" * 23, "1.5"], "string"),
         (['"a"', "null", '""'], "string"),
         (['"1"', "1"], "string"),
         (['"\\ud83d"', '"a"'], "json"),
@@ -76,7 +78,12 @@ def test_columns_are_in_the_order_in_which_they_occur_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "text"), [(b"1", "row 3 is not an object"), (b'{"z":1,"z":2}', "contains a key twice")]
+    ("row", "text"),
+    [
+        (b"1", "row 3 is not an object"),
+        (b'{"z":1,"z":2}', "contains a key twice"),
+        (b'{"\\ud83d":1}', "row 3 is an object with a field whose name has half of a surrogate pair"),
+    ],
 )
 def test_a_row_without_columns_is_an_error(row: bytes, text: str) -> None:
     columns = TypeInference()

@@ -77,6 +77,12 @@ def test_empty_objects_and_arrays_are_not_null() -> None:
     assert (rows[0]["o"], rows[0]["l"]) == ({"a": None, "l": None}, [])
 
 
+@pytest.mark.parametrize("item", [["string"], {"tags": ["string"]}])
+def test_arrays_inside_arrays_can_be_empty_in_all_rows(item: object) -> None:
+    rows = lines({"l": []}, {"l": None}, {"l": []})
+    assert table(written(".parquet", rows, columns={"l": [item]}))["l"].to_pylist() == [[], None, []]
+
+
 def test_a_list_without_rows_is_a_schema() -> None:
     content = table(written(".parquet", columns={"id": "int64"}))
     assert content.to_pylist() == []
@@ -146,6 +152,7 @@ def test_other_fields_and_members_can_be_ignored() -> None:
         (b'{"i":true}', "column 'i' is a boolean, but"),
         (b'{"i":-9223372036854775809}', "column 'i' is a number outside the range of the type, but"),
         (b'{"f":9007199254740993}', "column 'f' is a number with more digits than float64 has, but"),
+        (b'{"f":-9223372036854775810}', "column 'f' is a number with more digits than float64 has, but"),
         (b'{"f":0.1234567890123456789}', "column 'f' is a number with more digits than float64 has, but"),
         (b'{"f":1e400}', "column 'f' is a number outside the range of the type, but"),
         (b'{"f":1e-400}', "column 'f' is a number with more digits than float64 has, but"),
@@ -155,6 +162,9 @@ def test_other_fields_and_members_can_be_ignored() -> None:
         (b'{"d":1e999999}', "column 'd' is a number with too many digits, but"),
         (b'{"d":"NaN"}', "column 'd' is text, but"),
         (b'{"d":"x"}', "column 'd' is text, but"),
+        (b'{"d":"1_0"}', "column 'd' is text, but"),
+        (b'{"d":" 1"}', "column 'd' is text, but"),
+        (b'{"d":"\xef\xbc\x91"}', "column 'd' is text, but"),
         (b'{"s":"\\ud83d"}', "column 's' is text with half of a surrogate pair, which UTF-8 does not have, but"),
         (b'{"b":0}', "column 'b' is an integer, but the type is boolean"),
         (b'{"day":"2026-02-30"}', "column 'day' is text, but the type is date"),
@@ -162,6 +172,7 @@ def test_other_fields_and_members_can_be_ignored() -> None:
         (b'{"at":"2026-01-31T12:00:00"}', "column 'at' is text, but the type is timestamp"),
         (b'{"at":1700000000}', "column 'at' is an integer, but the type is timestamp"),
         (b'{"at":"2026-01-31T12:00:00.1234567Z"}', "column 'at' is a time with fractions of a microsecond, but"),
+        (b'{"at":"2026-01-31T12:00:00.123456\\u0037Z"}', "column 'at' is a time with fractions of a microsecond, but"),
         (b'{"o":[1]}', "column 'o' is an array, but the type is an object"),
         (b'{"o":"x"}', "column 'o' is text, but the type is an object"),
         (b'{"o":{"a":1,"a":2}}', "column 'o' is an object that contains a key twice, but"),
