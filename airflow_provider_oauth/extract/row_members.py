@@ -23,7 +23,7 @@ def row_members(line: bytes) -> dict[str, bytes] | None:
 
     :param line: the row in valid JSON
     :raises RepeatedKey: if it contains a key twice, because a dict has only one of the values
-    :raises InvalidPage: if it is nested too deeply
+    :raises InvalidPage: if it is nested too deeply, or contains NaN or Infinity
     """
     if not line.startswith(b"{"):
         return None
@@ -33,6 +33,11 @@ def row_members(line: bytes) -> dict[str, bytes] | None:
         raise InvalidPage(
             "has a row that is nested too deeply for Python. Request fewer nested objects, or write the rows to a "
             "file in JSON Lines without exclude"
+        ) from None
+    except ValueError:
+        raise InvalidPage(
+            "has a row with NaN or Infinity, which JSON does not have. Change transform_row so that it returns None "
+            "instead"
         ) from None
     if count != len(members):
         raise RepeatedKey

@@ -179,6 +179,12 @@ def test_a_name_can_have_any_character() -> None:
     assert written(".csv", rows, columns=['a"b', "c\\d", "\n"]) == b'"a""b",c\\d,"\n"\n1,x,2\n,,\n'
 
 
+@pytest.mark.parametrize("value", [b"NaN", b"[-Infinity]"])
+def test_nan_and_infinity_are_an_error(value: bytes) -> None:
+    with pytest.raises(InvalidPage, match="has a row with NaN or Infinity"):
+        written(".csv", lines(b'{"id":' + value + b"}"), columns=["id"])
+
+
 def test_a_row_that_is_nested_too_deeply_for_python_is_an_error() -> None:
     row = b'{"id":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     with pytest.raises(InvalidPage, match="has a row that is nested too deeply for Python"):
