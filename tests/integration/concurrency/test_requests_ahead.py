@@ -283,3 +283,15 @@ def test_several_lists_of_one_hook_are_read_at_the_same_time(server: PagedServer
         rows[0].extend(one.lines)
         rows[1].extend(other.lines)
     assert rows == (ROWS, ROWS)
+
+
+@pytest.mark.parametrize("short", [SIZE, 2 * SIZE])
+def test_pages_that_were_discarded_do_not_delay_others_if_the_server_does_not_answer_them(
+    pull: Pull, short: int
+) -> None:
+    """After the short page, all further pages have other offsets than those that were requested ahead."""
+    pull.server.sizes = {short: 3}
+    pull.server.before_reply = lambda position: (
+        pull.server.hang() if position > short and position % SIZE == 0 else None
+    )
+    assert pull.rows("offset-total", 8) == ROWS
