@@ -112,7 +112,7 @@ class JoorListOrdersOperator(_JoorOperator):
     :param account: ID of the JOOR account; None for the account in the connection (templated)
     :param credits: credits that this task may spend in 300 s
     :param oauth_conn_id: ID of a connection of type JOOR (templated)
-    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param path: file to write, in JSON Lines, CSV or Parquet; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ApiError: if JOOR responds with an error status, or with errors in a response with status 200
@@ -172,7 +172,7 @@ class JoorListOrderLinesOperator(_JoorOperator):
     :param account: ID of the JOOR account; None for the account in the connection (templated)
     :param credits: credits that this task may spend in 300 s
     :param oauth_conn_id: ID of a connection of type JOOR (templated)
-    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param path: file to write, in JSON Lines, CSV or Parquet; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ApiError: if JOOR responds with an error status, or with errors in a response with status 200
@@ -202,7 +202,7 @@ class JoorListOperator(_JoorOperator):
     :param account: ID of the JOOR account; None for the account in the connection (templated)
     :param credits: credits that this task may spend in 300 s
     :param oauth_conn_id: ID of a connection of type JOOR (templated)
-    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param path: file to write, in JSON Lines, CSV or Parquet; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ConfigurationError: if ``resource`` is not in the list of resources above

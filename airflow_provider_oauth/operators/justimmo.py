@@ -38,7 +38,7 @@ class JustimmoCurrentUserOperator(_JustimmoOperator):
     :param tenant_id: value of the header ``X-Justimmo-TenantId``; None for the value in the connection (templated)
     :param user_id: value of the header ``X-Justimmo-UserId``; None for the value in the connection (templated)
     :param oauth_conn_id: ID of a connection of type Justimmo (templated)
-    :param path: file to write, with the user as one line of JSON; see ``ExtractOperator`` (templated)
+    :param path: file to write, with the user as its only row; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields to return; default ``@``, the whole response
     :return: the ``xcom_fields``, by default ``{"id": 1234, "tenant": {"id": 5678}}``
     :raises ApiError: if Justimmo responds with an error status, for example 403 for a token without a user
@@ -72,7 +72,7 @@ class JustimmoListRealtiesOperator(_JustimmoOperator):
     :param user_id: value of the header ``X-Justimmo-UserId``; None for the value in the connection (templated)
     :param data: more query parameters; Justimmo documents none (templated)
     :param oauth_conn_id: ID of a connection of type Justimmo (templated)
-    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param path: file to write, in JSON Lines, CSV or Parquet; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ApiError: if Justimmo responds with an error status, or a response contains no rows

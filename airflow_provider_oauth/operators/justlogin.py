@@ -62,7 +62,7 @@ class JustLoginListUsersOperator(_JustLoginOperator):
     :param active_status: ``active``, ``inactive`` or ``all`` (templated)
     :param query: filter in JustLogin's query language, such as ``name[=]tony`` (templated)
     :param oauth_conn_id: ID of a connection of type JustLogin (templated)
-    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param path: file to write, in JSON Lines, CSV or Parquet; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ApiError: if JustLogin responds with an error status, or without the header ``x-pagination``
@@ -106,7 +106,7 @@ class JustLoginGetUserOperator(_JustLoginOperator):
     :param user_guid: GUID of the user (templated)
     :param include: members to add to the user, as in ``JustLoginListUsersOperator`` (templated)
     :param oauth_conn_id: ID of a connection of type JustLogin (templated)
-    :param path: file to write, with the user as one line of JSON; see ``ExtractOperator`` (templated)
+    :param path: file to write, with the user as its only row; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields to return; see ``ExtractOperator``
     :return: a list with the ``xcom_fields`` of the user; without ``xcom_fields``, a dict with ``rows``, ``pages`` and
         ``path``
@@ -163,7 +163,7 @@ class JustLoginListLeaveTypesOperator(_JustLoginLeaveOperator):
     :param company_guid: GUID of the user's company, ``companyGuid`` in the row of the user (templated)
     :param year: the year, such as 2026 or ``{{ ds[:4] }}`` (templated)
     :param oauth_conn_id: ID of a connection of type JustLogin (templated)
-    :param path: file to write, one row per line as JSON; see ``ExtractOperator`` (templated)
+    :param path: file to write, in JSON Lines, CSV or Parquet; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields of each row to return; see ``ExtractOperator``
     :return: the ``xcom_fields`` of each row; without ``xcom_fields``, a dict with ``rows``, ``pages`` and ``path``
     :raises ConfigurationError: if a GUID is not an ID
@@ -195,7 +195,7 @@ class JustLoginGetLeaveSummaryOperator(_JustLoginLeaveOperator):
     :param leave_type_id: ID of the leave type, ``leaveType`` of ``JustLoginListLeaveTypesOperator`` (templated)
     :param date: the date as YYYY-MM-DD, such as ``{{ ds }}`` (templated)
     :param oauth_conn_id: ID of a connection of type JustLogin (templated)
-    :param path: file to write, with the summary as one line of JSON; see ``ExtractOperator`` (templated)
+    :param path: file to write, with the summary as its only row; see ``ExtractOperator`` (templated)
     :param xcom_fields: JMESPath of the fields to return; see ``ExtractOperator``
     :return: a list with the ``xcom_fields`` of the summary; without ``xcom_fields``, a dict with ``rows``, ``pages``
         and ``path``
@@ -227,7 +227,7 @@ class JustLoginExtractPayrollOperator(_JustLoginOperator):
     :param user_guids: GUIDs of the users: one or a list (templated)
     :param include: ``payinfo`` (payPeriod, payMethod, basicPay), ``bankinfo`` (bankName, branchName, accountNo and
         more), or a list of both
-    :param path: file to write, one row per line as JSON; each row has ``userGUID`` (templated)
+    :param path: file to write, in JSON Lines, CSV or Parquet; each row has ``userGUID`` (templated)
     :param oauth_conn_id: ID of a connection of type JustLogin (templated)
     :return: a dict with the numbers of ``rows`` and ``pages``, and the ``path``
     :raises ValueError: if ``include`` is invalid, or ``xcom_fields`` is set
