@@ -230,12 +230,22 @@ class Recovery:
             return None
         return self._retry("broken connection", f"the connection broke ({type(error).__name__})", None, None)
 
+    def after_renewal(self, *, is_renewed: bool) -> Repeat | None:
+        """Return how to repeat the request after the token was renewed; None if it is not repeated.
+
+        :param is_renewed: whether the token has changed
+        """
+        if not is_renewed:
+            self.problem = token_problem(is_renewed=False)
+            return None
+        self._counts.add(renewals=1)
+        return Repeat()
+
     def _renew(self, rule: Rule, what: str) -> Repeat | None:
         if self._is_renewed:
             self.problem = token_problem(is_renewed=True)
             return None
         self._is_renewed = True
-        self._counts.add(renewals=1)
         self._report(rule, "%s. Renewing the token and repeating the request.", what)
         return Repeat(renew=True)
 

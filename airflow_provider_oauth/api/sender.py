@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, read_error_body
 from airflow_provider_oauth.api.rate_limit import pause
-from airflow_provider_oauth.api.recovery import Recovery, RecoveryPolicy, Reply, RequestCounts, token_problem
+from airflow_provider_oauth.api.recovery import Recovery, RecoveryPolicy, Reply, RequestCounts
 from airflow_provider_oauth.protocol.metrics import API_WAITS
 
 if TYPE_CHECKING:
@@ -83,9 +83,8 @@ class ApiSender:
                 repeat = recovery.after_error(error)
                 if repeat is None:
                     raise convert_error(error, recovery.problem) from None
-            if repeat is not None and repeat.renew and response is not None and not renew(response):
-                recovery.problem = token_problem(is_renewed=False)
-                repeat = None
+            if repeat is not None and repeat.renew and response is not None:
+                repeat = recovery.after_renewal(is_renewed=renew(response))
             if repeat is None and response is not None:
                 setattr(response, PROBLEM, recovery.problem)
                 return response

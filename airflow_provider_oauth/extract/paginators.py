@@ -298,7 +298,7 @@ class HeaderJsonPaginator(PaginatorOptions):
             if more is None:
                 more = number < int(paging[self.last]) if self.last else is_true(paging[self.has_next])
             return {self.param: number + 1} if more else None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise page.error(
                 f"has no valid {self.header} header, so it is unknown whether there are more pages. Check the endpoint "
                 "and the paginator"
@@ -309,7 +309,7 @@ class HeaderJsonPaginator(PaginatorOptions):
         first = int(params[self.param]) + 1
         try:
             last = int(json.loads(page.response.headers[self.header])[self.last]) if self.last else None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             return ()
         return count(first) if last is None else range(first, last + 1)
 

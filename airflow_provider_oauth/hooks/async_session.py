@@ -13,7 +13,7 @@ from airflow.providers.http.hooks.http import AsyncHttpSession
 from airflow_provider_oauth.api.aiohttp_auth import replacement_token, translated_options, valid_token
 from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, status_error, transport_error
 from airflow_provider_oauth.api.policy import ApiRefusal
-from airflow_provider_oauth.api.recovery import Recovery, Reply, token_problem
+from airflow_provider_oauth.api.recovery import Recovery, Reply
 from airflow_provider_oauth.api.request import endpoint_url, request_data
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.protocol.metrics import API_WAITS, refusal_reported
@@ -139,8 +139,8 @@ class OAuthAsyncSession(AsyncHttpSession):
                     raise transport_error(
                         self._access.config, error, method=self.method, url=url, problem=recovery.problem
                     ) from None
-            if repeat is not None and repeat.renew and response is not None and not await self._renew(response):
-                recovery.problem, repeat = token_problem(is_renewed=False), None
+            if repeat is not None and repeat.renew and response is not None:
+                repeat = recovery.after_renewal(is_renewed=await self._renew(response))
             if repeat is None and response is not None:
                 attempts -= 1
                 if attempts < 1 or recovery.problem or not self._is_retried(reply):

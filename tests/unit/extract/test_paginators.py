@@ -327,6 +327,7 @@ def test_header_and_members_can_be_set() -> None:
         {"X-Pagination": '{"HasNext": true}'},
         {"X-Pagination": '{"HasNext": true, "CurrentPage": "x"}'},
         {"X-Pagination": '{"HasNext": true, "CurrentPage": null}'},
+        {"X-Pagination": '{"HasNext": true, "CurrentPage": 1e999}'},
     ],
 )
 def test_a_missing_or_invalid_header_is_an_error(headers: dict[str, str]) -> None:

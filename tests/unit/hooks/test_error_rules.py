@@ -121,3 +121,31 @@ def test_a_renewed_token_is_sent_with_the_repeated_request(requests_mock: Mocker
     assert rows(hook, None) == [1]
     sent = [each.headers["Authorization"] for each in requests_mock.request_history if each.url == ITEMS]
     assert len(set(sent)) == 2
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_renewal_is_counted_once_however_many_pages_were_refused(
+    requests_mock: Mocker, hook: OAuthHook, concurrency: int
+) -> None:
+    hook.error_rules = [ErrorRule("renew", status=418)]
+
+    def answer(request: Any, context: Any) -> list[int]:
+        number = int(request.qs["page"][0])
+        if number > 3 and request.headers["Authorization"].endswith("0"):
+            context.status_code = 418
+            return []
+        return [number] if number < 20 else []
+
+    requests_mock.get(ITEMS, json=answer)
+    reader = hook.read_pages(ListRequest(endpoint="items", paginator=PageNumberPaginator()), concurrency=concurrency)
+    assert [row for page in reader for row in page.rows] == list(range(1, 20))
+    assert hook.counts.summary() == {"renewals": 1}
+
+
+def test_a_renewal_that_did_not_happen_is_not_counted(requests_mock: Mocker, hook: OAuthHook) -> None:
+    hook.error_rules = [ErrorRule("renew", status=418)]
+    requests_mock.get(ITEMS, status_code=418)
+    for _ in range(2):  # a process renews a token only once per minute
+        with pytest.raises(ApiError, match="^418:"):
+            rows(hook)
+    assert hook.counts.summary() == {"renewals": 1}
