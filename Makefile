@@ -26,7 +26,7 @@ help:
 	@echo "make services          check that PostgreSQL and Redis are installed, which test-distributed and soak need"
 	@echo "make lint              style, types, layers"
 	@echo "make docs              the documentation, in .artifacts/docs; warnings are errors"
-	@echo "make bench             benchmarks, as ratios; also of other programs, in virtual environments that are created"
+	@echo "make bench             benchmarks, as ratios to other programs; creates virtual environments for these"
 	@echo "make clean             delete the virtual environments and all files that these commands have created"
 
 # pip of Python 3.11 knows no dependency groups yet, so it is brought up to date first.
@@ -98,7 +98,7 @@ lint: $(VENV)/.done
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# BENCHMARKS=pulling runs only some of them. PEERS=all compares with the Airbyte CDK and the Singer SDK too.
+# BENCHMARKS=pulling runs only this one. PEERS=all also compares with the Airbyte CDK and the Singer SDK.
 bench: $(VENV)/.done
 	PEERS=$(PEERS) $(BIN)/python -m benchmarks $(BENCHMARKS)
 

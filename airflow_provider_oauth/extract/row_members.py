@@ -32,7 +32,7 @@ def row_members(line: bytes) -> dict[str, bytes] | None:
     except RecursionError:
         raise InvalidPage(
             "has a row that is nested too deeply for Python. Request fewer nested objects, or write the rows to a "
-            "file in JSON Lines without exclude"
+            "JSON Lines file without exclude"
         ) from None
     except ValueError:
         raise InvalidPage(

@@ -62,12 +62,12 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         task, and ``"fail"`` fails it. With ``"skip"`` and ``"fail"``, no file is written, and an existing file stays
     :param exclude: keys of fields to remove from all rows
     :param limit: maximum number of rows, for a trial; None for all rows
-    :param columns: the columns of a file in CSV or Parquet: a dict with the type of each column by name. A type is
+    :param columns: the columns of a CSV or Parquet file: a dict with the type of each column by name. A type is
         ``"int64"``, ``"float64"``, ``"decimal(18,2)"``, ``"string"``, ``"boolean"``, ``"date"``, ``"timestamp"``,
         ``"json"``, a dict for an object, or a list with one type for an array. For CSV, a list of names is enough; None
         to infer the columns from all rows, which needs a temporary file
     :param extra_columns: what to do with fields of a row that ``columns`` does not have: ``"error"`` or ``"ignore"``
-    :param csv_escape: whether text in a file in CSV that begins with ``=``, ``+``, ``-``, ``@``, tab or carriage return
+    :param csv_escape: whether text in a CSV file that begins with ``=``, ``+``, ``-``, ``@``, tab or carriage return
         gets an apostrophe, so that spreadsheet programs do not run it as a formula
     :param error_rules: what responses of the API mean; they are tried before the vendor's and the default rules
     :param rate_limit_timeout: how long a request waits for limits of the API, in seconds; None for the vendor's value,
@@ -306,12 +306,12 @@ class OAuthExtractOperator(ExtractOperator):
         task, and ``"fail"`` fails it. With ``"skip"`` and ``"fail"``, no file is written, and an existing file stays
     :param exclude: keys of fields to remove from all rows
     :param limit: maximum number of rows, for a trial; None for all rows
-    :param columns: the columns of a file in CSV or Parquet: a dict with the type of each column by name. A type is
+    :param columns: the columns of a CSV or Parquet file: a dict with the type of each column by name. A type is
         ``"int64"``, ``"float64"``, ``"decimal(18,2)"``, ``"string"``, ``"boolean"``, ``"date"``, ``"timestamp"``,
         ``"json"``, a dict for an object, or a list with one type for an array. For CSV, a list of names is enough; None
         to infer the columns from all rows, which needs a temporary file
     :param extra_columns: what to do with fields of a row that ``columns`` does not have: ``"error"`` or ``"ignore"``
-    :param csv_escape: whether text in a file in CSV that begins with ``=``, ``+``, ``-``, ``@``, tab or carriage return
+    :param csv_escape: whether text in a CSV file that begins with ``=``, ``+``, ``-``, ``@``, tab or carriage return
         gets an apostrophe, so that spreadsheet programs do not run it as a formula
     :param error_rules: what responses of the API mean; they are tried before the vendor's and the default rules
     :param rate_limit_timeout: how long a request waits for limits of the API, in seconds; None for the vendor's value,

@@ -92,7 +92,7 @@ def parse_columns(conn_id: str, columns: Any, *, is_csv: bool | None = None) -> 
     elif isinstance(columns, Sequence) and not isinstance(columns, (str, bytes)):
         if is_csv is False:
             raise ConfigurationError(
-                f"Connection {conn_id!r}: columns has names without types, but a file in Parquet needs the type of "
+                f"Connection {conn_id!r}: columns has names without types, but a Parquet file needs the type of "
                 f"each column. Set columns to a mapping, for example {EXAMPLE}."
             )
         parsed = {_name(conn_id, name): Scalar("string") for name in columns}
@@ -101,7 +101,7 @@ def parse_columns(conn_id: str, columns: Any, *, is_csv: bool | None = None) -> 
     else:
         raise ConfigurationError(
             f"Connection {conn_id!r}: columns is not a mapping from names to types. Set it to a mapping, for example "
-            f"{EXAMPLE}. For a file in CSV, a list of names is enough."
+            f"{EXAMPLE}. For a CSV file, a list of names is enough."
         )
     if not parsed:
         raise ConfigurationError(
@@ -110,7 +110,7 @@ def parse_columns(conn_id: str, columns: Any, *, is_csv: bool | None = None) -> 
     nested = [name for name, value in parsed.items() if isinstance(value, (ListType, StructType))]
     if is_csv and nested:
         raise ConfigurationError(
-            f"Connection {conn_id!r}: columns has nested types for {nested}, which a file in CSV cannot contain. Set "
+            f"Connection {conn_id!r}: columns has nested types for {nested}, which a CSV file cannot contain. Set "
             "their type to 'json', which writes JSON text."
         )
     return parsed

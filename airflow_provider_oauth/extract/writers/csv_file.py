@@ -24,7 +24,7 @@ UNQUOTED = ("int64", "float64", "boolean")
 
 
 class CsvFile:
-    """A file in CSV. The first line has the names of the columns. Values stay as the API wrote them.
+    """A CSV file. The first line has the names of the columns. Values stay as the API wrote them.
 
     :param file: the file to write to
     :param columns: the types of the columns by name
@@ -49,9 +49,9 @@ class CsvFile:
         columns = self._table.converted(lines, self._formatted)
         if len(columns) == 1 and "" in columns[0]:
             raise InvalidPage(
-                f"has null in row {self._table.rows - len(lines) + columns[0].index('') + 1}, but a file in CSV with "
+                f"has null in row {self._table.rows - len(lines) + columns[0].index('') + 1}, but a CSV file with "
                 "only one column cannot contain null: it would be an empty line, which programs skip. Write the rows "
-                "to a file in JSON Lines or Parquet"
+                "to a JSON Lines or Parquet file"
             )
         self._file.write("\n".join([*map(",".join, zip(*columns, strict=True)), ""]).encode())
 

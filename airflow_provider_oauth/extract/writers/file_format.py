@@ -89,7 +89,7 @@ def file_format(conn_id: str, path: str | None, *, columns: Any, extra_columns: 
 
     :param conn_id: the connection ID, for errors
     :param path: the path or URL of the file, which was checked; None to store nothing
-    :param columns: the types of the columns by name, or the names of the columns of a file in CSV; None to infer them
+    :param columns: the types of the columns by name, or the names of the columns of a CSV file; None to infer them
     :param extra_columns: ``"error"`` or ``"ignore"``
     :param csv_escape: whether to protect text in CSV that begins like a formula
     :raises ConfigurationError: if a parameter does not fit the format, or pyarrow is not installed
@@ -97,7 +97,7 @@ def file_format(conn_id: str, path: str | None, *, columns: Any, extra_columns: 
     name = next((FORMATS[suffix] for suffix in SUFFIXES if path is not None and path.endswith(suffix)), JSON_LINES)
     if columns is not None and name == JSON_LINES:
         raise ConfigurationError(
-            f"Connection {conn_id!r}: columns is set, but path {path!r} is not a file in CSV or Parquet. Remove "
+            f"Connection {conn_id!r}: columns is set, but path {path!r} is not a CSV or Parquet file. Remove "
             "columns, or use the suffix .csv or .parquet."
         )
     if columns is None and extra_columns != "error":
@@ -106,7 +106,7 @@ def file_format(conn_id: str, path: str | None, *, columns: Any, extra_columns: 
         )
     if csv_escape and name != CSV:
         raise ConfigurationError(
-            f"Connection {conn_id!r}: csv_escape is set, but path {path!r} is not a file in CSV. Remove csv_escape, or "
+            f"Connection {conn_id!r}: csv_escape is set, but path {path!r} is not a CSV file. Remove csv_escape, or "
             "use the suffix .csv."
         )
     if name == PARQUET:

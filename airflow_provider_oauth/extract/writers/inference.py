@@ -90,7 +90,7 @@ class TypeInference:
             if len(self._kinds) > MAX_COLUMNS:
                 raise InvalidPage(
                     f"has rows with more than {MAX_COLUMNS:,} different fields, which are too many columns. Set "
-                    "columns and extra_columns='ignore', or write the rows to a file in JSON Lines"
+                    "columns and extra_columns='ignore', or write the rows to a JSON Lines file"
                 )
         self._splitter = RowSplitter(self._kinds)
 

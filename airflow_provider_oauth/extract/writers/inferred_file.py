@@ -24,7 +24,7 @@ BATCH_SIZE = 1000
 
 
 class InferredFile:
-    """Stores rows in a temporary file in JSON Lines, and writes them when the types of all columns are known.
+    """Stores rows in a temporary JSON Lines file, and writes them when the types of all columns are known.
 
     :param open_file: opens the file for columns with these types
     :param needs_columns: whether the file cannot be written without a column
@@ -74,12 +74,12 @@ class InferredFile:
     def _finish_without_columns(self) -> None:
         if self._inference.rows:
             raise InvalidPage(
-                "has only rows without fields, so a file in CSV or Parquet would have no columns. Write the rows to a "
-                "file in JSON Lines"
+                "has only rows without fields, so a CSV or Parquet file would have no columns. Write the rows to a "
+                "JSON Lines file"
             )
         if self._needs_columns:
             raise InvalidPage(
-                "has no rows, so the columns of the file in Parquet are unknown. Set columns, or set on_empty to "
+                "has no rows, so the columns of the Parquet file are unknown. Set columns, or set on_empty to "
                 "'skip' or 'fail'"
             )
 

@@ -23,7 +23,7 @@ ROW_GROUP_SIZE = 8 * 2**20
 
 
 class ParquetFile:
-    """A file in Parquet.
+    """A Parquet file.
 
     :param file: the file to write to
     :param columns: the types of the columns by name

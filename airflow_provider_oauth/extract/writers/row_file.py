@@ -37,7 +37,7 @@ class RowFile(Protocol):
 
 
 class JsonLinesFile:
-    """A file in JSON Lines: each row is a line, as the API wrote it.
+    """A JSON Lines file: each row is a line, as the API wrote it.
 
     :param file: the file to write to
     """

@@ -69,7 +69,7 @@ def row_problem(problem: BadRow, rows_before: int) -> str:
     :param problem: the position of the row in its batch, and what it is
     :param rows_before: the number of rows before the batch
     """
-    advice = "Write the rows to a file in JSON Lines, which fits every row"
+    advice = "Write the rows to a JSON Lines file, which fits every row"
     if isinstance(problem, UnknownField):
         advice = "Add the field to columns, or set extra_columns to 'ignore'"
     row = rows_before + problem.index + 1

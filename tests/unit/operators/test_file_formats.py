@@ -1,4 +1,4 @@
-"""Extracts into files in CSV and Parquet."""
+"""Extracts into CSV and Parquet files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def operator(cls: type[OAuthExtractOperator] = OAuthExtractOperator, **changes: 
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file in CSV or Parquet, with all values of CSV as text."""
+    """Return the rows of a CSV or Parquet file, with all values of CSV as text."""
     if path.suffix == ".parquet":
         rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
         return rows
@@ -152,7 +152,7 @@ def test_a_list_without_rows_and_columns(requests_mock: Mocker, tmp_path: Path) 
     requests_mock.get(LIST, json=[])
     operator(path=str(tmp_path / "items.csv")).execute({})
     assert (tmp_path / "items.csv").read_bytes() == b""
-    with pytest.raises(ApiError, match="the list has no rows, so the columns of the file in Parquet are unknown"):
+    with pytest.raises(ApiError, match="the list has no rows, so the columns of the Parquet file are unknown"):
         operator(path=str(tmp_path / "items.parquet")).execute({})
     assert not (tmp_path / "items.parquet").exists()
 
@@ -192,9 +192,9 @@ def test_an_invalid_parameter_is_refused_when_the_operator_is_created(parameters
 @pytest.mark.parametrize(
     ("suffix", "parameters", "text"),
     [
-        (".jsonl", {"columns": COLUMNS}, "columns is set, but path .* is not a file in CSV or Parquet"),
+        (".jsonl", {"columns": COLUMNS}, "columns is set, but path .* is not a CSV or Parquet file"),
         (".csv", {"extra_columns": "ignore"}, "extra_columns is set without columns"),
-        (".parquet", {"csv_escape": True}, "csv_escape is set, but path .* is not a file in CSV"),
+        (".parquet", {"csv_escape": True}, "csv_escape is set, but path .* is not a CSV file"),
         (".parquet", {"columns": ["id"]}, "columns has names without types"),
         (".csv.gz", {"columns": {"id": ["int64"]}}, "columns has nested types"),
     ],
@@ -208,7 +208,7 @@ def test_a_parameter_that_does_not_fit_the_path_is_refused_before_a_request_is_s
 
 
 def test_columns_without_a_file_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="columns is set, but path None is not a file in CSV or Parquet"):
+    with pytest.raises(ConfigurationError, match="columns is set, but path None is not a CSV or Parquet file"):
         operator(xcom_fields="@", columns=COLUMNS).execute({})
 
 

@@ -53,5 +53,5 @@ def written(
 
 
 def table(content: bytes) -> pyarrow.Table:
-    """Return the content of a file in Parquet."""
+    """Return the content of a Parquet file."""
     return pyarrow.parquet.read_table(io.BytesIO(content))

@@ -76,8 +76,8 @@ def test_an_unknown_type_is_an_error_that_names_the_column(value: Any) -> None:
         ([7], True, "has the name 7, which is not a string"),
         ({7: "string"}, None, "has the name 7, which is not a string"),
         ({"\ud83d": "string"}, None, "which is not valid Unicode"),
-        ({"a": {"b": "string"}}, True, r"has nested types for \['a'\], which a file in CSV cannot contain"),
-        ({"a": ["string"]}, True, r"has nested types for \['a'\], which a file in CSV cannot contain"),
+        ({"a": {"b": "string"}}, True, r"has nested types for \['a'\], which a CSV file cannot contain"),
+        ({"a": ["string"]}, True, r"has nested types for \['a'\], which a CSV file cannot contain"),
     ],
 )
 def test_invalid_columns_are_an_error(columns: Any, is_csv: bool | None, text: str) -> None:

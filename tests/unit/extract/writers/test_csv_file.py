@@ -1,4 +1,4 @@
-"""Files in CSV, byte by byte."""
+"""CSV files, byte by byte."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_list_without_rows_and_columns_is_an_empty_file() -> None:
 
 def test_null_in_the_only_column_is_an_error_because_programs_skip_empty_lines() -> None:
     rows = lines({"id": 1}, {"id": None})
-    with pytest.raises(InvalidPage, match="has null in row 3, but a file in CSV with only one column cannot contain"):
+    with pytest.raises(InvalidPage, match="has null in row 3, but a CSV file with only one column cannot contain"):
         written(".csv", lines({"id": 0}), rows, columns=["id"])
     assert written(".csv", lines({"id": ""}), columns=["id"]) == b'id\n""\n'
 

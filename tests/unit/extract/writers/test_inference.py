@@ -151,5 +151,5 @@ def test_rows_that_are_all_empty_objects_are_an_error(suffix: str) -> None:
 
 
 def test_a_list_without_rows_and_columns_cannot_be_a_file_in_parquet() -> None:
-    with pytest.raises(InvalidPage, match="has no rows, so the columns of the file in Parquet are unknown"):
+    with pytest.raises(InvalidPage, match="has no rows, so the columns of the Parquet file are unknown"):
         written(".parquet")

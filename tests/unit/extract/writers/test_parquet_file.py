@@ -1,4 +1,4 @@
-"""Files in Parquet: the values, and what pyarrow itself would lose without an error."""
+"""Parquet files: the values, and what pyarrow itself would lose without an error."""
 
 from __future__ import annotations
 
