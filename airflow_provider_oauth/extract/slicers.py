@@ -11,6 +11,8 @@ from msgspec import Raw
 
 #: The white space of JSON.
 WHITE_SPACE = " \t\n\r"
+#: Maximum number of objects whose members are remembered. The objects around the rows are read before those in them.
+MAX_REMEMBERED = 16
 
 S = TypeVar("S")
 
@@ -36,7 +38,7 @@ class Slicer(Protocol[S]):
 
 
 class RawSlicer:
-    """Slices bytes with msgspec. It remembers the members of objects, because several parts of a response are read."""
+    """Slices bytes with msgspec. It remembers the members of a few objects, because they are read again."""
 
     def __init__(self) -> None:
         self._found: dict[int, tuple[Raw, dict[str, Raw]]] = {}
@@ -45,10 +47,13 @@ class RawSlicer:
         """Return the members of an object; None if ``value`` is not an object."""
         if memoryview(value)[0] != ord("{"):
             return None
-        # The key is valid as long as the value exists, so the value is kept.
-        if (found := self._found.get(id(value))) is None:
-            found = self._found[id(value)] = (value, _members.decode(value))
-        return found[1]
+        if (found := self._found.get(id(value))) is not None:
+            return found[1]
+        members = _members.decode(value)
+        if len(self._found) < MAX_REMEMBERED:
+            # The key is valid as long as the value exists, so the value is kept.
+            self._found[id(value)] = (value, members)
+        return members
 
     def elements(self, value: Raw) -> list[Raw] | None:
         """Return the elements of an array; None if ``value`` is not an array."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,6 +112,19 @@ def test_records_path_leads_to_the_rows(content: str, path: str | list[str], row
 def test_other_responses_are_errors(content: str, path: str | list[str], problem: str) -> None:
     with pytest.raises(InvalidPage, match=problem):
         rows_of(content, path)
+
+
+@pytest.mark.parametrize("path", ["data", "data[].row", "data[].*"])
+def test_a_page_needs_little_memory_besides_its_rows(path: str) -> None:
+    content = json.dumps({"data": [{"row": {"id": n, "text": "x" * 40}} for n in range(2000)]}).encode()
+    tracemalloc.start()
+    try:
+        rows = slice_rows(content, records_paths(path))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    size = sum(map(sys.getsizeof, rows.lines)) + sys.getsizeof(rows.lines)
+    assert kept < 1.2 * size
 
 
 def test_nan_becomes_null_and_is_counted() -> None:
