@@ -172,7 +172,13 @@ def _decoded(line: bytes) -> Any:
 
 
 def _line(row: Any) -> bytes:
-    line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    try:
+        line = json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # Python decodes 1e400 as Infinity
+        raise InvalidPage(
+            "has a row with a number outside the range of float64, which Python decodes as Infinity, and JSON does not "
+            "have Infinity. Ask the vendor of the API to correct the row"
+        ) from None
     # An unpaired surrogate, for example from truncated text, cannot be encoded as UTF-8. It is written as \udXXX, which
     # is valid JSON.
     return line.encode(errors="backslashreplace")

@@ -152,6 +152,21 @@ def test_a_transformed_row_does_not_have_excluded_fields(requests_mock: Mocker, 
     assert path.read_text() == '{"id":1,"tag":"ü"}\n'
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_a_transformed_row_with_a_number_outside_the_range_of_float64_fails_the_task(
+    requests_mock: Mocker, tmp_path: Path, suffix: str
+) -> None:
+    class Same(OAuthExtractOperator):
+        def transform_row(self, row: Any) -> Any:
+            return row
+
+    requests_mock.get(LIST, content=b'[{"id": 1e400}]')
+    target = tmp_path / f"items{suffix}"
+    with pytest.raises(ApiError, match="has a row with a number outside the range of float64"):
+        operator(Same, path=str(target)).execute({})
+    assert not target.exists()
+
+
 @pytest.mark.parametrize(("limit", "pages", "is_limited"), [(1, 1, True), (2, 1, True), (3, 2, True), (9, 2, False)])
 def test_limit_stops_the_task(
     requests_mock: Mocker, path: Path, limit: int, pages: int, is_limited: bool, caplog: pytest.LogCaptureFixture

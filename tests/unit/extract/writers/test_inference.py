@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_oauth.extract.rows import InvalidPage
+from airflow_provider_oauth.extract.storage import NewFile
 from airflow_provider_oauth.extract.writers import inference
 from airflow_provider_oauth.extract.writers.inference import TypeInference
-from tests.unit.extract.writers.files import lines, table, written
+from airflow_provider_oauth.extract.writers.inferred_file import InferredFile
+from airflow_provider_oauth.extract.writers.row_file import JsonLinesFile
+from tests.full_disk import full_disk
+from tests.unit.extract.writers.files import Memory, lines, table, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,3 +157,11 @@ def test_rows_that_are_all_empty_objects_are_an_error(suffix: str) -> None:
 def test_a_list_without_rows_and_columns_cannot_be_a_file_in_parquet() -> None:
     with pytest.raises(InvalidPage, match="has no rows, so the columns of the Parquet file are unknown"):
         written(".parquet")
+
+
+def test_rows_that_are_not_needed_can_be_discarded_on_a_full_disk() -> None:
+    """Otherwise this error would replace the error because of which they are discarded."""
+    with full_disk(0):
+        file = InferredFile(lambda _: JsonLinesFile(NewFile(Memory(), "rows")), needs_columns=False)
+        file.write(lines({"a": 1}))
+        file.close()
