@@ -128,7 +128,7 @@ class RequestCounts:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, **numbers: float) -> None:
-        """Add to the counts. Several threads may do this at the same time.
+        """Add to the counts. Several threads can do this at the same time.
 
         :param numbers: what to add, by the name of the count
         """

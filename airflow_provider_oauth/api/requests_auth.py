@@ -226,7 +226,7 @@ class OAuthSession(requests.Session):
     ) -> requests.PreparedRequest:
         """Return a copy of a prepared request with another URL and the current token.
 
-        This takes a third of the time of ``prepare_request``. Cookies of the session are not updated.
+        This takes a third of the time of ``prepare_request``, but does not update the cookies of the request.
 
         :param request: the prepared request
         :param url: the URL, which must have the API's origin
@@ -258,7 +258,7 @@ class OAuthSession(requests.Session):
             return self._sender.send(request, lambda: send_once(next(to_send), **kwargs), self._oauth.renew, converted)
 
     def send_ahead(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send a request as ``send`` does, but never renew the token. Several threads may do this at the same time.
+        """Send a request as ``send`` does, but never renew the token. Several threads can do this at the same time.
 
         A thread that renewed the token could be stopped by the end of the process, and the new token would be lost.
 

@@ -28,7 +28,7 @@ class ApiSender:
     :param policy: when requests are repeated
     :param conn_id: the connection ID, for the log
     :param counts: counts the repetitions
-    :param stop: is set when no response is needed any more, so that waits end; None if nothing ends them
+    :param stop: ends the waits when it is set, because no response is needed any more; None if nothing ends them
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Sends the requests for pages before these pages are needed, in threads."""
+"""Sends the requests for pages in threads, before the pages are needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.extract.page_request import PageRequest
 
-    #: A function that sends a request, and where its response or error is stored.
+    #: A function that sends a request, and the future that receives its response or error.
     ToSend = tuple[Callable[[], requests.Response], Future[requests.Response]]
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,8 @@ class Prepare(Protocol):
         """Return a function that sends a request.
 
         :param page: the request
-        :param is_ahead: whether the function is called in another thread. It then raises ``RenewalNeeded`` if the API
-            refuses the token
+        :param is_ahead: whether the request is sent ahead, in another thread. The function then raises
+            ``RenewalNeeded`` if the API refuses the token
         """
 
 
@@ -43,14 +43,15 @@ class Lookahead:
 
     The reader decides from each page how to request the next one. This class only sends the requests that it will
     probably make. If the reader then makes another request, everything that was sent ahead is discarded, so no row can
-    be skipped or read twice. The reader's thread itself sends a request that no thread has begun to send, for example
-    while all threads wait for responses that were discarded, and a request whose token was refused.
+    be skipped or read twice. The reader's thread itself sends the request that it needs in two cases: if no thread
+    has begun to send it, for example because all threads wait for responses that were discarded, and if the API refused
+    the token.
 
     :param prepare: prepares a request
     :param concurrency: maximum number of requests at a time, and of responses in memory
     :param stop: is set when the responses are no longer needed, so that waiting threads end
     :param conn_id: the connection ID, for the log
-    :param has_budget: whether requests cost credits, so that at most one page after the end of the list is requested
+    :param has_budget: whether requests cost credits. At most one page after the end of the list is then requested
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Lookahead:
         self._is_regular = True
 
     def get(self, request: PageRequest) -> requests.Response:
-        """Return the response to a request, which was perhaps sent ahead.
+        """Return the response to a request. If the request was not sent ahead, send it now.
 
         :raises Exception: the error of this request
         """
@@ -83,7 +84,7 @@ class Lookahead:
             self._fill(self._window)
             future = self._ahead[0][1]
             if not future.cancel():
-                future.exception()  # waits; if a timeout of the task ends the wait, the response must still be closed
+                future.exception()  # waits; if a task timeout ends the wait, discard() still closes the response
             self._ahead.popleft()
             with suppress(RenewalNeeded, CancelledError):
                 return future.result()
@@ -92,7 +93,7 @@ class Lookahead:
         return self._prepare(request, is_ahead=False)()
 
     def advance(self, following: PageRequest) -> bool:
-        """Send further requests ahead, if ``following`` is the next request that was sent ahead.
+        """Send further requests ahead, if ``following`` is the oldest request that was sent ahead.
 
         :return: whether it is. Otherwise, everything that was sent ahead is discarded; call ``expect`` then
         """
@@ -103,8 +104,8 @@ class Lookahead:
             return True
         if self._is_regular:
             log.info(
-                "Connection %r: a page has more or fewer rows than the first page, so the following pages cannot be "
-                "computed. They are requested one after the other.",
+                "Connection %r: a page has more or fewer rows than the first page, so the following requests cannot "
+                "be predicted. The rest of the list is requested one page at a time.",
                 self._conn_id,
             )
         self._is_regular = False
@@ -112,7 +113,7 @@ class Lookahead:
         return False
 
     def expect(self, following: PageRequest, further: Iterable[PageRequest], *, is_end_known: bool) -> None:
-        """Send requests ahead, because they will probably follow.
+        """Send the requests ahead that will probably follow.
 
         :param following: the next request
         :param further: the requests after it; empty if they cannot be computed

@@ -77,8 +77,9 @@ class PageReader:
     :param request: the list
     :param conn_id: the connection ID, for errors
     :param counts: counts the responses that are ignored
-    :param lookahead: sends requests ahead; None to send each request when the page before was read
-    :param limit: how many rows the caller will read at most, so that no other pages are requested ahead; None for all
+    :param lookahead: sends requests ahead; None to send each request after the previous page was read
+    :param limit: maximum number of rows that the caller reads. Pages after these rows are not requested ahead; None for
+        all rows
     :raises ConfigurationError: if ``records_path`` is invalid, or two parameters exclude each other
     """
 
@@ -102,7 +103,7 @@ class PageReader:
         self._limit = limit
         #: The waits and repetitions of requests.
         self.counts = counts or RequestCounts()
-        #: What was read so far.
+        #: The numbers of pages and rows that were read so far.
         self.list_counts = ListCounts()
         self._empty_pages = 0
         self._sequence = PageSequence(request.paginator, conn_id)

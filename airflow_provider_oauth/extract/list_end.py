@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ListCounts:
-    """What was read of a list so far.
+    """Counts what was read of a list so far.
 
     :param pages: the number of pages
     :param rows: the number of rows
     :param total: the number of rows of the whole list according to the API; None if the API does not send it
-    :param start: where the reading of the list starts
+    :param start: how many rows before the first page are skipped
     :param is_paging_absent: whether the list has one page, which does not contain what the paginator looks for
     """
 

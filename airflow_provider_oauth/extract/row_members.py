@@ -22,7 +22,7 @@ def row_members(line: bytes) -> dict[str, bytes] | None:
     """Return the members of a row; None if it is not an object.
 
     :param line: the row in valid JSON
-    :raises RepeatedKey: if it contains a key twice, because a dict has only one of the values
+    :raises RepeatedKey: if it contains a key twice, because a dict can contain only one of the values
     :raises InvalidPage: if it is nested too deeply, or contains NaN or Infinity
     """
     if not line.startswith(b"{"):

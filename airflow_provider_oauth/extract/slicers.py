@@ -51,7 +51,7 @@ class RawSlicer:
             return found[1]
         members = _members.decode(value)
         if len(self._found) < MAX_REMEMBERED:
-            # The key is valid as long as the value exists, so the value is kept.
+            # An id is unique only while the value exists, so the value is kept too.
             self._found[id(value)] = (value, members)
         return members
 

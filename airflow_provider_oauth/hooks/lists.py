@@ -129,9 +129,9 @@ class ReadsLists(ReadsConnection):
         :param request: the list
         :param extra_options: as in ``run``
         :param concurrency: maximum number of requests at a time
-        :param limit: how many rows the caller will read at most, so that no other pages are requested ahead; None for
-            all
-        :raises ConfigurationError: if a field of the connection is missing or invalid, or if ``concurrency`` is
+        :param limit: maximum number of rows that the caller reads. Pages after these rows are not requested ahead; None
+            for all rows
+        :raises ConfigurationError: if a field of the connection is missing or invalid, or ``concurrency`` is invalid
         """
         from airflow_provider_oauth.extract.ahead import Lookahead
         from airflow_provider_oauth.extract.engine import PageReader
@@ -142,7 +142,7 @@ class ReadsLists(ReadsConnection):
         if concurrency > 1 and self.repeatable is False:
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: concurrency is {concurrency}, so pages are requested before it is "
-                "certain that they are needed. With repeatable=False, requests may change data. Remove one of them."
+                "certain that they are needed. With repeatable=False, requests may change data. Remove one of the two."
             )
         if request.response_format == "json":  # the vendor's paths are those of JSON responses
             request = self._with_vendor_defaults(request)

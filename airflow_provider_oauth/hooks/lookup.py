@@ -1,4 +1,4 @@
-"""Finds the hook of a connection. While its modules are imported, the stored token is read and decrypted."""
+"""Finds the hook of a connection. While the modules of the hook are imported, a thread reads the stored token."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def hook_of(oauth_conn_id: str, scope: str | None = None, **hook_params: Any) ->
     connection = BaseHook.get_connection(oauth_conn_id)
     _preload_token(connection, scope)
 
-    from airflow_provider_oauth.hooks.oauth import OAuthHook  # only now: it takes longer than the token
+    from airflow_provider_oauth.hooks.oauth import OAuthHook  # only now, because this import is slow
 
     cls = hook_class(connection.conn_type)
     if not (isinstance(cls, type) and issubclass(cls, OAuthHook)):

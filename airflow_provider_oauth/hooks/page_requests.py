@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.page_request import PageRequest
     from airflow_provider_oauth.extract.request import ListRequest
 
-#: Bytes to read at a time. The library requests reads 10 kB at a time, which takes more time for usual pages.
+#: Bytes to read at a time. The library requests reads 10 kB at a time, which is slower for pages of usual size.
 CHUNK_SIZE = 2**20
 
 
@@ -50,14 +50,14 @@ class PageRequests:
         """Return a function that sends the request for a page.
 
         :param page: the request
-        :param is_ahead: whether the function is called in another thread. It then raises ``RenewalNeeded`` if the API
-            refuses the token
+        :param is_ahead: whether the request is sent ahead, in another thread. The function then raises
+            ``RenewalNeeded`` if the API refuses the token
         :raises ConfigurationError: if the request cannot be sent
         :raises OAuthError: if there is no valid token and none can be obtained
         """
         prepared = self._prepared(page, self._url_of(page.url or self._request.endpoint))
         self._previous = (page, prepared)
-        # Without stream, send reads the body, so that a broken connection is repeated.
+        # Without stream, send reads the body, so that the request is repeated if the connection breaks.
         settings = self._session.merge_environment_settings(prepared.url, {}, self._is_spooled, None, None)
         send = self._session.send_ahead if is_ahead else self._session.send
         return partial(send, prepared, **self._options, **settings)

@@ -52,8 +52,9 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
     :param path: the file to write: an absolute local path, or a URL of any storage that Airflow supports, such as
-        ``s3://conn_id@bucket/key``. It must end with ``.jsonl`` or ``.ndjson`` for one row per line as JSON, or with
-        ``.csv``, and ``.gz`` or ``.zst`` for a compressed file; or with ``.parquet``; None to write no file (templated)
+        ``s3://conn_id@bucket/key``. Its suffix sets the format: ``.jsonl`` or ``.ndjson`` (one row per line as JSON),
+        ``.csv`` or ``.parquet``. All but ``.parquet`` can be followed by ``.gz`` or ``.zst`` for a compressed file.
+        None to write no file (templated)
     :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :param xcom_limit: maximum size of what ``xcom_fields`` selects, as JSON, in bytes; None for 48,000 bytes and 1,000
@@ -64,9 +65,9 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
     :param limit: maximum number of rows, for a trial; None for all rows
     :param columns: the columns of a CSV or Parquet file: a dict with the type of each column by name. A type is
         ``"int64"``, ``"float64"``, ``"decimal(18,2)"``, ``"string"``, ``"boolean"``, ``"date"``, ``"timestamp"``,
-        ``"json"``, a dict for an object, or a list with one type for an array. For CSV, a list of names is enough; None
-        to infer the columns from all rows, which needs a temporary file
-    :param extra_columns: what to do with fields of a row that ``columns`` does not have: ``"error"`` or ``"ignore"``
+        ``"json"``, a dict for an object, or a list with one type for an array. For CSV, a list of names is enough.
+        None to infer the columns from all rows, which needs a temporary file
+    :param extra_columns: what to do with fields of a row that are not in ``columns``: ``"error"`` or ``"ignore"``
     :param csv_escape: whether text in a CSV file that begins with ``=``, ``+``, ``-``, ``@``, tab or carriage return
         gets an apostrophe, so that spreadsheet programs do not run it as a formula
     :param error_rules: what responses of the API mean; they are tried before the vendor's and the default rules
@@ -76,9 +77,9 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         None for the vendor's value, or 120
     :param repeatable: whether a POST or PATCH request can be retried without harm; None to retry all requests that read
         a list
-    :param concurrency: maximum number of requests at a time. Pages that can be computed are requested in parallel, and
-        written in order; otherwise the next page is requested while a page is written. At most ``concurrency + 1``
-        pages are in memory
+    :param concurrency: maximum number of requests at a time. With page numbers and offsets, pages are requested in
+        parallel and written in order. With other paginators, the next page is requested while a page is written. At
+        most ``concurrency + 1`` pages are in memory
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
         of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
         UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),
@@ -296,8 +297,9 @@ class OAuthExtractOperator(ExtractOperator):
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
     :param path: the file to write: an absolute local path, or a URL of any storage that Airflow supports, such as
-        ``s3://conn_id@bucket/key``. It must end with ``.jsonl`` or ``.ndjson`` for one row per line as JSON, or with
-        ``.csv``, and ``.gz`` or ``.zst`` for a compressed file; or with ``.parquet``; None to write no file (templated)
+        ``s3://conn_id@bucket/key``. Its suffix sets the format: ``.jsonl`` or ``.ndjson`` (one row per line as JSON),
+        ``.csv`` or ``.parquet``. All but ``.parquet`` can be followed by ``.gz`` or ``.zst`` for a compressed file.
+        None to write no file (templated)
     :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :param xcom_limit: maximum size of what ``xcom_fields`` selects, as JSON, in bytes; None for 48,000 bytes and 1,000
@@ -308,9 +310,9 @@ class OAuthExtractOperator(ExtractOperator):
     :param limit: maximum number of rows, for a trial; None for all rows
     :param columns: the columns of a CSV or Parquet file: a dict with the type of each column by name. A type is
         ``"int64"``, ``"float64"``, ``"decimal(18,2)"``, ``"string"``, ``"boolean"``, ``"date"``, ``"timestamp"``,
-        ``"json"``, a dict for an object, or a list with one type for an array. For CSV, a list of names is enough; None
-        to infer the columns from all rows, which needs a temporary file
-    :param extra_columns: what to do with fields of a row that ``columns`` does not have: ``"error"`` or ``"ignore"``
+        ``"json"``, a dict for an object, or a list with one type for an array. For CSV, a list of names is enough.
+        None to infer the columns from all rows, which needs a temporary file
+    :param extra_columns: what to do with fields of a row that are not in ``columns``: ``"error"`` or ``"ignore"``
     :param csv_escape: whether text in a CSV file that begins with ``=``, ``+``, ``-``, ``@``, tab or carriage return
         gets an apostrophe, so that spreadsheet programs do not run it as a formula
     :param error_rules: what responses of the API mean; they are tried before the vendor's and the default rules
@@ -320,9 +322,9 @@ class OAuthExtractOperator(ExtractOperator):
         None for the vendor's value, or 120
     :param repeatable: whether a POST or PATCH request can be retried without harm; None to retry all requests that read
         a list
-    :param concurrency: maximum number of requests at a time. Pages that can be computed are requested in parallel, and
-        written in order; otherwise the next page is requested while a page is written. At most ``concurrency + 1``
-        pages are in memory
+    :param concurrency: maximum number of requests at a time. With page numbers and offsets, pages are requested in
+        parallel and written in order. With other paginators, the next page is requested while a page is written. At
+        most ``concurrency + 1`` pages are in memory
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
         of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
         UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),

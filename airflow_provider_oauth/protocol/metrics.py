@@ -28,7 +28,7 @@ class Metric:
 
 #: Attempts to send a request to the token endpoint.
 TOKEN_REQUESTS = Metric("oauth.token_requests", ("success", "refused", "failed"))
-#: Renewals under a claim: the token request with its attempts, and storing the token. The first token counts too.
+#: Renewals: the token request with all its attempts, and storing the token. The first token is counted too.
 RENEWALS = Metric("oauth.renewals", ("success", "refused", "failed", "not_stored"))
 #: How long this process waited for the renewal of another process.
 RENEWAL_WAIT = Metric("oauth.renewal_wait", ("success", "timeout", "failed"), is_duration=True)
@@ -77,8 +77,8 @@ def refusal_reported(report: Report, status: int | None = None) -> Iterator[Refu
     """Report what happens after the API has refused a token.
 
     :param report: reports metrics of the connection
-    :param status: the status of the response that refused the token, if only the response that is returned is counted
-        as a request to the API; None if both are counted elsewhere
+    :param status: the status of the response that refused the token. Its request is counted here if the caller never
+        sees this response. None if the caller counts each request
     """
     refusal, outcome = Refusal(), "failed"
     try:

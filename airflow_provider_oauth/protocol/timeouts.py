@@ -1,6 +1,6 @@
 """Timeouts of the requests to the authorization server, in seconds.
 
-They are in a module of their own, because the lease needs them even if no request is sent.
+They are in a separate module, so that the lease can use them without importing the modules that send requests.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ ESCAPES = str.maketrans({"?": "%3F", "#": "%23"})
 def report_lineage(hook: BaseHook, lists: Iterable[str], file: str | None) -> None:
     """Report one input and one output per list. Without a plugin that reads lineage, do nothing.
 
-    Lineage never fails a task, whose file is already written.
+    Exceptions are only logged, because the file of the task is already written.
 
     :param hook: the hook that has fetched the lists
     :param lists: the URL of each list; only scheme, host and path are reported
@@ -50,7 +50,7 @@ def report_lineage(hook: BaseHook, lists: Iterable[str], file: str | None) -> No
 
 @contextmanager
 def _errors_logged() -> Iterator[None]:
-    """Log an exception, which can be any one of a plugin, or Airflow's for a URL with more than 1,500 characters."""
+    """Log an exception. Plugins can raise any; Airflow raises one for URLs with more than 1,500 characters."""
     try:
         yield
     except Exception as error:

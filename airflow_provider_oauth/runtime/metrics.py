@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Maximum length of a connection ID in the metadata database. With a longer ID, Airflow would drop metrics, because the
-#: name and the tags together must not have more than 250 characters.
+#: Maximum length of the tag ``conn_id``. Airflow drops metrics whose name and tags together have more than 250
+#: characters.
 MAX_CONN_ID = 200
 #: Characters that Airflow does not allow in tags for InfluxDB: it drops metrics with such tags, and logs an error.
 INVALID_CHARACTER = re.compile(r"[^a-zA-Z0-9_.-]")
@@ -47,7 +47,8 @@ def reporter(conn_id: str) -> Report:
 def prepare() -> None:
     """Create Airflow's metrics client of this process, unless it exists.
 
-    This can take time, because it can look up a host name. It must not delay storing a token.
+    This can take time, because it can look up a host name. So it is done before a token is requested, not before the
+    new token is stored.
     """
     try:
         Stats.timer()
@@ -64,8 +65,8 @@ def _warn(error: Exception) -> None:
         return
     _has_warned = True
     log.warning(
-        "Airflow could not send a metric (%s: %s). Tasks continue without it. Check the section [metrics] of Airflow's "
-        "configuration.",
+        "Airflow could not send a metric (%s: %s). Tasks continue, but metrics are missing. Check the section "
+        "[metrics] of Airflow's configuration.",
         kind,
         error,
     )

@@ -20,7 +20,7 @@ astuple = msgspec.structs.astuple
 class Cells:
     """The cells of a column, in JSON, as the API wrote them.
 
-    :param cells: the cells; None if the row does not have the field. ``Raw`` has a value without a copy of it
+    :param cells: the cells; None if the row does not have the field. ``Raw`` is a value that was not copied
     """
 
     def __init__(self, cells: Sequence[bytes | Raw | None]) -> None:
@@ -56,7 +56,7 @@ class Cells:
 
 
 class BadRow(ValueError):
-    """A row has no columns, or a value of it would be lost.
+    """A row cannot be split into columns without losing a value.
 
     :param index: the position of the row
     :param what: what the row is
@@ -107,7 +107,7 @@ class RowSplitter:
         return columns
 
     def _split_together(self, lines: Sequence[bytes]) -> list[Cells] | None:
-        """Split all rows with one call; None if that is not possible, or if a value could be lost."""
+        """Return the cells of each column; None if the rows must be split one by one, so that no value is lost."""
         if self._decoder is None or not self._names:
             return None
         batch = b"[" + b",".join(lines) + b"]"

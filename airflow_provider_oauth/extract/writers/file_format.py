@@ -88,7 +88,7 @@ def file_format(conn_id: str, path: str | None, *, columns: Any, extra_columns: 
     """Return the format of a file.
 
     :param conn_id: the connection ID, for errors
-    :param path: the path or URL of the file, which was checked; None to store nothing
+    :param path: the path or URL of the file, which ends with one of ``SUFFIXES``; None to store nothing
     :param columns: the types of the columns by name, or the names of the columns of a CSV file; None to infer them
     :param extra_columns: ``"error"`` or ``"ignore"``
     :param csv_escape: whether to protect text in CSV that begins like a formula

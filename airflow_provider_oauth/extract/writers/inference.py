@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.extract.writers.cells import Cells
 
-#: Maximum number of columns. Objects with more different keys are usually maps, such as ``{"<ID>": …}``.
+#: Maximum number of columns. Rows with more different keys usually use IDs as keys, as in ``{"<ID>": …}``.
 MAX_COLUMNS = 10_000
 #: Size of the longest integer in the range of int64, with its sign.
 MAX_INT64_SIZE = 20
@@ -30,15 +30,15 @@ class Kind(Enum):
     """What the values of a column are."""
 
     TEXT = "text"
-    #: Text with half of a surrogate pair, which UTF-8 does not have. JSON can contain it as an escape.
+    #: Text with half of a surrogate pair, which UTF-8 cannot contain. JSON can contain it as an escape.
     INVALID_TEXT = "invalid text"
     BOOLEAN = "boolean"
     NESTED = "nested"
-    #: Integers in the range of int64 that float64 has too, and others in this range.
+    #: Integers in the range of int64: those that float64 can store exactly, and the others.
     INTEGER, LONG_INTEGER = "integer", "long integer"
-    #: Other numbers that float64 has, and numbers with more digits.
+    #: Other numbers: those whose digits float64 keeps, and those with more digits.
     NUMBER, LONG_NUMBER = "number", "long number"
-    #: Integers outside the range of int64 that float64 has.
+    #: Integers outside the range of int64 that float64 can store exactly.
     LARGE_INTEGER = "large integer"
 
 

@@ -29,13 +29,13 @@ TYPES: dict[str, Any] = {
     "date": date,
     "timestamp": Annotated[datetime, msgspec.Meta(tz=True)],
 }
-#: A float64 keeps all numbers with up to so many digits.
+#: A float64 keeps all digits of a number with at most this many digits.
 SAFE_DIGITS = 15
-#: A longer number is never looked at: no float64 has so many digits.
+#: Longer numbers are treated as not exact: no float64 has more significant digits.
 MAX_NUMBER_SIZE = 800
 #: Text that is a number. Decimal also accepts "1_000", spaces, and digits of other alphabets.
 NUMBER_TEXT = re.compile(r"[-+.0-9eE]+")
-#: A fraction of a second that datetime cannot store.
+#: A fraction of a second with more than six digits, which datetime cannot store.
 NANOSECONDS = re.compile(rb"\.[0-9]{6}0*[1-9]")
 WHAT = {ord('"'): "text", ord("{"): "an object", ord("["): "an array", ord("t"): "a boolean", ord("f"): "a boolean"}
 
@@ -138,7 +138,9 @@ def _floats(cells: Cells) -> list[float | None]:
 
 
 def is_exact(number: bytes) -> bool:
-    """Return whether a float64 keeps all digits of a number: an integer exactly, others when they are written again.
+    """Return whether a float64 keeps all digits of a number.
+
+    An integer must be stored exactly. Other numbers must have the same digits when they are written again.
 
     :param number: the number in JSON
     """
