@@ -1,4 +1,4 @@
-"""Pulls the same list into a file: ``OAuthExtractOperator`` compared with other programs, on one server, in turns."""
+"""Pulls the same list into a file: ``OAuthExtractOperator`` and other programs, one after the other, on one server."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ from airflow.sdk import DAG
 with DAG("{name}", schedule=None):
     Operator(task_id="call", **arguments)
 """
-#: What the API server tells the supervisor about the DAG run.
+#: The response of the API server to the supervisor, about the DAG run.
 DAG_RUN = {
     "dag_id": "",
     "run_id": "run",
@@ -158,7 +158,7 @@ def run_task(name: str, client: Client, api_server: ApiServer) -> None:
 
 
 def measure() -> dict[str, list[float]]:
-    """Return the seconds from the fork of each task process to its first request, by operator, taken in turns."""
+    """Return the seconds from the fork of each task process to its first request, by operator, taken alternately."""
     dags = Path(os.environ["AIRFLOW_HOME"], "dags")
     dags.mkdir(exist_ok=True)
     for name, operator in OPERATORS.items():

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 #: The white space of JSON.
 WHITE_SPACE = " \t\n\r"
-#: Maximum number of objects whose members are remembered. The objects around the rows are read before those in them.
+#: Maximum number of objects whose members are kept. The objects around the rows are read before the rows.
 MAX_REMEMBERED = 16
 
 S = TypeVar("S")
@@ -38,7 +38,7 @@ class Slicer(Protocol[S]):
 
 
 class RawSlicer:
-    """Slices bytes with msgspec. It remembers the members of a few objects, because they are read again."""
+    """Slices bytes with msgspec. It keeps the members of the first objects, because these are read again."""
 
     def __init__(self) -> None:
         self._found: dict[int, tuple[Raw, dict[str, Raw]]] = {}

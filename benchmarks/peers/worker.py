@@ -1,4 +1,4 @@
-"""The process of a peer: pulls a list for each line of stdin, and prints what it took.
+"""The process of a peer: pulls a list for each line of stdin, and prints the time and memory that it took.
 
 All peers import this module, so it uses only the standard library.
 """
@@ -35,7 +35,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What a job took.
+    """The time and memory that a job took.
 
     :param seconds: by the clock
     :param processor: processor seconds, including those of processes that it started

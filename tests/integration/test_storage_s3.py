@@ -190,7 +190,7 @@ def test_a_file_without_rows_that_cannot_be_stored_is_an_error(
 
 
 @pytest.mark.parametrize("fails_after", [0, 1, PART, PART + 1, 2 * PART + PART // 2, 3 * PART + 100])
-def test_a_network_that_fails_for_good_publishes_nothing_and_a_warning_names_the_lifecycle_rule(
+def test_a_network_that_stays_down_publishes_nothing_and_a_warning_names_the_lifecycle_rule(
     server: S3Server, proxy: CuttingProxy, bucket: str, fails_after: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     proxy.fails_after = fails_after
@@ -265,7 +265,7 @@ def test_after_a_row_that_does_not_fit_no_file_with_columns_is_stored(
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_network_that_fails_for_good_publishes_no_file_with_columns(
+def test_a_network_that_stays_down_publishes_no_file_with_columns(
     server: S3Server, proxy: CuttingProxy, bucket: str, suffix: str
 ) -> None:
     proxy.fails_after = 0

@@ -39,7 +39,7 @@ class Table:
         """Return the columns of rows.
 
         :param lines: the rows in JSON
-        :param convert: converts the cells of a column to its type, and raises a ``Misfit`` if that is not possible
+        :param convert: converts the cells of a column to its type, and raises a ``Misfit`` if a value does not fit
         :raises InvalidPage: if a row does not fit the columns, or a value does not fit the type of its column
         """
         try:

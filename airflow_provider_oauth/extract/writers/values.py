@@ -60,7 +60,7 @@ class Misfit(ValueError):
 def texts(cells: Cells) -> list[str | None]:
     """Return the cells as text: strings decoded, other values as the API wrote them, and None for null.
 
-    :raises Misfit: if a string has half of a surrogate pair, which UTF-8 does not have
+    :raises Misfit: if a string has half of a surrogate pair, which UTF-8 cannot contain
     """
     try:
         return _decoder(str)(cells.array)
@@ -79,7 +79,7 @@ def _text(cell: str | None, index: int) -> str | None:
     try:
         return msgspec.json.decode(cell, type=str)
     except msgspec.DecodeError:
-        raise Misfit(index, "text with half of a surrogate pair, which UTF-8 does not have") from None
+        raise Misfit(index, "text with half of a surrogate pair, which UTF-8 cannot contain") from None
 
 
 def values(cells: Cells, column_type: ColumnType) -> list[Any]:

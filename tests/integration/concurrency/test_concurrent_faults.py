@@ -191,7 +191,7 @@ def test_a_token_that_cannot_be_renewed_is_one_error(pull: Pull, reply: Reply, e
 @pytest.mark.parametrize("refusal", [instead(401), instead(403)])
 @pytest.mark.parametrize("style", ["number", "header-json", "lines by number"])
 def test_a_refusal_of_a_page_beyond_the_end_renews_no_token(pull: Pull, style: str, refusal: Fault) -> None:
-    """Nobody waits for such a page, so a renewal could be stopped at any moment, and the new token would be lost."""
+    """No code waits for such a page, so the process could end during a renewal, and the new token would be lost."""
     pull.server.set_rows(ROWS[: 3 * SIZE - 1])
     pull.server.beyond = refusal
 

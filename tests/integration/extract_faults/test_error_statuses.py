@@ -26,7 +26,7 @@ def test_500_on_every_tenth_page_is_an_error(extract: Extract, style: str) -> No
 
 
 @pytest.mark.parametrize("style", ["number", "cursor", "search", "lines"])
-def test_500_on_every_tenth_page_is_repeated_if_a_rule_of_the_task_says_so(extract: Extract, style: str) -> None:
+def test_500_on_every_tenth_page_is_repeated_if_the_task_has_a_rule_for_it(extract: Extract, style: str) -> None:
     extract.server.faults = {page: [instead(500)] * 2 for page in range(10, PAGES, 10)}
     assert extract.is_complete(style, error_rules=[ErrorRule("retry", status=500)])["retries"] == 6
 

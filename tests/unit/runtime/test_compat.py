@@ -155,6 +155,6 @@ def test_has_lineage_readers_if_a_plugin_registers_one(monkeypatch: pytest.Monke
     assert compat.has_lineage_readers() == bool(readers)
 
 
-def test_has_lineage_readers_is_true_if_airflow_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_has_lineage_readers_is_true_if_it_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(plugins_manager, "get_hook_lineage_readers_plugins")
     assert compat.has_lineage_readers()

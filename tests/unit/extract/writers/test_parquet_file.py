@@ -165,7 +165,7 @@ def test_other_fields_and_members_can_be_ignored() -> None:
         (b'{"d":"1_0"}', "column 'd' is text, but"),
         (b'{"d":" 1"}', "column 'd' is text, but"),
         (b'{"d":"\xef\xbc\x91"}', "column 'd' is text, but"),
-        (b'{"s":"\\ud83d"}', "column 's' is text with half of a surrogate pair, which UTF-8 does not have, but"),
+        (b'{"s":"\\ud83d"}', "column 's' is text with half of a surrogate pair, which UTF-8 cannot contain, but"),
         (b'{"b":0}', "column 'b' is an integer, but the type is boolean"),
         (b'{"day":"2026-02-30"}', "column 'day' is text, but the type is date"),
         (b'{"day":"2026-01-31T00:00:00Z"}', "column 'day' is text, but the type is date"),
