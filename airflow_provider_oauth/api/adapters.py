@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
+
+if TYPE_CHECKING:
+    import requests
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,38 @@ class KeepAlive:
     idle: int
     count: int
     interval: int
+
+
+class PoolAdapter(HTTPAdapter):
+    """Remembers the connection pool of each origin, so that the URL of each request need not be parsed."""
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Return the connection pool for a request.
+
+        :param request: the request
+        :param verify: whether to check the server's certificate, or the path of a CA bundle
+        :param proxies: the proxies
+        :param cert: the client certificate
+        """
+        if proxies:
+            return super().get_connection_with_tls_context(request, verify, proxies, cert)
+        url = request.url or ""
+        key = (url[: url.find("/", len("https://"))], verify, tuple(cert) if isinstance(cert, list) else cert)
+        pool = self._pools.get(key)
+        if pool is None or pool.pool is None:  # a pool without a pool was closed
+            pool = self._pools[key] = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        return pool
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Create the pool manager."""
+        self._pools: dict[Any, Any] = {}
+        super().init_poolmanager(*args, **kwargs)
+
+
+class KeepAliveAdapter(PoolAdapter, TCPKeepAliveAdapter):  # type: ignore[misc]
+    """A ``PoolAdapter`` with TCP keep-alive."""
 
 
 def shared_adapter(keep_alive: KeepAlive | None, concurrency: int = 1) -> HTTPAdapter:
@@ -39,5 +75,5 @@ def shared_adapter(keep_alive: KeepAlive | None, concurrency: int = 1) -> HTTPAd
 @lru_cache(maxsize=16)
 def _adapter(pid: int, keep_alive: KeepAlive | None, size: int) -> HTTPAdapter:
     """Return the adapter of a process. A child process has a different ``pid``, so it uses no socket of its parent."""
-    adapter = HTTPAdapter if keep_alive is None else partial(TCPKeepAliveAdapter, **asdict(keep_alive))
+    adapter = PoolAdapter if keep_alive is None else partial(KeepAliveAdapter, **asdict(keep_alive))
     return adapter(pool_maxsize=size)

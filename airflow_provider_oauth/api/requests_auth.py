@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import requests
 from requests.auth import AuthBase
@@ -168,6 +169,8 @@ class OAuthSession(requests.Session):
         self._sender = sender or ApiSender(RateLimiter(None), RecoveryPolicy(), access.config.conn_id)
         self._oauth = OAuth2Auth(access)
         self._environment_proxies: dict[str, dict[str, str]] = {}
+        #: The URL of the previous page without its query, and the same URL as requests sends it.
+        self._plain_url = ("", "")
         # With auth=None, requests would replace the Authorization header with credentials from a .netrc file.
         self.auth = self._oauth
 
@@ -236,7 +239,14 @@ class OAuthSession(requests.Session):
         """
         with self._errors_converted(request.method, url):
             copied = request.copy()
-            copied.prepare_url(url, params)
+            if url != self._plain_url[0]:
+                copied.prepare_url(url, None)
+                self._plain_url = (url, copied.url or "")
+            plain = self._plain_url[1]
+            if "?" not in plain and "#" not in plain and all(type(value) in (str, int) for value in params.values()):
+                copied.url = f"{plain}?{urlencode(params)}" if params else plain
+            else:
+                copied.prepare_url(url, params)
             return self._oauth.refreshed(copied)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
