@@ -192,6 +192,7 @@ def test_a_value_that_does_not_fit_is_an_error_with_row_and_column(row: bytes, t
 
 
 def test_rows_are_written_in_row_groups_of_limited_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_file, "BATCH_SIZE", 500)
     monkeypatch.setattr(parquet_file, "ROW_GROUP_SIZE", 1000)
     batches = [lines(*({"id": n, "name": "x" * 100} for n in range(start, start + 5))) for start in range(0, 50, 5)]
     content = written(".parquet", *batches, columns={"id": "int64", "name": "string"})
