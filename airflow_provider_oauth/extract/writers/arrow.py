@@ -11,9 +11,9 @@ import pyarrow
 from msgspec import Raw
 
 from airflow_provider_oauth.extract.slicers import TextSlicer
-from airflow_provider_oauth.extract.writers.cells import BadRow, Cells, RowSplitter
+from airflow_provider_oauth.extract.writers.cells import BadRow, Cells, RowSplitter, UnknownField
 from airflow_provider_oauth.extract.writers.columns import DecimalType, ListType, StructType
-from airflow_provider_oauth.extract.writers.values import Misfit, kind, values
+from airflow_provider_oauth.extract.writers.values import Misfit, UnknownMember, kind, values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +70,8 @@ def _structs(cells: Cells, column_type: StructType, *, ignore_extra: bool) -> An
         split = splitter.split([b"{}" if null else cell for cell, null in zip(found, is_null, strict=True)])
     except BadRow as problem:
         cell = found[problem.index]
+        if isinstance(problem, UnknownField):
+            raise UnknownMember(problem.index, problem.what) from None
         raise Misfit(problem.index, problem.what if cell.startswith(b"{") else kind(cell)) from None
     arrays = []
     for (name, member), children in zip(column_type.members.items(), split, strict=True):
@@ -77,7 +79,7 @@ def _structs(cells: Cells, column_type: StructType, *, ignore_extra: bool) -> An
             arrays.append(arrow_array(children, member, ignore_extra=ignore_extra))
         except Misfit as misfit:
             path = f".{name}{misfit.path}"
-            raise Misfit(misfit.index, misfit.what, path, misfit.column_type or member) from None
+            raise type(misfit)(misfit.index, misfit.what, path, misfit.column_type or member) from None
     return pyarrow.StructArray.from_arrays(
         arrays, fields=list(arrow_type(column_type)), mask=pyarrow.array(is_null, pyarrow.bool_())
     )
@@ -94,7 +96,7 @@ def _lists(cells: Cells, column_type: ListType, *, ignore_extra: bool) -> Any:
     except Misfit as misfit:
         index = bisect_right(ends, misfit.index)
         path = f"[{misfit.index - starts[index]}]{misfit.path}"
-        raise Misfit(index, misfit.what, path, misfit.column_type or column_type.item) from None
+        raise type(misfit)(index, misfit.what, path, misfit.column_type or column_type.item) from None
     return pyarrow.ListArray.from_arrays(pyarrow.array([*offsets, len(children)], pyarrow.int32()), array)
 
 

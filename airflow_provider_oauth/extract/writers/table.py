@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_oauth.extract.rows import InvalidPage
 from airflow_provider_oauth.extract.writers.cells import BadRow, RowSplitter, UnknownField
-from airflow_provider_oauth.extract.writers.values import Misfit
+from airflow_provider_oauth.extract.writers.values import Misfit, UnknownMember
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,11 +56,13 @@ class Table:
         return found
 
     def _value_problem(self, misfit: Misfit, name: str, column_type: ColumnType) -> str:
-        return (
-            f"has a value that does not fit its column: in row {self.rows + misfit.index + 1}, column "
-            f"{name + misfit.path!r} is {misfit.what}, but the type is {(misfit.column_type or column_type).name}. "
-            "Change the type in columns; json fits every value"
-        )
+        place = f"in row {self.rows + misfit.index + 1}, column {name + misfit.path!r} is {misfit.what}"
+        if isinstance(misfit, UnknownMember):
+            advice = ". Add the field to the type in columns, or set extra_columns to 'ignore'"
+        else:
+            type_name = (misfit.column_type or column_type).name
+            advice = f", but the type is {type_name}. Change the type in columns; json fits every value"
+        return f"has a value that does not fit its column: {place}{advice}"
 
 
 def row_problem(problem: BadRow, rows_before: int) -> str:

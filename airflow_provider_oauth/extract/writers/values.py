@@ -57,6 +57,10 @@ class Misfit(ValueError):
         self.column_type = column_type
 
 
+class UnknownMember(Misfit):
+    """An object in a column has a member that the column's type does not have."""
+
+
 def texts(cells: Cells) -> list[str | None]:
     """Return the cells as text: strings decoded, other values as the API wrote them, and None for null.
 

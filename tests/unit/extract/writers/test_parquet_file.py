@@ -221,3 +221,12 @@ def test_a_file_that_is_not_finished_gets_no_footer() -> None:
     with chosen.open(NewFile(memory, "rows")) as file:
         file.write(lines({"id": 1}))
     assert memory.content == b"PAR1"
+
+
+def test_an_unknown_member_of_an_object_is_an_error_that_says_how_to_add_or_ignore_it() -> None:
+    with pytest.raises(InvalidPage) as caught:
+        written(".parquet", lines({"o": {"a": 1, "new": 2}}), columns={"o": {"a": "int64"}})
+    assert str(caught.value) == (
+        "has a value that does not fit its column: in row 1, column 'o' is an object with the field 'new', which "
+        "columns does not have. Add the field to the type in columns, or set extra_columns to 'ignore'"
+    )
