@@ -53,7 +53,7 @@ def written(rows: list[bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("count", [0, 1, SIZE, SIZE + 1, 9 * SIZE, len(ROWS)])
+@pytest.mark.parametrize("count", [0, SIZE, 9 * SIZE + 1])
 def test_the_file_is_the_same_for_lists_of_every_length(
     pull: Pull, caplog: pytest.LogCaptureFixture, style: str, count: int
 ) -> None:
@@ -83,8 +83,8 @@ def test_the_file_is_the_same_if_the_server_caps_the_page_size(
     assert same_outcome(pull, caplog, style, paginator=paginator).file == written(rows)
 
 
-@pytest.mark.parametrize("short", [0, 1, SIZE - 1])
-@pytest.mark.parametrize("number", [2, 8, 14])
+@pytest.mark.parametrize("short", [0, SIZE - 1])
+@pytest.mark.parametrize("number", [2, 8])
 @pytest.mark.parametrize("style", ["last", "more", "header-json", "cursor", "link", "header-link", "lines"])
 def test_a_short_page_in_the_middle_loses_no_row_if_the_server_names_the_end(
     pull: Pull, caplog: pytest.LogCaptureFixture, style: str, number: int, short: int
@@ -154,8 +154,8 @@ def last_page(handler: Handler, _: Reply) -> None:
     instead(200, body)(handler, _)
 
 
-@pytest.mark.parametrize("beyond", [None, instead(400, b'{"error": "out of range"}'), instead(404), instead(500)])
-@pytest.mark.parametrize("count", [3 * SIZE + 1, len(ROWS)])
+@pytest.mark.parametrize("beyond", [None, instead(400, b'{"error": "out of range"}'), instead(404)])
+@pytest.mark.parametrize("count", [len(ROWS)])
 @pytest.mark.parametrize("style", COUNTED)
 def test_the_response_to_requests_beyond_the_end_does_not_matter_if_a_page_names_the_end(
     pull: Pull, caplog: pytest.LogCaptureFixture, style: str, count: int, beyond: Fault | None
@@ -218,7 +218,7 @@ def test_an_end_that_changes_while_the_list_is_read_has_the_same_effect(
     same_outcome(pull, caplog, style)
 
 
-@pytest.mark.parametrize("number", [2, 5, 9, 15])
+@pytest.mark.parametrize("number", [2, 9])
 @pytest.mark.parametrize("style", STYLES)
 def test_an_error_on_one_page_is_the_same_error(
     pull: Pull, caplog: pytest.LogCaptureFixture, style: str, number: int
@@ -232,7 +232,7 @@ def test_an_error_on_one_page_is_the_same_error(
         assert b"of an earlier run" in outcome.file
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(25))
 def test_a_random_server_results_in_the_same_file_or_error(
     pull: Pull, caplog: pytest.LogCaptureFixture, seed: int
 ) -> None:
