@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture(autouse=True)
+def _forget_masked_secrets() -> Iterator[None]:
+    """Reset Airflow's masker after each test.
+
+    For each new secret, Airflow compiles a pattern of all secrets. For those of thousands of tests, this takes minutes.
+    """
+    yield
+    if module := sys.modules.get("airflow.sdk._shared.secrets_masker"):
+        module._secrets_masker().reset_masker()
+    if masking := sys.modules.get("airflow_provider_oauth.runtime.masking"):
+        masking.reset()
+
+
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """Airflow's Variables as a dict, in a process without cached connections, tokens and sessions."""
