@@ -46,6 +46,7 @@ def join_others(threads: Iterable[threading.Thread]) -> None:
     """Wait for the end of all threads except ``threads`` and those of servers."""
     for thread in set(threading.enumerate()) - set(threads):
         if ListServer.process_request_thread.__name__ not in thread.name:
+            thread._started.wait(TOO_LONG)  # a timeout of the task can interrupt the call that starts the thread
             thread.join(TOO_LONG)
             assert not thread.is_alive(), f"{thread} does not end"
 

@@ -189,7 +189,8 @@ def test_a_long_cell_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         csv.field_size_limit(limit)
 
 
-CELL = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+# Without NUL: as one of the first four bytes, it is a sign of UTF-16 or UTF-32.
+CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
 
 
 @given(
