@@ -46,9 +46,14 @@ class PoolAdapter(HTTPAdapter):
         url = request.url or ""
         key = (url[: url.find("/", len("https://"))], verify, tuple(cert) if isinstance(cert, list) else cert)
         pool = self._pools.get(key)
-        if pool is None or pool.pool is None:  # a pool without a pool was closed
+        if pool is None:
             pool = self._pools[key] = super().get_connection_with_tls_context(request, verify, proxies, cert)
         return pool
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._pools.clear()  # urllib3 closes a pool when nothing refers to it any more
+        super().close()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the pool manager."""
