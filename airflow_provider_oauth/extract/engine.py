@@ -12,23 +12,25 @@ from airflow_provider_oauth.api.recovery import RequestCounts
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.extract.completeness import error_of
 from airflow_provider_oauth.extract.error_rules import follow_rule
-from airflow_provider_oauth.extract.list_end import ListCounts, ListEnd
+from airflow_provider_oauth.extract.list_end import ListEnd
 from airflow_provider_oauth.extract.members import requested_size
 from airflow_provider_oauth.extract.page_request import PageRequest, absolute_url, parts_of
 from airflow_provider_oauth.extract.paginator_options import PaginatorOptions
 from airflow_provider_oauth.extract.request import check_list
+from airflow_provider_oauth.extract.resuming import Resuming
 from airflow_provider_oauth.extract.sequence import COUNTING, PageSequence
 from airflow_provider_oauth.extract.start import Start, start_of
 from airflow_provider_oauth.extract.streamed_page import page_of, row_format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 
     import requests
 
     from airflow_provider_oauth.extract.ahead import Lookahead
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.paginators import Paginator, ParamIn
+    from airflow_provider_oauth.extract.position import Position
     from airflow_provider_oauth.extract.request import ListRequest
 
 
@@ -80,8 +82,13 @@ class PageReader:
     :param lookahead: sends requests ahead; None to send each request after the previous page was read
     :param limit: maximum number of rows that the caller reads. Pages after these rows are not requested ahead; None for
         all rows
+    :param position: where to continue; None to start with the first page
+    :param secret_params: the names of the parameters with secrets that the connection defines
     :raises ConfigurationError: if ``records_path`` is invalid, or two parameters exclude each other
     """
+
+    #: Is called with the position after each page that was read and checked, if there is a next page.
+    after_page: Callable[[Position], None] | None = None
 
     def __init__(
         self,
@@ -92,6 +99,8 @@ class PageReader:
         *,
         lookahead: Lookahead | None = None,
         limit: int | None = None,
+        position: Position | None = None,
+        secret_params: Collection[str] = (),
     ) -> None:
         check_list(request, conn_id)
         row_format_of(request, conn_id)
@@ -101,12 +110,14 @@ class PageReader:
         self._conn_id = conn_id
         self._lookahead = lookahead
         self._limit = limit
+        self._resuming = Resuming(position, secret_params)
         #: The waits and repetitions of requests.
         self.counts = counts or RequestCounts()
         #: The numbers of pages and rows that were read so far.
-        self.list_counts = ListCounts()
+        self.list_counts = self._resuming.counts
         self._empty_pages = 0
         self._sequence = PageSequence(request.paginator, conn_id)
+        self._sequence.last = self._resuming.last
         self._end = ListEnd(request.paginator, self._sequence, self.list_counts, conn_id)
         self._options = self._paginator if isinstance(self._paginator, PaginatorOptions) else PaginatorOptions()
 
@@ -115,6 +126,7 @@ class PageReader:
 
         :raises ConfigurationError: if a parameter of the list is invalid
         :raises ApiError: if a page is invalid, repeated, or unexpectedly the last one
+        :raises ResumeRefused: if the API does not return the page at which the reading should continue
         """
         try:
             yield from self._pages()
@@ -123,10 +135,7 @@ class PageReader:
                 self._lookahead.close()
 
     def _pages(self) -> Iterator[Page]:
-        request = PageRequest.first(self._request)
-        if self._paginator:
-            request = self._with_first_params(request)
-            self.list_counts.start = self._start_of(self._paginator, request)
+        request = self._first_request()
         requested: set[int] = set()
         previous: Page | None = None
         while True:
@@ -160,7 +169,16 @@ class PageReader:
                     "leads to a page that was already read, so the list would never end. Check the paginator. If the "
                     "last page of this API contains a link to itself, set repeats_last_page=True"
                 )
+            if self.after_page:
+                self.after_page(self._resuming.position_after(page, following, self._sequence.last))
             request, previous = following, page
+
+    def _first_request(self) -> PageRequest:
+        request = PageRequest.first(self._request)
+        if self._paginator:
+            request = self._with_first_params(request)
+            self.list_counts.start = self._start_of(self._paginator, request)
+        return self._resuming.first_request(request, self._changed)
 
     def _look_ahead(self, lookahead: Lookahead, following: PageRequest, page: Page) -> None:
         """Send the requests ahead that will probably follow ``page``."""
@@ -187,7 +205,9 @@ class PageReader:
 
         :raises ApiError: if too many consecutive pages have no rows
         """
-        self.list_counts.pages, self.list_counts.rows = self.list_counts.pages + 1, self.list_counts.rows + page.count
+        counts = self.list_counts
+        counts.pages, counts.rows = counts.pages + 1, counts.rows + page.count
+        counts.first_count = page.count if counts.first_count is None else counts.first_count
         self._empty_pages = 0 if page.count else self._empty_pages + 1
         if self._empty_pages >= MAX_EMPTY_PAGES:
             raise page.error(
@@ -243,10 +263,12 @@ class PageReader:
         try:
             response = self._send(request)
         except ApiError as error:
+            self._resuming.check_error(error, self._options.stop_on)
             if previous and error.status_code in self._options.stop_on:
                 return None
             if error.rule is not None and error.rule.action in ("ignore", "stop"):
                 follow_rule(error, self._conn_id, self.counts, is_first_page=previous is None)
+                self.list_counts.ended_by_rule = True
                 return None
             if self._paginator and previous and error.status_code in BEYOND_END:
                 error.args = (f"{error} {_problem_beyond_end(error.status_code)}",)
@@ -257,7 +279,7 @@ class PageReader:
             self._conn_id,
             number=self.list_counts.pages + 1,
             rows_before=self.list_counts.rows + (self.list_counts.start.rows_before or 0),
-            first_page_count=previous.first_count if previous else None,
+            first_page_count=self.list_counts.first_count,
         )
         if not page.is_empty:
             _check_error(page)
@@ -269,9 +291,12 @@ class PageReader:
         :raises ApiError: if it has the same rows, unless ``repeats_last_page`` is true
         """
         paginator = self._paginator
-        if not previous or not isinstance(paginator, COUNTING):
+        if not isinstance(paginator, COUNTING):
+            self._resuming.check_page(page)
             return True
-        if not page.has_same_rows(previous) or page.is_empty:
+        is_repeated = page.has_same_rows(previous) if previous else self._resuming.repeats_last_page(page)
+        if not is_repeated or page.is_empty:
+            self._resuming.check_page(page)
             return True
         page.close()
         if paginator.repeats_last_page:
@@ -288,10 +313,12 @@ class PageReader:
         following = self._paginator.next_page(page, self._params(request))
         if isinstance(following, str):
             try:
-                return replace(request, url=absolute_url(page.response.url, following), query={})
+                return replace(request, url=absolute_url(page.response.url, following), query={}, values={})
             except ValueError:  # such as an invalid port
                 raise page.error("has a link to the next page that is not a URL. Check the paginator") from None
-        return None if following is None else self._changed(request, following)
+        if following is None:
+            return None
+        return replace(self._changed(request, following), values={**request.values, **following})
 
 
 def _check_link_to_itself(page: Page, previous: Page | None) -> None:

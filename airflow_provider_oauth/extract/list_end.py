@@ -34,6 +34,8 @@ class ListCounts:
     :param total: the number of rows of the whole list according to the API; None if the API does not send it
     :param start: how many rows before the first page are skipped
     :param is_paging_absent: whether the list has one page, which does not contain what the paginator looks for
+    :param first_count: the number of rows on the first page; None before it was read
+    :param ended_by_rule: whether an error rule ignored a response or ended the list
     """
 
     pages: int = 0
@@ -41,6 +43,8 @@ class ListCounts:
     total: int | None = None
     start: Start = Start()
     is_paging_absent: bool = False
+    first_count: int | None = None
+    ended_by_rule: bool = False
 
     @property
     def expected(self) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -126,6 +127,11 @@ class Page:
     def fingerprint(self) -> int:
         """A hash of the rows, which is the same for the same rows in the same process."""
         return hash(tuple(self.sliced.lines))
+
+    @property
+    def digest(self) -> str:
+        """A hash of the rows, which is the same for the same rows in all processes."""
+        return hashlib.blake2b(b"\n".join(self.sliced.lines), digest_size=16).hexdigest()
 
     @property
     def is_empty(self) -> bool:

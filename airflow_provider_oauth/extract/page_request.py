@@ -24,6 +24,7 @@ class PageRequest:
     :param headers: headers
     :param json: JSON body; None if there is none
     :param data: another body; None if there is none
+    :param values: the values that the paginator has set since the first page, or since the last link
     """
 
     url: str | None = None
@@ -31,6 +32,7 @@ class PageRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     json: Any = field(default=None, repr=False)
     data: Any = field(default=None, repr=False)
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def first(cls, request: ListRequest) -> PageRequest:

@@ -38,7 +38,8 @@ class PageSequence:
         self._rows_at: tuple[str, ...] | None = None
         self._same_pages = 1
         self._has_error = False
-        self._last: int | None = None
+        #: The number of the last page according to the API; None if it is unknown.
+        self.last: int | None = None
         #: The numbers of the pages with rows, by a hash of these.
         self._numbers: dict[int, int] = {}
         self._is_repeated = False
@@ -52,12 +53,12 @@ class PageSequence:
             the same rows
         """
         if isinstance(self._paginator, PageNumberPaginator) and self._paginator.last:
-            self._last = self._paginator.count_of(page, "last") or self._last
+            self.last = self._paginator.count_of(page, "last") or self.last
         if page.count:
             self._check_earlier_pages(page)
         if page.count and previous:
             self._check_repetition(page, previous)
-        elif isinstance(self._paginator, COUNTING) and not previous:
+        elif isinstance(self._paginator, COUNTING) and page.number == 1:
             self._check_start(page)
         if page.has_only_rows:
             return
@@ -75,10 +76,10 @@ class PageSequence:
         :raises ApiError: if there are more pages according to the previous ones
         """
         number = self._number(params)
-        if number is None or page.count or number >= (self._last or 0) or self._has_sign(page):
+        if number is None or page.count or number >= (self.last or 0) or self._has_sign(page):
             return
         raise page.error(
-            f"has no rows, but it is page {number} of {self._last} according to the previous pages, so rows would be "
+            f"has no rows, but it is page {number} of {self.last} according to the previous pages, so rows would be "
             "missing. Run the task again. If a page without rows is the end of this list, set empty_page_ends=True in "
             "the paginator"
         )
@@ -91,10 +92,10 @@ class PageSequence:
         :raises ApiError: if there are more pages according to the previous ones
         """
         number = self._number(params)
-        if number is None or number > (self._last or 0) or self._has_sign(page):
+        if number is None or number > (self.last or 0) or self._has_sign(page):
             return
         raise page.error(
-            f"is the last page that could be read: the request for page {number} of {self._last} failed, or returned "
+            f"is the last page that could be read: the request for page {number} of {self.last} failed, or returned "
             "the same rows. The API may limit how many pages can be read: split the list with a filter"
         )
 
@@ -104,7 +105,7 @@ class PageSequence:
         :param params: the parameters of the request for the page
         """
         paginator = self._paginator
-        if self._last is None or not isinstance(paginator, PageNumberPaginator):
+        if self.last is None or not isinstance(paginator, PageNumberPaginator):
             return None
         return int(params[paginator.param]) - int(paginator.start) + 1
 

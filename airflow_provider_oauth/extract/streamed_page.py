@@ -112,6 +112,11 @@ class StreamedPage(Page):
         """A hash of the response."""
         return hash(self.spooled.digest)
 
+    @property
+    def digest(self) -> str:
+        """A hash of the response, which is the same in all processes."""
+        return self.spooled.digest.hex()
+
     def close(self) -> None:
         """Delete the temporary file."""
         self.response.close()

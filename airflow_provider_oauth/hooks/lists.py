@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.page_request import PageRequest
     from airflow_provider_oauth.extract.paginators import Paginator
+    from airflow_provider_oauth.extract.position import Position
     from airflow_provider_oauth.extract.request import ListRequest
 
 
@@ -123,6 +124,7 @@ class ReadsLists(ReadsConnection):
         *,
         concurrency: int = 1,
         limit: int | None = None,
+        position: Position | None = None,
     ) -> PageReader:
         """Return a reader of the pages of a list, which counts pages and rows.
 
@@ -131,6 +133,7 @@ class ReadsLists(ReadsConnection):
         :param concurrency: maximum number of requests at a time
         :param limit: maximum number of rows that the caller reads. Pages after these rows are not requested ahead; None
             for all rows
+        :param position: where to continue the list, as ``PageReader.after_page`` got it; None for the first page
         :raises ConfigurationError: if a field of the connection is missing or invalid, or ``concurrency`` is invalid
         """
         from airflow_provider_oauth.extract.ahead import Lookahead
@@ -161,7 +164,16 @@ class ReadsLists(ReadsConnection):
             self._check(response, policy, in_list=True)
             return response
 
-        return PageReader(send, request, self.oauth_conn_id, self.counts, lookahead=lookahead, limit=limit)
+        return PageReader(
+            send,
+            request,
+            self.oauth_conn_id,
+            self.counts,
+            lookahead=lookahead,
+            limit=limit,
+            position=position,
+            secret_params=self.config.secret_params,
+        )
 
     def _with_vendor_defaults(self, request: ListRequest) -> ListRequest:
         endpoint = request.endpoint
