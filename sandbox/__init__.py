@@ -22,10 +22,10 @@ or in a separate process, for tests with several processes::
 ``/<server>/authorize``       login and consent page of ``standard`` and ``jsonbody``
 ``/<server>/revoke``          revocation endpoint of ``standard`` and ``jsonbody``
 ``/<server>/.well-known/...`` metadata of ``standard`` and ``jsonbody``
-``/<server>/api/...``         API of these servers: items, items/{id}, items/search, ready/{key}, jobs/{key}, admin,
-                              redirect, whoami
+``/<server>/api/...``         API of these servers: items, items/{id}, items/search, tickets, ready/{key}, jobs/{key},
+                              admin, redirect, whoami
 ``/shop/...``                 as ``standard``, with another API: customers, customers/{id}/orders,
-                              customers/search, orders, exports/{id}
+                              customers/search, orders, tickets, exports/{id}
 ``/justlogin/...``            the vendor's paths; the token endpoint is ``v1/auth/connect/token``
 ``/justimmo/...``             the vendor's paths; the token endpoint is ``access_token``
 ``/joor/...``                 the vendor's paths; the token endpoint is ``auth/``
@@ -38,7 +38,7 @@ Modules, each imports only modules below it:
 - ``airflow``, ``celery_airflow``, ``fab_airflow``: start a real Airflow. ``user_agent``: a browser without a screen.
 - ``server``: runs the sandbox. ``vendors``: the configuration of each server.
 - ``token_endpoint``, ``authorization_endpoint``, ``revocation``, ``metadata``, ``api``, ``control``: the routes.
-- ``bodies``, ``client_auth``, ``errors``, ``faults``, ``pkce``: parts of the routes.
+- ``bodies``, ``client_auth``, ``errors``, ``faults``, ``pkce``, ``tickets``: parts of the routes.
 - ``server_config``: how servers differ. ``state``: tokens and counters. ``records``: what the state stores.
 - ``services``, ``processes``, ``private_file``, ``host``: processes and files.
 """

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 
 from sandbox.faults import with_fault
 from sandbox.state import UNKNOWN
+from sandbox.tickets import add_tickets
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -143,6 +144,7 @@ async def _body_fields(request: Request) -> dict[str, Any]:
 def _add_generic(router: APIRouter, server: ServerConfig, state: State) -> None:
     """Add the API of the servers that represent no vendor."""
     _add_items(router, state)
+    add_tickets(router, state)
     add_probes(router, server, state)
 
 

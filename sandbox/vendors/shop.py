@@ -1,4 +1,4 @@
-"""A server like ``standard``, with the fictional API that README and docs call: customers, orders and exports."""
+"""A server like ``standard``, with the fictional API of README and docs: customers, orders, tickets and exports."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import HTTPException, Query, Request
 
 from sandbox.api import add_probes, search
+from sandbox.tickets import add_tickets
 from sandbox.vendors.standard import SERVER as STANDARD
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def _page(rows: list[dict[str, Any]], page: int, limit: int) -> dict[str, Any]:
 
 def _add_routes(router: APIRouter, server: ServerConfig, state: State) -> None:
     _add_lists(router)
+    add_tickets(router, state)
     _add_exports(router, server, state)
     add_probes(router, server, state)
 
