@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.extract.progress import Progress
+from airflow_provider_oauth.extract.progress_log import ProgressLog
 from airflow_provider_oauth.extract.request import ListRequest, check_concurrency, check_list
 from airflow_provider_oauth.extract.writers.file_format import FileFormat, check_columns, file_format
 from airflow_provider_oauth.hooks.task import ReportsFailure
@@ -251,7 +251,7 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
             limit=self.limit,
             transform_row=self.transform_row if is_transformed else None,
             redact_row=self.redact_row,
-            progress=Progress(self.oauth_conn_id, self.clock),
+            progress=ProgressLog(self.oauth_conn_id, self.clock),
         )
 
     def _handle_empty_list(self) -> None:

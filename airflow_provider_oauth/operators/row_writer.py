@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.extract.engine import PageReader
     from airflow_provider_oauth.extract.page import Page
-    from airflow_provider_oauth.extract.progress import Progress
+    from airflow_provider_oauth.extract.progress_log import ProgressLog
     from airflow_provider_oauth.extract.writers.row_file import RowFile
     from airflow_provider_oauth.operators.xcom import XComRows
 
@@ -47,7 +47,7 @@ class RowWriter:
         limit: int | None,
         transform_row: Callable[[Any], Any] | None,
         redact_row: Callable[[Any], Any],
-        progress: Progress,
+        progress: ProgressLog,
     ) -> None:
         self._file = file
         self._xcom = xcom

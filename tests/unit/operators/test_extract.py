@@ -177,7 +177,7 @@ def test_progress_is_logged_every_ten_seconds(
 ) -> None:
     clock = FakeClock()
     monkeypatch.setattr(ExtractOperator, "clock", clock)
-    caplog.set_level("INFO", logger="airflow_provider_oauth.extract.progress")
+    caplog.set_level("INFO", logger="airflow_provider_oauth.extract.progress_log")
     paginator = OffsetPaginator(size=2, total="total")
     requests_mock.get(LIST, [{"json": _page(clock, number)} for number in range(3)])
     operator(paginator=paginator, records_path="data").execute({})

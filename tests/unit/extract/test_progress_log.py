@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from airflow_provider_oauth.extract.progress import Progress
+from airflow_provider_oauth.extract.progress_log import ProgressLog
 from tests.fake_clock import FakeClock
 
 
@@ -17,11 +17,11 @@ def clock() -> FakeClock:
 
 @pytest.fixture(autouse=True)
 def level(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="airflow_provider_oauth.extract.progress")
+    caplog.set_level(logging.INFO, logger="airflow_provider_oauth.extract.progress_log")
 
 
 def test_a_line_is_logged_at_most_every_ten_seconds(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    progress = Progress("my_api", clock)
+    progress = ProgressLog("my_api", clock)
     for page in range(1, 101):
         clock.advance(0.7)
         progress.report(pages=page, rows=page * 100, size=page * 50_000)
@@ -30,7 +30,7 @@ def test_a_line_is_logged_at_most_every_ten_seconds(clock: FakeClock, caplog: py
 
 
 def test_a_short_extract_logs_no_progress(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    progress = Progress("my_api", clock)
+    progress = ProgressLog("my_api", clock)
     clock.advance(9.9)
     progress.report(pages=1, rows=1, size=1)
     assert caplog.messages == []
@@ -39,7 +39,7 @@ def test_a_short_extract_logs_no_progress(clock: FakeClock, caplog: pytest.LogCa
 def test_the_line_has_what_remains_and_the_time_spent_waiting(
     clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    progress = Progress("my_api", clock)
+    progress = ProgressLog("my_api", clock)
     clock.advance(20)
     progress.report(pages=2, rows=200, size=2_000_000, waited=12.4, total=1000)
     assert caplog.messages == [
@@ -52,14 +52,14 @@ def test_the_line_has_what_remains_and_the_time_spent_waiting(
 def test_without_a_total_the_remaining_rows_are_not_logged(
     clock: FakeClock, caplog: pytest.LogCaptureFixture, total: int | None
 ) -> None:
-    progress = Progress("my_api", clock)
+    progress = ProgressLog("my_api", clock)
     clock.advance(20)
     progress.report(pages=2, rows=200, size=0, total=total)
     assert "remain" not in caplog.text
 
 
 def test_pages_without_rows_have_no_estimate(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    progress = Progress("my_api", clock)
+    progress = ProgressLog("my_api", clock)
     clock.advance(10)
     progress.report(pages=2, rows=0, size=0, total=5)
     assert caplog.messages == ["Connection 'my_api': 2 pages, 0 rows, 0.0 MB, 0.0 rows/s, 5 of 5 rows remain."]

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 INTERVAL = 10.0
 
 
-class Progress:
+class ProgressLog:
     """Logs the progress of an extract after a page, at most every 10 seconds.
 
     :param conn_id: the connection ID, for the log
