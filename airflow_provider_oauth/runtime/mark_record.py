@@ -1,0 +1,295 @@
+"""Defines what is stored about the mark of an incremental task, and when the mark moves. Pure: no Airflow, no clock.
+
+This module is here and not in ``extract``, because ``mark_store`` uses it, and ``runtime`` must not import ``extract``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shlex
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+log = logging.getLogger(__name__)
+
+#: Maximum number of runs in a record. Runs whose start a user has set are counted separately.
+MAX_RUNS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkName:
+    """Which mark: that of a task, or of a task and a key.
+
+    :param dag_id: ID of the DAG
+    :param task_id: ID of the task, with the IDs of its task groups
+    :param key: ``key`` of ``Incremental``; None if the task has one mark
+    """
+
+    dag_id: str
+    task_id: str
+    key: str | None = None
+
+    @property
+    def variable(self) -> str:
+        """The name of the Variable that contains the mark."""
+        text = "\0".join((self.dag_id, self.task_id, self.key or ""))
+        return f"oauth_mark__{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+    @property
+    def label(self) -> str:
+        """A description for messages."""
+        key = "" if self.key is None else f" with the key {self.key!r}"
+        return f"the mark of the task {self.task_id!r} in the DAG {self.dag_id!r}{key}"
+
+    def command(self, options: str) -> str:
+        """Return the command line of ``airflow oauth mark``, for messages.
+
+        :param options: the options after those that name the mark
+        """
+        words = ["airflow", "oauth", "mark", self.dag_id, self.task_id]
+        if self.key is not None:
+            words += [f"--key={self.key}"] if self.key.startswith("-") else ["--key", self.key]
+        return f"{shlex.join(words)} {options}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a DAG run of the task reads. All its attempts read the same.
+
+    :param since: the value from which it reads
+    :param started: when its first attempt started, in UTC. Its mark is never later
+    :param run_after: ``run_after`` of the DAG run
+    :param end: the value that is sent in ``end_param``; None without it
+    :param until: the mark that it reached; None if it has not finished, or has found no rows
+    :param set_by_user: whether a user has set ``since``
+    """
+
+    since: str
+    started: datetime
+    run_after: datetime
+    end: str | None = None
+    until: str | None = None
+    set_by_user: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkSettings:
+    """What the task defines about its mark.
+
+    :param conn_id: ID of the connection, for error messages
+    :param initial: the value from which the first run reads
+    :param format: ``format`` of ``Incremental``
+    :param timezone: ``timezone`` of ``Incremental``
+    :param fingerprint: hashes of the parts of the request, by their names
+    :param since_of: returns the value from which a new run reads, for a mark
+    :param end_of: returns the value for ``end_param``, for the start of the run; None without it
+    :param position: returns a comparable object for a value of the field, or raises ValueError
+    """
+
+    conn_id: str
+    initial: str
+    format: str
+    timezone: str | None
+    fingerprint: Mapping[str, str]
+    since_of: Callable[[str], str]
+    end_of: Callable[[datetime], str | None]
+    position: Callable[[str], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkRecord:
+    """The mark of a task, and the runs that have used it.
+
+    All rows up to the mark have been read by a run, or a user has set the mark.
+
+    :param name: which mark
+    :param mark: the mark, as the API wrote it
+    :param is_initial: whether the mark is still ``initial``: no run has found a row, and no user has set the mark
+    :param fingerprint: hashes of the parts of the request; None if the next run may send another request
+    :param format: ``format`` of ``Incremental``; None if unknown, because a user has created the record
+    :param timezone: ``timezone`` of ``Incremental``
+    :param runs: the last runs, by their IDs
+    """
+
+    name: MarkName
+    mark: str
+    is_initial: bool = False
+    fingerprint: Mapping[str, str] | None = None
+    format: str | None = None
+    timezone: str | None = None
+    runs: Mapping[str, Run] = field(default_factory=dict)
+
+    @classmethod
+    def first(cls, name: MarkName, settings: MarkSettings) -> MarkRecord:
+        """Return the record of a task that has no mark yet."""
+        return cls(
+            name=name,
+            mark=settings.initial,
+            is_initial=True,
+            fingerprint=settings.fingerprint,
+            format=settings.format,
+            timezone=settings.timezone,
+        )
+
+    def begin(self, run_id: str, run_after: datetime, settings: MarkSettings, now: datetime) -> tuple[MarkRecord, Run]:
+        """Return what a run reads, and the record with this run. It must be stored before the run reads.
+
+        A run that is already in the record, because it was retried or cleared, reads the same again.
+
+        :param run_id: ID of the DAG run
+        :param run_after: ``run_after`` of the DAG run
+        :param settings: what the task defines
+        :param now: the current time, in UTC
+        :raises ConfigurationError: if the mark was stored for another request, or the run is older than those in the
+            record
+        """
+        record = self._for_request(settings)
+        run = record.runs.get(run_id)
+        if run is None:
+            record._check_age(run_id, run_after, settings)
+            run = Run(since=record._since(settings), started=now, run_after=run_after)
+        elif record.is_initial:  # a user may have corrected ``initial``
+            run = replace(run, since=min(run.since, record._since(settings), key=settings.position))
+        if run.end is None:
+            run = replace(run, end=settings.end_of(run.started))
+        return record._with_run(run_id, run), run
+
+    def finish(self, run_id: str, run: Run, mark: str | None, settings: MarkSettings) -> MarkRecord:
+        """Return the record after a run has stored its rows.
+
+        The mark never moves back. It moves only if the run has read all rows after the present mark.
+
+        :param run_id: ID of the DAG run
+        :param run: what the run has read, as returned by ``begin``
+        :param mark: the mark that the run has reached; None if it has found no rows
+        :param settings: what the task defines
+        """
+        if self.fingerprint not in (None, settings.fingerprint):
+            log.warning(
+                "Connection %r: %s was set for another request while the run %s was reading, so it stays %s.",
+                settings.conn_id, self.name.label, run_id, self.mark,
+            )  # fmt: skip
+            return self
+        listed = self.runs.get(run_id, run)
+        record = self._with_run(run_id, replace(run, until=mark) if listed.since == run.since else listed)
+        if mark is None or self._position(mark, settings) <= self._position(self.mark, settings):
+            return replace(record, is_initial=self.is_initial and mark is None)
+        if self._position(run.since, settings) > self._position(self.mark, settings):
+            log.warning(
+                "Connection %r: %s was set back to %s while the run %s was reading from %s, so it stays %s.",
+                settings.conn_id, self.name.label, self.mark, run_id, run.since, self.mark,
+            )  # fmt: skip
+            return record
+        return replace(record, mark=mark, is_initial=False)
+
+    def confirm(self, run_id: str, run: Run, settings: MarkSettings) -> MarkRecord:
+        """Return the record with a run that is reading, in case another run has overwritten it.
+
+        Variables have no compare-and-set, so two runs that begin at the same moment can overwrite each other's entry.
+
+        :param run_id: ID of the DAG run
+        :param run: what the run reads, as returned by ``begin``
+        :param settings: what the task defines
+        :raises OAuthError: if another attempt of the run has begun or finished, or if the mark was set for another
+            request
+        """
+        listed = self.runs.get(run_id)
+        if self.fingerprint in (None, settings.fingerprint) and listed in (None, run):
+            return self._with_run(run_id, run)
+        raise OAuthError(
+            f"Connection {settings.conn_id!r}: {self.name.label} was changed while the run {run_id!r} was reading, by "
+            f"another attempt of this run or by a user. Nothing was stored. Run the task again."
+        )
+
+    def set(self, mark: str) -> MarkRecord:
+        """Return the record with a mark that a user sets. The next run may send another request."""
+        return replace(self, mark=mark, is_initial=False, fingerprint=None)
+
+    def set_run(self, run_id: str, since: str, run_after: datetime, now: datetime) -> MarkRecord:
+        """Return the record with the value from which a run reads, set by a user.
+
+        :param run_id: ID of the DAG run
+        :param since: the value
+        :param run_after: ``run_after`` of the DAG run
+        :param now: the current time, in UTC
+        """
+        listed = self.runs.get(run_id)
+        run = Run(since=since, started=now, run_after=run_after) if listed is None else listed
+        record = replace(self, is_initial=False)  # so that a changed request does not remove the entry
+        return record._with_run(run_id, replace(run, since=since, until=None, set_by_user=True))
+
+    def _for_request(self, settings: MarkSettings) -> MarkRecord:
+        """Return the record if it is for the request of the task."""
+        own = {**(self.fingerprint or settings.fingerprint), "format": self.format, "timezone": self.timezone}
+        new = {**settings.fingerprint, "format": settings.format, "timezone": settings.timezone}
+        if self.format is None:  # created by a user
+            own |= {"format": settings.format, "timezone": settings.timezone}
+        changed = sorted(name for name in own.keys() | new.keys() if own.get(name) != new.get(name))
+        if self.is_initial:
+            if changed:
+                log.info(
+                    "Connection %r: the request has changed, and no run has found rows yet, so %s is %s again.",
+                    settings.conn_id, self.name.label, settings.initial,
+                )  # fmt: skip
+                return MarkRecord.first(self.name, settings)
+            earlier = min(self.mark, settings.initial, key=lambda value: self._position(value, settings))
+            return replace(self, mark=earlier)
+        if {"format", "timezone"} & set(changed):
+            raise ConfigurationError(
+                f"Connection {settings.conn_id!r}: {self.name.label} is {self.mark!r}, and was stored with another "
+                f"{' and '.join(changed)}. Change it back, or delete the mark and set a new one: airflow variables "
+                f"delete {self.name.variable}, then {self.name.command('--set VALUE')}"
+            )
+        if changed:
+            raise ConfigurationError(
+                f"Connection {settings.conn_id!r}: {self.name.label} is {self.mark!r}, and was stored for another "
+                f"request. These parts have changed: {', '.join(changed)}. Change them back, or set the mark from "
+                f"which the new request reads: {self.name.command('--set VALUE')}. They must be the same in all "
+                f"runs, so do not use templates such as {{{{ ds }}}} in them."
+            )
+        return replace(self, fingerprint=settings.fingerprint, format=settings.format, timezone=settings.timezone)
+
+    def _check_age(self, run_id: str, run_after: datetime, settings: MarkSettings) -> None:
+        """Refuse a run that is older than those in a full record, because it may have been one of them."""
+        known = [run.run_after for run in self.runs.values() if not run.set_by_user]
+        if len(known) >= MAX_RUNS and run_after < min(known):
+            raise ConfigurationError(
+                f"Connection {settings.conn_id!r}: {self.name.label} lists the last {MAX_RUNS} runs, and the run "
+                f"{run_id!r} is older, so it is not known from which value it has read. Set this value: "
+                f"{self.name.command(f'--run {shlex.quote(run_id)} --from VALUE')}"
+            )
+
+    def _with_run(self, run_id: str, run: Run) -> MarkRecord:
+        """Return the record with a run. If there are too many runs, the oldest one is removed."""
+        runs = {**self.runs, run_id: run}
+        same = {each: other for each, other in runs.items() if other.set_by_user == run.set_by_user and each != run_id}
+        while len(same) >= MAX_RUNS:
+            oldest = min(same, key=lambda each: same[each].started if run.set_by_user else same[each].run_after)
+            del runs[oldest], same[oldest]
+        return replace(self, runs=runs)
+
+    def _since(self, settings: MarkSettings) -> str:
+        """Return the value from which a new run reads."""
+        try:
+            return settings.since_of(self.mark)
+        except ValueError as error:
+            raise self._incomparable(error, settings) from None
+
+    def _position(self, value: str, settings: MarkSettings) -> Any:
+        try:
+            return settings.position(value)
+        except ValueError as error:
+            raise self._incomparable(error, settings) from None
+
+    def _incomparable(self, error: ValueError, settings: MarkSettings) -> ConfigurationError:
+        return ConfigurationError(
+            f"Connection {settings.conn_id!r}: {self.name.label} is not a value of the format {settings.format!r}: "
+            f"{error}. Set it again: {self.name.command('--set VALUE')}"
+        )
