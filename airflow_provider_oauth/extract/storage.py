@@ -140,17 +140,19 @@ def storage_errors() -> Iterator[None]:
 
 
 @contextmanager
-def new_file(target: ObjectStoragePath | None, *, private: bool = False) -> Iterator[NewFile]:
+def new_file(target: ObjectStoragePath | None, *, private: bool = False, exclusive: bool = False) -> Iterator[NewFile]:
     """Yield a file that replaces ``target`` if no exception is raised. Otherwise ``target`` stays as it was.
 
     The file is compressed if the name of ``target`` ends with ``.gz`` or ``.zst``.
 
     :param target: where to store the file; None to store nothing
     :param private: whether only the owner may read a local file
+    :param exclusive: whether ``target`` must not exist. Local file systems and S3 check this when they publish the
+        file. In other storages, a file that another process creates at the same moment can be replaced
     :raises StorageError: if the storage fails, or does not have the complete file at the end
     """
     with storage_errors():
-        file = NewFile(_destination(target, private), target.path if target else "")
+        file = NewFile(_destination(target, private, exclusive), target.path if target else "")
     try:
         yield file
         file.publish()
@@ -159,14 +161,14 @@ def new_file(target: ObjectStoragePath | None, *, private: bool = False) -> Iter
         raise
 
 
-def _destination(target: ObjectStoragePath | None, private: bool) -> Destination:
+def _destination(target: ObjectStoragePath | None, private: bool, exclusive: bool) -> Destination:
     if target is None:
         return _Nowhere()
     if target.protocol in LOCAL:
-        return _LocalFile(Path(target.path), 0o600 if private else 0o666)
-    if target.protocol in STREAMING and (upload := _opened_upload(target.fs, target.path)):
-        return _Stream(target.fs, upload)
-    return _Upload(target)
+        return _LocalFile(Path(target.path), 0o600 if private else 0o666, exclusive)
+    if target.protocol in STREAMING and (upload := _opened_upload(target.fs, target.path, exclusive)):
+        return _Stream(target.fs, upload, exclusive)
+    return _Upload(target, exclusive)
 
 
 class _Nowhere:
@@ -183,11 +185,12 @@ class _Nowhere:
 class _LocalFile:
     """A temporary file in the same folder, which then replaces the file."""
 
-    def __init__(self, path: Path, mode: int) -> None:
+    def __init__(self, path: Path, mode: int, exclusive: bool) -> None:
         if path.exists() and not path.is_file():
             raise OSError(f"{path} exists and is not a file")  # such as /dev/null, which must not be replaced
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        self._exclusive = exclusive
         self._part = path.with_name(f".{secrets.token_hex(16)}.part")
         # Not mkstemp, which always sets mode 0600. The kernel applies the umask and the access control list of the
         # folder to this mode. Python can read the umask only by changing it, for all threads.
@@ -199,7 +202,24 @@ class _LocalFile:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        self._part.replace(self._path)
+        if self._exclusive:
+            self._link()
+        else:
+            self._part.replace(self._path)
+
+    def _link(self) -> None:
+        """Give the file its name, unless another file has it."""
+        try:
+            self._path.hardlink_to(self._part)
+        except FileExistsError:
+            # A file server may have created the link and repeated the request because its response was lost.
+            if not self._path.samefile(self._part):
+                raise
+        except OSError:  # a file system without hard links
+            if self._path.exists():
+                raise FileExistsError(f"{self._path} exists already") from None
+            self._part.replace(self._path)
+        self._part.unlink(missing_ok=True)
 
     def discard(self) -> None:
         with suppress(OSError):  # a full disk fails again when the buffer is written
@@ -208,9 +228,9 @@ class _LocalFile:
             self._part.unlink(missing_ok=True)
 
 
-def _opened_upload(fs: Any, path: str) -> Any:
+def _opened_upload(fs: Any, path: str, exclusive: bool) -> Any:
     """Return a streaming upload that becomes visible when it is committed; None if this storage has none."""
-    upload = fs.open(path, "wb", block_size=PART_SIZE, autocommit=False)
+    upload = fs.open(path, "xb" if exclusive else "wb", block_size=PART_SIZE, autocommit=False)
     with suppress(ValueError):
         # All tasks of this process share ``fs``. The end of another task's transaction would commit this upload.
         fs.transaction.files.remove(upload)
@@ -223,9 +243,10 @@ def _opened_upload(fs: Any, path: str) -> Any:
 class _Stream:
     """An upload in parts, which becomes visible when it is committed."""
 
-    def __init__(self, fs: Any, upload: Any) -> None:
+    def __init__(self, fs: Any, upload: Any, exclusive: bool) -> None:
         self._fs = fs
         self._upload = upload
+        self._exclusive = exclusive
         self._size = 0
 
     def write(self, data: Any, /) -> None:
@@ -234,6 +255,8 @@ class _Stream:
 
     def publish(self) -> None:
         self._upload.close()  # uploads the last part; without this, commit would publish the file without its end
+        if self._exclusive:
+            _check_absent(self._fs, self._upload.path)
         self._upload.commit()
         self._fs.invalidate_cache(self._fs._parent(self._upload.path))
         _check_size(self._fs, self._upload.path, self._size)
@@ -254,8 +277,9 @@ class _Stream:
 class _Upload:
     """A local temporary file, which is then uploaded. It needs as much space as the compressed file."""
 
-    def __init__(self, target: ObjectStoragePath) -> None:
+    def __init__(self, target: ObjectStoragePath, exclusive: bool) -> None:
         self._target = target
+        self._exclusive = exclusive
         self._folder = tempfile.TemporaryDirectory(prefix="oauth-extract-", ignore_cleanup_errors=True)
         self._local = Path(self._folder.name, "rows")
         self._file = self._local.open("xb", buffering=BUFFER_SIZE)
@@ -263,6 +287,8 @@ class _Upload:
 
     def publish(self) -> None:
         self._file.close()
+        if self._exclusive:
+            _check_absent(self._target.fs, self._target.path)
         upload = _upload if self._target.protocol in ATOMIC_UPLOAD else _upload_and_rename
         upload(self._target.fs, self._local, self._target.path)
         self._folder.cleanup()
@@ -299,6 +325,16 @@ def _upload_and_rename(fs: Any, local: Path, path: str) -> None:
         with suppress(Exception):
             if fs.exists(part):
                 fs.rm_file(part)
+
+
+def _check_absent(fs: Any, path: str) -> None:
+    """Check that there is no file with this name.
+
+    :raises FileExistsError: if there is one
+    """
+    fs.invalidate_cache(fs._parent(path))
+    if fs.exists(path):
+        raise FileExistsError(f"{path} exists already")
 
 
 def _check_size(fs: Any, path: str, size: int) -> None:

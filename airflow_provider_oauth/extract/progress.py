@@ -1,0 +1,155 @@
+"""The content of ``_progress.json`` and ``_manifest.json`` in a folder of parts.
+
+Neither file has headers, parameters or bodies of requests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from airflow_provider_oauth.extract.writers.file_format import SUFFIXES
+
+PROGRESS: Final = "_progress.json"
+MANIFEST: Final = "_manifest.json"
+
+#: The name of an attempt: the try number of the task and random digits.
+ATTEMPT = r"[0-9]+-[0-9a-f]{6}"
+#: The name of a part. Files with other names are never deleted, whatever a manipulated file lists.
+PART_NAME = rf"^part-{ATTEMPT}-[0-9]{{5,9}}(?:{'|'.join(map(re.escape, SUFFIXES))})\Z"
+
+AttemptName = Annotated[str, Meta(pattern=rf"^{ATTEMPT}\Z")]
+PartName = Annotated[str, Meta(pattern=PART_NAME)]
+Count = Annotated[int, Meta(ge=0)]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class InvalidFile(ValueError):
+    """A file is not valid JSON of this form. The text is the reason."""
+
+
+class RunName(Struct, frozen=True):
+    """The task of a run whose attempts can continue each other.
+
+    :param dag_id: ID of the DAG
+    :param run_id: ID of the run
+    :param task_id: ID of the task
+    :param map_index: index of a mapped task; -1 for other tasks
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+
+class Part(Struct, frozen=True):
+    """A complete file of a folder.
+
+    :param name: its name
+    :param rows: number of rows
+    :param bytes: its size in the storage
+    """
+
+    name: PartName
+    rows: Count
+    bytes: Count
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far an attempt has read, and which parts have these rows.
+
+    :param version: version of the file
+    :param run: the task of a run that reads
+    :param attempt: the attempt that owns the folder
+    :param fingerprint: differs for another request
+    :param started: when the first attempt began with the first of these parts
+    :param updated: when this was written
+    :param replaces: the attempt of the manifest that was there at the start; None if there was none
+    :param parts: the parts, in the order of their rows
+    :param obsolete: names of parts to delete when the manifest is in place
+    :param missing: the columns that no row of these parts has
+    :param list: number of lists that are complete
+    :param position: where the reading of the next list continues; None for its beginning
+    :param state: what the caller needs to continue
+    """
+
+    version: Literal[1] = 1
+    run: RunName
+    attempt: AttemptName
+    fingerprint: str
+    started: Moment
+    updated: Moment
+    replaces: AttemptName | None
+    parts: tuple[Part, ...]
+    obsolete: tuple[PartName, ...]
+    missing: tuple[str, ...]
+    list: Count
+    position: dict[str, Any] | None
+    state: dict[str, Any]
+
+
+class Manifest(Struct, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}):
+    """The result of an extract into a folder of parts.
+
+    :param version: version of the file
+    :param run: the task of a run that wrote it
+    :param attempt: the attempt that wrote it
+    :param started: when the task started, ISO 8601
+    :param ended: when the task ended, ISO 8601
+    :param rows: number of rows
+    :param pages: number of pages
+    :param bytes: size of all parts in the storage
+    :param since: the value of an incremental extract that the run sent
+    :param until: the mark that the run reached
+    :param parts: the parts, in the order of their rows
+    """
+
+    version: Literal[1] = 1
+    run: RunName
+    attempt: AttemptName
+    started: str
+    ended: str
+    rows: Count
+    pages: Count
+    bytes: Count
+    since: str | UnsetType = UNSET
+    until: str | UnsetType = UNSET
+    parts: tuple[Part, ...]
+
+
+def encoded(file: Progress | Manifest) -> bytes:
+    """Return the content of a file."""
+    # Not the encoder of msgspec, which rejects integers of more than 64 bits. A cursor can be one.
+    return json.dumps(msgspec.to_builtins(file), indent=1).encode()
+
+
+def decoded_progress(content: bytes) -> Progress:
+    """Return the progress in the content of a file.
+
+    :raises InvalidFile: if it is not valid
+    """
+    return _decoded(content, Progress)
+
+
+def decoded_manifest(content: bytes) -> Manifest:
+    """Return the manifest in the content of a file.
+
+    :raises InvalidFile: if it is not valid
+    """
+    return _decoded(content, Manifest)
+
+
+File = TypeVar("File", Progress, Manifest)
+
+
+def _decoded(content: bytes, kind: type[File]) -> File:
+    try:
+        return msgspec.convert(json.loads(content), kind)
+    except (ValueError, RecursionError) as error:  # a ValidationError of msgspec is a ValueError
+        raise InvalidFile(str(error)) from None
