@@ -155,39 +155,38 @@ class MarkRecord:
         if run is None:
             record._check_age(run_id, run_after, settings)
             run = Run(since=record._since(settings), started=now, run_after=run_after)
-        elif record.is_initial:  # a user may have corrected ``initial``
-            run = replace(run, since=min(run.since, record._since(settings), key=settings.position))
+        elif record.is_initial and self.is_before(record._since(settings), run.since, settings):
+            run = replace(run, since=record._since(settings))  # a user has corrected ``initial``
         if run.end is None:
             run = replace(run, end=settings.end_of(run.started))
         return record._with_run(run_id, run), run
 
-    def finish(self, run_id: str, run: Run, mark: str | None, settings: MarkSettings) -> MarkRecord:
+    def finish(
+        self, run_id: str, run: Run, mark: str | None, settings: MarkSettings, *, is_complete: bool = True
+    ) -> MarkRecord:
         """Return the record after a run has stored its rows.
 
-        The mark never moves back. It moves only if the run has read all rows after the present mark.
+        The mark moves forward only if the run has read all rows after the present mark. It moves back only if the run
+        has replaced rows of another attempt by fewer rows.
 
         :param run_id: ID of the DAG run
         :param run: what the run has read, as returned by ``begin``
-        :param mark: the mark that the run has reached; None if it has found no rows
+        :param mark: the mark that the run has reached; None if it has found no rows, or if it is not complete
         :param settings: what the task defines
+        :param is_complete: whether the run has read all rows
         """
         if self.fingerprint not in (None, settings.fingerprint):
-            log.warning(
-                "Connection %r: %s was set for another request while the run %s was reading, so it stays %s.",
-                settings.conn_id, self.name.label, run_id, self.mark,
-            )  # fmt: skip
             return self
         listed = self.runs.get(run_id, run)
         record = self._with_run(run_id, replace(run, until=mark) if listed.since == run.since else listed)
-        if mark is None or self._position(mark, settings) <= self._position(self.mark, settings):
-            return replace(record, is_initial=self.is_initial and mark is None)
-        if self._position(run.since, settings) > self._position(self.mark, settings):
-            log.warning(
-                "Connection %r: %s was set back to %s while the run %s was reading from %s, so it stays %s.",
-                settings.conn_id, self.name.label, self.mark, run_id, run.since, self.mark,
-            )  # fmt: skip
+        kept = self._kept_rows(listed, run, mark, settings, is_complete)
+        if kept is not None and self.is_before(kept, self.mark, settings):
+            return replace(record, mark=kept, is_initial=False)
+        if mark is None:
             return record
-        return replace(record, mark=mark, is_initial=False)
+        is_next = not self.is_before(self.mark, run.since, settings)  # otherwise a user has set the mark back
+        moves = is_next and self.is_before(self.mark, mark, settings)
+        return replace(record, mark=mark if moves else self.mark, is_initial=False)
 
     def confirm(self, run_id: str, run: Run, settings: MarkSettings) -> MarkRecord:
         """Return the record with a run that is reading, in case another run has overwritten it.
@@ -225,6 +224,31 @@ class MarkRecord:
         record = replace(self, is_initial=False)  # so that a changed request does not remove the entry
         return record._with_run(run_id, replace(run, since=since, until=None, set_by_user=True))
 
+    def is_before(self, value: str, other: str, settings: MarkSettings) -> bool:
+        """Return whether a value is before another one.
+
+        :raises ConfigurationError: if one is not a value of the task's format
+        """
+        return bool(self._position(value, settings) < self._position(other, settings))
+
+    def _kept_rows(
+        self, listed: Run, run: Run, mark: str | None, settings: MarkSettings, is_complete: bool
+    ) -> str | None:
+        """Return up to which value rows are still stored, if the run has replaced rows of another attempt; else None.
+
+        :param listed: the entry of the run
+        :param run: what this attempt has read
+        :param mark: the mark that this attempt has reached
+        :param settings: what the task defines
+        :param is_complete: whether this attempt has read all rows
+        """
+        if listed.until is None:
+            return None
+        if not is_complete:
+            return run.since
+        other_has_finished = listed.until not in (run.until, mark)
+        return (run.since if mark is None else mark) if other_has_finished else None
+
     def _for_request(self, settings: MarkSettings) -> MarkRecord:
         """Return the record if it is for the request of the task."""
         own = {**(self.fingerprint or settings.fingerprint), "format": self.format, "timezone": self.timezone}
@@ -239,8 +263,8 @@ class MarkRecord:
                     settings.conn_id, self.name.label, settings.initial,
                 )  # fmt: skip
                 return MarkRecord.first(self.name, settings)
-            earlier = min(self.mark, settings.initial, key=lambda value: self._position(value, settings))
-            return replace(self, mark=earlier)
+            is_corrected = self.is_before(settings.initial, self.mark, settings)
+            return replace(self, mark=settings.initial if is_corrected else self.mark)
         if {"format", "timezone"} & set(changed):
             raise ConfigurationError(
                 f"Connection {settings.conn_id!r}: {self.name.label} is {self.mark!r}, and was stored with another "

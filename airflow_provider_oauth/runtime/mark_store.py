@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_oauth.runtime.mark_record import MarkName, MarkSettings, Run
+
+log = logging.getLogger(__name__)
 
 Changed = TypeVar("Changed", bound="MarkRecord | None")
 
@@ -62,17 +65,46 @@ class MarkStore:
         """
         self.update(lambda record: record and record.confirm(run_id, run, settings))
 
-    def finish(self, run_id: str, run: Run, mark: str | None, settings: MarkSettings) -> MarkRecord | None:
+    def finish(
+        self, run_id: str, run: Run, mark: str | None, settings: MarkSettings, *, is_complete: bool = True
+    ) -> MarkRecord | None:
         """Store the mark that a run has reached. Call it after the rows are stored.
 
         :param run_id: ID of the DAG run
         :param run: what the run has read, as returned by ``begin``
-        :param mark: the mark that the run has reached; None if it has found no rows
+        :param mark: the mark that the run has reached; None if it has found no rows, or if it is not complete
         :param settings: what the task defines
+        :param is_complete: whether the run has read all rows
         :return: what is stored; None if a user has deleted the mark in the meantime, which stays deleted
         :raises OAuthError: if the mark cannot be read or stored
         """
-        return self.update(lambda record: record and record.finish(run_id, run, mark, settings))
+        before: list[MarkRecord] = []
+
+        def change(record: MarkRecord | None) -> MarkRecord | None:
+            if record is None:
+                return None
+            before.append(record)
+            return record.finish(run_id, run, mark, settings, is_complete=is_complete)
+
+        record = self.update(change)
+        if record is None:
+            log.warning(
+                "Connection %r: %s was deleted while the run %s was reading, so it is not stored.",
+                settings.conn_id, self.name.label, run_id,
+            )  # fmt: skip
+        elif record.is_before(record.mark, before[0].mark, settings):
+            log.warning(
+                "Connection %r: %s goes back from %s to %s, because the run %s has replaced rows of another attempt by "
+                "fewer rows. The next run reads the rows after it again.",
+                settings.conn_id, self.name.label, before[0].mark, record.mark, run_id,
+            )  # fmt: skip
+        elif mark is not None and record.is_before(record.mark, mark, settings):
+            log.warning(
+                "Connection %r: %s stays %s, although the run %s has read up to %s, because the mark was set while the "
+                "run was reading. The next run reads from the mark.",
+                settings.conn_id, self.name.label, record.mark, run_id, mark,
+            )  # fmt: skip
+        return record
 
     def read(self) -> MarkRecord | None:
         """Return the record; None if there is certainly none.
