@@ -87,8 +87,9 @@ class PageReader:
     :raises ConfigurationError: if ``records_path`` is invalid, or two parameters exclude each other
     """
 
-    #: Is called with the position after each page that was read and checked, if there is a next page.
-    after_page: Callable[[Position], None] | None = None
+    #: Is called after each page that was read and checked, if there is a next page. It gets a function that returns
+    #: where to continue.
+    after_page: Callable[[Callable[[], Position]], None] | None = None
 
     def __init__(
         self,
@@ -170,7 +171,8 @@ class PageReader:
                     "last page of this API contains a link to itself, set repeats_last_page=True"
                 )
             if self.after_page:
-                self.after_page(self._resuming.position_after(page, following, self._sequence.last))
+                self._resuming.remember(page)
+                self.after_page(partial(self._resuming.position_after, page, following, self._sequence.last))
             request, previous = following, page
 
     def _first_request(self) -> PageRequest:

@@ -133,6 +133,12 @@ class PartFolder:
         return sum(part.bytes for part in self._parts)
 
     @property
+    def is_part_full(self) -> bool:
+        """Whether ``end_page`` closes the part."""
+        part = self._part
+        return part is not None and (part.rows >= self._part_rows or part.size >= self._part_bytes)
+
+    @property
     def missing(self) -> Sequence[str]:
         """The columns that no row has."""
         return sorted(self._missing or ())
@@ -151,6 +157,8 @@ class PartFolder:
             self._number = len(self._parts)
             self._progress = found
             self._store()
+            if not self._parts:
+                return None
             log.info("Continuing after %d rows in %d parts of an earlier attempt.", self.rows, self.parts)
             return Resumed(found.list, found.position, found.state, self.rows, self.parts, self.size)
         obsolete = () if found is None else (*found.obsolete, *(part.name for part in found.parts))
@@ -224,7 +232,7 @@ class PartFolder:
         :raises StorageError: if the storage fails
         """
         part = self._part
-        if part is None or (part.rows < self._part_rows and part.size < self._part_bytes):
+        if part is None or not self.is_part_full:
             return
         self._close_part(part)
         self._check_owner()
@@ -268,13 +276,17 @@ class PartFolder:
     def abandon(self) -> None:
         """Discard the open part, and delete the parts of this attempt that neither file lists.
 
+        The progress is deleted if it lists nothing.
+
         Errors of the storage are logged.
         """
         try:
             self.close()
-            if self._is_in_doubt or not self._own:
+            if self._is_in_doubt:
                 return
             progress, manifest = self._read_progress(), self._read_manifest()
+            if progress and progress.attempt == self._attempt and not (progress.parts or progress.obsolete):
+                self._folder.remove(PROGRESS)
             listed = {part.name for file in (progress, manifest) if file for part in file.parts}
             listed.update(progress.obsolete if progress else ())
             for name in sorted(self._own - listed):

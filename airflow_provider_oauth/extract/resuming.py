@@ -93,6 +93,11 @@ class Resuming:
     def _is_first_request(self) -> bool:
         return self._position is not None and self.counts.pages == self._position.pages
 
+    def remember(self, page: Page) -> None:
+        """Remember the first page of the list, to recognize it later."""
+        if page.number == 1:
+            self._first_digest = page.digest
+
     def position_after(self, page: Page, following: PageRequest, last: int | None) -> Position:
         """Return where to continue after a page.
 
@@ -100,8 +105,6 @@ class Resuming:
         :param following: the request for the next page
         :param last: the number of the last page according to the API; None if it is unknown
         """
-        if page.number == 1:
-            self._first_digest = page.digest
         url, is_shortened = None, False
         if following.url is not None:
             url, is_shortened = without_secrets(following.url, page.response.request, self._secret_params)

@@ -82,11 +82,11 @@ class RowMarks:
         return self._counted(lines, keys, position)
 
     def end_page(self) -> bool:
-        """Finish a page, and return whether it has rows and all of them are before ``since``."""
+        """Finish a page, and return whether reading can stop: with ``descending``, after a page of older rows only."""
         is_older = 0 < self._page_rows == self._page_older
         self._page_rows = self._page_older = 0
         self._ceiling = self._greatest_position
-        return is_older
+        return is_older and self._incremental.descending
 
     def state(self) -> dict[str, Any]:
         """Return the state after a page as JSON, for the constructor."""

@@ -5,35 +5,34 @@ DAG files import this module, so it imports hooks only when a task runs.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
-from airflow_provider_oauth.extract.progress_log import ProgressLog
+from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.extract.request import ListRequest, check_concurrency, check_list
-from airflow_provider_oauth.extract.writers.file_format import FileFormat, check_columns, file_format
+from airflow_provider_oauth.extract.writers.file_format import check_columns
 from airflow_provider_oauth.hooks.task import ReportsFailure
 from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues
 from airflow_provider_oauth.operators.ids import TakesIds
-from airflow_provider_oauth.operators.row_writer import RowWriter
-from airflow_provider_oauth.operators.target import add_to_asset_events, check_mapped_path, check_path, extract_file
-from airflow_provider_oauth.operators.xcom import XComRows
+from airflow_provider_oauth.operators.parts import check_parts
+from airflow_provider_oauth.operators.run_path import check_incremental
 from airflow_provider_oauth.protocol.clock import Clock
-from airflow_provider_oauth.protocol.metrics import EXTRACT_ROWS
-from airflow_provider_oauth.runtime.lineage import report_lineage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from airflow.sdk import Context
 
     from airflow_provider_oauth.extract.error_rules import ErrorRule
     from airflow_provider_oauth.extract.formats import ResponseFormat
+    from airflow_provider_oauth.extract.incremental import Incremental
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.paginators import Paginator
-    from airflow_provider_oauth.extract.writers.row_file import RowFile
     from airflow_provider_oauth.hooks.oauth import OAuthHook
+    from airflow_provider_oauth.operators.incremental_run import IncrementalRun
 
 #: ``records_path`` for a response that is a single row.
 WHOLE_RESPONSE = "@"
@@ -53,8 +52,8 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         client_credentials and password (templated)
     :param path: the file to write: an absolute local path, or a URL of any storage that Airflow supports, such as
         ``s3://conn_id@bucket/key``. Its suffix sets the format: ``.jsonl`` or ``.ndjson`` (one row per line as JSON),
-        ``.csv`` or ``.parquet``. All but ``.parquet`` can be followed by ``.gz`` or ``.zst`` for a compressed file.
-        None to write no file (templated)
+        ``.csv`` or ``.parquet``. All but ``.parquet`` can be followed by ``.gz`` or ``.zst`` for a compressed file. A
+        path that ends with a slash is a folder of parts. None to write no file (templated)
     :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :param xcom_limit: maximum size of what ``xcom_fields`` selects, as JSON, in bytes; None for 48,000 bytes and 1,000
@@ -80,11 +79,18 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
     :param concurrency: maximum number of requests at a time. With page numbers and offsets, pages are requested in
         parallel and written in order. With other paginators, the next page is requested while a page is written. At
         most ``concurrency + 1`` pages are in memory
+    :param part_rows: number of rows after which a part of a folder is closed, at the end of a page
+    :param part_bytes: number of bytes after which a part of a folder is closed, at the end of a page: the size of the
+        rows as JSON, before compression
+    :param part_suffix: suffix of the parts of a folder, which sets their format
+    :param resume_within: how old the parts of an interrupted attempt may be, so that the next attempt continues after
+        them
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
         of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
         UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),
         ``limit``, ``replaced`` (how many times NaN or Infinity became null), ``waits``, ``waited`` (seconds),
-        ``retries``, ``renewals``, and ``ignored`` (responses that an error rule ignored)
+        ``retries``, ``renewals``, ``ignored`` (responses that an error rule ignored), ``parts`` (their number), and
+        ``resumed`` (rows that an earlier attempt has read)
     :raises ConfigurationError: if a field of the connection, ``path`` or ``xcom_fields`` is invalid
     :raises ApiError: if the API responds with an error status, or a response does not contain the rows
     :raises OAuthError: if no valid token can be obtained, or the storage fails
@@ -115,6 +121,10 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         retry_timeout: float | None = None,
         repeatable: bool | None = None,
         concurrency: int = 1,
+        part_rows: int = 100_000,
+        part_bytes: int = 100_000_000,
+        part_suffix: str = ".jsonl.gz",
+        resume_within: timedelta = timedelta(days=1),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -134,8 +144,13 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         self.retry_timeout = retry_timeout
         self.repeatable = repeatable
         self.concurrency = concurrency
+        self.part_rows = part_rows
+        self.part_bytes = part_bytes
+        self.part_suffix = part_suffix
+        self.resume_within = resume_within
         check_concurrency(concurrency, self.oauth_conn_id)
         check_columns(self.oauth_conn_id, columns, extra_columns)
+        check_parts(self)
         if on_empty not in ON_EMPTY:
             raise ConfigurationError(
                 f"Connection {self.oauth_conn_id!r}: on_empty is {on_empty!r}, which is not supported. Set it to "
@@ -193,80 +208,23 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Fetch the lists and write the file."""
+        from airflow_provider_oauth.operators.extract_run import ExtractRun
+
         with self.reporting_failure():
-            return self._execute(context)
+            return ExtractRun(self, context).execute()
 
-    def _execute(self, context: Context) -> Any:
-        started = self.clock.now()
-        check_mapped_path(self, self.oauth_conn_id, context)
-        check_path(self.oauth_conn_id, self.path)
-        target = self._file_format()
-        xcom = XComRows(self.oauth_conn_id, self.xcom_fields, self.xcom_limit) if self.xcom_fields else None
-        hook = self.make_hook()
-        lists: list[str] = []
-        writer, outcome = None, "failed"
-        try:
-            with (
-                extract_file(self.oauth_conn_id, self.path, private=self.private) as file,
-                target.open(file) as rows,
-            ):
-                writer = self._row_writer(rows, xcom)
-                for request in self.list_requests(hook):
-                    left = None if self.limit is None else self.limit - writer.rows
-                    writer.write(hook.read_pages(request, concurrency=self.concurrency, limit=left), self.check)
-                    lists.append(hook.list_url(request))
-                    if writer.is_full:
-                        break
-                if not writer.rows:
-                    self._handle_empty_list()
-                writer.finish()
-            outcome = "success"
-        finally:
-            if writer is not None and writer.rows:
-                hook.counts.report(EXTRACT_ROWS, outcome, writer.rows)
-        report_lineage(hook, lists, self.path)
-        summary, size = writer.summary(), file.size if self.path else None
-        add_to_asset_events(self.outlets, context, rows=writer.rows, bytes=size)
-        self.log.info(
-            "Fetched %d rows in %d pages%s.", writer.rows, writer.pages, f" into {self.path}" if self.path else ""
-        )
-        times = {"started": started.isoformat(), "ended": self.clock.now().isoformat()}
-        return xcom.rows if xcom else {"path": self.path, "bytes": size, **times, **summary, **hook.counts.summary()}
+    def begin_run(self, context: Context, now: datetime) -> IncrementalRun | None:
+        """Return what an incremental task reads in this run; None if the task is not incremental.
 
-    def _file_format(self) -> FileFormat:
-        return file_format(
-            self.oauth_conn_id,
-            self.path,
-            columns=self.columns,
-            extra_columns=self.extra_columns,
-            csv_escape=self.csv_escape,
-        )
-
-    def _row_writer(self, file: RowFile, xcom: XComRows | None) -> RowWriter:
-        is_transformed = type(self).transform_row is not ExtractOperator.transform_row
-        return RowWriter(
-            file,
-            xcom,
-            exclude=[self.exclude] if isinstance(self.exclude, str) else self.exclude,
-            limit=self.limit,
-            transform_row=self.transform_row if is_transformed else None,
-            redact_row=self.redact_row,
-            progress=ProgressLog(self.oauth_conn_id, self.clock),
-        )
-
-    def _handle_empty_list(self) -> None:
-        """Raise an exception if a list without rows must not be written.
-
-        :raises AirflowSkipException: if ``on_empty`` is ``"skip"``
-        :raises ApiError: if ``on_empty`` is ``"fail"``
+        :param context: the context of the task
+        :param now: the current time, in UTC
         """
-        if self.on_empty == "skip":
-            raise AirflowSkipException("The list has no rows, and on_empty is 'skip'. No file was written.")
-        if self.on_empty == "fail":
-            raise ApiError(
-                f"Connection {self.oauth_conn_id!r}: the list has no rows, and on_empty is 'fail'. Check the "
-                "parameters of the task, or set on_empty to 'write' or 'skip'."
-            )
+        return None
+
+    @property
+    def is_transformed(self) -> bool:
+        """Whether rows are changed before they are written."""
+        return type(self).transform_row is not ExtractOperator.transform_row
 
 
 class OAuthExtractOperator(ExtractOperator):
@@ -293,13 +251,15 @@ class OAuthExtractOperator(ExtractOperator):
     :param allow_nan: whether to replace NaN and Infinity, which JSON does not have, by null
     :param response_format: format of the responses: ``"json"``, or ``JsonLinesFormat()`` or ``CsvFormat()`` of
         ``extract.formats``
+    :param incremental: reads only the rows that are new or changed since the run before; None to read all rows in each
+        run (templated)
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
     :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
         client_credentials and password (templated)
     :param path: the file to write: an absolute local path, or a URL of any storage that Airflow supports, such as
         ``s3://conn_id@bucket/key``. Its suffix sets the format: ``.jsonl`` or ``.ndjson`` (one row per line as JSON),
-        ``.csv`` or ``.parquet``. All but ``.parquet`` can be followed by ``.gz`` or ``.zst`` for a compressed file.
-        None to write no file (templated)
+        ``.csv`` or ``.parquet``. All but ``.parquet`` can be followed by ``.gz`` or ``.zst`` for a compressed file. A
+        path that ends with a slash is a folder of parts. None to write no file (templated)
     :param xcom_fields: JMESPath that selects the fields of each row to return and to store in XCom, such as ``id``,
         ``{id: id, name: name}``, or ``@`` for the whole row; None to return only counts
     :param xcom_limit: maximum size of what ``xcom_fields`` selects, as JSON, in bytes; None for 48,000 bytes and 1,000
@@ -325,18 +285,26 @@ class OAuthExtractOperator(ExtractOperator):
     :param concurrency: maximum number of requests at a time. With page numbers and offsets, pages are requested in
         parallel and written in order. With other paginators, the next page is requested while a page is written. At
         most ``concurrency + 1`` pages are in memory
+    :param part_rows: number of rows after which a part of a folder is closed, at the end of a page
+    :param part_bytes: number of bytes after which a part of a folder is closed, at the end of a page: the size of the
+        rows as JSON, before compression
+    :param part_suffix: suffix of the parts of a folder, which sets their format
+    :param resume_within: how old the parts of an interrupted attempt may be, so that the next attempt continues after
+        them
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
         of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
         UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),
         ``limit``, ``replaced`` (how many times NaN or Infinity became null), ``waits``, ``waited`` (seconds),
-        ``retries``, ``renewals``, and ``ignored`` (responses that an error rule ignored)
+        ``retries``, ``renewals``, ``ignored`` (responses that an error rule ignored), ``parts`` (their number), and
+        ``resumed`` (rows that an earlier attempt has read). With ``incremental`` also ``from`` (the value that was
+        sent), ``to`` (the mark that was reached) and ``dropped`` (rows before the mark)
     :raises ConfigurationError: if a field of the connection or a parameter is invalid, if neither ``path`` nor
         ``xcom_fields`` is set, or if two parameters exclude each other
     :raises ApiError: if the API responds with an error status, or a response does not contain the rows
     :raises OAuthError: if no valid token can be obtained, or the storage fails
     """
 
-    template_fields: Sequence[str] = (*ListRequest.template_fields, *ExtractOperator.template_fields)
+    template_fields: Sequence[str] = (*ListRequest.template_fields, "incremental", *ExtractOperator.template_fields)
     json: Any = HiddenField()
     data: Any = HiddenField()
     headers: Any = HiddenField()
@@ -355,6 +323,7 @@ class OAuthExtractOperator(ExtractOperator):
         records_path: str | Sequence[str] | None = None,
         allow_nan: bool = False,
         response_format: ResponseFormat = "json",
+        incremental: Incremental | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -368,13 +337,23 @@ class OAuthExtractOperator(ExtractOperator):
         self.records_path = records_path
         self.allow_nan = allow_nan
         self.response_format = response_format
+        self.incremental = incremental
         self._check_output()
+        check_incremental(self.oauth_conn_id, incremental, self.path)
         check_list(self._request, self.oauth_conn_id, is_rendered=False)
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the request for the list."""
         self._check_output()
         yield self._request
+
+    def begin_run(self, context: Context, now: datetime) -> IncrementalRun | None:
+        """Return what an incremental task reads in this run; None if the task is not incremental."""
+        if self.incremental is None:
+            return None
+        from airflow_provider_oauth.operators.incremental_run import begin_run
+
+        return begin_run(self, self.incremental, self._request, context, now)
 
     def _check_output(self) -> None:
         if self.path is None and not self.xcom_fields:

@@ -12,11 +12,12 @@ from airflow_provider_oauth.extract.exclude import FieldFilter
 from airflow_provider_oauth.extract.rows import InvalidPage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow_provider_oauth.extract.engine import PageReader
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.progress_log import ProgressLog
+    from airflow_provider_oauth.extract.row_marks import RowMarks
     from airflow_provider_oauth.extract.writers.row_file import RowFile
     from airflow_provider_oauth.operators.xcom import XComRows
 
@@ -36,6 +37,7 @@ class RowWriter:
     :param transform_row: changes a row before it is written; None to write rows as the API wrote them
     :param redact_row: removes the values that must never be stored in XCom
     :param progress: logs the progress
+    :param marks: reads the marks of the rows; None if the extract is not incremental
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class RowWriter:
         transform_row: Callable[[Any], Any] | None,
         redact_row: Callable[[Any], Any],
         progress: ProgressLog,
+        marks: RowMarks | None = None,
     ) -> None:
         self._file = file
         self._xcom = xcom
@@ -57,10 +60,12 @@ class RowWriter:
         self._transform_row = transform_row
         self._redact_row = redact_row
         self._progress = progress
+        self._marks = marks
         self._size = 0
         self._totals: list[int] = []
         self._replaced = 0
         self._is_paging_absent = False
+        self._ended_by_rule = False
         #: The numbers of pages and rows that were written.
         self.pages = self.rows = 0
 
@@ -68,6 +73,13 @@ class RowWriter:
     def is_full(self) -> bool:
         """Whether there are as many rows as ``limit`` permits."""
         return self._limit is not None and self.rows >= self._limit
+
+    @property
+    def hindrance(self) -> str | None:
+        """Why some rows may not have been read; None if all were read."""
+        if self._limit is not None:
+            return "limit is set"
+        return "an error rule ignored a response or ended the list" if self._ended_by_rule else None
 
     def write(self, reader: PageReader, check: Callable[[Page], None]) -> None:
         """Write the rows of a list.
@@ -91,8 +103,9 @@ class RowWriter:
                 check(page)
                 self._write_page(page, report)
                 report()
-                if self.is_full:
+                if self.is_full or (self._marks and self._marks.end_page()):
                     return
+        self._ended_by_rule |= reader.list_counts.ended_by_rule
         self._is_paging_absent |= reader.list_counts.is_paging_absent
         if reader.list_counts.total is not None:
             self._totals.append(reader.list_counts.total)
@@ -104,9 +117,9 @@ class RowWriter:
 
     def _write_page(self, page: Page, report: Callable[[], None]) -> None:
         self.pages += 1
-        remaining = iter(page.lines if self._limit is None else islice(page.lines, self._limit - self.rows))
+        remaining = iter(page.lines)
         try:
-            while lines := list(islice(remaining, BATCH_SIZE)):
+            while not self.is_full and (lines := self._kept(list(islice(remaining, BATCH_SIZE)))) is not None:
                 self.rows += len(lines)
                 self._size += sum(map(len, lines)) + len(lines)
                 self._file.write(self._lines(lines))
@@ -114,6 +127,14 @@ class RowWriter:
         except InvalidPage as error:
             raise page.error(str(error)) from None
         self._replaced += page.replaced
+
+    def _kept(self, lines: Sequence[bytes]) -> Sequence[bytes] | None:
+        """Return the rows to write; None after the last row of a page."""
+        if not lines:
+            return None
+        if self._marks:
+            lines = self._marks.read(lines)
+        return lines if self._limit is None else lines[: self._limit - self.rows]
 
     def _lines(self, lines: Sequence[bytes]) -> Sequence[bytes]:
         """Return the rows to write, and add their fields to XCom."""
@@ -128,6 +149,29 @@ class RowWriter:
             for row in rows:
                 self._xcom.add(self._redact_row(row))
         return lines
+
+    def state(self) -> dict[str, Any]:
+        """Return what :meth:`restore` needs, as JSON values."""
+        return {
+            "pages": self.pages,
+            "rows": self.rows,
+            "size": self._size,
+            "totals": self._totals,
+            "replaced": self._replaced,
+            "not_excluded": sorted(self._filter.missing),
+            "ended_by_rule": self._ended_by_rule,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue the counts of an attempt that was interrupted.
+
+        :param state: what :meth:`state` returned
+        :raises KeyError: if it has other members
+        """
+        self.pages, self.rows, self._size = state["pages"], state["rows"], state["size"]
+        self._totals, self._replaced = list(state["totals"]), state["replaced"]
+        self._filter.missing.intersection_update(state["not_excluded"])
+        self._ended_by_rule = state["ended_by_rule"]
 
     def finish(self) -> None:
         """Write what follows the last row, and log a warning about columns that no row has.

@@ -15,6 +15,7 @@ from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAut
 from airflow_provider_oauth.extract.rows import InvalidPage
 from airflow_provider_oauth.extract.storage import LOCAL, StorageError, new_file, storage_errors
 from airflow_provider_oauth.extract.writers.file_format import SUFFIXES
+from airflow_provider_oauth.operators.parts import is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,24 +47,38 @@ def extract_file(conn_id: str, path: str | None, *, private: bool) -> Iterator[N
     :raises ApiError: if the rows cannot be written in the format of the file
     :raises OAuthError: if the storage fails
     """
-    try:
-        target = None if path is None else _target(conn_id, path)
+    with storage_failures(conn_id, path):
+        target = None if path is None else target_of(conn_id, path)
         with new_file(target, private=private) as file:
             yield file
+
+
+@contextmanager
+def storage_failures(conn_id: str, path: str | None) -> Iterator[None]:
+    """Convert the errors of files that cannot be written.
+
+    :param conn_id: ID of the connection of the task, for errors
+    :param path: the path or URL of the file or folder
+    :raises ApiError: if the rows cannot be written in the format of the file
+    :raises OAuthError: if the storage fails
+    """
+    kind = "folder" if is_folder(path) else "file"
+    try:
+        yield
     except StorageError as error:
+        kept = "The parts that are complete stay" if kind == "folder" else "A file that was there before stays"
         raise OAuthError(
-            f"Connection {conn_id!r}: the file {path!r} cannot be stored. An incomplete file is never stored; a file "
-            "that was there before stays. Check the storage: its connection, permissions, free space and network. "
-            f"({error})"
+            f"Connection {conn_id!r}: the {kind} {path!r} cannot be stored. An incomplete file is never stored. "
+            f"{kept}. Check the storage: its connection, permissions, free space and network. ({error})"
         ) from error
     except InvalidPage as error:
         raise ApiError(
-            f"Connection {conn_id!r}: the file {path!r} cannot be written in its format: the list {error}."
+            f"Connection {conn_id!r}: the {kind} {path!r} cannot be written in its format: the list {error}."
         ) from None
 
 
-def _target(conn_id: str, path: str) -> ObjectStoragePath:
-    """Return the file to write to.
+def target_of(conn_id: str, path: str) -> ObjectStoragePath:
+    """Return the file or folder to write to.
 
     It must not be created before the task runs: Airflow keeps file systems in a cache, and s3fs cannot be used after a
     fork.
@@ -116,29 +131,58 @@ def check_path(conn_id: str, path: str | None) -> None:
             f"Connection {conn_id!r}: path {path!r} is relative, so the file would be in the worker's current folder. "
             "Set path to an absolute path such as '/data/items.jsonl', or to a URL."
         )
-    if not path.endswith(SUFFIXES):
+    if not is_folder(path) and not path.endswith(SUFFIXES):
         raise ConfigurationError(
             f"Connection {conn_id!r}: path {path!r} has no known suffix, so the format of the file is unknown. Use "
-            f"one of these suffixes: {', '.join(SUFFIXES)}."
+            f"one of these suffixes: {', '.join(SUFFIXES)}. For a folder of parts, end path with a slash."
         )
 
 
 def check_mapped_path(operator: BaseOperator, conn_id: str, context: Context) -> None:
-    """Check that the mapped tasks of a run do not all write to the same file.
+    """Check that the mapped tasks of a run do not all write to the same file or folder.
 
     :raises ConfigurationError: if they do
     """
-    map_index = getattr(context.get("ti"), "map_index", None)
-    if map_index is None or map_index < 0:
+    if not _is_mapped(context):
         return
-    template = operator.dag.task_dict[operator.task_id]
-    arguments = getattr(template, "partial_kwargs", None)
-    path = getattr(template, "path", None) if arguments is None else arguments.get("path")
+    path = _template_of(operator, "path")
     if isinstance(path, str) and not _may_differ(path, operator.get_template_env()):
         raise ConfigurationError(
             f"Connection {conn_id!r}: path {path!r} is the same for all mapped tasks, so they would overwrite each "
             "other's files. Add {{ ti.map_index }} to it, as in '/data/items-{{ ti.map_index }}.jsonl'."
         )
+
+
+def check_mapped_key(operator: BaseOperator, conn_id: str, key: str | None, context: Context) -> None:
+    """Check that each mapped task of a run has its own mark.
+
+    :param operator: the operator
+    :param conn_id: ID of the connection of the task, for errors
+    :param key: ``key`` of ``Incremental``, rendered
+    :param context: the context of the task
+    :raises ConfigurationError: if several mapped tasks have the same mark
+    """
+    if not _is_mapped(context):
+        return
+    template = getattr(_template_of(operator, "incremental"), "key", None)
+    if not key or (isinstance(template, str) and not _may_differ(template, operator.get_template_env())):
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: the mapped tasks of {operator.task_id!r} would share a mark, so each would miss "
+            "rows. Set key of Incremental to a value that identifies what the mapped task reads in all runs, such as "
+            "key='{{ task.endpoint }}'."
+        )
+
+
+def _is_mapped(context: Context) -> bool:
+    map_index = getattr(context.get("ti"), "map_index", None)
+    return map_index is not None and map_index >= 0
+
+
+def _template_of(operator: BaseOperator, name: str) -> Any:
+    """Return a parameter of a task as it is in the DAG file; None if each mapped task has its own."""
+    template = operator.dag.task_dict[operator.task_id]
+    arguments = getattr(template, "partial_kwargs", None)
+    return getattr(template, name, None) if arguments is None else arguments.get(name)
 
 
 def _may_differ(path: str, environment: Environment) -> bool:

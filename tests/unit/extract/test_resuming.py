@@ -34,7 +34,7 @@ def positions(api: Api, paginator: Paginator, **request: Any) -> list[Position]:
     """Read a list, and return the position after each page, as it is stored."""
     found: list[Position] = []
     reader = PageReader(api, ListRequest(endpoint="items", paginator=paginator, **request), "my_api")
-    reader.after_page = lambda position: found.append(Position.from_json(json.loads(json.dumps(position.as_json()))))
+    reader.after_page = lambda position: found.append(Position.from_json(json.loads(json.dumps(position().as_json()))))
     list(reader)
     return found
 

@@ -1,0 +1,231 @@
+"""One attempt of a task that fetches lists: reads them, stores the rows, and returns the result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_oauth.exceptions import ApiError
+from airflow_provider_oauth.extract.position import Position
+from airflow_provider_oauth.extract.progress_log import ProgressLog
+from airflow_provider_oauth.extract.resuming import ResumeRefused
+from airflow_provider_oauth.operators.output import open_output
+from airflow_provider_oauth.operators.parts import rows_format
+from airflow_provider_oauth.operators.row_writer import RowWriter
+from airflow_provider_oauth.operators.target import add_to_asset_events, check_mapped_path, check_path
+from airflow_provider_oauth.operators.xcom import XComRows
+from airflow_provider_oauth.protocol.metrics import EXTRACT_ROWS
+from airflow_provider_oauth.runtime.lineage import report_lineage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.sdk import Context
+
+    from airflow_provider_oauth.extract.page import Page
+    from airflow_provider_oauth.extract.request import ListRequest
+    from airflow_provider_oauth.extract.row_marks import RowMarks
+    from airflow_provider_oauth.hooks.oauth import OAuthHook
+    from airflow_provider_oauth.operators.extract import ExtractOperator
+    from airflow_provider_oauth.operators.incremental_run import IncrementalRun
+    from airflow_provider_oauth.operators.output import Output
+
+log = logging.getLogger(__name__)
+
+
+class ExtractRun:
+    """One attempt of a task that fetches lists.
+
+    :param task: the task; its templates are rendered
+    :param context: the context of the task
+    """
+
+    def __init__(self, task: ExtractOperator, context: Context) -> None:
+        self._task = task
+        self._context = context
+        self._conn_id = task.oauth_conn_id
+        self._started = task.clock.now()
+        self._window: IncrementalRun | None = None
+        self._xcom: XComRows | None = None
+        self._marks: RowMarks | None = None
+        self._writer: RowWriter | None = None
+        #: The number of rows that earlier attempts have read.
+        self._rows_before = 0
+        self._urls: list[str] = []
+
+    def execute(self) -> Any:
+        """Fetch the lists, store the rows, and return what the task returns."""
+        task = self._task
+        check_mapped_path(task, self._conn_id, self._context)
+        hook = task.make_hook()
+        self._window = task.begin_run(self._context, self._started)
+        path = self._window.path(task.path) if self._window and task.path else task.path
+        check_path(self._conn_id, path)
+        file_format = rows_format(task, path)
+        outcome = "failed"
+        try:
+            with open_output(task, path, file_format, self._context, self._fingerprint()) as output:
+                writer = self._read(hook, output)
+                result = self._publish(writer, output, path)
+            if self._window:
+                # Only now: the mark must never be ahead of the files, or rows would be lost if this process is killed.
+                self._window.store()
+            outcome = "success"
+        finally:
+            if self._writer is not None and self._writer.rows > self._rows_before:
+                hook.counts.report(EXTRACT_ROWS, outcome, self._writer.rows - self._rows_before)
+        report_lineage(hook, self._urls, path)
+        result |= {**output.summary, "ended": task.clock.now().isoformat(), **writer.summary(), **hook.counts.summary()}
+        add_to_asset_events(task.outlets, self._context, rows=writer.rows, bytes=result["bytes"])
+        log.info("Fetched %d rows in %d pages%s.", writer.rows, writer.pages, f" into {path}" if path else "")
+        return self._xcom.rows if self._xcom else result
+
+    def _publish(self, writer: RowWriter, output: Output, path: str | None) -> dict[str, Any]:
+        """Finish the rows, and return the first members of the result."""
+        if not writer.rows:
+            self._handle_empty_list()
+        writer.finish()
+        result: dict[str, Any] = {"path": path, "bytes": None, "started": self._started.isoformat(), "ended": ""}
+        if self._window and self._marks:
+            result |= self._window.reached(self._marks, writer.hindrance)
+            self._window.confirm()
+        output.publish({**result, "ended": self._task.clock.now().isoformat(), "pages": writer.pages})
+        return result
+
+    def _read(self, hook: OAuthHook, output: Output) -> RowWriter:
+        """Read all lists, or the rest of them after an attempt that was interrupted."""
+        try:
+            return self._read_lists(hook, output)
+        except ResumeRefused as error:
+            log.warning(
+                "Connection %r: the list cannot be continued, so it is read from its start. Reason: %s",
+                self._conn_id, error,
+            )  # fmt: skip
+            output.restart()
+            return self._read_lists(hook, output)
+
+    def _read_lists(self, hook: OAuthHook, output: Output) -> RowWriter:
+        resumed = output.resumed
+        try:
+            writer = self._writer = self._start(output)
+            stored: list[str] = list(resumed.state["requests"]) if resumed else []
+            position = Position.from_json(resumed.position) if resumed and resumed.position else None
+        except (KeyError, TypeError, ValueError):
+            raise ResumeRefused("The progress was stored by another version of this package.") from None
+        fingerprints: list[str] = []
+        self._urls.clear()
+        for index, request in enumerate(self._requests(hook)):
+            fingerprints.append(_fingerprint(request))
+            if fingerprints[: len(stored)] != stored[: index + 1]:
+                raise ResumeRefused("The task requests another list than the attempt before.")
+            self._urls.append(hook.list_url(request))
+            if writer.is_full:
+                break
+            if resumed is None or index >= resumed.list:
+                self._read_list(hook, output, writer, request, fingerprints, position)
+                position = None
+        if len(fingerprints) < len(stored):
+            raise ResumeRefused("The task requests fewer lists than the attempt before.")
+        return writer
+
+    def _read_list(
+        self,
+        hook: OAuthHook,
+        output: Output,
+        writer: RowWriter,
+        request: ListRequest,
+        fingerprints: list[str],
+        position: Position | None,
+    ) -> None:
+        """Read a list.
+
+        :param fingerprints: the fingerprints of all requests for lists up to this one
+        :param position: where to continue; None for the first page
+        """
+        task = self._task
+        reader = hook.read_pages(
+            request,
+            concurrency=task.concurrency,
+            limit=None if task.limit is None else task.limit - writer.rows,
+            position=position,
+        )
+
+        def state() -> dict[str, Any]:
+            return {
+                "requests": list(fingerprints),
+                "writer": writer.state(),
+                **({"marks": self._marks.state()} if self._marks else {}),
+                **({"start": self._window.start.state()} if self._window else {}),
+            }
+
+        index = len(fingerprints) - 1
+        reader.after_page = lambda position: output.end_page(index, position, state)
+        writer.write(reader, self._check)
+        output.end_page(index + 1, None, state)
+
+    def _start(self, output: Output) -> RowWriter:
+        """Return what writes the rows. It continues the counts of an attempt that was interrupted."""
+        task, state = self._task, dict(output.resumed.state) if output.resumed else {}
+        if self._window:
+            self._marks = self._window.row_marks(state.get("marks"))
+            self._window.start.restore(state.get("start"))
+        if task.xcom_fields:
+            self._xcom = XComRows(self._conn_id, task.xcom_fields, task.xcom_limit)
+        writer = RowWriter(
+            output.rows,
+            self._xcom,
+            exclude=[task.exclude] if isinstance(task.exclude, str) else task.exclude,
+            limit=task.limit,
+            transform_row=task.transform_row if task.is_transformed else None,
+            redact_row=task.redact_row,
+            progress=ProgressLog(self._conn_id, task.clock),
+            marks=self._marks,
+        )
+        if state:
+            writer.restore(state["writer"])
+        self._rows_before = writer.rows
+        return writer
+
+    def _requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
+        for request in self._task.list_requests(hook):
+            yield self._window.requested(request) if self._window else request
+
+    def _check(self, page: Page) -> None:
+        if self._window:
+            self._window.start.add(page.response)
+        self._task.check(page)
+
+    def _fingerprint(self) -> str:
+        """Return a hash of the options that decide how rows are written."""
+        task = self._task
+        options = [type(task).__qualname__, task.exclude, task.limit, task.columns, task.extra_columns, task.csv_escape]
+        return _hash(options)
+
+    def _handle_empty_list(self) -> None:
+        """Raise an exception if a list without rows must not be written.
+
+        :raises AirflowSkipException: if ``on_empty`` is ``"skip"``
+        :raises ApiError: if ``on_empty`` is ``"fail"``
+        """
+        if self._task.on_empty == "skip":
+            raise AirflowSkipException("The list has no rows, and on_empty is 'skip'. No file was written.")
+        if self._task.on_empty == "fail":
+            raise ApiError(
+                f"Connection {self._conn_id!r}: the list has no rows, and on_empty is 'fail'. Check the parameters of "
+                "the task, or set on_empty to 'write' or 'skip'."
+            )
+
+
+def _fingerprint(request: ListRequest) -> str:
+    """Return a hash of all that decides which rows are read, to recognize the same list in another attempt."""
+    return _hash([getattr(request, each.name) for each in fields(request)])
+
+
+def _hash(values: Any) -> str:
+    text = json.dumps(values, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,183 @@
+"""What one run of an incremental extract reads, and the mark that it stores."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.operators.run_path import fill_mark
+from airflow_provider_oauth.operators.target import check_mapped_key
+from airflow_provider_oauth.runtime.mark_record import MarkName, MarkSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.sdk import BaseOperator, Context
+    from requests import Response
+
+    from airflow_provider_oauth.extract.incremental import Incremental
+    from airflow_provider_oauth.extract.request import ListRequest
+    from airflow_provider_oauth.extract.row_marks import RowMarks
+    from airflow_provider_oauth.runtime.mark_record import Run
+    from airflow_provider_oauth.runtime.mark_store import MarkStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class PullStart:
+    """When a pull has started, by the clock of the worker or that of the API, whichever is earlier.
+
+    :param first: the start of the first attempt of the run. The mark is never later, so the file of each attempt has
+        all rows up to the mark, even if two attempts run at the same time
+    :param now: the start of this attempt
+    """
+
+    first: datetime
+    now: datetime
+    is_known: bool = field(default=False, init=False)
+
+    def add(self, response: Response) -> None:
+        """Take the time of the API from its first response."""
+        if self.is_known:
+            return
+        self.is_known = True
+        try:
+            date = parsedate_to_datetime(response.headers["Date"])
+        except (KeyError, ValueError, TypeError):
+            return
+        if date.tzinfo is not None:
+            self.now, self.first = min(self.now, date), min(self.first, date)
+
+    def state(self) -> str:
+        """Return what :meth:`restore` needs, as a JSON value."""
+        return self.first.isoformat()
+
+    def restore(self, state: str | None) -> None:
+        """Take the time that the first attempt got from the API.
+
+        :param state: what :meth:`state` returned; None if there is nothing to restore
+        """
+        if state is not None:
+            self.first = min(self.first, datetime.fromisoformat(state))
+
+
+class IncrementalRun:
+    """What one run of an incremental extract reads, and the mark that it stores.
+
+    :param incremental: the parameter of the task, rendered
+    :param request: the request of the task, without the parameters of the mark
+    :param task: the task
+    :param context: the context of the task
+    :param now: the start of this attempt
+    :raises ConfigurationError: if a parameter is invalid, or the stored mark is for another request
+    :raises OAuthError: if the mark cannot be read or stored
+    """
+
+    def __init__(
+        self, incremental: Incremental, request: ListRequest, conn_id: str, context: Context, now: datetime
+    ) -> None:
+        from airflow_provider_oauth.runtime.mark_store import MarkStore
+
+        incremental.check(conn_id, is_rendered=True)
+        self._incremental = incremental
+        self._request = request
+        self._conn_id = conn_id
+        ti, dag_run = context["ti"], context["dag_run"]
+        self._run_id = ti.run_id
+        self._store: MarkStore = MarkStore(MarkName(dag_id=ti.dag_id, task_id=ti.task_id, key=incremental.key))
+        self._settings = MarkSettings(
+            conn_id=conn_id,
+            initial=incremental.initial_text,
+            format=incremental.format,
+            timezone=incremental.timezone,
+            fingerprint=incremental.fingerprint(request, conn_id),
+            since_of=incremental.since,
+            end_of=incremental.end,
+            position=incremental.values.position,
+        )
+        self._run: Run = self._store.begin(self._run_id, dag_run.run_after, self._settings, now)
+        self._reached: str | None = None
+        #: When the pull has started.
+        self.start = PullStart(self._run.started, now)
+        log.info("Connection %r: reading rows from %s %s.", conn_id, incremental.field, self.since)
+
+    @property
+    def since(self) -> str:
+        """The value from which the run reads."""
+        return self._run.since
+
+    def path(self, path: str) -> str:
+        """Return the rendered ``path`` of the task with the value from which the run reads."""
+        return fill_mark(path, self.since)
+
+    def requested(self, request: ListRequest) -> ListRequest:
+        """Return the request with the parameters of the mark."""
+        return self._incremental.requested(request, self.since, self._run.end, self._conn_id)
+
+    def row_marks(self, state: Mapping[str, Any] | None) -> RowMarks:
+        """Return what reads the marks of rows.
+
+        :param state: what it returned as its state when the pull was interrupted; None at the start
+        """
+        from airflow_provider_oauth.extract.row_marks import RowMarks
+
+        return RowMarks(self._incremental, self.since, self._conn_id, state)
+
+    def confirm(self) -> None:
+        """Check that this attempt may store its rows.
+
+        :raises OAuthError: if another attempt of this run has finished in the meantime
+        """
+        self._store.confirm(self._run_id, self._run, self._settings)
+
+    def reached(self, marks: RowMarks, hindrance: str | None) -> dict[str, Any]:
+        """Determine the mark that the run has reached, and return what the task returns about it.
+
+        :param marks: has read the marks of all rows
+        :param hindrance: why some rows may not have been read; None if all were read
+        """
+        marks.warn()
+        if hindrance is not None:
+            log.warning("Connection %r: the mark stays as it is, because %s.", self._conn_id, hindrance)
+        else:
+            self._reached = marks.next_mark(self.start.first, self.start.now)
+        reached = {} if self._reached is None else {"to": self._reached}
+        return {"from": self.since, **reached, **({"dropped": marks.dropped} if marks.dropped else {})}
+
+    def store(self) -> None:
+        """Store the mark that the run has reached. The rows must be stored before.
+
+        :raises OAuthError: if the mark cannot be stored
+        """
+        record = self._store.finish(self._run_id, self._run, self._reached, self._settings)
+        if record is not None:
+            log.info("Connection %r: the mark is %s.", self._conn_id, record.mark)
+
+
+def begin_run(
+    task: BaseOperator, incremental: Incremental | None, request: ListRequest, context: Context, now: datetime
+) -> IncrementalRun | None:
+    """Begin a run of a task, and return what it reads; None if the task has no ``incremental``.
+
+    :param task: the task
+    :param incremental: the parameter of the task, rendered
+    :param request: the request of the task
+    :param context: the context of the task
+    :param now: the current time, in UTC
+    :raises ConfigurationError: if a parameter is invalid, or the stored mark is for another request
+    :raises OAuthError: if the mark cannot be read or stored
+    """
+    if incremental is None:
+        return None
+    conn_id: str = task.oauth_conn_id  # type: ignore[attr-defined]
+    check_mapped_key(task, conn_id, incremental.key, context)
+    if "ti" not in context or "dag_run" not in context:
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: incremental needs the context of a DAG run. Run the operator as a task of a DAG."
+        )
+    return IncrementalRun(incremental, request, conn_id, context, now)

@@ -1,0 +1,94 @@
+"""Checks that the ``path`` of an incremental extract differs between the runs of a DAG, and fills in ``{mark}``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_oauth.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from jinja2.nodes import Node
+
+#: Stands for the value from which a run reads.
+MARK = "{mark}"
+#: The names in a template that have another value in each run.
+RUN_NAMES = ("run_id", "ts", "ts_nodash", "logical_date")
+#: Filters whose result is the same for all runs of a day.
+DAY_FILTERS = ("ds", "ds_nodash")
+
+
+def check_incremental(conn_id: str, incremental: Any, path: Any) -> None:
+    """Check ``incremental`` and the template of ``path`` of a task.
+
+    An incremental run has only the rows since the run before. If two runs wrote to the same path, the later run would
+    overwrite rows that are not read again.
+
+    :param conn_id: ID of the connection of the task, for errors
+    :param incremental: the parameter, as it is in the DAG file
+    :param path: the template
+    :raises ConfigurationError: if one of them is invalid, if the path of an incremental task is the same for several
+        runs, or if another task uses ``{mark}``
+    """
+    if incremental is not None:
+        from airflow_provider_oauth.extract.incremental import Incremental
+
+        if not isinstance(incremental, Incremental):
+            raise ConfigurationError(
+                f"Connection {conn_id!r}: incremental is {incremental!r}. Set it to Incremental(...) of "
+                "airflow_provider_oauth.extract.incremental."
+            )
+        incremental.check(conn_id, is_rendered=False)
+    _check_run_path(conn_id, path, is_incremental=incremental is not None)
+
+
+def _check_run_path(conn_id: str, path: Any, *, is_incremental: bool) -> None:
+    if is_incremental and path is None:
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: incremental is set, but path is not. The mark may only move after the rows are "
+            "stored in a file. Set path."
+        )
+    has_mark, differs = _uses(path) if isinstance(path, str) else (False, False)
+    if has_mark and not is_incremental:
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: path {path!r} contains {MARK}, but incremental is not set. Set incremental, or "
+            f"remove {MARK}."
+        )
+    if is_incremental and not (has_mark or differs):
+        raise ConfigurationError(
+            f"Connection {conn_id!r}: path {path!r} can be the same for several runs, so a run would overwrite the "
+            "rows of another one. Add {{ run_id }}, {{ ts_nodash }} or {mark} to it. {{ ds }} alone is not enough, "
+            "because several runs can have the same date."
+        )
+
+
+def fill_mark(path: str, since: str) -> str:
+    """Return the rendered ``path`` with the value from which the run reads instead of ``{mark}``.
+
+    Characters that have a meaning in paths, or that some storages do not permit, become hyphens.
+    """
+    return path.replace(MARK, re.sub(r"[^A-Za-z0-9._+-]", "-", since))
+
+
+def _uses(path: str) -> tuple[bool, bool]:
+    """Return whether a template contains ``{mark}``, and whether it contains a name that differs between runs."""
+    from jinja2 import Environment, TemplateSyntaxError
+    from jinja2.nodes import TemplateData
+
+    try:
+        template = Environment().parse(path)  # noqa: S701 - the template is only parsed
+    except TemplateSyntaxError:  # Airflow reports it
+        return False, True
+    return any(MARK in node.data for node in template.find_all(TemplateData)), _differs(template)
+
+
+def _differs(node: Node) -> bool:
+    from jinja2.nodes import Filter, Getattr, Name
+
+    if isinstance(node, Filter) and node.name in DAY_FILTERS:
+        return False
+    if isinstance(node, Name) and node.name in RUN_NAMES:
+        return True
+    if isinstance(node, Getattr) and node.attr in RUN_NAMES:  # dag_run.run_id, ti.run_id
+        return True
+    return any(_differs(child) for child in node.iter_child_nodes())
