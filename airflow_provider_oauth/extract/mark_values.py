@@ -11,86 +11,66 @@ from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_oauth.extract.mark_times import (
-    EXACT,
-    MAX_LENGTH,
-    iso_times,
-    moment_position,
-    pattern_times,
-    quoted,
-)
+from airflow_provider_oauth.extract.mark_times import MAX_LENGTH, WrittenTimes, moment_position, quoted
+from airflow_provider_oauth.extract.time_notations import EXACT, ISO, pattern_notation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, tzinfo
 
-    from airflow_provider_oauth.extract.mark_times import WrittenTimes
-
 #: The formats besides patterns of ``strptime``.
 FORMATS = ("iso", "epoch", "epoch_ms", "int")
-#: The formats whose values can be JSON numbers.
+#: The formats of numbers.
 NUMBERS = ("epoch", "epoch_ms", "int")
 NUMBER = re.compile("-?[0-9]+(?:[.][0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
-#: Numbers with more digits before the decimal point are errors.
+SHORT_INTEGERS = re.compile("(?:-?[0-9]{1,18}\n)*")
+#: Numbers with more digits before or after the decimal point are errors.
 MAX_DIGITS = 200
 
+#: How a value compares with others, exactly: an integer, or a time as seconds since 1970-01-01T00:00:00Z.
 Position = Decimal | int
 
 
 class MarkValues(Protocol):
-    """How values compare and are written. All methods raise ``ValueError`` for a text that is not a value."""
+    """How values compare, and how they are written. Methods raise ``ValueError`` if a text is not such a value."""
 
-    #: Whether the values are times. If so, positions are seconds since 1970-01-01T00:00:00Z.
+    #: Whether the values are times.
     is_time: bool
 
     def position(self, text: str) -> Position:
         """Return a number that compares as the values do, exactly."""
 
     def keys(self, texts: Sequence[str]) -> Sequence[Any]:
-        """Return keys of some values that compare as the positions do: positions, or all texts.
+        """Return keys that compare as the positions do, but are faster to compute.
 
         :param texts: at least one value
         """
 
+    def position_of(self, key: Any) -> Position:
+        """Return the position of the value with a key."""
+
     def unit(self, text: str) -> Position:
-        """Return one unit of the resolution of a value, in seconds if the values are times."""
+        """Return one unit of the last digit of a value, in seconds if the values are times."""
 
     def earlier(self, text: str, by: Position) -> str:
-        """Return a value that is smaller, rounded down, in the same notation.
+        """Return a smaller value in the same notation, rounded down.
 
-        :param by: the difference, in seconds if the values are times
+        :param by: the difference, in seconds if the values are times. 0 returns the same text, unless it is a time that
+            a zone repeats
         """
 
     def write(self, position: Position, like: str) -> str:
-        """Return the value at a position, rounded down, in the notation of the value ``like``."""
+        """Return a value in the notation of ``like``, rounded down."""
 
     def at(self, moment: datetime, like: str) -> str:
-        """Return the time ``moment``, rounded down, in the notation of the value ``like``."""
+        """Return a time in the notation of ``like``, rounded down."""
 
     def repeated(self, text: str) -> int:
-        """Return how many seconds the zone repeats at the time of a value, because clocks are turned back; mostly 0."""
-
-
-class Times:
-    """Dates and times as text."""
-
-    is_time = True
-
-    def __init__(self, times: WrittenTimes) -> None:
-        self.position = times.position
-        self.keys = times.keys
-        self.unit = times.unit
-        self.write = times.write
-        self.earlier = times.earlier
-        self.repeated = times.repeated
-
-    def at(self, moment: datetime, like: str) -> str:
-        """Return the time ``moment``, rounded down, in the notation of the value ``like``."""
-        return self.write(moment_position(moment), like)
+        """Return how many seconds the zone repeats at a time, because clocks are turned back; 0 for most times."""
 
 
 class Epochs:
-    """Numbers of seconds or milliseconds since 1970-01-01T00:00:00Z.
+    """Times as numbers of seconds or milliseconds since 1970-01-01T00:00:00Z.
 
     :param shift: 0 for seconds, 3 for milliseconds
     """
@@ -101,30 +81,32 @@ class Epochs:
         self._shift = shift
 
     def position(self, text: str) -> Decimal:
-        """Return the seconds since 1970-01-01T00:00:00Z, exactly."""
-        return _number(text).scaleb(-self._shift, EXACT)
+        """Return the seconds since 1970, exactly."""
+        return self.position_of(_number(text))
 
-    def keys(self, texts: Sequence[str]) -> Sequence[Decimal]:
-        """Return the positions of some values."""
-        return [self.position(text) for text in texts]
+    def keys(self, texts: Sequence[str]) -> Sequence[int] | Sequence[Decimal]:
+        """Return the numbers."""
+        return _short_integers(texts) or list(map(_number, texts))
+
+    def position_of(self, key: int | Decimal) -> Decimal:
+        """Return the position of a number."""
+        return Decimal(key).scaleb(-self._shift, EXACT)
 
     def unit(self, text: str) -> Decimal:
-        """Return the resolution of a value in seconds."""
-        return Decimal(f"1E{-_decimals(_number(text)) - self._shift}")
+        """Return one unit of the last digit in seconds."""
+        return Decimal(f"1E-{_decimals(_number(text)) + self._shift}")
 
     def earlier(self, text: str, by: Position) -> str:
-        """Return an earlier value in the same notation."""
+        """Return an earlier time in the same notation."""
         return self.write(EXACT.subtract(self.position(text), Decimal(by)), text) if by else text
 
     def write(self, position: Position, like: str) -> str:
-        """Return the number for a time, rounded down, with as many decimals as ``like``."""
-        decimals = _decimals(_number(like))
-        shifted = Decimal(position).scaleb(self._shift, EXACT)
-        rounded = shifted.quantize(Decimal(f"1E-{decimals}"), ROUND_FLOOR, EXACT)
-        return f"{rounded:f}"
+        """Return a time with as many decimals as ``like``, rounded down."""
+        unit = Decimal(f"1E-{_decimals(_number(like))}")
+        return f"{Decimal(position).scaleb(self._shift, EXACT).quantize(unit, ROUND_FLOOR, EXACT):f}"
 
     def at(self, moment: datetime, like: str) -> str:
-        """Return the time ``moment``, rounded down, in the notation of the value ``like``."""
+        """Return a time with as many decimals as ``like``, rounded down."""
         return self.write(moment_position(moment), like)
 
     def repeated(self, text: str) -> int:
@@ -133,20 +115,24 @@ class Epochs:
 
 
 class Integers:
-    """Integers, such as IDs and versions."""
+    """Integers that are not times, such as IDs and versions."""
 
     is_time = False
 
     def position(self, text: str) -> int:
         """Return the integer."""
         number = _number(text)
-        if number != number.to_integral_value(context=EXACT):
+        if number != number.to_integral_value(ROUND_FLOOR, EXACT):
             raise ValueError(f"{quoted(text)} is not an integer")
         return int(number)
 
     def keys(self, texts: Sequence[str]) -> Sequence[int]:
-        """Return the integers."""
-        return [self.position(text) for text in texts]
+        """Return the integers, which are the positions."""
+        return _short_integers(texts) or list(map(self.position, texts))
+
+    def position_of(self, key: int) -> int:
+        """Return the integer."""
+        return key
 
     def unit(self, text: str) -> int:
         """Return 1."""
@@ -154,16 +140,15 @@ class Integers:
 
     def earlier(self, text: str, by: Position) -> str:
         """Return a smaller integer in the same notation."""
-        return self.write(self.position(text) - by, text) if by else text
+        return self.write(self.position(text) - int(by), text) if by else text
 
     def write(self, position: Position, like: str) -> str:
-        """Return an integer, rounded down, with as many digits as ``like`` if that begins with a zero."""
-        number = int(Decimal(position).to_integral_value(ROUND_FLOOR, EXACT))
-        return str(number).zfill(len(like)) if like.startswith("0") and like.isdecimal() else str(number)
+        """Return an integer, with as many digits as ``like`` if that begins with 0."""
+        return str(int(position)).zfill(len(like) if like.startswith("0") and like.isdecimal() else 0)
 
     def at(self, moment: datetime, like: str) -> str:
-        """Raise ``ValueError``, because an integer is not a time."""
-        raise ValueError("an integer is not a time")
+        """Raise ``ValueError``, because integers are not times."""
+        raise ValueError("integers are not times")
 
     def repeated(self, text: str) -> int:
         """Return 0, because integers are not times."""
@@ -172,11 +157,10 @@ class Integers:
 
 @lru_cache(maxsize=64)
 def values_of(format: str, timezone: str | None = None) -> MarkValues:
-    """Return how the values of a format compare and are written.
+    """Return how the values of a format compare, and how they are written.
 
     :param format: ``iso``, ``epoch``, ``epoch_ms``, ``int``, or a pattern of ``strptime``
-    :param timezone: the zone of values without an offset: a name such as ``Europe/Berlin``, or ``UTC``; None if these
-        values are errors
+    :param timezone: the zone of values without an offset: an IANA name, or ``UTC``; None if these values are errors
     :raises ValueError: if the format or the zone is not supported
     """
     if format == "int":
@@ -185,10 +169,10 @@ def values_of(format: str, timezone: str | None = None) -> MarkValues:
         return Epochs(3 if format == "epoch_ms" else 0)
     zone = None if timezone is None else _zone(timezone)
     if format == "iso":
-        return Times(iso_times(zone))
+        return WrittenTimes(ISO, zone, "a date or time in ISO 8601, such as 2024-01-31T12:00:00Z")
     if "%" in format:
-        return Times(pattern_times(format, zone))
-    raise ValueError(f"format {format!r} is not supported. Set it to {', '.join(FORMATS)} or a strptime pattern")
+        return WrittenTimes(pattern_notation(format), zone, f"a time in the format {format!r}")
+    raise ValueError(f"format {format!r} is not supported. Set it to {', '.join(FORMATS)} or a pattern of strptime")
 
 
 def _zone(name: str) -> tzinfo:
@@ -200,21 +184,29 @@ def _zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (OSError, ValueError, LookupError):
         raise ValueError(
-            f"timezone {name!r} is not known. Set it to UTC, or to an IANA name such as Europe/Berlin"
+            f"timezone {name!r} is not known. Set it to UTC or to an IANA name such as Europe/Berlin"
         ) from None
 
 
 def _number(text: str) -> Decimal:
-    """Return the number in ``text``, exactly.
+    """Return a number, exactly.
 
-    :raises ValueError: if it is not a number as in JSON
+    :raises ValueError: if the text is not a number as in JSON
     """
     if len(text) > MAX_LENGTH or not NUMBER.fullmatch(text):
         raise ValueError(f"{quoted(text)} is not a number")
     number = Decimal(text)
     if max(number.adjusted(), _decimals(number)) > MAX_DIGITS:
-        raise ValueError(f"{quoted(text)} is out of range")
+        raise ValueError(f"{quoted(text)} has too many digits")
     return number
+
+
+def _short_integers(texts: Sequence[str]) -> list[int]:
+    """Return the integers; an empty list if one of the texts is something else or has more than 18 digits."""
+    lines = "\n".join(texts) + "\n"
+    # The number of line breaks rules out a text that contains one and looks like two integers.
+    is_short = SHORT_INTEGERS.fullmatch(lines) and lines.count("\n") == len(texts)
+    return list(map(int, texts)) if is_short else []
 
 
 def _decimals(number: Decimal) -> int:
