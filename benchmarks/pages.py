@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 #: The number of rows of a page.
 ROWS = 200
-#: The number of pages that are kept in memory, and built before the server is ready.
+#: The number of pages that are kept in memory.
+KEPT = 1200
+#: The number of pages of the list that is built before the server is ready.
 PREBUILT = 200
 TOKEN = b'{"access_token": "fake-access-token", "token_type": "Bearer", "expires_in": 86400}'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -63,7 +65,7 @@ def row(number: int) -> dict[str, object]:
     }
 
 
-@lru_cache(PREBUILT)
+@lru_cache(KEPT)
 def response_of(page: int, pages: int) -> bytes:
     """Return the complete response for a page."""
     rows = [row(number) for number in range((page - 1) * ROWS, page * ROWS)]

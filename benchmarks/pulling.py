@@ -10,14 +10,14 @@ import tempfile
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import certifi
 
 from benchmarks import environments
 from benchmarks.measuring import Row, ratio
 from benchmarks.pages import ROWS, Urls, page_server
-from benchmarks.workers import Peer, Worker, workers
+from benchmarks.workers import FOLDER, Peer, Worker, workers
 from tests.certificates import certificates
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from benchmarks.peers.worker import Result
 
 PAGES, MANY_PAGES = 200, 5000
+#: The pages of a list that needs several parts with 100,000 rows each.
+FOLDER_PAGES = 1000
 ROUNDS = 9
 #: Slow peers are measured in every third round.
 SLOW = 3
@@ -96,15 +98,22 @@ def in_rounds(running: dict[str, Worker], url: str, suffix: str | None = None) -
     return results
 
 
-def compared(label: str, peer: Peer, ours: dict[int, Result], theirs: dict[int, Result], goal: str = "") -> Row:
+def compared(
+    label: str,
+    peer: Peer,
+    ours: dict[int, Result],
+    theirs: dict[int, Result],
+    goal: str = "",
+    pages: int = PAGES,
+) -> Row:
     """Return a row that compares the speed of two workers, in rows per second of the clock and of the processor."""
     rounds = sorted(ours.keys() & theirs.keys())
     by_clock = ratio([theirs[each].seconds for each in rounds], [ours[each].seconds for each in rounds])
     by_processor = ratio([theirs[each].processor for each in rounds], [ours[each].processor for each in rounds])
     return Row(
         label,
-        f"{labelled(peer)}: {speed(theirs)}",
-        speed(ours),
+        f"{labelled(peer)}: {speed(theirs, pages)}",
+        speed(ours, pages),
         f"{by_clock:.2f} (processor {by_processor:.2f})",
         goal,
     )
@@ -117,9 +126,9 @@ def labelled(peer: Peer) -> str:
     return f"{peer.label} ({environments.version(peer.environment)})"
 
 
-def speed(results: dict[int, Result]) -> str:
+def speed(results: dict[int, Result], pages: int = PAGES) -> str:
     """Return the median of rows per second as text."""
-    median = PAGES * ROWS / statistics.median(result.seconds for result in results.values())
+    median = pages * ROWS / statistics.median(result.seconds for result in results.values())
     return f"{round(median, -2):,.0f} rows/s"
 
 
@@ -174,6 +183,29 @@ def tables(bench: Bench) -> list[Row]:
     return rows
 
 
+def folders_and_marks(bench: Bench) -> list[Row]:
+    """Measure a folder of parts, and an incremental extract, compared with one file."""
+    kinds: dict[str, dict[str, Any]] = {
+        "file": {"suffix": ".jsonl"},
+        "folder": {"suffix": FOLDER},
+        "marks": {"suffix": ".jsonl", "incremental": True},
+    }
+    url = Urls.of_list(bench.urls.plain, FOLDER_PAGES)
+    results: dict[str, dict[int, Result]] = {kind: {} for kind in kinds}
+    with workers({"ours": OURS}, bench.folder, bench.env) as running:
+        ours = running["ours"]
+        for number in range(ROUNDS + 1):
+            for kind in sorted(kinds, reverse=bool(number % 2)):
+                results[kind][number] = ours.pull(url, **kinds[kind])
+                check_ids(ours, FOLDER_PAGES)
+    for taken in results.values():
+        del taken[0]
+    file, label = results.pop("file"), f"Pull: {FOLDER_PAGES} pages of {ROWS} rows, plain, JSON Lines"
+    one_file = Peer("this package, one file", "ours")
+    goals = {"folder": (f"{label}, a folder of parts", "≥ 0.95"), "marks": (f"{label}, incremental=", "≥ 0.9")}
+    return [compared(text, one_file, results[kind], file, goal, FOLDER_PAGES) for kind, (text, goal) in goals.items()]
+
+
 def memory(bench: Bench) -> list[Row]:
     """Measure how the peak memory of a new process grows with the number of pages."""
     label = f"Peak memory: {PAGES} and {MANY_PAGES} pages"
@@ -205,14 +237,18 @@ def peak(bench: Bench, peer: Peer, pages: int, threads: int) -> int:
         return running["peer"].pull(Urls.of_list(bench.urls.plain, pages), threads).memory
 
 
-def check_ids(worker: Worker) -> None:
+def check_ids(worker: Worker, pages: int = PAGES) -> None:
     """Check that a file has all rows, in the order of the list."""
     found = list(ids(worker.path))
-    assert found == list(range(PAGES * ROWS)), f"{worker.peer.label}: {len(found)} rows, {found[:3]} … {found[-3:]}"
+    assert found == list(range(pages * ROWS)), f"{worker.peer.label}: {len(found)} rows, {found[:3]} … {found[-3:]}"
 
 
 def ids(path: Path) -> Iterator[int]:
-    """Yield the IDs of the rows in a file, or in the newest file of dlt's folder."""
+    """Yield the IDs of the rows in a file, in a folder of parts, or in the newest file of dlt's folder."""
+    if (path / "_manifest.json").exists():
+        for part in json.loads((path / "_manifest.json").read_text())["parts"]:
+            yield from ids(path / part["name"])
+        return
     if path.is_dir():
         path = max(path.glob("lake/items/*.jsonl.gz"), key=lambda file: file.stat().st_mtime)
     if path.suffix == ".parquet":
@@ -245,5 +281,6 @@ def rows() -> list[Row]:
             *json_lines(running, is_tls=True),
             *concurrency(running),
             *tables(running),
+            *folders_and_marks(running),
             *memory(running),
         ]

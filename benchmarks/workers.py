@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[1]
+#: The suffix of a folder of parts.
+FOLDER = "/"
 
 
 @dataclass(frozen=True)
@@ -67,19 +69,22 @@ class Worker:
                 text=True,
             )
 
-    def pull(self, url: str, concurrency: int = 1, suffix: str | None = None) -> Result:
+    def pull(self, url: str, concurrency: int = 1, suffix: str | None = None, *, incremental: bool = False) -> Result:
         """Pull a list.
 
         :param url: the base URL of the list
         :param concurrency: the number of pages to fetch at the same time
-        :param suffix: the suffix of the file; None for the usual one
+        :param suffix: the suffix of the file, or a slash for a folder of parts; None for the usual one
+        :param incremental: whether to read the mark of each row
         :raises RuntimeError: if the process ends
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         if suffix:
-            self.path = self.path.with_suffix(suffix)
-        print(json.dumps(asdict(Job(url, str(self.path), concurrency))), file=self._process.stdin, flush=True)
+            self.path = self.path.with_suffix("" if suffix == FOLDER else suffix)
+        path = f"{self.path}/" if suffix == FOLDER else str(self.path)
+        job = Job(url, path, concurrency, incremental)
+        print(json.dumps(asdict(job)), file=self._process.stdin, flush=True)
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"{self.peer.label} failed:\n{self._log.read_text()[-3000:]}")

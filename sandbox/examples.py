@@ -87,6 +87,8 @@ EXAMPLES = {
         conn_type="joor",
         pool=("joor", 4),
     ),
+    "example_incremental": Example("example_incremental", "standard", "client_credentials", {"scope": "read"}),
+    "example_folder_of_parts": Example("example_parts", "standard", "client_credentials", {"scope": "read"}),
     "example_asset_watcher": Example(
         "example_watcher", "standard", "client_credentials", {"scope": "read"}, watched=True
     ),

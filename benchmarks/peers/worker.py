@@ -24,13 +24,16 @@ class Job:
     """What to pull.
 
     :param url: the base URL of the list; the endpoint is ``items``
-    :param path: the file to write, or the folder if the peer chooses the file's name; the suffix is the format
+    :param path: the file to write, or the folder if the peer chooses the file's name; the suffix is the format. If it
+        ends in a slash, a folder of parts
     :param concurrency: the number of pages to fetch at the same time
+    :param incremental: whether to read the mark of each row
     """
 
     url: str
     path: str
     concurrency: int = 1
+    incremental: bool = False
 
 
 @dataclass(frozen=True)

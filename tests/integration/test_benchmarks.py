@@ -11,7 +11,8 @@ from pyarrow import parquet
 
 from benchmarks.__main__ import environment
 from benchmarks.pages import ROWS, Urls, page_server, row
-from benchmarks.workers import Peer, workers
+from benchmarks.pulling import ids
+from benchmarks.workers import FOLDER, Peer, workers
 from tests.certificates import certificates
 
 if TYPE_CHECKING:
@@ -37,12 +38,16 @@ def test_each_program_writes_all_rows_in_order(module: str, urls: Urls, tmp_path
             assert [json.loads(line) for line in lines] == [row(number) for number in range(PAGES * ROWS)]
 
 
-def test_the_extract_writes_all_rows_as_csv_and_parquet_and_in_parallel(urls: Urls, tmp_path: Path) -> None:
+def test_the_extract_writes_all_rows_in_each_format_and_in_parallel(urls: Urls, tmp_path: Path) -> None:
     url, numbers = Urls.of_list(urls.plain, PAGES), list(range(PAGES * ROWS))
     with workers({"ours": Peer("ours", "ours")}, tmp_path, environment(tmp_path)) as running:
         ours = running["ours"]
         ours.pull(url, concurrency=2)
         assert [json.loads(line)["id"] for line in ours.path.read_text().splitlines()] == numbers
+        ours.pull(url, suffix=".jsonl", incremental=True)
+        assert list(ids(ours.path)) == numbers
+        ours.pull(url, suffix=FOLDER)
+        assert list(ids(ours.path)) == numbers
         ours.pull(url, suffix=".csv")
         with ours.path.open() as file:
             assert [int(each["id"]) for each in csv.DictReader(file)] == numbers

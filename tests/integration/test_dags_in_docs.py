@@ -38,6 +38,9 @@ RETURNED = {
     "stock_operator": {"customer": "Customer 1"},
     "one_request": {"customer": "Customer 1"},
     "hook_in_a_task": {"name_of": "Customer 1"},
+    "load_changed_tickets": {"load": 250},
+    "names_of_customers": {"longest_name": "Customer 100"},
+    "count_rows_from_elsewhere": {"count": 250},
 }
 
 
@@ -66,10 +69,54 @@ def save(folder: Path) -> list[Path]:
     return paths
 
 
+def write_manifest(folder: Path) -> None:
+    """Write the manifest for which the sensor of a DAG waits."""
+    folder.mkdir(parents=True)
+    folder.joinpath("_manifest.json").write_text(json.dumps({"parts": [{"rows": 200}, {"rows": 50}]}))
+
+
+def rows_of(folder: Path) -> list[str]:
+    """Return the rows in the parts of a folder."""
+    parts = json.loads((folder / "_manifest.json").read_text())["parts"]
+    return [
+        row for part in parts for row in gzip.decompress((folder / part["name"]).read_bytes()).decode().splitlines()
+    ]
+
+
+def check_folders(data: Path) -> None:
+    """Check that every folder of parts has all rows."""
+    for name in ("all_customers", "names_of_customers"):
+        (folder,) = (data / name / "customers").iterdir()
+        assert [json.loads(row) for row in rows_of(folder)] == CUSTOMERS
+        assert len(list(folder.glob("part-1-*.jsonl.gz"))) == 3
+    (folder,) = (data / "customers_in_parts" / "customers").iterdir()
+    rows = rows_of(folder)
+    assert rows.count("id,name") == 3
+    assert [row for row in rows if row != "id,name"] == [f"{row['id']},{row['name']}" for row in CUSTOMERS]
+    (folder,) = (data / "changed_tickets_in_parts" / "tickets").iterdir()
+    assert {json.loads(row)["id"] for row in rows_of(folder)} == set(range(1, 251))
+
+
+def check_incremental(data: Path) -> None:
+    """Check that the first run of every incremental DAG has read all rows."""
+    files = {
+        "changed_tickets": ["tickets"],
+        "newest_tickets": ["newest-tickets"],
+        "load_changed_tickets": ["tickets"],
+        "tickets_of_regions": ["eu", "us"],
+    }
+    for name, folders in files.items():
+        for folder in folders:
+            (path,) = (data / name / folder).iterdir()
+            rows = [json.loads(row) for row in gzip.decompress(path.read_bytes()).splitlines()]
+            assert {row["id"] for row in rows} == set(range(1, 251))
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run all DAGs in a new process with a new Airflow database, and return the results."""
     folder = tmp_path_factory.mktemp("airflow-home-docs")
+    write_manifest(folder / "data" / "count_rows_from_elsewhere" / "from-elsewhere")
     with serve(folder / "sandbox") as sandbox:
         env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
@@ -114,6 +161,9 @@ def test_every_dag_succeeds_and_returns_what_the_text_says(results: dict[str, An
     with gzip.open(data / "customers_to_s3" / "customers.jsonl.gz") as file:
         without_name = [{key: value for key, value in each.items() if key != "name"} for each in CUSTOMERS]
         assert list(map(json.loads, file)) == without_name
+
+    check_folders(data)
+    check_incremental(data)
 
     # All DAGs shared the tokens that the first one requested; one DAG renewed its own on purpose.
     assert results["counts"]["my_api"]["token_requests"] == 1

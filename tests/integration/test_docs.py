@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import re
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from airflow_provider_oauth.cli.definition import get_oauth_cli_commands
 from airflow_provider_oauth.cli.output import format_status
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.extract import paginators
+from airflow_provider_oauth.extract.incremental import Incremental
 from airflow_provider_oauth.fields import ALIASES, FIELDS
 from airflow_provider_oauth.get_provider_info import get_provider_info
 from airflow_provider_oauth.management.status import ConnectionStatus
@@ -173,12 +175,35 @@ def test_every_paginator_is_shown() -> None:
     assert set(re.findall(r"`(\w+Paginator)\(", LISTS)) == names
 
 
+def parameters_of_table(text: str) -> set[str]:
+    """Return the parameters in the first table of a page that lists parameters."""
+    table = text.partition("| parameter |")[2].partition("\n\n")[0]
+    return {
+        name for cell in re.findall(r"^\| (`[^|]*)\|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)
+    }
+
+
 def test_the_parameters_of_the_extract_operator_are_in_the_table() -> None:
-    shown = re.findall(r"^\| `(\w+)` \|", LISTS.partition("| parameter |")[2].partition("\n\n")[0], re.MULTILINE)
     own = inspect.signature(OAuthExtractOperator.__init__).parameters
     inherited = inspect.signature(ExtractOperator.__init__).parameters
     names = {*own, *inherited} - {"self", "kwargs", "oauth_conn_id", "scope"}
-    assert set(shown) == names
+    assert parameters_of_table(LISTS) == names
+
+
+# --- incremental extracts
+
+INCREMENTAL = (DOCS / "incremental.md").read_text()
+
+
+def test_the_parameters_of_incremental_are_in_the_table() -> None:
+    assert parameters_of_table(INCREMENTAL) == {each.name for each in fields(Incremental)}
+
+
+@pytest.mark.parametrize("text", sorted(set(re.findall(r"`(Incremental\([^`…]+\))`", INCREMENTAL))))
+def test_the_parameters_shown_for_an_api_are_valid(text: str) -> None:
+    shown = eval(text, {"Incremental": Incremental})  # noqa: S307 - our own page
+    shown.check("shown", is_rendered=True)
+    assert shown.since(str(shown.initial)) == str(shown.initial)
 
 
 # --- example DAGs
@@ -227,6 +252,7 @@ PUBLIC = [
     "extract.formats.JsonLinesFormat",
     "extract.formats.CsvFormat",
     "extract.error_rules.ErrorRule",
+    "extract.incremental.Incremental",
     *(f"extract.paginators.{name}" for name in vars(paginators) if name.endswith("Paginator")),
     *(f"exceptions.{name}" for name, each in vars(exceptions).items() if is_own_class(each)),
     "presets.preset.Preset",
