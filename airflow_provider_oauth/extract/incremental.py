@@ -41,7 +41,9 @@ class Incremental:
     :param lookback: how much to subtract from the mark before it is sent, because APIs can add rows late: a
         ``timedelta`` or seconds; with the format ``"int"``, an integer. None for one unit of the last digit of the
         mark, 0 for nothing
-    :param value: the text to send. It must contain ``{mark}``, as in ``"updatedAt ge {mark}"`` (templated)
+    :param value: the text to send. It must contain ``{mark}``, as in ``"updatedAt ge {mark}"``. If the API filters by
+        another notation than it writes, add a format: ``{mark:epoch_ms}`` or ``{mark:%Y-%m-%d %H:%M}``. Times are
+        rounded down, and ``end_param`` has the same format (templated)
     :param param_in: where the parameters are sent: in the ``query``, in a ``header``, or in the ``body``, where
         ``param`` is a path such as ``filter.updated.from``. In a JSON body, the mark is a number if ``initial`` is one
         and ``format`` is ``"epoch"``, ``"epoch_ms"`` or ``"int"``

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.extract.jmes import is_template
-from airflow_provider_oauth.extract.mark_request import MARK
+from airflow_provider_oauth.extract.mark_request import MARK, PLACE, written
 from airflow_provider_oauth.extract.mark_values import NUMBERS
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def check_incremental(incremental: Incremental, conn_id: str, *, is_rendered: bo
         or _format_problem(incremental)
         or _lookback_problem(incremental)
         or _initial_problem(incremental, final)
+        or _notation_problem(incremental, final)
     )
     if problem:
         raise ConfigurationError(f"Connection {conn_id!r}: {problem}.")
@@ -67,7 +68,7 @@ def _field_problem(incremental: Incremental, final: Mapping[str, Any]) -> str | 
 
 
 def _request_problem(incremental: Incremental, final: Mapping[str, Any]) -> str | None:
-    if "value" in final and MARK not in incremental.value:
+    if "value" in final and not PLACE.search(incremental.value):
         return (
             f"value {incremental.value!r} of Incremental does not contain {MARK}, so it would never change. Add {MARK}"
         )
@@ -92,7 +93,7 @@ def _format_problem(incremental: Incremental) -> str | None:
         is_time = incremental.values.is_time
     except ValueError as error:
         return f"Incremental: {error}"
-    if incremental.timezone is not None and incremental.format in NUMBERS:
+    if incremental.timezone is not None and incremental.format in NUMBERS and incremental.value == MARK:
         return f"timezone of Incremental has no effect with the format {incremental.format!r}. Remove it"
     if incremental.end_param is not None and not is_time:
         return f"end_param of Incremental is a time, and the values of format {incremental.format!r} are not. Remove it"
@@ -119,6 +120,17 @@ def _initial_problem(incremental: Incremental, final: Mapping[str, Any]) -> str 
         incremental.values.position(incremental.initial_text)
     except ValueError as error:
         return f"initial of Incremental does not match its format {incremental.format!r}: {error}"
+    return None
+
+
+def _notation_problem(incremental: Incremental, final: Mapping[str, Any]) -> str | None:
+    if not {"value", "initial"} <= final.keys():
+        return None
+    for notation in filter(None, PLACE.findall(incremental.value)):
+        try:
+            written(incremental, incremental.initial_text, notation)
+        except ValueError as error:
+            return f"value of Incremental cannot be sent in the format {notation!r}: {error}"
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,15 +12,17 @@ from urllib.parse import parse_qsl, urlsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.extract.body import value_at, with_values
-from airflow_provider_oauth.extract.mark_values import NUMBERS
+from airflow_provider_oauth.extract.mark_values import NUMBERS, values_of
 from airflow_provider_oauth.extract.request import check_list
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.extract.incremental import Incremental
     from airflow_provider_oauth.extract.request import ListRequest
 
-#: The place of the mark in ``value``.
+#: The place of the mark in ``value``, in the notation of the API's rows.
 MARK = "{mark}"
+#: The place of the mark, with or without a notation: ``{mark:epoch_ms}``.
+PLACE = re.compile(r"\{mark(?::([^{}]+))?\}")
 #: Number of hexadecimal digits of a hash.
 HASH_LENGTH = 16
 #: The parameters of ``Incremental`` that determine which rows the API returns.
@@ -43,7 +46,8 @@ def with_parameters(
     if incremental.param is not None:
         added[incremental.param] = _sent(incremental, since, incremental.value, conn_id)
     if incremental.end_param is not None and end is not None:
-        added[incremental.end_param] = _sent(incremental, end, MARK, conn_id)
+        place = PLACE.search(incremental.value)
+        added[incremental.end_param] = _sent(incremental, end, place[0] if place else MARK, conn_id)
     for name in added:
         if _is_set(incremental.param_in, request, name):
             raise ConfigurationError(
@@ -90,7 +94,7 @@ def _sent(incremental: Incremental, text: str, template: str, conn_id: str) -> A
     """Return a value as it is sent: text, or a number in a JSON body."""
     is_number = template == MARK and incremental.param_in == "body" and not isinstance(incremental.initial, str)
     if not is_number or incremental.format not in NUMBERS:
-        return template.replace(MARK, text)
+        return PLACE.sub(lambda place: written(incremental, text, place[1]), template)
     number = Decimal(text)
     sent = int(number) if number == number.to_integral_value() else float(number)
     if Decimal(repr(sent)) != number:
@@ -99,6 +103,22 @@ def _sent(incremental: Incremental, text: str, template: str, conn_id: str) -> A
             "change its digits. If the API accepts text, set initial to text."
         )
     return sent
+
+
+def written(incremental: Incremental, text: str, notation: str | None) -> str:
+    """Return a value in the notation that ``value`` names, rounded down.
+
+    :param incremental: the parameters
+    :param text: the value as the API wrote it
+    :param notation: the notation, like ``format`` of ``Incremental``; None for that of the API
+    :raises ValueError: if the notation is not supported, or it has no offset and ``timezone`` is not set
+    """
+    if notation is None:
+        return text
+    values = values_of(notation, incremental.timezone)
+    if not (values.is_time and incremental.values.is_time):
+        raise ValueError("only times can be written in another format")
+    return values.write(incremental.values.position(text), values.example)
 
 
 def _is_set(param_in: str, request: ListRequest, name: str) -> bool:

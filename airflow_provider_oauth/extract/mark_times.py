@@ -33,14 +33,16 @@ class WrittenTimes:
     :param notation: a regular expression with a group for each unit
     :param zone: the zone of values without an offset; None if these are errors
     :param name: what the values must be, for errors
+    :param example: a value whose notation is used where no other value is known
     """
 
     is_time = True
 
-    def __init__(self, notation: re.Pattern[str], zone: tzinfo | None, name: str) -> None:
+    def __init__(self, notation: re.Pattern[str], zone: tzinfo | None, name: str, example: str) -> None:
         self._notation = notation
         self._zone = zone
         self._name = name
+        self.example = example
 
     def position(self, text: str) -> Decimal:
         """Return the seconds since 1970, exactly. An hour that the zone repeats counts as the first of the two.

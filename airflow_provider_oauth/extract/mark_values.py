@@ -6,7 +6,7 @@ A value is text: the text of a JSON string, or a JSON number as the API wrote it
 from __future__ import annotations
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +16,7 @@ from airflow_provider_oauth.extract.time_notations import EXACT, ISO, pattern_no
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, tzinfo
+    from datetime import tzinfo
 
 #: The formats besides patterns of ``strptime``.
 FORMATS = ("iso", "epoch", "epoch_ms", "int")
@@ -36,6 +36,8 @@ class MarkValues(Protocol):
 
     #: Whether the values are times.
     is_time: bool
+    #: A value whose notation is used where no other value is known.
+    example: str
 
     def position(self, text: str) -> Position:
         """Return a number that compares as the values do, exactly."""
@@ -76,6 +78,7 @@ class Epochs:
     """
 
     is_time = True
+    example = "0"
 
     def __init__(self, shift: int) -> None:
         self._shift = shift
@@ -118,6 +121,7 @@ class Integers:
     """Integers that are not times, such as IDs and versions."""
 
     is_time = False
+    example = "0"
 
     def position(self, text: str) -> int:
         """Return the integer."""
@@ -169,9 +173,11 @@ def values_of(format: str, timezone: str | None = None) -> MarkValues:
         return Epochs(3 if format == "epoch_ms" else 0)
     zone = None if timezone is None else _zone(timezone)
     if format == "iso":
-        return WrittenTimes(ISO, zone, "a date or time in ISO 8601, such as 2024-01-31T12:00:00Z")
+        name = "a date or time in ISO 8601, such as 2024-01-31T12:00:00Z"
+        return WrittenTimes(ISO, zone, name, "1970-01-01T00:00:00Z")
     if "%" in format:
-        return WrittenTimes(pattern_notation(format), zone, f"a time in the format {format!r}")
+        example = datetime(1970, 1, 1, tzinfo=UTC).strftime(format)
+        return WrittenTimes(pattern_notation(format), zone, f"a time in the format {format!r}", example)
     raise ValueError(f"format {format!r} is not supported. Set it to {', '.join(FORMATS)} or a pattern of strptime")
 
 

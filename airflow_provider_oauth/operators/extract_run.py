@@ -120,10 +120,11 @@ class ExtractRun:
         fingerprints: list[str] = []
         self._urls.clear()
         for index, request in enumerate(self._requests(hook)):
-            fingerprints.append(_fingerprint(request))
+            url = hook.list_url(request)
+            fingerprints.append(_fingerprint(request, url))
             if fingerprints[: len(stored)] != stored[: index + 1]:
                 raise ResumeRefused("The task requests another list than the attempt before.")
-            self._urls.append(hook.list_url(request))
+            self._urls.append(url)
             if writer.is_full:
                 break
             if resumed is None or index >= resumed.list:
@@ -203,8 +204,8 @@ class ExtractRun:
     def _fingerprint(self) -> str:
         """Return a hash of the options that decide how rows are written."""
         task = self._task
-        options = [type(task).__qualname__, task.exclude, task.limit, task.columns, task.extra_columns, task.csv_escape]
-        return _hash(options)
+        options = (task.exclude, task.limit, task.columns, task.extra_columns, task.csv_escape)
+        return _hash([type(task).__qualname__, self._conn_id, task.scope, *options])
 
     def _handle_empty_list(self) -> None:
         """Raise an exception if a list without rows must not be written.
@@ -221,9 +222,9 @@ class ExtractRun:
             )
 
 
-def _fingerprint(request: ListRequest) -> str:
+def _fingerprint(request: ListRequest, url: str) -> str:
     """Return a hash of all that decides which rows are read, to recognize the same list in another attempt."""
-    return _hash([getattr(request, each.name) for each in fields(request)])
+    return _hash([url, *(getattr(request, each.name) for each in fields(request))])
 
 
 def _hash(values: Any) -> str:

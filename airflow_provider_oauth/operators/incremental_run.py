@@ -104,7 +104,9 @@ class IncrementalRun:
         self._reached: str | None = None
         #: When the pull has started.
         self.start = PullStart(self._run.started, now)
-        log.info("Connection %r: reading rows from %s %s.", conn_id, incremental.field, self.since)
+        log.info(
+            "Connection %r: this run reads the rows whose %s is %s or later.", conn_id, incremental.field, self.since
+        )
 
     @property
     def since(self) -> str:

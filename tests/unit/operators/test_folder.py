@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError
 from airflow_provider_oauth.extract.incremental import Incremental
@@ -35,6 +36,7 @@ PAGINATOR = PageNumberPaginator(size_param="size", size=2)
 @pytest.fixture(autouse=True)
 def connection(define_connection: Callable[..., None], variables: dict[str, str], requests_mock: Mocker) -> None:
     define_connection("my_api", host=API)
+    define_connection("other_api", host=API)
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
 
 
@@ -156,6 +158,7 @@ def test_a_cleared_run_starts_from_zero_and_replaces_the_manifest(folder: Path, 
         {"request_params": {"status": "new"}},
         {"headers": {"Accept-Language": "de"}},
         {"endpoint": "contacts?archived=true"},
+        {"oauth_conn_id": "other_api"},
         {"exclude": "id2"},
         {"limit": 100},
         {"part_suffix": ".jsonl"},
@@ -294,3 +297,13 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, api: Api) -
     (tmp_path / "contacts").write_text("a file")
     with pytest.raises(OAuthError, match="the folder '.*' cannot be stored"):
         task(tmp_path / "contacts").execute(context())
+
+
+@pytest.mark.parametrize("on_empty", ["skip", "fail"])
+def test_a_list_without_rows_leaves_nothing_behind_if_it_must_not_be_written(
+    folder: Path, requests_mock: Mocker, on_empty: str
+) -> None:
+    requests_mock.get(LIST, json=[])
+    with pytest.raises((AirflowSkipException, ApiError)):
+        task(folder, on_empty=on_empty).execute(context())
+    assert not list(folder.iterdir())
