@@ -27,6 +27,9 @@ class Folder:
         # With the file system of Airflow, it would import the storages of all providers.
         self._fs: Any = LocalFileSystem() if target.protocol in LOCAL else target.fs
 
+    def __str__(self) -> str:
+        return str(self._target)
+
     def file(self, name: str) -> ObjectStoragePath:
         """Return a file of the folder."""
         return self._target / name

@@ -34,7 +34,7 @@ class OpenPart:
         *,
         private: bool,
     ) -> None:
-        self._name = target.name
+        self.name = target.name
         with ExitStack() as stack:
             self._file = stack.enter_context(new_file(target, private=private, exclusive=True))
             self._rows = stack.enter_context(open_format(self._file))
@@ -48,7 +48,7 @@ class OpenPart:
         self.rows += len(lines)
         self.size += sum(map(len, lines)) + len(lines)
 
-    def publish(self) -> tuple[Part, frozenset[str]]:
+    def publish(self) -> tuple[Part, Sequence[str]]:
         """Make the part visible.
 
         :return: the part, and the columns that no row has
@@ -57,8 +57,8 @@ class OpenPart:
         """
         with self._stack:
             self._rows.finish()
-            missing = frozenset(self._rows.missing)
-        return Part(self._name, self.rows, self._file.size), missing
+            missing = self._rows.missing
+        return Part(self.name, self.rows, self._file.size), missing
 
     def discard(self) -> None:
         """Remove what was written."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -85,13 +85,39 @@ class Progress(Struct, frozen=True, kw_only=True):
     fingerprint: str
     started: Moment
     updated: Moment
-    replaces: AttemptName | None
-    parts: tuple[Part, ...]
-    obsolete: tuple[PartName, ...]
-    missing: tuple[str, ...]
-    list: Count
-    position: dict[str, Any] | None
-    state: dict[str, Any]
+    replaces: AttemptName | None = None
+    parts: tuple[Part, ...] = ()
+    obsolete: tuple[PartName, ...] = ()
+    missing: tuple[str, ...] = ()
+    list: Count = 0
+    position: dict[str, Any] | None = None
+    state: dict[str, Any] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all parts that it lists, obsolete ones too."""
+        return (*self.obsolete, *(part.name for part in self.parts))
+
+    def reason_against(self, new: Progress, *, resume_within: timedelta, suffix: str) -> str | None:
+        """Return why another attempt cannot continue after these parts; None if it can.
+
+        :param new: the progress with which the other attempt would start from zero
+        :param resume_within: the maximum age of this progress
+        :param suffix: the suffix of the other attempt's parts
+        """
+        if self.run != new.run:
+            return "it belongs to another run"
+        if self.fingerprint != new.fingerprint:
+            return "the request has changed"
+        if not all(part.name.endswith(suffix) for part in self.parts):
+            return "part_suffix has changed"
+        if new.updated - self.updated > resume_within:
+            return "it is older than resume_within"
+        # The attempt has written the manifest, or another one has. After that, a cleared run starts from zero. Times
+        # cannot decide this, because the clocks of two hosts differ.
+        if self.replaces != new.replaces:
+            return "the folder has a newer manifest"
+        return None
 
 
 class Manifest(Struct, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}):
@@ -121,6 +147,11 @@ class Manifest(Struct, frozen=True, kw_only=True, rename={"since": "from", "unti
     since: str | UnsetType = UNSET
     until: str | UnsetType = UNSET
     parts: tuple[Part, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all parts."""
+        return tuple(part.name for part in self.parts)
 
 
 def encoded(file: Progress | Manifest) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import logging
 import os
 import secrets
@@ -147,8 +149,8 @@ def new_file(target: ObjectStoragePath | None, *, private: bool = False, exclusi
 
     :param target: where to store the file; None to store nothing
     :param private: whether only the owner may read a local file
-    :param exclusive: whether ``target`` must not exist. Local file systems and S3 check this when they publish the
-        file. In other storages, a file that another process creates at the same moment can be replaced
+    :param exclusive: whether ``target`` must not exist. Local file systems and S3 (with s3fs 2024.12 or later) check
+        this when they publish the file. In other storages, a file that appears at the same moment can be replaced
     :raises StorageError: if the storage fails, or does not have the complete file at the end
     """
     with storage_errors():
@@ -166,7 +168,7 @@ def _destination(target: ObjectStoragePath | None, private: bool, exclusive: boo
         return _Nowhere()
     if target.protocol in LOCAL:
         return _LocalFile(Path(target.path), 0o600 if private else 0o666, exclusive)
-    if target.protocol in STREAMING and (upload := _opened_upload(target.fs, target.path, exclusive)):
+    if target.protocol in STREAMING and (upload := _opened_upload(target.fs, target.path)):
         return _Stream(target.fs, upload, exclusive)
     return _Upload(target, exclusive)
 
@@ -228,9 +230,9 @@ class _LocalFile:
             self._part.unlink(missing_ok=True)
 
 
-def _opened_upload(fs: Any, path: str, exclusive: bool) -> Any:
+def _opened_upload(fs: Any, path: str) -> Any:
     """Return a streaming upload that becomes visible when it is committed; None if this storage has none."""
-    upload = fs.open(path, "xb" if exclusive else "wb", block_size=PART_SIZE, autocommit=False)
+    upload = fs.open(path, "wb", block_size=PART_SIZE, autocommit=False)
     with suppress(ValueError):
         # All tasks of this process share ``fs``. The end of another task's transaction would commit this upload.
         fs.transaction.files.remove(upload)
@@ -256,10 +258,39 @@ class _Stream:
     def publish(self) -> None:
         self._upload.close()  # uploads the last part; without this, commit would publish the file without its end
         if self._exclusive:
-            _check_absent(self._fs, self._upload.path)
-        self._upload.commit()
+            self._commit_new()
+        else:
+            self._upload.commit()
         self._fs.invalidate_cache(self._fs._parent(self._upload.path))
         _check_size(self._fs, self._upload.path, self._size)
+
+    def _commit_new(self) -> None:
+        """Commit the upload, unless there is a file with its name."""
+        _check_absent(self._fs, self._upload.path)
+        # s3fs 2024.12 and later then send If-None-Match. Earlier versions cannot open a file in this mode.
+        self._upload.mode = "xb"
+        try:
+            self._upload.commit()
+        except FileExistsError:
+            if not self._is_committed():
+                raise
+        except OSError as error:
+            if error.errno != errno.ENOSYS:
+                raise
+            self._upload.mode = "wb"  # this storage responds to If-None-Match with 501 Not Implemented
+            self._upload.commit()
+
+    def _is_committed(self) -> bool:
+        """Return whether the file is this upload: the response to its commit was lost, and the request was repeated."""
+        self._fs.invalidate_cache(self._fs._parent(self._upload.path))
+        found = self._fs.info(self._upload.path).get("ETag", "").strip('"')
+        tags = [part["ETag"].strip('"') for part in getattr(self._upload, "parts", None) or ()]
+        try:
+            # S3 does not document this for all kinds of encryption. Where it is different, the task fails.
+            digest = hashlib.md5(bytes.fromhex("".join(tags)), usedforsecurity=False).hexdigest()
+        except ValueError:
+            return False
+        return bool(found == f"{digest}-{len(tags)}")
 
     def discard(self) -> None:
         self._upload.closed = True  # otherwise its deletion would start a new upload
@@ -287,10 +318,13 @@ class _Upload:
 
     def publish(self) -> None:
         self._file.close()
+        fs, path = self._target.fs, self._target.path
         if self._exclusive:
-            _check_absent(self._target.fs, self._target.path)
-        upload = _upload if self._target.protocol in ATOMIC_UPLOAD else _upload_and_rename
-        upload(self._target.fs, self._local, self._target.path)
+            _check_absent(fs, path)
+        if self._target.protocol in ATOMIC_UPLOAD:
+            _upload(fs, self._local, path)
+        else:
+            _upload_and_rename(fs, self._local, path, can_replace=not self._exclusive)
         self._folder.cleanup()
 
     def discard(self) -> None:
@@ -305,7 +339,7 @@ def _upload(fs: Any, local: Path, path: str) -> None:
     _check_size(fs, path, local.stat().st_size)
 
 
-def _upload_and_rename(fs: Any, local: Path, path: str) -> None:
+def _upload_and_rename(fs: Any, local: Path, path: str, *, can_replace: bool) -> None:
     """Upload the file under another name, so that an existing file stays if this fails."""
     folder = fs._parent(path)
     part = f"{folder.rstrip('/')}/.{secrets.token_hex(16)}.part"
@@ -315,7 +349,7 @@ def _upload_and_rename(fs: Any, local: Path, path: str) -> None:
         try:
             fs.mv(part, path)
         except Exception:
-            if not fs.exists(path):
+            if not (can_replace and fs.exists(path)):
                 raise
             fs.rm_file(path)  # SMB and WebHDFS do not rename to an existing name
             fs.mv(part, path)
@@ -333,8 +367,11 @@ def _check_absent(fs: Any, path: str) -> None:
     :raises FileExistsError: if there is one
     """
     fs.invalidate_cache(fs._parent(path))
-    if fs.exists(path):
-        raise FileExistsError(f"{path} exists already")
+    try:
+        fs.info(path)
+    except FileNotFoundError:
+        return
+    raise FileExistsError(f"{path} exists already")
 
 
 def _check_size(fs: Any, path: str, size: int) -> None:
