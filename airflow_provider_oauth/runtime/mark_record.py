@@ -166,8 +166,9 @@ class MarkRecord:
     ) -> MarkRecord:
         """Return the record after a run has stored its rows.
 
-        The mark moves forward only if the run has read all rows after the present mark. It moves back only if the run
-        has replaced rows of another attempt by fewer rows.
+        The mark moves forward only if the run has read all rows after the present mark. It moves back only if rows up
+        to the mark may have been replaced: by a run that was cleared and has not read all rows, or by another attempt
+        of the run that has read less.
 
         :param run_id: ID of the DAG run
         :param run: what the run has read, as returned by ``begin``
@@ -178,10 +179,13 @@ class MarkRecord:
         if self.fingerprint not in (None, settings.fingerprint):
             return self
         listed = self.runs.get(run_id, run)
+        if is_complete and listed.until not in (None, run.until, mark):  # the file can be that of either attempt
+            reached = run.since if mark is None else mark
+            kept = listed.until if self.is_before(listed.until, reached, settings) else reached
+            return self._with_run(run_id, replace(listed, until=kept))._back_to(kept, settings)
         record = self._with_run(run_id, replace(run, until=mark) if listed.since == run.since else listed)
-        kept = self._kept_rows(listed, run, mark, settings, is_complete)
-        if kept is not None and self.is_before(kept, self.mark, settings):
-            return replace(record, mark=kept, is_initial=False)
+        if listed.until is not None and not is_complete:
+            return record._back_to(run.since, settings)
         if mark is None:
             return record
         is_next = not self.is_before(self.mark, run.since, settings)  # otherwise a user has set the mark back
@@ -231,23 +235,9 @@ class MarkRecord:
         """
         return bool(self._position(value, settings) < self._position(other, settings))
 
-    def _kept_rows(
-        self, listed: Run, run: Run, mark: str | None, settings: MarkSettings, is_complete: bool
-    ) -> str | None:
-        """Return up to which value rows are still stored, if the run has replaced rows of another attempt; else None.
-
-        :param listed: the entry of the run
-        :param run: what this attempt has read
-        :param mark: the mark that this attempt has reached
-        :param settings: what the task defines
-        :param is_complete: whether this attempt has read all rows
-        """
-        if listed.until is None:
-            return None
-        if not is_complete:
-            return run.since
-        other_has_finished = listed.until not in (run.until, mark)
-        return (run.since if mark is None else mark) if other_has_finished else None
+    def _back_to(self, mark: str, settings: MarkSettings) -> MarkRecord:
+        """Return the record with the mark set back, if it is later."""
+        return replace(self, mark=mark, is_initial=False) if self.is_before(mark, self.mark, settings) else self
 
     def _for_request(self, settings: MarkSettings) -> MarkRecord:
         """Return the record if it is for the request of the task."""

@@ -78,13 +78,14 @@ class MarkStore:
         :return: what is stored; None if a user has deleted the mark in the meantime, which stays deleted
         :raises OAuthError: if the mark cannot be read or stored
         """
-        before: list[MarkRecord] = []
+        went_back = False
 
         def change(record: MarkRecord | None) -> MarkRecord | None:
-            if record is None:
-                return None
-            before.append(record)
-            return record.finish(run_id, run, mark, settings, is_complete=is_complete)
+            nonlocal went_back
+            changed = record and record.finish(run_id, run, mark, settings, is_complete=is_complete)
+            if record and changed and changed.is_before(changed.mark, record.mark, settings):
+                went_back = True
+            return changed
 
         record = self.update(change)
         if record is None:
@@ -92,11 +93,11 @@ class MarkStore:
                 "Connection %r: %s was deleted while the run %s was reading, so it is not stored.",
                 settings.conn_id, self.name.label, run_id,
             )  # fmt: skip
-        elif record.is_before(record.mark, before[0].mark, settings):
+        elif went_back:
             log.warning(
-                "Connection %r: %s goes back from %s to %s, because the run %s has replaced rows of another attempt by "
-                "fewer rows. The next run reads the rows after it again.",
-                settings.conn_id, self.name.label, before[0].mark, record.mark, run_id,
+                "Connection %r: %s goes back to %s, because rows of the run %s may have been replaced by fewer rows of "
+                "another attempt. The next run reads from the mark.",
+                settings.conn_id, self.name.label, record.mark, run_id,
             )  # fmt: skip
         elif mark is not None and record.is_before(record.mark, mark, settings):
             log.warning(
