@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
-from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.api.recovery import RequestCounts
-from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
+from airflow_provider_oauth.exceptions import ApiError
 from airflow_provider_oauth.extract.completeness import error_of
 from airflow_provider_oauth.extract.error_rules import follow_rule
 from airflow_provider_oauth.extract.list_end import ListEnd
-from airflow_provider_oauth.extract.members import requested_size
-from airflow_provider_oauth.extract.page_request import PageRequest, absolute_url, parts_of
+from airflow_provider_oauth.extract.page_request import PageRequest, parts_of
+from airflow_provider_oauth.extract.page_steps import Once, PageSteps, requested_size_of
 from airflow_provider_oauth.extract.paginator_options import PaginatorOptions
 from airflow_provider_oauth.extract.request import check_list
 from airflow_provider_oauth.extract.resuming import Resuming
 from airflow_provider_oauth.extract.sequence import COUNTING, PageSequence
-from airflow_provider_oauth.extract.start import Start, start_of
 from airflow_provider_oauth.extract.streamed_page import page_of, row_format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterator
 
     import requests
 
     from airflow_provider_oauth.extract.ahead import Lookahead
     from airflow_provider_oauth.extract.page import Page
-    from airflow_provider_oauth.extract.paginators import Paginator, ParamIn
     from airflow_provider_oauth.extract.position import Position
     from airflow_provider_oauth.extract.request import ListRequest
 
@@ -38,36 +35,6 @@ if TYPE_CHECKING:
 BEYOND_END = (400, 404, 416, 422)
 #: Maximum number of consecutive pages without rows.
 MAX_EMPTY_PAGES = 1000
-
-
-class _Once:
-    """Computes the request for the next page when it is first needed, and at most once.
-
-    :param compute: returns the request; None after the last page
-    """
-
-    def __init__(self, compute: Callable[[], PageRequest | None]) -> None:
-        self._compute = compute
-        self._error: Exception | None = None
-
-    @cached_property
-    def value(self) -> PageRequest | None:
-        """The request; None if there is no next page, or if there was an error."""
-        try:
-            return self._compute()
-        except Exception as error:
-            self._error = error
-            return None
-
-    def get(self) -> PageRequest | None:
-        """Return the request; None after the last page.
-
-        :raises Exception: the error of the computation
-        """
-        value = self.value
-        if self._error is not None:
-            raise self._error
-        return value
 
 
 class PageReader:
@@ -111,6 +78,7 @@ class PageReader:
         self._conn_id = conn_id
         self._lookahead = lookahead
         self._limit = limit
+        self._steps = PageSteps(request, conn_id)
         self._resuming = Resuming(position, secret_params)
         #: The waits and repetitions of requests.
         self.counts = counts or RequestCounts()
@@ -136,18 +104,22 @@ class PageReader:
                 self._lookahead.close()
 
     def _pages(self) -> Iterator[Page]:
-        request = self._first_request()
+        request = self._steps.first()
+        self.list_counts.start = self._steps.start(request)
+        request = self._resuming.first_request(request, self._steps.changed)
         requested: set[int] = set()
         previous: Page | None = None
         while True:
             page = self._read(request, previous)
             if page is None:
                 if previous:
-                    self._end.check_stop(previous, self._params(request))
+                    self._end.check_stop(previous, self._steps.params(request))
+                else:
+                    self._end.check_total()
                 return
             with closing(page):
                 self.list_counts.total = self._options.total_of(page) or self.list_counts.total
-                next_request = _Once(partial(self._next_request, request, page))
+                next_request = Once(partial(self._steps.following, request, page))
                 if self._lookahead and (following := next_request.value):
                     with suppress(ApiError):  # it is raised after the page was yielded
                         self._look_ahead(self._lookahead, following, page)
@@ -158,7 +130,7 @@ class PageReader:
                 self._sequence.check(page, previous)
                 following = next_request.get()
             if following is None:
-                self._check_end(request, page)
+                self._end.check(page, self._steps.params(request), requested_size_of(request, page))
                 return
             if following == request and self._options.repeats_last_page:
                 _check_link_to_itself(page, previous)
@@ -175,32 +147,18 @@ class PageReader:
                 self.after_page(partial(self._resuming.position_after, page, following, self._sequence.last))
             request, previous = following, page
 
-    def _first_request(self) -> PageRequest:
-        request = PageRequest.first(self._request)
-        if self._paginator:
-            request = self._with_first_params(request)
-            self.list_counts.start = self._start_of(self._paginator, request)
-        return self._resuming.first_request(request, self._changed)
-
     def _look_ahead(self, lookahead: Lookahead, following: PageRequest, page: Page) -> None:
         """Send the requests ahead that will probably follow ``page``."""
         pages = None if self._limit is None else self._pages_left(self._limit, page)
         if pages == 0 or lookahead.advance(following):
             return
-        values = self._options.values_ahead(page, self._params(following))
-        param = getattr(self._paginator, "param", "")
-        further = (self._changed(following, {param: value}) for value in islice(values, pages and pages - 1))
-        lookahead.expect(following, further, is_end_known=isinstance(values, range))
+        further, is_end_known = self._steps.further(following, page)
+        lookahead.expect(following, islice(further, pages and pages - 1), is_end_known=is_end_known)
 
     def _pages_left(self, limit: int, page: Page) -> int | None:
         """Return how many pages after ``page`` have the rows up to ``limit``; None if it has no rows."""
         left = limit - self.list_counts.rows - page.count
         return max(-(-left // page.count), 0) if page.count else None  # rounded up
-
-    def _start_of(self, paginator: Paginator, first: PageRequest) -> Start:
-        params = first.params(self._param_in, {getattr(paginator, "param", ""): None})
-        others = (first.query, first.data if first.json is None else first.json)
-        return start_of(paginator, params, *others, endpoint=self._request.endpoint)
 
     def _count(self, page: Page) -> None:
         """Add a page to the numbers of pages and rows.
@@ -217,48 +175,6 @@ class PageReader:
                 "page without rows is the end of this list, set empty_page_ends=True in the paginator. Otherwise, set "
                 "more"
             )
-
-    @property
-    def _param_in(self) -> ParamIn:
-        return getattr(self._paginator, "param_in", "query")
-
-    def _params(self, request: PageRequest) -> Mapping[str, Any]:
-        """Return the parameters of a request that the paginator may change."""
-        return request.params(self._param_in, self._paginator.first_params) if self._paginator else {}
-
-    def _check_end(self, request: PageRequest, page: Page) -> None:
-        body = request.data if request.json is None else request.json
-        size = requested_size(request.query, body, url=page.response.url or "")
-        self._end.check(page, self._params(request), size)
-
-    def _with_first_params(self, request: PageRequest) -> PageRequest:
-        first = self._paginator.first_params if self._paginator else {}
-        # The caller's parameters take precedence, for example another page size.
-        given = request.params(self._param_in, first)
-        if isinstance(self._paginator, COUNTING):
-            self._check_numbers({name: given[name] for name in first if name in given})
-        return self._changed(request, {**first, **given})
-
-    def _check_numbers(self, params: Mapping[str, Any]) -> None:
-        """Check that the caller's page, offset and page size are numbers.
-
-        :raises ConfigurationError: if one is not
-        """
-        for name, value in params.items():
-            if not str(value).strip().isdecimal():
-                raise ConfigurationError(
-                    f"Connection {self._conn_id!r}: the parameter {name!r} is {value!r}, but "
-                    f"{type(self._paginator).__name__} counts with it. Set it to an integer, or remove it."
-                )
-
-    def _changed(self, request: PageRequest, values: Mapping[str, Any]) -> PageRequest:
-        try:
-            return request.changed(self._param_in, values)
-        except ValueError as error:
-            raise ConfigurationError(
-                f"Connection {self._conn_id!r}: the paginator cannot set its parameters in the body, because {error}. "
-                "Correct the parameter's path, or add the missing object or array to json."
-            ) from None
 
     def _read(self, request: PageRequest, previous: Page | None) -> Page | None:
         """Return the page; None if the previous page was the last one."""
@@ -308,19 +224,6 @@ class PageReader:
             f"{paginator.param!r}. Set param of the paginator to the parameter that the API uses. If the API returns "
             "the last page again for pages after the end, set repeats_last_page=True"
         )
-
-    def _next_request(self, request: PageRequest, page: Page) -> PageRequest | None:
-        if self._paginator is None:
-            return None
-        following = self._paginator.next_page(page, self._params(request))
-        if isinstance(following, str):
-            try:
-                return replace(request, url=absolute_url(page.response.url, following), query={}, values={})
-            except ValueError:  # such as an invalid port
-                raise page.error("has a link to the next page that is not a URL. Check the paginator") from None
-        if following is None:
-            return None
-        return replace(self._changed(request, following), values={**request.values, **following})
 
 
 def _check_link_to_itself(page: Page, previous: Page | None) -> None:
