@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from airflow_provider_oauth.protocol.metrics import EXTRACT_ROWS
 from airflow_provider_oauth.runtime.lineage import report_lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from airflow.sdk import Context
 
@@ -110,13 +111,15 @@ class ExtractRun:
             return self._read_lists(hook, output)
 
     def _read_lists(self, hook: OAuthHook, output: Output) -> RowWriter:
-        resumed = output.resumed
-        try:
-            writer = self._writer = self._start(output)
-            stored: list[str] = list(resumed.state["requests"]) if resumed else []
-            position = Position.from_json(resumed.position) if resumed and resumed.position else None
-        except (KeyError, TypeError, ValueError):
-            raise ResumeRefused("The progress was stored by another version of this package.") from None
+        resumed, stored, position = output.resumed, [], None
+        if resumed is None:
+            writer = self._start(output, None)
+        else:
+            with _other_versions_refused():
+                writer = self._start(output, resumed.state)
+                stored = list(resumed.state["requests"])
+                position = Position.from_json(resumed.position) if resumed.position else None
+        self._writer, self._rows_before = writer, writer.rows
         fingerprints: list[str] = []
         self._urls.clear()
         for index, request in enumerate(self._requests(hook)):
@@ -130,7 +133,7 @@ class ExtractRun:
             if resumed is None or index >= resumed.list:
                 self._read_list(hook, output, writer, request, fingerprints, position)
                 position = None
-        if len(fingerprints) < len(stored):
+        if len(fingerprints) < len(stored) and not writer.is_full:
             raise ResumeRefused("The task requests fewer lists than the attempt before.")
         return writer
 
@@ -169,12 +172,14 @@ class ExtractRun:
         writer.write(reader, self._check)
         output.end_page(index + 1, None, state)
 
-    def _start(self, output: Output) -> RowWriter:
-        """Return what writes the rows. It continues the counts of an attempt that was interrupted."""
-        task, state = self._task, dict(output.resumed.state) if output.resumed else {}
+    def _start(self, output: Output, state: Mapping[str, Any] | None) -> RowWriter:
+        """Return what writes the rows.
+
+        :param state: what :meth:`_read_list` has stored in an attempt that was interrupted; None to start from zero
+        """
+        task = self._task
         if self._window:
-            self._marks = self._window.row_marks(state.get("marks"))
-            self._window.start.restore(state.get("start"))
+            self._marks = self._window.row_marks(state["marks"] if state else None)
         if task.xcom_fields:
             self._xcom = XComRows(self._conn_id, task.xcom_fields, task.xcom_limit)
         writer = RowWriter(
@@ -189,7 +194,8 @@ class ExtractRun:
         )
         if state:
             writer.restore(state["writer"])
-        self._rows_before = writer.rows
+            if self._window:
+                self._window.start.restore(state["start"])
         return writer
 
     def _requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
@@ -220,6 +226,15 @@ class ExtractRun:
                 f"Connection {self._conn_id!r}: the list has no rows, and on_empty is 'fail'. Check the parameters of "
                 "the task, or set on_empty to 'write' or 'skip'."
             )
+
+
+@contextmanager
+def _other_versions_refused() -> Iterator[None]:
+    """Refuse to continue after a state that this version of the package does not know."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError):
+        raise ResumeRefused("The progress was stored by another version of this package.") from None
 
 
 def _fingerprint(request: ListRequest, url: str) -> str:

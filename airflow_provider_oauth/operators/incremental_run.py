@@ -57,13 +57,12 @@ class PullStart:
         """Return what :meth:`restore` needs, as a JSON value."""
         return self.first.isoformat()
 
-    def restore(self, state: str | None) -> None:
+    def restore(self, state: str) -> None:
         """Take the time that the first attempt got from the API.
 
-        :param state: what :meth:`state` returned; None if there is nothing to restore
+        :param state: what :meth:`state` returned
         """
-        if state is not None:
-            self.first = min(self.first, datetime.fromisoformat(state))
+        self.first = min(self.first, datetime.fromisoformat(state))
 
 
 class IncrementalRun:
@@ -124,7 +123,7 @@ class IncrementalRun:
     def row_marks(self, state: Mapping[str, Any] | None) -> RowMarks:
         """Return what reads the marks of rows.
 
-        :param state: what it returned as its state when the pull was interrupted; None at the start
+        :param state: what it has returned as its state in an attempt that was interrupted; None to start from zero
         """
         from airflow_provider_oauth.extract.row_marks import RowMarks
 

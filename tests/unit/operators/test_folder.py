@@ -307,3 +307,32 @@ def test_a_list_without_rows_leaves_nothing_behind_if_it_must_not_be_written(
     with pytest.raises((AirflowSkipException, ApiError)):
         task(folder, on_empty=on_empty).execute(context())
     assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("member", ["requests", "writer"])
+def test_progress_of_another_version_is_not_used(
+    folder: Path, api: Api, member: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    interrupted(folder, api)
+    progress = json.loads((folder / "_progress.json").read_text())
+    del progress["state"][member]
+    (folder / "_progress.json").write_text(json.dumps(progress))
+    task(folder).execute(context(try_number=2))
+    assert api.requested == ["1", "2", "3", "4"]
+    assert stored(folder) == ROWS
+    assert "stored by another version of this package" in caplog.text
+
+
+def test_a_limit_that_was_reached_is_not_read_beyond(folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_oauth.extract.parts import PartFolder
+
+    publish = PartFolder.publish
+    monkeypatch.setattr(PartFolder, "publish", lambda self, summary: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        task(folder, limit=4).execute(context())
+    monkeypatch.setattr(PartFolder, "publish", publish)
+    api.requested.clear()
+    result = task(folder, limit=4).execute(context(try_number=2))
+    assert api.requested == []
+    assert (result["rows"], result["limit"]) == (4, 4)
+    assert stored(folder) == ROWS[:4]
