@@ -120,13 +120,14 @@ class Incremental:
         """
         values = self.values
         first = values.position(self.initial_text)
-        lowest = mark if values.position(mark) <= first else values.write(first, mark)
-        by = self._lookback(mark)
+        if values.position(mark) <= first:
+            return mark
+        lowest = values.write(first, mark)
         try:
-            earlier = values.earlier(mark, by)
+            earlier = values.earlier(mark, self._lookback(mark))
         except ValueError:  # before the year 1
             return lowest
-        return lowest if by and values.position(earlier) < values.position(lowest) else earlier
+        return max(earlier, lowest, key=values.position)
 
     def end(self, started: datetime) -> str | None:
         """Return the value of ``end_param``, rounded down; None without ``end_param``.
