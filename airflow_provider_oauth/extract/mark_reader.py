@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,14 +15,31 @@ if TYPE_CHECKING:
 
 #: What a number begins with.
 DIGITS = b"-0123456789"
-#: Values that are neither text nor numbers, for errors.
-KINDS = {dict: "an object", list: "an array", bool: "a boolean", type(None): "null", float: "NaN or Infinity"}
 
 
 class Number(str):
     """A JSON number as the API wrote it."""
 
     __slots__ = ()
+
+
+class Absent(Enum):
+    """Stands for a field that a row does not have."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+#: What a value is instead of text, for errors.
+KINDS = {
+    Absent: "missing",
+    Number: "a number",
+    dict: "an object",
+    list: "an array",
+    bool: "true or false",
+    type(None): "null",
+    float: "NaN or Infinity",
+}
 
 
 class FieldReader:
@@ -72,23 +90,18 @@ class FieldReader:
         try:
             value = json.loads(line, parse_int=Number, parse_float=Number)
         except RecursionError:
-            raise self._error("cannot be read, because the row is nested too deeply for Python", number) from None
+            raise InvalidPage(
+                f"has a row, number {number}, that is nested too deeply for Python, so its {self._name!r} cannot be "
+                "read. Request fewer nested objects"
+            ) from None
         for key in self._keys:
-            if not isinstance(value, dict) or key not in value:
-                raise self._error("is missing", number)
-            value = value[key]
-        if isinstance(value, Number) and not self._numbers:
-            raise self._error(
-                "is a number, which is not in ISO 8601. Set format to 'epoch', 'epoch_ms' or 'int'", number
-            )
-        if not isinstance(value, str):
-            raise self._error(f"is {KINDS[type(value)]}", number)
-        return value
-
-    def _error(self, problem: str, number: int) -> InvalidPage:
-        return InvalidPage(
-            f"has a row, number {number}, whose {self._name!r} {problem}. Without it, new rows could be missed. "
-            "Correct field or format of Incremental, or request only rows that have a value there"
+            value = value.get(key, ABSENT) if isinstance(value, dict) else ABSENT
+        if type(value) is str or (isinstance(value, Number) and self._numbers):
+            return str(value)
+        raise InvalidPage(
+            f"has a row, number {number}, whose {self._name!r} is {KINDS[type(value)]}, so new rows could be missed. "
+            "Correct field of Incremental. If it is a number, set format to 'epoch', 'epoch_ms' or 'int'. If rows can "
+            "lack it, request only rows that have it, or use another field"
         )
 
 
