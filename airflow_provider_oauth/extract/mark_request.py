@@ -118,7 +118,8 @@ def written(incremental: Incremental, text: str, notation: str | None) -> str:
     values = values_of(notation, incremental.timezone)
     if not (values.is_time and incremental.values.is_time):
         raise ValueError("only times can be written in another format")
-    return values.write(incremental.values.position(text), values.example)
+    # In an hour that a zone repeats, the time before that hour is sent, as by Incremental.since.
+    return values.earlier(values.write(incremental.values.position(text), values.example), 0)
 
 
 def _is_set(param_in: str, request: ListRequest, name: str) -> bool:

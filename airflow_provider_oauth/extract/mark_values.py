@@ -176,8 +176,9 @@ def values_of(format: str, timezone: str | None = None) -> MarkValues:
         name = "a date or time in ISO 8601, such as 2024-01-31T12:00:00Z"
         return WrittenTimes(ISO, zone, name, "1970-01-01T00:00:00Z")
     if "%" in format:
+        notation = pattern_notation(format)  # raises an error for what strftime would accept
         example = datetime(1970, 1, 1, tzinfo=UTC).strftime(format)
-        return WrittenTimes(pattern_notation(format), zone, f"a time in the format {format!r}", example)
+        return WrittenTimes(notation, zone, f"a time in the format {format!r}", example)
     raise ValueError(f"format {format!r} is not supported. Set it to {', '.join(FORMATS)} or a pattern of strptime")
 
 

@@ -224,3 +224,53 @@ def test_the_fingerprint_does_not_depend_on_the_order_of_keys_and_sets() -> None
 def test_equal_values_of_different_parameters_have_different_hashes() -> None:
     found = incremental(field="x", param="x").fingerprint(orders(endpoint="x"), "x")
     assert len({found[name] for name in ("field", "param", "endpoint", "connection")}) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "mark", "sent"),
+    [
+        ({"value": "{mark:epoch_ms}"}, "2024-01-31T12:00:00.1239+02:00", "1706695200123"),
+        ({"value": "{mark:epoch}"}, "1969-12-31T23:59:59.5Z", "-1"),
+        ({"value": "at >= '{mark:%Y-%m-%d %H:%M}'", "timezone": "Europe/Berlin"}, MARK, "at >= '2024-01-31 11:00'"),
+        ({"value": "{mark:%d/%b/%Y:%I%p} {mark}", "timezone": "UTC"}, MARK, f"31/Jan/2024:10AM {MARK}"),
+        ({"value": "{mark:%Y-%m-%dT%H:%M:%S.%f%z}"}, MARK, "2024-01-31T10:00:00.000000+0000"),
+        ({"value": "{mark:iso}", "format": "epoch", "initial": 0}, "1706695200.9", "2024-01-31T10:00:00Z"),
+        ({"value": "{mark:epoch}", "format": "%Y%m%d", "initial": 20240101, "timezone": "UTC"}, "19700102", "86400"),
+        # An hour that the zone repeats: the API could read the text as the second one, and miss rows of the first one.
+        ({"value": "{mark:%Y-%m-%d %H:%M}", "timezone": "Europe/Berlin"}, "2024-10-27T00:30:00Z", "2024-10-27 01:30"),
+        ({"value": "{mark:%Y-%m-%d %H:%M}", "timezone": "Europe/Berlin"}, "2024-10-27T01:30:00Z", "2024-10-27 01:30"),
+        ({"value": "{mark:%Y-%m-%d %H:%M}", "timezone": "Europe/Berlin"}, "2024-10-27T02:00:00Z", "2024-10-27 03:00"),
+    ],
+)  # fmt: skip
+def test_the_mark_is_written_in_the_notation_of_the_filter(changes: dict[str, Any], mark: str, sent: str) -> None:
+    start = incremental(**changes)
+    start.check("shop", is_rendered=True)
+    assert start.requested(orders(), mark, None, "shop").request_params == {"since": sent}
+
+
+def test_the_end_has_the_notation_of_the_filter_too() -> None:
+    request = incremental(value="gt:{mark:epoch}", end_param="until").requested(orders(), MARK, MARK, "shop")
+    assert request.request_params == {"since": "gt:1706695200", "until": "1706695200"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {"value": "{mark:%H:%M}"},
+            "cannot be sent in the format '%H:%M': '%H:%M' is not the pattern of a complete date",
+        ),
+        ({"value": "{mark:%Y-%m-%d %Q}"}, "cannot be sent in the format .*: '%Q' in .* is not supported"),
+        ({"value": "{mark:rfc}"}, "cannot be sent in the format 'rfc': format 'rfc' is not supported"),
+        ({"value": "{mark:int}"}, "cannot be sent in the format 'int': only times can be written in another format"),
+        ({"value": "{mark:epoch}", "format": "int", "initial": 0}, "only times can be written in another format"),
+        (
+            {"value": "{mark:%Y-%m-%d}"},
+            "cannot be sent in the format '%Y-%m-%d': .* has no offset from UTC, and timezone",
+        ),
+        ({"value": "{mark:}"}, "does not contain {mark}"),
+    ],
+)
+def test_a_notation_that_cannot_be_written_is_an_error(changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        incremental(**changes).check("shop", is_rendered=False)
