@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.extract.time_notations import (
@@ -63,13 +64,26 @@ class WrittenTimes:
         :raises ValueError: if one of the texts is not a time in the notation, or its offset is unknown
         """
         match = self._match(texts[0])
-        has_one_offset = match.groupdict().get("offset") is not None or self._zone is UTC
-        if has_one_offset and (same := same_notation(match)) is not None:
+        if (same := same_notation(match)) is not None:
             lines = "\n".join(texts) + "\n"
             # The length rules out a text that contains a line break and looks like two times.
-            if len(lines) == len(texts) * (len(texts[0]) + 1) and same.fullmatch(lines):
+            is_same = len(lines) == len(texts) * (len(texts[0]) + 1) and same.fullmatch(lines)
+            if is_same and self._has_no_change(match, texts):
                 return texts
         return [self.position(text) for text in texts]
+
+    def _has_no_change(self, match: re.Match[str], texts: Sequence[str]) -> bool:
+        """Return whether the offset of no time changes in its hour, so that no time is skipped.
+
+        :param match: one of the times
+        :param texts: the times, which have the same notation
+        """
+        found = match.groupdict()
+        if self._zone is None or self._zone is UTC or found.get("offset") or is_date(found):
+            return bool(found.get("offset")) or self._zone is not None
+        hours = {text[: match.end("hour")]: text for text in texts}.values()
+        walls = (self._wall(text, self._match(text).groupdict()) for text in hours)
+        return all(_is_regular(wall.replace(minute=0, second=0), self._zone) for wall in walls)
 
     def position_of(self, key: str | Decimal) -> Decimal:
         """Return the position of a time or of a position, which are the keys."""
@@ -188,6 +202,12 @@ def _offsets(wall: datetime, zone: tzinfo) -> tuple[int, int]:
     """Return the offsets before and after a change of clocks that repeats or skips ``wall``; equal for other times."""
     first, second = (wall.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta(0) for fold in (0, 1))
     return _seconds(first), _seconds(second)
+
+
+@lru_cache(maxsize=4096)
+def _is_regular(hour: datetime, zone: tzinfo) -> bool:
+    """Return whether a zone neither repeats nor skips a part of an hour."""
+    return len({*_offsets(hour, zone), *_offsets(hour + timedelta(seconds=3599), zone)}) == 1
 
 
 def _seconds(duration: timedelta) -> int:

@@ -345,9 +345,18 @@ def test_an_earlier_value_has_the_same_notation(values: MarkValues, text: str, b
     assert values.earlier(text, by) == earlier
 
 
-@pytest.mark.parametrize("values", [ISO, values_of("%d.%m.%Y %H:%M%z"), EPOCH, EPOCH_MS, INTEGERS])
-def test_nothing_subtracted_is_the_same_text(values: MarkValues) -> None:
-    text = {ISO: "2024-01-01t00:00z", EPOCH: "1.7E9", EPOCH_MS: "1.7E12", INTEGERS: "1e3"}.get(values, "1.1.2024 0:00Z")
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (ISO, "2024-01-01t00:00z"),
+        (UTC_ISO, "20240101"),
+        (values_of("%d.%m.%Y %H:%M%z"), "1.1.2024 0:00Z"),
+        (EPOCH, "1.7E9"),
+        (EPOCH_MS, "1.7E12"),
+        (INTEGERS, "1e3"),
+    ],
+)
+def test_nothing_subtracted_is_the_same_text(values: MarkValues, text: str) -> None:
     assert values.earlier(text, 0) == text
 
 
@@ -518,7 +527,7 @@ def test_integers_of_any_size_are_exact(number: int, by: int) -> None:
 @st.composite
 def pages(draw: st.DrawFn) -> tuple[MarkValues, list[str]]:
     """Return values of rows, most of them in one notation, and some that are almost in this notation."""
-    kind = draw(st.sampled_from(["iso", "date", "pattern", "epoch", "int"]))
+    kind = draw(st.sampled_from(["iso", "local", "date", "pattern", "epoch", "int"]))
     if kind == "epoch":
         texts = st.integers(-(10**20), 10**20).map(str) | NUMBERS.map(str)
         return draw(st.sampled_from([EPOCH, EPOCH_MS])), draw(st.lists(texts, min_size=1, max_size=20))
@@ -526,6 +535,10 @@ def pages(draw: st.DrawFn) -> tuple[MarkValues, list[str]]:
         return INTEGERS, draw(st.lists(st.integers(-(10**20), 10**20).map(str), min_size=1, max_size=20))
     start = datetime.fromisoformat("2023-12-30")
     walls = st.datetimes(min_value=start, max_value=start + timedelta(days=63)) | WALLS
+    if kind == "local":
+        before = datetime.fromisoformat("2024-10-27T00:30:00")
+        near = st.datetimes(before, before + timedelta(hours=4)).map(lambda wall: f"{wall:%Y-%m-%d %H:%M:%S}")
+        return BERLIN, draw(st.lists(near, min_size=1, max_size=20))
     if kind == "date":
         return UTC_ISO, draw(st.lists(walls.map(lambda wall: wall.date().isoformat()), min_size=1, max_size=20))
     if kind == "pattern":
@@ -563,11 +576,16 @@ def test_values_in_one_notation_are_compared_as_text(texts: list[str]) -> None:
     ("values", "texts"),
     [
         (UTC_ISO, ["2024-01-01", "2024-01-31"]),
+        (BERLIN, ["2024-03-31", "2024-10-27"]),
+        (BERLIN, ["2024-03-31T01:59:59", "2024-03-31T03:00:00", "2024-10-27T01:59:59", "2024-10-27T03:00:00"]),
+        (BERLIN, ["2024-10-27T02:00:00+02:00", "2024-10-27T02:30:00+02:00"]),
         (UTC_ISO, ["2024-01-01T00:00:00", "2024-12-31T23:59:59"]),
         (values_of("%Y%m%d", "UTC"), ["20240101", "20240131"]),
     ],
 )
-def test_values_without_an_offset_are_compared_as_text_if_the_zone_is_utc(values: MarkValues, texts: list[str]) -> None:
+def test_values_without_an_offset_are_compared_as_text_in_hours_without_a_change(
+    values: MarkValues, texts: list[str]
+) -> None:
     assert values.keys(texts) is texts
 
 
@@ -579,7 +597,9 @@ def test_values_without_an_offset_are_compared_as_text_if_the_zone_is_utc(values
         (ISO, ["2024-01-01T00:00:00Z", "2024-01-01 00:00:00Z"]),
         (ISO, ["2024-01-01T00:00:00.1Z", "2024-01-01T00:00:00.12Z"]),
         (ISO, ["2024-01-01T00:00:00+01:00", "2024-01-01T00:00:00+02:00"]),
-        (BERLIN, ["2024-01-01T00:00:00", "2024-01-01T00:00:01"]),
+        (BERLIN, ["2024-01-01T00:00:00", "2024-10-27T02:00:00"]),
+        (BERLIN, ["2024-01-01T00:00:00", "2024-10-27T02:59:59"]),
+        (values_of("iso", "Australia/Lord_Howe"), ["2024-04-07T01:00:00", "2024-04-07T01:45:00"]),
         (values_of("%d.%m.%Y", "UTC"), ["01.01.2024", "02.01.2024"]),
         (values_of("%Y-%m-%d %I:%M %p", "UTC"), ["2024-01-01 01:00 PM", "2024-01-01 12:00 PM"]),
         (values_of("%Y-%m-%d", "UTC"), ["2024-1-01", "2024-1-02"]),
@@ -613,6 +633,12 @@ def test_an_invalid_value_among_others_is_an_error(invalid: str, position: int) 
     texts.insert(position, invalid)
     with pytest.raises(ValueError, match="is not a"):
         ISO.keys(texts)
+
+
+@pytest.mark.parametrize("minute", ["02:00", "02:59"])
+def test_a_time_that_the_zone_skips_is_an_error_among_others(minute: str) -> None:
+    with pytest.raises(ValueError, match="does not exist in the zone"):
+        BERLIN.keys(["2024-03-31T01:00:00", f"2024-03-31T{minute}:00", "2024-03-31T03:00:00"])
 
 
 @pytest.mark.parametrize(
