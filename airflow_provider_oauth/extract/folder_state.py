@@ -16,7 +16,7 @@ from airflow_provider_oauth.extract.progress import (
     decoded_progress,
     encoded,
 )
-from airflow_provider_oauth.extract.storage import StorageError
+from airflow_provider_oauth.extract.storage import IncompleteFile, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -76,10 +76,16 @@ class FolderState:
     def store(self, file: Progress | Manifest) -> None:
         """Write the progress or the manifest.
 
+        :raises OAuthError: if another attempt wrote the file at the same moment
         :raises StorageError: if the storage fails. The file may be stored nevertheless, even later
         """
         self._is_in_doubt = True
-        self._folder.write(PROGRESS if isinstance(file, Progress) else MANIFEST, encoded(file))
+        try:
+            self._folder.write(PROGRESS if isinstance(file, Progress) else MANIFEST, encoded(file))
+        except StorageError as error:
+            if isinstance(error.__cause__, IncompleteFile):
+                self.check_owner()  # the file of another attempt has another size
+            raise
         self._is_in_doubt = False
 
     def check_owner(self) -> None:

@@ -132,7 +132,10 @@ class PartFolder:
         :raises StorageError: if the storage fails
         """
         found, manifest = self._files.progress(), self._files.manifest()
-        new = self._from_zero(found.names if found else (), manifest.attempt if manifest else None)
+        # The parts of the manifest too: if this attempt is killed between its manifest and their deletion, only its
+        # progress has their names.
+        obsolete = [name for file in (found, manifest) if file for name in file.names]
+        new = self._from_zero(obsolete, manifest.attempt if manifest else None)
         if found is None or not found.parts:
             self._store(new)
             return None

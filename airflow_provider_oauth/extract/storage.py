@@ -349,7 +349,8 @@ def _upload_and_rename(fs: Any, local: Path, path: str, *, can_replace: bool) ->
         try:
             fs.mv(part, path)
         except Exception:
-            if not (can_replace and fs.exists(path)):
+            fs.invalidate_cache(folder)
+            if not (can_replace and fs.exists(path) and fs.exists(part)):
                 raise
             fs.rm_file(path)  # SMB and WebHDFS do not rename to an existing name
             fs.mv(part, path)
