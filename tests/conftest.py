@@ -43,6 +43,9 @@ def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]
         airflow_variables, "set_variable", lambda name, value, description: stored.update({name: value})
     )
     monkeypatch.setattr(airflow_variables, "is_listed", stored.__contains__)
+    monkeypatch.setattr(
+        airflow_variables, "list_variables", lambda prefix: [name for name in stored if name.startswith(prefix)]
+    )
     monkeypatch.setenv("AIRFLOW__OAUTH__LOCK_FOLDER", str(tmp_path / "locks"))
     for clear in (token_sources._sources.clear, masking.reset, adapters._adapter.cache_clear):
         clear()

@@ -117,6 +117,15 @@ def oauth_request(args: Namespace) -> None:
 
 @_command
 @_audited
+def oauth_mark(args: Namespace) -> None:
+    """Show or set the mark of an incremental task, or the value from which one of its runs reads."""
+    from airflow_provider_oauth.cli.mark import show_or_set  # the formats of values take time to import
+
+    show_or_set(args)
+
+
+@_command
+@_audited
 def oauth_renew(args: Namespace) -> None:
     """Renew the token, even if it is still valid."""
     grants.renew(get_config(args.conn_id))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from airflow.cli.cli_config import (
+    ARG_DAG_ID,
     ARG_OUTPUT,
+    ARG_TASK_ID,
     ARG_VERBOSE,
     ARG_YES,
     ActionCommand,
@@ -30,6 +32,10 @@ RECORDS_PATH = Arg(
     ("--records-path",),
     help="Path of the rows in the response, as in records_path. Default: the array with most objects",
 )
+KEY = Arg(("--key",), help="Key of the mark, if the task has one for each key (key of Incremental)")
+SET = Arg(("--set",), metavar="VALUE", help="Set the mark: the next new run reads from this value")
+RUN = Arg(("--run",), dest="run_id", metavar="RUN_ID", help="ID of a DAG run; use it with --from")
+FROM = Arg(("--from",), dest="since", metavar="VALUE", help="Set the value from which the DAG run in --run reads")
 REDIRECT_URI = Arg(
     ("--redirect-uri",),
     help="Redirect URI, as registered at the authorization server. Default: http://127.0.0.1:8765/, or with --listen "
@@ -72,6 +78,17 @@ def get_oauth_cli_commands() -> list[CLICommand]:
                     PARAMS,
                     JSON,
                     RECORDS_PATH,
+                ),
+                _command(
+                    "mark",
+                    "Show or set the mark of an incremental task, and the values from which its runs read",
+                    ARG_DAG_ID,
+                    ARG_TASK_ID,
+                    KEY,
+                    SET,
+                    RUN,
+                    FROM,
+                    ARG_OUTPUT,
                 ),
                 _command("authorize", "Let a user authorize a connection in a browser", CONN_ID, REDIRECT_URI, LISTEN),
                 _command("renew", "Renew the token now", CONN_ID, ARG_OUTPUT),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.cli.simple_table import AirflowConsole
 from rich.markup import escape
@@ -23,10 +23,10 @@ def format_status(status: ConnectionStatus) -> Row:
         "conn_type": status.conn_type or None,
         "grant_type": status.config.grant_type if status.config else None,
         "token": status.token_state if status.is_known else None,
-        "expires_at": (_format_time(token.expires_at) if token.expires_at else "never") if token else None,
-        "renewed_at": _format_time(token.issued_at) if token else None,
+        "expires_at": (format_time(token.expires_at) if token.expires_at else "never") if token else None,
+        "renewed_at": format_time(token.issued_at) if token else None,
         "consent": status.consent_state or None,
-        "consent_by": _format_time(status.consent_by) if status.consent_by else None,
+        "consent_by": format_time(status.consent_by) if status.consent_by else None,
         "missing_scopes": list(status.missing_scopes) if token else None,
         "error": status.error or None,
     }
@@ -43,6 +43,16 @@ def print_rows(rows: list[Row], output: str) -> None:
     AirflowConsole().print_as(rows, output)
 
 
+def print_data(data: list[dict[str, Any]], output: str) -> None:
+    """Print nested values with their types.
+
+    :param data: the values
+    :param output: json or yaml
+    """
+    console = AirflowConsole()
+    (console.print_as_yaml if output == "yaml" else console.print_as_json)(data)  # type: ignore[arg-type]
+
+
 def print_line(text: str) -> None:
     """Print a line without buffering it, even if the output is a pipe."""
     print(text, flush=True)
@@ -53,5 +63,6 @@ def _format_cell(value: str | list[str] | None, output: str) -> str:
     return escape(text) if output == "table" else text  # rich would read [words] as markup
 
 
-def _format_time(time: datetime) -> str:
+def format_time(time: datetime) -> str:
+    """Return a time in UTC for the output."""
     return f"{time:%Y-%m-%dT%H:%M:%SZ}"

@@ -55,6 +55,21 @@ def is_listed(name: str) -> bool | None:
         return session.scalar(select(CoreVariable.key).where(CoreVariable.key == name)) is not None
 
 
+def list_variables(prefix: str) -> list[str]:
+    """Return the names of the Variables in Airflow's database that start with ``prefix``. Not for tasks."""
+    from airflow.models.variable import Variable as CoreVariable
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        names = session.scalars(
+            select(CoreVariable.key)
+            .where(CoreVariable.key.startswith(prefix, autoescape=True))
+            .order_by(CoreVariable.key)
+        )
+        return list(names)
+
+
 def write_pending(conn_id: str, text: str) -> None:
     """Store the pending authorization request of a connection. It replaces an earlier one.
 

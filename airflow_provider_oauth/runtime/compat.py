@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import conf
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from datetime import datetime
 
 
 def has_supervisor() -> bool:
@@ -58,6 +59,26 @@ def secrets_backends() -> list[Any]:
     from airflow.configuration import ensure_secrets_loaded
 
     return list(ensure_secrets_loaded())
+
+
+def read_dag(dag_id: str) -> Any:
+    """Return a DAG as it is stored in the database, for commands; None if it is not there."""
+    from airflow.models.serialized_dag import SerializedDagModel
+
+    return SerializedDagModel.get_dag(dag_id)
+
+
+def read_run_after(dag_id: str, run_id: str) -> datetime | None:
+    """Return ``run_after`` of a DAG run, for commands; None if there is no such run."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        run_after: datetime | None = session.scalar(
+            select(DagRun.run_after).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+        )
+    return run_after
 
 
 def api_server_key() -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: The beginning of the names of Variables with marks.
+PREFIX = "oauth_mark__"
 #: Maximum number of runs in a record. Runs whose start a user has set are counted separately.
 MAX_RUNS = 100
 
@@ -40,7 +42,7 @@ class MarkName:
     def variable(self) -> str:
         """The name of the Variable that contains the mark."""
         text = "\0".join((self.dag_id, self.task_id, self.key or ""))
-        return f"oauth_mark__{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+        return f"{PREFIX}{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
     @property
     def label(self) -> str:

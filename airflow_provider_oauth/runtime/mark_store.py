@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.runtime import airflow_variables, mark_codec
-from airflow_provider_oauth.runtime.mark_record import MarkRecord
+from airflow_provider_oauth.runtime.mark_record import PREFIX, MarkRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -185,3 +185,24 @@ class MarkStore:
             f"Cannot {action} {self.name.label} in the Airflow Variable {self.name.variable} ({reason}). Check that "
             f"Airflow's API server and database are available."
         )
+
+
+def list_marks(dag_id: str, task_id: str) -> list[MarkRecord]:
+    """Return the marks of a task with all keys, for commands.
+
+    :param dag_id: ID of the DAG
+    :param task_id: ID of the task
+    :raises OAuthError: if Airflow's database cannot be read
+    """
+    try:
+        texts = [airflow_variables.get_variable(name) for name in airflow_variables.list_variables(PREFIX)]
+    except Exception as error:
+        raise OAuthError(
+            f"Cannot read the Airflow Variables {PREFIX}… ({type(error).__name__}). Check that Airflow's database is "
+            f"available."
+        ) from error
+    marks = []
+    for text in filter(None, texts):
+        with suppress(ValueError):  # not a mark: the task that uses it reports this
+            marks.append(mark_codec.decode(text))
+    return [mark for mark in marks if (mark.name.dag_id, mark.name.task_id) == (dag_id, task_id)]
