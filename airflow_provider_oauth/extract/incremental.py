@@ -115,19 +115,22 @@ class Incremental:
     def since(self, mark: str) -> str:
         """Return the value that a run sends: the mark minus ``lookback``, but not before ``initial``.
 
+        If the mark is before ``initial``, because ``initial`` was changed or a user has set the mark, ``initial`` is no
+        limit: otherwise ``lookback`` would have no effect.
+
         :param mark: the mark
         :raises ValueError: if the mark is not a value in ``format``
         """
         values = self.values
-        first = values.position(self.initial_text)
-        if values.position(mark) <= first:
+        position, first = values.position(mark), values.position(self.initial_text)
+        if position == first:
             return mark
-        lowest = values.write(first, mark)
+        lowest = values.write(first, mark) if position > first else None
         try:
             earlier = values.earlier(mark, self._lookback(mark))
         except ValueError:  # before the year 1
-            return lowest
-        return max(earlier, lowest, key=values.position)
+            return lowest or mark
+        return earlier if lowest is None else max(earlier, lowest, key=values.position)
 
     def end(self, started: datetime) -> str | None:
         """Return the value of ``end_param``, rounded down; None without ``end_param``.

@@ -58,10 +58,18 @@ def test_a_run_sends_the_mark_minus_the_lookback_in_the_notation_of_the_mark(
     assert incremental(**changes).since(mark) == since
 
 
-@pytest.mark.parametrize("mark", ["2024-01-01T00:00:00Z", "2023-12-31T23:59:59.5-00:00", "2020-01-01T00:00:00Z"])
+@pytest.mark.parametrize("mark", ["2024-01-01T00:00:00Z", "2023-12-31 22:00:00.000-02:00"])
 @pytest.mark.parametrize("lookback", [None, 0, 86400])
-def test_a_mark_at_or_before_the_initial_value_is_sent_as_it_is(mark: str, lookback: int | None) -> None:
+def test_a_mark_that_is_the_initial_value_is_sent_as_it_is(mark: str, lookback: int | None) -> None:
     assert incremental(lookback=lookback).since(mark) == mark
+
+
+def test_the_lookback_has_an_effect_if_the_initial_value_is_set_to_a_time_after_the_mark() -> None:
+    start = incremental(initial="2025-01-01T00:00:00Z", lookback=3600)
+    assert start.since("2024-12-31T23:59:59Z") == "2024-12-31T22:59:59Z"
+    assert incremental(initial="0002-01-01T00:00:00Z", lookback=10**9).since("0001-01-02T00:00:00Z") == (
+        "0001-01-02T00:00:00Z"
+    )
 
 
 @pytest.mark.parametrize("initial", ["2024-10-27T02:30:00", "2024-01-01"])
