@@ -152,7 +152,7 @@ class MarkRecord:
         :raises ConfigurationError: if the mark was stored for another request, or the run is older than those in the
             record
         """
-        record = self._for_request(settings)
+        record = _for_request(self, settings)
         run = record.runs.get(run_id)
         if run is None:
             record._check_age(run_id, run_after, settings)
@@ -209,8 +209,9 @@ class MarkRecord:
         if self.fingerprint in (None, settings.fingerprint) and listed in (None, run):
             return self._with_run(run_id, run)
         raise OAuthError(
-            f"Connection {settings.conn_id!r}: {self.name.label} was changed while the run {run_id!r} was reading, by "
-            f"another attempt of this run or by a user. Nothing was stored. Run the task again."
+            f"Connection {settings.conn_id!r}: {self.name.label} was changed while the run {run_id!r} was reading: by "
+            f"another attempt of this run, by a task with the same key, or by a user. Nothing was stored. Run the task "
+            f"again."
         )
 
     def set(self, mark: str) -> MarkRecord:
@@ -240,37 +241,6 @@ class MarkRecord:
     def _back_to(self, mark: str, settings: MarkSettings) -> MarkRecord:
         """Return the record with the mark set back, if it is later."""
         return replace(self, mark=mark, is_initial=False) if self.is_before(mark, self.mark, settings) else self
-
-    def _for_request(self, settings: MarkSettings) -> MarkRecord:
-        """Return the record if it is for the request of the task."""
-        own = {**(self.fingerprint or settings.fingerprint), "format": self.format, "timezone": self.timezone}
-        new = {**settings.fingerprint, "format": settings.format, "timezone": settings.timezone}
-        if self.format is None:  # created by a user
-            own |= {"format": settings.format, "timezone": settings.timezone}
-        changed = sorted(name for name in own.keys() | new.keys() if own.get(name) != new.get(name))
-        if self.is_initial:
-            if changed:
-                log.info(
-                    "Connection %r: the request has changed, and no run has found rows yet, so %s is %s again.",
-                    settings.conn_id, self.name.label, settings.initial,
-                )  # fmt: skip
-                return MarkRecord.first(self.name, settings)
-            is_corrected = self.is_before(settings.initial, self.mark, settings)
-            return replace(self, mark=settings.initial if is_corrected else self.mark)
-        if {"format", "timezone"} & set(changed):
-            raise ConfigurationError(
-                f"Connection {settings.conn_id!r}: {self.name.label} is {self.mark!r}, and was stored with another "
-                f"{' and '.join(changed)}. Change it back, or delete the mark and set a new one: airflow variables "
-                f"delete {self.name.variable}, then {self.name.command('--set VALUE')}"
-            )
-        if changed:
-            raise ConfigurationError(
-                f"Connection {settings.conn_id!r}: {self.name.label} is {self.mark!r}, and was stored for another "
-                f"request. These parts have changed: {', '.join(changed)}. Change them back, or set the mark from "
-                f"which the new request reads: {self.name.command('--set VALUE')}. They must be the same in all "
-                f"runs, so do not use templates such as {{{{ ds }}}} in them."
-            )
-        return replace(self, fingerprint=settings.fingerprint, format=settings.format, timezone=settings.timezone)
 
     def _check_age(self, run_id: str, run_after: datetime, settings: MarkSettings) -> None:
         """Refuse a run that is older than those in a full record, because it may have been one of them."""
@@ -309,3 +279,35 @@ class MarkRecord:
             f"Connection {settings.conn_id!r}: {self.name.label} is not a value of the format {settings.format!r}: "
             f"{error}. Set it again: {self.name.command('--set VALUE')}"
         )
+
+
+def _for_request(record: MarkRecord, settings: MarkSettings) -> MarkRecord:
+    """Return the record if it is for the request of the task."""
+    own = {**(record.fingerprint or settings.fingerprint), "format": record.format, "timezone": record.timezone}
+    new = {**settings.fingerprint, "format": settings.format, "timezone": settings.timezone}
+    if record.format is None:  # created by a user
+        own |= {"format": settings.format, "timezone": settings.timezone}
+    changed = sorted(name for name in own.keys() | new.keys() if own.get(name) != new.get(name))
+    if record.is_initial:
+        if changed:
+            log.info(
+                "Connection %r: the request has changed, and no run has found rows yet, so %s is %s again.",
+                settings.conn_id, record.name.label, settings.initial,
+            )  # fmt: skip
+            return MarkRecord.first(record.name, settings)
+        is_corrected = record.is_before(settings.initial, record.mark, settings)
+        return replace(record, mark=settings.initial if is_corrected else record.mark)
+    if {"format", "timezone"} & set(changed):
+        raise ConfigurationError(
+            f"Connection {settings.conn_id!r}: {record.name.label} is {record.mark!r}, and was stored with another "
+            f"{' and '.join(changed)}. Change it back, or delete the mark and set a new one: airflow variables "
+            f"delete {record.name.variable}, then {record.name.command('--set VALUE')}"
+        )
+    if changed:
+        raise ConfigurationError(
+            f"Connection {settings.conn_id!r}: {record.name.label} is {record.mark!r}, and was stored for another "
+            f"request. These parts have changed: {', '.join(changed)}. Change them back, or set the mark from "
+            f"which the new request reads: {record.name.command('--set VALUE')}. They must be the same in all "
+            f"runs, so do not use templates such as {{{{ ds }}}} in them."
+        )
+    return replace(record, fingerprint=settings.fingerprint, format=settings.format, timezone=settings.timezone)

@@ -89,22 +89,20 @@ class MarkStore:
 
         record = self.update(change)
         if record is None:
-            log.warning(
-                "Connection %r: %s was deleted while the run %s was reading, so it is not stored.",
-                settings.conn_id, self.name.label, run_id,
-            )  # fmt: skip
+            reason = f"was deleted while the run {run_id} was reading, so it is not stored"
         elif went_back:
-            log.warning(
-                "Connection %r: %s goes back to %s, because rows of the run %s may have been replaced by fewer rows of "
-                "another attempt. The next run reads from the mark.",
-                settings.conn_id, self.name.label, record.mark, run_id,
-            )  # fmt: skip
+            reason = (
+                f"goes back to {record.mark}, because rows of the run {run_id} may have been replaced by fewer rows of "
+                f"another attempt. The next run reads from the mark"
+            )
         elif mark is not None and record.is_before(record.mark, mark, settings):
-            log.warning(
-                "Connection %r: %s stays %s, although the run %s has read up to %s, because the mark was set while the "
-                "run was reading. The next run reads from the mark.",
-                settings.conn_id, self.name.label, record.mark, run_id, mark,
-            )  # fmt: skip
+            reason = (
+                f"stays {record.mark}, although the run {run_id} has read up to {mark}, because the mark was set while "
+                f"the run was reading. The next run reads from the mark"
+            )
+        else:
+            return record
+        log.warning("Connection %r: %s %s.", settings.conn_id, self.name.label, reason)
         return record
 
     def read(self) -> MarkRecord | None:

@@ -183,7 +183,8 @@ def test_a_run_is_not_confirmed_if_another_attempt_or_a_user_has_changed_its_ent
     record = begun(None, 1)
     expected = (
         "Connection 'shop': the mark of the task 'contacts' in the DAG 'crm' was changed while the run 'run1' was "
-        "reading, by another attempt of this run or by a user. Nothing was stored. Run the task again."
+        "reading: by another attempt of this run, by a task with the same key, or by a user. Nothing was stored. Run "
+        "the task again."
     )
     with pytest.raises(OAuthError, match=f"^{re.escape(expected)}$") as caught:
         replace(record, **change).confirm("run1", record.runs["run1"], settings())
