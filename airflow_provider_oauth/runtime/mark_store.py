@@ -139,9 +139,9 @@ class MarkStore:
                 return changed
             self._write(changed)
         raise OAuthError(
-            f"Cannot store {self.name.label}: the Airflow Variable {self.name.variable} does not "
-            f"contain what was written. Check whether an environment variable or a secrets backend defines a Variable "
-            f"of the same name."
+            f"Cannot store {self.name.label}: the Airflow Variable {self.name.variable} does not contain what was "
+            f"written. Check that Airflow's API server and database are available, and whether an environment variable "
+            f"or a secrets backend defines a Variable of the same name."
         )
 
     def _text(self) -> str | None:

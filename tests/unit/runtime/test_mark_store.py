@@ -295,8 +295,8 @@ def test_a_variable_that_something_else_defines_is_an_error(
     monkeypatch.setattr(airflow_variables, "set_variable", lambda name, value, description: written.append(value))
     expected = (
         f"Cannot store the mark of the task 'contacts' in the DAG 'crm': the Airflow Variable {NAME.variable} does not "
-        f"contain what was written. Check whether an environment variable or a secrets backend defines a Variable of "
-        f"the same name."
+        f"contain what was written. Check that Airflow's API server and database are available, and whether an "
+        f"environment variable or a secrets backend defines a Variable of the same name."
     )
     with pytest.raises(OAuthError, match=f"^{re.escape(expected)}$"):
         begin(2)
