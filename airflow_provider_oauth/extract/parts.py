@@ -250,13 +250,13 @@ class PartFolder:
         if self._part is None:
             name = self._name.format(self._next_number)
             self._next_number += 1
-            self._own.add(name)
             self._part = self._new_part(self._folder.file(name))
         return self._part
 
     def _close_part(self, part: OpenPart) -> None:
         self._part = None
         complete, missing = part.publish()
+        self._own.add(complete.name)  # not before: if the name exists, the file is not of this attempt
         parts = self._progress.parts
         missing = tuple(name for name in missing if not parts or name in self._progress.missing)
         self._progress = replace(self._progress, parts=(*parts, complete), missing=missing)

@@ -76,12 +76,17 @@ class Host(AbstractFileSystem):
         self.moment: Moment = "before"
         self.error: BaseException = OSError("the storage failed")
         self._is_dead = False
+        self._failing: dict[str, BaseException] = {}
         #: Called before each operation, where a test lets another host act.
         self.on_operation: Callable[[], object] = lambda: None
 
     def fail(self, number: int, moment: Moment, error: BaseException) -> None:
         """Let an operation fail. If the error is ``Killed``, all later operations of this host fail too."""
         self.fails_at, self.moment, self.error = number, moment, error
+
+    def fail_all(self, name: str, error: BaseException) -> None:
+        """Let all operations with this name fail."""
+        self._failing[name] = error
 
     def before(self, number: int, action: Callable[[], object]) -> None:
         """Call a function before an operation."""
@@ -97,6 +102,8 @@ class Host(AbstractFileSystem):
             raise Killed
         self.on_operation()
         self.operations.append(name)
+        if name in self._failing:
+            raise self._failing[name]
         if len(self.operations) != self.fails_at:
             return effect()
         self._is_dead = isinstance(self.error, Killed)

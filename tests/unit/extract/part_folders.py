@@ -71,6 +71,26 @@ def read_pages(folder: PartFolder, first: int = 0, last: int = PAGES) -> None:
         folder.end_page(0, {"page": page + 1}, {"rows": (page + 1) * PAGE_ROWS})
 
 
+def begun(target: ObjectStoragePath, attempt: str = "1-aaaaaa", pages: int = 0, **options: Any) -> PartFolder:
+    """Return the folder of an attempt that has read some pages and was killed."""
+    folder = part_folder(target, attempt, **options)
+    folder.begin()
+    read_pages(folder, 0, pages)
+    folder.close()
+    return folder
+
+
+def stored(target: ObjectStoragePath, name: str) -> dict[str, Any]:
+    """Return the content of a JSON file."""
+    content: dict[str, Any] = json.loads((target / name).read_text())
+    return content
+
+
+def change(target: ObjectStoragePath, name: str, **changes: Any) -> None:
+    """Change values of a JSON file."""
+    (target / name).write_text(json.dumps(stored(target, name) | changes))
+
+
 def pull(folder: PartFolder) -> Resumed | None:
     """Run an attempt as the operator does."""
     try:
