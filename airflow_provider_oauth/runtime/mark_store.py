@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 Changed = TypeVar("Changed", bound="MarkRecord | None")
 
-#: How often a change is written, if other runs of the task write at the same moment.
-MAX_WRITES = 5
+#: How often a change is written again if other runs of the task write at the same moment.
+MAX_WRITES = 14
 
 
 class MarkStore:
