@@ -55,8 +55,8 @@ class ExtractRun:
         self._xcom: XComRows | None = None
         self._marks: RowMarks | None = None
         self._writer: RowWriter | None = None
-        #: The number of rows that earlier attempts have read.
-        self._rows_before = 0
+        #: The numbers of rows and pages that earlier attempts have read.
+        self._rows_before = self._pages_before = 0
         self._urls: list[str] = []
 
     def execute(self) -> Any:
@@ -102,13 +102,25 @@ class ExtractRun:
         """Read all lists, or the rest of them after an attempt that was interrupted."""
         try:
             return self._read_lists(hook, output)
-        except ResumeRefused as error:
+        except (ResumeRefused, ApiError) as error:
+            if isinstance(error, ApiError) and not self._is_about_resuming(error, output):
+                raise
             log.warning(
                 "Connection %r: the list cannot be continued, so it is read from its start. Reason: %s",
                 self._conn_id, error,
             )  # fmt: skip
-            output.restart()
-            return self._read_lists(hook, output)
+        output.restart()
+        return self._read_lists(hook, output)
+
+    def _is_about_resuming(self, error: ApiError, output: Output) -> bool:
+        """Return whether an error can have its cause in the time between two attempts.
+
+        If rows are added or deleted in this time, the first page after resuming may not fit the one before. All later
+        attempts would fail with the same error.
+        """
+        if output.resumed is None or self._writer is None or error.status_code is None:
+            return False
+        return error.status_code < 400 and self._writer.pages <= self._pages_before + 1
 
     def _read_lists(self, hook: OAuthHook, output: Output) -> RowWriter:
         resumed, stored, position = output.resumed, [], None
@@ -119,7 +131,7 @@ class ExtractRun:
                 writer = self._start(output, resumed.state)
                 stored = list(resumed.state["requests"])
                 position = Position.from_json(resumed.position) if resumed.position else None
-        self._writer, self._rows_before = writer, writer.rows
+        self._writer, self._rows_before, self._pages_before = writer, writer.rows, writer.pages
         fingerprints: list[str] = []
         self._urls.clear()
         for index, request in enumerate(self._requests(hook)):

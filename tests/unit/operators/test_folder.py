@@ -336,3 +336,51 @@ def test_a_limit_that_was_reached_is_not_read_beyond(folder: Path, api: Api, mon
     assert api.requested == []
     assert (result["rows"], result["limit"]) == (4, 4)
     assert stored(folder) == ROWS[:4]
+
+
+def test_rows_that_were_added_before_the_retry_do_not_fail_all_attempts(
+    folder: Path, requests_mock: Mocker, variables: dict[str, str]
+) -> None:
+    rows = [{"id": number} for number in range(20, 10, -1)]
+    failing = True
+
+    def respond(request: Any, response: Any) -> Any:
+        page = int(request.qs["page"][0])
+        response.status_code = 500 if failing and page == 3 else 200
+        return rows[page * 2 - 2 : page * 2]
+
+    requests_mock.get(LIST, json=respond)
+    incremental = Incremental(field="id", initial=15, format="int", descending=True)
+    changes: Any = {"incremental": incremental, "path": f"{folder}/{{mark}}/", "part_rows": 2}
+    with pytest.raises(ApiError):
+        task(folder, **changes).execute(context())
+    failing, rows = False, [*({"id": number} for number in range(30, 20, -1)), *rows]
+    result = task(folder, **changes).execute(context(try_number=2))
+    assert [row["id"] for row in stored(folder / "15")] == list(range(30, 12, -1))
+    assert (result["to"], "resumed" in result) == ("30", False)
+
+
+@pytest.mark.parametrize("page", ["2", "4"])
+def test_an_invalid_page_starts_from_zero_only_directly_after_resuming(
+    folder: Path, api: Api, requests_mock: Mocker, page: str
+) -> None:
+    interrupted(folder, api, "2", part_rows=2)
+    invalid = [page]
+
+    def respond(request: Any, response: Any) -> Any:
+        content = api.respond(request, response)
+        if request.qs["page"] == invalid:
+            invalid.clear()
+            return {"error": "fake"}
+        return content
+
+    requests_mock.get(LIST, json=respond)
+    retry = task(folder, part_rows=2)
+    if page == "4":
+        with pytest.raises(ApiError):
+            retry.execute(context(try_number=2))
+        assert api.requested == ["2", "3", "4"]
+        return
+    retry.execute(context(try_number=2))
+    assert api.requested == ["2", "1", "2", "3", "4"]
+    assert stored(folder) == ROWS
