@@ -125,6 +125,8 @@ def test_a_row_whose_value_cannot_be_compared_is_an_error_that_names_the_row(row
 def test_a_row_without_a_number_is_an_error(format: str, row: bytes, problem: str) -> None:
     with pytest.raises(InvalidPage, match=f"has a row, number 2, whose 'updatedAt' {problem}"):
         marks("0", format=format, initial=0).read([b'{"updatedAt":1}', row])
+    with pytest.raises(InvalidPage, match=f"has a row, number 1, whose 'updatedAt' {problem}"):
+        marks("0", format=format, initial=0).read([row, row])
 
 
 def test_nan_is_an_error() -> None:
@@ -166,6 +168,15 @@ def test_with_client_side_rows_before_the_value_are_dropped() -> None:
     assert found.greatest == "2024-01-31T12:00:01Z"
 
 
+def test_of_equal_values_the_first_is_kept() -> None:
+    for values in (["2024-01-31T12:00:00Z", "2024-01-31T14:00:00+02:00"], ["2024-01-31T14:00:00+02:00", SINCE]):
+        found, other = marks(), marks()
+        found.read(lines(*values))
+        for value in values:
+            other.read(lines(value))
+        assert found.greatest == other.greatest == values[0]
+
+
 def test_a_page_without_rows_changes_nothing() -> None:
     found = marks(descending=True)
     assert found.read([]) == []
@@ -194,6 +205,12 @@ def test_a_page_that_is_read_in_several_batches_is_one_page() -> None:
     assert not found.end_page()
     found.read(lines("2024-01-31T11:00:00Z"))
     found.read(lines("2024-01-31T10:00:00Z"))
+    assert found.end_page()
+
+
+def test_a_page_of_one_older_row_is_enough_to_stop() -> None:
+    found = marks(descending=True)
+    found.read(lines("2024-01-31T11:59:59Z"))
     assert found.end_page()
 
 
