@@ -144,7 +144,11 @@ class IncrementalRun:
         """
         marks.warn()
         if hindrance is not None:
-            log.warning("Connection %r: the mark stays as it is, because %s.", self._conn_id, hindrance)
+            log.warning(
+                "Connection %r: the mark stays as it is, because %s, so some rows may not have been read. If this run "
+                "was cleared, it has replaced its rows: correct the task, and clear the run again.",
+                self._conn_id, hindrance,
+            )  # fmt: skip
         else:
             self._reached = marks.next_mark(self.start.first, self.start.now)
         reached = {} if self._reached is None else {"to": self._reached}

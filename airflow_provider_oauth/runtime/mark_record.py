@@ -163,31 +163,26 @@ class MarkRecord:
             run = replace(run, end=settings.end_of(run.started))
         return record._with_run(run_id, run), run
 
-    def finish(
-        self, run_id: str, run: Run, mark: str | None, settings: MarkSettings, *, is_complete: bool = True
-    ) -> MarkRecord:
+    def finish(self, run_id: str, run: Run, mark: str | None, settings: MarkSettings) -> MarkRecord:
         """Return the record after a run has stored its rows.
 
-        The mark moves forward only if the run has read all rows after the present mark. It moves back only if rows up
-        to the mark may have been replaced: by a run that was cleared and has not read all rows, or by another attempt
-        of the run that has read less.
+        The mark moves forward only if the run has read all rows after the present mark. A run that was retried or
+        cleared does not move it back. It moves back only if two attempts of a run have written their rows at the same
+        time, so that it is unknown whose rows are stored: to the mark of the attempt that has read less.
 
         :param run_id: ID of the DAG run
         :param run: what the run has read, as returned by ``begin``
         :param mark: the mark that the run has reached; None if it has found no rows, or if it is not complete
         :param settings: what the task defines
-        :param is_complete: whether the run has read all rows
         """
         if self.fingerprint not in (None, settings.fingerprint):
             return self
         listed = self.runs.get(run_id, run)
-        if is_complete and listed.until not in (None, run.until, mark):  # the file can be that of either attempt
+        if listed.until not in (None, run.until, mark):  # the file can be that of either attempt
             reached = run.since if mark is None else mark
             kept = listed.until if self.is_before(listed.until, reached, settings) else reached
             return self._with_run(run_id, replace(listed, until=kept))._back_to(kept, settings)
         record = self._with_run(run_id, replace(run, until=mark) if listed.since == run.since else listed)
-        if listed.until is not None and not is_complete:
-            return record._back_to(run.since, settings)
         if mark is None:
             return record
         is_next = not self.is_before(self.mark, run.since, settings)  # otherwise a user has set the mark back

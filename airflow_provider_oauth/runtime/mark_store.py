@@ -65,16 +65,13 @@ class MarkStore:
         """
         self.update(lambda record: record and record.confirm(run_id, run, settings))
 
-    def finish(
-        self, run_id: str, run: Run, mark: str | None, settings: MarkSettings, *, is_complete: bool = True
-    ) -> MarkRecord | None:
+    def finish(self, run_id: str, run: Run, mark: str | None, settings: MarkSettings) -> MarkRecord | None:
         """Store the mark that a run has reached. Call it after the rows are stored.
 
         :param run_id: ID of the DAG run
         :param run: what the run has read, as returned by ``begin``
         :param mark: the mark that the run has reached; None if it has found no rows, or if it is not complete
         :param settings: what the task defines
-        :param is_complete: whether the run has read all rows
         :return: what is stored; None if a user has deleted the mark in the meantime, which stays deleted
         :raises OAuthError: if the mark cannot be read or stored
         """
@@ -82,7 +79,7 @@ class MarkStore:
 
         def change(record: MarkRecord | None) -> MarkRecord | None:
             nonlocal went_back
-            changed = record and record.finish(run_id, run, mark, settings, is_complete=is_complete)
+            changed = record and record.finish(run_id, run, mark, settings)
             if record and changed and changed.is_before(changed.mark, record.mark, settings):
                 went_back = True
             return changed

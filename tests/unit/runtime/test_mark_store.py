@@ -154,11 +154,12 @@ def test_a_mark_that_a_user_has_set_back_while_a_run_was_reading_is_reported_onc
 
 def test_a_mark_that_goes_back_is_reported_once(variables: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
     store = MarkStore(NAME)
-    store.finish("run1", begin(1), "150", settings())
-    store.finish("run1", begin(1), None, settings(), is_complete=False)
+    run = begin(1)
+    store.finish("run1", run, "150", settings())
+    store.finish("run1", run, "120", settings())  # another attempt, which has begun before the first one finished
 
     assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
-        "Connection 'shop': the mark of the task 'contacts' in the DAG 'crm' goes back to 100, because rows of the run "
+        "Connection 'shop': the mark of the task 'contacts' in the DAG 'crm' goes back to 120, because rows of the run "
         "run1 may have been replaced by fewer rows of another attempt. The next run reads from the mark."
     ]
 
