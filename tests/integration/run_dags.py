@@ -12,6 +12,26 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+#: The keys of the marks of DAGs with a mapped task.
+KEYS = {"tickets_of_regions": ("eu", "us")}
+
+
+def set_marks(dag: Any) -> None:
+    """Set the marks of the incremental tasks of a DAG. Airflow 3.2 requires this before the first run."""
+    from airflow.sdk import Variable
+
+    from airflow_provider_oauth.runtime.mark_record import MarkName, MarkRecord
+    from airflow_provider_oauth.runtime.mark_store import MarkStore
+
+    if hasattr(Variable, "keys"):
+        return
+    for task in dag.tasks:
+        incremental = getattr(task, "partial_kwargs", vars(task)).get("incremental")
+        for key in KEYS.get(dag.dag_id, (None,)) if incremental else ():
+            name = MarkName(dag_id=dag.dag_id, task_id=task.task_id, key=key)
+            record = MarkRecord(name=name, mark=incremental.initial)
+            MarkStore(name).update(lambda stored, record=record: stored or record)
+
 
 def run(path: Path) -> dict[str, Any]:
     """Run the DAG of a file, and return its state and the results of its tasks."""
@@ -29,6 +49,7 @@ def run(path: Path) -> dict[str, Any]:
     (dag,) = defined
     # dag.test() would parse all files of the folder. To save time, it parses only this one.
     path.with_name(".airflowignore").write_text(f"*.py\n!{path.name}\n")
+    set_marks(dag)
     dag_run = dag.test()
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
