@@ -5,6 +5,7 @@ The servers run in the process of the tests, so a test holds the response with a
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -120,14 +121,14 @@ def kill(run: Run, hold: Hold) -> None:
     hold.release()
 
 
-def test_a_task_that_is_killed_twice_continues_after_its_last_part(extracts: Extracts) -> None:
-    run, first_hold = start_and_hold(extracts, "killed")
-    second_hold = extracts.server.hold("killed", HELD + 2)
-    kill(run, first_hold)
-    wait_until_held(run, second_hold, parts=3)
-    kill(run, second_hold)
+def test_a_task_that_is_killed_three_times_continues_after_its_last_part(extracts: Extracts) -> None:
+    holds = [extracts.server.hold("killed", page) for page in (2, HELD, HELD + 2)]
+    run = extracts.start("killed")
+    for hold, parts in zip(holds, (0, 2, 3), strict=True):
+        wait_until_held(run, hold, parts)
+        kill(run, hold)
     before = len(extracts.server.requests["killed"])
-    assert_continued(run, before, attempts=(1, 1, 2, 3, 3))
+    assert_continued(run, before, attempts=(2, 2, 3, 4, 4))
 
 
 def test_a_task_continues_on_the_other_host_after_the_death_of_its_host(extracts: Extracts) -> None:
@@ -194,3 +195,7 @@ def test_a_later_run_reads_from_the_mark_and_a_cleared_run_reads_its_window_agai
     assert first.manifest()["attempt"] != attempt
     assert first.unlisted() == set()
     assert_mark(first, last, last)
+
+    (shown,) = json.loads(extracts.airflow.cli("oauth", "mark", "changes__windows", "pull", "--output", "json"))
+    runs = [(run["run_id"], run["from"], run["to"]) for run in shown["runs"]]
+    assert (shown["mark"], runs) == (last, [(second.run_id, since, last), (first.run_id, INITIAL, last)])
