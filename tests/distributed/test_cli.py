@@ -203,3 +203,9 @@ def test_an_invalid_connection_is_reported_without_a_traceback(airflow: Airflow)
     with pytest.raises(AirflowError, match="Token URL .grant_url. is missing") as caught:
         airflow.cli("oauth", "renew", "broken")
     assert "Traceback" not in str(caught.value)
+
+
+def test_mark_reports_an_unknown_dag_without_a_traceback(airflow: Airflow) -> None:
+    with pytest.raises(AirflowError, match="Airflow's database has no DAG 'no_dag'") as caught:
+        airflow.cli("oauth", "mark", "no_dag", "contacts", "--set", "2026-01-01")
+    assert "Traceback" not in str(caught.value)
