@@ -256,11 +256,14 @@ class _Stream:
         self._size += memoryview(data).nbytes
 
     def publish(self) -> None:
-        self._upload.close()  # uploads the last part; without this, commit would publish the file without its end
+        if getattr(self._upload, "mpu", True) is not None:
+            self._upload.close()  # uploads the last part; without this, commit would publish the file without its end
+        # Otherwise s3fs has not begun to upload parts, and commit sends the file in one request instead of three.
         if self._exclusive:
             self._commit_new()
         else:
             self._upload.commit()
+        self._upload.closed = True  # otherwise its deletion would start a new upload
         self._fs.invalidate_cache(self._fs._parent(self._upload.path))
         _check_size(self._fs, self._upload.path, self._size)
 
@@ -284,13 +287,11 @@ class _Stream:
         """Return whether the file is this upload: the response to its commit was lost, and the request was repeated."""
         self._fs.invalidate_cache(self._fs._parent(self._upload.path))
         found = self._fs.info(self._upload.path).get("ETag", "").strip('"')
-        tags = [part["ETag"].strip('"') for part in getattr(self._upload, "parts", None) or ()]
-        try:
-            # S3 does not document this for all kinds of encryption. Where it is different, the task fails.
-            digest = hashlib.md5(bytes.fromhex("".join(tags)), usedforsecurity=False).hexdigest()
-        except ValueError:
-            return False
-        return bool(found == f"{digest}-{len(tags)}")
+        # S3 does not document this for all kinds of encryption. Where it is different, the task fails.
+        if not (parts := getattr(self._upload, "parts", None)):
+            return bool(found == _md5(self._upload.buffer.getvalue()))
+        tags = "".join(part["ETag"].strip('"') for part in parts)
+        return bool(found == f"{_md5(bytes.fromhex(tags))}-{len(parts)}")
 
     def discard(self) -> None:
         self._upload.closed = True  # otherwise its deletion would start a new upload
@@ -303,6 +304,10 @@ class _Stream:
                 self._upload.path,
                 exc_info=True,
             )
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 class _Upload:

@@ -22,6 +22,8 @@ Operation = Literal[
 #: carried it out, so that only the response is lost.
 Moment = Literal["before", "inside", "after"]
 ALWAYS = 1_000_000
+#: The smallest part that S3 accepts, except the last one.
+PART = 5 * 2**20
 #: Headers that apply to one connection only.
 CONNECTION_HEADERS = ("connection", "expect", "transfer-encoding", "content-length")
 

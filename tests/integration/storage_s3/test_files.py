@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import gzip
 import io
@@ -11,30 +10,22 @@ import os
 import secrets
 import subprocess
 import sys
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from airflow.sdk import ObjectStoragePath
-from airflow.sdk.io import store
 from backports import zstd
-from fsspec import AbstractFileSystem
 from pyarrow import parquet
 
-from airflow_provider_oauth.extract import storage
 from airflow_provider_oauth.extract.rows import InvalidPage
 from airflow_provider_oauth.extract.storage import StorageError, new_file
 from airflow_provider_oauth.extract.writers.file_format import file_format
-from tests.integration.cutting_proxy import Cut, CuttingProxy
+from tests.integration.cutting_proxy import PART, Cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.integration.cutting_proxy import Moment, Operation
+    from tests.integration.cutting_proxy import CuttingProxy, Moment, Operation
     from tests.integration.s3_server import S3Server
 
-#: The smallest part that S3 accepts, except the last one.
-PART = 5 * 2**20
 ROW = b'{"id": 1, "name": "Z\xc3\xbcrich"}\n' * 100
 #: Three full parts and the beginning of a fourth one.
 ROWS = 3 * PART // len(ROW) + 10
@@ -57,68 +48,6 @@ CUTS = pytest.mark.parametrize(
         if (operation, moment) != ("CreateMultipartUpload", "inside")  # it has no body
     ],
 )
-NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    pytest.importorskip("moto", reason="the dependency group storages is not installed, as in make test-oldest")
-    from tests.integration.s3_server import S3Server
-
-    with S3Server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def module_proxy(server: S3Server) -> Iterator[CuttingProxy]:
-    with CuttingProxy(server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def proxy(module_proxy: CuttingProxy) -> Iterator[CuttingProxy]:
-    module_proxy.reset()
-    yield module_proxy
-    module_proxy.reset()
-
-
-@pytest.fixture
-def bucket(server: S3Server, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A new bucket, which the connection ``lake`` accesses through the proxy."""
-    connection = {
-        "conn_type": "aws",
-        "login": "fake-key",
-        "password": "fake-secret",
-        "extra": {
-            "endpoint_url": proxy.url,
-            "region_name": "us-east-1",
-            "config_kwargs": {"retries": {"total_max_attempts": 2}, "proxies": {}, "s3": {"addressing_style": "path"}},
-        },
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps(connection))
-    monkeypatch.setattr(store, "_STORE_CACHE", {})
-    yield server.create_bucket(f"bucket-{next(NUMBERS)}")
-    AbstractFileSystem.clear_instance_cache()
-
-
-class WithoutWaiting:
-    """The module ``asyncio`` with a ``sleep`` that takes no time."""
-
-    async def sleep(self, delay: float) -> None:
-        await asyncio.sleep(0)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(asyncio, name)
-
-
-@pytest.fixture(autouse=True)
-def small_parts_and_no_waits(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    from aiobotocore import endpoint
-    from s3fs import core
-
-    monkeypatch.setattr(storage, "PART_SIZE", PART)
-    for module in (core, endpoint):
-        monkeypatch.setattr(module, "asyncio", WithoutWaiting())
 
 
 def write(bucket: str, key: str = KEY, rows: int = ROWS) -> None:
@@ -132,6 +61,12 @@ def test_a_file_is_uploaded_in_parts(server: S3Server, proxy: CuttingProxy, buck
     assert server.content(bucket, KEY) == ROW * ROWS
     assert proxy.requests["UploadPart"] == 4
     assert server.uploads(bucket) == []
+
+
+def test_a_small_file_is_one_request(server: S3Server, proxy: CuttingProxy, bucket: str) -> None:
+    write(bucket, rows=1)
+    assert server.content(bucket, KEY) == ROW
+    assert proxy.requests == {"PutObject": 1, "Other": 1}  # and its size is checked
 
 
 @CUTS
