@@ -149,7 +149,7 @@ def new_file(target: ObjectStoragePath | None, *, private: bool = False, exclusi
 
     :param target: where to store the file; None to store nothing
     :param private: whether only the owner may read a local file
-    :param exclusive: whether ``target`` must not exist. Local file systems and S3 (with s3fs 2024.12 or later) check
+    :param exclusive: whether ``target`` must not exist. Local file systems and S3 (with s3fs 2025.7 or later) check
         this when they publish the file. In other storages, a file that appears at the same moment can be replaced
     :raises StorageError: if the storage fails, or does not have the complete file at the end
     """
@@ -270,7 +270,7 @@ class _Stream:
     def _commit_new(self) -> None:
         """Commit the upload, unless there is a file with its name."""
         _check_absent(self._fs, self._upload.path)
-        # s3fs 2024.12 and later then send If-None-Match. Earlier versions cannot open a file in this mode.
+        # s3fs 2025.7 and later then send If-None-Match. Versions before 2024.12 cannot open a file in this mode.
         self._upload.mode = "xb"
         try:
             self._upload.commit()

@@ -52,12 +52,14 @@ class Cut:
     :param number: the first one that is cut; 1 for the first request with this operation
     :param moment: when the connection is reset
     :param times: how many requests are cut
+    :param status: the status of a response that is sent in place of a reset; None for a reset
     """
 
     operation: Operation
     number: int = 1
     moment: Moment = "before"
     times: int = ALWAYS
+    status: int | None = None
 
 
 class CuttingProxy(ThreadingHTTPServer):
@@ -128,8 +130,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         moment = self.server.moment_of(operation_of(self.command, self.path))
-        if moment == "before" or self.server.has_failed:
+        if self.server.has_failed:
             return self._reset()
+        if moment == "before":
+            return self._cut()
         body = self._body()
         size = self.server.forwarded(len(body))
         if moment == "inside":
@@ -143,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
             content = response.read()
         finally:
             connection.close()
-        return self._reset() if moment == "after" else self._respond(response, content)
+        return self._cut() if moment == "after" else self._respond(response, content)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward
 
@@ -183,6 +187,20 @@ class Handler(BaseHTTPRequestHandler):
         is_handled = super().handle_expect_100()
         self.wfile.flush()
         return is_handled
+
+    def _cut(self) -> None:
+        """Respond with an error, or reset the connection."""
+        cut = self.server.cut
+        if cut is None or cut.status is None:
+            return self._reset()
+        self.close_connection = True  # the request's body was not read
+        content = b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
+        self.send_response_only(cut.status)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(content)
+        return None
 
     def _reset(self) -> None:
         """Close the connection with a reset, as firewalls and crashed servers do."""
