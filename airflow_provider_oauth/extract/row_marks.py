@@ -94,15 +94,15 @@ class RowMarks:
         """Return the mark to store: the greatest value, but no time after ``limit``; None if there are no rows.
 
         :param limit: the start of the first attempt of the run
-        :param now: the start of this attempt. A later value is logged as a warning
+        :param now: the time after all rows were read. A later value is logged as a warning
         """
         if self.greatest is None or self._position is None or not self._values.is_time:
             return self.greatest
         if self._position > moment_position(now):
             log.warning(
-                "Connection %r: %r of a row is %r, which is after the start of this task, %s. The stored mark is not "
-                "after the start of the run, so that later rows are not missed. Check this row, the API's clock, and "
-                "format and timezone of Incremental.",
+                "Connection %r: %r of a row is %r, which is in the future: it is now %s. The stored mark is not after "
+                "the start of the run, so that later rows are not missed. Check this row, the API's clock, and format "
+                "and timezone of Incremental.",
                 self._conn_id,
                 self._incremental.field,
                 self.greatest,

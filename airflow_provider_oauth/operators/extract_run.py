@@ -93,7 +93,7 @@ class ExtractRun:
         writer.finish()
         result: dict[str, Any] = {"path": path, "bytes": None, "started": self._started.isoformat(), "ended": ""}
         if self._window and self._marks:
-            result |= self._window.reached(self._marks, writer.hindrance)
+            result |= self._window.reached(self._marks, writer.hindrance, self._task.clock.now())
             self._window.confirm()
         output.publish({**result, "ended": self._task.clock.now().isoformat(), "pages": writer.pages})
         return result

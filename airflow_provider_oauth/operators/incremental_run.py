@@ -30,15 +30,15 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class PullStart:
-    """When a pull has started, by the clock of the worker or that of the API, whichever is earlier.
+    """When the first attempt of a run has started, by the clock of the worker or of the API, whichever is earlier.
 
-    :param first: the start of the first attempt of the run. The mark is never later, so the file of each attempt has
-        all rows up to the mark, even if two attempts run at the same time
-    :param now: the start of this attempt
+    The mark is never later. So the file of each attempt has all rows up to the mark, even if two attempts run at the
+    same time.
+
+    :param time: the time
     """
 
-    first: datetime
-    now: datetime
+    time: datetime
     is_known: bool = field(default=False, init=False)
 
     def add(self, response: Response) -> None:
@@ -51,18 +51,18 @@ class PullStart:
         except (KeyError, ValueError, TypeError):
             return
         if date.tzinfo is not None:
-            self.now, self.first = min(self.now, date), min(self.first, date)
+            self.time = min(self.time, date)
 
     def state(self) -> str:
         """Return what :meth:`restore` needs, as a JSON value."""
-        return self.first.isoformat()
+        return self.time.isoformat()
 
     def restore(self, state: str) -> None:
         """Take the time that the first attempt got from the API.
 
         :param state: what :meth:`state` returned
         """
-        self.first = min(self.first, datetime.fromisoformat(state))
+        self.time = min(self.time, datetime.fromisoformat(state))
 
 
 class IncrementalRun:
@@ -101,8 +101,8 @@ class IncrementalRun:
         )
         self._run: Run = self._store.begin(self._run_id, dag_run.run_after, self._settings, now)
         self._reached: str | None = None
-        #: When the pull has started.
-        self.start = PullStart(self._run.started, now)
+        #: When the first attempt has started.
+        self.start = PullStart(self._run.started)
         log.info(
             "Connection %r: this run reads the rows whose %s is %s or later.", conn_id, incremental.field, self.since
         )
@@ -136,11 +136,12 @@ class IncrementalRun:
         """
         self._store.confirm(self._run_id, self._run, self._settings)
 
-    def reached(self, marks: RowMarks, hindrance: str | None) -> dict[str, Any]:
+    def reached(self, marks: RowMarks, hindrance: str | None, now: datetime) -> dict[str, Any]:
         """Determine the mark that the run has reached, and return what the task returns about it.
 
         :param marks: has read the marks of all rows
         :param hindrance: why some rows may not have been read; None if all were read
+        :param now: the time after all rows were read
         """
         marks.warn()
         if hindrance is not None:
@@ -150,7 +151,7 @@ class IncrementalRun:
                 self._conn_id, hindrance,
             )  # fmt: skip
         else:
-            self._reached = marks.next_mark(self.start.first, self.start.now)
+            self._reached = marks.next_mark(self.start.time, now)
         reached = {} if self._reached is None else {"to": self._reached}
         return {"from": self.since, **reached, **({"dropped": marks.dropped} if marks.dropped else {})}
 

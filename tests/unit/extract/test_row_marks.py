@@ -301,18 +301,18 @@ def test_without_rows_there_is_no_mark() -> None:
     assert marks().next_mark(NOW, NOW) is None
 
 
-def test_a_value_after_the_start_of_the_task_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_value_in_the_future_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     found = marks()
     found.read(lines("2099-01-31T12:00:00Z"))
     assert found.next_mark(NOW, NOW + timedelta(minutes=5)) == "2024-01-31T12:00:10Z"
     assert caplog.messages == [
-        "Connection 'shop': 'updatedAt' of a row is '2099-01-31T12:00:00Z', which is after the start of this task, "
+        "Connection 'shop': 'updatedAt' of a row is '2099-01-31T12:00:00Z', which is in the future: it is now "
         "2024-01-31T12:05:10.500000+00:00. The stored mark is not after the start of the run, so that later rows are "
         "not missed. Check this row, the API's clock, and format and timezone of Incremental."
     ]
 
 
-def test_a_value_between_the_first_and_this_attempt_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_value_between_the_start_of_the_run_and_now_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     found = marks()
     found.read(lines("2024-01-31T12:05:10.5Z"))
     assert found.next_mark(NOW, NOW + timedelta(minutes=5)) == "2024-01-31T12:00:10.5Z"

@@ -410,3 +410,16 @@ def test_a_notation_that_cannot_be_written_is_refused(changes: dict[str, Any], p
         OAuthExtractOperator(
             task_id="contacts", endpoint="contacts", path="/data/{mark}.jsonl", incremental=Incremental(**values)
         )
+
+
+def test_a_row_that_changes_during_the_pull_is_no_reason_for_a_warning(
+    folder: Path, requests_mock: Mocker, variables: dict[str, str], clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def respond(request: Any, response: Any) -> list[Any]:
+        clock.seconds += 60
+        return [row(1, "2026-06-01T12:00:30Z")]
+
+    requests_mock.get(LIST, json=respond)
+    result = Task(folder, requests_mock).execute(1)
+    assert result["to"] == "2026-06-01T12:00:00Z"
+    assert not [each for each in caplog.records if each.levelname == "WARNING"]
