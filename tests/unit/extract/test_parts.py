@@ -13,6 +13,7 @@ from airflow.sdk.io import store
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_oauth.extract import storage
+from airflow_provider_oauth.extract.folder import Folder
 from airflow_provider_oauth.extract.progress import MANIFEST, PROGRESS
 from airflow_provider_oauth.extract.rows import InvalidPage
 from airflow_provider_oauth.extract.storage import StorageError
@@ -264,6 +265,8 @@ def test_the_list_of_files_that_a_storage_caches_is_not_used(bucket: Bucket) -> 
     assert not host.exists("/bucket/out/_progress.json")  # fills the cache
     _, other = bucket.host("second")
     begun(other, "1-aaaaaa", pages=3)
+    assert Folder(target, private=False).sizes().keys() == {PROGRESS, "part-1-aaaaaa-00000.jsonl"}
+    assert not host.exists("/bucket/out/part-2-bbbbbb-00001.jsonl")
     resumed = pull(part_folder(target, "2-bbbbbb"))
     assert resumed is not None
     assert check(bucket.files)

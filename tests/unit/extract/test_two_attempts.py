@@ -140,6 +140,35 @@ def test_an_attempt_that_finds_another_owner_stops_and_leaves_what_the_other_one
     assert names == ["part-1-aaaaaa-00000.jsonl", "part-2-bbbbbb-00001.jsonl", "part-2-bbbbbb-00002.jsonl"]
 
 
+def test_parts_that_another_attempt_will_delete_stay_until_its_manifest_is_in_place(bucket: Bucket) -> None:
+    _, target = bucket.host("first")
+    first = part_folder(target, "1-aaaaaa")
+    first.begin()
+    read_pages(first, 0, 3)
+    _, target = bucket.host("second")
+    second = part_folder(target, "2-bbbbbb", fingerprint="other")
+    assert second.begin() is None
+    first.abandon()
+    assert "part-1-aaaaaa-00000.jsonl" in bucket.files
+    read_pages(second)
+    second.publish({"started": "", "ended": "", "pages": 5})
+    assert check(bucket.files)
+    assert unlisted(bucket.files) == []
+
+
+def test_an_attempt_does_not_start_from_zero_again_if_it_is_not_the_owner(bucket: Bucket) -> None:
+    _, target = bucket.host("first")
+    first = part_folder(target, "1-aaaaaa")
+    first.begin()
+    read_pages(first, 0, 3)
+    _, target = bucket.host("second")
+    part_folder(target, "2-bbbbbb").begin()
+    before = dict(bucket.files)
+    with pytest.raises(OAuthError, match="another attempt of this task"):
+        first.restart()
+    assert bucket.files == before
+
+
 def test_an_attempt_stops_after_another_one_has_finished(bucket: Bucket) -> None:
     _, target = bucket.host("first")
     first = part_folder(target, "1-aaaaaa")
