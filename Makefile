@@ -19,7 +19,7 @@ help:
 	@echo "make test-pythons      the same on every supported version of Python that is installed"
 	@echo "make test-oldest       the same with the oldest supported version of every dependency"
 	@echo "make test-servers      tests against two authorization servers from npm and PyPI (Debian: apt-get install nodejs npm postgresql)"
-	@echo "make simulate          the rules of renewal, under 30,000 schedules of faults"
+	@echo "make simulate          the rules of renewal and of resuming extracts, under more than 30,000 schedules of faults"
 	@echo "make test-distributed  tests on a running Airflow, also of two hosts (Debian: apt-get install postgresql redis-server)"
 	@echo "make test-browser      tests of the connection form and the page OAuth connections, in Chromium (Debian: apt-get install chromium)"
 	@echo "make soak              200 tasks on two hosts while everything fails in turn, 15 minutes (Debian packages: as for test-distributed)"
@@ -74,7 +74,7 @@ test-servers: $(VENV)/.done $(OIDC_PROVIDER)/node_modules/.done
 	@{ command -v postgres || ls /usr/lib/postgresql/*/bin/postgres; } >/dev/null 2>&1 || { echo "PostgreSQL is missing. Debian: apt-get install postgresql"; exit 1; }
 	$(PYTEST) tests/servers
 
-# SCHEDULES=100000 for as many of each kind, and others every time.
+# SCHEDULES=100000 for as many renewals of each kind and more extracts, and others every time.
 simulate: $(VENV)/.done
 	$(PYTEST) --numprocesses auto tests/simulation
 
