@@ -142,6 +142,8 @@ class PartFolder:
         reason = found.reason_against(new, resume_within=self._resume_within, suffix=self._suffix)
         if reason is None and (changed := self._files.changed_part(found.parts)):
             reason = f"{changed} is missing or incomplete"
+        if reason is None and found.is_late(manifest):  # otherwise a cleared run would not read its window again
+            reason = "a later attempt of this run had finished before"
         if reason is not None:
             log.warning("Starting from zero: %s in %s is not used, because %s.", PROGRESS, self._folder, reason)
             self._store(new)

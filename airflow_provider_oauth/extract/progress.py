@@ -119,6 +119,15 @@ class Progress(Struct, frozen=True, kw_only=True):
             return "the folder has a newer manifest"
         return None
 
+    def is_late(self, manifest: Manifest | None) -> bool:
+        """Return whether a later attempt of this run had finished before the attempt began, as after a lost worker.
+
+        :param manifest: the manifest that was there when the attempt began; None if there was none
+        """
+        if manifest is None or manifest.run != self.run:
+            return False
+        return _try_number(self.attempt) < _try_number(manifest.attempt)
+
 
 class Manifest(Struct, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}):
     """The result of an extract into a folder of parts.
@@ -152,6 +161,10 @@ class Manifest(Struct, frozen=True, kw_only=True, rename={"since": "from", "unti
     def names(self) -> tuple[str, ...]:
         """The names of all parts."""
         return tuple(part.name for part in self.parts)
+
+
+def _try_number(attempt: str) -> int:
+    return int(attempt.partition("-")[0])
 
 
 def encoded(file: Progress | Manifest) -> bytes:

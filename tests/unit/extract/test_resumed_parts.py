@@ -159,6 +159,27 @@ def test_a_cleared_run_starts_from_zero_and_replaces_the_manifest_at_its_end(tar
     assert not set(before) & set(contents(target)) - {MANIFEST}
 
 
+def test_a_cleared_run_starts_from_zero_if_a_lost_attempt_began_after_its_retry_had_finished(
+    target: ObjectStoragePath, caplog: pytest.LogCaptureFixture
+) -> None:
+    pull(part_folder(target, "10-bbbbbb"))
+    begun(target, "9-aaaaaa", pages=3)
+    assert pull(part_folder(target, "11-cccccc")) is None
+    assert "because a later attempt of this run had finished before." in caplog.text
+    assert check(contents(target))
+    assert unlisted(contents(target)) == []
+
+
+def test_a_retry_continues_if_another_run_with_more_attempts_has_written_the_manifest(
+    target: ObjectStoragePath,
+) -> None:
+    pull(part_folder(target, "5-bbbbbb", run=RunName("my_dag", "other", "my_task")))
+    begun(target, "1-aaaaaa", pages=3)
+    assert pull(part_folder(target, "2-cccccc")) is not None
+    assert check(contents(target))
+    assert unlisted(contents(target)) == []
+
+
 def test_a_retry_of_a_cleared_run_continues_it(target: ObjectStoragePath) -> None:
     pull(part_folder(target))
     begun(target, "2-bbbbbb", pages=3)
