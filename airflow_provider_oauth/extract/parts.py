@@ -213,7 +213,6 @@ class PartFolder:
         :raises StorageError: if the storage fails
         """
         self.finish()
-        self._files.check_owner()
         self._files.check_parts(self._progress.parts)
         replaced = self._files.manifest()
         manifest = Manifest(
@@ -228,6 +227,8 @@ class PartFolder:
             until=summary.get("to", UNSET),
             parts=self._progress.parts,
         )
+        # The last operation before the write, because an attempt that takes over after this check is not noticed.
+        self._files.check_owner()
         self._files.store(manifest)
         # Another attempt may have taken over these parts before the manifest was there. It writes its own manifest.
         self._files.check_owner()
