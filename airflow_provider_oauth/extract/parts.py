@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from airflow_provider_oauth.extract.folder import Folder
 from airflow_provider_oauth.extract.folder_state import FolderState
 from airflow_provider_oauth.extract.open_part import OpenPart
-from airflow_provider_oauth.extract.progress import PROGRESS, Manifest, Progress
+from airflow_provider_oauth.extract.progress import PROGRESS, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import timedelta
 
@@ -106,12 +105,12 @@ class PartFolder:
     @property
     def rows(self) -> int:
         """The number of rows in complete parts."""
-        return sum(part.rows for part in self._progress.parts)
+        return self._progress.rows
 
     @property
     def size(self) -> int:
         """The size of the complete parts in the storage, in bytes."""
-        return sum(part.bytes for part in self._progress.parts)
+        return self._progress.bytes
 
     @property
     def is_part_full(self) -> bool:
@@ -135,7 +134,7 @@ class PartFolder:
         # The parts of the manifest too: if this attempt is killed between its manifest and their deletion, only its
         # progress has their names.
         obsolete = [name for file in (found, manifest) if file for name in file.names]
-        new = self._from_zero(obsolete, manifest.attempt if manifest else None)
+        new = self._progress.from_zero(self._clock.now(), obsolete, manifest.attempt if manifest else None)
         if found is None or not found.parts:
             self._store(new)
             return None
@@ -161,19 +160,8 @@ class PartFolder:
         """
         self.close()
         self._files.check_owner()
-        self._store(self._from_zero(self._progress.names, self._progress.replaces))
-
-    def _from_zero(self, obsolete: Iterable[str], replaces: str | None) -> Progress:
-        now, own = self._clock.now(), self._progress
-        return Progress(
-            run=own.run,
-            attempt=own.attempt,
-            fingerprint=own.fingerprint,
-            started=now,
-            updated=now,
-            replaces=replaces,
-            obsolete=tuple(dict.fromkeys(obsolete)),
-        )
+        own = self._progress
+        self._store(own.from_zero(self._clock.now(), own.names, own.replaces))
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Write rows, as :class:`RowFile` defines it."""
@@ -215,18 +203,7 @@ class PartFolder:
         self.finish()
         self._files.check_parts(self._progress.parts)
         replaced = self._files.manifest()
-        manifest = Manifest(
-            run=self._progress.run,
-            attempt=self._progress.attempt,
-            started=summary["started"],
-            ended=summary["ended"],
-            rows=self.rows,
-            pages=summary["pages"],
-            bytes=self.size,
-            since=summary.get("from", UNSET),
-            until=summary.get("to", UNSET),
-            parts=self._progress.parts,
-        )
+        manifest = self._progress.manifest(summary)
         # The last operation before the write, because an attempt that takes over after this check is not noticed.
         self._files.check_owner()
         self._files.store(manifest)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from airflow_provider_oauth.extract.writers.file_format import SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 PROGRESS: Final = "_progress.json"
 MANIFEST: Final = "_manifest.json"
@@ -97,6 +100,51 @@ class Progress(Struct, frozen=True, kw_only=True):
     def names(self) -> tuple[str, ...]:
         """The names of all parts that it lists, obsolete ones too."""
         return (*self.obsolete, *(part.name for part in self.parts))
+
+    @property
+    def rows(self) -> int:
+        """The number of rows in the parts."""
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def bytes(self) -> int:
+        """The size of the parts in the storage."""
+        return sum(part.bytes for part in self.parts)
+
+    def from_zero(self, now: datetime, obsolete: Iterable[str], replaces: str | None) -> Progress:
+        """Return the progress of this attempt without rows.
+
+        :param now: when the attempt starts from zero
+        :param obsolete: names of parts to delete when the manifest is in place
+        :param replaces: the attempt of the manifest that is there; None if there is none
+        """
+        return Progress(
+            run=self.run,
+            attempt=self.attempt,
+            fingerprint=self.fingerprint,
+            started=now,
+            updated=now,
+            replaces=replaces,
+            obsolete=tuple(dict.fromkeys(obsolete)),
+        )
+
+    def manifest(self, summary: Mapping[str, Any]) -> Manifest:
+        """Return the manifest of these parts.
+
+        :param summary: ``started``, ``ended`` (ISO 8601), ``pages``; for incremental extracts ``from``, ``to``
+        """
+        return Manifest(
+            run=self.run,
+            attempt=self.attempt,
+            started=summary["started"],
+            ended=summary["ended"],
+            rows=self.rows,
+            pages=summary["pages"],
+            bytes=self.bytes,
+            since=summary.get("from", UNSET),
+            until=summary.get("to", UNSET),
+            parts=self.parts,
+        )
 
     def reason_against(self, new: Progress, *, resume_within: timedelta, suffix: str) -> str | None:
         """Return why another attempt cannot continue after these parts; None if it can.
