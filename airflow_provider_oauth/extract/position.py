@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003  # msgspec needs it
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+import msgspec
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     import requests
 
@@ -59,7 +62,9 @@ class Position:
         """Return the position that ``as_json`` returned.
 
         :raises TypeError: if ``values`` has other members
+        :raises ValueError: if a value has another type
         """
+        msgspec.convert(values, cls)  # checks the types
         return cls(**values)
 
 

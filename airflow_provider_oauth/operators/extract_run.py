@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
+import re
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from airflow_provider_oauth.protocol.metrics import EXTRACT_ROWS
 from airflow_provider_oauth.runtime.lineage import report_lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from airflow.sdk import Context
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.operators.output import Output
 
 log = logging.getLogger(__name__)
+
+#: The address of an object in its ``repr``, which differs between processes.
+ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)
 
 
 class ExtractRun:
@@ -124,19 +128,23 @@ class ExtractRun:
 
     def _read_lists(self, hook: OAuthHook, output: Output) -> RowWriter:
         resumed, stored, position = output.resumed, [], None
+        hook.counts.ignored = 0
         if resumed is None:
             writer = self._start(output, None)
         else:
             with _other_versions_refused():
                 writer = self._start(output, resumed.state)
                 stored = list(resumed.state["requests"])
+                hook.counts.ignored = resumed.state["ignored"]
                 position = Position.from_json(resumed.position) if resumed.position else None
+            if len(stored) != resumed.list + bool(position) or writer.rows != resumed.rows:
+                raise ResumeRefused("The progress contradicts itself.")
         self._writer, self._rows_before, self._pages_before = writer, writer.rows, writer.pages
         fingerprints: list[str] = []
         self._urls.clear()
         for index, request in enumerate(self._requests(hook)):
             url = hook.list_url(request)
-            fingerprints.append(_fingerprint(request, url))
+            fingerprints.append(_fingerprint(hook, request, url))
             if fingerprints[: len(stored)] != stored[: index + 1]:
                 raise ResumeRefused("The task requests another list than the attempt before.")
             self._urls.append(url)
@@ -175,6 +183,7 @@ class ExtractRun:
             return {
                 "requests": list(fingerprints),
                 "writer": writer.state(),
+                "ignored": hook.counts.ignored,
                 **({"marks": self._marks.state()} if self._marks else {}),
                 **({"start": self._window.start.state()} if self._window else {}),
             }
@@ -249,11 +258,30 @@ def _other_versions_refused() -> Iterator[None]:
         raise ResumeRefused("The progress was stored by another version of this package.") from None
 
 
-def _fingerprint(request: ListRequest, url: str) -> str:
+def _fingerprint(hook: OAuthHook, request: ListRequest, url: str) -> str:
     """Return a hash of all that decides which rows are read, to recognize the same list in another attempt."""
-    return _hash([url, *(getattr(request, each.name) for each in fields(request))])
+    config = hook.config
+    connection = (config.identity, config.api_params, config.api_headers)
+    return _hash([url, *connection, *(getattr(request, each.name) for each in fields(request))])
 
 
 def _hash(values: Any) -> str:
-    text = json.dumps(values, sort_keys=True, default=repr)
+    text = repr(_plain(values))
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value whose ``repr`` is the same in each process.
+
+    The order of the members of an object is kept: it is that of the columns of a file, and matters to some APIs.
+    """
+    if isinstance(value, Mapping):
+        return [(_plain(key), _plain(each)) for key, each in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, value))
+    text = repr(value)
+    if ADDRESS.search(text):
+        text += f" {getattr(value, '__dict__', '')}"
+    return ADDRESS.sub("", text)

@@ -159,6 +159,7 @@ class RowWriter:
             "totals": self._totals,
             "replaced": self._replaced,
             "not_excluded": sorted(self._filter.missing),
+            "paging_absent": self._is_paging_absent,
             "ended_by_rule": self._ended_by_rule,
         }
 
@@ -171,7 +172,7 @@ class RowWriter:
         self.pages, self.rows, self._size = state["pages"], state["rows"], state["size"]
         self._totals, self._replaced = list(state["totals"]), state["replaced"]
         self._filter.missing.intersection_update(state["not_excluded"])
-        self._ended_by_rule = state["ended_by_rule"]
+        self._is_paging_absent, self._ended_by_rule = state["paging_absent"], state["ended_by_rule"]
 
     def finish(self) -> None:
         """Write what follows the last row, and log a warning about columns that no row has.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import reduce
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError
+from airflow_provider_oauth.extract.error_rules import ErrorRule
 from airflow_provider_oauth.extract.incremental import Incremental
-from airflow_provider_oauth.extract.paginators import PageNumberPaginator
+from airflow_provider_oauth.extract.paginators import CursorPaginator, PageNumberPaginator
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.operators.extract import ExtractOperator, OAuthExtractOperator
 from tests.connections import TOKEN_URL
@@ -20,10 +22,13 @@ from tests.fake_clock import FakeClock
 from tests.unit.operators.task_runs import context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from requests_mock import Mocker
+
+    from airflow_provider_oauth.extract.page import Page
+    from airflow_provider_oauth.extract.paginators import NextPage
 
 API = "https://api.example.com/v1"
 LIST = f"{API}/contacts"
@@ -200,6 +205,52 @@ def test_the_list_is_read_from_its_start_if_the_api_refuses_the_position(
     assert "the list cannot be continued, so it is read from its start" in caplog.text
 
 
+class OwnPaginator:
+    """Requests pages by number. Its ``repr`` contains its address, as that of most classes."""
+
+    first_params: ClassVar = {"page": 1}
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
+        return {"page": int(params["page"]) + 1} if page.count == self.size else None
+
+
+@pytest.mark.parametrize(("size", "requested"), [(2, ["3", "4"]), (3, ["1"])])
+def test_a_paginator_of_another_package_continues_if_it_has_the_same_values(
+    folder: Path, api: Api, size: int, requested: list[str]
+) -> None:
+    interrupted(folder, api, paginator=OwnPaginator(2))
+    task(folder, paginator=OwnPaginator(size)).execute(context(try_number=2))
+    assert api.requested == requested
+
+
+def test_any_parameters_that_can_be_sent_are_compared(folder: Path, api: Api) -> None:
+    def params() -> dict[Any, Any]:
+        return {1: {"c", "b", "a"}, b"d": b"e", "f": object}
+
+    interrupted(folder, api, request_params=params())
+    task(folder, request_params=params()).execute(context(try_number=2))
+    assert api.requested == ["3", "4"]
+
+
+def test_another_order_of_the_columns_starts_from_zero(folder: Path, api: Api) -> None:
+    interrupted(folder, api, part_suffix=".csv", columns={"id": "int64", "name": "string"})
+    task(folder, part_suffix=".csv", columns={"name": "string", "id": "int64"}).execute(context(try_number=2))
+    assert {(folder / part["name"]).read_text().splitlines()[0] for part in manifest(folder)["parts"]} == {"name,id"}
+
+
+@pytest.mark.parametrize("field", [{"api_params": {"tenant": "2"}}, {"api_headers": {"X-Tenant": "2"}}, {"login": "b"}])
+def test_a_changed_connection_starts_from_zero(
+    folder: Path, api: Api, define_connection: Callable[..., None], field: dict[str, Any]
+) -> None:
+    interrupted(folder, api)
+    define_connection("my_api", host=API, **field)
+    task(folder).execute(context(try_number=2))
+    assert api.requested == ["1", "2", "3", "4"]
+
+
 def test_parallel_requests_continue_too(folder: Path, api: Api) -> None:
     interrupted(folder, api, concurrency=4)
     task(folder, concurrency=4).execute(context(try_number=2))
@@ -260,6 +311,55 @@ def test_the_second_list_is_continued_too(folder: Path, requests_mock: Mocker, f
     assert stored(folder) == ROWS * 2
     everything = [(status, str(page)) for status in ("open", "closed") for page in (1, 2, 3, 4)]
     assert before + requested in (everything, [*before, *everything[len(before) - 1 :]])
+
+
+class IgnoredList(OAuthExtractOperator):
+    """Reads a list that does not exist, a list with one page, and a list with several pages."""
+
+    def list_requests(self, hook: Any) -> Iterator[ListRequest]:
+        yield ListRequest(endpoint="missing", paginator=PAGINATOR)
+        yield ListRequest(endpoint="single", paginator=CursorPaginator())
+        yield ListRequest(endpoint="contacts", paginator=PAGINATOR)
+
+
+def test_what_was_noted_about_a_list_of_an_earlier_attempt_is_in_the_result(
+    folder: Path, api: Api, requests_mock: Mocker
+) -> None:
+    requests_mock.get(f"{API}/missing", status_code=404)
+    requests_mock.get(f"{API}/single", json={"rows": [{"id": 0}]})
+    rules: dict[str, Any] = {"error_rules": [ErrorRule("ignore", status=404)]}
+    api.failing = {"4": 500}
+    with pytest.raises(ApiError):
+        task(folder, IgnoredList, **rules).execute(context())
+    api.failing = {}
+    result = task(folder, IgnoredList, **rules).execute(context(try_number=2))
+    assert (result["resumed"], result["ignored"], result["paging"]) == (5, 1, "absent")
+    assert stored(folder) == [{"id": 0}, *ROWS]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("list", 1),
+        ("position", None),
+        ("position.pages", "2"),
+        ("position.values", "page"),
+        ("position.url", 5),
+        ("position.unknown", 5),
+        ("state.requests", []),
+        ("state.writer.rows", 5),
+        ("state.writer.rows", "4"),
+    ],
+)
+def test_progress_that_contradicts_itself_is_not_used(folder: Path, api: Api, path: str, value: Any) -> None:
+    interrupted(folder, api)
+    progress = json.loads((folder / "_progress.json").read_text())
+    *keys, last = path.split(".")
+    reduce(lambda values, key: values[key], keys, progress)[last] = value
+    (folder / "_progress.json").write_text(json.dumps(progress))
+    task(folder).execute(context(try_number=2))
+    assert api.requested == ["1", "2", "3", "4"]
+    assert stored(folder) == ROWS
 
 
 @pytest.mark.parametrize(
