@@ -15,19 +15,20 @@ from airflow_provider_oauth.extract.list_end import ListEnd
 from airflow_provider_oauth.extract.page_request import PageRequest, parts_of
 from airflow_provider_oauth.extract.page_steps import Once, PageSteps, requested_size_of
 from airflow_provider_oauth.extract.paginator_options import PaginatorOptions
+from airflow_provider_oauth.extract.position import NO_SECRETS
 from airflow_provider_oauth.extract.request import check_list
 from airflow_provider_oauth.extract.resuming import Resuming
 from airflow_provider_oauth.extract.sequence import COUNTING, PageSequence
 from airflow_provider_oauth.extract.streamed_page import page_of, row_format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import requests
 
     from airflow_provider_oauth.extract.ahead import Lookahead
     from airflow_provider_oauth.extract.page import Page
-    from airflow_provider_oauth.extract.position import Position
+    from airflow_provider_oauth.extract.position import Position, Secrets
     from airflow_provider_oauth.extract.request import ListRequest
 
 
@@ -50,7 +51,7 @@ class PageReader:
     :param limit: maximum number of rows that the caller reads. Pages after these rows are not requested ahead; None for
         all rows
     :param position: where to continue; None to start with the first page
-    :param secret_params: the names of the parameters with secrets that the connection defines
+    :param secrets: the secrets that must not be part of a stored position
     :raises ConfigurationError: if ``records_path`` is invalid, or two parameters exclude each other
     """
 
@@ -68,7 +69,7 @@ class PageReader:
         lookahead: Lookahead | None = None,
         limit: int | None = None,
         position: Position | None = None,
-        secret_params: Collection[str] = (),
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         check_list(request, conn_id)
         row_format_of(request, conn_id)
@@ -79,7 +80,7 @@ class PageReader:
         self._lookahead = lookahead
         self._limit = limit
         self._steps = PageSteps(request, conn_id)
-        self._resuming = Resuming(position, secret_params)
+        self._resuming = Resuming(position, secrets)
         #: The waits and repetitions of requests.
         self.counts = counts or RequestCounts()
         #: The numbers of pages and rows that were read so far.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.extract.list_end import ListCounts
-from airflow_provider_oauth.extract.position import Position, without_secrets
+from airflow_provider_oauth.extract.position import Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.exceptions import ApiError
     from airflow_provider_oauth.extract.page import Page
     from airflow_provider_oauth.extract.page_request import PageRequest
+    from airflow_provider_oauth.extract.position import Secrets
 
 #: Statuses with which APIs refuse an expired cursor or link.
 EXPIRED = (400, 404, 410)
@@ -30,12 +32,12 @@ class Resuming:
     """Continues the reading of a list at a stored position.
 
     :param position: the position; None to start with the first page
-    :param secret_params: the names of the parameters with secrets that the connection defines
+    :param secrets: the secrets that must not be stored
     """
 
-    def __init__(self, position: Position | None, secret_params: Collection[str]) -> None:
+    def __init__(self, position: Position | None, secrets: Secrets) -> None:
         self._position = position
-        self._secret_params = secret_params
+        self._secrets = secrets
         self._first_digest = position.first_digest if position else ""
         #: The numbers of pages and rows that were read so far. The reader updates them.
         self.counts = ListCounts()
@@ -54,9 +56,12 @@ class Resuming:
 
         :param request: the request for the first page of the list
         :param changed: sets parameters in a request
+        :raises ResumeRefused: if the next page was not stored
         """
         if self._position is None:
             return request
+        if self._position.is_secret:
+            raise ResumeRefused("The next page was not stored, because its URL or cursor contains a secret.")
         if self._position.url is not None:
             request = replace(request, url=self._position.url, query={})
         return replace(changed(request, self._position.values), values=self._position.values)
@@ -105,13 +110,16 @@ class Resuming:
         :param following: the request for the next page
         :param last: the number of the last page according to the API; None if it is unknown
         """
-        url, is_shortened = None, False
+        url, is_shortened, sent = None, False, page.response.request
         if following.url is not None:
-            url, is_shortened = without_secrets(following.url, page.response.request, self._secret_params)
+            url, is_shortened = self._secrets.removed(following.url, sent)
+        values = dict(following.values)
+        is_secret = self._secrets.are_in(json.dumps([url, values], ensure_ascii=False, default=str), sent)
         return Position(
-            url=url,
-            values=dict(following.values),
+            url=None if is_secret else url,
+            values={} if is_secret else values,
             is_shortened=is_shortened,
+            is_secret=is_secret,
             pages=self.counts.pages,
             rows=self.counts.rows,
             first_count=self.counts.first_count or 0,

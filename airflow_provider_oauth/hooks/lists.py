@@ -138,6 +138,7 @@ class ReadsLists(ReadsConnection):
         """
         from airflow_provider_oauth.extract.ahead import Lookahead
         from airflow_provider_oauth.extract.engine import PageReader
+        from airflow_provider_oauth.extract.position import Secrets
         from airflow_provider_oauth.extract.request import check_concurrency
         from airflow_provider_oauth.hooks.page_requests import PageRequests
 
@@ -172,7 +173,7 @@ class ReadsLists(ReadsConnection):
             lookahead=lookahead,
             limit=limit,
             position=position,
-            secret_params=self.config.secret_params,
+            secrets=Secrets(self.config.secret_params, self.config.secrets, self.config.header_name),
         )
 
     def _with_vendor_defaults(self, request: ListRequest) -> ListRequest:

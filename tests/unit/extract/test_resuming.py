@@ -18,7 +18,7 @@ from airflow_provider_oauth.extract.paginators import (
     OffsetPaginator,
     PageNumberPaginator,
 )
-from airflow_provider_oauth.extract.position import Position, without_secrets
+from airflow_provider_oauth.extract.position import Position, Secrets
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.extract.resuming import ResumeRefused
 from tests.unit.extract.stub_api import URL, Api, response_of
@@ -72,6 +72,7 @@ def test_a_position_has_only_the_parameters_of_the_paginator() -> None:
         "url": None,
         "values": {"page": 2},
         "is_shortened": False,
+        "is_secret": False,
         "pages": 1,
         "rows": 2,
         "first_count": 2,
@@ -100,13 +101,60 @@ def test_a_link_is_continued_without_the_parameters_of_the_list() -> None:
     assert (api.requests[0].url, api.requests[0].query) == (position.url, {})
 
 
-def test_a_stored_link_has_no_token() -> None:
-    request = requests.Request("GET", URL, headers={"Authorization": "Bearer fake-access-token"}).prepare()
-    url = f"{URL}?a=%2f&access_token=fake&t=fake-access-token&API_KEY=fake&own=fake&page_token=fake-cursor&b#c"
-    shortened = (f"{URL}?a=%2f&page_token=fake-cursor&b", True)
-    assert without_secrets(url, request, ["own"]) == shortened
-    assert without_secrets(f"{URL}?token=fake-cursor", request, []) == (f"{URL}?token=fake-cursor", False)
-    assert without_secrets(URL, None, []) == (URL, False)
+REQUEST = requests.Request(
+    "GET", URL, headers={"Authorization": "Bearer fake-access-token", "X": "fake-tenant"}
+).prepare()
+SECRETS = Secrets(["own"], ["fake-own-secret", "short"], "Authorization")
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("a=%2f&access_token=fake&page_token=fake-cursor&b#c", "a=%2f&page_token=fake-cursor&b"),
+        ("p=2&API-Key=fake&hapikey=fake&privateToken=fake", "p=2"),
+        ("p=2&OWN=fake", "p=2"),
+        ("p=2&t=fake-access-token", "p=2"),
+        ("p=2&t=Bearer%20fake%2Daccess%2Dtoken", "p=2"),
+        ("p=2&other=fake-own-secret", "p=2"),
+    ],
+)
+def test_a_stored_link_has_no_secret(query: str, kept: str) -> None:
+    assert SECRETS.removed(f"{URL}?{query}", REQUEST) == (f"{URL}?{kept}".removesuffix("?"), True)
+
+
+@pytest.mark.parametrize("url", [f"{URL}?token=fake-cursor&a=short&tenant=fake-tenant", URL])
+def test_a_link_without_secret_is_stored_unchanged(url: str) -> None:
+    assert SECRETS.removed(url, REQUEST) == (url, False)
+    assert Secrets().removed(url, None) == (url, False)
+
+
+def test_a_stored_link_has_no_user_and_password() -> None:
+    assert Secrets().removed("https://fake:fake@api.example.com/a?b", None) == ("https://api.example.com/a?b", True)
+
+
+@pytest.mark.parametrize(
+    ("paginator", "path"),
+    [
+        (JsonLinkPaginator(), "items/fake-own-secret?page=2"),
+        (JsonLinkPaginator(), "items?page=2&cursor=fake%2Down%2Dsecret.2"),
+        (JsonLinkPaginator(), "items?page=2&url=https%3A%2F%2Fa%3Ft%3Dfake%252Down%252Dsecret"),
+        (JsonLinkPaginator(), "items?page=2;t=fake-own-secret"),
+        (CursorPaginator(), "items?page=2&t=fake-own-secret"),
+    ],
+)
+def test_a_next_page_that_contains_a_secret_is_not_stored(paginator: Paginator, path: str) -> None:
+    reader = PageReader(
+        Api({"next": path, "rows": [1]}, {"next": None, "rows": [2]}),
+        ListRequest(endpoint="items", paginator=paginator),
+        "my_api",
+        secrets=SECRETS,
+    )
+    found: list[Position] = []
+    reader.after_page = lambda position: found.append(position())
+    list(reader)
+    assert "fake-own-secret" not in str(found[0].as_json())
+    with pytest.raises(ResumeRefused, match="contains a secret"):
+        rows(resumed(Api(), paginator, found[0]))
 
 
 def test_the_position_after_a_link_with_a_token_is_marked_as_shortened() -> None:
