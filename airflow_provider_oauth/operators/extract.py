@@ -14,7 +14,7 @@ from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.extract.request import ListRequest, check_concurrency, check_list
 from airflow_provider_oauth.extract.writers.file_format import check_columns
 from airflow_provider_oauth.hooks.task import ReportsFailure
-from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues
+from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues, set_upstream
 from airflow_provider_oauth.operators.ids import TakesIds
 from airflow_provider_oauth.operators.parts import check_parts
 from airflow_provider_oauth.operators.run_path import check_incremental
@@ -338,6 +338,7 @@ class OAuthExtractOperator(ExtractOperator):
         self.allow_nan = allow_nan
         self.response_format = response_format
         self.incremental = incremental
+        set_upstream(self, incremental)
         self._check_output()
         check_incremental(self.oauth_conn_id, incremental, self.path)
         check_list(self._request, self.oauth_conn_id, is_rendered=False)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_oauth.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from jinja2.nodes import Node
+    from jinja2 import Undefined
+    from jinja2.nodes import Node, Template
 
 #: Stands for the value from which a run reads.
 MARK = "{mark}"
 #: The names in a template that have another value in each run.
 RUN_NAMES = ("run_id", "ts", "ts_nodash", "logical_date")
-#: Filters whose result is the same for all runs of a day.
-DAY_FILTERS = ("ds", "ds_nodash")
+#: Objects in a template that have an attribute ``run_id``.
+RUN_OWNERS = ("dag_run", "ti", "task_instance")
 
 
 def check_incremental(conn_id: str, incremental: Any, path: Any) -> None:
@@ -79,16 +80,61 @@ def _uses(path: str) -> tuple[bool, bool]:
         template = Environment().parse(path)  # noqa: S701 - the template is only parsed
     except TemplateSyntaxError:  # Airflow reports it
         return False, True
-    return any(MARK in node.data for node in template.find_all(TemplateData)), _differs(template)
+    return any(MARK in node.data for node in template.find_all(TemplateData)), _differs(path, template)
 
 
-def _differs(node: Node) -> bool:
-    from jinja2.nodes import Filter, Getattr, Name
+def _differs(path: str, template: Template) -> bool:
+    """Return whether two runs of the same day render a template differently.
 
-    if isinstance(node, Filter) and node.name in DAY_FILTERS:
+    :param path: the template
+    :param template: its syntax tree
+    """
+    if not _names_run(template):
         return False
-    if isinstance(node, Name) and node.name in RUN_NAMES:
+    try:
+        return _rendered(path, 0) != _rendered(path, 1)
+    except Exception:  # a macro or filter of the DAG, for example, which is not known here
         return True
-    if isinstance(node, Getattr) and node.attr in RUN_NAMES:  # dag_run.run_id, ti.run_id
-        return True
-    return any(_differs(child) for child in node.iter_child_nodes())
+
+
+def _names_run(node: Node) -> bool:
+    from jinja2.nodes import Getattr, Name
+
+    if isinstance(node, Name):
+        return node.name in RUN_NAMES
+    if isinstance(node, Getattr) and isinstance(node.node, Name) and node.node.name in RUN_OWNERS:
+        return node.attr == "run_id"  # not logical_date, which is None in runs without one
+    return any(_names_run(child) for child in node.iter_child_nodes())
+
+
+def _rendered(path: str, second: int) -> str:
+    """Return the path of a run.
+
+    :param second: when the run starts: the second of a certain day
+    """
+    from jinja2.sandbox import SandboxedEnvironment
+    from pendulum import datetime
+
+    environment = SandboxedEnvironment(undefined=_undefined())
+    environment.filters |= {
+        "ds": lambda date: date.strftime("%Y-%m-%d"),
+        "ds_nodash": lambda date: date.strftime("%Y%m%d"),
+        "ts": lambda date: date.isoformat(),
+        "ts_nodash": lambda date: date.strftime("%Y%m%dT%H%M%S"),
+        "ts_nodash_with_tz": lambda date: date.isoformat().replace("-", "").replace(":", ""),
+    }
+    date = datetime(2026, 1, 1, second=second)
+    run_id = f"scheduled__{date.isoformat()}"
+    values = {"run_id": run_id, "logical_date": date, "ts": date.isoformat(), "ts_nodash": f"20260101T00000{second}"}
+    return environment.from_string(path).render(values | dict.fromkeys(RUN_OWNERS, {"run_id": run_id}))
+
+
+def _undefined() -> type[Undefined]:
+    """Return a class for the variables that do not matter here. Their attributes and calls return nothing."""
+    from jinja2 import ChainableUndefined
+
+    class Other(ChainableUndefined):
+        def __call__(self, *_: object, **__: object) -> Other:  # type: ignore[override]
+            return self
+
+    return Other

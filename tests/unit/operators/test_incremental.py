@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
 
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError, OAuthError
 from airflow_provider_oauth.extract.error_rules import ErrorRule
@@ -294,6 +296,12 @@ def test_the_parameter_is_in_each_page_and_the_mark_in_the_path(
         "/data/{{ ts_nodash }}.jsonl",
         "/data/{{ ds }}/{{ logical_date.isoformat() }}.jsonl",
         "/data/{{ logical_date | ts_nodash }}.jsonl",
+        "/data/{{ logical_date.strftime('%Y/%m/%d/%H%M%S') }}.jsonl",
+        "/data/{{ logical_date.format('YYYYMMDDHHmmss') }}.jsonl",
+        "/data/{{ task.data.region }}/{{ params.folder | default(var.value.get('folder')) }}/{{ ti.run_id }}.jsonl",
+        "/data/{{ run_id | own_filter }}.jsonl",
+        "/data/{{ macros.own(ts) }}/{{ ts[:10] }}-{{ task_instance.run_id }}.jsonl",
+        "/data/{{ '%03d' | format(ti.map_index) }}/{{ run_id }}.jsonl",
         "/data/{mark}.jsonl",
         "/data/{mark}/",
     ],
@@ -313,11 +321,35 @@ def test_a_path_that_differs_between_runs_is_accepted(path: str) -> None:
         "/data/{{ params.tsv }}.jsonl",
         "/data/run_id/ts.jsonl",
         "/data/{{ var.value.mark }}.jsonl",
+        "/data/{{ params.run_id }}.jsonl",
+        "/data/{{ dag_run.logical_date }}.jsonl",
+        "/data/{{ dag_run.logical_date | ts_nodash }}.jsonl",
+        "/data/{{ ts[:10] }}.jsonl",
+        "/data/{{ run_id[:8] }}.jsonl",
+        "/data/{{ ts_nodash | length }}.jsonl",
+        "/data/{{ logical_date.strftime('%Y/%m/%d') }}/contacts.jsonl",
+        "/data/{{ logical_date.format('YYYY-MM-DD') }}.jsonl",
+        "/data/{{ logical_date.date() }}.jsonl",
+        "/data/{{ logical_date.in_timezone('Europe/Vienna').to_date_string() }}.jsonl",
+        "/data/{{ task.data.region }}/{{ logical_date.year }}.jsonl",
+        "/data/{% if run_id %}contacts{% endif %}.jsonl",
     ],
 )
 def test_a_path_that_can_be_the_same_for_several_runs_is_refused(path: str) -> None:
     with pytest.raises(ConfigurationError, match="can be the same for several runs"):
         OAuthExtractOperator(task_id="contacts", endpoint="contacts", incremental=UPDATED, path=path)
+
+
+def test_a_task_whose_result_is_in_incremental_is_an_upstream_task() -> None:
+    with DAG("crm", schedule=None):
+        begin = EmptyOperator(task_id="begin")
+        task = OAuthExtractOperator(
+            task_id="contacts",
+            endpoint="contacts",
+            path="/data/{mark}.jsonl",
+            incremental=Incremental(field="id", param="since", initial=begin.output),  # type: ignore[arg-type]
+        )
+    assert task.upstream_task_ids == {"begin"}
 
 
 def test_an_incremental_task_needs_a_path() -> None:
