@@ -131,6 +131,11 @@ class PartFolder:
         :raises StorageError: if the storage fails
         """
         found, manifest = self._files.progress(), self._files.manifest()
+        if manifest and manifest.run.shares_run(self._progress.run):
+            log.warning(
+                "%s has the result of task %r (map index %d) of the same run. This task will replace it. Set another "
+                "path for each task.", self._folder, manifest.run.task_id, manifest.run.map_index,
+            )  # fmt: skip
         # The parts of the manifest too: if this attempt is killed between its manifest and their deletion, only its
         # progress has their names.
         obsolete = [name for file in (found, manifest) if file for name in file.names]

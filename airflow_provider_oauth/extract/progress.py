@@ -50,6 +50,10 @@ class RunName(Struct, frozen=True):
     task_id: str
     map_index: int = -1
 
+    def shares_run(self, other: RunName) -> bool:
+        """Return whether this is another task of the same run."""
+        return self != other and (self.dag_id, self.run_id) == (other.dag_id, other.run_id)
+
 
 class Part(Struct, frozen=True):
     """A complete file of a folder.
@@ -159,7 +163,8 @@ class Progress(Struct, frozen=True, kw_only=True):
             return "the request has changed"
         if not all(part.name.endswith(suffix) for part in self.parts):
             return "part_suffix has changed"
-        if new.updated - self.updated > resume_within:
+        # A time in the future is that of a wrong clock. With resume_within=0, no clock may cause progress to be used.
+        if not resume_within or abs(new.updated - self.updated) > resume_within:
             return "it is older than resume_within"
         # The attempt has written the manifest, or another one has. After that, a cleared run starts from zero. Times
         # cannot decide this, because the clocks of two hosts differ.

@@ -39,6 +39,7 @@ def part_folder(
     columns: Any = None,
     part_rows: int = PART_ROWS,
     part_bytes: int = 1_000_000,
+    resume_within: timedelta = timedelta(days=1),
     clock: Clock = CLOCK,
     private: bool = False,
 ) -> PartFolder:
@@ -54,7 +55,7 @@ def part_folder(
         open_part=chosen.open,
         part_rows=part_rows,
         part_bytes=part_bytes,
-        resume_within=timedelta(days=1),
+        resume_within=resume_within,
         clock=clock,
         private=private,
     )

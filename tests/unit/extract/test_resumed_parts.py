@@ -120,7 +120,7 @@ def test_other_progress_is_not_used_and_its_parts_are_deleted_at_the_end(
     assert unlisted(contents(target)) == []
 
 
-@pytest.mark.parametrize(("age", "is_used"), [(86_400, True), (86_401, False), (-3600, True)])
+@pytest.mark.parametrize(("age", "is_used"), [(86_400, True), (86_401, False), (-3600, True), (-86_401, False)])
 def test_progress_is_used_for_a_day_also_if_the_clock_of_the_other_host_is_ahead(
     target: ObjectStoragePath, age: int, is_used: bool
 ) -> None:
@@ -128,6 +128,34 @@ def test_progress_is_used_for_a_day_also_if_the_clock_of_the_other_host_is_ahead
     clock = FakeClock()
     clock.start += timedelta(seconds=age)
     assert (part_folder(target, "2-bbbbbb", clock=clock).begin() is not None) == is_used
+
+
+@pytest.mark.parametrize("age", [0, 1, -1])
+def test_progress_is_never_used_if_resume_within_is_zero(target: ObjectStoragePath, age: int) -> None:
+    begun(target, pages=3)
+    clock = FakeClock()
+    clock.start += timedelta(seconds=age)
+    assert part_folder(target, "2-bbbbbb", clock=clock, resume_within=timedelta(0)).begin() is None
+
+
+@pytest.mark.parametrize(
+    ("run", "is_warned"),
+    [
+        (RunName("my_dag", "manual__2026", "my_task", 3), True),
+        (RunName("my_dag", "manual__2026", "other"), True),
+        (RunName("my_dag", "manual__2026", "my_task"), False),
+        (RunName("my_dag", "manual__2027", "other"), False),
+    ],
+)
+def test_a_folder_that_several_tasks_of_a_run_share_is_a_warning(
+    target: ObjectStoragePath, run: RunName, is_warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = part_folder(target, "1-aaaaaa")
+    folder.begin()
+    folder.publish(SUMMARY)
+    part_folder(target, "2-bbbbbb", run=run).begin()
+    warning = f"{target} has the result of task 'my_task' (map index -1) of the same run. This task will replace it."
+    assert (warning in caplog.text) == is_warned
 
 
 @pytest.mark.parametrize("content", [None, b"", b"1234"])
