@@ -118,7 +118,7 @@ def oauth_request(args: Namespace) -> None:
 @_command
 @_audited
 def oauth_mark(args: Namespace) -> None:
-    """Show or set the mark of an incremental task, or the value from which one of its runs reads."""
+    """Show or set the mark of an incremental task, or the value that one of its runs sends."""
     from airflow_provider_oauth.cli.mark import show_or_set  # the formats of values take time to import
 
     show_or_set(args)

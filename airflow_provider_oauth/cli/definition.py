@@ -32,10 +32,10 @@ RECORDS_PATH = Arg(
     ("--records-path",),
     help="Path of the rows in the response, as in records_path. Default: the array with most objects",
 )
-KEY = Arg(("--key",), help="Key of the mark, if the task has one for each key (key of Incremental)")
-SET = Arg(("--set",), metavar="VALUE", help="Set the mark: the next new run reads from this value")
+KEY = Arg(("--key",), help="Key of the mark (key of Incremental), if the task has several marks")
+SET = Arg(("--set",), metavar="VALUE", help="Set the mark. New runs send this value minus lookback")
 RUN = Arg(("--run",), dest="run_id", metavar="RUN_ID", help="ID of a DAG run; use it with --from")
-FROM = Arg(("--from",), dest="since", metavar="VALUE", help="Set the value from which the DAG run in --run reads")
+FROM = Arg(("--from",), dest="since", metavar="VALUE", help="Set the value that the DAG run in --run sends")
 REDIRECT_URI = Arg(
     ("--redirect-uri",),
     help="Redirect URI, as registered at the authorization server. Default: http://127.0.0.1:8765/, or with --listen "
@@ -81,7 +81,7 @@ def get_oauth_cli_commands() -> list[CLICommand]:
                 ),
                 _command(
                     "mark",
-                    "Show or set the mark of an incremental task, and the values from which its runs read",
+                    "Show or set the mark of an incremental task, and the values that its runs send",
                     ARG_DAG_ID,
                     ARG_TASK_ID,
                     KEY,

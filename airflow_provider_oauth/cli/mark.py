@@ -25,7 +25,7 @@ CHECK_AFTER = 1.0
 
 
 def show_or_set(args: Namespace) -> None:
-    """Show the marks of a task, set a mark, or set the value from which a run reads.
+    """Show the marks of a task, set a mark, or set the value that a run sends.
 
     :param args: the arguments of the command
     :raises OAuthError: if Airflow's database cannot be read or written, or if the mark is invalid
@@ -69,7 +69,7 @@ def _print_record(record: MarkRecord, output: str) -> None:
     if record.fingerprint is None:
         state = " A user has set it, and no run has begun since."
     print_line(f"{_sentence(record.name)} is {record.mark}.{state}")
-    print_line(f"To delete it: airflow variables delete {record.name.variable}")
+    print_line(f"To delete the mark: airflow variables delete {record.name.variable}")
     if record.runs:
         print_line("")
         print_rows([_run_row(run_id, run) for run_id, run in _latest_first(record)], output)
@@ -143,7 +143,7 @@ def _set_mark(name: MarkName, value: str) -> None:
 
     _store(store, change, is_lost)
     print_line(f"{_sentence(name)} is now {value}{f' (before: {before.mark})' if before else ''}.")
-    print_line("New runs read from it, minus lookback. Runs that are already listed read from their own values again.")
+    print_line("New runs send this value minus lookback. Runs that are already listed send their own values again.")
 
 
 def _set_run(name: MarkName, run_id: str, since: str) -> None:
@@ -168,7 +168,7 @@ def _set_run(name: MarkName, run_id: str, since: str) -> None:
         return record is not None and (run_id not in record.runs or record.runs[run_id].since != since)
 
     _store(store, change, is_lost)
-    print_line(f"The run {run_id} reads from {since}. If it has already run, clear the task in this run.")
+    print_line(f"The run {run_id} will send {since}. If the task has already run in it, clear the task.")
 
 
 def _store(

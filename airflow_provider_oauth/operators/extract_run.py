@@ -55,11 +55,11 @@ class ExtractRun:
         self._context = context
         self._conn_id = task.oauth_conn_id
         self._started = task.clock.now()
-        self._window: IncrementalRun | None = None
+        self._incremental: IncrementalRun | None = None
         self._xcom: XComRows | None = None
         self._marks: RowMarks | None = None
         self._writer: RowWriter | None = None
-        #: The numbers of rows and pages that earlier attempts have read.
+        #: The numbers of rows and pages that earlier attempts have read and stored.
         self._rows_before = self._pages_before = 0
         self._urls: list[str] = []
 
@@ -68,8 +68,8 @@ class ExtractRun:
         task = self._task
         check_mapped_path(task, self._conn_id, self._context)
         hook = task.make_hook()
-        self._window = task.begin_run(self._context, self._started)
-        path = self._window.path(task.path) if self._window and task.path else task.path
+        self._incremental = task.begin_run(self._context, self._started)
+        path = self._incremental.path(task.path) if self._incremental and task.path else task.path
         check_path(self._conn_id, path)
         file_format = rows_format(task, path)
         outcome = "failed"
@@ -77,9 +77,9 @@ class ExtractRun:
             with open_output(task, path, file_format, self._context, self._fingerprint()) as output:
                 writer = self._read(hook, output)
                 result = self._publish(writer, output, path)
-            if self._window:
+            if self._incremental:
                 # Only now: the mark must never be ahead of the files, or rows would be lost if this process is killed.
-                self._window.store()
+                self._incremental.store()
             outcome = "success"
         finally:
             if self._writer is not None and self._writer.rows > self._rows_before:
@@ -96,9 +96,9 @@ class ExtractRun:
             self._handle_empty_list()
         writer.finish()
         result: dict[str, Any] = {"path": path, "bytes": None, "started": self._started.isoformat(), "ended": ""}
-        if self._window and self._marks:
-            result |= self._window.reached(self._marks, writer.hindrance, self._task.clock.now())
-            self._window.confirm()
+        if self._incremental and self._marks:
+            result |= self._incremental.reached(self._marks, writer.incomplete_because, self._task.clock.now())
+            self._incremental.confirm()
         output.publish({**result, "ended": self._task.clock.now().isoformat(), "pages": writer.pages})
         return result
 
@@ -110,17 +110,17 @@ class ExtractRun:
             if isinstance(error, ApiError) and not self._is_about_resuming(error, output):
                 raise
             log.warning(
-                "Connection %r: the list cannot be continued, so it is read from its start. Reason: %s",
+                "Connection %r: the task cannot continue the list, so it starts from zero. Reason: %s",
                 self._conn_id, error,
             )  # fmt: skip
         output.restart()
         return self._read_lists(hook, output)
 
     def _is_about_resuming(self, error: ApiError, output: Output) -> bool:
-        """Return whether an error can have its cause in the time between two attempts.
+        """Return whether the list may have caused an error by changing between two attempts.
 
-        If rows are added or deleted in this time, the first page after resuming may not fit the one before. All later
-        attempts would fail with the same error.
+        If rows were added or deleted in this time, the first page after resuming may not fit the page before. Without
+        a start from zero, all later attempts would fail with the same error.
         """
         if output.resumed is None or self._writer is None or error.status_code is None:
             return False
@@ -185,7 +185,7 @@ class ExtractRun:
                 "writer": writer.state(),
                 "ignored": hook.counts.ignored,
                 **({"marks": self._marks.state()} if self._marks else {}),
-                **({"start": self._window.start.state()} if self._window else {}),
+                **({"start": self._incremental.start.state()} if self._incremental else {}),
             }
 
         index = len(fingerprints) - 1
@@ -199,8 +199,8 @@ class ExtractRun:
         :param state: what :meth:`_read_list` has stored in an attempt that was interrupted; None to start from zero
         """
         task = self._task
-        if self._window:
-            self._marks = self._window.row_marks(state["marks"] if state else None)
+        if self._incremental:
+            self._marks = self._incremental.row_marks(state["marks"] if state else None)
         if task.xcom_fields:
             self._xcom = XComRows(self._conn_id, task.xcom_fields, task.xcom_limit)
         writer = RowWriter(
@@ -215,21 +215,21 @@ class ExtractRun:
         )
         if state:
             writer.restore(state["writer"])
-            if self._window:
-                self._window.start.restore(state["start"])
+            if self._incremental:
+                self._incremental.start.restore(state["start"])
         return writer
 
     def _requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         for request in self._task.list_requests(hook):
-            yield self._window.requested(request) if self._window else request
+            yield self._incremental.requested(request) if self._incremental else request
 
     def _check(self, page: Page) -> None:
-        if self._window:
-            self._window.start.add(page.response)
+        if self._incremental:
+            self._incremental.start.add(page.response)
         self._task.check(page)
 
     def _fingerprint(self) -> str:
-        """Return a hash of the options that decide how rows are written."""
+        """Return a hash of the options that determine which rows are written, and how."""
         task = self._task
         options = (task.exclude, task.limit, task.columns, task.extra_columns, task.csv_escape)
         return _hash([type(task).__qualname__, self._conn_id, task.scope, *options])
@@ -251,7 +251,7 @@ class ExtractRun:
 
 @contextmanager
 def _other_versions_refused() -> Iterator[None]:
-    """Refuse to continue after a state that this version of the package does not know."""
+    """Refuse to continue from a state in a form that this version of the package does not know."""
     try:
         yield
     except (KeyError, TypeError, ValueError):
@@ -259,7 +259,7 @@ def _other_versions_refused() -> Iterator[None]:
 
 
 def _fingerprint(hook: OAuthHook, request: ListRequest, url: str) -> str:
-    """Return a hash of all that decides which rows are read, to recognize the same list in another attempt."""
+    """Return a hash of everything that determines which rows are read. Another attempt recognizes the list by it."""
     config = hook.config
     connection = (config.identity, config.api_params, config.api_headers)
     return _hash([url, *connection, *(getattr(request, each.name) for each in fields(request))])

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class PullStart:
-    """When the first attempt of a run has started, by the clock of the worker or of the API, whichever is earlier.
+    """When the first attempt of a run started, by the clock of the worker or of the API, whichever is earlier.
 
     The mark is never later. So the file of each attempt has all rows up to the mark, even if two attempts run at the
     same time.
@@ -70,9 +70,9 @@ class IncrementalRun:
 
     :param incremental: the parameter of the task, rendered
     :param request: the request of the task, without the parameters of the mark
-    :param task: the task
+    :param conn_id: the connection ID, for errors and the log
     :param context: the context of the task
-    :param now: the start of this attempt
+    :param now: the start of this attempt, in UTC
     :raises ConfigurationError: if a parameter is invalid, or the stored mark is for another request
     :raises OAuthError: if the mark cannot be read or stored
     """
@@ -101,7 +101,7 @@ class IncrementalRun:
         )
         self._run: Run = self._store.begin(self._run_id, dag_run.run_after, self._settings, now)
         self._reached: str | None = None
-        #: When the first attempt has started.
+        #: When the first attempt started.
         self.start = PullStart(self._run.started)
         log.info(
             "Connection %r: this run reads the rows whose %s is %s or later.", conn_id, incremental.field, self.since
@@ -109,11 +109,11 @@ class IncrementalRun:
 
     @property
     def since(self) -> str:
-        """The value from which the run reads."""
+        """The value that the run sends."""
         return self._run.since
 
     def path(self, path: str) -> str:
-        """Return the rendered ``path`` of the task with the value from which the run reads."""
+        """Return the rendered ``path`` of the task, with the value that the run sends instead of ``{mark}``."""
         return fill_mark(path, self.since)
 
     def requested(self, request: ListRequest) -> ListRequest:
@@ -121,9 +121,9 @@ class IncrementalRun:
         return self._incremental.requested(request, self.since, self._run.end, self._conn_id)
 
     def row_marks(self, state: Mapping[str, Any] | None) -> RowMarks:
-        """Return what reads the marks of rows.
+        """Return the object that reads the marks of rows.
 
-        :param state: what it has returned as its state in an attempt that was interrupted; None to start from zero
+        :param state: its state in the attempt that was interrupted; None to start from zero
         """
         from airflow_provider_oauth.extract.row_marks import RowMarks
 
@@ -136,19 +136,19 @@ class IncrementalRun:
         """
         self._store.confirm(self._run_id, self._run, self._settings)
 
-    def reached(self, marks: RowMarks, hindrance: str | None, now: datetime) -> dict[str, Any]:
+    def reached(self, marks: RowMarks, incomplete_because: str | None, now: datetime) -> dict[str, Any]:
         """Determine the mark that the run has reached, and return what the task returns about it.
 
-        :param marks: has read the marks of all rows
-        :param hindrance: why some rows may not have been read; None if all were read
+        :param marks: the object that has read the marks of all rows
+        :param incomplete_because: why some rows may not have been read; None if all were read
         :param now: the time after all rows were read
         """
         marks.warn()
-        if hindrance is not None:
+        if incomplete_because is not None:
             log.warning(
                 "Connection %r: the mark stays as it is, because %s, so some rows may not have been read. If this run "
-                "was cleared, it has replaced its rows: correct the task, and clear the run again.",
-                self._conn_id, hindrance,
+                "was cleared, its complete result may be replaced: correct the task, and clear the run again.",
+                self._conn_id, incomplete_because,
             )  # fmt: skip
         else:
             self._reached = marks.next_mark(self.start.time, now)

@@ -75,7 +75,7 @@ class RowWriter:
         return self._limit is not None and self.rows >= self._limit
 
     @property
-    def hindrance(self) -> str | None:
+    def incomplete_because(self) -> str | None:
         """Why some rows may not have been read; None if all were read."""
         if self._limit is not None:
             return "limit is set"

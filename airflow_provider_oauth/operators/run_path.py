@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jinja2 import Undefined
     from jinja2.nodes import Node, Template
 
-#: Stands for the value from which a run reads.
+#: Stands for the value that a run sends.
 MARK = "{mark}"
 #: The names in a template that have another value in each run.
 RUN_NAMES = ("run_id", "ts", "ts_nodash", "logical_date")
@@ -64,7 +64,7 @@ def _check_run_path(conn_id: str, path: Any, *, is_incremental: bool) -> None:
 
 
 def fill_mark(path: str, since: str) -> str:
-    """Return the rendered ``path`` with the value from which the run reads instead of ``{mark}``.
+    """Return the rendered ``path`` with the value that the run sends instead of ``{mark}``.
 
     Characters that have a meaning in paths, or that some storages do not permit, become hyphens.
     """

@@ -27,7 +27,7 @@ MAX_RUNS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class MarkName:
-    """Which mark: that of a task, or of a task and a key.
+    """Identifies a mark by its task and, if the task has several marks, by a key.
 
     :param dag_id: ID of the DAG
     :param task_id: ID of the task, with the IDs of its task groups
@@ -63,10 +63,10 @@ class MarkName:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a DAG run of the task reads. All its attempts read the same.
+    """What a DAG run of the task reads. It is the same for all attempts of the run.
 
-    :param since: the value from which it reads
-    :param started: when its first attempt started, in UTC. Its mark is never later
+    :param since: the value that it sends
+    :param started: when its first attempt started, in UTC. The mark that it reaches is never later
     :param run_after: ``run_after`` of the DAG run
     :param end: the value that is sent in ``end_param``; None without it
     :param until: the mark that it reached; None if it has not finished, or has found no rows
@@ -83,14 +83,14 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class MarkSettings:
-    """What the task defines about its mark.
+    """The settings of the task that concern its mark.
 
     :param conn_id: ID of the connection, for error messages
-    :param initial: the value from which the first run reads
+    :param initial: the value that the first run sends
     :param format: ``format`` of ``Incremental``
     :param timezone: ``timezone`` of ``Incremental``
     :param fingerprint: hashes of the parts of the request, by their names
-    :param since_of: returns the value from which a new run reads, for a mark
+    :param since_of: returns the value that a new run sends, for a mark
     :param end_of: returns the value for ``end_param``, for the start of the run; None without it
     :param position: returns a comparable object for a value of the field, or raises ValueError
     """
@@ -111,7 +111,7 @@ class MarkRecord:
 
     All rows up to the mark have been read by a run, or a user has set the mark.
 
-    :param name: which mark
+    :param name: identifies the mark
     :param mark: the mark, as the API wrote it
     :param is_initial: whether the mark is still ``initial``: no run has found a row, and no user has set the mark
     :param fingerprint: hashes of the parts of the request; None if the next run may send another request
@@ -172,7 +172,7 @@ class MarkRecord:
 
         :param run_id: ID of the DAG run
         :param run: what the run has read, as returned by ``begin``
-        :param mark: the mark that the run has reached; None if it has found no rows, or if it is not complete
+        :param mark: the mark that the run has reached; None if it has found no rows, or has not read all rows
         :param settings: what the task defines
         """
         if self.fingerprint not in (None, settings.fingerprint):
@@ -192,7 +192,7 @@ class MarkRecord:
     def confirm(self, run_id: str, run: Run, settings: MarkSettings) -> MarkRecord:
         """Return the record with a run that is reading, in case another run has overwritten it.
 
-        Variables have no compare-and-set, so two runs that begin at the same moment can overwrite each other's entry.
+        Variables have no compare-and-set, so two runs that begin at the same moment can overwrite each other's entries.
 
         :param run_id: ID of the DAG run
         :param run: what the run reads, as returned by ``begin``
@@ -214,7 +214,7 @@ class MarkRecord:
         return replace(self, mark=mark, is_initial=False, fingerprint=None)
 
     def set_run(self, run_id: str, since: str, run_after: datetime, now: datetime) -> MarkRecord:
-        """Return the record with the value from which a run reads, set by a user.
+        """Return the record after a user has set the value that a run sends.
 
         :param run_id: ID of the DAG run
         :param since: the value
@@ -238,12 +238,12 @@ class MarkRecord:
         return replace(self, mark=mark, is_initial=False) if self.is_before(mark, self.mark, settings) else self
 
     def _check_age(self, run_id: str, run_after: datetime, settings: MarkSettings) -> None:
-        """Refuse a run that is older than those in a full record, because it may have been one of them."""
+        """Refuse a new run that is older than all runs of a full record: its entry may have been removed."""
         known = [run.run_after for run in self.runs.values() if not run.set_by_user]
         if len(known) >= MAX_RUNS and run_after < min(known):
             raise ConfigurationError(
                 f"Connection {settings.conn_id!r}: {self.name.label} lists the last {MAX_RUNS} runs, and the run "
-                f"{run_id!r} is older, so it is not known from which value it has read. Set this value: "
+                f"{run_id!r} is older, so the value that it sent is not known. Set this value: "
                 f"{self.name.command(f'--run {shlex.quote(run_id)} --from VALUE')}"
             )
 
@@ -257,7 +257,7 @@ class MarkRecord:
         return replace(self, runs=runs)
 
     def _since(self, settings: MarkSettings) -> str:
-        """Return the value from which a new run reads."""
+        """Return the value that a new run sends."""
         try:
             return settings.since_of(self.mark)
         except ValueError as error:
@@ -301,8 +301,8 @@ def _for_request(record: MarkRecord, settings: MarkSettings) -> MarkRecord:
     if changed:
         raise ConfigurationError(
             f"Connection {settings.conn_id!r}: {record.name.label} is {record.mark!r}, and was stored for another "
-            f"request. These parts have changed: {', '.join(changed)}. Change them back, or set the mark from "
-            f"which the new request reads: {record.name.command('--set VALUE')}. They must be the same in all "
-            f"runs, so do not use templates such as {{{{ ds }}}} in them."
+            f"request. These parts have changed: {', '.join(changed)}. Change them back, or set the mark for "
+            f"the new request: {record.name.command('--set VALUE')}. These parts must be "
+            f"the same in all runs, so do not use templates such as {{{{ ds }}}} in them."
         )
     return replace(record, fingerprint=settings.fingerprint, format=settings.format, timezone=settings.timezone)

@@ -20,18 +20,18 @@ log = logging.getLogger(__name__)
 
 Changed = TypeVar("Changed", bound="MarkRecord | None")
 
-#: How often a change is written again if other runs of the task write at the same moment.
+#: Maximum number of times that a change is written again, if other runs of the task overwrite it.
 MAX_WRITES = 14
 
 
 class MarkStore:
     """Stores one mark.
 
-    Variables have no compare-and-set. So each change is written, read, and made again until it is stored. If two runs
-    write at the same moment, one can still lose its change after it has read it. Then no row is lost: the mark is older
-    than it could be, or the entry of a run is missing until ``confirm`` or ``finish`` stores it again.
+    Variables have no compare-and-set. So each change is written, read back, and written again if it is not there. If
+    two runs write at the same moment, one change can still be overwritten after this check. No row is lost then: the
+    mark is older than it could be, or the entry of a run is missing until ``confirm`` or ``finish`` stores it again.
 
-    :param name: which mark
+    :param name: identifies the mark
     """
 
     def __init__(self, name: MarkName) -> None:
@@ -86,7 +86,10 @@ class MarkStore:
 
         record = self.update(change)
         if record is None:
-            reason = f"was deleted while the run {run_id} was reading, so it is not stored"
+            reason = (
+                f"was deleted while the run {run_id} was reading, so the run's mark was not stored. The next run is "
+                f"the first run again"
+            )
         elif went_back:
             reason = (
                 f"goes back to {record.mark}, because rows of the run {run_id} may have been replaced by fewer rows of "
@@ -123,10 +126,10 @@ class MarkStore:
         return record
 
     def update(self, change: Callable[[MarkRecord | None], Changed]) -> Changed:
-        """Change the record, and return it.
+        """Change the stored record, and return it.
 
-        :param change: returns the changed record, for the stored one. It returns a record that it has already changed
-            as it is. It is called until the stored record is a changed one
+        :param change: returns the changed record for the stored one, or the stored one if it has the change already. It
+            is called again until the stored record has the change
         :raises OAuthError: if the record cannot be read or stored, and the errors of ``change``
         """
         for _ in range(MAX_WRITES + 1):

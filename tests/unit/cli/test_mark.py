@@ -90,7 +90,7 @@ def test_the_mark_of_a_task_and_its_runs_are_printed(capsys: pytest.CaptureFixtu
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         f"{LABEL} is 150.",
-        f"To delete it: airflow variables delete {NAME.variable}",
+        f"To delete the mark: airflow variables delete {NAME.variable}",
         "",
         "run_id | from | to  | started              | set_by_user",
         "=======+======+=====+======================+============",
@@ -193,7 +193,7 @@ def test_a_mark_whose_dag_was_deleted_is_printed(capsys: pytest.CaptureFixture[s
     store(MarkRecord(name=name, mark="5"))
     run(dag_id="deleted")
 
-    assert f"To delete it: airflow variables delete {name.variable}\n" in capsys.readouterr().out
+    assert f"To delete the mark: airflow variables delete {name.variable}\n" in capsys.readouterr().out
 
 
 def test_variables_that_are_not_marks_are_ignored_in_the_list(
@@ -223,7 +223,7 @@ def test_the_mark_is_set(clock: FakeClock, capsys: pytest.CaptureFixture[str]) -
     assert MarkStore(NAME).read() == RECORD.set("120")
     assert capsys.readouterr().out == (
         f"{LABEL} is now 120 (before: 150).\n"
-        "New runs read from it, minus lookback. Runs that are already listed read from their own values again.\n"
+        "New runs send this value minus lookback. Runs that are already listed send their own values again.\n"
     )
     assert clock.slept == [1.0]
 
@@ -300,7 +300,7 @@ def test_the_value_of_a_run_is_set(clock: FakeClock, capsys: pytest.CaptureFixtu
     assert record == RECORD.set_run("run7", "50", at(7), START)
     assert record.runs["run7"] == Run(since="50", started=START, run_after=at(7), set_by_user=True)
     assert capsys.readouterr().out == (
-        "The run run7 reads from 50. If it has already run, clear the task in this run.\n"
+        "The run run7 will send 50. If the task has already run in it, clear the task.\n"
     )
     assert clock.slept == [1.0]
 

@@ -202,7 +202,7 @@ def test_the_list_is_read_from_its_start_if_the_api_refuses_the_position(
     assert stored(folder) == ROWS
     assert "resumed" not in result
     assert len(list(folder.glob("part-*"))) == 2
-    assert "the list cannot be continued, so it is read from its start" in caplog.text
+    assert "the task cannot continue the list, so it starts from zero" in caplog.text
 
 
 class OwnPaginator:

@@ -128,7 +128,7 @@ def test_a_run_that_is_older_than_a_full_record_is_refused() -> None:
     record = full()
     expected = (
         "Connection 'shop': the mark of the task 'contacts' in the DAG 'crm' lists the last 100 runs, and the "
-        "run 'backfill 1' is older, so it is not known from which value it has read. Set this value: airflow oauth "
+        "run 'backfill 1' is older, so the value that it sent is not known. Set this value: airflow oauth "
         "mark crm contacts --run 'backfill 1' --from VALUE"
     )
     with pytest.raises(ConfigurationError, match=f"^{re.escape(expected)}$"):
@@ -198,8 +198,8 @@ def test_another_request_is_refused_and_the_error_names_what_has_changed() -> No
     record = finished(None, 1, "150", fingerprint={"endpoint": "a", "request_params.q": "x", "method": "m"})
     expected = (
         "Connection 'shop': the mark of the task 'contacts' in the DAG 'crm' is '150', and was stored for another "
-        "request. These parts have changed: endpoint, json, request_params.q. Change them back, or set the mark from "
-        "which the new request reads: airflow oauth mark crm contacts --set VALUE. They must be the same in all runs, "
+        "request. These parts have changed: endpoint, json, request_params.q. Change them back, or set the mark for "
+        "the new request: airflow oauth mark crm contacts --set VALUE. These parts must be the same in all runs, "
         "so do not use templates such as {{ ds }} in them."
     )
     with pytest.raises(ConfigurationError, match=f"^{re.escape(expected)}$"):

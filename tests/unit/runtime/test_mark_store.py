@@ -129,7 +129,7 @@ def test_a_mark_that_a_user_has_deleted_while_a_run_was_reading_stays_deleted(
     MarkStore(NAME).confirm("run1", run, settings())
     assert MarkStore(NAME).finish("run1", run, "150", settings()) is None
     assert variables == {}
-    assert "was deleted while the run run1 was reading, so it is not stored" in caplog.text
+    assert "was deleted while the run run1 was reading, so the run's mark was not stored" in caplog.text
 
 
 # Warnings
