@@ -8,8 +8,8 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.operators.run_path import fill_mark
+from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
+from airflow_provider_oauth.operators.run_path import MARK, fill_mark
 from airflow_provider_oauth.operators.target import check_mapped_key
 from airflow_provider_oauth.runtime.mark_record import MarkName, MarkSettings
 
@@ -101,6 +101,8 @@ class IncrementalRun:
         )
         self._run: Run = self._store.begin(self._run_id, dag_run.run_after, self._settings, now)
         self._reached: str | None = None
+        #: Whether other runs that read from the same value write to the same path, and those that had at the start.
+        self._shares_path, self._others = False, dict[str, str]()
         #: When the first attempt started.
         self.start = PullStart(self._run.started)
         log.info(
@@ -113,7 +115,12 @@ class IncrementalRun:
         return self._run.since
 
     def path(self, path: str) -> str:
-        """Return the rendered ``path`` of the task, with the value that the run sends instead of ``{mark}``."""
+        """Return the rendered ``path`` of the task, with the value that the run sends instead of ``{mark}``.
+
+        :raises OAuthError: if the mark cannot be read
+        """
+        self._shares_path = MARK in path and self._run_id not in path
+        self._others = self._find_others()
         return fill_mark(path, self.since)
 
     def requested(self, request: ListRequest) -> ListRequest:
@@ -132,9 +139,11 @@ class IncrementalRun:
     def confirm(self) -> None:
         """Check that this attempt may store its rows.
 
-        :raises OAuthError: if another attempt of this run has finished in the meantime
+        :raises OAuthError: if another attempt of this run, or another run with the same path, has finished in the
+            meantime
         """
         self._store.confirm(self._run_id, self._run, self._settings)
+        self._check_others()
 
     def reached(self, marks: RowMarks, incomplete_because: str | None, now: datetime) -> dict[str, Any]:
         """Determine the mark that the run has reached, and return what the task returns about it.
@@ -158,11 +167,36 @@ class IncrementalRun:
     def store(self) -> None:
         """Store the mark that the run has reached. The rows must be stored before.
 
-        :raises OAuthError: if the mark cannot be stored
+        :raises OAuthError: if the mark cannot be stored, or another run has written to the same path in the meantime
         """
         record = self._store.finish(self._run_id, self._run, self._reached, self._settings)
         if record is not None:
             log.info("Connection %r: the mark is %s.", self._conn_id, record.mark)
+        self._check_others()  # again, because both could check before one of them has stored its rows
+
+    def _find_others(self) -> dict[str, str]:
+        """Return the marks of other runs that have written to the same path, by the IDs of the runs."""
+        record = self._store.read() if self._shares_path else None
+        runs = record.runs if record else {}
+        own = fill_mark(MARK, self.since)
+        return {
+            run_id: run.until
+            for run_id, run in runs.items()
+            if run_id != self._run_id and run.until is not None and fill_mark(MARK, run.since) == own
+        }
+
+    def _check_others(self) -> None:
+        """Check that no other run has written to the same path since this attempt has begun.
+
+        The file of this attempt can lack rows that the other run has read, and the mark has passed them.
+        """
+        changed = sorted(self._find_others().items() - self._others.items())
+        if changed:
+            raise OAuthError(
+                f"Connection {self._conn_id!r}: the run {changed[0][0]!r} has written to the same path while this run "
+                f"was reading, because path contains {MARK} and both read from the same value. Run the task again. To "
+                "prevent this, set max_active_runs=1 in the DAG, or add {{ run_id }} to path."
+            )
 
 
 def begin_run(

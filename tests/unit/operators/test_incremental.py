@@ -391,6 +391,59 @@ def test_a_second_attempt_that_has_finished_first_is_not_overwritten(
     assert mark(variables) == "2026-05-02T10:00:00Z"
 
 
+def test_a_run_does_not_replace_the_file_of_a_later_run_that_read_from_the_same_mark(
+    folder: Path, requests_mock: Mocker, variables: dict[str, str]
+) -> None:
+    task = Task(folder, requests_mock, path=f"{folder}/{{mark}}.jsonl")
+    early, late = row(1, "2026-05-01T10:00:00Z"), row(2, "2026-05-02T10:00:00Z")
+
+    def later_run_first(request: Any, response: Any) -> list[Any]:
+        task.run(2, [early, late])
+        return [early]
+
+    requests_mock.get(LIST, json=later_run_first)
+    with pytest.raises(OAuthError, match="the run 'run_2' has written to the same path"):
+        task.execute(1)
+    (file,) = folder.iterdir()
+    assert file.read_text().count("\n") == 2
+    assert mark(variables) == "2026-05-02T10:00:00Z"
+    assert task.run(1, [early, late])["rows"] == 2
+
+
+def test_a_run_whose_file_was_replaced_by_that_of_an_earlier_run_fails(
+    folder: Path, requests_mock: Mocker, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_oauth.operators.incremental_run import IncrementalRun
+
+    task = Task(folder, requests_mock, path=f"{folder}/{{mark}}.jsonl")
+    early, late = row(1, "2026-05-01T10:00:00Z"), row(2, "2026-05-02T10:00:00Z")
+    confirm = IncrementalRun.confirm
+
+    def confirm_before_the_later_run(run: IncrementalRun) -> None:
+        confirm(run)
+        monkeypatch.setattr(IncrementalRun, "confirm", confirm)
+        task.run(2, [early, late])
+
+    monkeypatch.setattr(IncrementalRun, "confirm", confirm_before_the_later_run)
+    with pytest.raises(OAuthError, match="the run 'run_2' has written to the same path"):
+        task.run(1, [early])
+
+
+def test_runs_at_the_same_time_with_different_paths_both_store_their_rows(
+    folder: Path, requests_mock: Mocker, variables: dict[str, str]
+) -> None:
+    task = Task(folder, requests_mock, path=f"{folder}/{{mark}}-{{{{ run_id }}}}.jsonl")
+
+    def later_run_first(request: Any, response: Any) -> list[Any]:
+        task.run(2, [row(2, "2026-05-02T10:00:00Z")])
+        return [row(1, "2026-05-01T10:00:00Z")]
+
+    requests_mock.get(LIST, json=later_run_first)
+    task.execute(1)
+    assert len(list(folder.iterdir())) == 2
+    assert mark(variables) == "2026-05-02T10:00:00Z"
+
+
 def test_lookback_is_subtracted(folder: Path, requests_mock: Mocker, variables: dict[str, str]) -> None:
     incremental = Incremental(
         field="updated", param="since", initial="2024-01-01T00:00:00Z", lookback=timedelta(hours=1)
