@@ -101,7 +101,8 @@ class Api:
         """Return status and body of the response to a request."""
         query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
         since, key = query.get("updated_since"), query.get("cursor") or query.get("page") or ""
-        rows = [row for row in self.shown() if since is None or text_of(row.updated) >= since]
+        until = query.get("updated_until") or text_of(self.world.now)
+        rows = [row for row in self.shown() if (since or "") <= text_of(row.updated) <= until]
         number = len(self.responses) + 1
         size = self.schedule.size
         if self.schedule.order in ("pages", "descending"):

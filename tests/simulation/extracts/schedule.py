@@ -33,6 +33,8 @@ class Schedule:
     :param order: ``"pages"`` (page numbers, by ID), ``"cursor"`` or ``"links"`` (by time), or ``"descending"`` (page
         numbers, newest first)
     :param client_side: whether the operator drops the older rows, because the API has no parameter for it
+    :param sends_end: whether the operator also sends the end of the period with ``"cursor"`` and ``"links"``. With page
+        numbers, a changed row would leave the list and hide another one, see docs/incremental.md
     :param rows: number of rows at the start
     :param size: number of rows of a page
     :param part_rows: number of rows after which a part is closed
@@ -62,6 +64,7 @@ class Schedule:
     folder: bool = True
     order: str = "pages"
     client_side: bool = False
+    sends_end: bool = False
     rows: int = 9
     size: int = 2
     part_rows: int = 3

@@ -52,6 +52,7 @@ def operator(schedule: Schedule) -> OAuthExtractOperator:
         field="updated",
         param=None if schedule.client_side or schedule.order == "descending" else "updated_since",
         initial=INITIAL,
+        end_param="updated_until" if schedule.sends_end and schedule.order in ("cursor", "links") else None,
         lookback=schedule.lookback,
         client_side=schedule.client_side,
         descending=schedule.order == "descending",

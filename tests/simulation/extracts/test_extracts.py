@@ -107,6 +107,7 @@ def schedules(**changes: Any) -> st.SearchStrategy[Schedule]:
         folder=st.sampled_from([True, True, False]),
         order=st.sampled_from(["pages", "cursor", "links", "descending"]),
         client_side=st.sampled_from([False, False, True]),
+        sends_end=st.booleans(),
         rows=st.sampled_from([4, 0, 7]),
         part_rows=st.sampled_from([2, 3]),
         max_changes=st.just(8),
