@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: The number of rows of a page.
 ROWS = 200
 #: The number of pages that are kept in memory.
-KEPT = 1200
+KEPT = 2200
 #: The number of pages of the list that is built before the server is ready.
 PREBUILT = 200
 TOKEN = b'{"access_token": "fake-access-token", "token_type": "Bearer", "expires_in": 86400}'
