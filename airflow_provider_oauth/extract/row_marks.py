@@ -48,6 +48,9 @@ class RowMarks:
         self.older: int = state.get("older", 0)
         #: The number of rows that were dropped.
         self.dropped: int = state.get("dropped", 0)
+        self._pages: int = state.get("pages", 0)
+        #: Whether the rows are in ascending order so far; only for numbers that are not times.
+        self._is_ascending: bool = state.get("is_ascending", True)
         self._position = None if self.greatest is None else self._values.position(self.greatest)
         #: With ``descending``, the next value must not be greater than this.
         self._ceiling = self._position
@@ -65,6 +68,9 @@ class RowMarks:
         keys = self._keys(self._reader.texts(lines, self.rows))
         if self._incremental.descending:
             self._check_order(keys)
+        elif not self._values.is_time and self._is_ascending:
+            is_after = self._position is None or keys.position(0) >= self._position
+            self._is_ascending = is_after and keys.is_ascending
         greatest = keys.greatest
         position = keys.position(greatest)
         if self._position is None or position > self._position:
@@ -82,13 +88,15 @@ class RowMarks:
     def end_page(self) -> bool:
         """Note the end of a page, and return whether reading can stop: with ``descending``, after older rows only."""
         is_older = 0 < self._page_rows == self._page_older
+        self._pages += self._page_rows > 0
         self._page_rows = self._page_older = 0
         self._ceiling = self._position
         return is_older and self._incremental.descending
 
     def state(self) -> dict[str, Any]:
         """Return the state after a page as JSON values."""
-        return {"greatest": self.greatest, "rows": self.rows, "older": self.older, "dropped": self.dropped}
+        counts = {"rows": self.rows, "older": self.older, "dropped": self.dropped, "pages": self._pages}
+        return {"greatest": self.greatest, "is_ascending": self._is_ascending, **counts}
 
     def next_mark(self, limit: datetime, now: datetime) -> str | None:
         """Return the mark to store: the greatest value, but no time after ``limit``; None if there are no rows.
@@ -111,7 +119,16 @@ class RowMarks:
         return self._values.at(limit, self.greatest) if self._position > moment_position(limit) else self.greatest
 
     def warn(self) -> None:
-        """Log a warning if the API seems to ignore the parameter."""
+        """Log a warning if the API seems to ignore the parameter, or if rows that change can be missed."""
+        if self._pages > 1 and not self._is_ascending and not self._incremental.lookback:
+            # The mark of times is not after the start of the run. Numbers have no such limit.
+            log.warning(
+                "Connection %r: the list has several pages, and its rows are not in ascending order of %r. A row that "
+                "gets a new number while the pages are read can be missed. Request the rows in this order, or set "
+                "lookback of Incremental to more than the numbers that the API assigns during a pull.",
+                self._conn_id,
+                self._incremental.field,
+            )
         if self._incremental.param is not None and self.older * 2 > self.rows:
             log.warning(
                 "Connection %r: %d of %d rows are before %s, which was sent as %r. The API seems to ignore this "
@@ -184,6 +201,11 @@ class Keys:
     def is_descending(self) -> bool:
         """Whether no value is after the one before it."""
         return all(later <= earlier for earlier, later in pairwise(self._keys))
+
+    @property
+    def is_ascending(self) -> bool:
+        """Whether no value is before the one before it."""
+        return all(earlier <= later for earlier, later in pairwise(self._keys))
 
     def position(self, index: int) -> Position:
         """Return the position of a value."""

@@ -263,7 +263,8 @@ def test_a_later_attempt_continues_with_the_state() -> None:
     first.read(lines("2024-01-31T12:00:02Z", "2024-01-31T11:00:00Z"))
     first.end_page()
     state = json.loads(json.dumps(first.state()))
-    assert state == {"greatest": "2024-01-31T12:00:02Z", "rows": 2, "older": 1, "dropped": 1}
+    counts = {"rows": 2, "older": 1, "dropped": 1, "pages": 1}
+    assert state == {"greatest": "2024-01-31T12:00:02Z", "is_ascending": True, **counts}
     second = marks(state=state, client_side=True, descending=True)
     assert second.state() == state
     with pytest.raises(InvalidPage, match="row number 3 is after the row before it"):
@@ -334,6 +335,32 @@ def test_more_older_rows_than_newer_ones_are_a_warning(
             f"Connection 'shop': {older} of {older + newer} rows are before 2024-01-31T12:00:00Z, which was sent as "
             "'since'. The API seems to ignore this parameter."
         )
+
+
+@pytest.mark.parametrize(
+    ("pages", "changes", "is_warned"),
+    [
+        ([[1, 2], [2, 3]], {}, False),
+        ([[1, 3], [2, 4]], {}, True),
+        ([[2, 1], [3, 4]], {}, True),
+        ([[2, 1]], {}, False),
+        ([[2, 1], []], {}, False),
+        ([[1, 3], [2, 4]], {"lookback": 100}, False),
+        ([[4, 3], [2, 1]], {"descending": True}, False),
+        ([[1, 3], [2, 4]], {"format": "epoch"}, False),
+    ],
+)
+def test_numbers_on_several_pages_that_are_not_in_ascending_order_are_a_warning(
+    caplog: pytest.LogCaptureFixture, pages: list[list[int]], changes: dict[str, Any], is_warned: bool
+) -> None:
+    values = {"format": "int", "initial": 0, **changes}
+    found = marks("0", **values)
+    for page in pages:
+        found = marks("0", json.loads(json.dumps(found.state())), **values)  # in another attempt
+        found.read(lines(*page))
+        found.end_page()
+    found.warn()
+    assert ("gets a new number while the pages are read can be missed" in caplog.text) == is_warned
 
 
 def test_without_a_parameter_older_rows_are_expected(caplog: pytest.LogCaptureFixture) -> None:
