@@ -102,8 +102,9 @@ class PageSteps:
             return None
         following = self._paginator.next_page(page, self.params(request))
         if isinstance(following, str):
+            kept = {} if self._param_in == "query" else request.values  # the headers and the body stay the same
             try:
-                return replace(request, url=absolute_url(page.response.url, following), query={}, values={})
+                return replace(request, url=absolute_url(page.response.url, following), query={}, values=kept)
             except ValueError:  # such as an invalid port
                 raise page.error("has a link to the next page that is not a URL. Check the paginator") from None
         if following is None:

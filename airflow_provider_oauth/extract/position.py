@@ -86,7 +86,8 @@ class Position:
     :param url: the URL of the next page, if the API names it by a link
     :param values: the values that the paginator sets in the request for the next page
     :param is_shortened: whether a parameter with a secret was removed from ``url``
-    :param is_secret: whether the next page is not stored, because its URL or a value contains a secret
+    :param is_withheld: whether the next page is not stored, because its URL or a value contains a secret, or a value is
+        not JSON
     :param pages: the number of pages that were read
     :param rows: the number of rows that were read
     :param first_count: the number of rows on the first page
@@ -99,7 +100,7 @@ class Position:
     url: str | None = field(default=None, repr=False)
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     is_shortened: bool = False
-    is_secret: bool = False
+    is_withheld: bool = False
     pages: int
     rows: int
     first_count: int

@@ -60,8 +60,8 @@ class Resuming:
         """
         if self._position is None:
             return request
-        if self._position.is_secret:
-            raise ResumeRefused("The next page was not stored, because its URL or cursor contains a secret.")
+        if self._position.is_withheld:
+            raise ResumeRefused("The next page was not stored: its URL or cursor contains a secret, or is not JSON.")
         if self._position.url is not None:
             request = replace(request, url=self._position.url, query={})
         return replace(changed(request, self._position.values), values=self._position.values)
@@ -114,12 +114,15 @@ class Resuming:
         if following.url is not None:
             url, is_shortened = self._secrets.removed(following.url, sent)
         values = dict(following.values)
-        is_secret = self._secrets.are_in(json.dumps([url, values], ensure_ascii=False, default=str), sent)
+        try:
+            is_withheld = self._secrets.are_in(json.dumps([url, values], ensure_ascii=False), sent)
+        except TypeError:  # a paginator of another package can set any value, and it would be stored as another one
+            is_withheld = True
         return Position(
-            url=None if is_secret else url,
-            values={} if is_secret else values,
+            url=None if is_withheld else url,
+            values={} if is_withheld else values,
             is_shortened=is_shortened,
-            is_secret=is_secret,
+            is_withheld=is_withheld,
             pages=self.counts.pages,
             rows=self.counts.rows,
             first_count=self.counts.first_count or 0,

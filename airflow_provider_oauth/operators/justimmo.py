@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.operators.extract import WHOLE_RESPONSE, ExtractOperator
+from airflow_provider_oauth.operators.parts import is_folder
 from airflow_provider_oauth.presets.vendor import vendor
 
 if TYPE_CHECKING:
@@ -39,14 +40,16 @@ class JustimmoCurrentUserOperator(_JustimmoOperator):
     :param user_id: value of the header ``X-Justimmo-UserId``; None for the value in the connection (templated)
     :param oauth_conn_id: ID of a connection of type Justimmo (templated)
     :param path: file to write, with the user as its only row; see ``ExtractOperator`` (templated)
-    :param xcom_fields: JMESPath of the fields to return; default ``@``, the whole response
+    :param xcom_fields: JMESPath of the fields to return; default ``@``, the whole response, or None if ``path`` is a
+        folder of parts
     :return: the ``xcom_fields``, by default ``{"id": 1234, "tenant": {"id": 5678}}``
     :raises ApiError: if Justimmo responds with an error status, for example 403 for a token without a user
     :raises OAuthError: if no valid token can be obtained
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"xcom_fields": "@", **kwargs})
+        default = None if is_folder(kwargs.get("path")) else "@"
+        super().__init__(**{"xcom_fields": default, **kwargs})
 
     def list_requests(self, hook: OAuthHook) -> Iterator[ListRequest]:
         """Yield the request for the user."""

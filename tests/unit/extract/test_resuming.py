@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 import requests
@@ -24,7 +25,10 @@ from airflow_provider_oauth.extract.resuming import ResumeRefused
 from tests.unit.extract.stub_api import URL, Api, response_of
 
 if TYPE_CHECKING:
-    from airflow_provider_oauth.extract.paginators import Paginator
+    from collections.abc import Mapping
+
+    from airflow_provider_oauth.extract.page import Page
+    from airflow_provider_oauth.extract.paginators import NextPage, Paginator
 
 NUMBERS = PageNumberPaginator(size_param="size", size=2)
 PAGES = [[{"id": 1}, {"id": 2}], [{"id": 3}, {"id": 4}], [{"id": 5}, {"id": 6}], [{"id": 7}]]
@@ -72,7 +76,7 @@ def test_a_position_has_only_the_parameters_of_the_paginator() -> None:
         "url": None,
         "values": {"page": 2},
         "is_shortened": False,
-        "is_secret": False,
+        "is_withheld": False,
         "pages": 1,
         "rows": 2,
         "first_count": 2,
@@ -155,6 +159,41 @@ def test_a_next_page_that_contains_a_secret_is_not_stored(paginator: Paginator, 
     assert "fake-own-secret" not in str(found[0].as_json())
     with pytest.raises(ResumeRefused, match="contains a secret"):
         rows(resumed(Api(), paginator, found[0]))
+
+
+class Steps:
+    """A paginator of another package, which returns the given next pages.
+
+    :param param_in: where its parameters are sent
+    """
+
+    first_params: ClassVar = {}
+
+    def __init__(self, *steps: NextPage, param_in: str = "query") -> None:
+        self.steps = steps
+        self.param_in = param_in
+
+    def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
+        return self.steps[page.number - 1]
+
+
+@pytest.mark.parametrize("value", [datetime(2026, 1, 1, tzinfo=UTC), b"cursor", object()])
+def test_a_value_that_is_not_json_is_not_stored(value: object) -> None:
+    paginator = Steps({"cursor": value}, None)
+    position = positions(Api([1], [2]), paginator)[0]
+    with pytest.raises(ResumeRefused, match="is not JSON"):
+        rows(resumed(Api(), paginator, position))
+
+
+@pytest.mark.parametrize("param_in", ["query", "header", "body"])
+def test_parameters_and_links_are_continued(param_in: str) -> None:
+    paginator = Steps({"a": 1}, "items?b=2", {"c": 3}, None, param_in=param_in)
+    request = {"json": {}, "method": "POST"} if param_in == "body" else {}
+    complete = Api([1], [2], [3], [4])
+    for number, position in enumerate(positions(complete, paginator, **request), start=1):
+        rest = Api(*[[each] for each in range(number + 1, 5)])
+        assert rows(resumed(rest, paginator, position, **request)) == list(range(number + 1, 5))
+        assert rest.requests == complete.requests[number:]
 
 
 def test_the_position_after_a_link_with_a_token_is_marked_as_shortened() -> None:

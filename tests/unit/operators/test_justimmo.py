@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_oauth.exceptions import ApiError
 from airflow_provider_oauth.operators.justimmo import JustimmoCurrentUserOperator, JustimmoListRealtiesOperator
 from tests.unit.operators.results import counts
+from tests.unit.operators.task_runs import context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,12 @@ def test_a_token_without_a_user_is_an_error_that_suggests_another_grant_type(req
     requests_mock.get(f"{API}/oauth/user/current", status_code=403, json={"message": "No user"})
     with pytest.raises(ApiError, match="Message from the API: 'No user'.*Refresh token"):
         execute(JustimmoCurrentUserOperator)
+
+
+def test_the_current_user_in_a_folder_of_parts(tmp_path: Path, requests_mock: Mocker) -> None:
+    requests_mock.get(f"{API}/oauth/user/current", json=ME)
+    task = JustimmoCurrentUserOperator(task_id="read", path=f"{tmp_path}/")
+    assert task.execute(context())["parts"] == 1
 
 
 @pytest.mark.parametrize("cls", [JustimmoCurrentUserOperator, JustimmoListRealtiesOperator])
