@@ -24,7 +24,7 @@ class Folder:
     def __init__(self, target: ObjectStoragePath, *, private: bool) -> None:
         self._target = target
         self._private = private
-        # With the file system of Airflow, it would import the storages of all providers.
+        # Airflow's file system would import the storages of all providers.
         self._fs: Any = LocalFileSystem() if target.protocol in LOCAL else target.fs
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Folder:
             return content
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, which is complete or as it was before."""
+        """Create or replace a file. After an error, the old file is still there."""
         with new_file(self.file(name), private=self._private) as file:
             file.write(content)
 
@@ -70,5 +70,5 @@ class Folder:
                 self._forget_listing()
 
     def _forget_listing(self) -> None:
-        """Let the storage list the folder again. Other processes change it."""
+        """Clear the cached list of files, because other processes change the folder."""
         self._fs.invalidate_cache(self._target.path)

@@ -33,7 +33,7 @@ class FolderState:
 
     Storages have no compare-and-set, so two attempts can both write. Each checks that it still owns the folder before
     it writes. If both write nevertheless, the last one is the owner, and the other one stops at its next check. Each
-    file lists only parts that were published before, so every order of these writes leaves files that are true.
+    file lists only parts that were published before, so both files are correct in every order of these writes.
 
     :param folder: the folder
     :param conn_id: the connection ID, for errors
@@ -138,7 +138,7 @@ class FolderState:
         :param own: the names of all parts of this attempt
         """
         if self._is_in_doubt:
-            return  # the file whose write failed may appear later, and it lists parts
+            return  # the file whose write failed may still appear, and it lists parts of this attempt
         try:
             progress, manifest = self.progress(), self.manifest()
             listed = set[str]()

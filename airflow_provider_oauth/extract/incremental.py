@@ -38,12 +38,12 @@ class Incremental:
     :param format: how the values are written: ``"iso"`` (ISO 8601), ``"epoch"`` (seconds since 1970), ``"epoch_ms"``
         (milliseconds since 1970), ``"int"`` (an integer that is not a time, such as an ID), or a pattern of
         ``strptime`` such as ``"%d.%m.%Y %H:%M"``
-    :param lookback: how much to subtract from the mark before it is sent, because APIs can add rows late: a
+    :param lookback: how much to subtract from the mark before it is sent, because APIs can show changes late: a
         ``timedelta`` or seconds; with the format ``"int"``, an integer. None for one unit of the last digit of the
-        mark, 0 for nothing
-    :param value: the text to send. It must contain ``{mark}``, as in ``"updatedAt ge {mark}"``. If the API filters by
-        another notation than it writes, add a format: ``{mark:epoch_ms}`` or ``{mark:%Y-%m-%d %H:%M}``. Times are
-        rounded down, and ``end_param`` has the same format (templated)
+        mark, 0 to send the mark itself
+    :param value: the text to send. It must contain ``{mark}``, as in ``"updatedAt ge {mark}"``. If the API
+        expects another notation in its filter, add a format: ``{mark:epoch_ms}`` or ``{mark:%Y-%m-%d %H:%M}``. Times
+        are rounded down, and ``end_param`` has the same format (templated)
     :param param_in: where the parameters are sent: in the ``query``, in a ``header``, or in the ``body``, where
         ``param`` is a path such as ``filter.updated.from``. In a JSON body, the mark is a number if ``initial`` is one
         and ``format`` is ``"epoch"``, ``"epoch_ms"`` or ``"int"``
@@ -51,7 +51,8 @@ class Incremental:
         of the first attempt of the run. Not with the format ``"int"`` (templated)
     :param timezone: the zone of values without an offset from UTC: an IANA name such as ``"Europe/Berlin"``, or
         ``"UTC"``. None if all values have an offset
-    :param key: distinguishes the marks of mapped tasks, which need it, such as the ID of an account (templated)
+    :param key: distinguishes the marks of mapped tasks, for example the ID of an account. Mapped tasks require it
+        (templated)
     :param client_side: whether to drop rows before the value that was sent or would be sent, for APIs that do not
         filter
     :param descending: whether the API returns the newest rows first. Reading ends after the first page whose rows are
@@ -115,8 +116,8 @@ class Incremental:
     def since(self, mark: str) -> str:
         """Return the value that a run sends: the mark minus ``lookback``, but not before ``initial``.
 
-        If the mark is before ``initial``, because ``initial`` was changed or a user has set the mark, ``initial`` is no
-        limit: otherwise ``lookback`` would have no effect.
+        If the mark is before ``initial``, because ``initial`` was changed or a user has set the mark, ``initial`` is
+        not used as a limit: otherwise ``lookback`` would have no effect.
 
         :param mark: the mark
         :raises ValueError: if the mark is not a value in ``format``
@@ -128,7 +129,7 @@ class Incremental:
         lowest = values.write(first, mark) if position > first else None
         try:
             earlier = values.earlier(mark, self._lookback(mark))
-        except ValueError:  # before the year 1
+        except ValueError:  # the result is before the year 1
             return lowest or mark
         return earlier if lowest is None else max(earlier, lowest, key=values.position)
 

@@ -1,4 +1,4 @@
-"""The request of an incremental extract: adds the parameters of a run, and detects that the list is another one."""
+"""The request of an incremental extract: adds the parameters of a run, and returns hashes that show what changed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def with_parameters(
 def fingerprint(incremental: Incremental, request: ListRequest, conn_id: str) -> dict[str, str]:
     """Return a hash of each parameter that determines which rows the API returns, by its name.
 
-    Parameters that are not sent are left out, and so are headers and what only determines the pages.
+    Headers, parameters that are not sent, and parameters that only determine the pages are left out.
 
     :param incremental: the parameters of the incremental extract
     :param request: the list, whose templates were rendered, without the parameters of a run
@@ -137,7 +137,7 @@ def _is_set(param_in: str, request: ListRequest, name: str) -> bool:
 
 
 def _field_of(param_in: str, request: ListRequest) -> str:
-    """Return the name of the field of a list that the parameters are part of."""
+    """Return the name of the field of the list to which the parameters are added."""
     if param_in == "header":
         return "headers"
     if param_in == "query":

@@ -34,7 +34,7 @@ class WrittenTimes:
     :param notation: a regular expression with a group for each unit
     :param zone: the zone of values without an offset; None if these are errors
     :param name: what the values must be, for errors
-    :param example: a value whose notation is used where no other value is known
+    :param example: a value whose notation is used if no other value is known
     """
 
     is_time = True
@@ -46,7 +46,7 @@ class WrittenTimes:
         self.example = example
 
     def position(self, text: str) -> Decimal:
-        """Return the seconds since 1970, exactly. An hour that the zone repeats counts as the first of the two.
+        """Return the seconds since 1970, exactly. In an hour that occurs twice, it is the first of the two times.
 
         :raises ValueError: if the text is not a time in the notation, or its offset is unknown
         """
@@ -73,7 +73,7 @@ class WrittenTimes:
         return [self.position(text) for text in texts]
 
     def _has_no_change(self, match: re.Match[str], texts: Sequence[str]) -> bool:
-        """Return whether the offset of no time changes in its hour, so that no time is skipped.
+        """Return whether no clocks are turned forward or back in the hours of these times.
 
         :param match: one of the times
         :param texts: the times, which have the same notation
@@ -118,8 +118,8 @@ class WrittenTimes:
     def earlier(self, text: str, by: Decimal | int) -> str:
         """Return an earlier time in the same notation, rounded down.
 
-        If the result is in an hour that the zone repeats, the time before that hour is returned: the text does not show
-        which of the two hours it is, so rows of one of them could be missed.
+        If the result is in an hour that occurs twice, because clocks are turned back, a time before that hour is
+        returned: the text does not show which of the two hours it is, so rows of one of them could be missed.
 
         :param by: the difference in seconds; of dates, full days are subtracted
         :raises ValueError: if the year is not from 1 to 9999
@@ -132,7 +132,7 @@ class WrittenTimes:
         return self.write(EXACT.subtract(self.position(result), Decimal(repeated)), text) if repeated else result
 
     def repeated(self, text: str) -> int:
-        """Return how many seconds the zone repeats at a time, because clocks are turned back; 0 for most times."""
+        """Return by how many seconds clocks are turned back in the hour of a time; 0 if they are not turned back."""
         found = self._match(text).groupdict()
         if self._zone is None or found.get("offset"):
             return 0

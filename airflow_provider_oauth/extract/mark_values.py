@@ -36,7 +36,7 @@ class MarkValues(Protocol):
 
     #: Whether the values are times.
     is_time: bool
-    #: A value whose notation is used where no other value is known.
+    #: A value whose notation is used if no other value is known.
     example: str
 
     def position(self, text: str) -> Position:
@@ -58,7 +58,7 @@ class MarkValues(Protocol):
         """Return a smaller value in the same notation, rounded down.
 
         :param by: the difference, in seconds if the values are times. 0 returns the same text, unless it is a time that
-            a zone repeats
+            occurs twice
         """
 
     def write(self, position: Position, like: str) -> str:
@@ -68,7 +68,7 @@ class MarkValues(Protocol):
         """Return a time in the notation of ``like``, rounded down."""
 
     def repeated(self, text: str) -> int:
-        """Return how many seconds the zone repeats at a time, because clocks are turned back; 0 for most times."""
+        """Return by how many seconds clocks are turned back in the hour of a time; 0 if they are not turned back."""
 
 
 class Epochs:
@@ -113,7 +113,7 @@ class Epochs:
         return self.write(moment_position(moment), like)
 
     def repeated(self, text: str) -> int:
-        """Return 0, because the times are in UTC."""
+        """Return 0, because clocks in UTC are not turned back."""
         return 0
 
 

@@ -50,7 +50,7 @@ class Resumed:
 
 
 class PartFolder:
-    """A folder of parts, which is a :class:`RowFile`.
+    """Writes rows to a folder of parts. It has the methods of a :class:`RowFile`.
 
     :param target: the folder
     :param conn_id: the connection ID, for errors
@@ -61,7 +61,7 @@ class PartFolder:
     :param open_part: opens a part in its format
     :param part_rows: after how many rows a part is closed
     :param part_bytes: after how many bytes of JSON, before compression, a part is closed
-    :param resume_within: progress that is older is not used
+    :param resume_within: the maximum age of progress that is used
     :param clock: the clock
     :param private: whether only the owner may read local files
     """
@@ -133,11 +133,11 @@ class PartFolder:
         found, manifest = self._files.progress(), self._files.manifest()
         if manifest and manifest.run.shares_run(self._progress.run):
             log.warning(
-                "%s has the result of task %r (map index %d) of the same run. This task will replace it. Set another "
-                "path for each task.", self._folder, manifest.run.task_id, manifest.run.map_index,
+                "%s contains the result of task %r (map index %d) of the same run. This task will replace it. Set "
+                "another path for each task.", self._folder, manifest.run.task_id, manifest.run.map_index,
             )  # fmt: skip
-        # The parts of the manifest too: if this attempt is killed between its manifest and their deletion, only its
-        # progress has their names.
+        # This includes the parts of the old manifest. If this attempt is killed after it has written its manifest and
+        # before it has deleted them, only its progress has their names.
         obsolete = [name for file in (found, manifest) if file for name in file.names]
         new = self._progress.from_zero(self._clock.now(), obsolete, manifest.attempt if manifest else None)
         if found is None or not found.parts:
@@ -146,7 +146,7 @@ class PartFolder:
         reason = found.reason_against(new, resume_within=self._resume_within, suffix=self._suffix)
         if reason is None and (changed := self._files.changed_part(found.parts)):
             reason = f"{changed} is missing or incomplete"
-        if reason is None and found.is_late(manifest):  # otherwise a cleared run would not read its window again
+        if reason is None and found.is_late(manifest):  # otherwise a cleared run would not read its rows again
             reason = "a later attempt of this run had finished before"
         if reason is not None:
             log.warning("Starting from zero: %s in %s is not used, because %s.", PROGRESS, self._folder, reason)

@@ -1,4 +1,4 @@
-"""Where the reading of a list continues, in a form that can be stored."""
+"""Where to continue a list, in a form that can be stored."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ NO_SECRETS = Secrets()
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """Where the reading of a list continues: the request for the next page, and what was read before.
+    """Where to continue a list: the request for the next page, and what was read before.
 
     It contains only what differs between the requests for the pages: no headers, other parameters and bodies, and no
     secrets.
 
-    :param url: the URL of the next page, if the API names it by a link
+    :param url: the URL of the next page, if the API returned it as a link
     :param values: the values that the paginator sets in the request for the next page
     :param is_shortened: whether a parameter with a secret was removed from ``url``
     :param is_withheld: whether the next page is not stored, because its URL or a value contains a secret, or a value is

@@ -1,6 +1,6 @@
 """The content of ``_progress.json`` and ``_manifest.json`` in a folder of parts.
 
-Neither file has headers, parameters or bodies of requests.
+Neither file contains headers, parameters or bodies of requests, except where the next page begins.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MANIFEST: Final = "_manifest.json"
 
 #: The name of an attempt: the try number of the task and random digits.
 ATTEMPT = r"[0-9]+-[0-9a-f]{6}"
-#: The name of a part. Files with other names are never deleted, whatever a manipulated file lists.
+#: The name of a part. Files with other names are never deleted, even if a manipulated progress or manifest lists them.
 PART_NAME = rf"^part-{ATTEMPT}-[0-9]{{5,9}}(?:{'|'.join(map(re.escape, SUFFIXES))})\Z"
 
 AttemptName = Annotated[str, Meta(pattern=rf"^{ATTEMPT}\Z")]
@@ -37,7 +37,7 @@ class InvalidFile(ValueError):
 
 
 class RunName(Struct, frozen=True):
-    """The task of a run whose attempts can continue each other.
+    """Identifies the task of a run, whose attempts can continue each other.
 
     :param dag_id: ID of the DAG
     :param run_id: ID of the run
@@ -72,17 +72,17 @@ class Progress(Struct, frozen=True, kw_only=True):
     """How far an attempt has read, and which parts have these rows.
 
     :param version: version of the file
-    :param run: the task of a run that reads
+    :param run: the task and run that read
     :param attempt: the attempt that owns the folder
-    :param fingerprint: differs for another request
-    :param started: when the first attempt began with the first of these parts
+    :param fingerprint: a hash of the request, which is different for another request
+    :param started: when the attempt that wrote the first of these parts started from zero
     :param updated: when this was written
     :param replaces: the attempt of the manifest that was there at the start; None if there was none
     :param parts: the parts, in the order of their rows
     :param obsolete: names of parts to delete when the manifest is in place
     :param missing: the columns that no row of these parts has
     :param list: number of lists that are complete
-    :param position: where the reading of the next list continues; None for its beginning
+    :param position: where to continue in the next list; None for its beginning
     :param state: what the caller needs to continue
     """
 
@@ -163,17 +163,20 @@ class Progress(Struct, frozen=True, kw_only=True):
             return "the request has changed"
         if not all(part.name.endswith(suffix) for part in self.parts):
             return "part_suffix has changed"
-        # A time in the future is that of a wrong clock. With resume_within=0, no clock may cause progress to be used.
+        # A time in the future comes from a wrong clock. With resume_within=0, progress is never used, whatever the
+        # clocks show.
         if not resume_within or abs(new.updated - self.updated) > resume_within:
             return "it is older than resume_within"
-        # The attempt has written the manifest, or another one has. After that, a cleared run starts from zero. Times
-        # cannot decide this, because the clocks of two hosts differ.
+        # This attempt or another one has written a manifest since. After that, a cleared run starts from zero. Times
+        # cannot show this, because the clocks of two hosts differ.
         if self.replaces != new.replaces:
             return "the folder has a newer manifest"
         return None
 
     def is_late(self, manifest: Manifest | None) -> bool:
-        """Return whether a later attempt of this run had finished before the attempt began, as after a lost worker.
+        """Return whether a later attempt of this run had finished before this attempt began.
+
+        This can happen if Airflow wrongly assumed that a worker was lost.
 
         :param manifest: the manifest that was there when the attempt began; None if there was none
         """
@@ -186,10 +189,10 @@ class Manifest(Struct, frozen=True, kw_only=True, rename={"since": "from", "unti
     """The result of an extract into a folder of parts.
 
     :param version: version of the file
-    :param run: the task of a run that wrote it
+    :param run: the task and run that wrote it
     :param attempt: the attempt that wrote it
-    :param started: when the task started, ISO 8601
-    :param ended: when the task ended, ISO 8601
+    :param started: when the last attempt started, ISO 8601
+    :param ended: when it ended, ISO 8601
     :param rows: number of rows
     :param pages: number of pages
     :param bytes: size of all parts in the storage

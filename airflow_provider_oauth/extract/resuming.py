@@ -1,4 +1,4 @@
-"""Continues the reading of a list at a stored position, and determines the positions to store."""
+"""Continues a list at a stored position, and determines the positions to store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ResumeRefused(Exception):
 
 
 class Resuming:
-    """Continues the reading of a list at a stored position.
+    """Continues a list at a stored position.
 
     :param position: the position; None to start with the first page
     :param secrets: the secrets that must not be stored

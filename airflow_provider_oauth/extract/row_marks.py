@@ -86,7 +86,7 @@ class RowMarks:
         return [line for line, new in zip(lines, is_new, strict=True) if new]
 
     def end_page(self) -> bool:
-        """Note the end of a page, and return whether reading can stop: with ``descending``, after older rows only."""
+        """End a page, and return whether reading can stop: with ``descending``, if all its rows are older."""
         is_older = 0 < self._page_rows == self._page_older
         self._pages += self._page_rows > 0
         self._page_rows = self._page_older = 0
@@ -169,7 +169,7 @@ class RowMarks:
         ceiling = self._ceiling
         for index, text in enumerate(keys.texts):
             position = keys.position(index)
-            # In an hour that the zone repeats, the text does not show the order.
+            # In an hour that occurs twice, the text does not show the order.
             if ceiling is not None and position > ceiling and not self._values.repeated(text):
                 raise InvalidPage(
                     f"has rows that are not in descending order of {self._incremental.field!r}: row number "
@@ -212,7 +212,7 @@ class Keys:
         return self._values.position_of(self._keys[index])
 
     def before(self, position: Position) -> tuple[int, Sequence[bool]]:
-        """Return how many values are before a position, and for each value whether it is not."""
+        """Return how many values are before a position, and for each value whether it is at or after the position."""
         if self._values.position_of(min(self._keys)) >= position:
             return 0, [True] * len(self._keys)
         ordered = sorted(self._keys)

@@ -210,7 +210,7 @@ class _LocalFile:
             self._part.replace(self._path)
 
     def _link(self) -> None:
-        """Give the file its name, unless another file has it."""
+        """Publish the file, unless there is another file with its name."""
         try:
             self._path.hardlink_to(self._part)
         except FileExistsError:
@@ -284,10 +284,13 @@ class _Stream:
             self._upload.commit()
 
     def _is_committed(self) -> bool:
-        """Return whether the file is this upload: the response to its commit was lost, and the request was repeated."""
+        """Return whether the existing file is this upload.
+
+        This happens if the response to its commit was lost, and the request was repeated.
+        """
         self._fs.invalidate_cache(self._fs._parent(self._upload.path))
         found = self._fs.info(self._upload.path).get("ETag", "").strip('"')
-        # S3 does not document this for all kinds of encryption. Where it is different, the task fails.
+        # S3 does not document this value for all kinds of encryption. If it is different, the task fails.
         if not (parts := getattr(self._upload, "parts", None)):
             return bool(found == _md5(self._upload.buffer.getvalue()))
         tags = "".join(part["ETag"].strip('"') for part in parts)

@@ -99,7 +99,7 @@ def pattern_notation(pattern: str) -> re.Pattern[str]:
 def _check_complete(pattern: str, names: set[str]) -> None:
     """Check that a pattern has a complete date: ``strptime`` fills in 1900-01-01.
 
-    :raises ValueError: if it has not
+    :raises ValueError: if it does not
     """
     found = {SPELLINGS.get(name, name) for name in names} - EXTRAS
     if {"hour_of_half", "half"} <= found and "hour" not in found:
@@ -114,7 +114,7 @@ def _check_complete(pattern: str, names: set[str]) -> None:
 
 
 def wall_time(found: dict[str, str | None]) -> datetime:
-    """Return the time that a clock on a wall shows, without decimals of seconds.
+    """Return the local time, without decimals of seconds.
 
     :param found: the text of each group
     :raises ValueError: if there is no such time
@@ -166,7 +166,7 @@ def rewritten(match: re.Match[str], wall: datetime, fraction: Decimal) -> str:
 
     :param match: the text
     :param wall: the other time
-    :param fraction: the decimals of its second. Decimals without a place are cut off
+    :param fraction: the decimals of its second. Those that the text has no place for are cut off
     """
     text, position = "", 0
     for (start, end), name in sorted((match.span(name), name) for name in match.re.groupindex):

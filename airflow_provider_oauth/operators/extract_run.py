@@ -138,7 +138,7 @@ class ExtractRun:
                 hook.counts.ignored = resumed.state["ignored"]
                 position = Position.from_json(resumed.position) if resumed.position else None
             if len(stored) != resumed.list + bool(position) or writer.rows != resumed.rows:
-                raise ResumeRefused("The progress contradicts itself.")
+                raise ResumeRefused("The progress is inconsistent.")
         self._writer, self._rows_before, self._pages_before = writer, writer.rows, writer.pages
         fingerprints: list[str] = []
         self._urls.clear()

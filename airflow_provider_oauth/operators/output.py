@@ -39,10 +39,10 @@ class Output(Protocol):
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What the task returns about the storage, after the rows were stored."""
+        """The members of the task's result about the storage. It is complete after the rows were stored."""
 
     def end_page(self, index: int, position: NextPosition | None, state: State) -> None:
-        """Make the rows so far safe, if there are enough of them.
+        """Store the rows so far, if there are enough of them, so that another attempt can continue after them.
 
         :param index: the number of lists that were read
         :param position: returns where the next list continues; None for its first page

@@ -154,7 +154,9 @@ def test_a_folder_that_several_tasks_of_a_run_share_is_a_warning(
     folder.begin()
     folder.publish(SUMMARY)
     part_folder(target, "2-bbbbbb", run=run).begin()
-    warning = f"{target} has the result of task 'my_task' (map index -1) of the same run. This task will replace it."
+    warning = (
+        f"{target} contains the result of task 'my_task' (map index -1) of the same run. This task will replace it."
+    )
     assert (warning in caplog.text) == is_warned
 
 
