@@ -48,7 +48,7 @@ class PullStart:
         self.is_known = True
         try:
             date = parsedate_to_datetime(response.headers["Date"])
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError, TypeError, OverflowError):
             return
         if date.tzinfo is not None:
             self.time = min(self.time, date)

@@ -185,7 +185,9 @@ def test_the_limit_is_the_start_of_the_first_attempt(task: Task, variables: dict
     assert mark(variables) == "2026-06-01T12:00:00Z"
 
 
-@pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}, {"Date": ""}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Date": "yesterday"}, {"Date": ""}, {"Date": "Mon, 01 Jun 99999999999 00:00:00 GMT"}]
+)
 def test_a_response_without_a_valid_date_leaves_our_clock(
     task: Task, variables: dict[str, str], headers: dict[str, str]
 ) -> None:
