@@ -17,6 +17,7 @@ from airflow_provider_oauth.extract.request import check_list
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.extract.incremental import Incremental
+    from airflow_provider_oauth.extract.mark_values import Position
     from airflow_provider_oauth.extract.request import ListRequest
 
 #: The place of the mark in ``value``, in the notation of the API's rows.
@@ -120,6 +121,19 @@ def written(incremental: Incremental, text: str, notation: str | None) -> str:
         raise ValueError("only times can be written in another format")
     # In an hour that a zone repeats, the time before that hour is sent, as by Incremental.since.
     return values.earlier(values.write(incremental.values.position(text), values.example), 0)
+
+
+def sent_position(incremental: Incremental, since: str) -> Position:
+    """Return the position of the value that is sent, which is before ``since`` if its notation has larger units.
+
+    :param incremental: the parameters, which are valid
+    :param since: the value that the run sends, as the API wrote it
+    """
+    positions = [incremental.values.position(since)]
+    for notation in filter(None, PLACE.findall(incremental.value)):
+        values = values_of(notation, incremental.timezone)
+        positions.append(values.position(written(incremental, since, notation)))
+    return min(positions)
 
 
 def _is_set(param_in: str, request: ListRequest, name: str) -> bool:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.extract.mark_reader import FieldReader
+from airflow_provider_oauth.extract.mark_request import sent_position
 from airflow_provider_oauth.extract.mark_times import moment_position
 from airflow_provider_oauth.extract.rows import InvalidPage
 
@@ -38,6 +39,7 @@ class RowMarks:
         self._reader = FieldReader(incremental.keys, incremental.field, numbers=incremental.format != "iso")
         self._since = since
         self._since_position = self._values.position(since)
+        self._sent_position = sent_position(incremental, since)
         self._conn_id = conn_id
         state = state or {}
         #: The greatest value; None if there are no rows.
@@ -48,6 +50,8 @@ class RowMarks:
         self.older: int = state.get("older", 0)
         #: The number of rows that were dropped.
         self.dropped: int = state.get("dropped", 0)
+        #: The number of rows before the value as it was sent, which can be rounded down.
+        self._before_sent: int = state.get("before_sent", 0)
         self._pages: int = state.get("pages", 0)
         #: Whether the rows are in ascending order so far; only for numbers that are not times.
         self._is_ascending: bool = state.get("is_ascending", True)
@@ -78,6 +82,8 @@ class RowMarks:
         older, is_new = keys.before(self._since_position)
         self.rows += len(lines)
         self.older += older
+        is_rounded = older and self._sent_position != self._since_position
+        self._before_sent += keys.before(self._sent_position)[0] if is_rounded else older
         self._page_rows += len(lines)
         self._page_older += older
         if not older or not self._incremental.client_side:
@@ -96,6 +102,7 @@ class RowMarks:
     def state(self) -> dict[str, Any]:
         """Return the state after a page as JSON values."""
         counts = {"rows": self.rows, "older": self.older, "dropped": self.dropped, "pages": self._pages}
+        counts["before_sent"] = self._before_sent
         return {"greatest": self.greatest, "is_ascending": self._is_ascending, **counts}
 
     def next_mark(self, limit: datetime, now: datetime) -> str | None:
@@ -129,13 +136,13 @@ class RowMarks:
                 self._conn_id,
                 self._incremental.field,
             )
-        if self._incremental.param is not None and self.older * 2 > self.rows:
+        if self._incremental.param is not None and self._before_sent * 2 > self.rows:
             log.warning(
                 "Connection %r: %d of %d rows are before %s, which was sent as %r. The API seems to ignore this "
                 "parameter. Correct param or value of Incremental. If the API does not filter, set client_side=True "
                 "instead of param.",
                 self._conn_id,
-                self.older,
+                self._before_sent,
                 self.rows,
                 self._since,
                 self._incremental.param,

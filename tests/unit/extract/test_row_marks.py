@@ -263,7 +263,7 @@ def test_a_later_attempt_continues_with_the_state() -> None:
     first.read(lines("2024-01-31T12:00:02Z", "2024-01-31T11:00:00Z"))
     first.end_page()
     state = json.loads(json.dumps(first.state()))
-    counts = {"rows": 2, "older": 1, "dropped": 1, "pages": 1}
+    counts = {"rows": 2, "older": 1, "dropped": 1, "pages": 1, "before_sent": 1}
     assert state == {"greatest": "2024-01-31T12:00:02Z", "is_ascending": True, **counts}
     second = marks(state=state, client_side=True, descending=True)
     assert second.state() == state
@@ -361,6 +361,16 @@ def test_numbers_on_several_pages_that_are_not_in_ascending_order_are_a_warning(
         found.end_page()
     found.warn()
     assert ("gets a new number while the pages are read can be missed" in caplog.text) == is_warned
+
+
+@pytest.mark.parametrize(("value", "is_warned"), [("2024-01-31T00:00:00Z", False), ("2024-01-30T23:59:59Z", True)])
+def test_rows_after_the_rounded_value_that_was_sent_are_no_warning(
+    caplog: pytest.LogCaptureFixture, value: str, is_warned: bool
+) -> None:
+    found = marks(value="ge {mark:%Y-%m-%d}", timezone="UTC")
+    found.read(lines(value, value, SINCE))
+    found.warn()
+    assert (found.older, bool(caplog.text)) == (2, is_warned)
 
 
 def test_without_a_parameter_older_rows_are_expected(caplog: pytest.LogCaptureFixture) -> None:
