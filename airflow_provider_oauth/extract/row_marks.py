@@ -128,11 +128,11 @@ class RowMarks:
     def warn(self) -> None:
         """Log a warning if the API seems to ignore the parameter, or if rows that change can be missed."""
         if self._pages > 1 and not self._is_ascending and not self._incremental.lookback:
-            # The mark of times is not after the start of the run. Numbers have no such limit.
+            # If values are times, the mark is not after the start of the run. Numbers have no such limit.
             log.warning(
                 "Connection %r: the list has several pages, and its rows are not in ascending order of %r. A row that "
                 "gets a new number while the pages are read can be missed. Request the rows in this order, or set "
-                "lookback of Incremental to more than the numbers that the API assigns during a pull.",
+                "lookback of Incremental to at least as many numbers as the API assigns during a pull.",
                 self._conn_id,
                 self._incremental.field,
             )

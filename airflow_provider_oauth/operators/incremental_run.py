@@ -101,7 +101,7 @@ class IncrementalRun:
         )
         self._run: Run = self._store.begin(self._run_id, dag_run.run_after, self._settings, now)
         self._reached: str | None = None
-        #: Whether other runs that read from the same value write to the same path, and those that had at the start.
+        #: Whether runs that send the same value write to the same path, and which had done so when this attempt began.
         self._shares_path, self._others = False, dict[str, str]()
         #: When the first attempt started.
         self.start = PullStart(self._run.started)
@@ -188,13 +188,13 @@ class IncrementalRun:
     def _check_others(self) -> None:
         """Check that no other run has written to the same path since this attempt has begun.
 
-        The file of this attempt can lack rows that the other run has read, and the mark has passed them.
+        The file of this attempt may lack rows that the other run has read, and that are before the new mark.
         """
         changed = sorted(self._find_others().items() - self._others.items())
         if changed:
             raise OAuthError(
                 f"Connection {self._conn_id!r}: the run {changed[0][0]!r} has written to the same path while this run "
-                f"was reading, because path contains {MARK} and both read from the same value. Run the task again. To "
+                f"was reading, because path contains {MARK} and both send the same value. Run the task again. To "
                 "prevent this, set max_active_runs=1 in the DAG, or add {{ run_id }} to path."
             )
 
