@@ -74,7 +74,7 @@ test-servers: $(VENV)/.done $(OIDC_PROVIDER)/node_modules/.done
 	@{ command -v postgres || ls /usr/lib/postgresql/*/bin/postgres; } >/dev/null 2>&1 || { echo "PostgreSQL is missing. Debian: apt-get install postgresql"; exit 1; }
 	$(PYTEST) tests/servers
 
-# SCHEDULES=100000 for as many renewals of each kind and more extracts, and others every time.
+# SCHEDULES=100000 tries this many schedules of each kind of renewal, and more of extracts, with other seeds each time.
 simulate: $(VENV)/.done
 	$(PYTEST) --numprocesses auto tests/simulation
 

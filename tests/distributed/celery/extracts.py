@@ -77,7 +77,7 @@ class Run:
         return task
 
     def wait_until_parts_are_stored(self, count: int) -> dict[str, Any]:
-        """Wait until this many parts are safe, and return the progress."""
+        """Wait until the progress lists this many parts, and return it."""
         wait_until(lambda: len((self.json("_progress.json") or {"parts": ()})["parts"]) == count, "no progress")
         return self.json("_progress.json") or {}
 

@@ -54,7 +54,7 @@ def wait_until_held(run: Run, hold: Hold, parts: int) -> None:
 
 
 def assert_mark(run: Run, mark: str, to: str | None = None) -> None:
-    """Check the mark, and the window of a run that started at the initial mark."""
+    """Check the mark, and `from` and `to` of a run that started at `initial`."""
     record = run.extracts.mark(run.name)
     assert record["mark"] == mark
     assert (record["runs"][run.run_id]["from"], record["runs"][run.run_id].get("to")) == (INITIAL, to)
@@ -88,7 +88,7 @@ def assert_continued(
 
 @contextmanager
 def paused(run: Run) -> Iterator[psutil.Process]:
-    """Pause the process of a task and its supervisor, and yield the process. The supervisor goes on at the end."""
+    """Pause the process of a task and its supervisor, and yield the process. The supervisor continues at the end."""
     process = run.process()
     supervisor = process.parent()
     assert supervisor is not None
@@ -144,7 +144,7 @@ def test_a_task_continues_on_the_other_host_after_the_death_of_its_host(extracts
     assert run.task()["hostname"] != host
 
 
-def test_a_lost_task_that_goes_on_stops_and_leaves_the_files_of_its_retry_as_they_are(extracts: Extracts) -> None:
+def test_a_lost_task_that_continues_stops_and_does_not_change_the_files_of_its_retry(extracts: Extracts) -> None:
     finished, finished_hold = start_and_hold(extracts, "finished")
     overtaken, overtaken_hold = start_and_hold(extracts, "overtaken")
     last_page, last_page_hold = start_and_hold(extracts, "last_page", page=PAGES, parts=4)
@@ -159,7 +159,7 @@ def test_a_lost_task_that_goes_on_stops_and_leaves_the_files_of_its_retry_as_the
         finished.wait_for_success()
         go_on(finished, finished_hold, processes["finished"])
         last_page.wait_for_success()
-        # This task goes on at the same moment as its supervisor, which kills it.
+        # This task continues at the same moment as its supervisor, which kills it.
         last_page_hold.release()
     psutil.wait_procs(processes.values(), timeout=60)
     assert last_page.outcome(1) != "success"
@@ -168,7 +168,7 @@ def test_a_lost_task_that_goes_on_stops_and_leaves_the_files_of_its_retry_as_the
     assert_continued(last_page, before["last_page"], attempts=(1, 1, 1, 1, 2), may_leave_a_part=True)
 
 
-def test_a_later_run_reads_from_the_mark_and_a_cleared_run_reads_its_window_again(extracts: Extracts) -> None:
+def test_a_later_run_reads_from_the_mark_and_a_cleared_run_sends_its_value_again(extracts: Extracts) -> None:
     first = extracts.start("windows")
     first.wait_for_success()
     attempt = first.manifest()["attempt"]

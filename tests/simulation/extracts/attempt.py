@@ -30,7 +30,7 @@ class AttemptGreenlet(greenlet):
 
 
 class Attempt:
-    """One try of a task of a run, on one of two hosts.
+    """An attempt of a task of a run, on one of two hosts.
 
     :param world: the world
     :param run: the run
@@ -60,7 +60,7 @@ class Attempt:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it does nothing any more."""
+        """Whether it has ended."""
         return self.outcome is not None
 
     def now(self) -> datetime:

@@ -16,7 +16,7 @@ def problem_of(rows: Sequence[dict[str, Any]], run_id: str, since: str | None, a
 
     :param rows: the rows, each with the number of the page that it is from
     :param run_id: the run that has written them
-    :param since: the value from which the run reads
+    :param since: the value that the run sends
     """
     pages: list[Response] = []
     for number, group in groupby(rows, key=lambda row: row["page"]):

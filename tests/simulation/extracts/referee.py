@@ -21,8 +21,8 @@ class Referee:
     """Watches a world.
 
     An attempt is *overtaken* if its operation takes effect after another attempt has become the owner of the folder, or
-    has changed the Variable, since this attempt has last looked. No storage and no Variable can prevent that. What
-    follows from it is counted in ``excused``.
+    has changed the Variable, since this attempt has last read it. Neither storages nor Variables can prevent that.
+    Problems that follow from it are counted in ``excused``.
 
     :param world: the world
     """
@@ -118,7 +118,7 @@ class Referee:
                 self.problem(f"{attempt} deletes {name}, which is in {file}", folder)
 
     def _check_owner(self, folder: str, what: str, attempt: Attempt) -> None:
-        """Record if another attempt has become the owner since this one has last looked."""
+        """Record if another attempt has become the owner since this one has last read the progress."""
         owners = self.world.storage.owners.get(folder, [])
         if attempt.seen.get(folder, 0) != len(owners):
             text = f"{attempt} {what} after {owners[-1]} has become the owner"

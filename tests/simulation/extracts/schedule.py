@@ -34,13 +34,13 @@ class Schedule:
         numbers, newest first)
     :param client_side: whether the operator drops the older rows, because the API has no parameter for it
     :param sends_end: whether the operator also sends the end of the period with ``"cursor"`` and ``"links"``. With page
-        numbers, a changed row would leave the list and hide another one, see docs/incremental.md
+        numbers, a changed row would leave the list, and another row would be missing, see docs/incremental.md
     :param rows: number of rows at the start
     :param size: number of rows of a page
     :param part_rows: number of rows after which a part is closed
     :param changes: share of steps before which a row is added or updated
     :param max_changes: how often that happens at most; otherwise the list could grow faster than it is read
-    :param commit_time: longest time between the value of a row and the moment when the API shows it, in seconds
+    :param commit_time: maximum time from the value of a row until the API shows the row, in seconds
     :param expiry: share of pages after which the API forgets all cursors
     :param skew: difference between the clocks of the two hosts and that of the API, in seconds
     :param runs: number of runs, each of which starts after the previous one has succeeded
@@ -51,11 +51,11 @@ class Schedule:
     :param late: share of operations that fail or whose attempt is killed, and that take effect later
     :param lost: share of steps at which the worker is lost, so that a retry starts while the attempt still runs
     :param alive: how many attempts of a run can run at the same time
-    :param stall: longest time that a lost attempt stands still, in steps
+    :param stall: longest time for which a lost attempt is suspended, in steps
     :param days: longest time until a retry, in days
     :param plan: what happens to an operation, given by the number of the attempt and the number of its step; both count
         from 1. With a plan, no operation has another fate by chance
-    :param resumes: before which step of the next attempt an attempt that stands still continues, or an operation takes
+    :param resumes: before which step of the next attempt a suspended attempt continues, or an operation takes
         effect late, by the number of the attempt; absent: after the next attempt has ended
     """
 

@@ -169,11 +169,11 @@ def test_no_row_is_lost_if_attempts_run_at_the_same_time_unless_one_is_overtaken
 # --- limits
 
 
-def test_an_attempt_that_stands_still_for_a_day_between_its_last_check_and_its_manifest_cannot_be_stopped() -> None:
+def test_an_attempt_that_is_suspended_for_a_day_between_its_last_check_and_its_manifest_cannot_be_stopped() -> None:
     """This is a limit, because storages have no compare-and-set. See "Limits" in docs/resume.md."""
     worlds = list(at_each_step(replace(SMALL, days=10.0), Fate.STALL))
     lost = [world for world in worlds if world.referee.lost]
-    # Another attempt has started from zero meanwhile, and has deleted the parts that this manifest lists.
+    # In the meantime, another attempt has started from zero, and has deleted the parts that this manifest lists.
     assert [world.referee.overtakings[0] for world in lost] == [
         "attempt 1 (run_1, try 1) writes _manifest.json after attempt 2 (run_1, try 2) has become the owner"
     ]

@@ -162,7 +162,7 @@ class World:
     def _active(self, *, with_lost: bool = False) -> list[Attempt]:
         """Return the attempts that can do an operation now.
 
-        :param with_lost: whether to include those that stand still
+        :param with_lost: whether to include those that are suspended
         """
         return [
             attempt for attempt in self.attempts if not attempt.has_ended and (with_lost or not self._stands(attempt))

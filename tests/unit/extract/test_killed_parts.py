@@ -1,4 +1,4 @@
-"""A folder of parts after a fault at each operation: both files are true, and the next attempt succeeds."""
+"""A folder of parts after a fault at each operation: both files are correct, and the next attempt succeeds."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_the_manifest_lists_all_parts_and_nothing_else_remains(target: ObjectSto
     assert (folder.parts, folder.rows, folder.size) == (3, 10, 100)
 
 
-def test_the_manifest_has_the_window_of_an_incremental_extract(target: ObjectStoragePath) -> None:
+def test_the_manifest_has_from_and_to_of_an_incremental_extract(target: ObjectStoragePath) -> None:
     begun(target).publish({**SUMMARY, "from": "2026-01-01", "to": "2026-01-02", "rows": 7, "path": "/other"})
     manifest = stored(target, MANIFEST)
     assert (manifest["from"], manifest["to"], manifest["rows"]) == ("2026-01-01", "2026-01-02", 0)
