@@ -32,8 +32,8 @@ class FolderState:
     """The progress and the manifest of a folder of parts.
 
     Storages have no compare-and-set, so two attempts can both write. Each checks that it still owns the folder before
-    it writes. If both write nevertheless, the last one is the owner, and the other one stops at its next check. Each
-    file lists only parts that were published before, so both files are correct in every order of these writes.
+    it writes. If both write at the same moment, the last one is the owner, and the other one stops at its next check.
+    Each file lists only parts that were published before, so both files are correct in every order of these writes.
 
     :param folder: the folder
     :param conn_id: the connection ID, for errors
@@ -77,7 +77,7 @@ class FolderState:
         """Write the progress or the manifest.
 
         :raises OAuthError: if another attempt wrote the file at the same moment
-        :raises StorageError: if the storage fails. The file may be stored nevertheless, even later
+        :raises StorageError: if the storage fails. The write may still take effect, also later
         """
         self._is_in_doubt = True
         try:

@@ -199,7 +199,7 @@ def quoted(text: str) -> str:
 
 
 def _offsets(wall: datetime, zone: tzinfo) -> tuple[int, int]:
-    """Return the offsets before and after a change of clocks that repeats or skips ``wall``; equal for other times."""
+    """Return the offsets before and after a change of clocks at a local time; they are equal if there is no change."""
     first, second = (wall.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta(0) for fold in (0, 1))
     return _seconds(first), _seconds(second)
 

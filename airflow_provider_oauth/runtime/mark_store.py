@@ -153,14 +153,14 @@ class MarkStore:
             is_listed = airflow_variables.is_listed(self.name.variable)
             if is_listed is False:
                 return None
-            text = airflow_variables.get_variable(self.name.variable)  # another run may have created it meanwhile
+            text = airflow_variables.get_variable(self.name.variable)  # another run may have created it in the meantime
         if text is not None:
             return text
         if is_listed is None:
             raise OAuthError(
                 f"Airflow did not return {self.name.label}. In Airflow 3.2, and with [core] multi_team, a task cannot "
                 f"find out whether a Variable is absent or could not be read. Check that Airflow's API server and "
-                f"database are available. If this is the first run of the task, set the mark from which it reads: "
+                f"database are available. If this is the first run of the task, set the mark to the value of initial: "
                 f"{self.name.command('--set VALUE')}"
             )
         raise self._error("read", "it is listed, but was not returned")

@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, content: dict[str, Any]) -> None:
         body = json.dumps(content).encode()
-        with suppress(OSError):  # the client was killed meanwhile
+        with suppress(OSError):  # the client was killed in the meantime
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

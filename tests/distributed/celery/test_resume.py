@@ -44,7 +44,7 @@ def start_and_hold(extracts: Extracts, name: str, page: int = HELD, parts: int =
 def wait_until_held(run: Run, hold: Hold, parts: int) -> None:
     """Wait until the task waits for a page, and check what is stored.
 
-    :param parts: the number of parts that are safe
+    :param parts: the number of parts in the progress
     """
     wait_until(lambda: hold.is_waiting, "the page was not requested")
     progress = run.wait_until_parts_are_stored(parts)
@@ -109,7 +109,7 @@ def go_on(run: Run, hold: Hold, process: psutil.Process) -> None:
     """
     hold.release()
     process.resume()
-    wait_until(lambda: run.outcome(1), "the first attempt goes on")
+    wait_until(lambda: run.outcome(1), "the first attempt continues")
     assert "another attempt of this task" in run.outcome(1)
 
 

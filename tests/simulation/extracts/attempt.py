@@ -49,7 +49,7 @@ class Attempt:
         self.is_lost = False  # Airflow has started a retry
         self.continues_at = 0  # the step of the world at which it continues after the worker was lost
         self.outcome: str | None = None  # "success", "killed", or the error
-        #: What this attempt has last seen of each shared object: the version of a Variable, the owner of a folder.
+        #: What this attempt has last read of each shared object: the version of a Variable, the owner of a folder.
         self.seen: dict[str, int] = {}
         self.checked: set[str] = set()  # folders whose owner it has read since it has last written
         self.greenlet = AttemptGreenlet(self._live, parent=world.scheduler)

@@ -20,7 +20,7 @@ class Fate(Enum):
     FAIL = "fails without effect"
     FAIL_AFTER = "takes effect, but an error is reported"
     FAIL_LATE = "an error is reported; it takes effect later"
-    STALL = "waits: the attempt stands still, and a retry starts, because its worker seems to be lost"
+    STALL = "waits: the attempt is suspended, and a retry starts, because its worker seems to be lost"
 
 
 @dataclass(frozen=True)

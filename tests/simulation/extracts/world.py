@@ -215,7 +215,7 @@ class World:
         attempt.is_lost = True
         # Half of the lost attempts continue immediately, at the same time as the retry.
         attempt.continues_at = self.steps + self.random.choice([0, self.random.randrange(self.schedule.stall + 1)])
-        self.trace.append(f"{attempt} stands still before: {attempt.operation}")
+        self.trace.append(f"{attempt} is suspended before: {attempt.operation}")
         if attempt.run.attempts[-1] is attempt:
             self._wait_for_days()
             self.start(attempt.run)

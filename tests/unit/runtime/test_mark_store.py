@@ -196,8 +196,8 @@ def test_a_task_whose_variable_may_be_absent_does_not_treat_it_as_the_first_run(
     expected = (
         "Airflow did not return the mark of the task 'contacts' in the DAG 'crm'. In Airflow 3.2, and with [core] "
         "multi_team, a task cannot find out whether a Variable is absent or could not be read. Check that Airflow's "
-        "API server and database are available. If this is the first run of the task, set the mark from which it "
-        "reads: airflow oauth mark crm contacts --set VALUE"
+        "API server and database are available. If this is the first run of the task, set the mark to the "
+        "value of initial: airflow oauth mark crm contacts --set VALUE"
     )
     with pytest.raises(OAuthError, match=f"^{re.escape(expected)}$") as caught:
         begin(1)
