@@ -202,7 +202,7 @@ def test_two_attempts_of_one_run(new_world: Callable[[], World], is_new: bool) -
     """A worker that was lost still runs the first attempt.
 
     Integers have no limit by time. So the mark can be ahead of the files until an attempt that has replaced the file
-    has set the mark back, or for good if two attempts set it in the same moment.
+    has set the mark back, or permanently if two attempts set it at the same moment.
     """
     for order in orders(2):
         world = new_world()
