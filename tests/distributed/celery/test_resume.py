@@ -1,6 +1,6 @@
 """Extracts into S3 that are killed or lose their host, with CeleryExecutor on two hosts, PostgreSQL and Redis.
 
-The servers run in the process of the tests, so a test holds the response with a page back to stop a task in the middle.
+The servers run in the process of the tests, so a test can stop a task by holding back the response with a page.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def assert_continued(
 
     :param before: the number of requests before the last attempt
     :param attempts: the attempt of each part
-    :param may_leave_a_part: whether an attempt was killed when it deleted its part that no file lists
+    :param may_leave_a_part: whether an attempt may have been killed before it could delete a part that no file lists
     """
     result = run.wait_for_success()
     requests = run.extracts.server.requests[run.name][before:]

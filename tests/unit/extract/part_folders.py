@@ -113,7 +113,7 @@ def contents(target: ObjectStoragePath) -> dict[str, bytes]:
 def listed_rows(files: Mapping[str, bytes], name: str) -> list[int] | None:
     """Return the numbers of the rows that the manifest or the progress lists, None if there is no such file.
 
-    The parts must be as this file describes them.
+    Check that the parts are as this file describes them.
     """
     if name not in files:
         return None

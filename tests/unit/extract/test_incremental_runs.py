@@ -18,12 +18,12 @@ RUNS = 40
 
 
 class Api:
-    """An API with rows whose last change is a text without further precision.
+    """An API whose rows have the time of their last change as text, cut off after the given decimals.
 
-    :param seed: of the changes
+    :param seed: the seed of the random changes
     :param zone: the zone of the texts; None for UTC with an offset
     :param decimals: number of decimals of seconds
-    :param is_exclusive: whether the filter returns rows after the text, without those at it
+    :param is_exclusive: whether the filter returns only rows after the time, without those at the time
     """
 
     def __init__(self, seed: int, zone: str | None, decimals: int, *, is_exclusive: bool) -> None:
