@@ -83,8 +83,8 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
     :param part_bytes: number of bytes after which a part of a folder is closed, at the end of a page: the size of the
         rows as JSON, before compression
     :param part_suffix: suffix of the parts of a folder, which sets their format
-    :param resume_within: how old the parts of an interrupted attempt may be, so that the next attempt continues after
-        them
+    :param resume_within: maximum age of the progress of an interrupted attempt. If it is older, the next attempt starts
+        from zero
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
         of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
         UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),
@@ -289,15 +289,15 @@ class OAuthExtractOperator(ExtractOperator):
     :param part_bytes: number of bytes after which a part of a folder is closed, at the end of a page: the size of the
         rows as JSON, before compression
     :param part_suffix: suffix of the parts of a folder, which sets their format
-    :param resume_within: how old the parts of an interrupted attempt may be, so that the next attempt continues after
-        them
+    :param resume_within: maximum age of the progress of an interrupted attempt. If it is older, the next attempt starts
+        from zero
     :return: with ``xcom_fields``, a list with these fields of each row; otherwise a dict with the ``path``, the numbers
         of ``rows`` and ``pages``, the size of the file in ``bytes``, the times ``started`` and ``ended`` (ISO 8601,
         UTC), and if they apply: ``total`` (the number of rows according to the API), ``paging`` (``"absent"``),
         ``limit``, ``replaced`` (how many times NaN or Infinity became null), ``waits``, ``waited`` (seconds),
         ``retries``, ``renewals``, ``ignored`` (responses that an error rule ignored), ``parts`` (their number), and
         ``resumed`` (rows that an earlier attempt has read). With ``incremental`` also ``from`` (the value that was
-        sent), ``to`` (the mark that was reached) and ``dropped`` (rows before the mark)
+        sent), ``to`` (the mark that was reached) and ``dropped`` (rows that ``client_side`` did not write)
     :raises ConfigurationError: if a field of the connection or a parameter is invalid, if neither ``path`` nor
         ``xcom_fields`` is set, or if two parameters exclude each other
     :raises ApiError: if the API responds with an error status, or a response does not contain the rows
