@@ -63,12 +63,20 @@ class AirflowClient:
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Unpause a DAG, start a run, and return the run ID."""
         self.unpause(dag_id)
+        return self.create_run(dag_id, conf)
+
+    def create_run(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Create a run, which starts when its DAG is not paused, and return the run ID."""
         run = self.api("POST", f"dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})})
         return str(run["dag_run_id"])
 
     def unpause(self, dag_id: str, paused: bool = False) -> None:
         """Unpause a DAG, or pause it. The scheduler and the asset watchers ignore a paused DAG."""
         self.api("PATCH", f"dags/{dag_id}", json={"is_paused": paused})
+
+    def unpause_all(self, text: str) -> None:
+        """Unpause all DAGs whose IDs contain a text, with one request."""
+        self.api("PATCH", "dags", params={"dag_id_pattern": text}, json={"is_paused": False})
 
     def wait(self, dag_id: str, run_id: str, timeout: float = 120) -> str:
         """Wait for a run to end, and return ``success`` or ``failed``.

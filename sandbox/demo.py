@@ -20,9 +20,10 @@ from sandbox.examples import (
     EXAMPLES,
     USERNAME,
     authorize_examples,
+    create_runs,
     end_unfinished_runs,
     running_examples,
-    start_example,
+    start_watched_example,
 )
 from sandbox.processes import interrupted_by_signals
 
@@ -92,11 +93,13 @@ def run_all(airflow: Airflow) -> list[Outcome]:
     for dag_id, example in EXAMPLES.items():
         if example.watched:
             airflow.unpause(dag_id)
-    started: dict[str, str] = {}
     outcomes = []
-    for dag_id in sorted(EXAMPLES, key=lambda dag_id: EXAMPLES[dag_id].watched):
+    started = create_runs(airflow)
+    for dag_id, example in EXAMPLES.items():
+        if not example.watched:
+            continue
         try:
-            started[dag_id] = start_example(airflow, dag_id)
+            started[dag_id] = start_watched_example(airflow, dag_id)
         except AirflowError as error:
             outcomes.append(Outcome(dag_id, "did not run", str(error)))
     deadline = time.monotonic() + RUN_TIMEOUT

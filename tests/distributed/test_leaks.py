@@ -18,7 +18,8 @@ from sandbox.examples import (
     ExampleClients,
     as_environment,
     authorize_examples,
-    start_example,
+    create_runs,
+    start_watched_example,
 )
 from sandbox.server import SandboxProcess
 from tests.distributed.leak_search import forms, report, search
@@ -117,7 +118,8 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
                 airflow.store_connections(connections)
             airflow.wait_until_parsed([*EXAMPLES, "planted_leak", "failing"])
             authorize_examples(airflow)
-            started = {dag_id: start_example(airflow, dag_id) for dag_id in EXAMPLES}
+            started = create_runs(airflow)
+            started |= {dag_id: start_watched_example(airflow, dag_id) for dag_id in EXAMPLES.keys() - started.keys()}
             states = {dag_id: airflow.wait(dag_id, run_id, 240) for dag_id, run_id in started.items()}
             states["failing"] = airflow.wait("failing", run_id := airflow.trigger("failing"), 240)
             failures = airflow.task_states("failing", run_id)
