@@ -120,5 +120,8 @@ class Position:
         :raises TypeError: if ``values`` has other members
         :raises ValueError: if a value has another type
         """
-        msgspec.convert(values, cls)  # checks the types
+        try:
+            msgspec.convert(values, cls)  # checks the types
+        except msgspec.ValidationError as error:  # in older versions, not a ValueError
+            raise ValueError(str(error)) from None
         return cls(**values)

@@ -251,5 +251,5 @@ File = TypeVar("File", Progress, Manifest)
 def _decoded(content: bytes, kind: type[File]) -> File:
     try:
         return msgspec.convert(json.loads(content), kind)
-    except (ValueError, RecursionError) as error:  # a ValidationError of msgspec is a ValueError
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:  # in older versions, not a ValueError
         raise InvalidFile(str(error)) from None
