@@ -275,6 +275,8 @@ def _plain(value: Any) -> Any:
 
     The order of the members of an object is kept: it is that of the columns of a file, and matters to some APIs.
     """
+    if value is None or isinstance(value, (str, bytes, int, float)):
+        return value  # also text that looks like an address
     if isinstance(value, Mapping):
         return [(_plain(key), _plain(each)) for key, each in value.items()]
     if isinstance(value, (list, tuple)):

@@ -84,7 +84,6 @@ class IncrementalRun:
 
         incremental.check(conn_id, is_rendered=True)
         self._incremental = incremental
-        self._request = request
         self._conn_id = conn_id
         ti, dag_run = context["ti"], context["dag_run"]
         self._run_id = ti.run_id

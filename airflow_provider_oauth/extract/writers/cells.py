@@ -151,7 +151,7 @@ class RowSplitter:
 
 
 def _decoder(names: Sequence[str], ignore_extra: bool) -> msgspec.json.Decoder[list[Any]] | None:
-    """Return a decoder of rows; None if msgspec does not allow a name, for example one with a quotation mark."""
+    """Return a decoder of rows; None if msgspec rejects a column name, for example one with a quotation mark."""
     fields = [(f"f{number}", Raw, None) for number in range(len(names))]
     rename = {f"f{number}": name for number, name in enumerate(names)}
     try:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import psutil
 
 DAGS = Path(__file__).parent / "change_dags"
-#: The lists by name, and whether several of their pages are requested at a time. Each one has a DAG.
+#: The names of the lists, and whether a DAG requests several pages of the list at a time. Each list has its own DAG.
 LISTS = {"killed": False, "lost": True, "finished": False, "overtaken": False, "last_page": False, "windows": False}
 BUCKET = "changes"
 #: Rows per part.

@@ -1,4 +1,4 @@
-"""What an attempt takes over from another one in a folder of parts, and what it deletes."""
+"""Which parts an attempt takes over from an earlier attempt, and which files it deletes."""
 
 from __future__ import annotations
 

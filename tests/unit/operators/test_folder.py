@@ -484,3 +484,9 @@ def test_an_invalid_page_starts_from_zero_only_directly_after_resuming(
     retry.execute(context(try_number=2))
     assert api.requested == ["2", "1", "2", "3", "4"]
     assert stored(folder) == ROWS
+
+
+def test_text_that_looks_like_the_address_of_an_object_distinguishes_requests(folder: Path, api: Api) -> None:
+    interrupted(folder, api, request_params={"room": "at 0x1f", "q": "a at 0x1f"})
+    task(folder, request_params={"room": "at 0x1f", "q": "a at 0x2e"}).execute(context(try_number=2))
+    assert api.requested == ["1", "2", "3", "4"]
