@@ -194,6 +194,7 @@ BY_KEY = {
     "api_headers": _HEADERS,
     "secret_headers": _HEADERS,
     "grant_headers": _HEADERS,
+    "secret_grant_headers": _HEADERS,
     "header_name": _Coercion(_to_header_name, "header name"),
     "auth_scheme": _Coercion(_to_scheme, "authorization scheme"),
     "renew_on": _Coercion(_to_statuses, "list of statuses from 400 to 599"),

@@ -33,7 +33,7 @@ NO_SCHEME = "none"
 #: Names of the extra fields that become ``TransportOptions``.
 TRANSPORT = tuple(TransportOptions.__dataclass_fields__)
 #: Fields with a URL that may be relative to the API base URL.
-URLS = ("grant_url", "refresh_url", "authorize_url", "revoke_url", "issuer")
+URLS = ("grant_url", "refresh_url", "authorize_url", "revoke_url", "par_url", "device_url", "issuer")
 EXAMPLE_EXTRA = (
     '{"grant_type": "client_credentials", "grant_url": "https://login.example.com/oauth/token", "leeway": 60}'
 )
@@ -127,6 +127,7 @@ def _read(connection: Connection, preset: Preset) -> OAuthConfig:
         refresh_bearer=preset.refresh_bearer,
         refresh_lifetime=preset.refresh_lifetime,
         allowed_hosts=_allowed_hosts(),
+        file_folder=conf.get("oauth", "file_folder", fallback="").strip(),
         warnings=tuple(warnings),
         **values,
     )

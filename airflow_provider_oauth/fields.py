@@ -46,6 +46,13 @@ class Field(NamedTuple):
         return f"{self.description} Example: {self.example}" if show else self.description
 
 
+#: The algorithms that sign JWTs (RFC 7518 section 3.1, RFC 8037 section 3.1).
+SIGNING_ALGORITHMS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+    *("HS256", "HS384", "HS512"),
+)
+
 FIELDS: dict[str, Field] = {
     "vendor": Field(
         "string",
@@ -66,7 +73,16 @@ FIELDS: dict[str, Field] = {
             "password": "Password (user name and password)",
             "authorization_code": "Authorization code (a user consents in the browser)",
             "refresh_token": "Refresh token (obtained elsewhere)",
+            "jwt_bearer": "JWT bearer (a signed assertion)",
+            "token_exchange": "Token exchange (a token from a file)",
         },
+    ),
+    "grant_name": Field(
+        "string",
+        "Grant name",
+        "The grant_type that is sent to the token endpoint. Only if the server has its own name for grant type Client "
+        "credentials or Password.",
+        example="account_credentials",
     ),
     "grant_url": Field(
         "string",
@@ -125,15 +141,106 @@ FIELDS: dict[str, Field] = {
             "client_secret_basic": "Basic header (standard)",
             "client_secret_basic_raw": "Basic header, not URL-encoded",
             "client_secret_post": "In the request body",
+            "private_key_jwt": "JWT signed with a private key",
+            "client_secret_jwt": "JWT signed with the client secret",
+            "tls_client_auth": "Client certificate (mutual TLS)",
             "none": "None (public client, no secret)",
         },
+    ),
+    "private_key": Field(
+        "string",
+        "Private key",
+        "The private key that signs JWTs: PEM, JWK, a JWK set, or a Google service account in JSON. Only for client "
+        "authentication with a private key, or grant type JWT bearer.",
+        secret=True,
+    ),
+    "private_key_file": Field(
+        "string",
+        "Private key file",
+        "The path of a file with that private key, instead of Private key. The file must be below [oauth] file_folder.",
+        example="/etc/airflow-oauth/client.pem",
+    ),
+    "private_key_passphrase": Field(
+        "string",
+        "Private key passphrase",
+        "The passphrase of an encrypted private key. Only if the private key, or the key in cert, is encrypted.",
+        secret=True,
+    ),
+    "key_id": Field(
+        "string",
+        "Key ID",
+        "The ID under which the server knows the public key; it is sent as kid. Only if the server assigns such an ID.",
+        example="my-key-1",
+    ),
+    "certificate": Field(
+        "string",
+        "Certificate",
+        "The certificate of the private key in PEM; its fingerprints are sent as x5t and x5t#S256. Only if the server "
+        "identifies the key by its certificate, as Microsoft Entra does.",
+    ),
+    "signing_algorithm": Field(
+        "string",
+        "Signing algorithm",
+        "The algorithm that signs JWTs. Only if the server does not accept the usual algorithm for the key: RS256, "
+        "ES256, ES384, ES512, EdDSA or HS256.",
+        choices={name: name for name in SIGNING_ALGORITHMS},
+    ),
+    "assertion_issuer": Field(
+        "string",
+        "Assertion issuer",
+        "The issuer (iss) of the assertion. Only for grant type JWT bearer; the default is the client ID.",
+        example="reports@project.example.com",
+    ),
+    "assertion_subject": Field(
+        "string",
+        "Assertion subject",
+        "The user or account (sub) on whose behalf Airflow calls the API. Only for grant type JWT bearer.",
+        example="user@example.com",
+    ),
+    "assertion_audience": Field(
+        "string",
+        "Assertion audience",
+        "The audience (aud) of signed JWTs. Only if the server expects neither its issuer nor its Token URL.",
+        example="https://login.example.com",
+    ),
+    "assertion_claims": Field(
+        "object",
+        "Assertion claims",
+        "Claims to add to signed JWTs, as a JSON object. Only if the server requires them.",
+        example='{"box_sub_type": "enterprise"}',
+    ),
+    "assertion_file": Field(
+        "string",
+        "Assertion file",
+        "The path of a file with a signed JWT that another system renews, for example Kubernetes. Airflow sends it "
+        "instead of signing one. The file must be below [oauth] file_folder.",
+        example="/etc/airflow-oauth/assertion.jwt",
+    ),
+    "subject_token_file": Field(
+        "string",
+        "Subject token file",
+        "The path of a file with the token to exchange. Only for grant type Token exchange. The file must be below "
+        "[oauth] file_folder.",
+        example="/etc/airflow-oauth/subject.jwt",
+    ),
+    "subject_token_type": Field(
+        "string",
+        "Subject token type",
+        "The type of the token in Subject token file. Only for grant type Token exchange; the default is "
+        "urn:ietf:params:oauth:token-type:jwt.",
+        example="urn:ietf:params:oauth:token-type:id_token",
     ),
     "body_format": Field(
         "string",
         "Token request body",
         "The format of requests to the token endpoint, for every grant type. Most servers expect a form.",
         default="form",
-        choices={"form": "Form (standard)", "json": "JSON", "multipart": "Multipart form data"},
+        choices={
+            "form": "Form (standard)",
+            "json": "JSON",
+            "multipart": "Multipart form data",
+            "query": "In the URL's query",
+        },
     ),
     "audience": Field(
         "string",
@@ -165,6 +272,20 @@ FIELDS: dict[str, Field] = {
         "Revocation URL",
         "The URL for revoking tokens (RFC 7009). Only if you want to revoke tokens from Airflow.",
         example="https://login.example.com/oauth/revoke",
+    ),
+    "par_url": Field(
+        "string",
+        "Pushed authorization request URL",
+        "The URL of the pushed authorization request endpoint (RFC 9126). Only for grant type Authorization code, if "
+        "the server requires such requests. Not needed if Issuer is set.",
+        example="https://login.example.com/oauth/par",
+    ),
+    "device_url": Field(
+        "string",
+        "Device authorization URL",
+        "The URL of the device authorization endpoint (RFC 8628). Only for airflow oauth authorize --device. Not "
+        "needed if Issuer is set.",
+        example="https://login.example.com/oauth/device",
     ),
     "skip_pkce": Field(
         "boolean",
@@ -213,6 +334,26 @@ FIELDS: dict[str, Field] = {
         "The JMESPath of each value in the token response, as pairs separated by commas. Only if the token response "
         "is not standard.",
         example="access_token=data.token, expires_in=data.ttl, base_url=instance_url",
+    ),
+    "request_map": Field(
+        "string",
+        "Request map",
+        "Other names for parameters of token requests and of the authorization URL, as pairs separated by commas. Only "
+        "if the server uses names that are not standard.",
+        example="client_id=client_key",
+    ),
+    "token_method": Field(
+        "string",
+        "Token request method",
+        "The HTTP method of token requests. The default is POST. With GET, all parameters are in the query.",
+        choices={"POST": "POST (standard)", "GET": "GET"},
+    ),
+    "callback_map": Field(
+        "string",
+        "Callback values",
+        "Values of the callback to keep with the tokens, as pairs of a name and the callback's parameter. Use them as "
+        "{name} in endpoints, API parameters and API headers. Only for grant type Authorization code.",
+        example="realm_id=realmId",
     ),
     # leeway must always be present and must be an integer. Airflow's own HttpSensor and deferrable HttpOperator send
     # every key of extra as a header. An integer prevents that: requests and aiohttp refuse it as the value of a header,
@@ -299,6 +440,13 @@ FIELDS: dict[str, Field] = {
         "Token request headers",
         "Headers to add to every token request, as a JSON object. Only if the server requires them.",
         example='{"X-Api-Version": "2"}',
+    ),
+    "secret_grant_headers": Field(
+        "object",
+        "Secret token request headers",
+        "Headers with secret values to add to every token request, as a JSON object. The values are masked.",
+        secret=True,
+        example='{"X-Api-Key": "API_KEY"}',
     ),
     "verify": Field(
         "string",

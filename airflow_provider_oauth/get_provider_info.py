@@ -68,6 +68,18 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "login.example.com, *.auth.example.com",
                         "default": "",
                     },
+                    "file_folder": {
+                        "description": (
+                            "Folder of the files that connections may name in private_key_file, assertion_file and "
+                            "subject_token_file. Files outside this folder are refused. Everyone who can edit "
+                            "connections can send a file in this folder to a server, so put only files for OAuth 2.0 "
+                            "connections into it. If it is empty, connections cannot use such files."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/etc/airflow-oauth",
+                        "default": "",
+                    },
                 },
             }
         },

@@ -11,6 +11,9 @@ from urllib.parse import quote_plus
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.credentials import Credentials
+
 Headers = MutableMapping[str, str]
 Fields = MutableMapping[str, Any]
 
@@ -26,6 +29,8 @@ class ClientAuthContext:
     :param endpoint: URL that the request is sent to
     :param audience: the issuer of the authorization server or, if that is not set, the URL of its token endpoint
     :param now: time of the request, with a time zone
+    :param config: the connection
+    :param credentials: the signing key, and the assertion from a file
     """
 
     client_id: str | None
@@ -33,6 +38,8 @@ class ClientAuthContext:
     endpoint: str = field(repr=False)
     audience: str = field(repr=False)
     now: datetime
+    config: OAuthConfig
+    credentials: Credentials
 
 
 class ClientAuth(Protocol):

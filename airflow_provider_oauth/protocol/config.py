@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 #: Grants that depend on a refresh token: if it is lost, a user must authorize again.
 REFRESH_TOKEN_GRANTS = ("authorization_code", "refresh_token")
 #: Grants that can be requested again at any time.
-REPEATABLE_GRANTS = ("client_credentials", "password")
-BODY_FORMATS = ("form", "json", "multipart")
+REPEATABLE_GRANTS = ("client_credentials", "password", "jwt_bearer", "token_exchange")
+#: The ``grant_type`` that is sent for each grant whose name is a URN.
+GRANT_NAMES = {
+    "jwt_bearer": "urn:ietf:params:oauth:grant-type:jwt-bearer",  # RFC 7523 section 2.1
+    "token_exchange": "urn:ietf:params:oauth:grant-type:token-exchange",  # RFC 8693 section 2.1
+}
+BODY_FORMATS = ("form", "json", "multipart", "query")
+TOKEN_METHODS = ("POST", "GET")
 #: The password in a proxy's URL, with or without a scheme.
 PROXY_PASSWORD = re.compile(r"(?:^|//)[^/@:]*:([^/]*)@")
 #: Parameters of the authorization request that this package sets (RFC 6749 section 4.1.1, RFC 7636, RFC 8707).
@@ -95,9 +101,26 @@ class OAuthConfig:
     grant_type: str = "client_credentials"
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
+    grant_name: str | None = None
+    private_key: str | None = field(default=None, repr=False)
+    private_key_file: str | None = None
+    private_key_passphrase: str | None = field(default=None, repr=False)
+    key_id: str | None = None
+    certificate: str | None = field(default=None, repr=False)
+    signing_algorithm: str | None = None
+    assertion_issuer: str | None = None
+    assertion_subject: str | None = None
+    assertion_audience: str | None = None
+    assertion_claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    assertion_file: str | None = None
+    subject_token_file: str | None = None
+    subject_token_type: str = "urn:ietf:params:oauth:token-type:jwt"  # noqa: S105 - a type, RFC 8693 section 3
     refresh_url: str | None = field(default=None, repr=False)
     authorize_url: str | None = field(default=None, repr=False)
     authorize_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    par_url: str | None = field(default=None, repr=False)
+    device_url: str | None = field(default=None, repr=False)
+    callback_map: Mapping[str, str] = field(default_factory=dict)
     skip_pkce: bool = False
     revoke_url: str | None = field(default=None, repr=False)
     issuer: str | None = None
@@ -112,9 +135,12 @@ class OAuthConfig:
     use_refresh: bool = False
     client_auth: str = "client_secret_basic"
     body_format: str = "form"
+    token_method: str = "POST"  # noqa: S105 - an HTTP method
+    request_map: Mapping[str, str] = field(default_factory=dict)
     grant_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     grant_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret_grant_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secret_grant_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     api_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     api_params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     secret_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -131,6 +157,7 @@ class OAuthConfig:
     allow_http: bool = False
     transport: TransportOptions = field(default_factory=TransportOptions)
     allowed_hosts: tuple[str, ...] = ()  # from [oauth] allowed_hosts
+    file_folder: str = ""  # from [oauth] file_folder; "" if it is not set
     #: Warnings about the connection's fields, as sentences for users.
     warnings: tuple[str, ...] = ()
 
@@ -141,7 +168,16 @@ class OAuthConfig:
             raise self.error("token_url", "is missing. Set Token URL, or set Issuer to discover it")
         self._check_grant()
         self._check_client()
-        for name in ("base_url", "token_url", "refresh_url", "authorize_url", "revoke_url", "issuer"):
+        for name in (
+            "base_url",
+            "token_url",
+            "refresh_url",
+            "authorize_url",
+            "revoke_url",
+            "par_url",
+            "device_url",
+            "issuer",
+        ):
             self._check_url(name, getattr(self, name))
         for name in filter(self.authorize_params.__contains__, AUTHORIZATION_PARAMETERS):
             advice = f"Enter it in {LABELS[name]}" if name in ("scope", "audience", "resource") else "Remove it"
@@ -180,6 +216,7 @@ class OAuthConfig:
                         name, "is missing, but the password grant requires it. Enter it, or choose another Grant type"
                     )
         self._check_choice("body_format", BODY_FORMATS)
+        self._check_choice("token_method", TOKEN_METHODS)
 
     def _check_client(self) -> None:
         self._check_choice("client_auth", tuple(CLIENT_AUTH))
@@ -227,8 +264,9 @@ class OAuthConfig:
     @property
     def secrets(self) -> tuple[str, ...]:
         """All secrets of the connection, for redaction and masking."""
-        maps = (self.secret_grant_params, self.secret_headers, self.secret_params)
+        maps = (self.secret_grant_params, self.secret_grant_headers, self.secret_headers, self.secret_params)
         values = [self.client_secret, self.user_password, self.refresh_token]
+        values += [self.private_key, self.private_key_passphrase]
         values += [text for mapping in maps for text in _texts(mapping)]
         values += [found[1] for proxy in self.transport.proxies.values() if (found := PROXY_PASSWORD.search(proxy))]
         return tuple(value for value in values if value)
@@ -243,8 +281,11 @@ class OAuthConfig:
     def identity(self) -> dict[str, Any]:
         """The values that a token depends on. If one of them changes, a stored token is no longer used."""
         names = ("client_id", "grant_type", "username", "audience", "resource")
+        # These are left out if they are not set, so that key IDs of records from the first release stay the same.
+        added = ("grant_name", "assertion_issuer", "assertion_subject", "assertion_claims", "subject_token_file")
         return {
             **{name: getattr(self, name) for name in names},
+            **{name: _plain(getattr(self, name)) for name in added if getattr(self, name)},
             "token_url": self.server,  # may be the issuer; the key is not renamed, because stored key IDs depend on it
             "scope": normalize_scope(self.scope),
             "grant_params": dict(self.grant_params),
@@ -294,6 +335,10 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(part)
     elif value is not None and not isinstance(value, bool):
         yield str(value)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _to_json(value: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +17,7 @@ from airflow_provider_oauth.exceptions import (
     TokenResponseError,
 )
 from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.credentials import load_credentials
 from airflow_provider_oauth.protocol.discovery import METADATA, with_discovered_endpoints
 from airflow_provider_oauth.protocol.http_transport import HttpTransport
 from airflow_provider_oauth.protocol.metrics import TOKEN_REQUESTS, failure_outcome, no_report
@@ -31,16 +33,25 @@ from airflow_provider_oauth.protocol.token_requests import (
 from airflow_provider_oauth.protocol.token_responses import parse_revocation_response, parse_token_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.credentials import Credentials
     from airflow_provider_oauth.protocol.metrics import Report
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.protocol.token_requests import EndpointInfo, Request, TokenRequest
     from airflow_provider_oauth.protocol.token_responses import HttpResponse
 
 Result = TypeVar("Result")
+Build = Callable[["OAuthConfig", "Credentials", "datetime"], "TokenRequest"]
+
+
+Mask = Callable[[str, "datetime | None"], None]
+
+
+def no_mask(secret: str, until: datetime | None) -> None:
+    """Mask nothing."""
 
 
 class TokenEndpoint:
@@ -51,10 +62,15 @@ class TokenEndpoint:
     :param config: the connection
     :param clock: the clocks; tests replace them
     :param report: reports the outcome of each attempt to send a token request
+    :param mask: called with each secret that a request adds, such as a signed assertion, before the request is sent,
+        and with the time until which it must be masked
     """
 
-    def __init__(self, config: OAuthConfig, clock: Clock | None = None, report: Report = no_report) -> None:
+    def __init__(
+        self, config: OAuthConfig, clock: Clock | None = None, report: Report = no_report, mask: Mask = no_mask
+    ) -> None:
         self._config = config
+        self._mask = mask
         self._report = report
         self._clock = clock or Clock()
         self._transport = HttpTransport(config, self._clock)
@@ -69,7 +85,11 @@ class TokenEndpoint:
         :raises TokenResponseError: if the response contains no token
         :raises ConfigurationError: if a field of the connection makes it impossible to send the request
         """
-        return self._token("token_url", lambda config, now: grant_request(config, scope, now=now), retry)
+        return self._token(
+            "token_url",
+            lambda config, credentials, now: grant_request(config, scope, now=now, credentials=credentials),
+            retry,
+        )
 
     def refresh(self, refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Token:
         """Request a token with a refresh token. It raises the same exceptions as ``grant``.
@@ -84,7 +104,9 @@ class TokenEndpoint:
         """
         return self._token(
             "refresh_url" if self._config.refresh_url else "token_url",
-            lambda config, now: refresh_request(config, refresh_token, access_token, now=now),
+            lambda config, credentials, now: refresh_request(
+                config, refresh_token, access_token, now=now, credentials=credentials
+            ),
             retry,
         )
 
@@ -100,7 +122,9 @@ class TokenEndpoint:
         """
         return self._token(
             "token_url",
-            lambda config, now: code_request(config, code, redirect_uri, code_verifier, now=now),
+            lambda config, credentials, now: code_request(
+                config, code, redirect_uri, code_verifier, now=now, credentials=credentials
+            ),
             retry=False,
         )
 
@@ -114,7 +138,7 @@ class TokenEndpoint:
         """
         return self._exchange(
             "revoke_url",
-            lambda config, now: revocation_request(config, token, hint, now=now),
+            lambda config, credentials, now: revocation_request(config, token, hint, now=now, credentials=credentials),
             parse_revocation_response,
             retry=False,
         )
@@ -130,13 +154,13 @@ class TokenEndpoint:
                 self._config, names, self._sender(self._clock.monotonic() + EXCHANGE_TIMEOUT)
             )
 
-    def _token(self, name: str, build: Callable[[OAuthConfig, datetime], TokenRequest], retry: bool) -> Token:
+    def _token(self, name: str, build: Build, retry: bool) -> Token:
         return self._exchange(name, build, parse_token_response, retry, self._report)
 
     def _exchange(
         self,
         name: str,
-        build: Callable[[OAuthConfig, datetime], TokenRequest],
+        build: Build,
         parse: Callable[[OAuthConfig, TokenRequest, HttpResponse], Result],
         retry: bool,
         report: Report = no_report,
@@ -166,7 +190,7 @@ class TokenEndpoint:
         with _errors_converted(self._config, REVOCATION if name == "revoke_url" else TOKEN) as exchange:
 
             def attempt() -> Result:
-                request = build(config, self._clock.now())
+                request = build(config, load_credentials(config), self._clock.now())
                 with _outcome_reported(report):
                     return parse(config, request, exchange.send(send, request))
 

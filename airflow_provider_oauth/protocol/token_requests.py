@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib3.filepost import encode_multipart_formdata
 
 from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH, ClientAuthContext
+from airflow_provider_oauth.protocol.credentials import NO_CREDENTIALS
 from airflow_provider_oauth.protocol.field_labels import LABELS
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.credentials import Credentials
 
 
 #: Fields of a request whose values are redacted in errors, in addition to the secrets of the connection.
@@ -80,22 +82,31 @@ class TokenRequest(Request):
     grant_type: str = ""
 
 
-def grant_request(config: OAuthConfig, scope: str | None = None, *, now: datetime) -> TokenRequest:
+def grant_request(
+    config: OAuthConfig, scope: str | None = None, *, now: datetime, credentials: Credentials = NO_CREDENTIALS
+) -> TokenRequest:
     """Build the request for the client credentials or password grant (RFC 6749 sections 4.3.2 and 4.4.2).
 
     :param config: the connection
     :param scope: scope to request, separated by spaces; None for the scope of the connection
     :param now: time of the request, with a time zone
+    :param credentials: the signing key and the tokens from files that the request needs
     """
     fields: dict[str, Any] = {"grant_type": config.grant_type}
     if config.grant_type == "password":
         fields |= {"username": config.username, "password": config.user_password}
     fields |= _access_fields(config, scope or config.scope)
-    return _token_request(config, _token_url(config), fields, now)
+    return _token_request(config, _token_url(config), fields, now, credentials)
 
 
 def code_request(
-    config: OAuthConfig, code: str, redirect_uri: str, code_verifier: str, *, now: datetime
+    config: OAuthConfig,
+    code: str,
+    redirect_uri: str,
+    code_verifier: str,
+    *,
+    now: datetime,
+    credentials: Credentials = NO_CREDENTIALS,
 ) -> TokenRequest:
     """Build the request that exchanges an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
 
@@ -108,6 +119,7 @@ def code_request(
     :param redirect_uri: the redirect URI of the authorization request
     :param code_verifier: the PKCE code verifier; not sent if the connection turns PKCE off (``skip_pkce``)
     :param now: time of the request, with a time zone
+    :param credentials: the signing key and the tokens from files that the request needs
     """
     fields: dict[str, Any] = {
         "grant_type": "authorization_code",
@@ -116,11 +128,16 @@ def code_request(
     }
     if not config.skip_pkce:
         fields["code_verifier"] = code_verifier
-    return _token_request(config, _token_url(config), fields | _resource(config), now)
+    return _token_request(config, _token_url(config), fields | _resource(config), now, credentials)
 
 
 def refresh_request(
-    config: OAuthConfig, refresh_token: str, access_token: str | None = None, *, now: datetime
+    config: OAuthConfig,
+    refresh_token: str,
+    access_token: str | None = None,
+    *,
+    now: datetime,
+    credentials: Credentials = NO_CREDENTIALS,
 ) -> TokenRequest:
     """Build the request that exchanges a refresh token for an access token (RFC 6749 section 6).
 
@@ -133,6 +150,7 @@ def refresh_request(
     :param refresh_token: the refresh token to use
     :param access_token: the access token that is replaced; sent only if the preset requires it (JustLogin)
     :param now: time of the request, with a time zone
+    :param credentials: the signing key and the tokens from files that the request needs
     """
     fields: dict[str, Any] = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     if config.grant_type == "refresh_token":
@@ -140,17 +158,20 @@ def refresh_request(
     fields |= _resource(config)
     bearer = access_token if config.refresh_bearer else None
     if config.refresh_url is None:
-        return _token_request(config, _token_url(config), fields, now, bearer)
-    return replace(_token_request(config, config.refresh_url, fields, now, bearer), endpoint=REFRESH)
+        return _token_request(config, _token_url(config), fields, now, credentials, bearer)
+    return replace(_token_request(config, config.refresh_url, fields, now, credentials, bearer), endpoint=REFRESH)
 
 
-def revocation_request(config: OAuthConfig, token: str, hint: str, *, now: datetime) -> TokenRequest:
+def revocation_request(
+    config: OAuthConfig, token: str, hint: str, *, now: datetime, credentials: Credentials = NO_CREDENTIALS
+) -> TokenRequest:
     """Build the request that revokes a token (RFC 7009 section 2.1). Its body is always form-encoded.
 
     :param config: the connection
     :param token: the token to revoke
     :param hint: type of the token: ``access_token`` or ``refresh_token``
     :param now: time of the request, with a time zone
+    :param credentials: the signing key and the tokens from files that the request needs
     :raises ConfigurationError: if the connection has no revocation URL
     """
     if config.revoke_url is None:
@@ -162,7 +183,7 @@ def revocation_request(config: OAuthConfig, token: str, hint: str, *, now: datet
     # grant_params are not added, because they are for token requests.
     fields: dict[str, Any] = {"token": token, "token_type_hint": hint}
     headers = {"Accept": "application/json"}
-    _authenticate(config, config.revoke_url, headers, fields, now)
+    _authenticate(config, config.revoke_url, headers, fields, now, credentials)
     return replace(_request(config, config.revoke_url, headers, fields, "form"), endpoint=REVOCATION)
 
 
@@ -185,19 +206,29 @@ def _resource(config: OAuthConfig) -> dict[str, str]:
 
 
 def _token_request(
-    config: OAuthConfig, url: str, fields: dict[str, Any], now: datetime, bearer: str | None = None
+    config: OAuthConfig,
+    url: str,
+    fields: dict[str, Any],
+    now: datetime,
+    credentials: Credentials,
+    bearer: str | None = None,
 ) -> TokenRequest:
     headers: dict[str, str] = {"Accept": "application/json"}
     if bearer:
         headers["Authorization"] = f"Bearer {bearer}"
-    _authenticate(config, url, headers, fields, now)
+    _authenticate(config, url, headers, fields, now, credentials)
     for name, value in {**config.grant_params, **config.secret_grant_params}.items():
         fields.setdefault(name, value)
     return _request(config, url, headers, fields, config.body_format)
 
 
 def _authenticate(
-    config: OAuthConfig, url: str, headers: dict[str, str], fields: dict[str, Any], now: datetime
+    config: OAuthConfig,
+    url: str,
+    headers: dict[str, str],
+    fields: dict[str, Any],
+    now: datetime,
+    credentials: Credentials,
 ) -> None:
     context = ClientAuthContext(
         client_id=config.client_id,
@@ -205,6 +236,8 @@ def _authenticate(
         endpoint=url,
         audience=config.issuer or config.token_url or url,
         now=now,
+        config=config,
+        credentials=credentials,
     )
     CLIENT_AUTH[config.client_auth].apply(context, headers, fields)
 

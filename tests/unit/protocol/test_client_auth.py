@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH, ClientAuthContext, basic
+from airflow_provider_oauth.protocol.credentials import NO_CREDENTIALS
 from airflow_provider_oauth.protocol.token_requests import grant_request, refresh_request, revocation_request
 from tests.connections import TOKEN_URL, oauth_config
 from tests.fake_clock import START
@@ -12,7 +13,13 @@ from tests.fake_clock import START
 
 def context(client_id: str | None, client_secret: str | None) -> ClientAuthContext:
     return ClientAuthContext(
-        client_id=client_id, client_secret=client_secret, endpoint=TOKEN_URL, audience=TOKEN_URL, now=START
+        client_id=client_id,
+        client_secret=client_secret,
+        endpoint=TOKEN_URL,
+        audience=TOKEN_URL,
+        now=START,
+        config=oauth_config(),
+        credentials=NO_CREDENTIALS,
     )
 
 
