@@ -77,13 +77,6 @@ FIELDS: dict[str, Field] = {
             "token_exchange": "Token exchange (a token from a file)",
         },
     ),
-    "grant_name": Field(
-        "string",
-        "Grant name",
-        "The grant_type that is sent to the token endpoint. Only if the server has its own name for grant type Client "
-        "credentials or Password.",
-        example="account_credentials",
-    ),
     "grant_url": Field(
         "string",
         "Token URL",
@@ -177,58 +170,7 @@ FIELDS: dict[str, Field] = {
         "Certificate",
         "The certificate of the private key in PEM; its fingerprints are sent as x5t and x5t#S256. Only if the server "
         "identifies the key by its certificate, as Microsoft Entra does.",
-    ),
-    "signing_algorithm": Field(
-        "string",
-        "Signing algorithm",
-        "The algorithm that signs JWTs. Only if the server does not accept the usual algorithm for the key: RS256, "
-        "ES256, ES384, ES512, EdDSA or HS256.",
-        choices={name: name for name in SIGNING_ALGORITHMS},
-    ),
-    "assertion_issuer": Field(
-        "string",
-        "Assertion issuer",
-        "The issuer (iss) of the assertion. Only for grant type JWT bearer; the default is the client ID.",
-        example="reports@project.example.com",
-    ),
-    "assertion_subject": Field(
-        "string",
-        "Assertion subject",
-        "The user or account (sub) on whose behalf Airflow calls the API. Only for grant type JWT bearer.",
-        example="user@example.com",
-    ),
-    "assertion_audience": Field(
-        "string",
-        "Assertion audience",
-        "The audience (aud) of signed JWTs. Only if the server expects neither its issuer nor its Token URL.",
-        example="https://login.example.com",
-    ),
-    "assertion_claims": Field(
-        "object",
-        "Assertion claims",
-        "Claims to add to signed JWTs, as a JSON object. Only if the server requires them.",
-        example='{"box_sub_type": "enterprise"}',
-    ),
-    "assertion_file": Field(
-        "string",
-        "Assertion file",
-        "The path of a file with a signed JWT that another system renews, for example Kubernetes. Airflow sends it "
-        "instead of signing one. The file must be below [oauth] file_folder.",
-        example="/etc/airflow-oauth/assertion.jwt",
-    ),
-    "subject_token_file": Field(
-        "string",
-        "Subject token file",
-        "The path of a file with the token to exchange. Only for grant type Token exchange. The file must be below "
-        "[oauth] file_folder.",
-        example="/etc/airflow-oauth/subject.jwt",
-    ),
-    "subject_token_type": Field(
-        "string",
-        "Subject token type",
-        "The type of the token in Subject token file. Only for grant type Token exchange; the default is "
-        "urn:ietf:params:oauth:token-type:jwt.",
-        example="urn:ietf:params:oauth:token-type:id_token",
+        example="-----BEGIN CERTIFICATE-----…",
     ),
     "body_format": Field(
         "string",
@@ -272,6 +214,65 @@ FIELDS: dict[str, Field] = {
         "Revocation URL",
         "The URL for revoking tokens (RFC 7009). Only if you want to revoke tokens from Airflow.",
         example="https://login.example.com/oauth/revoke",
+    ),
+    "signing_algorithm": Field(
+        "string",
+        "Signing algorithm",
+        "The algorithm that signs JWTs. Only if the server does not accept the usual algorithm for the key: RS256, "
+        "ES256, ES384, ES512, EdDSA or HS256.",
+        choices={name: name for name in SIGNING_ALGORITHMS},
+    ),
+    "assertion_issuer": Field(
+        "string",
+        "Assertion issuer",
+        "The issuer (iss) of the assertion. Only for grant type JWT bearer; the default is the client ID.",
+        example="reports@project.example.com",
+    ),
+    "assertion_subject": Field(
+        "string",
+        "Assertion subject",
+        "The user or account (sub) on whose behalf Airflow calls the API. Only for grant type JWT bearer.",
+        example="user@example.com",
+    ),
+    "assertion_audience": Field(
+        "string",
+        "Assertion audience",
+        "The audience (aud) of signed JWTs. Only if the server expects neither its issuer nor its Token URL.",
+        example="https://login.example.com",
+    ),
+    "assertion_file": Field(
+        "string",
+        "Assertion file",
+        "The path of a file with a signed JWT that another system renews, for example Kubernetes. Airflow sends it "
+        "instead of signing one. The file must be below [oauth] file_folder.",
+        example="/etc/airflow-oauth/assertion.jwt",
+    ),
+    "subject_token_file": Field(
+        "string",
+        "Subject token file",
+        "The path of a file with the token to exchange. Only for grant type Token exchange. The file must be below "
+        "[oauth] file_folder.",
+        example="/etc/airflow-oauth/subject.jwt",
+    ),
+    "subject_token_type": Field(
+        "string",
+        "Subject token type",
+        "The type of the token in Subject token file. Only for grant type Token exchange; the default is "
+        "urn:ietf:params:oauth:token-type:jwt.",
+        example="urn:ietf:params:oauth:token-type:id_token",
+    ),
+    "grant_name": Field(
+        "string",
+        "Grant name",
+        "The grant_type that is sent to the token endpoint. Only if the server has its own name for grant type Client "
+        "credentials or Password.",
+        example="account_credentials",
+    ),
+    "token_method": Field(
+        "string",
+        "Token request method",
+        "The HTTP method of token requests. The default is POST. With GET, all parameters are in the query.",
+        choices={"POST": "POST (standard)", "GET": "GET"},
     ),
     "par_url": Field(
         "string",
@@ -342,12 +343,6 @@ FIELDS: dict[str, Field] = {
         "if the server uses names that are not standard.",
         example="client_id=client_key",
     ),
-    "token_method": Field(
-        "string",
-        "Token request method",
-        "The HTTP method of token requests. The default is POST. With GET, all parameters are in the query.",
-        choices={"POST": "POST (standard)", "GET": "GET"},
-    ),
     "callback_map": Field(
         "string",
         "Callback values",
@@ -395,6 +390,12 @@ FIELDS: dict[str, Field] = {
         "Parameters to add to the authorization URL, as a JSON object. Only for grant type Authorization code. "
         "Google issues a refresh token only with the parameters in the example.",
         example='{"access_type": "offline", "prompt": "consent"}',
+    ),
+    "assertion_claims": Field(
+        "object",
+        "Assertion claims",
+        "Claims to add to signed JWTs, as a JSON object. Only if the server requires them.",
+        example='{"box_sub_type": "enterprise"}',
     ),
     "api_headers": Field(
         "object",

@@ -36,6 +36,8 @@ GRANT_LABELS = {
     "password": "Password",
     "authorization_code": "Authorization code",
     "refresh_token": "Refresh token",
+    "jwt_bearer": "JWT bearer",
+    "token_exchange": "Token exchange",
 }
 TOKEN_STATES = {
     "usable": State(

@@ -93,6 +93,8 @@ SECRET = {
     "proxies",
     "proxy",
 }
+#: Not secret, but Airflow masks their values because of their names. Such a field has no default.
+MASKED_BY_NAME = {"private_key_file", "subject_token_file", "subject_token_type", "token_method"}
 every_field = pytest.mark.parametrize("name", FIELDS)
 
 
@@ -116,7 +118,8 @@ def test_a_secret_field_has_a_name_that_airflow_masks_and_no_default(name: str) 
 def test_a_field_of_the_form_that_is_not_secret_has_a_name_that_airflow_does_not_mask(name: str) -> None:
     # Otherwise its value or default would be *** in the form and in all logs.
     if FIELDS[name].shown and not FIELDS[name].secret:
-        assert not should_hide_value_for_key(name)
+        assert should_hide_value_for_key(name) == (name in MASKED_BY_NAME)
+        assert name not in MASKED_BY_NAME or FIELDS[name].default is None
 
 
 @every_field
@@ -159,7 +162,7 @@ def test_a_default_has_the_type_of_its_field(name: str) -> None:
 
     assert field.default is None or type(field.default) is types[field.type]
     assert field.default is None or field.minimum is None or field.default >= field.minimum
-    assert field.choices is None or field.default in field.choices
+    assert field.choices is None or field.default is None or field.default in field.choices
 
 
 def test_leeway_is_an_integer_and_required() -> None:
@@ -173,9 +176,20 @@ def test_the_choices_do_not_change() -> None:
     choices = {name: list(field.choices) for name, field in FIELDS.items() if field.choices}
 
     assert choices == {
-        "grant_type": ["client_credentials", "password", "authorization_code", "refresh_token"],
-        "client_auth": ["client_secret_basic", "client_secret_basic_raw", "client_secret_post", "none"],
-        "body_format": ["form", "json", "multipart"],
+        "grant_type": [
+            *("client_credentials", "password", "authorization_code", "refresh_token"),
+            *("jwt_bearer", "token_exchange"),
+        ],
+        "client_auth": [
+            *("client_secret_basic", "client_secret_basic_raw", "client_secret_post"),
+            *("private_key_jwt", "client_secret_jwt", "tls_client_auth", "none"),
+        ],
+        "body_format": ["form", "json", "multipart", "query"],
+        "signing_algorithm": [
+            *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+            *("ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"),
+        ],
+        "token_method": ["POST", "GET"],
     }
 
 

@@ -427,7 +427,7 @@ def test_only_secrets_are_shown_as_dots(conn_type: str) -> None:
     fields = form(conn_type)["conn-fields"]
 
     dotted = {name for name, field in fields.items() if field["schema"].get("format") == "password"}
-    assert dotted == {"refresh_token", "user_password"} & set(fields)
+    assert dotted == {"refresh_token", "user_password", "private_key", "private_key_passphrase"} & set(fields)
 
 
 @pytest.mark.parametrize("conn_type", PRESETS)

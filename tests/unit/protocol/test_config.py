@@ -41,7 +41,7 @@ def test_grants_other_than_password_need_no_user_name(grant_type: str) -> None:
 def test_an_unknown_grant_type_is_refused_with_a_list_of_known_ones(grant_type: str) -> None:
     assert refusal(grant_type=grant_type) == (
         f"Grant type (grant_type) is {grant_type!r}, which is not supported. Use client_credentials, password, "
-        f"authorization_code or refresh_token."
+        f"jwt_bearer, token_exchange, authorization_code or refresh_token."
     )
 
 
@@ -104,7 +104,8 @@ def test_an_unknown_client_authentication_is_refused(client_auth: str) -> None:
 @pytest.mark.parametrize("body_format", ["", "xml", "JSON"])
 def test_an_unknown_body_format_is_refused(body_format: str) -> None:
     assert refusal(body_format=body_format) == (
-        f"Token request body (body_format) is {body_format!r}, which is not supported. Use form, json or multipart."
+        f"Token request body (body_format) is {body_format!r}, which is not supported. Use form, json, multipart or "
+        "query."
     )
 
 
