@@ -15,6 +15,11 @@ def issuer(server: ServerConfig, request: Request) -> str:
     return f"{str(request.base_url).rstrip('/')}/{server.name}"
 
 
+def audiences(server: ServerConfig, request: Request) -> tuple[str, str]:
+    """Return the audiences that the server accepts in a client's JWT (RFC 7523 §3): its issuer and token endpoint."""
+    return issuer(server, request), issuer(server, request) + server.token_path
+
+
 def metadata_router(server: ServerConfig) -> APIRouter:
     """Return a router with the server's metadata; it is empty if the server publishes none."""
     router = APIRouter(prefix=f"/{server.name}")

@@ -15,7 +15,9 @@ class Client:
 
     :param server: The server's name, e.g. ``standard``.
     :param client_id: The client ID.
-    :param client_secret: The client secret; ``None`` makes it a public client.
+    :param client_secret: The client secret; ``None`` makes it a public client, unless
+        it has a public key.
+    :param public_key: The public key in PEM that verifies its JWTs, for ``private_key_jwt``.
     :param scopes: The scopes that it may be granted.
     :param users: The users of the password grant: passwords by user name.
     :param access_lifetime: Lifetime of its access tokens in seconds, instead of the server's.
@@ -36,6 +38,12 @@ class Client:
     code_lifetime: int | None = None
     credits: int | None = None
     credit_window: float | None = None
+    public_key: str | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it has no credentials (RFC 6749 §2.1)."""
+        return self.client_secret is None and self.public_key is None
 
 
 @dataclass(frozen=True)

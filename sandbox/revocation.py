@@ -11,9 +11,10 @@ from sandbox.bodies import read_parameters
 from sandbox.client_auth import authenticate, find_credentials, named_client
 from sandbox.errors import NO_STORE, TokenError, invalid_request
 from sandbox.faults import with_fault
+from sandbox.metadata import audiences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from sandbox.server_config import ServerConfig
     from sandbox.state import State
@@ -41,7 +42,7 @@ def revocation_router(server: ServerConfig, state: State) -> APIRouter:
             try:
                 if body_error:
                     raise body_error
-                _revoke(server, state, authorization, parameters)
+                _revoke(server, state, authorization, parameters, audiences(server, request))
             except TokenError as error:
                 return error.response(server.error_style)
             return Response(headers=NO_STORE)
@@ -51,10 +52,16 @@ def revocation_router(server: ServerConfig, state: State) -> APIRouter:
     return router
 
 
-def _revoke(server: ServerConfig, state: State, authorization: str | None, parameters: Mapping[str, str]) -> None:
+def _revoke(
+    server: ServerConfig,
+    state: State,
+    authorization: str | None,
+    parameters: Mapping[str, str],
+    accepted: Collection[str],
+) -> None:
     """Revoke a token of the client. An unknown token counts as revoked (§2.2)."""
     credentials = find_credentials(authorization, parameters, server.client_auth)
-    client = authenticate(state, server.name, credentials, server.client_auth)
+    client = authenticate(state, server.name, credentials, server.client_auth, accepted)
     if "token" not in parameters:
         raise invalid_request("Parameter token is missing")
     # Search both kinds: token_type_hint may be wrong (§2.1).

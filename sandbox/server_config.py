@@ -17,7 +17,14 @@ GrantType = Literal["client_credentials", "password", "refresh_token", "authoriz
 BodyFormat = Literal["form", "multipart", "json"]
 ErrorStyle = Literal["rfc6749", "league"]
 #: ``client_secret_basic_raw`` is this project's name for HTTP Basic without form encoding of client ID and secret.
-ClientAuth = Literal["client_secret_basic", "client_secret_basic_raw", "client_secret_post", "none"]
+ClientAuth = Literal[
+    "client_secret_basic",
+    "client_secret_basic_raw",
+    "client_secret_post",
+    "private_key_jwt",
+    "client_secret_jwt",
+    "none",
+]
 
 
 @dataclass(frozen=True)

@@ -111,11 +111,12 @@ class State:
         code_lifetime: int | None = None,
         credits: int | None = None,
         credit_window: float | None = None,
+        public_key: str | None = None,
     ) -> Client:
         """Register or replace a client. Its tokens stay valid. See :class:`Client`."""
         client = Client(
             *(server, client_id, client_secret, list(scopes), dict(users or {})),
-            *(access_lifetime, code_lifetime, credits, credit_window),
+            *(access_lifetime, code_lifetime, credits, credit_window, public_key),
         )
         self._run("REPLACE INTO clients VALUES (?, ?, ?)", server, client_id, json.dumps(asdict(client)))
         return client

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from sandbox.bodies import read_parameters
 from sandbox.client_auth import authenticate, find_credentials, invalid_client, named_client
 from sandbox.errors import LEAGUE_INVALID_REQUEST, NO_STORE, TokenError, invalid_request
 from sandbox.faults import with_fault
+from sandbox.metadata import audiences
 from sandbox.pkce import matches_challenge
 from sandbox.state import UNKNOWN, new_family
 
@@ -65,7 +66,7 @@ async def _respond(server: ServerConfig, state: State, request: Request) -> Resp
         try:
             if body_error:
                 raise body_error
-            client = _authenticate(server, state, authorization, parameters)
+            client = _authenticate(server, state, authorization, parameters, audiences(server, request))
             _check_old_access_token(server, state, client, bearer)
             return JSONResponse(_grant(server, state, client, parameters), headers=NO_STORE)
         except TokenError as error:
@@ -84,12 +85,16 @@ def _old_access_token(server: ServerConfig, authorization: str | None, parameter
 
 
 def _authenticate(
-    server: ServerConfig, state: State, authorization: str | None, parameters: Mapping[str, str]
+    server: ServerConfig,
+    state: State,
+    authorization: str | None,
+    parameters: Mapping[str, str],
+    accepted: Collection[str],
 ) -> Client:
     """Return the authenticated client, if the server supports the requested grant type."""
     grant_type = _required(parameters, "grant_type")
     credentials = find_credentials(authorization, parameters, server.client_auth)
-    client = authenticate(state, server.name, credentials, server.client_auth)
+    client = authenticate(state, server.name, credentials, server.client_auth, accepted)
     if grant_type not in server.grants:
         raise TokenError("unsupported_grant_type", f"This server does not support grant_type {grant_type}")
     return client
@@ -120,7 +125,7 @@ def _grant(server: ServerConfig, state: State, client: Client, parameters: Mappi
         scope = _new_scope(server, client, parameters)
         grant = _Grant("password", scope, parameters.get("scope"), username)
         return _tokens(server, state, client, grant, refresh_scope=scope)
-    if client.client_secret is None:
+    if client.is_public:
         # RFC 6749 §4.4: for confidential clients only.
         raise TokenError("unauthorized_client", "A public client cannot use client_credentials")
     scope = _new_scope(server, client, parameters)

@@ -7,6 +7,13 @@ from sandbox.server_config import ServerConfig
 SERVER = ServerConfig(
     name="standard",
     grants=("authorization_code", "client_credentials", "password", "refresh_token"),
+    client_auth=(
+        "client_secret_basic",
+        "client_secret_post",
+        "private_key_jwt",
+        "client_secret_jwt",
+        "none",
+    ),
     revoke_path="/revoke",
     publishes_metadata=True,
     sends_issuer=True,

@@ -214,7 +214,9 @@ def test_standard_has_its_endpoints_in_its_metadata(sandbox: Sandbox) -> None:
         "response_types_supported": ["code"],
         "grant_types_supported": ["authorization_code", "client_credentials", "password", "refresh_token"],
         "scopes_supported": ["read", "write", "admin"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": [
+            *("client_secret_basic", "client_secret_post", "private_key_jwt", "client_secret_jwt", "none"),
+        ],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
     }
