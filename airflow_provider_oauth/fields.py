@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+from airflow_provider_oauth.protocol.signing_algorithms import SIGNING_ALGORITHMS
+
 FieldType = Literal["string", "integer", "boolean", "object"]
 
 
@@ -45,13 +47,6 @@ class Field(NamedTuple):
         show = self.example and self.default is None
         return f"{self.description} Example: {self.example}" if show else self.description
 
-
-#: The algorithms that sign JWTs (RFC 7518 section 3.1, RFC 8037 section 3.1).
-SIGNING_ALGORITHMS = (
-    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    *("ES256", "ES384", "ES512", "EdDSA"),
-    *("HS256", "HS384", "HS512"),
-)
 
 FIELDS: dict[str, Field] = {
     "vendor": Field(

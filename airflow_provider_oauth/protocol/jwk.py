@@ -1,0 +1,83 @@
+"""Parses private keys in JWKs and JWK sets (RFC 7517, RFC 7518 section 6, RFC 8037)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from airflow_provider_oauth.protocol.private_keys import MAX_RSA_BITS, InvalidKey, PrivateKey, checked
+from airflow_provider_oauth.protocol.signing_algorithms import KEY_ALGORITHMS
+
+#: The class that converts keys of each type, and the members that a private key of the type has.
+_TYPES: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "RSA": (RSAAlgorithm, ("n", "e", "d", "p", "q", "dp", "dq", "qi")),
+    "EC": (ECAlgorithm, ("x", "y", "d")),
+    "OKP": (OKPAlgorithm, ("x", "d")),
+}
+_CURVES = {"EC": ("P-256", "P-384", "P-521"), "OKP": ("Ed25519", "Ed448")}
+#: Names of algorithms that PyJWT knows under another name (RFC 9864).
+_ALGORITHM_NAMES = {"Ed25519": "EdDSA", "Ed448": "EdDSA"}
+#: Number of characters of the longest number in base64.
+_MAX_NUMBER = MAX_RSA_BITS // 6 + 1
+
+
+def jwk_keys(parsed: dict[str, Any]) -> list[PrivateKey]:
+    """Return the private keys in a JWK or a JWK set that can sign, in their order. Other keys of a set are skipped.
+
+    :param parsed: the JSON object
+    :return: at least one key
+    :raises InvalidKey: if no private key can sign, or one that can is not valid
+    """
+    if "keys" not in parsed and "kty" not in parsed:
+        raise InvalidKey(
+            "is JSON, but not a JWK, a JWK set or a Google service account (type service_account). Use one of these, "
+            "or a private key in PEM"
+        )
+    jwks = parsed.get("keys", [parsed])
+    if not isinstance(jwks, list) or not all(isinstance(jwk, dict) for jwk in jwks):
+        raise InvalidKey("is a JWK set whose member keys is not an array of JWKs. Copy the whole JWK set again")
+    keys = [_key(jwk) for jwk in jwks if _can_sign(jwk)]
+    if not keys:
+        raise InvalidKey(
+            "contains no private JWK that can sign. Use an RSA key, an EC key on curve P-256, P-384 or P-521, or an "
+            "Ed25519 key, with the member d. Its members use, key_ops and alg must permit to sign"
+        )
+    return keys
+
+
+def _can_sign(jwk: dict[str, Any]) -> bool:
+    """Return whether a JWK is a private key that can sign, according to its members."""
+    kind, operations = jwk.get("kty"), jwk.get("key_ops", ["sign"])
+    return (
+        isinstance(kind, str)
+        and kind in _TYPES
+        and "d" in jwk
+        and jwk.get("crv") in _CURVES.get(kind, (jwk.get("crv"),))
+        and jwk.get("use", "sig") == "sig"
+        and isinstance(operations, list)
+        and "sign" in operations
+        and _algorithm(jwk) in (None, *KEY_ALGORITHMS)
+    )
+
+
+def _algorithm(jwk: dict[str, Any]) -> Any:
+    algorithm = jwk.get("alg")
+    return _ALGORITHM_NAMES.get(algorithm, algorithm) if isinstance(algorithm, str) else algorithm
+
+
+def _key(jwk: dict[str, Any]) -> PrivateKey:
+    kind, members = _TYPES[jwk["kty"]]
+    for name in members:
+        value = jwk.get(name)
+        # An RSA key that has only d is refused: finding its prime numbers can take minutes.
+        if not (isinstance(value, str) and re.fullmatch(rf"[A-Za-z0-9_-]{{1,{_MAX_NUMBER}}}=*", value)):
+            raise InvalidKey(f"has a JWK whose member {name} is missing or is not a number in base64url. Copy it again")
+    if not isinstance(jwk.get("kid", ""), str):
+        raise InvalidKey("has a JWK whose member kid is not a string. Write it in quotes")
+    try:
+        key = kind.from_jwk({name: jwk[name] for name in ("kty", "crv", *members) if name in jwk})
+    except Exception:
+        raise InvalidKey("has a JWK that is not a valid private key. Copy the whole JWK again") from None
+    return PrivateKey(key=checked(key), key_id=jwk.get("kid"), algorithm=_algorithm(jwk))

@@ -1,0 +1,103 @@
+"""Private keys that sign JWTs, and which of them are accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
+
+from airflow_provider_oauth.protocol.signing_algorithms import CURVE_ALGORITHMS, EDWARDS_ALGORITHM, RSA_ALGORITHMS
+
+#: Lengths of RSA keys in bits. RFC 7518 section 3.3 requires the minimum. Checking a longer key takes too long.
+MIN_RSA_BITS = 2048
+MAX_RSA_BITS = 8192
+
+Key = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey
+
+
+class InvalidKey(Exception):
+    """A key cannot be used.
+
+    :param problem: what is wrong with it, as a predicate, and what to do, without the final period. It quotes nothing
+        of the key
+    :param field: name of the connection's field; None for the field with the key
+    """
+
+    def __init__(self, problem: str, field: str | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.field = field
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateKey:
+    """A private key, and what its file says about it.
+
+    :param key: the key
+    :param key_id: its ID; None if the file contains none
+    :param algorithm: its algorithm; None if the file contains none
+    :param issuer: the e-mail address of the Google service account that it belongs to; None for other keys
+    """
+
+    key: Key = field(repr=False)
+    key_id: str | None = None
+    algorithm: str | None = None
+    issuer: str | None = None
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The algorithms that fit the key, the usual one first."""
+        if isinstance(self.key, RSAPrivateKey):
+            return RSA_ALGORITHMS
+        if isinstance(self.key, EllipticCurvePrivateKey):
+            return (CURVE_ALGORITHMS[self.key.curve.name],)
+        return (EDWARDS_ALGORITHM,)
+
+    @property
+    def material(self) -> bytes:
+        """The key in PKCS #8, not encrypted: the same bytes for every notation of the key."""
+        return der(self.key)
+
+
+def der(key: Key) -> bytes:
+    """Return a key in PKCS #8 (DER), not encrypted."""
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def checked(key: object) -> Key:
+    """Return a key that was loaded without checks.
+
+    :param key: a private key of ``cryptography``
+    :raises InvalidKey: if it is not valid, or no algorithm signs with it
+    """
+    if isinstance(key, RSAPrivateKey):
+        if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
+            raise InvalidKey(
+                f"has an RSA key of {key.key_size} bits. Use a key of {MIN_RSA_BITS} to {MAX_RSA_BITS} bits"
+            )
+        try:  # the length is checked first, because this takes minutes for very long keys
+            load_der_private_key(der(key), None)
+        except Exception:
+            raise damaged() from None
+    elif isinstance(key, EllipticCurvePrivateKey):
+        if key.curve.name not in CURVE_ALGORITHMS:
+            raise _unsupported()
+    elif not isinstance(key, (Ed25519PrivateKey, Ed448PrivateKey)):
+        raise _unsupported()
+    return key
+
+
+def damaged() -> InvalidKey:
+    """Return the error for a key that cannot be read."""
+    return InvalidKey("has a private key that is damaged or incomplete. Copy the whole key again")
+
+
+def _unsupported() -> InvalidKey:
+    return InvalidKey(
+        "has a key with which no supported algorithm signs. Use an RSA key, an EC key on curve P-256, P-384 or P-521, "
+        "or an Ed25519 key"
+    )
