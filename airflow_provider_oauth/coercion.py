@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_provider_oauth.protocol.callback_values import is_header_value
 from airflow_provider_oauth.protocol.field_labels import label_and_key
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def to_headers(value: Any) -> dict[str, str]:
     """
     headers = {name: _to_string(text) for name, text in _to_object(value).items() if text is not None}
     for name, text in headers.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(
-            r"(?!\s)[\t\x20-\x7e\x80-\xff]*", text
-        ):
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not is_header_value(text):
             raise ValueError
     return headers
 
@@ -120,19 +119,45 @@ def _to_jmespath(value: Any) -> str:
     return str(jmespath.compile(_to_string(value)).expression)
 
 
-def _to_response_map(value: Any) -> dict[str, str]:
+def _pairs(value: Any, name: str, is_valid: Callable[[str, str], bool], kind: str, example: str) -> dict[str, str]:
+    """Convert ``name=value, name=value`` to a dict.
+
+    :param value: the value in ``extra``
+    :param name: the label and the key of the field, for errors
+    :param is_valid: whether the parts of a pair are valid
+    :param kind: what a pair must be, as in "is not a pair of a name and a JMESPath"
+    :param example: a valid pair
+    """
     pairs: dict[str, str] = {}
     for pair in filter(None, (part.strip() for part in _to_string(value).split(","))):
-        name, _, path = (part.strip() for part in pair.partition("="))
-        if name in pairs:
-            raise InvalidField(f"Token response map (response_map) has {name!r} twice. Remove one of them.")
-        if not (name and path and _is_jmespath(path)):
-            raise InvalidField(
-                f"Token response map (response_map) has {pair!r}, which is not a pair of a name and a JMESPath. "
-                "Example: access_token=data.token"
-            )
-        pairs[name] = path
+        left, _, right = (part.strip() for part in pair.partition("="))
+        if left in pairs:
+            raise InvalidField(f"{name} has {left!r} twice. Remove one of them.")
+        if not (left and right and is_valid(left, right)):
+            raise InvalidField(f"{name} has {pair!r}, which is not a pair of {kind}. Example: {example}")
+        pairs[left] = right
     return pairs
+
+
+def _to_response_map(value: Any) -> dict[str, str]:
+    field = "Token response map (response_map)"
+    return _pairs(value, field, lambda _, path: _is_jmespath(path), "a name and a JMESPath", "access_token=data.token")
+
+
+def _to_request_map(value: Any) -> dict[str, str]:
+    field = "Request map (request_map)"
+    return _pairs(value, field, _is_renaming, "a parameter and its other name", "client_id=client_key")
+
+
+def _to_callback_map(value: Any) -> dict[str, str]:
+    field = "Callback values (callback_map)"
+    return _pairs(value, field, _is_renaming, "a name and a parameter of the callback", "realm_id=realmId")
+
+
+def _is_renaming(name: str, parameter: str) -> bool:
+    """Return whether both are the names of parameters; the first one must be an identifier."""
+    is_identifier = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
+    return is_identifier and re.fullmatch(r"[\x21-\x3c\x3e-\x7e]+", parameter) is not None
 
 
 def _is_jmespath(path: str) -> bool:
@@ -200,6 +225,8 @@ BY_KEY = {
     "renew_on": _Coercion(_to_statuses, "list of statuses from 400 to 599"),
     "error_path": _Coercion(_to_jmespath, "JMESPath expression"),
     "response_map": _Coercion(_to_response_map, "list of pairs"),
+    "request_map": _Coercion(_to_request_map, "list of pairs"),
+    "callback_map": _Coercion(_to_callback_map, "list of pairs"),
     "verify": _VERIFY,
     "verify_ssl": _VERIFY,
     "cert": _Coercion(_to_cert, "path or list of two paths"),

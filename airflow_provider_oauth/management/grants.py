@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
@@ -11,15 +12,20 @@ from airflow_provider_oauth.management.messages import not_granted, validity
 from airflow_provider_oauth.management.status import ConnectionStatus
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.protocol.authorization import authorization_url, validate_callback
+from airflow_provider_oauth.protocol.callback_values import kept_values, named_values
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token import missing_scopes
 from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token import Token
+    from airflow_provider_oauth.tokens.grant_state import GrantState
 
 
 def status(config: OAuthConfig) -> ConnectionStatus:
@@ -41,6 +47,7 @@ def status(config: OAuthConfig) -> ConnectionStatus:
         consent_by=state.consent_by,
         has_refresh_token=config.requires_refresh_token and not state.needs_consent and not state.never_expires,
         missing_scopes=missing_scopes(config.scope, token) if token else (),
+        callback=named_values(config, state.matching_record.callback if state.matching_record else {}),
     )
 
 
@@ -87,7 +94,8 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
     :param request: the authorization request that the callback belongs to
     :param callback: the URL that the browser was redirected to, or its query
     :raises ConsentDenied: if the user declined, the callback is invalid, the stored tokens belong to another user, or
-        the server issued no refresh token although one is stored. The stored tokens are kept
+        its callback values differ from those of the stored tokens, or the server issued no refresh token although one
+        is stored. The stored tokens are kept
     :raises OAuthError: if the server refuses the code, or the tokens cannot be stored
     """
     source = token_source(config)  # this also masks the secrets of the connection in logs
@@ -97,8 +105,10 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
             f"it again for this connection."
         )
     config = TokenEndpoint(config).with_discovered_endpoints("authorize_url", "token_url")
-    code = validate_callback(config, request, callback)
-    token = TokenEndpoint(config, report=source.report).exchange_code(code, request.redirect_uri, request.code_verifier)
+    valid = validate_callback(config, request, callback)
+    _check_values(config, source.grant_state(), valid.values)
+    endpoint = TokenEndpoint(config, report=source.report)
+    token = endpoint.exchange_code(valid.code, request.redirect_uri, request.code_verifier)
     state = source.grant_state()
     if state.record and state.record.subject and token.subject and token.subject != state.record.subject:
         with suppress(OAuthError):  # a token that cannot be revoked stays valid until it expires
@@ -115,7 +125,26 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
             f"servers issue a refresh token only for the first consent. {OFFLINE_ACCESS} Alternatively, revoke the "
             f"earlier consent at the server, and authorize again."
         )
-    return source.actions.store_grant(token)
+    return source.actions.store_grant(replace(token, callback=valid.values))
+
+
+def _check_values(config: OAuthConfig, state: GrantState, values: Mapping[str, str]) -> None:
+    """Check that the callback values are those of the stored grant, for example the ID of the same company.
+
+    Otherwise, tasks would continue with the data of another account, and nobody would notice it.
+
+    :raises ConsentDenied: if a value differs
+    """
+    stored = state.record.callback if state.record else {}
+    for name, parameter in kept_values(config.callback_map).items():
+        if parameter in stored and stored[parameter] != values[parameter]:
+            old, new = (redact(each, config.secrets) for each in (stored[parameter], values[parameter]))
+            raise ConsentDenied(
+                f"Connection {config.conn_id!r}: the callback has another {name} ({parameter}) than before: {new!r} "
+                f"instead of {old!r}. The stored tokens, which belong to the previous one, were kept. To continue with "
+                f"the previous one, authorize again and choose it at the server. To switch to the new one, forget the "
+                f"stored tokens, and authorize again."
+            )
 
 
 def authorization_result(config: OAuthConfig, token: Token) -> tuple[bool, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_oauth.tokens.grant_state import OTHER_SETTINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
@@ -34,6 +35,7 @@ class ConnectionStatus:
         renewed before. None if the time is unknown, or the refresh token never expires
     :param has_refresh_token: whether the next renewal uses a refresh token
     :param missing_scopes: scopes that were requested and not granted to the stored token
+    :param callback: the values of the callback that are stored with the tokens, by their names in ``callback_map``
     """
 
     conn_id: str
@@ -48,6 +50,7 @@ class ConnectionStatus:
     consent_by: datetime | None = None
     has_refresh_token: bool = False
     missing_scopes: tuple[str, ...] = ()
+    callback: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def token_state(self) -> TokenState:

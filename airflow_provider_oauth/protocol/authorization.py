@@ -16,7 +16,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
 from airflow_provider_oauth.protocol.advice import authorization_advice
+from airflow_provider_oauth.protocol.callback_values import MAX_LENGTH, code_parameter, is_valid, kept_values
 from airflow_provider_oauth.protocol.config import is_loopback
+from airflow_provider_oauth.protocol.field_labels import field_name
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token_requests import pairs
 
@@ -40,6 +42,18 @@ class AuthorizationRequest:
     redirect_uri: str
     state: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     code_verifier: str = field(default_factory=lambda: secrets.token_urlsafe(64), repr=False)
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A valid callback.
+
+    :param code: the authorization code
+    :param values: the values to keep with the grant (``callback_map``), by the callback's parameter
+    """
+
+    code: str = field(repr=False)
+    values: Mapping[str, str]
 
 
 def authorization_url(config: OAuthConfig, authorization: AuthorizationRequest) -> str:
@@ -92,14 +106,14 @@ def _challenge(code_verifier: str) -> dict[str, str]:
     }
 
 
-def validate_callback(config: OAuthConfig, authorization: AuthorizationRequest, callback: str) -> str:
-    """Validate a callback and return its authorization code (RFC 6749 sections 4.1.2 and 10.12, RFC 9207).
+def validate_callback(config: OAuthConfig, authorization: AuthorizationRequest, callback: str) -> Callback:
+    """Validate a callback, and return its code and the values to keep (RFC 6749 sections 4.1.2 and 10.12, RFC 9207).
 
     :param config: the connection
     :param authorization: the authorization request
     :param callback: the URL that the browser was sent to, or its query
-    :return: the code
-    :raises ConsentDenied: if the callback contains an error, or does not belong to the authorization request
+    :raises ConsentDenied: if the callback contains an error, does not belong to the authorization request, or lacks a
+        value of ``callback_map``
     """
     parameters = _callback_parameters(config, callback)
     # The state is checked before the other parameters, because anyone can invent a callback, even one with an error.
@@ -113,14 +127,33 @@ def validate_callback(config: OAuthConfig, authorization: AuthorizationRequest, 
     _check_issuer(config, parameters)
     if error := parameters.get("error"):
         raise _denied(config, authorization, error, parameters)
-    code = parameters.get("code", "")
+    code = parameters.get(code_parameter(config.callback_map), "")
     # Only a pasted callback can have an unpaired surrogate, which UTF-8 cannot encode.
     if not code or code.encode(errors="replace").decode() != code:
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the callback contains no authorization code. Authorize again. On the "
             f"command line, paste the complete URL from the browser."
         )
-    return code
+    return Callback(code, _kept_values(config, parameters))
+
+
+def _kept_values(config: OAuthConfig, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return the values that ``callback_map`` keeps, by the callback's parameter."""
+    values = {}
+    for name, parameter in kept_values(config.callback_map).items():
+        value = parameters.get(parameter, "")
+        if not value:
+            raise ConsentDenied(
+                f"Connection {config.conn_id!r}: the callback contains no {parameter!r}, but "
+                f"{field_name('callback_map')} keeps it as {name!r}. Choose an account at the server for which it "
+                "sends this parameter, or correct the field, and authorize again."
+            )
+        if not is_valid(value):
+            raise _invalid_callback(
+                config, f"{parameter!r} is longer than {MAX_LENGTH} characters, or is not a printable value"
+            )
+        values[parameter] = value
+    return values
 
 
 def _callback_parameters(config: OAuthConfig, callback: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.protocol.callback_values import URLS, check_callback_map
 from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH
 from airflow_provider_oauth.protocol.field_labels import LABELS, field_name
 
@@ -168,17 +169,9 @@ class OAuthConfig:
             raise self.error("token_url", "is missing. Set Token URL, or set Issuer to discover it")
         self._check_grant()
         self._check_client()
-        for name in (
-            "base_url",
-            "token_url",
-            "refresh_url",
-            "authorize_url",
-            "revoke_url",
-            "par_url",
-            "device_url",
-            "issuer",
-        ):
+        for name in URLS:
             self._check_url(name, getattr(self, name))
+        check_callback_map(self)
         for name in filter(self.authorize_params.__contains__, AUTHORIZATION_PARAMETERS):
             advice = f"Enter it in {LABELS[name]}" if name in ("scope", "audience", "resource") else "Remove it"
             problem = f"must not contain {name!r}, because this package sets it. {advice}"

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Fraction of a token's lifetime after which the token is due for renewal. It stays usable until shortly before it
 #: expires.
@@ -32,6 +36,8 @@ class Token:
     :param base_url: the API's base URL, if the response contains it (``response_map``)
     :param refresh_expires_at: time when the current refresh token expires if it is not used; None if not known
     :param subject: the user whom the token is for, if the response contains an ID token
+    :param callback: the values of the callback that are kept with the grant (``callback_map``), by the callback's
+        parameter
     """
 
     access_token: str = field(repr=False)
@@ -43,6 +49,7 @@ class Token:
     base_url: str | None = None
     refresh_expires_at: datetime | None = None
     subject: str | None = field(default=None, repr=False)
+    callback: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def lifetime(self) -> timedelta | None:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.exceptions import from_event, to_event
+from airflow_provider_oauth.protocol.callback_values import is_valid
 from airflow_provider_oauth.protocol.config import url_problem
 from airflow_provider_oauth.protocol.token import Token, is_sendable
 from airflow_provider_oauth.runtime.encryption import RecordEncryption
@@ -31,9 +32,9 @@ SALT_BYTES = 16
 class RecordCodec:
     """Encodes and decodes the record of one connection, as JSON.
 
-    The record's tokens, scopes and subject are encrypted. The following values are not encrypted: the version of the
-    format, the ID and salt of the key, the generation, the nonce, the fingerprints of used refresh tokens that were
-    entered in the connection, the time when the token expires, and the last refusal.
+    The record's tokens, scopes, subject and callback values are encrypted. The following values are not encrypted: the
+    version of the format, the ID and salt of the key, the generation, the nonce, the fingerprints of used refresh
+    tokens that were entered in the connection, the time when the token expires, and the last refusal.
 
     :param config: the settings of the connection
     :param location: where a user finds the record, for log messages
@@ -67,6 +68,7 @@ class RecordCodec:
             "refresh_token": record.refresh_token,
             "refresh_expires_at": _to_text(record.refresh_expires_at),
             "subject": record.subject,
+            "callback": dict(record.callback),
             "tokens": {scope: _token_values(token) for scope, token in record.tokens.items()},
         }
         own = record.tokens.get("")
@@ -119,6 +121,7 @@ class RecordCodec:
                 refresh_token=_string_or_none(content["refresh_token"]),
                 refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # absent in the first release
                 subject=_string_or_none(content.get("subject")),
+                callback=self._callback(content.get("callback")),  # absent in the first release
                 raw={},
             )
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
@@ -157,6 +160,17 @@ class RecordCodec:
                 )
                 del tokens[scope]
         return tokens
+
+    def _callback(self, values: Any) -> dict[str, str]:
+        """Return the stored values of the callback, without invalid ones. A task that needs one of them fails."""
+        callback = dict(values or {})
+        for parameter in [name for name, value in callback.items() if not is_valid(value)]:
+            log.error(
+                "Connection %r: the callback value %r stored in %s is not valid, so it is not used. Authorize the "
+                "connection again.", self._config.conn_id, parameter, self._location,
+            )  # fmt: skip
+            del callback[parameter]
+        return callback
 
     def _refusal(self, values: Any, salt: bytes) -> Refusal | None:
         """Return the stored refusal; None if the connection has changed since then, so that a new request is sent."""

@@ -91,7 +91,7 @@ class GrantActions:
     def store_grant(self, token: Token) -> Token:
         """Store the token of a new authorization; it replaces what is stored.
 
-        :param token: the token, with its refresh token if there is one
+        :param token: the token, with its refresh token if there is one, and the values of the callback to keep
         :return: the token without its refresh token
         :raises RenewalTimeout: if other processes do not finish their renewals in time
         :raises TokenStoreError: if the token cannot be stored
@@ -132,7 +132,7 @@ class GrantActions:
             record = after_new_grant(state, token, claim, self._clock.now())
         self._writer.write_renewed(record, claim)
         log_issued(self._conn_id, token)
-        return without_refresh_token(token)
+        return without_refresh_token(token, record.callback)
 
     def _forget(self, claim: Claim) -> None:
         with self._writer.ended_on_error(claim):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -57,11 +57,13 @@ class GrantState:
         return record if own is None or own in record.used_refresh_tokens else None
 
     def token(self, key: str = "") -> Token | None:
-        """Return the stored token of this connection; it may have expired.
+        """Return the stored token of this connection, with the values of the callback; it may have expired.
 
         :param key: the scope; "" for the scope of the connection
         """
-        return self.matching_record.tokens.get(key) if self.matching_record else None
+        record = self.matching_record
+        token = record.tokens.get(key) if record else None
+        return replace(token, callback=record.callback) if record and token and record.callback else token
 
     @property
     def never_expires(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_oauth.tokens.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from airflow_provider_oauth.protocol.token import Token
@@ -39,6 +40,8 @@ def after_renewal(
         refresh_expires_at=refresh_expires_at,
         # A refresh does not change the user (OpenID Connect Core 1.0 section 12.2), whatever the response contains.
         subject=(record.subject if record else None) or token.subject,
+        # Not those of a record that does not match: the connection may have a refresh token of another account now.
+        callback=state.matching_record.callback if state.matching_record else {},
     )
 
 
@@ -51,7 +54,7 @@ def after_new_grant(state: GrantState, token: Token, claim: Claim, now: datetime
     :param now: the current time, with a time zone
     """
     record = after_renewal(state, token, claim.nonce, now)
-    return replace(record, generation=first_generation(claim), subject=token.subject)
+    return replace(record, generation=first_generation(claim), subject=token.subject, callback=token.callback)
 
 
 def after_forget(state: GrantState, claim: Claim) -> Record:
@@ -87,16 +90,20 @@ def first_generation(claim: Claim) -> int:
     return max(int(claim.made_at.timestamp()), claim.record.generation + 1 if claim.record else 1)
 
 
-def without_refresh_token(token: Token) -> Token:
-    """Return the token without its refresh token and user, which are stored in the record itself."""
-    return replace(token, refresh_token=None, refresh_expires_at=None, subject=None)
+def without_refresh_token(token: Token, callback: Mapping[str, str]) -> Token:
+    """Return the token without its refresh token and user, which are stored in the record itself.
+
+    :param token: the token
+    :param callback: the values of the callback that the record keeps
+    """
+    return replace(token, refresh_token=None, refresh_expires_at=None, subject=None, callback=callback)
 
 
 def _tokens(state: GrantState, token: Token, now: datetime, key: str) -> dict[str, Token]:
     """Return the access tokens to store: the new one, and those of other scopes that have not expired."""
     earlier = state.matching_record.tokens if state.matching_record else {}
     tokens = {scope: old for scope, old in earlier.items() if scope != key and old.usable(now, 0)}
-    return tokens if token.is_single_use else {**tokens, key: without_refresh_token(token)}
+    return tokens if token.is_single_use else {**tokens, key: without_refresh_token(token, {})}
 
 
 def _refresh_token(

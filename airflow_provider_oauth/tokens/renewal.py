@@ -108,7 +108,7 @@ class Renewal:
             raise
         self._write(record, claim)
         log_issued(self._dependencies.config.conn_id, issued.token)
-        return without_refresh_token(issued.token)
+        return without_refresh_token(issued.token, record.callback)
 
     def _write(self, record: Record, claim: Claim) -> None:
         """Store the record of the renewal, and report its outcome."""

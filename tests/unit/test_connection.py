@@ -98,8 +98,8 @@ FIELDS_READ: list[tuple[str, Any, str, str, Any]] = [
     ("par_url", "https://login.example.com/p", "https://login.example.com/p", "par_url", "https://login.example.com/p"),
     ("device_url", "https://login.example.com/v", "https://login.example.com/v", "device_url", "https://login.example.com/v"),
     ("token_method", "GET", "GET", "token_method", "GET"),
-    ("request_map", "client_id=client_key", "client_id=client_key", "request_map", "client_id=client_key"),
-    ("callback_map", "realm_id=realmId", "realm_id=realmId", "callback_map", "realm_id=realmId"),
+    ("request_map", "client_id=client_key", "client_id=client_key", "request_map", {"client_id": "client_key"}),
+    ("callback_map", "realm_id=realmId", "realm_id=realmId", "callback_map", {"realm_id": "realmId"}),
     ("assertion_claims", {"n": 1}, '{"n": 1}', "assertion_claims", {"n": 1}),
     ("secret_grant_headers", {"X-K": "fake"}, '{"X-K": "fake"}', "secret_grant_headers", {"X-K": "fake"}),
     ("leeway", 30, "30", "leeway", 30),
@@ -124,7 +124,10 @@ EVERY_FIELD = pytest.mark.parametrize(
 )
 
 
-def without_grant_url(field: str) -> dict[str, Any]:
+def other_fields(field: str) -> dict[str, Any]:
+    """Return what a connection with this field needs, or must not have."""
+    if field == "callback_map":
+        return {"grant_type": "authorization_code"}
     return {"grant_url": None} if field in ("token_url", "token_endpoint") else {}
 
 
@@ -135,7 +138,7 @@ def test_every_field_has_a_row_in_the_table_above() -> None:
 
 @EVERY_FIELD
 def test_every_field_is_read_from_json(field: str, in_json: Any, in_uri: str, name: str, value: Any) -> None:
-    settings = read(without_grant_url(field) | {field: in_json})
+    settings = read(other_fields(field) | {field: in_json})
 
     assert value_of(settings, name) == value
     assert type(value_of(settings, name)) is type(value)
@@ -147,7 +150,7 @@ def test_every_field_is_read_from_json(field: str, in_json: Any, in_uri: str, na
 def test_every_field_is_read_from_a_uri(
     kind: type, field: str, in_json: Any, in_uri: str, name: str, value: Any
 ) -> None:
-    query = {"grant_url": ""} if field in ("token_url", "token_endpoint") else {}
+    query = {name: value or "" for name, value in other_fields(field).items()}
 
     settings = read_uri(kind, query | {field: in_uri})
 
@@ -170,7 +173,7 @@ def test_every_field_is_absent_if_it_is_null_or_empty(
 def test_every_field_is_refused_if_its_value_is_redacted(
     field: str, in_json: Any, in_uri: str, name: str, value: Any
 ) -> None:
-    message = error_of(without_grant_url(field) | {field: "***"})
+    message = error_of(other_fields(field) | {field: "***"})
 
     assert message.startswith(f"{label_and_key(FIELDS[field].label, field)} contains '***'")
     assert "redacted" in message
@@ -183,7 +186,7 @@ def test_every_field_of_the_wrong_type_is_refused_with_key_and_label(
 ) -> None:
     if isinstance(nonsense, str) and FIELDS[field].type == "string":
         return
-    message = error_of(without_grant_url(field) | {field: nonsense})
+    message = error_of(other_fields(field) | {field: nonsense})
 
     assert message.startswith(f"{label_and_key(FIELDS[field].label, field)} is not a valid ")
 
@@ -727,6 +730,38 @@ def test_a_response_map_with_a_name_twice_is_refused() -> None:
 
 def test_a_response_map_that_is_an_object_is_refused() -> None:
     assert error_of({"response_map": {"access_token": "a"}}).startswith("Token response map (response_map) ")
+
+
+RENAMINGS = {"request_map": "Request map (request_map)", "callback_map": "Callback values (callback_map)"}
+
+
+@pytest.mark.parametrize("field", RENAMINGS)
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("a=b", {"a": "b"}),
+        (" a_1 = b-c.d[0] , code=auth_code,", {"a_1": "b-c.d[0]", "code": "auth_code"}),
+        (",", {}),
+    ],
+)
+def test_a_map_of_parameters_is_a_list_of_pairs(field: str, text: str, pairs: dict[str, str]) -> None:
+    assert getattr(read({"grant_type": "authorization_code", field: text}), field) == pairs
+
+
+@pytest.mark.parametrize("field", RENAMINGS)
+@pytest.mark.parametrize("text", ["a", "=b", "a=", "=", "a-b=c", "1a=b", "ä=b", "a=ä", "a=b c", "a=b=c", "a b=c"])
+def test_a_map_of_parameters_with_a_malformed_pair_is_refused_with_that_pair(field: str, text: str) -> None:
+    message = error_of({"grant_type": "authorization_code", field: text})
+
+    assert message.startswith(f"{RENAMINGS[field]} has {text!r}, which is not a pair of ")
+    assert message.endswith(f" Example: {FIELDS[field].example}")
+
+
+@pytest.mark.parametrize("field", RENAMINGS)
+def test_a_map_of_parameters_with_a_name_twice_is_refused(field: str) -> None:
+    message = error_of({"grant_type": "authorization_code", field: "a=b, c=d, a=e"})
+
+    assert message == f"{RENAMINGS[field]} has 'a' twice. Remove one of them."
 
 
 def test_secrets_are_not_quoted_in_errors() -> None:

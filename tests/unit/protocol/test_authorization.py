@@ -147,14 +147,14 @@ def test_a_redirect_uri_with_plain_http_to_another_machine_is_refused(redirect_u
 
 @pytest.mark.parametrize("code", ["plain", "ends-in%3D", "a+b/c=", "ümlaut"])
 def test_the_code_is_decoded_once(code: str) -> None:
-    assert validate_callback(CONFIG, CONSENT, callback(code=code)) == code
+    assert validate_callback(CONFIG, CONSENT, callback(code=code)).code == code
 
 
 @pytest.mark.parametrize(
     "query", ["code=a?b&state=fake-state", "iss=https://auth.example.com/?t=1&code=a?b&state=fake-state"]
 )
 def test_a_question_mark_in_the_query_belongs_to_a_value(query: str) -> None:
-    assert validate_callback(CONFIG, CONSENT, f"{BACK}?{query}") == "a?b"
+    assert validate_callback(CONFIG, CONSENT, f"{BACK}?{query}").code == "a?b"
 
 
 def test_parameters_replace_those_of_the_same_name_in_the_authorization_url() -> None:
@@ -166,8 +166,8 @@ def test_parameters_replace_those_of_the_same_name_in_the_authorization_url() ->
 
 
 def test_a_query_without_url_is_a_valid_callback_and_whitespace_is_ignored() -> None:
-    assert validate_callback(CONFIG, CONSENT, " code=c&state=fake-state \n") == "c"
-    assert validate_callback(CONFIG, CONSENT, "/oauth/callback?code=c&state=fake-state#fragment") == "c"
+    assert validate_callback(CONFIG, CONSENT, " code=c&state=fake-state \n").code == "c"
+    assert validate_callback(CONFIG, CONSENT, "/oauth/callback?code=c&state=fake-state#fragment").code == "c"
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_the_error_code_of_a_callback_is_redacted_and_limited() -> None:
 )
 def test_without_an_issuer_iss_must_have_the_origin_of_the_authorization_url(iss: str, works: bool) -> None:
     if works:
-        assert validate_callback(CONFIG, CONSENT, callback(code="c", iss=iss)) == "c"
+        assert validate_callback(CONFIG, CONSENT, callback(code="c", iss=iss)).code == "c"
     else:
         with pytest.raises(ConsentDenied, match="set Issuer to it"):
             validate_callback(CONFIG, CONSENT, callback(code="c", iss=iss))
@@ -251,7 +251,7 @@ def test_without_an_issuer_iss_must_have_the_origin_of_the_authorization_url(iss
 def test_a_callback_from_another_issuer_is_rejected(iss: str, works: bool) -> None:
     config = replace(CONFIG, issuer="https://auth.example.com")
     if works:
-        assert validate_callback(config, CONSENT, callback(code="c", iss=iss)) == "c"
+        assert validate_callback(config, CONSENT, callback(code="c", iss=iss)).code == "c"
     else:
         with pytest.raises(ConsentDenied, match="iss"):
             validate_callback(config, CONSENT, callback(code="c", iss=iss))
@@ -259,7 +259,7 @@ def test_a_callback_from_another_issuer_is_rejected(iss: str, works: bool) -> No
 
 def test_a_callback_without_iss_is_rejected_if_the_server_always_sends_it() -> None:
     config = replace(CONFIG, issuer="https://auth.example.com", iss_required=True)
-    assert validate_callback(config, CONSENT, callback(code="c", iss="https://auth.example.com")) == "c"
+    assert validate_callback(config, CONSENT, callback(code="c", iss="https://auth.example.com")).code == "c"
     with pytest.raises(ConsentDenied, match="the parameter iss is missing, although the server"):
         validate_callback(config, CONSENT, callback(code="c"))
 
@@ -303,3 +303,46 @@ def test_the_error_for_a_refused_code_does_not_quote_the_code(requests_mock: Moc
     with pytest.raises(InvalidGrant, match=r"\*\*\* is already used") as caught:
         TokenEndpoint(CONFIG).exchange_code("fake-code-1", BACK, "v")
     assert "fake-code-1" not in str(caught.value)
+
+
+MAPPED = replace(CONFIG, callback_map={"realm_id": "realmId", "code": "auth_code"})
+
+
+def test_callback_values_are_returned_with_the_code_whose_parameter_may_have_another_name() -> None:
+    valid = validate_callback(MAPPED, CONSENT, callback(auth_code="c", code="x", realmId="12/3 é", other="y"))
+
+    assert (valid.code, valid.values) == ("c", {"realmId": "12/3 é"})
+    assert "'c'" not in repr(valid)
+
+
+def test_a_code_under_its_standard_name_is_not_used_if_it_has_another_name() -> None:
+    with pytest.raises(ConsentDenied, match="contains no authorization code"):
+        validate_callback(MAPPED, CONSENT, callback(code="c", realmId="1"))
+
+
+@pytest.mark.parametrize("values", [{}, {"realmId": ""}, {"realm_id": "1"}])
+def test_a_callback_without_a_value_to_keep_is_refused(values: dict[str, str]) -> None:
+    with pytest.raises(ConsentDenied) as error:
+        validate_callback(MAPPED, CONSENT, callback(auth_code="c", **values))
+
+    assert str(error.value) == (
+        "Connection 'shop': the callback contains no 'realmId', but Callback values (callback_map) keeps it as "
+        "'realm_id'. Choose an account at the server for which it sends this parameter, or correct the field, and "
+        "authorize again."
+    )
+
+
+@pytest.mark.parametrize("value", ["x" * 513, "..", "a\nb"])
+def test_a_callback_value_that_could_not_be_used_is_refused_without_quoting_it(value: str) -> None:
+    with pytest.raises(ConsentDenied) as error:
+        validate_callback(MAPPED, CONSENT, callback(auth_code="c", realmId=value))
+
+    assert str(error.value) == (
+        "Connection 'shop': the callback was rejected, because 'realmId' is longer than 512 characters, or is not a "
+        "printable value. Authorize again."
+    )
+
+
+def test_the_state_is_checked_before_callback_values() -> None:
+    with pytest.raises(ConsentDenied, match="its state does not match"):
+        validate_callback(MAPPED, CONSENT, "?state=other&auth_code=c")

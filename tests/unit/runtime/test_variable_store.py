@@ -37,6 +37,7 @@ RECORD = Record(
     },
     refresh_token="fake-refresh é",
     refresh_expires_at=START + timedelta(days=30),
+    callback={"realmId": "123 é"},
 )
 
 
@@ -272,6 +273,40 @@ def test_a_record_of_another_connection_is_not_readable_except_its_generation(
     assert replace(read, raw={}) == Record(
         generation=7, nonce="nonce-7", used_refresh_tokens=("fingerprint",), readable=False
     )
+
+
+def test_callback_values_are_encrypted(variables: Variables) -> None:
+    VariableTokenStore(oauth_config()).write(RECORD)
+
+    assert "123" not in variables.values[NAME]
+    assert "realmId" not in variables.values[NAME]
+
+
+def test_a_record_of_the_first_release_has_no_callback_values(variables: Variables) -> None:
+    store = VariableTokenStore(oauth_config(**PUBLIC))
+    store.write(RECORD)
+    values = json.loads(variables.values[NAME])
+    del values["open"]["callback"]
+    variables.values[NAME] = json.dumps(values)
+
+    assert store.read() == replace(RECORD, callback={})
+
+
+@pytest.mark.parametrize("value", ["", "..", "a\nb", "x" * 513, 5, None])
+def test_a_stored_callback_value_that_is_not_valid_is_not_used(
+    variables: Variables, value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = VariableTokenStore(oauth_config(**PUBLIC))
+    store.write(RECORD)
+    values = json.loads(variables.values[NAME])
+    values["open"]["callback"] |= {"shop": value}
+    variables.values[NAME] = json.dumps(values)
+
+    assert store.read() == RECORD
+    assert caplog.messages == [
+        "Connection 'shop': the callback value 'shop' stored in the Airflow Variable oauth_token__shop is not valid, "
+        "so it is not used. Authorize the connection again."
+    ]
 
 
 def test_a_record_that_was_copied_from_another_connection_is_not_readable(variables: Variables) -> None:

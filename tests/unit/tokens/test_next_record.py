@@ -125,3 +125,27 @@ def test_a_failure_changes_only_the_nonce_and_the_refusal() -> None:
 @pytest.mark.parametrize("record", [None, Record(readable=False, corrupt=True)])
 def test_a_failure_replaces_a_missing_or_corrupt_record_by_an_empty_one(record: Record | None) -> None:
     assert after_failure(claim(record), None) == Record(nonce="new")
+
+
+def test_a_renewal_keeps_the_callback_values_and_a_new_grant_replaces_them() -> None:
+    old = replace(RECORD, callback={"realmId": "1"})
+    renewed = after_renewal(state(old), ISSUED, "new", NOW, used_refresh_token="old-refresh")
+    granted = after_new_grant(state(old), replace(ISSUED, callback={"shop": "2"}), claim(old), NOW)
+
+    assert renewed.callback == {"realmId": "1"}
+    assert granted.callback == {"shop": "2"}
+    assert [record.tokens[""].callback for record in (renewed, granted)] == [{}, {}]
+
+
+def test_forget_deletes_the_callback_values_and_a_failure_keeps_them() -> None:
+    old = replace(RECORD, callback={"realmId": "1"})
+
+    assert after_forget(state(old), claim(old)).callback == {}
+    assert after_failure(claim(old), None).callback == {"realmId": "1"}
+
+
+def test_a_renewal_with_another_refresh_token_of_the_connection_has_no_callback_values() -> None:
+    old = replace(RECORD, callback={"realmId": "1"})
+    record = after_renewal(state(old, refresh_token="another"), ISSUED, "new", NOW, used_refresh_token="another")
+
+    assert record.callback == {}

@@ -1,0 +1,136 @@
+"""Values of the callback that are kept with the grant (``callback_map``), and their use in requests to the API.
+
+QuickBooks, for example, sends the ID of the company that the user has chosen (``realmId``). They come through the
+browser, so they are not trusted: each one is checked when it is received and when it is read from the store.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
+
+#: The name in ``callback_map`` that renames the parameter with the code, instead of keeping a value.
+CODE = "code"
+#: Parameters of the callback that this package checks itself (RFC 6749 section 4.1.2, RFC 9207).
+RESERVED = ("state", "iss", "error")
+#: Maximum number of characters of a value.
+MAX_LENGTH = 512
+#: Where a URL ends being a scheme and a host.
+AFTER_HOST = re.compile(r"[/?#\\]")
+#: The fields with URLs, in which callback values are not replaced.
+URLS = ("base_url", "token_url", "refresh_url", "authorize_url", "revoke_url", "par_url", "device_url", "issuer")
+
+
+def code_parameter(callback_map: Mapping[str, str]) -> str:
+    """Return the name of the callback's parameter that contains the code."""
+    return callback_map.get(CODE, CODE)
+
+
+def kept_values(callback_map: Mapping[str, str]) -> dict[str, str]:
+    """Return the callback's parameter of each value that is kept, by the name of the value."""
+    return {name: parameter for name, parameter in callback_map.items() if name != CODE}
+
+
+def check_callback_map(config: OAuthConfig) -> None:
+    """Check the pairs of ``callback_map``, and that no URL of the connection contains one of their names.
+
+    :raises ConfigurationError: if a pair is not allowed
+    """
+    if not config.callback_map:
+        return
+    if config.grant_type != "authorization_code":
+        problem = f"has no effect with the grant type {config.grant_type}, which has no callback. Remove it"
+        raise config.error("callback_map", problem)
+    kept = kept_values(config.callback_map)
+    code = code_parameter(config.callback_map)
+    for name in filter(config.callback_map.__contains__, RESERVED):
+        raise config.error("callback_map", f"must not contain the name {name!r}. Choose another name")
+    for name, parameter in config.callback_map.items():
+        if parameter in RESERVED or (name != CODE and parameter in (CODE, code)):
+            problem = f"must not use the parameter {parameter!r}, because it is not a value of the user's account"
+            raise config.error("callback_map", f"{problem}. Remove {name}={parameter}")
+    for field in URLS:
+        for name in _names(getattr(config, field) or "", kept):
+            raise config.error(
+                field,
+                f"contains {{{name}}}, but callback values can be used only after it: in endpoints, API parameters "
+                "and API headers. Remove it here, and start the endpoints of your tasks with it",
+            )
+
+
+def is_valid(value: Any) -> bool:
+    """Return whether a value may be used: printable text that cannot change the path of a URL."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_LENGTH and value.isprintable() and value.strip(".") != ""
+
+
+def is_header_value(text: str) -> bool:
+    """Return whether ``text`` is allowed as the value of a header (RFC 9110 section 5.5), in Latin-1."""
+    return re.fullmatch(r"(?!\s)[\t\x20-\x7e\x80-\xff]*", text) is not None
+
+
+def named_values(config: OAuthConfig, callback: Mapping[str, str]) -> dict[str, str]:
+    """Return the stored values by their names in ``callback_map``. Names without a stored value are left out.
+
+    :param config: the connection
+    :param callback: the stored values, by the callback's parameter
+    """
+    return {name: callback[each] for name, each in kept_values(config.callback_map).items() if each in callback}
+
+
+def names_in(value: Any, config: OAuthConfig) -> frozenset[str]:
+    """Return the names of ``callback_map`` that occur as ``{name}`` in a text, or in the texts of a JSON value."""
+    kept = kept_values(config.callback_map)
+    return frozenset(name for text in _texts(value) for name in _names(text, kept)) if kept else frozenset()
+
+
+def filled(value: Any, values: Mapping[str, str]) -> Any:
+    """Return a text, or a JSON value, with the callback values instead of ``{name}``. All other braces stay.
+
+    :param value: the value of a parameter or header
+    :param values: the callback values by name
+    """
+    if isinstance(value, str):
+        return _filled(value, values, str)
+    if isinstance(value, list):
+        return [filled(each, values) for each in value]
+    if isinstance(value, dict):
+        return {name: filled(each, values) for name, each in value.items()}
+    return value
+
+
+def filled_endpoint(endpoint: str, values: Mapping[str, str]) -> str:
+    """Return an endpoint with the callback values, URL-encoded, instead of ``{name}``. The host stays as it is.
+
+    :param endpoint: a path relative to the API's base URL, or an absolute URL
+    :param values: the callback values by name
+    """
+    scheme, separator, rest = endpoint.partition("://")
+    if separator and "?" not in scheme:
+        found = AFTER_HOST.search(rest)
+        start = len(scheme + separator) + (found.start() if found else len(rest))
+    else:
+        start = 0
+    return endpoint[:start] + _filled(endpoint[start:], values, lambda value: quote(value, safe=""))
+
+
+def _filled(text: str, values: Mapping[str, str], encode: Callable[[str], str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: encode(values[found[1]]) if found[1] in values else found[0], text)
+
+
+def _names(text: str, kept: Mapping[str, str]) -> Iterator[str]:
+    return filter(kept.__contains__, re.findall(r"\{(\w+)\}", text))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a JSON value, without the names of members."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
