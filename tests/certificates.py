@@ -24,12 +24,16 @@ class Certificates:
     :param server: a certificate for 127.0.0.1 and localhost, with its key
     :param client: a client certificate, with its key
     :param encrypted: the client certificate, with an encrypted key
+    :param other: another client certificate, with its key
+    :param passphrase: the passphrase of ``encrypted``
     """
 
     ca: str
     server: str
     client: str
     encrypted: str
+    other: str
+    passphrase: str = "fake-passphrase"
 
 
 def certificates(folder: Path) -> Certificates:
@@ -38,11 +42,11 @@ def certificates(folder: Path) -> Certificates:
     ca = _certificate("fake CA", key, "fake CA", key, is_ca=True)
     plain = serialization.NoEncryption()
     paths = {"ca": _file(folder / "ca.pem", ca)}
-    for name, encryption in (("server", plain), ("client", plain)):
+    for name in ("server", "other", "client"):
         own = ec.generate_private_key(ec.SECP256R1())
         issued = _certificate(f"fake {name}", own, "fake CA", key, is_ca=False)
-        paths[name] = _file(folder / f"{name}.pem", issued, own, encryption)
-    encrypted = serialization.BestAvailableEncryption(b"fake-passphrase")
+        paths[name] = _file(folder / f"{name}.pem", issued, own, plain)
+    encrypted = serialization.BestAvailableEncryption(Certificates.passphrase.encode())
     paths["encrypted"] = _file(folder / "encrypted.pem", issued, own, encrypted)
     return Certificates(**paths)
 

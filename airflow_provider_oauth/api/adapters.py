@@ -7,11 +7,15 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
+from requests.adapters import DEFAULT_POOLSIZE
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
+
+from airflow_provider_oauth.protocol.client_key_adapter import ClientKeyAdapter
+from airflow_provider_oauth.protocol.tls_files import file_versions
 
 if TYPE_CHECKING:
     import requests
+    from requests.adapters import HTTPAdapter
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class KeepAlive:
     interval: int
 
 
-class PoolAdapter(HTTPAdapter):
+class PoolAdapter(ClientKeyAdapter):
     """Remembers the connection pool of each origin, so that the URL of each request need not be parsed."""
 
     def get_connection_with_tls_context(
@@ -41,10 +45,11 @@ class PoolAdapter(HTTPAdapter):
         :param proxies: the proxies
         :param cert: the client certificate
         """
+        cert = tuple(cert) if isinstance(cert, list) else cert
         if proxies:
             return super().get_connection_with_tls_context(request, verify, proxies, cert)
         url = request.url or ""
-        key = (url[: url.find("/", len("https://"))], verify, tuple(cert) if isinstance(cert, list) else cert)
+        key = (url[: url.find("/", len("https://"))], verify, cert, file_versions(cert) if cert else None)
         pool = self._pools.get(key)
         if pool is None:
             pool = self._pools[key] = super().get_connection_with_tls_context(request, verify, proxies, cert)
@@ -65,7 +70,7 @@ class KeepAliveAdapter(PoolAdapter, TCPKeepAliveAdapter):  # type: ignore[misc]
     """A ``PoolAdapter`` with TCP keep-alive."""
 
 
-def shared_adapter(keep_alive: KeepAlive | None, concurrency: int = 1) -> HTTPAdapter:
+def shared_adapter(keep_alive: KeepAlive | None, concurrency: int = 1, passphrase: str | None = None) -> HTTPAdapter:
     """Return the adapter that all hooks of this process with these options share.
 
     ``HttpOperator`` creates a new hook for each page of a list. If each hook had its own adapter, each page would need
@@ -73,12 +78,13 @@ def shared_adapter(keep_alive: KeepAlive | None, concurrency: int = 1) -> HTTPAd
 
     :param keep_alive: the options of TCP keep-alive; None turns it off
     :param concurrency: maximum number of requests at a time that one hook sends
+    :param passphrase: the passphrase of the client certificate's key; None if it is not encrypted
     """
-    return _adapter(os.getpid(), keep_alive, max(concurrency, DEFAULT_POOLSIZE))
+    return _adapter(os.getpid(), keep_alive, max(concurrency, DEFAULT_POOLSIZE), passphrase)
 
 
 @lru_cache(maxsize=16)
-def _adapter(pid: int, keep_alive: KeepAlive | None, size: int) -> HTTPAdapter:
+def _adapter(pid: int, keep_alive: KeepAlive | None, size: int, passphrase: str | None) -> HTTPAdapter:
     """Return the adapter of a process. A child process has a different ``pid``, so it uses no socket of its parent."""
     adapter = PoolAdapter if keep_alive is None else partial(KeepAliveAdapter, **asdict(keep_alive))
-    return adapter(pool_maxsize=size)
+    return adapter(pool_maxsize=size, passphrase=passphrase)

@@ -125,7 +125,7 @@ def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     return sync_to_async(function, thread_sensitive=False)
 
 
-def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_url: str) -> dict[str, Any]:
+async def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_url: str) -> dict[str, Any]:
     """Return ``extra_options`` with aiohttp's names, so that deferred tasks accept the same options as other tasks.
 
     :param extra_options: options of ``HttpHook``, which replace those of the connection, and any options of aiohttp
@@ -138,10 +138,13 @@ def translated_options(extra_options: dict[str, Any], config: OAuthConfig, base_
     changes = {name: options.pop(name) for name in TransportOptions.__dataclass_fields__ if name in options}
     if isinstance(changes.get("proxies"), str):
         changes["proxies"] = {"all": changes["proxies"]}
-    return {**(aiohttp_options(config, replace(config.transport, **changes), base_url) if changes else {}), **options}
+    transport = replace(config.transport, **changes)
+    if {"verify", "cert"} & changes.keys():
+        options = {"ssl": await _ssl_option(config, transport, base_url), **options}
+    return {**(_other_options(transport, base_url) if changes else {}), **options}
 
 
-def aiohttp_options(config: OAuthConfig, transport: TransportOptions, base_url: str) -> dict[str, Any]:
+async def aiohttp_options(config: OAuthConfig, transport: TransportOptions, base_url: str) -> dict[str, Any]:
     """Return transport options as arguments for aiohttp's request method.
 
     :param config: the settings of the connection, for error messages
@@ -149,17 +152,25 @@ def aiohttp_options(config: OAuthConfig, transport: TransportOptions, base_url: 
     :param base_url: the API's base URL; its scheme decides which proxy is used
     :raises ConfigurationError: if a file in ``verify`` or ``cert`` cannot be used
     """
-    ssl_context: ssl.SSLContext | bool = transport.verify is not False
-    if isinstance(transport.verify, str) or transport.cert:
-        try:
-            ssl_context = tls_context(config, transport.verify, transport.cert)
-        except ConfigurationError:
-            if base_url.startswith("https:"):
-                raise
+    return {**_other_options(transport, base_url), "ssl": await _ssl_option(config, transport, base_url)}
+
+
+async def _ssl_option(config: OAuthConfig, transport: TransportOptions, base_url: str) -> ssl.SSLContext | bool:
+    """Return the argument ``ssl``. Files are read and keys decrypted in a thread, because both may take long."""
+    if not (isinstance(transport.verify, str) or transport.cert):
+        return transport.verify
+    try:
+        return await in_thread(tls_context)(config, transport.verify, transport.cert)
+    except ConfigurationError:
+        if base_url.startswith("https:"):
+            raise
+        return transport.verify is not False
+
+
+def _other_options(transport: TransportOptions, base_url: str) -> dict[str, Any]:
     proxy = transport.proxies.get(base_url.partition(":")[0]) or transport.proxies.get("all")
     return {
         "timeout": ClientTimeout(total=transport.timeout),
-        "ssl": ssl_context,
         "check_response": transport.check_response,
         "allow_redirects": transport.allow_redirects,
         "max_redirects": transport.max_redirects,

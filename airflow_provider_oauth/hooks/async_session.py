@@ -84,7 +84,7 @@ class OAuthAsyncSession(AsyncHttpSession):
         """
         arguments = self._arguments(data, json, headers)
         url = endpoint_url(self._conn_id, self.base_url, endpoint)
-        arguments |= self._options(extra_options or {})
+        arguments |= await self._options(extra_options or {})
         check_response = arguments.pop("check_response", True)
         with self._errors_converted(url):
             max_error_body = MAX_ERROR_BODY if check_response else None
@@ -108,9 +108,9 @@ class OAuthAsyncSession(AsyncHttpSession):
             "headers": {**(self.headers or {}), **(headers or {})},
         }
 
-    def _options(self, extra_options: dict[str, Any]) -> dict[str, Any]:
+    async def _options(self, extra_options: dict[str, Any]) -> dict[str, Any]:
         """Return the options of the connection, updated with the options of one request."""
-        own = translated_options(extra_options, self._access.config, self.base_url)
+        own = await translated_options(extra_options, self._access.config, self.base_url)
         return {**(self.extra_options or {}), **own}
 
     async def _send(

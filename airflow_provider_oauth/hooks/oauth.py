@@ -23,6 +23,7 @@ from airflow_provider_oauth.hooks.lists import ReadsLists
 from airflow_provider_oauth.hooks.repetition import RepeatsRequests
 from airflow_provider_oauth.hooks.settings import log_warnings
 from airflow_provider_oauth.presets import OAUTH
+from airflow_provider_oauth.protocol.tls_files import is_usable_client_certificate
 from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class OAuthHook(ReadsLists, HttpHook):
     :param tcp_keep_alive_idle: seconds without traffic before the first probe
     :param tcp_keep_alive_count: number of unanswered probes after which the connection is closed
     :param tcp_keep_alive_interval: seconds between two probes
-    :param adapter: a ``requests`` adapter, used instead of the one that all hooks of this process share
+    :param adapter: a ``requests`` adapter, used instead of the one that all hooks of this process share. It cannot use
+        a client certificate with an encrypted key
     """
 
     conn_name_attr = "oauth_conn_id"
@@ -125,7 +127,14 @@ class OAuthHook(ReadsLists, HttpHook):
         self.merged_extra = {**vars(self.config.transport), **(extra_options or {})}
         session = OAuthSession(self.access, sender)
         session.set_options(self.merged_extra)
-        session.mount_adapter(self.adapter or shared_adapter(self._keep_alive, concurrency))
+        passphrase = self.config.private_key_passphrase
+        if self.adapter is not None and session.cert and not is_usable_client_certificate(session.cert):
+            raise self.config.error(
+                "cert",
+                "is not a client certificate with an unencrypted key, which the hook's parameter adapter requires. "
+                "Remove the parameter, or decrypt the key",
+            )
+        session.mount_adapter(self.adapter or shared_adapter(self._keep_alive, concurrency, passphrase))
         return session
 
     def run(
@@ -292,7 +301,7 @@ class OAuthAsyncHook(RepeatsRequests, HttpAsyncHook):
         if self._config is None:
             access = await self.access()
             base_url = access.base_url(await valid_token(access) if access.base_url_is_in_token else None)
-            options = aiohttp_options(access.config, access.config.transport, base_url)
+            options = await aiohttp_options(access.config, access.config.transport, base_url)
             self._config = SessionConfig(
                 base_url=base_url, headers={}, extra_options={**options, "middlewares": (OAuth2Middleware(access),)}
             )

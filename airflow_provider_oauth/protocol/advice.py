@@ -208,5 +208,5 @@ def _by_status(request: TokenRequest, status: int) -> str:
 
 def _client_fields(config: OAuthConfig) -> str:
     """Return the labels of the fields with the client's credentials."""
-    secret = "" if config.client_auth == "none" else ", Client secret"
-    return f"Client ID{secret} and Client authentication"
+    secrets = {"none": "", "tls_client_auth": ", cert (client certificate)"}
+    return f"Client ID{secrets.get(config.client_auth, ', Client secret')} and Client authentication"

@@ -88,10 +88,22 @@ class NoClientAuth:
             fields["client_id"] = context.client_id
 
 
+class TlsClientAuth:
+    """``tls_client_auth``: mutual TLS, with a certificate of an authority or a self-signed one (RFC 8705 section 2).
+
+    The TLS connection authenticates the client. The client ID in the body tells the server which client that is.
+    """
+
+    def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
+        """Add ``client_id``."""
+        fields["client_id"] = context.client_id
+
+
 CLIENT_AUTH: dict[str, ClientAuth] = {
     "client_secret_basic": ClientSecretBasic(),
     "client_secret_basic_raw": ClientSecretBasicRaw(),
     "client_secret_post": ClientSecretPost(),
+    "tls_client_auth": TlsClientAuth(),
     "none": NoClientAuth(),
 }
 

@@ -217,7 +217,15 @@ class OAuthConfig:
             return
         if not self.client_id:
             raise self.error("client_id", "is missing. Enter the client ID that the vendor issued")
-        if self.client_secret is None:
+        if self.client_auth == "tls_client_auth":
+            if self.transport.cert is None:
+                raise self.error(
+                    "cert",
+                    "is missing, but Client authentication (client_auth) is tls_client_auth, which requires a client "
+                    "certificate. Add cert to the extra fields: the path of a PEM file with the certificate and its "
+                    "key, or a list of two paths",
+                )
+        elif self.client_secret is None:
             problem = "is missing. If the client has no secret, set Client authentication (client_auth) to None (none)"
             raise self.error("client_secret", problem)
 

@@ -20,7 +20,7 @@ from airflow_provider_oauth.protocol.token_requests import EndpointInfo, Request
 from airflow_provider_oauth.protocol.token_responses import invalid_response, redirect_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_responses import HttpResponse
@@ -34,6 +34,12 @@ ENDPOINTS = {
     "authorize_url": "authorization_endpoint",
     "revoke_url": "revocation_endpoint",
 }
+
+
+#: The member of the metadata with the URLs for clients that have a certificate (RFC 8705 section 5).
+MTLS_ALIASES = "mtls_endpoint_aliases"
+#: The fields whose URL is opened by the user's browser, which does not have the client's certificate.
+BROWSER_ENDPOINTS = ("authorize_url",)
 
 
 def with_discovered_endpoints(
@@ -57,23 +63,54 @@ def with_discovered_endpoints(
     request, metadata = _metadata(config, config.issuer, send)
     details = f"(URL: {request.shown_url})"
     _check_issuer(config, metadata.get("issuer"), details)
-    missing = [name for name in ENDPOINTS if getattr(config, name) is None and metadata.get(ENDPOINTS[name])]
-    for name in missing:
-        if problem := _metadata_url_problem(config, config.issuer, metadata[ENDPOINTS[name]]):
+    members = {**ENDPOINTS, **_mtls_aliases(config, metadata, details)}
+    found = {name: _member(metadata, members[name]) for name in ENDPOINTS if getattr(config, name) is None}
+    found = {name: url for name, url in found.items() if url}
+    for name, url in found.items():
+        if problem := _metadata_url_problem(config, config.issuer, url):
             raise config.error(
                 "issuer",
-                f"cannot be used: the {ENDPOINTS[name]} in the server's metadata {problem}. Set {LABELS[name]}",
+                f"cannot be used: the {members[name]} in the server's metadata {problem}. Set {LABELS[name]}",
                 details,
             )
-    if config.token_url is None and "token_url" not in missing:
+    if config.token_url is None and "token_url" not in found:
         raise config.error(
             "issuer", "is not sufficient: the server's metadata has no token_endpoint. Set Token URL", details
         )
     return replace(
         config,
         iss_required=metadata.get("authorization_response_iss_parameter_supported") is True,  # RFC 9207 section 3
-        **{name: metadata[ENDPOINTS[name]] for name in missing},
+        **found,
     )
+
+
+def _mtls_aliases(config: OAuthConfig, metadata: Mapping[str, Any], details: str) -> dict[str, str]:
+    """Return the endpoints that have another URL for clients with a certificate, each as a path in the metadata.
+
+    A client uses them to authenticate with its certificate, or to get tokens that are bound to it (RFC 8705 section 5).
+    The server does not say for which clients it binds tokens, so every client with a certificate uses them if the
+    server can bind tokens.
+    """
+    is_bound = config.transport.cert and metadata.get("tls_client_certificate_bound_access_tokens") is True
+    if config.client_auth != "tls_client_auth" and not is_bound:
+        return {}
+    aliases = metadata.get(MTLS_ALIASES)
+    if aliases is None:
+        return {}
+    if not isinstance(aliases, dict):
+        problem = f"cannot be used: the {MTLS_ALIASES} in the server's metadata is not an object. Set Token URL"
+        raise config.error("issuer", problem, details)
+    return {
+        name: f"{MTLS_ALIASES}.{member}"
+        for name, member in ENDPOINTS.items()
+        if name not in BROWSER_ENDPOINTS and aliases.get(member)
+    }
+
+
+def _member(metadata: Mapping[str, Any], path: str) -> Any:
+    """Return a member of the metadata, or of an object in it."""
+    parent, _, name = path.rpartition(".")
+    return (metadata[parent] if parent else metadata).get(name)
 
 
 def _check_issuer(config: OAuthConfig, found: Any, details: str) -> None:

@@ -71,7 +71,8 @@ class HttpTransport:
             if remaining <= 0:
                 raise no_response(self._config, request, route, requests.ConnectTimeout(), sent=False)
             check = None if proxy and route.is_proxy_from_environment else self._guard.check_address
-            with LimitedAdapter(self._clock, deadline, MAX_READ_SIZE, check) as adapter:
+            passphrase = self._config.private_key_passphrase
+            with LimitedAdapter(self._clock, deadline, MAX_READ_SIZE, check, passphrase) as adapter:
                 session.mount("https://", adapter)
                 session.mount("http://", adapter)
                 with self._errors_converted(request, route, adapter):

@@ -9,11 +9,11 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util import parse_url
 from urllib3.util.connection import allowed_gai_family
 
+from airflow_provider_oauth.protocol.client_key_adapter import ClientKeyAdapter
 from airflow_provider_oauth.protocol.timeouts import CONNECT_TIMEOUT
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ResponseTooLarge(Exception):  # noqa: N818 - it is converted to another er
     """The response is larger than allowed."""
 
 
-class LimitedAdapter(HTTPAdapter):
+class LimitedAdapter(ClientKeyAdapter):
     """Sends one request before a deadline.
 
     The timeouts of the requests library do not limit the whole exchange: they apply to each address of a host and to
@@ -41,10 +41,16 @@ class LimitedAdapter(HTTPAdapter):
     :param deadline: time on the monotonic clock at which the exchange is stopped, whichever step it has reached
     :param max_bytes: maximum number of bytes that are read, headers included
     :param check_address: called with each address before connecting; raises if the address is not allowed
+    :param passphrase: the passphrase of the client certificate's key; None if it is not encrypted
     """
 
     def __init__(
-        self, clock: Clock, deadline: float, max_bytes: int, check_address: Callable[[str], None] | None
+        self,
+        clock: Clock,
+        deadline: float,
+        max_bytes: int,
+        check_address: Callable[[str], None] | None,
+        passphrase: str | None = None,
     ) -> None:
         #: Whether the deadline passed before the response was complete.
         self.is_timed_out = False
@@ -58,7 +64,7 @@ class LimitedAdapter(HTTPAdapter):
         self._responses: list[http.client.HTTPResponse] = []
         self._timer = threading.Timer(deadline - clock.monotonic(), self._shut_down)
         self._timer.daemon = True
-        super().__init__()
+        super().__init__(passphrase=passphrase)
 
     def __enter__(self) -> LimitedAdapter:
         self._timer.start()

@@ -10,13 +10,17 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
 #: File names of certificates in a folder (``openssl rehash``).
 HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
+
+#: The passphrase for keys that are not encrypted. Without one, OpenSSL would prompt for it at the terminal if a key is
+#: encrypted.
+NO_PASSPHRASE = ""
 
 Verify = bool | str | None
 Cert = str | tuple[str, str] | None
@@ -36,9 +40,11 @@ def check_tls_files(config: OAuthConfig, verify: Verify, cert: Cert) -> None:
         raise config.error(
             "verify", f"{source}is not a file or folder of CA certificates that this process can use. Check the path"
         )
-    if cert and not is_usable_client_certificate(cert):
+    if cert and not is_usable_client_certificate(cert, config.private_key_passphrase):
         raise config.error(
-            "cert", "is not a client certificate with an unencrypted key that this process can use. Check the path"
+            "cert",
+            "is not a client certificate with a key that this process can use. Check the path and, if the key is "
+            "encrypted, Private key passphrase (private_key_passphrase)",
         )
 
 
@@ -59,7 +65,7 @@ def tls_context(config: OAuthConfig, verify: Verify, cert: Cert) -> ssl.SSLConte
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if cert:
-        _load_client_certificate(context, cert)
+        _load_client_certificate(context, cert, config.private_key_passphrase)
     return context
 
 
@@ -76,21 +82,37 @@ def is_usable_ca(path: str) -> bool:
     return True
 
 
-def is_usable_client_certificate(cert: str | tuple[str, str]) -> bool:
-    """Return whether ``cert`` is a client certificate with an unencrypted key that this process can use.
+def is_usable_client_certificate(cert: str | tuple[str, str], passphrase: str | None = None) -> bool:
+    """Return whether ``cert`` is a client certificate with a key that this process can use.
 
     :param cert: path of a file with both, or the paths of the certificate and its key
+    :param passphrase: the passphrase of an encrypted key
     """
     try:
         if not all(map(os.path.isfile, [cert] if isinstance(cert, str) else cert)):
             return False
-        _load_client_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert)
+        _load_client_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cert, passphrase)
     except (OSError, ValueError):
         return False
     return True
 
 
-def _load_client_certificate(context: ssl.SSLContext, cert: str | tuple[str, str]) -> None:
+def file_versions(cert: str | tuple[str, str]) -> tuple[Any, ...]:
+    """Return values that change when a file of a client certificate is replaced or changed.
+
+    :param cert: path of a file with the certificate and its key, or the paths of both
+    """
+    return tuple(map(_file_version, [cert] if isinstance(cert, str) else cert))
+
+
+def _file_version(path: str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(path)  # follows links, because Kubernetes replaces a link
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _load_client_certificate(context: ssl.SSLContext, cert: str | tuple[str, str], passphrase: str | None) -> None:
     certificate, key = (cert, None) if isinstance(cert, str) else cert
-    # Without a password, OpenSSL would prompt for one at the terminal.
-    context.load_cert_chain(certificate, key, password="")
+    context.load_cert_chain(certificate, key, password=passphrase or NO_PASSPHRASE)

@@ -202,7 +202,7 @@ def test_an_unusable_path_in_cert_is_an_error_that_reveals_nothing_about_the_fil
     errors = [failure(f"https://127.0.0.1:{secure.port}/token", verify=tls.ca, cert=path) for path in paths]
     assert {type(error) for error in errors} == {ConfigurationError}
     (text,) = {str(error) for error in errors}
-    assert text.startswith("Connection 'api': cert is not a client certificate with an unencrypted key")
+    assert text.startswith("Connection 'api': cert is not a client certificate with a key that this process can use")
     assert secure.connections == 0
 
 

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_oauth.api.aiohttp_auth import aiohttp_options, replacement_token, valid_token
+from airflow_provider_oauth.api.aiohttp_auth import (
+    aiohttp_options,
+    replacement_token,
+    translated_options,
+    valid_token,
+)
 from airflow_provider_oauth.api.policy import ApiAccess, ApiRefusal
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.config import TransportOptions
@@ -20,6 +25,8 @@ from tests.connections import oauth_config
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from airflow_provider_oauth.protocol.config import OAuthConfig
 
 #: Gets a token.
 Get = Callable[[], Coroutine[Any, Any, Token | None]]
@@ -108,6 +115,38 @@ def test_callers_share_a_thread_only_if_their_refusals_are_the_same() -> None:
 def test_over_plain_http_a_folder_without_ca_certificates_is_ignored(tmp_path: Path) -> None:
     transport = TransportOptions(verify=str(tmp_path))
     config = oauth_config(transport=transport)
-    assert aiohttp_options(config, transport, "http://localhost:1/v1")["ssl"] is True
+    assert asyncio.run(aiohttp_options(config, transport, "http://localhost:1/v1"))["ssl"] is True
     with pytest.raises(ConfigurationError, match="verify is not a file or folder of CA certificates"):
-        aiohttp_options(config, transport, "https://localhost:1/v1")
+        asyncio.run(aiohttp_options(config, transport, "https://localhost:1/v1"))
+
+
+def test_files_are_read_and_keys_decrypted_while_the_event_loop_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop_ran, contexts = threading.Event(), []
+
+    def slow_context(config: OAuthConfig, verify: bool | str, cert: str) -> str:
+        assert loop_ran.wait(30)
+        contexts.append((verify, cert))
+        return f"context with {cert}"
+
+    monkeypatch.setattr("airflow_provider_oauth.api.aiohttp_auth.tls_context", slow_context)
+    transport = TransportOptions(cert="own")
+    config = oauth_config(transport=transport)
+
+    async def scenario() -> list[Any]:
+        waiting = [
+            asyncio.ensure_future(aiohttp_options(config, transport, "https://localhost:1/v1")),
+            asyncio.ensure_future(translated_options({"cert": "other"}, config, "https://localhost:1/v1")),
+        ]
+        await asyncio.sleep(0)
+        loop_ran.set()
+        return [(await each)["ssl"] for each in waiting]
+
+    assert asyncio.run(scenario()) == ["context with own", "context with other"]
+    assert sorted(contexts) == [(True, "other"), (True, "own")]
+
+
+def test_options_of_a_request_that_do_not_concern_tls_keep_the_context_of_the_connection() -> None:
+    config = oauth_config(transport=TransportOptions(cert="/fake/absent.pem"))
+    options = asyncio.run(translated_options({"timeout": 5, "trace": 1}, config, "https://localhost:1/v1"))
+    assert "ssl" not in options
+    assert (options["timeout"].total, options["trace"]) == (5, 1)

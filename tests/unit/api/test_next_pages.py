@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -12,8 +12,11 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_oauth.api.adapters import PoolAdapter
+from airflow_provider_oauth.api.adapters import PoolAdapter, shared_adapter
 from airflow_provider_oauth.api.requests_auth import OAuthSession
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 URLS = (
     "https://api.example.com",
@@ -61,6 +64,44 @@ def test_requests_share_a_pool_only_if_origin_and_tls_settings_are_the_same(
     first = adapter.get_connection_with_tls_context(prepared("https://api.example.com/a"), True)
     second = adapter.get_connection_with_tls_context(prepared(url), **{"verify": True, **options})
     assert (first is second) is is_same
+
+
+@pytest.mark.parametrize("proxies", [None, {"https": "http://proxy.example.com:3128"}])
+def test_requests_share_a_pool_only_if_their_client_certificates_are_the_same(
+    tmp_path: Path, proxies: dict[str, str] | None
+) -> None:
+    adapter, request = PoolAdapter(), prepared("https://api.example.com/a")
+    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
+    certificate.touch()
+    key.touch()
+
+    def pool(cert: Any) -> Any:
+        return adapter.get_connection_with_tls_context(request, True, proxies, cert)
+
+    both = (str(certificate), str(key))
+    pools = [pool(None), pool(str(certificate)), pool(both), pool((str(certificate), str(certificate)))]
+    assert len(set(map(id, pools))) == 4
+    assert pool(list(both)) is pool(both) is pools[2]
+    key.write_text("replaced")
+    assert pool(both) not in pools
+    assert pool(str(certificate)) is pools[1]
+
+
+@pytest.mark.parametrize("proxies", [None, {"https": "http://proxy.example.com:3128"}])
+@pytest.mark.parametrize(("passphrase", "sent"), [("fake-passphrase", "fake-passphrase"), (None, "")])
+def test_the_passphrase_is_an_option_of_the_pool(
+    proxies: dict[str, str] | None, passphrase: str | None, sent: str
+) -> None:
+    adapter = shared_adapter(None, passphrase=passphrase)
+    pool = adapter.get_connection_with_tls_context(prepared("https://api.example.com/a"), True, proxies, "/a.pem")
+    assert pool.key_password == sent  # without one, OpenSSL would prompt for it
+    assert "fake-passphrase" not in repr(adapter) + repr(pool)
+
+
+def test_hooks_with_different_passphrases_do_not_share_an_adapter() -> None:
+    adapters = [shared_adapter(None, passphrase=each) for each in ("fake-a", "fake-b", None, "fake-a")]
+    assert adapters[0] is adapters[3]
+    assert len(set(map(id, adapters))) == 3
 
 
 def test_the_pools_of_a_closed_adapter_are_closed_and_not_used_again() -> None:

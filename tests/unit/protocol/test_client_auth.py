@@ -33,8 +33,14 @@ def apply(method: str, client_id: str | None, client_secret: str | None) -> tupl
     return headers, fields
 
 
-def test_four_methods_are_supported() -> None:
-    assert list(CLIENT_AUTH) == ["client_secret_basic", "client_secret_basic_raw", "client_secret_post", "none"]
+def test_these_methods_are_supported() -> None:
+    assert set(CLIENT_AUTH) == {
+        "client_secret_basic",
+        "client_secret_basic_raw",
+        "client_secret_post",
+        "tls_client_auth",
+        "none",
+    }
 
 
 def test_client_secret_basic_sends_the_header_of_the_example_in_rfc_6749() -> None:
@@ -67,6 +73,10 @@ def test_client_secret_post_sends_both_in_the_body() -> None:
 
 def test_none_sends_only_the_client_id() -> None:
     assert apply("none", "app", "fake-secret") == ({}, {"client_id": "app"})
+
+
+def test_tls_client_auth_sends_only_the_client_id() -> None:
+    assert apply("tls_client_auth", "app", "fake-secret") == ({}, {"client_id": "app"})
 
 
 @pytest.mark.parametrize("client_id", [None, ""])

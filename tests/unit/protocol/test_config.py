@@ -9,6 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH
 from airflow_provider_oauth.protocol.config import MAPPABLE, TransportOptions, is_loopback, normalize_scope
 from airflow_provider_oauth.protocol.field_labels import field_name
 from tests.connections import oauth_config
@@ -89,15 +90,27 @@ def test_a_confidential_client_needs_client_id_and_client_secret(client_auth: st
     assert refusal(client_auth=client_auth, client_secret=None).startswith("Client secret (password) is missing. ")
 
 
+def test_a_client_with_a_certificate_needs_client_id_and_certificate_but_no_secret() -> None:
+    certificate = {"transport": TransportOptions(cert="/etc/ssl/client.pem")}
+    oauth_config(client_auth="tls_client_auth", client_secret=None, **certificate)
+    for client_id in (None, ""):
+        text = refusal(client_auth="tls_client_auth", client_id=client_id, **certificate)
+        assert text.startswith("Client ID (login) is missing.")
+    assert refusal(client_auth="tls_client_auth", client_secret=None).startswith(
+        "cert is missing, but Client authentication (client_auth) is tls_client_auth"
+    )
+
+
 def test_a_public_client_needs_neither_client_id_nor_client_secret() -> None:
     assert oauth_config(client_auth="none", client_id=None, client_secret=None).client_id is None
 
 
 @pytest.mark.parametrize("client_auth", ["", "basic", "private_key_jwt", "None"])
 def test_an_unknown_client_authentication_is_refused(client_auth: str) -> None:
+    *others, last = CLIENT_AUTH
     assert refusal(client_auth=client_auth) == (
-        f"Client authentication (client_auth) is {client_auth!r}, which is not supported. Use client_secret_basic, "
-        f"client_secret_basic_raw, client_secret_post or none."
+        f"Client authentication (client_auth) is {client_auth!r}, which is not supported. Use {', '.join(others)} or "
+        f"{last}."
     )
 
 

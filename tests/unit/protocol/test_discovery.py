@@ -302,6 +302,109 @@ def test_a_refusal_names_the_discovered_token_endpoint(
         endpoint().refresh("fake-r")
 
 
+# --- URLs for clients with a certificate (RFC 8705 section 5)
+
+ALIASES = {
+    "token_endpoint": "https://mtls.auth.test/token",
+    "revocation_endpoint": "https://mtls.auth.test/revoke",
+    "authorization_endpoint": "https://mtls.auth.test/authorize",
+    "userinfo_endpoint": 5,
+}
+BOUND = {"tls_client_certificate_bound_access_tokens": True}
+TLS_CLIENT: dict[str, Any] = {"client_auth": "tls_client_auth", "client_secret": None}
+
+
+@pytest.fixture
+def certificate(tls: Certificates) -> dict[str, Any]:
+    return {"transport": TransportOptions(cert=tls.client)}
+
+
+@pytest.mark.parametrize(
+    ("values", "has_certificate", "bound", "uses_aliases"),
+    [
+        (TLS_CLIENT, True, {}, True),
+        ({}, True, BOUND, True),
+        ({}, True, {}, False),
+        ({}, True, {"tls_client_certificate_bound_access_tokens": "true"}, False),
+        ({}, False, BOUND, False),
+    ],
+)
+def test_a_client_with_a_certificate_uses_the_aliases(
+    endpoint: Callable[..., TokenEndpoint],
+    requests_mock: Mocker,
+    certificate: dict[str, Any],
+    values: dict[str, Any],
+    has_certificate: bool,
+    bound: dict[str, Any],
+    uses_aliases: bool,
+) -> None:
+    values = {**values, **(certificate if has_certificate else {})}
+    requests_mock.get(OIDC, json={**METADATA, "mtls_endpoint_aliases": ALIASES, **bound})
+    token, authorize, revoke = urls_of(endpoint(**values).with_discovered_endpoints("token_url"))
+    host = "https://mtls.auth.test" if uses_aliases else "https://auth.test/found"
+    assert (token, revoke) == (f"{host}/token", f"{host}/revoke")
+    assert authorize == "https://auth.test/found/authorize"  # the browser has no certificate
+
+
+@pytest.mark.parametrize("aliases", [None, {}, {"token_endpoint": None}])
+def test_an_endpoint_without_an_alias_is_used_with_a_certificate(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, certificate: dict[str, Any], aliases: Any
+) -> None:
+    requests_mock.get(OIDC, json={**METADATA, "mtls_endpoint_aliases": aliases})
+    assert (
+        endpoint(**TLS_CLIENT, **certificate).with_discovered_endpoints("token_url").token_url
+        == METADATA["token_endpoint"]
+    )
+
+
+def test_an_alias_is_sufficient_without_the_usual_endpoint(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, certificate: dict[str, Any]
+) -> None:
+    requests_mock.get(OIDC, json={"issuer": ISSUER, "mtls_endpoint_aliases": ALIASES})
+    assert (
+        endpoint(**TLS_CLIENT, **certificate).with_discovered_endpoints("token_url").token_url
+        == ALIASES["token_endpoint"]
+    )
+
+
+def test_an_alias_does_not_replace_a_url_of_the_connection(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, certificate: dict[str, Any]
+) -> None:
+    requests_mock.get(OIDC, json={**METADATA, "mtls_endpoint_aliases": ALIASES})
+    found = endpoint(**TLS_CLIENT, **certificate, token_url="https://auth.test/own").with_discovered_endpoints(
+        "revoke_url"
+    )
+    assert (found.token_url, found.revoke_url) == ("https://auth.test/own", ALIASES["revocation_endpoint"])
+
+
+@pytest.mark.parametrize("url", ["http://mtls.auth.test/x", "http://127.0.0.1/x", 5, "https://user:fake@auth.test/x"])
+def test_an_unsafe_alias_is_rejected(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, certificate: dict[str, Any], url: Any
+) -> None:
+    requests_mock.get(OIDC, json={**METADATA, "mtls_endpoint_aliases": {"token_endpoint": url}})
+    error = refused(endpoint, **TLS_CLIENT, **certificate)
+    assert isinstance(error, ConfigurationError)
+    assert "cannot be used: the mtls_endpoint_aliases.token_endpoint in the server's metadata" in str(error)
+    assert "Set Token URL. (URL: " in str(error)
+
+
+@pytest.mark.parametrize("aliases", ["fake-secret", ["token_endpoint"], 5])
+def test_aliases_that_are_not_an_object_are_rejected(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, certificate: dict[str, Any], aliases: Any
+) -> None:
+    requests_mock.get(OIDC, json={**METADATA, "mtls_endpoint_aliases": aliases})
+    assert "the mtls_endpoint_aliases in the server's metadata is not an object" in str(
+        refused(endpoint, **TLS_CLIENT, **certificate)
+    )
+
+
+def test_the_metadata_of_another_issuer_is_rejected_before_its_aliases_are_used(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, certificate: dict[str, Any]
+) -> None:
+    requests_mock.get(OIDC, json={**METADATA, "issuer": "https://evil.test", "mtls_endpoint_aliases": ALIASES})
+    assert "metadata is for 'https://evil.test'" in str(refused(endpoint, **TLS_CLIENT, **certificate))
+
+
 # --- rejected metadata
 
 

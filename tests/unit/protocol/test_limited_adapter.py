@@ -163,7 +163,7 @@ def test_the_address_of_a_socks_proxy_is_checked(
         ConnectionCls = SocksConnection
 
     class Manager:
-        pool_classes_by_scheme = {"https": Pool}
+        pool_classes_by_scheme, key_fn_by_scheme = {"https": Pool}, {}
 
     monkeypatch.setattr(HTTPAdapter, "proxy_manager_for", lambda *_: Manager())
     network.found = [address]

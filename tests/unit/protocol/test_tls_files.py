@@ -11,6 +11,7 @@ from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.config import TransportOptions
 from airflow_provider_oauth.protocol.tls_files import (
     check_tls_files,
+    file_versions,
     is_usable_ca,
     is_usable_client_certificate,
     tls_context,
@@ -73,6 +74,49 @@ def test_an_encrypted_key_is_not_usable_and_does_not_prompt_for_its_passphrase(
 ) -> None:
     assert not is_usable_client_certificate(tls.encrypted)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_passphrase_decrypts_the_key_of_a_client_certificate(
+    tls: Certificates, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for cert in (tls.encrypted, (tls.encrypted, tls.encrypted)):
+        assert is_usable_client_certificate(cert, tls.passphrase)
+        assert not is_usable_client_certificate(cert, "fake-and-wrong")
+        assert not is_usable_client_certificate(cert, "x" * 2000)
+    assert is_usable_client_certificate(tls.client, "not needed")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_passphrase_of_the_connection_is_used(tls: Certificates) -> None:
+    settings = oauth_config(private_key_passphrase=tls.passphrase)
+    check_tls_files(settings, tls.ca, tls.encrypted)
+    assert tls_context(settings, tls.ca, tls.encrypted).verify_mode == ssl.CERT_REQUIRED
+
+
+def test_a_wrong_passphrase_is_an_error_that_names_both_fields_and_quotes_nothing(tls: Certificates) -> None:
+    settings = oauth_config(private_key_passphrase="fake-and-wrong")
+    for check in (check_tls_files, tls_context):
+        with pytest.raises(ConfigurationError) as refused:
+            check(settings, tls.ca, tls.encrypted)
+        assert str(refused.value) == (
+            "Connection 'shop': cert is not a client certificate with a key that this process can use. Check the path "
+            "and, if the key is encrypted, Private key passphrase (private_key_passphrase)."
+        )
+
+
+def test_the_version_of_a_file_changes_when_it_is_replaced_changed_or_deleted(tmp_path: Path) -> None:
+    file, key = tmp_path / "client.pem", tmp_path / "client.key"
+    key.write_text("a")
+    versions = [file_versions(str(file))]
+    for content in ("a", "bb"):
+        file.write_text(content)
+        versions.append(file_versions(str(file)))
+    (tmp_path / "new").write_text("bb")
+    os.replace(tmp_path / "new", file)
+    versions.append(file_versions(str(file)))
+    assert len(set(versions)) == 4
+    assert file_versions((str(file), str(key))) == versions[-1] + file_versions(str(key))
+    assert file_versions("fake\0") == (None,)
 
 
 def test_an_unusable_file_is_an_error_that_names_its_field(without_certificate: list[str]) -> None:
