@@ -170,7 +170,8 @@ FIELDS: dict[str, Field] = {
     "body_format": Field(
         "string",
         "Token request body",
-        "The format of requests to the token endpoint, for every grant type. Most servers expect a form.",
+        "The format of requests to the token endpoint, for every grant type. Most servers expect a form. Use the query "
+        "only if the server requires it, because servers and proxies log URLs.",
         default="form",
         choices={
             "form": "Form (standard)",
@@ -266,7 +267,8 @@ FIELDS: dict[str, Field] = {
     "token_method": Field(
         "string",
         "Token request method",
-        "The HTTP method of token requests. The default is POST. With GET, all parameters are in the query.",
+        "The HTTP method of token requests. The default is POST. With GET, all parameters are in the query. Only if "
+        "the server requires it, because servers and proxies log URLs.",
         choices={"POST": "POST (standard)", "GET": "GET"},
     ),
     "par_url": Field(
@@ -334,8 +336,8 @@ FIELDS: dict[str, Field] = {
     "request_map": Field(
         "string",
         "Request map",
-        "Other names for parameters of token requests and of the authorization URL, as pairs separated by commas. Only "
-        "if the server uses names that are not standard.",
+        "Other names for parameters of requests to the authorization server, also in the authorization URL, as pairs "
+        "separated by commas. Only if the server uses names that are not standard.",
         example="client_id=client_key",
     ),
     "callback_map": Field(

@@ -29,6 +29,7 @@ DPOP_REQUIRED = (
     "bearer tokens for this client."
 )
 INVALID_TARGET = "Check Resource and Audience."
+GRANT_NAME = "The server does not support this grant. Check Grant name, {field} and Token request body."
 REVOCATION = "Check Revocation URL and Client authentication."
 TRY_LATER = "The server has a problem. Try again later."
 TOO_MANY = "The server receives too many requests. Try again later."
@@ -66,7 +67,7 @@ BY_GRANT: dict[tuple[type[OAuthError], str], str] = {
     ),
     (exceptions.InvalidGrant, "client_credentials"): (
         "Check Scope, Audience and Token request parameters, and ask the server's operator whether this client may use "
-        "the client_credentials grant."
+        "the {grant} grant."
     ),
     (exceptions.InvalidGrant, "refresh_token"): "The refresh token is invalid, expired, revoked or already used.",
     (exceptions.InvalidGrant, "authorization_code"): "The code is invalid, expired or already used. Authorize again.",
@@ -156,7 +157,7 @@ def token_advice(
     return text.format(
         field=request.endpoint.label,
         method=request.method,
-        grant=grant,
+        grant=config.shown_grant_type(grant),
         client=_client_fields(config),
         client_auth=config.client_auth,
         body_format=config.body_format,
@@ -192,6 +193,8 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
         return PKCE_REFUSED if error is exceptions.InvalidRequest else ""
     if _GRANT_NOT_ALLOWED.search(message):
         return BY_GRANT.get((exceptions.UnauthorizedClient, grant)) or BY_CLASS[exceptions.UnauthorizedClient]
+    if error is exceptions.UnsupportedGrantType and config.grant_name and grant == config.grant_type:
+        return GRANT_NAME
     if error is exceptions.InvalidClient and config.client_auth == "none":
         return PUBLIC_CLIENT
     # With any other code, the only reason for WrongPassword was status 401, which can also mean a rejected client.
@@ -203,6 +206,8 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
 def _by_status(request: TokenRequest, status: int) -> str:
     if status == 415 and not request.grant_type:  # RFC 7009 section 2.1: a revocation is always form-encoded
         return "This URL does not accept form-encoded requests, which RFC 7009 requires. Check {field}."
+    if status == 405 and request.method == "GET":
+        return "This URL does not accept {method} requests. Check {field} and Token request method."
     return BY_STATUS.get(status, "")
 
 

@@ -20,7 +20,8 @@ from airflow_provider_oauth.protocol.callback_values import MAX_LENGTH, code_par
 from airflow_provider_oauth.protocol.config import is_loopback
 from airflow_provider_oauth.protocol.field_labels import field_name
 from airflow_provider_oauth.protocol.redaction import redact
-from airflow_provider_oauth.protocol.token_requests import pairs
+from airflow_provider_oauth.protocol.request_formats import pairs
+from airflow_provider_oauth.protocol.request_parameters import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +93,8 @@ def authorization_url(config: OAuthConfig, authorization: AuthorizationRequest) 
         "state": authorization.state,
         **({} if config.skip_pkce else _challenge(authorization.code_verifier)),
     }
-    added = {**config.authorize_params, **{name: value for name, value in parameters.items() if value}}
+    own = renamed(config, {name: value for name, value in parameters.items() if value})
+    added = {**config.authorize_params, **own}
     url = urlsplit(config.authorize_url)
     present = [(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True) if name not in added]
     return urlunsplit(url._replace(query=urlencode([*present, *pairs(added)])))

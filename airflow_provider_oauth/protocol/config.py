@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.callback_values import URLS, check_callback_map
 from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH
-from airflow_provider_oauth.protocol.field_labels import LABELS, field_name
+from airflow_provider_oauth.protocol.field_labels import field_name
+from airflow_provider_oauth.protocol.grant_names import GRANT_NAMES, check_grant_name
+from airflow_provider_oauth.protocol.request_parameters import check_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,27 +26,10 @@ if TYPE_CHECKING:
 REFRESH_TOKEN_GRANTS = ("authorization_code", "refresh_token")
 #: Grants that can be requested again at any time.
 REPEATABLE_GRANTS = ("client_credentials", "password", "jwt_bearer", "token_exchange")
-#: The ``grant_type`` that is sent for each grant whose name is a URN.
-GRANT_NAMES = {
-    "jwt_bearer": "urn:ietf:params:oauth:grant-type:jwt-bearer",  # RFC 7523 section 2.1
-    "token_exchange": "urn:ietf:params:oauth:grant-type:token-exchange",  # RFC 8693 section 2.1
-}
 BODY_FORMATS = ("form", "json", "multipart", "query")
 TOKEN_METHODS = ("POST", "GET")
 #: The password in a proxy's URL, with or without a scheme.
 PROXY_PASSWORD = re.compile(r"(?:^|//)[^/@:]*:([^/]*)@")
-#: Parameters of the authorization request that this package sets (RFC 6749 section 4.1.1, RFC 7636, RFC 8707).
-AUTHORIZATION_PARAMETERS = (
-    "response_type",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    "audience",
-    "resource",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
-)
 #: Names that ``response_map`` may map.
 MAPPABLE = (
     "access_token",
@@ -172,10 +157,7 @@ class OAuthConfig:
         for name in URLS:
             self._check_url(name, getattr(self, name))
         check_callback_map(self)
-        for name in filter(self.authorize_params.__contains__, AUTHORIZATION_PARAMETERS):
-            advice = f"Enter it in {LABELS[name]}" if name in ("scope", "audience", "resource") else "Remove it"
-            problem = f"must not contain {name!r}, because this package sets it. {advice}"
-            raise self.error("authorize_params", problem)
+        check_parameters(self)
         for name in set(self.response_map) - set(MAPPABLE):
             raise self.error("response_map", f"has the unknown name {name!r}. Use {_one_of(MAPPABLE)}")
 
@@ -201,6 +183,7 @@ class OAuthConfig:
                 "involved",
                 "(RFC 9700 section 2.1.2 advises against the implicit grant.)",
             )
+        check_grant_name(self)
         self._check_choice("grant_type", REPEATABLE_GRANTS + REFRESH_TOKEN_GRANTS)
         if self.grant_type == "password":
             for name in ("username", "user_password"):
@@ -210,6 +193,9 @@ class OAuthConfig:
                     )
         self._check_choice("body_format", BODY_FORMATS)
         self._check_choice("token_method", TOKEN_METHODS)
+        if self.is_get and self.body_format in ("json", "multipart"):
+            problem = f"is {self.body_format}, but a GET request has no body. Choose query, or set Token request method"
+            raise self.error("body_format", f"{problem} to POST")
 
     def _check_client(self) -> None:
         self._check_choice("client_auth", tuple(CLIENT_AUTH))
@@ -246,6 +232,26 @@ class OAuthConfig:
         :param details: more information, in parentheses
         """
         return ConfigurationError(f"Connection {self.conn_id!r}: {field_name(name)} {problem}. {details}".rstrip())
+
+    @property
+    def is_get(self) -> bool:
+        """Whether token requests are GET requests, with all parameters in the query."""
+        return self.token_method == "GET"  # noqa: S105 - an HTTP method
+
+    def shown_grant_type(self, grant_type: str) -> str:
+        """Return the name of a grant for users: the connection's ``grant_name`` if it replaces this grant's name.
+
+        :param grant_type: the name of the grant in this package
+        """
+        return self.grant_name if self.grant_name and grant_type == self.grant_type else grant_type
+
+    def wire_grant_type(self, grant_type: str) -> str:
+        """Return the ``grant_type`` to send for a grant: its standard name, or the connection's ``grant_name``.
+
+        :param grant_type: the name of the grant in this package
+        """
+        name = self.shown_grant_type(grant_type)
+        return GRANT_NAMES.get(name, name)
 
     @property
     def server(self) -> str:

@@ -103,7 +103,7 @@ def refusal(
         advice = PAGE.format(field=request.endpoint.label)
     event = "did not revoke the token: it responded with"
     if request.grant_type:
-        event = f"refused the {request.grant_type} grant with"
+        event = f"refused the {config.shown_grant_type(request.grant_type)} grant with"
     code = f" and error {quote.code!r}" if quote.code else ""
     message = f"The server's message: {quote.description!r}" if quote.description else ""
     details = " ".join(filter(None, (advice, message, f"(URL: {request.shown_url})")))

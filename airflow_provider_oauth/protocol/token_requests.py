@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
-
-from urllib3.filepost import encode_multipart_formdata
+from urllib.parse import parse_qsl, urlsplit
 
 from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH, ClientAuthContext
 from airflow_provider_oauth.protocol.credentials import NO_CREDENTIALS
 from airflow_provider_oauth.protocol.field_labels import LABELS
+from airflow_provider_oauth.protocol.request_formats import encoded
+from airflow_provider_oauth.protocol.request_parameters import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +75,8 @@ class Request:
 class TokenRequest(Request):
     """One request to the token endpoint or the revocation endpoint.
 
-    :param grant_type: the ``grant_type`` that is sent; "" for a revocation
+    :param grant_type: the grant, under its name in this package: ``client_credentials``, for example, although another
+        name may be sent (``grant_name``); "" for a revocation
     """
 
     grant_type: str = ""
@@ -96,7 +96,7 @@ def grant_request(
     if config.grant_type == "password":
         fields |= {"username": config.username, "password": config.user_password}
     fields |= _access_fields(config, scope or config.scope)
-    return _token_request(config, _token_url(config), fields, now, credentials)
+    return _token_request(config, TOKEN, _token_url(config), fields, now, credentials)
 
 
 def code_request(
@@ -128,7 +128,7 @@ def code_request(
     }
     if not config.skip_pkce:
         fields["code_verifier"] = code_verifier
-    return _token_request(config, _token_url(config), fields | _resource(config), now, credentials)
+    return _token_request(config, TOKEN, _token_url(config), fields | _resource(config), now, credentials)
 
 
 def refresh_request(
@@ -158,8 +158,8 @@ def refresh_request(
     fields |= _resource(config)
     bearer = access_token if config.refresh_bearer else None
     if config.refresh_url is None:
-        return _token_request(config, _token_url(config), fields, now, credentials, bearer)
-    return replace(_token_request(config, config.refresh_url, fields, now, credentials, bearer), endpoint=REFRESH)
+        return _token_request(config, TOKEN, _token_url(config), fields, now, credentials, bearer)
+    return _token_request(config, REFRESH, config.refresh_url, fields, now, credentials, bearer)
 
 
 def revocation_request(
@@ -184,7 +184,8 @@ def revocation_request(
     fields: dict[str, Any] = {"token": token, "token_type_hint": hint}
     headers = {"Accept": "application/json"}
     _authenticate(config, config.revoke_url, headers, fields, now, credentials)
-    return replace(_request(config, config.revoke_url, headers, fields, "form"), endpoint=REVOCATION)
+    secrets = _secrets(headers, fields)
+    return _request(config, REVOCATION, config.revoke_url, headers, renamed(config, fields), "form", secrets)
 
 
 def _token_url(config: OAuthConfig) -> str:
@@ -207,6 +208,7 @@ def _resource(config: OAuthConfig) -> dict[str, str]:
 
 def _token_request(
     config: OAuthConfig,
+    endpoint: EndpointInfo,
     url: str,
     fields: dict[str, Any],
     now: datetime,
@@ -216,10 +218,15 @@ def _token_request(
     headers: dict[str, str] = {"Accept": "application/json"}
     if bearer:
         headers["Authorization"] = f"Bearer {bearer}"
+    grant_type = fields["grant_type"]
+    fields["grant_type"] = config.wire_grant_type(grant_type)
     _authenticate(config, url, headers, fields, now, credentials)
+    parameters = renamed(config, fields)
     for name, value in {**config.grant_params, **config.secret_grant_params}.items():
-        fields.setdefault(name, value)
-    return _request(config, url, headers, fields, config.body_format)
+        parameters.setdefault(name, value)  # the scope of a call takes precedence
+    body_format = "query" if config.is_get else config.body_format
+    request = _request(config, endpoint, url, headers, parameters, body_format, _secrets(headers, fields))
+    return replace(request, method=config.token_method, grant_type=grant_type)
 
 
 def _authenticate(
@@ -243,47 +250,50 @@ def _authenticate(
 
 
 def _request(
-    config: OAuthConfig, url: str, headers: dict[str, str], fields: dict[str, Any], body_format: str
+    config: OAuthConfig,
+    endpoint: EndpointInfo,
+    url: str,
+    headers: dict[str, str],
+    parameters: Mapping[str, Any],
+    body_format: str,
+    secrets: tuple[str, ...],
 ) -> TokenRequest:
-    body, headers["Content-Type"] = BODIES[body_format](fields)
+    """Return a POST request.
+
+    :param headers: the headers that this package sets
+    :param parameters: all parameters, under the names that are sent
+    :param body_format: where the parameters are sent
+    :param secrets: secrets in the parameters and headers, in addition to those of the connection
+    """
+    if body_format == "query":
+        _check_query(config, endpoint, url, parameters)
+    url, body, content_type = encoded(url, parameters, body_format)
+    if content_type:
+        headers["Content-Type"] = content_type
     # The connection's headers can replace Accept, but no other header that the request needs. Names of headers are
     # case-insensitive.
     reserved = {name.lower() for name in headers if name != "Accept"}
-    added = {name: value for name, value in config.grant_headers.items() if name.lower() not in reserved}
+    own = {**config.grant_headers, **config.secret_grant_headers}
+    added = {name: value for name, value in own.items() if name.lower() not in reserved}
     if any(name.lower() == "accept" for name in added):
         del headers["Accept"]
-    secrets = (headers.get("Authorization", "").partition(" ")[2], *map(fields.get, SECRET_FIELDS))
     return TokenRequest(
-        grant_type=fields.get("grant_type", ""),
-        url=url,
-        headers={**headers, **added},
-        body=body,
-        secrets=config.secrets + tuple(secret for secret in secrets if isinstance(secret, str) and secret),
+        endpoint=endpoint, url=url, headers={**headers, **added}, body=body, secrets=config.secrets + secrets
     )
 
 
-def _form(fields: Mapping[str, Any]) -> tuple[bytes, str]:
-    return urlencode(pairs(fields)).encode("ascii"), "application/x-www-form-urlencoded"
+def _check_query(config: OAuthConfig, endpoint: EndpointInfo, url: str, parameters: Mapping[str, Any]) -> None:
+    """Check that the URL does not contain a parameter of the request, which would then be sent twice."""
+    for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+        if name in parameters:
+            problem = f"has {name!r} in its query, but this parameter is added to each request. Remove it from the URL"
+            raise config.error(endpoint.field, problem)
 
 
-def _json(fields: Mapping[str, Any]) -> tuple[bytes, str]:
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(), "application/json"
+def _secrets(headers: Mapping[str, str], fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the secrets of a request that are not in the connection, for redaction.
 
-
-def _multipart(fields: Mapping[str, Any]) -> tuple[bytes, str]:
-    return encode_multipart_formdata(pairs(fields))
-
-
-def pairs(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the fields as pairs of strings.
-
-    A list becomes a repeated field. Numbers, booleans and objects are written as JSON.
+    :param fields: the parameters under their standard names
     """
-    return [
-        (name, value if isinstance(value, str) else json.dumps(value))
-        for name, values in fields.items()
-        for value in (values if isinstance(values, list) else [values])
-    ]
-
-
-BODIES = {"form": _form, "json": _json, "multipart": _multipart}
+    found = (headers.get("Authorization", "").partition(" ")[2], *map(fields.get, SECRET_FIELDS))
+    return tuple(secret for secret in found if isinstance(secret, str) and secret)

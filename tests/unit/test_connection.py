@@ -739,8 +739,8 @@ RENAMINGS = {"request_map": "Request map (request_map)", "callback_map": "Callba
 @pytest.mark.parametrize(
     ("text", "pairs"),
     [
-        ("a=b", {"a": "b"}),
-        (" a_1 = b-c.d[0] , code=auth_code,", {"a_1": "b-c.d[0]", "code": "auth_code"}),
+        ("scope=b", {"scope": "b"}),
+        (" client_id = b-c.d[0] , code=auth_code,", {"client_id": "b-c.d[0]", "code": "auth_code"}),
         (",", {}),
     ],
 )

@@ -321,7 +321,7 @@ def test_the_identity_contains_no_secret() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method"],
+    ["response_type", "redirect_uri", "state", "code_challenge", "code_challenge_method"],
 )
 @pytest.mark.parametrize("value", ["x", "", None, ["x"]])
 def test_authorize_params_must_not_contain_a_parameter_that_this_package_sets(name: str, value: Any) -> None:
@@ -331,11 +331,14 @@ def test_authorize_params_must_not_contain_a_parameter_that_this_package_sets(na
     )
 
 
-@pytest.mark.parametrize("name", ["scope", "audience", "resource"])
-def test_authorize_params_must_not_contain_a_parameter_that_has_its_own_field(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("scope", "Scope"), ("audience", "Audience"), ("resource", "Resource"), ("client_id", "Client ID")],
+)
+def test_authorize_params_must_not_contain_a_parameter_that_has_its_own_field(name: str, label: str) -> None:
     assert refusal(authorize_params={name: "x"}) == (
         f"Authorization request parameters (authorize_params) must not contain {name!r}, because this "
-        f"package sets it. Enter it in {name.capitalize()}."
+        f"package sets it. Enter it in {label}."
     )
 
 

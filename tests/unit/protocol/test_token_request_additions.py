@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_oauth.protocol.token_requests import (
     grant_request,
     refresh_request,
+    revocation_request,
 )
 from tests.fake_clock import START
 from tests.unit.protocol.test_token_requests import (
@@ -25,28 +26,6 @@ from tests.unit.protocol.test_token_requests import (
     plain,
     request_for,
 )
-
-
-@pytest.mark.parametrize("field", ["grant_params", "secret_grant_params"])
-@pytest.mark.parametrize(
-    "name", ["grant_type", "username", "password", "scope", "audience", "resource", "client_id", "client_secret"]
-)
-@pytest.mark.parametrize("body_format", ["form", "json", "multipart"])
-def test_grant_parameters_never_override_a_standard_parameter(field: str, name: str, body_format: str) -> None:
-    request = grant_request(
-        config(
-            grant_type="password",
-            client_auth="client_secret_post",
-            scope="read",
-            audience="aud",
-            resource="urn:res",
-            body_format=body_format,
-            **{field: {name: "OVERRIDDEN"}},
-        ),
-        now=START,
-    )
-
-    assert b"OVERRIDDEN" not in request.body
 
 
 @pytest.mark.parametrize(
@@ -90,10 +69,12 @@ def test_a_list_is_a_repeated_part_in_multipart() -> None:
     )
 
 
-def test_secret_grant_parameters_override_the_others() -> None:
-    request = grant_request(plain(grant_params={"key": "open"}, secret_grant_params={"key": "fake-key"}), now=START)
+@pytest.mark.parametrize("body_format", ["form", "json", "query"])
+def test_the_scope_of_a_call_takes_precedence_over_a_grant_parameter(body_format: str) -> None:
+    settings = plain(grant_params={"scope": "read"}, body_format=body_format)
 
-    assert request.body == b"grant_type=client_credentials&key=fake-key"
+    assert b"read" not in grant_request(settings, "write", now=START).body
+    assert "read" not in grant_request(settings, "write", now=START).url
 
 
 def test_grant_parameters_are_not_changed_by_a_request() -> None:
@@ -133,6 +114,37 @@ def test_grant_headers_are_sent_with_every_grant_and_with_a_refresh() -> None:
 
     assert grant_request(settings, now=START).headers["X-Tenant"] == "t1"
     assert refresh_request(settings, "fake-refresh", now=START).headers["X-Tenant"] == "t1"
+
+
+def test_secret_grant_headers_are_sent_like_grant_headers() -> None:
+    settings = plain(
+        grant_headers={"X-Tenant": "t1"},
+        secret_grant_headers={"X-Key": "fake-key", "authorization": "Basic other"},
+        revoke_url="https://login.example.com/revoke",
+    )
+
+    for request in (
+        grant_request(settings, now=START),
+        refresh_request(settings, "fake-refresh", now=START),
+        revocation_request(settings, "fake-token", "access_token", now=START),
+    ):
+        assert request.headers == {
+            "Accept": "application/json",
+            "Authorization": "Basic YXBwOmZha2Utc2VjcmV0",
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Tenant": "t1",
+            "X-Key": "fake-key",
+        }
+        assert "fake-key" in request.secrets
+        assert "fake-key" not in repr(request)
+
+
+def test_a_secret_grant_header_may_replace_accept_or_authorize_a_public_client() -> None:
+    own = {"accept": "text/plain", "Authorization": "Basic fake-other"}
+
+    request = grant_request(plain(client_auth="none", client_id=None, secret_grant_headers=own), now=START)
+
+    assert request.headers == {**own, "Content-Type": "application/x-www-form-urlencoded"}
 
 
 def test_the_headers_and_parameters_of_the_api_are_not_sent_to_the_token_endpoint() -> None:

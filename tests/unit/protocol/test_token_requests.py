@@ -279,15 +279,6 @@ def test_a_refresh_sends_the_token_request_parameters() -> None:
     )
 
 
-def test_a_refresh_is_not_overridden_by_the_token_request_parameters() -> None:
-    settings = plain(grant_type="refresh_token", grant_params={"refresh_token": "x", "grant_type": "x"})
-
-    assert (
-        refresh_request(settings, "fake-refresh", now=START).body
-        == b"grant_type=refresh_token&refresh_token=fake-refresh"
-    )
-
-
 def test_a_refresh_has_the_refresh_token_in_its_secrets() -> None:
     assert "fake-refresh" in refresh_request(plain(grant_type="refresh_token"), "fake-refresh", now=START).secrets
 
