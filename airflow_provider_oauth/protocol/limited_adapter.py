@@ -19,6 +19,8 @@ from airflow_provider_oauth.protocol.timeouts import CONNECT_TIMEOUT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from requests import PreparedRequest, Response
+
     from airflow_provider_oauth.protocol.clock import Clock
 
 #: Minimum time for each address of a host, in seconds. In less time, a lost packet could not be sent again.
@@ -60,6 +62,7 @@ class LimitedAdapter(ClientKeyAdapter):
         self._deadline = deadline
         self._max_bytes = max_bytes
         self._check_address = check_address or (lambda address: None)
+        self._query = ""
         self._sockets: list[socket.socket] = []
         self._responses: list[http.client.HTTPResponse] = []
         self._timer = threading.Timer(deadline - clock.monotonic(), self._shut_down)
@@ -76,6 +79,16 @@ class LimitedAdapter(ClientKeyAdapter):
             response.close()
         for each in self._sockets:
             each.close()
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        """Send a request. Only the connection gets its query, which may contain secrets.
+
+        urllib3 logs the URLs of requests, and quotes them in exceptions.
+        """
+        without_query = request.copy()
+        without_query.url, question_mark, query = (request.url or "").partition("?")
+        self._query = question_mark + query
+        return super().send(without_query, *args, **kwargs)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the pool manager, and limit its connections."""
@@ -96,6 +109,12 @@ class LimitedAdapter(ClientKeyAdapter):
         adapter = self
 
         class Connection(pool_class.ConnectionCls):  # type: ignore[misc]
+            # With another value, which a program can set for all connections, http.client prints requests.
+            debuglevel = 0
+
+            def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+                super().putrequest(method, url + adapter._query, *args, **kwargs)
+
             def _new_conn(self) -> socket.socket:
                 if socks:
                     # PySocks looks up the proxy again, so it may connect to an address that was not checked.
