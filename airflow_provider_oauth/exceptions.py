@@ -15,7 +15,8 @@
     │   └── UnrecognizedRefusal   the server refused the request with an unknown error code, or without one
     ├── TokenResponseError        the response of the authorization server is invalid
     ├── TokenStoreError           the Variable with the token could not be read or written
-    │   └── Overtaken             this process was suspended, so it did not write an outdated token
+    │   ├── Overtaken             this process was suspended, so it did not write an outdated token
+    │   └── RecordLocked          the key file does not have the key that decrypts the stored tokens
     ├── RenewalTimeout            another process did not finish renewing the token in time
     ├── ConsentRequired *         a user must authorize again, or enter a new refresh token
     ├── ConsentDenied             a user or the server declined the authorization, or its callback is invalid
@@ -139,6 +140,13 @@ class Overtaken(TokenStoreError):
     """The process was suspended, and another one may have renewed the token, so nothing was written.
 
     Airflow retries the task.
+    """
+
+
+class RecordLocked(TokenStoreError):
+    """The stored tokens cannot be decrypted, because the file with the private key was replaced or cannot be read.
+
+    Airflow retries the task, because other processes may have the key.
     """
 
 

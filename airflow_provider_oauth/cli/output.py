@@ -22,7 +22,7 @@ def format_status(status: ConnectionStatus) -> Row:
         "conn_id": status.conn_id,
         "conn_type": status.conn_type or None,
         "grant_type": status.config.grant_type if status.config else None,
-        "token": status.token_state if status.is_known else None,
+        "token": status.token_state if status.is_known and not status.locked else None,
         "expires_at": (format_time(token.expires_at) if token.expires_at else "never") if token else None,
         "renewed_at": format_time(token.issued_at) if token else None,
         "consent": status.consent_state or None,

@@ -106,7 +106,7 @@ def _stored_grant(config: OAuthConfig, works: bool | None, status: ConnectionSta
     if status is None:
         return GrantCheck(works, NOT_TESTED if config.refresh_token else NOT_LOOKED_UP)
     refusal = status.error.removeprefix(f"Connection {config.conn_id!r}: ")
-    if status.needs_consent and refusal:
+    if refusal and (status.needs_consent or status.locked):
         return GrantCheck(False, refusal)
     if status.needs_consent and config.grant_type == "authorization_code":
         return GrantCheck(works, CHANGED if status.changed else NOT_AUTHORIZED, needs_authorization=True)

@@ -36,16 +36,20 @@ def status(config: OAuthConfig) -> ConnectionStatus:
     """
     state = token_source(config).grant_state()
     record, token = state.record, state.token()
+    # If the grant needs no user, the next task requests a new token.
+    locked = record.locked if record and config.requires_refresh_token else None
+    refusal = record.refused.error if record and record.refused else None
     return ConnectionStatus(
         conn_id=config.conn_id,
         config=config,
-        error=str(record.refused.error) if record and record.refused else "",
+        error=str(refusal or locked or ""),
         token=token,
         usable=token is not None and token.usable(Clock().now(), config.leeway),
-        changed=record is not None and not record.readable,
+        changed=record is not None and not record.readable and not locked,
+        locked=locked is not None,
         needs_consent=state.needs_consent,
         consent_by=state.consent_by,
-        has_refresh_token=config.requires_refresh_token and not state.needs_consent and not state.never_expires,
+        has_refresh_token=config.requires_refresh_token and not (state.needs_consent or state.never_expires or locked),
         missing_scopes=missing_scopes(config.scope, token) if token else (),
         callback=named_values(config, state.matching_record.callback if state.matching_record else {}),
     )

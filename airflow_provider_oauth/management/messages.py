@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_oauth.runtime.encryption import RecordEncryption
+from airflow_provider_oauth.runtime.encryption import is_encrypted
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
@@ -81,4 +81,4 @@ def not_granted(scopes: tuple[str, ...]) -> str:
 
 def remarks(config: OAuthConfig) -> list[str]:
     """Return warnings about the connection, for example that its tokens are not encrypted or a field is ignored."""
-    return [*([] if RecordEncryption(config).has_key else [NOT_ENCRYPTED]), *config.warnings]
+    return [*([] if is_encrypted(config) else [NOT_ENCRYPTED]), *config.warnings]

@@ -30,6 +30,7 @@ class ConnectionStatus:
     :param token: the stored token; None if none is stored for the connection as it is configured now
     :param usable: whether the stored token can still be sent
     :param changed: whether the stored tokens cannot be used, because they are corrupt, or the connection was changed
+    :param locked: whether this process cannot decrypt the stored tokens, because it does not have the private key
     :param needs_consent: whether a user must authorize, because the token cannot be renewed without a user
     :param consent_by: when the refresh token expires. A user must authorize after that time, unless the token was
         renewed before. None if the time is unknown, or the refresh token never expires
@@ -46,6 +47,7 @@ class ConnectionStatus:
     token: Token | None = None
     usable: bool = False
     changed: bool = False
+    locked: bool = False
     needs_consent: bool = False
     consent_by: datetime | None = None
     has_refresh_token: bool = False
@@ -55,7 +57,7 @@ class ConnectionStatus:
     @property
     def token_state(self) -> TokenState:
         """The state of the stored token."""
-        if not self.is_known:
+        if not self.is_known or self.locked:
             return "unknown"
         if self.token is None:
             return "changed" if self.changed else "none"
@@ -67,7 +69,7 @@ class ConnectionStatus:
 
         It is "" if this is unknown, or if the grant needs no user.
         """
-        if self.config is None or not self.is_known or not self.config.requires_refresh_token:
+        if self.config is None or not self.is_known or self.locked or not self.config.requires_refresh_token:
             return ""
         return "needed" if self.needs_consent else "given"
 

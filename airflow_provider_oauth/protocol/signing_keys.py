@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import hashes
@@ -133,8 +134,14 @@ def _private_keys(config: OAuthConfig) -> tuple[str, list[PrivateKey]]:
     with _errors_converted(config, name):
         if len(content) > MAX_FILE_SIZE:
             raise InvalidKey(f"is longer than {MAX_FILE_SIZE // 1024} kB. Enter only the private key")
-        keys = parse_private_keys(content, config.private_key_passphrase)
-        return name, _ordered(keys, config.key_id)
+        keys = _parsed(content, config.private_key_passphrase)
+        return name, _ordered(list(keys), config.key_id)
+
+
+@lru_cache(maxsize=16)
+def _parsed(content: bytes, passphrase: str | None) -> tuple[PrivateKey, ...]:
+    """Return the private keys in ``content``. The file is read often, but its keys seldom change."""
+    return tuple(parse_private_keys(content, passphrase))
 
 
 def _ordered(keys: list[PrivateKey], key_id: str | None) -> list[PrivateKey]:

@@ -11,22 +11,24 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_oauth.exceptions import from_event, to_event
+from airflow_provider_oauth.exceptions import RecordLocked, from_event, to_event
 from airflow_provider_oauth.protocol.callback_values import is_valid
 from airflow_provider_oauth.protocol.config import url_problem
 from airflow_provider_oauth.protocol.token import Token, is_sendable
-from airflow_provider_oauth.runtime.encryption import RecordEncryption
+from airflow_provider_oauth.runtime.data_key import SALT_BYTES, PrivateKeys, WrappingKey
+from airflow_provider_oauth.runtime.encryption import RecordEncryption, uses_data_key
+from airflow_provider_oauth.runtime.keyring import Keyring
 from airflow_provider_oauth.tokens.record import Record, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.runtime.data_key import DataKey
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-SALT_BYTES = 16
 
 
 class RecordCodec:
@@ -36,34 +38,46 @@ class RecordCodec:
     version of the format, the ID and salt of the key, the generation, the nonce, the fingerprints of used refresh
     tokens that were entered in the connection, the time when the token expires, and the last refusal.
 
+    A record that is encoded keeps the key of the record that was decoded last. So no process that could decrypt the
+    record loses this ability when another process writes it.
+
     :param config: the settings of the connection
     :param location: where a user finds the record, for log messages
+    :param private_keys: the private keys in its files; None for those that this process reads
     """
 
-    def __init__(self, config: OAuthConfig, location: str) -> None:
+    def __init__(self, config: OAuthConfig, location: str, private_keys: PrivateKeys | None = None) -> None:
         self._config = config
         self._location = location
         self._encryption = RecordEncryption(config)
         self._salt: bytes | None = None
+        self._keyring = Keyring(config, location, private_keys or PrivateKeys(config))
 
     def encode(self, record: Record) -> str:
-        """Return the text to store for a record."""
+        """Return the text to store for a record.
+
+        :raises RecordLocked: if the files with the private keys cannot be read
+        """
         values = dict(record.raw) if record.raw else self._encrypted(record)
         values["nonce"] = record.nonce
-        values.pop("refused", None)
         if record.refused:
             salt = base64.b64decode(values["salt"])
             values["refused"] = {
                 "until": record.refused.until.isoformat(),
                 "unrecognized_since": _to_text(record.refused.unrecognized_since),
                 "error": to_event(record.refused.error),
-                "connection": self._encryption.fingerprint(self._config.version, salt),
+                "connection": self._version(salt),
             }
         return json.dumps(values)
 
     def _encrypted(self, record: Record) -> dict[str, Any]:
-        if self._salt is None:
-            self._salt = os.urandom(SALT_BYTES)
+        encryption, wrapped_keys = self._encryption, {}
+        if uses_data_key(self._config):
+            data_key = self._keyring.for_writing()
+            salt, wrapped_keys = data_key.salt, {"wrapped_keys": dict(data_key.wrapped)}
+            encryption = RecordEncryption(self._config, data_key.key)
+        else:
+            salt = self._salt = self._salt or os.urandom(SALT_BYTES)
         content = {
             "refresh_token": record.refresh_token,
             "refresh_expires_at": _to_text(record.refresh_expires_at),
@@ -74,39 +88,45 @@ class RecordCodec:
         own = record.tokens.get("")
         return {
             "format": FORMAT,
-            "key_id": self._encryption.key_id(self._salt),
-            "salt": base64.b64encode(self._salt).decode(),
+            "key_id": encryption.key_id(salt),
+            "salt": base64.b64encode(salt).decode(),
+            **wrapped_keys,
             "generation": record.generation,
             "origins": record.used_refresh_tokens,
             "expires_at": _to_text(own.expires_at) if own else None,
-            **(
-                {"sealed": self._encryption.encrypt(content, self._salt)}
-                if self._encryption.has_key
-                else {"open": content}
-            ),
+            **({"sealed": encryption.encrypt(content, salt)} if encryption.has_key else {"open": content}),
         }
 
     def decode(self, text: str) -> Record:
         """Return the record in ``text``.
 
-        It is not ``readable`` if its key or format is a different one, or if its tokens are damaged. It is ``corrupt``
-        if ``text`` is not a record.
+        It is not ``readable`` if its key or format is a different one, or if its tokens are damaged. It is ``locked``
+        if this process does not have the private key for it now. It is ``corrupt`` if ``text`` is not a record.
         """
         try:
             values = dict(json.loads(text))
             salt = base64.b64decode(values["salt"], validate=True)
+            refused = self._refusal(values.get("refused"), salt)
             unreadable = Record(
                 generation=int(values["generation"]),
                 nonce=str(values["nonce"]),
                 used_refresh_tokens=tuple(map(str, values["origins"])),
                 readable=False,
-                refused=self._refusal(values.get("refused"), salt),
-                raw=values,
+                refused=refused,
+                # A refusal that is about other settings or another key stays, for the processes that have these.
+                raw={name: value for name, value in values.items() if name != "refused" or refused is None},
             )
-            encryption = self._matching_encryption(values["key_id"], salt) if values["format"] == FORMAT else None
+            key_id, wrapped = values["key_id"], values.get("wrapped_keys")
+            if values["format"] != FORMAT:
+                return unreadable
+            opened = self._keyring.open(wrapped, salt)
+            unreadable = replace(unreadable, locked=opened.locked)
+            if wrapped is None:
+                encryption = self._matching_encryption(key_id, salt)
+            else:
+                encryption = self._own_encryption(key_id, salt, opened.data_key)
             if encryption is None:
                 return unreadable
-            self._salt = salt
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             log.error(
                 "Connection %r: %s does not contain a token record. Delete it.", self._config.conn_id, self._location
@@ -117,6 +137,7 @@ class RecordCodec:
             return replace(
                 unreadable,
                 readable=True,
+                lacks_key=opened.lacks_key,
                 tokens=self._tokens(content["tokens"]),
                 refresh_token=_string_or_none(content["refresh_token"]),
                 refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # absent in the first release
@@ -133,19 +154,48 @@ class RecordCodec:
             )
             return unreadable
 
+    def _own_encryption(self, key_id: Any, salt: bytes, data_key: DataKey | None) -> RecordEncryption | None:
+        """Return the encryption of a record that has its own key; None if it was written for other settings."""
+        encryption = RecordEncryption(self._config, data_key.key) if data_key else None
+        return encryption if encryption and key_id == encryption.key_id(salt) else None
+
     def _matching_encryption(self, key_id: Any, salt: bytes) -> RecordEncryption | None:
         """Return the encryption that the record was written with; None if it was written for other settings."""
-        if key_id == self._encryption.key_id(salt):
-            return self._encryption
+        for encryption in self._encryptions:
+            if key_id == encryption.key_id(salt):
+                self._salt = salt
+                return encryption
+        return None
+
+    @cached_property
+    def _encryptions(self) -> list[RecordEncryption]:
+        """The encryptions of records without a key of their own."""
         # In the first release, the key did not depend on secret_headers and secret_params. If the connection has no
         # other secret, its records were not encrypted then. They are not accepted, because anyone can write such a
         # record.
-        earlier = self._earlier_encryption
-        return earlier if earlier.has_key and key_id == earlier.key_id(salt) else None
+        earlier = RecordEncryption(replace(self._config, secret_headers={}, secret_params={}))
+        # The same applies to a connection with a private key. There is one exception: before private keys could be
+        # used, the record of a public client was not encrypted either if it had a client certificate.
+        is_accepted = not uses_data_key(self._config) or (
+            self._config.client_auth == "none" and not self._config.private_key_file
+        )
+        return [
+            *([self._encryption] if self._encryption.has_key or is_accepted else []),
+            *([earlier] if earlier.has_key else []),
+        ]
 
-    @cached_property
-    def _earlier_encryption(self) -> RecordEncryption:
-        return RecordEncryption(replace(self._config, secret_headers={}, secret_params={}))
+    def _version(self, salt: bytes) -> str:
+        """Return a fingerprint of everything that a token request depends on, to store with a refusal.
+
+        :raises RecordLocked: if the files with the private keys cannot be read
+        """
+        if not self._keyring.is_used:
+            return self._encryption.fingerprint(self._config.version, salt)
+        files = self._keyring.read()
+        text = self._config.version + files.version
+        if uses_data_key(self._config):
+            return WrappingKey(files.keys[0], salt).fingerprint(text)
+        return self._encryption.fingerprint(text, salt)
 
     def _tokens(self, values: Mapping[str, Any]) -> dict[str, Token]:
         """Return the stored tokens, without tokens whose base URL the connection does not allow."""
@@ -175,14 +225,14 @@ class RecordCodec:
     def _refusal(self, values: Any, salt: bytes) -> Refusal | None:
         """Return the stored refusal; None if the connection has changed since then, so that a new request is sent."""
         try:
-            if values["connection"] != self._encryption.fingerprint(self._config.version, salt):
+            if values["connection"] != self._version(salt):
                 return None
             return Refusal(
                 error=from_event(values["error"]),
                 until=_time(values["until"]),
                 unrecognized_since=_time_or_none(values.get("unrecognized_since")),  # absent in the first release
             )
-        except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError, RecordLocked):
             return None
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.runtime.data_key import PrivateKeys
     from airflow_provider_oauth.tokens.record import Record
 
 
@@ -22,14 +23,15 @@ class VariableTokenStore:
     See ``RecordCodec`` for the content of the record. The content of the lease is a nonce.
 
     :param config: the settings of the connection
+    :param private_keys: the private keys in its files; None for those that this process reads
     """
 
-    def __init__(self, config: OAuthConfig) -> None:
+    def __init__(self, config: OAuthConfig, private_keys: PrivateKeys | None = None) -> None:
         self.conn_id = config.conn_id
         self._record_variable = airflow_variables.variable_name("oauth_token__", config.conn_id)
         self._lease_variable = airflow_variables.variable_name("oauth_lease__", config.conn_id)
         self.name = f"the Airflow Variable {self._record_variable}"
-        self._codec = RecordCodec(config, self.name)
+        self._codec = RecordCodec(config, self.name, private_keys)
 
     def read(self) -> Record | None:
         """Return the record, decrypted if possible; None if there is none, or if Airflow hid that the read failed.
@@ -46,8 +48,9 @@ class VariableTokenStore:
         :raises TokenStoreError: if it was not stored
         """
         description = f"Token of the connection {self.conn_id}. Do not edit."
+        text = self._codec.encode(record)
         with self._errors_converted("written", self._record_variable):
-            airflow_variables.set_variable(self._record_variable, self._codec.encode(record), description)
+            airflow_variables.set_variable(self._record_variable, text, description)
         stored = self.read()
         if stored is None or (stored.nonce != record.nonce and stored.generation <= record.generation):
             raise TokenStoreError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from airflow_provider_oauth.exceptions import Overtaken, RenewalTimeout, TokenStoreError
+from airflow_provider_oauth.exceptions import Overtaken, RecordLocked, RenewalTimeout, TokenStoreError
 from airflow_provider_oauth.protocol.metrics import RENEWAL_WAIT
 from airflow_provider_oauth.tokens.waiting import HOST_LOCK_TIMEOUT, RENEWAL_WAIT_TIMEOUT, pauses
 
@@ -72,6 +72,8 @@ class Coordinator:
                 except Overtaken as error:
                     last_error, waits = error, pauses(self._clock)  # the suspension does not count as waiting
                     continue
+                except RecordLocked:
+                    raise  # waiting does not help: only a change of the file does
                 except TokenStoreError as error:
                     if self._cache.best(key, rejected, None) and not self._writer.unwritten(None):
                         raise
@@ -104,6 +106,8 @@ class Coordinator:
         unwritten = self._writer.unwritten(state.record)  # if there is one, nothing else is done until it is stored
         usable = self._cache.best(key, rejected, state.token(key))
         if usable and not unwritten and (self._cache.is_fresh(usable) or self._is_postponed()):
+            if state.lacks_key:
+                self._store_for_new_key(state)
             return usable
         self._renewal.check(key, state)
         if self._host_lock.acquire() or holder_is_frozen:
@@ -129,6 +133,21 @@ class Coordinator:
             return None
         self._renewal.check(key, state)
         return self._lease.take(seen)
+
+    def _store_for_new_key(self, state: GrantState) -> None:
+        """Store the record again, so that processes that have only the new private key can decrypt it.
+
+        The next renewal would do the same, but the previous key may have been removed from all files by then.
+        """
+        try:
+            if self._lease.is_held(state.record, exclusive=True) or not self._host_lock.acquire():
+                return
+            seen = self._lease.observe(exclusive=True)
+            if seen and self._dependencies.grant_state(seen.record).lacks_key and (claim := self._lease.take(seen)):
+                self._writer.end(claim)
+                log.info("Connection %r: encrypted the stored tokens with the new private key, too.", self._conn_id)
+        except TokenStoreError as error:
+            log.warning("%s The stored tokens are not yet encrypted with the new private key.", error)
 
     def _renewed_without_lease(self, key: str, error: TokenStoreError | None) -> Token:
         """Renew without an exclusive claim if the grant can be repeated; never with a refresh token."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from airflow_provider_oauth.exceptions import ConfigurationError, ConsentRequired
+from airflow_provider_oauth.exceptions import ConfigurationError, ConsentRequired, RecordLocked
 from airflow_provider_oauth.tokens.record import fingerprint
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ class GrantState:
         token = self.token()
         return token is not None and token.never_expires
 
+    @property
+    def lacks_key(self) -> bool:
+        """Whether processes that have only a new private key would lose the grant, because they cannot decrypt it."""
+        return self.config.requires_refresh_token and self.record is not None and self.record.lacks_key
+
     def uses_refresh_token(self, key: str = "") -> bool:
         """Return whether a renewal would use a refresh token. All refresh tokens are treated as single-use.
 
@@ -88,6 +93,7 @@ class GrantState:
 
         :param key: the scope; "" for the scope of the connection
         :raises ConsentRequired: if this grant requires a refresh token and none is usable
+        :raises RecordLocked: if this process cannot decrypt the record now
         """
         if not self.config.requires_refresh_token:
             return self.record.refresh_token if self.record and self.uses_refresh_token(key) else None
@@ -100,6 +106,8 @@ class GrantState:
             raise self.consent_required(f"{self.location} is corrupt. Delete it")
         if own is not None and self._own_fingerprint not in record.used_refresh_tokens:
             return own
+        if record.locked:
+            raise record.locked
         if not record.readable:
             raise self.consent_required(f"the tokens in {self.location} cannot be used, because they {OTHER_SETTINGS}")
         if record.refresh_token is None and self.never_expires:
@@ -115,13 +123,18 @@ class GrantState:
 
     @cached_property
     def needs_consent(self) -> bool:
-        """Whether a user must authorize: there is no usable refresh token, and no token that never expires."""
+        """Whether a user must authorize: there is no usable refresh token, and no token that never expires.
+
+        It is False if the record is locked, because it is not known then.
+        """
         if not self.config.requires_refresh_token:
             return False
         if self.record and self.record.refused and isinstance(self.record.refused.error, ConsentRequired):
             return True
         try:
             return self.refresh_token() is None
+        except RecordLocked:
+            return False
         except ConsentRequired:
             return not self.never_expires
 
@@ -152,12 +165,15 @@ class GrantState:
         Refresh tokens come first, because most servers revoke the access tokens together with the refresh token.
 
         :raises ConfigurationError: if the stored tokens cannot be decrypted
+        :raises RecordLocked: if this process cannot decrypt them now
         """
         own = self.config.own_refresh_token
         record = self.record
         is_used = record is not None and self._own_fingerprint in record.used_refresh_tokens
         tokens = {own: "refresh_token"} if own and not is_used else {}
         if record:
+            if record.locked:
+                raise record.locked
             if not record.readable:
                 raise ConfigurationError(
                     f"Connection {self.config.conn_id!r}: the tokens in {self.location} cannot be revoked, because "

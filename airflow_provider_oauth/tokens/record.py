@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from airflow_provider_oauth.exceptions import OAuthError
+    from airflow_provider_oauth.exceptions import OAuthError, RecordLocked
     from airflow_provider_oauth.protocol.token import Token
 
 
@@ -39,6 +39,10 @@ class Record:
         latest last
     :param readable: whether its tokens could be read; False if they were stored for other settings of the connection,
         or are corrupt
+    :param locked: the error to raise if the tokens cannot be decrypted because this process does not have the private
+        key for it; None if they can, or if the record is not ``readable`` for another reason
+    :param lacks_key: whether a private key in the connection's file cannot decrypt the record, so that it has to be
+        stored again, for all keys
     :param corrupt: whether it is not a record at all, for example ``***`` from an imported export
     :param tokens: the access tokens, by their requested scope ("" for the scope of the connection)
     :param refresh_token: the refresh token that the next renewal uses
@@ -54,6 +58,8 @@ class Record:
     nonce: str = ""
     used_refresh_tokens: tuple[str, ...] = ()
     readable: bool = True
+    locked: RecordLocked | None = None
+    lacks_key: bool = False
     corrupt: bool = False
     tokens: Mapping[str, Token] = field(default_factory=dict)
     refresh_token: str | None = field(default=None, repr=False)

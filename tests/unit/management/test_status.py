@@ -29,6 +29,7 @@ def status(grant_type: str = "authorization_code", **changes: Any) -> Connection
         ({}, "none"),
         ({"changed": True}, "changed"),
         ({"is_known": False}, "unknown"),
+        ({"locked": True}, "unknown"),
     ],
 )
 def test_the_token_state_describes_the_stored_token(changes: dict[str, Any], state: str) -> None:
@@ -41,6 +42,7 @@ def test_the_consent_state_describes_whether_a_user_must_authorize() -> None:
     assert status("refresh_token").consent_state == "given"
     assert status("client_credentials").consent_state == ""
     assert status(is_known=False).consent_state == ""
+    assert status(locked=True).consent_state == ""
     assert ConnectionStatus(conn_id="shop").consent_state == ""
 
 
