@@ -25,7 +25,7 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.protocol.redaction import redact, redact_url
 from airflow_provider_oauth.protocol.refusals import MEMBERS
 from airflow_provider_oauth.protocol.tls_files import check_tls_files
-from airflow_provider_oauth.protocol.transport_errors import contains, network_reason
+from airflow_provider_oauth.protocol.transport_errors import contains, is_certificate_refused, network_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -198,7 +198,7 @@ def is_broken_connection(error: Exception) -> bool:
     """
     if contains(
         error, (ssl.SSLCertVerificationError, requests.exceptions.ProxyError, aiohttp.ClientProxyConnectionError)
-    ):
+    ) or is_certificate_refused(error):
         return False
     broken = (
         requests.ConnectionError,

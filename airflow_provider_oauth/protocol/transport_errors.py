@@ -37,6 +37,10 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (http.client.RemoteDisconnected, "the server closed the connection"),
     (http.client.HTTPException, "the response is not valid HTTP"),
 )
+#: TLS alerts with which a server refuses the client's certificate, or requires one (RFC 8446 section 6.2).
+CERTIFICATE_ALERT = re.compile(
+    r"ALERT_(CERTIFICATE_(REQUIRED|REVOKED|EXPIRED|UNKNOWN)|(BAD|UNSUPPORTED)_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)$"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,9 @@ def no_response(config: OAuthConfig, request: Request, route: Route, error: Exce
             label = route.proxies
         elif _contains(causes, (ssl.SSLCertVerificationError,)):
             label, is_retryable = route.verify, False
+        elif is_certificate_refused(error):
+            # With TLS 1.3, the request was sent before the alert arrived, but the server did not process it.
+            label, is_retryable, sent = "cert (client certificate)", False, False
         elif _contains(causes, (requests.exceptions.SSLError, ssl.SSLError)):
             label = f"{label}, {route.verify} and cert"
         converted = TokenRequestError(
@@ -128,6 +135,18 @@ def contains(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bo
     return _contains(_causes(error), kinds)
 
 
+def is_certificate_refused(error: BaseException) -> bool:
+    """Return whether the server refused the client's certificate, or requires one, before it read the request.
+
+    :param error: an exception of requests or aiohttp
+    """
+    return any(_has_certificate_alert(cause) for cause in _causes(error))
+
+
+def _has_certificate_alert(error: BaseException) -> bool:
+    return isinstance(error, ssl.SSLError) and bool(CERTIFICATE_ALERT.search(getattr(error, "reason", None) or ""))
+
+
 def _contains(causes: Iterable[BaseException], kinds: tuple[type[BaseException], ...]) -> bool:
     return any(isinstance(cause, kinds) for cause in causes)
 
@@ -142,6 +161,8 @@ def _specific_reason(error: BaseException) -> str | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         message = getattr(error, "verify_message", None)
         return message and f"the certificate was not accepted: {message}"
+    if _has_certificate_alert(error):
+        return f"the server did not accept the client certificate: {getattr(error, 'reason', '')}"
     if isinstance(error, ssl.SSLError):
         return getattr(error, "reason", None) or error.strerror
     if isinstance(error, socket.gaierror):
