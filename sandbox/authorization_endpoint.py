@@ -42,10 +42,10 @@ def authorization_router(server: ServerConfig, state: State) -> APIRouter:
 
     @router.get(server.authorize_path)
     async def show_page(request: Request) -> Response:
-        parameters = dict(request.query_params)
-        error = _validation_error(server, state, parameters)
+        parameters = _parameters(server, state, request)
+        error = _error(server, state, request, parameters)
         if error is not None:
-            return _refuse(server, request, error)
+            return _refuse(server, request, parameters, error)
         values = {
             "server": server.name,
             "client": parameters["client_id"],
@@ -55,13 +55,14 @@ def authorization_router(server: ServerConfig, state: State) -> APIRouter:
 
     @router.post(server.authorize_path)
     async def submit_page(request: Request) -> Response:
-        parameters = dict(request.query_params)
-        error = _validation_error(server, state, parameters)
+        parameters = _parameters(server, state, request)
+        error = _error(server, state, request, parameters)
         if error is not None:
-            return _refuse(server, request, error)
+            return _refuse(server, request, parameters, error)
+        state.delete(pushed_key(server, request.query_params.get("request_uri", "")))
         form = dict(parse_qsl((await request.body()).decode()))
         if form.get("consent") != "yes":
-            return _redirect(server, request, _access_denied(server))
+            return _redirect(server, request, parameters, _access_denied(server))
         code = state.issue_code(
             server.name,
             parameters["client_id"],
@@ -69,14 +70,38 @@ def authorization_router(server: ServerConfig, state: State) -> APIRouter:
             username=form.get("username", "ada"),
             redirect_uri=parameters["redirect_uri"],
             challenge=parameters.get("code_challenge"),
+            nonce=parameters.get("nonce"),
             lifetime=server.code_lifetime,
         )
-        return _redirect(server, request, {"code": code})
+        return _redirect(server, request, parameters, {"code": code})
 
     return router
 
 
-def _validation_error(server: ServerConfig, state: State, parameters: Mapping[str, str]) -> dict[str, str] | None:
+def pushed_key(server: ServerConfig, request_uri: str) -> str:
+    """Return the key under which the parameters of a pushed authorization request are stored (RFC 9126)."""
+    return f"{server.name} {request_uri}"
+
+
+def _parameters(server: ServerConfig, state: State, request: Request) -> dict[str, str]:
+    """Return the parameters of the request, or those that the client pushed; empty if that was too long ago."""
+    parameters = dict(request.query_params)
+    if "request_uri" not in parameters:
+        return parameters
+    pushed = state.get(pushed_key(server, parameters["request_uri"])) or {}
+    return pushed if pushed.get("client_id") == parameters.get("client_id") else {}
+
+
+def _error(
+    server: ServerConfig, state: State, request: Request, parameters: Mapping[str, str]
+) -> dict[str, str] | None:
+    error = validation_error(server, state, parameters)
+    if error is None and server.requires_par and "request_uri" not in request.query_params:
+        return {"error": "invalid_request", "error_description": "Pushed Authorization Request must be used"}
+    return error
+
+
+def validation_error(server: ServerConfig, state: State, parameters: Mapping[str, str]) -> dict[str, str] | None:
     """Return the error response to a request, or ``None``; empty if the browser must not be redirected (§4.1.2.1)."""
     target = urlsplit(parameters.get("redirect_uri", ""))
     if state.client(server.name, parameters.get("client_id")) is None or not target.scheme or target.fragment:
@@ -97,13 +122,16 @@ def _access_denied(server: ServerConfig) -> dict[str, str]:
     return {"error": "access_denied", "error_description": text}
 
 
-def _refuse(server: ServerConfig, request: Request, error: dict[str, str]) -> Response:
-    return _redirect(server, request, error) if error else HTMLResponse("<p>This request cannot be trusted.</p>", 400)
+def _refuse(server: ServerConfig, request: Request, parameters: Mapping[str, str], error: dict[str, str]) -> Response:
+    if not error:
+        return HTMLResponse("<p>This request cannot be trusted.</p>", 400)
+    return _redirect(server, request, parameters, error)
 
 
-def _redirect(server: ServerConfig, request: Request, response: dict[str, Any]) -> Response:
+def _redirect(
+    server: ServerConfig, request: Request, parameters: Mapping[str, str], response: dict[str, Any]
+) -> Response:
     """Send the browser to the redirect URI with the response, the request's ``state`` and the issuer."""
-    parameters = request.query_params
     if "state" in parameters:
         response = {**response, "state": parameters["state"]}
     if server.sends_issuer:

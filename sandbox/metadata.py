@@ -42,6 +42,9 @@ def metadata_router(server: ServerConfig) -> APIRouter:
             document["authorization_endpoint"] = url + server.authorize_path
             document["response_types_supported"] = ["code"]
             document["code_challenge_methods_supported"] = ["S256"]
+        if server.par_path is not None:
+            document["pushed_authorization_request_endpoint"] = url + server.par_path
+            document["require_pushed_authorization_requests"] = server.requires_par
         if server.revoke_path is not None:
             document["revocation_endpoint"] = url + server.revoke_path
         if server.sends_issuer:

@@ -50,6 +50,10 @@ class ServerConfig:
     :param token_path: Path of the token endpoint, relative to the server.
     :param authorize_path: Path of the authorization endpoint, relative to the server.
     :param revoke_path: Path of the revocation endpoint, relative to the server; ``None`` for no such endpoint.
+    :param par_path: Path of the pushed authorization request endpoint (RFC 9126), relative to the server; ``None`` for
+        no such endpoint.
+    :param requires_par: The authorization endpoint accepts only pushed authorization requests.
+    :param issues_id_tokens: The token response for a code has an ID token if ``openid`` was requested.
     :param publishes_metadata: Serves metadata at ``.well-known/openid-configuration``, relative to the server.
     :param sends_issuer: Authorization responses contain ``iss`` (RFC 9207).
     :param api_path: Path of the API, relative to the server.
@@ -76,6 +80,9 @@ class ServerConfig:
     token_path: str = "/token"  # noqa: S105 - a path
     authorize_path: str = "/authorize"
     revoke_path: str | None = None
+    par_path: str | None = None
+    requires_par: bool = False
+    issues_id_tokens: bool = False
     publishes_metadata: bool = False
     sends_issuer: bool = False
     api_path: str = "/api"

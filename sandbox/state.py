@@ -45,6 +45,8 @@ CREATE TABLE IF NOT EXISTS redirects (
     code TEXT PRIMARY KEY, redirect_uri TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS challenges (
     code TEXT PRIMARY KEY, challenge TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS pending (
+    key TEXT PRIMARY KEY, content TEXT NOT NULL, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS budgets (
     server TEXT, account TEXT, started_at REAL NOT NULL, spent INTEGER NOT NULL, PRIMARY KEY (server, account));
 CREATE TABLE IF NOT EXISTS written (
@@ -62,6 +64,7 @@ _PLAIN_COUNTS = (
     "rows",
     "rows_written",
     "revocation_requests",
+    "pushed_requests",
 )
 _COUNTS_BY_DETAIL = ("token_requests_by_grant", "token_errors")
 
@@ -180,6 +183,7 @@ class State:
         username: str = "user",
         redirect_uri: str | None = None,
         challenge: str | None = None,
+        nonce: str | None = None,
         lifetime: int = 600,
     ) -> str:
         """Issue an authorization code, as if this user had consented.
@@ -187,6 +191,7 @@ class State:
         :param scope: Scopes, separated by spaces; by default all scopes of the client.
         :param redirect_uri: The redirect URI of the request. The token request must then have it too (RFC 6749 §4.1.3).
         :param challenge: The code challenge of the request, method S256 (RFC 7636).
+        :param nonce: The nonce of the request, for the ID token.
         :param lifetime: Lifetime in seconds, if the client has no ``code_lifetime``.
         :raises KeyError: when there is no such client
         """
@@ -198,6 +203,8 @@ class State:
             self._run("INSERT INTO redirects VALUES (?, ?)", code, redirect_uri)
         if challenge is not None:
             self._run("INSERT INTO challenges VALUES (?, ?)", code, challenge)
+        if nonce is not None:
+            self.put(f"nonce {code}", {"nonce": nonce}, lifetime)
         return code
 
     def redirect_uri(self, code: IssuedToken) -> str | None:
@@ -209,6 +216,10 @@ class State:
         """Return the code challenge of the authorization request, or ``None`` if it had none."""
         rows = self._run("SELECT challenge FROM challenges WHERE code = ?", code.value)
         return rows[0]["challenge"] if rows else None
+
+    def nonce(self, code: IssuedToken) -> str | None:
+        """Return the nonce of the authorization request, or ``None`` if it had none."""
+        return (self.get(f"nonce {code.value}") or {}).get("nonce")
 
     def _registered(self, server: str, client_id: str) -> Client:
         client = self.client(server, client_id)
@@ -265,6 +276,21 @@ class State:
     def issued(self) -> list[str]:
         """Return all access and refresh tokens that were issued, oldest first."""
         return [row["value"] for row in self._run("SELECT value FROM tokens WHERE kind <> 'code' ORDER BY rowid")]
+
+    # --- requests that wait for a user
+
+    def put(self, key: str, content: Mapping[str, Any], lifetime: float) -> None:
+        """Store a JSON object under a key for ``lifetime`` seconds, or replace it."""
+        self._run("REPLACE INTO pending VALUES (?, ?, ?)", key, json.dumps(content), self.clock() + lifetime)
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """Return the object under a key; ``None`` if there is none or its lifetime is over."""
+        rows = self._run("SELECT content FROM pending WHERE key = ? AND expires_at > ?", key, self.clock())
+        return json.loads(rows[0]["content"]) if rows else None
+
+    def delete(self, key: str) -> None:
+        """Delete the object under a key."""
+        self._run("DELETE FROM pending WHERE key = ?", key)
 
     # --- counters
 

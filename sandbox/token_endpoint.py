@@ -14,7 +14,8 @@ from sandbox.bodies import read_parameters
 from sandbox.client_auth import authenticate, find_credentials, invalid_client, named_client
 from sandbox.errors import LEAGUE_INVALID_REQUEST, NO_STORE, TokenError, invalid_request
 from sandbox.faults import with_fault
-from sandbox.metadata import audiences
+from sandbox.id_token import id_token
+from sandbox.metadata import audiences, issuer
 from sandbox.pkce import matches_challenge
 from sandbox.state import UNKNOWN, new_family
 
@@ -68,7 +69,7 @@ async def _respond(server: ServerConfig, state: State, request: Request) -> Resp
                 raise body_error
             client = _authenticate(server, state, authorization, parameters, audiences(server, request))
             _check_old_access_token(server, state, client, bearer)
-            return JSONResponse(_grant(server, state, client, parameters), headers=NO_STORE)
+            return JSONResponse(_grant(server, state, client, parameters, issuer(server, request)), headers=NO_STORE)
         except TokenError as error:
             state.count(client_id, "token_errors", error.error)
             return error.response(server.error_style)
@@ -110,16 +111,19 @@ def _check_old_access_token(server: ServerConfig, state: State, client: Client, 
     state.count(client.client_id, "refresh_with_bearer")
 
 
-def _grant(server: ServerConfig, state: State, client: Client, parameters: Mapping[str, str]) -> dict[str, Any]:
+def _grant(
+    server: ServerConfig, state: State, client: Client, parameters: Mapping[str, str], issuer_url: str
+) -> dict[str, Any]:
     """Return the token response.
 
+    :param issuer_url: The issuer of the server.
     :raises TokenError: when the request is refused
     """
     grant_type = parameters["grant_type"]
     if grant_type == "refresh_token":
         return _refresh(server, state, client, parameters)
     if grant_type == "authorization_code":
-        return _exchange_code(server, state, client, parameters)
+        return _exchange_code(server, state, client, parameters, issuer_url)
     if grant_type == "password":
         username = _check_password(client, parameters)
         scope = _new_scope(server, client, parameters)
@@ -163,7 +167,9 @@ def _check_known(server: ServerConfig, scopes: list[str]) -> None:
         raise TokenError("invalid_scope", f"There is no scope {unknown[0]}")
 
 
-def _exchange_code(server: ServerConfig, state: State, client: Client, parameters: Mapping[str, str]) -> dict[str, Any]:
+def _exchange_code(
+    server: ServerConfig, state: State, client: Client, parameters: Mapping[str, str], issuer_url: str
+) -> dict[str, Any]:
     """Exchange an authorization code for tokens (RFC 6749 §4.1.3)."""
     code = _find_unused(server, state, client, _required(parameters, "code"), "authorization_code")
     redirect_uri = state.redirect_uri(code)
@@ -175,7 +181,11 @@ def _exchange_code(server: ServerConfig, state: State, client: Client, parameter
     _check_known(server, code.scope.split())
     state.use_once(code)
     grant = _Grant("authorization_code", code.scope, code.scope, code.username, code.family)
-    return _tokens(server, state, client, grant, refresh_scope=code.scope)
+    response = _tokens(server, state, client, grant, refresh_scope=code.scope)
+    if server.issues_id_tokens and "openid" in code.scope.split():
+        nonce = state.nonce(code)
+        response["id_token"] = id_token(issuer_url, client.client_id, str(code.username), nonce, state.clock())
+    return response
 
 
 def _refresh(server: ServerConfig, state: State, client: Client, parameters: Mapping[str, str]) -> dict[str, Any]:

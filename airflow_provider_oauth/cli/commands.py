@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, cast
+from urllib.parse import parse_qs, urlsplit
 
 from airflow.utils.cli import action_cli, suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
@@ -193,6 +194,8 @@ def _print_url(instruction: str, config: OAuthConfig, request: AuthorizationRequ
     url = grants.begin_authorization(config, request)
     print_line(f"Redirect URI (must be registered at the server): {request.redirect_uri}")
     print_line(f"{instruction}:\n\n{url}\n")
+    if "request_uri" in parse_qs(urlsplit(url).query):  # a pushed authorization request
+        print_line("Open it now: the server accepts it for a short time only, usually one or two minutes.")
 
 
 def _delete_tokens(action: str, args: Namespace, delete: Callable[[OAuthConfig], str]) -> None:

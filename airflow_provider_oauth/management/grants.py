@@ -11,7 +11,12 @@ from airflow_provider_oauth.management.grant_check import GrantCheck, check_gran
 from airflow_provider_oauth.management.messages import not_granted, validity
 from airflow_provider_oauth.management.status import ConnectionStatus
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
-from airflow_provider_oauth.protocol.authorization import authorization_url, validate_callback
+from airflow_provider_oauth.protocol.authorization import (
+    authorization_url,
+    expected_nonce,
+    pushed_authorization_url,
+    validate_callback,
+)
 from airflow_provider_oauth.protocol.callback_values import kept_values, named_values
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
@@ -78,17 +83,23 @@ def is_empty(config: OAuthConfig) -> bool:
 def begin_authorization(config: OAuthConfig, request: AuthorizationRequest) -> str:
     """Return the URL to open in the user's browser, after checking that new tokens can be stored.
 
+    If the connection or the server requires it, the parameters are first sent to the server (RFC 9126).
+
     :param config: the settings of the connection
     :param request: the authorization request
     :raises ConfigurationError: if the connection's grant type or URLs do not allow a user to authorize it
-    :raises TokenRequestError: if the issuer's metadata is needed and cannot be read
-    :raises TokenResponseError: if the issuer's metadata is invalid
+    :raises TokenRequestError: if the issuer's metadata is needed and cannot be read, or if the server refuses the
+        parameters
+    :raises TokenResponseError: if the issuer's metadata or the response to the parameters is invalid
     :raises TokenStoreError: if the store cannot be read
     """
     source = token_source(config)  # this also masks the secrets of the connection in logs
-    url = authorization_url(TokenEndpoint(config).with_discovered_endpoints("authorize_url"), request)
+    config = TokenEndpoint(config).with_discovered_endpoints("authorize_url")
+    url = authorization_url(config, request)
     source.actions.check_can_store()
-    return url
+    if config.par_url is None:
+        return url
+    return pushed_authorization_url(config, request, TokenEndpoint(config).push_authorization(request))
 
 
 def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, callback: str) -> Token:
@@ -111,8 +122,9 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
     config = TokenEndpoint(config).with_discovered_endpoints("authorize_url", "token_url")
     valid = validate_callback(config, request, callback)
     _check_values(config, source.grant_state(), valid.values)
+    nonce = expected_nonce(config, request)
     endpoint = TokenEndpoint(config, report=source.report)
-    token = endpoint.exchange_code(valid.code, request.redirect_uri, request.code_verifier)
+    token = endpoint.exchange_code(valid.code, request.redirect_uri, request.code_verifier, nonce)
     state = source.grant_state()
     if state.record and state.record.subject and token.subject and token.subject != state.record.subject:
         with suppress(OAuthError):  # a token that cannot be revoked stays valid until it expires

@@ -21,8 +21,7 @@ OFFLINE_ACCESS = (
 PKCE_REQUIRED = "The server requires PKCE. Turn off Skip PKCE (skip_pkce)."
 PKCE_REFUSED = "If the server does not support PKCE, turn on Skip PKCE (skip_pkce)."
 PAR_REQUIRED = (
-    "The server requires pushed authorization requests (PAR, RFC 9126), which this package does not support. Ask the "
-    "server's operator to allow this client to authorize without them."
+    "The server requires pushed authorization requests (PAR, RFC 9126). Set Pushed authorization request URL (par_url)."
 )
 DPOP_REQUIRED = (
     "The server requires DPoP (RFC 9449), which this package does not support. Ask the server's operator to allow "
@@ -31,6 +30,8 @@ DPOP_REQUIRED = (
 INVALID_TARGET = "Check Resource and Audience."
 GRANT_NAME = "The server does not support this grant. Check Grant name, {field} and Token request body."
 REVOCATION = "Check Revocation URL and Client authentication."
+AUTHORIZATION_REQUEST = "Check Client ID, Scope and the redirect URI."
+NOT_FOR_THIS_CLIENT = "Ask the server's operator to allow this client to use the authorization_code grant."
 TRY_LATER = "The server has a problem. Try again later."
 TOO_MANY = "The server receives too many requests. Try again later."
 PAGE = (
@@ -58,10 +59,13 @@ BY_CLASS: dict[type[OAuthError], str] = {
     exceptions.UnsupportedGrantType: "Check Grant type, {field} and Token request body.",
     exceptions.InvalidScope: "Check Scope.",
 }
-#: Advice by class of the error and grant type. It takes precedence over BY_CLASS. The grant type "" is a revocation.
+#: Advice by class of the error and grant type. It takes precedence over BY_CLASS. A request without a grant type has
+#: the field with the URL of its endpoint instead.
 BY_GRANT: dict[tuple[type[OAuthError], str], str] = {
-    (exceptions.InvalidRequest, ""): REVOCATION,
-    (exceptions.UnauthorizedClient, ""): REVOCATION,
+    (exceptions.InvalidRequest, "revoke_url"): REVOCATION,
+    (exceptions.UnauthorizedClient, "revoke_url"): REVOCATION,
+    (exceptions.InvalidRequest, "par_url"): AUTHORIZATION_REQUEST,
+    (exceptions.UnauthorizedClient, "par_url"): NOT_FOR_THIS_CLIENT,
     (exceptions.UnauthorizedClient, "refresh_token"): (
         "The server does not allow this client to use the refresh_token grant. Ask its operator to allow it."
     ),
@@ -117,8 +121,11 @@ AUTHORIZATION_ERRORS = {
     "account_selection_required": "Log in at the server with the account that you want to use, and authorize again.",
     "invalid_scope": "Check Scope.",
     "invalid_target": INVALID_TARGET,
-    "unauthorized_client": "Ask the server's operator to allow this client to use the authorization_code grant.",
+    "unauthorized_client": NOT_FOR_THIS_CLIENT,
 }
+#: Errors of the pushed authorization request endpoint that mean that a parameter is wrong (RFC 9126 section 2.3,
+#: RFC 6749 section 4.1.2.1). oidc-provider (npm) sends invalid_redirect_uri.
+PAR_ERRORS = ("invalid_redirect_uri", "unsupported_response_type", "invalid_request_object")
 
 _PKCE = re.compile(r"\bpkce\b|code.?(?:verifier|challenge)", re.IGNORECASE)
 _PAR = re.compile(r"pushed.authorization|\bpar\b", re.IGNORECASE)
@@ -133,7 +140,7 @@ _GRANT_NOT_ALLOWED = re.compile(
 def token_advice(
     config: OAuthConfig, request: TokenRequest, error: type[OAuthError], status: int, code: str | None, message: str
 ) -> str:
-    """Return what to do after the token endpoint or the revocation endpoint refused a request; "" if not known.
+    """Return what to do after an endpoint at which the client authenticates refused a request; "" if not known.
 
     :param config: the connection
     :param request: the refused request
@@ -142,7 +149,7 @@ def token_advice(
     :param code: the server's error code
     :param message: the server's message
     """
-    grant = request.grant_type
+    grant = request.grant_type or request.endpoint.field
     if error is exceptions.InvalidRequest and status in (404, 405, 415):
         code, error = None, exceptions.TokenRequestError  # oidc-provider (npm) reports a wrong URL as invalid_request
     text = (
@@ -176,21 +183,23 @@ def authorization_advice(config: OAuthConfig, code: str, message: str) -> str:
     :param code: the server's error code
     :param message: the server's message
     """
-    if code == "invalid_request" and _PAR.search(message):
+    if code == "invalid_request" and _PAR.search(message) and config.par_url is None:
         return PAR_REQUIRED
     if code == "invalid_request" and _PKCE.search(message):
         return PKCE_REQUIRED if config.skip_pkce else PKCE_REFUSED
     if code == "invalid_request" and _NOT_FOR_CLIENT.search(message):
         code = "unauthorized_client"
-    return AUTHORIZATION_ERRORS.get(code, "Check Client ID, Scope and the redirect URI.")
+    return AUTHORIZATION_ERRORS.get(code, AUTHORIZATION_REQUEST)
 
 
 def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: str | None, message: str) -> str:
     """Return the advice that depends on the server's message or on the client; "" if there is none."""
-    if grant == "authorization_code" and _PKCE.search(message):
+    if grant in ("authorization_code", "par_url") and _PKCE.search(message):
         if config.skip_pkce:
             return PKCE_REQUIRED
         return PKCE_REFUSED if error is exceptions.InvalidRequest else ""
+    if grant == "par_url" and code in PAR_ERRORS:
+        return AUTHORIZATION_REQUEST
     if _GRANT_NOT_ALLOWED.search(message):
         return BY_GRANT.get((exceptions.UnauthorizedClient, grant)) or BY_CLASS[exceptions.UnauthorizedClient]
     if error is exceptions.UnsupportedGrantType and config.grant_name and grant == config.grant_type:
@@ -204,8 +213,8 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
 
 
 def _by_status(request: TokenRequest, status: int) -> str:
-    if status == 415 and not request.grant_type:  # RFC 7009 section 2.1: a revocation is always form-encoded
-        return "This URL does not accept form-encoded requests, which RFC 7009 requires. Check {field}."
+    if status == 415 and not request.grant_type:  # RFC 7009 section 2.1, RFC 9126 section 2.1
+        return "This URL does not accept form-encoded requests, which the RFCs require. Check {field}."
     if status == 405 and request.method == "GET":
         return "This URL does not accept {method} requests. Check {field} and Token request method."
     return BY_STATUS.get(status, "")

@@ -1,7 +1,8 @@
 """Builds the authorization request and validates its callback (RFC 6749 section 4.1).
 
 An :class:`AuthorizationRequest` binds the steps of the flow to each other: ``state`` binds the callback to the request
-(section 10.12), and ``code_verifier`` binds the token request to both (PKCE, RFC 7636).
+(section 10.12), ``code_verifier`` binds the token request to both (PKCE, RFC 7636), and ``nonce`` binds the ID token to
+them (OpenID Connect Core 1.0 section 3.1.2.1).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied
@@ -24,7 +25,7 @@ from airflow_provider_oauth.protocol.request_formats import pairs
 from airflow_provider_oauth.protocol.request_parameters import renamed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
@@ -44,6 +45,12 @@ class AuthorizationRequest:
     state: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     code_verifier: str = field(default_factory=lambda: secrets.token_urlsafe(64), repr=False)
 
+    @property
+    def nonce(self) -> str:
+        """The nonce that the ID token must contain. It is derived from the code verifier, so it need not be stored."""
+        # The prefix makes it a different hash than the code challenge.
+        return _encoded_hash(f"nonce {self.code_verifier}")
+
 
 @dataclass(frozen=True)
 class Callback:
@@ -58,11 +65,45 @@ class Callback:
 
 
 def authorization_url(config: OAuthConfig, authorization: AuthorizationRequest) -> str:
-    """Return the URL to send the browser to (RFC 6749 section 4.1.1, RFC 7636 section 4.3).
+    """Return the URL to send the browser to (RFC 6749 section 4.1.1).
+
+    Parameters of ``authorize_params`` replace those in the query of the authorization URL.
+
+    :param config: the connection
+    :param authorization: the authorization request
+    :raises ConfigurationError: see ``authorization_parameters``
+    """
+    parameters = {**config.authorize_params, **renamed(config, authorization_parameters(config, authorization))}
+    return _with_parameters(config, parameters, replaced=parameters)
+
+
+def pushed_authorization_url(config: OAuthConfig, authorization: AuthorizationRequest, request_uri: str) -> str:
+    """Return the URL to send the browser to after the parameters were pushed to the server (RFC 9126 section 4).
+
+    :param config: the connection
+    :param authorization: the authorization request
+    :param request_uri: the reference that the server returned for the parameters
+    :raises ConfigurationError: see ``authorization_parameters``
+    """
+    parameters = renamed(config, {"client_id": config.client_id, "request_uri": request_uri})
+    pushed = renamed(config, authorization_parameters(config, authorization))
+    return _with_parameters(config, parameters, replaced={*config.authorize_params, *pushed, *parameters})
+
+
+def _with_parameters(config: OAuthConfig, parameters: Mapping[str, Any], replaced: Collection[str]) -> str:
+    """Return the authorization URL with parameters, and without the ones in its own query that they replace."""
+    url = urlsplit(config.authorize_url or "")
+    present = [(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True) if name not in replaced]
+    return urlunsplit(url._replace(query=urlencode([*present, *pairs(parameters)])))
+
+
+def authorization_parameters(config: OAuthConfig, authorization: AuthorizationRequest) -> dict[str, Any]:
+    """Return the parameters of an authorization request under their standard names, without ``authorize_params``.
+
+    They are defined in RFC 6749 section 4.1.1 and RFC 7636 section 4.3.
 
     The code challenge method is always S256. Servers that do not support PKCE ignore its parameters (RFC 6749 section
-    3.1); ``skip_pkce`` is for servers that refuse them. Parameters of ``authorize_params`` replace those in the query
-    of the authorization URL.
+    3.1); ``skip_pkce`` is for servers that refuse them. The nonce is sent only if an ID token is requested.
 
     :param config: the connection
     :param authorization: the authorization request
@@ -91,21 +132,27 @@ def authorization_url(config: OAuthConfig, authorization: AuthorizationRequest) 
         "audience": config.audience,
         "resource": config.resource,
         "state": authorization.state,
-        **({} if config.skip_pkce else _challenge(authorization.code_verifier)),
+        "nonce": expected_nonce(config, authorization),
     }
-    own = renamed(config, {name: value for name, value in parameters.items() if value})
-    added = {**config.authorize_params, **own}
-    url = urlsplit(config.authorize_url)
-    present = [(name, value) for name, value in parse_qsl(url.query, keep_blank_values=True) if name not in added]
-    return urlunsplit(url._replace(query=urlencode([*present, *pairs(added)])))
+    if not config.skip_pkce:
+        parameters |= {
+            "code_challenge": _encoded_hash(authorization.code_verifier),
+            "code_challenge_method": "S256",
+        }
+    return {name: value for name, value in parameters.items() if value}
 
 
-def _challenge(code_verifier: str) -> dict[str, str]:
-    digest = hashlib.sha256(code_verifier.encode()).digest()
-    return {
-        "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
-        "code_challenge_method": "S256",
-    }
+def expected_nonce(config: OAuthConfig, authorization: AuthorizationRequest) -> str | None:
+    """Return the nonce that an ID token must contain; None if the connection requests no ID token.
+
+    :param config: the connection
+    :param authorization: the authorization request
+    """
+    return authorization.nonce if "openid" in (config.scope or "").split() else None
+
+
+def _encoded_hash(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
 
 
 def validate_callback(config: OAuthConfig, authorization: AuthorizationRequest, callback: str) -> Callback:

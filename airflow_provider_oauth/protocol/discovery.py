@@ -20,7 +20,7 @@ from airflow_provider_oauth.protocol.token_requests import EndpointInfo, Request
 from airflow_provider_oauth.protocol.token_responses import invalid_response, redirect_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_responses import HttpResponse
@@ -34,8 +34,8 @@ ENDPOINTS = {
     "authorize_url": "authorization_endpoint",
     "revoke_url": "revocation_endpoint",
 }
-
-
+#: The field that discovery sets only if the metadata requires pushed authorization requests (RFC 9126 section 5).
+PAR_ENDPOINT = {"par_url": "pushed_authorization_request_endpoint"}
 #: The member of the metadata with the URLs for clients that have a certificate (RFC 8705 section 5).
 MTLS_ALIASES = "mtls_endpoint_aliases"
 #: The fields whose URL is opened by the user's browser, which does not have the client's certificate.
@@ -43,12 +43,13 @@ BROWSER_ENDPOINTS = ("authorize_url",)
 
 
 def with_discovered_endpoints(
-    config: OAuthConfig, names: Iterable[str], send: Callable[[Request], HttpResponse]
+    config: OAuthConfig, names: Collection[str], send: Callable[[Request], HttpResponse]
 ) -> OAuthConfig:
     """Return the connection, with missing URLs read from its issuer's metadata.
 
     The metadata is requested only if the connection lacks one of the URLs that are needed. All missing URLs are then
-    set. A URL that the metadata does not contain stays None, except for the token URL, which is required.
+    set. A URL that the metadata does not contain stays None, except for the token URL, which is required. ``par_url``
+    is set only if the authorization URL is needed and the server requires pushed authorization requests.
 
     :param config: the connection
     :param names: the URLs that are needed: ``token_url``, ``authorize_url``, ``revoke_url``
@@ -63,8 +64,11 @@ def with_discovered_endpoints(
     request, metadata = _metadata(config, config.issuer, send)
     details = f"(URL: {request.shown_url})"
     _check_issuer(config, metadata.get("issuer"), details)
-    members = {**ENDPOINTS, **_mtls_aliases(config, metadata, details)}
-    found = {name: _member(metadata, members[name]) for name in ENDPOINTS if getattr(config, name) is None}
+    members = dict(ENDPOINTS)
+    if "authorize_url" in names and metadata.get("require_pushed_authorization_requests") is True:
+        members |= PAR_ENDPOINT
+    members |= _mtls_aliases(config, metadata, members, details)
+    found = {name: _member(metadata, member) for name, member in members.items() if getattr(config, name) is None}
     found = {name: url for name, url in found.items() if url}
     for name, url in found.items():
         if problem := _metadata_url_problem(config, config.issuer, url):
@@ -84,7 +88,9 @@ def with_discovered_endpoints(
     )
 
 
-def _mtls_aliases(config: OAuthConfig, metadata: Mapping[str, Any], details: str) -> dict[str, str]:
+def _mtls_aliases(
+    config: OAuthConfig, metadata: Mapping[str, Any], members: Mapping[str, str], details: str
+) -> dict[str, str]:
     """Return the endpoints that have another URL for clients with a certificate, each as a path in the metadata.
 
     A client uses them to authenticate with its certificate, or to get tokens that are bound to it (RFC 8705 section 5).
@@ -102,7 +108,7 @@ def _mtls_aliases(config: OAuthConfig, metadata: Mapping[str, Any], details: str
         raise config.error("issuer", problem, details)
     return {
         name: f"{MTLS_ALIASES}.{member}"
-        for name, member in ENDPOINTS.items()
+        for name, member in members.items()
         if name not in BROWSER_ENDPOINTS and aliases.get(member)
     }
 

@@ -1,10 +1,11 @@
-"""Sends requests to the token endpoint and the revocation endpoint, with discovery and retries."""
+"""Sends requests to the endpoints of the authorization server, with discovery and retries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
@@ -21,8 +22,10 @@ from airflow_provider_oauth.protocol.credentials import load_credentials
 from airflow_provider_oauth.protocol.discovery import METADATA, with_discovered_endpoints
 from airflow_provider_oauth.protocol.http_transport import HttpTransport
 from airflow_provider_oauth.protocol.metrics import TOKEN_REQUESTS, failure_outcome, no_report
+from airflow_provider_oauth.protocol.pushed_authorization import par_request, parse_par_response
 from airflow_provider_oauth.protocol.timeouts import EXCHANGE_TIMEOUT
 from airflow_provider_oauth.protocol.token_requests import (
+    PAR,
     REVOCATION,
     TOKEN,
     code_request,
@@ -36,12 +39,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.credentials import Credentials
     from airflow_provider_oauth.protocol.metrics import Report
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.protocol.token_requests import EndpointInfo, Request, TokenRequest
     from airflow_provider_oauth.protocol.token_responses import HttpResponse
+
+#: The endpoints besides the token endpoint, by the field with the URL.
+ENDPOINTS = {endpoint.field: endpoint for endpoint in (REVOCATION, PAR)}
 
 Result = TypeVar("Result")
 Build = Callable[["OAuthConfig", "Credentials", "datetime"], "TokenRequest"]
@@ -110,7 +117,7 @@ class TokenEndpoint:
             retry,
         )
 
-    def exchange_code(self, code: str, redirect_uri: str, code_verifier: str) -> Token:
+    def exchange_code(self, code: str, redirect_uri: str, code_verifier: str, nonce: str | None = None) -> Token:
         """Exchange an authorization code for a token. It raises the same exceptions as ``grant``.
 
         The request is sent once, because a code can be used only once.
@@ -118,13 +125,29 @@ class TokenEndpoint:
         :param code: the authorization code
         :param redirect_uri: the redirect URI of the authorization request
         :param code_verifier: the PKCE code verifier of the authorization request
+        :param nonce: the nonce of the authorization request; None if it had none
         :return: the token
         """
-        return self._token(
+        return self._exchange(
             "token_url",
             lambda config, credentials, now: code_request(
                 config, code, redirect_uri, code_verifier, now=now, credentials=credentials
             ),
+            partial(parse_token_response, nonce=nonce),
+            retry=False,
+            report=self._report,
+        )
+
+    def push_authorization(self, authorization: AuthorizationRequest) -> str:
+        """Send the parameters of an authorization request (RFC 9126). It raises the same exceptions as ``grant``.
+
+        :param authorization: the authorization request
+        :return: the ``request_uri`` for the URL of the browser
+        """
+        return self._exchange(
+            "par_url",
+            lambda config, credentials, now: par_request(config, authorization, now=now, credentials=credentials),
+            parse_par_response,
             retry=False,
         )
 
@@ -187,7 +210,7 @@ class TokenEndpoint:
         with _errors_converted(self._config, METADATA):
             # The metadata is read for each exchange: exchanges are rare, and the URL of an endpoint may have changed.
             config = attempts(with_discovered_endpoints, self._config, (name,), send)
-        with _errors_converted(self._config, REVOCATION if name == "revoke_url" else TOKEN) as exchange:
+        with _errors_converted(self._config, ENDPOINTS.get(name, TOKEN)) as exchange:
 
             def attempt() -> Result:
                 request = build(config, load_credentials(config), self._clock.now())

@@ -101,9 +101,11 @@ def refusal(
     advice = token_advice(config, request, error, status, quote.code, quote.description or "")
     if error is TokenRequestError and status in (400, 401, 403) and content is None:
         advice = PAGE.format(field=request.endpoint.label)
-    event = "did not revoke the token: it responded with"
-    if request.grant_type:
-        event = f"refused the {config.shown_grant_type(request.grant_type)} grant with"
+    event = f"refused the {config.shown_grant_type(request.grant_type)} grant with"
+    if request.endpoint.field == "revoke_url":
+        event = "did not revoke the token: it responded with"
+    elif request.endpoint.field == "par_url":
+        event = "refused the authorization request with"
     code = f" and error {quote.code!r}" if quote.code else ""
     message = f"The server's message: {quote.description!r}" if quote.description else ""
     details = " ".join(filter(None, (advice, message, f"(URL: {request.shown_url})")))

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
-#: Parameters of the authorization request (RFC 6749 section 4.1.1, RFC 7636, RFC 8707).
+#: Parameters of the authorization request (RFC 6749 section 4.1.1, RFC 7636, RFC 8707, RFC 9126; OpenID Connect Core
+#: 1.0 section 3.1.2.1).
 AUTHORIZATION_PARAMETERS = (
     "response_type",
     "client_id",
@@ -22,6 +23,8 @@ AUTHORIZATION_PARAMETERS = (
     "state",
     "code_challenge",
     "code_challenge_method",
+    "nonce",
+    "request_uri",
 )
 #: Parameters of token requests and revocations, in addition to those of the authorization request.
 OTHER_PARAMETERS = (

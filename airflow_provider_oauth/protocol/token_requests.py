@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 #: Fields of a request whose values are redacted in errors, in addition to the secrets of the connection.
-SECRET_FIELDS = ("refresh_token", "code", "code_verifier", "token")
+SECRET_FIELDS = ("refresh_token", "code", "code_verifier", "token", "state", "nonce")
 
 
 class EndpointInfo(NamedTuple):
@@ -43,6 +43,7 @@ class EndpointInfo(NamedTuple):
 TOKEN = EndpointInfo("token endpoint", "token_url")
 REFRESH = EndpointInfo("token endpoint", "refresh_url")
 REVOCATION = EndpointInfo("revocation endpoint", "revoke_url")
+PAR = EndpointInfo("pushed authorization request endpoint", "par_url")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +74,10 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRequest(Request):
-    """One request to the token endpoint or the revocation endpoint.
+    """One request to the token endpoint, or to another endpoint at which the client authenticates.
 
     :param grant_type: the grant, under its name in this package: ``client_credentials``, for example, although another
-        name may be sent (``grant_name``); "" for a revocation
+        name may be sent (``grant_name``); "" if the request is not for the token endpoint
     """
 
     grant_type: str = ""
@@ -180,12 +181,36 @@ def revocation_request(
             "is missing, so Airflow can delete the tokens (Forget), but not revoke them. Set Revocation URL if the "
             "server has one",
         )
-    # grant_params are not added, because they are for token requests.
     fields: dict[str, Any] = {"token": token, "token_type_hint": hint}
-    headers = {"Accept": "application/json"}
-    _authenticate(config, config.revoke_url, headers, fields, now, credentials)
-    secrets = _secrets(headers, fields)
-    return _request(config, REVOCATION, config.revoke_url, headers, renamed(config, fields), "form", secrets)
+    return client_request(config, REVOCATION, config.revoke_url, fields, now=now, credentials=credentials)
+
+
+def client_request(
+    config: OAuthConfig,
+    endpoint: EndpointInfo,
+    url: str,
+    fields: Mapping[str, Any],
+    added: Mapping[str, Any] | None = None,
+    *,
+    now: datetime,
+    credentials: Credentials,
+) -> TokenRequest:
+    """Build a request with client authentication to another endpoint than the token endpoint.
+
+    Its body is form-encoded, as the RFCs require. It has no ``grant_params``, because they are for token requests.
+
+    :param config: the connection
+    :param endpoint: the endpoint
+    :param url: its URL
+    :param fields: the parameters under their standard names, without those that authenticate the client
+    :param added: parameters that the connection adds; they are not renamed
+    :param now: time of the request, with a time zone
+    :param credentials: the signing key and the tokens from files that the request needs
+    """
+    headers, fields = {"Accept": "application/json"}, dict(fields)
+    _authenticate(config, url, headers, fields, now, credentials)
+    parameters = {**(added or {}), **renamed(config, fields)}
+    return _request(config, endpoint, url, headers, parameters, "form", _secrets(headers, fields))
 
 
 def _token_url(config: OAuthConfig) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import re
@@ -17,6 +16,7 @@ from jmespath.exceptions import JMESPathError
 from airflow_provider_oauth.exceptions import TokenResponseError
 from airflow_provider_oauth.protocol.config import url_problem
 from airflow_provider_oauth.protocol.field_labels import LABELS
+from airflow_provider_oauth.protocol.id_token import id_token_claims
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.refusals import error_code, is_form, refusal
 from airflow_provider_oauth.protocol.token import Token, is_sendable
@@ -57,17 +57,20 @@ class HttpResponse:
     sent_at: datetime
 
 
-def parse_token_response(config: OAuthConfig, request: TokenRequest, response: HttpResponse) -> Token:
+def parse_token_response(
+    config: OAuthConfig, request: TokenRequest, response: HttpResponse, nonce: str | None = None
+) -> Token:
     """Return the token in a response (RFC 6749 section 5.1).
 
     :param config: the connection
     :param request: the request
     :param response: its response
+    :param nonce: the nonce that an ID token in the response must contain; None if the authorization request had none
     :return: the token
     :raises TokenRequestError: if the server refused the request; a subclass for each error code of section 5.2
-    :raises TokenResponseError: if the response contains neither a token nor an error
+    :raises TokenResponseError: if the response contains neither a token nor an error, or an ID token without the nonce
     """
-    values = _values(config, request, response)
+    values = response_values(config, request, response)
     access_token, refresh_token = _access_token(config, request, response, values), values.get("refresh_token")
     token_type = values.get("token_type") if isinstance(values.get("token_type"), str) else "Bearer"
     if str(token_type).lower() in ("mac", "pop", "dpop"):
@@ -82,6 +85,8 @@ def parse_token_response(config: OAuthConfig, request: TokenRequest, response: H
     for name, token in (("a refresh token", refresh_token), ("an ID token", values.get("id_token"))):
         if isinstance(token, str) and (problem := _token_problem(token)):
             raise invalid_response(config, request, f"issued {name} that {problem}", REPORT_TO_OPERATOR)
+    if nonce is not None:
+        _check_nonce(config, request, values.get("id_token"), nonce)
     has_refresh_token = refresh_token is not None or request.grant_type == "refresh_token"
     return Token(
         access_token=access_token,
@@ -120,7 +125,7 @@ def parse_revocation_response(config: OAuthConfig, request: TokenRequest, respon
     raise refusal(config, request, response, content, values)
 
 
-def _values(config: OAuthConfig, request: TokenRequest, response: HttpResponse) -> dict[str, Any]:
+def response_values(config: OAuthConfig, request: TokenRequest, response: HttpResponse) -> dict[str, Any]:
     """Return the members of a successful response under their RFC 6749 names; raise an error for any other response."""
     if 300 <= response.status_code < 400:
         raise _redirected(config, request, response)
@@ -185,16 +190,21 @@ def _content_type(response: HttpResponse) -> str:
 
 
 def _subject(id_token: Any) -> str | None:
-    """Return the ``sub`` claim of an ID token (OpenID Connect Core 1.0 section 2); None if there is none.
-
-    The token comes directly from the token endpoint, so its signature need not be validated (section 3.1.3.7).
-    """
-    try:
-        payload = str(id_token).split(".")[1]
-        subject = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
-    except (IndexError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+    """Return the ``sub`` claim of an ID token (OpenID Connect Core 1.0 section 2); None if there is none."""
+    subject = id_token_claims(id_token).get("sub")
     return _encodable(subject) if isinstance(subject, str) and subject else None
+
+
+def _check_nonce(config: OAuthConfig, request: TokenRequest, id_token: Any, nonce: str) -> None:
+    """Check that an ID token belongs to the authorization request (OpenID Connect Core 1.0 section 3.1.3.7)."""
+    if id_token and id_token_claims(id_token).get("nonce") != nonce:
+        raise invalid_response(
+            config,
+            request,
+            "issued an ID token without the nonce of the authorization request, so it may belong to another login. No "
+            "token was stored",
+            "Authorize again. If the server never returns the nonce, remove openid from Scope",
+        )
 
 
 def invalid_response(

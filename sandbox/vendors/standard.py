@@ -14,7 +14,10 @@ SERVER = ServerConfig(
         "client_secret_jwt",
         "none",
     ),
+    scopes=("read", "write", "admin", "openid"),
     revoke_path="/revoke",
+    par_path="/par",
+    issues_id_tokens=True,
     publishes_metadata=True,
     sends_issuer=True,
 )

@@ -45,6 +45,7 @@ class Code(AuthorizationCodeMixin):
     scope: str
     code_challenge: str | None
     code_challenge_method: str | None
+    nonce: str | None
     issued_at: float = field(default_factory=time.time)
 
     def get_redirect_uri(self) -> str:
@@ -53,8 +54,8 @@ class Code(AuthorizationCodeMixin):
     def get_scope(self) -> str:
         return self.scope
 
-    def get_nonce(self) -> None:
-        return None
+    def get_nonce(self) -> str | None:
+        return self.nonce
 
     def get_auth_time(self) -> None:
         return None
@@ -145,8 +146,9 @@ def _code_grant(server: Server, auth_methods: list[str]) -> type:
 
         def save_authorization_code(self, code: str, request: OAuth2Request) -> None:
             payload = request.payload
-            challenge = (payload.data.get(name) for name in ("code_challenge", "code_challenge_method"))
-            codes[code] = Code(code, request.client, request.user, payload.redirect_uri, request.scope, *challenge)
+            names = ("code_challenge", "code_challenge_method", "nonce")
+            values = (payload.data.get(name) for name in names)
+            codes[code] = Code(code, request.client, request.user, payload.redirect_uri, request.scope, *values)
 
         def query_authorization_code(self, code: str, client: Client) -> Code | None:
             found = codes.get(code)

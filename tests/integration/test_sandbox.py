@@ -630,7 +630,7 @@ def test_requests_are_counted_by_client_and_outcome(sandbox: Sandbox, token: str
     zeros = dict.fromkeys(
         (
             *("refresh_reused", "code_reused", "refresh_with_bearer", "api_401", "rate_limited"),
-            *("rows", "rows_written", "revocation_requests"),
+            *("rows", "rows_written", "revocation_requests", "pushed_requests"),
         ),
         0,
     )

@@ -210,10 +210,12 @@ def test_standard_has_its_endpoints_in_its_metadata(sandbox: Sandbox) -> None:
         "issuer": url,
         "authorization_endpoint": f"{url}/authorize",
         "token_endpoint": f"{url}/token",
+        "pushed_authorization_request_endpoint": f"{url}/par",
+        "require_pushed_authorization_requests": False,
         "revocation_endpoint": f"{url}/revoke",
         "response_types_supported": ["code"],
         "grant_types_supported": ["authorization_code", "client_credentials", "password", "refresh_token"],
-        "scopes_supported": ["read", "write", "admin"],
+        "scopes_supported": ["read", "write", "admin", "openid"],
         "token_endpoint_auth_methods_supported": [
             *("client_secret_basic", "client_secret_post", "private_key_jwt", "client_secret_jwt", "none"),
         ],

@@ -292,6 +292,20 @@ def test_authorize_prints_the_redirect_uri_to_register(
     assert "Waiting for the browser, for at most 10 minutes …" in lines
 
 
+@pytest.mark.parametrize(
+    ("url", "is_short"), [("https://a.test/?request_uri=urn%3Ax", True), ("https://a.test/request_uri=", False)]
+)
+def test_authorize_says_that_the_url_of_a_pushed_request_expires_soon(
+    url: str, is_short: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grants, "begin_authorization", lambda config, request: url)
+    answer(monkeypatch, "x")
+    with pytest.raises(SystemExit):
+        run("authorize", listen=False, redirect_uri=None)
+
+    assert ("for a short time only" in capsys.readouterr().out) is is_short
+
+
 @pytest.mark.parametrize("text", ["x", "", "http://127.0.0.1:8765/"])
 def test_authorize_refuses_a_pasted_text_without_a_state_before_it_stores_anything(
     text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

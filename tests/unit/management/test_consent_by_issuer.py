@@ -121,3 +121,56 @@ def test_unreadable_metadata_is_an_error_before_the_browser_is_redirected(
     requests_mock.get(METADATA_URL, status_code=503)
     with pytest.raises(TokenRequestError, match="'my_api'.*metadata endpoint"):
         grants.begin_authorization(connect(), REQUEST)
+
+
+PUSHED = METADATA | {"pushed_authorization_request_endpoint": f"{ISSUER}/found/par"}
+
+
+def test_a_pushed_request_is_sent_if_the_metadata_requires_it(
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker
+) -> None:
+    requests_mock.get(METADATA_URL, json=PUSHED | {"require_pushed_authorization_requests": True})
+    requests_mock.post(f"{ISSUER}/found/par", status_code=201, json={"request_uri": "urn:x", "expires_in": 60})
+    assert grants.begin_authorization(connect(), REQUEST) == (
+        f"{ISSUER}/found/authorize?client_id=app&request_uri=urn%3Ax"
+    )
+    assert sent(requests_mock) == [("GET", METADATA_URL), ("POST", f"{ISSUER}/found/par")]
+
+
+@pytest.mark.parametrize("required", [False, None, "true", 1])
+def test_an_endpoint_that_is_announced_but_not_required_is_not_used(
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker, required: Any
+) -> None:
+    requests_mock.get(METADATA_URL, json=PUSHED | {"require_pushed_authorization_requests": required})
+    assert "&state=fake-state" in grants.begin_authorization(connect(), REQUEST)
+    assert sent(requests_mock) == [("GET", METADATA_URL)]
+
+
+def test_the_url_in_the_connection_takes_precedence_and_needs_no_metadata(
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker
+) -> None:
+    requests_mock.post(f"{ISSUER}/own/par", status_code=201, json={"request_uri": "urn:x", "expires_in": 60})
+    config = connect(par_url=f"{ISSUER}/own/par", authorize_url=f"{ISSUER}/own/authorize")
+    assert grants.begin_authorization(config, REQUEST) == f"{ISSUER}/own/authorize?client_id=app&request_uri=urn%3Ax"
+    assert sent(requests_mock) == [("POST", f"{ISSUER}/own/par")]
+
+
+def test_an_unsafe_url_of_a_required_endpoint_is_refused(
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker
+) -> None:
+    unsafe = {
+        "pushed_authorization_request_endpoint": "http://x.test/par",
+        "require_pushed_authorization_requests": True,
+    }
+    requests_mock.get(METADATA_URL, json=METADATA | unsafe)
+    with pytest.raises(ConfigurationError, match="Set Pushed authorization request URL"):
+        grants.begin_authorization(connect(), REQUEST)
+
+
+def test_nothing_is_pushed_if_the_connection_cannot_be_authorized(
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker
+) -> None:
+    config = connect(par_url=f"{ISSUER}/own/par", authorize_url=f"{ISSUER}/own/authorize", grant_type="refresh_token")
+    with pytest.raises(ConfigurationError, match="cannot be authorized here"):
+        grants.begin_authorization(config, REQUEST)
+    assert not requests_mock.called

@@ -218,9 +218,13 @@ def denied(error: str, words: str = "", **changes: Any) -> str:
 
 
 @pytest.mark.parametrize("words", ["Pushed Authorization Request must be used", "PAR is required for this client"])
-def test_advice_for_required_par_names_the_unsupported_feature(words: str) -> None:
-    assert denied("invalid_request", words).startswith(
-        "The server requires pushed authorization requests (PAR, RFC 9126), which this package does not support."
+def test_advice_for_required_par_names_its_field(words: str) -> None:
+    assert denied("invalid_request", words) == (
+        "The server requires pushed authorization requests (PAR, RFC 9126). Set Pushed authorization request URL "
+        "(par_url)."
+    )
+    assert denied("invalid_request", words, par_url="https://auth.test/par") == (
+        "Check Client ID, Scope and the redirect URI."
     )
 
 
@@ -267,7 +271,7 @@ def test_advice_for_errors_of_the_authorization_endpoint_depends_on_the_error_co
     [
         (404, {}, "Check Revocation URL."),
         (405, {}, "This URL does not accept POST requests. Check Revocation URL."),
-        (415, {}, "This URL does not accept form-encoded requests, which RFC 7009 requires. Check Revocation URL."),
+        (415, {}, "This URL does not accept form-encoded requests, which the RFCs require. Check Revocation URL."),
         (400, {"error": "invalid_request"}, "Check Revocation URL and Client authentication."),
         (400, {"error": "unauthorized_client"}, "Check Revocation URL and Client authentication."),
     ],

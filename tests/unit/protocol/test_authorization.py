@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -96,6 +97,19 @@ def test_authorize_params_replace_those_in_the_authorization_url() -> None:
 def test_authorize_params_are_not_sent_with_the_code() -> None:
     config = replace(CONFIG, authorize_params={"access_type": "offline"})
     assert b"access_type" not in code_request(config, "c", BACK, "fake-verifier", now=START).body
+
+
+def test_a_nonce_is_sent_if_an_id_token_is_requested() -> None:
+    query = parse_qs(urlsplit(authorization_url(replace(CONFIG, scope="read openid"), CONSENT)).query)
+    assert query["nonce"] == [CONSENT.nonce]
+    assert re.fullmatch(r"[\w-]{43}", CONSENT.nonce)
+    assert query["code_challenge"] != query["nonce"]
+    assert "nonce" not in authorization_url(replace(CONFIG, scope="openid_connect"), CONSENT)
+
+
+def test_the_nonce_depends_only_on_the_code_verifier() -> None:
+    assert CONSENT.nonce == replace(CONSENT, state="other").nonce
+    assert CONSENT.nonce != replace(CONSENT, code_verifier="other").nonce
 
 
 def test_neither_client_secret_nor_code_verifier_is_in_the_authorization_url() -> None:

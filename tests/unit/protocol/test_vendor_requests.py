@@ -356,7 +356,8 @@ def test_the_authorization_url_is_the_documented_one(
     assert sent_to.partition("?")[0] == url
     shown = {"response_type": "code", "client_id": "fake-client", "redirect_uri": BACK, **shown}
     assert {name: query.pop(name) for name in shown} == shown
-    assert query.keys() == {"state", "code_challenge", "code_challenge_method"}
+    nonce = {"nonce"} if "scope" in shown else set()  # the scope is openid
+    assert query.keys() == {"state", "code_challenge", "code_challenge_method"} | nonce
 
 
 def test_a_justlogin_refresh_has_no_scope() -> None:
