@@ -14,6 +14,7 @@ from airflow_provider_oauth.exceptions import (
     UnsupportedGrantType,
 )
 from airflow_provider_oauth.management.messages import not_granted, remarks
+from airflow_provider_oauth.protocol.advice import client_fields, joined
 from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token import missing_scopes
@@ -139,10 +140,9 @@ def _url_label(config: OAuthConfig) -> str:
 
 def _fields(config: OAuthConfig) -> str:
     """Return the labels of the fields that have a value and that a refresh request depends on."""
-    labels = [_url_label(config)]
-    labels += ["Client ID"] if config.client_id else []
-    labels += ["Client secret"] if config.client_secret and config.client_auth != "none" else []
-    return f"{', '.join(labels)} and Client authentication"
+    return joined(
+        [_url_label(config), *(each for each in client_fields(config) if each != "Client ID" or config.client_id)]
+    )
 
 
 def _describe(config: OAuthConfig, token: Token) -> str:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.token_requests import Request, TokenRequest
 
+#: Error codes that mean ``invalid_grant``, because a user must consent first. DocuSign sends the first one in response
+#: to an assertion (developers.docusign.com, "JWT Grant"); Microsoft sends all of them (learn.microsoft.com,
+#: "InteractionRequiredAuthErrorCodes" of MSAL).
+CONSENT_CODES = frozenset({"consent_required", "interaction_required", "login_required"})
 #: Advice if the server issued no refresh token after a consent.
 OFFLINE_ACCESS = (
     "To request a refresh token, add offline_access to Scope, or set Authorization request parameters "
@@ -27,6 +31,10 @@ DPOP_REQUIRED = (
     "The server requires DPoP (RFC 9449), which this package does not support. Ask the server's operator to allow "
     "bearer tokens for this client."
 )
+CONSENT_REQUIRED = (
+    "The user in Assertion subject must allow this client once in a browser, or an administrator must allow it for all "
+    "users: see the vendor's documentation on consent for JWT bearer."
+)
 INVALID_TARGET = "Check Resource and Audience."
 GRANT_NAME = "The server does not support this grant. Check Grant name, {field} and Token request body."
 REVOCATION = "Check Revocation URL and Client authentication."
@@ -39,6 +47,8 @@ PAGE = (
     "Check {field}."
 )
 PUBLIC_CLIENT = "Check Client ID. If the client has a secret, enter it and set Client authentication."
+#: At Google, for example, the assertion authenticates the client.
+ASSERTION_ONLY = "Check {assertion}. If the server requires client authentication, set Client authentication."
 ANY_CREDENTIALS = (
     "The response does not show which credentials were rejected. Check User name and User password. Also check "
     "{client}."
@@ -75,6 +85,31 @@ BY_GRANT: dict[tuple[type[OAuthError], str], str] = {
     ),
     (exceptions.InvalidGrant, "refresh_token"): "The refresh token is invalid, expired, revoked or already used.",
     (exceptions.InvalidGrant, "authorization_code"): "The code is invalid, expired or already used. Authorize again.",
+    (exceptions.InvalidGrant, "jwt_bearer"): (
+        "The server refused the assertion. Check {assertion}. Also check that the clock of this host is right, and "
+        "that the user or an administrator has allowed this client at the server."
+    ),
+    (exceptions.InvalidGrant, "token_exchange"): (
+        "The server refused the token in Subject token file: it may be expired, or issued for another audience. Check "
+        "the file, Subject token type, Audience and Resource."
+    ),
+    # RFC 8693 section 2.2.2: this code is also for an invalid subject token.
+    (exceptions.InvalidRequest, "token_exchange"): (
+        "The server may have refused the token in Subject token file. Check the file, Subject token type, Audience, "
+        "Resource and Token request parameters."
+    ),
+    (exceptions.UnauthorizedClient, "jwt_bearer"): (
+        "The server does not allow this client to use the jwt_bearer grant for this user and scope. Ask its "
+        "administrator to allow it (at Google: domain-wide delegation), and check Assertion subject and Scope."
+    ),
+    (UnrecognizedRefusal, "jwt_bearer"): (
+        "The response does not show whether the client or the assertion was rejected. Check {client}. Also check "
+        "{assertion}."
+    ),
+    (UnrecognizedRefusal, "token_exchange"): (
+        "The response does not show whether the client or the subject token was rejected. Check {client}. Also check "
+        "Subject token file and Subject token type."
+    ),
     (UnrecognizedRefusal, "client_credentials"): "Check {client}. Also check Scope.",
     (UnrecognizedRefusal, "password"): (
         "The response does not show whether the client or the user was rejected. Check {client}. Also check User name "
@@ -165,7 +200,8 @@ def token_advice(
         field=request.endpoint.label,
         method=request.method,
         grant=config.shown_grant_type(grant),
-        client=_client_fields(config),
+        client=joined(client_fields(config)),
+        assertion=joined(_assertion_fields(config)),
         client_auth=config.client_auth,
         body_format=config.body_format,
     )
@@ -204,8 +240,10 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
         return BY_GRANT.get((exceptions.UnauthorizedClient, grant)) or BY_CLASS[exceptions.UnauthorizedClient]
     if error is exceptions.UnsupportedGrantType and config.grant_name and grant == config.grant_type:
         return GRANT_NAME
+    if error is exceptions.InvalidGrant and grant == "jwt_bearer" and code in CONSENT_CODES:
+        return CONSENT_REQUIRED
     if error is exceptions.InvalidClient and config.client_auth == "none":
-        return PUBLIC_CLIENT
+        return ASSERTION_ONLY if grant == "jwt_bearer" else PUBLIC_CLIENT
     # With any other code, the only reason for WrongPassword was status 401, which can also mean a rejected client.
     if error is exceptions.WrongPassword and code not in ("invalid_grant", "invalid_request", "invalid_credentials"):
         return ANY_CREDENTIALS
@@ -220,7 +258,33 @@ def _by_status(request: TokenRequest, status: int) -> str:
     return BY_STATUS.get(status, "")
 
 
-def _client_fields(config: OAuthConfig) -> str:
-    """Return the labels of the fields with the client's credentials."""
-    secrets = {"none": "", "tls_client_auth": ", cert (client certificate)"}
-    return f"Client ID{secrets.get(config.client_auth, ', Client secret')} and Client authentication"
+def client_fields(config: OAuthConfig) -> list[str]:
+    """Return the labels of the fields with which the client authenticates.
+
+    :param config: the connection
+    """
+    fields = {
+        "private_key_jwt": _key_fields(config),
+        "client_secret_jwt": ["Client secret", "Signing algorithm", "Assertion audience"],
+        "tls_client_auth": ["cert (client certificate)"],
+        "none": [],
+    }
+    return ["Client ID", *fields.get(config.client_auth, ["Client secret"]), "Client authentication"]
+
+
+def _assertion_fields(config: OAuthConfig) -> list[str]:
+    """Return the labels of the fields that a JWT bearer grant depends on."""
+    if config.assertion_file:
+        return _key_fields(config)
+    return ["Assertion issuer", "Assertion subject", *_key_fields(config)]
+
+
+def _key_fields(config: OAuthConfig) -> list[str]:
+    if config.assertion_file:
+        return ["Assertion file"]
+    return ["Private key file" if config.private_key_file else "Private key", "Key ID", "Assertion audience"]
+
+
+def joined(labels: list[str]) -> str:
+    """Return labels as a list in a sentence."""
+    return f"{', '.join(labels[:-1])} and {labels[-1]}" if len(labels) > 1 else labels[0]

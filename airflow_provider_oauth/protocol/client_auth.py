@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote_plus
+
+from airflow_provider_oauth.protocol.assertions import CLIENT_ASSERTION_TYPE, client_assertion
+from airflow_provider_oauth.protocol.credentials import loaded
+from airflow_provider_oauth.protocol.signing_keys import secret_key
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,26 +24,16 @@ Fields = MutableMapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ClientAuthContext:
-    """What a client authentication method may need to authenticate one request.
+    """What a client authentication method needs to authenticate one request.
 
-    ``endpoint``, ``audience`` and ``now`` are for methods that sign an assertion (RFC 7523 section 3).
-
-    :param client_id: the client ID
-    :param client_secret: the client secret; methods that sign with a shared secret use it as the key
-    :param endpoint: URL that the request is sent to
-    :param audience: the issuer of the authorization server or, if that is not set, the URL of its token endpoint
-    :param now: time of the request, with a time zone
     :param config: the connection
     :param credentials: the signing key, and the assertion from a file
+    :param now: time of the request, with a time zone
     """
 
-    client_id: str | None
-    client_secret: str | None = field(repr=False)
-    endpoint: str = field(repr=False)
-    audience: str = field(repr=False)
-    now: datetime
     config: OAuthConfig
     credentials: Credentials
+    now: datetime
 
 
 class ClientAuth(Protocol):
@@ -59,7 +53,8 @@ class ClientSecretBasic:
 
     def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
         """Set the ``Authorization`` header."""
-        headers["Authorization"] = basic(quote_plus(context.client_id or ""), quote_plus(context.client_secret or ""))
+        config = context.config
+        headers["Authorization"] = basic(quote_plus(config.client_id or ""), quote_plus(config.client_secret or ""))
 
 
 class ClientSecretBasicRaw:
@@ -67,7 +62,7 @@ class ClientSecretBasicRaw:
 
     def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
         """Set the ``Authorization`` header."""
-        headers["Authorization"] = basic(context.client_id or "", context.client_secret or "")
+        headers["Authorization"] = basic(context.config.client_id or "", context.config.client_secret or "")
 
 
 class ClientSecretPost:
@@ -75,8 +70,8 @@ class ClientSecretPost:
 
     def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
         """Add ``client_id`` and ``client_secret``."""
-        fields["client_id"] = context.client_id
-        fields["client_secret"] = context.client_secret
+        fields["client_id"] = context.config.client_id
+        fields["client_secret"] = context.config.client_secret
 
 
 class NoClientAuth:
@@ -84,8 +79,29 @@ class NoClientAuth:
 
     def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
         """Add ``client_id`` if there is one."""
-        if context.client_id:
-            fields["client_id"] = context.client_id
+        if context.config.client_id:
+            fields["client_id"] = context.config.client_id
+
+
+class PrivateKeyJwt:
+    """``private_key_jwt``: a JWT signed with the client's private key, or the JWT in a file (RFC 7523 section 2.2)."""
+
+    def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
+        """Add ``client_id`` and ``client_assertion``."""
+        credentials = context.credentials
+        assertion = credentials.assertion or client_assertion(
+            context.config, loaded(credentials.signing_key), credentials.new_jwt_id(), context.now
+        )
+        _add_assertion(context.config, assertion, fields)
+
+
+class ClientSecretJwt:
+    """``client_secret_jwt``: a JWT signed with the client secret, which is not sent (RFC 7523 section 2.2)."""
+
+    def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
+        """Add ``client_id`` and ``client_assertion``."""
+        key, jwt_id = secret_key(context.config), context.credentials.new_jwt_id()
+        _add_assertion(context.config, client_assertion(context.config, key, jwt_id, context.now), fields)
 
 
 class TlsClientAuth:
@@ -96,13 +112,15 @@ class TlsClientAuth:
 
     def apply(self, context: ClientAuthContext, headers: Headers, fields: Fields) -> None:
         """Add ``client_id``."""
-        fields["client_id"] = context.client_id
+        fields["client_id"] = context.config.client_id
 
 
 CLIENT_AUTH: dict[str, ClientAuth] = {
     "client_secret_basic": ClientSecretBasic(),
     "client_secret_basic_raw": ClientSecretBasicRaw(),
     "client_secret_post": ClientSecretPost(),
+    "private_key_jwt": PrivateKeyJwt(),
+    "client_secret_jwt": ClientSecretJwt(),
     "tls_client_auth": TlsClientAuth(),
     "none": NoClientAuth(),
 }
@@ -111,3 +129,9 @@ CLIENT_AUTH: dict[str, ClientAuth] = {
 def basic(user: str, password: str) -> str:
     """Return the value of an ``Authorization`` header for HTTP Basic (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _add_assertion(config: OAuthConfig, assertion: str, fields: Fields) -> None:
+    fields["client_id"] = config.client_id  # optional in RFC 7521 section 4.2; Microsoft Entra requires it
+    fields["client_assertion_type"] = CLIENT_ASSERTION_TYPE
+    fields["client_assertion"] = assertion

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.callback_values import URLS, check_callback_map
-from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH
+from airflow_provider_oauth.protocol.client_check import CLIENT_AUTH_METHODS, check_client
 from airflow_provider_oauth.protocol.field_labels import field_name
 from airflow_provider_oauth.protocol.grant_names import GRANT_NAMES, check_grant_name
 from airflow_provider_oauth.protocol.request_parameters import check_parameters
+from airflow_provider_oauth.protocol.signing_algorithms import SIGNING_ALGORITHMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,7 +154,10 @@ class OAuthConfig:
         if self.token_url is None and self.issuer is None:
             raise self.error("token_url", "is missing. Set Token URL, or set Issuer to discover it")
         self._check_grant()
-        self._check_client()
+        self._check_choice("client_auth", CLIENT_AUTH_METHODS)
+        if self.signing_algorithm is not None:
+            self._check_choice("signing_algorithm", SIGNING_ALGORITHMS)
+        check_client(self)
         for name in URLS:
             self._check_url(name, getattr(self, name))
         check_callback_map(self)
@@ -196,24 +200,6 @@ class OAuthConfig:
         if self.is_get and self.body_format in ("json", "multipart"):
             problem = f"is {self.body_format}, but a GET request has no body. Choose query, or set Token request method"
             raise self.error("body_format", f"{problem} to POST")
-
-    def _check_client(self) -> None:
-        self._check_choice("client_auth", tuple(CLIENT_AUTH))
-        if self.client_auth == "none":
-            return
-        if not self.client_id:
-            raise self.error("client_id", "is missing. Enter the client ID that the vendor issued")
-        if self.client_auth == "tls_client_auth":
-            if self.transport.cert is None:
-                raise self.error(
-                    "cert",
-                    "is missing, but Client authentication (client_auth) is tls_client_auth, which requires a client "
-                    "certificate. Add cert to the extra fields: the path of a PEM file with the certificate and its "
-                    "key, or a list of two paths",
-                )
-        elif self.client_secret is None:
-            problem = "is missing. If the client has no secret, set Client authentication (client_auth) to None (none)"
-            raise self.error("client_secret", problem)
 
     def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
         value = getattr(self, name)
@@ -289,7 +275,9 @@ class OAuthConfig:
         """The values that a token depends on. If one of them changes, a stored token is no longer used."""
         names = ("client_id", "grant_type", "username", "audience", "resource")
         # These are left out if they are not set, so that key IDs of records from the first release stay the same.
-        added = ("grant_name", "assertion_issuer", "assertion_subject", "assertion_claims", "subject_token_file")
+        added = ["grant_name", "assertion_issuer", "assertion_subject", "assertion_claims", "subject_token_file"]
+        if self.grant_type == "jwt_bearer":
+            added.append("assertion_file")
         return {
             **{name: getattr(self, name) for name in names},
             **{name: _plain(getattr(self, name)) for name in added if getattr(self, name)},

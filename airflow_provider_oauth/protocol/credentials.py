@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_oauth.protocol.client_check import sends_assertion_file, signs_with_private_key
+from airflow_provider_oauth.protocol.client_files import read_client_file
+from airflow_provider_oauth.protocol.signing_keys import SigningKey, signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
-    from airflow_provider_oauth.protocol.signing_keys import SigningKey
+
+Credential = TypeVar("Credential")
 
 
 def new_jwt_id() -> str:
@@ -22,7 +28,7 @@ def new_jwt_id() -> str:
 class Credentials:
     """The credentials for one request to the authorization server. They are read again for every request.
 
-    :param signing_key: the key that signs JWTs; None if the connection needs none
+    :param signing_key: the private key that signs JWTs; None if the connection needs none
     :param assertion: the content of ``assertion_file``; None if the connection has no such file
     :param subject_token: the content of ``subject_token_file``; None if the connection has no such file
     :param new_jwt_id: returns the ``jti`` of a JWT; tests replace it
@@ -43,4 +49,30 @@ def load_credentials(config: OAuthConfig) -> Credentials:
     :param config: the connection
     :raises ConfigurationError: if a key or a file is missing or invalid
     """
-    return NO_CREDENTIALS
+    return Credentials(
+        signing_key=signing_key(config) if signs_with_private_key(config) else None,
+        assertion=_token(config, "assertion_file") if sends_assertion_file(config) else None,
+        subject_token=_token(config, "subject_token_file") if config.grant_type == "token_exchange" else None,
+    )
+
+
+def loaded(credential: Credential | None) -> Credential:
+    """Return a credential of ``Credentials`` that a request needs.
+
+    :raises ValueError: if it was not loaded
+    """
+    if credential is None:
+        raise ValueError
+    return credential
+
+
+def _token(config: OAuthConfig, name: str) -> str:
+    """Return the token in a file that another system writes, without line breaks at its end."""
+    content = read_client_file(config, name).rstrip(b"\r\n")
+    if not re.fullmatch(rb"[\x21-\x7e]+", content):
+        raise config.error(
+            name,
+            "is a file whose content is not a token: one line of visible ASCII characters. Check the path, and the "
+            "system that writes the file",
+        )
+    return content.decode("ascii")

@@ -17,6 +17,7 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenResponseError,
 )
+from airflow_provider_oauth.protocol.assertions import masked_until
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.credentials import load_credentials
 from airflow_provider_oauth.protocol.discovery import METADATA, with_discovered_endpoints
@@ -83,7 +84,7 @@ class TokenEndpoint:
         self._transport = HttpTransport(config, self._clock)
 
     def grant(self, scope: str | None = None, *, retry: bool = True) -> Token:
-        """Request a token with the client credentials or password grant.
+        """Request a token with a grant that can be repeated, for example client credentials.
 
         :param scope: scope to request, separated by spaces; None for the scope of the connection
         :param retry: whether to try again, within EXCHANGE_TIMEOUT, if the server is busy or does not respond
@@ -213,7 +214,10 @@ class TokenEndpoint:
         with _errors_converted(self._config, ENDPOINTS.get(name, TOKEN)) as exchange:
 
             def attempt() -> Result:
-                request = build(config, load_credentials(config), self._clock.now())
+                now = self._clock.now()
+                request = build(config, load_credentials(config), now)
+                for assertion in request.assertions:
+                    self._mask(assertion, masked_until(assertion, now))
                 with _outcome_reported(report):
                     return parse(config, request, exchange.send(send, request))
 

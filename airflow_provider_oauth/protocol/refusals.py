@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.exceptions import TokenRequestError, UnrecognizedRefusal
-from airflow_provider_oauth.protocol.advice import PAGE, token_advice
+from airflow_provider_oauth.protocol.advice import CONSENT_CODES, PAGE, token_advice
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.retry_after import retry_after
 
@@ -59,10 +59,6 @@ INVALID_REFRESH_TOKEN_CODES = frozenset(
         "expired_refresh_token",
         # Strava, in the members "resource" and "code" of an error: github.com/dreeveapp/dreeve/issues/1449
         "refreshtoken.invalid",
-        # Microsoft: learn.microsoft.com, "InteractionRequiredAuthErrorCodes" of MSAL
-        "interaction_required",
-        "consent_required",
-        "login_required",
     }
 )
 #: Matches vendors' messages that mean ``invalid_grant`` in response to a refresh request. They were found in the
@@ -204,6 +200,8 @@ def _vendor_code(grant_type: str, content: Any, message: str) -> tuple[str | Non
         if name in INVALID_CLIENT_CODES:
             return "invalid_client", code
         if name in INVALID_REFRESH_TOKEN_CODES and grant_type == "refresh_token":
+            return "invalid_grant", code
+        if name in CONSENT_CODES and grant_type in ("refresh_token", "jwt_bearer", "token_exchange"):
             return "invalid_grant", code
     is_refresh_token = grant_type == "refresh_token" and REFRESH_TOKEN_MESSAGE.search(message)
     return ("invalid_grant" if is_refresh_token else None), None

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from airflow_provider_oauth.protocol.assertions import grant_assertion
 from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH, ClientAuthContext
-from airflow_provider_oauth.protocol.credentials import NO_CREDENTIALS
+from airflow_provider_oauth.protocol.credentials import NO_CREDENTIALS, loaded
 from airflow_provider_oauth.protocol.field_labels import LABELS
+from airflow_provider_oauth.protocol.redaction import PREFIX_LENGTH
 from airflow_provider_oauth.protocol.request_formats import encoded
 from airflow_provider_oauth.protocol.request_parameters import renamed
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Fields of a request whose values are redacted in errors, in addition to the secrets of the connection.
 SECRET_FIELDS = ("refresh_token", "code", "code_verifier", "token", "state", "nonce")
+#: Fields with a token that proves the identity of the client or of a user.
+ASSERTION_FIELDS = ("client_assertion", "assertion", "subject_token")
 
 
 class EndpointInfo(NamedTuple):
@@ -78,15 +82,20 @@ class TokenRequest(Request):
 
     :param grant_type: the grant, under its name in this package: ``client_credentials``, for example, although another
         name may be sent (``grant_name``); "" if the request is not for the token endpoint
+    :param assertions: the tokens in the request that prove the identity of the client or of a user
     """
 
     grant_type: str = ""
+    assertions: tuple[str, ...] = field(default=(), repr=False)
 
 
 def grant_request(
     config: OAuthConfig, scope: str | None = None, *, now: datetime, credentials: Credentials = NO_CREDENTIALS
 ) -> TokenRequest:
-    """Build the request for the client credentials or password grant (RFC 6749 sections 4.3.2 and 4.4.2).
+    """Build the request for a grant that can be repeated.
+
+    These are the password and client credentials grants (RFC 6749 sections 4.3.2 and 4.4.2), the JWT bearer grant
+    (RFC 7523 section 2.1) and the token exchange (RFC 8693 section 2.1).
 
     :param config: the connection
     :param scope: scope to request, separated by spaces; None for the scope of the connection
@@ -96,8 +105,12 @@ def grant_request(
     fields: dict[str, Any] = {"grant_type": config.grant_type}
     if config.grant_type == "password":
         fields |= {"username": config.username, "password": config.user_password}
-    fields |= _access_fields(config, scope or config.scope)
-    return _token_request(config, TOKEN, _token_url(config), fields, now, credentials)
+    access = _access_fields(config, scope or config.scope)
+    if config.grant_type == "jwt_bearer":
+        fields["assertion"] = _grant_assertion(config, credentials, now, access)
+    if config.grant_type == "token_exchange":
+        fields |= {"subject_token": loaded(credentials.subject_token), "subject_token_type": config.subject_token_type}
+    return _token_request(config, TOKEN, _token_url(config), fields | access, now, credentials)
 
 
 def code_request(
@@ -208,9 +221,9 @@ def client_request(
     :param credentials: the signing key and the tokens from files that the request needs
     """
     headers, fields = {"Accept": "application/json"}, dict(fields)
-    _authenticate(config, url, headers, fields, now, credentials)
+    _authenticate(config, headers, fields, now, credentials)
     parameters = {**(added or {}), **renamed(config, fields)}
-    return _request(config, endpoint, url, headers, parameters, "form", _secrets(headers, fields))
+    return _request(config, endpoint, url, headers, parameters, "form", fields)
 
 
 def _token_url(config: OAuthConfig) -> str:
@@ -224,6 +237,19 @@ def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
     joined = config.scope_separator.join((scope or "").split())
     values = {"scope": joined, "audience": config.audience}
     return {name: value for name, value in values.items() if value} | _resource(config)
+
+
+def _grant_assertion(config: OAuthConfig, credentials: Credentials, now: datetime, access: dict[str, str]) -> str:
+    """Return the assertion of a JWT bearer grant.
+
+    :param access: the parameters from ``_access_fields``; if the assertion has the scope, it is removed from them
+    """
+    if credentials.assertion:
+        return credentials.assertion
+    key = loaded(credentials.signing_key)
+    # Google reads the scope from the assertion (developers.google.com/identity/protocols/oauth2/service-account).
+    scope = access.pop("scope", "") if key.issuer else ""
+    return grant_assertion(config, key, credentials.new_jwt_id(), now, scope)
 
 
 def _resource(config: OAuthConfig) -> dict[str, str]:
@@ -245,32 +271,19 @@ def _token_request(
         headers["Authorization"] = f"Bearer {bearer}"
     grant_type = fields["grant_type"]
     fields["grant_type"] = config.wire_grant_type(grant_type)
-    _authenticate(config, url, headers, fields, now, credentials)
+    _authenticate(config, headers, fields, now, credentials)
     parameters = renamed(config, fields)
     for name, value in {**config.grant_params, **config.secret_grant_params}.items():
         parameters.setdefault(name, value)  # the scope of a call takes precedence
     body_format = "query" if config.is_get else config.body_format
-    request = _request(config, endpoint, url, headers, parameters, body_format, _secrets(headers, fields))
+    request = _request(config, endpoint, url, headers, parameters, body_format, fields)
     return replace(request, method=config.token_method, grant_type=grant_type)
 
 
 def _authenticate(
-    config: OAuthConfig,
-    url: str,
-    headers: dict[str, str],
-    fields: dict[str, Any],
-    now: datetime,
-    credentials: Credentials,
+    config: OAuthConfig, headers: dict[str, str], fields: dict[str, Any], now: datetime, credentials: Credentials
 ) -> None:
-    context = ClientAuthContext(
-        client_id=config.client_id,
-        client_secret=config.client_secret,
-        endpoint=url,
-        audience=config.issuer or config.token_url or url,
-        now=now,
-        config=config,
-        credentials=credentials,
-    )
+    context = ClientAuthContext(config=config, credentials=credentials, now=now)
     CLIENT_AUTH[config.client_auth].apply(context, headers, fields)
 
 
@@ -281,14 +294,14 @@ def _request(
     headers: dict[str, str],
     parameters: Mapping[str, Any],
     body_format: str,
-    secrets: tuple[str, ...],
+    fields: Mapping[str, Any],
 ) -> TokenRequest:
     """Return a POST request.
 
     :param headers: the headers that this package sets
     :param parameters: all parameters, under the names that are sent
     :param body_format: where the parameters are sent
-    :param secrets: secrets in the parameters and headers, in addition to those of the connection
+    :param fields: the parameters under their standard names, for redaction and masking
     """
     if body_format == "query":
         _check_query(config, endpoint, url, parameters)
@@ -303,7 +316,12 @@ def _request(
     if any(name.lower() == "accept" for name in added):
         del headers["Accept"]
     return TokenRequest(
-        endpoint=endpoint, url=url, headers={**headers, **added}, body=body, secrets=config.secrets + secrets
+        endpoint=endpoint,
+        url=url,
+        headers={**headers, **added},
+        body=body,
+        secrets=config.secrets + _secrets(headers, fields),
+        assertions=_assertions(fields),
     )
 
 
@@ -320,5 +338,13 @@ def _secrets(headers: Mapping[str, str], fields: Mapping[str, Any]) -> tuple[str
 
     :param fields: the parameters under their standard names
     """
-    found = (headers.get("Authorization", "").partition(" ")[2], *map(fields.get, SECRET_FIELDS))
+    assertions = _assertions(fields)
+    # A server may quote only the payload or the signature of a JWT. Shorter parts are not those of a JWT.
+    parts = [part for assertion in assertions for part in assertion.split(".") if len(part) >= PREFIX_LENGTH]
+    basic = headers.get("Authorization", "").partition(" ")[2]
+    found = (basic, *map(fields.get, SECRET_FIELDS), *assertions, *parts)
     return tuple(secret for secret in found if isinstance(secret, str) and secret)
+
+
+def _assertions(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(fields[name] for name in ASSERTION_FIELDS if name in fields)

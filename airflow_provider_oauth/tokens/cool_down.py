@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from airflow_provider_oauth.exceptions import (
     ConsentRequired,
     InvalidClient,
+    InvalidGrant,
     OAuthError,
     TokenRequestError,
     UnrecognizedRefusal,
-    WrongPassword,
     from_event,
     to_event,
 )
@@ -25,7 +25,7 @@ COOL_DOWN = 60.0
 #: Longest cool-down that the server can request with Retry-After, in seconds: a day.
 MAX_COOL_DOWN = 24 * 3600.0
 #: Errors after which the same request must not be repeated soon, because that could lock the account.
-REFUSALS = (InvalidClient, WrongPassword, ConsentRequired, UnrecognizedRefusal)
+REFUSALS = (InvalidClient, InvalidGrant, ConsentRequired, UnrecognizedRefusal)
 
 
 def cool_down_error(refused: Refusal | None, now: datetime) -> OAuthError | None:

@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH
+from airflow_provider_oauth.protocol.client_check import CLIENT_AUTH_METHODS
 from airflow_provider_oauth.protocol.config import MAPPABLE, TransportOptions, is_loopback, normalize_scope
 from airflow_provider_oauth.protocol.field_labels import field_name
 from tests.connections import oauth_config
@@ -105,9 +105,9 @@ def test_a_public_client_needs_neither_client_id_nor_client_secret() -> None:
     assert oauth_config(client_auth="none", client_id=None, client_secret=None).client_id is None
 
 
-@pytest.mark.parametrize("client_auth", ["", "basic", "private_key_jwt", "None"])
+@pytest.mark.parametrize("client_auth", ["", "basic", "self_signed", "None"])
 def test_an_unknown_client_authentication_is_refused(client_auth: str) -> None:
-    *others, last = CLIENT_AUTH
+    *others, last = CLIENT_AUTH_METHODS
     assert refusal(client_auth=client_auth) == (
         f"Client authentication (client_auth) is {client_auth!r}, which is not supported. Use {', '.join(others)} or "
         f"{last}."
