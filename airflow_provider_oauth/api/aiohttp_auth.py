@@ -58,7 +58,7 @@ class OAuth2Middleware:
                 del request.headers[name]
             return await handler(request)
         request.headers.update(self._access.headers_to_set(request.headers, DEFAULT_HEADERS, token))
-        request.url = request.url.extend_query(self._access.missing_params(str(request.url)))
+        request.url = request.url.extend_query(self._access.missing_params(str(request.url), token))
         response = await handler(request)
         refusal = self._access.refusal(response.status, ", ".join(response.headers.getall("WWW-Authenticate", ())))
         if refusal is None:
@@ -74,20 +74,34 @@ class OAuth2Middleware:
         return await handler(request)
 
 
-async def valid_token(access: ApiAccess) -> Token:
+async def current_endpoint(access: ApiAccess, endpoint: str | None) -> str | None:
+    """Return an endpoint with the callback values, as ``ApiAccess.current_endpoint`` does.
+
+    :param access: provides the token, whose grant has the values
+    :param endpoint: a path relative to the API's base URL, or an absolute URL
+    :raises OAuthError: if there is no valid token and none can be obtained
+    """
+    names = access.names_in(endpoint)
+    return access.filled_endpoint(endpoint, await valid_token(access, names)) if endpoint and names else endpoint
+
+
+async def valid_token(access: ApiAccess, names: frozenset[str] = frozenset()) -> Token:
     """Return a valid token, as ``ApiAccess.token`` does. Blocking work runs in a thread.
 
     While one thread renews a token before it expires, all other callers use the current token.
 
     :param access: provides the token
+    :param names: as for ``ApiAccess.token``
     :raises OAuthError: if there is no valid token and none can be obtained
     """
-    if fresh := access.source.fresh(access.scope):
+    fresh = access.source.fresh(access.scope)
+    if fresh and access.has_values(fresh, names):
         return fresh
-    key = (asyncio.get_running_loop(), access.source, access.scope)
-    if key in _calls and (usable := access.source.usable(access.scope)):
+    key = (asyncio.get_running_loop(), access.source, access.scope, names)
+    usable = access.source.usable(access.scope) if key in _calls else None
+    if usable and access.has_values(usable, names):
         return usable
-    return await _shared(key, access.token)
+    return await _shared(key, access.token, names)
 
 
 async def replacement_token(access: ApiAccess, refused: Token, refusal: ApiRefusal) -> Token | None:

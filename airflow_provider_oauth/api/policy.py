@@ -10,12 +10,21 @@ from __future__ import annotations
 import json
 import re
 from enum import Enum
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from requests.structures import CaseInsensitiveDict
+
+from airflow_provider_oauth.exceptions import OAuthError
+from airflow_provider_oauth.protocol.callback_values import (
+    filled,
+    filled_endpoint,
+    is_header_value,
+    named_values,
+    names_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,11 +126,15 @@ class ApiAccess:
 
     :param source: provides the tokens
     :param scope: the scopes to request, separated by spaces; None for the connection's scopes
+    :param one_account: whether all tokens must have the same callback values, because the rows of several requests
+        belong together
     """
 
-    def __init__(self, source: TokenSource, scope: str | None = None) -> None:
+    def __init__(self, source: TokenSource, scope: str | None = None, *, one_account: bool = False) -> None:
         self.source = source
         self.scope = scope
+        self._one_account = one_account
+        self._account: dict[str, str] = {}
         #: The settings of the connection.
         self.config: OAuthConfig = source.config
 
@@ -130,12 +143,75 @@ class ApiAccess:
         """Reports metrics of the connection."""
         return self.source.report
 
-    def token(self) -> Token:
+    def token(self, names: frozenset[str] = frozenset()) -> Token:
         """Return a valid token. This can block, because it may request one.
 
-        :raises OAuthError: if there is no valid token and none can be obtained
+        :param names: names of callback values that the token's grant must have, besides those that the connection's
+            parameters and headers contain
+        :raises ConsentRequired: if no value is stored for one of the names
+        :raises OAuthError: if there is no valid token and none can be obtained, or the token is for another account
         """
-        return self.source.token(self.scope)
+        token = self._token(names)
+        if self._one_account:
+            values = named_values(self.config, token.callback)
+            self._account = {**values, **self._account}
+            for name in [name for name, value in values.items() if self._account[name] != value]:
+                raise OAuthError(
+                    f"Connection {self.config.conn_id!r}: a user authorized the connection with another {name} while a "
+                    "list was read, so its rows would belong to two accounts. Run the task again."
+                )
+        return token
+
+    def _token(self, names: frozenset[str]) -> Token:
+        token = self.source.token(self.scope)
+        if self.has_values(token, names):
+            return token
+        # A user may have authorized the connection since this process read the token.
+        newer = self.source.replacement(token, self.scope, renew=False)
+        if newer is not None and self.has_values(newer, names):
+            return newer
+        raise self.source.consent_required(
+            f"no value of {', '.join(sorted(self._missing_parameters(token, names)))} in the callback is stored, "
+            "because Callback values (callback_map) did not contain it when a user authorized the connection"
+        )
+
+    def has_values(self, token: Token, names: frozenset[str] = frozenset()) -> bool:
+        """Return whether the token's grant has the callback values that requests need; see ``token``."""
+        return not self._missing_parameters(token, names)
+
+    def _missing_parameters(self, token: Token, names: frozenset[str]) -> set[str]:
+        """Return the names and parameters of the callback values that the token's grant does not have."""
+        needed = self._names_in_fields | names
+        missing = needed - named_values(self.config, token.callback).keys() if needed else ()
+        return {f"{name} ({self.config.callback_map[name]})" for name in missing}
+
+    @cached_property
+    def _names_in_fields(self) -> frozenset[str]:
+        """The names of the callback values that the connection's parameters and headers contain."""
+        return names_in([*self._params.values(), *self.headers.values()], self.config)
+
+    def callback_values(self) -> dict[str, str]:
+        """Return the callback values of the grant, by their names. If there can be any, this method gets a token.
+
+        :raises OAuthError: as for ``token``
+        """
+        return named_values(self.config, self.token().callback) if self.config.callback_map else {}
+
+    def names_in(self, endpoint: str | None) -> frozenset[str]:
+        """Return the names of the callback values that an endpoint contains, such as ``{realm_id}``."""
+        return names_in(endpoint, self.config)
+
+    def filled_endpoint(self, endpoint: str, token: Token) -> str:
+        """Return an endpoint with the callback values of the token's grant."""
+        return filled_endpoint(endpoint, named_values(self.config, token.callback))
+
+    def current_endpoint(self, endpoint: str | None) -> str | None:
+        """Return an endpoint with the callback values. If it contains any, this method gets a token, which can block.
+
+        :raises OAuthError: as for ``token``
+        """
+        names = self.names_in(endpoint)
+        return self.filled_endpoint(endpoint, self.token(names)) if endpoint and names else endpoint
 
     def refusal(self, status: int, challenge: str) -> ApiRefusal | None:
         """Return why the API refused a request; see ``api_refusal``."""
@@ -201,18 +277,40 @@ class ApiAccess:
         result: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         for name, value in self.headers.items():
             if name not in result and headers.get(name) == defaults.get(name):
-                result[name] = value
+                result[name] = self._filled_header(name, value, token)
         result.update([self.token_header(token)])
         return result
 
-    def missing_params(self, url: str) -> list[tuple[str, str]]:
+    def _filled_header(self, name: str, value: str, token: Token) -> str:
+        """Return the value of a header with the callback values of the token's grant."""
+        if not self._names_in_fields:
+            return value
+        text: str = filled(value, named_values(self.config, token.callback))
+        if not is_header_value(text):
+            raise self.config.error(
+                "callback_map",
+                f"is used in the header {name!r}, but the value that is stored cannot be sent in a header. Use it only "
+                "in endpoints and API parameters",
+            )
+        return text
+
+    @property
+    def _params(self) -> dict[str, Any]:
+        return {**self.config.api_params, **self.config.secret_params}
+
+    def missing_params(self, url: str, token: Token) -> list[tuple[str, str]]:
         """Return the query parameters that the connection's fields define, without those that ``url`` already has.
 
         For a list, the parameter is repeated. null is left out. A string is sent unchanged, any other value as JSON.
+
+        :param url: the URL of the request
+        :param token: the token to send; its grant can have callback values that the parameters contain
         """
-        params = {**self.config.api_params, **self.config.secret_params}
+        params = self._params
         if not params:
             return []
+        if self._names_in_fields:
+            params = filled(params, named_values(self.config, token.callback))
         present = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
         return [
             (name, value if isinstance(value, str) else json.dumps(value))

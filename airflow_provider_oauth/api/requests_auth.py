@@ -47,7 +47,7 @@ class OAuth2Auth(AuthBase):
         if not self._access.is_api_url(url, token):
             return request
         request.headers.update(self._access.headers_to_set(request.headers, default_headers(), token))
-        if params := self._access.missing_params(url):
+        if params := self._access.missing_params(url, token):
             request.prepare_url(url, params)
         body_position = getattr(request, "_body_position", None)
         request.register_hook("response", partial(self._repeat_if_refused, sent=token, body_position=body_position))
@@ -221,7 +221,8 @@ class OAuthSession(requests.Session):
         with self._errors_converted(request.method, request.url):
             if isinstance(request.url, str) and not is_absolute(request.url):
                 request = copy(request)
-                request.url = joined_url(self._access.current_base_url(), request.url)
+                endpoint = self._access.current_endpoint(request.url)
+                request.url = joined_url(self._access.current_base_url(), endpoint)
             return super().prepare_request(request)
 
     def prepare_next(
@@ -321,5 +322,5 @@ class OAuthSession(requests.Session):
                     del prepared_request.headers[each]
         elif name in prepared_request.headers:
             prepared_request.headers[name] = value
-            if params := self._access.missing_params(url):
+            if params := self._access.missing_params(url, token):
                 prepared_request.prepare_url(url, params)

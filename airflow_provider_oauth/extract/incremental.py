@@ -16,6 +16,7 @@ from airflow_provider_oauth.extract.mark_values import values_of
 from airflow_provider_oauth.extract.records_path import RecordsPath
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from airflow_provider_oauth.extract.mark_values import MarkValues, Position
@@ -151,14 +152,17 @@ class Incremental:
         """
         return with_parameters(self, request, since, end, conn_id)
 
-    def fingerprint(self, request: ListRequest, conn_id: str) -> dict[str, str]:
+    def fingerprint(
+        self, request: ListRequest, conn_id: str, callback_values: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         """Return a hash of each parameter that determines which rows the API returns, by its name.
 
         :param request: the list, whose templates were rendered, without the parameters that :meth:`requested` adds
         :param conn_id: the connection ID, for errors and for the hash
+        :param callback_values: the callback values of the connection, by their names
         :raises ConfigurationError: if the list is invalid
         """
-        return fingerprint(self, request, conn_id)
+        return fingerprint(self, request, conn_id, callback_values or {})
 
     def _lookback(self, mark: str) -> Position:
         if self.lookback is None:

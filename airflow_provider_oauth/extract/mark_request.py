@@ -16,6 +16,8 @@ from airflow_provider_oauth.extract.mark_values import NUMBERS, values_of
 from airflow_provider_oauth.extract.request import check_list
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_oauth.extract.incremental import Incremental
     from airflow_provider_oauth.extract.mark_values import Position
     from airflow_provider_oauth.extract.request import ListRequest
@@ -70,7 +72,9 @@ def with_parameters(
     return replace(request, **changes)
 
 
-def fingerprint(incremental: Incremental, request: ListRequest, conn_id: str) -> dict[str, str]:
+def fingerprint(
+    incremental: Incremental, request: ListRequest, conn_id: str, callback_values: Mapping[str, str]
+) -> dict[str, str]:
     """Return a hash of each parameter that determines which rows the API returns, by its name.
 
     Headers, parameters that are not sent, and parameters that only determine the pages are left out.
@@ -78,11 +82,14 @@ def fingerprint(incremental: Incremental, request: ListRequest, conn_id: str) ->
     :param incremental: the parameters of the incremental extract
     :param request: the list, whose templates were rendered, without the parameters of a run
     :param conn_id: the connection ID
+    :param callback_values: the callback values of the connection, by their names. They identify the account whose rows
+        the API returns
     :raises ConfigurationError: if the list is invalid
     """
     check_list(request, conn_id)
     parts: dict[str, Any] = {"connection": conn_id, "method": request.method.upper(), "endpoint": request.endpoint}
     parts |= {name: getattr(incremental, name) for name in DISTINGUISHING}
+    parts |= {f"callback.{name}": value for name, value in callback_values.items()}
     query = getattr(request, _query_field(request)) or {}
     parts |= {f"request_params.{name}": value for name, value in query.items()}
     parts["json"] = request.json or None

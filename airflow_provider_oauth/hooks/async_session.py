@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.http.hooks.http import AsyncHttpSession
 
-from airflow_provider_oauth.api.aiohttp_auth import replacement_token, translated_options, valid_token
+from airflow_provider_oauth.api.aiohttp_auth import (
+    current_endpoint,
+    replacement_token,
+    translated_options,
+    valid_token,
+)
 from airflow_provider_oauth.api.errors import MAX_ERROR_BODY, TRANSPORT_ERRORS, status_error, transport_error
 from airflow_provider_oauth.api.policy import ApiRefusal
 from airflow_provider_oauth.api.recovery import Recovery, Reply
@@ -83,7 +88,7 @@ class OAuthAsyncSession(AsyncHttpSession):
         :raises OAuthError: if there is no valid token and none can be obtained
         """
         arguments = self._arguments(data, json, headers)
-        url = endpoint_url(self._conn_id, self.base_url, endpoint)
+        url = endpoint_url(self._conn_id, self.base_url, await current_endpoint(self._access, endpoint))
         arguments |= await self._options(extra_options or {})
         check_response = arguments.pop("check_response", True)
         with self._errors_converted(url):

@@ -6,6 +6,7 @@ The modules that only lists need are imported when a list is read, because most 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -54,8 +55,8 @@ class ReadsLists(ReadsConnection):
         """Raise an error if a response is one."""
         raise NotImplementedError
 
-    def url_from_endpoint(self, endpoint: str | None) -> str:
-        """Return the URL of ``endpoint``."""
+    def _url(self, endpoint: str | None) -> str:
+        """Return the URL of an endpoint that contains no names of callback values any more."""
         raise NotImplementedError
 
     def paginate(
@@ -115,7 +116,14 @@ class ReadsLists(ReadsConnection):
 
     def list_url(self, request: ListRequest) -> str:
         """Return the URL of a list as it is sent, without its query."""
-        return redact_url(normalized_url(self.url_from_endpoint(request.endpoint)))
+        return redact_url(normalized_url(self._url(self._list_access.current_endpoint(request.endpoint))))
+
+    def callback_values(self) -> dict[str, str]:
+        """Return the callback values with which lists are read, by their names in ``callback_map``.
+
+        :raises OAuthError: if the connection has callback values, there is no valid token, and none can be obtained
+        """
+        return self._list_access.callback_values()
 
     def read_pages(
         self,
@@ -148,12 +156,14 @@ class ReadsLists(ReadsConnection):
                 f"Connection {self.oauth_conn_id!r}: concurrency is {concurrency}, so pages are requested before it is "
                 "certain that they are needed. With repeatable=False, requests may change data. Remove one of the two."
             )
+        # Only once: a link to the next page is used as the API sent it.
+        request = replace(request, endpoint=self._list_access.current_endpoint(request.endpoint) or "")
         if request.response_format == "json":  # the vendor's paths are those of JSON responses
             request = self._with_vendor_defaults(request)
         policy, stop = self.recovery_policy(in_list=True), threading.Event()
         session = self._list_session(extra_options, policy, concurrency, stop)
         options = {name: self.merged_extra[name] for name in ("timeout", "allow_redirects")}
-        pages = PageRequests(session, request, self.url_from_endpoint, options, self.oauth_conn_id)
+        pages = PageRequests(session, request, self._url, options, self.oauth_conn_id)
         lookahead = None
         if concurrency > 1:
             has_budget = self.budget is not None

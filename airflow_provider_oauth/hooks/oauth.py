@@ -114,18 +114,20 @@ class OAuthHook(ReadsLists, HttpHook):
             only to the API
         :raises ConfigurationError: if a field of the connection is missing or invalid
         """
-        session = self._session(extra_options, self._sender(self.recovery_policy(in_list=False)))
+        session = self._session(self.access, extra_options, self._sender(self.recovery_policy(in_list=False)))
         session.headers.update(headers or {})
         return session
 
     def _list_session(
         self, extra_options: dict[str, Any] | None, policy: RecoveryPolicy, concurrency: int, stop: threading.Event
     ) -> OAuthSession:
-        return self._session(extra_options, self._sender(policy, stop), concurrency)
+        return self._session(self._list_access, extra_options, self._sender(policy, stop), concurrency)
 
-    def _session(self, extra_options: dict[str, Any] | None, sender: ApiSender, concurrency: int = 1) -> OAuthSession:
+    def _session(
+        self, access: ApiAccess, extra_options: dict[str, Any] | None, sender: ApiSender, concurrency: int = 1
+    ) -> OAuthSession:
         self.merged_extra = {**vars(self.config.transport), **(extra_options or {})}
-        session = OAuthSession(self.access, sender)
+        session = OAuthSession(access, sender)
         session.set_options(self.merged_extra)
         passphrase = self.config.private_key_passphrase
         if self.adapter is not None and session.cert and not is_usable_client_certificate(session.cert):
@@ -164,13 +166,17 @@ class OAuthHook(ReadsLists, HttpHook):
         return super().run(endpoint, data, headers, extra_options, **request_kwargs)
 
     def url_from_endpoint(self, endpoint: str | None) -> str:
-        """Return the URL of ``endpoint``.
+        """Return the URL of ``endpoint``, with the values of the callback (``callback_map``).
 
         :param endpoint: a path relative to the API's base URL, or an absolute URL with the API's origin
         :return: the absolute URL
+        :raises ConsentRequired: if ``endpoint`` contains the name of a callback value, and none is stored
         :raises ApiError: if ``endpoint`` is a URL that does not have the API's origin, because no token may be sent to
             it
         """
+        return self._url(self.access.current_endpoint(endpoint))
+
+    def _url(self, endpoint: str | None) -> str:
         self.base_url = self.access.current_base_url()
         return endpoint_url(self.oauth_conn_id, self.base_url, endpoint)
 

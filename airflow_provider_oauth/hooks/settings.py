@@ -88,6 +88,11 @@ class ReadsConnection(RepeatsRequests, BaseHook):
         """Provides the token, headers and parameters that the connection adds to requests to its API."""
         return ApiAccess(token_source(self.config), self.scope)
 
+    @cached_property
+    def _list_access(self) -> ApiAccess:
+        """As ``access``, but for all lists of this hook, whose rows must belong to the same account."""
+        return ApiAccess(token_source(self.config), self.scope, one_account=True)
+
 
 def log_warnings(hook: BaseHook, config: OAuthConfig) -> None:
     """Log the warnings about the connection's fields, for example about fields that are ignored."""

@@ -213,11 +213,12 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
         with self.reporting_failure():
             return ExtractRun(self, context).execute()
 
-    def begin_run(self, context: Context, now: datetime) -> IncrementalRun | None:
+    def begin_run(self, context: Context, now: datetime, hook: OAuthHook) -> IncrementalRun | None:
         """Return what an incremental task reads in this run; None if the task is not incremental.
 
         :param context: the context of the task
         :param now: the current time, in UTC
+        :param hook: the hook that reads the list
         """
         return None
 
@@ -348,13 +349,13 @@ class OAuthExtractOperator(ExtractOperator):
         self._check_output()
         yield self._request
 
-    def begin_run(self, context: Context, now: datetime) -> IncrementalRun | None:
+    def begin_run(self, context: Context, now: datetime, hook: OAuthHook) -> IncrementalRun | None:
         """Return what an incremental task reads in this run; None if the task is not incremental."""
         if self.incremental is None:
             return None
         from airflow_provider_oauth.operators.incremental_run import begin_run
 
-        return begin_run(self, self.incremental, self._request, context, now)
+        return begin_run(self, self.incremental, self._request, context, now, hook.callback_values())
 
     def _check_output(self) -> None:
         if self.path is None and not self.xcom_fields:

@@ -68,7 +68,7 @@ class ExtractRun:
         task = self._task
         check_mapped_path(task, self._conn_id, self._context)
         hook = task.make_hook()
-        self._incremental = task.begin_run(self._context, self._started)
+        self._incremental = task.begin_run(self._context, self._started, hook)
         path = self._incremental.path(task.path) if self._incremental and task.path else task.path
         check_path(self._conn_id, path)
         file_format = rows_format(task, path)
@@ -261,7 +261,9 @@ def _other_versions_refused() -> Iterator[None]:
 def _fingerprint(hook: OAuthHook, request: ListRequest, url: str) -> str:
     """Return a hash of everything that determines which rows are read. Another attempt recognizes the list by it."""
     config = hook.config
-    connection = (config.identity, config.api_params, config.api_headers)
+    connection = [config.identity, config.api_params, config.api_headers]
+    if values := hook.callback_values():  # left out if there are none, so that the hash stays the same
+        connection.append(values)
     return _hash([url, *connection, *(getattr(request, each.name) for each in fields(request))])
 
 

@@ -73,12 +73,19 @@ class IncrementalRun:
     :param conn_id: the connection ID, for errors and the log
     :param context: the context of the task
     :param now: the start of this attempt, in UTC
+    :param callback_values: the callback values of the connection, by their names
     :raises ConfigurationError: if a parameter is invalid, or the stored mark is for another request
     :raises OAuthError: if the mark cannot be read or stored
     """
 
     def __init__(
-        self, incremental: Incremental, request: ListRequest, conn_id: str, context: Context, now: datetime
+        self,
+        incremental: Incremental,
+        request: ListRequest,
+        conn_id: str,
+        context: Context,
+        now: datetime,
+        callback_values: Mapping[str, str],
     ) -> None:
         from airflow_provider_oauth.runtime.mark_store import MarkStore
 
@@ -93,7 +100,7 @@ class IncrementalRun:
             initial=incremental.initial_text,
             format=incremental.format,
             timezone=incremental.timezone,
-            fingerprint=incremental.fingerprint(request, conn_id),
+            fingerprint=incremental.fingerprint(request, conn_id, callback_values),
             since_of=incremental.since,
             end_of=incremental.end,
             position=incremental.values.position,
@@ -199,7 +206,12 @@ class IncrementalRun:
 
 
 def begin_run(
-    task: BaseOperator, incremental: Incremental | None, request: ListRequest, context: Context, now: datetime
+    task: BaseOperator,
+    incremental: Incremental | None,
+    request: ListRequest,
+    context: Context,
+    now: datetime,
+    callback_values: Mapping[str, str],
 ) -> IncrementalRun | None:
     """Begin a run of a task, and return what it reads; None if the task has no ``incremental``.
 
@@ -208,6 +220,7 @@ def begin_run(
     :param request: the request of the task
     :param context: the context of the task
     :param now: the current time, in UTC
+    :param callback_values: the callback values of the connection, by their names
     :raises ConfigurationError: if a parameter is invalid, or the stored mark is for another request
     :raises OAuthError: if the mark cannot be read or stored
     """
@@ -219,4 +232,4 @@ def begin_run(
         raise ConfigurationError(
             f"Connection {conn_id!r}: incremental needs the context of a DAG run. Run the operator as a task of a DAG."
         )
-    return IncrementalRun(incremental, request, conn_id, context, now)
+    return IncrementalRun(incremental, request, conn_id, context, now, callback_values)

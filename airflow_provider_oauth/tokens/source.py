@@ -17,6 +17,7 @@ from airflow_provider_oauth.tokens.renewal import Renewal
 from airflow_provider_oauth.tokens.token_cache import TokenCache, is_same
 
 if TYPE_CHECKING:
+    from airflow_provider_oauth.exceptions import ConsentRequired
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.tokens.dependencies import Dependencies
     from airflow_provider_oauth.tokens.grant_state import GrantState
@@ -167,15 +168,17 @@ class TokenSource:
         """
         return self._dependencies.grant_state(self._dependencies.store.read())
 
+    def consent_required(self, problem: str) -> ConsentRequired:
+        """Return the error for a grant that only a user can correct, see ``GrantState.consent_required``."""
+        return self._dependencies.grant_state(None).consent_required(problem)
+
     def _newer_stored_token(self, key: str, refused: Token) -> Token | None:
         """Return the stored token, and put it in memory, if it is usable and not ``refused``."""
         held = self._cache.get(key)
         try:
             stored = self.grant_state().token(key)
         except TokenStoreError as error:
-            log.warning(
-                "%s The API refused the current token, and it is not known whether a newer one is stored.", error
-            )
+            log.warning("%s It is not known whether a newer token is stored than the one in memory.", error)
             return None
         if not self._cache.is_usable(stored) or is_same(stored, refused):
             return None

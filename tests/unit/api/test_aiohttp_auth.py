@@ -37,7 +37,7 @@ OLD, NEW = (Token(access_token=name, issued_at=START, expires_at=START + timedel
 class SlowSource:
     """A token source that blocks until ``finish`` is set."""
 
-    config = None
+    config = oauth_config()
 
     def __init__(self, usable: Token | None = None) -> None:
         self._usable = usable

@@ -121,8 +121,8 @@ def test_the_connection_determines_name_and_scheme_of_the_token_header(
 
 def test_parameters_of_the_connection_are_missing_unless_the_url_has_them() -> None:
     connection = access(api_params={"page": 1, "ids": [1, "b"], "none": None}, secret_params={"key": "fake key"})
-    assert connection.missing_params(URL) == [("page", "1"), ("ids", "1"), ("ids", "b"), ("key", "fake key")]
-    assert connection.missing_params(f"{URL}?page=&ids=2") == [("key", "fake key")]
+    assert connection.missing_params(URL, TOKEN) == [("page", "1"), ("ids", "1"), ("ids", "b"), ("key", "fake key")]
+    assert connection.missing_params(f"{URL}?page=&ids=2", TOKEN) == [("key", "fake key")]
 
 
 @pytest.mark.parametrize(
