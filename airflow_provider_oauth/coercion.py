@@ -105,6 +105,11 @@ def _to_header_name(value: Any) -> str:
     return next(iter(to_headers({_to_string(value): ""})))
 
 
+def _to_private_key(value: Any) -> str:
+    # A JWK or a Google service account may be in extra as an object.
+    return json.dumps(value) if isinstance(value, dict) else _to_string(value)
+
+
 def _to_statuses(value: Any) -> tuple[int, ...]:
     statuses = tuple(map(int, _to_string(value).replace(",", " ").split()))
     # After a status below 400 the API has carried out the request, so the request must not be repeated.
@@ -220,6 +225,7 @@ BY_KEY = {
     "secret_headers": _HEADERS,
     "grant_headers": _HEADERS,
     "secret_grant_headers": _HEADERS,
+    "private_key": _Coercion(_to_private_key, "string", advice="Write the value in quotes."),
     "header_name": _Coercion(_to_header_name, "header name"),
     "auth_scheme": _Coercion(_to_scheme, "authorization scheme"),
     "renew_on": _Coercion(_to_statuses, "list of statuses from 400 to 599"),

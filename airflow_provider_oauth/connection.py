@@ -15,8 +15,9 @@ from airflow_provider_oauth.fields import ALIASES, Field
 from airflow_provider_oauth.presets import OAUTH, PRESETS, Preset
 from airflow_provider_oauth.presets.preset import STANDARD_FIELDS
 from airflow_provider_oauth.presets.vendor import vendor, vendor_names
-from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions
-from airflow_provider_oauth.protocol.field_labels import label_and_key
+from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions, url_problem
+from airflow_provider_oauth.protocol.field_labels import field_name, label_and_key
+from airflow_provider_oauth.protocol.pasted_key import service_account
 from airflow_provider_oauth.runtime.compat import hook_class
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def _read(connection: Connection, preset: Preset) -> OAuthConfig:
     _move_vendor_fields(preset, values)
     _apply_grant_type(preset, values)
     base_url = fixed.get("host") or _base_url(connection)
+    _apply_service_account(values)
     for name in filter(values.__contains__, URLS):
         values[name] = _absolute(base_url, values[name])
     values.setdefault("error_path", vendor_of(values.get("vendor"), preset).error_path)
@@ -277,6 +279,20 @@ def _apply_grant_type(preset: Preset, values: dict[str, Any]) -> None:
         )
     if grant_type == "authorization_code" and preset.scope:
         values.setdefault("scope", preset.scope)
+
+
+def _apply_service_account(values: dict[str, Any]) -> None:
+    """Use the token URL of a pasted Google service account if the connection has neither Token URL nor Issuer."""
+    account = service_account(values.get("private_key", ""))
+    if account is None or "grant_url" in values or "issuer" in values:
+        return
+    url = account.get("token_uri")
+    if not isinstance(url, str) or url_problem(url, allow_http=values.get("allow_http", False)):
+        raise InvalidField(
+            f"{field_name('private_key')} is a Google service account whose token_uri is missing or is not an https "
+            "URL. Download a new key and paste the whole file, or set Token URL (grant_url)."
+        )
+    values["grant_url"] = url
 
 
 def _base_url(connection: Connection) -> str:

@@ -17,6 +17,7 @@ from airflow_provider_oauth.protocol.callback_values import URLS, check_callback
 from airflow_provider_oauth.protocol.client_check import CLIENT_AUTH_METHODS, check_client
 from airflow_provider_oauth.protocol.field_labels import field_name
 from airflow_provider_oauth.protocol.grant_names import GRANT_NAMES, check_grant_name
+from airflow_provider_oauth.protocol.pasted_key import secret_texts
 from airflow_provider_oauth.protocol.request_parameters import check_parameters
 from airflow_provider_oauth.protocol.signing_algorithms import SIGNING_ALGORITHMS
 
@@ -162,6 +163,8 @@ class OAuthConfig:
             self._check_url(name, getattr(self, name))
         check_callback_map(self)
         check_parameters(self)
+        if self.private_key is not None and self.private_key_file is not None:
+            raise self.error("private_key", f"and {field_name('private_key_file')} are both set. Remove one of them")
         for name in set(self.response_map) - set(MAPPABLE):
             raise self.error("response_map", f"has the unknown name {name!r}. Use {_one_of(MAPPABLE)}")
 
@@ -259,7 +262,7 @@ class OAuthConfig:
         """All secrets of the connection, for redaction and masking."""
         maps = (self.secret_grant_params, self.secret_grant_headers, self.secret_headers, self.secret_params)
         values = [self.client_secret, self.user_password, self.refresh_token]
-        values += [self.private_key, self.private_key_passphrase]
+        values += [self.private_key_passphrase, *secret_texts(self.private_key or "")]
         values += [text for mapping in maps for text in _texts(mapping)]
         values += [found[1] for proxy in self.transport.proxies.values() if (found := PROXY_PASSWORD.search(proxy))]
         return tuple(value for value in values if value)

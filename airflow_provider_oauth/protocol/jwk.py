@@ -7,7 +7,7 @@ from typing import Any
 
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from airflow_provider_oauth.protocol.private_keys import MAX_RSA_BITS, InvalidKey, PrivateKey, checked
+from airflow_provider_oauth.protocol.private_keys import MAX_RSA_BITS, InvalidKey, PrivateKey, checked, is_text
 from airflow_provider_oauth.protocol.signing_algorithms import KEY_ALGORITHMS
 
 #: The class that converts keys of each type, and the members that a private key of the type has.
@@ -74,10 +74,13 @@ def _key(jwk: dict[str, Any]) -> PrivateKey:
         # An RSA key that has only d is refused: finding its prime numbers can take minutes.
         if not (isinstance(value, str) and re.fullmatch(rf"[A-Za-z0-9_-]{{1,{_MAX_NUMBER}}}=*", value)):
             raise InvalidKey(f"has a JWK whose member {name} is missing or is not a number in base64url. Copy it again")
-    if not isinstance(jwk.get("kid", ""), str):
+    if not is_text(jwk.get("kid", "")):
         raise InvalidKey("has a JWK whose member kid is not a string. Write it in quotes")
     try:
         key = kind.from_jwk({name: jwk[name] for name in ("kty", "crv", *members) if name in jwk})
+        # Older versions of PyJWT do not compare the public key of an OKP key.
+        if kind is OKPAlgorithm and kind.to_jwk(key, as_dict=True)["x"] != jwk["x"].rstrip("="):
+            raise ValueError
     except Exception:
         raise InvalidKey("has a JWK that is not a valid private key. Copy the whole JWK again") from None
     return PrivateKey(key=checked(key), key_id=jwk.get("kid"), algorithm=_algorithm(jwk))

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_oauth.protocol.jwk import jwk_keys
 from airflow_provider_oauth.protocol.pem import pem_keys
-from airflow_provider_oauth.protocol.private_keys import InvalidKey, PrivateKey
+from airflow_provider_oauth.protocol.private_keys import InvalidKey, PrivateKey, is_text
 
 
 def parse_private_keys(content: bytes, passphrase: str | None) -> list[PrivateKey]:
@@ -40,7 +40,7 @@ def parse_private_keys(content: bytes, passphrase: str | None) -> list[PrivateKe
 
 def _service_account_key(account: dict[str, Any], passphrase: str | None) -> PrivateKey:
     for name in ("private_key", "private_key_id", "client_email"):
-        if not isinstance(account.get(name), str):
+        if not is_text(account.get(name)):
             raise InvalidKey(f"is a Google service account without {name}. Download a new key, and use the whole file")
     (key, *_) = pem_keys(account["private_key"], passphrase)
     return PrivateKey(key=key, key_id=account["private_key_id"], issuer=account["client_email"])

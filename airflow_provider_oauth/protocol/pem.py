@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from airflow_provider_oauth.protocol.key_encryption import iterations
+from airflow_provider_oauth.protocol.pasted_key import BLANK
 from airflow_provider_oauth.protocol.private_keys import InvalidKey, Key, checked, damaged
 
 #: PKCS #8, encrypted PKCS #8, PKCS #1 and SEC 1.
@@ -18,8 +19,6 @@ PRIVATE_KEYS = ("PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC P
 MAX_ITERATIONS = 5_000_000
 
 _BEGIN = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----")
-#: A line break or space, also escaped as in JSON. Password inputs of browsers remove line breaks.
-_BLANK = re.compile(r"\\[rnt]|\s+")
 #: The header of a key that was encrypted by OpenSSL's traditional format, without blanks. The length of the
 #: initialization vector separates it from the key.
 _LEGACY = re.compile(
@@ -58,7 +57,7 @@ def pem_keys(text: str, passphrase: str | None) -> list[Key]:
     keys = [block for block in blocks if block.label.endswith("PRIVATE KEY")]
     if not keys:
         raise InvalidKey(
-            "contains a public key or a certificate, but no private key. Use the private key that belongs to it"
+            "contains no private key, but for example a public key or a certificate. Use the private key"
             if blocks
             else "contains no private key. Use PEM (-----BEGIN PRIVATE KEY-----), a JWK, a JWK set or a Google service "
             "account in JSON"
@@ -88,8 +87,8 @@ def _blocks(text: str) -> list[_Block]:
 def _block(label: str, rest: str) -> _Block:
     body, end, _ = rest.partition(f"-----END {label}-----")
     if not end:
-        raise InvalidKey(f"has a line -----BEGIN {label}----- without -----END {label}-----. Copy the whole text again")
-    data = _BLANK.sub("", body)
+        raise InvalidKey("has a line -----BEGIN … without the line -----END … that belongs to it. Copy the whole text")
+    data = BLANK.sub("", body)  # password inputs of browsers remove line breaks
     header = ""
     if found := _LEGACY.match(data):
         header = f"Proc-Type: 4,ENCRYPTED\nDEK-Info: {found[1]}\n\n"
@@ -98,7 +97,7 @@ def _block(label: str, rest: str) -> _Block:
         decoded = base64.b64decode(data, validate=True)
     except ValueError:
         raise InvalidKey(
-            f"has characters between BEGIN {label} and END {label} that are not base64. Copy it again"
+            "has characters between BEGIN and END that are not base64. Copy the whole text again"
         ) from None
     lines = "\n".join(data[start : start + 64] for start in range(0, len(data), 64))
     pem = f"-----BEGIN {label}-----\n{header}{lines}\n-----END {label}-----\n"
@@ -108,12 +107,12 @@ def _block(label: str, rest: str) -> _Block:
 def _key(block: _Block, passphrase: str | None) -> Key:
     if block.label == "OPENSSH PRIVATE KEY":
         raise InvalidKey(
-            "is a private key in OpenSSH's format, which is not supported. Convert a copy of it to PEM with "
+            "has a private key in OpenSSH's format, which is not supported. Convert a copy of it to PEM with "
             "ssh-keygen -p -m PKCS8 -f COPY"
         )
     if block.label not in PRIVATE_KEYS:
         raise InvalidKey(
-            f"has a {block.label}, which is not supported. Convert it to PKCS #8 with openssl pkcs8 -topk8"
+            "has a private key in a format that is not supported. Convert it to PKCS #8 with openssl pkcs8 -topk8"
         )
     if block.is_encrypted:
         return _decrypted(block, passphrase)

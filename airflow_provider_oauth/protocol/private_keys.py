@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -89,6 +90,11 @@ def checked(key: object) -> Key:
     elif not isinstance(key, (Ed25519PrivateKey, Ed448PrivateKey)):
         raise _unsupported()
     return key
+
+
+def is_text(value: object) -> bool:
+    """Return whether a value in JSON is a string that can be sent. An unpaired surrogate cannot be encoded."""
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
 
 
 def damaged() -> InvalidKey:

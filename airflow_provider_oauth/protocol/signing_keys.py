@@ -61,11 +61,12 @@ def signing_key(config: OAuthConfig) -> SigningKey:
     algorithm = None if _signs_with_secret(config) else config.signing_algorithm
     algorithm = algorithm or key.algorithm or key.algorithms[0]
     if algorithm not in key.algorithms:
-        raise config.error(
-            "signing_algorithm" if algorithm == config.signing_algorithm else name,
-            f"has the algorithm {algorithm}, which does not fit the key in {field_name(name)}. Set Signing algorithm "
-            f"(signing_algorithm) to {' or '.join(key.algorithms)}, or use another key",
-        )
+        choices = ", ".join(key.algorithms)
+        if algorithm != config.signing_algorithm:
+            problem = f"has a JWK whose member alg does not fit the key. Correct it, for example to {choices}"
+            raise config.error(name, problem)
+        problem = f"is {algorithm}, which does not fit the key in {field_name(name)}. Use {choices}, or another key"
+        raise config.error("signing_algorithm", problem)
     return SigningKey(
         algorithm=algorithm,
         key=key.key,

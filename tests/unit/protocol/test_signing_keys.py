@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.signing_keys import key_materials, secret_key, signing_key
@@ -19,6 +18,7 @@ from tests.keys import (
     ec_key,
     ed448_key,
     ed25519_key,
+    jwk,
     material,
     pem,
     rsa_key,
@@ -35,14 +35,6 @@ KEYS = {
     "EdDSA": ed25519_key,
 }
 EACH_KEY = pytest.mark.parametrize("algorithm", KEYS)
-
-
-def jwk(key: Any, **members: Any) -> dict[str, Any]:
-    kinds = {"RSA": RSAAlgorithm, "Ell": ECAlgorithm, "EC": ECAlgorithm, "Ed2": OKPAlgorithm, "Ed4": OKPAlgorithm}
-    kind = next(kind for start, kind in kinds.items() if type(key).__name__.startswith(start))
-    found: dict[str, Any] = kind.to_jwk(key, as_dict=True)
-    found.pop("key_ops", None)
-    return found | members
 
 
 def error(**fields: Any) -> str:
