@@ -63,10 +63,11 @@ def signing_key(config: OAuthConfig) -> SigningKey:
     if algorithm not in key.algorithms:
         choices = ", ".join(key.algorithms)
         if algorithm != config.signing_algorithm:
-            problem = f"has a JWK whose member alg does not fit the key. Correct it, for example to {choices}"
-            raise config.error(name, problem)
-        problem = f"is {algorithm}, which does not fit the key in {field_name(name)}. Use {choices}, or another key"
-        raise config.error("signing_algorithm", problem)
+            raise config.error(name, f"has a JWK whose member alg does not fit the key. Use {choices}, or remove alg")
+        raise config.error(
+            "signing_algorithm",
+            f"is {algorithm}, which does not fit the key in {field_name(name)}. Use {choices}, or another key",
+        )
     return SigningKey(
         algorithm=algorithm,
         key=key.key,
