@@ -15,9 +15,9 @@ from airflow_provider_oauth.exceptions import (
 )
 from airflow_provider_oauth.management.messages import not_granted, remarks
 from airflow_provider_oauth.protocol.advice import client_fields, joined
-from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token import missing_scopes
+from airflow_provider_oauth.runtime.token_sources import token_endpoint
 from airflow_provider_oauth.tokens.grant_state import OTHER_SETTINGS
 
 if TYPE_CHECKING:
@@ -54,9 +54,11 @@ def check_grant(config: OAuthConfig, status: ConnectionStatus | None = None) -> 
     :raises OAuthError: if the server refuses the client, does not respond, or sends an invalid response
     """
     # The endpoints are discovered first, so that the result names the server that receives the request.
-    config = TokenEndpoint(config).with_discovered_endpoints("refresh_url" if _has_refresh_url(config) else "token_url")
+    config = token_endpoint(config).with_discovered_endpoints(
+        "refresh_url" if _has_refresh_url(config) else "token_url"
+    )
     if not config.requires_refresh_token:
-        token = TokenEndpoint(config).grant(retry=False)
+        token = token_endpoint(config).grant(retry=False)
         return GrantCheck(True, " ".join([_describe(config, token), *remarks(config)]))
     works, text, _ = _test_refresh(config, status)
     if works is False:
@@ -69,7 +71,7 @@ def _test_refresh(config: OAuthConfig, status: ConnectionStatus | None) -> Grant
     """Send a made-up refresh token. The refusal usually shows whether the server accepts the client."""
     server, fields = f"The token endpoint at {_host(config)}", _fields(config)
     try:
-        TokenEndpoint(config).refresh(f"made-up-{uuid4().hex}", retry=False)
+        token_endpoint(config).refresh(f"made-up-{uuid4().hex}", retry=False)
     except InvalidGrant as error:
         code = error.error or "invalid_grant"
         return GrantCheck(

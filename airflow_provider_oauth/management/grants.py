@@ -19,10 +19,9 @@ from airflow_provider_oauth.protocol.authorization import (
 )
 from airflow_provider_oauth.protocol.callback_values import kept_values, named_values
 from airflow_provider_oauth.protocol.clock import Clock
-from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token import missing_scopes
-from airflow_provider_oauth.runtime.token_sources import token_source
+from airflow_provider_oauth.runtime.token_sources import token_endpoint, token_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,12 +93,12 @@ def begin_authorization(config: OAuthConfig, request: AuthorizationRequest) -> s
     :raises TokenStoreError: if the store cannot be read
     """
     source = token_source(config)  # this also masks the secrets of the connection in logs
-    config = TokenEndpoint(config).with_discovered_endpoints("authorize_url")
+    config = token_endpoint(config).with_discovered_endpoints("authorize_url")
     url = authorization_url(config, request)
     source.actions.check_can_store()
     if config.par_url is None:
         return url
-    return pushed_authorization_url(config, request, TokenEndpoint(config).push_authorization(request))
+    return pushed_authorization_url(config, request, token_endpoint(config).push_authorization(request))
 
 
 def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, callback: str) -> Token:
@@ -119,16 +118,16 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
             f"Connection {config.conn_id!r}: the authorization was started for connection {request.conn_id!r}. Start "
             f"it again for this connection."
         )
-    config = TokenEndpoint(config).with_discovered_endpoints("authorize_url", "token_url")
+    config = token_endpoint(config).with_discovered_endpoints("authorize_url", "token_url")
     valid = validate_callback(config, request, callback)
     _check_values(config, source.grant_state(), valid.values)
     nonce = expected_nonce(config, request)
-    endpoint = TokenEndpoint(config, report=source.report)
+    endpoint = token_endpoint(config, source.report)
     token = endpoint.exchange_code(valid.code, request.redirect_uri, request.code_verifier, nonce)
     state = source.grant_state()
     if state.record and state.record.subject and token.subject and token.subject != state.record.subject:
         with suppress(OAuthError):  # a token that cannot be revoked stays valid until it expires
-            TokenEndpoint(config).revoke(token.refresh_token or token.access_token, "refresh_token")
+            token_endpoint(config).revoke(token.refresh_token or token.access_token, "refresh_token")
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: you logged in to the server as a different user than before. The stored "
             f"tokens, which belong to the previous user, were kept. To continue with the previous user, log in to the "

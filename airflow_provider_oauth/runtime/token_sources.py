@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.protocol.metrics import no_report
 from airflow_provider_oauth.runtime import masking, metrics
 from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
@@ -67,9 +68,18 @@ class LazyEndpoint:
 
     @cached_property
     def _endpoint(self) -> TokenEndpoint:
-        from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+        return token_endpoint(self._config, self._report)
 
-        return TokenEndpoint(self._config, report=self._report)
+
+def token_endpoint(config: OAuthConfig, report: Report = no_report) -> TokenEndpoint:
+    """Return the token endpoint of a connection. Before it sends an assertion, it masks it in logs.
+
+    :param config: the settings of the connection
+    :param report: reports the outcome of each attempt to send a token request
+    """
+    from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
+
+    return TokenEndpoint(config, report=report, mask=masking.mask)
 
 
 def token_source(config: OAuthConfig) -> TokenSource:
