@@ -46,6 +46,11 @@ PAGE = (
     "The response does not look like one from an authorization server; it may be from a proxy or a firewall. "
     "Check {field}."
 )
+NOT_READ = "The response is XML, which this package does not read."
+XML = (
+    "Let the server respond with JSON: see the vendor's documentation for another URL, or for a header or parameter "
+    "that you can enter in Token request headers or Token request parameters."
+)
 PUBLIC_CLIENT = "Check Client ID. If the client has a secret, enter it and set Client authentication."
 #: At Google, for example, the assertion authenticates the client.
 ASSERTION_ONLY = "Check {assertion}. If the server requires client authentication, set Client authentication."

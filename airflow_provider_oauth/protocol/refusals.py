@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_oauth import exceptions
 from airflow_provider_oauth.exceptions import TokenRequestError, UnrecognizedRefusal
-from airflow_provider_oauth.protocol.advice import CONSENT_CODES, PAGE, token_advice
+from airflow_provider_oauth.protocol.advice import CONSENT_CODES, NOT_READ, PAGE, XML, token_advice
 from airflow_provider_oauth.protocol.redaction import redact
+from airflow_provider_oauth.protocol.response_bodies import is_form, is_xml
 from airflow_provider_oauth.protocol.retry_after import retry_after
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def refusal(
     error, vendor_code = _classify(request, response, content, values)
     quote = _quote(request, response, values, vendor_code)
     advice = token_advice(config, request, error, status, quote.code, quote.description or "")
-    if error is TokenRequestError and status in (400, 401, 403) and content is None:
+    if content is None and is_xml(response):
+        advice = " ".join(filter(None, (advice, NOT_READ, "" if _is_temporary(status) else XML)))
+    elif error is TokenRequestError and status in (400, 401, 403) and content is None:
         advice = PAGE.format(field=request.endpoint.label)
     event = f"refused the {config.shown_grant_type(request.grant_type)} grant with"
     if request.endpoint.field == "revoke_url":
@@ -148,11 +151,6 @@ def _quote(request: TokenRequest, response: HttpResponse, values: Mapping[str, A
     elif isinstance(values.get("error"), str) and not is_form(response):
         found = (values["error"], values.get("error_description"), None)
     return _Quote(*(redact(text, secrets) or None if isinstance(text, str) else None for text in found))
-
-
-def is_form(response: HttpResponse) -> bool:
-    """Return whether the body is form-encoded."""
-    return "x-www-form-urlencoded" in response.headers.get("Content-Type", "").lower()
 
 
 def _is_temporary(status_code: int) -> bool:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import jmespath
 from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import TokenResponseError
+from airflow_provider_oauth.protocol.advice import XML
 from airflow_provider_oauth.protocol.config import url_problem
 from airflow_provider_oauth.protocol.field_labels import LABELS
 from airflow_provider_oauth.protocol.id_token import id_token_claims
 from airflow_provider_oauth.protocol.redaction import redact
-from airflow_provider_oauth.protocol.refusals import error_code, is_form, refusal
+from airflow_provider_oauth.protocol.refusals import error_code, refusal
+from airflow_provider_oauth.protocol.response_bodies import decoded, is_xml
 from airflow_provider_oauth.protocol.token import Token, is_sendable
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def parse_revocation_response(config: OAuthConfig, request: TokenRequest, respon
     """
     if 300 <= response.status_code < 400:
         raise _redirected(config, request, response)
-    content = _content(response)
+    content = decoded(response)
     values = _standard_names(config, content)
     error = error_code(values)
     # Section 2.2 says to ignore the body of a successful response, but some servers send errors with status 200.
@@ -129,7 +130,7 @@ def response_values(config: OAuthConfig, request: TokenRequest, response: HttpRe
     """Return the members of a successful response under their RFC 6749 names; raise an error for any other response."""
     if 300 <= response.status_code < 400:
         raise _redirected(config, request, response)
-    content = _content(response)
+    content = decoded(response)
     values = _standard_names(config, content)
     if response.status_code >= 400 or error_code(values):
         raise refusal(config, request, response, content, values)
@@ -138,6 +139,10 @@ def response_values(config: OAuthConfig, request: TokenRequest, response: HttpRe
 
 def _access_token(config: OAuthConfig, request: TokenRequest, response: HttpResponse, values: Mapping[str, Any]) -> str:
     token = values.get("access_token")
+    if (not isinstance(token, str) or not token) and is_xml(response):
+        problem = f"responded with status {response.status_code} and XML, which this package does not read"
+        details = f"Content type: {_content_type(response)}"
+        raise invalid_response(config, request, problem, XML.rstrip("."), details)
     if not isinstance(token, str) or not token:
         # A response in an unknown format may contain a token anywhere, so no part of it is quoted.
         raise invalid_response(
@@ -252,17 +257,6 @@ def redirect_target(request: Request, response: HttpResponse) -> str | None:
         return None
     netloc = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, netloc, parts.path, "", "")) + (HIDDEN_QUERY if parts.query else "")
-
-
-def _content(response: HttpResponse) -> Any:
-    """Return the decoded body, which is JSON or form-encoded (GitHub's default); None if it is neither."""
-    if is_form(response):
-        return dict(parse_qsl(response.body.decode(errors="replace")))
-    try:
-        content = json.loads(response.body)
-    except (ValueError, RecursionError):
-        return None
-    return {} if content is None else content
 
 
 def _standard_names(config: OAuthConfig, content: Any) -> dict[str, Any]:

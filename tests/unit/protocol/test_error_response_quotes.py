@@ -16,7 +16,7 @@ BODIES = {
     "XML": (b"<Access_Token><Token>AAAA-token</Token></Access_Token>", "text/xml"),
     "HTML": (b'<pre>{"access_token":"AAAA-token"}</pre>', "text/html"),
     "text": (b"AAAA-token", "text/plain"),
-    "form as text": (b"access_token=AAAA-token", "text/plain"),
+    "form as text": (b"oauth_token=AAAA-token", "text/plain"),
     "form": (b"token=AAAA-token&message=AAAA-token&error_description=AAAA-token", FORM["Content-Type"]),
     "JSON": (b'{"token": "AAAA-token"}', "application/json"),
     "nested": (b'{"data": {"access_token": "AAAA-token"}}', "application/json"),
@@ -27,6 +27,7 @@ BODIES = {
     "error object": (b'{"error": {"code": "AAAA-token", "message": "AAAA-token"}}', "application/json"),
     "error list": (b'{"error": ["AAAA-token"], "error_description": "AAAA-token"}', "application/json"),
     "form error": (b"error=AAAA-token&error_description=AAAA-token", FORM["Content-Type"]),
+    "form error as text": (b"error=AAAA-token&error_description=AAAA-token", "text/plain"),
     "error": (b'{"error": "odd", "message": "AAAA-token", "error_uri": "AAAA-token"}', "application/json"),
     "content type": (b"{}", "AAAA-token"),
     "parameter": (b"{}", "text/plain; a=AAAA-token"),
@@ -48,7 +49,7 @@ def test_quotes_of_a_successful_response_never_contain_a_possible_token(
 @pytest.mark.parametrize(
     ("content_type", "named"),
     [
-        ("text/xml; charset=utf-8", "text/xml"),
+        ("text/csv; charset=utf-8", "text/csv"),
         ("application/vnd.api+json", "application/vnd.api+json"),
         ("", "missing or invalid"),
         ("text", "missing or invalid"),
