@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_provider_oauth.exceptions import RecordLocked
 from airflow_provider_oauth.protocol.token import Token
-from airflow_provider_oauth.tokens.source import TokenSource
-from tests.unit.runtime.rotation import NAME, Process, stored
+from tests.unit.runtime.rotation import NAME, stored
+from tests.unit.tokens.rotation_world import RotationWorld
 from tests.unit.tokens.world import LIFETIME, World
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LEASE = "oauth_lease__shop"
-
-
-class RotationWorld(World):
-    """A world whose processes store the record in Airflow's Variables, encrypted with the key in their files.
-
-    :param folder: the folder of the files
-    :param variables: Airflow's Variables
-    """
-
-    def __init__(self, folder: Path, variables: dict[str, str], **config: Any) -> None:
-        super().__init__(grant_type="authorization_code", client_auth="none", client_secret=None, **config)
-        self.folder = folder
-        self.variables = variables
-        self.hosts: dict[str, Process] = {}
-
-    def source(self, host: str, keys: str | None = None, **config: Any) -> TokenSource:
-        """Start a process on a host, which has the keys with the names in ``keys`` in its file."""
-        if host not in self.hosts:
-            self.hosts[host] = Process(self.folder / host, self.clock, "", **config)
-        found = self.hosts[host]
-        if keys is not None:
-            found.replace_file(keys)
-        found.restart()
-        values = vars(self.dependencies()) | {"config": found.config, "store": found.store}
-        source = TokenSource(type(self.dependencies())(**values))
-        source._cache._jitter = 0.0
-        return source
-
-    def consent(self, host: str, name: str = "refresh-0") -> None:
-        """Store the tokens of a user's authorization, in a new process on a host."""
-        now = self.clock.now()
-        expires_at = now + timedelta(seconds=LIFETIME)
-        self.source(host).actions.store_grant(
-            Token(access_token=f"access-of-{name}", issued_at=now, expires_at=expires_at, refresh_token=name)
-        )
-
-    @property
-    def used(self) -> list[str | None]:
-        """The refresh tokens that were used."""
-        return [token for kind, token in self.endpoint.requests if kind == "refresh"]
 
 
 @pytest.fixture
