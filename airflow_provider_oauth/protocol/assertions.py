@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 
 #: The value of ``client_assertion_type`` (RFC 7523 section 2.2).
 CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-#: How far in the past an assertion says that it was issued, because the server's clock may be behind.
-BACKDATED = timedelta(seconds=30)
-#: How long a client assertion is valid after it was sent. With BACKDATED, this is less than 5 minutes, the maximum of
-#: Epic (fhir.epic.com, "Creating the JWT").
+#: How far in the past a client assertion says that it was issued, because the server's clock may be behind.
+CLIENT_BACKDATED = timedelta(seconds=30)
+#: How long a client assertion is valid after it was sent. With CLIENT_BACKDATED, this is less than 5 minutes, the
+#: maximum of Epic (fhir.epic.com, "Creating the JWT").
 CLIENT_VALIDITY = timedelta(seconds=240)
-#: How long the assertion of a JWT bearer grant is valid after it was sent. With BACKDATED, this is less than 60 s, the
-#: maximum of Box (developer.box.com, "JWT without SDK"); Maskinporten's maximum is 120 s.
-GRANT_VALIDITY = timedelta(seconds=25)
+#: The same for the assertion of a JWT bearer grant. Maskinporten accepts only an ``iat`` less than 10 s from the
+#: time of its own clock (docs.digdir.no, "JWT grant").
+GRANT_BACKDATED = timedelta(seconds=5)
+#: How long that assertion is valid after it was sent. With GRANT_BACKDATED, this is less than 60 s, the maximum of Box
+#: (developer.box.com, "JWT without SDK"); Maskinporten's maximum is 120 s, Salesforce's is 3 minutes.
+GRANT_VALIDITY = timedelta(seconds=45)
 #: The time after which a token of another system is no longer masked, if it does not expire earlier.
 MAX_MASKED = timedelta(days=1)
 
@@ -38,8 +41,8 @@ def client_assertion(config: OAuthConfig, key: SigningKey, jwt_id: str, now: dat
         "sub": config.client_id,
         "aud": config.assertion_audience or config.issuer or config.token_url,
         "jti": jwt_id,
-        "iat": _seconds(now - BACKDATED),
-        "nbf": _seconds(now - BACKDATED),
+        "iat": _seconds(now - CLIENT_BACKDATED),
+        "nbf": _seconds(now - CLIENT_BACKDATED),
         "exp": _seconds(now + CLIENT_VALIDITY),
     }
     return _signed({**claims, **config.assertion_claims}, key)
@@ -68,7 +71,7 @@ def grant_assertion(config: OAuthConfig, key: SigningKey, jwt_id: str, now: date
         "aud": config.assertion_audience or config.token_url,
         "scope": scope,
         "jti": jwt_id,
-        "iat": _seconds(now - BACKDATED),
+        "iat": _seconds(now - GRANT_BACKDATED),
         "exp": _seconds(now + GRANT_VALIDITY),
     }
     return _signed({name: value for name, value in claims.items() if value} | dict(config.assertion_claims), key)
