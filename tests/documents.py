@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -47,4 +49,16 @@ def blocks(language: str, *pages: Path) -> list[Block]:
         pattern = rf"^( *)```{language}\n(.*?)^\1```$"
         for indent, text in re.findall(pattern, page.read_text(), re.MULTILINE | re.DOTALL):
             found.append(Block(page, language, re.sub(rf"^{indent}", "", text, flags=re.MULTILINE)))
+    return found
+
+
+def connection_below(heading: str, page: Path) -> dict[str, Any]:
+    """Return the connection in the first JSON block below a heading.
+
+    :param heading: the heading, without its number signs
+    :param page: path of the page
+    """
+    text = page.read_text()
+    below = re.split(rf"^#+ {re.escape(heading)}$", text, flags=re.MULTILINE)[1]
+    found: dict[str, Any] = json.loads(re.search(r"^```json\n(.*?)^```$", below, re.MULTILINE | re.DOTALL)[1])
     return found

@@ -25,7 +25,6 @@ from airflow_provider_oauth.get_provider_info import get_provider_info
 from airflow_provider_oauth.management.status import ConnectionStatus
 from airflow_provider_oauth.operators.extract import ExtractOperator, OAuthExtractOperator
 from airflow_provider_oauth.presets import PRESETS
-from airflow_provider_oauth.protocol.client_auth import CLIENT_AUTH
 from airflow_provider_oauth.ui.page import ACTION_LABELS, CONSENT_STATES, TOKEN_STATES
 from tests.documents import DOCS, README, ROOT, blocks
 
@@ -49,8 +48,6 @@ CLI = (DOCS / "cli.md").read_text()
 
 def check_connection(values: dict[str, Any]) -> None:
     """Fail if a connection is invalid, causes a warning, or is not protected from stock code by its leeway."""
-    if values["extra"].get("client_auth", "none") not in CLIENT_AUTH:
-        pytest.skip("this client authentication is not implemented yet")
     connection = Connection(conn_id="shown", **{**values, "extra": json.dumps(values["extra"])})
     assert read_connection(connection, PRESETS[values["conn_type"]]).warnings == ()
     assert isinstance(values["extra"]["leeway"], int)

@@ -1,0 +1,133 @@
+"""Requests of vendors' own grants, and with tokens from files, are those that the vendor's documentation describes.
+
+The connections are those of ``docs/connections``. What is expected was written down from the vendor's page, whose
+address is above each test.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest, authorization_url
+from airflow_provider_oauth.protocol.token_requests import TokenRequest, code_request
+from airflow_provider_oauth.protocol.token_responses import HttpResponse, parse_token_response
+from tests.vendor_connections import documented, sent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+REDIRECT_URI = "https://airflow.example.com/oauth/callback"
+
+
+# https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token
+# The form and its names are those of RFC 8693 section 2.1, as in google-auth (google/oauth2/sts.py).
+def test_google_workload_identity_federation(tmp_path: Path) -> None:
+    config = documented("token_exchange.md", "Google", tmp_path, "fake-subject-token\n")
+
+    found = sent(config, NOW)
+
+    assert found.request.url == "https://sts.googleapis.com/v1/token"
+    # "do not send the Authorization HTTP header in the request"
+    assert "Authorization" not in found.request.headers
+    assert found.params == {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "audience": "//iam.googleapis.com/projects/PROJECT_NUMBER/locations/global/workloadIdentityPools/POOL/providers"
+        "/PROVIDER",
+        "scope": "https://www.googleapis.com/auth/cloud-platform",
+        "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "subject_token": "fake-subject-token",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+    }
+    assert "fake-subject-token" in found.request.secrets
+
+
+# https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+# ("Third case: Access token request with a federated credential")
+def test_entra_workload_identity_federation(tmp_path: Path) -> None:
+    heading = "Without a key: workload identity federation"
+    config = documented("private_key_jwt.md", heading, tmp_path, "fake-platform-token\n")
+
+    found = sent(config, NOW)
+
+    assert found.request.url == "https://login.microsoftonline.com/TENANT_ID/oauth2/v2.0/token"
+    assert "Authorization" not in found.request.headers
+    assert found.params == {
+        "scope": "https://graph.microsoft.com/.default",
+        "client_id": "APPLICATION_ID",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": "fake-platform-token",
+        "grant_type": "client_credentials",
+    }
+    assert "fake-platform-token" in found.request.secrets
+
+
+# https://developers.zoom.us/docs/internal-apps/s2s-oauth/
+def test_zoom(tmp_path: Path) -> None:
+    found = sent(documented("token_requests.md", "Zoom", tmp_path), NOW)
+
+    assert (found.request.method, found.request.url) == ("POST", "https://zoom.us/oauth/token")
+    # Base64 of "CLIENT_ID:CLIENT_SECRET"
+    assert found.request.headers["Authorization"] == "Basic Q0xJRU5UX0lEOkNMSUVOVF9TRUNSRVQ="
+    assert found.request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert found.params == {"grant_type": "account_credentials", "account_id": "ACCOUNT_ID"}
+
+
+# https://cloud.ibm.com/docs/iam?topic=iam-iamtoken_from_apikey
+def test_ibm_cloud(tmp_path: Path) -> None:
+    found = sent(documented("token_requests.md", "IBM Cloud", tmp_path), NOW)
+
+    assert (found.request.method, found.request.url) == ("POST", "https://iam.cloud.ibm.com/identity/token")
+    assert "Authorization" not in found.request.headers
+    assert found.request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert found.params == {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": "API_KEY"}
+    assert "API_KEY" in found.request.secrets
+
+
+# https://developers.tiktok.com/doc/oauth-user-access-token-management
+# https://developers.tiktok.com/doc/login-kit-web
+def test_tiktok_which_calls_the_client_id_client_key(tmp_path: Path) -> None:
+    config = documented("token_requests.md", "Parameters with other names", tmp_path)
+
+    request = code_request(config, "fake-code", REDIRECT_URI, "", now=NOW)
+
+    assert request.url == "https://open.tiktokapis.com/v2/oauth/token/"
+    assert "Authorization" not in request.headers
+    assert dict(parse_qsl(request.body.decode())) == {
+        "client_key": "CLIENT_KEY",
+        "client_secret": "CLIENT_SECRET",
+        "code": "fake-code",
+        "grant_type": "authorization_code",
+        "redirect_uri": REDIRECT_URI,
+    }
+    started = AuthorizationRequest(conn_id="vendor", redirect_uri=REDIRECT_URI)
+    url, _, query = authorization_url(config, started).partition("?")
+    assert url == "https://www.tiktok.com/v2/auth/authorize/"
+    assert dict(parse_qsl(query)) == {
+        "client_key": "CLIENT_KEY",
+        "response_type": "code",
+        "scope": "user.info.basic,video.list",
+        "redirect_uri": REDIRECT_URI,
+        "state": started.state,
+    }
+
+
+# https://help.salesforce.com/s/articleView?id=sf.remoteaccess_oauth_jwt_flow.htm ("Access Token Response")
+def test_the_response_of_salesforce_has_no_lifetime(tmp_path: Path) -> None:
+    config = documented("jwt_bearer.md", "Salesforce", tmp_path)
+    body = b"""{"access_token": "fake-token", "scope": "web openid api id",
+        "instance_url": "https://example.my.salesforce.com", "id": "https://login.salesforce.com/id/1/2",
+        "token_type": "Bearer"}"""
+
+    request = TokenRequest(
+        url="https://login.salesforce.com/services/oauth2/token", headers={}, grant_type="jwt_bearer"
+    )
+    headers = {"Content-Type": "application/json"}
+    response = HttpResponse(status_code=200, headers=headers, body=body, sent_at=NOW)
+
+    token = parse_token_response(config, request, response)
+
+    assert (token.access_token, token.refresh_token) == ("fake-token", None)
+    assert token.expires_at == NOW + timedelta(seconds=3600)
