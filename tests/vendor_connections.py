@@ -31,12 +31,12 @@ def documented(page: str, heading: str, folder: Path, content: str = "", **extra
     :param heading: heading above the connection
     :param folder: where to create the file that the connection names
     :param content: the content of that file
-    :param extra: values that replace placeholders in the connection's extra
+    :param extra: values that replace those in the connection's extra; None removes one
     """
     from airflow.sdk import Connection
 
     values = connection_below(heading, DOCS / "connections" / page)
-    values["extra"] |= extra
+    values["extra"] = {name: value for name, value in (values["extra"] | extra).items() if value is not None}
     for name in filter(values["extra"].__contains__, FILE_FIELDS):
         path = folder / "file"
         path.write_text(content)

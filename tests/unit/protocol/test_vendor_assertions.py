@@ -12,6 +12,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.keys import PASSPHRASE, certificate, certificate_pem, ec_key, pem, rsa_key
@@ -188,8 +189,8 @@ def test_client_secret_jwt_of_okta(tmp_path: Path) -> None:
 # --- jwt_bearer
 
 
-# https://developers.google.com/identity/protocols/oauth2/service-account#httprest
-def test_google_service_account(tmp_path: Path) -> None:
+def service_account() -> str:
+    """Return the JSON file that the Google Cloud console creates, without the members that are not needed."""
     account = {
         "type": "service_account",
         "private_key_id": "fake-key-id",
@@ -198,7 +199,14 @@ def test_google_service_account(tmp_path: Path) -> None:
         "client_id": "123",
         "token_uri": "https://oauth2.googleapis.com/token",
     }
-    config = documented("jwt_bearer.md", "Google", tmp_path, json.dumps(account))
+    return json.dumps(account)
+
+
+# https://developers.google.com/identity/protocols/oauth2/service-account#httprest
+@pytest.mark.parametrize("is_pasted", [False, True])
+def test_google_service_account(*, is_pasted: bool, tmp_path: Path) -> None:
+    pasted = {"private_key": service_account(), "private_key_file": None, "grant_url": None} if is_pasted else {}
+    config = documented("jwt_bearer.md", "Google", tmp_path, service_account(), **pasted)
 
     found = sent(config, NOW, rsa_key().public_key())
 

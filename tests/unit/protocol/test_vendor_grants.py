@@ -64,6 +64,18 @@ def test_entra_workload_identity_federation(tmp_path: Path) -> None:
     assert "fake-platform-token" in found.request.secrets
 
 
+# RFC 7523 section 2.1
+def test_an_assertion_from_a_file(tmp_path: Path) -> None:
+    found = sent(documented("jwt_bearer.md", "An assertion from a file", tmp_path, "fake-assertion\n"), NOW)
+
+    assert found.request.url == "https://auth.example.com/oauth/token"
+    assert found.params == {
+        "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "assertion": "fake-assertion",
+    }
+    assert "fake-assertion" in found.request.secrets
+
+
 # https://developers.zoom.us/docs/internal-apps/s2s-oauth/
 def test_zoom(tmp_path: Path) -> None:
     found = sent(documented("token_requests.md", "Zoom", tmp_path), NOW)
