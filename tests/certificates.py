@@ -25,6 +25,7 @@ class Certificates:
     :param client: a client certificate, with its key
     :param encrypted: the client certificate, with an encrypted key
     :param other: another client certificate, with its key
+    :param self_signed: a client certificate that no authority issued, with its key
     :param passphrase: the passphrase of ``encrypted``
     """
 
@@ -33,6 +34,7 @@ class Certificates:
     client: str
     encrypted: str
     other: str
+    self_signed: str
     passphrase: str = "fake-passphrase"
 
 
@@ -48,6 +50,9 @@ def certificates(folder: Path) -> Certificates:
         paths[name] = _file(folder / f"{name}.pem", issued, own, plain)
     encrypted = serialization.BestAvailableEncryption(Certificates.passphrase.encode())
     paths["encrypted"] = _file(folder / "encrypted.pem", issued, own, encrypted)
+    own = ec.generate_private_key(ec.SECP256R1())
+    self_signed = _certificate("fake self-signed", own, "fake self-signed", own, is_ca=False)
+    paths["self_signed"] = _file(folder / "self_signed.pem", self_signed, own, plain)
     return Certificates(**paths)
 
 

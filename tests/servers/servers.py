@@ -11,14 +11,17 @@ from typing import Any, ClassVar
 
 import requests
 
-from sandbox.processes import Component
+from sandbox.processes import Component, free_ports
 from sandbox.services import Service
+from tests.certificates import certificates
+from tests.servers.key_clients import credentials, key_clients
 
 FOLDER = Path(__file__).parent
 #: Contains characters that clients must encode in a Basic header (RFC 6749 section 2.3.1).
 SECRET = "fake-secret-/+%&:="
 PASSWORD = "fake-password"
 REDIRECT_URI = "https://airflow.example.com/oauth/callback"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class AuthorizationServer(Service):
@@ -102,12 +105,34 @@ class AuthorizationServer(Service):
 class OidcProvider(AuthorizationServer):
     """oidc-provider from npm. It requires PKCE, rotates refresh tokens, and issues each token for one API.
 
-    Its client ``pushed`` must use pushed authorization requests (RFC 9126).
+    Its client ``pushed`` must use pushed authorization requests (RFC 9126). ``device``, ``slow`` and ``short`` may use
+    device authorizations (RFC 8628). ``key_clients`` has those that authenticate with a key or a certificate.
     """
 
     name = "oidc-provider"
     wrong_scope = "admin"
-    endpoints: ClassVar = {"authorize_url": "auth", "grant_url": "token", "revoke_url": "token/revocation"}
+    endpoints: ClassVar = {
+        "authorize_url": "auth",
+        "grant_url": "token",
+        "revoke_url": "token/revocation",
+        "par_url": "request",
+        "device_url": "device/auth",
+    }
+
+    def __init__(self, folder: Path, lifetime: int = 3600) -> None:
+        super().__init__(folder, lifetime)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.tls = certificates(self.folder)
+        self._tls_port = free_ports(1)[0]
+
+    @property
+    def tls_url(self) -> str:
+        """The base URL for requests with a client certificate."""
+        return f"https://127.0.0.1:{self._tls_port}"
+
+    def credentials(self, client: str) -> dict[str, Any]:
+        """Return the connection fields with which a client of ``key_clients`` authenticates."""
+        return credentials(client, self.tls, self.tls_url)
 
     @property
     def wrong_resource(self) -> str:
@@ -126,7 +151,7 @@ class OidcProvider(AuthorizationServer):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The clients."""
+        """The clients, and the files for TLS."""
         service = {"client_id": "service", "grant_types": ["client_credentials"], "scope": "read write"}
         app = {
             "client_id": "app",
@@ -138,8 +163,17 @@ class OidcProvider(AuthorizationServer):
         machine = {"redirect_uris": [], "response_types": []}
         public = {**app, "client_id": "public", "token_endpoint_auth_method": "none"}
         pushed = {**app, "client_id": "pushed", "require_pushed_authorization_requests": True}
-        confidential = ({**service, **machine}, app, pushed)
-        return {"clients": [*({**client, "client_secret": SECRET} for client in confidential), public]}
+        device_grants = {"grant_types": [*app["grant_types"], DEVICE_CODE, "client_credentials"]}
+        devices = [{**app, **device_grants, "client_id": name} for name in ("device", "slow", "short")]
+        confidential = ({**service, **machine}, app, pushed, *devices)
+        return {
+            "clients": [
+                *({**client, "client_secret": SECRET} for client in confidential),
+                *key_clients({**app, **device_grants}, self.tls),
+                public,
+            ],
+            "tls": {"port": self._tls_port, "certificate": self.tls.server, "ca": self.tls.ca},
+        }
 
 
 class DjangoToolkit(AuthorizationServer):
