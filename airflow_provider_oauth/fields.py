@@ -122,8 +122,8 @@ FIELDS: dict[str, Field] = {
     "client_auth": Field(
         "string",
         "Client authentication",
-        "How the client ID and secret are sent to the token endpoint, for every grant type. Try another choice if "
-        "the server responds with invalid_client.",
+        "How the client authenticates to the token endpoint, for every grant type. Try another choice if the server "
+        "responds with invalid_client.",
         default="client_secret_basic",
         choices={
             "client_secret_basic": "Basic header (standard)",

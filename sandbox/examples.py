@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from sandbox.airflow import Airflow, AirflowError
 from sandbox.airflow_client import FINISHED
 from sandbox.private_file import write_private
@@ -47,6 +50,11 @@ class Example:
     conn_type: str = "oauth"
     pool: tuple[str, int] | None = None
     watched: bool = False
+
+    @property
+    def has_private_key(self) -> bool:
+        """Whether the client has a private key instead of a client secret."""
+        return self.extra.get("client_auth") == "private_key_jwt"
 
 
 #: The examples by DAG ID, which is also the name of the file.
@@ -89,6 +97,9 @@ EXAMPLES = {
     ),
     "example_incremental": Example("example_incremental", "standard", "client_credentials", {"scope": "read"}),
     "example_folder_of_parts": Example("example_parts", "standard", "client_credentials", {"scope": "read"}),
+    "example_private_key": Example(
+        "example_private_key", "standard", "client_credentials", {"scope": "read", "client_auth": "private_key_jwt"}
+    ),
     "example_asset_watcher": Example(
         "example_watcher", "standard", "client_credentials", {"scope": "read"}, watched=True
     ),
@@ -105,7 +116,7 @@ WATCHER_SEEN = "example_watcher_seen"
 
 
 class ExampleClients:
-    """The clients of examples. Their credentials are stored in a file.
+    """The clients of examples. Their credentials are stored in a file, and private keys also in a folder next to it.
 
     :param path: the path of the file, which only its owner can read
     :param examples: the examples
@@ -121,13 +132,19 @@ class ExampleClients:
         for example in self._examples:
             credentials = self._credentials.setdefault(example.conn_id, {})
             # Made-up secrets with characters that must be encoded in requests.
-            credentials.setdefault("client_secret", f"not-a-real-secret+/{secrets.token_urlsafe(18)}=")
+            if example.has_private_key:
+                credentials.setdefault("private_key", new_private_key())
+                self._keys.mkdir(mode=0o700, exist_ok=True)
+                write_private(self._key_file(example), credentials["private_key"])
+            else:
+                credentials.setdefault("client_secret", f"not-a-real-secret+/{secrets.token_urlsafe(18)}=")
             if example.grant == "password":
                 credentials.setdefault("user_password", f"not a real password&{secrets.token_urlsafe(12)}%")
             client = {
                 "server": example.server,
                 "client_id": example.conn_id,
-                "client_secret": credentials["client_secret"],
+                "client_secret": credentials.get("client_secret"),
+                "public_key": public_key_of(credentials["private_key"]) if example.has_private_key else None,
                 "scopes": list(example.scopes),
                 "users": {USERNAME: credentials["user_password"]} if "user_password" in credentials else {},
             }
@@ -141,10 +158,21 @@ class ExampleClients:
         """Return the fields of the connections by connection ID."""
         return {example.conn_id: self._connection(example, sandbox.url) for example in self._examples}
 
+    def environment(self) -> dict[str, str]:
+        """Return the settings that the connections need."""
+        return {"AIRFLOW__OAUTH__FILE_FOLDER": str(self._keys)}
+
+    @property
+    def _keys(self) -> Path:
+        return self._path.with_name("keys")
+
+    def _key_file(self, example: Example) -> Path:
+        return self._keys / f"{example.conn_id}.pem"
+
     def secrets(self) -> dict[str, str]:
-        """Return all secrets, by a name for messages."""
+        """Return all secrets, by a name for messages. Of a private key, one line is sufficient to find it."""
         return {
-            f"{name} of {conn_id}": value
+            f"{name} of {conn_id}": value.splitlines()[2] if name == "private_key" else value
             for conn_id, credentials in self._credentials.items()
             for name, value in credentials.items()
         }
@@ -154,6 +182,7 @@ class ExampleClients:
         return {
             f"Basic of {conn_id}": f"{conn_id}:{credentials['client_secret']}"
             for conn_id, credentials in self._credentials.items()
+            if "client_secret" in credentials
         }
 
     def _connection(self, example: Example, url: str) -> dict[str, Any]:
@@ -167,13 +196,29 @@ class ExampleClients:
             extra |= {"username": USERNAME, "user_password": credentials["user_password"]}
         if "refresh_token" in credentials:
             extra["refresh_token"] = credentials["refresh_token"]
+        if example.has_private_key:
+            extra["private_key_file"] = str(self._key_file(example))
         return {
             "conn_type": example.conn_type,
             "host": f"{url}/{example.server}/api" if example.conn_type == "oauth" else None,
             "login": example.conn_id,
-            "password": credentials["client_secret"],
+            "password": credentials.get("client_secret"),
             "extra": extra | example.extra,
         }
+
+
+def new_private_key() -> str:
+    """Return a new private key for ES256, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pkcs8, no_encryption = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, pkcs8, no_encryption).decode()
+
+
+def public_key_of(private_key: str) -> str:
+    """Return the public key of a private key, both in PEM."""
+    key = serialization.load_pem_private_key(private_key.encode(), None).public_key()
+    spki = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_bytes(serialization.Encoding.PEM, spki).decode()
 
 
 def as_environment(connections: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -217,6 +262,7 @@ def running_examples(
         connections = clients.connections(sandbox)
         log(f"They listen on {sandbox.url}. Starting Airflow, which takes up to a minute")
         env = _with_own_dags(own_dags) if own_dags else as_environment(connections)
+        env |= clients.environment()
         with example_airflow(home / "airflow", env) as airflow:
             if own_dags:
                 airflow.store_connections(connections)

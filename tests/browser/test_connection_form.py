@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_provider_oauth.connection import read_connection
+from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.presets import PRESETS
 from tests.browser.form import IMAGES, REDACTED
 from tests.browser.runs import delete_connections, run_dag
@@ -45,6 +46,20 @@ PLAIN_EXTRA: dict[str, Any] = {
     "timeout": 20,
     "skip_pkce": False,
     "allow_http": False,
+}
+
+KEY_EXTRA: dict[str, Any] = {
+    "grant_type": "token_exchange",
+    "client_auth": "private_key_jwt",
+    "private_key_file": "/etc/airflow-oauth/client.pem",
+    "private_key_passphrase": "not a real passphrase",
+    "key_id": "first key",
+    "signing_algorithm": "ES256",
+    "subject_token_file": "/etc/airflow-oauth/subject.jwt",
+    "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+    "token_method": "GET",
+    "assertion_claims": {"scope": ["a", "b"]},
+    "secret_grant_headers": {"X-Key": "hidden header"},
 }
 
 
@@ -138,6 +153,32 @@ def test_saving_again_unchanged_keeps_every_value(
     form.save()
     expect_everything(stored("saved_again"), sandbox.url)
     assert run_dag(airflow, "saved_again")["username"] == "ada"
+
+
+def test_the_form_keeps_values_that_airflow_masks_because_of_their_names(
+    connections: ConnectionsPage, sandbox: SandboxProcess, stored: Callable[[str], dict[str, Any]]
+) -> None:
+    form = connections.add("signing", TYPE)
+    form.text("host", f"{sandbox.url}/standard/api")
+    form.show("Extra Fields")
+    form.choice("grant_type", "Token exchange (a token from a file)")
+    form.choice("client_auth", "JWT signed with a private key")
+    form.choice("signing_algorithm", "ES256")
+    form.choice("token_method", "GET")
+    for name, value in KEY_EXTRA.items():
+        if isinstance(value, dict):
+            form.json(name, value)
+        elif FIELDS[name].choices is None:
+            form.text(name, value)
+    form.save()
+    assert {name: stored("signing")["extra"].get(name) for name in KEY_EXTRA} == KEY_EXTRA
+
+    form = connections.edit("signing")
+    form.show("Extra Fields")
+    assert form.shown("key_id") == KEY_EXTRA["key_id"]
+    form.text("key_id", "second key")
+    form.save()
+    assert {name: stored("signing")["extra"].get(name) for name in KEY_EXTRA} == KEY_EXTRA | {"key_id": "second key"}
 
 
 def test_the_form_shows_secrets_as_dots(connections: ConnectionsPage) -> None:

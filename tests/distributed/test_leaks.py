@@ -112,6 +112,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         connections["planted"] = {**connections["example_stock"], "login": "planted", "password": PLANTED_SECRET}
         connections |= failing_connections(connections["example_operator"])
         env = as_environment(connections) if request.param == "environment" else {}
+        env |= clients.environment()
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(dags), os.environ.get("PYTHONPATH")]))
         with Airflow(folder / "airflow", dags, env, log_level="DEBUG") as airflow:
             if request.param == "database":
