@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
@@ -15,6 +16,7 @@ from airflow_provider_oauth.fields import ALIASES, Field
 from airflow_provider_oauth.presets import OAUTH, PRESETS, Preset
 from airflow_provider_oauth.presets.preset import STANDARD_FIELDS
 from airflow_provider_oauth.presets.vendor import vendor, vendor_names
+from airflow_provider_oauth.protocol.client_check import unused_fields
 from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions, url_problem
 from airflow_provider_oauth.protocol.field_labels import field_name, label_and_key
 from airflow_provider_oauth.protocol.pasted_key import service_account
@@ -119,7 +121,7 @@ def _read(connection: Connection, preset: Preset) -> OAuthConfig:
     if values.get("auth_scheme", "").lower() == NO_SCHEME:
         values["auth_scheme"] = ""
     labels = preset.standard_labels
-    return OAuthConfig(
+    config = OAuthConfig(
         conn_id=connection.conn_id or "",
         base_url=base_url,
         token_url=values.pop("grant_url", None),
@@ -130,9 +132,9 @@ def _read(connection: Connection, preset: Preset) -> OAuthConfig:
         refresh_lifetime=preset.refresh_lifetime,
         allowed_hosts=_allowed_hosts(),
         file_folder=conf.get("oauth", "file_folder", fallback="").strip(),
-        warnings=tuple(warnings),
         **values,
     )
+    return replace(config, warnings=(*warnings, *unused_fields(config)))
 
 
 def _parsed(extra: str | dict[str, Any] | None) -> dict[str, Any]:

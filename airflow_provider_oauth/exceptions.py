@@ -7,7 +7,7 @@
     ├── TokenRequestError         the authorization server refused a request or did not respond
     │   ├── InvalidRequest        invalid_request: a parameter is missing, repeated or malformed
     │   ├── InvalidClient *       invalid_client: client ID, client secret or client authentication is wrong
-    │   ├── InvalidGrant          invalid_grant: refresh token or code is invalid, expired, revoked or already used
+    │   ├── InvalidGrant          invalid_grant: refresh token, code or assertion is invalid, expired, revoked or used
     │   │   └── WrongPassword *   invalid_grant in the password grant: user name or password is wrong
     │   ├── UnauthorizedClient    unauthorized_client: the client may not use this grant type
     │   ├── UnsupportedGrantType  unsupported_grant_type: the server does not support this grant type
@@ -99,7 +99,7 @@ class InvalidClient(TokenRequestError, AirflowFailException):
 
 
 class InvalidGrant(TokenRequestError):
-    """``invalid_grant``: the refresh token or code is invalid, expired, revoked or already used.
+    """``invalid_grant``: the refresh token, code or assertion is invalid, expired, revoked or already used.
 
     Airflow retries the task. If a user must authorize the connection again, ``ConsentRequired`` is raised instead.
     """

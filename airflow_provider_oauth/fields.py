@@ -196,7 +196,7 @@ FIELDS: dict[str, Field] = {
         "boolean",
         "Renew with refresh tokens",
         "Renew the token with the refresh token from the last token response, instead of sending the credentials "
-        "again. Only for grant types Client credentials and Password.",
+        "again. Not for grant types Authorization code and Refresh token, which always do so.",
         default=False,
     ),
     "refresh_url": Field(

@@ -57,8 +57,8 @@ class OAuthHook(ReadsLists, HttpHook):
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type; None for the hook's
         ``default_conn_name``
     :param method: the HTTP method of ``run`` and ``paginate``
-    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
-        client_credentials and password
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Not for the grant types
+        authorization_code and refresh_token
     :param auth_type: ignored; it exists only because ``HttpHook`` has it
     :param tcp_keep_alive: whether to keep idle connections to the API alive with TCP probes
     :param tcp_keep_alive_idle: seconds without traffic before the first probe
@@ -232,8 +232,8 @@ class OAuthAsyncHook(RepeatsRequests, HttpAsyncHook):
 
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type
     :param method: the HTTP method of ``run``
-    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
-        client_credentials and password
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Not for the grant types
+        authorization_code and refresh_token
     :param auth_type: ignored; it exists only because ``HttpAsyncHook`` has it
     :param retry_limit: maximum number of attempts for a request if the API responds with status 500 or above, no error
         rule applies, and the request can be repeated without harm

@@ -48,8 +48,8 @@ class ExtractOperator(TakesIds, RendersValues, ReportsFailure, BaseOperator):
     ``{{ ti.map_index }}`` to it.
 
     :param oauth_conn_id: ID of the connection (templated)
-    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
-        client_credentials and password (templated)
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Not for the grant types
+        authorization_code and refresh_token (templated)
     :param path: the file to write: an absolute local path, or a URL of any storage that Airflow supports, such as
         ``s3://conn_id@bucket/key``. Its suffix sets the format: ``.jsonl`` or ``.ndjson`` (one row per line as JSON),
         ``.csv`` or ``.parquet``. All but ``.parquet`` can be followed by ``.gz`` or ``.zst`` for a compressed file. A
@@ -255,8 +255,8 @@ class OAuthExtractOperator(ExtractOperator):
     :param incremental: reads only the rows that are new or changed since the run before; None to read all rows in each
         run (templated)
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
-    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
-        client_credentials and password (templated)
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Not for the grant types
+        authorization_code and refresh_token (templated)
     :param path: the file to write: an absolute local path, or a URL of any storage that Airflow supports, such as
         ``s3://conn_id@bucket/key``. Its suffix sets the format: ``.jsonl`` or ``.ndjson`` (one row per line as JSON),
         ``.csv`` or ``.parquet``. All but ``.parquet`` can be followed by ``.gz`` or ``.zst`` for a compressed file. A

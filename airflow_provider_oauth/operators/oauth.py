@@ -21,8 +21,8 @@ class OAuthHttpOperator(OAuthTask, HttpOperator):
     """Calls an endpoint of an API with an OAuth 2.0 token. In all other respects it is an ``HttpOperator``.
 
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
-    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
-        client_credentials and password (templated)
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Not for the grant types
+        authorization_code and refresh_token (templated)
     :param endpoint: path relative to the API base URL (templated)
     :param method: HTTP method; default POST, as in ``HttpOperator``
     :param data: query parameters of a GET request, body of other requests (templated)

@@ -82,9 +82,12 @@ def unused_fields(config: OAuthConfig) -> list[str]:
         "assertion_file": sends_assertion_file(config),
         "subject_token_file": config.grant_type == "token_exchange",
     }
+    reasons = dict.fromkeys(used, "the connection's Client authentication and Grant type do not use it")
+    if used["assertion_file"]:
+        signing = (*KEY_FIELDS, "private_key_passphrase", *JWT_FIELDS, "assertion_issuer", "assertion_subject")
+        reasons.update(dict.fromkeys(signing, "Assertion file is set"))
     return [
-        f"{field_name(name)} was ignored, because the connection's Client authentication and Grant type do not use it"
-        f"{', or because Assertion file is set' if config.assertion_file else ''}. Remove it."
+        f"{field_name(name)} was ignored, because {reasons[name]}. Remove it."
         for name, is_used in used.items()
         if getattr(config, name) and not is_used
     ]

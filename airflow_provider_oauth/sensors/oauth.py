@@ -28,8 +28,8 @@ class OAuthHttpSensor(OAuthTask, HttpSensor):
     after any other failure.
 
     :param oauth_conn_id: ID of a connection of type OAuth 2.0 API or of a vendor's type (templated)
-    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
-        client_credentials and password (templated)
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Not for the grant types
+        authorization_code and refresh_token (templated)
     :param endpoint: path relative to the API base URL (templated)
     :param until: JMESPath of a condition, such as ``status == 'done'``. An absent member is false. If the result is not
         a boolean, null, 0, and empty strings, arrays and objects are false; all other values are true. None to accept

@@ -93,7 +93,7 @@ class TokenSource:
         """Return a usable token; renew it if necessary, or wait until another process has renewed it.
 
         :param scope: scope to request, separated by spaces; None for the scope of the connection. Another scope
-            is possible only with the grant types client_credentials and password
+            is not possible with the grant types authorization_code and refresh_token
         :param rejected: a token that the API has refused; it is not returned
         :raises ConfigurationError: if this grant allows no other scope
         :raises ConsentRequired: if a user must authorize the connection again

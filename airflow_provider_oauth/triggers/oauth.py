@@ -46,8 +46,8 @@ class OAuthHttpTrigger(HttpTrigger):
     :param data: query parameters of a GET request, body of other requests
     :param extra_options: options of ``HttpHook``, which replace those of the connection, and any options of aiohttp's
         request method
-    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Only for the grant types
-        client_credentials and password
+    :param scope: scopes to request, separated by spaces; None for the connection's scopes. Not for the grant types
+        authorization_code and refresh_token
     :param json: JSON body, instead of ``data``
     """
 

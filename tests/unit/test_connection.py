@@ -142,7 +142,10 @@ def test_every_field_is_read_from_json(field: str, in_json: Any, in_uri: str, na
 
     assert value_of(settings, name) == value
     assert type(value_of(settings, name)) is type(value)
-    assert settings.warnings == ()
+    # The fields about assertions are only used with some methods.
+    assert [
+        each for each in settings.warnings if "Client authentication and Grant type do not use it" not in each
+    ] == []
 
 
 @EVERY_FIELD

@@ -24,13 +24,16 @@ WRONG = {
     "client_credentials": InvalidClient("who are you", error="invalid_client"),
     "password": WrongPassword("wrong", error="invalid_grant"),
     "refresh_token": InvalidClient("who are you", error="invalid_client"),
+    "jwt_bearer": InvalidGrant("bad assertion", error="invalid_grant"),
+    "token_exchange": InvalidGrant("bad token", error="invalid_grant"),
 }
 
 
 @pytest.mark.parametrize("grant_type", WRONG)
 def test_after_refused_credentials_no_request_is_sent_for_some_time(grant_type: str) -> None:
     error = WRONG[grant_type]
-    world = World(grant_type=grant_type, refresh_token="fake-first")
+    files = {"assertion_file": "/tokens/a", "subject_token_file": "/tokens/b"}
+    world = World(grant_type=grant_type, refresh_token="fake-first", **files)
     world.endpoint.errors = [error]
     with pytest.raises(type(error)):
         world.process().token()
