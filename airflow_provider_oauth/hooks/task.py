@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
 from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues
+from airflow_provider_oauth.runtime.teams import check_team
 from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class ReportsFailure:
     def reporting_failure(self) -> Iterator[None]:
         """Log the URL of the connection's page before an ``OAuthError`` fails the task."""
         try:
+            check_team(self.oauth_conn_id)  # here, because it is not known in the triggerer
             yield
         except OAuthError:
             url = connection_page_url(self.oauth_conn_id)

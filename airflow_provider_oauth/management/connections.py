@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +14,7 @@ from airflow.secrets.environment_variables import CONN_ENV_PREFIX, EnvironmentVa
 from airflow.secrets.metastore import MetastoreBackend
 from airflow.utils.session import create_session
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_oauth.connection import preset_of, preset_of_type, read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
@@ -129,6 +131,12 @@ def _get_connection(conn_id: str) -> Connection:
     try:
         connection = Connection.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException:
+        if team := _team_of(conn_id):
+            raise ConfigurationError(
+                f"Connection {conn_id!r} belongs to the team {team!r} ([core] multi_team). Connections of teams are "
+                "not supported, because Airflow keeps the Variables with the tokens apart for each team. Remove the "
+                "team from the connection, and use it only in DAGs that belong to no team."
+            ) from None
         # Airflow raises this as well if the connection was encrypted with another Fernet key.
         raise ConfigurationError(
             f"Connection {conn_id!r} does not exist, or Airflow cannot decrypt it. Check the ID and [core] fernet_key."
@@ -137,6 +145,14 @@ def _get_connection(conn_id: str) -> Connection:
     # would not accept the ID, for example because of a space.
     connection.conn_id = conn_id
     return connection
+
+
+def _team_of(conn_id: str) -> str | None:
+    """Return the team of a connection in the database. Airflow does not find such a connection here."""
+    with suppress(SQLAlchemyError):  # the connection may be elsewhere
+        team: str | None = Connection.get_team_name(conn_id)
+        return team
+    return None
 
 
 def _read(connection: Connection) -> OAuthConfig:

@@ -36,6 +36,22 @@ def variable_keys(prefix: str) -> Collection[str] | None:
     return found
 
 
+def task_team() -> str | None:
+    """Return the team to which the DAG of this task belongs; None if it belongs to none, or if it is not known.
+
+    It is not known in Airflow 3.2 and in the triggerer.
+    """
+    return os.environ.get("AIRFLOW_CTX_TEAM_NAME")
+
+
+def team_is_unknown() -> bool:
+    """Return whether this is a task with Airflow 3.2 and ``[core] multi_team``, which may belong to a team."""
+    from airflow.sdk import Variable
+
+    is_old = not hasattr(Variable, "keys")  # since Airflow 3.3
+    return is_old and has_supervisor() and conf.getboolean("core", "multi_team", fallback=False)
+
+
 def unmask(texts: Iterable[str]) -> None:
     """Stop masking ``texts`` in logs.
 

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.metrics import no_report
 from airflow_provider_oauth.runtime import masking, metrics
+from airflow_provider_oauth.runtime.teams import check_team
 from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.tokens.dependencies import Dependencies
@@ -86,7 +87,10 @@ def token_source(config: OAuthConfig) -> TokenSource:
     """Return the token source of a connection in this process; create a new one if the connection has changed.
 
     After this call, the secrets of the connection are masked in logs.
+
+    :raises ConfigurationError: if the DAG of this task belongs to a team
     """
+    check_team(config.conn_id)
     with _lock:
         known = _sources.get(config.conn_id)
         if known is None or known[0] != config.version:

@@ -8,7 +8,9 @@ import pytest
 from airflow.secrets import BaseSecretsBackend
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 from airflow.secrets.metastore import MetastoreBackend
+from sqlalchemy.exc import OperationalError
 
+from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.management import connections
 
 if TYPE_CHECKING:
@@ -62,3 +64,31 @@ def test_unlisted_sources_include_the_secrets_backend(monkeypatch: pytest.Monkey
     monkeypatch.setattr(connections, "secrets_backends", lambda: backends)
 
     assert connections.unlisted_sources([]).backends == ["FakeVault"]
+
+
+def test_a_connection_of_a_team_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections.Connection, "get_team_name", {"ours": "sales"}.get)
+
+    with pytest.raises(ConfigurationError) as caught:
+        connections.get_config("ours")
+
+    assert str(caught.value) == (
+        "Connection 'ours' belongs to the team 'sales' ([core] multi_team). Connections of teams are not supported, "
+        "because Airflow keeps the Variables with the tokens apart for each team. Remove the team from the connection, "
+        "and use it only in DAGs that belong to no team."
+    )
+    assert connections.get_status("ours").error == str(caught.value)
+    with pytest.raises(ConfigurationError, match="'other' does not exist"):
+        connections.get_config("other")
+
+
+def test_a_connection_that_is_not_found_does_not_exist_even_if_its_team_is_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(conn_id: str) -> None:
+        raise OperationalError("select", {}, Exception())
+
+    monkeypatch.setattr(connections.Connection, "get_team_name", fail)
+
+    with pytest.raises(ConfigurationError, match="'other' does not exist"):
+        connections.get_config("other")

@@ -68,6 +68,36 @@ def test_variable_keys_cannot_be_listed_if_there_are_several_teams(monkeypatch: 
     assert compat.variable_keys("oauth_") is None
 
 
+@pytest.mark.skipif(not hasattr(Variable, "keys"), reason="Airflow 3.2 does not tell a task its team")
+def test_the_team_of_a_task_is_in_the_variable_that_airflow_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.api.datamodels._generated import DagRun
+    from airflow.sdk.execution_time.context import context_to_airflow_vars
+
+    assert compat.task_team() is None
+    assert "team_name" in DagRun.model_fields
+    dag_run = DagRun.model_construct(team_name="sales")
+    for name, value in context_to_airflow_vars({"dag_run": dag_run}, in_env_var_format=True).items():
+        monkeypatch.setenv(name, value)
+    assert compat.task_team() == "sales"
+
+
+@pytest.mark.parametrize("is_task", [True, False])
+@pytest.mark.parametrize("has_teams", [True, False])
+@pytest.mark.parametrize("is_old", [True, False])
+def test_the_team_is_unknown_in_tasks_before_airflow_3_3(
+    monkeypatch: pytest.MonkeyPatch, is_task: bool, has_teams: bool, is_old: bool
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", str(has_teams))
+    if is_task:
+        monkeypatch.setattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", object(), raising=False)
+    if is_old:
+        monkeypatch.delattr(Variable, "keys", raising=False)
+    else:
+        monkeypatch.setattr(Variable, "keys", classmethod(lambda cls: []), raising=False)
+
+    assert compat.team_is_unknown() is (is_task and has_teams and is_old)
+
+
 @pytest.fixture
 def no_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_secrets_masker(), "patterns", set())
