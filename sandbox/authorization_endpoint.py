@@ -28,10 +28,12 @@ h1 {{ margin: 0 }}
 small {{ color: #4b5565 }}
 </style>
 <main><h1>{server}</h1><p><b>{client}</b> requests access to your data. Scope: {scope}.</p>
-<form method="post"><label>User name <input name="username" value="ada"></label>
+<form method="post"><label>User name <input name="username" value="ada"></label>{fields}
 <p><button name="consent" value="yes">Allow</button>
 <button name="consent" value="no">Deny</button></p></form>
 <small>This page runs on your machine. It stands in for the vendor's page.</small></main></html>"""
+
+_FIELD = '<p><label>{0} <input name="{0}" value="{1}"></label></p>'
 
 
 def authorization_router(server: ServerConfig, state: State) -> APIRouter:
@@ -51,7 +53,8 @@ def authorization_router(server: ServerConfig, state: State) -> APIRouter:
             "client": parameters["client_id"],
             "scope": parameters.get("scope", "everything this client may access"),
         }
-        return HTMLResponse(_PAGE.format(**{name: escape(value) for name, value in values.items()}))
+        fields = "".join(_FIELD.format(name, value) for name, value in server.callback_values.items())
+        return HTMLResponse(_PAGE.format(fields=fields, **{name: escape(value) for name, value in values.items()}))
 
     @router.post(server.authorize_path)
     async def submit_page(request: Request) -> Response:
@@ -73,7 +76,8 @@ def authorization_router(server: ServerConfig, state: State) -> APIRouter:
             nonce=parameters.get("nonce"),
             lifetime=server.code_lifetime,
         )
-        return _redirect(server, request, parameters, {"code": code})
+        values = {name: form.get(name, value) for name, value in server.callback_values.items()}
+        return _redirect(server, request, parameters, {"code": code, **values})
 
     return router
 

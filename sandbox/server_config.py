@@ -55,6 +55,8 @@ class ServerConfig:
     :param requires_par: The authorization endpoint accepts only pushed authorization requests.
     :param issues_id_tokens: The token response for a code has an ID token if ``openid`` was requested.
     :param publishes_metadata: Serves metadata at ``.well-known/openid-configuration``, relative to the server.
+    :param callback_values: Values that the user can change on the authorization page, and that authorization responses
+        contain, such as the ID of a company.
     :param sends_issuer: Authorization responses contain ``iss`` (RFC 9207).
     :param api_path: Path of the API, relative to the server.
     :param add_api: Adds the routes of the vendor's API to a router that has validated the access token and stored it
@@ -84,6 +86,7 @@ class ServerConfig:
     requires_par: bool = False
     issues_id_tokens: bool = False
     publishes_metadata: bool = False
+    callback_values: Mapping[str, str] = field(default_factory=dict)
     sends_issuer: bool = False
     api_path: str = "/api"
     add_api: Callable[[APIRouter, ServerConfig, State], None] | None = None

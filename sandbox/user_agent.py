@@ -67,16 +67,17 @@ class UserAgent:
         # An action may wait half a minute for the lease, and a revocation for the server's response.
         return self.session.post(url, data={**form.fields, **data}, timeout=300, allow_redirects=False)
 
-    def consent(self, url: str, username: str = "ada", allow: bool = True) -> str:
+    def consent(self, url: str, username: str = "ada", allow: bool = True, **fields: str) -> str:
         """Log in on the page of an authorization server, and allow or deny access.
 
         :param url: the authorization request (RFC 6749 §4.1.1)
+        :param fields: the values of other fields of the page
         :return: the redirect URI with the authorization response; it is not opened
         :raises PageError: when the page has no login form or does not redirect
         """
         response = self.get(url)
         if not response.is_redirect:
-            response = self._submit(response, {"username": username}, "Allow" if allow else "Deny")
+            response = self._submit(response, {"username": username, **fields}, "Allow" if allow else "Deny")
         if not response.is_redirect:
             raise PageError(f"The page returned {response.status_code} and no redirect")
         return target_of(response)

@@ -153,7 +153,7 @@ class ApiAccess:
         """
         token = self._token(names)
         if self._one_account:
-            values = named_values(self.config, token.callback)
+            values = self._values(token)
             self._account = {**values, **self._account}
             for name in [name for name, value in values.items() if self._account[name] != value]:
                 raise OAuthError(
@@ -172,7 +172,7 @@ class ApiAccess:
             return newer
         raise self.source.consent_required(
             f"no value of {', '.join(sorted(self._missing_parameters(token, names)))} in the callback is stored, "
-            "because Callback values (callback_map) did not contain it when a user authorized the connection"
+            "because no user has authorized the connection since it was added to Callback values (callback_map)"
         )
 
     def has_values(self, token: Token, names: frozenset[str] = frozenset()) -> bool:
@@ -182,7 +182,7 @@ class ApiAccess:
     def _missing_parameters(self, token: Token, names: frozenset[str]) -> set[str]:
         """Return the names and parameters of the callback values that the token's grant does not have."""
         needed = self._names_in_fields | names
-        missing = needed - named_values(self.config, token.callback).keys() if needed else ()
+        missing = needed - self._values(token).keys()
         return {f"{name} ({self.config.callback_map[name]})" for name in missing}
 
     @cached_property
@@ -195,7 +195,7 @@ class ApiAccess:
 
         :raises OAuthError: as for ``token``
         """
-        return named_values(self.config, self.token().callback) if self.config.callback_map else {}
+        return self._values(self.token()) if self.config.callback_map else {}
 
     def names_in(self, endpoint: str | None) -> frozenset[str]:
         """Return the names of the callback values that an endpoint contains, such as ``{realm_id}``."""
@@ -203,7 +203,11 @@ class ApiAccess:
 
     def filled_endpoint(self, endpoint: str, token: Token) -> str:
         """Return an endpoint with the callback values of the token's grant."""
-        return filled_endpoint(endpoint, named_values(self.config, token.callback))
+        return filled_endpoint(endpoint, self._values(token))
+
+    def _values(self, token: Token) -> dict[str, str]:
+        """Return the callback values of the token's grant, by their names."""
+        return named_values(self.config, token.callback) if self.config.callback_map else {}
 
     def current_endpoint(self, endpoint: str | None) -> str | None:
         """Return an endpoint with the callback values. If it contains any, this method gets a token, which can block.
@@ -283,10 +287,12 @@ class ApiAccess:
 
     def _filled_header(self, name: str, value: str, token: Token) -> str:
         """Return the value of a header with the callback values of the token's grant."""
-        if not self._names_in_fields:
+        values = {name: each for name, each in self._values(token).items() if name in names_in(value, self.config)}
+        if not values:
             return value
-        text: str = filled(value, named_values(self.config, token.callback))
-        if not is_header_value(text):
+        text: str = filled(value, values)
+        # requests and aiohttp encode other characters differently.
+        if not all(map(str.isascii, values.values())) or not is_header_value(text):
             raise self.config.error(
                 "callback_map",
                 f"is used in the header {name!r}, but the value that is stored cannot be sent in a header. Use it only "
@@ -310,7 +316,7 @@ class ApiAccess:
         if not params:
             return []
         if self._names_in_fields:
-            params = filled(params, named_values(self.config, token.callback))
+            params = filled(params, self._values(token))
         present = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
         return [
             (name, value if isinstance(value, str) else json.dumps(value))

@@ -27,6 +27,7 @@ def format_status(status: ConnectionStatus) -> Row:
         "renewed_at": format_time(token.issued_at) if token else None,
         "consent": status.consent_state or None,
         "consent_by": format_time(status.consent_by) if status.consent_by else None,
+        "callback": [f"{name}={value}" for name, value in status.callback.items()] or None,
         "missing_scopes": list(status.missing_scopes) if token else None,
         "error": status.error or None,
     }

@@ -134,6 +134,7 @@ def format_status(
         "expires_at": (_format_time(status.token.expires_at) or "never") if status.token else "",
         "consent": CONSENT_STATES.get(status.consent_state),
         "consent_by": _format_time(status.consent_by) if status.consent_state == "given" else "",
+        "callback": dict(status.callback),
         "can_edit": can_edit,
         "edit_query": urlencode({"name_pattern": conn_id}) if can_edit and in_database and status.error else "",
         "actions": actions_of(status) if can_edit else [],

@@ -18,4 +18,6 @@ SERVER = ServerConfig(
     # RFC 7009: always a form.
     revoke_path="/revoke",
     publishes_metadata=True,
+    # As at QuickBooks, the user chooses a company on the authorization page.
+    callback_values={"realmId": "1"},
 )

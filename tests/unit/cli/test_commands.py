@@ -150,7 +150,7 @@ def test_the_command_show_has_null_for_unknown_values(
         run("show")
 
     assert caught.value.code == 1
-    unknown = ("conn_type", "grant_type", "token", "expires_at", "renewed_at", "consent", "consent_by")
+    unknown = ("conn_type", "grant_type", "token", "expires_at", "renewed_at", "consent", "consent_by", "callback")
     assert json.loads(capsys.readouterr().out) == [
         {"conn_id": "shop", **dict.fromkeys((*unknown, "missing_scopes")), "error": "Token URL is missing."}
     ]
@@ -164,6 +164,18 @@ def test_the_command_show_has_no_error_and_no_missing_scopes_for_a_working_conne
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["token"], row["consent"], row["consent_by"]) == ("usable", "given", None)
     assert (row["missing_scopes"], row["error"]) == ([], None)
+
+
+def test_the_command_show_lists_the_callback_values(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_status(monkeypatch, replace(STATUS, callback={"realm_id": "123", "shop": "[red]x"}))
+    run("show")
+    (row,) = json.loads(capsys.readouterr().out)
+    run("show", output="table")
+
+    assert row["callback"] == ["realm_id=123", "shop=[red]x"]
+    assert "shop=[red]x" in "".join(capsys.readouterr().out.split())
 
 
 def test_the_command_show_lists_scopes_that_were_not_granted(

@@ -128,7 +128,7 @@ def test_parameters_and_headers_of_the_connection_have_the_values_without_encodi
     assert [request.headers[name] for name in ("X-Realm", "X-Other", "X-Key")] == ["r 123", "{x}", "123"]
 
 
-@pytest.mark.parametrize("value", ["€", " leading"])
+@pytest.mark.parametrize("value", ["€", "é", " leading"])
 def test_a_value_that_cannot_be_sent_in_a_header_is_an_error(
     connect: Callable[..., None], requests_mock: Mocker, value: str
 ) -> None:
@@ -161,8 +161,8 @@ def test_without_a_stored_value_the_error_says_that_a_user_must_authorize(
         OAuthHook("my_api").run(endpoint)
 
     assert str(error.value) == (
-        "Connection 'my_api': no value of realm_id (realmId) in the callback is stored, because Callback values "
-        "(callback_map) did not contain it when a user authorized the connection. A user must authorize the "
+        "Connection 'my_api': no value of realm_id (realmId) in the callback is stored, because no user has "
+        "authorized the connection since it was added to Callback values (callback_map). A user must authorize the "
         "connection: run airflow oauth authorize my_api."
     )
     assert sent(requests_mock) == []

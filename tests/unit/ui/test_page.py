@@ -128,6 +128,13 @@ def test_the_labels_have_an_explanation_in_a_tooltip_and_in_the_legend() -> None
         assert f"<dd>{state.meaning}</dd>" in html
 
 
+def test_the_page_shows_the_callback_values_escaped() -> None:
+    html = page(replace(STATUS, callback={"realm_id": "123", "shop": "<b>x"}))
+
+    assert read_page(html).rows["shop"][5] == "Given realm_id: 123 shop: <b>x"
+    assert "<b>x" not in html
+
+
 def test_the_page_has_one_row_per_connection() -> None:
     ends = datetime(2026, 2, 1, tzinfo=UTC)
     cells = read_page(page(replace(STATUS, consent_by=ends))).rows["shop"]
