@@ -34,7 +34,7 @@ def test_advice_for_a_server_that_requires_pkce_names_skip_pkce(
 def test_advice_for_a_client_that_must_use_pushed_authorization_requests_names_par(
     connect: Callable[..., OAuthConfig], oidc: OidcProvider
 ) -> None:
-    assert "PAR" in advice(connect(oidc, "pushed"))
+    assert "par_url" in advice(connect(oidc, "pushed"))
 
 
 @pytest.mark.parametrize("client", ["service", "app"])
