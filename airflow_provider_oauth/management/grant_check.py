@@ -154,8 +154,9 @@ def _describe(config: OAuthConfig, token: Token) -> str:
     # A token response without scope means that the requested scope was granted (RFC 6749 section 5.1).
     granted = token.scope if token.scope is not None else "as requested"
     granted = redact(granted, (*config.secrets, token.access_token, *filter(None, [token.refresh_token])))
+    grant = config.shown_grant_type(config.grant_type)
     return (
-        f"The {config.grant_type} grant works: the token endpoint at {_host(config)} issued a token that {validity}. "
+        f"The {grant} grant works: the token endpoint at {_host(config)} issued a token that {validity}. "
         f"Requested scope: {requested}; granted: {granted or 'none'}. "
         f"{not_granted(missing_scopes(config.scope, token))}"
     ).rstrip()

@@ -36,6 +36,8 @@ CONSENT_REQUIRED = (
     "users: see the vendor's documentation on consent for JWT bearer."
 )
 INVALID_TARGET = "Check Resource and Audience."
+PARAMETERS = "Check Token request parameters and Secret token request parameters."
+NAMED_GRANT = "Check {client}. Also check Token request parameters and Secret token request parameters."
 GRANT_NAME = "The server does not support this grant. Check Grant name, {field} and Token request body."
 REVOCATION = "Check Revocation URL and Client authentication."
 AUTHORIZATION_REQUEST = "Check Client ID, Scope and the redirect URI."
@@ -243,8 +245,8 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
         return AUTHORIZATION_REQUEST
     if _GRANT_NOT_ALLOWED.search(message):
         return BY_GRANT.get((exceptions.UnauthorizedClient, grant)) or BY_CLASS[exceptions.UnauthorizedClient]
-    if error is exceptions.UnsupportedGrantType and config.grant_name and grant == config.grant_type:
-        return GRANT_NAME
+    if config.grant_name and grant == config.grant_type and (advice := _by_named_grant(config, error)):
+        return advice
     if error is exceptions.InvalidGrant and grant == "jwt_bearer" and code in CONSENT_CODES:
         return CONSENT_REQUIRED
     if error is exceptions.InvalidClient and config.client_auth == "none":
@@ -252,6 +254,17 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
     # With any other code, the only reason for WrongPassword was status 401, which can also mean a rejected client.
     if error is exceptions.WrongPassword and code not in ("invalid_grant", "invalid_request", "invalid_credentials"):
         return ANY_CREDENTIALS
+    return ""
+
+
+def _by_named_grant(config: OAuthConfig, error: type[OAuthError]) -> str:
+    """Return the advice for a grant whose name the connection sets; "" if there is none of its own."""
+    if error is exceptions.UnsupportedGrantType:
+        return GRANT_NAME
+    if config.client_id is None and error is exceptions.InvalidClient:
+        return PARAMETERS
+    if config.grant_type == "client_credentials" and error in (UnrecognizedRefusal, exceptions.InvalidGrant):
+        return NAMED_GRANT if config.client_id else PARAMETERS
     return ""
 
 

@@ -25,6 +25,9 @@ STANDARD_GRANTS = {
 #: Matches the names of the SAML bearer grant (RFC 7522 section 2.1) in connections.
 SAML = re.compile(r"saml2?[-_]bearer$", re.IGNORECASE)
 
+#: Matches the names of the device grant (RFC 8628 section 3.4).
+DEVICE = re.compile(r"device[-_]code$", re.IGNORECASE)
+
 
 def check_grant_name(config: OAuthConfig) -> None:
     """Check ``grant_name``, and refuse the SAML bearer grant.
@@ -43,6 +46,11 @@ def check_grant_name(config: OAuthConfig) -> None:
     if grant := STANDARD_GRANTS.get(config.grant_name):
         problem = f"is {config.grant_name!r}, which is a standard grant. Remove it, and set Grant type to {grant}"
         raise config.error("grant_name", problem)
+    if DEVICE.search(config.grant_name):
+        problem = (
+            f"is {config.grant_name!r}, which needs a user. Remove it, set Grant type to authorization_code, and run"
+        )
+        raise config.error("grant_name", f"{problem} airflow oauth authorize --device")
     if config.grant_type not in RENAMABLE_GRANTS:
         raise config.error(
             "grant_name",

@@ -86,3 +86,11 @@ def test_the_saml_bearer_grant_is_refused_by_name(field: str, name: str) -> None
         f"Connection 'shop': {label} ({field}) is {name!r}, which is not supported: Airflow cannot create SAML "
         "assertions. Use jwt_bearer or client_credentials if the server supports one of them."
     )
+
+
+@pytest.mark.parametrize("name", ["device_code", "urn:ietf:params:oauth:grant-type:device_code"])
+def test_the_device_grant_is_refused_with_the_command_to_run(name: str) -> None:
+    assert error_of(grant_name=name) == (
+        f"Connection 'shop': Grant name (grant_name) is {name!r}, which needs a user. Remove it, set Grant type to "
+        "authorization_code, and run airflow oauth authorize --device."
+    )

@@ -9,7 +9,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.exceptions import (
+    ConfigurationError,
+    InvalidClient,
+    InvalidGrant,
+    TokenRequestError,
+    UnrecognizedRefusal,
+    UnsupportedGrantType,
+    WrongPassword,
+)
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest, authorization_url
 from airflow_provider_oauth.protocol.token_requests import (
     TokenRequest,
@@ -18,6 +26,7 @@ from airflow_provider_oauth.protocol.token_requests import (
     refresh_request,
     revocation_request,
 )
+from airflow_provider_oauth.protocol.token_responses import HttpResponse, parse_token_response
 from tests.connections import oauth_config
 from tests.fake_clock import START
 from tests.unit.protocol.test_token_requests import multipart
@@ -304,3 +313,67 @@ def test_the_request_of_wechat_can_be_sent() -> None:
         b"",
         {"Accept": "application/json"},
     )
+
+
+# --- errors of a grant with another name
+
+
+def ibm(**changes: Any) -> OAuthConfig:
+    own: dict[str, Any] = {"client_auth": "none", "client_id": None, "client_secret": None}
+    return oauth_config(**(own | {"grant_name": "apikey", "secret_grant_params": {"apikey": "fake-key"}} | changes))
+
+
+def refusal(config: OAuthConfig, status: int, content: dict[str, Any]) -> TokenRequestError:
+    response = HttpResponse(status_code=status, headers={}, body=json.dumps(content).encode(), sent_at=START)
+    with pytest.raises(TokenRequestError) as caught:
+        parse_token_response(config, grant_request(config, now=START), response)
+    return caught.value
+
+
+PARAMETERS = "Check Token request parameters and Secret token request parameters."
+
+
+@pytest.mark.parametrize(
+    ("config", "status", "content", "cls", "advice"),
+    [
+        (ibm(), 400, {"errorCode": "BXNIM0415E"}, UnrecognizedRefusal, PARAMETERS),
+        (ibm(), 400, {"error": "invalid_grant"}, InvalidGrant, PARAMETERS),
+        (ibm(), 401, {"error": "invalid_client"}, InvalidClient, PARAMETERS),
+        (
+            zoom(),
+            400,
+            {"reason": "Bad request"},
+            UnrecognizedRefusal,
+            "Check Client ID, Client secret and Client authentication. Also check Token request parameters and Secret "
+            "token request parameters.",
+        ),
+        (
+            zoom(),
+            400,
+            {"error": "unsupported_grant_type"},
+            UnsupportedGrantType,
+            "The server does not support this grant. Check Grant name, Token URL and Token request body.",
+        ),
+    ],
+)
+def test_the_advice_after_a_refusal_names_the_fields_of_such_a_grant(
+    config: OAuthConfig, status: int, content: dict[str, Any], cls: type[TokenRequestError], advice: str
+) -> None:
+    error = refusal(config, status, content)
+
+    assert type(error) is cls
+    assert f"refused the {config.grant_name} grant with status {status}" in str(error)
+    assert f". {advice} (URL: " in str(error)
+
+
+@pytest.mark.parametrize(("status", "content"), [(400, {"error": "invalid_grant"}), (401, {})])
+def test_a_wrong_password_is_recognized_with_another_grant_name(status: int, content: dict[str, Any]) -> None:
+    config = oauth_config(grant_type="password", username="u", user_password="fake", grant_name="legacy")
+
+    assert type(refusal(config, status, content)) is WrongPassword
+
+
+def test_a_get_request_that_is_not_allowed_names_the_method() -> None:
+    error = refusal(oauth_config(token_method="GET"), 405, {})
+
+    assert "This URL does not accept GET requests. Check Token URL and Token request method. (URL: " in str(error)

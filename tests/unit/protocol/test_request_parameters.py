@@ -9,7 +9,11 @@ from urllib.parse import parse_qsl
 import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.protocol.request_parameters import PARAMETERS, token_parameters
+from airflow_provider_oauth.protocol.client_check import CLIENT_AUTH_METHODS
+from airflow_provider_oauth.protocol.config import TransportOptions
+from airflow_provider_oauth.protocol.credentials import Credentials
+from airflow_provider_oauth.protocol.request_parameters import GRANT_PARAMETERS, PARAMETERS, token_parameters
+from airflow_provider_oauth.protocol.signing_keys import SigningKey
 from airflow_provider_oauth.protocol.token_requests import (
     TokenRequest,
     code_request,
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
+KEY = SigningKey(algorithm="HS256", key="fake-key-of-32-characters-or-more")
 FIELDS = ("grant_params", "secret_grant_params")
 LABELS = {"grant_params": "Token request parameters", "secret_grant_params": "Secret token request parameters"}
 PASSWORD = {"grant_type": "password", "username": "u", "user_password": "fake"}
@@ -184,16 +189,18 @@ def test_two_parameters_may_swap_their_names() -> None:
 
 def requests_of(config: OAuthConfig) -> Iterator[TokenRequest]:
     """Yield one request of each kind that the connection needs."""
-    if config.grant_type in ("client_credentials", "password"):
-        yield grant_request(config, now=START)
+    credentials = Credentials(signing_key=KEY, subject_token="fake-subject")
+    if config.grant_type in GRANT_PARAMETERS:
+        yield grant_request(config, now=START, credentials=credentials)
     if config.grant_type == "authorization_code":
-        yield code_request(config, "fake-code", "https://a.example/", "fake-verifier", now=START)
+        uri = "https://a.example/"
+        yield code_request(config, "fake-code", uri, "fake-verifier", now=START, credentials=credentials)
     if config.requires_refresh_token or config.use_refresh:
-        yield refresh_request(config, "fake-refresh", now=START)
+        yield refresh_request(config, "fake-refresh", now=START, credentials=credentials)
 
 
-@pytest.mark.parametrize("grant", ["client_credentials", "password", "authorization_code", "refresh_token"])
-@pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_post", "none"])
+@pytest.mark.parametrize("grant", [*GRANT_PARAMETERS, "authorization_code", "refresh_token"])
+@pytest.mark.parametrize("client_auth", CLIENT_AUTH_METHODS)
 def test_the_parameters_that_are_checked_are_those_that_are_sent(grant: str, client_auth: str) -> None:
     for scope, audience, resource, use_refresh, skip_pkce in product((True, False), repeat=5):
         config = oauth_config(
@@ -206,6 +213,10 @@ def test_the_parameters_that_are_checked_are_those_that_are_sent(grant: str, cli
             resource="urn:a" if resource else None,
             use_refresh=use_refresh,
             skip_pkce=skip_pkce,
+            client_secret="fake-secret-of-32-characters-or-more",
+            private_key="fake-key",
+            subject_token_file="/fake/token",
+            transport=TransportOptions(cert="/fake/client.pem"),
         )
 
         sent = [dict(parse_qsl(request.body.decode())).keys() for request in requests_of(config)]
