@@ -45,6 +45,8 @@ def metadata_router(server: ServerConfig) -> APIRouter:
         if server.par_path is not None:
             document["pushed_authorization_request_endpoint"] = url + server.par_path
             document["require_pushed_authorization_requests"] = server.requires_par
+        if server.device_path is not None:
+            document["device_authorization_endpoint"] = url + server.device_path
         if server.revoke_path is not None:
             document["revocation_endpoint"] = url + server.revoke_path
         if server.sends_issuer:

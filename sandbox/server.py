@@ -24,6 +24,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from sandbox.api import api_router
 from sandbox.authorization_endpoint import authorization_router
 from sandbox.control import control_router
+from sandbox.device_endpoint import device_router
 from sandbox.metadata import metadata_router
 from sandbox.pushed_authorization import pushed_authorization_router
 from sandbox.revocation import revocation_router
@@ -53,6 +54,7 @@ def create_app(state: State, servers: Sequence[ServerConfig] = SERVERS) -> FastA
         app.include_router(token_router(server, state))
         app.include_router(authorization_router(server, state))
         app.include_router(pushed_authorization_router(server, state))
+        app.include_router(device_router(server, state))
         app.include_router(revocation_router(server, state))
         app.include_router(metadata_router(server))
         app.include_router(api_router(server, state))

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
     from sandbox.state import State
 
-GrantType = Literal["client_credentials", "password", "refresh_token", "authorization_code"]
+GrantType = Literal[
+    "client_credentials",
+    "password",
+    "refresh_token",
+    "authorization_code",
+    "urn:ietf:params:oauth:grant-type:device_code",
+]
 BodyFormat = Literal["form", "multipart", "json"]
 ErrorStyle = Literal["rfc6749", "league"]
 #: ``client_secret_basic_raw`` is this project's name for HTTP Basic without form encoding of client ID and secret.
@@ -52,6 +58,8 @@ class ServerConfig:
     :param revoke_path: Path of the revocation endpoint, relative to the server; ``None`` for no such endpoint.
     :param par_path: Path of the pushed authorization request endpoint (RFC 9126), relative to the server; ``None`` for
         no such endpoint.
+    :param device_path: Path of the device authorization endpoint (RFC 8628), relative to the server; ``None`` for no
+        such endpoint.
     :param requires_par: The authorization endpoint accepts only pushed authorization requests.
     :param issues_id_tokens: The token response for a code has an ID token if ``openid`` was requested.
     :param publishes_metadata: Serves metadata at ``.well-known/openid-configuration``, relative to the server.
@@ -83,6 +91,7 @@ class ServerConfig:
     authorize_path: str = "/authorize"
     revoke_path: str | None = None
     par_path: str | None = None
+    device_path: str | None = None
     requires_par: bool = False
     issues_id_tokens: bool = False
     publishes_metadata: bool = False

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from sandbox.bodies import read_parameters
 from sandbox.client_auth import authenticate, find_credentials, invalid_client, named_client
+from sandbox.device_endpoint import device_code_key
 from sandbox.errors import LEAGUE_INVALID_REQUEST, NO_STORE, TokenError, invalid_request
 from sandbox.faults import with_fault
 from sandbox.id_token import id_token
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from sandbox.records import Client, IssuedToken
     from sandbox.server_config import GrantType, ServerConfig
     from sandbox.state import State
+
+
+DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def _grant(
         return _refresh(server, state, client, parameters)
     if grant_type == "authorization_code":
         return _exchange_code(server, state, client, parameters, issuer_url)
+    if grant_type == DEVICE_CODE:
+        return _device(server, state, client, parameters, issuer_url)
     if grant_type == "password":
         username = _check_password(client, parameters)
         scope = _new_scope(server, client, parameters)
@@ -182,10 +188,34 @@ def _exchange_code(
     state.use_once(code)
     grant = _Grant("authorization_code", code.scope, code.scope, code.username, code.family)
     response = _tokens(server, state, client, grant, refresh_scope=code.scope)
-    if server.issues_id_tokens and "openid" in code.scope.split():
-        nonce = state.nonce(code)
-        response["id_token"] = id_token(issuer_url, client.client_id, str(code.username), nonce, state.clock())
-    return response
+    return response | _id_token(server, state, client, grant, state.nonce(code), issuer_url)
+
+
+def _device(
+    server: ServerConfig, state: State, client: Client, parameters: Mapping[str, str], issuer_url: str
+) -> dict[str, Any]:
+    """Return the tokens if a user has entered the code (RFC 8628 §3.5)."""
+    key = device_code_key(server, _required(parameters, "device_code"))
+    found = state.get(key)
+    if found is None or found["client_id"] != client.client_id:
+        raise TokenError("expired_token", "The device code is unknown, has expired or was used before")
+    if "allowed" not in found:
+        raise TokenError("authorization_pending", "No user has entered the code yet")
+    state.delete(key)
+    if not found["allowed"]:
+        raise TokenError("access_denied", "The user denied the request")
+    grant = _Grant(DEVICE_CODE, found["scope"], found["scope"], found["username"])
+    response = _tokens(server, state, client, grant, refresh_scope=found["scope"])
+    return response | _id_token(server, state, client, grant, None, issuer_url)
+
+
+def _id_token(
+    server: ServerConfig, state: State, client: Client, grant: _Grant, nonce: str | None, issuer_url: str
+) -> dict[str, str]:
+    """Return the member with the ID token; empty if the server issues none, or none was requested."""
+    if not server.issues_id_tokens or "openid" not in grant.scope.split():
+        return {}
+    return {"id_token": id_token(issuer_url, client.client_id, str(grant.username), nonce, state.clock())}
 
 
 def _refresh(server: ServerConfig, state: State, client: Client, parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -82,6 +82,18 @@ class UserAgent:
             raise PageError(f"The page returned {response.status_code} and no redirect")
         return target_of(response)
 
+    def enter_code(self, url: str, user_code: str, username: str = "ada", allow: bool = True) -> None:
+        """Log in on the page of an authorization server, enter a code, and allow or deny access (RFC 8628 §3.3).
+
+        :param url: the page
+        :param user_code: the code
+        :raises PageError: when the page has no such form, or refuses the code
+        """
+        values = {"user_code": user_code, "username": username}
+        response = self._submit(self.get(url), values, "Allow" if allow else "Deny")
+        if response.status_code != 200:
+            raise PageError(f"The page returned {response.status_code}")
+
     def _submit(self, page: requests.Response, values: Mapping[str, str], button: str) -> requests.Response:
         """Fill in the only form of a page, press a button, and return the response."""
         forms = read_page(page.text).forms

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
 
 Command = Callable[["Namespace"], None]
 
@@ -157,6 +158,9 @@ def oauth_forget(args: Namespace) -> None:
 def oauth_authorize(args: Namespace) -> None:
     """Let a user authorize the connection in a browser, and store the tokens."""
     config = get_config(args.conn_id)
+    if args.device:
+        _authorize_device(args, config)
+        return
     if args.listen:
         with Loopback(args.redirect_uri) as loopback:
             request = AuthorizationRequest(conn_id=config.conn_id, redirect_uri=loopback.redirect_uri)
@@ -177,9 +181,30 @@ def oauth_authorize(args: Namespace) -> None:
                 "command again, and paste the whole URL from the address bar."
             )
     print_line("Storing the tokens. This usually takes a few seconds …")
-    token = grants.finish_authorization(config, request, callback)
+    _print_result(config, grants.finish_authorization(config, request, callback))
+
+
+def _authorize_device(args: Namespace, config: OAuthConfig) -> None:
+    """Let a user authorize the connection with a code (RFC 8628)."""
+    if args.listen or args.redirect_uri:
+        raise SystemExit(
+            "--device needs no redirect URI, so it cannot be used with --listen or --redirect-uri. Nothing was "
+            "changed. Run the command again with --device only."
+        )
+    device = grants.begin_device_authorization(config)
+    print_line(f"Open this URL in a browser on any machine:\n\n{device.verification_uri}\n")
+    print_line(f"Enter this code, log in and consent: {device.user_code}\n")
+    if device.verification_uri_complete:
+        print_line(f"This URL already contains the code:\n\n{device.verification_uri_complete}\n")
+    minutes = max(round(device.expires_in / 60), 1)
+    print_line(f"Waiting for your consent, for at most {minutes} {'minute' if minutes == 1 else 'minutes'} …")
+    _print_result(config, grants.finish_device_authorization(config, device))
+
+
+def _print_result(config: OAuthConfig, token: Token) -> None:
+    """Print the result of an authorization."""
     _, text = grants.authorization_result(config, token)
-    print_line(messages.about(args.conn_id, text))
+    print_line(messages.about(config.conn_id, text))
 
 
 def _ask(question: str) -> str:

@@ -23,6 +23,11 @@ LISTEN = Arg(
     "the browser was redirected to",
     action="store_true",
 )
+DEVICE = Arg(
+    ("--device",),
+    help="Authorize with a code that you enter in a browser on any machine (RFC 8628), without a redirect URI",
+    action="store_true",
+)
 ENDPOINT = Arg(("endpoint",), help="Path relative to the API base URL, or a complete URL of the API")
 ROWS = Arg(("--rows",), type=int, default=5, help="Number of rows to print. Default: 5")
 METHOD = Arg(("--method",), default="GET", help="HTTP method. Default: GET")
@@ -90,7 +95,9 @@ def get_oauth_cli_commands() -> list[CLICommand]:
                     FROM,
                     ARG_OUTPUT,
                 ),
-                _command("authorize", "Let a user authorize a connection in a browser", CONN_ID, REDIRECT_URI, LISTEN),
+                _command(
+                    "authorize", "Let a user authorize a connection in a browser", CONN_ID, REDIRECT_URI, LISTEN, DEVICE
+                ),
                 _command("renew", "Renew the token now", CONN_ID, ARG_OUTPUT),
                 _command(
                     "revoke", "Revoke the tokens at the server (RFC 7009) and delete the stored ones", CONN_ID, ARG_YES

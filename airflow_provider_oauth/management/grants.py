@@ -13,6 +13,7 @@ from airflow_provider_oauth.management.status import ConnectionStatus
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
 from airflow_provider_oauth.protocol.authorization import (
     authorization_url,
+    check_grant_type,
     expected_nonce,
     pushed_authorization_url,
     validate_callback,
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.device_authorization import DeviceAuthorization
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.tokens.grant_state import GrantState
+    from airflow_provider_oauth.tokens.source import TokenSource
 
 
 def status(config: OAuthConfig) -> ConnectionStatus:
@@ -124,6 +127,40 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
     nonce = expected_nonce(config, request)
     endpoint = token_endpoint(config, source.report)
     token = endpoint.exchange_code(valid.code, request.redirect_uri, request.code_verifier, nonce)
+    return _store_consent(config, source, replace(token, callback=valid.values))
+
+
+def begin_device_authorization(config: OAuthConfig) -> DeviceAuthorization:
+    """Return the code to show to the user (RFC 8628), after checking that new tokens can be stored.
+
+    :param config: the settings of the connection
+    :raises ConfigurationError: if the connection's grant type or URLs do not allow a user to authorize it
+    :raises OAuthError: if the server refuses the request or does not respond, or if the store cannot be read
+    """
+    source = token_source(config)  # this also masks the secrets of the connection in logs
+    check_grant_type(config)
+    config = token_endpoint(config).with_discovered_endpoints("device_url")
+    source.actions.check_can_store()
+    return token_endpoint(config).authorize_device()
+
+
+def finish_device_authorization(config: OAuthConfig, device: DeviceAuthorization) -> Token:
+    """Wait until the user has authorized, and store the tokens.
+
+    :param config: the settings of the connection
+    :param device: the return value of ``begin_device_authorization``
+    :raises ConsentDenied: if the user declined or did not authorize in time, the stored tokens belong to another user,
+        or the server issued no refresh token although one is stored. The stored tokens are kept
+    :raises OAuthError: if the server refuses the request or does not respond, or the tokens cannot be stored
+    """
+    source = token_source(config)
+    config = token_endpoint(config).with_discovered_endpoints("token_url")
+    token = token_endpoint(config, source.report).wait_for_device(device)
+    return _store_consent(config, source, token)
+
+
+def _store_consent(config: OAuthConfig, source: TokenSource, token: Token) -> Token:
+    """Store tokens after a consent, unless they belong to another user than the stored ones or cannot be renewed."""
     state = source.grant_state()
     if state.record and state.record.subject and token.subject and token.subject != state.record.subject:
         with suppress(OAuthError):  # a token that cannot be revoked stays valid until it expires
@@ -140,7 +177,7 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
             f"servers issue a refresh token only for the first consent. {OFFLINE_ACCESS} Alternatively, revoke the "
             f"earlier consent at the server, and authorize again."
         )
-    return source.actions.store_grant(replace(token, callback=valid.values))
+    return source.actions.store_grant(token)
 
 
 def _check_values(config: OAuthConfig, state: GrantState, values: Mapping[str, str]) -> None:

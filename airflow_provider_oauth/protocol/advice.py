@@ -41,6 +41,10 @@ NAMED_GRANT = "Check {client}. Also check Token request parameters and Secret to
 GRANT_NAME = "The server does not support this grant. Check Grant name, {field} and Token request body."
 REVOCATION = "Check Revocation URL and Client authentication."
 AUTHORIZATION_REQUEST = "Check Client ID, Scope and the redirect URI."
+NO_DEVICE_GRANT = (
+    "The server, or this client, does not support the device authorization grant (RFC 8628). Ask the server's operator "
+    "to allow it, or authorize without --device."
+)
 NOT_FOR_THIS_CLIENT = "Ask the server's operator to allow this client to use the authorization_code grant."
 TRY_LATER = "The server has a problem. Try again later."
 TOO_MANY = "The server receives too many requests. Try again later."
@@ -83,6 +87,18 @@ BY_GRANT: dict[tuple[type[OAuthError], str], str] = {
     (exceptions.UnauthorizedClient, "revoke_url"): REVOCATION,
     (exceptions.InvalidRequest, "par_url"): AUTHORIZATION_REQUEST,
     (exceptions.UnauthorizedClient, "par_url"): NOT_FOR_THIS_CLIENT,
+    (exceptions.InvalidRequest, "device_url"): "Check Client ID, Scope and Client authentication.",
+    (exceptions.UnauthorizedClient, "device_url"): NO_DEVICE_GRANT,
+    (exceptions.UnsupportedGrantType, "device_url"): NO_DEVICE_GRANT,
+    (exceptions.UnauthorizedClient, "device_code"): NO_DEVICE_GRANT,
+    (exceptions.UnsupportedGrantType, "device_code"): NO_DEVICE_GRANT,
+    (exceptions.InvalidGrant, "device_code"): (
+        "The device code is invalid, expired or already used. Run the command again."
+    ),
+    (UnrecognizedRefusal, "device_code"): (
+        "The response does not show whether the client or the device code was rejected. Check {client}, and run the "
+        "command again."
+    ),
     (exceptions.UnauthorizedClient, "refresh_token"): (
         "The server does not allow this client to use the refresh_token grant. Ask its operator to allow it."
     ),
@@ -241,6 +257,8 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
         if config.skip_pkce:
             return PKCE_REQUIRED
         return PKCE_REFUSED if error is exceptions.InvalidRequest else ""
+    if code == "device_flow_disabled":  # GitHub: docs.github.com, "Authorizing OAuth apps"
+        return "Enable the device flow in the settings of the app."
     if grant == "par_url" and code in PAR_ERRORS:
         return AUTHORIZATION_REQUEST
     if _GRANT_NOT_ALLOWED.search(message):

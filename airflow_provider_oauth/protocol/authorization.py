@@ -110,11 +110,7 @@ def authorization_parameters(config: OAuthConfig, authorization: AuthorizationRe
     :raises ConfigurationError: if the connection has a different grant type or no authorization URL, or if the redirect
         URI would send the code over plain http to another machine
     """
-    if config.grant_type != "authorization_code":
-        advice = "To authorize it in a browser, set Grant type to authorization_code"
-        raise config.error(
-            "grant_type", f"is {config.grant_type}, so the connection cannot be authorized here. {advice}"
-        )
+    check_grant_type(config)
     if config.authorize_url is None:
         raise config.error("authorize_url", "is missing. Set Authorization URL, or set Issuer to discover it")
     target = urlsplit(authorization.redirect_uri)
@@ -140,6 +136,18 @@ def authorization_parameters(config: OAuthConfig, authorization: AuthorizationRe
             "code_challenge_method": "S256",
         }
     return {name: value for name, value in parameters.items() if value}
+
+
+def check_grant_type(config: OAuthConfig) -> None:
+    """Check that a user can authorize the connection.
+
+    :raises ConfigurationError: if the connection has a different grant type
+    """
+    if config.grant_type != "authorization_code":
+        advice = "To authorize it in a browser, set Grant type to authorization_code"
+        raise config.error(
+            "grant_type", f"is {config.grant_type}, so the connection cannot be authorized here. {advice}"
+        )
 
 
 def expected_nonce(config: OAuthConfig, authorization: AuthorizationRequest) -> str | None:

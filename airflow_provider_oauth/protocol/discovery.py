@@ -34,6 +34,8 @@ ENDPOINTS = {
     "authorize_url": "authorization_endpoint",
     "revoke_url": "revocation_endpoint",
 }
+#: The field that discovery sets only if its URL is needed (RFC 8628 section 4).
+DEVICE_ENDPOINT = {"device_url": "device_authorization_endpoint"}
 #: The field that discovery sets only if the metadata requires pushed authorization requests (RFC 9126 section 5).
 PAR_ENDPOINT = {"par_url": "pushed_authorization_request_endpoint"}
 #: The member of the metadata with the URLs for clients that have a certificate (RFC 8705 section 5).
@@ -49,10 +51,11 @@ def with_discovered_endpoints(
 
     The metadata is requested only if the connection lacks one of the URLs that are needed. All missing URLs are then
     set. A URL that the metadata does not contain stays None, except for the token URL, which is required. ``par_url``
-    is set only if the authorization URL is needed and the server requires pushed authorization requests.
+    is set only if the authorization URL is needed and the server requires pushed authorization requests. ``device_url``
+    is set only if it is needed.
 
     :param config: the connection
-    :param names: the URLs that are needed: ``token_url``, ``authorize_url``, ``revoke_url``
+    :param names: the URLs that are needed: ``token_url``, ``authorize_url``, ``revoke_url``, ``device_url``
     :param send: sends a request and returns the response
     :return: a copy of the connection, or the connection itself
     :raises ConfigurationError: if the metadata is for another issuer, or has no token endpoint or an unsafe URL
@@ -67,6 +70,8 @@ def with_discovered_endpoints(
     members = dict(ENDPOINTS)
     if "authorize_url" in names and metadata.get("require_pushed_authorization_requests") is True:
         members |= PAR_ENDPOINT
+    if "device_url" in names:
+        members |= DEVICE_ENDPOINT
     members |= _mtls_aliases(config, metadata, members, details)
     found = {name: _member(metadata, member) for name, member in members.items() if getattr(config, name) is None}
     found = {name: url for name, url in found.items() if url}

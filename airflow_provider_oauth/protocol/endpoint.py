@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,16 +21,24 @@ from airflow_provider_oauth.exceptions import (
 from airflow_provider_oauth.protocol.assertions import masked_until
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.credentials import load_credentials
+from airflow_provider_oauth.protocol.device_authorization import (
+    device_request,
+    parse_device_response,
+    parse_poll_response,
+    wait_for_token,
+)
 from airflow_provider_oauth.protocol.discovery import METADATA, with_discovered_endpoints
 from airflow_provider_oauth.protocol.http_transport import HttpTransport
 from airflow_provider_oauth.protocol.metrics import TOKEN_REQUESTS, failure_outcome, no_report
 from airflow_provider_oauth.protocol.pushed_authorization import par_request, parse_par_response
 from airflow_provider_oauth.protocol.timeouts import EXCHANGE_TIMEOUT
 from airflow_provider_oauth.protocol.token_requests import (
+    DEVICE,
     PAR,
     REVOCATION,
     TOKEN,
     code_request,
+    device_token_request,
     grant_request,
     refresh_request,
     revocation_request,
@@ -43,13 +52,17 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.credentials import Credentials
+    from airflow_provider_oauth.protocol.device_authorization import DeviceAuthorization
     from airflow_provider_oauth.protocol.metrics import Report
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.protocol.token_requests import EndpointInfo, Request, TokenRequest
     from airflow_provider_oauth.protocol.token_responses import HttpResponse
 
 #: The endpoints besides the token endpoint, by the field with the URL.
-ENDPOINTS = {endpoint.field: endpoint for endpoint in (REVOCATION, PAR)}
+ENDPOINTS = {endpoint.field: endpoint for endpoint in (REVOCATION, PAR, DEVICE)}
+
+#: Maximum time in seconds for which a device code is masked.
+MAX_MASKED = 86400.0
 
 Result = TypeVar("Result")
 Build = Callable[["OAuthConfig", "Credentials", "datetime"], "TokenRequest"]
@@ -151,6 +164,38 @@ class TokenEndpoint:
             parse_par_response,
             retry=False,
         )
+
+    def authorize_device(self) -> DeviceAuthorization:
+        """Request the codes with which a user authorizes (RFC 8628). It raises the same exceptions as ``grant``."""
+        device = self._exchange(
+            "device_url",
+            lambda config, credentials, now: device_request(config, now=now, credentials=credentials),
+            parse_device_response,
+            retry=False,
+        )
+        self._mask(device.device_code, self._clock.now() + timedelta(seconds=min(device.expires_in, MAX_MASKED)))
+        return device
+
+    def wait_for_device(self, device: DeviceAuthorization) -> Token:
+        """Wait until the user has authorized. It raises the same exceptions as ``grant``.
+
+        :param device: the codes
+        :return: the token
+        :raises ConsentDenied: if the user declined, or the codes expired
+        """
+
+        def poll() -> Token | str:
+            return self._exchange(
+                "token_url",
+                lambda config, credentials, now: device_token_request(
+                    config, device.device_code, now=now, credentials=credentials
+                ),
+                parse_poll_response,
+                retry=False,
+            )
+
+        with _outcome_reported(self._report):
+            return wait_for_token(self._config, device, poll, self._clock)
 
     def revoke(self, token: str, hint: str) -> bool:
         """Revoke a token (RFC 7009). The request is sent once. It raises the same exceptions as ``grant``.

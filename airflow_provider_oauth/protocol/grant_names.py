@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 GRANT_NAMES = {
     "jwt_bearer": "urn:ietf:params:oauth:grant-type:jwt-bearer",  # RFC 7523 section 2.1
     "token_exchange": "urn:ietf:params:oauth:grant-type:token-exchange",  # RFC 8693 section 2.1
+    "device_code": "urn:ietf:params:oauth:grant-type:device_code",  # RFC 8628 section 3.4
 }
 #: The grants whose name ``grant_name`` can replace.
 RENAMABLE_GRANTS = ("client_credentials", "password")
-#: The grant type of this package for each standard name.
+#: The names of the device authorization grant. It is not a grant type of connections.
+DEVICE_GRANTS = ("device_code", GRANT_NAMES["device_code"])
+#: The grant type of a connection for each standard name.
 STANDARD_GRANTS = {
     **{name: name for name in (*RENAMABLE_GRANTS, "authorization_code", "refresh_token", *GRANT_NAMES)},
     **{urn: name for name, urn in GRANT_NAMES.items()},
+    **dict.fromkeys(DEVICE_GRANTS, "authorization_code"),
 }
 #: Matches the names of the SAML bearer grant (RFC 7522 section 2.1) in connections.
 SAML = re.compile(r"saml2?[-_]bearer$", re.IGNORECASE)
@@ -30,7 +34,7 @@ DEVICE = re.compile(r"device[-_]code$", re.IGNORECASE)
 
 
 def check_grant_name(config: OAuthConfig) -> None:
-    """Check ``grant_name``, and refuse the SAML bearer grant.
+    """Check ``grant_name``, and refuse the SAML bearer grant and the device authorization grant.
 
     :raises ConfigurationError: if the grant is not supported, or ``grant_name`` does not fit the grant type
     """
@@ -41,6 +45,12 @@ def check_grant_name(config: OAuthConfig) -> None:
                 f"is {getattr(config, field)!r}, which is not supported: Airflow cannot create SAML assertions. Use "
                 "jwt_bearer or client_credentials if the server supports one of them",
             )
+    if config.grant_type in DEVICE_GRANTS:
+        raise config.error(
+            "grant_type",
+            f"is {config.grant_type!r}, which is not a grant type of connections. Use authorization_code, and run "
+            "airflow oauth authorize CONN_ID --device",
+        )
     if config.grant_name is None:
         return
     if grant := STANDARD_GRANTS.get(config.grant_name):

@@ -105,6 +105,8 @@ def refusal(
         event = "did not revoke the token: it responded with"
     elif request.endpoint.field == "par_url":
         event = "refused the authorization request with"
+    elif request.endpoint.field == "device_url":
+        event = "refused the device authorization request with"
     code = f" and error {quote.code!r}" if quote.code else ""
     message = f"The server's message: {quote.description!r}" if quote.description else ""
     details = " ".join(filter(None, (advice, message, f"(URL: {request.shown_url})")))
@@ -220,7 +222,7 @@ def _possible_codes(content: Any) -> Iterator[str]:
 def _unrecognized(grant_type: str, response: HttpResponse, content: Any) -> type[TokenRequestError]:
     """Return the class of an error whose code is not known."""
     status = response.status_code
-    if status == 401 and grant_type not in ("refresh_token", "authorization_code"):
+    if status == 401 and grant_type not in ("refresh_token", "authorization_code", "device_code"):
         # RFC 6749 section 5.2 uses 401 only for refused credentials. Airflow does not retry the task after these
         # classes, because sending the credentials again may lock the account.
         return exceptions.WrongPassword if grant_type == "password" else exceptions.InvalidClient

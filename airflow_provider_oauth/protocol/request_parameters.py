@@ -122,6 +122,7 @@ def token_parameters(config: OAuthConfig) -> Iterator[set[str]]:
     if config.grant_type == "authorization_code":
         code_verifier = set() if config.skip_pkce else {"code_verifier"}
         yield common | {"code", "redirect_uri"} | code_verifier | resource
+        yield common | {"device_code"} | resource
     if config.requires_refresh_token or config.use_refresh:
         yield common | {"refresh_token"} | (access if config.grant_type == "refresh_token" else resource)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 #: Fields of a request whose values are redacted in errors, in addition to the secrets of the connection.
-SECRET_FIELDS = ("refresh_token", "code", "code_verifier", "token", "state", "nonce")
+SECRET_FIELDS = ("refresh_token", "code", "code_verifier", "token", "state", "nonce", "device_code")
 #: Fields with a token that proves the identity of the client or of a user.
 ASSERTION_FIELDS = ("client_assertion", "assertion", "subject_token")
 
@@ -48,6 +48,7 @@ TOKEN = EndpointInfo("token endpoint", "token_url")
 REFRESH = EndpointInfo("token endpoint", "refresh_url")
 REVOCATION = EndpointInfo("revocation endpoint", "revoke_url")
 PAR = EndpointInfo("pushed authorization request endpoint", "par_url")
+DEVICE = EndpointInfo("device authorization endpoint", "device_url")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,7 @@ def grant_request(
     fields: dict[str, Any] = {"grant_type": config.grant_type}
     if config.grant_type == "password":
         fields |= {"username": config.username, "password": config.user_password}
-    access = _access_fields(config, scope or config.scope)
+    access = access_fields(config, scope or config.scope)
     if config.grant_type == "jwt_bearer":
         fields["assertion"] = _grant_assertion(config, credentials, now, access)
     if config.grant_type == "token_exchange":
@@ -145,6 +146,22 @@ def code_request(
     return _token_request(config, TOKEN, _token_url(config), fields | _resource(config), now, credentials)
 
 
+def device_token_request(
+    config: OAuthConfig, device_code: str, *, now: datetime, credentials: Credentials = NO_CREDENTIALS
+) -> TokenRequest:
+    """Build the request that asks whether the user has authorized a device (RFC 8628 section 3.4).
+
+    The resource is sent again, as with an authorization code.
+
+    :param config: a connection with the authorization code grant
+    :param device_code: the device code
+    :param now: time of the request, with a time zone
+    :param credentials: the signing key and the tokens from files that the request needs
+    """
+    fields: dict[str, Any] = {"grant_type": "device_code", "device_code": device_code, **_resource(config)}
+    return _token_request(config, TOKEN, _token_url(config), fields, now, credentials)
+
+
 def refresh_request(
     config: OAuthConfig,
     refresh_token: str,
@@ -168,7 +185,7 @@ def refresh_request(
     """
     fields: dict[str, Any] = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     if config.grant_type == "refresh_token":
-        fields |= _access_fields(config, config.scope)
+        fields |= access_fields(config, config.scope)
     fields |= _resource(config)
     bearer = access_token if config.refresh_bearer else None
     if config.refresh_url is None:
@@ -232,7 +249,7 @@ def _token_url(config: OAuthConfig) -> str:
     return config.token_url
 
 
-def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
+def access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
     """Return the parameters that say what the token gives access to: scope, audience and resource."""
     joined = config.scope_separator.join((scope or "").split())
     values = {"scope": joined, "audience": config.audience}
@@ -242,7 +259,7 @@ def _access_fields(config: OAuthConfig, scope: str | None) -> dict[str, str]:
 def _grant_assertion(config: OAuthConfig, credentials: Credentials, now: datetime, access: dict[str, str]) -> str:
     """Return the assertion of a JWT bearer grant.
 
-    :param access: the parameters from ``_access_fields``; if the assertion has the scope, it is removed from them
+    :param access: the parameters from ``access_fields``; if the assertion has the scope, it is removed from them
     """
     if credentials.assertion:
         return credentials.assertion

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 #: A lifetime of more seconds than this (31 years) is read as a Unix time, which some servers send in ``expires_in``.
 MAX_DURATION = 1_000_000_000
 MAX_LIFETIME = timedelta(days=3650)
+#: Grants that a user has just authorized.
+USER_GRANTS = ("authorization_code", "device_code")
 #: Members with the lifetime of a refresh token in seconds. No RFC defines such a member.
 REFRESH_LIFETIME_MEMBERS = ("refresh_expires_in", "refresh_token_expires_in")
 
@@ -135,6 +137,15 @@ def response_values(config: OAuthConfig, request: TokenRequest, response: HttpRe
     if response.status_code >= 400 or error_code(values):
         raise refusal(config, request, response, content, values)
     return values
+
+
+def reported_error(config: OAuthConfig, response: HttpResponse) -> str | None:
+    """Return the error code in a response of any status; None if it reports no error.
+
+    :param config: the connection
+    :param response: the response
+    """
+    return error_code(_standard_names(config, decoded(response)))
 
 
 def _access_token(config: OAuthConfig, request: TokenRequest, response: HttpResponse, values: Mapping[str, Any]) -> str:
@@ -280,14 +291,14 @@ def _expires_at(
     RFC 6749 section 5.1 allows servers to omit ``expires_in``. Notion, Slack and Intercom omit it, and the refresh
     token, for tokens that stay valid until they are revoked.
     """
-    if expires_in is None and refresh_token is None and request.grant_type == "authorization_code":
+    if expires_in is None and refresh_token is None and request.grant_type in USER_GRANTS:
         return None
     return sent_at + _lifetime(expires_in, config.default_lifetime, sent_at)
 
 
 def _lifetime(value: Any, default: int, now: datetime) -> timedelta:
     """Return the lifetime of the token; zero if the server sends zero or less."""
-    seconds = _seconds(value, now)
+    seconds = seconds_in(value, now)
     if seconds is None:
         seconds = default
     return timedelta(seconds=max(0.0, min(seconds, MAX_LIFETIME.total_seconds())))
@@ -296,14 +307,14 @@ def _lifetime(value: Any, default: int, now: datetime) -> timedelta:
 def _refresh_expires_at(config: OAuthConfig, values: Mapping[str, Any], sent_at: datetime) -> datetime | None:
     """Return when the refresh token expires if it is not used; None if not known."""
     for name in REFRESH_LIFETIME_MEMBERS:
-        seconds = _seconds(values.get(name), sent_at)
+        seconds = seconds_in(values.get(name), sent_at)
         # Keycloak sends 0 for a refresh token that never expires.
         if seconds is not None and 0 < seconds <= MAX_LIFETIME.total_seconds():
             return sent_at + timedelta(seconds=seconds)
     return None if config.refresh_lifetime is None else sent_at + timedelta(seconds=config.refresh_lifetime)
 
 
-def _seconds(value: Any, now: datetime) -> float | None:
+def seconds_in(value: Any, now: datetime) -> float | None:
     """Return ``value``, a duration or a Unix time as a number or a string, as seconds from now; None if invalid."""
     if not isinstance(value, (int, float, str)) or isinstance(value, bool):
         return None

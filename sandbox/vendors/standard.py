@@ -6,7 +6,13 @@ from sandbox.server_config import ServerConfig
 
 SERVER = ServerConfig(
     name="standard",
-    grants=("authorization_code", "client_credentials", "password", "refresh_token"),
+    grants=(
+        "authorization_code",
+        "client_credentials",
+        "password",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:device_code",
+    ),
     client_auth=(
         "client_secret_basic",
         "client_secret_post",
@@ -17,6 +23,7 @@ SERVER = ServerConfig(
     scopes=("read", "write", "admin", "openid"),
     revoke_path="/revoke",
     par_path="/par",
+    device_path="/device_authorization",
     issues_id_tokens=True,
     publishes_metadata=True,
     sends_issuer=True,

@@ -212,9 +212,13 @@ def test_standard_has_its_endpoints_in_its_metadata(sandbox: Sandbox) -> None:
         "token_endpoint": f"{url}/token",
         "pushed_authorization_request_endpoint": f"{url}/par",
         "require_pushed_authorization_requests": False,
+        "device_authorization_endpoint": f"{url}/device_authorization",
         "revocation_endpoint": f"{url}/revoke",
         "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "client_credentials", "password", "refresh_token"],
+        "grant_types_supported": [
+            *("authorization_code", "client_credentials", "password", "refresh_token"),
+            "urn:ietf:params:oauth:grant-type:device_code",
+        ],
         "scopes_supported": ["read", "write", "admin", "openid"],
         "token_endpoint_auth_methods_supported": [
             *("client_secret_basic", "client_secret_post", "private_key_jwt", "client_secret_jwt", "none"),

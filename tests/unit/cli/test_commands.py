@@ -19,6 +19,7 @@ from airflow_provider_oauth.management.connections import UnlistedSources
 from airflow_provider_oauth.management.grant_check import GrantCheck
 from airflow_provider_oauth.management.status import ConnectionStatus
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
+from airflow_provider_oauth.protocol.device_authorization import DeviceAuthorization
 from airflow_provider_oauth.protocol.token import Token
 from tests.connections import oauth_config
 
@@ -297,7 +298,7 @@ def test_authorize_prints_the_redirect_uri_to_register(
         commands.Loopback, "wait_for_callback", lambda self, state: "/?error=access_denied&state=" + state
     )
     with pytest.raises(ConsentDenied):
-        run("authorize", listen=True, redirect_uri=None)
+        run("authorize", listen=True, redirect_uri=None, device=False)
 
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"Redirect URI \(must be registered at the server\): http://127\.0\.0\.1:\d+/", lines[0])
@@ -313,7 +314,7 @@ def test_authorize_says_that_the_url_of_a_pushed_request_expires_soon(
     monkeypatch.setattr(grants, "begin_authorization", lambda config, request: url)
     answer(monkeypatch, "x")
     with pytest.raises(SystemExit):
-        run("authorize", listen=False, redirect_uri=None)
+        run("authorize", listen=False, redirect_uri=None, device=False)
 
     assert ("for a short time only" in capsys.readouterr().out) is is_short
 
@@ -326,7 +327,7 @@ def test_authorize_refuses_a_pasted_text_without_a_state_before_it_stores_anythi
     monkeypatch.setattr(grants, "finish_authorization", lambda config, request, callback: pytest.fail("was called"))
     answer(monkeypatch, text)
     with pytest.raises(SystemExit, match="^This text is not the URL that the browser opened after the consent. "):
-        run("authorize", listen=False, redirect_uri=None)
+        run("authorize", listen=False, redirect_uri=None, device=False)
 
     assert "Storing" not in capsys.readouterr().out
 
@@ -344,10 +345,76 @@ def test_authorize_explains_how_to_request_a_refresh_token_if_there_is_none(
     )
     monkeypatch.setattr(grants, "status", lambda config: status)
     answer(monkeypatch, "https://localhost/?code=c&state=s")
-    run("authorize", listen=False, redirect_uri=None)
+    run("authorize", listen=False, redirect_uri=None, device=False)
 
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("Connection 'shop': the authorization succeeded. The token is valid until ")
     assert last.endswith("The server did not grant these scopes: write.")
     advice = f"The server issued no refresh token, so tasks cannot renew the token. {OFFLINE_ACCESS}"
     assert (advice if needs_consent else "Tasks renew the token from now on.") in last
+
+
+DEVICE = DeviceAuthorization(
+    device_code="fake-device-code",
+    user_code="WDJB-MJHT",
+    verification_uri="https://login.example.com/device",
+    verification_uri_complete="https://login.example.com/device?user_code=WDJB-MJHT",
+    expires_in=900,
+)
+
+
+def authorize_device(monkeypatch: pytest.MonkeyPatch, device: DeviceAuthorization = DEVICE) -> None:
+    waited: list[DeviceAuthorization] = []
+    monkeypatch.setattr(grants, "begin_device_authorization", lambda config: device)
+    monkeypatch.setattr(grants, "finish_device_authorization", lambda config, device: waited.append(device) or TOKEN)
+    monkeypatch.setattr(grants, "status", lambda config: replace(STATUS, has_refresh_token=True))
+    run("authorize", listen=False, redirect_uri=None, device=True)
+    assert waited == [device]
+
+
+def test_authorize_with_device_prints_the_url_and_the_code_but_not_the_device_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authorize_device(monkeypatch)
+
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        "Open this URL in a browser on any machine:\n\nhttps://login.example.com/device\n\n"
+        "Enter this code, log in and consent: WDJB-MJHT\n\n"
+        "This URL already contains the code:\n\nhttps://login.example.com/device?user_code=WDJB-MJHT\n\n"
+        "Waiting for your consent, for at most 15 minutes …\n"
+        "Connection 'shop': the authorization succeeded. The token is valid until "
+    )
+    assert "fake-device-code" not in printed
+
+
+def test_authorize_with_device_prints_no_url_with_the_code_if_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authorize_device(monkeypatch, replace(DEVICE, verification_uri_complete=None, expires_in=30))
+
+    printed = capsys.readouterr().out
+    assert "already contains the code" not in printed
+    assert "for at most 1 minute …" in printed
+
+
+@pytest.mark.parametrize("other", [{"listen": True}, {"redirect_uri": "http://127.0.0.1:1/"}])
+def test_authorize_refuses_device_with_options_about_the_redirect_uri(
+    other: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grants, "begin_device_authorization", lambda config: pytest.fail("was called"))
+    with pytest.raises(SystemExit, match="^--device needs no redirect URI"):
+        run("authorize", **{"listen": False, "redirect_uri": None, "device": True, **other})
+
+
+def test_ctrl_c_while_authorize_waits_does_not_claim_that_nothing_was_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(config: Any, device: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "allow_database_connections", lambda: None)
+    monkeypatch.setattr(grants, "begin_device_authorization", lambda config: DEVICE)
+    monkeypatch.setattr(grants, "finish_device_authorization", interrupted)
+    # The decorator that writes to the audit log needs the arguments of a command.
+    authorize = commands._command(inspect.unwrap(commands.oauth_authorize))
+    with pytest.raises(SystemExit, match="^Stopped. To see what is stored, run: airflow oauth show CONN_ID$"):
+        authorize(Namespace(conn_id="shop", verbose=False, device=True, listen=False, redirect_uri=None))

@@ -38,7 +38,7 @@ def test_grants_other_than_password_need_no_user_name(grant_type: str) -> None:
     assert oauth_config(grant_type=grant_type).grant_type == grant_type
 
 
-@pytest.mark.parametrize("grant_type", ["", "Password", "device_code", "code"])
+@pytest.mark.parametrize("grant_type", ["", "Password", "device", "code"])
 def test_an_unknown_grant_type_is_refused_with_a_list_of_known_ones(grant_type: str) -> None:
     assert refusal(grant_type=grant_type) == (
         f"Grant type (grant_type) is {grant_type!r}, which is not supported. Use client_credentials, password, "

@@ -17,6 +17,7 @@ from airflow_provider_oauth.protocol.signing_keys import SigningKey
 from airflow_provider_oauth.protocol.token_requests import (
     TokenRequest,
     code_request,
+    device_token_request,
     grant_request,
     refresh_request,
     revocation_request,
@@ -195,6 +196,7 @@ def requests_of(config: OAuthConfig) -> Iterator[TokenRequest]:
     if config.grant_type == "authorization_code":
         uri = "https://a.example/"
         yield code_request(config, "fake-code", uri, "fake-verifier", now=START, credentials=credentials)
+        yield device_token_request(config, "fake-device-code", now=START, credentials=credentials)
     if config.requires_refresh_token or config.use_refresh:
         yield refresh_request(config, "fake-refresh", now=START, credentials=credentials)
 
