@@ -21,6 +21,8 @@ CODE = "code"
 RESERVED = ("state", "iss", "error")
 #: Maximum number of characters of a value.
 MAX_LENGTH = 512
+#: Minimum length of a part of a secret. A shorter one could be part of other words.
+MIN_SECRET = 8
 #: Where a URL ends being a scheme and a host.
 AFTER_HOST = re.compile(r"[/?#\\]")
 #: The fields with URLs, in which callback values are not replaced.
@@ -87,6 +89,19 @@ def names_in(value: Any, config: OAuthConfig) -> frozenset[str]:
     """Return the names of ``callback_map`` that occur as ``{name}`` in a text, or in the texts of a JSON value."""
     kept = kept_values(config.callback_map)
     return frozenset(name for text in _texts(value) for name in _names(text, kept)) if kept else frozenset()
+
+
+def fixed_parts(text: str, callback_map: Mapping[str, str]) -> list[str]:
+    """Return a secret, and its parts before and after callback values, with which it is sent.
+
+    :param text: the value of a secret parameter or header
+    :param callback_map: the callback's parameters by name
+    """
+    kept = kept_values(callback_map)
+    if not any(_names(text, kept)):
+        return [text]
+    parts = re.split("|".join(re.escape(f"{{{name}}}") for name in kept), text)
+    return [text, *(part for part in parts if len(part) >= MIN_SECRET)]
 
 
 def filled(value: Any, values: Mapping[str, str]) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.protocol.callback_values import URLS, check_callback_map
+from airflow_provider_oauth.protocol.callback_values import URLS, check_callback_map, fixed_parts
 from airflow_provider_oauth.protocol.client_check import CLIENT_AUTH_METHODS, check_client
 from airflow_provider_oauth.protocol.field_labels import field_name
 from airflow_provider_oauth.protocol.grant_names import GRANT_NAMES, check_grant_name
@@ -263,7 +263,8 @@ class OAuthConfig:
         maps = (self.secret_grant_params, self.secret_grant_headers, self.secret_headers, self.secret_params)
         values = [self.client_secret, self.user_password, self.refresh_token]
         values += [self.private_key_passphrase, *secret_texts(self.private_key or "")]
-        values += [text for mapping in maps for text in _texts(mapping)]
+        texts = [text for mapping in maps for text in _texts(mapping)]
+        values += [part for text in texts for part in fixed_parts(text, self.callback_map)]
         values += [found[1] for proxy in self.transport.proxies.values() if (found := PROXY_PASSWORD.search(proxy))]
         return tuple(value for value in values if value)
 

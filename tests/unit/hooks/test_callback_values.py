@@ -244,3 +244,15 @@ def test_a_list_ends_with_an_error_if_another_account_is_authorized_meanwhile(
         "rows would belong to two accounts. Run the task again."
     )
     assert sent(requests_mock) == [f"{API}/rows?r=123"]
+
+
+def test_an_error_does_not_quote_a_secret_that_was_sent_with_a_value(
+    connect: Callable[..., None], requests_mock: Mocker
+) -> None:
+    connect(secret_params={"key": "fake-secret-{realm_id}"})
+    requests_mock.get(ANY, status_code=400, json={"message": "the key fake-secret-123 is invalid"})
+
+    with pytest.raises(ApiError) as error:
+        OAuthHook("my_api").run("items")
+    assert "is invalid" in str(error.value)
+    assert "fake-secret" not in str(error.value)

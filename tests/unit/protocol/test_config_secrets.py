@@ -36,6 +36,25 @@ def test_secrets_include_all_secret_fields() -> None:
     }
 
 
+def test_secrets_include_the_parts_around_callback_values() -> None:
+    settings = oauth_config(
+        grant_type="authorization_code",
+        callback_map={"realm": "realmId"},
+        client_secret="{realm}-fake-client",
+        secret_params={"a": "fake-query-{realm}-fake-rest", "b": "short{realm}", "c": "{realm}", "d": "{x}-fake-other"},
+    )
+
+    assert set(settings.secrets) == {
+        "{realm}-fake-client",
+        "fake-query-{realm}-fake-rest",
+        "fake-query-",
+        "-fake-rest",
+        "short{realm}",
+        "{realm}",
+        "{x}-fake-other",
+    }
+
+
 def test_secrets_of_a_public_client_are_empty() -> None:
     assert oauth_config(client_auth="none", client_secret=None).secrets == ()
 

@@ -21,15 +21,18 @@ from itsdangerous import TimestampSigner
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.management import connections, grants
 from airflow_provider_oauth.management.grant_check import GrantCheck
+from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.ui import app, pending, protection, threads
 from airflow_provider_oauth.ui.page import FlashMessage
 from airflow_provider_oauth.ui.plugin import OAuthPlugin
 from airflow_provider_oauth.ui.protection import HEADERS
 from sandbox.user_agent import read_page
-from tests.connections import oauth_config
+from tests.connections import TOKEN_URL, oauth_config
 
 if TYPE_CHECKING:
+    from requests_mock import Mocker
+
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
 BASE_URL = "https://airflow.example.com/air"
@@ -257,6 +260,29 @@ def test_the_result_of_an_authorization_without_a_refresh_token_explains_how_to_
         'Authorization request parameters (authorize_params) to {"access_type": "offline", "prompt": "consent"}: see '
         "the vendor's documentation. Then authorize again."
     )
+
+
+def test_the_page_shows_the_company_that_the_user_chose_and_refuses_another_one(
+    monkeypatch: pytest.MonkeyPatch, requests_mock: Mocker
+) -> None:
+    config = replace(CONFIG, callback_map={"realm_id": "realmId"})
+    monkeypatch.setattr(connections, "get_config", lambda conn_id: config)
+    monkeypatch.setattr(connections, "get_status", lambda conn_id: grants.status(config))
+    monkeypatch.setattr(app, "create_session", lambda: nullcontext(SimpleNamespace(add=lambda entry: None)))
+    monkeypatch.setattr(Clock, "sleep", lambda self, seconds: None)
+    requests_mock.post(TOKEN_URL, json={"access_token": "fake-access", "refresh_token": "fake-refresh"})
+
+    def authorize(realm_id: str) -> str:
+        response = post("authorize")
+        state = parse_qs(urlsplit(response.headers["Location"]).query)["state"][0]
+        query = f"state={state}&code=c&realmId={realm_id}"
+        return flash_of(follow_callback(query, response.headers["Set-Cookie"].partition(";")[0]))
+
+    assert "The authorization succeeded" in authorize("%3Cb%3E1")
+    html = browse("GET", "/air/oauth/?conn_id=shop").text
+    assert read_page(html).rows["shop"][5] == "Given realm_id: <b>1"
+    assert "<b>1" not in html
+    assert "The callback has another realm_id (realmId) than before: '2' instead of '<b>1'." in authorize("2")
 
 
 def test_a_user_who_lost_the_permission_to_edit_cannot_finish_an_authorization(monkeypatch: pytest.MonkeyPatch) -> None:
