@@ -67,6 +67,14 @@ CLIENT_PARAMETERS = {
     "tls_client_auth": ("client_id",),
     "none": ("client_id",),
 }
+#: The client authentication methods that send HTTP Basic.
+BASIC_AUTH = ("client_secret_basic", "client_secret_basic_raw")
+#: The content type of each format of token requests that has a body.
+CONTENT_TYPES = {
+    "form": "application/x-www-form-urlencoded",
+    "json": "application/json",
+    "multipart": "multipart/form-data",
+}
 #: The parameters with which each grant that can be repeated obtains a token.
 GRANT_PARAMETERS = {
     "client_credentials": (),
@@ -91,7 +99,7 @@ def renamed(config: OAuthConfig, parameters: Mapping[str, Any]) -> dict[str, Any
 def check_parameters(config: OAuthConfig) -> None:
     """Check the parameters and headers that the connection adds to requests, and the names in ``request_map``.
 
-    A parameter that this package sets itself would be ignored.
+    A parameter or header that this package sets itself would be ignored.
 
     :raises ConfigurationError: if a name is unknown, or is used twice in a request
     """
@@ -105,6 +113,8 @@ def check_parameters(config: OAuthConfig) -> None:
         _check_added(config, field, {name for sent in token_parameters(config) for name in sent})
     _check_overlap(config, "grant_params", "secret_grant_params")
     _check_overlap(config, "grant_headers", "secret_grant_headers")
+    for field in ("grant_headers", "secret_grant_headers"):
+        _check_headers(config, field)
 
 
 def token_parameters(config: OAuthConfig) -> Iterator[set[str]]:
@@ -154,6 +164,23 @@ def _check_overlap(config: OAuthConfig, open_field: str, secret_field: str) -> N
         if fold(name) in known:
             problem = f"must not contain {name!r}, because {field_name(open_field)} contains it. Remove one of them"
             raise config.error(secret_field, problem)
+
+
+def _check_headers(config: OAuthConfig, field: str) -> None:
+    """Check that the connection does not add a header with another value than the one that this package sends."""
+    headers = {name.lower(): value for name, value in getattr(config, field).items()}
+    if "authorization" in headers and (config.refresh_bearer or config.client_auth in BASIC_AUTH):
+        problem = (
+            "must not contain 'Authorization', because this package sets it. Remove it, or set Client authentication"
+        )
+        raise config.error(field, f"{problem} to another method")
+    content_type = None if config.is_get else CONTENT_TYPES.get(config.body_format)
+    own = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type and own and own != content_type:
+        problem = (
+            f"must not contain another Content-Type than {content_type}, the one of Token request body (body_format)"
+        )
+        raise config.error(field, f"{problem}. Remove it, or choose another Token request body")
 
 
 def _list(names: tuple[str, ...]) -> str:

@@ -123,6 +123,53 @@ def test_a_header_in_both_fields_is_an_error(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("field", ["grant_headers", "secret_grant_headers"])
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"client_auth": "client_secret_basic_raw"}, {"client_auth": "none", "refresh_bearer": True}],
+)
+def test_an_authorization_header_is_an_error_if_the_package_sets_it(
+    field: str, name: str, settings: dict[str, Any]
+) -> None:
+    assert error_of(**settings, **{field: {name: "Basic fake"}}).endswith(
+        f"({field}) must not contain 'Authorization', because this package sets it. Remove it, or set Client "
+        "authentication to another method."
+    )
+
+
+@pytest.mark.parametrize("client_auth", ["none", "client_secret_post"])
+def test_an_authorization_header_is_sent_with_other_client_authentication(client_auth: str) -> None:
+    config = oauth_config(client_auth=client_auth, secret_grant_headers={"authorization": "Basic fake"})
+
+    assert grant_request(config, now=START).headers["authorization"] == "Basic fake"
+
+
+@pytest.mark.parametrize("field", ["grant_headers", "secret_grant_headers"])
+@pytest.mark.parametrize(
+    ("body_format", "content_type", "own"),
+    [
+        ("form", "application/x-www-form-urlencoded", "application/json"),
+        ("json", "application/json", "application/x-www-form-urlencoded; charset=utf-8"),
+        ("multipart", "multipart/form-data", "text/plain"),
+    ],
+)
+def test_another_content_type_than_that_of_the_body_is_an_error(
+    field: str, body_format: str, content_type: str, own: str
+) -> None:
+    assert error_of(body_format=body_format, **{field: {"content-type": own}}).endswith(
+        f"({field}) must not contain another Content-Type than {content_type}, the one of Token request body "
+        "(body_format). Remove it, or choose another Token request body."
+    )
+
+
+@pytest.mark.parametrize("settings", [{"token_method": "GET"}, {"body_format": "query"}])
+def test_a_request_without_a_body_may_have_any_content_type(settings: dict[str, Any]) -> None:
+    config = oauth_config(grant_headers={"Content-Type": "application/json"}, **settings)
+
+    assert grant_request(config, now=START).headers["Content-Type"] == "application/json"
+
+
 # --- with other names
 
 
