@@ -7,7 +7,7 @@ from typing import Any
 
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from airflow_provider_oauth.protocol.private_keys import MAX_RSA_BITS, InvalidKey, PrivateKey, checked, is_text
+from airflow_provider_oauth.protocol.private_keys import MAX_RSA_BITS, InvalidKey, PrivateKey, accepted, is_text
 from airflow_provider_oauth.protocol.signing_algorithms import KEY_ALGORITHMS
 
 #: The class that converts keys of each type, and the members that a private key of the type has.
@@ -21,6 +21,9 @@ _CURVES = {"EC": ("P-256", "P-384", "P-521"), "OKP": ("Ed25519", "Ed448")}
 _ALGORITHM_NAMES = {"Ed25519": "EdDSA", "Ed448": "EdDSA"}
 #: Number of characters of the longest number in base64.
 _MAX_NUMBER = MAX_RSA_BITS // 6 + 1
+#: The same for p, q and the numbers that are calculated from one of them. Checking whether a longer one is prime takes
+#: minutes.
+_MAX_PRIME = MAX_RSA_BITS // 2 // 6 + 1
 
 
 def jwk_keys(parsed: dict[str, Any]) -> list[PrivateKey]:
@@ -72,7 +75,8 @@ def _key(jwk: dict[str, Any]) -> PrivateKey:
     for name in members:
         value = jwk.get(name)
         # An RSA key that has only d is refused: finding its prime numbers can take minutes.
-        if not (isinstance(value, str) and re.fullmatch(rf"[A-Za-z0-9_-]{{1,{_MAX_NUMBER}}}=*", value)):
+        longest = _MAX_PRIME if name in ("p", "q", "dp", "dq", "qi") else _MAX_NUMBER
+        if not (isinstance(value, str) and re.fullmatch(rf"[A-Za-z0-9_-]{{1,{longest}}}=*", value)):
             raise InvalidKey(f"has a JWK whose member {name} is missing or is not a number in base64url. Copy it again")
     if not is_text(jwk.get("kid", "")):
         raise InvalidKey("has a JWK whose member kid is not a string. Write it in quotes")
@@ -83,4 +87,4 @@ def _key(jwk: dict[str, Any]) -> PrivateKey:
             raise ValueError
     except Exception:
         raise InvalidKey("has a JWK that is not a valid private key. Copy the whole JWK again") from None
-    return PrivateKey(key=checked(key), key_id=jwk.get("kid"), algorithm=_algorithm(jwk))
+    return PrivateKey(key=accepted(key), key_id=jwk.get("kid"), algorithm=_algorithm(jwk))

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from airflow_provider_oauth.protocol.key_encryption import iterations
 from airflow_provider_oauth.protocol.pasted_key import BLANK
-from airflow_provider_oauth.protocol.private_keys import InvalidKey, Key, checked, damaged
+from airflow_provider_oauth.protocol.private_keys import InvalidKey, Key, accepted, checked, damaged
 
 #: PKCS #8, encrypted PKCS #8, PKCS #1 and SEC 1.
 PRIVATE_KEYS = ("PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
@@ -120,7 +120,7 @@ def _key(block: _Block, passphrase: str | None) -> Key:
         key = load_pem_private_key(block.text, None, unsafe_skip_rsa_key_validation=True)
     except Exception:
         raise damaged() from None
-    return checked(key)
+    return checked(accepted(key))
 
 
 def _decrypted(block: _Block, passphrase: str | None) -> Key:
@@ -141,4 +141,4 @@ def _decrypted(block: _Block, passphrase: str | None) -> Key:
             "does not decrypt the private key. Check the passphrase, and that the key is complete",
             "private_key_passphrase",
         ) from None
-    return checked(key)
+    return checked(accepted(key))

@@ -69,26 +69,42 @@ def der(key: Key) -> bytes:
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
-def checked(key: object) -> Key:
-    """Return a key that was loaded without checks.
+def accepted(key: object) -> Key:
+    """Return a private key of ``cryptography`` if an algorithm signs with it.
 
-    :param key: a private key of ``cryptography``
-    :raises InvalidKey: if it is not valid, or no algorithm signs with it
+    :raises InvalidKey: if it has a type, curve or length that is not supported
     """
     if isinstance(key, RSAPrivateKey):
         if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
             raise InvalidKey(
                 f"has an RSA key of {key.key_size} bits. Use a key of {MIN_RSA_BITS} to {MAX_RSA_BITS} bits"
             )
-        try:  # the length is checked first, because this takes minutes for very long keys
+        return key
+    if isinstance(key, (Ed25519PrivateKey, Ed448PrivateKey)):
+        return key
+    if isinstance(key, EllipticCurvePrivateKey) and key.curve.name in CURVE_ALGORITHMS:
+        return key
+    raise InvalidKey(
+        "has a key with which no supported algorithm signs. Use an RSA key, an EC key on curve P-256, P-384 or P-521, "
+        "or an Ed25519 key"
+    )
+
+
+def checked(key: Key) -> Key:
+    """Return a key that was loaded without a check of its numbers. Those of other keys than RSA are always checked.
+
+    :raises InvalidKey: if the numbers of an RSA key do not fit together
+    """
+    if isinstance(key, RSAPrivateKey):
+        try:
+            numbers = key.private_numbers()
+            # OpenSSL tests whether p and q are prime before it compares their product with the modulus, whose length is
+            # limited. For a long p, this test takes hours.
+            if numbers.p * numbers.q != numbers.public_numbers.n:
+                raise ValueError
             load_der_private_key(der(key), None)
         except Exception:
             raise damaged() from None
-    elif isinstance(key, EllipticCurvePrivateKey):
-        if key.curve.name not in CURVE_ALGORITHMS:
-            raise _unsupported()
-    elif not isinstance(key, (Ed25519PrivateKey, Ed448PrivateKey)):
-        raise _unsupported()
     return key
 
 
@@ -100,10 +116,3 @@ def is_text(value: object) -> bool:
 def damaged() -> InvalidKey:
     """Return the error for a key that cannot be read."""
     return InvalidKey("has a private key that is damaged or incomplete. Copy the whole key again")
-
-
-def _unsupported() -> InvalidKey:
-    return InvalidKey(
-        "has a key with which no supported algorithm signs. Use an RSA key, an EC key on curve P-256, P-384 or P-521, "
-        "or an Ed25519 key"
-    )

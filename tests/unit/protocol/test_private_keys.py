@@ -358,3 +358,15 @@ def test_a_truncated_key_is_an_error(kind: str) -> None:
     not_base64 = "has characters between BEGIN and END that are not base64. Copy the whole text again"
     for change in ("é", "!", "\ud7ff", "=", "-"):
         assert problem("\n".join([lines[0], lines[1][:8] + change + lines[1][9:], *lines[2:]])) == not_base64
+
+
+@pytest.mark.parametrize("bits", [9689, 216_091])
+def test_an_rsa_key_with_a_very_long_prime_number_is_not_checked_for_hours(bits: int) -> None:
+    own = rsa_key().private_numbers()
+    p = 2**bits - 1  # a prime number; to test that would take a minute for the first one, and hours for the second one
+    numbers = (0, own.public_numbers.n, 65537, own.d, p, own.q, own.dmp1, own.dmq1, own.iqmp)
+    damaged = "has a private key that is damaged or incomplete. Copy the whole key again"
+    assert problem(armored("RSA PRIVATE KEY", sequence(*map(integer, numbers)))) == damaged
+    encoded = base64.urlsafe_b64encode(integer(p)).rstrip(b"=").decode()
+    text = "has a JWK whose member p is missing or is not a number in base64url. Copy it again"
+    assert problem(jwk(rsa_key()) | {"p": encoded}) == text
