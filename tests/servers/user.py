@@ -21,11 +21,13 @@ class User:
     """One user, in one browser session.
 
     :param name: the user name for the login
+    :param ca: the file of the CA certificate that the browser trusts; None for those of certifi
     """
 
-    def __init__(self, name: str = "ada") -> None:
+    def __init__(self, name: str = "ada", ca: str | None = None) -> None:
         self.name = name
         self.browser = UserAgent()
+        self.browser.session.verify = ca or True
 
     def consent(self, url: str, redirect_uri: str, allow: bool = True) -> str:
         """Open an authorization request, log in, allow or deny access, and return the callback URL.
@@ -45,6 +47,24 @@ class User:
             else:
                 response = self._fill_in(response, allow)
         raise PageError(f"{url.partition('?')[0]} does not lead to the redirect URI")
+
+    def enter_code(self, url: str, code: str, allow: bool = True) -> None:
+        """Enter the code of a device authorization, confirm it, log in, and allow or deny access (oidc-provider).
+
+        :param url: the verification URL, with or without the code
+        :param code: the user code
+        :param allow: whether to allow access
+        :raises PageError: when a page is not as expected
+        """
+        response = self.browser.get(url)
+        for values in ({"user_code": code}, {} if allow else {"abort": "yes"}):
+            response = self.browser.post(response.url, read_page(response.text).forms[0], values)
+        for _ in range(10):
+            if "Sign-in Success" in response.text or "interrupted" in response.text:
+                return
+            redirects = response.is_redirect
+            response = self.browser.get(target_of(response)) if redirects else self._fill_in(response, allow)
+        raise PageError(f"{url.partition('?')[0]} does not accept the code")
 
     def _fill_in(self, page: requests.Response, allow: bool) -> requests.Response:
         """Fill in the form on a login or consent page, and submit it."""
