@@ -18,18 +18,14 @@ GRANT_NAMES = {
 }
 #: The grants whose name ``grant_name`` can replace.
 RENAMABLE_GRANTS = ("client_credentials", "password")
-#: The names of the device authorization grant. It is not a grant type of connections.
-DEVICE_GRANTS = ("device_code", GRANT_NAMES["device_code"])
 #: The grant type of a connection for each standard name.
 STANDARD_GRANTS = {
     **{name: name for name in (*RENAMABLE_GRANTS, "authorization_code", "refresh_token", *GRANT_NAMES)},
     **{urn: name for name, urn in GRANT_NAMES.items()},
-    **dict.fromkeys(DEVICE_GRANTS, "authorization_code"),
 }
 #: Matches the names of the SAML bearer grant (RFC 7522 section 2.1) in connections.
 SAML = re.compile(r"saml2?[-_]bearer$", re.IGNORECASE)
-
-#: Matches the names of the device grant (RFC 8628 section 3.4).
+#: Matches the names of the device authorization grant (RFC 8628 section 3.4). It is not a grant type of connections.
 DEVICE = re.compile(r"device[-_]code$", re.IGNORECASE)
 
 
@@ -39,28 +35,25 @@ def check_grant_name(config: OAuthConfig) -> None:
     :raises ConfigurationError: if the grant is not supported, or ``grant_name`` does not fit the grant type
     """
     for field in ("grant_type", "grant_name"):
-        if SAML.search(getattr(config, field) or ""):
+        name = getattr(config, field) or ""
+        if SAML.search(name):
             raise config.error(
                 field,
-                f"is {getattr(config, field)!r}, which is not supported: Airflow cannot create SAML assertions. Use "
-                "jwt_bearer or client_credentials if the server supports one of them",
+                f"is {name!r}, which is not supported: Airflow cannot create SAML assertions. Use jwt_bearer or "
+                "client_credentials if the server supports one of them",
             )
-    if config.grant_type in DEVICE_GRANTS:
-        raise config.error(
-            "grant_type",
-            f"is {config.grant_type!r}, which is not a grant type of connections. Use authorization_code, and run "
-            "airflow oauth authorize CONN_ID --device",
-        )
+        if DEVICE.search(name):
+            advice = "Set" if field == "grant_type" else "Remove it, set"
+            raise config.error(
+                field,
+                f"is {name!r}, which needs a user. {advice} Grant type to authorization_code, and run airflow oauth "
+                "authorize CONN_ID --device",
+            )
     if config.grant_name is None:
         return
     if grant := STANDARD_GRANTS.get(config.grant_name):
         problem = f"is {config.grant_name!r}, which is a standard grant. Remove it, and set Grant type to {grant}"
         raise config.error("grant_name", problem)
-    if DEVICE.search(config.grant_name):
-        problem = (
-            f"is {config.grant_name!r}, which needs a user. Remove it, set Grant type to authorization_code, and run"
-        )
-        raise config.error("grant_name", f"{problem} airflow oauth authorize --device")
     if config.grant_type not in RENAMABLE_GRANTS:
         raise config.error(
             "grant_name",

@@ -12,6 +12,7 @@ from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied,
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
 from sandbox.user_agent import UserAgent
+from tests.keys import ec_key, pem, public_pem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +67,20 @@ def test_after_a_users_authorization_tasks_call_the_api_and_renew_the_token(
     assert grants.renew(config).access_token != before
     errors = sandbox.state.counts()["app"]["token_errors"]
     assert errors.keys() == {"authorization_pending"}
+
+
+def test_a_client_with_a_private_key_signs_an_assertion_for_each_request(
+    connect: Callable[..., OAuthConfig], sandbox: Sandbox
+) -> None:
+    key = ec_key()
+    config = connect(password="", client_auth="private_key_jwt", private_key=pem(key))
+    sandbox.state.add_client("standard", "app", None, scopes=["read", "openid"], public_key=public_pem(key))
+    device = grants.begin_device_authorization(config)
+    user = threading.Timer(0.5, consent, [device])
+    user.start()
+    grants.finish_device_authorization(config, device)  # the server refuses an assertion that it has seen
+    user.join()
+    assert OAuthHook("api").run("items").ok
 
 
 def test_endpoints_in_the_connection_need_no_metadata(connect: Callable[..., OAuthConfig], sandbox: Sandbox) -> None:

@@ -16,6 +16,7 @@ from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from sandbox.server import Sandbox, serve
 from sandbox.user_agent import UserAgent
 from sandbox.vendors.standard import SERVER as STANDARD
+from tests.keys import ec_key, pem, public_pem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,6 +79,17 @@ def test_the_client_authenticates_as_at_the_token_endpoint(
     grants.finish_authorization(config, request, UserAgent().consent(url))
     with pytest.raises(InvalidClient):
         begin(replace(config, client_secret="fake-wrong"))
+
+
+def test_a_client_with_a_private_key_signs_an_assertion_for_each_request(
+    connect: Callable[..., OAuthConfig], sandbox: Sandbox
+) -> None:
+    key = ec_key()
+    config = connect("strict", password="", client_auth="private_key_jwt", private_key=pem(key))
+    sandbox.state.add_client("strict", "app", None, scopes=["read", "openid"], public_key=public_pem(key))
+    request, url = begin(config)
+    grants.finish_authorization(config, request, UserAgent().consent(url))
+    assert OAuthHook("api").run("items").ok
 
 
 def test_a_server_that_requires_pushed_requests_names_the_field_if_it_is_missing(

@@ -118,18 +118,6 @@ def test_a_connection_that_cannot_be_authorized_with_a_code_is_refused(
     assert not requests_mock.called
 
 
-@pytest.mark.parametrize("name", ["device_code", "urn:ietf:params:oauth:grant-type:device_code"])
-def test_the_grant_type_of_a_connection_cannot_be_device_code(name: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        config(grant_type=name)
-    assert str(caught.value) == (
-        f"Connection 'api': Grant type (grant_type) is {name!r}, which is not a grant type of connections. Use "
-        "authorization_code, and run airflow oauth authorize CONN_ID --device."
-    )
-    with pytest.raises(ConfigurationError, match=r"Remove it, and set Grant type to authorization_code"):
-        config(grant_type="client_credentials", grant_name=name)
-
-
 # --- its response
 
 

@@ -567,3 +567,26 @@ def test_a_response_that_is_too_large_is_rejected(
     error = refused(endpoint)
     assert isinstance(error, TokenResponseError)
     assert str(error).endswith(f"bytes. Check Issuer. (URL: {OIDC})")
+
+
+def test_the_endpoints_of_pushed_requests_and_devices_have_aliases_too(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, certificate: dict[str, Any]
+) -> None:
+    own = {"pushed_authorization_request_endpoint": "https://mtls.auth.test/par"}
+    own |= {"device_authorization_endpoint": "https://mtls.auth.test/device"}
+    found = {name: url.replace("mtls.", "") for name, url in own.items()}
+    metadata = {**METADATA, **found, "require_pushed_authorization_requests": True}
+    requests_mock.get(OIDC, json={**metadata, "mtls_endpoint_aliases": own})
+    for values, host in ((TLS_CLIENT, "https://mtls.auth.test"), ({}, "https://auth.test")):
+        settings = endpoint(**values, **certificate).with_discovered_endpoints("authorize_url", "device_url")
+        assert (settings.par_url, settings.device_url) == (f"{host}/par", f"{host}/device")
+
+
+@pytest.mark.parametrize("name", ["token_url", "authorize_url", "refresh_url"])
+def test_the_device_endpoint_is_ignored_if_it_is_not_needed(
+    endpoint: Callable[..., TokenEndpoint], requests_mock: Mocker, name: str
+) -> None:
+    requests_mock.get(OIDC, json={**METADATA, "device_authorization_endpoint": "http://unsafe.test/device"})
+    assert endpoint().with_discovered_endpoints(name).device_url is None
+    with pytest.raises(ConfigurationError, match="Set Device authorization URL"):
+        endpoint().with_discovered_endpoints("device_url")

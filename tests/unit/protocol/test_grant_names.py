@@ -90,7 +90,10 @@ def test_the_saml_bearer_grant_is_refused_by_name(field: str, name: str) -> None
 
 @pytest.mark.parametrize("name", ["device_code", "urn:ietf:params:oauth:grant-type:device_code"])
 def test_the_device_grant_is_refused_with_the_command_to_run(name: str) -> None:
+    command = "Grant type to authorization_code, and run airflow oauth authorize CONN_ID --device."
     assert error_of(grant_name=name) == (
-        f"Connection 'shop': Grant name (grant_name) is {name!r}, which needs a user. Remove it, set Grant type to "
-        "authorization_code, and run airflow oauth authorize --device."
+        f"Connection 'shop': Grant name (grant_name) is {name!r}, which needs a user. Remove it, set {command}"
+    )
+    assert error_of(grant_type=name) == (
+        f"Connection 'shop': Grant type (grant_type) is {name!r}, which needs a user. Set {command}"
     )
