@@ -11,12 +11,24 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from airflow_provider_oauth.protocol.key_encryption import iterations
 from airflow_provider_oauth.protocol.pasted_key import BLANK
-from airflow_provider_oauth.protocol.private_keys import InvalidKey, Key, accepted, checked, damaged
+from airflow_provider_oauth.protocol.private_keys import (
+    MAX_RSA_BITS,
+    MIN_RSA_BITS,
+    InvalidKey,
+    Key,
+    accepted,
+    checked,
+    damaged,
+)
 
 #: PKCS #8, encrypted PKCS #8, PKCS #1 and SEC 1.
 PRIVATE_KEYS = ("PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
 #: Maximum number of iterations with which a passphrase is hashed. More of them would take longer than a few seconds.
 MAX_ITERATIONS = 5_000_000
+
+#: Maximum size of one private key in bytes. An encrypted RSA key of 8192 bits has 4.8 kB. A longer key of a type that
+#: is refused afterwards, such as DSA, could take hours to load.
+MAX_KEY_SIZE = 6000
 
 _BEGIN = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 #: The header of a key that was encrypted by OpenSSL's traditional format, without blanks. The length of the
@@ -113,6 +125,11 @@ def _key(block: _Block, passphrase: str | None) -> Key:
     if block.label not in PRIVATE_KEYS:
         raise InvalidKey(
             "has a private key in a format that is not supported. Convert it to PKCS #8 with openssl pkcs8 -topk8"
+        )
+    if len(block.data) > MAX_KEY_SIZE:
+        raise InvalidKey(
+            f"has a private key of more than {MAX_KEY_SIZE // 1000} kB. Use an RSA key of {MIN_RSA_BITS} to "
+            f"{MAX_RSA_BITS} bits, or an EC or Ed25519 key"
         )
     if block.is_encrypted:
         return _decrypted(block, passphrase)

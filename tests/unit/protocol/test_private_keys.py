@@ -21,6 +21,7 @@ from tests.keys import (
     ec_key,
     ed448_key,
     ed25519_key,
+    element,
     integer,
     jwk,
     material,
@@ -320,11 +321,15 @@ def test_a_dsa_key_is_an_error() -> None:
     )
 
 
+TOO_LARGE = "has a private key of more than 6 kB. Use an RSA key of 2048 to 8192 bits, or an EC or Ed25519 key"
+
+
 def test_short_and_very_long_rsa_keys_are_an_error() -> None:
     assert problem(pem(rsa_key(1024))) == "has an RSA key of 1024 bits. Use a key of 2048 to 8192 bits"
     assert problem(jwk(rsa_key(1024))) == "has an RSA key of 1024 bits. Use a key of 2048 to 8192 bits"
-    assert problem(pem_of_rsa_numbers(16384)) == "has an RSA key of 16384 bits. Use a key of 2048 to 8192 bits"
-    assert problem(pem_of_rsa_numbers(200_000)) == "has an RSA key of 200000 bits. Use a key of 2048 to 8192 bits"
+    assert problem(pem_of_rsa_numbers(8200)) == "has an RSA key of 8200 bits. Use a key of 2048 to 8192 bits"
+    assert problem(pem_of_rsa_numbers(16384)) == TOO_LARGE
+    assert problem(pem_of_rsa_numbers(100_000)) == TOO_LARGE
 
 
 def pem_of_rsa_numbers(bits: int) -> str:
@@ -360,13 +365,21 @@ def test_a_truncated_key_is_an_error(kind: str) -> None:
         assert problem("\n".join([lines[0], lines[1][:8] + change + lines[1][9:], *lines[2:]])) == not_base64
 
 
-@pytest.mark.parametrize("bits", [9689, 216_091])
+@pytest.mark.parametrize("bits", [9689, 19_937, 86_243])
 def test_an_rsa_key_with_a_very_long_prime_number_is_not_checked_for_hours(bits: int) -> None:
     own = rsa_key().private_numbers()
-    p = 2**bits - 1  # a prime number; to test that would take a minute for the first one, and hours for the second one
+    p = 2**bits - 1  # a prime number; to test that would take a minute for the first one, and hours for the last one
     numbers = (0, own.public_numbers.n, 65537, own.d, p, own.q, own.dmp1, own.dmq1, own.iqmp)
     damaged = "has a private key that is damaged or incomplete. Copy the whole key again"
-    assert problem(armored("RSA PRIVATE KEY", sequence(*map(integer, numbers)))) == damaged
+    expected = TOO_LARGE if bits > 40_000 else damaged
+    assert problem(armored("RSA PRIVATE KEY", sequence(*map(integer, numbers)))) == expected
     encoded = base64.urlsafe_b64encode(integer(p)).rstrip(b"=").decode()
     text = "has a JWK whose member p is missing or is not a number in base64url. Copy it again"
     assert problem(jwk(rsa_key()) | {"p": encoded}) == text
+
+
+def test_a_dsa_key_with_very_long_numbers_is_not_loaded_for_hours() -> None:
+    dsa_name = element(6, bytes.fromhex("2a8648ce380401"))
+    number = integer(2**80_000 - 1)
+    key = sequence(integer(0), sequence(dsa_name, sequence(number, number, integer(3))), element(4, number))
+    assert problem(armored("PRIVATE KEY", key)) == TOO_LARGE
