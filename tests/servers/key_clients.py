@@ -20,19 +20,22 @@ if TYPE_CHECKING:
 #: At least as long as the hash of HS256 (RFC 7518 section 3.2).
 LONG_SECRET = "fake-secret-with-40-characters-or-a-few-m"
 #: The algorithm of each client that signs with a private key.
-ALGORITHMS = {"rs256": "RS256", "es256": "ES256", "eddsa": "EdDSA"}
+ALGORITHMS = {name.lower(): name for name in ("RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA")}
+CURVES: dict[str, ec.EllipticCurve] = {"es256": ec.SECP256R1(), "es384": ec.SECP384R1(), "es512": ec.SECP521R1()}
 #: The clients that authenticate with a JWT.
 JWT_CLIENTS = [*ALGORITHMS, "hs256"]
 #: The clients that authenticate with a certificate, which their tokens are bound to.
 TLS_CLIENTS = ["mtls", "self-signed"]
+#: One client for each method of authentication.
+EACH_METHOD = ["es256", "hs256", *TLS_CLIENTS]
 
 
 @lru_cache
 def private_key(client: str) -> Any:
     """Return the private key of a client."""
-    if client == "rs256":
-        return rsa.generate_private_key(65537, 2048)
-    return ec.generate_private_key(ec.SECP256R1()) if client == "es256" else ed25519.Ed25519PrivateKey.generate()
+    if client in CURVES:
+        return ec.generate_private_key(CURVES[client])
+    return ed25519.Ed25519PrivateKey.generate() if client == "eddsa" else rsa.generate_private_key(65537, 2048)
 
 
 def pem(client: str) -> str:
@@ -46,13 +49,12 @@ def key_clients(client: dict[str, Any], tls: Certificates) -> list[dict[str, Any
     :param client: the metadata that all have
     :param tls: the certificates
     """
-    to_jwk = {"rs256": RSAAlgorithm.to_jwk, "es256": ECAlgorithm.to_jwk, "eddsa": OKPAlgorithm.to_jwk}
     signing = [
         {
             "client_id": name,
             "token_endpoint_auth_method": "private_key_jwt",
             "token_endpoint_auth_signing_alg": algorithm,
-            "jwks": {"keys": [json.loads(to_jwk[name](private_key(name).public_key()))]},
+            "jwks": {"keys": [_jwk(private_key(name).public_key())]},
         }
         for name, algorithm in ALGORITHMS.items()
     ]
@@ -83,7 +85,8 @@ def credentials(client: str, tls: Certificates, tls_url: str) -> dict[str, Any]:
     if client == "hs256":
         return {"client_auth": "client_secret_jwt", "password": LONG_SECRET}
     if client in ALGORITHMS:
-        return {"client_auth": "private_key_jwt", "private_key": pem(client), "password": None}
+        algorithm = {"signing_algorithm": "PS256"} if client == "ps256" else {}
+        return {"client_auth": "private_key_jwt", "private_key": pem(client), "password": None, **algorithm}
     return {
         "client_auth": "tls_client_auth",
         "cert": tls.client if client == "mtls" else tls.self_signed,
@@ -93,11 +96,19 @@ def credentials(client: str, tls: Certificates, tls_url: str) -> dict[str, Any]:
     }
 
 
+def _jwk(key: Any) -> dict[str, Any]:
+    """Return a public key as JWK."""
+    kinds = {rsa.RSAPublicKey: RSAAlgorithm, ec.EllipticCurvePublicKey: ECAlgorithm}
+    kind = next((kind for each, kind in kinds.items() if isinstance(key, each)), OKPAlgorithm)
+    jwk: dict[str, Any] = json.loads(kind.to_jwk(key))
+    return jwk
+
+
 def _certificate_jwk(path: str) -> dict[str, Any]:
     """Return the key of a certificate as JWK, with the certificate (RFC 8705 section 2.2.2)."""
     text = Path(path).read_text()
     certificate = load_pem_x509_certificate(text.encode())
-    key: dict[str, Any] = json.loads(ECAlgorithm.to_jwk(certificate.public_key()))
+    key = _jwk(certificate.public_key())
     end = "-----END CERTIFICATE-----"
     der = ssl.PEM_cert_to_DER_cert(text[: text.index(end) + len(end)])
     return {**key, "x5c": [b64encode(der).decode()]}

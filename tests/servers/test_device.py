@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_oauth.exceptions import ConsentDenied, ConsentRequired, InvalidClient, OAuthError
 from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.protocol.clock import Clock
-from tests.servers.key_clients import JWT_CLIENTS, TLS_CLIENTS
+from tests.servers.key_clients import EACH_METHOD
 from tests.servers.steps import call, stored_tokens
 from tests.servers.user import User
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from airflow_provider_oauth.protocol.device_authorization import DeviceAuthorization
     from tests.servers.servers import OidcProvider
-
-KEY_CLIENTS = (*JWT_CLIENTS, *TLS_CLIENTS)
 
 
 class Waits:
@@ -62,7 +60,7 @@ def consent(oidc: OidcProvider) -> Callable[[DeviceAuthorization], None]:
     return lambda device: User(ca=oidc.tls.ca).enter_code(device.verification_uri, device.user_code)
 
 
-@pytest.mark.parametrize("client", ["device", *KEY_CLIENTS])
+@pytest.mark.parametrize("client", ["device", *EACH_METHOD])
 def test_after_the_user_entered_the_code_tasks_call_the_api_and_renew_the_token(
     connect: Callable[..., OAuthConfig],
     oidc: OidcProvider,
@@ -70,7 +68,7 @@ def test_after_the_user_entered_the_code_tasks_call_the_api_and_renew_the_token(
     consent: Callable[[DeviceAuthorization], None],
     client: str,
 ) -> None:
-    config = connect(oidc, client, **(oidc.credentials(client) if client in KEY_CLIENTS else {}))
+    config = connect(oidc, client, **(oidc.credentials(client) if client in EACH_METHOD else {}))
     with pytest.raises(ConsentRequired):
         call()
     assert authorize(config, consent)[:2] == [5, 5]  # RFC 8628 section 3.2: the default if there is no interval

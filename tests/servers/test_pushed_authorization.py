@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_oauth.exceptions import ConsentDenied, InvalidClient, OAuthError
 from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
-from tests.servers.key_clients import JWT_CLIENTS, TLS_CLIENTS
+from tests.servers.key_clients import EACH_METHOD, TLS_CLIENTS
 from tests.servers.servers import REDIRECT_URI
 from tests.servers.steps import authorize, call
 from tests.servers.user import User
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 def par_fields(oidc: OidcProvider, client: str) -> dict[str, Any]:
     """Return the connection fields with which a client pushes its requests."""
-    fields = oidc.credentials(client) if client in (*JWT_CLIENTS, *TLS_CLIENTS) else {}
+    fields = oidc.credentials(client) if client in EACH_METHOD else {}
     return {"par_url": f"{oidc.tls_url if client in TLS_CLIENTS else oidc.url}/request", **fields}
 
 
-@pytest.mark.parametrize("client", ["pushed", "app", "public", *JWT_CLIENTS, *TLS_CLIENTS])
+@pytest.mark.parametrize("client", ["pushed", "app", "public", *EACH_METHOD])
 def test_the_browser_sees_only_the_client_id_and_the_request_uri(
     connect: Callable[..., OAuthConfig], oidc: OidcProvider, client: str
 ) -> None:

@@ -25,6 +25,7 @@ const provider = new Provider(issuer, {
   scopes: ['openid', 'offline_access', ...scopes],
   ttl: { AccessToken: lifetime, ClientCredentials: lifetime, RefreshToken: 86400, Grant: 86400, Interaction: 600, Session: 600, IdToken: 600, DeviceCode: (ctx, code, client) => (client.clientId === 'short' ? 1 : 600) },
   rotateRefreshToken: true,
+  enabledJWA: { clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA'] },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth', 'none'],
   discovery: { mtls_endpoint_aliases: { token_endpoint: `${tlsUrl}/token`, revocation_endpoint: `${tlsUrl}/token/revocation`, pushed_authorization_request_endpoint: `${tlsUrl}/request`, device_authorization_endpoint: `${tlsUrl}/device/auth` } },
   features: {
