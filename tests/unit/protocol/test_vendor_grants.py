@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest, authorization_url
-from airflow_provider_oauth.protocol.token_requests import TokenRequest, code_request
+from airflow_provider_oauth.protocol.credentials import load_credentials
+from airflow_provider_oauth.protocol.device_authorization import (
+    device_request,
+    parse_device_response,
+    parse_poll_response,
+)
+from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.protocol.token_requests import TokenRequest, code_request, device_token_request
 from airflow_provider_oauth.protocol.token_responses import HttpResponse, parse_token_response
 from tests.vendor_connections import documented, sent
 
@@ -19,7 +26,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FORM = "application/x-www-form-urlencoded"
+GITHUB_TOKEN = b"access_token=fake-token&token_type=bearer&scope=repo%2Cgist"
 REDIRECT_URI = "https://airflow.example.com/oauth/callback"
+
+
+def response(body: bytes, content_type: str = "application/json") -> HttpResponse:
+    return HttpResponse(status_code=200, headers={"Content-Type": content_type}, body=body, sent_at=NOW)
 
 
 # https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token
@@ -136,10 +149,46 @@ def test_the_response_of_salesforce_has_no_lifetime(tmp_path: Path) -> None:
     request = TokenRequest(
         url="https://login.salesforce.com/services/oauth2/token", headers={}, grant_type="jwt_bearer"
     )
-    headers = {"Content-Type": "application/json"}
-    response = HttpResponse(status_code=200, headers=headers, body=body, sent_at=NOW)
 
-    token = parse_token_response(config, request, response)
+    token = parse_token_response(config, request, response(body))
 
     assert (token.access_token, token.refresh_token) == ("fake-token", None)
     assert token.expires_at == NOW + timedelta(seconds=3600)
+
+
+# https://docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps#device-flow
+def test_the_device_flow_of_github(tmp_path: Path) -> None:
+    config = documented("authorization_code.md", "Without a browser on the same machine", tmp_path)
+    credentials = load_credentials(config)
+
+    start = device_request(config, now=NOW, credentials=credentials)
+
+    assert (start.method, start.url) == ("POST", "https://github.com/login/device/code")
+    assert dict(parse_qsl(start.body.decode())) == {
+        "client_id": "CLIENT_ID",
+        "scope": "repo read:org",
+        "client_secret": "CLIENT_SECRET",  # not in GitHub's table, because it is not needed
+    }
+    body = (  # the response in the documentation
+        b"device_code=3584d83530557fdd1f46af8289938c8ef79f9dc5&expires_in=900&interval=5&user_code=WDJB-MJHT"
+        b"&verification_uri=https%3A%2F%2Fgithub.com%2Flogin%2Fdevice"
+    )
+    device = parse_device_response(config, start, response(body, FORM))
+    assert (device.user_code, device.verification_uri) == ("WDJB-MJHT", "https://github.com/login/device")
+    assert (device.expires_in, device.interval) == (900, 5)
+
+    poll = device_token_request(config, device.device_code, now=NOW, credentials=credentials)
+
+    assert (poll.method, poll.url) == ("POST", "https://github.com/login/oauth/access_token")
+    assert dict(parse_qsl(poll.body.decode())) == {
+        "client_id": "CLIENT_ID",
+        "device_code": "3584d83530557fdd1f46af8289938c8ef79f9dc5",
+        "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+        "client_secret": "CLIENT_SECRET",  # not in GitHub's table
+    }
+    # GitHub sends errors with status 200.
+    for error in (b"authorization_pending", b"slow_down"):
+        assert parse_poll_response(config, poll, response(b'{"error": "%b"}' % error)) == error.decode()
+    token = parse_poll_response(config, poll, response(GITHUB_TOKEN, FORM))
+    assert isinstance(token, Token)
+    assert token.access_token == "fake-token"
