@@ -84,6 +84,7 @@ def test_scrypt_is_not_supported() -> None:
         sequence(sequence()),
         sequence(sequence(PBES2)),
         sequence(sequence(PBES2, sequence())),
+        sequence(sequence(element(6, b"\x2a\3"), sequence(SALT, integer(1))), ENCRYPTED),
         b"A" * 10_000,
     ],
 )

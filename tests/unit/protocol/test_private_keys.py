@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, x25519
 from cryptography.hazmat.primitives.serialization import pkcs12
+from jwt.algorithms import OKPAlgorithm
 
 from airflow_provider_oauth.protocol.key_parser import parse_private_keys
 from airflow_provider_oauth.protocol.private_keys import InvalidKey, PrivateKey
@@ -236,6 +237,13 @@ def test_a_jwk_with_the_numbers_of_several_keys_is_an_error() -> None:
     assert problem(jwk(ed25519_key()) | {"x": jwk(ed25519_key())["d"]}) == text
     assert problem(jwk(rsa_key()) | {"d": "AQAB"}) == text
     assert problem(jwk(rsa_key()) | {"qi": "AQAB"}) == text
+
+
+def test_the_public_key_of_a_jwk_is_compared_with_any_version_of_pyjwt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OKPAlgorithm, "from_jwk", lambda own: ed25519_key())  # as PyJWT 2.11, which ignores x
+    assert materials(json.dumps(jwk(ed25519_key()))) == [material(ed25519_key())]
+    changed = jwk(ed25519_key()) | {"x": jwk(ed25519_key())["d"]}
+    assert problem(changed) == "has a JWK that is not a valid private key. Copy the whole JWK again"
 
 
 @pytest.mark.parametrize("keys_member", [None, 1, "a", {}, [1], [None], [jwk(rsa_key()), []]])

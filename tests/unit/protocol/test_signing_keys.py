@@ -13,6 +13,7 @@ from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.protocol.signing_keys import key_materials, secret_key, signing_key
 from tests.connections import oauth_config
 from tests.keys import (
+    PASSPHRASE,
     certificate,
     certificate_pem,
     ec_key,
@@ -21,6 +22,7 @@ from tests.keys import (
     jwk,
     material,
     pem,
+    public_pem,
     rsa_key,
 )
 
@@ -137,3 +139,136 @@ def test_a_client_secret_signs_if_it_is_long_enough(algorithm: str | None, lengt
         f"Connection 'shop': Client secret (password) has fewer than {length} bytes, which is too short to sign with "
         f"{algorithm or 'HS256'}. Use a longer secret, or another Client authentication (client_auth)."
     )
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "signing_algorithm", "usable"),
+    [
+        ("RS256", "ES256", "RS256, RS384, RS512, PS256, PS384, PS512"),
+        ("RS256", "EdDSA", "RS256, RS384, RS512, PS256, PS384, PS512"),
+        ("RS256", "HS256", "RS256, RS384, RS512, PS256, PS384, PS512"),
+        ("ES256", "ES384", "ES256"),
+        ("ES384", "ES256", "ES384"),
+        ("ES512", "RS512", "ES512"),
+        ("EdDSA", "ES256", "EdDSA"),
+    ],
+)
+def test_an_algorithm_that_does_not_fit_the_key_is_an_error(
+    algorithm: str, signing_algorithm: str, usable: str
+) -> None:
+    assert error(private_key=pem(KEYS[algorithm]()), signing_algorithm=signing_algorithm) == (
+        f"Connection 'shop': Signing algorithm (signing_algorithm) is {signing_algorithm}, which does not fit the key "
+        f"in Private key (private_key). Use {usable}, or another key."
+    )
+
+
+def test_the_algorithm_of_a_jwk_must_fit_its_key() -> None:
+    text = json.dumps(jwk(ec_key(), alg="ES384"))
+    assert error(private_key=text) == (
+        "Connection 'shop': Private key (private_key) has a JWK whose member alg does not fit the key. Use ES256, or "
+        "remove alg."
+    )
+    assert signing_key(oauth_config(private_key=text, signing_algorithm="ES256")).algorithm == "ES256"
+
+
+def test_the_key_id_chooses_a_key_of_a_jwk_set(tmp_path: Path) -> None:
+    keys = [jwk(rsa_key(), kid="1"), jwk(ec_key(), kid="2"), jwk(ed25519_key())]
+    text = json.dumps({"keys": keys})
+    assert signing_key(oauth_config(private_key=text)).algorithm == "RS256"
+    assert signing_key(oauth_config(private_key=text, key_id="2")).algorithm == "ES256"
+    assert error(private_key=text, key_id="3") == (
+        "Connection 'shop': Key ID (key_id) is not the kid of a private key in the JWK set. Correct it, or remove it."
+    )
+    (tmp_path / "keys.json").write_text(text)
+    config = oauth_config(private_key_file=str(tmp_path / "keys.json"), file_folder=str(tmp_path), key_id="2")
+    assert key_materials(config) == [material(ec_key()), material(rsa_key()), material(ed25519_key())]
+
+
+def test_the_key_id_is_sent_if_the_keys_have_none() -> None:
+    """PEM has no IDs, so the first key signs."""
+    for text in (
+        pem(ec_key()) + pem(rsa_key()),
+        json.dumps({"keys": [jwk(ec_key()), jwk(rsa_key())]}),
+        json.dumps(jwk(ec_key(), kid="own")),
+    ):
+        key = signing_key(oauth_config(private_key=text, key_id="mine"))
+        assert (key.algorithm, key.headers) == ("ES256", {"kid": "mine"})
+
+
+def test_the_thumbprint_is_that_of_the_keys_certificate_in_a_chain() -> None:
+    own, other = certificate_pem(rsa_key()), certificate_pem(ec_key())
+    expected = signing_key(oauth_config(private_key=pem(rsa_key()), certificate=own)).headers
+    assert len(expected) == 2
+    for chain in (own + other, other + own, own.replace("\n", " "), own.replace("\n", "\\n"), pem(ec_key()) + own):
+        assert signing_key(oauth_config(private_key=pem(rsa_key()), certificate=chain)).headers == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("abc", "contains no certificate in PEM. It begins with -----BEGIN CERTIFICATE-----"),
+        (pem(rsa_key()), "contains no certificate in PEM. It begins with -----BEGIN CERTIFICATE-----"),
+        (
+            "-----BEGIN CERTIFICATE-----AAAA-----END CERTIFICATE-----",
+            "has a certificate that is damaged or incomplete. Copy the whole certificate again",
+        ),
+    ],
+)
+def test_an_invalid_certificate_is_an_error(text: str, problem: str) -> None:
+    assert error(private_key=pem(rsa_key()), certificate=text) == (
+        f"Connection 'shop': Certificate (certificate) {problem}."
+    )
+
+
+def test_a_wrong_passphrase_is_an_error_about_its_field() -> None:
+    assert error(private_key=pem(rsa_key(), PASSPHRASE), private_key_passphrase="wrong") == (
+        "Connection 'shop': Private key passphrase (private_key_passphrase) does not decrypt the private key. Check "
+        "the passphrase, and that the key is complete."
+    )
+
+
+def test_an_error_names_the_field_with_the_key(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_text(public_pem(rsa_key()))
+    assert error(private_key_file=str(path), file_folder=str(tmp_path)).startswith(
+        "Connection 'shop': Private key file (private_key_file) contains no private key, but for example a public key"
+    )
+    assert error(private_key="a" * 70_000) == (
+        "Connection 'shop': Private key (private_key) is longer than 64 kB. Enter only the private key."
+    )
+
+
+def test_client_secret_jwt_needs_an_algorithm_for_secrets() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        secret_key(oauth_config(client_secret="a" * 64, signing_algorithm="RS256"))
+    assert str(caught.value) == (
+        "Connection 'shop': Signing algorithm (signing_algorithm) is RS256, which needs a private key, but "
+        "client_secret_jwt signs with the client secret. Use HS256, HS384, HS512, or set Client authentication "
+        "(client_auth) to private_key_jwt."
+    )
+
+
+def test_the_signing_algorithm_is_for_the_key_that_it_fits() -> None:
+    """With client_secret_jwt and the JWT bearer grant, the secret and the private key both sign."""
+    fields: dict[str, Any] = {
+        "client_auth": "client_secret_jwt",
+        "client_secret": "a" * 64,
+        "grant_type": "jwt_bearer",
+        "private_key": pem(rsa_key()),
+    }
+    for algorithm, expected in (
+        ("HS512", ("HS512", "RS256")),
+        ("PS256", ("HS256", "PS256")),
+        (None, ("HS256", "RS256")),
+    ):
+        config = oauth_config(**fields, signing_algorithm=algorithm)
+        assert (secret_key(config).algorithm, signing_key(config).algorithm) == expected
+
+
+def test_a_key_is_not_in_its_repr() -> None:
+    for key in (
+        signing_key(oauth_config(private_key=json.dumps(jwk(ec_key())))),
+        secret_key(oauth_config(client_secret="fake-secret" * 6)),
+    ):
+        assert "key=" not in repr(key)
+        assert "fake-secret" not in repr(key)
