@@ -154,11 +154,7 @@ class PrivateKeys:
         :raises ConfigurationError: if a file or a key in it cannot be read
         """
         files = read_file_keys(self._config)
-        now = self._clock.now()
-        self._used.update(dict.fromkeys(files.keys, now))
-        for key, seen in list(self._used.items()):
-            if now - seen > MAX_AGE:
-                self._used.pop(key, None)
+        self._used.update(dict.fromkeys(files.keys, self.now()))
         return files
 
     def now(self) -> datetime:

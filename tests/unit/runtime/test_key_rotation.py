@@ -353,6 +353,19 @@ def test_a_process_that_runs_for_30_days_after_the_replacement_removes_the_previ
     assert refresh_token(start("B")) == "refresh-35"
 
 
+def test_a_process_that_read_the_key_earlier_does_not_shorten_the_30_days(
+    first: Process, start: Callable[..., Process], clock: FakeClock
+) -> None:
+    first.replace_file("B")
+    clock.advance(DAYS_30 - 1)
+    start("A B").renew("refresh-2")
+    first.renew("refresh-3")
+    clock.advance(DAYS_30 - 1)
+    start("B").renew("refresh-4")
+
+    assert refresh_token(start("A")) == "refresh-4"
+
+
 def test_a_key_in_the_file_is_kept_however_long_the_record_was_not_written(
     first: Process, start: Callable[..., Process], clock: FakeClock
 ) -> None:

@@ -58,6 +58,16 @@ def test_a_task_stores_nothing_if_the_tokens_are_stored_for_its_key(world: Rotat
     assert (world.variables, world.clock.seconds) == (before, seconds)
 
 
+def test_a_task_stores_nothing_if_another_one_stores_the_tokens_for_its_key_first(world: RotationWorld) -> None:
+    other = world.host("other", "B A")
+    world.clock.on_sleep = lambda: other.write_back(world.variables[LEASE])
+    lease = world.variables[LEASE]
+
+    assert world.source("both", "B A").token().access_token == "access-of-refresh-0"
+    assert world.variables[LEASE] == lease
+    assert len(stored(world.variables)["wrapped_keys"]) == 2
+
+
 def test_a_task_with_both_keys_uses_the_token_while_another_process_has_a_claim(world: RotationWorld) -> None:
     world.variables[LEASE] = "claim of another process"
 

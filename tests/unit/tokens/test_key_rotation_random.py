@@ -118,7 +118,6 @@ class Model:
             self.world.host(name).restart()
         if host.file:
             host.memory |= dict.fromkeys(host.file, now)
-            host.memory = {key: seen for key, seen in host.memory.items() if now - seen <= MAX_AGE}
         return set(host.memory), set(host.file)
 
     def _replace(self, name: str, known: set[str], refresh_token: str | None) -> None:
