@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from contextlib import suppress
 from http import HTTPStatus
@@ -99,6 +100,12 @@ FAILURES: tuple[tuple[tuple[type[Exception], ...], type[OAuthError], str], ...] 
         ConfigurationError,
         "The request cannot be sent, because its body has too many levels. Reduce them.",
     ),
+)
+#: Matches a challenge that requires DPoP (RFC 9449 section 7.1).
+DPOP = re.compile(r"(?:^|,)\s*DPoP\b", re.IGNORECASE)
+DPOP_REQUIRED = (
+    "The API requires DPoP (RFC 9449), which this package does not support. Ask the API's operator to accept bearer "
+    "tokens."
 )
 INSUFFICIENT_SCOPE = "The token lacks a scope that the API requires. Check Scope."
 CHECK_DATA = "Check data, and the page size of the paginator."
@@ -242,6 +249,8 @@ def _target(method: str, url: str) -> str:
 
 
 def _advice(status: int, challenge: str) -> str:
+    if DPOP.search(challenge) and "bearer" not in challenge.lower():
+        return DPOP_REQUIRED
     if "insufficient_scope" in challenge:
         return INSUFFICIENT_SCOPE
     return ADVICE.get(api_refusal(status, challenge) or status, "")

@@ -176,6 +176,27 @@ def test_an_error_code_in_the_challenge_determines_the_advice_whatever_the_statu
     assert text_of(400, headers=challenge).endswith("Check API base URL, Scope, Audience and Resource.")
 
 
+@pytest.mark.parametrize(
+    ("challenge", "is_required"),
+    [
+        ('DPoP error="use_dpop_nonce"', True),
+        ('DPoP algs="ES256", error="invalid_token"', True),
+        ('Basic realm="a", dpop algs="ES256"', True),
+        ('Bearer error="invalid_token", DPoP algs="ES256"', False),
+        ('Bearer realm="DPoP"', False),
+        ('Basic realm="my DPoP"', False),
+        ("", False),
+    ],
+)
+def test_an_api_that_accepts_only_dpop_is_refused_by_name(challenge: str, is_required: bool) -> None:
+    assert text_of(401, headers={"WWW-Authenticate": challenge}).endswith(
+        "The API requires DPoP (RFC 9449), which this package does not support. Ask the API's operator to accept "
+        "bearer tokens."
+        if is_required
+        else "The API does not accept the token. Check API base URL, Scope, Audience and Resource."
+    )
+
+
 def test_only_the_beginning_of_a_streamed_error_response_is_read(requests_mock: Mocker) -> None:
     class Endless:
         count, closed = 0, False
