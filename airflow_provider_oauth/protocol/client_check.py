@@ -23,18 +23,10 @@ CLIENT_AUTH_METHODS = (
 RESERVED_CLAIMS = ("iss", "sub", "jti", "iat", "nbf", "exp")
 #: Fields about the key that signs JWTs.
 KEY_FIELDS = ("private_key", "private_key_file", "certificate")
+#: Fields about the assertion of the JWT bearer grant.
+GRANT_FIELDS = ("assertion_issuer", "assertion_subject")
 #: Fields about signed JWTs, for both kinds of keys.
 JWT_FIELDS = ("key_id", "signing_algorithm", "assertion_audience", "assertion_claims")
-
-
-def signs_with_private_key(config: OAuthConfig) -> bool:
-    """Return whether requests contain a JWT that is signed with the connection's private key."""
-    return _sends_assertion(config) and config.assertion_file is None
-
-
-def sends_assertion_file(config: OAuthConfig) -> bool:
-    """Return whether requests contain the JWT in the connection's assertion file."""
-    return _sends_assertion(config) and config.assertion_file is not None
 
 
 def check_client(config: OAuthConfig) -> None:
@@ -44,7 +36,7 @@ def check_client(config: OAuthConfig) -> None:
     :raises ConfigurationError: if a field is missing or invalid
     """
     _check_client_fields(config)
-    if signs_with_private_key(config) and not (config.private_key or config.private_key_file):
+    if _sends_assertion(config) and not config.assertion_file and not (config.private_key or config.private_key_file):
         reason = config.client_auth if config.client_auth == "private_key_jwt" else f"the {config.grant_type} grant"
         raise config.error(
             "private_key",
@@ -71,29 +63,28 @@ def unused_fields(config: OAuthConfig) -> list[str]:
 
     :param config: a valid connection
     """
-    has_key, is_grant = signs_with_private_key(config), config.grant_type == "jwt_bearer"
-    signs = has_key or config.client_auth == "client_secret_jwt"
+    has_file = config.assertion_file is not None
+    has_key = _sends_assertion(config) and not has_file
+    is_grant = config.grant_type == "jwt_bearer"
     used = {
         **dict.fromkeys(KEY_FIELDS, has_key),
         "private_key_passphrase": has_key or config.transport.cert is not None,
-        **dict.fromkeys(JWT_FIELDS, signs),
-        "assertion_issuer": has_key and is_grant,
-        "assertion_subject": has_key and is_grant,
-        "assertion_file": sends_assertion_file(config),
+        **dict.fromkeys(JWT_FIELDS, has_key or config.client_auth == "client_secret_jwt"),
+        **dict.fromkeys(GRANT_FIELDS, has_key and is_grant),
+        "assertion_file": _sends_assertion(config),
         "subject_token_file": config.grant_type == "token_exchange",
     }
-    reasons = dict.fromkeys(used, "the connection's Client authentication and Grant type do not use it")
-    if used["assertion_file"]:
-        signing = (*KEY_FIELDS, "private_key_passphrase", *JWT_FIELDS, "assertion_issuer", "assertion_subject")
-        reasons.update(dict.fromkeys(signing, "Assertion file is set"))
-    return [
-        f"{field_name(name)} was ignored, because {reasons[name]}. Remove it."
-        for name, is_used in used.items()
-        if getattr(config, name) and not is_used
-    ]
+    warnings = []
+    for name in (each for each, is_used in used.items() if getattr(config, each) and not is_used):
+        reason = "the connection's Client authentication and Grant type do not use it"
+        if used["assertion_file"] and has_file and name != "subject_token_file":
+            reason = "Assertion file is set"
+        warnings.append(f"{field_name(name)} was ignored, because {reason}. Remove it.")
+    return warnings
 
 
 def _sends_assertion(config: OAuthConfig) -> bool:
+    """Return whether requests contain a JWT that a private key or another system has signed."""
     return config.client_auth == "private_key_jwt" or config.grant_type == "jwt_bearer"
 
 

@@ -7,7 +7,6 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_provider_oauth.protocol.client_check import sends_assertion_file, signs_with_private_key
 from airflow_provider_oauth.protocol.client_files import read_client_file
 from airflow_provider_oauth.protocol.signing_keys import SigningKey, signing_key
 
@@ -43,16 +42,21 @@ class Credentials:
 NO_CREDENTIALS = Credentials()
 
 
-def load_credentials(config: OAuthConfig) -> Credentials:
-    """Return the credentials of a connection. This reads the files that the connection names.
+def load_credentials(config: OAuthConfig, *, repeats_grant: bool = True) -> Credentials:
+    """Return the credentials for a request. This reads the files that the connection names.
 
     :param config: the connection
+    :param repeats_grant: whether the request repeats the connection's grant. Other requests, such as revocations, do
+        not fail because a file that only the grant needs is missing
     :raises ConfigurationError: if a key or a file is missing or invalid
     """
+    grant = config.grant_type if repeats_grant else ""
+    sends_assertion = config.client_auth == "private_key_jwt" or grant == "jwt_bearer"
+    has_file = config.assertion_file is not None
     return Credentials(
-        signing_key=signing_key(config) if signs_with_private_key(config) else None,
-        assertion=_token(config, "assertion_file") if sends_assertion_file(config) else None,
-        subject_token=_token(config, "subject_token_file") if config.grant_type == "token_exchange" else None,
+        signing_key=signing_key(config) if sends_assertion and not has_file else None,
+        assertion=_token(config, "assertion_file") if sends_assertion and has_file else None,
+        subject_token=_token(config, "subject_token_file") if grant == "token_exchange" else None,
     )
 
 

@@ -110,6 +110,7 @@ class TokenEndpoint:
             "token_url",
             lambda config, credentials, now: grant_request(config, scope, now=now, credentials=credentials),
             retry,
+            repeats_grant=True,
         )
 
     def refresh(self, refresh_token: str, access_token: str | None = None, *, retry: bool = True) -> Token:
@@ -223,8 +224,10 @@ class TokenEndpoint:
                 self._config, names, self._sender(self._clock.monotonic() + EXCHANGE_TIMEOUT)
             )
 
-    def _token(self, name: str, build: Build, retry: bool) -> Token:
-        return self._exchange(name, build, parse_token_response, retry, self._report)
+    def _token(self, name: str, build: Build, retry: bool, *, repeats_grant: bool = False) -> Token:
+        return self._exchange(
+            name, build, parse_token_response, retry, report=self._report, repeats_grant=repeats_grant
+        )
 
     def _exchange(
         self,
@@ -232,7 +235,9 @@ class TokenEndpoint:
         build: Build,
         parse: Callable[[OAuthConfig, TokenRequest, HttpResponse], Result],
         retry: bool,
+        *,
         report: Report = no_report,
+        repeats_grant: bool = False,
     ) -> Result:
         """Discover the endpoint if necessary, send the request, and parse the response.
 
@@ -241,6 +246,7 @@ class TokenEndpoint:
         :param parse: parses the response
         :param retry: whether to try again, within EXCHANGE_TIMEOUT
         :param report: reports the outcome of each attempt
+        :param repeats_grant: whether the request repeats the connection's grant, which may need a token from a file
         """
         deadline = self._clock.monotonic() + EXCHANGE_TIMEOUT
         send = self._sender(deadline)
@@ -260,7 +266,7 @@ class TokenEndpoint:
 
             def attempt() -> Result:
                 now = self._clock.now()
-                request = build(config, load_credentials(config), now)
+                request = build(config, load_credentials(config, repeats_grant=repeats_grant), now)
                 for assertion in request.assertions:
                     self._mask(assertion, masked_until(assertion, now))
                 with _outcome_reported(report):

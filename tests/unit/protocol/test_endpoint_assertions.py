@@ -256,6 +256,27 @@ def test_a_file_that_vanishes_after_a_request_was_sent_does_not_hide_that(
     assert raised.value.request_sent
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"grant_type": "token_exchange", "subject_token_file": "/absent"},
+        {"grant_type": "jwt_bearer", "assertion_file": "/absent"},
+        {"grant_type": "jwt_bearer", "private_key_file": "/absent"},
+    ],
+)
+def test_refreshes_and_revocations_do_not_need_the_file_of_the_grant(
+    clock: FakeClock, masked: Masked, requests_mock: Mocker, settings: dict[str, Any]
+) -> None:
+    requests_mock.post(TOKEN_URL, json=GOOD)
+    requests_mock.post("https://login.example.com/revoke", status_code=200)
+    server = endpoint(clock, masked, revoke_url="https://login.example.com/revoke", **settings)
+
+    assert server.refresh("fake-refresh").access_token == "fake-token"
+    assert server.revoke("fake-token", "access_token")
+    with pytest.raises(ConfigurationError):
+        server.grant()
+
+
 def test_an_assertion_that_is_quoted_in_base64_is_not_shown(
     clock: FakeClock, masked: Masked, requests_mock: Mocker
 ) -> None:
