@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_oauth.exceptions import (
     ConfigurationError,
@@ -19,6 +22,7 @@ from airflow_provider_oauth.exceptions import (
     WrongPassword,
 )
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest, authorization_url
+from airflow_provider_oauth.protocol.request_formats import with_query
 from airflow_provider_oauth.protocol.token_requests import (
     TokenRequest,
     code_request,
@@ -152,6 +156,14 @@ def test_neither_repr_nor_shown_url_of_a_request_have_the_query() -> None:
     assert request.shown_url == "https://login.example.com/token"
     assert "fake-secret" not in repr(request)
     assert "fake-secret" in request.secrets
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=8), max_size=4))
+def test_a_server_reads_the_same_parameters_from_the_query_as_were_sent(parameters: dict[str, str]) -> None:
+    url = with_query("https://login.example.com/token?a%20b=%2f&c", parameters)
+    sent = requests.Request("GET", url).prepare().url or ""
+
+    assert parse_qsl(urlsplit(sent).query, keep_blank_values=True) == [("a b", "/"), ("c", ""), *parameters.items()]
 
 
 # --- other names for parameters
