@@ -11,6 +11,7 @@ from airflow_provider_oauth.protocol.authorization import check_grant_type
 from airflow_provider_oauth.protocol.callback_values import kept_values
 from airflow_provider_oauth.protocol.token_requests import DEVICE, access_fields, client_request
 from airflow_provider_oauth.protocol.token_responses import (
+    MAX_TOKEN_LENGTH,
     invalid_response,
     parse_token_response,
     reported_error,
@@ -112,31 +113,34 @@ def parse_device_response(config: OAuthConfig, request: TokenRequest, response: 
     # Google sends verification_url: developers.google.com/identity/protocols/oauth2/limited-input-device
     uri = values.get("verification_uri") or values.get("verification_url")
     complete = values.get("verification_uri_complete") or None
-    expires_in = seconds_in(values.get("expires_in"), response.sent_at)
+    expires_in = seconds_in(values.get("expires_in"), response.sent_at) or 0.0
+    interval = seconds_in(values.get("interval"), response.sent_at) or 0.0
+    if interval <= 0:
+        interval = DEFAULT_INTERVAL
     valid = {
-        "device_code": _is_text(values.get("device_code")),
+        "device_code": _is_text(values.get("device_code"), MAX_TOKEN_LENGTH),
         "user_code": _is_text(values.get("user_code")),
         "verification_uri": _is_url(uri),
         "verification_uri_complete": complete is None or _is_url(complete),
-        "expires_in": expires_in is not None and expires_in > 0,
+        "expires_in": expires_in > 0,
+        "interval": interval < expires_in,
     }
     if invalid := [name for name, is_valid in valid.items() if not is_valid]:
         problem = f"responded with status {response.status_code} but without a valid {invalid[0]}"
         raise invalid_response(config, request, problem)
-    interval = seconds_in(values.get("interval"), response.sent_at)
     return DeviceAuthorization(
         device_code=values["device_code"],
         user_code=values["user_code"],
         verification_uri=str(uri),
         verification_uri_complete=complete,
-        expires_in=expires_in or 0.0,
-        interval=interval if interval and interval > 0 else DEFAULT_INTERVAL,
+        expires_in=expires_in,
+        interval=interval,
     )
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: Any, max_length: int = MAX_LENGTH) -> bool:
     # Characters that are not printable could change what the terminal shows.
-    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= MAX_LENGTH
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= max_length
 
 
 def _is_url(value: Any) -> bool:

@@ -85,17 +85,7 @@ def authorize(airflow: Airflow, conn_id: str, allow: bool = True, listen: bool =
     :return: what the command printed, and the callback URL
     """
     way = ["--listen"] if listen else ["--redirect-uri", REDIRECT_URI]
-    command = [sys.executable, "-m", "airflow", "oauth", "authorize", conn_id, *way]
-    process = subprocess.Popen(
-        command, env=airflow.env, cwd=airflow.home, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    assert process.stdout is not None
-    printed = ""
-    while not (found := re.search(r"^(http\S+/authorize\?\S+)$", printed, re.MULTILINE)):
-        line = process.stdout.readline()
-        assert line, printed
-        printed += line
+    process, printed, found = start_authorization(airflow, conn_id, *way, until=r"^(http\S+/authorize\?\S+)$")
     redirect = UserAgent().consent(found[1], allow=allow)
     registered = re.search(r"^Redirect URI \(must be registered at the server\): (\S+)$", printed, re.MULTILINE)
     assert registered, printed
@@ -103,6 +93,28 @@ def authorize(airflow: Airflow, conn_id: str, allow: bool = True, listen: bool =
     if listen:
         assert "The terminal shows the result." in UserAgent().get(redirect).text
     return process.communicate(None if listen else redirect + "\n", timeout=120)[0], redirect
+
+
+def start_authorization(
+    airflow: Airflow, conn_id: str, *options: str, until: str
+) -> tuple[subprocess.Popen[str], str, re.Match[str]]:
+    """Run the command until it has printed a line.
+
+    :param until: a pattern for that line
+    :return: the running command, what it has printed, and the match
+    """
+    command = [sys.executable, "-m", "airflow", "oauth", "authorize", conn_id, *options]
+    process = subprocess.Popen(
+        command, env=airflow.env, cwd=airflow.home, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    printed = ""
+    while not (found := re.search(until, printed, re.MULTILINE)):
+        line = process.stdout.readline()
+        assert line, printed
+        printed += line
+    return process, printed, found
 
 
 def test_list_shows_oauth_connections_and_their_errors(airflow: Airflow) -> None:
@@ -182,6 +194,33 @@ def test_revoke_and_forget(airflow: Airflow, sandbox: SandboxProcess) -> None:
     assert "Traceback" not in str(caught.value)
     logged = airflow.api("GET", "eventLogs", params={"limit": 100})["event_logs"]
     assert {"cli_oauth_revoke", "cli_oauth_forget"} <= {each["event"] for each in logged}
+
+
+@pytest.mark.parametrize("allow", [True, False])
+def test_authorize_with_a_device_code(airflow: Airflow, sandbox: SandboxProcess, allow: bool) -> None:
+    until = r"^Enter this code, log in and consent: (\S+)$"
+    process, printed, found = start_authorization(airflow, "std", "--device", until=until)
+    page = re.search(r"^(http\S+/standard/device)$", printed, re.MULTILINE)
+    assert page, printed
+    UserAgent().enter_code(page[1], found[1], allow=allow)
+    rest = process.communicate(timeout=120)[0]
+    (row,) = rows(airflow, "show", "std")
+    assert process.returncode == (0 if allow else 1)
+    if allow:
+        assert "Connection 'std': the authorization succeeded." in rest
+        assert (row["token"], row["consent"]) == ("usable", "given")
+        airflow.cli("oauth", "forget", "std", "--yes")
+    else:
+        assert "Connection 'std': the user declined, or is not allowed to consent (access_denied)." in rest
+        assert (row["token"], row["consent"]) == ("none", "needed")
+    for secret in (SECRET, *sandbox.control("issued")):
+        assert secret not in printed + rest
+
+
+def test_authorize_refuses_a_device_code_with_a_redirect_uri(airflow: Airflow) -> None:
+    with pytest.raises(AirflowError, match="--device needs no redirect URI") as caught:
+        airflow.cli("oauth", "authorize", "std", "--device", "--listen")
+    assert "Traceback" not in str(caught.value)
 
 
 def test_revoke_fails_without_a_revocation_url_and_the_tokens_stay(airflow: Airflow) -> None:

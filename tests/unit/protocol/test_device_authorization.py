@@ -165,10 +165,11 @@ def test_the_response_of_google_has_verification_url(requests_mock: Mocker) -> N
         *[(name, None) for name in ("device_code", "user_code", "verification_uri", "expires_in")],
         *[(name, "") for name in ("device_code", "user_code", "verification_uri")],
         *[(name, "x\x1b[2J") for name in ("device_code", "user_code", "verification_uri", "verification_uri_complete")],
-        *[(name, "x" * 2001) for name in ("device_code", "user_code")],
+        *[(name, "x" * 70_000) for name in ("device_code", "user_code")],
         *[("verification_uri", url) for url in ("javascript:alert(1)", "/device", "http://[", "https://x y", 7)],
         *[("verification_uri_complete", url) for url in ("ftp://x", ["https://x"])],
         *[("expires_in", value) for value in (0, -1, "soon", True)],
+        ("interval", 1800),
     ],
 )
 def test_a_response_with_an_invalid_value_is_an_error(requests_mock: Mocker, name: str, value: Any) -> None:

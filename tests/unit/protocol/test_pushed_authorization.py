@@ -122,6 +122,19 @@ def test_the_browser_gets_only_the_client_id_and_the_reference() -> None:
     )
 
 
+def test_parameters_have_the_names_of_the_request_map(requests_mock: Mocker) -> None:
+    requests_mock.post(URL, **CREATED)
+    names = {"client_id": "client_key", "request_uri": "reference"}
+    push(request_map=names, client_auth="client_secret_post", authorize_params={"client_id": "x"})
+    assert requests_mock.last_request.body == (
+        b"client_id=x&response_type=code&client_key=fake-id"
+        b"&redirect_uri=https%3A%2F%2Fairflow.example.com%2Foauth%2Fcallback&state=fake-state&client_secret=fake-secret"
+    )
+    assert pushed_authorization_url(config(request_map=names), REQUEST, "urn:x") == (
+        "https://auth.test/authorize?client_key=fake-id&reference=urn%3Ax"
+    )
+
+
 def test_a_missing_url_is_an_error(requests_mock: Mocker) -> None:
     error = refused(par_url=None)
     assert isinstance(error, ConfigurationError)
