@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_oauth.runtime.encryption import is_encrypted
+from airflow_provider_oauth.runtime.encryption import is_encrypted, uses_data_key
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 NOT_ENCRYPTED = (
     "The connection has no secret, so its tokens are stored unencrypted: anyone who can read Airflow Variables can "
     "read them."
+)
+DEPENDS_ON_FILE = (
+    "The stored tokens are encrypted with the private key in a file. If you replace the key, keep the previous key "
+    "after the new one in the file until a task has run. Otherwise, a user must authorize the connection again. If you "
+    "enter a random text as Client secret, the stored tokens do not depend on the file."
 )
 FORGOTTEN = (
     "Airflow deleted the stored tokens. The server was not notified: it accepts these tokens until they expire. "
@@ -81,4 +86,9 @@ def not_granted(scopes: tuple[str, ...]) -> str:
 
 def remarks(config: OAuthConfig) -> list[str]:
     """Return warnings about the connection, for example that its tokens are not encrypted or a field is ignored."""
-    return [*([] if is_encrypted(config) else [NOT_ENCRYPTED]), *config.warnings]
+    depends_on_file = config.requires_refresh_token and uses_data_key(config)
+    return [
+        *([] if is_encrypted(config) else [NOT_ENCRYPTED]),
+        *([DEPENDS_ON_FILE] if depends_on_file else []),
+        *config.warnings,
+    ]

@@ -72,10 +72,10 @@ class Coordinator:
                 except Overtaken as error:
                     last_error, waits = error, pauses(self._clock)  # the suspension does not count as waiting
                     continue
-                except RecordLocked:
-                    raise  # waiting does not help: only a change of the file does
                 except TokenStoreError as error:
-                    if self._cache.best(key, rejected, None) and not self._writer.unwritten(None):
+                    # Waiting does not help if the record is locked: only a change of the key file does.
+                    gives_up = isinstance(error, RecordLocked) or self._cache.best(key, rejected, None)
+                    if gives_up and not self._writer.unwritten(None):
                         raise
                     last_error = error  # the store may work again while this process waits
                 if waited > self._wait_timeout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from airflow_provider_oauth.cli.output import format_status as cli_row
 from airflow_provider_oauth.exceptions import RecordLocked
 from airflow_provider_oauth.management import grants
-from airflow_provider_oauth.management.messages import NOT_ENCRYPTED, remarks
+from airflow_provider_oauth.management.messages import DEPENDS_ON_FILE, remarks
 from airflow_provider_oauth.ui.page import actions_of, format_status
 from tests.fake_clock import FakeClock
 from tests.unit.runtime.rotation import Process, record
@@ -70,5 +71,9 @@ def test_there_are_tokens_to_forget(config: OAuthConfig) -> None:
         grants.revoke(config)
 
 
-def test_no_remark_says_that_the_tokens_are_not_encrypted(config: OAuthConfig) -> None:
-    assert NOT_ENCRYPTED not in remarks(config)
+def test_a_remark_says_that_the_tokens_depend_on_the_file_and_none_that_they_are_not_encrypted(
+    config: OAuthConfig,
+) -> None:
+    assert remarks(config) == [DEPENDS_ON_FILE]
+    assert remarks(replace(config, client_secret="fake-random text")) == []
+    assert remarks(replace(config, grant_type="client_credentials")) == []

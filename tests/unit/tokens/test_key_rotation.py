@@ -148,6 +148,26 @@ def test_a_file_that_is_replaced_or_missing_during_the_token_request_loses_no_to
     assert world.used == ["refresh-0"]
 
 
+def test_a_renewed_token_is_stored_when_a_file_that_was_never_read_before_is_there_again(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    world = RotationWorld(tmp_path, variables)
+    source = world.source("first", "A", grant_type="refresh_token", refresh_token="own")
+    world.endpoint.on_request = lambda: world.host("first", "")
+    requested = world.clock.seconds
+
+    def restore_file() -> None:
+        if world.endpoint.requests and world.clock.seconds > requested + 150:
+            world.host("first", "A")
+
+    world.clock.on_sleep = restore_file
+
+    assert source.token().access_token == "token-1"
+    assert world.source("first").grant_state().record is not None
+    assert world.source("first").token().access_token == "token-1"
+    assert world.used == ["own"]
+
+
 def test_a_user_can_authorize_and_forget_without_the_key(world: RotationWorld) -> None:
     world.source("second", "B")
     world.consent("second", "refresh-new")
