@@ -46,10 +46,11 @@ def task_team() -> str | None:
 
 def team_is_unknown() -> bool:
     """Return whether this is a task with Airflow 3.2 and ``[core] multi_team``, which may belong to a team."""
+    if not (has_supervisor() and conf.getboolean("core", "multi_team", fallback=False)):
+        return False
     from airflow.sdk import Variable
 
-    is_old = not hasattr(Variable, "keys")  # since Airflow 3.3
-    return is_old and has_supervisor() and conf.getboolean("core", "multi_team", fallback=False)
+    return not hasattr(Variable, "keys")  # since Airflow 3.3
 
 
 def unmask(texts: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.runtime.compat import task_team, team_is_unknown
@@ -26,9 +27,15 @@ def check_team(conn_id: str) -> None:
             "connection in a DAG that belongs to no team."
         )
     if team_is_unknown():
-        log.warning(
-            "Connection %r: [core] multi_team is on, and Airflow 3.2 does not tell a task whether its DAG belongs to a "
-            "team. Use the connection only in DAGs that belong to no team: teams are not supported, and tokens would "
-            "be lost.",
-            conn_id,
-        )
+        _warn(conn_id)
+
+
+@cache
+def _warn(conn_id: str) -> None:
+    """Log the warning once per process and connection."""
+    log.warning(
+        "Connection %r: [core] multi_team is on, and Airflow 3.2 does not tell a task whether its DAG belongs to a "
+        "team. Use the connection only in DAGs that belong to no team: teams are not supported, and tokens would be "
+        "lost.",
+        conn_id,
+    )
