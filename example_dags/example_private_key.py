@@ -30,7 +30,6 @@ def example_private_key():
         endpoint="items",
         data={"limit": 1},
         response_filter=lambda response: response.json()["total"],
-        deferrable=True,
     )
 
     items = OAuthExtractOperator(
