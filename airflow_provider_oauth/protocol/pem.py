@@ -17,7 +17,6 @@ from airflow_provider_oauth.protocol.private_keys import (
     InvalidKey,
     Key,
     accepted,
-    checked,
     damaged,
 )
 
@@ -58,7 +57,7 @@ class _Block(NamedTuple):
 
 
 def pem_keys(text: str, passphrase: str | None) -> list[Key]:
-    """Return the private keys in a PEM text, in their order.
+    """Return the private keys in a PEM text, in their order. They are not ``checked``.
 
     :param text: PEM; certificates and public keys in it are skipped
     :param passphrase: the passphrase of encrypted keys; None if there is none
@@ -137,7 +136,7 @@ def _key(block: _Block, passphrase: str | None) -> Key:
         key = load_pem_private_key(block.text, None, unsafe_skip_rsa_key_validation=True)
     except Exception:
         raise damaged() from None
-    return checked(accepted(key))
+    return accepted(key)
 
 
 def _decrypted(block: _Block, passphrase: str | None) -> Key:
@@ -158,4 +157,4 @@ def _decrypted(block: _Block, passphrase: str | None) -> Key:
             "does not decrypt the private key. Check the passphrase, and that the key is complete",
             "private_key_passphrase",
         ) from None
-    return checked(accepted(key))
+    return accepted(key)

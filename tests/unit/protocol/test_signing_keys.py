@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from airflow_provider_oauth.exceptions import ConfigurationError
@@ -272,3 +273,13 @@ def test_a_key_is_not_in_its_repr() -> None:
     ):
         assert "key=" not in repr(key)
         assert "fake-secret" not in repr(key)
+
+
+def test_an_rsa_key_whose_numbers_do_not_fit_together_signs_nothing() -> None:
+    numbers = rsa_key().private_numbers()
+    wrong = RSAPrivateNumbers(
+        numbers.p, numbers.q, numbers.d + 2, numbers.dmp1, numbers.dmq1, numbers.iqmp, numbers.public_numbers
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+
+    with pytest.raises(ConfigurationError, match="has a private key that is damaged or incomplete"):
+        signing_key(oauth_config(private_key=pem(wrong)))
