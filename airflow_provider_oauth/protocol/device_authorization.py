@@ -33,12 +33,15 @@ if TYPE_CHECKING:
 #: The error codes that mean that the user has not decided yet (section 3.5).
 PENDING = "authorization_pending"
 SLOW_DOWN = "slow_down"
-#: The error codes that mean that the user, or the server, has declined.
+#: The error codes that mean that the user, or the server, has declined, and that the codes have expired.
 DENIED = (
     "access_denied",
     "authorization_declined",  # Microsoft: learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
 )
-EXPIRED = "expired_token"
+EXPIRED = (
+    "expired_token",
+    "token_expired",  # GitHub: docs.github.com, "Authorizing OAuth apps", section "Device flow"
+)
 #: Seconds between two requests if the response does not define an interval (section 3.2).
 DEFAULT_INTERVAL = 5.0
 #: Seconds that are added to the interval after ``slow_down`` (section 3.5).
@@ -175,7 +178,7 @@ def parse_poll_response(config: OAuthConfig, request: TokenRequest, response: Ht
             f"stored. Run the command again, and consent as a user who is allowed to.",
             error=error,
         )
-    if error == EXPIRED:
+    if error in EXPIRED:
         raise expired(config)
     return parse_token_response(config, request, response)
 
@@ -185,7 +188,7 @@ def expired(config: OAuthConfig) -> ConsentDenied:
     return ConsentDenied(
         f"Connection {config.conn_id!r}: nobody entered the code and consented in time. No token was stored. Run the "
         f"command again.",
-        error=EXPIRED,
+        error=EXPIRED[0],
     )
 
 

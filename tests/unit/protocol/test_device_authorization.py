@@ -308,8 +308,9 @@ def test_a_server_that_never_responds_is_reported(requests_mock: Mocker) -> None
     assert waits == [5, 10, 20]
 
 
-def test_expired_token_ends_the_wait(requests_mock: Mocker) -> None:
-    error, waits = failed_wait(requests_mock, PENDING, {"status_code": 400, "json": {"error": "expired_token"}})
+@pytest.mark.parametrize("code", ["expired_token", "token_expired"])
+def test_expired_token_ends_the_wait(requests_mock: Mocker, code: str) -> None:
+    error, waits = failed_wait(requests_mock, PENDING, {"status_code": 400, "json": {"error": code}})
     assert "nobody entered the code and consented in time" in str(error)
     assert waits == [5, 5]
 
