@@ -69,7 +69,7 @@ def key_clients(client: dict[str, Any], tls: Certificates) -> list[dict[str, Any
     self_signed = {
         "client_id": "self-signed",
         "token_endpoint_auth_method": "self_signed_tls_client_auth",
-        "jwks": {"keys": [_certificate_jwk(tls.self_signed)]},
+        "jwks": {"keys": [_certificate_jwk(path) for path in (tls.self_signed, tls.other)]},
         **bound,
     }
     return [{**client, **each} for each in (*signing, shared, issued, self_signed)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,12 +10,14 @@ import pytest
 from airflow_provider_oauth.exceptions import ApiError, InvalidClient
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
+from airflow_provider_oauth.runtime import data_key, token_sources
 from tests.integration.mtls_server import thumbprint_of
 from tests.servers.key_clients import TLS_CLIENTS
 from tests.servers.steps import api_status, authorize, call, stored_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from tests.servers.servers import OidcProvider
@@ -53,7 +56,8 @@ def test_the_grant_of_a_user_is_renewed_and_revoked_with_the_certificate(
 
 @EACH_CLIENT
 def test_another_certificate_is_refused(connect: Callable[..., OAuthConfig], oidc: OidcProvider, client: str) -> None:
-    connect(oidc, client, **{**oidc.credentials(client), "cert": oidc.tls.other}, **MACHINE)
+    wrong = oidc.tls.other if client == "mtls" else oidc.tls.client
+    connect(oidc, client, **{**oidc.credentials(client), "cert": wrong}, **MACHINE)
     with pytest.raises(InvalidClient, match="Check Client ID, cert .client certificate. and Client authentication"):
         call()
     assert oidc.token_errors() == ["invalid_client"]
@@ -66,3 +70,23 @@ def test_the_api_refuses_a_token_that_is_bound_to_another_certificate(
     with pytest.raises(ApiError) as refused:
         OAuthHook("api").run("me", extra_options={"cert": oidc.tls.other})
     assert refused.value.status_code == 401
+
+
+def test_after_the_certificate_was_replaced_tasks_keep_the_grant_of_the_user(
+    connect: Callable[..., OAuthConfig], oidc: OidcProvider, tmp_path: Path
+) -> None:
+    file = tmp_path / "client.pem"
+    shutil.copy(oidc.tls.self_signed, file)
+    config = connect(oidc, "self-signed", **{**oidc.credentials("self-signed"), "cert": str(file)})
+    authorize(config)
+    assert call().json()["boundTo"] == thumbprint_of(oidc.tls.self_signed)
+    shutil.copy(oidc.tls.other, file)  # the server knows this certificate, too
+    oidc.discard_events()
+    for _ in range(2):
+        body = call().json()
+        assert (body["user"], body["boundTo"]) == ("ada", thumbprint_of(oidc.tls.other))
+        # The next call is made by another process, which has never read the old key.
+        token_sources._sources.clear()
+        data_key._used.clear()
+    assert [event["status"] for event in oidc.events("api")] == [401, 200, 200]
+    assert [event["grant_type"] for event in oidc.events("token")] == ["refresh_token"]
