@@ -57,7 +57,7 @@ def grant_assertion(config: OAuthConfig, key: SigningKey, jwt_id: str, now: date
     :param key: the private key
     :param jwt_id: a unique ID
     :param now: time of the request, with a time zone
-    :param scope: the scope, if the server expects it in the assertion
+    :param scope: the scope, if the server expects it in the assertion; it replaces that of the assertion claims
     :raises ConfigurationError: if the connection has no issuer for the assertion
     """
     issuer = config.assertion_issuer or key.issuer or config.client_id
@@ -69,12 +69,12 @@ def grant_assertion(config: OAuthConfig, key: SigningKey, jwt_id: str, now: date
         "iss": issuer,
         "sub": config.assertion_subject,
         "aud": config.assertion_audience or config.token_url,
-        "scope": scope,
         "jti": jwt_id,
         "iat": _seconds(now - GRANT_BACKDATED),
         "exp": _seconds(now + GRANT_VALIDITY),
     }
-    return _signed({name: value for name, value in claims.items() if value} | dict(config.assertion_claims), key)
+    added = {**config.assertion_claims, **({"scope": scope} if scope else {})}
+    return _signed({name: value for name, value in claims.items() if value} | added, key)
 
 
 def masked_until(token: str, now: datetime) -> datetime:

@@ -53,6 +53,8 @@ def check_client(config: OAuthConfig) -> None:
             "subject_token_file",
             "is missing, but the token_exchange grant requires it. Enter the path of the file with the token",
         )
+    if config.grant_type == "jwt_bearer" and config.scope and "scope" in config.assertion_claims:
+        raise config.error("assertion_claims", "must not contain 'scope', because Scope is set. Remove one of them")
     for name in filter(config.assertion_claims.__contains__, RESERVED_CLAIMS):
         advice = {"iss": "Use Assertion issuer", "sub": "Use Assertion subject"}.get(name, "Remove it")
         raise config.error("assertion_claims", f"must not contain {name!r}, because this package sets it. {advice}")

@@ -281,7 +281,7 @@ class OAuthConfig:
         # These are left out if they are not set, so that key IDs of records from the first release stay the same.
         added = ["grant_name", "assertion_issuer", "assertion_subject", "assertion_claims", "subject_token_file"]
         if self.grant_type == "jwt_bearer":
-            added.append("assertion_file")
+            added += ["assertion_file", "private_key_file"]  # may be the assertion, or the key, of another account
         return {
             **{name: getattr(self, name) for name in names},
             **{name: _plain(getattr(self, name)) for name in added if getattr(self, name)},

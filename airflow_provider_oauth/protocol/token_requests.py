@@ -264,8 +264,10 @@ def _grant_assertion(config: OAuthConfig, credentials: Credentials, now: datetim
     if credentials.assertion:
         return credentials.assertion
     key = loaded(credentials.signing_key)
-    # Google reads the scope from the assertion (developers.google.com/identity/protocols/oauth2/service-account).
-    scope = access.pop("scope", "") if key.issuer else ""
+    # Google reads the scope from the assertion (developers.google.com/identity/protocols/oauth2/service-account). So do
+    # servers for which the connection has this claim, such as DocuSign; a task's own scope replaces it.
+    is_claim = key.issuer is not None or "scope" in config.assertion_claims
+    scope = access.pop("scope", "") if is_claim else ""
     return grant_assertion(config, key, credentials.new_jwt_id(), now, scope)
 
 

@@ -270,6 +270,14 @@ def test_the_assertion_of_a_google_service_account_has_its_address_and_the_scope
     assert list(fields_of(request)) == ["grant_type", "assertion"]
 
 
+@pytest.mark.parametrize(("scope", "claim"), [(None, "signature impersonation"), ("read  write", "read write")])
+def test_the_scope_of_a_call_replaces_the_scope_in_the_assertion_claims(scope: str | None, claim: str) -> None:
+    request = grant(jwt_bearer(assertion_claims={"scope": "signature impersonation"}), scope)
+
+    assert claims_of(request, "assertion") == {**GRANT_CLAIMS, "scope": claim}
+    assert "scope" not in fields_of(request)
+
+
 def test_the_jwt_bearer_grant_requires_an_issuer() -> None:
     with pytest.raises(ConfigurationError, match=r"'shop': Assertion issuer \(assertion_issuer\) is missing, but the "):
         grant(jwt_bearer(client_id=None))

@@ -69,6 +69,16 @@ def test_the_token_exchange_needs_a_subject_token_file() -> None:
     )
 
 
+def test_the_scope_of_a_jwt_bearer_grant_is_sent_in_one_place() -> None:
+    claims = {"assertion_claims": {"scope": "a"}}
+
+    assert oauth_config(**JWT_BEARER, **KEY, **claims)
+    assert oauth_config(**PRIVATE_KEY_JWT, **KEY, **claims, scope="a")  # NetSuite requires it in the client assertion
+    assert refusal(**JWT_BEARER, **KEY, **claims, scope="a") == (
+        "Assertion claims (assertion_claims) must not contain 'scope', because Scope is set. Remove one of them."
+    )
+
+
 def test_an_assertion_file_for_both_assertions_is_ambiguous() -> None:
     assert refusal(**(JWT_BEARER | PRIVATE_KEY_JWT), assertion_file="/a") == (
         "Assertion file (assertion_file) is ambiguous, because the jwt_bearer grant and private_key_jwt both send an "

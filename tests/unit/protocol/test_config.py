@@ -305,6 +305,33 @@ def test_the_identity_has_the_json_form_that_stored_records_depend_on() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"assertion_issuer": "b"},
+        {"assertion_subject": "b"},
+        {"assertion_claims": {"box_sub_type": "user"}},
+        {"private_key_file": "/b"},
+        {"private_key_file": None, "assertion_file": "/a"},
+    ],
+)
+def test_the_identity_of_a_jwt_bearer_grant_changes_with_the_account(changes: dict[str, Any]) -> None:
+    values: dict[str, Any] = {"grant_type": "jwt_bearer", "private_key_file": "/a"}
+
+    assert oauth_config(**values | changes).identity != oauth_config(**values).identity
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"private_key_file": "/a"}, {"private_key_file": "/b"}, {"private_key": "fake"}, {"assertion_file": "/a"}],
+)
+def test_the_identity_of_a_client_does_not_change_with_its_key(values: dict[str, Any]) -> None:
+    # Otherwise a stored refresh token would be lost when the key is replaced.
+    client = oauth_config(grant_type="authorization_code", client_auth="private_key_jwt", **values)
+
+    assert client.identity == oauth_config(grant_type="authorization_code").identity
+
+
 def test_the_identity_contains_the_issuer_if_there_is_no_token_url() -> None:
     issuer = "https://login.example.com"
     settings = oauth_config(token_url=None, issuer=issuer)
