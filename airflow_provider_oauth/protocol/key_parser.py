@@ -28,7 +28,7 @@ def parse_private_keys(content: bytes, passphrase: str | None) -> list[PrivateKe
             "openssl pkcs12 -in FILE -nocerts -out KEY.pem"
         )
     if not text.startswith("{"):
-        return [PrivateKey(key=key) for key in pem_keys(text, passphrase)]
+        return pem_keys(text, passphrase)
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
@@ -42,5 +42,5 @@ def _service_account_key(account: dict[str, Any], passphrase: str | None) -> Pri
     for name in ("private_key", "private_key_id", "client_email"):
         if not is_text(account.get(name)):
             raise InvalidKey(f"is a Google service account without {name}. Download a new key, and use the whole file")
-    (key, *_) = pem_keys(account["private_key"], passphrase)
-    return PrivateKey(key=key, key_id=account["private_key_id"], issuer=account["client_email"])
+    (found, *_) = pem_keys(account["private_key"], passphrase)
+    return PrivateKey(key=found.key, key_id=account["private_key_id"], issuer=account["client_email"])

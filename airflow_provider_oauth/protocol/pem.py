@@ -16,12 +16,15 @@ from airflow_provider_oauth.protocol.private_keys import (
     MIN_RSA_BITS,
     InvalidKey,
     Key,
+    PrivateKey,
     accepted,
     damaged,
 )
 
 #: PKCS #8, encrypted PKCS #8, PKCS #1 and SEC 1.
 PRIVATE_KEYS = ("PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
+#: The name of RSASSA-PSS at the beginning of a key in PKCS #8.
+RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
 #: Maximum number of iterations with which a passphrase is hashed. More of them would take longer than a few seconds.
 MAX_ITERATIONS = 5_000_000
 
@@ -55,8 +58,13 @@ class _Block(NamedTuple):
     def is_encrypted(self) -> bool:
         return self.is_legacy or self.label == "ENCRYPTED PRIVATE KEY"
 
+    @property
+    def algorithm(self) -> str | None:
+        """PS256 for an RSASSA-PSS key (RFC 8017 appendix A.2.3), which must not sign in another way, otherwise None."""
+        return "PS256" if self.label == "PRIVATE KEY" and RSASSA_PSS in self.data[:40] else None
 
-def pem_keys(text: str, passphrase: str | None) -> list[Key]:
+
+def pem_keys(text: str, passphrase: str | None) -> list[PrivateKey]:
     """Return the private keys in a PEM text, in their order. They are not ``checked``.
 
     :param text: PEM; certificates and public keys in it are skipped
@@ -73,7 +81,7 @@ def pem_keys(text: str, passphrase: str | None) -> list[Key]:
             else "contains no private key. Use PEM (-----BEGIN PRIVATE KEY-----), a JWK, a JWK set or a Google service "
             "account in JSON"
         )
-    return [_key(block, passphrase) for block in keys]
+    return [PrivateKey(key=_key(block, passphrase), algorithm=block.algorithm) for block in keys]
 
 
 def pem_certificates(text: str) -> list[x509.Certificate]:

@@ -15,16 +15,20 @@ from airflow_provider_oauth.protocol.signing_keys import key_materials, secret_k
 from tests.connections import oauth_config
 from tests.keys import (
     PASSPHRASE,
+    armored,
     certificate,
     certificate_pem,
     ec_key,
     ed448_key,
     ed25519_key,
+    element,
+    integer,
     jwk,
     material,
     pem,
     public_pem,
     rsa_key,
+    sequence,
 )
 
 if TYPE_CHECKING:
@@ -283,3 +287,14 @@ def test_an_rsa_key_whose_numbers_do_not_fit_together_signs_nothing() -> None:
 
     with pytest.raises(ConfigurationError, match="has a private key that is damaged or incomplete"):
         signing_key(oauth_config(private_key=pem(wrong)))
+
+
+def test_an_rsassa_pss_key_signs_with_ps256() -> None:
+    # PKCS #8 with another name of the algorithm; its parameters, which are NULL, are left out.
+    pkcs1 = base64.b64decode("".join(pem(rsa_key(), legacy=True).splitlines()[1:-1]))
+    name = sequence(element(6, bytes.fromhex("2a864886f70d01010a")))
+    text = armored("PRIVATE KEY", sequence(integer(0), name, element(4, pkcs1)))
+    assert verified_algorithm(private_key=text) == "PS256"
+    assert verified_algorithm(private_key=text, signing_algorithm="PS512") == "PS512"
+    assert verified_algorithm(private_key=text + pem(ec_key())) == "PS256"
+    assert verified_algorithm(private_key=pem(ec_key()) + text) == "ES256"
