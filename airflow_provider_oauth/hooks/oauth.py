@@ -23,7 +23,7 @@ from airflow_provider_oauth.hooks.lists import ReadsLists
 from airflow_provider_oauth.hooks.repetition import RepeatsRequests
 from airflow_provider_oauth.hooks.settings import log_warnings
 from airflow_provider_oauth.presets import OAUTH
-from airflow_provider_oauth.protocol.tls_files import is_usable_client_certificate
+from airflow_provider_oauth.protocol.tls_files import file_versions, is_usable_client_certificate
 from airflow_provider_oauth.runtime.token_sources import token_source
 
 if TYPE_CHECKING:
@@ -258,6 +258,8 @@ class OAuthAsyncHook(RepeatsRequests, HttpAsyncHook):
         self.oauth_conn_id = oauth_conn_id
         self.scope = scope
         self._access: ApiAccess | None = None
+        #: The versions of the files of the client certificate that ``_config`` contains.
+        self._certificate: tuple[Any, ...] = ()
         self._preset = OAUTH
 
     async def access(self) -> ApiAccess:
@@ -300,17 +302,22 @@ class OAuthAsyncHook(RepeatsRequests, HttpAsyncHook):
     async def config(self) -> SessionConfig:
         """Return the base URL and the options that ``HttpAsyncHook`` uses for its requests.
 
+        The files of the client certificate are read again after they were replaced.
+
         :return: the base URL and the options, which include a middleware that sends the token
         :raises ConfigurationError: if a field of the connection is missing or invalid
         :raises OAuthError: if the base URL is part of the token response and no valid token can be obtained
         """
-        if self._config is None:
-            access = await self.access()
+        access = await self.access()
+        cert = access.config.transport.cert
+        versions = await in_thread(file_versions)(cert) if cert else ()
+        if self._config is None or versions != self._certificate:
             base_url = access.base_url(await valid_token(access) if access.base_url_is_in_token else None)
             options = await aiohttp_options(access.config, access.config.transport, base_url)
             self._config = SessionConfig(
                 base_url=base_url, headers={}, extra_options={**options, "middlewares": (OAuth2Middleware(access),)}
             )
+            self._certificate = versions
         return self._config
 
     async def get_token(self) -> Token:

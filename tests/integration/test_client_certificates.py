@@ -314,6 +314,26 @@ def test_one_session_uses_the_new_certificate_for_its_next_request(
     assert server.received[-1].certificate == thumbprint_of(tls.other)
 
 
+def test_an_async_hook_uses_the_new_certificate_for_its_next_request(
+    connect: Callable[..., None], server: MtlsServer, tls: Certificates, replaceable: Path
+) -> None:
+    connect(cert=str(replaceable))
+
+    async def scenario() -> list[int]:
+        hook = OAuthAsyncHook("bank")
+        first = await hook.run(endpoint="items")
+        assert await hook.config() is await hook.config()
+        replace_file(replaceable, tls.ca)  # a file without a key
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="cert is not a client certificate"):
+                await hook.run(endpoint="items")
+        replace_file(replaceable, tls.other)
+        return [first.status, (await hook.run(endpoint="items")).status]
+
+    assert asyncio.run(scenario()) == [200, 200]
+    assert server.received[-1].certificate == thumbprint_of(tls.other)
+
+
 def test_a_certificate_with_the_key_of_another_one_is_an_error(
     connect: Callable[..., None], server: MtlsServer, tls: Certificates
 ) -> None:
