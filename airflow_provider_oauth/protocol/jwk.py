@@ -5,9 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers, RSAPublicNumbers
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from jwt.utils import from_base64url_uint
 
-from airflow_provider_oauth.protocol.private_keys import MAX_RSA_BITS, InvalidKey, PrivateKey, accepted, is_text
+from airflow_provider_oauth.protocol.private_keys import (
+    MAX_RSA_BITS,
+    InvalidKey,
+    Key,
+    PrivateKey,
+    accepted,
+    checked,
+    is_text,
+)
 from airflow_provider_oauth.protocol.signing_algorithms import KEY_ALGORITHMS
 
 #: The class that converts keys of each type, and the members that a private key of the type has.
@@ -81,10 +91,26 @@ def _key(jwk: dict[str, Any]) -> PrivateKey:
     if not is_text(jwk.get("kid", "")):
         raise InvalidKey("has a JWK whose member kid is not a string. Write it in quotes")
     try:
-        key = kind.from_jwk({name: jwk[name] for name in ("kty", "crv", *members) if name in jwk})
+        used = {name: jwk[name] for name in ("kty", "crv", *members) if name in jwk}
+        key: Any = _rsa_key(used) if kind is RSAAlgorithm else kind.from_jwk(used)
         # Older versions of PyJWT do not compare the public key of an OKP key.
         if kind is OKPAlgorithm and kind.to_jwk(key, as_dict=True)["x"] != jwk["x"].rstrip("="):
             raise ValueError
     except Exception:
         raise InvalidKey("has a JWK that is not a valid private key. Copy the whole JWK again") from None
     return PrivateKey(key=accepted(key), key_id=jwk.get("kid"), algorithm=_algorithm(jwk))
+
+
+def _rsa_key(jwk: dict[str, str]) -> Key:
+    """Return the private key in a JWK. PyJWT would test whether its numbers are prime, see ``checked``."""
+    numbers = {name: from_base64url_uint(jwk[name]) for name in _TYPES["RSA"][1]}
+    key = RSAPrivateNumbers(
+        p=numbers["p"],
+        q=numbers["q"],
+        d=numbers["d"],
+        dmp1=numbers["dp"],
+        dmq1=numbers["dq"],
+        iqmp=numbers["qi"],
+        public_numbers=RSAPublicNumbers(numbers["e"], numbers["n"]),
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    return checked(key)

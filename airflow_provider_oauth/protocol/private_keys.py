@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from airflow_provider_oauth.protocol.signing_algorithms import CURVE_ALGORITHMS, EDWARDS_ALGORITHM, RSA_ALGORITHMS
 
-#: Lengths of RSA keys in bits. RFC 7518 section 3.3 requires the minimum. Checking a longer key takes too long.
+#: Lengths of RSA keys in bits. RFC 7518 section 3.3 requires the minimum. Signing with a longer key takes too long.
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
 
@@ -93,19 +93,28 @@ def accepted(key: object) -> Key:
 def checked(key: Key) -> Key:
     """Return a key that was loaded without a check of its numbers. Those of other keys than RSA are always checked.
 
+    The usual check also tests whether two numbers are prime. For a key of 8192 bits, that stops all threads of the
+    process for several seconds.
+
     :raises InvalidKey: if the numbers of an RSA key do not fit together
     """
-    if isinstance(key, RSAPrivateKey):
-        try:
-            numbers = key.private_numbers()
-            # OpenSSL tests whether p and q are prime before it compares their product with the modulus, whose length is
-            # limited. For a long p, this test takes hours.
-            if numbers.p * numbers.q != numbers.public_numbers.n:
-                raise ValueError
-            load_der_private_key(der(key), None)
-        except Exception:
-            raise damaged() from None
+    if isinstance(key, RSAPrivateKey) and not _fit_together(key.private_numbers()):
+        raise damaged()
     return key
+
+
+def _fit_together(numbers: RSAPrivateNumbers) -> bool:
+    """Return whether the numbers of an RSA key fulfill the equations of RFC 8017 section 3.2."""
+    p, q, d, e = numbers.p, numbers.q, numbers.d, numbers.public_numbers.e
+    return (
+        p * q == numbers.public_numbers.n  # first, because only the length of n is limited
+        and min(p, q, e) > 2
+        and numbers.dmp1 == d % (p - 1)
+        and numbers.dmq1 == d % (q - 1)
+        and e * d % (p - 1) == 1
+        and e * d % (q - 1) == 1
+        and numbers.iqmp * q % p == 1
+    )
 
 
 def is_text(value: object) -> bool:

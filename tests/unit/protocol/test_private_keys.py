@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import pkcs12
 from jwt.algorithms import OKPAlgorithm
 
@@ -387,6 +387,18 @@ def test_an_rsa_key_with_a_very_long_prime_number_is_not_checked_for_hours(bits:
     encoded = base64.urlsafe_b64encode(integer(p)).rstrip(b"=").decode()
     text = "has a JWK whose member p is missing or is not a number in base64url. Copy it again"
     assert problem(jwk(rsa_key()) | {"p": encoded}) == text
+
+
+@pytest.mark.parametrize("kind", ["PKCS #8", "PKCS #1", "JWK"])
+def test_prime_numbers_are_not_tested(kind: str) -> None:
+    """For a key of 8192 bits, the test would stop all threads of the process for several seconds."""
+    e, p, q = 65537, 2**1024 - 1, rsa_key().private_numbers().q
+    d = pow(e, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(e, p * q)
+    numbers = rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public)
+    key = numbers.private_key(unsafe_skip_rsa_key_validation=True)
+    text = json.dumps(jwk(key)) if kind == "JWK" else pem(key, legacy=kind == "PKCS #1")
+    assert material(keys(text)[0].key) == material(key)
 
 
 def test_a_dsa_key_with_very_long_numbers_is_not_loaded_for_hours() -> None:
