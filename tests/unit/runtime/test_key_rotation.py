@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +25,6 @@ from tests.unit.runtime.rotation import NAME, Process, key_pem, record, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.certificates import Certificates
 
@@ -102,6 +103,20 @@ def test_a_record_is_encrypted_with_the_key_of_the_client_certificate(
 
     assert len(stored(variables)["wrapped_keys"]) == 1
     assert refresh_token(process) == "refresh-1"
+
+
+@pytest.mark.parametrize("notation", ["one file", "two files"])
+def test_the_previous_key_can_be_added_to_the_file_of_a_client_certificate(
+    notation: str, first: Process, start: Callable[..., Process], tls: Certificates, tmp_path: Path
+) -> None:
+    path = tmp_path / "client.pem"
+    path.write_text(Path(tls.client).read_text() + key_pem("A"))
+    cert = str(path) if notation == "one file" else (tls.client, str(path))
+    fields = {"private_key_file": None, "transport": TransportOptions(cert=cert)}
+
+    assert refresh_token(start("", **fields)) == "refresh-1"
+    certificate, key = (cert, None) if isinstance(cert, str) else cert
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key)
 
 
 def test_the_key_of_the_client_certificate_may_be_encrypted(
