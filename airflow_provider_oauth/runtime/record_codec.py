@@ -5,26 +5,23 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.exceptions import RecordLocked, from_event, to_event
 from airflow_provider_oauth.protocol.callback_values import is_valid
 from airflow_provider_oauth.protocol.config import url_problem
 from airflow_provider_oauth.protocol.token import Token, is_sendable
-from airflow_provider_oauth.runtime.data_key import SALT_BYTES, PrivateKeys, WrappingKey
-from airflow_provider_oauth.runtime.encryption import RecordEncryption, uses_data_key
-from airflow_provider_oauth.runtime.keyring import Keyring
+from airflow_provider_oauth.runtime.data_key import PrivateKeys
+from airflow_provider_oauth.runtime.keyring import UNKNOWN_KEY, Keyring
 from airflow_provider_oauth.tokens.record import Record, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
-    from airflow_provider_oauth.runtime.data_key import DataKey
+    from airflow_provider_oauth.runtime.encryption import RecordEncryption
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +46,6 @@ class RecordCodec:
     def __init__(self, config: OAuthConfig, location: str, private_keys: PrivateKeys | None = None) -> None:
         self._config = config
         self._location = location
-        self._encryption = RecordEncryption(config)
-        self._salt: bytes | None = None
         self._keyring = Keyring(config, location, private_keys or PrivateKeys(config))
 
     def encode(self, record: Record) -> str:
@@ -66,18 +61,11 @@ class RecordCodec:
                 "until": record.refused.until.isoformat(),
                 "unrecognized_since": _to_text(record.refused.unrecognized_since),
                 "error": to_event(record.refused.error),
-                "connection": self._version(salt),
+                "connection": self._keyring.version(salt),
             }
         return json.dumps(values)
 
     def _encrypted(self, record: Record) -> dict[str, Any]:
-        encryption, wrapped_keys = self._encryption, {}
-        if uses_data_key(self._config):
-            data_key = self._keyring.for_writing()
-            salt, wrapped_keys = data_key.salt, {"wrapped_keys": dict(data_key.wrapped)}
-            encryption = RecordEncryption(self._config, data_key.key)
-        else:
-            salt = self._salt = self._salt or os.urandom(SALT_BYTES)
         content = {
             "refresh_token": record.refresh_token,
             "refresh_expires_at": _to_text(record.refresh_expires_at),
@@ -86,11 +74,12 @@ class RecordCodec:
             "tokens": {scope: _token_values(token) for scope, token in record.tokens.items()},
         }
         own = record.tokens.get("")
+        encryption, salt, wrapped = self._keyring.for_writing()
         return {
             "format": FORMAT,
             "key_id": encryption.key_id(salt),
             "salt": base64.b64encode(salt).decode(),
-            **wrapped_keys,
+            **({"wrapped_keys": dict(wrapped)} if wrapped else {}),
             "generation": record.generation,
             "origins": record.used_refresh_tokens,
             "expires_at": _to_text(own.expires_at) if own else None,
@@ -107,37 +96,42 @@ class RecordCodec:
             values = dict(json.loads(text))
             salt = base64.b64decode(values["salt"], validate=True)
             refused = self._refusal(values.get("refused"), salt)
-            unreadable = Record(
+            key_id, is_known = values["key_id"], values["format"] == FORMAT
+            opened = self._keyring.open(key_id, salt, values.get("wrapped_keys")) if is_known else UNKNOWN_KEY
+            record = Record(
                 generation=int(values["generation"]),
                 nonce=str(values["nonce"]),
                 used_refresh_tokens=tuple(map(str, values["origins"])),
                 readable=False,
+                locked=opened.locked,
                 refused=refused,
                 # A refusal that is about other settings or another key stays, for the processes that have these.
                 raw={name: value for name, value in values.items() if name != "refused" or refused is None},
             )
-            key_id, wrapped = values["key_id"], values.get("wrapped_keys")
-            if values["format"] != FORMAT:
-                return unreadable
-            opened = self._keyring.open(wrapped, salt)
-            unreadable = replace(unreadable, locked=opened.locked)
-            if wrapped is None:
-                encryption = self._matching_encryption(key_id, salt)
-            else:
-                encryption = self._own_encryption(key_id, salt, opened.data_key)
-            if encryption is None:
-                return unreadable
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             log.error(
                 "Connection %r: %s does not contain a token record. Delete it.", self._config.conn_id, self._location
             )
             return Record(readable=False, corrupt=True)
+        if opened.encryption is None:
+            return record
+        return self._decrypted(replace(record, lacks_key=opened.lacks_key), values, opened.encryption, salt)
+
+    def _decrypted(
+        self, record: Record, values: Mapping[str, Any], encryption: RecordEncryption, salt: bytes
+    ) -> Record:
+        """Return the record with its tokens; without them if they are damaged.
+
+        :param record: the record without its tokens
+        :param values: the stored record
+        :param encryption: the encryption that it was written with
+        :param salt: its salt
+        """
         try:
             content = encryption.decrypt(values["sealed"], salt) if encryption.has_key else values["open"]
             return replace(
-                unreadable,
+                record,
                 readable=True,
-                lacks_key=opened.lacks_key,
                 tokens=self._tokens(content["tokens"]),
                 refresh_token=_string_or_none(content["refresh_token"]),
                 refresh_expires_at=_time_or_none(content.get("refresh_expires_at")),  # absent in the first release
@@ -152,50 +146,7 @@ class RecordCodec:
                 self._config.conn_id,
                 self._location,
             )
-            return unreadable
-
-    def _own_encryption(self, key_id: Any, salt: bytes, data_key: DataKey | None) -> RecordEncryption | None:
-        """Return the encryption of a record that has its own key; None if it was written for other settings."""
-        encryption = RecordEncryption(self._config, data_key.key) if data_key else None
-        return encryption if encryption and key_id == encryption.key_id(salt) else None
-
-    def _matching_encryption(self, key_id: Any, salt: bytes) -> RecordEncryption | None:
-        """Return the encryption that the record was written with; None if it was written for other settings."""
-        for encryption in self._encryptions:
-            if key_id == encryption.key_id(salt):
-                self._salt = salt
-                return encryption
-        return None
-
-    @cached_property
-    def _encryptions(self) -> list[RecordEncryption]:
-        """The encryptions of records without a key of their own."""
-        # In the first release, the key did not depend on secret_headers and secret_params. If the connection has no
-        # other secret, its records were not encrypted then. They are not accepted, because anyone can write such a
-        # record.
-        earlier = RecordEncryption(replace(self._config, secret_headers={}, secret_params={}))
-        # The same applies to a connection with a private key. There is one exception: before private keys could be
-        # used, the record of a public client was not encrypted either if it had a client certificate.
-        is_accepted = not uses_data_key(self._config) or (
-            self._config.client_auth == "none" and not self._config.private_key_file
-        )
-        return [
-            *([self._encryption] if self._encryption.has_key or is_accepted else []),
-            *([earlier] if earlier.has_key else []),
-        ]
-
-    def _version(self, salt: bytes) -> str:
-        """Return a fingerprint of everything that a token request depends on, to store with a refusal.
-
-        :raises RecordLocked: if the files with the private keys cannot be read
-        """
-        if not self._keyring.is_used:
-            return self._encryption.fingerprint(self._config.version, salt)
-        files = self._keyring.read()
-        text = self._config.version + files.version
-        if uses_data_key(self._config):
-            return WrappingKey(files.keys[0], salt).fingerprint(text)
-        return self._encryption.fingerprint(text, salt)
+            return record
 
     def _tokens(self, values: Mapping[str, Any]) -> dict[str, Token]:
         """Return the stored tokens, without tokens whose base URL the connection does not allow."""
@@ -225,7 +176,7 @@ class RecordCodec:
     def _refusal(self, values: Any, salt: bytes) -> Refusal | None:
         """Return the stored refusal; None if the connection has changed since then, so that a new request is sent."""
         try:
-            if values["connection"] != self._version(salt):
+            if values["connection"] != self._keyring.version(salt):
                 return None
             return Refusal(
                 error=from_event(values["error"]),

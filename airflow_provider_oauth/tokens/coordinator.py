@@ -73,9 +73,7 @@ class Coordinator:
                     last_error, waits = error, pauses(self._clock)  # the suspension does not count as waiting
                     continue
                 except TokenStoreError as error:
-                    # Waiting does not help if the record is locked: only a change of the key file does.
-                    gives_up = isinstance(error, RecordLocked) or self._cache.best(key, rejected, None)
-                    if gives_up and not self._writer.unwritten(None):
+                    if self._gives_up(error, key, rejected):
                         raise
                     last_error = error  # the store may work again while this process waits
                 if waited > self._wait_timeout:
@@ -133,6 +131,12 @@ class Coordinator:
             return None
         self._renewal.check(key, state)
         return self._lease.take(seen)
+
+    def _gives_up(self, error: TokenStoreError, key: str, rejected: Token | None) -> bool:
+        """Return whether waiting does not help after ``error``, or is not necessary."""
+        # If the record is locked, only a change of the key file helps.
+        is_final = isinstance(error, RecordLocked) or self._cache.best(key, rejected, None) is not None
+        return is_final and not self._writer.unwritten(None)
 
     def _store_for_new_key(self, state: GrantState) -> None:
         """Store the record again, so that processes that have only the new private key can decrypt it.
