@@ -50,7 +50,12 @@ TOKEN_STATES = {
         "bad",
         f"The tokens {OTHER_SETTINGS}. The next task requests a new token, unless consent is needed.",
     ),
-    "unknown": State("Unknown", "bad", "The connection is invalid, or the stored token cannot be read."),
+    "unknown": State(
+        "Unknown",
+        "bad",
+        "The connection is invalid, or the stored token cannot be read, for example because it is encrypted with "
+        "another private key than the file has now.",
+    ),
 }
 CONSENT_STATES = {
     "given": State("Given", "good", "Tasks can renew the token without a user."),
