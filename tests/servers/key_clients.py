@@ -46,6 +46,9 @@ def pem(client: str) -> str:
 def key_clients(client: dict[str, Any], tls: Certificates) -> list[dict[str, Any]]:
     """Return the metadata of the clients.
 
+    ``fapi`` follows the FAPI profiles: it signs JWTs with the key of ``es256``, has tokens bound to a certificate,
+    and it must push its authorization requests.
+
     :param client: the metadata that all have
     :param tls: the certificates
     """
@@ -72,7 +75,14 @@ def key_clients(client: dict[str, Any], tls: Certificates) -> list[dict[str, Any
         "jwks": {"keys": [_certificate_jwk(path) for path in (tls.self_signed, tls.other)]},
         **bound,
     }
-    return [{**client, **each} for each in (*signing, shared, issued, self_signed)]
+    fapi = {
+        "client_id": "fapi",
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": {"keys": [_jwk(private_key("es256").public_key())]},
+        "require_pushed_authorization_requests": True,
+        **bound,
+    }
+    return [{**client, **each} for each in (*signing, shared, issued, self_signed, fapi)]
 
 
 def credentials(client: str, tls: Certificates, tls_url: str) -> dict[str, Any]:

@@ -90,3 +90,16 @@ def test_after_the_certificate_was_replaced_tasks_keep_the_grant_of_the_user(
         data_key._used.clear()
     assert [event["status"] for event in oidc.events("api")] == [401, 200, 200]
     assert [event["grant_type"] for event in oidc.events("token")] == ["refresh_token"]
+
+
+def test_a_client_that_signs_jwts_gets_tokens_that_are_bound_to_its_certificate(
+    connect: Callable[..., OAuthConfig], oidc: OidcProvider
+) -> None:
+    fields = oidc.credentials("es256") | {"cert": oidc.tls.client, "verify": oidc.tls.ca, "host": f"{oidc.tls_url}/api"}
+    config = connect(oidc, "fapi", **fields, par_url=f"{oidc.tls_url}/request")
+    authorize(config)
+    grants.renew(config)
+    body = call().json()
+    assert (body["user"], body["boundTo"]) == ("ada", thumbprint_of(oidc.tls.client))
+    grants.revoke(config)
+    assert oidc.token_errors() == [None, None]
