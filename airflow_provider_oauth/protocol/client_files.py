@@ -54,9 +54,11 @@ def read_client_file(config: OAuthConfig, field: str) -> bytes:
 def _content(folder: str, path: str) -> bytes | None:
     """Return the content of a file; None if it is not below ``folder``, too large or unreadable."""
     try:
-        if not os.path.isabs(path):
+        real_folder = os.path.realpath(folder)
+        if not any(_is_below(path, each) for each in (folder, real_folder)):
+            # Resolving the links of any other path could mount a network file system, or wait for one.
             return None
-        folder = os.path.realpath(folder)
+        folder = real_folder
         parts = os.path.relpath(os.path.realpath(path), folder).split(os.sep)
         if os.pardir in parts:
             return None
@@ -71,6 +73,11 @@ def _content(folder: str, path: str) -> bytes | None:
     except (OSError, ValueError):  # a null character or a surrogate in the path is a ValueError
         return None
     return content if len(content) <= MAX_FILE_SIZE else None
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Return whether the text of ``path`` is an absolute path below ``folder``. This does not use the file system."""
+    return os.path.isabs(path) and os.pardir not in os.path.relpath(path, folder).split(os.sep)
 
 
 def _opened(folder: str, parts: list[str]) -> int:

@@ -72,6 +72,25 @@ def test_missing_unreadable_and_outside_have_the_same_text(folder: Path) -> None
     assert {error(path, folder) for path in [*paths, *others]} == {UNREADABLE}
 
 
+def test_the_file_system_is_not_used_for_a_path_outside_the_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only to resolve the path could mount a network file system, or wait for one that does not respond."""
+    used: list[str] = []
+    lstat = os.lstat
+
+    def record(path: Any, **kwargs: Any) -> os.stat_result:
+        used.append(str(path))
+        return lstat(path, **kwargs)
+
+    monkeypatch.setattr(os, "lstat", record)
+    outside = folder.parent / "net" / "host.example" / "key.pem"
+    paths = (outside, f"{folder}/../net/host.example/key.pem", f"{folder}-net/key.pem", "net/key.pem")
+    assert [error(path, folder) for path in paths] == [UNREADABLE] * 4
+    assert str(folder) in used
+    assert not [path for path in used if "net" in path]
+
+
 def test_a_file_without_permission_has_the_same_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **kwargs: Any) -> int:
         raise PermissionError(13, "Permission denied")
