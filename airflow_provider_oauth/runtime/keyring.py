@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -113,15 +114,16 @@ class Keyring:
     def version(self, salt: bytes) -> str:
         """Return a fingerprint of everything that a token request depends on, to store with a refusal.
 
-        :raises RecordLocked: if the files with the private keys cannot be read
+        :raises RecordLocked: if the record is encrypted with the private keys in files, and they cannot be read
         """
-        if not self._private_keys.are_used:
-            return self._encryption.fingerprint(self._config.version, salt)
-        files = self._read()
-        text = self._config.version + files.version
+        version = self._config.version
         if uses_data_key(self._config):
-            return WrappingKey(files.keys[0], salt).fingerprint(text)
-        return self._encryption.fingerprint(text, salt)
+            files = self._read()
+            return WrappingKey(files.keys[0], salt).fingerprint(version + files.version)
+        if self._private_keys.are_used:
+            with suppress(RecordLocked):  # OpenSSL may be able to use the key nevertheless
+                version += self._read().version
+        return self._encryption.fingerprint(version, salt)
 
     def _derived(self, key_id: Any, salt: bytes) -> RecordEncryption | None:
         """Return the encryption of a record whose key is derived from the connection."""

@@ -575,6 +575,19 @@ def test_a_refusal_is_void_after_the_certificate_was_replaced(
     assert refresh_token(process) == "refresh-1"
 
 
+def test_a_refusal_of_a_client_secret_is_stored_whatever_is_in_the_files_of_a_certificate(
+    start: Callable[..., Process], clock: FakeClock, tmp_path: Path
+) -> None:
+    """Otherwise the refused secret would be sent again and again, which could lock the account."""
+    transport = TransportOptions(cert=str(tmp_path / "missing.pem"))
+    fields = {"private_key_file": None, "client_auth": "client_secret_basic", "client_secret": "fake-secret"}
+    process = start("", transport=transport, **fields)
+    process.store.write(replace(record("refresh-1", clock), refused=refusal(clock)))
+
+    process.restart()
+    assert process.read().refused is not None
+
+
 def test_a_refusal_can_be_stored_for_a_locked_record(first: Process, start: Callable[..., Process]) -> None:
     second = start("B")
     second.store.write(replace(second.read(), nonce="nonce", refused=refusal(second.clock)))
