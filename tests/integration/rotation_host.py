@@ -4,8 +4,8 @@ OPTIONS is a JSON object:
 
 - ``name``: the name of the host
 - ``folder``: the folder that all hosts share. It contains Airflow's Variables, one file each, and the results of each
-  host; the file ``stop`` ends all hosts. The file ``kill-<name>`` kills the process of the next task that is about to
-  send its refresh token
+  host; the file ``stop`` ends all hosts. The file ``kill`` kills the process of the next task that is about to send its
+  refresh token
 - ``token_url``, ``key_file``, ``file_folder``: fields of the connection
 - ``long``: whether all tasks run in one process, like deferred tasks in the triggerer; otherwise each has its own
 """
@@ -93,7 +93,7 @@ def main(options: dict[str, Any]) -> None:
 
     def refresh_or_die(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            (folder / f"kill-{name}").unlink()
+            (folder / "kill").unlink()
             os.kill(os.getpid(), signal.SIGKILL)
         except FileNotFoundError:
             pass
