@@ -34,6 +34,8 @@ NONCE_BYTES = 12
 SALT_BYTES = 16
 #: How long the data key stays encrypted with a key that is in the file of no process that writes the record.
 MAX_AGE = timedelta(days=30)
+#: How many private keys a data key stays encrypted with. Some systems replace certificates every few minutes.
+MAX_WRAPPED = 100
 
 #: The private keys that this process has read, by connection, each with the time when it was in the file last.
 _used: dict[str, dict[bytes, datetime]] = {}
@@ -77,7 +79,7 @@ class DataKey:
     def wrap(self, private_keys: Mapping[bytes, datetime], now: datetime) -> DataKey:
         """Return the same key, encrypted with all ``private_keys`` and with the keys of other processes' files.
 
-        A private key that was in no file for MAX_AGE is left out.
+        A private key that was in no file for MAX_AGE is left out. So are all but the MAX_WRAPPED most recent ones.
 
         :param private_keys: the private keys that this process has, with the time when each was in the file last
         :param now: the current time, with a time zone
@@ -89,7 +91,8 @@ class DataKey:
             at = min(max(seen, earlier) if earlier else seen, now)
             if now - at <= MAX_AGE:
                 wrapped[wrapping.id] = {"key": wrapping.wrap(self.key), "at": at.isoformat()}
-        return DataKey(self.key, self.salt, wrapped)
+        recent = sorted(wrapped.items(), key=lambda item: _time(item[1]) or now, reverse=True)
+        return DataKey(self.key, self.salt, dict(recent[:MAX_WRAPPED]))
 
     def is_wrapped_with(self, private_key: bytes) -> bool:
         """Return whether a process that has only ``private_key`` can decrypt the record."""

@@ -390,6 +390,20 @@ def test_a_key_in_the_file_is_kept_however_long_the_record_was_not_written(
     assert refresh_token(start("A")) == refresh_token(start("B")) == "refresh-2"
 
 
+def test_a_record_stays_short_if_the_key_is_replaced_every_few_minutes(
+    first: Process, start: Callable[..., Process], clock: FakeClock, variables: dict[str, str]
+) -> None:
+    for number in range(150):
+        clock.advance(300)
+        first.replace_file(f"key-{number}")
+        first.renew(f"refresh-{number}")
+
+    assert len(stored(variables)["wrapped_keys"]) == 100
+    assert refresh_token(start("key-149")) == "refresh-149"
+    assert refresh_token(start("key-50")) == "refresh-149"
+    assert start("key-49").read().locked
+
+
 def test_a_time_in_the_future_does_not_keep_a_key_longer(
     first: Process, start: Callable[..., Process], clock: FakeClock, variables: dict[str, str]
 ) -> None:
