@@ -109,6 +109,9 @@ def grant_request(
     access = access_fields(config, scope or config.scope)
     if config.grant_type == "jwt_bearer":
         fields["assertion"] = _grant_assertion(config, credentials, now, access)
+    elif scope and "scope" in config.assertion_claims and _signs_client_assertion(config, credentials):
+        # A server that reads the scope from the client assertion, such as NetSuite, ignores the parameter.
+        config = replace(config, assertion_claims={**config.assertion_claims, "scope": access.pop("scope")})
     if config.grant_type == "token_exchange":
         fields |= {"subject_token": loaded(credentials.subject_token), "subject_token_type": config.subject_token_type}
     return _token_request(config, TOKEN, _token_url(config), fields | access, now, credentials)
@@ -269,6 +272,10 @@ def _grant_assertion(config: OAuthConfig, credentials: Credentials, now: datetim
     is_claim = key.issuer is not None or "scope" in config.assertion_claims
     scope = access.pop("scope", "") if is_claim else ""
     return grant_assertion(config, key, credentials.new_jwt_id(), now, scope)
+
+
+def _signs_client_assertion(config: OAuthConfig, credentials: Credentials) -> bool:
+    return config.client_auth in ("private_key_jwt", "client_secret_jwt") and credentials.assertion is None
 
 
 def _resource(config: OAuthConfig) -> dict[str, str]:

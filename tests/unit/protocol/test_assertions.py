@@ -222,6 +222,25 @@ def test_a_server_whose_clock_differs_accepts_the_assertion_of_a_grant(skew: int
 # --- JWT bearer grant
 
 
+@pytest.mark.parametrize("client_auth", ["private_key_jwt", "client_secret_jwt"])
+def test_the_scope_of_a_call_replaces_the_scope_in_the_claims(client_auth: str) -> None:
+    """NetSuite reads only the claim, so the token would be used for a scope that it does not have."""
+    fields = {"client_auth": client_auth, "client_secret": SECRET, "assertion_claims": {"scope": "a", "n": 1}}
+    request = grant(config(**fields), scope="b c")
+
+    assert claims_of(request) == {**CLIENT_CLAIMS, "scope": "b c", "n": 1}
+    assert "scope" not in fields_of(request)
+
+
+def test_the_scope_of_a_call_is_a_parameter_if_the_assertion_is_from_a_file() -> None:
+    settings = oauth_config(
+        client_auth="private_key_jwt", client_secret=None, assertion_file="/files/a", assertion_claims={"scope": "a"}
+    )
+    request = grant_request(settings, "b", now=START, credentials=Credentials(assertion="fake-assertion"))
+
+    assert fields_of(request)["scope"] == "b"
+
+
 def test_the_jwt_bearer_grant_sends_an_assertion_and_the_scope() -> None:
     request = grant(jwt_bearer(private_key=pem(rsa_key()), client_id=None, assertion_issuer="app", scope="a b"))
     header, claims = verified(assertion_of(request, "assertion"), rsa_key().public_key(), "RS256")
