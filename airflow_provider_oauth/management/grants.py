@@ -193,8 +193,8 @@ def _check_values(config: OAuthConfig, state: GrantState, values: Mapping[str, s
             old, new = (redact(each, config.secrets) for each in (stored[parameter], values[parameter]))
             raise ConsentDenied(
                 f"Connection {config.conn_id!r}: the callback has another {name} ({parameter}) than before: {new!r} "
-                f"instead of {old!r}. The stored tokens, which belong to the previous one, were kept. To continue with "
-                f"the previous one, authorize again and choose it at the server. To switch to the new one, forget the "
+                f"instead of {old!r}. The stored tokens belong to the previous account and were kept. To keep this "
+                f"account, authorize again and choose it at the server. To switch to the new account, forget the "
                 f"stored tokens, and authorize again."
             )
 

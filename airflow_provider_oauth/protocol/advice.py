@@ -54,8 +54,8 @@ PAGE = (
 )
 NOT_READ = "The response is XML, which this package does not read."
 XML = (
-    "Let the server respond with JSON: see the vendor's documentation for another URL, or for a header or parameter "
-    "that you can enter in Token request headers or Token request parameters."
+    "Find out in the vendor's documentation how the server responds with JSON: at another URL, with a header (Token "
+    "request headers) or with a parameter (Token request parameters)."
 )
 PUBLIC_CLIENT = "Check Client ID. If the client has a secret, enter it and set Client authentication."
 #: At Google, for example, the assertion authenticates the client.

@@ -23,9 +23,9 @@ RESERVED = ("state", "iss", "error")
 MAX_LENGTH = 512
 #: Minimum length of a part of a secret. A shorter one could be part of other words.
 MIN_SECRET = 8
-#: Where a URL ends being a scheme and a host.
+#: Matches the first character after the host of a URL.
 AFTER_HOST = re.compile(r"[/?#\\]")
-#: The fields with URLs, in which callback values are not replaced.
+#: The fields with URLs, which must not contain callback values.
 URLS = ("base_url", "token_url", "refresh_url", "authorize_url", "revoke_url", "par_url", "device_url", "issuer")
 
 
@@ -61,8 +61,8 @@ def check_callback_map(config: OAuthConfig) -> None:
         for name in _names(getattr(config, field) or "", kept):
             raise config.error(
                 field,
-                f"contains {{{name}}}, but callback values can be used only after it: in endpoints, API parameters "
-                "and API headers. Remove it here, and start the endpoints of your tasks with it",
+                f"contains {{{name}}}, but no callback value can be part of this URL. Remove it, and use the value in "
+                "endpoints, API parameters or API headers",
             )
 
 

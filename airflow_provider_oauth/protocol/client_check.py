@@ -45,8 +45,8 @@ def check_client(config: OAuthConfig) -> None:
     if config.assertion_file and config.grant_type == "jwt_bearer" and config.client_auth == "private_key_jwt":
         raise config.error(
             "assertion_file",
-            "is ambiguous, because the jwt_bearer grant and private_key_jwt both send an assertion. Choose another "
-            "Client authentication, or enter a private key instead of Assertion file",
+            "is ambiguous, because the jwt_bearer grant and private_key_jwt each send a JWT. Choose another Client "
+            "authentication, or enter a private key instead of Assertion file",
         )
     if config.grant_type == "token_exchange" and not config.subject_token_file:
         raise config.error(

@@ -55,7 +55,7 @@ def jwk_keys(parsed: dict[str, Any]) -> list[PrivateKey]:
     if not keys:
         raise InvalidKey(
             "contains no private JWK that can sign. Use an RSA key, an EC key on curve P-256, P-384 or P-521, or an "
-            "Ed25519 key, with the member d. Its members use, key_ops and alg must permit to sign"
+            "Ed25519 key, with the member d. Its members use, key_ops and alg must allow signing"
         )
     return keys
 

@@ -85,7 +85,7 @@ def accepted(key: object) -> Key:
     if isinstance(key, EllipticCurvePrivateKey) and key.curve.name in CURVE_ALGORITHMS:
         return key
     raise InvalidKey(
-        "has a key with which no supported algorithm signs. Use an RSA key, an EC key on curve P-256, P-384 or P-521, "
+        "has a key of a type or curve that is not supported. Use an RSA key, an EC key on curve P-256, P-384 or P-521, "
         "or an Ed25519 key"
     )
 

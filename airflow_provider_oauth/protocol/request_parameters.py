@@ -105,7 +105,7 @@ def check_parameters(config: OAuthConfig) -> None:
     """
     if unknown := [name for name in config.request_map if name not in PARAMETERS]:
         names = ", ".join(map(repr, unknown))
-        raise config.error("request_map", f"has unknown names: {names}. Use names from this list: {_list(PARAMETERS)}")
+        raise config.error("request_map", f"has unknown names: {names}. Use names from this list: {', '.join(PARAMETERS)}")
     for sent in (AUTHORIZATION_PARAMETERS, *token_parameters(config)):
         _check_new_names(config, sent)
     _check_added(config, "authorize_params", AUTHORIZATION_PARAMETERS)
@@ -177,11 +177,5 @@ def _check_headers(config: OAuthConfig, field: str) -> None:
     content_type = None if config.is_get else CONTENT_TYPES.get(config.body_format)
     own = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type and own and own != content_type:
-        problem = (
-            f"must not contain another Content-Type than {content_type}, the one of Token request body (body_format)"
-        )
-        raise config.error(field, f"{problem}. Remove it, or choose another Token request body")
-
-
-def _list(names: tuple[str, ...]) -> str:
-    return ", ".join(names)
+        problem = f"must not contain a Content-Type other than {content_type}, because Token request body sets it"
+        raise config.error(field, f"{problem}. Remove it, or choose another Token request body (body_format)")

@@ -178,7 +178,7 @@ class TokenSource:
         try:
             stored = self.grant_state().token(key)
         except TokenStoreError as error:
-            log.warning("%s It is not known whether a newer token is stored than the one in memory.", error)
+            log.warning("%s The stored token may be newer than the one in memory.", error)
             return None
         if not self._cache.is_usable(stored) or is_same(stored, refused):
             return None

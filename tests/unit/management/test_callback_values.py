@@ -92,8 +92,8 @@ def test_another_value_than_before_is_refused_before_the_code_is_used_and_allowe
 
     assert str(error.value) == (
         "Connection 'my_api': the callback has another realm_id (realmId) than before: '456' instead of '123'. The "
-        "stored tokens, which belong to the previous one, were kept. To continue with the previous one, authorize "
-        "again and choose it at the server. To switch to the new one, forget the stored tokens, and authorize again."
+        "stored tokens belong to the previous account and were kept. To keep this account, authorize again and choose "
+        "it at the server. To switch to the new account, forget the stored tokens, and authorize again."
     )
     assert requests_mock.call_count == sent
     assert grants.status(config).callback == {"realm_id": "123"}

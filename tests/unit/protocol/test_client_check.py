@@ -81,8 +81,8 @@ def test_the_scope_of_a_jwt_bearer_grant_is_sent_in_one_place() -> None:
 
 def test_an_assertion_file_for_both_assertions_is_ambiguous() -> None:
     assert refusal(**(JWT_BEARER | PRIVATE_KEY_JWT), assertion_file="/a") == (
-        "Assertion file (assertion_file) is ambiguous, because the jwt_bearer grant and private_key_jwt both send an "
-        "assertion. Choose another Client authentication, or enter a private key instead of Assertion file."
+        "Assertion file (assertion_file) is ambiguous, because the jwt_bearer grant and private_key_jwt each send a "
+        "JWT. Choose another Client authentication, or enter a private key instead of Assertion file."
     )
 
 

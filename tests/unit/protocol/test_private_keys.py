@@ -185,7 +185,7 @@ def test_a_jwk_of_each_curve_is_read(curve: str) -> None:
 
 CANNOT_SIGN = (
     "contains no private JWK that can sign. Use an RSA key, an EC key on curve P-256, P-384 or P-521, or an Ed25519 "
-    "key, with the member d. Its members use, key_ops and alg must permit to sign"
+    "key, with the member d. Its members use, key_ops and alg must allow signing"
 )
 
 
@@ -313,7 +313,7 @@ def test_an_openssh_key_is_an_error() -> None:
 
 
 UNSUPPORTED = (
-    "has a key with which no supported algorithm signs. Use an RSA key, an EC key on curve P-256, P-384 or P-521, or "
+    "has a key of a type or curve that is not supported. Use an RSA key, an EC key on curve P-256, P-384 or P-521, or "
     "an Ed25519 key"
 )
 

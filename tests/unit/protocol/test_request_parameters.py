@@ -158,8 +158,8 @@ def test_another_content_type_than_that_of_the_body_is_an_error(
     field: str, body_format: str, content_type: str, own: str
 ) -> None:
     assert error_of(body_format=body_format, **{field: {"content-type": own}}).endswith(
-        f"({field}) must not contain another Content-Type than {content_type}, the one of Token request body "
-        "(body_format). Remove it, or choose another Token request body."
+        f"({field}) must not contain a Content-Type other than {content_type}, because Token request body sets it. "
+        "Remove it, or choose another Token request body (body_format)."
     )
 
 

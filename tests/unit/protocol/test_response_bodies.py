@@ -34,8 +34,8 @@ CONTENT_TYPES = [
 ]
 XML = b"""<?xml version="1.0"?><OAuth><access_token>fake-in-xml</access_token><error>invalid_client</error></OAuth>"""
 ADVICE = (
-    "Let the server respond with JSON: see the vendor's documentation for another URL, or for a header or parameter "
-    "that you can enter in Token request headers or Token request parameters."
+    "Find out in the vendor's documentation how the server responds with JSON: at another URL, with a header (Token "
+    "request headers) or with a parameter (Token request parameters)."
 )
 
 
