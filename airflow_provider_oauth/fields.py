@@ -68,7 +68,7 @@ FIELDS: dict[str, Field] = {
             "password": "Password (user name and password)",
             "authorization_code": "Authorization code (a user consents in the browser)",
             "refresh_token": "Refresh token (obtained elsewhere)",
-            "jwt_bearer": "JWT bearer (a signed assertion)",
+            "jwt_bearer": "JWT bearer (a signed JWT)",
             "token_exchange": "Token exchange (a token from a file)",
         },
     ),
@@ -122,8 +122,8 @@ FIELDS: dict[str, Field] = {
     "client_auth": Field(
         "string",
         "Client authentication",
-        "How the client authenticates to the token endpoint, for every grant type. Try another choice if the server "
-        "responds with invalid_client.",
+        "How the client authenticates to the token endpoint, for every grant type. With a private key, choose JWT "
+        "signed with a private key. Try another choice if the server responds with invalid_client.",
         default="client_secret_basic",
         choices={
             "client_secret_basic": "Basic header (standard)",
@@ -138,40 +138,41 @@ FIELDS: dict[str, Field] = {
     "private_key": Field(
         "string",
         "Private key",
-        "The private key that signs JWTs: PEM, JWK, a JWK set, or a Google service account in JSON. Only for client "
-        "authentication with a private key, or grant type JWT bearer.",
+        "The private key that signs JWTs: PEM, JWK, JWK set or Google service account (JSON). Only for client "
+        "authentication JWT signed with a private key, and for grant type JWT bearer.",
         secret=True,
     ),
     "private_key_file": Field(
         "string",
         "Private key file",
-        "The path of a file with that private key, instead of Private key. The file must be below [oauth] file_folder.",
+        "The path of a file with that private key. Enter it instead of Private key. The file must be below the folder "
+        "[oauth] file_folder.",
         example="/etc/airflow-oauth/client.pem",
     ),
     "private_key_passphrase": Field(
         "string",
         "Private key passphrase",
-        "The passphrase of an encrypted private key. Only if the private key, or the key in cert, is encrypted.",
+        "The passphrase of the private key, or of the key in cert. Only if the key is encrypted.",
         secret=True,
     ),
     "key_id": Field(
         "string",
         "Key ID",
-        "The ID under which the server knows the public key; it is sent as kid. Only if the server assigns such an ID.",
+        "The ID of the key (kid). Only if the server identifies the key by an ID.",
         example="my-key-1",
     ),
     "certificate": Field(
         "string",
         "Certificate",
-        "The certificate of the private key in PEM; its fingerprints are sent as x5t and x5t#S256. Only if the server "
-        "identifies the key by its certificate, as Microsoft Entra does.",
+        "The certificate of the private key (PEM). Only if the server identifies the key by its certificate, as "
+        "Microsoft Entra does. Its thumbprints are sent as x5t and x5t#S256.",
         example="-----BEGIN CERTIFICATE-----…",
     ),
     "body_format": Field(
         "string",
         "Token request body",
-        "The format of requests to the token endpoint, for every grant type. Most servers expect a form. Use the query "
-        "only if the server requires it, because servers and proxies log URLs.",
+        "The format of requests to the token endpoint, for every grant type. Most servers expect a form. Choose the "
+        "query only if the server requires it: servers and proxies log URLs.",
         default="form",
         choices={
             "form": "Form (standard)",
@@ -214,14 +215,14 @@ FIELDS: dict[str, Field] = {
     "signing_algorithm": Field(
         "string",
         "Signing algorithm",
-        "The algorithm that signs JWTs. Only if the server does not accept the usual algorithm for the key: RS256, "
+        "The algorithm that signs JWTs. Only if the server does not accept the usual algorithm of the key: RS256, "
         "ES256, ES384, ES512, EdDSA or HS256.",
         choices={name: name for name in SIGNING_ALGORITHMS},
     ),
     "assertion_issuer": Field(
         "string",
         "Assertion issuer",
-        "The issuer (iss) of the assertion. Only for grant type JWT bearer; the default is the client ID.",
+        "The issuer (iss) of the JWT. Only for grant type JWT bearer, if it is not the client ID.",
         example="reports@project.example.com",
     ),
     "assertion_subject": Field(
@@ -233,42 +234,42 @@ FIELDS: dict[str, Field] = {
     "assertion_audience": Field(
         "string",
         "Assertion audience",
-        "The audience (aud) of signed JWTs. Only if the server expects neither its issuer nor its Token URL.",
+        "The audience (aud) of signed JWTs. Only if the server does not accept the default: its Issuer or Token URL.",
         example="https://login.example.com",
     ),
     "assertion_file": Field(
         "string",
         "Assertion file",
-        "The path of a file with a signed JWT that another system renews, for example Kubernetes. Airflow sends it "
-        "instead of signing one. The file must be below [oauth] file_folder.",
+        "The path of a file with a JWT that another system signs and renews, for example Kubernetes. Enter it instead "
+        "of a private key. The file must be below the folder [oauth] file_folder.",
         example="/etc/airflow-oauth/assertion.jwt",
     ),
     "subject_token_file": Field(
         "string",
         "Subject token file",
-        "The path of a file with the token to exchange. Only for grant type Token exchange. The file must be below "
-        "[oauth] file_folder.",
+        "The path of a file with the token to exchange. Only for grant type Token exchange. The file must be below the "
+        "folder [oauth] file_folder.",
         example="/etc/airflow-oauth/subject.jwt",
     ),
     "subject_token_type": Field(
         "string",
         "Subject token type",
-        "The type of the token in Subject token file. Only for grant type Token exchange; the default is "
+        "The type of the token in Subject token file. Only for grant type Token exchange, if it is not "
         "urn:ietf:params:oauth:token-type:jwt.",
         example="urn:ietf:params:oauth:token-type:id_token",
     ),
     "grant_name": Field(
         "string",
         "Grant name",
-        "The grant_type that is sent to the token endpoint. Only if the server has its own name for grant type Client "
+        "The grant_type to send to the token endpoint. Only if the server has its own name for grant type Client "
         "credentials or Password.",
         example="account_credentials",
     ),
     "token_method": Field(
         "string",
         "Token request method",
-        "The HTTP method of token requests. The default is POST. With GET, all parameters are in the query. Only if "
-        "the server requires it, because servers and proxies log URLs.",
+        "The HTTP method of token requests. The default is POST. Choose GET only if the server requires it: all "
+        "parameters are then in the URL, which servers and proxies log.",
         choices={"POST": "POST (standard)", "GET": "GET"},
     ),
     "par_url": Field(
@@ -343,7 +344,7 @@ FIELDS: dict[str, Field] = {
     "callback_map": Field(
         "string",
         "Callback values",
-        "Values of the callback to keep with the tokens, as pairs of a name and the callback's parameter. Use them as "
+        "Values of the callback to store with the tokens, as pairs of a name and the callback's parameter. Use them as "
         "{name} in endpoints, API parameters and API headers. Only for grant type Authorization code.",
         example="realm_id=realmId",
     ),

@@ -104,8 +104,8 @@ def check_parameters(config: OAuthConfig) -> None:
     :raises ConfigurationError: if a name is unknown, or is used twice in a request
     """
     if unknown := [name for name in config.request_map if name not in PARAMETERS]:
-        names = ", ".join(map(repr, unknown))
-        raise config.error("request_map", f"has unknown names: {names}. Use names from this list: {', '.join(PARAMETERS)}")
+        problem = f"has unknown names: {', '.join(map(repr, unknown))}. Use names from this list"
+        raise config.error("request_map", f"{problem}: {', '.join(PARAMETERS)}")
     for sent in (AUTHORIZATION_PARAMETERS, *token_parameters(config)):
         _check_new_names(config, sent)
     _check_added(config, "authorize_params", AUTHORIZATION_PARAMETERS)
