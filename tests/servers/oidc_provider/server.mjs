@@ -5,7 +5,7 @@
 //   tls: the TCP port on 127.0.0.1 that requests client certificates, and the paths of the server's certificate and key,
 //     and of the authority of the clients: port, certificate, ca
 // The client "slow" is told once to slow down when it polls for the result of a device authorization (RFC 8628), and the
-// device codes of the client "short" expire after a second.
+// device codes of the client "short" expire after its first request.
 // The login and consent pages are those of oidc-provider (devInteractions). Each event is one line of JSON on stdout.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ const resources = [`${issuer}/api`, `${issuer}/other`];
 const provider = new Provider(issuer, {
   clients,
   scopes: ['openid', 'offline_access', ...scopes],
-  ttl: { AccessToken: lifetime, ClientCredentials: lifetime, RefreshToken: 86400, Grant: 86400, Interaction: 600, Session: 600, IdToken: 600, DeviceCode: (ctx, code, client) => (client.clientId === 'short' ? 1 : 600) },
+  ttl: { AccessToken: lifetime, ClientCredentials: lifetime, RefreshToken: 86400, Grant: 86400, Interaction: 600, Session: 600, IdToken: 600, DeviceCode: 600 },
   rotateRefreshToken: true,
   enabledJWA: { clientAuthSigningAlgValues: ['HS256', 'RS256', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA'] },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth', 'none'],
@@ -54,14 +54,14 @@ const provider = new Provider(issuer, {
 });
 
 // oidc-provider itself never asks a client to slow down.
-const slowed = new Set();
+const polled = new Set();
 const findDeviceCode = provider.DeviceCode.find.bind(provider.DeviceCode);
 provider.DeviceCode.find = async (value, ...options) => {
   const code = await findDeviceCode(value, ...options);
-  if (code?.clientId === 'slow' && !slowed.has(value)) {
-    slowed.add(value);
-    throw new errors.SlowDown();
-  }
+  const isFirst = !polled.has(value);
+  polled.add(value);
+  if (code?.clientId === 'slow' && isFirst) throw new errors.SlowDown();
+  if (code?.clientId === 'short' && !isFirst) code.exp = 1;
   return code;
 };
 
