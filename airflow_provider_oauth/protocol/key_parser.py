@@ -11,7 +11,7 @@ from airflow_provider_oauth.protocol.private_keys import InvalidKey, PrivateKey,
 
 
 def parse_private_keys(content: bytes, passphrase: str | None) -> list[PrivateKey]:
-    """Return the private keys in a file or a field, in their order. They are not ``checked``.
+    """Return the private keys in a file or a field, in their order.
 
     :param content: PEM, a JWK, a JWK set or a Google service account
     :param passphrase: the passphrase of encrypted keys; None if there is none

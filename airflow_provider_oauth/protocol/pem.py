@@ -18,6 +18,7 @@ from airflow_provider_oauth.protocol.private_keys import (
     Key,
     PrivateKey,
     accepted,
+    checked,
     damaged,
 )
 
@@ -66,7 +67,7 @@ class _Block(NamedTuple):
 
 
 def pem_keys(text: str, passphrase: str | None) -> list[PrivateKey]:
-    """Return the private keys in a PEM text, in their order. They are not ``checked``.
+    """Return the private keys in a PEM text, in their order.
 
     :param text: PEM; certificates and public keys in it are skipped
     :param passphrase: the passphrase of encrypted keys; None if there is none
@@ -146,7 +147,7 @@ def _key(block: _Block, passphrase: str | None) -> Key:
         key = load_pem_private_key(block.text, None, unsafe_skip_rsa_key_validation=True)
     except Exception:
         raise damaged() from None
-    return accepted(key)
+    return checked(accepted(key))
 
 
 def _check_iterations(blocks: list[_Block]) -> None:
@@ -172,4 +173,4 @@ def _decrypted(block: _Block, passphrase: str | None) -> Key:
             "does not decrypt the private key. Check the passphrase, and that the key is complete",
             "private_key_passphrase",
         ) from None
-    return accepted(key)
+    return checked(accepted(key))

@@ -15,7 +15,7 @@ from airflow_provider_oauth.protocol.client_files import MAX_FILE_SIZE, read_cli
 from airflow_provider_oauth.protocol.field_labels import field_name
 from airflow_provider_oauth.protocol.key_parser import parse_private_keys
 from airflow_provider_oauth.protocol.pem import pem_certificates
-from airflow_provider_oauth.protocol.private_keys import InvalidKey, PrivateKey, checked
+from airflow_provider_oauth.protocol.private_keys import InvalidKey, PrivateKey
 from airflow_provider_oauth.protocol.signing_algorithms import SECRET_ALGORITHMS
 
 if TYPE_CHECKING:
@@ -57,8 +57,6 @@ def signing_key(config: OAuthConfig) -> SigningKey:
     """
     name, keys = _private_keys(config)
     key = keys[0]
-    with _errors_converted(config, name):
-        checked(key.key)  # takes up to 200 ms, so keys that only decrypt the stored tokens are not checked
     # With client_secret_jwt, an algorithm of the client secret is not for the private key of an assertion.
     algorithm = None if _signs_with_secret(config) else config.signing_algorithm
     algorithm = algorithm or key.algorithm or key.algorithms[0]

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from jwt.algorithms import OKPAlgorithm
 
 from airflow_provider_oauth.protocol.key_parser import parse_private_keys
-from airflow_provider_oauth.protocol.private_keys import InvalidKey, PrivateKey, checked
+from airflow_provider_oauth.protocol.private_keys import InvalidKey, PrivateKey
 from tests.keys import (
     PASSPHRASE,
     armored,
@@ -57,10 +57,7 @@ EC_KEYS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 
 
 def keys(text: str | bytes, passphrase: str | None = None) -> list[PrivateKey]:
-    found = parse_private_keys(text if isinstance(text, bytes) else text.encode(), passphrase)
-    for each in found:
-        checked(each.key)
-    return found
+    return parse_private_keys(text if isinstance(text, bytes) else text.encode(), passphrase)
 
 
 def materials(text: str | bytes, passphrase: str | None = None) -> list[bytes]:
