@@ -26,6 +26,8 @@ AUTHORIZATION_PARAMETERS = (
     "nonce",
     "request_uri",
 )
+#: Parameters of revocations (RFC 7009 section 2.1).
+REVOCATION_PARAMETERS = ("token", "token_type_hint")
 #: Parameters of token requests and revocations, in addition to those of the authorization request.
 OTHER_PARAMETERS = (
     "grant_type",
@@ -41,8 +43,7 @@ OTHER_PARAMETERS = (
     "subject_token",
     "subject_token_type",
     "device_code",
-    "token",
-    "token_type_hint",
+    *REVOCATION_PARAMETERS,
 )
 #: The names that ``request_map`` may rename.
 PARAMETERS = (*AUTHORIZATION_PARAMETERS, *OTHER_PARAMETERS)
@@ -106,7 +107,9 @@ def check_parameters(config: OAuthConfig) -> None:
     if unknown := [name for name in config.request_map if name not in PARAMETERS]:
         problem = f"has unknown names: {', '.join(map(repr, unknown))}. Use names from this list"
         raise config.error("request_map", f"{problem}: {', '.join(PARAMETERS)}")
-    for sent in (AUTHORIZATION_PARAMETERS, *token_parameters(config)):
+    client = CLIENT_PARAMETERS.get(config.client_auth, ())
+    # A pushed authorization request has the parameters of the authorization request and those of the client.
+    for sent in ({*AUTHORIZATION_PARAMETERS, *client}, {*REVOCATION_PARAMETERS, *client}, *token_parameters(config)):
         _check_new_names(config, sent)
     _check_added(config, "authorize_params", AUTHORIZATION_PARAMETERS)
     for field in ("grant_params", "secret_grant_params"):

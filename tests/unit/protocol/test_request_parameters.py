@@ -208,6 +208,9 @@ def test_unknown_names_in_a_request_map_are_an_error_that_lists_them() -> None:
         (POST, {"client_id": "client_secret"}, "client_id", "client_secret", "client_secret"),
         (PASSWORD | {"scope": "a"}, {"scope": "username"}, "scope", "username", "username"),
         (CODE, {"state": "code_challenge"}, "code_challenge", "state", "code_challenge"),
+        (CODE | POST, {"client_secret": "state"}, "client_secret", "state", "state"),  # pushed authorization request
+        (POST, {"token": "client_id"}, "client_id", "token", "client_id"),  # revocation
+        ({}, {"token": "token_type_hint"}, "token", "token_type_hint", "token_type_hint"),
     ],
 )
 def test_two_parameters_of_a_request_with_the_same_name_are_an_error(
