@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError, TokenRequestError
+from airflow_provider_oauth.exceptions import ConsentDenied, TokenRequestError
 from airflow_provider_oauth.protocol.authorization import check_grant_type
 from airflow_provider_oauth.protocol.callback_values import kept_values
 from airflow_provider_oauth.protocol.token_requests import DEVICE, access_fields, client_request
@@ -44,6 +44,8 @@ EXPIRED = (
 )
 #: Seconds between two requests if the response does not define an interval (section 3.2).
 DEFAULT_INTERVAL = 5.0
+#: Minimum interval in seconds, whatever the response defines.
+MIN_INTERVAL = 1.0
 #: Seconds that are added to the interval after ``slow_down`` (section 3.5).
 SLOWER = 5.0
 #: Maximum interval in seconds after requests without a response.
@@ -118,8 +120,7 @@ def parse_device_response(config: OAuthConfig, request: TokenRequest, response: 
     complete = values.get("verification_uri_complete") or None
     expires_in = seconds_in(values.get("expires_in"), response.sent_at) or 0.0
     interval = seconds_in(values.get("interval"), response.sent_at) or 0.0
-    if interval <= 0:
-        interval = DEFAULT_INTERVAL
+    interval = max(interval, MIN_INTERVAL) if interval > 0 else DEFAULT_INTERVAL
     valid = {
         "device_code": _is_text(values.get("device_code"), MAX_TOKEN_LENGTH),
         "user_code": _is_text(values.get("user_code")),
@@ -143,17 +144,20 @@ def parse_device_response(config: OAuthConfig, request: TokenRequest, response: 
 
 def _is_text(value: Any, max_length: int = MAX_LENGTH) -> bool:
     # Characters that are not printable could change what the terminal shows.
-    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= max_length
+    return isinstance(value, str) and value.isprintable() and value.strip() != "" and len(value) <= max_length
 
 
 def _is_url(value: Any) -> bool:
-    if not _is_text(value) or " " in value:
+    # A browser reads a backslash as a slash, so the host would be another one than it seems to be.
+    if not _is_text(value) or " " in value or "\\" in value:
         return False
     try:
         parts = urlsplit(value)
+        _ = parts.port  # raises an error if it is invalid
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    # A user name can look like the host: https://server.example@other.example/
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
 
 
 def parse_poll_response(config: OAuthConfig, request: TokenRequest, response: HttpResponse) -> Token | str:
@@ -205,20 +209,22 @@ def wait_for_token(
     :raises OAuthError: if the server refused the request, or did not respond until the codes expired
     """
     ends, interval = clock.monotonic() + device.expires_in, device.interval
-    failure: OAuthError | None = None
-    while clock.monotonic() + interval < ends:
-        clock.sleep(interval)
+    delay, failure = interval, None
+    while clock.monotonic() + delay < ends:
+        clock.sleep(delay)
         try:
             result = poll()
         except TokenRequestError as error:
             if not error.retryable:
                 raise
             # Section 3.5 requires fewer requests after a timeout, for example by doubling the interval.
-            failure, interval = error, max(interval, min(2 * interval, MAX_BACKOFF), error.retry_after or 0.0)
+            failure, interval = error, max(interval, min(2 * interval, MAX_BACKOFF))
+            delay = max(interval, error.retry_after or 0.0)
             continue
         if not isinstance(result, str):
             return result
         failure = None
         if result == SLOW_DOWN:
             interval += SLOWER
+        delay = interval
     raise failure or expired(config)

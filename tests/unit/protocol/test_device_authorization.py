@@ -134,6 +134,12 @@ def test_the_codes_are_read_from_the_response(requests_mock: Mocker) -> None:
     assert "fake-device-code" not in repr(authorize())
 
 
+@pytest.mark.parametrize("interval", [1e-9, 0.5, "0.1"])
+def test_the_interval_is_at_least_a_second(requests_mock: Mocker, interval: Any) -> None:
+    requests_mock.post(DEVICE_URL, json=CODES | {"interval": interval})
+    assert authorize().interval == 1
+
+
 @pytest.mark.parametrize("interval", [None, 0, -1, "x", True, []])
 def test_the_interval_is_5_seconds_by_default(requests_mock: Mocker, interval: Any) -> None:
     requests_mock.post(DEVICE_URL, json=CODES | {"interval": interval, "verification_uri_complete": None})
@@ -164,10 +170,15 @@ def test_the_response_of_google_has_verification_url(requests_mock: Mocker) -> N
     [
         *[(name, None) for name in ("device_code", "user_code", "verification_uri", "expires_in")],
         *[(name, "") for name in ("device_code", "user_code", "verification_uri")],
+        ("user_code", "  "),
         *[(name, "x\x1b[2J") for name in ("device_code", "user_code", "verification_uri", "verification_uri_complete")],
         *[(name, "x" * 70_000) for name in ("device_code", "user_code")],
         *[("verification_uri", url) for url in ("javascript:alert(1)", "/device", "http://[", "https://x y", 7)],
-        *[("verification_uri_complete", url) for url in ("ftp://x", ["https://x"])],
+        *[
+            ("verification_uri", url)
+            for url in ("https://auth.test@x.test/", "https://x:0x/", "https://x.test\\@auth.test")
+        ],
+        *[("verification_uri_complete", url) for url in ("ftp://x", ["https://x"], "https://auth.test:a@x.test/")],
         *[("expires_in", value) for value in (0, -1, "soon", True)],
         ("interval", 1800),
     ],
@@ -278,9 +289,9 @@ def test_the_interval_is_doubled_if_the_server_does_not_respond(requests_mock: M
     assert clock.slept == [5, 10, 20]
 
 
-def test_retry_after_is_respected(requests_mock: Mocker) -> None:
+def test_retry_after_is_respected_once(requests_mock: Mocker) -> None:
     busy = {"status_code": 503, "headers": {"Retry-After": "30"}}
-    assert wait(requests_mock, busy, {"json": TOKEN}) == [5, 30]
+    assert wait(requests_mock, busy, PENDING, {"json": TOKEN}) == [5, 30, 10]
 
 
 def test_the_interval_is_doubled_to_60_seconds_at_most(requests_mock: Mocker) -> None:
