@@ -85,7 +85,8 @@ def pushed_authorization_url(config: OAuthConfig, authorization: AuthorizationRe
     :param request_uri: the reference that the server returned for the parameters
     :raises ConfigurationError: see ``authorization_parameters``
     """
-    parameters = renamed(config, {"client_id": config.client_id, "request_uri": request_uri})
+    client = {"client_id": config.client_id} if config.client_id else {}
+    parameters = renamed(config, {**client, "request_uri": request_uri})
     pushed = renamed(config, authorization_parameters(config, authorization))
     return _with_parameters(config, parameters, replaced={*config.authorize_params, *pushed, *parameters})
 

@@ -122,6 +122,11 @@ def test_the_browser_gets_only_the_client_id_and_the_reference() -> None:
     )
 
 
+def test_a_connection_without_a_client_id_sends_none() -> None:
+    settings = config(client_id=None, client_secret=None, client_auth="none")
+    assert pushed_authorization_url(settings, REQUEST, "urn:x") == "https://auth.test/authorize?request_uri=urn%3Ax"
+
+
 def test_parameters_have_the_names_of_the_request_map(requests_mock: Mocker) -> None:
     requests_mock.post(URL, **CREATED)
     names = {"client_id": "client_key", "request_uri": "reference"}
