@@ -21,6 +21,8 @@ CODE = "code"
 RESERVED = ("state", "iss", "error")
 #: Maximum number of characters of a value.
 MAX_LENGTH = 512
+#: Replaces bytes that are not valid UTF-8 when a callback is read. The value that was sent is lost.
+UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 #: Minimum length of a part of a secret. A shorter one could be part of other words.
 MIN_SECRET = 8
 #: Matches the first character after the host of a URL.
@@ -67,8 +69,10 @@ def check_callback_map(config: OAuthConfig) -> None:
 
 
 def is_valid(value: Any) -> bool:
-    """Return whether a value may be used: printable text that cannot change the path of a URL."""
-    return isinstance(value, str) and 0 < len(value) <= MAX_LENGTH and value.isprintable() and value.strip(".") != ""
+    """Return whether a value may be used: printable text that is not blank and cannot change the path of a URL."""
+    if not isinstance(value, str) or len(value) > MAX_LENGTH:
+        return False
+    return value.isprintable() and UNREADABLE not in value and value.strip(". ") != ""
 
 
 def is_header_value(text: str) -> bool:

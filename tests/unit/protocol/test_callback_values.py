@@ -83,7 +83,9 @@ def test_printable_values_are_valid(value: str) -> None:
     assert is_valid(value)
 
 
-@pytest.mark.parametrize("value", ["", ".", "..", "...", "x" * 513, "a\n", "\x00", "\x7f", "\ud800", "\u202e", None, 5])
+@pytest.mark.parametrize(
+    "value", ["", " ", ".", "..", "...", ". .", "x" * 513, "a\n", "\0", "\x7f", "\ud800", "\u202e", "a\ufffd", None, 5]
+)
 def test_values_that_are_not_printable_or_change_a_path_are_not_valid(value: Any) -> None:
     assert not is_valid(value)
 
