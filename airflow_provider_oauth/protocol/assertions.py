@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: The value of ``client_assertion_type`` (RFC 7523 section 2.2).
 CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-#: How far in the past a client assertion says that it was issued, because the server's clock may be behind.
+#: How far ``iat`` and ``nbf`` of a client assertion are in the past, because the server's clock may be slow.
 CLIENT_BACKDATED = timedelta(seconds=30)
 #: How long a client assertion is valid after it was sent. With CLIENT_BACKDATED, this is less than 5 minutes, the
 #: maximum of Epic (fhir.epic.com, "Creating the JWT").
@@ -78,7 +78,7 @@ def grant_assertion(config: OAuthConfig, key: SigningKey, jwt_id: str, now: date
 
 
 def masked_until(token: str, now: datetime) -> datetime:
-    """Return when an assertion or another token need no longer be masked.
+    """Return until when an assertion or another token must be masked.
 
     :param token: a JWT or another token
     :param now: the current time, with a time zone

@@ -96,7 +96,7 @@ def names_in(value: Any, config: OAuthConfig) -> frozenset[str]:
 
 
 def fixed_parts(text: str, callback_map: Mapping[str, str]) -> list[str]:
-    """Return a secret, and its parts before and after callback values, with which it is sent.
+    """Return a secret, and its parts before and after callback values: it is sent with other text between them.
 
     :param text: the value of a secret parameter or header
     :param callback_map: the callback's parameters by name

@@ -36,7 +36,7 @@ def check_client(config: OAuthConfig) -> None:
     :raises ConfigurationError: if a field is missing or invalid
     """
     _check_client_fields(config)
-    if _sends_assertion(config) and not config.assertion_file and not (config.private_key or config.private_key_file):
+    if _sends_assertion(config) and not config.assertion_file and not has_private_key(config):
         reason = config.client_auth if config.client_auth == "private_key_jwt" else f"the {config.grant_type} grant"
         raise config.error(
             "private_key",
@@ -83,6 +83,11 @@ def unused_fields(config: OAuthConfig) -> list[str]:
             reason = "Assertion file is set"
         warnings.append(f"{field_name(name)} was ignored, because {reason}. Remove it.")
     return warnings
+
+
+def has_private_key(config: OAuthConfig) -> bool:
+    """Return whether a connection has a private key or the path of one."""
+    return bool(config.private_key or config.private_key_file)
 
 
 def _sends_assertion(config: OAuthConfig) -> bool:

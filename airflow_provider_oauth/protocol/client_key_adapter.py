@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class ClientKeyAdapter(HTTPAdapter):
-    """Decrypts the key of the client certificate, and uses new files of the certificate as soon as they are there.
+    """Decrypts the key of the client certificate, and reads the certificate again after its files were replaced.
 
-    All requests over one TCP connection are sent with the certificate with which it was opened. So after a file was
-    replaced, requests are sent over new connections.
+    A TCP connection keeps the certificate with which it was opened. So after a file was replaced, requests are sent
+    over new connections.
 
     :param passphrase: the passphrase of the key; None if it is not encrypted
     :param kwargs: the parameters of ``HTTPAdapter``

@@ -18,7 +18,7 @@ from airflow_provider_oauth.exceptions import (
     TokenRequestError,
     TokenResponseError,
 )
-from airflow_provider_oauth.protocol.assertions import masked_until
+from airflow_provider_oauth.protocol.assertions import MAX_MASKED, masked_until
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.credentials import load_credentials
 from airflow_provider_oauth.protocol.device_authorization import (
@@ -61,13 +61,8 @@ if TYPE_CHECKING:
 #: The endpoints besides the token endpoint, by the field with the URL.
 ENDPOINTS = {endpoint.field: endpoint for endpoint in (REVOCATION, PAR, DEVICE)}
 
-#: Maximum time in seconds for which a device code is masked.
-MAX_MASKED = 86400.0
-
 Result = TypeVar("Result")
 Build = Callable[["OAuthConfig", "Credentials", "datetime"], "TokenRequest"]
-
-
 Mask = Callable[[str, "datetime | None"], None]
 
 
@@ -174,7 +169,10 @@ class TokenEndpoint:
             parse_device_response,
             retry=False,
         )
-        self._mask(device.device_code, self._clock.now() + timedelta(seconds=min(device.expires_in, MAX_MASKED)))
+        self._mask(
+            device.device_code,
+            self._clock.now() + timedelta(seconds=min(device.expires_in, MAX_MASKED.total_seconds())),
+        )
         return device
 
     def wait_for_device(self, device: DeviceAuthorization) -> Token:

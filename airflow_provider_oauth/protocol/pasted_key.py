@@ -1,4 +1,4 @@
-"""Reads from a pasted private key what is needed without the key itself: the secrets in it, and Google's token URL."""
+"""Finds the secrets and Google's token URL in a pasted private key, without loading the key."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class InvalidKey(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateKey:
-    """A private key, and what its file says about it.
+    """A private key, with its ID and algorithm if the file or field contains them.
 
     :param key: the key
     :param key_id: its ID; None if the file contains none
@@ -61,12 +61,7 @@ class PrivateKey:
     @property
     def material(self) -> bytes:
         """The key in PKCS #8, not encrypted: the same bytes for every notation of the key."""
-        return der(self.key)
-
-
-def der(key: Key) -> bytes:
-    """Return a key in PKCS #8 (DER), not encrypted."""
-    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return self.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 def accepted(key: object) -> Key:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from airflow_provider_oauth.protocol.client_check import has_private_key
 from airflow_provider_oauth.protocol.client_files import MAX_FILE_SIZE, read_client_file
 from airflow_provider_oauth.protocol.field_labels import field_name
 from airflow_provider_oauth.protocol.key_parser import parse_private_keys
@@ -112,11 +113,6 @@ def key_materials(config: OAuthConfig) -> list[bytes]:
     """
     _, keys = _private_keys(config)
     return [key.material for key in keys]
-
-
-def has_private_key(config: OAuthConfig) -> bool:
-    """Return whether a connection has a private key or the path of one."""
-    return config.private_key is not None or config.private_key_file is not None
 
 
 def _signs_with_secret(config: OAuthConfig) -> bool:

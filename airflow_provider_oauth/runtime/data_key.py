@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 KEY_BYTES = 32
 NONCE_BYTES = 12
 SALT_BYTES = 16
-#: How long the data key stays encrypted with a key that is in the file of no process that writes the record.
+#: How long the data key stays encrypted with a private key after this key was in a file for the last time.
 MAX_AGE = timedelta(days=30)
 #: How many private keys a data key stays encrypted with. Some systems replace certificates every few minutes.
 MAX_WRAPPED = 100

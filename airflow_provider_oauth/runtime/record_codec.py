@@ -33,10 +33,11 @@ class RecordCodec:
 
     The record's tokens, scopes, subject and callback values are encrypted. The following values are not encrypted: the
     version of the format, the ID and salt of the key, the generation, the nonce, the fingerprints of used refresh
-    tokens that were entered in the connection, the time when the token expires, and the last refusal.
+    tokens that were entered in the connection, the time when the token expires, the last refusal, and when each private
+    key was in a file last.
 
-    A record that is encoded keeps the key of the record that was decoded last. So no process that could decrypt the
-    record loses this ability when another process writes it.
+    A record that is encoded keeps the key of the record that was decoded last. So a process that can decrypt the record
+    can still decrypt it after another process wrote it.
 
     :param config: the settings of the connection
     :param location: where a user finds the record, for log messages
