@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.utils import is_pem_format, is_ssh_key
 
 from airflow_provider_oauth.protocol.client_check import has_private_key
 from airflow_provider_oauth.protocol.client_files import MAX_FILE_SIZE, read_client_file
@@ -82,7 +83,8 @@ def secret_key(config: OAuthConfig) -> SigningKey:
     """Return the client secret of a connection as the key for ``client_secret_jwt``.
 
     :param config: the connection
-    :raises ConfigurationError: if the secret is missing or too short, or if the signing algorithm is not for secrets
+    :raises ConfigurationError: if the secret is missing, too short or a key, or if the signing algorithm is not for
+        secrets
     """
     algorithm = config.signing_algorithm or "HS256"
     if algorithm not in SECRET_ALGORITHMS:
@@ -99,6 +101,12 @@ def secret_key(config: OAuthConfig) -> SigningKey:
             "client_secret",
             f"has fewer than {SECRET_ALGORITHMS[algorithm]} bytes, which is too short to sign with {algorithm}. Use a "
             "longer secret, or another Client authentication (client_auth)",
+        )
+    if is_pem_format(secret) or is_ssh_key(secret):  # PyJWT signs with no such secret, because a public key is not one
+        raise config.error(
+            "client_secret",
+            "is a key or a certificate, not a client secret. Enter the secret that the vendor issued, or enter a "
+            "private key in Private key and set Client authentication (client_auth) to private_key_jwt",
         )
     return SigningKey(algorithm=algorithm, key=secret, key_id=config.key_id)
 

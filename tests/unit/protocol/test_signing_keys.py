@@ -243,6 +243,18 @@ def test_an_error_names_the_field_with_the_key(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("secret", [public_pem(rsa_key()), pem(ec_key()), "ssh-rsa " + "A" * 60])
+def test_a_key_is_no_client_secret(secret: str) -> None:
+    """With a public key as the secret, everyone could sign for the client."""
+    with pytest.raises(ConfigurationError) as caught:
+        secret_key(oauth_config(client_secret=secret))
+    assert str(caught.value) == (
+        "Connection 'shop': Client secret (password) is a key or a certificate, not a client secret. Enter the secret "
+        "that the vendor issued, or enter a private key in Private key and set Client authentication (client_auth) to "
+        "private_key_jwt."
+    )
+
+
 def test_client_secret_jwt_needs_an_algorithm_for_secrets() -> None:
     with pytest.raises(ConfigurationError) as caught:
         secret_key(oauth_config(client_secret="a" * 64, signing_algorithm="RS256"))
