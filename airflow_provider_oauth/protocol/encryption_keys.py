@@ -14,7 +14,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from airflow_provider_oauth.protocol.client_files import MAX_FILE_SIZE
-from airflow_provider_oauth.protocol.signing_keys import key_materials
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.protocol.config import OAuthConfig
@@ -47,6 +46,9 @@ def read_file_keys(config: OAuthConfig) -> FileKeys:
     :param config: a connection that has at least one of these files
     :raises ConfigurationError: if a file or a key in it cannot be read
     """
+    # Imported here, because it imports PyJWT, which most tasks do not need.
+    from airflow_provider_oauth.protocol.signing_keys import key_materials
+
     keys = key_materials(config) if config.private_key_file else []
     version = hashlib.sha256(b"".join(hashlib.sha256(key).digest() for key in keys))
     if cert := config.transport.cert:
