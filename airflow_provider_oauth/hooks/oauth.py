@@ -166,7 +166,7 @@ class OAuthHook(ReadsLists, HttpHook):
         return super().run(endpoint, data, headers, extra_options, **request_kwargs)
 
     def url_from_endpoint(self, endpoint: str | None) -> str:
-        """Return the URL of ``endpoint``, with the values of the callback (``callback_map``).
+        """Return the URL of ``endpoint``, with the callback values (``callback_map``).
 
         :param endpoint: a path relative to the API's base URL, or an absolute URL with the API's origin
         :return: the absolute URL

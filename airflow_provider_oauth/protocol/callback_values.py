@@ -1,4 +1,4 @@
-"""Values of the callback that are kept with the grant (``callback_map``), and their use in requests to the API.
+"""Callback values that are kept with the grant (``callback_map``), and their use in requests to the API.
 
 QuickBooks, for example, sends the ID of the company that the user has chosen (``realmId``). They come through the
 browser, so they are not trusted: each one is checked when it is received and when it is read from the store.

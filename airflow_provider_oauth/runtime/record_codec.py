@@ -164,7 +164,7 @@ class RecordCodec:
         return tokens
 
     def _callback(self, values: Any) -> dict[str, str]:
-        """Return the stored values of the callback, without invalid ones. A task that needs one of them fails."""
+        """Return the stored callback values, without invalid ones. A task that needs one of them fails."""
         callback = dict(values or {})
         for parameter in [name for name, value in callback.items() if not is_valid(value)]:
             log.error(

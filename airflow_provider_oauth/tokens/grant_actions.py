@@ -91,7 +91,7 @@ class GrantActions:
     def store_grant(self, token: Token) -> Token:
         """Store the token of a new authorization; it replaces what is stored.
 
-        :param token: the token, with its refresh token if there is one, and the values of the callback to keep
+        :param token: the token, with its refresh token if there is one, and the callback values to keep
         :return: the token without its refresh token
         :raises RenewalTimeout: if other processes do not finish their renewals in time
         :raises TokenStoreError: if the token cannot be stored

@@ -57,7 +57,7 @@ class GrantState:
         return record if own is None or own in record.used_refresh_tokens else None
 
     def token(self, key: str = "") -> Token | None:
-        """Return the stored token of this connection, with the values of the callback; it may have expired.
+        """Return the stored token of this connection, with the callback values; it may have expired.
 
         :param key: the scope; "" for the scope of the connection
         """

@@ -94,7 +94,7 @@ def without_refresh_token(token: Token, callback: Mapping[str, str]) -> Token:
     """Return the token without its refresh token and user, which are stored in the record itself.
 
     :param token: the token
-    :param callback: the values of the callback that the record keeps
+    :param callback: the callback values that the record keeps
     """
     return replace(token, refresh_token=None, refresh_expires_at=None, subject=None, callback=callback)
 

@@ -82,5 +82,5 @@ def test_a_jwt_of_another_client_than_client_id_is_refused(sandbox: Sandbox) -> 
     assert_refused(response, "not the client of the client_assertion", 400, "invalid_request")
 
 
-def test_a_text_that_is_no_jwt_is_refused(sandbox: Sandbox) -> None:
+def test_a_text_that_is_not_a_jwt_is_refused(sandbox: Sandbox) -> None:
     assert_refused(request_token(sandbox, "no-jwt"), "not a JWT")

@@ -73,7 +73,7 @@ def test_the_nonce_is_not_checked_if_no_id_token_was_requested(requests_mock: Mo
         {"nonce": REQUEST.nonce},
     ],
 )
-def test_tokens_are_not_stored_if_the_id_token_has_not_the_nonce(
+def test_tokens_are_not_stored_if_the_id_token_lacks_the_nonce(
     requests_mock: Mocker, variables: dict[str, str], invalid: Any
 ) -> None:
     with pytest.raises(TokenResponseError) as caught:

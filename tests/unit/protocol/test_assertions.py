@@ -426,5 +426,5 @@ def test_a_token_is_masked_until_it_expires_but_not_longer_than_a_day(claims: di
 
 
 @pytest.mark.parametrize("token", ["opaque", "a.b.c", "", "a.b", "é"])
-def test_a_token_that_is_no_jwt_is_masked_for_a_day(token: str) -> None:
+def test_a_token_that_is_not_a_jwt_is_masked_for_a_day(token: str) -> None:
     assert masked_until(token, START) == START + MAX_MASKED
