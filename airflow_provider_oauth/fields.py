@@ -122,8 +122,8 @@ FIELDS: dict[str, Field] = {
     "client_auth": Field(
         "string",
         "Client authentication",
-        "How the client authenticates to the token endpoint, for every grant type. With a private key, choose JWT "
-        "signed with a private key. Try another choice if the server responds with invalid_client.",
+        "How the client authenticates to the token endpoint, for every grant type. If the client has a private key, "
+        'choose "JWT signed with a private key". Try another choice if the server responds with invalid_client.',
         default="client_secret_basic",
         choices={
             "client_secret_basic": "Basic header (standard)",
@@ -139,7 +139,7 @@ FIELDS: dict[str, Field] = {
         "string",
         "Private key",
         "The private key that signs JWTs: PEM, JWK, JWK set or Google service account (JSON). Only for client "
-        "authentication JWT signed with a private key, and for grant type JWT bearer.",
+        'authentication "JWT signed with a private key" and grant type JWT bearer.',
         secret=True,
     ),
     "private_key_file": Field(
