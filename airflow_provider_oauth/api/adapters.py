@@ -52,6 +52,9 @@ class PoolAdapter(ClientKeyAdapter):
         key = (url[: url.find("/", len("https://"))], verify, cert, file_versions(cert) if cert else None)
         pool = self._pools.get(key)
         if pool is None:
+            if cert:  # the pools of earlier versions of the files are not used again
+                for earlier in [each for each in list(self._pools) if each[:3] == key[:3]]:
+                    self._pools.pop(earlier, None)
             pool = self._pools[key] = super().get_connection_with_tls_context(request, verify, proxies, cert)
         return pool
 

@@ -87,6 +87,18 @@ def test_requests_share_a_pool_only_if_their_client_certificates_are_the_same(
     assert pool(str(certificate)) is pools[1]
 
 
+def test_the_pools_of_replaced_certificates_are_closed(tmp_path: Path) -> None:
+    """urllib3 keeps the ten that were used last. A certificate may be replaced every few minutes for weeks."""
+    adapter, certificate = PoolAdapter(), tmp_path / "client.pem"
+    pools = []
+    for number in range(15):
+        certificate.write_text("a" * number)
+        request = prepared("https://api.example.com/a")
+        pools.append(weakref.ref(adapter.get_connection_with_tls_context(request, True, None, str(certificate))))
+
+    assert [pool() is None for pool in pools] == [True] * 5 + [False] * 10
+
+
 @pytest.mark.parametrize("proxies", [None, {"https": "http://proxy.example.com:3128"}])
 @pytest.mark.parametrize(("passphrase", "sent"), [("fake-passphrase", "fake-passphrase"), (None, "")])
 def test_the_passphrase_is_an_option_of_the_pool(
