@@ -36,7 +36,7 @@ def check_client(config: OAuthConfig) -> None:
     :raises ConfigurationError: if a field is missing or invalid
     """
     _check_client_fields(config)
-    if _sends_assertion(config) and not config.assertion_file and not has_private_key(config):
+    if sends_assertion(config, config.grant_type) and not config.assertion_file and not has_private_key(config):
         reason = config.client_auth if config.client_auth == "private_key_jwt" else f"the {config.grant_type} grant"
         raise config.error(
             "private_key",
@@ -66,14 +66,14 @@ def unused_fields(config: OAuthConfig) -> list[str]:
     :param config: a valid connection
     """
     has_file = config.assertion_file is not None
-    has_key = _sends_assertion(config) and not has_file
+    has_key = sends_assertion(config, config.grant_type) and not has_file
     is_grant = config.grant_type == "jwt_bearer"
     used = {
         **dict.fromkeys(KEY_FIELDS, has_key),
         "private_key_passphrase": has_key or config.transport.cert is not None,
         **dict.fromkeys(JWT_FIELDS, has_key or config.client_auth == "client_secret_jwt"),
         **dict.fromkeys(GRANT_FIELDS, has_key and is_grant),
-        "assertion_file": _sends_assertion(config),
+        "assertion_file": sends_assertion(config, config.grant_type),
         "subject_token_file": config.grant_type == "token_exchange",
     }
     warnings = []
@@ -90,9 +90,13 @@ def has_private_key(config: OAuthConfig) -> bool:
     return bool(config.private_key or config.private_key_file)
 
 
-def _sends_assertion(config: OAuthConfig) -> bool:
-    """Return whether requests contain a JWT that a private key or another system has signed."""
-    return config.client_auth == "private_key_jwt" or config.grant_type == "jwt_bearer"
+def sends_assertion(config: OAuthConfig, grant_type: str) -> bool:
+    """Return whether a request contains a JWT that a private key or another system has signed.
+
+    :param config: the connection
+    :param grant_type: the grant that the request repeats; "" for other requests
+    """
+    return config.client_auth == "private_key_jwt" or grant_type == "jwt_bearer"
 
 
 def _check_client_fields(config: OAuthConfig) -> None:

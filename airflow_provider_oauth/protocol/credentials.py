@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_oauth.protocol.client_check import sends_assertion
 from airflow_provider_oauth.protocol.client_files import read_client_file
 from airflow_provider_oauth.protocol.signing_keys import SigningKey, signing_key
 
@@ -51,11 +52,11 @@ def load_credentials(config: OAuthConfig, *, repeats_grant: bool = True) -> Cred
     :raises ConfigurationError: if a key or a file is missing or invalid
     """
     grant = config.grant_type if repeats_grant else ""
-    sends_assertion = config.client_auth == "private_key_jwt" or grant == "jwt_bearer"
+    needs_assertion = sends_assertion(config, grant)
     has_file = config.assertion_file is not None
     return Credentials(
-        signing_key=signing_key(config) if sends_assertion and not has_file else None,
-        assertion=_token(config, "assertion_file") if sends_assertion and has_file else None,
+        signing_key=signing_key(config) if needs_assertion and not has_file else None,
+        assertion=_token(config, "assertion_file") if needs_assertion and has_file else None,
         subject_token=_token(config, "subject_token_file") if grant == "token_exchange" else None,
     )
 

@@ -102,7 +102,7 @@ def secret_key(config: OAuthConfig) -> SigningKey:
             f"has fewer than {SECRET_ALGORITHMS[algorithm]} bytes, which is too short to sign with {algorithm}. Use a "
             "longer secret, or another Client authentication (client_auth)",
         )
-    if is_pem_format(secret) or is_ssh_key(secret):  # PyJWT signs with no such secret, because a public key is not one
+    if is_pem_format(secret) or is_ssh_key(secret):  # PyJWT refuses them: a public key is not secret
         raise config.error(
             "client_secret",
             "is a key or a certificate, not a client secret. Enter the secret that the vendor issued, or enter a "
