@@ -6,7 +6,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from airflow_provider_oauth.exceptions import Overtaken, TokenStoreError
+from airflow_provider_oauth.exceptions import Overtaken, RecordLocked, TokenStoreError
 from airflow_provider_oauth.tokens.lease import WAIT
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def write_with_retry(store: TokenStore, clock: Clock, record: Record, claim: Cla
         try:
             return store.write(record)
         except TokenStoreError as error:
-            if not retry:
+            # A record without tokens is not worth waiting until the file with the private key is there again.
+            if not retry or (isinstance(error, RecordLocked) and not (record.tokens or record.refresh_token)):
                 raise
             last_error = error
         log.warning("%s Trying to store the tokens again.", last_error)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_oauth.exceptions import OAuthError, TokenStoreError
+from airflow_provider_oauth.exceptions import OAuthError, RecordLocked, TokenStoreError
 from airflow_provider_oauth.tokens.cool_down import refusal_after
 from airflow_provider_oauth.tokens.durable_write import write_with_retry
 from airflow_provider_oauth.tokens.lease import WAIT
@@ -91,8 +91,13 @@ class RecordWriter:
 
         :raises Overtaken: if this process was suspended; nothing was written
         :raises TokenStoreError: if the record cannot be stored
+        :raises RecordLocked: if this process has no private key to encrypt it with
         """
-        write_with_retry(self._store, self._clock, record, claim)
+        try:
+            write_with_retry(self._store, self._clock, record, claim)
+        except RecordLocked:  # nothing was written
+            self.end(claim)
+            raise
         self._unwritten = None
 
     def end_after(self, error: BaseException, claim: Claim) -> None:

@@ -178,6 +178,18 @@ def test_a_user_can_authorize_and_forget_without_the_key(world: RotationWorld) -
     assert world.source("first").grant_state().needs_consent
 
 
+def test_forget_without_the_file_fails_immediately_and_lets_others_renew(world: RotationWorld) -> None:
+    host = world.source("without a file", "")
+    started = world.clock.seconds
+    with pytest.raises(RecordLocked, match="Private key file"):
+        host.actions.forget()
+
+    assert world.clock.seconds - started < 5
+    assert stored(world.variables)["nonce"] == world.variables[LEASE]  # the claim has ended
+    expire(world)
+    assert world.source("first").token().access_token == "token-1"
+
+
 def test_a_renewed_token_that_could_not_be_stored_keeps_the_keys_that_were_added_meanwhile(
     world: RotationWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
