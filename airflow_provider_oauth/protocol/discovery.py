@@ -67,21 +67,7 @@ def with_discovered_endpoints(
     request, metadata = _metadata(config, config.issuer, send)
     details = f"(URL: {request.shown_url})"
     _check_issuer(config, metadata.get("issuer"), details)
-    members = dict(ENDPOINTS)
-    if "authorize_url" in names and metadata.get("require_pushed_authorization_requests") is True:
-        members |= PAR_ENDPOINT
-    if "device_url" in names:
-        members |= DEVICE_ENDPOINT
-    members |= _mtls_aliases(config, metadata, members, details)
-    found = {name: _member(metadata, member) for name, member in members.items() if getattr(config, name) is None}
-    found = {name: url for name, url in found.items() if url}
-    for name, url in found.items():
-        if problem := _metadata_url_problem(config, config.issuer, url):
-            raise config.error(
-                "issuer",
-                f"cannot be used: the {members[name]} in the server's metadata {problem}. Set {LABELS[name]}",
-                details,
-            )
+    found = _missing_urls(config, config.issuer, names, metadata, details)
     if config.token_url is None and "token_url" not in found:
         raise config.error(
             "issuer", "is not sufficient: the server's metadata has no token_endpoint. Set Token URL", details
@@ -91,6 +77,31 @@ def with_discovered_endpoints(
         iss_required=metadata.get("authorization_response_iss_parameter_supported") is True,  # RFC 9207 section 3
         **found,
     )
+
+
+def _missing_urls(
+    config: OAuthConfig, issuer: str, names: Collection[str], metadata: Mapping[str, Any], details: str
+) -> dict[str, Any]:
+    """Return the URLs in the metadata that the connection lacks, by their fields.
+
+    :raises ConfigurationError: if one of them is not safe
+    """
+    members = dict(ENDPOINTS)
+    if "authorize_url" in names and metadata.get("require_pushed_authorization_requests") is True:
+        members |= PAR_ENDPOINT
+    if "device_url" in names:
+        members |= DEVICE_ENDPOINT
+    members |= _mtls_aliases(config, metadata, members, details)
+    found = {name: _member(metadata, member) for name, member in members.items() if getattr(config, name) is None}
+    found = {name: url for name, url in found.items() if url}
+    for name, url in found.items():
+        if problem := _metadata_url_problem(config, issuer, url):
+            raise config.error(
+                "issuer",
+                f"cannot be used: the {members[name]} in the server's metadata {problem}. Set {LABELS[name]}",
+                details,
+            )
+    return found
 
 
 def _mtls_aliases(

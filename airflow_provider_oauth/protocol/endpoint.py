@@ -169,10 +169,8 @@ class TokenEndpoint:
             parse_device_response,
             retry=False,
         )
-        self._mask(
-            device.device_code,
-            self._clock.now() + timedelta(seconds=min(device.expires_in, MAX_MASKED.total_seconds())),
-        )
+        seconds = min(device.expires_in, MAX_MASKED.total_seconds())
+        self._mask(device.device_code, self._clock.now() + timedelta(seconds=seconds))
         return device
 
     def wait_for_device(self, device: DeviceAuthorization) -> Token:
