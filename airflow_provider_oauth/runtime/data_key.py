@@ -84,14 +84,17 @@ class DataKey:
         :param private_keys: the private keys that this process has, with the time when each was in the file last
         :param now: the current time, with a time zone
         """
-        wrapped = {key_id: each for key_id, each in self.wrapped.items() if _is_recent(each, now)}
+        wrapped: dict[str, Any] = {}
         for private_key, seen in private_keys.items():
             wrapping = WrappingKey(private_key, self.salt)
             earlier = _time(self.wrapped.get(wrapping.id))
             at = min(max(seen, earlier) if earlier else seen, now)
             if now - at <= MAX_AGE:
                 wrapped[wrapping.id] = {"key": wrapping.wrap(self.key), "at": at.isoformat()}
-        recent = sorted(wrapped.items(), key=lambda item: _time(item[1]) or now, reverse=True)
+        others = {key_id: each for key_id, each in self.wrapped.items() if key_id not in wrapped}
+        wrapped |= {key_id: each for key_id, each in others.items() if _is_recent(each, now)}
+        # A host whose clock is ahead must not push out the keys of this process, which come first if times are equal.
+        recent = sorted(wrapped.items(), key=lambda item: min(_time(item[1]) or now, now), reverse=True)
         return DataKey(self.key, self.salt, dict(recent[:MAX_WRAPPED]))
 
     def is_wrapped_with(self, private_key: bytes) -> bool:

@@ -404,6 +404,19 @@ def test_a_record_stays_short_if_the_key_is_replaced_every_few_minutes(
     assert start("key-49").read().locked
 
 
+def test_times_in_the_future_do_not_push_out_the_key_in_the_file(
+    first: Process, clock: FakeClock, variables: dict[str, str]
+) -> None:
+    values = stored(variables)
+    future = (clock.now() + timedelta(days=1)).isoformat()
+    values["wrapped_keys"] |= {f"key-{number}": {"key": "AAAA", "at": future} for number in range(200)}
+    variables[NAME] = json.dumps(values)
+    first.renew("refresh-2")
+    first.restart()
+
+    assert refresh_token(first) == "refresh-2"
+
+
 def test_a_time_in_the_future_does_not_keep_a_key_longer(
     first: Process, start: Callable[..., Process], clock: FakeClock, variables: dict[str, str]
 ) -> None:
