@@ -282,6 +282,8 @@ class OAuthConfig:
         added = ["grant_name", "assertion_issuer", "assertion_subject", "assertion_claims", "subject_token_file"]
         if self.grant_type == "jwt_bearer":
             added += ["assertion_file", "private_key_file"]  # may be the assertion, or the key, of another account
+        if not self.requires_refresh_token:
+            added.append("key_id")  # in NetSuite, it decides for which user and role the client acts
         return {
             **{name: getattr(self, name) for name in names},
             **{name: _plain(getattr(self, name)) for name in added if getattr(self, name)},

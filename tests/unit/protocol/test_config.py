@@ -321,6 +321,15 @@ def test_the_identity_of_a_jwt_bearer_grant_changes_with_the_account(changes: di
     assert oauth_config(**values | changes).identity != oauth_config(**values).identity
 
 
+def test_the_identity_changes_with_the_key_id_if_a_token_can_be_requested_again() -> None:
+    """NetSuite issues an ID of the key for each user and role. Otherwise a stored refresh token would be lost."""
+    key = {"client_auth": "private_key_jwt", "private_key_file": "/a"}
+    client, other = (oauth_config(key_id=each, **key).identity for each in ("1", "2"))
+    assert client != other
+    client, other = (oauth_config(grant_type="authorization_code", key_id=i, **key).identity for i in ("1", "2"))
+    assert client == other
+
+
 @pytest.mark.parametrize(
     "values",
     [{"private_key_file": "/a"}, {"private_key_file": "/b"}, {"private_key": "fake"}, {"assertion_file": "/a"}],
