@@ -162,22 +162,39 @@ def finish_device_authorization(config: OAuthConfig, device: DeviceAuthorization
 def _store_consent(config: OAuthConfig, source: TokenSource, token: Token) -> Token:
     """Store tokens after a consent, unless they belong to another user than the stored ones or cannot be renewed."""
     state = source.grant_state()
-    if state.record and state.record.subject and token.subject and token.subject != state.record.subject:
+    try:
+        _check_user(config, state, token)
+    except ConsentDenied:
         with suppress(OAuthError):  # a token that cannot be revoked stays valid until it expires
             token_endpoint(config).revoke(token.refresh_token or token.access_token, "refresh_token")
-        raise ConsentDenied(
-            f"Connection {config.conn_id!r}: you logged in to the server as a different user than before. The stored "
-            f"tokens, which belong to the previous user, were kept. To continue with the previous user, log in to the "
-            f"server as that user, and authorize again. To switch to the new user, forget the stored tokens, and "
-            f"authorize again."
-        )
+        raise
     if token.refresh_token is None and not token.never_expires and not state.needs_consent:
         raise ConsentDenied(
             f"Connection {config.conn_id!r}: the server issued no refresh token, so the stored tokens were kept. Some "
             f"servers issue a refresh token only for the first consent. {OFFLINE_ACCESS} Alternatively, revoke the "
             f"earlier consent at the server, and authorize again."
         )
-    return source.actions.store_grant(token)
+
+    def check_again(current: GrantState) -> None:
+        # Another user may have authorized the connection since the first check.
+        _check_user(config, current, token)
+        _check_values(config, current, token.callback)
+
+    return source.actions.store_grant(token, check_again)
+
+
+def _check_user(config: OAuthConfig, state: GrantState, token: Token) -> None:
+    """Check that a token belongs to the user who authorized the connection before.
+
+    :raises ConsentDenied: if it belongs to another user
+    """
+    if state.record and state.record.subject and token.subject and token.subject != state.record.subject:
+        raise ConsentDenied(
+            f"Connection {config.conn_id!r}: you logged in to the server as a different user than before. The stored "
+            f"tokens, which belong to the previous user, were kept. To continue with the previous user, log in to the "
+            f"server as that user, and authorize again. To switch to the new user, forget the stored tokens, and "
+            f"authorize again."
+        )
 
 
 def _check_values(config: OAuthConfig, state: GrantState, values: Mapping[str, str]) -> None:

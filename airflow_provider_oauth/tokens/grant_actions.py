@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.protocol.token import Token
     from airflow_provider_oauth.tokens.dependencies import Dependencies
+    from airflow_provider_oauth.tokens.grant_state import GrantState
     from airflow_provider_oauth.tokens.lease import Claim, Lease
     from airflow_provider_oauth.tokens.record import Record
     from airflow_provider_oauth.tokens.record_writer import RecordWriter
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
+
+
+def no_check(state: GrantState) -> None:
+    """Allow every stored grant to be replaced."""
 
 
 class GrantActions:
@@ -88,16 +93,17 @@ class GrantActions:
             return False  # the read failed, which looks like a missing record
         return (record is None or record.readable) and not self._dependencies.grant_state(record).tokens_to_revoke()
 
-    def store_grant(self, token: Token) -> Token:
+    def store_grant(self, token: Token, check: Callable[[GrantState], None] = no_check) -> Token:
         """Store the token of a new authorization; it replaces what is stored.
 
         :param token: the token, with its refresh token if there is one, and the callback values to keep
+        :param check: called with what is stored; raises an error if it must not be replaced
         :return: the token without its refresh token
         :raises RenewalTimeout: if other processes do not finish their renewals in time
         :raises TokenStoreError: if the token cannot be stored
         """
         failed = "the new tokens could not be stored"
-        stored = self._exclusively(lambda claim: self._store_grant(claim, token), failed, "Authorize again")
+        stored = self._exclusively(lambda claim: self._store_grant(claim, token, check), failed, "Authorize again")
         return self._cache.put("", stored)
 
     def forget(self) -> None:
@@ -125,10 +131,11 @@ class GrantActions:
         self._cache.clear()
         return revoked
 
-    def _store_grant(self, claim: Claim, token: Token) -> Token:
+    def _store_grant(self, claim: Claim, token: Token, check: Callable[[GrantState], None]) -> Token:
         with self._writer.ended_on_error(claim):
             self._dependencies.mask_issued(token)
             state = self._dependencies.grant_state(claim.record)
+            check(state)
             record = after_new_grant(state, token, claim, self._clock.now())
         self._writer.write_renewed(record, claim)
         log_issued(self._conn_id, token)

@@ -15,6 +15,7 @@ from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.endpoint import TokenEndpoint
 from airflow_provider_oauth.runtime import airflow_variables, token_sources
 from airflow_provider_oauth.triggers.oauth import OAuthHttpSensorTrigger, OAuthHttpTrigger
 from sandbox.user_agent import UserAgent
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
+    from airflow_provider_oauth.protocol.token import Token
     from sandbox.server import Sandbox
     from tests.integration.recorder import Recorder
 
@@ -101,6 +103,24 @@ def test_the_company_that_the_user_chose_is_used_by_hooks_operators_and_triggers
     grants.renew(config)
     token_sources._sources.clear()
     assert OAuthHook("api").run("items/{realm_id}").json()["id"] == 7
+
+
+def test_of_two_simultaneous_consents_for_different_companies_the_second_is_refused(
+    connect: Callable[..., OAuthConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, exchange_code = connect(), TokenEndpoint.exchange_code
+
+    def overtaken(endpoint: TokenEndpoint, *args: Any) -> Token:
+        token = exchange_code(endpoint, *args)
+        monkeypatch.setattr(TokenEndpoint, "exchange_code", exchange_code)
+        authorize(config, realmId="7")
+        return token
+
+    monkeypatch.setattr(TokenEndpoint, "exchange_code", overtaken)
+    with pytest.raises(ConsentDenied, match="'8' instead of '7'"):
+        authorize(config, realmId="8")
+    assert OAuthHook("api").run("items/{realm_id}").json()["id"] == 7
+    grants.renew(config)
 
 
 def test_another_company_is_refused_until_the_tokens_are_forgotten(connect: Callable[..., OAuthConfig]) -> None:

@@ -144,6 +144,24 @@ def test_another_user_is_refused_until_the_first_grant_is_forgotten(connect: Cal
     assert OAuthHook("api").run("items").ok
 
 
+def test_of_two_simultaneous_authorizations_by_different_users_the_second_is_refused(
+    connect: Callable[..., OAuthConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, check_user = connect(), grants._check_user
+    stored: list[Any] = []
+
+    def overtaken(*args: Any) -> None:
+        check_user(*args)
+        monkeypatch.setattr(grants, "_check_user", check_user)
+        authorize(config, "grace")
+        stored.append(grants.status(config).token)
+
+    monkeypatch.setattr(grants, "_check_user", overtaken)
+    with pytest.raises(ConsentDenied, match="as a different user than before"):
+        authorize(config, "ada")
+    assert [grants.status(config).token] == stored
+
+
 def test_a_wrong_secret_is_reported_before_the_user_gets_a_code(connect: Callable[..., OAuthConfig]) -> None:
     with pytest.raises(InvalidClient):
         grants.begin_device_authorization(replace(connect(), client_secret="fake-wrong"))
