@@ -105,37 +105,37 @@ def check_bytes(content: bytes) -> None:
 @FUZZ
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode(errors="surrogatepass")))
 @example(b"\x30\x82")
-def test_random_bytes(content: bytes) -> None:
+def test_random_bytes_are_a_key_or_an_error(content: bytes) -> None:
     check_bytes(content)
 
 
 @FUZZ
 @given(st.text(max_size=200))
-def test_random_text(text: str) -> None:
+def test_random_text_is_a_key_or_an_error(text: str) -> None:
     check_text(text)
 
 
 @FUZZ
 @given(st.sampled_from(LABELS), st.binary(max_size=200))
-def test_random_data_in_pem(label: str, data: bytes) -> None:
+def test_random_data_in_pem_is_a_key_or_an_error(label: str, data: bytes) -> None:
     check_text(armored(label, data))
 
 
 @FUZZ
 @given(st.sampled_from(LABELS), st.text(max_size=100))
-def test_random_text_in_pem(label: str, text: str) -> None:
+def test_random_text_in_pem_is_a_key_or_an_error(label: str, text: str) -> None:
     check_text(f"-----BEGIN {label}-----{text}-----END {label}-----")
 
 
 @FUZZ
 @given(st.sampled_from(PEMS), st.integers(0, 2000), st.integers(0, 2000))
-def test_truncated_pem(text: str, start: int, length: int) -> None:
+def test_truncated_pem_is_a_key_or_an_error(text: str, start: int, length: int) -> None:
     check_text(text[: start % len(text)] + text[start % len(text) + length :])
 
 
 @FUZZ
 @given(st.sampled_from(PEMS), st.sampled_from(LABELS), st.lists(st.integers(0, 20_000), min_size=1, max_size=4))
-def test_flipped_bits(text: str, label: str, flips: list[int]) -> None:
+def test_pem_with_flipped_bits_is_a_key_or_an_error(text: str, label: str, flips: list[int]) -> None:
     body = re.sub(r"-----[^-]+-----|Proc-Type.*|DEK-Info.*|\s", "", text)
     data = bytearray(base64.b64decode(body))
     for flip in flips:
@@ -146,14 +146,14 @@ def test_flipped_bits(text: str, label: str, flips: list[int]) -> None:
 
 @FUZZ
 @given(st.sampled_from(PEMS), st.integers(0, 2000), st.characters())
-def test_a_replaced_character(text: str, position: int, character: str) -> None:
+def test_pem_with_a_replaced_character_is_a_key_or_an_error(text: str, position: int, character: str) -> None:
     position %= len(text)
     check_text(text[:position] + character + text[position + 1 :])
 
 
 @FUZZ
 @given(json_values)
-def test_random_json(value: Any) -> None:
+def test_random_json_is_a_key_or_an_error(value: Any) -> None:
     check_text(json.dumps(value))
     check_text(json.dumps({"keys": value}))
     check_text(json.dumps({"keys": [value]}))
@@ -161,7 +161,7 @@ def test_random_json(value: Any) -> None:
 
 @FUZZ
 @given(st.sampled_from(JSONS), st.integers(0, 20), json_values)
-def test_json_with_a_wrong_member(value: dict[str, Any], number: int, member: Any) -> None:
+def test_json_with_a_wrong_member_is_a_key_or_an_error(value: dict[str, Any], number: int, member: Any) -> None:
     target = value["keys"][0] if "keys" in value else value
     names = [*target, "alg", "kid", "use", "key_ops", "oth", "crv"]
     changed = target | {names[number % len(names)]: member}
@@ -170,7 +170,7 @@ def test_json_with_a_wrong_member(value: dict[str, Any], number: int, member: An
 
 @FUZZ
 @given(st.sampled_from(JSONS), st.integers(0, 5000), st.integers(0, 5000))
-def test_truncated_json(value: dict[str, Any], start: int, length: int) -> None:
+def test_truncated_json_is_a_key_or_an_error(value: dict[str, Any], start: int, length: int) -> None:
     text = json.dumps(value)
     check_text(text[: start % len(text)] + text[start % len(text) + length :])
 
@@ -179,7 +179,7 @@ def test_truncated_json(value: dict[str, Any], start: int, length: int) -> None:
 @given(
     st.sampled_from([jwk(ec_key()), jwk(ed25519_key()), jwk(rsa_key())]), st.integers(0, 20), st.binary(max_size=300)
 )
-def test_jwks_with_a_wrong_number(value: dict[str, Any], number: int, data: bytes) -> None:
+def test_a_jwk_with_a_random_number_is_a_key_or_an_error(value: dict[str, Any], number: int, data: bytes) -> None:
     names = [name for name in value if name not in ("kty", "crv")]
     changed = value | {names[number % len(names)]: base64.urlsafe_b64encode(data).rstrip(b"=").decode()}
     check_text(json.dumps(changed))
@@ -189,7 +189,7 @@ def test_jwks_with_a_wrong_number(value: dict[str, Any], number: int, data: byte
 @given(st.text(max_size=60) | st.binary(max_size=100).map(lambda data: armored("CERTIFICATE", data)))
 @example(certificate_pem(ec_key())[:-40])
 @example(certificate_pem(rsa_key()))
-def test_random_certificates(text: str) -> None:
+def test_random_certificates_are_refused(text: str) -> None:
     try:
         config = oauth_config(private_key=PEMS[0], certificate=text)
     except ConfigurationError:
@@ -219,7 +219,7 @@ def test_random_certificates(text: str) -> None:
     ],
     ids=lambda text: text[:30],
 )
-def test_long_texts(text: str) -> None:
+def test_long_texts_are_refused(text: str) -> None:
     assert check_text(text) != "signed"
 
 
