@@ -20,8 +20,11 @@ from airflow_provider_oauth.protocol.authorization import (
 )
 from airflow_provider_oauth.protocol.callback_values import kept_values, named_values
 from airflow_provider_oauth.protocol.clock import Clock
+from airflow_provider_oauth.protocol.credentials import load_credentials
+from airflow_provider_oauth.protocol.encryption_keys import read_file_keys
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token import missing_scopes
+from airflow_provider_oauth.runtime.encryption import uses_data_key
 from airflow_provider_oauth.runtime.token_sources import token_endpoint, token_source
 
 if TYPE_CHECKING:
@@ -83,13 +86,14 @@ def is_empty(config: OAuthConfig) -> bool:
 
 
 def begin_authorization(config: OAuthConfig, request: AuthorizationRequest) -> str:
-    """Return the URL to open in the user's browser, after checking that new tokens can be stored.
+    """Return the URL to open in the user's browser, after checking that tokens can be requested and stored.
 
     If the connection or the server requires it, the parameters are first sent to the server (RFC 9126).
 
     :param config: the settings of the connection
     :param request: the authorization request
-    :raises ConfigurationError: if the connection's grant type or URLs do not allow a user to authorize it
+    :raises ConfigurationError: if the connection's grant type or URLs do not allow a user to authorize it, or if a key
+        or a file is missing or invalid
     :raises TokenRequestError: if the issuer's metadata is needed and cannot be read, or if the server refuses the
         parameters
     :raises TokenResponseError: if the issuer's metadata or the response to the parameters is invalid
@@ -99,6 +103,7 @@ def begin_authorization(config: OAuthConfig, request: AuthorizationRequest) -> s
     config = token_endpoint(config).with_discovered_endpoints("authorize_url")
     url = authorization_url(config, request)
     source.actions.check_can_store()
+    _check_keys(config)
     if config.par_url is None:
         return url
     return pushed_authorization_url(config, request, token_endpoint(config).push_authorization(request))
@@ -131,16 +136,18 @@ def finish_authorization(config: OAuthConfig, request: AuthorizationRequest, cal
 
 
 def begin_device_authorization(config: OAuthConfig) -> DeviceAuthorization:
-    """Return the code to show to the user (RFC 8628), after checking that new tokens can be stored.
+    """Return the code to show to the user (RFC 8628), after checking that tokens can be requested and stored.
 
     :param config: the settings of the connection
-    :raises ConfigurationError: if the connection's grant type or URLs do not allow a user to authorize it
+    :raises ConfigurationError: if the connection's grant type or URLs do not allow a user to authorize it, or if a key
+        or a file is missing or invalid
     :raises OAuthError: if the server refuses the request or does not respond, or if the store cannot be read
     """
     source = token_source(config)  # this also masks the secrets of the connection in logs
     check_grant_type(config)
     config = token_endpoint(config).with_discovered_endpoints("device_url")
     source.actions.check_can_store()
+    _check_keys(config)
     return token_endpoint(config).authorize_device()
 
 
@@ -157,6 +164,16 @@ def finish_device_authorization(config: OAuthConfig, device: DeviceAuthorization
     config = token_endpoint(config).with_discovered_endpoints("token_url")
     token = token_endpoint(config, source.report).wait_for_device(device)
     return _store_consent(config, source, token)
+
+
+def _check_keys(config: OAuthConfig) -> None:
+    """Check that this process can authenticate the client and encrypt the tokens after a user has authorized.
+
+    :raises ConfigurationError: if a key or a file is missing or invalid
+    """
+    load_credentials(config, repeats_grant=False)
+    if uses_data_key(config):
+        read_file_keys(config)
 
 
 def _store_consent(config: OAuthConfig, source: TokenSource, token: Token) -> Token:

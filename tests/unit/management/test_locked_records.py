@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_provider_oauth.cli.output import format_status as cli_row
-from airflow_provider_oauth.exceptions import RecordLocked
+from airflow_provider_oauth.exceptions import ConfigurationError, RecordLocked
 from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.management.messages import DEPENDS_ON_FILE, remarks
+from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.ui.page import actions_of, format_status
 from tests.fake_clock import FakeClock
 from tests.unit.runtime.rotation import Process, record
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from requests_mock import Mocker
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
@@ -55,6 +55,25 @@ def test_the_page_and_the_command_line_show_that_the_token_is_unknown(config: OA
 
 def test_a_user_can_test_authorize_renew_and_forget(config: OAuthConfig) -> None:
     assert actions_of(grants.status(config)) == ["test", "authorize", "renew", "forget"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"client_auth": "private_key_jwt"}, {"client_auth": "private_key_jwt", "client_secret": "fake-secret"}],
+)
+def test_no_user_is_asked_to_authorize_if_the_file_is_missing(config: OAuthConfig, fields: dict[str, str]) -> None:
+    """The code could not be exchanged, or its tokens could not be stored."""
+    urls = {"authorize_url": "https://login.example.com/authorize", "device_url": "https://login.example.com/device"}
+    config = replace(config, **urls, **fields)  # type: ignore[arg-type]
+    back = "https://airflow.example.com/callback"
+    request = AuthorizationRequest(conn_id="shop", redirect_uri=back, state="s", code_verifier="fake-verifier")
+    assert "client_id" in grants.begin_authorization(config, request)
+    Path(config.private_key_file or "").unlink()
+
+    with pytest.raises(ConfigurationError, match="Private key file"):
+        grants.begin_authorization(config, request)
+    with pytest.raises(ConfigurationError, match="Private key file"):
+        grants.begin_device_authorization(config)
 
 
 def test_the_test_fails_with_the_error(config: OAuthConfig, requests_mock: Mocker) -> None:
