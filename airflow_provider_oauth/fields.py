@@ -168,6 +168,52 @@ FIELDS: dict[str, Field] = {
         "Microsoft Entra does. Its thumbprints are sent as x5t and x5t#S256.",
         example="-----BEGIN CERTIFICATE-----…",
     ),
+    "signing_algorithm": Field(
+        "string",
+        "Signing algorithm",
+        "The algorithm that signs JWTs. Only if the server does not accept the usual algorithm of the key: RS256, "
+        "ES256, ES384, ES512, EdDSA or HS256.",
+        choices={name: name for name in SIGNING_ALGORITHMS},
+    ),
+    "assertion_audience": Field(
+        "string",
+        "Assertion audience",
+        "The audience (aud) of signed JWTs. Only if the server does not accept the default: its Issuer or Token URL.",
+        example="https://login.example.com",
+    ),
+    "assertion_file": Field(
+        "string",
+        "Assertion file",
+        "The path of a file with a JWT that another system signs and renews, for example Kubernetes. Enter it instead "
+        "of a private key. The file must be below the folder [oauth] file_folder.",
+        example="/etc/airflow-oauth/assertion.jwt",
+    ),
+    "assertion_issuer": Field(
+        "string",
+        "Assertion issuer",
+        "The issuer (iss) of the JWT. Only for grant type JWT bearer, if it is not the client ID.",
+        example="reports@project.example.com",
+    ),
+    "assertion_subject": Field(
+        "string",
+        "Assertion subject",
+        "The user or account (sub) on whose behalf Airflow calls the API. Only for grant type JWT bearer.",
+        example="user@example.com",
+    ),
+    "subject_token_file": Field(
+        "string",
+        "Subject token file",
+        "The path of a file with the token to exchange. Only for grant type Token exchange. The file must be below the "
+        "folder [oauth] file_folder.",
+        example="/etc/airflow-oauth/subject.jwt",
+    ),
+    "subject_token_type": Field(
+        "string",
+        "Subject token type",
+        "The type of the token in Subject token file. Only for grant type Token exchange, if it is not "
+        "urn:ietf:params:oauth:token-type:jwt.",
+        example="urn:ietf:params:oauth:token-type:id_token",
+    ),
     "body_format": Field(
         "string",
         "Token request body",
@@ -211,52 +257,6 @@ FIELDS: dict[str, Field] = {
         "Revocation URL",
         "The URL for revoking tokens (RFC 7009). Only if you want to revoke tokens from Airflow.",
         example="https://login.example.com/oauth/revoke",
-    ),
-    "signing_algorithm": Field(
-        "string",
-        "Signing algorithm",
-        "The algorithm that signs JWTs. Only if the server does not accept the usual algorithm of the key: RS256, "
-        "ES256, ES384, ES512, EdDSA or HS256.",
-        choices={name: name for name in SIGNING_ALGORITHMS},
-    ),
-    "assertion_issuer": Field(
-        "string",
-        "Assertion issuer",
-        "The issuer (iss) of the JWT. Only for grant type JWT bearer, if it is not the client ID.",
-        example="reports@project.example.com",
-    ),
-    "assertion_subject": Field(
-        "string",
-        "Assertion subject",
-        "The user or account (sub) on whose behalf Airflow calls the API. Only for grant type JWT bearer.",
-        example="user@example.com",
-    ),
-    "assertion_audience": Field(
-        "string",
-        "Assertion audience",
-        "The audience (aud) of signed JWTs. Only if the server does not accept the default: its Issuer or Token URL.",
-        example="https://login.example.com",
-    ),
-    "assertion_file": Field(
-        "string",
-        "Assertion file",
-        "The path of a file with a JWT that another system signs and renews, for example Kubernetes. Enter it instead "
-        "of a private key. The file must be below the folder [oauth] file_folder.",
-        example="/etc/airflow-oauth/assertion.jwt",
-    ),
-    "subject_token_file": Field(
-        "string",
-        "Subject token file",
-        "The path of a file with the token to exchange. Only for grant type Token exchange. The file must be below the "
-        "folder [oauth] file_folder.",
-        example="/etc/airflow-oauth/subject.jwt",
-    ),
-    "subject_token_type": Field(
-        "string",
-        "Subject token type",
-        "The type of the token in Subject token file. Only for grant type Token exchange, if it is not "
-        "urn:ietf:params:oauth:token-type:jwt.",
-        example="urn:ietf:params:oauth:token-type:id_token",
     ),
     "grant_name": Field(
         "string",
