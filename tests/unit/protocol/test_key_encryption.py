@@ -72,6 +72,14 @@ def test_the_iterations_of_all_keys_of_a_text_are_limited_together() -> None:
     assert caught.value.problem == TOO_MANY
 
 
+def test_the_header_of_the_traditional_format_does_not_lift_the_limit() -> None:
+    begin, body = armored("ENCRYPTED PRIVATE KEY", pbes2(integer(2**31))).split("\n", 1)
+    header = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
+    with pytest.raises(InvalidKey) as caught:
+        parse_private_keys(f"{begin}\n{header}{body}".encode(), "fake-passphrase")
+    assert caught.value.problem == TOO_MANY
+
+
 def test_scrypt_is_not_supported() -> None:
     """Its parameters can require any amount of memory."""
     assert problem(pbes2(integer(2**14), SCRYPT)) == TOO_MANY
