@@ -156,7 +156,8 @@ def _to_request_map(value: Any) -> dict[str, str]:
 
 def _to_callback_map(value: Any) -> dict[str, str]:
     field = "Callback values (callback_map)"
-    return _pairs(value, field, _is_renaming, "a name and a parameter of the callback", "realm_id=realmId")
+    kind = "a name (letters, digits and _) and a parameter of the callback"
+    return _pairs(value, field, _is_renaming, kind, "realm_id=realmId")
 
 
 def _is_renaming(name: str, parameter: str) -> bool:

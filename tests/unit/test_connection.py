@@ -760,6 +760,13 @@ def test_a_map_of_parameters_with_a_malformed_pair_is_refused_with_that_pair(fie
     assert message.endswith(f" Example: {FIELDS[field].example}")
 
 
+def test_the_error_for_a_malformed_name_of_a_callback_value_states_which_characters_are_allowed() -> None:
+    assert error_of({"grant_type": "authorization_code", "callback_map": "realm-id=realmId"}) == (
+        "Callback values (callback_map) has 'realm-id=realmId', which is not a pair of a name (letters, digits and _) "
+        "and a parameter of the callback. Example: realm_id=realmId"
+    )
+
+
 @pytest.mark.parametrize("field", RENAMINGS)
 def test_a_map_of_parameters_with_a_name_twice_is_refused(field: str) -> None:
     message = error_of({"grant_type": "authorization_code", field: "a=b, c=d, a=e"})
