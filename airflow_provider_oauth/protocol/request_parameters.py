@@ -111,7 +111,8 @@ def check_parameters(config: OAuthConfig) -> None:
     # A pushed authorization request has the parameters of the authorization request and those of the client.
     for sent in ({*AUTHORIZATION_PARAMETERS, *client}, {*REVOCATION_PARAMETERS, *client}, *token_parameters(config)):
         _check_new_names(config, sent)
-    _check_added(config, "authorize_params", AUTHORIZATION_PARAMETERS)
+    # A secret would be in the URL of the browser.
+    _check_added(config, "authorize_params", {*AUTHORIZATION_PARAMETERS, *client, "client_secret"})
     for field in ("grant_params", "secret_grant_params"):
         _check_added(config, field, {name for sent in token_parameters(config) for name in sent})
     _check_overlap(config, "grant_params", "secret_grant_params")

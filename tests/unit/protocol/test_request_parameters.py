@@ -222,6 +222,14 @@ def test_two_parameters_of_a_request_with_the_same_name_are_an_error(
     )
 
 
+@pytest.mark.parametrize("client_auth", ["client_secret_basic", "client_secret_post"])
+def test_a_client_secret_in_the_url_of_the_browser_is_an_error(client_auth: str) -> None:
+    assert error_of(**CODE, client_auth=client_auth, authorize_params={"client_secret": "fake"}) == (
+        "Connection 'shop': Authorization request parameters (authorize_params) must not contain 'client_secret', "
+        "because this package sets it. Enter it in Client secret."
+    )
+
+
 @pytest.mark.parametrize("changed", [{"client_id": "a", "username": "a"}, {"token": "code"}, {"scope": "scope"}])
 def test_parameters_of_different_requests_may_have_the_same_name(changed: dict[str, str]) -> None:
     assert oauth_config(request_map=changed).request_map == changed
