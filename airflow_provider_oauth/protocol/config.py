@@ -173,11 +173,13 @@ class OAuthConfig:
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "transport"}
         for name, value in {**values, **vars(self.transport)}.items():
             try:
-                json.dumps(value, default=_to_json, ensure_ascii=False).encode()
+                json.dumps(value, default=_to_json, ensure_ascii=False, allow_nan=False).encode()
             except UnicodeEncodeError:
                 problem = "contains an unpaired surrogate (U+D800 to U+DFFF), which cannot be sent. Remove it"
             except RecursionError:
                 problem = "is nested too deeply. Simplify it"
+            except ValueError:  # a UnicodeEncodeError is one, too
+                problem = "contains NaN or Infinity, which JSON does not allow. Remove it"
             else:
                 continue
             raise self.error(name, problem) from None

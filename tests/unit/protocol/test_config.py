@@ -428,3 +428,11 @@ def test_a_value_that_is_nested_too_deeply_is_refused() -> None:
         ConfigurationError, match=r"'shop': Token request parameters \(grant_params\) is nested too deeply"
     ):
         oauth_config(grant_params={"key": DEEPLY_NESTED})
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_json_does_not_allow_is_refused(number: float) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"'shop': Assertion claims \(assertion_claims\) contains NaN or Infinity"
+    ):
+        oauth_config(assertion_claims={"n": [number]})
