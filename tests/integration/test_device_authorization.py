@@ -12,6 +12,7 @@ from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied,
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.management import grants
 from sandbox.user_agent import UserAgent
+from tests.distributed.waiting import wait_until
 from tests.keys import ec_key, pem, public_pem
 
 if TYPE_CHECKING:
@@ -46,6 +47,18 @@ def consent(device: DeviceAuthorization, username: str = "ada", allow: bool = Tr
     UserAgent().enter_code(device.verification_uri, device.user_code, username, allow)
 
 
+def consenting_after_a_poll(device: DeviceAuthorization, sandbox: Sandbox) -> threading.Thread:
+    """Start a thread that consents after the server has responded ``authorization_pending``."""
+
+    def wait_and_consent() -> None:
+        wait_until(lambda: sandbox.state.counts()["app"]["token_errors"], "no token was requested")
+        consent(device)
+
+    thread = threading.Thread(target=wait_and_consent)
+    thread.start()
+    return thread
+
+
 def authorize(config: OAuthConfig, username: str = "ada") -> None:
     device = grants.begin_device_authorization(config)
     consent(device, username)
@@ -58,8 +71,7 @@ def test_after_a_users_authorization_tasks_call_the_api_and_renew_the_token(
 ) -> None:
     config = connect(client_auth=client_auth)
     device = grants.begin_device_authorization(config)
-    user = threading.Timer(0.5, consent, [device])
-    user.start()
+    user = consenting_after_a_poll(device, sandbox)
     grants.finish_device_authorization(config, device)
     user.join()
     assert OAuthHook("api").run("items").ok
@@ -76,8 +88,7 @@ def test_a_client_with_a_private_key_signs_an_assertion_for_each_request(
     config = connect(password="", client_auth="private_key_jwt", private_key=pem(key))
     sandbox.state.add_client("standard", "app", None, scopes=["read", "openid"], public_key=public_pem(key))
     device = grants.begin_device_authorization(config)
-    user = threading.Timer(0.5, consent, [device])
-    user.start()
+    user = consenting_after_a_poll(device, sandbox)
     grants.finish_device_authorization(config, device)  # the server refuses an assertion that it has seen
     user.join()
     assert OAuthHook("api").run("items").ok

@@ -544,7 +544,8 @@ def pages(draw: st.DrawFn) -> tuple[MarkValues, list[str]]:
         return UTC_ISO, draw(st.lists(walls.map(lambda wall: wall.date().isoformat()), min_size=1, max_size=20))
     if kind == "pattern":
         pattern = draw(st.sampled_from(["%Y/%m/%d %H:%M", "%Y%m%d%H%M%S", "%d.%m.%Y"]))
-        texts = walls.map(lambda wall: f"{wall:{pattern}}".replace(f"{wall:%Y}", f"{wall.year:04}", 1))
+        # Before the year 1000, %Y has fewer digits, which can also be the day or the month.
+        texts = walls.map(lambda wall: wall.strftime(pattern.replace("%Y", f"{wall.year:04}")))
         return values_of(pattern, "UTC"), draw(st.lists(texts, min_size=1, max_size=20))
     decimals, offset = draw(st.integers(1, 6)), draw(OFFSETS)
     texts = walls.map(lambda wall: wall.isoformat(timespec="microseconds")[: 20 + decimals] + offset)
