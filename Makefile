@@ -57,9 +57,9 @@ test: $(VENV)/.done
 test-pythons: $(VENV)/.done
 	$(PYTHONS)
 
-# VERSION=3.12 chooses the version.
+# VERSION=3.12 chooses the version, and TESTS=tests/unit the tests.
 test-python: $(VENV)/.done
-	$(PYTHONS) --session tests-$(VERSION)
+	$(PYTHONS) --session tests-$(VERSION) $(if $(TESTS),-- $(TESTS))
 
 test-oldest: $(OLDEST)/.done
 	$(OLDEST)/bin/python -m pytest --numprocesses auto tests/unit tests/integration

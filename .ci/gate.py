@@ -227,13 +227,19 @@ def plan() -> Gate:
     def make(target: str, *variables: str, name: str = "") -> Check:
         return Check(name or f"make {target}", ["make", target, *variables])
 
+    def on_python(version: str) -> Check:
+        # All tests run on the oldest and the newest version of Python, and the unit tests on those in between.
+        if version == other_pythons()[-1]:
+            return make("test-python", f"VERSION={version}", name=f"make test on Python {version}")
+        return make("test-python", f"VERSION={version}", "TESTS=tests/unit", name=f"unit tests on Python {version}")
+
     others = [DISTRIBUTED, *(f"--ignore={path}" for path in FIRST_PART)]
     part_1 = make("test-distributed", f"TESTS={' '.join(FIRST_PART)}", name="make test-distributed, part 1")
     part_2 = make("test-distributed", f"TESTS={' '.join(others)}", name="make test-distributed, part 2")
     demo = Check("make demo, twice", [".ci/demo"])
     computing = [
         [make("test"), make("lint"), make("docs"), make("test-oldest")],
-        [make("test-python", f"VERSION={each}", name=f"make test on Python {each}") for each in other_pythons()],
+        [on_python(each) for each in other_pythons()],
     ]
     computing[1].append(make("simulate"))
     for check in (*computing[0], *computing[1]):
