@@ -213,12 +213,15 @@ def descendants(pid: int) -> set[tuple[int, str | None]]:
     return found
 
 
-def other_pythons() -> list[str]:
-    """Return the supported versions of Python without that of .venv, on which `make test` runs."""
-    supported = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text())
+def supported_pythons() -> list[str]:
+    """Return the supported versions of Python, the oldest first."""
+    return re.findall(r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text())
+
+
+def own_python() -> str:
+    """Return the version of Python in .venv, on which `make test` runs."""
     python = [os.environ.get("PYTHON", "python3"), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-    own = subprocess.run(python, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
-    return [version for version in supported if version != own]
+    return subprocess.run(python, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
 
 def plan() -> Gate:
@@ -227,9 +230,11 @@ def plan() -> Gate:
     def make(target: str, *variables: str, name: str = "") -> Check:
         return Check(name or f"make {target}", ["make", target, *variables])
 
+    supported, own = supported_pythons(), own_python()
+
     def on_python(version: str) -> Check:
         # All tests run on the oldest and the newest version of Python, and the unit tests on those in between.
-        if version == other_pythons()[-1]:
+        if version in (supported[0], supported[-1]):
             return make("test-python", f"VERSION={version}", name=f"make test on Python {version}")
         return make("test-python", f"VERSION={version}", "TESTS=tests/unit", name=f"unit tests on Python {version}")
 
@@ -239,7 +244,7 @@ def plan() -> Gate:
     demo = Check("make demo, twice", [".ci/demo"])
     computing = [
         [make("test"), make("lint"), make("docs"), make("test-oldest")],
-        [on_python(each) for each in other_pythons()],
+        [on_python(each) for each in supported if each != own],
     ]
     computing[1].append(make("simulate"))
     for check in (*computing[0], *computing[1]):

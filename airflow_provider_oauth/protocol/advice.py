@@ -276,7 +276,7 @@ def _by_details(config: OAuthConfig, grant: str, error: type[OAuthError], code: 
 
 
 def _by_named_grant(config: OAuthConfig, error: type[OAuthError]) -> str:
-    """Return the advice for a grant whose name the connection sets; "" if there is none of its own."""
+    """Return the advice for a grant whose name the connection sets; "" if the general advice applies."""
     if error is exceptions.UnsupportedGrantType:
         return GRANT_NAME
     if config.client_id is None and error is exceptions.InvalidClient:

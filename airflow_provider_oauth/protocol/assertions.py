@@ -16,8 +16,8 @@ CLIENT_BACKDATED = timedelta(seconds=30)
 #: How long a client assertion is valid after it was sent. With CLIENT_BACKDATED, this is less than 5 minutes, the
 #: maximum of Epic (fhir.epic.com, "Creating the JWT").
 CLIENT_VALIDITY = timedelta(seconds=240)
-#: The same for the assertion of a JWT bearer grant. Maskinporten accepts only an ``iat`` less than 10 s from the
-#: time of its own clock (docs.digdir.no, "JWT grant").
+#: The same for the assertion of a JWT bearer grant. For Maskinporten, ``iat`` must differ from the server's time by
+#: less than 10 s (docs.digdir.no, "JWT grant").
 GRANT_BACKDATED = timedelta(seconds=5)
 #: How long that assertion is valid after it was sent. With GRANT_BACKDATED, this is less than 60 s, the maximum of Box
 #: (developer.box.com, "JWT without SDK"); Maskinporten's maximum is 120 s, Salesforce's is 3 minutes.

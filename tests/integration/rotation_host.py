@@ -111,7 +111,7 @@ def main(options: dict[str, Any]) -> None:
 
 
 def in_process(task: partial[str]) -> str:
-    """Run a task in a process of its own, and return what happened."""
+    """Run a task in a separate process, and return the result."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -103,6 +103,23 @@ def test_the_plan_runs_every_suite_and_every_distributed_test_once(gate: ModuleT
     assert all((ROOT / path).exists() for path in gate.FIRST_PART)
 
 
+@pytest.mark.parametrize(
+    ("own", "others"),
+    [
+        ("3.11", ["unit tests on Python 3.12", "make test on Python 3.13"]),
+        ("3.12", ["make test on Python 3.11", "make test on Python 3.13"]),
+        ("3.13", ["make test on Python 3.11", "unit tests on Python 3.12"]),
+    ],
+)
+def test_all_tests_run_on_the_oldest_and_the_newest_python(
+    gate: ModuleType, monkeypatch: pytest.MonkeyPatch, own: str, others: list[str]
+) -> None:
+    monkeypatch.setattr(gate, "own_python", lambda: own)
+    checks = [check for check in gate.plan().checks if "test-python" in check.command]
+    assert [check.name for check in checks] == others
+    assert all(("TESTS=tests/unit" in check.command) == check.name.startswith("unit") for check in checks)
+
+
 def test_an_interrupted_gate_stops_its_checks_and_what_they_started(tmp_path: Path) -> None:
     program = f"""
         import importlib.util, sys
