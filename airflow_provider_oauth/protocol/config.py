@@ -24,6 +24,8 @@ from airflow_provider_oauth.protocol.signing_algorithms import SIGNING_ALGORITHM
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_oauth.protocol.lookup import Lookup
+
 #: Grants that depend on a refresh token: if it is lost, a user must authorize again.
 REFRESH_TOKEN_GRANTS = ("authorization_code", "refresh_token")
 #: Grants that can be requested again at any time.
@@ -85,6 +87,11 @@ class OAuthConfig:
     conn_id: str
     base_url: str
     vendor: str | None = None
+    vendor_label: str = ""  # the vendor's name for users, from the vendor file or the preset
+    endpoint_prefix: str = ""  # from the vendor file; it may contain the names of callback and lookup values
+    api_hosts: tuple[str, ...] = ()  # from the vendor file: hosts that a base URL in a token response may have
+    lookup: Lookup | None = None  # from the vendor file
+    vendor_values: Mapping[str, str] = field(default_factory=dict)  # entered callback and lookup values, by name
     token_url: str | None = field(default=None, repr=False)  # its query may contain a secret
     grant_type: str = "client_credentials"
     client_id: str | None = None
