@@ -7,14 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING, cast
-from urllib.parse import parse_qs, urlsplit
 
 from airflow.utils.cli import action_cli, suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 from airflow.utils.session import create_session
 
-from airflow_provider_oauth.cli.loopback import LISTEN_TIMEOUT, Loopback
+from airflow_provider_oauth.cli.authorize import authorize, authorize_device
 from airflow_provider_oauth.cli.output import Row, format_status, print_line, print_rows
+from airflow_provider_oauth.cli.questions import CANCELED, ask
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.management import grants, messages
 from airflow_provider_oauth.management.connections import (
@@ -24,20 +24,15 @@ from airflow_provider_oauth.management.connections import (
     list_conn_ids,
     unlisted_sources,
 )
-from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
 from airflow_provider_oauth.runtime.compat import allow_database_connections
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
-    from airflow_provider_oauth.protocol.token import Token
 
 Command = Callable[["Namespace"], None]
 
-#: The default redirect URI if the user pastes the callback URL. No server listens there, so no log contains the code.
-REDIRECT_URI = "http://127.0.0.1:8765/"
-CANCELED = "Canceled. Nothing was changed."
 #: This text does not say that nothing was changed, because the server may already have issued or revoked tokens.
 STOPPED = "Stopped. To see what is stored, run: airflow oauth show CONN_ID"
 
@@ -158,69 +153,15 @@ def oauth_forget(args: Namespace) -> None:
 def oauth_authorize(args: Namespace) -> None:
     """Let a user authorize the connection in a browser, and store the tokens."""
     config = get_config(args.conn_id)
-    if args.device:
-        _authorize_device(args, config)
-        return
-    if args.listen:
-        with Loopback(args.redirect_uri) as loopback:
-            request = AuthorizationRequest(conn_id=config.conn_id, redirect_uri=loopback.redirect_uri)
-            _print_url("Open this URL in a browser on this machine", config, request)
-            print_line(f"Waiting for the browser, for at most {LISTEN_TIMEOUT / 60:.0f} minutes …")
-            callback = loopback.wait_for_callback(request.state)
-    else:
-        request = AuthorizationRequest(conn_id=config.conn_id, redirect_uri=args.redirect_uri or REDIRECT_URI)
-        _print_url("Open this URL in a browser", config, request)
-        print_line(
-            "Log in and consent. The browser then opens a URL that begins with the redirect URI, and usually shows an "
-            "error: this is expected. Copy the URL from the address bar and paste it here:"
-        )
-        callback = _ask("")
-        if "state=" not in callback:
-            raise SystemExit(
-                "This text is not the URL that the browser opened after the consent. Nothing was changed. Run the "
-                "command again, and paste the whole URL from the address bar."
-            )
-    print_line("Storing the tokens. This usually takes a few seconds …")
-    _print_result(config, grants.finish_authorization(config, request, callback))
-
-
-def _authorize_device(args: Namespace, config: OAuthConfig) -> None:
-    """Let a user authorize the connection with a code (RFC 8628)."""
-    if args.listen or args.redirect_uri:
+    if not args.device:
+        authorize(config, args.redirect_uri, listen=args.listen)
+    elif args.listen or args.redirect_uri:
         raise SystemExit(
             "--device needs no redirect URI, so it cannot be used with --listen or --redirect-uri. Nothing was "
             "changed. Run the command again with --device only."
         )
-    device = grants.begin_device_authorization(config)
-    print_line(f"Open this URL in a browser on any machine:\n\n{device.verification_uri}\n")
-    print_line(f"Enter this code, log in and consent: {device.user_code}\n")
-    if device.verification_uri_complete:
-        print_line(f"This URL already contains the code:\n\n{device.verification_uri_complete}\n")
-    minutes = max(round(device.expires_in / 60), 1)
-    print_line(f"Waiting for your consent, for at most {minutes} {'minute' if minutes == 1 else 'minutes'} …")
-    _print_result(config, grants.finish_device_authorization(config, device))
-
-
-def _print_result(config: OAuthConfig, token: Token) -> None:
-    """Print the result of an authorization."""
-    _, text = grants.authorization_result(config, token)
-    print_line(messages.about(config.conn_id, text))
-
-
-def _ask(question: str) -> str:
-    """Ask the user for a line of text. Ctrl-C or end of file cancels the command."""
-    try:
-        return input(question)
-    except (EOFError, KeyboardInterrupt):
-        raise SystemExit(CANCELED) from None
-
-
-def _print_url(instruction: str, config: OAuthConfig, request: AuthorizationRequest) -> None:
-    url = grants.begin_authorization(config, request)
-    print_line(f"Redirect URI (must be registered at the server): {request.redirect_uri}")
-    print_line(f"{instruction}:\n\n{url}\n")
-    if "request_uri" in parse_qs(urlsplit(url).query):  # a pushed authorization request
-        print_line("Open it now: the server accepts it for a short time only, usually one or two minutes.")
+    else:
+        authorize_device(config)
 
 
 def _delete_tokens(action: str, args: Namespace, delete: Callable[[OAuthConfig], str]) -> None:
@@ -235,7 +176,7 @@ def _delete_tokens(action: str, args: Namespace, delete: Callable[[OAuthConfig],
         print_line(messages.about(args.conn_id, messages.nothing_stored(action)))
         return
     question = f"{messages.consequences(action, config)} {action.capitalize()} the tokens of {args.conn_id}? [y/N] "
-    if not args.yes and _ask(question).strip().lower() not in ("y", "yes"):
+    if not args.yes and ask(question).strip().lower() not in ("y", "yes"):
         raise SystemExit(CANCELED)
     print_line(messages.about(args.conn_id, delete(config)))
 

@@ -21,3 +21,8 @@ def airflow_url() -> str:
 def connection_page_url(conn_id: str) -> str:
     """Return the URL of the page that shows a connection; "" if ``[api] base_url`` is not set."""
     return f"{airflow_url()}{PAGES}/?{urlencode({'conn_id': conn_id})}" if airflow_url() else ""
+
+
+def callback_url() -> str:
+    """Return the redirect URI of authorization requests of the page; "" if ``[api] base_url`` is not set."""
+    return f"{airflow_url()}{PAGES}/callback" if airflow_url() else ""

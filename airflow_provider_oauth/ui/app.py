@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentDenied, OAuthError
 from airflow_provider_oauth.management import connections, grants, messages
 from airflow_provider_oauth.protocol.authorization import AuthorizationRequest
-from airflow_provider_oauth.runtime.ui_urls import PAGES, airflow_url
+from airflow_provider_oauth.runtime.ui_urls import PAGES, airflow_url, callback_url
 from airflow_provider_oauth.ui import pending
 from airflow_provider_oauth.ui.page import FlashMessage, format_status, render, render_waiting
 from airflow_provider_oauth.ui.protection import (
@@ -192,7 +192,7 @@ def _run_action(action: Action, conn_id: str) -> tuple[bool | None, str]:
 
 
 def _begin_authorization(request: Request, conn_id: str, user: str) -> Response:
-    redirect_uri = _redirect_uri()
+    redirect_uri = callback_url()
     if not redirect_uri:
         raise ConfigurationError(
             "Airflow's own URL is not configured. Set [api] base_url to the URL at which users open Airflow."
@@ -224,11 +224,6 @@ def _store_tokens(conn_id: str, cookie: str, query: str, user: BaseUser) -> Flas
 # --- URLs and cookies
 
 
-def _redirect_uri() -> str:
-    """Return the redirect URI of authorization requests; "" if Airflow's own URL is not configured."""
-    return f"{airflow_url()}{PAGES}/callback" if airflow_url() else ""
-
-
 def _root_path(request: Request) -> str:
     """Return the path of the page, without a slash at the end."""
     return str(request.scope["root_path"])
@@ -238,7 +233,7 @@ def _urls(request: Request) -> dict[str, str]:
     return {
         "root": _root_path(request),
         "airflow": _root_path(request).removesuffix(PAGES),
-        "redirect_uri": _redirect_uri(),
+        "redirect_uri": callback_url(),
     }
 
 
@@ -253,7 +248,7 @@ def _callback_cookie(request_id: str) -> str:
 
 
 def _set_cookie(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
-    secure = urlsplit(_redirect_uri()).scheme == "https"
+    secure = urlsplit(callback_url()).scheme == "https"
     response.set_cookie(name, value, seconds, path=_root_path(request), secure=secure, httponly=True, samesite="lax")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_oauth.cli import commands
+from airflow_provider_oauth.cli.loopback import Loopback
 from airflow_provider_oauth.exceptions import ConsentDenied
 from airflow_provider_oauth.management import grants, messages
 from airflow_provider_oauth.management.connections import UnlistedSources
@@ -294,9 +295,7 @@ def test_authorize_prints_the_redirect_uri_to_register(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(grants, "begin_authorization", lambda config, request: "https://login.example.com/authorize")
-    monkeypatch.setattr(
-        commands.Loopback, "wait_for_callback", lambda self, state: "/?error=access_denied&state=" + state
-    )
+    monkeypatch.setattr(Loopback, "wait_for_callback", lambda self, state: "/?error=access_denied&state=" + state)
     with pytest.raises(ConsentDenied):
         run("authorize", listen=True, redirect_uri=None, device=False)
 
