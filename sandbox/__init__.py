@@ -41,4 +41,7 @@ Modules, each imports only modules below it:
 - ``bodies``, ``client_auth``, ``errors``, ``faults``, ``pkce``, ``tickets``: parts of the routes.
 - ``server_config``: how servers differ. ``state``: tokens and counters. ``records``: what the state stores.
 - ``services``, ``processes``, ``private_file``, ``host``: processes and files.
+- ``vendor_server``: plays any vendor from its example in ``tests/vendors``. ``connect_proxy``: the proxy it runs in.
+- ``vendor_matching``: compares a request with a documented one. ``vendor_example``: reads the examples.
+- ``certificates``: a certificate authority.
 """

@@ -1,0 +1,290 @@
+"""Reads the examples in ``tests/vendors``: what a vendor documents, as requests and responses.
+
+Check a file with ``python -m sandbox.vendor_example tests/vendors/NAME.toml``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import sys
+import tomllib
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: The folder of the examples.
+EXAMPLES = Path(__file__).parent.parent / "tests" / "vendors"
+#: A time in a response, in seconds after it is sent: ``{{epoch+30}}``.
+TIME = re.compile(r"\{\{(epoch|epoch_ms|iso|http_date)\+(\d+)\}\}")
+#: The keys of ``connection`` that belong to the list, not to the connection.
+LIST_KEYS = ("endpoint", "method", "request_params", "json", "records_path")
+
+Format = Literal["form", "json", "multipart", "query"]
+
+
+class InvalidExample(ValueError):
+    """An example file is invalid."""
+
+
+class Response(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A documented response.
+
+    :param status: its status
+    :param headers: its headers
+    :param body: its body. ``ROWS`` stands for the rows, and ``{{epoch+30}}`` for a time
+    :param rows: rows as JSON
+    :param repeat: how many times the rows are repeated
+    """
+
+    status: int = 200
+    headers: dict[str, str] = {}
+    body: str = ""
+    rows: tuple[str, ...] = ()
+    repeat: int = 1
+
+    def text(self, now: datetime) -> str:
+        """Return the body as it is sent.
+
+        :param now: the current time
+        """
+        return with_times(self.body.replace("ROWS", ",".join(self.rows * self.repeat)), now)
+
+    def documented_rows(self) -> list[Any]:
+        """Return the rows of the page: ``rows``, or the only array of objects in the body.
+
+        :raises InvalidExample: if the body has no such array or several
+        """
+        if self.rows:
+            return [json.loads(row) for row in self.rows * self.repeat]
+        body = json.loads(self.text(datetime.now(UTC)))
+        found = list(_arrays(body))
+        if len(found) != 1:
+            raise InvalidExample(f"the body of a page has {len(found)} arrays that may be the rows. Use rows = [...].")
+        return found[0]
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A documented request.
+
+    :param url: its URL without query
+    :param method: the HTTP method; None for POST if ``format`` is a body, otherwise GET
+    :param headers: documented headers; ``*`` is any value
+    :param format: where ``params`` are: in the query, a form, a JSON object or a multipart body
+    :param params: documented parameters that must be sent
+    :param optional: documented parameters that may be sent
+    :param absent: parameters that the vendor forbids or refuses
+    :param json: a JSON body besides ``params`` in the query
+    :param response: the response
+    """
+
+    url: str
+    method: str | None = None
+    headers: dict[str, str] = {}
+    format: Format = "query"
+    params: dict[str, Any] = {}
+    optional: dict[str, Any] = {}
+    absent: tuple[str, ...] = ()
+    json: str | None = None
+    response: Response = Response()
+
+    @property
+    def sent_method(self) -> str:
+        """The HTTP method."""
+        is_read = self.format == "query" and self.json is None
+        return self.method or ("GET" if is_read else "POST")
+
+
+class TokenRequest(Request, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A documented request to the token endpoint: as ``Request``, but with other defaults."""
+
+    method: str | None = "POST"
+    format: Format = "form"
+
+
+class Authorization(Request, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The documented authorization request.
+
+    :param callback: parameters of the redirect, besides ``state``
+    """
+
+    callback: dict[str, str] = {}
+
+
+class Refusal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A documented error response.
+
+    :param status: its status
+    :param headers: its headers
+    :param body: its body
+    :param wait: for a limit: after how many seconds the request may be repeated
+    :param text: the part of the body that users should read
+    """
+
+    status: int
+    headers: dict[str, str] = {}
+    body: str = ""
+    wait: float | None = None
+    text: str | None = None
+
+    @property
+    def response(self) -> Response:
+        """The response."""
+        return Response(self.status, self.headers, self.body)
+
+
+class Quirk(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Anything else that the vendor documents and a client must respect."""
+
+    text: str
+    url: str | None = None
+
+
+class Example(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, rename={"pages": "list"}):
+    """What a vendor documents.
+
+    :param documentation: the URLs of the documentation
+    :param read: when it was read
+    :param connection: what a user enters, and the list that a task reads
+    :param authorize: the authorization request; None if the grant has none
+    :param token: the token request
+    :param refresh: the request with a refresh token; None if there is none
+    :param discovery: the server's metadata
+    :param lookup: requests between the consent and the first request to the API
+    :param pages: the pages of the list
+    :param limit: the response to a request above a rate limit
+    :param error: an error response of the API
+    :param token_error: the response to ``refresh`` if the refresh token is revoked
+    :param quirks: anything else
+    :param seen_in: where facts were found that are not in the documentation, by key
+    """
+
+    documentation: tuple[str, ...]
+    read: date
+    connection: dict[str, Any]
+    authorize: Authorization | None = None
+    token: TokenRequest | None = None
+    refresh: TokenRequest | None = None
+    discovery: Request | None = None
+    lookup: tuple[Request, ...] = ()
+    pages: tuple[Request, ...] = ()
+    limit: Refusal | None = None
+    error: Refusal | None = None
+    token_error: Refusal | None = None
+    quirks: tuple[Quirk, ...] = ()
+    seen_in: dict[str, str] = {}
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of the connection."""
+        return {key: value for key, value in self.connection.items() if key not in LIST_KEYS}
+
+    @property
+    def list_options(self) -> dict[str, Any]:
+        """The arguments of the operator that reads the list."""
+        return {key: value for key, value in self.connection.items() if key in LIST_KEYS}
+
+    @property
+    def rows(self) -> list[Any]:
+        """The rows of all pages."""
+        return [row for page in self.pages for row in page.response.documented_rows()]
+
+    def named_requests(self) -> Iterator[tuple[str, Request]]:
+        """Yield each request with the name of its step."""
+        named = {"authorize": self.authorize, "token": self.token, "refresh": self.refresh, "discovery": self.discovery}
+        yield from ((name, request) for name, request in named.items() if request)
+        yield from (("lookup", request) for request in self.lookup)
+        yield from ((f"page {number}", request) for number, request in enumerate(self.pages, 1))
+
+
+def read_example(path: Path) -> Example:
+    """Return the example in a file.
+
+    :param path: the path of the file
+    :raises InvalidExample: if it is not valid TOML, a key is missing or unknown, or a value is invalid
+    """
+    try:
+        example = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Example)
+        _check(example)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, InvalidExample, json.JSONDecodeError) as error:
+        raise InvalidExample(f"{path}: {error}") from None
+    return example
+
+
+def _check(example: Example) -> None:
+    if "endpoint" not in example.connection:
+        raise InvalidExample("connection has no endpoint")
+    if not example.pages:
+        raise InvalidExample("there is no [[list]]")
+    for name, request in example.named_requests():
+        url = urlsplit(request.url)
+        if url.scheme != "https" or not url.hostname or url.query:
+            raise InvalidExample(f"{name}: {request.url} is not an https URL without query. Put the query into params.")
+        if request.json is not None:
+            json.loads(request.json)
+            if request.format != "query":
+                raise InvalidExample(f"{name}: json excludes the format {request.format}. Use params.")
+        if both := sorted({*request.params, *request.optional} & {*request.absent}):
+            raise InvalidExample(f"{name}: {', '.join(both)} is both in absent and in params or optional")
+    assert example.rows is not None  # noqa: S101 - raises an error if the rows are ambiguous
+
+
+def with_times(text: str, now: datetime) -> str:
+    """Return a text with the times that it has as ``{{epoch+30}}``.
+
+    :param text: the text
+    :param now: the current time
+    """
+
+    def time(found: re.Match[str]) -> str:
+        moment = now + timedelta(seconds=int(found[2]))
+        if found[1] == "http_date":
+            return format_datetime(moment.astimezone(UTC).replace(microsecond=0), usegmt=True)
+        if found[1] == "iso":
+            return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return str(math.ceil(moment.timestamp() * (1000 if found[1] == "epoch_ms" else 1)))
+
+    return TIME.sub(time, text)
+
+
+def _arrays(value: Any) -> Iterator[list[Any]]:
+    """Yield the arrays of objects in a value, except those in other arrays."""
+    if isinstance(value, list):
+        if value and all(isinstance(each, dict) for each in value):
+            yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _arrays(each)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check examples, and print the mistakes.
+
+    :param arguments: the command line arguments, without the program name
+    :return: the exit code: 1 if a file is invalid
+    """
+    parser = argparse.ArgumentParser("python -m sandbox.vendor_example", description="Check files in tests/vendors.")
+    parser.add_argument("files", nargs="+", type=Path)
+    code = 0
+    for path in parser.parse_args(arguments).files:
+        try:
+            example = read_example(path)
+        except InvalidExample as error:
+            code = 1
+            sys.stdout.write(f"{error}\n")
+        else:
+            sys.stdout.write(f"{path}: valid; {len(example.pages)} pages, {len(example.rows)} rows\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
