@@ -15,10 +15,11 @@ from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import ALIASES, Field
 from airflow_provider_oauth.presets import OAUTH, PRESETS, Preset
 from airflow_provider_oauth.presets.preset import STANDARD_FIELDS
-from airflow_provider_oauth.presets.vendor import vendor, vendor_names
+from airflow_provider_oauth.presets.vendor_fields import VendorDefaults, combined, vendor_defaults
+from airflow_provider_oauth.presets.vendors import vendor, vendor_names
 from airflow_provider_oauth.protocol.client_check import unused_fields
 from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions, url_problem
-from airflow_provider_oauth.protocol.field_labels import field_name, label_and_key
+from airflow_provider_oauth.protocol.field_labels import KEYS, field_name, label_and_key
 from airflow_provider_oauth.protocol.pasted_key import service_account
 from airflow_provider_oauth.runtime.compat import hook_class
 
@@ -35,6 +36,8 @@ TYPO_SIMILARITY = 0.8
 NO_SCHEME = "none"
 #: Names of the extra fields that become ``TransportOptions``.
 TRANSPORT = tuple(TransportOptions.__dataclass_fields__)
+#: Names in ``OAuthConfig``, by the key in the connection, if they differ.
+CONFIG_NAMES = {key: name for name, key in KEYS.items()}
 #: Fields with a URL that may be relative to the API base URL.
 URLS = ("grant_url", "refresh_url", "authorize_url", "revoke_url", "par_url", "device_url", "issuer")
 EXAMPLE_EXTRA = (
@@ -112,12 +115,19 @@ def _read(connection: Connection, preset: Preset) -> OAuthConfig:
     _apply_fixed(fixed, connection, values, warnings)
     _check_vendor(preset, values, warnings)
     _move_vendor_fields(preset, values)
-    _apply_grant_type(preset, values)
-    base_url = fixed.get("host") or _base_url(connection)
+    entered = values.pop("vendor_values", {})
+    api = vendor_of(values.get("vendor"), preset)
+    _apply_grant_type(preset, api, values, warnings)
+    host: str | None = fixed.get("host") or _base_url(connection)
+    from_vendor = _vendor_defaults(api if "vendor" in values else None, values, host, entered, warnings)
+    base_url = host or from_vendor.fields.get("host")
+    if base_url is None:
+        raise InvalidField("API base URL (host) is missing. Example: https://api.example.com/v1")
+    base_url = base_url.rstrip("/")
     _apply_service_account(values)
     for name in filter(values.__contains__, URLS):
         values[name] = _absolute(base_url, values[name])
-    values.setdefault("error_path", vendor_of(values.get("vendor"), preset).error_path)
+    values.setdefault("error_path", api.error_path)
     if values.get("auth_scheme", "").lower() == NO_SCHEME:
         values["auth_scheme"] = ""
     labels = preset.standard_labels
@@ -128,6 +138,11 @@ def _read(connection: Connection, preset: Preset) -> OAuthConfig:
         client_id=fixed.get("login", _unredacted("login", labels["login"], connection.login)) or None,
         client_secret=fixed.get("password", _unredacted("password", labels["password"], connection.password)),
         transport=TransportOptions(**{name: values.pop(name) for name in TRANSPORT if name in values}),
+        vendor_label="" if api is OAUTH.api else api.label,
+        endpoint_prefix=from_vendor.endpoint_prefix,
+        api_hosts=api.api_hosts,
+        lookup=from_vendor.lookup,
+        vendor_values=from_vendor.values,
         refresh_bearer=preset.refresh_bearer,
         refresh_lifetime=preset.refresh_lifetime,
         allowed_hosts=_allowed_hosts(),
@@ -271,9 +286,9 @@ def _move_vendor_fields(preset: Preset, values: dict[str, Any]) -> None:
             values[target] = {**values.get(target, {}), **own}
 
 
-def _apply_grant_type(preset: Preset, values: dict[str, Any]) -> None:
-    """Use the preset's grant type and scope if the connection sets none; refuse an unsupported grant type."""
-    grant_type = values.setdefault("grant_type", preset.grants[0])
+def _apply_grant_type(preset: Preset, api: Vendor, values: dict[str, Any], warnings: list[str]) -> None:
+    """Use the default grant type and scope if the connection sets none; refuse an unsupported grant type."""
+    grant_type = values.setdefault("grant_type", next(iter(api.grants), preset.grants[0]))
     if grant_type not in preset.grants and preset is not OAUTH:
         raise InvalidField(
             f"Grant type (grant_type) is {grant_type!r}, which {preset.name} does not support. Use "
@@ -281,6 +296,39 @@ def _apply_grant_type(preset: Preset, values: dict[str, Any]) -> None:
         )
     if grant_type == "authorization_code" and preset.scope:
         values.setdefault("scope", preset.scope)
+    if api.grants and grant_type not in (*api.grants, "refresh_token"):
+        warnings.append(
+            f"The grant type {grant_type} is not among those of {api.label}: {', '.join(api.grants)}. Choose one of "
+            "these, or set the fields that this grant type needs."
+        )
+
+
+def _vendor_defaults(
+    api: Vendor | None, values: dict[str, Any], host: str | None, entered: Mapping[str, Any], warnings: list[str]
+) -> VendorDefaults:
+    """Use the vendor's values of the fields that the connection does not set.
+
+    :param api: the vendor; None if the connection has none
+    :param values: the fields of the connection
+    :param host: the API base URL of the connection
+    :param entered: the vendor's values that the connection has
+    :param warnings: warnings are added here
+    """
+    if api is None:
+        if entered:
+            raise InvalidField("Vendor values (vendor_values) is set, but Vendor (vendor) is not. Choose the vendor.")
+        return VendorDefaults()
+    own = {**values, **({"host": host} if host else {})}
+    defaults = vendor_defaults(api, values["grant_type"], own, entered)
+    for name in defaults.replaced_urls:
+        warnings.append(
+            f"{field_name(CONFIG_NAMES.get(name, name))} replaces the URL of {api.label}. Clear it, unless "
+            "you use another system of this vendor."
+        )
+    for name, value in defaults.fields.items():
+        if name != "host":
+            values[name] = combined(name, value, values[name]) if name in values else value
+    return defaults
 
 
 def _apply_service_account(values: dict[str, Any]) -> None:
@@ -297,11 +345,11 @@ def _apply_service_account(values: dict[str, Any]) -> None:
     values["grant_url"] = url
 
 
-def _base_url(connection: Connection) -> str:
-    """Return the API base URL from ``host``, and from the port and path of a URI connection."""
+def _base_url(connection: Connection) -> str | None:
+    """Return the API base URL from ``host``, and from the port and path of a URI connection; None if there is none."""
     host = (connection.host or "").strip()
     if not host:
-        raise InvalidField("API base URL (host) is missing. Example: https://api.example.com/v1")
+        return None
     schema = (connection.schema or "").strip("/")
     if "://" not in host:
         # In a connection that was created from a URI, the schema is the path of the URI. If it is http or https, it is

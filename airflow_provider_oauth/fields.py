@@ -57,6 +57,13 @@ FIELDS: dict[str, Field] = {
         shown=False,
         example="github",
     ),
+    "vendor_values": Field(
+        "object",
+        "Vendor values",
+        "Values that the vendor's URLs contain, as a JSON object. Only if the vendor needs them.",
+        shown=False,
+        example='{"subdomain": "acme"}',
+    ),
     "grant_type": Field(
         "string",
         "Grant type",

@@ -80,6 +80,18 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "/etc/airflow-oauth",
                         "default": "",
                     },
+                    "vendor_folder": {
+                        "description": (
+                            "Folder of your own vendor files. Each file describes a vendor's authorization server and "
+                            "API, and connections use it by its name: acme for acme.toml. A file must not have the "
+                            "name of a vendor of this package. Vendor files decide where secrets are sent, so only "
+                            "administrators should be able to write to this folder."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/etc/airflow-oauth/vendors",
+                        "default": "",
+                    },
                 },
             }
         },

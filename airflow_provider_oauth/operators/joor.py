@@ -22,7 +22,7 @@ from airflow_provider_oauth.hooks.task import ReportsFailure
 from airflow_provider_oauth.hooks.templates import HiddenField, RendersValues
 from airflow_provider_oauth.operators.extract import ExtractOperator
 from airflow_provider_oauth.operators.items import batches, read_items
-from airflow_provider_oauth.presets.vendor import vendor
+from airflow_provider_oauth.presets.vendors import vendor
 from airflow_provider_oauth.protocol.redaction import redact
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.operators.extract import WHOLE_RESPONSE, ExtractOperator
 from airflow_provider_oauth.operators.parts import is_folder
-from airflow_provider_oauth.presets.vendor import vendor
+from airflow_provider_oauth.presets.vendors import vendor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

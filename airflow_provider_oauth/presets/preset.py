@@ -102,7 +102,9 @@ class Preset:
     @cached_property
     def api(self) -> Vendor:
         """The description of the API. The first access reads the vendor's file, if there is one."""
-        from airflow_provider_oauth.presets.vendor import Vendor, vendor  # only here, see the comment on Preset
+        # Only here, see the comment on Preset.
+        from airflow_provider_oauth.presets.vendor import Vendor
+        from airflow_provider_oauth.presets.vendors import vendor
 
         if self.vendor:
             return vendor(self.vendor)

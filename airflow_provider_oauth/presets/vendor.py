@@ -1,34 +1,26 @@
-"""Reads the vendor files in ``presets/catalogue``, which describe vendors' APIs.
+"""A vendor as data: how its authorization server and its API work.
 
-Importing the presets does not import this module, because Airflow loads the presets on every ``airflow`` command. A
-file is read when a hook first needs it.
+``presets/vendor_file.py`` reads vendors from files, ``presets/vendors.py`` finds the files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from datetime import date  # noqa: TC003 - msgspec reads the annotations
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-import msgspec
-
-from airflow_provider_oauth.api.rate_limit import Budget
-from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.extract.body import value_at, with_values
-from airflow_provider_oauth.extract.error_rules import ErrorRule
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from airflow_provider_oauth.api.rate_limit import Budget
+    from airflow_provider_oauth.extract.error_rules import ErrorRule
     from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.extract.request import ListRequest
-
-CATALOGUE = Path(__file__).parent / "catalogue"
-
-T = TypeVar("T")
+    from airflow_provider_oauth.protocol.lookup import Lookup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +75,76 @@ class VendorList(ListOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class VendorValue:
+    """A value that users enter in ``vendor_values``. It replaces ``{name}`` in the vendor's fields.
+
+    :param label: the name of the value for users
+    :param description: what it is, and where users find it
+    :param example: a valid value
+    :param choices: the texts that are inserted, by the names that users enter; empty if every text is allowed
+    :param default: what is used if the user enters nothing; None if the user must enter a value
+    """
+
+    label: str
+    description: str
+    example: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    default: str | None = None
+
+    @property
+    def sample(self) -> str:
+        """A text that can be inserted, for checks and documentation."""
+        entered = self.default or self.example
+        return self.choices.get(entered, entered) or next(iter(self.choices.values()), "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VendorTest:
+    """A GET request that changes nothing. The action *Test* sends it.
+
+    :param endpoint: the endpoint, relative to the API base URL and the vendor's ``endpoint_prefix``
+    :param params: the query
+    :param grants: the grant types for which the API accepts it; empty for all
+    """
+
+    endpoint: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitHeaders:
+    """The response headers that describe a rate limit, if they are not the usual ones.
+
+    :param reset: the name of the header that specifies when the limit ends: a number of seconds, or a time
+    :param remaining: the name of the header with the number of requests that are left; None if there is none
+    :param unit: the unit of the number in ``reset``
+    """
+
+    reset: str
+    remaining: str | None = None
+    unit: Literal["seconds", "milliseconds"] = "seconds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VendorExample:
+    """A typical list, for the documentation.
+
+    :param endpoint: the endpoint, as in a task
+    :param method: the HTTP method
+    :param request_params: the query
+    :param json: the JSON body
+    :param records_path: the path of the rows; None for that of the vendor
+    """
+
+    endpoint: str
+    method: str = "GET"
+    request_params: Mapping[str, Any] = field(default_factory=dict)
+    json: Mapping[str, Any] | None = None
+    records_path: str | tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Vendor:
     """The description of a vendor's API. Most attributes are keys of the vendor's file.
 
@@ -90,6 +152,22 @@ class Vendor:
     :param label: the name of the vendor
     :param documentation: URLs of the vendor's documentation
     :param read: when the documentation was read; None if this is not recorded
+    :param connection_type: the vendor's own connection type; None if connections of type OAuth 2.0 API are used
+    :param register: what to do at the vendor, one step each, in Markdown; ``{redirect_uri}`` stands for the redirect
+        URI
+    :param ask: the connection's fields that users must fill in, besides the client ID and secret
+    :param values: the values that users must enter in ``vendor_values``, by name
+    :param fields: fields of the connection for all grant types, by name
+    :param grants: the grant types that the vendor supports, each with fields for this grant type only. The first one is
+        the default; empty if the file does not specify them
+    :param scopes: scopes that users may need, each with what it permits
+    :param endpoint_prefix: what is added to endpoints that are relative to the API base URL
+    :param api_hosts: the hosts that a base URL in a token response may have; ``*`` at the beginning matches any name
+    :param lookup: a request after a consent whose result is kept with the grant
+    :param test: the request that the action *Test* sends to the API
+    :param limit_headers: the headers of the API's rate limit, if they are not the usual ones
+    :param example: a typical list
+    :param notes: what users should know, in Markdown
     :param paginators: the paginators by name
     :param records_path: path of the rows in responses, or several paths: the first one that exists in a response is
         used; None if a response is the array of rows, or has exactly one array
@@ -106,6 +184,20 @@ class Vendor:
     label: str = ""
     documentation: tuple[str, ...] = ()
     read: date | None = None
+    connection_type: str | None = None
+    register: tuple[str, ...] = ()
+    ask: tuple[str, ...] = ()
+    values: Mapping[str, VendorValue] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    grants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scopes: Mapping[str, str] = field(default_factory=dict)
+    endpoint_prefix: str = ""
+    api_hosts: tuple[str, ...] = ()
+    lookup: Lookup | None = None
+    test: VendorTest | None = None
+    limit_headers: LimitHeaders | None = None
+    example: VendorExample | None = None
+    notes: tuple[str, ...] = ()
     paginators: Mapping[str, VendorList] = field(default_factory=dict)
     records_path: str | tuple[str, ...] | None = None
     error_rules: tuple[ErrorRule, ...] = ()
@@ -150,140 +242,3 @@ class Vendor:
             if any(fnmatchcase(path, pattern) for pattern in each.paths):
                 return each
         return next((each for each in lists if not each.paths), None)
-
-
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    """The keys of a vendor file."""
-
-    label: str
-    documentation: tuple[str, ...]
-    read: date | None = None
-    paginators: dict[str, dict[str, Any]] = {}
-    records_path: str | tuple[str, ...] | None = None
-    error_rules: tuple[dict[str, Any], ...] = ()
-    budget: dict[str, Any] | None = None
-    rate_limit_timeout: float = 0
-    retry_timeout: float = 0
-    error_path: str | None = None
-    advice: dict[str, str] = {}
-    seen_in: dict[str, str] = {}
-
-
-def vendor_names() -> list[str]:
-    """Return the names of the vendors in the catalogue."""
-    return sorted(path.stem for path in CATALOGUE.glob("*.toml"))
-
-
-@cache
-def vendor(name: str) -> Vendor:
-    """Return a vendor of the catalogue. Its file is read once per process.
-
-    :param name: the name of the vendor's file without its suffix
-    :raises ConfigurationError: if there is no such file, or the file is invalid
-    """
-    if name not in vendor_names():
-        raise ConfigurationError(
-            f"The vendor {name!r} is not in the catalogue. Use one of {', '.join(vendor_names())}."
-        )
-    return parse_vendor(name, (CATALOGUE / f"{name}.toml").read_text(encoding="utf-8"))
-
-
-def parse_vendor(name: str, text: str) -> Vendor:
-    """Return the vendor that a vendor file describes.
-
-    :param name: the name of the file without its suffix
-    :param text: the content of the file
-    :raises ConfigurationError: if it is not valid TOML, a key is missing or unknown, or a value is invalid; the text
-        names the file and the key
-    """
-    import tomllib  # only here: most connections have no vendor file
-
-    place = f"Vendor file {name}.toml"
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{place}: it is not valid TOML: {error}.") from None
-    file = _converted(values, _File, place)
-    for key in file.seen_in:
-        if not _has(values, key.split(".")):
-            raise ConfigurationError(f"{place}: seen_in has {key!r}, but the file has no such key. Correct seen_in.")
-    _check_paths(file.records_path, file.error_path, place)
-    return Vendor(
-        name=name,
-        label=file.label,
-        documentation=file.documentation,
-        read=file.read,
-        paginators={key: _list(table, f"{place}: paginators.{key}") for key, table in file.paginators.items()},
-        records_path=file.records_path,
-        error_rules=tuple(
-            _built(ErrorRule, table, f"{place}: error_rules[{i}]") for i, table in enumerate(file.error_rules)
-        ),
-        budget=None if file.budget is None else _built(Budget, file.budget, f"{place}: budget"),
-        rate_limit_timeout=file.rate_limit_timeout,
-        retry_timeout=file.retry_timeout,
-        error_path=file.error_path,
-        advice=_converted(file.advice, dict[int, str], f"{place}: advice", strict=False),
-        seen_in=file.seen_in,
-    )
-
-
-def _list(table: Mapping[str, Any], place: str) -> VendorList:
-    """Return how the vendor splits some of its lists, from a table of the file."""
-    from airflow_provider_oauth.extract import paginators
-
-    classes = {cls.__name__: cls for cls in paginators.PaginatorOptions.__subclasses__()}
-    cls = classes.get(str(table.get("type")))
-    if cls is None:
-        raise ConfigurationError(
-            f"{place}: type is {table.get('type')!r}, which is not a paginator. Use one of "
-            f"{', '.join(sorted(classes))}."
-        )
-    own = {each.name for each in fields(ListOptions)}
-    options = _built(ListOptions, {key: value for key, value in table.items() if key in own}, place)
-    rest = {key: value for key, value in table.items() if key not in own | {"type"}}
-    paginator: Any = _built(cls, rest, place, also=(*own, "type"))
-    _check_paths(options.records_path, None, place)
-    return VendorList(paginator=paginator, **vars(options))
-
-
-def _built(cls: type[T], table: Mapping[str, Any], place: str, also: tuple[str, ...] = ()) -> T:
-    """Return an instance of a dataclass with the values in a table.
-
-    :param also: other keys that the table may have
-    """
-    known = {each.name for each in fields(cls)}  # type: ignore[arg-type]  # T is a dataclass
-    if unknown := sorted(set(table) - known):
-        raise ConfigurationError(
-            f"{place}: unknown keys: {', '.join(unknown)}. Use {', '.join(sorted(known.union(also)))}."
-        )
-    return _converted(table, cls, place)
-
-
-def _converted(values: Any, kind: type[T], place: str, *, strict: bool = True) -> T:
-    try:
-        return msgspec.convert(values, kind, strict=strict)
-    except (msgspec.ValidationError, ConfigurationError) as error:
-        raise ConfigurationError(f"{place}: the values are invalid: {str(error).rstrip('.')}.") from None
-
-
-def _check_paths(records_path: str | tuple[str, ...] | None, error_path: str | None, place: str) -> None:
-    from jmespath.exceptions import JMESPathError
-
-    from airflow_provider_oauth.extract.jmes import compiled
-    from airflow_provider_oauth.extract.records_path import records_paths
-
-    try:
-        records_paths(records_path)
-        if error_path:
-            compiled(error_path, "error_path")
-    except (ValueError, JMESPathError, ConfigurationError) as error:
-        raise ConfigurationError(f"{place}: the values are invalid: {str(error).rstrip('.')}.") from None
-
-
-def _has(values: Any, keys: list[str]) -> bool:
-    """Return whether the file has a value at the keys."""
-    for key in keys:
-        if not isinstance(values, dict) or key not in values:
-            return False
-        values = values[key]
-    return True

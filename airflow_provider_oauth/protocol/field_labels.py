@@ -10,6 +10,8 @@ LABELS = {
     "token_url": "Token URL",
     "client_id": "Client ID",
     "client_secret": "Client secret",
+    "vendor": "Vendor",
+    "vendor_values": "Vendor values",
     "grant_type": "Grant type",
     "grant_name": "Grant name",
     "private_key": "Private key",

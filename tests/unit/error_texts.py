@@ -23,7 +23,7 @@ PREFIX = "Connection "
 #: Calls whose arguments are an error text, besides those after ``raise``.
 EXCEPTIONS = {name for name, each in vars(exceptions).items() if isinstance(each, type) and issubclass(each, Exception)}
 MAKERS = EXCEPTIONS | {"SystemExit", "InvalidKey", "FlashMessage", "error", "invalid_response"}
-MAKERS |= {"warning", "warnings.append"}
+MAKERS |= {"warning", "warnings.append", "_refuse_file"}
 #: Exceptions whose text is never shown.
 INTERNAL = {"ConnectTimeoutError", "NameResolutionError", "NewConnectionError"}
 #: A text with fewer letters contains only values.

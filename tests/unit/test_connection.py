@@ -133,7 +133,8 @@ def other_fields(field: str) -> dict[str, Any]:
 
 def test_every_field_has_a_row_in_the_table_above() -> None:
     assert [row[0] for row in FIELDS_READ if row[0] not in FIELDS] == []
-    assert set(FIELDS) - {row[0] for row in FIELDS_READ} == set()
+    # tests/unit/test_vendor_fields.py tests vendor_values.
+    assert set(FIELDS) - {row[0] for row in FIELDS_READ} == {"vendor_values"}
 
 
 @EVERY_FIELD

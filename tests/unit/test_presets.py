@@ -55,6 +55,7 @@ def test_a_justlogin_connection_has_the_documented_urls_and_formats(environment:
 
     assert read("justlogin", {"environment": environment}) == OAuthConfig(
         conn_id="shop",
+        vendor_label="JustLogin",
         base_url=host,
         token_url=f"{host}/v1/auth/connect/token",
         authorize_url=f"{host}/v1/auth/connect/authorize",
@@ -71,6 +72,7 @@ def test_a_justlogin_connection_has_the_documented_urls_and_formats(environment:
 def test_a_justimmo_connection_has_the_documented_urls_and_formats() -> None:
     assert read("justimmo") == OAuthConfig(
         conn_id="shop",
+        vendor_label="Justimmo",
         base_url="https://api.justimmo.at",
         token_url="https://auth.justimmo.at/access_token",
         authorize_url="https://auth.justimmo.at/authorize",
@@ -90,6 +92,7 @@ def test_a_justimmo_connection_has_the_documented_urls_and_formats() -> None:
 def test_a_joor_connection_has_the_documented_urls_and_formats(environment: str, api: str, auth: str) -> None:
     assert read("joor", {"environment": environment, "account": "7"}) == OAuthConfig(
         conn_id="shop",
+        vendor_label="JOOR",
         base_url=f"https://{api}.jooraccess.com/v4",
         token_url=f"https://{auth}.jooraccess.com/auth/",
         grant_type="password",
@@ -498,6 +501,7 @@ def test_a_preset_can_fix_login_and_password() -> None:
 
     assert read_connection(connection, OWN) == OAuthConfig(
         conn_id="shop",
+        vendor_label="Acme",
         base_url="https://api.acme.example",
         token_url="https://api.acme.example/token",
         grant_type="client_credentials",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,8 +14,12 @@ from airflow_provider_oauth.extract.error_rules import ErrorRule
 from airflow_provider_oauth.extract.paginators import CursorPaginator, OffsetPaginator, PageNumberPaginator
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, PRESETS
-from airflow_provider_oauth.presets.vendor import CATALOGUE, Vendor, parse_vendor, vendor, vendor_names
+from airflow_provider_oauth.presets.vendor_file import parse_vendor
+from airflow_provider_oauth.presets.vendors import CATALOGUE, vendor, vendor_names
 from tests.connections import airflow_connection
+
+if TYPE_CHECKING:
+    from airflow_provider_oauth.presets.vendor import Vendor
 
 HEAD = 'label = "Shop"\ndocumentation = ["https://docs.example.com"]\n'
 

@@ -1,0 +1,92 @@
+"""Finds vendor files: those of this package, of other packages, and in the folder ``[oauth] vendor_folder``.
+
+Importing the presets does not import this module, because Airflow loads the presets on every ``airflow`` command. A
+file is read when a connection first needs it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.presets.vendor_file import parse_vendor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from importlib.resources.abc import Traversable
+
+    from airflow_provider_oauth.presets.vendor import Vendor
+
+CATALOGUE = Path(__file__).parent / "catalogue"
+#: The entry points of packages with vendor files: the vendor's name, and the package that contains ``NAME.toml``.
+ENTRY_POINTS = "airflow_provider_oauth.vendors"
+
+
+def vendor_names() -> list[str]:
+    """Return the names of all vendors: those of this package, of other packages, and in ``[oauth] vendor_folder``."""
+    return sorted({*_shipped(), *own_vendor_names()})
+
+
+def own_vendor_names() -> list[str]:
+    """Return the names of the vendors that are not part of this package."""
+    return sorted({*_in_folder(), *_in_packages()} - set(_shipped()))
+
+
+@cache
+def vendor(name: str) -> Vendor:
+    """Return a vendor. Its file is read once per process.
+
+    :param name: the name of the vendor's file without its suffix
+    :raises ConfigurationError: if there is no such file, there are several, or the file is invalid or unreadable
+    """
+    packages = _in_packages()
+    found: list[Traversable] = [each[name] for each in (_shipped(), _in_folder()) if name in each]
+    if name in packages:
+        found.append(files(packages[name]) / f"{name}.toml")
+    if not found:
+        raise ConfigurationError(
+            f"The vendor {name!r} is not in the catalogue. Use one of {', '.join(vendor_names())}."
+        )
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"There are several vendor files {name}.toml: {', '.join(map(str, found))}. Rename your own file: its name "
+            "must not be the name of another vendor."
+        )
+    try:
+        text = found[0].read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"The vendor file {found[0]} cannot be read: {type(error).__name__}. Check its permissions and its "
+            "encoding, which must be UTF-8."
+        ) from None
+    return parse_vendor(name, text)
+
+
+def _shipped() -> Mapping[str, Path]:
+    return _files(CATALOGUE)
+
+
+def _in_folder() -> Mapping[str, Path]:
+    """Return the files in ``[oauth] vendor_folder`` by name."""
+    folder = conf.get("oauth", "vendor_folder", fallback="").strip()
+    return _files(Path(folder)) if folder else {}
+
+
+def _in_packages() -> Mapping[str, str]:
+    """Return the packages with vendor files, by the name of the vendor."""
+    return {each.name: each.value for each in entry_points(group=ENTRY_POINTS) if _is_name(each.name)}
+
+
+def _files(folder: Path) -> Mapping[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.toml")) if _is_name(path.stem)}
+
+
+def _is_name(name: str) -> bool:
+    return re.fullmatch(r"[a-z0-9_]+", name) is not None
