@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ssl
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 from sandbox.vendor_matching import Received
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
     from sandbox.certificates import CertificateAuthority
 
@@ -26,7 +26,7 @@ class Reply:
     """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Sequence[tuple[str, str]] = ()
     body: str = ""
 
 
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Send a response."""
         content = reply.body.encode()
         self.send_response(reply.status)
-        for name, value in reply.headers.items():
+        for name, value in reply.headers:
             self.send_header(name, value)
         if reply.status not in (204, 304):
             self.send_header("Content-Length", str(len(content)))

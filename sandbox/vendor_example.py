@@ -40,17 +40,25 @@ class Response(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A documented response.
 
     :param status: its status
-    :param headers: its headers
+    :param headers: its headers; a list for a header that is sent several times
     :param body: its body. ``ROWS`` stands for the rows, and ``{{epoch+30}}`` for a time
     :param rows: rows as JSON
     :param repeat: how many times the rows are repeated
     """
 
     status: int = 200
-    headers: dict[str, str] = {}
+    headers: dict[str, str | tuple[str, ...]] = {}
     body: str = ""
     rows: tuple[str, ...] = ()
     repeat: int = 1
+
+    def header_fields(self, now: datetime) -> list[tuple[str, str]]:
+        """Return the headers as they are sent.
+
+        :param now: the current time
+        """
+        each = {name: (value,) if isinstance(value, str) else value for name, value in self.headers.items()}
+        return [(name, with_times(value, now)) for name, values in each.items() for value in values]
 
     def text(self, now: datetime) -> str:
         """Return the body as it is sent.
@@ -131,7 +139,7 @@ class Refusal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """
 
     status: int
-    headers: dict[str, str] = {}
+    headers: dict[str, str | tuple[str, ...]] = {}
     body: str = ""
     wait: float | None = None
     text: str | None = None
@@ -158,7 +166,7 @@ class Example(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     :param authorize: the authorization request; None if the grant has none
     :param token: the token request
     :param refresh: the request with a refresh token; None if there is none
-    :param discovery: the server's metadata
+    :param discovery: requests for the server's metadata
     :param lookup: requests between the consent and the first request to the API
     :param pages: the pages of the list
     :param limit: the response to a request above a rate limit
@@ -174,7 +182,7 @@ class Example(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     authorize: Authorization | None = None
     token: TokenRequest | None = None
     refresh: TokenRequest | None = None
-    discovery: Request | None = None
+    discovery: tuple[Request, ...] = ()
     lookup: tuple[Request, ...] = ()
     pages: tuple[Request, ...] = ()
     limit: Refusal | None = None
@@ -200,8 +208,9 @@ class Example(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 
     def named_requests(self) -> Iterator[tuple[str, Request]]:
         """Yield each request with the name of its step."""
-        named = {"authorize": self.authorize, "token": self.token, "refresh": self.refresh, "discovery": self.discovery}
+        named = {"authorize": self.authorize, "token": self.token, "refresh": self.refresh}
         yield from ((name, request) for name, request in named.items() if request)
+        yield from (("discovery", request) for request in self.discovery)
         yield from (("lookup", request) for request in self.lookup)
         yield from ((f"page {number}", request) for number, request in enumerate(self.pages, 1))
 

@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sandbox.certificates import CertificateAuthority
 from sandbox.connect_proxy import ConnectProxy, Reply
-from sandbox.vendor_example import EXAMPLES, InvalidExample, read_example, with_times
+from sandbox.vendor_example import EXAMPLES, InvalidExample, read_example
 from sandbox.vendor_matching import Comparison, Received, compare, documented_parameters, has_url
 
 if TYPE_CHECKING:
@@ -147,7 +147,9 @@ class VendorServer:
     def _refuse_difference(self, name: str, received: Received, found: Comparison) -> Reply:
         self._record(name, received, found)
         texts = "\n".join(self.exchanges[-1].differences)
-        return Reply(400, {"Content-Type": "application/json"}, json.dumps({"error": "undocumented", "message": texts}))
+        return Reply(
+            400, [("Content-Type", "application/json")], json.dumps({"error": "undocumented", "message": texts})
+        )
 
     def _record(self, name: str, received: Received, found: Comparison) -> None:
         named = tuple(tuple(f"{name}: {text}" for text in texts) for texts in (found.differences, found.extras))
@@ -168,7 +170,7 @@ class VendorServer:
             for number in (1, 2):
                 if f"{kind}_{number}" in body:
                     self._tokens[f"{kind}_1"] = f"{kind}_{number}"
-        return Reply(response.status, {name: with_times(text, now) for name, text in response.headers.items()}, body)
+        return Reply(response.status, response.header_fields(now), body)
 
     def _redirect(self, authorize: Authorization, received: Received) -> Reply:
         """Return the redirect of a user who consents."""
@@ -176,7 +178,7 @@ class VendorServer:
         state = {"state": query["state"]} if "state" in query else {}
         target = urlsplit(query.get("redirect_uri", REDIRECT_URI))
         parameters = [*parse_qsl(target.query), *{**authorize.callback, **state}.items()]
-        return Reply(302, {"Location": urlunsplit(target._replace(query=urlencode(parameters)))})
+        return Reply(302, [("Location", urlunsplit(target._replace(query=urlencode(parameters))))])
 
 
 @contextmanager

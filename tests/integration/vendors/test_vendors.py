@@ -1,0 +1,121 @@
+"""The files of the catalogue agree with what the vendors document.
+
+The files in presets/catalogue and those in tests/vendors were written by different people. Where they disagree, a test
+fails with what is sent and what is documented.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ApiError, ConsentRequired, InvalidGrant
+from airflow_provider_oauth.fields import FIELDS
+from airflow_provider_oauth.presets.vendor import CATALOGUE
+from sandbox.vendor_example import EXAMPLES, LIST_KEYS, read_example
+from tests.integration.vendors.extras import TO_VENDOR, allowed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from tests.integration.vendors.vendor_run import VendorRun
+
+    Vendor = Callable[[str], AbstractContextManager[VendorRun]]
+
+ALWAYS = 1000
+#: Fields of the connection form that are not in ``extra``.
+STANDARD = ("login", "password", "host")
+
+
+def described(name: str) -> bool:
+    """Return whether the catalogue describes how to get tokens from a vendor."""
+    path = CATALOGUE / f"{name}.toml"
+    return path.exists() and "grants" in tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+NAMES = [path.stem for path in sorted(EXAMPLES.glob("*.toml")) if described(path.stem)]
+DOCUMENTED = {name: read_example(EXAMPLES / f"{name}.toml") for name in NAMES}
+
+
+def with_part(part: str) -> list[str]:
+    """Return the vendors whose example has a part."""
+    return [name for name in NAMES if getattr(DOCUMENTED[name], part)]
+
+
+@pytest.fixture
+def vendor(play: Callable[..., AbstractContextManager[VendorRun]]) -> Vendor:
+    """Play a vendor for a connection with only its name, and what a user enters."""
+    return lambda name: play(DOCUMENTED[name], name, allowed(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_user_enters_only_fields_of_the_form(name: str) -> None:
+    assert set(DOCUMENTED[name].connection) <= {*FIELDS, *STANDARD, *LIST_KEYS}
+
+
+@pytest.mark.parametrize("name", with_part("authorize"))
+def test_a_connection_is_authorized(vendor: Vendor, name: str) -> None:
+    with vendor(name) as run:
+        run.authorize()
+        assert run.server.steps()[-2:] == ["authorize", "token"] or "lookup" in run.server.steps()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_reads_all_documented_rows(vendor: Vendor, name: str) -> None:
+    with vendor(name) as run:
+        run.authorize()
+        rows = run.pull()[1]
+        assert rows == run.example.rows
+        pages = [step for step in run.server.steps() if step.startswith("page")]
+        assert pages == [f"page {number}" for number in range(1, len(run.example.pages) + 1)]
+
+
+@pytest.mark.parametrize("name", with_part("refresh"))
+def test_a_token_is_renewed_and_used(vendor: Vendor, name: str) -> None:
+    with vendor(name) as run:
+        run.authorize()
+        run.renew()
+        assert run.server.steps()[-1] == "refresh"
+        assert run.pull()[1] == run.example.rows
+        assert run.server.extras >= set(TO_VENDOR.get(name, {})), "remove what is not sent from extras.py"
+
+
+@pytest.mark.parametrize("name", with_part("limit"))
+def test_after_a_limit_the_task_waits_as_documented_and_goes_on(vendor: Vendor, name: str) -> None:
+    with vendor(name) as run:
+        limit = run.example.limit
+        assert limit
+        run.authorize()
+        run.server.refuse("page", limit)
+        result, rows = run.pull()
+        assert (rows, result["waits"]) == (run.example.rows, 1)
+        if limit.wait is not None:
+            assert limit.wait <= result["waited"] <= limit.wait + 1
+
+
+@pytest.mark.parametrize("name", with_part("error"))
+def test_the_error_of_a_task_quotes_the_documented_text(vendor: Vendor, name: str) -> None:
+    with vendor(name) as run:
+        error = run.example.error
+        assert error
+        run.authorize()
+        run.server.refuse("page", error, ALWAYS)
+        with pytest.raises(ApiError) as raised:
+            run.pull()
+        assert (error.text or "") in str(raised.value)
+
+
+@pytest.mark.parametrize("name", [name for name in with_part("token_error") if DOCUMENTED[name].refresh])
+def test_a_refused_refresh_token_requires_a_new_consent(vendor: Vendor, name: str) -> None:
+    with vendor(name) as run:
+        refusal = run.example.token_error
+        assert refusal
+        run.authorize()
+        if run.example.authorize is None:
+            run.pull()
+        run.server.refuse("refresh", refusal, ALWAYS)
+        with pytest.raises((ConsentRequired, InvalidGrant)):
+            run.renew()
