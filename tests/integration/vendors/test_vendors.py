@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_oauth.exceptions import ApiError, ConsentRequired, InvalidGrant
 from airflow_provider_oauth.fields import FIELDS
-from airflow_provider_oauth.presets.vendor import CATALOGUE
+from airflow_provider_oauth.presets.vendors import CATALOGUE
 from sandbox.vendor_example import EXAMPLES, LIST_KEYS, read_example
 from tests.integration.vendors.extras import TO_VENDOR, allowed
 
