@@ -75,14 +75,14 @@ class OAuth2Middleware:
 
 
 async def current_endpoint(access: ApiAccess, endpoint: str | None) -> str | None:
-    """Return an endpoint with the callback values, as ``ApiAccess.current_endpoint`` does.
+    """Return an endpoint with the vendor's prefix and with values, as ``ApiAccess.current_endpoint`` does.
 
     :param access: provides the token, whose grant has the values
     :param endpoint: a path relative to the API's base URL, or an absolute URL
     :raises OAuthError: if there is no valid token and none can be obtained
     """
     names = access.names_in(endpoint)
-    return access.filled_endpoint(endpoint, await valid_token(access, names)) if endpoint and names else endpoint
+    return access.complete_endpoint(endpoint, await valid_token(access, names) if names else None)
 
 
 async def valid_token(access: ApiAccess, names: frozenset[str] = frozenset()) -> Token:

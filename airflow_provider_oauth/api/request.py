@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_oauth.api.policy import is_api_url, normalized_url
+from airflow_provider_oauth.api.additions import is_api_url, normalized_url
+from airflow_provider_oauth.api.endpoints import is_absolute, joined_url
 from airflow_provider_oauth.exceptions import ApiError, ConfigurationError
 from airflow_provider_oauth.protocol.redaction import redact_url
 
@@ -31,18 +32,6 @@ def endpoint_url(conn_id: str, base_url: str, endpoint: str | None) -> str:
             f"the token. Use another connection for that URL."
         )
     return url
-
-
-def is_absolute(endpoint: str) -> bool:
-    """Return whether ``endpoint`` is an absolute URL, not a path. A URL in its query does not count."""
-    return "://" in endpoint.partition("?")[0]
-
-
-def joined_url(base_url: str, endpoint: str | None) -> str:
-    """Return the URL of a relative endpoint."""
-    if not endpoint:
-        return base_url
-    return base_url + endpoint if endpoint.startswith("/") else f"{base_url}/{endpoint}"
 
 
 def request_data(conn_id: str, method: str, data: Any, json: Any) -> Any:

@@ -13,11 +13,11 @@ import requests
 from requests.auth import AuthBase
 from requests.utils import default_headers, get_environ_proxies, rewind_body
 
+from airflow_provider_oauth.api.endpoints import is_absolute, joined_url
 from airflow_provider_oauth.api.errors import TRANSPORT_ERRORS, transport_error
 from airflow_provider_oauth.api.policy import ApiRefusal, RenewalNeeded, is_secret_header
 from airflow_provider_oauth.api.rate_limit import RateLimiter
 from airflow_provider_oauth.api.recovery import RecoveryPolicy
-from airflow_provider_oauth.api.request import is_absolute, joined_url
 from airflow_provider_oauth.api.sender import ApiSender
 from airflow_provider_oauth.exceptions import OAuthError
 from airflow_provider_oauth.protocol.metrics import refusal_reported

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_oauth.api.policy import normalized_url
+from airflow_provider_oauth.api.additions import normalized_url
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.hooks.settings import ReadsConnection
 from airflow_provider_oauth.protocol.redaction import redact_url

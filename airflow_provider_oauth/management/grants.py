@@ -18,7 +18,7 @@ from airflow_provider_oauth.protocol.authorization import (
     pushed_authorization_url,
     validate_callback,
 )
-from airflow_provider_oauth.protocol.callback_values import kept_values, named_values
+from airflow_provider_oauth.protocol.callback_values import kept_values, stored_values
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.credentials import load_credentials
 from airflow_provider_oauth.protocol.encryption_keys import read_file_keys
@@ -61,7 +61,7 @@ def status(config: OAuthConfig) -> ConnectionStatus:
         consent_by=state.consent_by,
         has_refresh_token=config.requires_refresh_token and not (state.needs_consent or state.never_expires or locked),
         missing_scopes=missing_scopes(config.scope, token) if token else (),
-        callback=named_values(config, state.matching_record.callback if state.matching_record else {}),
+        callback=stored_values(config, state.matching_record.callback if state.matching_record else {}),
     )
 
 

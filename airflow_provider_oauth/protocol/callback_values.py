@@ -1,7 +1,9 @@
-"""Callback values that are kept with the grant (``callback_map``), and their use in requests to the API.
+"""Values that are kept with the grant, and their use in requests to the API.
 
-QuickBooks, for example, sends the ID of the company that the user has chosen (``realmId``). They come through the
-browser, so they are not trusted: each one is checked when it is received and when it is read from the store.
+Callback values (``callback_map``) come from the callback. QuickBooks, for example, sends the ID of the company that the
+user has chosen (``realmId``). They come through the browser, so they are not trusted. Lookup values come from the API
+(``lookup.py``). Each value is checked when it is received and when it is read from the store. A value that is entered
+in the connection (``vendor_values``) is used instead of a stored one.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
@@ -27,7 +29,7 @@ UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 MIN_SECRET = 8
 #: Matches the first character after the host of a URL.
 AFTER_HOST = re.compile(r"[/?#\\]")
-#: The fields with URLs, which must not contain callback values.
+#: The fields with URLs, which must not contain values.
 URLS = ("base_url", "token_url", "refresh_url", "authorize_url", "revoke_url", "par_url", "device_url", "issuer")
 
 
@@ -41,17 +43,44 @@ def kept_values(callback_map: Mapping[str, str]) -> dict[str, str]:
     return {name: parameter for name, parameter in callback_map.items() if name != CODE}
 
 
-def check_callback_map(config: OAuthConfig) -> None:
-    """Check the pairs of ``callback_map``, and that no URL of the connection contains one of their names.
+def stored_names(config: OAuthConfig) -> dict[str, str]:
+    """Return under which key each value is stored with the grant, by its name.
 
-    :raises ConfigurationError: if a pair is not allowed
+    The key of a callback value is the callback's parameter. The key of a lookup value is its name.
     """
-    if not config.callback_map:
-        return
+    looked_up = config.lookup.values if config.lookup else {}
+    return {**kept_values(config.callback_map), **{name: name for name in looked_up}}
+
+
+def check_values(config: OAuthConfig) -> None:
+    """Check the names of callback and lookup values, the entered values, and that no URL contains one of the names.
+
+    :raises ConfigurationError: if a name or value is not allowed
+    """
+    if config.callback_map:
+        _check_callback_map(config)
+    for name in config.lookup.values if config.lookup else ():
+        if name in config.callback_map or name in config.callback_map.values():
+            problem = f"has {name!r}, which is the name of a value that the vendor's API returns. Use another name"
+            raise config.error("callback_map", problem)
+    for name, value in config.vendor_values.items():
+        if not is_valid(value):
+            problem = f"has a value of {name} that is blank, not printable, or longer than {MAX_LENGTH} characters"
+            raise config.error("vendor_values", f"{problem}. Correct it")
+    names = _all_names(config)
+    for field in URLS:
+        for name in _names(getattr(config, field) or "", names):
+            raise config.error(
+                field,
+                f"contains {{{name}}}, but no callback value can be part of this URL. Remove it, and use the value in "
+                "endpoints, API parameters or API headers",
+            )
+
+
+def _check_callback_map(config: OAuthConfig) -> None:
     if config.grant_type != "authorization_code":
         problem = f"has no effect with the grant type {config.grant_type}, which has no callback. Remove it"
         raise config.error("callback_map", problem)
-    kept = kept_values(config.callback_map)
     code = code_parameter(config.callback_map)
     for name in filter(config.callback_map.__contains__, RESERVED):
         raise config.error("callback_map", f"must not contain the name {name!r}. Choose another name")
@@ -59,13 +88,6 @@ def check_callback_map(config: OAuthConfig) -> None:
         if parameter in RESERVED or (name != CODE and parameter in (CODE, code)):
             problem = f"must not use the parameter {parameter!r}, because it is not a value of the user's account"
             raise config.error("callback_map", f"{problem}. Remove {name}={parameter}")
-    for field in URLS:
-        for name in _names(getattr(config, field) or "", kept):
-            raise config.error(
-                field,
-                f"contains {{{name}}}, but no callback value can be part of this URL. Remove it, and use the value in "
-                "endpoints, API parameters or API headers",
-            )
 
 
 def is_valid(value: Any) -> bool:
@@ -80,39 +102,48 @@ def is_header_value(text: str) -> bool:
     return re.fullmatch(r"(?!\s)[\t\x20-\x7e\x80-\xff]*", text) is not None
 
 
-def named_values(config: OAuthConfig, callback: Mapping[str, str]) -> dict[str, str]:
-    """Return the stored values by their names in ``callback_map``. Names without a stored value are left out.
+def stored_values(config: OAuthConfig, stored: Mapping[str, str]) -> dict[str, str]:
+    """Return the values that are stored with a grant, by their names. Names without a stored value are left out.
 
     :param config: the connection
-    :param callback: the stored values, by the callback's parameter
+    :param stored: the stored values, by their keys; see ``stored_names``
     """
-    return {name: callback[each] for name, each in kept_values(config.callback_map).items() if each in callback}
+    return {name: stored[key] for name, key in stored_names(config).items() if key in stored}
+
+
+def named_values(config: OAuthConfig, stored: Mapping[str, str]) -> dict[str, str]:
+    """Return the values to use in requests, by their names: those in the connection, otherwise the stored ones.
+
+    :param config: the connection
+    :param stored: the stored values, by their keys; see ``stored_names``
+    """
+    return {**stored_values(config, stored), **config.vendor_values}
 
 
 def names_in(value: Any, config: OAuthConfig) -> frozenset[str]:
-    """Return the names of ``callback_map`` that occur as ``{name}`` in a text, or in the texts of a JSON value."""
-    kept = kept_values(config.callback_map)
-    return frozenset(name for text in _texts(value) for name in _names(text, kept)) if kept else frozenset()
+    """Return the names of values that occur as ``{name}`` in a text, or in the texts of a JSON value."""
+    names = _all_names(config)
+    return frozenset(name for text in _texts(value) for name in _names(text, names)) if names else frozenset()
 
 
-def fixed_parts(text: str, callback_map: Mapping[str, str]) -> list[str]:
-    """Return a secret, and its parts before and after callback values: it is sent with other text between them.
+def fixed_parts(text: str, config: OAuthConfig) -> list[str]:
+    """Return a secret, and its parts before and after the places of values: it is sent with other text between them.
 
     :param text: the value of a secret parameter or header
-    :param callback_map: the callback's parameters by name
+    :param config: the connection
     """
-    kept = kept_values(callback_map)
-    if not any(_names(text, kept)):
+    names = _all_names(config)
+    if not any(_names(text, names)):
         return [text]
-    parts = re.split("|".join(re.escape(f"{{{name}}}") for name in kept), text)
+    parts = re.split("|".join(re.escape(f"{{{name}}}") for name in names), text)
     return [text, *(part for part in parts if len(part) >= MIN_SECRET)]
 
 
 def filled(value: Any, values: Mapping[str, str]) -> Any:
-    """Return a text, or a JSON value, with the callback values instead of ``{name}``. All other braces stay.
+    """Return a text, or a JSON value, with the values instead of ``{name}``. All other braces stay.
 
     :param value: the value of a parameter or header
-    :param values: the callback values by name
+    :param values: the values by name
     """
     if isinstance(value, str):
         return _filled(value, values, str)
@@ -124,10 +155,10 @@ def filled(value: Any, values: Mapping[str, str]) -> Any:
 
 
 def filled_endpoint(endpoint: str, values: Mapping[str, str]) -> str:
-    """Return an endpoint with the callback values, URL-encoded, instead of ``{name}``. The host stays as it is.
+    """Return an endpoint with the values, URL-encoded, instead of ``{name}``. The host stays as it is.
 
     :param endpoint: a path relative to the API's base URL, or an absolute URL
-    :param values: the callback values by name
+    :param values: the values by name
     """
     scheme, separator, rest = endpoint.partition("://")
     if separator and "?" not in scheme:
@@ -142,8 +173,13 @@ def _filled(text: str, values: Mapping[str, str], encode: Callable[[str], str]) 
     return re.sub(r"\{(\w+)\}", lambda found: encode(values[found[1]]) if found[1] in values else found[0], text)
 
 
-def _names(text: str, kept: Mapping[str, str]) -> Iterator[str]:
-    return filter(kept.__contains__, re.findall(r"\{(\w+)\}", text))
+def _all_names(config: OAuthConfig) -> set[str]:
+    """Return the names of all values that requests can have."""
+    return {*stored_names(config), *config.vendor_values}
+
+
+def _names(text: str, names: Collection[str]) -> Iterator[str]:
+    return filter(names.__contains__, re.findall(r"\{(\w+)\}", text))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.protocol.callback_values import URLS, check_callback_map, fixed_parts
+from airflow_provider_oauth.protocol.callback_values import URLS, check_values, fixed_parts
 from airflow_provider_oauth.protocol.client_check import CLIENT_AUTH_METHODS, check_client
 from airflow_provider_oauth.protocol.field_labels import field_name
 from airflow_provider_oauth.protocol.grant_names import GRANT_NAMES, check_grant_name
@@ -168,7 +168,7 @@ class OAuthConfig:
         check_client(self)
         for name in URLS:
             self._check_url(name, getattr(self, name))
-        check_callback_map(self)
+        check_values(self)
         check_parameters(self)
         if self.private_key is not None and self.private_key_file is not None:
             raise self.error("private_key", f"and {field_name('private_key_file')} are both set. Remove one of them")
@@ -257,6 +257,11 @@ class OAuthConfig:
         return self.token_url or self.issuer or ""
 
     @property
+    def api_name(self) -> str:
+        """The name of the API in texts for users: the vendor's name or, without one, "the API"."""
+        return self.vendor_label or "the API"
+
+    @property
     def requires_refresh_token(self) -> bool:
         """Whether tokens can be renewed only with a refresh token."""
         return self.grant_type in REFRESH_TOKEN_GRANTS
@@ -273,7 +278,7 @@ class OAuthConfig:
         values = [self.client_secret, self.user_password, self.refresh_token]
         values += [self.private_key_passphrase, *secret_texts(self.private_key or "")]
         texts = [text for mapping in maps for text in _texts(mapping)]
-        values += [part for text in texts for part in fixed_parts(text, self.callback_map)]
+        values += [part for text in texts for part in fixed_parts(text, self)]
         values += [found[1] for proxy in self.transport.proxies.values() if (found := PROXY_PASSWORD.search(proxy))]
         return tuple(value for value in values if value)
 

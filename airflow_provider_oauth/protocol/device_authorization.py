@@ -90,7 +90,7 @@ def device_request(config: OAuthConfig, *, now: datetime, credentials: Credentia
             "is missing and was not read from the issuer's metadata. Set it if the server supports the device "
             "authorization grant (RFC 8628). Otherwise authorize without --device",
         )
-    if kept_values(config.callback_map):
+    if kept_values(config.callback_map).keys() - config.vendor_values.keys():
         raise config.error(
             "callback_map", "needs a callback, but the device authorization grant has none. Authorize without --device"
         )

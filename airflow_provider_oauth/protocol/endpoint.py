@@ -337,11 +337,11 @@ def _errors_converted(config: OAuthConfig, endpoint: EndpointInfo) -> Iterator[_
 def _unexpected(config: OAuthConfig, endpoint: EndpointInfo, kind: str, *, is_response: bool) -> OAuthError:
     if is_response:
         return TokenResponseError(
-            f"Connection {config.conn_id!r}: the response of the {endpoint.name} could not be read. Check "
+            f"Connection {config.conn_id!r}: the response of the {endpoint.name_in(config)} could not be read. Check "
             f"{endpoint.label}. ({kind})"
         )
     return ConfigurationError(
-        f"Connection {config.conn_id!r}: the request to the {endpoint.name} could not be created. Check "
+        f"Connection {config.conn_id!r}: the request to the {endpoint.name_in(config)} could not be created. Check "
         f"{endpoint.label} and all values of the token request for characters that cannot be sent. ({kind})"
     )
 

@@ -111,7 +111,8 @@ def refusal(
     message = f"The server's message: {quote.description!r}" if quote.description else ""
     details = " ".join(filter(None, (advice, message, f"(URL: {request.shown_url})")))
     return error(
-        f"Connection {config.conn_id!r}: the {request.endpoint.name} {event} status {status}{code}. {details}",
+        f"Connection {config.conn_id!r}: the {request.endpoint.name_in(config)} {event} status {status}{code}. "
+        f"{details}",
         error=quote.code,
         error_description=quote.description,
         error_uri=quote.uri,

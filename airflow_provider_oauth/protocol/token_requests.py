@@ -43,6 +43,10 @@ class EndpointInfo(NamedTuple):
         """The field's label in the connection form."""
         return LABELS[self.field]
 
+    def name_in(self, config: OAuthConfig) -> str:
+        """Return the name of the endpoint in the errors of a connection, with the name of its vendor."""
+        return f"{self.name} of {config.vendor_label}" if config.vendor_label else self.name
+
 
 TOKEN = EndpointInfo("token endpoint", "token_url")
 REFRESH = EndpointInfo("token endpoint", "refresh_url")

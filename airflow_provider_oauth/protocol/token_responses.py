@@ -14,6 +14,7 @@ from jmespath.exceptions import JMESPathError
 
 from airflow_provider_oauth.exceptions import TokenResponseError
 from airflow_provider_oauth.protocol.advice import XML
+from airflow_provider_oauth.protocol.api_hosts import host_of, is_api_host
 from airflow_provider_oauth.protocol.config import url_problem
 from airflow_provider_oauth.protocol.field_labels import LABELS
 from airflow_provider_oauth.protocol.id_token import id_token_claims
@@ -197,6 +198,15 @@ def _base_url(config: OAuthConfig, request: TokenRequest, base_url: Any) -> str 
             "responded with a base_url that is not a valid https URL",
             f"Check {LABELS['response_map']}; for a test system without https, turn on {LABELS['allow_http']}",
         )
+    if not is_api_host(config, base_url):
+        shown = redact(host_of(base_url), request.secrets)
+        raise invalid_response(
+            config,
+            request,
+            f"responded with the base_url of the host {shown!r}, which does not belong to {config.api_name} "
+            f"({', '.join(config.api_hosts)})",
+            f"The token was not used, because it would be sent to this host. Check {request.endpoint.label}",
+        )
     return base_url
 
 
@@ -237,7 +247,7 @@ def invalid_response(
     advice = advice or f"Check {request.endpoint.label}"
     details = f"{details}, URL" if details else "URL"
     return TokenResponseError(
-        f"Connection {config.conn_id!r}: the {request.endpoint.name} {problem}. {advice}. "
+        f"Connection {config.conn_id!r}: the {request.endpoint.name_in(config)} {problem}. {advice}. "
         f"({details}: {request.shown_url})"
     )
 

@@ -95,8 +95,8 @@ def no_response(config: OAuthConfig, request: Request, route: Route, error: Exce
         elif _contains(causes, (requests.exceptions.SSLError, ssl.SSLError)):
             label = f"{label}, {route.verify} and cert"
         converted = TokenRequestError(
-            f"Connection {config.conn_id!r}: no response from the {request.endpoint.name}: {reason}. Check {label}, "
-            f"and that this machine can reach the server. (URL: {request.shown_url})",
+            f"Connection {config.conn_id!r}: no response from the {request.endpoint.name_in(config)}: {reason}. "
+            f"Check {label}, and that this machine can reach the server. (URL: {request.shown_url})",
             retryable=is_retryable,
         )
     converted.request_sent = sent

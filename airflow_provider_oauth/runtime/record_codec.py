@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.exceptions import RecordLocked, from_event, to_event
+from airflow_provider_oauth.protocol.api_hosts import is_api_host
 from airflow_provider_oauth.protocol.callback_values import is_valid
 from airflow_provider_oauth.protocol.config import url_problem
 from airflow_provider_oauth.protocol.token import Token, is_sendable
@@ -153,12 +154,24 @@ class RecordCodec:
         """Return the stored tokens, without tokens whose base URL the connection does not allow."""
         tokens = {str(scope): _token(token) for scope, token in values.items()}
         for scope, token in list(tokens.items()):
-            if token.base_url is not None and url_problem(token.base_url, allow_http=self._config.allow_http):
+            if token.base_url is None:
+                continue
+            if url_problem(token.base_url, allow_http=self._config.allow_http):
                 log.error(
                     "Connection %r: the base URL stored in %s is not valid, so the token is not used, and a new one is "
                     "requested. If the API uses plain http, turn on Allow plain http (allow_http).",
                     self._config.conn_id,
                     self._location,
+                )
+                del tokens[scope]
+            elif not is_api_host(self._config, token.base_url):
+                log.error(
+                    "Connection %r: the host of the base URL stored in %s does not belong to %s (%s), so the token is "
+                    "not used, and a new one is requested.",
+                    self._config.conn_id,
+                    self._location,
+                    self._config.api_name,
+                    ", ".join(self._config.api_hosts),
                 )
                 del tokens[scope]
         return tokens

@@ -11,7 +11,8 @@ import pytest
 import requests
 from requests_mock import ANY
 
-from airflow_provider_oauth.api.policy import ApiAccess, origin
+from airflow_provider_oauth.api.additions import origin
+from airflow_provider_oauth.api.policy import ApiAccess
 from airflow_provider_oauth.api.requests_auth import OAuthSession
 from airflow_provider_oauth.exceptions import ApiConnectTimeout, TokenRequestError
 from airflow_provider_oauth.protocol.config import TransportOptions

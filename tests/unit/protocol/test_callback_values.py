@@ -11,7 +11,9 @@ from airflow_provider_oauth.protocol.callback_values import (
     is_valid,
     named_values,
     names_in,
+    stored_values,
 )
+from airflow_provider_oauth.protocol.lookup import Lookup
 from tests.connections import oauth_config
 
 MAP = {"realm_id": "realmId", "code": "auth_code"}
@@ -134,3 +136,38 @@ def test_json_values_get_the_values_as_they_are() -> None:
     value = {"{shop}": "{shop}{y}", "a": [1, None, "{shop}", {"b": "{shop}"}]}
 
     assert filled(value, VALUES) == {"{shop}": "x{y}", "a": [1, None, "x", {"b": "x"}]}
+
+
+LOOKUP = Lookup(endpoint="sites", values={"cloud_id": "id"})
+
+
+def test_lookup_values_are_stored_under_their_names_and_entered_values_are_used_instead() -> None:
+    settings = config(lookup=LOOKUP, vendor_values={"region": "eu", "realm_id": "9"})
+    stored = {"realmId": "123", "cloud_id": "c"}
+
+    assert stored_values(settings, stored) == {"realm_id": "123", "cloud_id": "c"}
+    assert named_values(settings, stored) == {"realm_id": "9", "cloud_id": "c", "region": "eu"}
+    assert names_in("{realm_id}/{cloud_id}/{region}/{id}", settings) == {"realm_id", "cloud_id", "region"}
+
+
+@pytest.mark.parametrize("callback_map", [{"cloud_id": "x"}, {"x": "cloud_id"}])
+def test_a_callback_value_must_not_have_the_name_of_a_lookup_value(callback_map: dict[str, str]) -> None:
+    assert refusal(lookup=LOOKUP, callback_map=callback_map) == (
+        "Connection 'shop': Callback values (callback_map) has 'cloud_id', which is the name of a value that the "
+        "vendor's API returns. Use another name."
+    )
+
+
+@pytest.mark.parametrize("value", ["", "..", "a\n", "x" * 513])
+def test_an_entered_value_must_be_valid(value: str) -> None:
+    assert refusal(vendor_values={"cloud_id": value}) == (
+        "Connection 'shop': vendor_values has a value of cloud_id that is blank, not printable, or longer than 512 "
+        "characters. Correct it."
+    )
+
+
+@pytest.mark.parametrize("values", [{"lookup": LOOKUP}, {"vendor_values": {"cloud_id": "c"}}])
+def test_a_url_of_the_connection_must_not_contain_the_name_of_a_lookup_value(values: dict[str, Any]) -> None:
+    message = refusal(base_url="https://{cloud_id}.example.com", **values)
+
+    assert message.startswith("Connection 'shop': API base URL (host) contains {cloud_id}, ")

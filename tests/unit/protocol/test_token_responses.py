@@ -13,6 +13,7 @@ from airflow_provider_oauth.exceptions import (
     InvalidClient,
     InvalidScope,
     OAuthError,
+    TokenResponseError,
 )
 from airflow_provider_oauth.protocol.token import Token
 from airflow_provider_oauth.protocol.token_requests import code_request
@@ -375,3 +376,47 @@ def test_a_base_url_may_be_plain_http_with_allow_http() -> None:
     )
 
     assert token.base_url == "http://api.internal"
+
+
+HOSTS = ("*.my.example.com", "login.example.com")
+SALESFORCE = {"response_map": {"base_url": "url"}, "api_hosts": HOSTS, "vendor_label": "Acme CRM"}
+
+
+@pytest.mark.parametrize(
+    "host", ["eu7.my.example.com", "a.b.my.example.com", "EU7.My.Example.com:8443", "login.example.com"]
+)
+def test_a_base_url_may_have_the_hosts_of_the_vendor(host: str) -> None:
+    token = parse({"access_token": "fake-access", "url": f"https://{host}/v1"}, **SALESFORCE)
+
+    assert token.base_url == f"https://{host}/v1"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example.com",
+        "my.example.com",
+        ".my.example.com",
+        "evilmy.example.com",
+        "a.my.example.com.evil.com",
+        "a.my.example.com.",
+        "a.login.example.com",
+        "*.my.example.com",
+        "evil%2f.my.example.com",
+        "\u0435.my.example.com",
+        "[::1]",
+    ],
+)
+def test_a_base_url_with_another_host_is_rejected(host: str) -> None:
+    invalid_response({"access_token": "fake-access", "url": f"https://{host}/v1"}, **SALESFORCE)
+
+
+def test_the_error_about_a_base_url_names_the_host_and_the_vendor() -> None:
+    with pytest.raises(TokenResponseError) as error:
+        parse({"access_token": "fake-access", "url": "https://evil.com/fake-access"}, **SALESFORCE)
+
+    assert str(error.value) == (
+        "Connection 'shop': the token endpoint of Acme CRM responded with the base_url of the host 'evil.com', which "
+        "does not belong to Acme CRM (*.my.example.com, login.example.com). The token was not used, because it would "
+        "be sent to this host. Check Token URL. (URL: https://login.example.com/token)"
+    )

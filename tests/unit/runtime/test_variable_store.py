@@ -518,6 +518,24 @@ def test_a_record_with_a_base_url_that_a_connection_could_not_have_is_read_witho
     assert "attacker" not in caplog.text
 
 
+def test_a_record_with_a_base_url_of_another_host_than_those_of_the_vendor_is_read_without_that_token(
+    variables: Variables, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = oauth_config(**PUBLIC, api_hosts=("*.my.example.com",), vendor_label="Acme CRM")
+    tokens = {"": token(base_url="https://attacker.example"), "other": token(base_url="https://eu.my.example.com")}
+    VariableTokenStore(settings).write(replace(RECORD, tokens=tokens))
+
+    record = VariableTokenStore(settings).read()
+
+    assert record is not None
+    assert set(record.tokens) == {"other"}
+    assert (
+        f"Connection 'shop': the host of the base URL stored in the Airflow Variable {NAME} does not belong to Acme "
+        "CRM (*.my.example.com), so the token is not used, and a new one is requested."
+    ) in caplog.text
+    assert "attacker" not in caplog.text
+
+
 def test_a_record_with_an_http_base_url_is_readable_if_the_connection_allows_http(variables: Variables) -> None:
     plain = replace(RECORD, tokens={"": token(base_url="http://eu.example.com")})
     VariableTokenStore(oauth_config(**PUBLIC, allow_http=True)).write(plain)
