@@ -89,7 +89,8 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     :param headers: documented headers; ``*`` is any value
     :param format: where ``params`` are: in the query, a form, a JSON object or a multipart body
     :param params: documented parameters that must be sent
-    :param optional: documented parameters that may be sent
+    :param params_contain: texts that parameters must contain, in upper or lower case
+    :param optional: documented parameters that may be sent; a list of names for any values
     :param absent: parameters that the vendor forbids or refuses
     :param json: a JSON body besides ``params`` in the query
     :param response: the response
@@ -100,10 +101,16 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     headers: dict[str, str] = {}
     format: Format = "query"
     params: dict[str, Any] = {}
-    optional: dict[str, Any] = {}
+    params_contain: dict[str, str] = {}
+    optional: dict[str, Any] | tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     json: str | None = None
     response: Response = Response()
+
+    @property
+    def optional_params(self) -> dict[str, Any]:
+        """The parameters that may be sent."""
+        return self.optional if isinstance(self.optional, dict) else dict.fromkeys(self.optional, "*")
 
     @property
     def sent_method(self) -> str:
@@ -113,10 +120,22 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 
 
 class TokenRequest(Request, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A documented request to the token endpoint: as ``Request``, but with other defaults."""
+    """A documented request to the token endpoint: as ``Request``, but with other defaults.
+
+    :param methods: all documented methods, if there are several
+    :param formats: all documented formats, if there are several
+    """
 
     method: str | None = "POST"
     format: Format = "form"
+    methods: tuple[str, ...] = ()
+    formats: tuple[Format, ...] = ()
+
+    def variants(self) -> Iterator[TokenRequest]:
+        """Yield the request with each method and format."""
+        for method in self.methods or (self.method,):
+            for each in self.formats or (self.format,):
+                yield msgspec.structs.replace(self, method=method, format=each)
 
 
 class Authorization(Request, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -131,6 +150,7 @@ class Authorization(Request, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 class Refusal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A documented error response.
 
+    :param name: which one it is, if there are several
     :param status: its status
     :param headers: its headers
     :param body: its body
@@ -139,6 +159,7 @@ class Refusal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """
 
     status: int
+    name: str = ""
     headers: dict[str, str | tuple[str, ...]] = {}
     body: str = ""
     wait: float | None = None
@@ -170,6 +191,8 @@ class Example(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     :param lookup: requests between the consent and the first request to the API
     :param pages: the pages of the list
     :param limit: the response to a request above a rate limit
+    :param other_limits: the responses to requests above other limits
+    :param expired: the response to an expired token, if it is not status 401
     :param error: an error response of the API
     :param token_error: the response to ``refresh`` if the refresh token is revoked
     :param quirks: anything else
@@ -182,10 +205,12 @@ class Example(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     authorize: Authorization | None = None
     token: TokenRequest | None = None
     refresh: TokenRequest | None = None
-    discovery: tuple[Request, ...] = ()
+    discovery: Request | tuple[Request, ...] = ()
     lookup: tuple[Request, ...] = ()
     pages: tuple[Request, ...] = ()
     limit: Refusal | None = None
+    other_limits: tuple[Refusal, ...] = ()
+    expired: Refusal | None = None
     error: Refusal | None = None
     token_error: Refusal | None = None
     quirks: tuple[Quirk, ...] = ()
@@ -208,9 +233,12 @@ class Example(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 
     def named_requests(self) -> Iterator[tuple[str, Request]]:
         """Yield each request with the name of its step."""
-        named = {"authorize": self.authorize, "token": self.token, "refresh": self.refresh}
-        yield from ((name, request) for name, request in named.items() if request)
-        yield from (("discovery", request) for request in self.discovery)
+        if self.authorize:
+            yield "authorize", self.authorize
+        for name, each in (("token", self.token), ("refresh", self.refresh)):
+            yield from ((name, request) for request in (each.variants() if each else ()))
+        discovery = (self.discovery,) if isinstance(self.discovery, Request) else self.discovery
+        yield from (("discovery", request) for request in discovery)
         yield from (("lookup", request) for request in self.lookup)
         yield from ((f"page {number}", request) for number, request in enumerate(self.pages, 1))
 
@@ -242,7 +270,7 @@ def _check(example: Example) -> None:
             json.loads(request.json)
             if request.format != "query":
                 raise InvalidExample(f"{name}: json excludes the format {request.format}. Use params.")
-        if both := sorted({*request.params, *request.optional} & {*request.absent}):
+        if both := sorted({*request.params, *request.optional_params} & {*request.absent}):
             raise InvalidExample(f"{name}: {', '.join(both)} is both in absent and in params or optional")
     assert example.rows is not None  # noqa: S101 - raises an error if the rows are ambiguous
 

@@ -105,6 +105,9 @@ def compare(
     differences += [
         text for name, value in optional.items() if _present(name, sent) and (text := _difference(name, value, sent))
     ]
+    for name, part in _replaced(contained_parameters(documented), tokens).items():
+        if part.lower() not in str(sent.get(name, "")).lower():
+            differences.append(f"{name} is {_shown(sent.get(name))}; documented: it contains {part!r}")
     names = {name.split(" ", 1)[1]: name for name in sent}
     names |= {name: f"header {name}" for name in received.headers}
     differences += [
@@ -115,7 +118,7 @@ def compare(
         found = received.headers.get(name)
         if found is None or not _matches(value, found):
             differences.append(f"header {name} is {_shown(found)}; documented: {value!r}")
-    unknown = [name for name in sent if not _covered(name, {*expected, *optional})]
+    unknown = [name for name in sent if not _covered(name, {*expected, *optional, *contained_parameters(documented)})]
     differences += [f"{name} is sent; documented: only for other pages" for name in unknown if name in elsewhere]
     extras = [name for name in unknown if name not in elsewhere]
     extras += [f"header {name}" for name in received.headers if name not in {*headers, *USUAL_HEADERS}]
@@ -126,10 +129,18 @@ def documented_parameters(documented: Request) -> tuple[dict[str, Any], dict[str
     """Return the parameters that must be sent and those that may be sent, by place and name."""
     place = "query" if documented.format == "query" else "body"
     nested = documented.format == "json"
-    required, optional = (_placed(place, each, nested=nested) for each in (documented.params, documented.optional))
+    required, optional = (
+        _placed(place, each, nested=nested) for each in (documented.params, documented.optional_params)
+    )
     if documented.json is not None:
         required |= _placed("body", json.loads(documented.json))
     return required, optional
+
+
+def contained_parameters(documented: Request) -> dict[str, Any]:
+    """Return the texts that parameters must contain, by place and name."""
+    place = "query" if documented.format == "query" else "body"
+    return _placed(place, documented.params_contain, nested=False)
 
 
 def _media_type_differences(documented: Request, received: Received) -> list[str]:
@@ -225,7 +236,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _shown(found: str | None) -> str:
+def _shown(found: Any) -> str:
     return "not sent" if found is None else repr(found)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from sandbox.vendor_example import Refusal
     from tests.integration.vendors.vendor_run import VendorRun
 
     Vendor = Callable[[str], AbstractContextManager[VendorRun]]
@@ -83,17 +84,34 @@ def test_a_token_is_renewed_and_used(vendor: Vendor, name: str) -> None:
         assert run.server.extras >= set(TO_VENDOR.get(name, {})), "remove what is not sent from extras.py"
 
 
-@pytest.mark.parametrize("name", with_part("limit"))
-def test_after_a_limit_the_task_waits_as_documented_and_goes_on(vendor: Vendor, name: str) -> None:
+LIMITS = [
+    pytest.param(name, limit, id=f"{name}-{limit.name}".rstrip("-"))
+    for name in NAMES
+    for limit in (DOCUMENTED[name].limit, *DOCUMENTED[name].other_limits)
+    if limit
+]
+
+
+@pytest.mark.parametrize(("name", "limit"), LIMITS)
+def test_after_a_limit_the_task_waits_as_documented_and_goes_on(vendor: Vendor, name: str, limit: Refusal) -> None:
     with vendor(name) as run:
-        limit = run.example.limit
-        assert limit
         run.authorize()
         run.server.refuse("page", limit)
         result, rows = run.pull()
         assert (rows, result["waits"]) == (run.example.rows, 1)
         if limit.wait is not None:
             assert limit.wait <= result["waited"] <= limit.wait + 1
+
+
+@pytest.mark.parametrize("name", with_part("expired"))
+def test_a_task_renews_a_token_that_the_api_refuses_as_expired(vendor: Vendor, name: str) -> None:
+    with vendor(name) as run:
+        expired = run.example.expired
+        assert expired
+        run.authorize()
+        run.server.refuse("page", expired)
+        assert run.pull()[1] == run.example.rows
+        assert {"refresh", "token"} & set(run.server.steps()[run.server.steps().index("page 1") :])
 
 
 @pytest.mark.parametrize("name", with_part("error"))
