@@ -126,6 +126,14 @@ class PaginatorOptions:
         """Return whether ``page`` contains nothing about a next page."""
         return False
 
+    def sent_query(self, query: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the query parameters to send for a page.
+
+        :param query: the parameters of the list, and those of the paginator
+        :raises ConfigurationError: if they cannot be sent
+        """
+        return query
+
     def values_ahead(self, page: Page, params: Mapping[str, Any]) -> Iterable[int]:
         """Return the values of ``param`` for the pages after the next one, to request them ahead.
 

@@ -7,11 +7,12 @@ from a header, given as ``header:`` and its name, for example ``header:X-Next-Pa
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_oauth.extract.completeness import looks_paginated
+from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.extract.link_header import OTHER_RELATIONS, link_to, links
 from airflow_provider_oauth.extract.paginator_options import (
     NextPage,
@@ -20,6 +21,7 @@ from airflow_provider_oauth.extract.paginator_options import (
     ParamIn,
     is_true,
 )
+from airflow_provider_oauth.extract.remaining import checked, kind_of, next_value, rows_remain
 from airflow_provider_oauth.extract.sources import ABSENT, read
 
 if TYPE_CHECKING:
@@ -39,10 +41,6 @@ __all__ = [
     "PaginatorOptions",
     "ParamIn",
 ]
-
-
-#: Page sizes are multiples of this number.
-ROUND = 5
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class PageNumberPaginator(PaginatorOptions):
             more = number - int(self.start) + 1 < last
         if more is None:
             size = params.get(self.size_param, self.size) if self.size_param else self.size
-            more = _rows_remain(page, size, self.total_of(page))
+            more = rows_remain(page, size, self.total_of(page))
         return {self.param: number + 1} if more else None
 
     def values_ahead(self, page: Page, params: Mapping[str, Any]) -> Iterable[int]:
@@ -115,6 +113,9 @@ class OffsetPaginator(PaginatorOptions):
     :param param_in: where the parameters are sent: in the ``query``, in a ``header``, or in the ``body``, where
         ``param`` is a path such as ``page.offset``
     :param start: the offset of the first page; some APIs count from 1
+    :param text_param: name of the query parameter whose text is a query in a language such as SQL, for example
+        ``query`` of QuickBooks. Offset and page size are then added to this text: ``… STARTPOSITION 1 MAXRESULTS 100``
+        for the names ``STARTPOSITION`` and ``MAXRESULTS``. Otherwise they are parameters
     """
 
     param: str = "offset"
@@ -122,6 +123,7 @@ class OffsetPaginator(PaginatorOptions):
     size: int = 100
     param_in: ParamIn = "query"
     start: int = 0
+    text_param: str | None = None
 
     counts_rows: ClassVar[bool] = True
 
@@ -130,11 +132,29 @@ class OffsetPaginator(PaginatorOptions):
         """The parameters of the first page."""
         return {self.param: self.start, self.size_param: self.size}
 
+    def sent_query(self, query: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the query parameters to send: with ``text_param``, offset and page size are in its text.
+
+        :raises ConfigurationError: if the text is missing, or contains an offset or a page size
+        """
+        if self.text_param is None or self.param not in query:
+            return query
+        text = query.get(self.text_param)
+        names = (self.param, self.size_param)
+        if not isinstance(text, str) or re.search(rf"\b({'|'.join(map(re.escape, names))})\b", text, re.IGNORECASE):
+            raise ConfigurationError(
+                f"OffsetPaginator adds {' and '.join(names)} to the parameter {self.text_param!r}. Set this "
+                "parameter in request_params to a query without them."
+            )
+        added = " ".join(f"{name} {query[name]}" for name in names)
+        others = {name: value for name, value in query.items() if name not in names}
+        return {**others, self.text_param: f"{text.rstrip()} {added}"}
+
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
         """Return the offset of the next page: this offset plus the rows received, which can be fewer than requested."""
         more = self.has_more(page)
         if more is None:
-            more = _rows_remain(page, params[self.size_param], self.total_of(page))
+            more = rows_remain(page, params[self.size_param], self.total_of(page))
         return {self.param: int(params[self.param]) + page.count} if more else None
 
     def values_ahead(self, page: Page, params: Mapping[str, Any]) -> Iterable[int]:
@@ -155,11 +175,14 @@ class CursorPaginator(PaginatorOptions):
     :param param: name of the cursor in the request
     :param param_in: where the cursor is sent: in the ``query``, in a ``header``, or in the ``body``, where ``param`` is
         a path such as ``variables.after``
+    :param sole_param: whether the cursor is the only query parameter of the requests after the first one, because the
+        API refuses others
     """
 
     path: str = "next"
     param: str = "cursor"
     param_in: ParamIn = "query"
+    sole_param: bool = False
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -171,16 +194,21 @@ class CursorPaginator(PaginatorOptions):
         """The parameters of the first page: none."""
         return {}
 
+    def sent_query(self, query: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the query parameters to send: with ``sole_param``, only the cursor after the first page."""
+        return {self.param: query[self.param]} if self.sole_param and self.param in query else query
+
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
         """Return the cursor of the next page.
 
         :raises ApiError: if ``more`` is true and there is no cursor, or if the value is not a cursor, because rows
             would be missed
         """
-        cursor = _next_value(self, page, self.path, "cursor")
+        cursor = next_value(self, page, self.path, "cursor")
         if cursor is True or (self.param_in != "body" and isinstance(cursor, (dict, list))):
             raise page.error(
-                f"has {_kind(cursor)} at {self.path!r}, where the paginator looks for a cursor. Set path to the cursor"
+                f"has {kind_of(cursor)} at {self.path!r}, where the paginator looks for a cursor. Set path to the "
+                "cursor"
             )
         return None if cursor is None else {self.param: cursor}
 
@@ -217,10 +245,10 @@ class JsonLinkPaginator(PaginatorOptions):
         :raises ApiError: if ``more`` is true and there is no link, or if the value is not text, because rows would be
             missed
         """
-        url = _next_value(self, page, self.path, "link")
+        url = next_value(self, page, self.path, "link")
         if not (url is None or isinstance(url, str)):
             raise page.error(
-                f"has {_kind(url)} at {self.path!r}, where the paginator looks for a link. Set path to the link"
+                f"has {kind_of(url)} at {self.path!r}, where the paginator looks for a link. Set path to the link"
             )
         return url
 
@@ -252,7 +280,7 @@ class HeaderLinkPaginator(PaginatorOptions):
 
         :raises ApiError: if ``more`` is true and there is no link, because rows would be missed
         """
-        url: str | None = _checked(self, page, link_to(page.response, self.rel), "link")
+        url: str | None = checked(self, page, link_to(page.response, self.rel), "link")
         return url
 
     def is_absent(self, page: Page) -> bool:
@@ -342,42 +370,3 @@ class SinglePagePaginator(PaginatorOptions):
     def next_page(self, page: Page, params: Mapping[str, Any]) -> NextPage:
         """Return None, because there is no next page."""
         return None
-
-
-def _next_value(paginator: CursorPaginator | JsonLinkPaginator, page: Page, source: str, kind: str) -> Any:
-    value = read(page, source)
-    return _checked(paginator, page, None if value is ABSENT or not value else value, kind)
-
-
-def _kind(value: Any) -> str:
-    return {dict: "an object", list: "an array", bool: "true"}.get(type(value), "a number")
-
-
-def _checked(paginator: PaginatorOptions, page: Page, value: Any, kind: str) -> Any:
-    """Return ``value``; None if there are no more pages according to ``more``.
-
-    :raises ApiError: if there are more pages according to ``more``, but no value
-    """
-    more = paginator.has_more(page)
-    if more and value is None:
-        raise page.error(
-            f"has no {kind} for the next page, but according to {paginator.more!r} there are more pages. Correct the "
-            "paginator"
-        )
-    return None if more is False else value
-
-
-def _rows_remain(page: Page, size: Any, total: int | None) -> bool:
-    """Return whether there are pages after ``page``, according to the numbers of rows.
-
-    :param size: the number of rows that was requested; None if it is unknown
-    :param total: the total number of rows; None if it is unknown
-    """
-    if not page.count:
-        return False
-    if total is not None:
-        return page.rows_before + page.count < total
-    if size is None or page.count >= min(int(size), page.first_count if page.number > 1 else int(size)):
-        return True  # if the size is unknown, only an empty page is the end
-    # The API may return fewer rows than requested, because it limits the page size.
-    return (page.number == 1 and not page.count % ROUND) or looks_paginated(page) is not None

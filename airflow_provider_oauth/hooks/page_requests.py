@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from airflow_provider_oauth.extract.paginator_options import PaginatorOptions
 from airflow_provider_oauth.extract.spool import HEADERS, spooler
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class PageRequests:
     ) -> None:
         self._session = session
         self._request = request
+        paginator = request.paginator
+        self._sent_query = (paginator if isinstance(paginator, PaginatorOptions) else PaginatorOptions()).sent_query
         self._url_of = url_of
         self._options = options
         self._is_spooled = request.response_format != "json"
@@ -66,12 +69,12 @@ class PageRequests:
         if self._previous is not None and not self._session.cookies:
             previous, prepared = self._previous
             if (page.headers, page.json, page.data) == (previous.headers, previous.json, previous.data):
-                return self._session.prepare_next(prepared, url, page.query)
+                return self._session.prepare_next(prepared, url, self._sent_query(page.query))
         return self._session.prepare_request(
             requests.Request(
                 self._request.method,
                 url,
-                params=dict(page.query),
+                params=dict(self._sent_query(page.query)),
                 data=page.data,
                 json=page.json,
                 headers={**(HEADERS if self._is_spooled else {}), **page.headers},
