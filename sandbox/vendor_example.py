@@ -171,6 +171,21 @@ class Refusal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return Response(self.status, self.headers, self.body)
 
 
+class Consent(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The requests of the authorization code grant, if the example is about another grant.
+
+    :param authorize: the authorization request
+    :param token: the token request
+    :param refresh: the request with a refresh token; None if there is none
+    :param token_error: the response to ``refresh`` if the refresh token is revoked
+    """
+
+    authorize: Authorization
+    token: TokenRequest
+    refresh: TokenRequest | None = None
+    token_error: Refusal | None = None
+
+
 class Quirk(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Anything else that the vendor documents and a client must respect."""
 
@@ -195,6 +210,7 @@ class Example(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     :param expired: the response to an expired token, if it is not status 401
     :param error: an error response of the API
     :param token_error: the response to ``refresh`` if the refresh token is revoked
+    :param authorization_code: the requests of this grant, if the others are about another grant
     :param quirks: anything else
     :param seen_in: where facts were found that are not in the documentation, by key
     """
@@ -213,8 +229,17 @@ class Example(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     expired: Refusal | None = None
     error: Refusal | None = None
     token_error: Refusal | None = None
+    authorization_code: Consent | None = None
     quirks: tuple[Quirk, ...] = ()
     seen_in: dict[str, str] = {}
+
+    def with_consent(self) -> Example | None:
+        """Return the example for the grant in ``authorization_code``; None if there is no such table."""
+        if self.authorization_code is None:
+            return None
+        parts = msgspec.structs.asdict(self.authorization_code)
+        connection = self.connection | {"grant_type": "authorization_code"}
+        return msgspec.structs.replace(self, **parts, connection=connection, authorization_code=None)
 
     @property
     def fields(self) -> dict[str, Any]:

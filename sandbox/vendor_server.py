@@ -10,7 +10,9 @@ Run it with ``python -m sandbox.vendor_server NAME``.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
+import re
 import signal
 import sys
 import tempfile
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Where the vendor sends a browser if the request does not say so: the redirect URI that is registered at the vendor.
 REDIRECT_URI = "https://airflow.example.com/oauth/callback"
+#: An ID token in a token response.
+ID_TOKEN = re.compile(r'"id_token":\s*"([\w-]+\.[\w-]+\.[\w-]+)"')
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class VendorServer:
         self._refused: dict[str, tuple[Refusal, int]] = {}
         self._tokens = {name: name for name in ("ACCESS_1", "REFRESH_1")}
         self._next_page = 1
+        self._nonce: str | None = None
         pages = [documented_parameters(page) for page in example.pages]
         self._page_parameters = {name for required, _ in pages for name in required}
 
@@ -170,11 +175,21 @@ class VendorServer:
             for number in (1, 2):
                 if f"{kind}_{number}" in body:
                     self._tokens[f"{kind}_1"] = f"{kind}_{number}"
-        return Reply(response.status, response.header_fields(now), body)
+        return Reply(response.status, response.header_fields(now), self._with_nonce(body))
+
+    def _with_nonce(self, body: str) -> str:
+        """Return a token response whose ID token has the nonce of the authorization request (OpenID Connect Core)."""
+        if self._nonce is None or not (found := ID_TOKEN.search(body)):
+            return body
+        header, payload, signature = found[1].split(".")
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) | {"nonce": self._nonce}
+        encoded = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        return body.replace(found[1], f"{header}.{encoded}.{signature}")
 
     def _redirect(self, authorize: Authorization, received: Received) -> Reply:
         """Return the redirect of a user who consents."""
         query = dict(parse_qsl(received.query))
+        self._nonce = query.get("nonce")
         state = {"state": query["state"]} if "state" in query else {}
         target = urlsplit(query.get("redirect_uri", REDIRECT_URI))
         parameters = [*parse_qsl(target.query), *{**authorize.callback, **state}.items()]

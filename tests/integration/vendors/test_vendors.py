@@ -7,6 +7,7 @@ fails with what is sent and what is documented.
 from __future__ import annotations
 
 import tomllib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,14 +15,15 @@ import pytest
 from airflow_provider_oauth.exceptions import ApiError, ConsentRequired, InvalidGrant
 from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.presets.vendors import CATALOGUE
-from sandbox.vendor_example import EXAMPLES, LIST_KEYS, read_example
+from sandbox.vendor_example import EXAMPLES, LIST_KEYS, InvalidExample, read_example
 from tests.integration.vendors.extras import TO_VENDOR, allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
-    from sandbox.vendor_example import Refusal
+    from sandbox.vendor_example import Example, Refusal
     from tests.integration.vendors.vendor_run import VendorRun
 
     Vendor = Callable[[str], AbstractContextManager[VendorRun]]
@@ -37,8 +39,18 @@ def described(name: str) -> bool:
     return path.exists() and "grants" in tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-NAMES = [path.stem for path in sorted(EXAMPLES.glob("*.toml")) if described(path.stem)]
-DOCUMENTED = {name: read_example(EXAMPLES / f"{name}.toml") for name in NAMES}
+def documented() -> Iterator[tuple[str, Example]]:
+    """Yield the examples of vendors in the catalogue by name; a second one for consents is ``NAME-consent``."""
+    for path in sorted(EXAMPLES.glob("*.toml")):
+        with suppress(InvalidExample):  # test_an_example_is_valid fails
+            example = read_example(path)
+            consent = example.with_consent()
+            if described(path.stem):
+                yield from ((path.stem, example), *([(f"{path.stem}-consent", consent)] if consent else []))
+
+
+DOCUMENTED = dict(documented())
+NAMES = list(DOCUMENTED)
 
 
 def with_part(part: str) -> list[str]:
@@ -49,7 +61,17 @@ def with_part(part: str) -> list[str]:
 @pytest.fixture
 def vendor(play: Callable[..., AbstractContextManager[VendorRun]]) -> Vendor:
     """Play a vendor for a connection with only its name, and what a user enters."""
-    return lambda name: play(DOCUMENTED[name], name, allowed(name))
+
+    def playing(name: str) -> AbstractContextManager[VendorRun]:
+        vendor = name.removesuffix("-consent")
+        return play(DOCUMENTED[name], vendor, allowed(vendor))
+
+    return playing
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in sorted(EXAMPLES.glob("*.toml"))])
+def test_an_example_is_valid(path: Path) -> None:
+    read_example(path)
 
 
 @pytest.mark.parametrize("name", NAMES)
