@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 #: The folder of the examples.
 EXAMPLES = Path(__file__).parent.parent / "tests" / "vendors"
-#: A time in a response, in seconds after it is sent: ``{{epoch+30}}``.
-TIME = re.compile(r"\{\{(epoch|epoch_ms|iso|http_date)\+(\d+)\}\}")
+#: A time in a response, in seconds after it is sent: ``{now+30}`` for an epoch time, ``{now+30 iso}`` and so on.
+TIME = re.compile(r"\{now\+(\d+)(| ms| iso| http)\}")
 #: The keys of ``connection`` that belong to the list, not to the connection.
 LIST_KEYS = ("endpoint", "method", "request_params", "json", "records_path")
 
@@ -41,7 +41,7 @@ class Response(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     :param status: its status
     :param headers: its headers; a list for a header that is sent several times
-    :param body: its body. ``ROWS`` stands for the rows, and ``{{epoch+30}}`` for a time
+    :param body: its body. ``ROWS`` stands for the rows, and ``{now+30}`` for a time
     :param rows: rows as JSON
     :param repeat: how many times the rows are repeated
     """
@@ -301,19 +301,19 @@ def _check(example: Example) -> None:
 
 
 def with_times(text: str, now: datetime) -> str:
-    """Return a text with the times that it has as ``{{epoch+30}}``.
+    """Return a text with the times in place of ``{now+30}``.
 
     :param text: the text
     :param now: the current time
     """
 
     def time(found: re.Match[str]) -> str:
-        moment = now + timedelta(seconds=int(found[2]))
-        if found[1] == "http_date":
-            return format_datetime(moment.astimezone(UTC).replace(microsecond=0), usegmt=True)
-        if found[1] == "iso":
-            return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return str(math.ceil(moment.timestamp() * (1000 if found[1] == "epoch_ms" else 1)))
+        moment = (now + timedelta(seconds=int(found[1]))).astimezone(UTC)
+        if found[2] == " http":
+            return format_datetime(moment.replace(microsecond=0), usegmt=True)
+        if found[2] == " iso":
+            return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return str(math.ceil(moment.timestamp() * (1000 if found[2] else 1)))
 
     return TIME.sub(time, text)
 

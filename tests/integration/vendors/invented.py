@@ -60,7 +60,7 @@ body = '{"data": {"items": [{"id": 3}]}, "links": {"next": null}}'
 
 [limit]
 status = 429
-headers = { X-RateLimit-Reset = "{{epoch+30}}", X-RateLimit-Remaining = "0" }
+headers = { X-RateLimit-Reset = "{now+30}", X-RateLimit-Remaining = "0" }
 wait = 30
 
 [error]

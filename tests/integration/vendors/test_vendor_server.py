@@ -222,7 +222,7 @@ def test_a_mistake_in_an_example_is_reported(
 def test_times_in_a_response_are_relative_to_now(
     tmp_path: Path, send: Callable[..., Any], play: Callable[..., Any]
 ) -> None:
-    text = "{{epoch+60}} {{epoch_ms+60}} {{iso+60}} {{http_date+60}}"
+    text = "{now+60} {now+60 ms} {now+60 iso} {now+60 http}"
     other = parsed(tmp_path, INVENTED.replace("There is no such field", text))
     with play(other) as run:
         run.server.refuse("page", other.error)

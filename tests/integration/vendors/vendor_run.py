@@ -70,14 +70,17 @@ class VendorRun:
     def pull(self, **more: Any) -> tuple[dict[str, Any], list[Any]]:
         """Run the task that reads the list; return its result and the rows in its file.
 
+        The path of the rows comes from the vendor's file, if there is one.
+
         :param more: arguments of the operator besides those of the example
         """
         from airflow_provider_oauth.operators.extract import OAuthExtractOperator
 
         path = self.folder / "rows.jsonl"
-        task = OAuthExtractOperator(
-            task_id="rows", oauth_conn_id=self.conn_id, path=str(path), **(self.example.list_options | more)
-        )
+        options = self.example.list_options | more
+        if self.config.vendor:
+            options.pop("records_path", None)
+        task = OAuthExtractOperator(task_id="rows", oauth_conn_id=self.conn_id, path=str(path), **options)
         result: dict[str, Any] = task.execute({})
         return result, [json.loads(line) for line in path.read_text().splitlines()]
 
