@@ -6,6 +6,7 @@ Check a file with ``python -m sandbox.vendor_example tests/vendors/NAME.toml``.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import re
@@ -14,7 +15,7 @@ import tomllib
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -81,6 +82,17 @@ class Response(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return found[0]
 
 
+class Alternative(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One of several documented ways to send the same, such as the credentials of the client.
+
+    :param headers: the headers of this way
+    :param params: the parameters of this way
+    """
+
+    headers: dict[str, str] = {}
+    params: dict[str, Any] = {}
+
+
 class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A documented request.
 
@@ -93,6 +105,9 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     :param optional: documented parameters that may be sent; a list of names for any values
     :param absent: parameters that the vendor forbids or refuses
     :param json: a JSON body besides ``params`` in the query
+    :param any_of: headers and parameters of which one set must be sent
+    :param methods: all documented methods, if there are several
+    :param formats: all documented formats, if there are several
     :param response: the response
     """
 
@@ -105,12 +120,29 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     optional: dict[str, Any] | tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     json: str | None = None
+    any_of: tuple[Alternative, ...] = (Alternative(),)
+    methods: tuple[str, ...] = ()
+    formats: tuple[Format, ...] = ()
     response: Response = Response()
 
     @property
     def optional_params(self) -> dict[str, Any]:
         """The parameters that may be sent."""
         return self.optional if isinstance(self.optional, dict) else dict.fromkeys(self.optional, "*")
+
+    def variants(self) -> Iterator[Self]:
+        """Yield the request with each method, format and alternative."""
+        methods, formats = self.methods or (self.method,), self.formats or (self.format,)
+        for method, each, chosen in itertools.product(methods, formats, self.any_of):
+            others = {name: "*" for other in self.any_of for name in other.params}
+            yield msgspec.structs.replace(
+                self,
+                method=method,
+                format=each,
+                headers=self.headers | chosen.headers,
+                params=self.params | chosen.params,
+                optional=others | self.optional_params,
+            )
 
     @property
     def sent_method(self) -> str:
@@ -120,22 +152,10 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 
 
 class TokenRequest(Request, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A documented request to the token endpoint: as ``Request``, but with other defaults.
-
-    :param methods: all documented methods, if there are several
-    :param formats: all documented formats, if there are several
-    """
+    """A documented request to the token endpoint: as ``Request``, but with other defaults."""
 
     method: str | None = "POST"
     format: Format = "form"
-    methods: tuple[str, ...] = ()
-    formats: tuple[Format, ...] = ()
-
-    def variants(self) -> Iterator[TokenRequest]:
-        """Yield the request with each method and format."""
-        for method in self.methods or (self.method,):
-            for each in self.formats or (self.format,):
-                yield msgspec.structs.replace(self, method=method, format=each)
 
 
 class Authorization(Request, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -257,15 +277,14 @@ class Example(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
         return [row for page in self.pages for row in page.response.documented_rows()]
 
     def named_requests(self) -> Iterator[tuple[str, Request]]:
-        """Yield each request with the name of its step."""
-        if self.authorize:
-            yield "authorize", self.authorize
-        for name, each in (("token", self.token), ("refresh", self.refresh)):
-            yield from ((name, request) for request in (each.variants() if each else ()))
+        """Yield each request, in all its variants, with the name of its step."""
         discovery = (self.discovery,) if isinstance(self.discovery, Request) else self.discovery
-        yield from (("discovery", request) for request in discovery)
-        yield from (("lookup", request) for request in self.lookup)
-        yield from ((f"page {number}", request) for number, request in enumerate(self.pages, 1))
+        documented = [("authorize", self.authorize), ("token", self.token), ("refresh", self.refresh)]
+        documented += [("discovery", request) for request in discovery]
+        documented += [("lookup", request) for request in self.lookup]
+        documented += [(f"page {number}", request) for number, request in enumerate(self.pages, 1)]
+        for name, request in documented:
+            yield from ((name, variant) for variant in (request.variants() if request else ()))
 
 
 def read_example(path: Path) -> Example:
