@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 #: The default redirect URI if the user pastes the callback URL. No server listens there, so no log contains the code.
 REDIRECT_URI = "http://127.0.0.1:8765/"
+CANCELED = "Canceled. No tokens were stored."
 
 
 def authorize(config: OAuthConfig, redirect_uri: str | None, *, listen: bool) -> None:
@@ -39,10 +40,10 @@ def authorize(config: OAuthConfig, redirect_uri: str | None, *, listen: bool) ->
             "Log in and consent. The browser then opens a URL that begins with the redirect URI, and usually shows an "
             "error: this is expected. Copy the URL from the address bar and paste it here:"
         )
-        callback = ask("")
+        callback = ask("", CANCELED)
         if "state=" not in callback:
             raise SystemExit(
-                "This text is not the URL that the browser opened after the consent. Nothing was changed. Run the "
+                "This text is not the URL that the browser opened after the consent. No tokens were stored. Run the "
                 "command again, and paste the whole URL from the address bar."
             )
     print_line("Storing the tokens. This usually takes a few seconds …")

@@ -13,6 +13,7 @@ from airflow.utils.providers_configuration_loader import providers_configuration
 from airflow.utils.session import create_session
 
 from airflow_provider_oauth.cli.authorize import authorize, authorize_device
+from airflow_provider_oauth.cli.grant_check import check_and_print
 from airflow_provider_oauth.cli.output import Row, format_status, print_line, print_rows
 from airflow_provider_oauth.cli.questions import CANCELED, ask
 from airflow_provider_oauth.exceptions import OAuthError
@@ -79,13 +80,7 @@ def oauth_show(args: Namespace) -> None:
 @_command
 def oauth_test(args: Namespace) -> None:
     """Test a connection's grant at the token endpoint; exit with 1 if it does not work."""
-    works, text, needs_authorization = grants.test(get_config(args.conn_id))
-    text = messages.about(args.conn_id, text)
-    if works is False:
-        raise SystemExit(text)
-    print_line(text)
-    if needs_authorization:
-        print_line(f"Next step: airflow oauth authorize {args.conn_id}")
+    check_and_print(get_config(args.conn_id))
 
 
 @_command
@@ -102,6 +97,26 @@ def oauth_check(args: Namespace) -> None:
         print_line("No connection needs attention.")
     if rows:
         raise SystemExit(1)
+
+
+@_command
+def oauth_vendors(args: Namespace) -> None:
+    """List the vendors, or show what a connection of one vendor needs; exit with 1 if a vendor file is invalid."""
+    from airflow_provider_oauth.cli.vendors import list_vendors, show_vendor  # vendor files take time to read
+
+    if args.vendor is None:
+        list_vendors(args.output)
+    else:
+        show_vendor(args.vendor, args.output)
+
+
+@_command
+@_audited
+def oauth_add(args: Namespace) -> None:
+    """Create a connection of a vendor, then let the user authorize or test it."""
+    from airflow_provider_oauth.cli.add import add  # vendor files take time to read
+
+    add(args)
 
 
 @_command

@@ -15,6 +15,8 @@ from airflow.cli.cli_config import (
     lazy_load_command,
 )
 
+from airflow_provider_oauth.cli.vendor_options import field_option, secret_option, value_option
+
 CONN_ID = Arg(("conn_id",), help="ID of the connection")
 CONN_IDS = Arg(("conn_ids",), nargs="*", help="IDs of the connections to check. Default: all in Airflow's database")
 LISTEN = Arg(
@@ -46,6 +48,46 @@ REDIRECT_URI = Arg(
     help="Redirect URI, as registered at the authorization server. Default: http://127.0.0.1:8765/, or with --listen "
     "a free port of 127.0.0.1. With --listen, set this option unless the server accepts every port of 127.0.0.1",
 )
+VENDOR_NAME = Arg(("vendor",), metavar="NAME", nargs="?", help="Name of a vendor. Default: list all vendors")
+VENDOR = Arg(("vendor",), help="Name of the vendor, as in airflow oauth vendors")
+GRANT_TYPE = Arg(("--grant-type",), help="Grant type. Default: the first one of the vendor")
+VALUE = Arg(
+    ("--value",),
+    dest="values",
+    metavar="NAME=VALUE",
+    type=value_option,
+    action="append",
+    help="A value of the vendor, such as subdomain=acme. You can repeat this option",
+)
+FIELD = Arg(
+    ("--field",),
+    dest="fields",
+    metavar="NAME=VALUE",
+    type=field_option,
+    action="append",
+    help="A field of the connection that is not secret, such as issuer=https://login.example.com. You can repeat this "
+    "option",
+)
+SECRET_ENV = Arg(
+    ("--secret-env",),
+    metavar="NAME=VARIABLE",
+    type=secret_option,
+    action="append",
+    help="A secret field, and the environment variable with its value: client_secret=MY_SECRET. You can repeat this "
+    "option",
+)
+LOGIN = Arg(("--login",), metavar="CLIENT_ID", help="Client ID")
+SCOPE = Arg(("--scope",), help="The scopes to request, separated by spaces. Default: those of the vendor")
+ADD_REDIRECT_URI = Arg(
+    ("--redirect-uri",),
+    help="Redirect URI, as registered at the vendor. Default: http://127.0.0.1:8765/",
+)
+NO_AUTHORIZE = Arg(
+    ("--no-authorize",),
+    dest="authorize",
+    action="store_false",
+    help="Only create the connection, without authorizing or testing it",
+)
 
 
 def get_oauth_cli_commands() -> list[CLICommand]:
@@ -65,6 +107,26 @@ def get_oauth_cli_commands() -> list[CLICommand]:
                     "Show a connection; exit with 1 if it is invalid or its credentials were refused",
                     CONN_ID,
                     ARG_OUTPUT,
+                ),
+                _command(
+                    "vendors",
+                    "List the vendors, or show what a connection of a vendor needs",
+                    VENDOR_NAME,
+                    ARG_OUTPUT,
+                ),
+                _command(
+                    "add",
+                    "Create a connection of a vendor. The command asks for what is missing",
+                    VENDOR,
+                    CONN_ID,
+                    GRANT_TYPE,
+                    VALUE,
+                    LOGIN,
+                    SECRET_ENV,
+                    SCOPE,
+                    FIELD,
+                    ADD_REDIRECT_URI,
+                    NO_AUTHORIZE,
                 ),
                 _command("test", "Test a connection without storing anything or using a refresh token", CONN_ID),
                 _command(
