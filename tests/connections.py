@@ -7,9 +7,11 @@ imports Airflow, and what imports it, only when a builder is called.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pytest
     from airflow.sdk import Connection
 
     from airflow_provider_oauth.protocol.config import OAuthConfig
@@ -62,3 +64,16 @@ def airflow_connection(conn_id: str = "shop", conn_type: str = "oauth", **fields
     if isinstance(values["extra"], dict):
         values["extra"] = json.dumps(values["extra"])
     return Connection(conn_id=conn_id, **values)
+
+
+def use_vendor(monkeypatch: pytest.MonkeyPatch, **values: Any) -> None:
+    """Read all connections from now on as if they had a vendor with these values of ``OAuthConfig``."""
+    from airflow_provider_oauth import connection
+
+    read = getattr(connection._read, "original", connection._read)
+
+    def with_values(*args: Any) -> OAuthConfig:
+        return replace(read(*args), **values)
+
+    with_values.original = read  # type: ignore[attr-defined]
+    monkeypatch.setattr(connection, "_read", with_values)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.exceptions import ConsentDenied, OAuthError
 from airflow_provider_oauth.management.grant_check import GrantCheck, check_grant
+from airflow_provider_oauth.management.lookup import with_looked_up_values
 from airflow_provider_oauth.management.messages import not_granted, validity
 from airflow_provider_oauth.management.status import ConnectionStatus
 from airflow_provider_oauth.protocol.advice import OFFLINE_ACCESS
@@ -18,10 +19,11 @@ from airflow_provider_oauth.protocol.authorization import (
     pushed_authorization_url,
     validate_callback,
 )
-from airflow_provider_oauth.protocol.callback_values import kept_values, stored_values
+from airflow_provider_oauth.protocol.callback_values import stored_names, stored_values
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.credentials import load_credentials
 from airflow_provider_oauth.protocol.encryption_keys import read_file_keys
+from airflow_provider_oauth.protocol.field_labels import field_name
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token import missing_scopes
 from airflow_provider_oauth.runtime.encryption import uses_data_key
@@ -177,7 +179,7 @@ def _check_keys(config: OAuthConfig) -> None:
 
 
 def _store_consent(config: OAuthConfig, source: TokenSource, token: Token) -> Token:
-    """Store tokens after a consent, unless they belong to another user than the stored ones or cannot be renewed."""
+    """Store tokens after a consent, unless they belong to another account than the stored ones or cannot be renewed."""
     state = source.grant_state()
     try:
         _check_user(config, state, token)
@@ -191,13 +193,14 @@ def _store_consent(config: OAuthConfig, source: TokenSource, token: Token) -> To
             f"servers issue a refresh token only for the first consent. {OFFLINE_ACCESS} Alternatively, revoke the "
             f"earlier consent at the server, and authorize again."
         )
+    looked_up = with_looked_up_values(config, token)
 
     def check_again(current: GrantState) -> None:
         # Another user may have authorized the connection since the first check.
         _check_user(config, current, token)
-        _check_values(config, current, token.callback)
+        _check_values(config, current, looked_up.callback)
 
-    return source.actions.store_grant(token, check_again)
+    return source.actions.store_grant(looked_up, check_again)
 
 
 def _check_user(config: OAuthConfig, state: GrantState, token: Token) -> None:
@@ -215,21 +218,30 @@ def _check_user(config: OAuthConfig, state: GrantState, token: Token) -> None:
 
 
 def _check_values(config: OAuthConfig, state: GrantState, values: Mapping[str, str]) -> None:
-    """Check that the callback values are those of the stored grant, for example the ID of the same company.
+    """Check that callback and lookup values are those of the stored grant, for example the ID of the same company.
 
     Otherwise, tasks would continue with the data of another account, and nobody would notice it.
 
     :raises ConsentDenied: if a value differs
     """
     stored = state.record.callback if state.record else {}
-    for name, parameter in kept_values(config.callback_map).items():
-        if parameter in stored and stored[parameter] != values[parameter]:
-            old, new = (redact(each, config.secrets) for each in (stored[parameter], values[parameter]))
+    for name, key in stored_names(config).items():
+        entered = config.vendor_values.get(name)
+        if entered is not None and key in values and entered != values[key]:
             raise ConsentDenied(
-                f"Connection {config.conn_id!r}: the callback has another {name} ({parameter}) than before: {new!r} "
-                f"instead of {old!r}. The stored tokens belong to the previous account and were kept. To keep this "
-                f"account, authorize again and choose it at the server. To switch to the new account, forget the "
-                f"stored tokens, and authorize again."
+                f"Connection {config.conn_id!r}: the callback has another {name} ({key}) than "
+                f"{field_name('vendor_values')}: {redact(values[key], config.secrets)!r} instead of {entered!r}. No "
+                f"tokens were stored. Choose the account at the server, or correct the field, and authorize again."
+            )
+        if key in stored and key in values and stored[key] != values[key]:
+            old, new = (redact(each, config.secrets) for each in (stored[key], values[key]))
+            source = f"the callback has another {name} ({key})"
+            if name not in config.callback_map:
+                source = f"{config.api_name} returned another {name}"
+            raise ConsentDenied(
+                f"Connection {config.conn_id!r}: {source} than before: {new!r} instead of {old!r}. The stored tokens "
+                f"belong to the previous account and were kept. To keep this account, authorize again and choose it at "
+                f"the server. To switch to the new account, forget the stored tokens, and authorize again."
             )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ import pytest
 from airflow.providers.http.operators.http import HttpOperator
 from requests_mock import ANY
 
-from airflow_provider_oauth import connection
 from airflow_provider_oauth.api.aiohttp_auth import current_endpoint
 from airflow_provider_oauth.api.endpoints import joined_url
 from airflow_provider_oauth.exceptions import ConfigurationError, ConsentRequired, OAuthError
@@ -24,6 +22,7 @@ from airflow_provider_oauth.runtime import token_sources
 from airflow_provider_oauth.runtime.variable_store import VariableTokenStore
 from airflow_provider_oauth.sensors.oauth import OAuthHttpSensor
 from airflow_provider_oauth.tokens.record import Record
+from tests.connections import use_vendor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +48,6 @@ def api(variables: dict[str, str], requests_mock: Mocker) -> Iterator[None]:
 @pytest.fixture
 def connect(define_connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Define a connection of a vendor with a lookup, and store a grant with its values."""
-    read = connection._read
 
     def define(
         values: Mapping[str, str] | None = None,
@@ -63,7 +61,7 @@ def connect(define_connection: Callable[..., None], monkeypatch: pytest.MonkeyPa
             "lookup": LOOKUP,
             **(vendor or {}),
         }
-        monkeypatch.setattr(connection, "_read", lambda *args: replace(read(*args), **given))
+        use_vendor(monkeypatch, **given)
         define_connection("my_api", host=API, grant_type=grant_type, **fields)
         token = Token(access_token="fake-access", issued_at=NOW, expires_at=NOW + timedelta(days=1))
         record = Record(
@@ -184,7 +182,8 @@ def test_without_a_value_the_error_says_that_a_user_must_authorize(
 
     assert str(error.value) == (
         "Connection 'my_api': no value of cloud_id is stored. Airflow requests it from Jira when a user authorizes the "
-        "connection. You can also enter it in vendor_values. A user must authorize the connection: run airflow oauth "
+        "connection. You can also enter it in Vendor values (vendor_values). A user must authorize the connection: "
+        "run airflow oauth "
         "authorize my_api."
     )
     assert sent(requests_mock) == []
@@ -199,7 +198,8 @@ def test_without_a_value_a_grant_without_consent_needs_it_in_the_connection(
         OAuthHook("my_api").run("items")
 
     assert str(error.value) == (
-        "Connection 'my_api': vendor_values has no cloud_id, which requests to Jira need. Enter it, for example "
+        "Connection 'my_api': Vendor values (vendor_values) has no cloud_id, which requests to Jira need. Enter it, "
+        "for example "
         '{"cloud_id": "…"}.'
     )
     assert sent(requests_mock) == []

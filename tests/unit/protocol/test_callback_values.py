@@ -161,7 +161,8 @@ def test_a_callback_value_must_not_have_the_name_of_a_lookup_value(callback_map:
 @pytest.mark.parametrize("value", ["", "..", "a\n", "x" * 513])
 def test_an_entered_value_must_be_valid(value: str) -> None:
     assert refusal(vendor_values={"cloud_id": value}) == (
-        "Connection 'shop': vendor_values has a value of cloud_id that is blank, not printable, or longer than 512 "
+        "Connection 'shop': Vendor values (vendor_values) has a value of cloud_id that is blank, not printable, or "
+        "longer than 512 "
         "characters. Correct it."
     )
 
