@@ -9,7 +9,7 @@ from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.presets.placeholders import names_in
 from airflow_provider_oauth.presets.preset import STANDARD_LABELS
 from airflow_provider_oauth.presets.vendor_check import runtime_names
-from airflow_provider_oauth.presets.vendor_fields import vendor_defaults
+from airflow_provider_oauth.presets.vendor_fields import needed_values, vendor_defaults
 from airflow_provider_oauth.protocol.field_labels import field_name
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def entries(vendor: Vendor, grant_type: str) -> list[Entry]:
     :param vendor: the vendor
     :param grant_type: the grant type of the connection
     """
-    values = [_of_value(vendor, name) for name in vendor.values]
+    values = [_of_value(vendor, name) for name in needed_values(vendor, grant_type)]
     samples = {each.name: each.sample for each in values}
     known = vendor_defaults(vendor, grant_type, {}, samples).fields
     values += [_of_runtime_value(vendor, name) for name in _runtime_values(vendor, grant_type, known)]

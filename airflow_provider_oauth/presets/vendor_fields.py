@@ -90,6 +90,16 @@ def vendor_defaults(
     )
 
 
+def needed_values(vendor: Vendor, grant_type: str) -> list[str]:
+    """Return the names of the values that a connection with this grant type needs, in the order of the vendor file.
+
+    :param vendor: the vendor
+    :param grant_type: the grant type of the connection
+    """
+    used = names_in([*_fields(vendor, grant_type).values(), vendor.endpoint_prefix])
+    return [name for name in vendor.values if name in used]
+
+
 def combined(name: str, vendors: Any, own: Any) -> Any:
     """Return the value of a field that both the vendor file and the connection have.
 
