@@ -51,7 +51,7 @@ USER = {"username": "anna", "user_password": "fake-pass"}
 
 # Field, value in JSON, value in a URI, name in OAuthConfig, value in OAuthConfig.
 FIELDS_READ: list[tuple[str, Any, str, str, Any]] = [
-    ("vendor", "github", "github", "vendor", "github"),
+    ("vendor", "okta", "okta", "vendor", "okta"),
     ("grant_type", "refresh_token", "refresh_token", "grant_type", "refresh_token"),
     ("grant_url", "https://login.example.com/t", "https://login.example.com/t", "token_url", "https://login.example.com/t"),
     ("refresh_url", "https://login.example.com/r", "https://login.example.com/r", "refresh_url", "https://login.example.com/r"),

@@ -50,7 +50,8 @@ def read(
 
     def rows(vendor: str, *responses: dict[str, Any]) -> list[Any]:
         url = URLS[vendor]
-        define_connection("shop", host=url.partition("/r" if vendor != "hubspot" else "/crm")[0], vendor=vendor)
+        host = url.partition("/r" if vendor != "hubspot" else "/crm")[0]
+        define_connection("shop", host=host, vendor=vendor, grant_type="client_credentials", token_method="POST")
         requests_mock.get(url, [*responses, ROW[vendor]])
         return [row for page in OAuthHook("shop").paginate(url) for row in page.rows]
 

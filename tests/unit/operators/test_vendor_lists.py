@@ -32,7 +32,14 @@ HOSTS = {"github": GITHUB, "hubspot": HUBSPOT, "marketo": f"{MARKETO}/rest"}
 @pytest.fixture(autouse=True)
 def _connections(define_connection: Callable[..., None], variables: dict[str, str], requests_mock: Mocker) -> None:
     for vendor, host in HOSTS.items():
-        define_connection(f"my_{vendor}", host=host, vendor=vendor)
+        define_connection(
+            f"my_{vendor}",
+            host=host,
+            vendor=vendor,
+            grant_type="client_credentials",
+            token_method="POST",
+            body_format="form",
+        )
     requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
 
 
