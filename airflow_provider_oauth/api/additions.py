@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -95,8 +96,11 @@ class ApiAdditions:
 
         :param endpoint: a path relative to the API's base URL, or an absolute URL
         """
-        prefix = "" if endpoint and is_absolute(endpoint) else self.config.endpoint_prefix
-        return names_in([endpoint, prefix], self.config)
+        found = names_in(endpoint, self.config)
+        if endpoint and is_absolute(endpoint):
+            return found
+        # A name that the connection does not know is needed, too: otherwise, it would be sent instead of a value.
+        return found | frozenset(re.findall(r"\{(\w+)\}", self.config.endpoint_prefix))
 
     def complete_endpoint(self, endpoint: str | None, token: Token | None) -> str | None:
         """Return an endpoint with the vendor's prefix, and with the values of the token's grant.

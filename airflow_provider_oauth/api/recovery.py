@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from airflow_provider_oauth.api.wait_time import requested_wait
+from airflow_provider_oauth.api.wait_time import LimitHeaders, requested_wait
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.metrics import API_REQUESTS, API_WAITS, no_report, status_outcome
 
@@ -78,12 +78,14 @@ class RecoveryPolicy:
     :param retry_timeout: how long to retry a request after temporary errors, in seconds
     :param repeatable: whether requests of any method can be retried without harm. If false, only GET, HEAD, OPTIONS,
         PUT and DELETE requests are
+    :param limit_headers: the vendor's own headers of its rate limit; None if it has none
     """
 
     rules: Sequence[Rule] = ()
     rate_limit_timeout: float = 0
     retry_timeout: float = 0
     repeatable: bool = False
+    limit_headers: LimitHeaders | None = None
 
     def rule_for(self, reply: Reply) -> Rule | None:
         """Return the rule for a response; None if no rule matches."""
@@ -215,7 +217,7 @@ class Recovery:
         what = f"the API responded with status {reply.status}"
         if rule.action == "renew":
             return self._renew(rule, what)
-        requested = requested_wait(reply.headers, self._clock.now())
+        requested = requested_wait(reply.headers, self._clock.now(), self._policy.limit_headers)
         if rule.action == "wait":
             return self._wait(rule, what, requested)
         return self._retry(rule, what, requested, rule.wait_for)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: How errors name the API.
 API = EndpointInfo("API", "base_url")
+#: The first bytes of a body that is gzip without a ``Content-Encoding``, which rules would decompress.
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 def get_request(config: OAuthConfig, token: Token, endpoint: str, params: Mapping[str, Any] | None = None) -> Request:
@@ -84,7 +86,8 @@ def send_once(
             response.status_code,
         )
     policy = RecoveryPolicy(rules=rules)
-    reply = Reply(response.status_code, response.headers, lambda: response.body)
+    body = b"" if response.body.startswith(GZIP_MAGIC) else response.body  # it could be large after decompression
+    reply = Reply(response.status_code, response.headers, lambda: body)
     if policy.is_error(reply):
         error = status_error(
             config,
@@ -94,7 +97,7 @@ def send_once(
             status=response.status_code,
             headers=response.headers,
             sent=request.headers,
-            body=response.body,
+            body=body,
         )
         error.rule = policy.rule_for(reply)
         raise error

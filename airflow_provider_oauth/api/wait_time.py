@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from airflow_provider_oauth.protocol.retry_after import retry_after
+from airflow_provider_oauth.protocol.retry_after import FIRST_EPOCH, NUMBER, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,23 @@ RESET_MILLISECONDS = "X-Rate-Limit-Time-Reset-Ms"
 PARAMETER = re.compile(r"\b(limit|remaining|reset|[rt])\s*=\s*([0-9]+)", re.IGNORECASE)
 
 
-def requested_wait(headers: Mapping[str, str], now: datetime) -> float | None:
+@dataclass(frozen=True, kw_only=True)
+class LimitHeaders:
+    """The response headers that describe a rate limit, if they are not the usual ones.
+
+    :param reset: the name of the header that specifies when the limit ends: a number of seconds, or a time
+    :param remaining: the name of the header with the number of requests that are left; None if there is none
+    :param unit: the unit of the number in ``reset``
+    """
+
+    reset: str
+    remaining: str | None = None
+    unit: Literal["seconds", "milliseconds"] = "seconds"
+
+
+def requested_wait(
+    headers: Mapping[str, str], now: datetime, limit_headers: LimitHeaders | None = None
+) -> float | None:
     """Return how long the API requires its clients to wait.
 
     ``Retry-After`` takes precedence. Otherwise, the longest wait in the other headers is used. Limits that have
@@ -34,6 +51,7 @@ def requested_wait(headers: Mapping[str, str], now: datetime) -> float | None:
 
     :param headers: the headers of the response, with case-insensitive names
     :param now: the current time, with a time zone
+    :param limit_headers: other headers that the vendor sends; None if there are none
     :return: seconds; None if no header has a valid time, or only times in the past
     """
     if (wait := retry_after(headers.get("Retry-After", ""), now)) is not None:
@@ -41,13 +59,15 @@ def requested_wait(headers: Mapping[str, str], now: datetime) -> float | None:
     waits = [_rate_limit(headers.get("RateLimit", ""))]
     waits += [_reset(headers.get(reset, ""), now) for reset, left in RESET_HEADERS if _is_used_up(headers, left)]
     waits.append((_reset(headers.get(RESET_MILLISECONDS, ""), now) or 0) / 1000)
+    if limit_headers and _is_used_up(headers, limit_headers.remaining):
+        waits.append(_vendor_reset(headers.get(limit_headers.reset, ""), limit_headers.unit, now))
     return max(filter(None, waits), default=None)
 
 
-def _is_used_up(headers: Mapping[str, str], left: str) -> bool:
+def _is_used_up(headers: Mapping[str, str], left: str | None) -> bool:
     """Return whether a limit has no requests left. If their number is unknown, it counts as 0."""
     try:
-        return float(headers.get(left, "0")) <= 0
+        return left is None or float(headers.get(left, "0")) <= 0
     except ValueError:
         return True
 
@@ -57,6 +77,13 @@ def _reset(value: str, now: datetime) -> float | None:
     if (wait := retry_after(value, now)) is not None:
         return wait
     return max(filter(None, (retry_after(each, now) for each in value.split(","))), default=None)
+
+
+def _vendor_reset(value: str, unit: str, now: datetime) -> float | None:
+    """Return the wait in a vendor's header. In a number of milliseconds, a time since the epoch is recognized too."""
+    if unit == "milliseconds" and NUMBER.fullmatch(value.strip()) and float(value) < FIRST_EPOCH:
+        return float(value) / 1000
+    return _reset(value, now)
 
 
 def _rate_limit(value: str) -> float | None:

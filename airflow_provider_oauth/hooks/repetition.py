@@ -86,6 +86,7 @@ class RepeatsRequests:
             rate_limit_timeout=self._timeout("rate_limit_timeout", defaults[0]),
             retry_timeout=self._timeout("retry_timeout", defaults[1]),
             repeatable=in_list if self.repeatable is None else self.repeatable,
+            limit_headers=next((each.limit_headers for each in self._vendors if each.limit_headers), None),
         )
 
     @cached_property

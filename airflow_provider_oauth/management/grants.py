@@ -23,7 +23,6 @@ from airflow_provider_oauth.protocol.callback_values import stored_names, stored
 from airflow_provider_oauth.protocol.clock import Clock
 from airflow_provider_oauth.protocol.credentials import load_credentials
 from airflow_provider_oauth.protocol.encryption_keys import read_file_keys
-from airflow_provider_oauth.protocol.field_labels import field_name
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token import missing_scopes
 from airflow_provider_oauth.runtime.encryption import uses_data_key
@@ -226,13 +225,6 @@ def _check_values(config: OAuthConfig, state: GrantState, values: Mapping[str, s
     """
     stored = state.record.callback if state.record else {}
     for name, key in stored_names(config).items():
-        entered = config.vendor_values.get(name)
-        if entered is not None and key in values and entered != values[key]:
-            raise ConsentDenied(
-                f"Connection {config.conn_id!r}: the callback has another {name} ({key}) than "
-                f"{field_name('vendor_values')}: {redact(values[key], config.secrets)!r} instead of {entered!r}. No "
-                f"tokens were stored. Choose the account at the server, or correct the field, and authorize again."
-            )
         if key in stored and key in values and stored[key] != values[key]:
             old, new = (redact(each, config.secrets) for each in (stored[key], values[key]))
             source = f"the callback has another {name} ({key})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from airflow_provider_oauth.extract.body import value_at, with_values
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from airflow_provider_oauth.api.rate_limit import Budget
+    from airflow_provider_oauth.api.wait_time import LimitHeaders
     from airflow_provider_oauth.extract.error_rules import ErrorRule
     from airflow_provider_oauth.extract.paginators import Paginator
     from airflow_provider_oauth.extract.request import ListRequest
@@ -110,20 +111,6 @@ class VendorTest:
     endpoint: str
     params: Mapping[str, Any] = field(default_factory=dict)
     grants: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class LimitHeaders:
-    """The response headers that describe a rate limit, if they are not the usual ones.
-
-    :param reset: the name of the header that specifies when the limit ends: a number of seconds, or a time
-    :param remaining: the name of the header with the number of requests that are left; None if there is none
-    :param unit: the unit of the number in ``reset``
-    """
-
-    reset: str
-    remaining: str | None = None
-    unit: Literal["seconds", "milliseconds"] = "seconds"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from airflow_provider_oauth.api.rate_limit import Budget
+from airflow_provider_oauth.api.wait_time import LimitHeaders
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.extract.error_rules import ErrorRule
 from airflow_provider_oauth.presets.vendor import (
-    LimitHeaders,
     ListOptions,
     Vendor,
     VendorExample,

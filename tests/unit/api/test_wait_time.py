@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_oauth.api.wait_time import requested_wait
+from airflow_provider_oauth.api.wait_time import LimitHeaders, requested_wait
 from tests.fake_clock import START
 
 EPOCH = int(START.timestamp())
@@ -52,3 +52,32 @@ EPOCH = int(START.timestamp())
 )
 def test_the_wait_is_read_from_every_known_header(headers: dict[str, Any], seconds: float | None) -> None:
     assert requested_wait(CaseInsensitiveDict(headers), START) == seconds
+
+
+SECONDS = LimitHeaders(reset="X-Limit-Ends", remaining="X-Limit-Left")
+MILLISECONDS = LimitHeaders(reset="X-Limit-Ms", unit="milliseconds")
+
+
+@pytest.mark.parametrize(
+    ("limit_headers", "headers", "seconds"),
+    [
+        (SECONDS, {"x-limit-ends": "30"}, 30),
+        (SECONDS, {"X-Limit-Ends": "30", "X-Limit-Left": "0"}, 30),
+        (SECONDS, {"X-Limit-Ends": "30", "X-Limit-Left": "1"}, None),
+        (SECONDS, {"X-Limit-Ends": str(EPOCH + 9)}, 9),
+        (SECONDS, {"X-Limit-Ends": "2026-01-01T00:00:20Z"}, 20),
+        (SECONDS, {"X-Limit-Ends": "soon"}, None),
+        (SECONDS, {"X-Limit-Ends": "30", "Retry-After": "5"}, 5),
+        (SECONDS, {"X-Limit-Ends": "30", "X-RateLimit-Reset": "60"}, 60),
+        (SECONDS, {"X-RateLimit-Reset": "60"}, 60),
+        (MILLISECONDS, {"X-Limit-Ms": "1500"}, 1.5),
+        (MILLISECONDS, {"X-Limit-Ms": "0"}, None),
+        (MILLISECONDS, {"X-Limit-Ms": str((EPOCH + 9) * 1000)}, 9),
+        (MILLISECONDS, {"X-Limit-Ms": "Thu, 01 Jan 2026 00:01:30 GMT"}, 90),
+        (None, {"X-Limit-Ms": "1500"}, None),
+    ],
+)
+def test_a_vendors_own_headers_are_read(
+    limit_headers: LimitHeaders | None, headers: dict[str, str], seconds: float | None
+) -> None:
+    assert requested_wait(CaseInsensitiveDict(headers), START, limit_headers) == seconds

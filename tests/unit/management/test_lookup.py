@@ -329,20 +329,3 @@ def test_another_value_than_before_is_refused_until_the_tokens_are_forgotten(
     assert grants.status(config).callback == {"cloud_id": "1"}
     grants.forget(config)
     assert finish(config).callback == {"cloud_id": "2"}
-
-
-def test_a_callback_for_another_account_than_that_in_the_connection_is_refused(
-    connect: Callable[..., OAuthConfig], requests_mock: Mocker
-) -> None:
-    config = connect(lookup=None, vendor_values={"realm_id": "1"}, callback_map="realm_id=realmId")
-
-    with pytest.raises(ConsentDenied) as error:
-        finish(config, realmId="2")
-
-    assert str(error.value) == (
-        "Connection 'my_api': the callback has another realm_id (realmId) than Vendor values (vendor_values): '2' "
-        "instead of '1'. No "
-        "tokens were stored. Choose the account at the server, or correct the field, and authorize again."
-    )
-    assert requests_mock.call_count == 0
-    assert finish(config, realmId="1").callback == {"realmId": "1"}
