@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 OIDC_PROVIDER := tests/servers/oidc_provider
 PYTHONS := $(BIN)/nox --no-error-on-missing-interpreters
 
-.PHONY: help install demo try test test-python test-pythons test-oldest test-servers simulate test-browser test-distributed services soak lint bench docs clean
+.PHONY: help install catalogue demo try test test-python test-pythons test-oldest test-servers simulate test-browser test-distributed services soak lint bench docs clean
 
 help:
 	@echo "make install           create the virtual environment .venv; all other commands do it if it is missing"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-browser      tests of the connection form and the page OAuth connections, in Chromium (Debian: apt-get install chromium)"
 	@echo "make soak              200 tasks on two hosts while everything fails in turn, 15 minutes (Debian packages: as for test-distributed)"
 	@echo "make services          check that PostgreSQL and Redis are installed, which test-distributed and soak need"
+	@echo "make catalogue         generate the files about the vendor catalogue, after a change of a vendor file"
 	@echo "make lint              style, types, layers"
 	@echo "make docs              the documentation, in .artifacts/docs; warnings are errors"
 	@echo "make bench             benchmarks, as ratios to other programs; creates virtual environments for these"
@@ -97,6 +98,9 @@ lint: $(VENV)/.done
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+catalogue: $(VENV)/.done
+	$(BIN)/python -m tools.catalogue
 
 # BENCHMARKS=pulling runs only this one. PEERS=all also compares with the Airbyte CDK and the Singer SDK.
 bench: $(VENV)/.done

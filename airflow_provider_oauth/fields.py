@@ -28,6 +28,7 @@ class Field(NamedTuple):
     :param minimum: the lowest number allowed
     :param shown: whether the form has the field; otherwise it is only read from the extra JSON
     :param example: a valid value, shown in the form and in errors
+    :param unset: the label of the dropdown's first choice, which leaves the field empty; None for no such choice
     """
 
     type: FieldType
@@ -40,11 +41,12 @@ class Field(NamedTuple):
     minimum: int | None = None
     shown: bool = True
     example: str | None = None
+    unset: str | None = None
 
     @property
     def help_text(self) -> str:
-        """The description, followed by the example unless the form shows a default."""
-        show = self.example and self.default is None
+        """The description, followed by the example unless the form shows a default or choices."""
+        show = self.example and self.default is None and not self.choices
         return f"{self.description} Example: {self.example}" if show else self.description
 
 
@@ -52,24 +54,23 @@ FIELDS: dict[str, Field] = {
     "vendor": Field(
         "string",
         "Vendor",
-        "The vendor of the API, if this package has a file about it. The file defines how the API splits lists into "
-        "pages, what its errors mean, and its rate limits.",
-        shown=False,
+        "The vendor of the API. You then need only a few of the fields below: the command airflow oauth vendors NAME "
+        "lists them. A value that you enter replaces the vendor's value.",
         example="github",
+        unset="None: enter the URLs of the server below",
     ),
     "vendor_values": Field(
         "object",
         "Vendor values",
-        "Values that the vendor's URLs contain, as a JSON object. Only if the vendor needs them.",
-        shown=False,
+        "Values that the vendor's URLs contain, such as your subdomain, as a JSON object. Only if the vendor needs "
+        "them.",
         example='{"subdomain": "acme"}',
     ),
     "grant_type": Field(
         "string",
         "Grant type",
         "How Airflow obtains tokens. Choose Client credentials if the API is not called on behalf of a user.",
-        default="client_credentials",
-        required=True,
+        unset="Vendor's value, otherwise Client credentials",
         choices={
             "client_credentials": "Client credentials (no user)",
             "password": "Password (user name and password)",
@@ -83,7 +84,7 @@ FIELDS: dict[str, Field] = {
         "string",
         "Token URL",
         "The URL of the token endpoint, absolute or relative to the API base URL. Every grant type needs it, unless "
-        "Issuer is set.",
+        "Vendor or Issuer is set.",
         example="https://login.example.com/oauth/token",
     ),
     "issuer": Field(
@@ -97,14 +98,15 @@ FIELDS: dict[str, Field] = {
     "scope": Field(
         "string",
         "Scope",
-        "The scopes to request, separated by spaces, for every grant type. Leave it empty for the server's default.",
+        "The scopes to request, separated by spaces, for every grant type. Leave it empty for the vendor's or the "
+        "server's default.",
         example="orders.read stock.read",
     ),
     "authorize_url": Field(
         "string",
         "Authorization URL",
-        "The URL where the user logs in and consents. Only for grant type Authorization code; not needed if Issuer "
-        "is set.",
+        "The URL where the user logs in and consents. Only for grant type Authorization code; not needed if Vendor or "
+        "Issuer is set.",
         example="https://login.example.com/oauth/authorize",
     ),
     "username": Field(
@@ -131,7 +133,7 @@ FIELDS: dict[str, Field] = {
         "Client authentication",
         "How the client authenticates to the token endpoint, for every grant type. If the client has a private key, "
         'choose "JWT signed with a private key". Try another choice if the server responds with invalid_client.',
-        default="client_secret_basic",
+        unset="Vendor's value, otherwise Basic header",
         choices={
             "client_secret_basic": "Basic header (standard)",
             "client_secret_basic_raw": "Basic header, not URL-encoded",
@@ -180,6 +182,7 @@ FIELDS: dict[str, Field] = {
         "Signing algorithm",
         "The algorithm that signs JWTs. Only if the server does not accept the usual algorithm of the key: RS256, "
         "ES256, ES384, ES512, EdDSA or HS256.",
+        unset="Vendor's value, otherwise the usual algorithm of the key",
         choices={name: name for name in SIGNING_ALGORITHMS},
     ),
     "assertion_audience": Field(
@@ -226,7 +229,7 @@ FIELDS: dict[str, Field] = {
         "Token request body",
         "The format of requests to the token endpoint, for every grant type. Most servers expect a form. Choose the "
         "query only if the server requires it: servers and proxies log URLs.",
-        default="form",
+        unset="Vendor's value, otherwise Form",
         choices={
             "form": "Form (standard)",
             "json": "JSON",
@@ -250,8 +253,8 @@ FIELDS: dict[str, Field] = {
         "boolean",
         "Renew with refresh tokens",
         "Renew the token with the refresh token from the last token response, instead of sending the credentials "
-        "again. Not for grant types Authorization code and Refresh token, which always do so.",
-        default=False,
+        "again. Not for grant types Authorization code and Refresh token, which always do so. If you never touch the "
+        "switch, the vendor's value is used.",
     ),
     "refresh_url": Field(
         "string",
@@ -275,8 +278,9 @@ FIELDS: dict[str, Field] = {
     "token_method": Field(
         "string",
         "Token request method",
-        "The HTTP method of token requests. The default is POST. Choose GET only if the server requires it: all "
-        "parameters are then in the URL, which servers and proxies log.",
+        "The HTTP method of token requests. Choose GET only if the server requires it: all parameters are then in the "
+        "URL, which servers and proxies log.",
+        unset="Vendor's value, otherwise POST",
         choices={"POST": "POST (standard)", "GET": "GET"},
     ),
     "par_url": Field(
@@ -297,8 +301,7 @@ FIELDS: dict[str, Field] = {
         "boolean",
         "Skip PKCE",
         "Send authorization requests without PKCE (RFC 7636). Only for grant type Authorization code, if the server "
-        "rejects PKCE.",
-        default=False,
+        "rejects PKCE. If you never touch the switch, the vendor's value is used.",
     ),
     "scope_separator": Field(
         "string",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_oauth.presets import PRESETS
+from airflow_provider_oauth.presets import OAUTH, PRESETS
+from airflow_provider_oauth.presets.vendor_choices import vendor_choices
 
 #: Name, documentation and tag of each integration, by connection type.
 INTEGRATIONS = {
@@ -34,7 +35,10 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [_modules("triggers", "oauth")],
         "extra-links": ["airflow_provider_oauth.hooks.task.OAuthConnectionLink"],
         "cli": ["airflow_provider_oauth.cli.definition.get_oauth_cli_commands"],
-        "connection-types": [preset.connection_type() for preset in PRESETS.values()],
+        "connection-types": [
+            preset.connection_type({"vendor": vendor_choices()} if preset is OAUTH else {})
+            for preset in PRESETS.values()
+        ],
         "config": {
             "oauth": {
                 "description": "Settings of the OAuth 2.0 provider (airflow-provider-oauth).",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 STANDARD_FIELDS = ("host", "login", "password", "schema", "port", "description")
 #: Labels of standard fields, if Airflow's own labels do not fit.
 STANDARD_LABELS = {"login": "Client ID", "password": "Client secret"}
+#: The text that the form shows in the empty field API base URL.
+EXAMPLE_URL = "https://api.example.com/v1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +123,7 @@ class Preset:
     def form_fields(self) -> dict[str, Field]:
         """The fields of the form, in order, without the standard fields."""
         form = dict(self.fields)
-        if len(self.grants) > 1:
+        if len(self.grants) > 1 and "grant_type" not in form:
             form = {"grant_type": self._grant_type_field, **form}
         if len(self.environments) > 1:
             form = {"environment": self._environment_field, **form}
@@ -143,6 +146,8 @@ class Preset:
         with_client = "client_credentials" in self.grants
         return known._replace(
             default=self.grants[0],
+            unset=None,
+            required=True,
             choices={name: (known.choices or {})[name] for name in self.grants},
             description=known.description if with_client else "How Airflow obtains tokens.",
         )
@@ -175,10 +180,16 @@ class Preset:
             return None
         return {**fixed, **self.environments[environment or first]}
 
-    def connection_type(self) -> dict[str, Any]:
-        """Return the connection type as an entry of Airflow's provider info."""
+    def connection_type(self, choices: Mapping[str, dict[str, str]] = MappingProxyType({})) -> dict[str, Any]:
+        """Return the connection type as an entry of Airflow's provider info.
+
+        :param choices: fields whose choices are not in ``fields``, each with values and their labels
+        """
         fixed = self.fixed_fields(None) or {}
+        shown = {name: field for name, field in self.form_fields.items() if field.shown}
+        shown |= {name: shown[name]._replace(choices=values) for name, values in choices.items()}
         hidden = ["schema", "port", *(name for name in ("host", "login", "password") if name in fixed)]
+        example = f"{EXAMPLE_URL}, or empty if you choose a vendor" if "vendor" in shown else EXAMPLE_URL
         return {
             "connection-type": self.conn_type,
             "hook-name": self.name,
@@ -186,9 +197,9 @@ class Preset:
             "ui-field-behaviour": {
                 "hidden-fields": hidden,
                 "relabeling": self.standard_labels,
-                "placeholders": {} if "host" in fixed else {"host": "https://api.example.com/v1"},
+                "placeholders": {} if "host" in fixed else {"host": example},
             },
-            "conn-fields": {name: _form_field(field) for name, field in self.form_fields.items() if field.shown},
+            "conn-fields": {name: _form_field(field) for name, field in shown.items()},
         }
 
 
@@ -197,8 +208,10 @@ def _form_field(field: Field) -> dict[str, Any]:
     if field.default is not None:
         schema["default"] = field.default
     if field.choices:
-        schema["enum"] = list(field.choices)
-        schema["values_display"] = field.choices
+        # Airflow's form shows null as "null" unless values_display has a label for it.
+        unset = {} if field.unset is None else {"null": field.unset}
+        schema["enum"] = [*(None for _ in unset), *field.choices]
+        schema["values_display"] = {**unset, **field.choices}
     if field.secret and field.type == "string":
         schema["format"] = "password"
     if field.minimum is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_oauth.coercion import InvalidField, coerce
 from airflow_provider_oauth.exceptions import ConfigurationError
-from airflow_provider_oauth.fields import FIELDS
+from airflow_provider_oauth.fields import ALIASES, FIELDS
 from airflow_provider_oauth.presets.placeholders import LABEL, URL_FIELDS, filled, names_in, template_problem
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ NOT_IN_FILES = frozenset(
         "verify",
         "verify_ssl",
         "cert",
+        *ALIASES,
     ]
 )
 #: Standard fields of a connection, besides ``host``, that users can be asked for.
@@ -100,6 +101,8 @@ def _check_field(vendor: Vendor, key: str, value: Any, place: str) -> None:
     if key in URL_FIELDS:
         _check_url(vendor, value, place)
         return
+    if (choices := FIELDS[key].choices) and value not in choices:
+        _refuse_file(place, f"is {value!r}, which is not one of the choices: {', '.join(choices)}")
     samples = {name: each.sample for name, each in vendor.values.items()}
     try:
         coerce(key, FIELDS[key], filled(value, samples, is_url=False))

@@ -32,6 +32,31 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+#: A vendor file of the user.
+ACME = """
+label = "Acme Ärzte"
+documentation = ["https://docs.acme.example"]
+endpoint_prefix = "v1"
+
+[values.subdomain]
+label = "Subdomain"
+description = "The first part of the address of your account."
+example = "my-company"
+
+[fields]
+host = "https://{subdomain}.acme.example"
+grant_url = "https://{subdomain}.acme.example/token"
+client_auth = "client_secret_post"
+body_format = "json"
+token_method = "POST"
+use_refresh = true
+default_lifetime = 600
+
+[grants.authorization_code]
+authorize_url = "https://{subdomain}.acme.example/authorize"
+scope = "read"
+[grants.client_credentials]
+"""
 
 
 @pytest.fixture(scope="session")
@@ -42,11 +67,21 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def vendor_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder ``[oauth] vendor_folder`` with a valid vendor file and an invalid one."""
+    folder = tmp_path_factory.mktemp("vendors")
+    (folder / "acme.toml").write_text(ACME)
+    (folder / "zzz_invalid.toml").write_text("label = ")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory, vendor_folder: Path) -> Iterator[Airflow]:
     """Airflow without connections, with an administrator, an operator and a viewer."""
     home, dags = tmp_path_factory.mktemp("browser_airflow"), Path(__file__).parent / "dags"
+    env = {"AIRFLOW__OAUTH__VENDOR_FOLDER": str(vendor_folder)}
     users = {"admin": "admin", "otto": "op", "vic": "viewer"}
-    with Airflow(home, dags, users=users, api_server_workers=2) as airflow:
+    with Airflow(home, dags, env=env, users=users, api_server_workers=2) as airflow:
         airflow.wait_until_parsed(["uses_connection"])
         yield airflow
 

@@ -93,6 +93,18 @@ class ConnectionForm:
         """Select a choice of a dropdown."""
         self._choose(self._element(name).get_by_role("combobox"), label)
 
+    def open_choices(self, name: str) -> None:
+        """Open a dropdown."""
+        self._element(name).get_by_role("combobox").click()
+        expect(self.page.get_by_role("option").first).to_be_visible()
+
+    def choices(self, name: str) -> list[str]:
+        """Return the labels of the choices of a dropdown."""
+        self.open_choices(name)
+        labels = self.page.get_by_role("option").all_inner_texts()
+        self.page.keyboard.press("Escape")
+        return labels
+
     def toggle(self, name: str) -> None:
         """Toggle a switch."""
         self.dialog.locator(f"[id='switch:element_{name}']").click()

@@ -11,6 +11,8 @@ from airflow_provider_oauth.fields import ALIASES, FIELDS
 
 # Fields that other software relies on.
 SHOWN = {
+    "vendor",
+    "vendor_values",
     "grant_type",
     "grant_name",
     "private_key",
@@ -67,7 +69,6 @@ SHOWN = {
     "allow_http",
 }
 READ_ONLY = {
-    "vendor",
     "token_url",
     "token_endpoint",
     "verify",
@@ -141,10 +142,11 @@ def test_an_example_is_a_valid_value(name: str) -> None:
         assert coerce(name, field, field.example)
 
 
-def test_issuer_follows_token_url_and_json_fields_are_last() -> None:
-    shown = [name for name, field in FIELDS.items() if field.shown]
+def test_the_vendor_is_first_issuer_follows_token_url_and_json_fields_are_last() -> None:
+    first, second, *shown = [name for name, field in FIELDS.items() if field.shown]
     is_json = [FIELDS[name].type == "object" for name in shown]
 
+    assert [first, second] == ["vendor", "vendor_values"]
     assert shown[shown.index("grant_url") + 1] == "issuer"
     assert is_json == sorted(is_json)
 
@@ -163,6 +165,19 @@ def test_a_default_has_the_type_of_its_field(name: str) -> None:
     assert field.default is None or type(field.default) is types[field.type]
     assert field.default is None or field.minimum is None or field.default >= field.minimum
     assert field.choices is None or field.default is None or field.default in field.choices
+
+
+def test_only_fields_that_no_vendor_sets_have_a_default() -> None:
+    # Airflow's form stores the defaults of all fields, and a value in the connection replaces the vendor's value.
+    assert {name for name, field in FIELDS.items() if field.default is not None} == {"leeway", "allow_http"}
+
+
+@every_field
+def test_a_dropdown_without_a_default_has_an_empty_first_choice(name: str) -> None:
+    field = FIELDS[name]
+    if field.choices:
+        assert field.unset is not None
+        assert not field.required
 
 
 def test_leeway_is_an_integer_and_required() -> None:

@@ -15,12 +15,14 @@ from jsonschema import Draft7Validator
 from airflow_provider_oauth.fields import FIELDS, Field
 from airflow_provider_oauth.get_provider_info import get_provider_info
 from airflow_provider_oauth.presets import PRESETS
+from airflow_provider_oauth.presets.vendor_index import VENDORS
 
 FORM = {name: field for name, field in FIELDS.items() if field.shown}
 FORMS = {
     conn_type: {name: field for name, field in preset.form_fields.items() if field.shown}
     for conn_type, preset in PRESETS.items()
 }
+FORMS["oauth"]["vendor"] = FIELDS["vendor"]._replace(choices=VENDORS)
 EVERY_FIELD = pytest.mark.parametrize(
     ("conn_type", "name"), [(conn_type, name) for conn_type, form in FORMS.items() for name in form]
 )
@@ -167,8 +169,10 @@ def test_the_providers_manager_finds_type_label_and_description_of_a_field(
     assert widget["description"] == field.help_text
     assert schema["type"] == (field.type if field.required else [field.type, "null"])
     assert widget["value"] == field.default
-    assert schema.get("enum") == (list(field.choices) if field.choices else None)
-    assert schema.get("values_display") == field.choices
+    unset = [] if field.unset is None else [(None, "null", field.unset)]
+    choices = [*unset, *((value, value, label) for value, label in (field.choices or {}).items())]
+    assert schema.get("enum", []) == [value for value, _, _ in choices]
+    assert schema.get("values_display", {}) == {key: label for _, key, label in choices}
     assert schema.get("minimum") == field.minimum
 
 
@@ -195,10 +199,10 @@ def test_the_providers_manager_accepts_every_default(
         assert param.resolve() == field.default
 
 
-def test_the_providers_manager_requires_grant_type_and_leeway(forms: dict[str, dict[str, dict[str, Any]]]) -> None:
+def test_the_providers_manager_requires_only_leeway(forms: dict[str, dict[str, dict[str, Any]]]) -> None:
     required = {name for name, widget in forms["oauth"].items() if "null" not in widget["schema"]["type"]}
 
-    assert required == {"grant_type", "leeway"}
+    assert required == {"leeway"}
 
 
 def test_the_providers_manager_finds_the_configuration_section(manager: ProvidersManager) -> None:

@@ -419,9 +419,16 @@ def test_the_environment_is_a_dropdown(vendor: str) -> None:
 def test_the_grant_types_are_a_dropdown(conn_type: str) -> None:
     schema = form(conn_type)["conn-fields"]["grant_type"]["schema"]
 
-    assert schema["enum"] == list(schema["values_display"]) == list(PRESETS[conn_type].grants)
-    assert schema["default"] == PRESETS[conn_type].grants[0]
-    assert schema["type"] == "string"
+    grants = list(PRESETS[conn_type].grants)
+    if conn_type == "oauth":  # a vendor can set the grant type
+        assert schema["enum"] == [None, *grants]
+        assert list(schema["values_display"]) == ["null", *grants]
+        assert "default" not in schema
+        assert schema["type"] == ["string", "null"]
+    else:
+        assert schema["enum"] == list(schema["values_display"]) == grants
+        assert schema["default"] == grants[0]
+        assert schema["type"] == "string"
     assert "implicit" not in schema["enum"]
 
 
