@@ -42,7 +42,7 @@ class Response(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     :param status: its status
     :param headers: its headers; a list for a header that is sent several times
-    :param body: its body. ``ROWS`` stands for the rows, and ``{now+30}`` for a time
+    :param body: its body. ``[ROWS]`` stands for the rows, and ``{now+30}`` for a time
     :param rows: rows as JSON
     :param repeat: how many times the rows are repeated
     """
@@ -66,7 +66,7 @@ class Response(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
         :param now: the current time
         """
-        return with_times(self.body.replace("ROWS", ",".join(self.rows * self.repeat)), now)
+        return with_times(self.body.replace("[ROWS]", f"[{','.join(self.rows * self.repeat)}]"), now)
 
     def documented_rows(self) -> list[Any]:
         """Return the rows of the page: ``rows``, or the only array of objects in the body.
@@ -269,7 +269,10 @@ class Example(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     @property
     def list_options(self) -> dict[str, Any]:
         """The arguments of the operator that reads the list."""
-        return {key: value for key, value in self.connection.items() if key in LIST_KEYS}
+        options = {key: value for key, value in self.connection.items() if key in LIST_KEYS}
+        if isinstance(options.get("json"), str):
+            options["json"] = json.loads(options["json"])
+        return options
 
     @property
     def rows(self) -> list[Any]:

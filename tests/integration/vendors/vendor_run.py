@@ -13,6 +13,7 @@ from sandbox.vendor_server import REDIRECT_URI, connection_fields
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from airflow_provider_oauth.hooks.oauth import OAuthHook
     from airflow_provider_oauth.protocol.config import OAuthConfig
     from sandbox.vendor_example import Example
     from sandbox.vendor_server import VendorServer
@@ -42,10 +43,14 @@ class VendorRun:
         return nothing | named | self.example.fields | connection_fields(self.server)
 
     @property
-    def config(self) -> OAuthConfig:
+    def hook(self) -> OAuthHook:
         from airflow_provider_oauth.hooks.oauth import OAuthHook
 
-        return OAuthHook(self.conn_id).config
+        return OAuthHook(self.conn_id, method="GET")
+
+    @property
+    def config(self) -> OAuthConfig:
+        return self.hook.config
 
     def authorize(self) -> None:
         """Authorize the connection as a user who consents, if the grant needs a user."""
