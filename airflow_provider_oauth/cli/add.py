@@ -21,7 +21,7 @@ from airflow_provider_oauth.management.new_connection import (
     overriding_sources,
     store,
 )
-from airflow_provider_oauth.management.vendor_guide import example_task, grant_labels, register_steps
+from airflow_provider_oauth.management.vendor_guide import example_task, grant_labels, https_hint, register_steps
 from airflow_provider_oauth.protocol.config import is_loopback
 from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 
@@ -54,7 +54,7 @@ def add(args: Namespace) -> None:
     config = _check_complete(new)
     _print_summary(vendor, config, args.redirect_uri or REDIRECT_URI)
     store(new.connection())
-    print_line(f"The connection {args.conn_id!r} was created.")
+    print_line(f"\nThe connection {args.conn_id!r} was created.")
     done = has_terminal() and args.authorize and not overriding
     if done:
         done = _authorize_or_test(config, args.redirect_uri or REDIRECT_URI)
@@ -187,6 +187,8 @@ def _print_steps(vendor: Vendor, redirect_uri: str) -> None:
         print_line(f"\nRegister Airflow at {vendor.label}:")
         for number, step in enumerate(steps, 1):
             print_line(f"  {number}. {step}")
+    if redirect_uri == REDIRECT_URI and "authorization_code" in vendor.grants:
+        print_line(https_hint(vendor))
 
 
 def _print_summary(vendor: Vendor, config: OAuthConfig, redirect_uri: str) -> None:

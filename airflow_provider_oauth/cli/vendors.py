@@ -15,6 +15,7 @@ from airflow_provider_oauth.management.vendor_guide import (
     example_connection,
     example_task,
     grant_labels,
+    https_hint,
     plain_text,
     register_steps,
 )
@@ -75,6 +76,7 @@ def describe(vendor: Vendor) -> dict[str, Any]:
         "redirect_uris": {"airflow oauth": REDIRECT_URI, "page OAuth connections": callback_url() or None}
         if "authorization_code" in vendor.grants
         else {},
+        "redirect_uri_hint": https_hint(vendor) if "authorization_code" in vendor.grants else None,
         "register": register_steps(vendor, REDIRECT_URI),
         "enter": _what_to_enter(vendor),
         "scopes": dict(vendor.scopes),
@@ -112,6 +114,7 @@ def _text(guide: dict[str, Any]) -> list[str]:
     elif not guide["grants"]:
         lines += ["The vendor file has no grants. It describes only the lists and the errors of the API."]
     redirect_uris = [f"{name}: {uri}" for name, uri in guide["redirect_uris"].items() if uri]
+    redirect_uris += [guide["redirect_uri_hint"]] if redirect_uris else []
     steps = [f"{number}. {step}" for number, step in enumerate(guide["register"], 1)]
     grants = [f"{name}: {label}" for name, label in guide["grants"].items()]
     lines += _section("Register Airflow at the vendor", steps)

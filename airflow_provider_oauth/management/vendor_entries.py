@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from airflow_provider_oauth.presets.placeholders import names_in
 from airflow_provider_oauth.presets.preset import STANDARD_LABELS
 from airflow_provider_oauth.presets.vendor_check import runtime_names
 from airflow_provider_oauth.presets.vendor_fields import needed_values, vendor_defaults
+from airflow_provider_oauth.protocol.config import OAuthConfig
 from airflow_provider_oauth.protocol.field_labels import field_name
 
 if TYPE_CHECKING:
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 #: Description and example of each standard field that users can be asked for.
 STANDARD_FIELDS = {
     "host": ("The URL of the API.", "https://api.example.com"),
-    "login": ("The ID of the client, which some vendors call app or consumer key.", "CLIENT_ID"),
-    "password": ("The secret of the client.", "CLIENT_SECRET"),
+    "login": ("The ID of the client (app) that you registered.", ""),
+    "password": ("The secret of this client.", ""),
 }
 LABELS = {**STANDARD_LABELS, "host": "API base URL"}
 #: Secret fields that are not in ``FIELDS``.
@@ -37,6 +39,8 @@ BY_GRANT = {
 WITHOUT_CLIENT = ("jwt_bearer", "token_exchange")
 #: Fields in which callback and lookup values are always used.
 USES_RUNTIME_VALUES = ("api_params", "api_headers")
+#: A sentence about when a field is needed. Users are asked only for the fields that they need.
+CONDITION = re.compile(r" Only (?:for|if) [^.]*\.(?= |$)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +94,7 @@ def _credentials(grant_type: str, known: Mapping[str, Any]) -> list[str]:
 
     :param known: the vendor's fields
     """
-    client_auth = known.get("client_auth", FIELDS["client_auth"].default)
+    client_auth = known.get("client_auth", OAuthConfig.client_auth)
     names = [] if client_auth == "none" and grant_type in WITHOUT_CLIENT else ["login"]
     if client_auth.startswith("client_secret_"):
         names.append("password")
@@ -136,7 +140,7 @@ def _of_field(name: str) -> Entry:
     return Entry(
         name=name,
         label=field_name(name).partition(" (")[0],
-        description=known.description,
+        description=CONDITION.sub("", known.description),
         example=known.example or "",
         choices=known.choices or {},
         is_secret=known.secret,
@@ -149,11 +153,5 @@ def _scope(vendor: Vendor, known: Mapping[str, Any]) -> list[Entry]:
     is_required = default is None and "scope" in vendor.ask
     if not (default or vendor.scopes or is_required):
         return []
-    label, example = FIELDS["scope"].label, next(iter(vendor.scopes), "")
-    description = "The scopes to request, separated by spaces."
-    return [
-        Entry(
-            name="scope", label=label, description=description, example=example, default=default,
-            is_required=is_required,
-        )
-    ]  # fmt: skip
+    label, description = FIELDS["scope"].label, "The scopes to request, separated by spaces."
+    return [Entry(name="scope", label=label, description=description, default=default, is_required=is_required)]

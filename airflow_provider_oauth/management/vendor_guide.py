@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 #: What stands for the redirect URI in the steps of a vendor file.
 REDIRECT_URI = "{redirect_uri}"
+#: Words at the end of an endpoint that do not describe the rows.
+NOT_NAMES = ("json", "list")
+#: Texts in an example connection for fields that have no example.
+PLACEHOLDERS = {"login": "CLIENT_ID", "password": "CLIENT_SECRET"}
 
 
 def register_steps(vendor: Vendor, redirect_uri: str) -> list[str]:
@@ -27,13 +31,25 @@ def register_steps(vendor: Vendor, redirect_uri: str) -> list[str]:
     return [plain_text(each.replace(REDIRECT_URI, redirect_uri)) for each in vendor.register]
 
 
+def https_hint(vendor: Vendor) -> str:
+    """Return what to do if the vendor does not accept the default redirect URI of the command line.
+
+    :param vendor: the vendor
+    """
+    return (
+        f"If {vendor.label} accepts only https URLs, register https://localhost/ instead and add the option "
+        "--redirect-uri https://localhost/. After the consent, you paste the URL from the browser's address bar."
+    )
+
+
 def plain_text(markdown: str) -> str:
-    """Return a text of a vendor file without its Markdown: links, ``**bold**`` and code.
+    """Return a text of a vendor file without its Markdown: links, ``**bold**``, ``*italic*`` and code.
 
     :param markdown: the text
     """
     text = re.sub(r"\[([^\]]+)\]\((\S+?)\)", r"\1 (\2)", markdown)
-    return re.sub(r"\*\*(.+?)\*\*|`([^`]+)`", lambda found: found[1] or found[2], text)
+    marked = r"`([^`]+)`|\*\*(.+?)\*\*|\*(\S[^*]*)\*"
+    return re.sub(marked, lambda found: next(filter(None, found.groups())), text)
 
 
 def grant_labels(vendor: Vendor) -> dict[str, str]:
@@ -54,7 +70,7 @@ def example_connection(vendor: Vendor, grant_type: str) -> dict[str, Any]:
     required = [each for each in entries(vendor, grant_type) if each.is_required]
     values = {each.name: each.sample for each in required if each.is_value}
     fields = {
-        each.name: each.example or each.name.upper() if each.is_secret else each.sample
+        each.name: each.default or each.example or PLACEHOLDERS.get(each.name, each.name.upper())
         for each in required
         if not each.is_value
     }
@@ -100,7 +116,7 @@ def example_task(vendor: Vendor, conn_id: str) -> str:
 def _list_name(endpoint: str) -> str:
     """Return a name for the task and the file: the last word of the path that is not a placeholder."""
     path = re.sub(r"\{[^}]*\}", "", endpoint.partition("?")[0])
-    words = re.findall(r"[A-Za-z][A-Za-z0-9_]*", path.removesuffix(".json"))
+    words = [each for each in re.findall(r"[A-Za-z][A-Za-z0-9_]*", path) if each not in NOT_NAMES]
     return words[-1].lower() if words else "rows"
 
 

@@ -65,7 +65,7 @@ def test_a_user_answers_the_questions_and_the_connection_is_stored(
         "leeway": 60,
     }
     assert terminal.shown == [
-        "Number [1]: ", "Subdomain (for example acme): ", "Number [1]: ", "Client ID (for example CLIENT_ID): ",
+        "Number [1]: ", "Subdomain (for example acme): ", "Number [1]: ", "Client ID: ",
         "Scope [contacts.read]: ", "Number [1]: ",
     ]  # fmt: skip
     assert terminal.hidden == ["Client secret (not shown): "]
@@ -81,12 +81,13 @@ def test_the_output_has_the_steps_the_summary_and_the_next_step(
     printed = capsys.readouterr().out
     for part in (
         "Register Airflow at Acme CRM:\n  1. Open Settings → Apps and add an app.\n  2. Enter http://127.0.0.1:8765/ "
-        "as Redirect URL. See the guide (https://docs.acme.test/guide).\n",
+        "as Redirect URL. See the guide (https://docs.acme.test/guide).\n"
+        "If Acme CRM accepts only https URLs, register https://localhost/",
         "  contacts.read: Contacts, read only\n  contacts.write: Contacts\n",
         "Connection:   my_acme\nVendor:       Acme CRM\nGrant type:   authorization_code\n"
         "API base URL: https://acme.eu.acme.test\nToken URL:    https://acme.eu.acme.test/token\n"
         "Client ID:    my-client\nScope:        contacts.write\n"
-        "Redirect URI: http://127.0.0.1:8765/ (must be registered at Acme CRM)\n"
+        "Redirect URI: http://127.0.0.1:8765/ (must be registered at Acme CRM)\n\n"
         "The connection 'my_acme' was created.\n",
         "Next step: airflow oauth authorize my_acme\n",
         'OAuthExtractOperator(\n    task_id="contacts",\n    oauth_conn_id="my_acme",\n'

@@ -31,6 +31,8 @@ Register Airflow at the vendor:
 Redirect URIs, depending on where you authorize the connection:
   airflow oauth: http://127.0.0.1:8765/
   page OAuth connections: https://airflow.acme.test/team/oauth/callback
+  If Acme CRM accepts only https URLs, register https://localhost/ instead and add the option --redirect-uri \
+https://localhost/. After the consent, you paste the URL from the browser's address bar.
 
 Grant types (the first one is the default):
   authorization_code: Authorization code (a user consents in the browser)
@@ -40,12 +42,11 @@ Grant types (the first one is the default):
 What to enter:
   Subdomain (subdomain): The first part of the address of your account. Example: acme
   Region (region): Where your data is. One of europe, america. Default: europe
-  Client ID (login): The ID of the client, which some vendors call app or consumer key. Example: CLIENT_ID
-  Client secret (password): The secret of the client. Example: CLIENT_SECRET
+  Client ID (login): The ID of the client (app) that you registered.
+  Client secret (password): The secret of this client.
   Scope (scope): The scopes to request, separated by spaces. Default: contacts.read
-  User name (username), only for password: The user on whose behalf Airflow calls the API. Only for grant type \
-Password. Example: reports@example.com
-  User password (user_password), only for password: The password of that user. Only for grant type Password.
+  User name (username), only for password: The user on whose behalf Airflow calls the API. Example: reports@example.com
+  User password (user_password), only for password: The password of that user.
 
 Scopes:
   contacts.read: Contacts, read only
