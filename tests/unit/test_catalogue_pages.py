@@ -1,0 +1,152 @@
+"""Lists of vendors whose pages are unusual, with the vendor's file and without a paginator of the task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_oauth.exceptions import ApiError
+from airflow_provider_oauth.hooks.oauth import OAuthHook
+from airflow_provider_oauth.presets.vendors import vendor as catalogue_vendor
+from tests.connections import BASE_URL, TOKEN_URL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from requests_mock import Mocker
+
+
+@pytest.fixture
+def read(
+    variables: dict[str, str], define_connection: Callable[..., None], requests_mock: Mocker
+) -> Callable[..., list[Any]]:
+    """Read a list with a vendor's file; the API returns ``pages``."""
+
+    def rows(vendor: str, endpoint: str, pages: list[Any], method: str = "GET", **request: Any) -> list[Any]:
+        values = {name: value.example for name, value in catalogue_vendor(vendor).values.items()}
+        if vendor == "xero":
+            values["tenant_id"] = "1"
+        fields = {"grant_type": "refresh_token", "refresh_token": "fake-refresh-token", "vendor_values": values}
+        define_connection("shop", vendor=vendor, host=BASE_URL, **fields)
+        requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
+        requests_mock.request(method, f"{BASE_URL}/{endpoint}", [{"json": page} for page in pages])
+        hook = OAuthHook("shop", method=method)
+        return [row for page in hook.paginate(endpoint, **request) for row in page.rows]
+
+    return rows
+
+
+def queries(requests_mock: Mocker) -> list[str]:
+    return [request.url.partition("?")[2] for request in requests_mock.request_history if request.url[8:11] == "api"]
+
+
+def invoices(*numbers: int) -> dict[str, Any]:
+    return {"QueryResponse": {"Invoice": [{"Id": number} for number in numbers], "maxResults": len(numbers)}}
+
+
+def test_quickbooks_reads_a_query_to_its_empty_page(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
+    endpoint = "v3/company/1/query"
+    pages = [invoices(1, 2), {"QueryResponse": {}, "time": "2026-11-28T00:00:00Z"}]
+    params = {"query": "select * from Invoice", "MAXRESULTS": 2}
+    assert read("quickbooks", endpoint, pages, request_params=params) == [{"Id": 1}, {"Id": 2}]
+    assert queries(requests_mock) == [
+        "query=select+%2A+from+Invoice+STARTPOSITION+1+MAXRESULTS+2",
+        "query=select+%2A+from+Invoice+STARTPOSITION+3+MAXRESULTS+2",
+    ]
+    assert read("quickbooks", endpoint, [{"QueryResponse": {}}], request_params=params) == []
+
+
+def test_quickbooks_refuses_an_entity_that_its_file_does_not_know(read: Callable[..., list[Any]]) -> None:
+    page = {"QueryResponse": {"Ship": [{"Id": 1}], "maxResults": 1}}
+    with pytest.raises(ApiError, match="records_path of the vendor file does not have this entity"):
+        read("quickbooks", "v3/company/1/query", [page], request_params={"query": "select * from Ship"})
+
+
+def test_amazon_sends_only_the_token_for_the_next_page_of_reports(
+    read: Callable[..., list[Any]], requests_mock: Mocker
+) -> None:
+    pages = [{"reports": [1], "nextToken": "b"}, {"reports": [2]}]
+    params = {"reportTypes": "X"}
+    assert read("amazon_selling_partner", "reports/2021-06-30/reports", pages, request_params=params) == [1, 2]
+    assert queries(requests_mock) == ["reportTypes=X&pageSize=100", "nextToken=b"]
+
+
+def test_an_amazon_page_can_be_empty_although_more_follow(read: Callable[..., list[Any]]) -> None:
+    pages = [{"payload": {"transactions": [], "nextToken": "b"}}, {"payload": {"transactions": [2]}}]
+    assert read("amazon_selling_partner", "finances/2024-06-19/transactions", pages) == [2]
+
+
+def test_google_ads_pages_are_in_the_body(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
+    pages = [{"results": [1], "nextPageToken": "b", "fieldMask": "x"}, {"results": [2], "fieldMask": "x"}]
+    endpoint = "v26/customers/1/googleAds:search"
+    assert read("google_ads", endpoint, pages, "POST", json={"query": "SELECT"}) == [1, 2]
+    assert [request.json() for request in requests_mock.request_history[1:]] == [
+        {"query": "SELECT"},
+        {"query": "SELECT", "pageToken": "b"},
+    ]
+    assert read("google_ads", endpoint, [{"fieldMask": "x"}], "POST", json={"query": "SELECT"}) == []
+
+
+def test_google_ads_streams_are_arrays_of_parts(read: Callable[..., list[Any]]) -> None:
+    pages = [[{"results": [1, 2], "fieldMask": "x"}, {"results": [3]}]]
+    assert read("google_ads", "v26/customers/1/googleAds:searchStream", pages, "POST", json={"query": "S"}) == [1, 2, 3]
+
+
+def test_google_analytics_pages_are_in_the_body(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
+    pages = [{"rows": [1, 2], "rowCount": 3}, {"rows": [3], "rowCount": 3}]
+    endpoint = "v1beta/properties/1:runReport"
+    assert read("google_analytics", endpoint, pages, "POST", json={"metrics": [], "limit": 2}) == [1, 2, 3]
+    assert [request.json()["offset"] for request in requests_mock.request_history[1:]] == [0, 2]
+    assert read("google_analytics", endpoint, [{"metricHeaders": []}], "POST", json={"metrics": []}) == []
+
+
+def test_xero_reads_the_list_and_not_the_warnings(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
+    paging = {"pageCount": 2, "itemCount": 2}
+    pages = [{"Warnings": [{}], "Invoices": [1], "pagination": paging}, {"Invoices": [2], "pagination": paging}]
+    assert read("xero", "api.xro/2.0/Invoices", pages) == [1, 2]
+    assert queries(requests_mock) == ["page=1&pageSize=100", "page=2&pageSize=100"]
+
+
+def test_xero_reads_journals_after_the_last_number(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
+    rows = [{"JournalNumber": 7}, {"JournalNumber": 9}]
+    assert read("xero", "api.xro/2.0/Journals", [{"Journals": rows}, {"Journals": []}]) == rows
+    assert queries(requests_mock) == ["", "offset=9"]
+
+
+def test_zoho_reads_records_with_a_page_token(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
+    info = {"per_page": 200, "count": 1, "next_page_token": "b", "more_records": True}
+    pages = [{"data": [1], "info": info}, {"data": [2], "info": {**info, "more_records": False}}]
+    assert read("zoho", "crm/v8/Leads", pages, request_params={"fields": "Email"}) == [1, 2]
+    assert queries(requests_mock) == ["fields=Email&per_page=200", "page_token=b&fields=Email&per_page=200"]
+
+
+def test_zoho_books_has_one_array_per_list(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
+    pages = [
+        {"code": 0, "contacts": [1], "page_context": {"page": 1, "has_more_page": True}},
+        {"code": 0, "contacts": [2], "page_context": {"page": 2, "has_more_page": False}},
+    ]
+    assert read("zoho", "books/v3/contacts", pages) == [1, 2]
+    assert queries(requests_mock) == ["page=1&per_page=200", "page=2&per_page=200"]
+
+
+def test_stripe_requests_the_rows_after_the_last_one(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
+    pages = [{"data": [{"id": "a"}], "has_more": True}, {"data": [{"id": "b"}], "has_more": False}]
+    assert read("stripe_connect", "v1/charges", pages) == [{"id": "a"}, {"id": "b"}]
+    assert queries(requests_mock) == ["limit=100", "starting_after=a&limit=100"]
+
+
+def test_zoom_ends_with_an_empty_token(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
+    pages = [{"next_page_token": "b", "users": [1]}, {"next_page_token": "", "users": [2]}]
+    assert read("zoom", "v2/users", pages) == [1, 2]
+    assert queries(requests_mock) == ["page_size=300", "next_page_token=b&page_size=300"]
+
+
+def test_a_range_of_google_sheets_without_values_has_no_rows(read: Callable[..., list[Any]]) -> None:
+    endpoint = "v4/spreadsheets/1/values/A1:B2"
+    assert read("google_sheets", endpoint, [{"range": "A1:B2", "values": [["a", "b"], ["c"]]}]) == [["a", "b"], ["c"]]
+    assert read("google_sheets", endpoint, [{"range": "A1:B2"}]) == []
+
+
+def test_a_list_of_microsoft_graph_without_a_link_is_complete(read: Callable[..., list[Any]]) -> None:
+    assert read("microsoft_graph", "v1.0/users", [{"value": [*range(100)]}]) == [*range(100)]
