@@ -16,7 +16,7 @@ from airflow_provider_oauth.fields import ALIASES, Field
 from airflow_provider_oauth.presets import OAUTH, PRESETS, Preset
 from airflow_provider_oauth.presets.preset import STANDARD_FIELDS
 from airflow_provider_oauth.presets.vendor_fields import VendorDefaults, combined, vendor_defaults
-from airflow_provider_oauth.presets.vendors import vendor, vendor_names
+from airflow_provider_oauth.presets.vendors import suggestion, vendor, vendor_names
 from airflow_provider_oauth.protocol.client_check import unused_fields
 from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions, url_problem
 from airflow_provider_oauth.protocol.field_labels import KEYS, field_name, label_and_key
@@ -265,8 +265,7 @@ def _check_vendor(preset: Preset, values: dict[str, Any], warnings: list[str]) -
             warnings.append("The extra field 'vendor' was ignored, because this connection type defines it. Remove it.")
     elif name is not None and name not in vendor_names():
         raise InvalidField(
-            f"Vendor (vendor) is {name!r}, which is not in the catalogue. Use one of {', '.join(vendor_names())}, or "
-            "remove it."
+            f"Vendor (vendor) is {name!r}, which is not in the catalogue. Correct or remove it. {suggestion(name)}"
         )
 
 

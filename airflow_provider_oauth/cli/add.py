@@ -17,11 +17,11 @@ from airflow_provider_oauth.exceptions import ConfigurationError, OAuthError
 from airflow_provider_oauth.management.new_connection import (
     NewConnection,
     check_new_id,
-    find_vendor,
     overriding_sources,
     store,
 )
 from airflow_provider_oauth.management.vendor_guide import example_task, grant_labels, https_hint, register_steps
+from airflow_provider_oauth.presets.vendors import vendor as read_vendor
 from airflow_provider_oauth.protocol.config import is_loopback
 from airflow_provider_oauth.runtime.ui_urls import connection_page_url
 
@@ -38,7 +38,7 @@ def add(args: Namespace) -> None:
 
     :param args: the arguments of the command
     """
-    vendor = find_vendor(args.vendor)
+    vendor = read_vendor(args.vendor)
     _check_grants(vendor)
     check_new_id(args.conn_id)
     _check_grant_type(vendor, args.grant_type)

@@ -21,6 +21,7 @@ def format_status(status: ConnectionStatus) -> Row:
     return {
         "conn_id": status.conn_id,
         "conn_type": status.conn_type or None,
+        "vendor": (status.config.vendor_label or None) if status.config else None,
         "grant_type": status.config.grant_type if status.config else None,
         "token": status.token_state if status.is_known and not status.locked else None,
         "expires_at": (format_time(token.expires_at) if token.expires_at else "never") if token else None,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_oauth.cli.authorize import REDIRECT_URI
 from airflow_provider_oauth.cli.output import Row, print_data, print_line, print_rows
 from airflow_provider_oauth.exceptions import OAuthError
-from airflow_provider_oauth.management.new_connection import find_vendor
 from airflow_provider_oauth.management.vendor_entries import entries
 from airflow_provider_oauth.management.vendor_guide import (
     example_connection,
@@ -55,7 +54,7 @@ def show_vendor(name: str, output: str) -> None:
     :param name: the name of the vendor
     :param output: table or plain for text; json or yaml
     """
-    guide = describe(find_vendor(name))
+    guide = describe(read_vendor(name))
     if output in ("json", "yaml"):
         print_data([guide], output)
     else:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,6 @@ from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.management.vendor_entries import STANDARD_FIELDS, entries
-from airflow_provider_oauth.presets.vendors import vendor, vendor_names
 from airflow_provider_oauth.protocol.credentials import load_credentials
 from airflow_provider_oauth.runtime.compat import secrets_backends
 
@@ -37,8 +34,6 @@ LONGEST_ID = 200
 LEEWAY = 60
 #: Fields that make another field unnecessary, by that field.
 ALTERNATIVES = {"private_key": ("private_key_file", "assertion_file")}
-#: How similar a name must be to be suggested, from 0 to 1.
-SIMILARITY = 0.6
 #: Types of fields whose text is stored as a JSON value.
 JSON_TYPES = ("integer", "boolean", "object")
 
@@ -134,24 +129,6 @@ class NewConnection:
         if "private_key" in self.fields:
             load_credentials(config)  # this checks the key
         return config
-
-
-def find_vendor(name: str) -> Vendor:
-    """Return a vendor whose connections have the type OAuth 2.0 API or the vendor's own type.
-
-    :param name: the name of the vendor
-    :raises ConfigurationError: if there is no such vendor; the text contains similar names
-    """
-    names = vendor_names()
-    if name not in names:
-        text = re.sub(r"[^a-z0-9]+", "_", name.lower())
-        close = [each for each in names if text in each] or difflib.get_close_matches(text, names, cutoff=SIMILARITY)
-        raise ConfigurationError(
-            f"There is no vendor {name!r}. "
-            + (f"Did you mean {' or '.join(close)}? " if close else "")
-            + "To see all vendors, run: airflow oauth vendors"
-        )
-    return vendor(name)
 
 
 def check_new_id(conn_id: str) -> None:

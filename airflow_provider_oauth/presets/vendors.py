@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.presets.vendor_file import parse_vendor
+from airflow_provider_oauth.presets.vendor_index import VENDORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 CATALOGUE = Path(__file__).parent / "catalogue"
 #: The entry points of packages with vendor files: the vendor's name, and the package that contains ``NAME.toml``.
 ENTRY_POINTS = "airflow_provider_oauth.vendors"
+#: How similar a name must be to be suggested, from 0 to 1.
+SIMILARITY = 0.6
+MOST_SUGGESTIONS = 3
 
 
 def vendor_names() -> list[str]:
@@ -51,9 +55,7 @@ def vendor(name: str) -> Vendor:
     if name in packages:
         found.append(files(packages[name]) / f"{name}.toml")
     if not found:
-        raise ConfigurationError(
-            f"The vendor {name!r} is not in the catalogue. Use one of {', '.join(vendor_names())}."
-        )
+        raise ConfigurationError(f"The vendor {name!r} is not in the catalogue. {suggestion(name)}")
     if len(found) > 1:
         raise ConfigurationError(
             f"There are several vendor files {name}.toml: {', '.join(map(str, found))}. Rename your own file: its name "
@@ -67,6 +69,22 @@ def vendor(name: str) -> Vendor:
             "encoding, which must be UTF-8."
         ) from None
     return parse_vendor(name, text)
+
+
+def suggestion(name: str) -> str:
+    """Return what to do about an unknown vendor: sentences with similar names, and with the command that lists all.
+
+    :param name: the name that a user has entered
+    """
+    import difflib
+
+    text = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    known = {each: VENDORS.get(each, each) for each in vendor_names()}
+    close = [each for each in known if text and text in each]
+    close = close or difflib.get_close_matches(text, known, cutoff=SIMILARITY)
+    similar = [f"{each} ({known[each]})" if each != known[each] else each for each in close[:MOST_SUGGESTIONS]]
+    question = f"Did you mean {' or '.join(similar)}? " if similar else ""
+    return f"{question}To see all vendors, run: airflow oauth vendors"
 
 
 def _shipped() -> Mapping[str, Path]:

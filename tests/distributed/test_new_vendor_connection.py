@@ -141,6 +141,6 @@ def test_the_vendors_are_listed_and_an_unknown_one_is_an_error(airflow: Airflow)
     assert {"name": "hubspot", "label": "HubSpot", "grants": ["authorization_code"]} in rows
     printed = airflow.cli("oauth", "vendors", "hubspot")
     assert f"page OAuth connections: {airflow.url}/oauth/callback" in printed
-    with pytest.raises(AirflowError, match=r"There is no vendor 'hubspt'\. Did you mean hubspot\?") as caught:
+    with pytest.raises(AirflowError, match=r"Did you mean hubspot \(HubSpot\)\?") as caught:
         airflow.cli("oauth", "vendors", "hubspt")
     assert "Traceback" not in str(caught.value)

@@ -59,7 +59,7 @@ def test_a_file_is_read_once() -> None:
 
 def test_a_name_that_is_not_in_the_catalogue_is_refused() -> None:
     for name in ("nobody", "../preset", "", "GitHub"):
-        with pytest.raises(ConfigurationError, match=r"is not in the catalogue\. Use one of .*github, .*hubspot, "):
+        with pytest.raises(ConfigurationError, match=r"is not in the catalogue\. .*To see all vendors, run: "):
             vendor(name)
 
 
@@ -240,8 +240,8 @@ def test_a_connection_with_an_unknown_vendor_is_refused() -> None:
     with pytest.raises(ConfigurationError) as raised:
         read_connection(airflow_connection(vendor="git"))
     assert str(raised.value) == (
-        "Connection 'shop': Vendor (vendor) is 'git', which is not in the catalogue. Use one of "
-        f"{', '.join(vendor_names())}, or remove it."
+        "Connection 'shop': Vendor (vendor) is 'git', which is not in the catalogue. Correct or remove it. Did you "
+        "mean github (GitHub)? To see all vendors, run: airflow oauth vendors"
     )
 
 

@@ -152,9 +152,19 @@ def test_the_command_show_has_null_for_unknown_values(
         run("show")
 
     assert caught.value.code == 1
-    unknown = ("conn_type", "grant_type", "token", "expires_at", "renewed_at", "consent", "consent_by", "callback")
+    unknown = (
+        "conn_type",
+        "vendor",
+        "grant_type",
+        "token",
+        "expires_at",
+        "renewed_at",
+        "consent",
+        "consent_by",
+        "callback",
+    )
     assert json.loads(capsys.readouterr().out) == [
-        {"conn_id": "shop", **dict.fromkeys((*unknown, "missing_scopes")), "error": "Token URL is missing."}
+        {"conn_id": "shop", **dict.fromkeys((*unknown, "callback", "missing_scopes")), "error": "Token URL is missing."}
     ]
 
 
@@ -178,6 +188,15 @@ def test_the_command_show_lists_the_callback_values(
 
     assert row["callback"] == ["realm_id=123", "shop=[red]x"]
     assert "shop=[red]x" in "".join(capsys.readouterr().out.split())
+
+
+def test_the_command_show_has_the_label_of_the_vendor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_status(monkeypatch, replace(STATUS, config=oauth_config(vendor_label="HubSpot")))
+    run("show")
+
+    assert json.loads(capsys.readouterr().out)[0]["vendor"] == "HubSpot"
 
 
 def test_the_command_show_lists_scopes_that_were_not_granted(
