@@ -105,7 +105,7 @@ def test_xero_reads_the_list_and_not_the_warnings(read: Callable[..., list[Any]]
     paging = {"pageCount": 2, "itemCount": 2}
     pages = [{"Warnings": [{}], "Invoices": [1], "pagination": paging}, {"Invoices": [2], "pagination": paging}]
     assert read("xero", "api.xro/2.0/Invoices", pages) == [1, 2]
-    assert queries(requests_mock) == ["page=1&pageSize=100", "page=2&pageSize=100"]
+    assert queries(requests_mock) == ["page=1&pageSize=1000", "page=2&pageSize=1000"]
 
 
 def test_xero_reads_journals_after_the_last_number(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
