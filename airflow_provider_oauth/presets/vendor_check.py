@@ -37,6 +37,8 @@ NOT_IN_FILES = frozenset(
 #: Standard fields of a connection, besides ``host``, that users can be asked for.
 STANDARD = ("host", "login", "password")
 
+#: The placeholder for the scope of the connection, in ``grant_params``: some servers need it in token requests.
+SCOPE = "scope"
 #: The lowest number of labels in ``api_hosts``.
 MIN_LABELS = 2
 
@@ -80,7 +82,7 @@ def _check_api_hosts(vendor: Vendor, place: str) -> None:
 
 def _check_value(vendor: Vendor, name: str, place: str) -> None:
     value = vendor.values[name]
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == SCOPE:
         _refuse_file(f"{place}: values.{name}", "is not a valid name. Use lower case letters, digits and _")
     for text in value.choices.values():
         if not all(map(LABEL.fullmatch, text.split("."))):
@@ -96,7 +98,8 @@ def _check_field(vendor: Vendor, key: str, value: Any, place: str) -> None:
     """Check one field of the file, with samples instead of its placeholders."""
     if key != "host" and (key not in FIELDS or key in NOT_IN_FILES or FIELDS[key].secret):
         _refuse_file(place, "is not a field that a vendor file can have")
-    if unknown := sorted(names_in(value) - {*vendor.values, *runtime_names(vendor)}):
+    known = {*vendor.values, *runtime_names(vendor), *([SCOPE] if key == "grant_params" else [])}
+    if unknown := sorted(names_in(value) - known):
         _refuse_file(place, f"contains {{{unknown[0]}}}, which is not in values")
     if key in URL_FIELDS:
         _check_url(vendor, value, place)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow_provider_oauth.coercion import InvalidField, coerce
 from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.presets.placeholders import LABEL, URL_FIELDS, filled, host_names, names_in
-from airflow_provider_oauth.presets.vendor_check import runtime_names
+from airflow_provider_oauth.presets.vendor_check import SCOPE, runtime_names
 from airflow_provider_oauth.protocol.callback_values import is_valid
 from airflow_provider_oauth.protocol.field_labels import field_name
 
@@ -74,6 +74,7 @@ def vendor_defaults(
         _refuse_missing(vendor, missing)
     for name in {name for key in URL_FIELDS if key in used for name in host_names(used[key])}:
         _check_host_part(vendor, name, texts[name])
+    texts[SCOPE] = own.get("scope") or known.get("scope", "")
     given = {name: texts[name] for name in runtime_names(vendor) & texts.keys()}
     if grant_type == "authorization_code" and (twice := sorted(given.keys() & _callback_names(used))):
         raise InvalidField(

@@ -176,6 +176,12 @@ def test_values_that_only_a_replaced_url_needs_can_be_missing() -> None:
     assert read("https://mock.example.com", vendor_values={"tenant": "t1"}).base_url == "https://mock.example.com"
 
 
+@pytest.mark.parametrize("scope", [None, "write"])
+def test_token_requests_can_have_the_scope_of_the_connection(tmp_path: Path, scope: str | None) -> None:
+    (tmp_path / "shop.toml").write_text(SHOP.replace("skip_pkce", 'grant_params = { scope = "{scope}" }\nskip_pkce'))
+    assert read(scope=scope).grant_params == {"scope": scope or "read offline"}
+
+
 # --- vendor_values
 
 
