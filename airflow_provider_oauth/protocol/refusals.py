@@ -60,6 +60,8 @@ INVALID_REFRESH_TOKEN_CODES = frozenset(
         "expired_refresh_token",
         # Strava, in the members "resource" and "code" of an error: github.com/dreeveapp/dreeve/issues/1449
         "refreshtoken.invalid",
+        # Zoho, with HTTP status 200, for a wrong or revoked refresh token: clients in public code
+        "invalid_code",
     }
 )
 #: Matches vendors' messages that mean ``invalid_grant`` in response to a refresh request. They were found in the
