@@ -187,7 +187,8 @@ def _print_steps(vendor: Vendor, redirect_uri: str) -> None:
         print_line(f"\nRegister Airflow at {vendor.label}:")
         for number, step in enumerate(steps, 1):
             print_line(f"  {number}. {step}")
-    if redirect_uri == REDIRECT_URI and "authorization_code" in vendor.grants:
+    is_explained = any("--redirect-uri" in step for step in steps)
+    if redirect_uri == REDIRECT_URI and "authorization_code" in vendor.grants and not is_explained:
         print_line(https_hint(vendor))
 
 

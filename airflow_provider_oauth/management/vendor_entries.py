@@ -35,7 +35,14 @@ BY_GRANT = {
     "jwt_bearer": ("private_key",),
     "token_exchange": ("subject_token_file",),
 }
-#: Grant types that need no client ID if the client does not authenticate.
+#: The grant type of fields that are only for one.
+GRANT_OF = {
+    **{name: grant_type for grant_type, names in BY_GRANT.items() for name in names if name != "private_key"},
+    "assertion_issuer": "jwt_bearer",
+    "assertion_subject": "jwt_bearer",
+    "subject_token_type": "token_exchange",
+}
+#: Grant types that need no client ID if the client does not authenticate, unless the vendor's file asks for it.
 WITHOUT_CLIENT = ("jwt_bearer", "token_exchange")
 #: Fields in which callback and lookup values are always used.
 USES_RUNTIME_VALUES = ("api_params", "api_headers")
@@ -84,9 +91,9 @@ def entries(vendor: Vendor, grant_type: str) -> list[Entry]:
     samples = {each.name: each.sample for each in values}
     known = vendor_defaults(vendor, grant_type, {}, samples).fields
     values += [_of_runtime_value(vendor, name) for name in _runtime_values(vendor, grant_type, known)]
-    names = [name for name in (*vendor.ask, *_credentials(grant_type, known)) if name not in known]
-    fields = [_of_field(name) for name in dict.fromkeys(names) if name != "scope"]
-    return [*values, *fields, *_scope(vendor, known)]
+    names = dict.fromkeys([*vendor.ask, *_credentials(grant_type, known)])
+    used = [name for name in names if name not in known and GRANT_OF.get(name, grant_type) == grant_type]
+    return [*values, *(_of_field(name) for name in used if name != "scope"), *_scope(vendor, known)]
 
 
 def _credentials(grant_type: str, known: Mapping[str, Any]) -> list[str]:
