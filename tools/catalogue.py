@@ -2,7 +2,7 @@
 
 ``presets/vendor_index.py`` has the names for the connection form, which must not read the vendor files.
 ``presets/catalogue/vendor.schema.json`` is for editors: they check and complete vendor files with it. The first line of
-each vendor file names it.
+each vendor file names it. ``docs/vendors`` has a page for each vendor.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 from airflow_provider_oauth.presets import PRESETS
+from tools.vendor_pages import pages
 from tools.vendor_schema import vendor_schema
 
 FOLDER = Path(__file__).parents[1] / "airflow_provider_oauth" / "presets"
@@ -52,5 +53,5 @@ def _with_schema() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    for path, text in generated().items():
+    for path, text in {**generated(), **pages()}.items():
         path.write_text(text, encoding="utf-8")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.presets.vendor import Vendor
 
+#: Number of characters of a line of code, with its line break.
+MAX_LINE = 121
 #: What stands for the redirect URI in the steps of a vendor file.
 REDIRECT_URI = "{redirect_uri}"
 #: Words at the end of an endpoint that do not describe the rows.
@@ -107,7 +109,7 @@ def example_task(vendor: Vendor, conn_id: str) -> str:
     }
     options |= {key: value for key, value in optional.items() if value}
     options["path"] = f"/data/{name}.jsonl"
-    lines = "".join(f"    {key}={_python(value)},\n" for key, value in options.items())
+    lines = "".join(_argument(key, value) for key, value in options.items())
     return (
         f"from airflow_provider_oauth.operators.extract import OAuthExtractOperator\n\nOAuthExtractOperator(\n{lines})"
     )
@@ -118,6 +120,15 @@ def _list_name(endpoint: str) -> str:
     path = re.sub(r"\{[^}]*\}", "", endpoint.partition("?")[0])
     words = [each for each in re.findall(r"[A-Za-z][A-Za-z0-9_]*", path) if each not in NOT_NAMES]
     return words[-1].lower() if words else "rows"
+
+
+def _argument(name: str, value: Any) -> str:
+    """Return an argument as a line of code; a dict that is too long for it has a line for each key."""
+    line = f"    {name}={_python(value)},\n"
+    if len(line) <= MAX_LINE or not isinstance(value, dict):
+        return line
+    members = ",\n".join(f"        {_python(key)}: {_python(each)}" for key, each in value.items())
+    return f"    {name}={{\n{members}{',' if len(value) > 1 else ''}\n    }},\n"
 
 
 def _python(value: Any) -> str:
