@@ -174,6 +174,15 @@ class ApiAdditions:
         """The names of the values that the connection's parameters and headers contain."""
         return names_in([*self._params.values(), *self.headers.values()], self.config)
 
+    def missing_names(self, token: Token, names: frozenset[str]) -> frozenset[str]:
+        """Return the names of the values that a request needs and the token's grant does not have.
+
+        :param token: the token to send
+        :param names: the names that the endpoint needs, besides those in the connection's parameters and headers
+        """
+        needed = self._names_in_fields | names
+        return needed.difference(self._values(token)) if needed else needed
+
     def missing_params(self, url: str, token: Token) -> list[tuple[str, str]]:
         """Return the query parameters that the connection's fields define, without those that ``url`` already has.
 

@@ -153,7 +153,7 @@ def status_error(
     token = sent.get(config.header_name, "").rpartition(" ")[2]
     members = QUOTED_MEMBERS if status >= 400 else SUCCESS_MEMBERS
     if message := _message(body, headers.get("Content-Type", ""), config.error_path, members):
-        text += f". Message from the API: {redact(message, (*config.secrets, token))!r}."
+        text += f". Message from {config.api_name}: {redact(message, (*config.secrets, token))!r}."
     if hint := advice.get(status) or _advice(status, headers.get("WWW-Authenticate", "")):
         text = f"{text.rstrip('.')}. {hint}"
     if problem:

@@ -123,17 +123,12 @@ class ApiAccess(ApiAdditions):
         # A user may have authorized the connection since this process read the token.
         newer = self.source.replacement(token, self.scope, renew=False)
         if newer is None or not self.has_values(newer, names):
-            self._refuse(self._missing_names(token, names))
+            self._refuse(self.missing_names(token, names))
         return newer
 
     def has_values(self, token: Token, names: frozenset[str] = frozenset()) -> bool:
         """Return whether the token's grant has the values that requests need; see ``token``."""
-        return not self._missing_names(token, names)
-
-    def _missing_names(self, token: Token, names: frozenset[str]) -> frozenset[str]:
-        """Return the names of the values that requests need and the token's grant does not have."""
-        needed = self._names_in_fields | names
-        return needed.difference(self._values(token)) if needed else needed
+        return not self.missing_names(token, names)
 
     def _refuse(self, names: frozenset[str]) -> NoReturn:
         """Raise the error for values that are neither stored nor entered in the connection."""

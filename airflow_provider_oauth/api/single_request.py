@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 API = EndpointInfo("API", "base_url")
 #: The first bytes of a body that is gzip without a ``Content-Encoding``, which rules would decompress.
 GZIP_MAGIC = b"\x1f\x8b"
+#: Advice about error statuses. The endpoint is not the user's.
+CHECK_FIELDS = "Check API base URL, API headers and API parameters."
+ADVICE = dict.fromkeys((400, 404, 422), CHECK_FIELDS)
 
 
 def get_request(config: OAuthConfig, token: Token, endpoint: str, params: Mapping[str, Any] | None = None) -> Request:
@@ -91,7 +94,7 @@ def send_once(
     if policy.is_error(reply):
         error = status_error(
             config,
-            advice,
+            {**ADVICE, **advice},
             method=request.method,
             url=request.url,
             status=response.status_code,

@@ -13,10 +13,12 @@ from airflow_provider_oauth.exceptions import (
     UnrecognizedRefusal,
     UnsupportedGrantType,
 )
+from airflow_provider_oauth.management.api_check import ApiCheck, check_api
 from airflow_provider_oauth.management.messages import not_granted, remarks
 from airflow_provider_oauth.protocol.advice import client_fields, joined
 from airflow_provider_oauth.protocol.redaction import redact
 from airflow_provider_oauth.protocol.token import missing_scopes
+from airflow_provider_oauth.protocol.token_requests import TOKEN
 from airflow_provider_oauth.runtime.token_sources import token_endpoint
 from airflow_provider_oauth.tokens.grant_state import OTHER_SETTINGS
 
@@ -31,6 +33,11 @@ NOT_RENEWABLE = "No usable refresh token is stored. Obtain a new one and enter i
 NOT_TESTED = "The refresh token was not tested, because the server may accept it only once."
 RENEW_TO_TEST = "To test the client and the refresh token, click Renew now or run airflow oauth renew."
 NOT_LOOKED_UP = "This test does not show whether a user has authorized the connection. See Admin → OAuth connections."
+
+
+RENEW_REFUSED = "The next task renews the token. To test a new one, click Renew now or run airflow oauth renew."
+#: The results of tests: the first one in this order decides.
+CERTAINTY = (False, None, True)
 
 
 class GrantCheck(NamedTuple):
@@ -49,6 +56,8 @@ class GrantCheck(NamedTuple):
 def check_grant(config: OAuthConfig, status: ConnectionStatus | None = None) -> GrantCheck:
     """Test the connection's grant at the token endpoint. This stores nothing and uses no refresh token.
 
+    If the vendor has a test request, the token is also tested at the API: the new one, or the stored one.
+
     :param config: the settings of the connection
     :param status: the status of the stored grant; None if unknown, because Airflow tests connections under a random ID
     :raises OAuthError: if the server refuses the client, does not respond, or sends an invalid response
@@ -59,17 +68,24 @@ def check_grant(config: OAuthConfig, status: ConnectionStatus | None = None) -> 
     )
     if not config.requires_refresh_token:
         token = token_endpoint(config).grant(retry=False)
-        return GrantCheck(True, " ".join([_describe(config, token), *remarks(config)]))
+        api = check_api(config, token)
+        return GrantCheck(api.works, _joined([_describe(config, token), api.text, *remarks(config)]))
     works, text, _ = _test_refresh(config, status)
     if works is False:
-        return GrantCheck(False, " ".join([text, *remarks(config)]))
+        return GrantCheck(False, _joined([text, *remarks(config)]))
     works, stored, needs_authorization = _stored_grant(config, works, status)
-    return GrantCheck(works, " ".join(filter(None, [text, *remarks(config), stored])), needs_authorization)
+    api = _stored_token(config, status)
+    works = min((works, api.works), key=CERTAINTY.index)
+    return GrantCheck(works, _joined([text, api.text, *remarks(config), stored]), needs_authorization)
+
+
+def _joined(sentences: list[str]) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def _test_refresh(config: OAuthConfig, status: ConnectionStatus | None) -> GrantCheck:
     """Send a made-up refresh token. The refusal usually shows whether the server accepts the client."""
-    server, fields = f"The token endpoint at {_host(config)}", _fields(config)
+    server, fields = f"The {_server(config)}", _fields(config)
     try:
         token_endpoint(config).refresh(f"made-up-{uuid4().hex}", retry=False)
     except InvalidGrant as error:
@@ -121,6 +137,17 @@ def _stored_grant(config: OAuthConfig, works: bool | None, status: ConnectionSta
     return GrantCheck(works, " ".join([*texts, not_granted(status.missing_scopes)]).strip())
 
 
+def _stored_token(config: OAuthConfig, status: ConnectionStatus | None) -> ApiCheck:
+    """Test the stored access token at the API, if it can still be sent."""
+    if status is None or status.token is None or not status.usable:
+        return ApiCheck(True, "")
+    result = check_api(config, status.token)
+    if result.is_refused and status.has_refresh_token:
+        # The next task renews it, so the connection can still work.
+        return ApiCheck(None, f"{result.text} {RENEW_REFUSED}")
+    return result
+
+
 def _quoted(error: TokenRequestError) -> str:
     """Return the response's status and error code, in parentheses."""
     return f" (status {error.status_code}{f', {error.error}' if error.error else ''})"
@@ -131,9 +158,11 @@ def _has_refresh_url(config: OAuthConfig) -> bool:
     return config.requires_refresh_token and config.refresh_url is not None
 
 
-def _host(config: OAuthConfig) -> str:
-    """Return the host that receives the test's request. It shows users whether they test a sandbox or production."""
-    return urlsplit((config.refresh_url if _has_refresh_url(config) else None) or config.server).netloc
+def _server(config: OAuthConfig) -> str:
+    """Return the token endpoint with its host, which shows users whether they test a sandbox or production."""
+    host = urlsplit((config.refresh_url if _has_refresh_url(config) else None) or config.server).netloc
+    name = TOKEN.name_in(config)
+    return f"{name} ({host})" if config.vendor_label else f"{name} at {host}"
 
 
 def _url_label(config: OAuthConfig) -> str:
@@ -156,7 +185,7 @@ def _describe(config: OAuthConfig, token: Token) -> str:
     granted = redact(granted, (*config.secrets, token.access_token, *filter(None, [token.refresh_token])))
     grant = config.shown_grant_type(config.grant_type)
     return (
-        f"The {grant} grant works: the token endpoint at {_host(config)} issued a token that {validity}. "
+        f"The {grant} grant works: the {_server(config)} issued a token that {validity}. "
         f"Requested scope: {requested}; granted: {granted or 'none'}. "
         f"{not_granted(missing_scopes(config.scope, token))}"
     ).rstrip()

@@ -268,5 +268,7 @@ def _denied(
     advice = authorization_advice(config, error, message)
     details = f" The server's message: {redact(message, hidden)!r}" if message else ""
     return ConsentDenied(
-        f"Connection {config.conn_id!r}: the server did not authorize Airflow ({shown}). {advice}{details}", error=shown
+        f"Connection {config.conn_id!r}: {config.vendor_label or 'the server'} did not authorize Airflow ({shown}). "
+        f"{advice}{details}",
+        error=shown,
     )

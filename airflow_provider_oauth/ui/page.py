@@ -132,7 +132,7 @@ def format_status(
     return {
         "conn_id": conn_id,
         "path": quote(conn_id, safe=""),  # quotes slashes as well, because a browser would resolve an ID such as a/../b
-        "type": preset.name if preset else status.conn_type,
+        "type": (config and config.vendor_label) or (preset.name if preset else status.conn_type),
         "grant": GRANT_LABELS.get(config.grant_type, config.grant_type) if config else "",
         "token": TOKEN_STATES[status.token_state],
         "renewed_at": _format_time(status.token.issued_at) if status.token else "",

@@ -238,7 +238,7 @@ def test_an_error_of_justimmo_quotes_message_and_hint(connect: Callable[..., Non
     text = error_of(requests_mock, JustimmoHook("shop"), status_code=404, reason="Not Found", json=body)
     assert text == (
         "404:Not Found (connection 'shop', GET https://api.justimmo.at/items). "
-        "Message from the API: 'x; No such realty; Ask for another'. Check API base URL and endpoint."
+        "Message from Justimmo: 'x; No such realty; Ask for another'. Check API base URL and endpoint."
     )
 
 
@@ -248,7 +248,7 @@ def test_the_error_of_a_403_from_justimmo_mentions_the_grant_after_the_quote(
     connect("justimmo")
     text = error_of(requests_mock, JustimmoHook("shop"), status_code=403, json={"message": "No"})
     assert (
-        ". Message from the API: 'No'. A user's resources can be read only with that user's token. Set Grant type"
+        ". Message from Justimmo: 'No'. A user's resources can be read only with that user's token. Set Grant type"
         in text
     )
 
@@ -257,7 +257,7 @@ def test_the_errors_of_joor_are_quoted(connect: Callable[..., None], requests_mo
     connect("joor")
     errors = [{"status": 400, "message": "First", "details": "fake-body"}, {"message": "Second"}, {"status": 5}]
     text = error_of(requests_mock, JoorHook("shop"), status_code=400, json={"data": [], "errors": errors})
-    assert text.endswith("). Message from the API: 'First Second'. Check data, and the page size of the paginator.")
+    assert text.endswith("). Message from JOOR: 'First Second'. Check data, and the page size of the paginator.")
     assert "fake-body" not in text
 
 
@@ -304,7 +304,7 @@ def test_quotes_contain_neither_secrets_nor_the_token(
     connect(vendor, secret_params={"key": "fake-key/1"})
     words = "bad fake-secret, fake-key%2F1, fake-token" + (", fake-password" if vendor == "joor" else "")
     text = error_of(requests_mock, VENDORS[vendor]("shop"), status_code=400, json=body(words))
-    assert "Message from the API: 'bad ***, ***, ***" in text
+    assert ": 'bad ***, ***, ***" in text
     assert "fake" not in text
 
 
@@ -523,7 +523,7 @@ def test_the_hook_of_another_package_uses_limits_and_advice_of_its_preset(
     hook = hook_of("shop")
     assert (type(hook), hook.budget, hook.rate_limit_timeout) == (AcmeHook, None, 5)
     text = error_of(requests_mock, hook, "taken", status_code=409, json={"problem": "Taken"})
-    assert text.endswith("/taken). Message from the API: 'Taken'. Somebody else was faster.")
+    assert text.endswith("/taken). Message from Acme: 'Taken'. Somebody else was faster.")
 
 
 def test_operators_work_with_a_connection_of_another_package(acme: _Matcher) -> None:

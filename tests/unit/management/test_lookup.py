@@ -259,11 +259,21 @@ def test_an_error_response_is_quoted_without_secrets(
     requests_mock.get(SITES, status_code=403, json=body)
 
     assert refusal(config) == (
-        f"cloud_id could not be read from Jira: 403:Forbidden (connection 'my_api', GET {SITES}). Message from the "
-        "API: 'no scope for ***'. Check Scope, and the permissions of the client or of the user who authorized the "
+        f"cloud_id could not be read from Jira: 403:Forbidden (connection 'my_api', GET {SITES}). Message from "
+        "Jira: 'no scope for ***'. Check Scope, and the permissions of the client or of the user who authorized the "
         "connection. If this API also responds with 403 to invalid tokens, add 403 to Renew token on. Then authorize "
         "again."
     )
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_an_error_names_the_fields_that_decide_what_is_sent(
+    connect: Callable[..., OAuthConfig], requests_mock: Mocker, status: int
+) -> None:
+    config = connect()
+    requests_mock.get(SITES, status_code=status)
+
+    assert "Check API base URL, API headers and API parameters. Then authorize again." in refusal(config)
 
 
 def test_a_redirect_is_not_followed(connect: Callable[..., OAuthConfig], requests_mock: Mocker) -> None:

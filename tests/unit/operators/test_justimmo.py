@@ -69,7 +69,7 @@ def test_the_current_user_can_be_written_to_a_file_and_returned_in_part(requests
 
 def test_a_token_without_a_user_is_an_error_that_suggests_another_grant_type(requests_mock: Mocker) -> None:
     requests_mock.get(f"{API}/oauth/user/current", status_code=403, json={"message": "No user"})
-    with pytest.raises(ApiError, match="Message from the API: 'No user'.*Refresh token"):
+    with pytest.raises(ApiError, match="Message from Justimmo: 'No user'.*Refresh token"):
         execute(JustimmoCurrentUserOperator)
 
 
