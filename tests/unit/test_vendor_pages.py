@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from airflow.sdk import Connection
 
 from airflow_provider_oauth.connection import read_connection
+from airflow_provider_oauth.presets.vendor_file import VendorFile
 from airflow_provider_oauth.presets.vendor_index import VENDORS
 from airflow_provider_oauth.presets.vendors import vendor
 from tests.documents import DOCS
 from tools.vendor_pages import pages
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAMES = sorted(VENDORS)
 
@@ -49,3 +54,28 @@ def test_the_task_on_a_page_can_be_created_and_has_a_paginator(name: str) -> Non
     assert (code is None) == (example is None)
     if code and example:
         exec(code[1], {})  # noqa: S102 - our own page
+
+
+def test_the_example_of_a_vendor_file_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (DOCS / "vendor-files.md").read_text()
+    (file,) = re.findall(r"```toml\n# acme.toml\n(.*?)```", text, re.DOTALL)
+    (connection,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "acme.toml").write_text(file)
+    monkeypatch.setenv("AIRFLOW__OAUTH__VENDOR_FOLDER", str(tmp_path))
+    values = json.loads(connection)
+
+    config = read_connection(Connection(conn_id="shop", **{**values, "extra": json.dumps(values["extra"])}))
+
+    assert config.base_url == "https://demo.api.acme.example/v1"
+    assert config.grant_type == "authorization_code"
+    assert config.warnings == ()
+
+
+def test_every_key_of_a_vendor_file_is_explained() -> None:
+    text = (DOCS / "vendor-files.md").read_text()
+    keys = {
+        each.partition(".")[0]
+        for row in re.findall(r"^\| (.*?) \|", text, re.MULTILINE)
+        for each in re.findall(r"`\[*(\w+)", row)
+    }
+    assert {field.name for field in msgspec.structs.fields(VendorFile)} - keys == {"connection_type"}
