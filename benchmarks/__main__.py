@@ -22,6 +22,7 @@ from sandbox.processes import Component, interrupted_by_signals, kill
 
 BENCHMARKS = (
     "parsing",
+    "provider_info",
     "task_start",
     "authentication",
     "pulling",

@@ -11,11 +11,11 @@ import os
 import re
 import sys
 from configparser import RawConfigParser
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
 from airflow_provider_oauth.presets.vendor_index import VENDORS
+from airflow_provider_oauth.runtime.entry_points import entry_points
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 #: The entry points of packages with vendor files: the vendor's name, and the package that contains ``NAME.toml``.
@@ -44,7 +44,7 @@ def vendor_choices() -> dict[str, str]:
 
 def _own_files() -> dict[str, Path]:
     """Return the vendor files of other packages and in ``[oauth] vendor_folder``, by the vendor's name."""
-    files = {entry.name: _file_in_package(entry.value, entry.name) for entry in entry_points(group=ENTRY_POINTS)}
+    files = {entry.name: _file_in_package(entry.value, entry.name) for entry in entry_points(ENTRY_POINTS)}
     if folder := _vendor_folder():
         files |= {path.stem: path for path in Path(folder).glob("*.toml")}
     return files

@@ -37,14 +37,12 @@ PLAIN_EXTRA: dict[str, Any] = {
     "scope": "read write",
     "username": "ada",
     "client_auth": "client_secret_post",
-    "body_format": "form",
     "use_refresh": True,
     "grant_params": {"tenant": "acme"},
     "api_headers": {"X-Tenant": "acme"},
     "api_params": {"account": "1"},
     "leeway": 30,
     "timeout": 20,
-    "skip_pkce": False,
     "allow_http": False,
 }
 
@@ -201,13 +199,7 @@ def test_only_base_url_client_and_token_url_are_required(
     form.text("grant_url", f"{sandbox.url}/standard/token")
     form.save()
     extra = {name: value for name, value in stored("least")["extra"].items() if value not in (None, False)}
-    assert extra == {
-        "grant_type": "client_credentials",
-        "grant_url": f"{sandbox.url}/standard/token",
-        "client_auth": "client_secret_basic",
-        "body_format": "form",
-        "leeway": 60,
-    }
+    assert extra == {"grant_url": f"{sandbox.url}/standard/token", "leeway": 60}
     assert run_dag(airflow, "least")["client_id"] == "form_client"
 
 

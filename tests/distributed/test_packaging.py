@@ -98,6 +98,7 @@ def test_the_sdist_contains_everything_that_contributors_need(unpacked_sdist: Pa
         "example_dags",
         "sandbox",
         "tests",
+        "tools",
     ):
         in_repository = {
             path.relative_to(ROOT)
