@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 from airflow_provider_oauth.protocol.signing_algorithms import SIGNING_ALGORITHMS
 
 FieldType = Literal["string", "integer", "boolean", "object"]
+#: The beginning of the label of an empty choice, in a form in which users choose a vendor.
+OR_VENDOR = "Vendor's value, otherwise "
 
 
 class Field(NamedTuple):
@@ -70,7 +72,7 @@ FIELDS: dict[str, Field] = {
         "string",
         "Grant type",
         "How Airflow obtains tokens. Choose Client credentials if the API is not called on behalf of a user.",
-        unset="Vendor's value, otherwise Client credentials",
+        unset=f"{OR_VENDOR}Client credentials",
         choices={
             "client_credentials": "Client credentials (no user)",
             "password": "Password (user name and password)",
@@ -133,7 +135,7 @@ FIELDS: dict[str, Field] = {
         "Client authentication",
         "How the client authenticates to the token endpoint, for every grant type. If the client has a private key, "
         'choose "JWT signed with a private key". Try another choice if the server responds with invalid_client.',
-        unset="Vendor's value, otherwise Basic header",
+        unset=f"{OR_VENDOR}Basic header",
         choices={
             "client_secret_basic": "Basic header (standard)",
             "client_secret_basic_raw": "Basic header, not URL-encoded",
@@ -182,7 +184,7 @@ FIELDS: dict[str, Field] = {
         "Signing algorithm",
         "The algorithm that signs JWTs. Only if the server does not accept the usual algorithm of the key: RS256, "
         "ES256, ES384, ES512, EdDSA or HS256.",
-        unset="Vendor's value, otherwise the usual algorithm of the key",
+        unset=f"{OR_VENDOR}the usual algorithm of the key",
         choices={name: name for name in SIGNING_ALGORITHMS},
     ),
     "assertion_audience": Field(
@@ -229,7 +231,7 @@ FIELDS: dict[str, Field] = {
         "Token request body",
         "The format of requests to the token endpoint, for every grant type. Most servers expect a form. Choose the "
         "query only if the server requires it: servers and proxies log URLs.",
-        unset="Vendor's value, otherwise Form",
+        unset=f"{OR_VENDOR}Form",
         choices={
             "form": "Form (standard)",
             "json": "JSON",
@@ -280,7 +282,7 @@ FIELDS: dict[str, Field] = {
         "Token request method",
         "The HTTP method of token requests. Choose GET only if the server requires it: all parameters are then in the "
         "URL, which servers and proxies log.",
-        unset="Vendor's value, otherwise POST",
+        unset=f"{OR_VENDOR}POST",
         choices={"POST": "POST (standard)", "GET": "GET"},
     ),
     "par_url": Field(
@@ -374,7 +376,8 @@ FIELDS: dict[str, Field] = {
     "default_lifetime": Field(
         "integer",
         "Default lifetime (seconds)",
-        "How long to treat a token as valid. Only if the server does not send expires_in. The default is 3600.",
+        "How long to treat a token as valid. Only if the server does not send expires_in. The default is the vendor's "
+        "value, otherwise 3600.",
         minimum=1,
         example="900",
     ),

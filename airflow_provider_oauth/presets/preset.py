@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from airflow_provider_oauth.fields import FIELDS, Field
+from airflow_provider_oauth.fields import FIELDS, OR_VENDOR, Field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,7 +146,6 @@ class Preset:
         with_client = "client_credentials" in self.grants
         return known._replace(
             default=self.grants[0],
-            unset=None,
             required=True,
             choices={name: (known.choices or {})[name] for name in self.grants},
             description=known.description if with_client else "How Airflow obtains tokens.",
@@ -189,6 +188,10 @@ class Preset:
         shown = {name: field for name, field in self.form_fields.items() if field.shown}
         shown |= {name: shown[name]._replace(choices=values) for name, values in choices.items()}
         hidden = ["schema", "port", *(name for name in ("host", "login", "password") if name in fixed)]
+        if "vendor" not in shown:
+            shown = {
+                name: each._replace(unset=(each.unset or "").removeprefix(OR_VENDOR)) for name, each in shown.items()
+            }
         example = f"{EXAMPLE_URL}, or empty if you choose a vendor" if "vendor" in shown else EXAMPLE_URL
         return {
             "connection-type": self.conn_type,
@@ -209,7 +212,7 @@ def _form_field(field: Field) -> dict[str, Any]:
         schema["default"] = field.default
     if field.choices:
         # Airflow's form shows null as "null" unless values_display has a label for it.
-        unset = {} if field.unset is None else {"null": field.unset}
+        unset = {"null": field.unset} if field.unset and not field.required else {}
         schema["enum"] = [*(None for _ in unset), *field.choices]
         schema["values_display"] = {**unset, **field.choices}
     if field.secret and field.type == "string":

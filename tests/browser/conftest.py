@@ -34,7 +34,7 @@ FLAGS = [
 ]
 #: A vendor file of the user.
 ACME = """
-label = "Acme Ärzte"
+label = "Ünal Acme"
 documentation = ["https://docs.acme.example"]
 endpoint_prefix = "v1"
 

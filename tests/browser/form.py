@@ -102,7 +102,8 @@ class ConnectionForm:
         """Return the labels of the choices of a dropdown."""
         self.open_choices(name)
         labels = self.page.get_by_role("option").all_inner_texts()
-        self.page.keyboard.press("Escape")
+        self._element(name).get_by_role("combobox").blur()  # Escape may also close the dialog
+        expect(self.page.get_by_role("option")).to_have_count(0)
         return labels
 
     def toggle(self, name: str) -> None:

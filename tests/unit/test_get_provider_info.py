@@ -169,7 +169,7 @@ def test_the_providers_manager_finds_type_label_and_description_of_a_field(
     assert widget["description"] == field.help_text
     assert schema["type"] == (field.type if field.required else [field.type, "null"])
     assert widget["value"] == field.default
-    unset = [] if field.unset is None else [(None, "null", field.unset)]
+    unset = [(None, "null", field.unset)] if field.unset and not field.required else []
     choices = [*unset, *((value, value, label) for value, label in (field.choices or {}).items())]
     assert schema.get("enum", []) == [value for value, _, _ in choices]
     assert schema.get("values_display", {}) == {key: label for _, key, label in choices}

@@ -432,6 +432,20 @@ def test_the_grant_types_are_a_dropdown(conn_type: str) -> None:
     assert "implicit" not in schema["enum"]
 
 
+def test_the_empty_choice_mentions_a_vendor_only_in_a_form_with_vendors() -> None:
+    fields = {
+        "client_auth": FIELDS["client_auth"],
+        "body_format": FIELDS["body_format"]._replace(default="json", required=True),
+    }
+    own = Preset(conn_type="acme", name="Acme", hook_class_name="acme.Hook", grants=("password",), fields=fields)
+    shown = own.connection_type()["conn-fields"]
+    oauth = form("oauth")["conn-fields"]
+
+    assert oauth["client_auth"]["schema"]["values_display"]["null"] == "Vendor's value, otherwise Basic header"
+    assert shown["client_auth"]["schema"]["values_display"]["null"] == "Basic header"
+    assert shown["body_format"]["schema"]["enum"] == ["form", "json", "multipart", "query"]
+
+
 @pytest.mark.parametrize("conn_type", PRESETS)
 def test_only_secrets_are_shown_as_dots(conn_type: str) -> None:
     fields = form(conn_type)["conn-fields"]
