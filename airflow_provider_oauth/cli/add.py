@@ -20,7 +20,13 @@ from airflow_provider_oauth.management.new_connection import (
     overriding_sources,
     store,
 )
-from airflow_provider_oauth.management.vendor_guide import example_task, grant_labels, https_hint, register_steps
+from airflow_provider_oauth.management.vendor_guide import (
+    example_request,
+    example_task,
+    grant_labels,
+    https_hint,
+    register_steps,
+)
 from airflow_provider_oauth.presets.vendors import vendor as read_vendor
 from airflow_provider_oauth.protocol.config import is_loopback
 from airflow_provider_oauth.runtime.ui_urls import connection_page_url
@@ -261,6 +267,7 @@ def _is_local(redirect_uri: str) -> bool:
 
 def _print_task(vendor: Vendor, config: OAuthConfig) -> None:
     if task := example_task(vendor, config.conn_id):
+        print_line(f"\nTo see some rows: {example_request(vendor, config.conn_id)}")
         print_line(f"\nA task that reads a list from {vendor.label}:\n\n{task}")
     else:
         print_line(f"\nUse the connection in tasks with oauth_conn_id={config.conn_id!r}.")

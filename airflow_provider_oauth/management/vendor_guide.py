@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_oauth.fields import FIELDS
@@ -113,6 +114,26 @@ def example_task(vendor: Vendor, conn_id: str) -> str:
     return (
         f"from airflow_provider_oauth.operators.extract import OAuthExtractOperator\n\nOAuthExtractOperator(\n{lines})"
     )
+
+
+def example_request(vendor: Vendor, conn_id: str) -> str:
+    """Return a command that shows rows of the vendor's typical list; "" if its file has none.
+
+    :param vendor: the vendor
+    :param conn_id: ID of the connection
+    """
+    example = vendor.example
+    if example is None:
+        return ""
+    words = ["airflow", "oauth", "request", conn_id, example.endpoint]
+    if example.method != "GET":
+        words += ["--method", example.method]
+    for option, value in (("--params", example.request_params), ("--json", example.json)):
+        if value:
+            words += [option, json.dumps(value, ensure_ascii=False)]
+    if isinstance(example.records_path, str):
+        words += ["--records-path", example.records_path]
+    return shlex.join(words)
 
 
 def _list_name(endpoint: str) -> str:

@@ -90,6 +90,7 @@ def test_the_output_has_the_steps_the_summary_and_the_next_step(
         "Redirect URI: http://127.0.0.1:8765/ (must be registered at Acme CRM)\n\n"
         "The connection 'my_acme' was created.\n",
         "Next step: airflow oauth authorize my_acme\n",
+        """To see some rows: airflow oauth request my_acme v2/contacts.json --params '{"sort": "id"}'\n""",
         'OAuthExtractOperator(\n    task_id="contacts",\n    oauth_conn_id="my_acme",\n'
         '    endpoint="v2/contacts.json",\n    request_params={"sort": "id"},\n    path="/data/contacts.jsonl",\n)\n',
     ):

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_oauth.connection import read_connection
 from airflow_provider_oauth.management.new_connection import NewConnection
 from airflow_provider_oauth.management.vendor_entries import entries
-from airflow_provider_oauth.management.vendor_guide import example_connection, example_task, plain_text
+from airflow_provider_oauth.management.vendor_guide import example_connection, example_request, example_task, plain_text
 from airflow_provider_oauth.presets.vendor import Vendor, VendorExample
 from airflow_provider_oauth.presets.vendors import vendor, vendor_names
 from airflow_provider_oauth.protocol.lookup import Lookup
@@ -134,3 +134,12 @@ def test_the_code_of_a_task_has_all_options_of_the_example() -> None:
         '    path="/data/orders.jsonl",\n'
         ")"
     )
+
+
+def test_the_command_that_shows_rows_has_all_options_of_the_example() -> None:
+    example = VendorExample(endpoint="v1/orders", method="POST", json={"query": "it's"}, records_path="data")
+
+    assert example_request(Vendor(name="acme", label="Acme", example=example), "my_acme") == (
+        """airflow oauth request my_acme v1/orders --method POST --json '{"query": "it'"'"'s"}' --records-path data"""
+    )
+    assert example_request(Vendor(name="acme", label="Acme"), "my_acme") == ""
