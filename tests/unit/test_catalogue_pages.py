@@ -25,12 +25,12 @@ def read(
 
     def rows(vendor: str, endpoint: str, pages: list[Any], method: str = "GET", **request: Any) -> list[Any]:
         values = {name: value.example for name, value in catalogue_vendor(vendor).values.items()}
-        if vendor == "xero":
-            values["tenant_id"] = "1"
+        values |= {"xero": {"tenant_id": "1"}, "quickbooks": {"realm_id": "1"}}.get(vendor, {})
+        prefix = "v3/company/1/" if vendor == "quickbooks" else ""
         fields = {"grant_type": "refresh_token", "refresh_token": "fake-refresh-token", "vendor_values": values}
         define_connection("shop", vendor=vendor, host=BASE_URL, **fields)
         requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
-        requests_mock.request(method, f"{BASE_URL}/{endpoint}", [{"json": page} for page in pages])
+        requests_mock.request(method, f"{BASE_URL}/{prefix}{endpoint}", [{"json": page} for page in pages])
         hook = OAuthHook("shop", method=method)
         return [row for page in hook.paginate(endpoint, **request) for row in page.rows]
 
@@ -46,21 +46,20 @@ def invoices(*numbers: int) -> dict[str, Any]:
 
 
 def test_quickbooks_reads_a_query_to_its_empty_page(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
-    endpoint = "v3/company/1/query"
     pages = [invoices(1, 2), {"QueryResponse": {}, "time": "2026-11-28T00:00:00Z"}]
     params = {"query": "select * from Invoice", "MAXRESULTS": 2}
-    assert read("quickbooks", endpoint, pages, request_params=params) == [{"Id": 1}, {"Id": 2}]
+    assert read("quickbooks", "query", pages, request_params=params) == [{"Id": 1}, {"Id": 2}]
     assert queries(requests_mock) == [
         "query=select+%2A+from+Invoice+STARTPOSITION+1+MAXRESULTS+2",
         "query=select+%2A+from+Invoice+STARTPOSITION+3+MAXRESULTS+2",
     ]
-    assert read("quickbooks", endpoint, [{"QueryResponse": {}}], request_params=params) == []
+    assert read("quickbooks", "query", [{"QueryResponse": {}}], request_params=params) == []
 
 
 def test_quickbooks_refuses_an_entity_that_its_file_does_not_know(read: Callable[..., list[Any]]) -> None:
     page = {"QueryResponse": {"Ship": [{"Id": 1}], "maxResults": 1}}
     with pytest.raises(ApiError, match="records_path of the vendor file does not have this entity"):
-        read("quickbooks", "v3/company/1/query", [page], request_params={"query": "select * from Ship"})
+        read("quickbooks", "query", [page], request_params={"query": "select * from Ship"})
 
 
 def test_amazon_sends_only_the_token_for_the_next_page_of_reports(
