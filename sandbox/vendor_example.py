@@ -12,7 +12,7 @@ import math
 import re
 import sys
 import tomllib
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -175,6 +175,7 @@ class Refusal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     :param headers: its headers
     :param body: its body
     :param wait: for a limit: after how many seconds the request may be repeated
+    :param daily: for a limit: whether it lasts until the next day, so that a task fails
     :param text: the part of the body that users should read
     """
 
@@ -183,6 +184,7 @@ class Refusal(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     headers: dict[str, str | tuple[str, ...]] = {}
     body: str = ""
     wait: float | None = None
+    daily: bool = False
     text: str | None = None
 
     @property
@@ -330,12 +332,13 @@ def with_times(text: str, now: datetime) -> str:
     """
 
     def time(found: re.Match[str]) -> str:
-        moment = (now + timedelta(seconds=int(found[1]))).astimezone(UTC)
+        seconds = math.ceil(now.timestamp()) + int(found[1])
+        moment = datetime.fromtimestamp(seconds, UTC)
         if found[2] == " http":
-            return format_datetime(moment.replace(microsecond=0), usegmt=True)
+            return format_datetime(moment, usegmt=True)
         if found[2] == " iso":
             return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return str(math.ceil(moment.timestamp() * (1000 if found[2] else 1)))
+        return str(seconds * (1000 if found[2] else 1))
 
     return TIME.sub(time, text)
 

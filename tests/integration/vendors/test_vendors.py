@@ -6,7 +6,6 @@ fails with what is sent and what is documented.
 
 from __future__ import annotations
 
-import tomllib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,9 @@ import pytest
 from airflow_provider_oauth.exceptions import ApiError, ConsentRequired, InvalidGrant
 from airflow_provider_oauth.extract.paginators import JsonLinkPaginator, OffsetPaginator
 from airflow_provider_oauth.fields import FIELDS
+from airflow_provider_oauth.hooks.repetition import LIST_RATE_LIMIT_TIMEOUT
 from airflow_provider_oauth.presets.vendors import CATALOGUE
+from airflow_provider_oauth.presets.vendors import vendor as vendor_file
 from sandbox.vendor_example import EXAMPLES, LIST_KEYS, InvalidExample, read_example
 from tests.integration.vendors.extras import TO_VENDOR, allowed
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from _pytest.mark.structures import ParameterSet
 
     from sandbox.vendor_example import Example, Refusal
     from tests.integration.vendors.vendor_run import VendorRun
@@ -35,24 +38,27 @@ PAGINATORS = {
     "entra": JsonLinkPaginator(path="nextLink"),
     "keycloak": OffsetPaginator(param="first", size_param="max", size=2),
 }
+#: Parts that an example does not have, and why.
+WITHOUT = {
+    "auth0": {"authorize", "refresh"},  # the grant client_credentials; auth0-consent has them
+    "entra": {"authorize", "refresh"},  # the grant client_credentials; microsoft_graph has them
+    "keycloak": {"limit"},  # Keycloak has no rate limit
+    "marketo": {"authorize", "refresh"},  # Marketo has only the grant client_credentials
+}
+#: Vendors whose list is not split into pages.
+ONE_PAGE = {"google_sheets"}
 #: Fields of the connection form that are not in ``extra``.
 STANDARD = ("login", "password", "host")
 
 
-def described(name: str) -> bool:
-    """Return whether the catalogue describes how to get tokens from a vendor."""
-    path = CATALOGUE / f"{name}.toml"
-    return path.exists() and "grants" in tomllib.loads(path.read_text(encoding="utf-8"))
-
-
 def documented() -> Iterator[tuple[str, Example]]:
-    """Yield the examples of vendors in the catalogue by name; a second one for consents is ``NAME-consent``."""
+    """Yield the examples by the name of their vendor; a second one for consents is ``NAME-consent``."""
     for path in sorted(EXAMPLES.glob("*.toml")):
         with suppress(InvalidExample):  # test_an_example_is_valid fails
             example = read_example(path)
-            consent = example.with_consent()
-            if described(path.stem):
-                yield from ((path.stem, example), *([(f"{path.stem}-consent", consent)] if consent else []))
+            yield path.stem, example
+            if consent := example.with_consent():
+                yield f"{path.stem}-consent", consent
 
 
 DOCUMENTED = dict(documented())
@@ -83,6 +89,23 @@ def vendor(play: Callable[..., AbstractContextManager[VendorRun]]) -> Vendor:
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in sorted(EXAMPLES.glob("*.toml"))])
 def test_an_example_is_valid(path: Path) -> None:
     read_example(path)
+
+
+def test_each_vendor_of_the_catalogue_has_an_example_unless_it_has_its_own_connection_type() -> None:
+    shipped = {path.stem for path in CATALOGUE.glob("*.toml")}
+    assert {path.stem for path in EXAMPLES.glob("*.toml")} == {
+        name for name in shipped if not vendor_file(name).connection_type
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_has_all_parts_that_the_vendor_documents(name: str) -> None:
+    example = DOCUMENTED[name]
+    parts = ("authorize", "refresh", "limit", "error", "token_error")
+    assert {part for part in parts if not getattr(example, part)} == WITHOUT.get(name, set())
+    assert (len(example.pages) == 1) is (name in ONE_PAGE)
+    assert example.error
+    assert example.error.text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -118,23 +141,42 @@ def test_a_token_is_renewed_and_used(vendor: Vendor, name: str) -> None:
         assert run.server.extras >= set(TO_VENDOR.get(name, {})), "remove what is not sent from extras.py"
 
 
-LIMITS = [
-    pytest.param(name, limit, id=f"{name}-{limit.name}".rstrip("-"))
-    for name in NAMES
-    for limit in (DOCUMENTED[name].limit, *DOCUMENTED[name].other_limits)
-    if limit
-]
+def limits(*, is_long: bool) -> list[ParameterSet]:
+    """Return the names of vendors with their limits.
+
+    :param is_long: whether the limits last longer than a task waits
+    """
+    found = [
+        (name, each) for name in NAMES for each in (DOCUMENTED[name].limit, *DOCUMENTED[name].other_limits) if each
+    ]
+    return [
+        pytest.param(name, limit, id=f"{name}-{limit.name}".rstrip("-"))
+        for name, limit in found
+        if (limit.daily or (limit.wait or 0) > longest_wait(name)) is is_long
+    ]
 
 
-@pytest.mark.parametrize(("name", "limit"), LIMITS)
+def longest_wait(name: str) -> float:
+    """Return how many seconds a task waits for a limit of a vendor."""
+    return vendor_file(name.removesuffix("-consent")).rate_limit_timeout or LIST_RATE_LIMIT_TIMEOUT
+
+
+@pytest.mark.parametrize(("name", "limit"), limits(is_long=True))
+def test_a_task_fails_with_an_explanation_if_a_limit_lasts_too_long(vendor: Vendor, name: str, limit: Refusal) -> None:
+    with vendor(name) as run:
+        run.authorize()
+        run.server.refuse("page", limit, ALWAYS)
+        with pytest.raises(ApiError) as raised:
+            pull(run, name)
+        advice = vendor_file(name).advice.get(limit.status)
+        assert (advice if limit.daily else f"The API requires a wait of {limit.wait:.0f}") in str(raised.value)
+
+
+@pytest.mark.parametrize(("name", "limit"), limits(is_long=False))
 def test_after_a_limit_the_task_waits_as_documented_and_goes_on(vendor: Vendor, name: str, limit: Refusal) -> None:
     with vendor(name) as run:
         run.authorize()
         run.server.refuse("page", limit)
-        if limit.wait and limit.wait > run.hook.rate_limit_timeout:
-            with pytest.raises(ApiError, match="The API requires a wait of"):
-                pull(run, name)
-            return
         result, rows = pull(run, name)
         assert (rows, result["waits"]) == (run.example.rows, 1)
         if limit.wait is not None:
