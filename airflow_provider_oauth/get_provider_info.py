@@ -60,6 +60,7 @@ def get_provider_info() -> dict[str, Any]:
                     "allowed_hosts": {
                         "description": (
                             "Hosts of authorization servers that may receive requests, separated by commas or spaces. "
+                            "The setting also applies to the requests to a vendor's API after a consent and of Test. "
                             "Enter names or IP addresses without scheme and port. * matches any characters, including "
                             "dots. *.example.com does not match example.com. If this is set, requests to all other "
                             "hosts are refused, and hosts that match may have any address. If this is empty, all "
