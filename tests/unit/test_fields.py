@@ -227,7 +227,8 @@ def test_importing_the_module_loads_no_large_package(module: str) -> None:
         f"import sys, airflow_provider_oauth.{module} as module\n"
         "getattr(module, 'get_provider_info', dict)()\n"
         "heavy = {'airflow', 'requests', 'aiohttp', 'cryptography', 'jmespath', 'urllib3', 'filelock', 'asyncio',"
-        " 'msgspec', 'tomllib', 'airflow_provider_oauth.presets.vendor'}\n"
+        " 'msgspec', 'tomllib', 'airflow_provider_oauth.presets.vendor', 'airflow_provider_oauth.presets.vendors',"
+        " 'airflow_provider_oauth.presets.vendor_file'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60)
