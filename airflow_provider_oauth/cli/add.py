@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ from airflow_provider_oauth.management.vendor_guide import (
 )
 from airflow_provider_oauth.presets.vendors import vendor as read_vendor
 from airflow_provider_oauth.protocol.config import is_loopback
-from airflow_provider_oauth.runtime.ui_urls import connection_page_url
+from airflow_provider_oauth.runtime.ui_urls import callback_url, connection_page_url
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -58,14 +59,15 @@ def add(args: Namespace) -> None:
     if has_terminal():
         new = _ask_for_the_rest(new, args)
     config = _check_complete(new)
-    _print_summary(vendor, config, args.redirect_uri or REDIRECT_URI)
+    redirect_uri = args.redirect_uri or REDIRECT_URI
+    _print_summary(vendor, config, redirect_uri)
     store(new.connection())
     print_line(f"\nThe connection {args.conn_id!r} was created.")
     done = has_terminal() and args.authorize and not overriding
     if done:
-        done = _authorize_or_test(config, args.redirect_uri or REDIRECT_URI)
+        done = _authorize_or_test(config, redirect_uri)
     if not done:
-        print_line(f"Next step: airflow oauth {_action(config)} {args.conn_id}")
+        print_line(f"Next step: {_next_command(config, redirect_uri)}")
     _print_task(vendor, config)
 
 
@@ -171,7 +173,9 @@ def _answer(entry: Entry) -> str:
         return ask("Path of the file with the private key: ").strip()
     if entry.is_secret:
         return ask_secret(f"{entry.label} (not shown): ")
-    hint = f" [{entry.default}]" if entry.default else f" (for example {entry.example})" if entry.example else ""
+    hint = f" (for example {entry.example})" if entry.example else ""
+    if not entry.is_required:
+        hint = f" [{entry.default or 'none'}]"
     return ask(f"{entry.label}{hint}: ").strip()
 
 
@@ -196,6 +200,8 @@ def _print_steps(vendor: Vendor, redirect_uri: str) -> None:
     is_explained = any("--redirect-uri" in step for step in steps)
     if redirect_uri == REDIRECT_URI and "authorization_code" in vendor.grants and not is_explained:
         print_line(https_hint(vendor))
+    if callback_url() and "authorization_code" in vendor.grants:
+        print_line(f"To authorize on Airflow's page OAuth connections, register its redirect URI: {callback_url()}")
 
 
 def _print_summary(vendor: Vendor, config: OAuthConfig, redirect_uri: str) -> None:
@@ -220,14 +226,18 @@ def _print_summary(vendor: Vendor, config: OAuthConfig, redirect_uri: str) -> No
         print_line(f"Warning: {warning}")
 
 
-def _action(config: OAuthConfig) -> str:
-    return "authorize" if config.grant_type == "authorization_code" else "test"
+def _next_command(config: OAuthConfig, redirect_uri: str) -> str:
+    """Return the command that authorizes or tests the connection."""
+    if config.grant_type != "authorization_code":
+        return f"airflow oauth test {config.conn_id}"
+    option = f" --redirect-uri {shlex.quote(redirect_uri)}" if redirect_uri != REDIRECT_URI else ""
+    return f"airflow oauth authorize {config.conn_id}{option}"
 
 
 def _authorize_or_test(config: OAuthConfig, redirect_uri: str) -> bool:
     """Let the user authorize or test the connection. Return whether the user did."""
     try:
-        if _action(config) == "authorize":
+        if config.grant_type == "authorization_code":
             return _offer_to_authorize(config, redirect_uri)
         if ask("Test the connection now? [Y/n] ", CANCELED).strip().lower() not in ("", "y", "yes"):
             return False
@@ -235,7 +245,7 @@ def _authorize_or_test(config: OAuthConfig, redirect_uri: str) -> bool:
     except (OAuthError, SystemExit) as error:
         raise SystemExit(
             f"{error}\nThe connection {config.conn_id!r} exists. If necessary, correct it in Airflow's form. Then run: "
-            f"airflow oauth {_action(config)} {config.conn_id}"
+            f"{_next_command(config, redirect_uri)}"
         ) from None
     return True
 

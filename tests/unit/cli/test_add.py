@@ -225,6 +225,29 @@ def test_the_user_chooses_how_to_authorize(
     assert calls == [used]
 
 
+def test_the_next_step_has_the_redirect_uri(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.acme.test")
+    terminal.answers = ["", "acme", "", "my-client", SECRET, "", "later"]
+    add(redirect_uri="https://localhost/")
+
+    printed = capsys.readouterr().out
+    assert "OAuth connections, register its redirect URI: https://airflow.acme.test/oauth/callback\n" in printed
+    assert "  2. Later, or on the page https://airflow.acme.test/oauth/?conn_id=my_acme\n" in printed
+    assert "Next step: airflow oauth authorize my_acme --redirect-uri https://localhost/\n" in printed
+
+
+def test_an_optional_scope_without_a_default_says_so(terminal: Terminal, vendors: Path) -> None:
+    text = 'label = "No Default"\ndocumentation = []\n[fields]\nhost = "https://a.acme.test"\n'
+    text += 'grant_url = "https://a.acme.test/token"\n[grants.client_credentials]\n[scopes]\nread = "All"\n'
+    (vendors / "no_default.toml").write_text(text)
+    terminal.answers = ["my-client", SECRET, "", "n"]
+    add("no_default")
+
+    assert "Scope [none]: " in terminal.shown
+
+
 def test_a_failed_authorization_says_that_the_connection_exists(
     terminal: Terminal, stored: list[Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
