@@ -12,7 +12,6 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 from airflow_provider_oauth.api.additions import ApiAdditions
-from airflow_provider_oauth.api.errors import status_error
 from airflow_provider_oauth.api.recovery import RecoveryPolicy, Reply
 from airflow_provider_oauth.api.request import endpoint_url
 from airflow_provider_oauth.exceptions import ApiError
@@ -92,6 +91,8 @@ def send_once(
     body = b"" if response.body.startswith(GZIP_MAGIC) else response.body  # it could be large after decompression
     reply = Reply(response.status_code, response.headers, lambda: body)
     if policy.is_error(reply):
+        from airflow_provider_oauth.api.errors import status_error  # only here: it imports aiohttp
+
         error = status_error(
             config,
             {**ADVICE, **advice},
