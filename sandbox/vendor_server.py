@@ -31,12 +31,16 @@ from sandbox.vendor_example import EXAMPLES, InvalidExample, read_example
 from sandbox.vendor_matching import Comparison, Received, compare, documented_parameters, has_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from sandbox.vendor_example import Authorization, Example, Refusal, Request, Response
 
 #: Where the vendor sends a browser if the request does not say so: the redirect URI that is registered at the vendor.
 REDIRECT_URI = "https://airflow.example.com/oauth/callback"
+#: Printed at the end of the instructions.
+READY = "Press Ctrl-C to stop"
+#: The parts of an example that are error responses, and the steps that they are responses to.
+REFUSALS = {"limit": "page", "error": "page", "expired": "page", "token_error": "refresh"}
 #: An ID token in a token response.
 ID_TOKEN = re.compile(r'"id_token":\s*"([^"]+)"')
 #: The parts of an ID token without claims.
@@ -230,34 +234,30 @@ def instructions(name: str, example: Example, server: VendorServer) -> str:
     :param example: what the vendor documents
     :param server: the server
     """
-    fields: Mapping[str, Any] = example.fields | connection_fields(server)
-    entered = {key: value for key, value in example.fields.items() if key != "grant_type"}
-    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in entered.items()}
-    shown = "\n".join(f"   {key}: {value}" for key, value in values.items())
-    authorize = ""
+    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in example.fields.items()}
+    entered = "\n".join(f"   {key}: {value}" for key, value in values.items())
+    steps = [
+        f"""Send all requests of a terminal to this server:
+   export HTTPS_PROXY={server.url} REQUESTS_CA_BUNDLE={server.ca}
+   Or set these fields of the connection:
+   {json.dumps(connection_fields(server))}""",
+        f"""In this terminal, create the connection, and enter these values:
+   airflow oauth add {name} my_{name}
+{entered}""",
+    ]
     if example.authorize:
-        authorize = """
-3. Open the authorization URL without a browser. The server consents and redirects:
-   curl --proxy "$HTTPS_PROXY" --cacert "$REQUESTS_CA_BUNDLE" --location 'URL'
-   If nothing listens on the redirect URI, print the URL to paste:
-   curl --proxy "$HTTPS_PROXY" --cacert "$REQUESTS_CA_BUNDLE" --silent --output /dev/null \\
-     --write-out '%{redirect_url}\\n' 'URL'
-"""
+        steps.append("""When it shows a URL, open it in another terminal with the same variables, in place of a browser:
+   curl --location 'URL'""")
+    steps.append(f"""Read the list with OAuthExtractOperator:
+   {json.dumps(example.list_options)}""")
+    numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
     return f"""
 Proxy: {server.url}
 CA:    {server.ca}
 
-1. Send all requests of this terminal to this server:
-   export HTTPS_PROXY={server.url} REQUESTS_CA_BUNDLE={server.ca}
-   Or set these fields of the connection:
-   {json.dumps({key: fields[key] for key in ("proxies", "verify")})}
-2. Create the connection, and enter these values:
-   airflow oauth add {name} my_{name}
-{shown}
-{authorize}
-The list: {json.dumps(example.list_options)}
+{numbered}
 
-Requests appear below. Press Ctrl-C to stop.
+Requests appear below. {READY}.
 """
 
 
@@ -265,15 +265,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Play a vendor until SIGTERM or Ctrl-C.
 
     :param arguments: the command line arguments, without the program name
-    :return: the exit code: 1 if the example is invalid
+    :return: the exit code: 1 if the example is missing or invalid
     """
     parser = argparse.ArgumentParser("python -m sandbox.vendor_server", description="Plays a vendor of tests/vendors.")
     parser.add_argument("vendor", help="the name of a file in tests/vendors, or the path of an example")
     parser.add_argument("--port", type=int, default=0, help="TCP port; 0 for a free one")
+    parser.add_argument("--refuse", choices=REFUSALS, help="respond to the first request for the list or a refresh so")
     options = parser.parse_args(arguments)
     path = Path(options.vendor) if options.vendor.endswith(".toml") else EXAMPLES / f"{options.vendor}.toml"
     try:
         example = read_example(path)
+        refusal = getattr(example, options.refuse) if options.refuse else None
+        if options.refuse and refusal is None:
+            raise InvalidExample(f"{path} has no {options.refuse}")
     except (OSError, InvalidExample) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -281,17 +285,24 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with tempfile.TemporaryDirectory() as folder, serve(example, Path(folder), port=options.port) as server:
+        if refusal:
+            server.refuse(REFUSALS[options.refuse], refusal)
         sys.stdout.write(instructions(path.stem, example, server))
-        shown = 0
-        while not stop.wait(0.2):
-            for exchange in server.exchanges[shown:]:
-                shown += 1
-                lines = [f"{exchange.step}: {exchange.received.method} {exchange.received.url}"]
-                lines += [f"  differs: {text}" for text in exchange.differences]
-                lines += [f"  not documented: {text}" for text in exchange.extras]
-                sys.stdout.write("\n".join([*lines, ""]))
-            sys.stdout.flush()
+        _show_requests(server, stop)
     return 0
+
+
+def _show_requests(server: VendorServer, stop: threading.Event) -> None:
+    shown = 0
+    sys.stdout.flush()
+    while not stop.wait(0.2):
+        for exchange in server.exchanges[shown:]:
+            shown += 1
+            lines = [f"{exchange.step}: {exchange.received.method} {exchange.received.url}"]
+            lines += [f"  differs: {text}" for text in exchange.differences]
+            lines += [f"  not documented: {text}" for text in exchange.extras]
+            sys.stdout.write("\n".join([*lines, ""]))
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,11 +16,11 @@ from airflow_provider_oauth.extract.paginators import JsonLinkPaginator
 from sandbox import vendor_example, vendor_server
 from sandbox.vendor_example import Example, InvalidExample, read_example
 from sandbox.vendor_server import VendorServer, connection_fields
+from tests.documents import ROOT
 from tests.integration.vendors.invented import INVENTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 NEXT = JsonLinkPaginator(path="links.next")
 ROWS = [{"id": 1}, {"id": 2}, {"id": 1}, {"id": 2}, {"id": 3}]
@@ -194,6 +198,42 @@ response = {{ body = '{{"items": [{{"id": 1}}]}}' }}
         assert f"body {name} is" in text
 
 
+ALTERNATIVES = f"""
+[[list]]
+url = "{ITEMS}"
+methods = ["POST", "PUT"]
+formats = ["form", "json"]
+params_contain = {{ query = "START 1" }}
+optional = ["size"]
+any_of = [{{ headers = BEARER }}, {{ params = {{ token = "ACCESS_1" }} }}]
+response = {{ headers = {{ Link = ["<a>", "<b>"] }}, body = '{{"items": [{{"id": 1}}]}}' }}
+""".replace("BEARER", '{ Authorization = "Bearer ACCESS_1" }')
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "difference"),
+    [
+        ("POST", {"data": {"query": "x start 1 y", "size": "2", "token": "ACCESS_1"}}, None),
+        ("PUT", {"json": {"query": "START 1"}, "headers": BEARER}, None),
+        ("PUT", {"json": {"query": "START 2"}, "headers": BEARER}, "body query is 'START 2'; documented: it contains"),
+        ("POST", {"data": {"query": "START 1"}}, "header authorization is not sent"),
+        ("PATCH", {"json": {"query": "START 1"}, "headers": BEARER}, "the method is PATCH; documented: POST"),
+    ],
+)
+def test_a_request_can_have_several_documented_forms(
+    tmp_path: Path,
+    vendor_server: VendorServer,
+    send: Callable[..., Any],
+    method: str,
+    options: dict[str, Any],
+    difference: str | None,
+) -> None:
+    vendor_server.play(parsed(tmp_path, INVENTED.partition("[[list]]")[0] + ALTERNATIVES))
+    response = send(method, ITEMS, **options)
+    assert (difference or "<a>, <b>") in (response.text if difference else response.headers["Link"])
+    assert not vendor_server.extras
+
+
 @pytest.mark.parametrize(
     ("old", "new", "error"),
     [
@@ -236,12 +276,30 @@ def send_to(server: VendorServer, url: str) -> str:
     return message
 
 
-def test_the_command_line_explains_how_to_use_the_server(example: Example, vendor_server: VendorServer) -> None:
-    vendor_server.play(example)
-    text = vendor_server_instructions(example, vendor_server)
-    assert f"HTTPS_PROXY={vendor_server.url} REQUESTS_CA_BUNDLE={vendor_server.ca}" in text
-    assert "airflow oauth add invented my_invented" in text
+def test_the_server_explains_how_to_use_it_and_shows_requests_until_it_is_stopped() -> None:
+    command = [sys.executable, "-m", "sandbox.vendor_server", "hubspot", "--refuse", "limit"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            text = "".join(iter(process.stdout.readline, f"Requests appear below. {vendor_server.READY}.\n"))
+            found = re.search(r"export HTTPS_PROXY=(\S+) REQUESTS_CA_BUNDLE=(\S+)\n", text)
+            assert found
+            assert "airflow oauth add hubspot my_hubspot\n   login: CLIENT_ID\n" in text
+            url = "https://api.hubapi.com/crm/v3/objects/contacts"
+            proxied: dict[str, Any] = {"proxies": {"https": found[1]}, "verify": found[2], "headers": BEARER}
+            assert [requests.get(url, timeout=10, **proxied).status_code for _ in range(2)] == [429, 200]
+            assert process.stdout.readline() == f"page 1: GET {url}\n"
+        finally:
+            process.terminate()
+        assert process.wait(10) == 0
+    assert not Path(found[2]).exists()
 
 
-def vendor_server_instructions(example: Example, server: VendorServer) -> str:
-    return vendor_server.instructions("invented", example, server)
+@pytest.mark.parametrize(
+    ("arguments", "error"), [(["nobody"], "nobody.toml"), (["keycloak", "--refuse", "limit"], "has no limit")]
+)
+def test_the_server_does_not_start_without_what_it_plays(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], error: str
+) -> None:
+    assert vendor_server.main(arguments) == 1
+    assert error in capsys.readouterr().err
