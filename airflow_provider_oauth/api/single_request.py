@@ -47,13 +47,16 @@ def get_request(config: OAuthConfig, token: Token, endpoint: str, params: Mappin
     :param endpoint: the endpoint, relative to the API's base URL
     :param params: the query, besides the connection's parameters
     :raises ApiError: if the endpoint is a URL that does not have the API's origin
-    :raises ConfigurationError: if a value cannot be sent in a header
+    :raises ConfigurationError: if the URL is not valid, or a value cannot be sent in a header
     """
     additions = ApiAdditions(config)
     prepared = requests.PreparedRequest()
     url = endpoint_url(config.conn_id, additions.base_url(token), additions.complete_endpoint(endpoint, token))
-    prepared.prepare_url(url, dict(params or {}))
-    prepared.prepare_url(prepared.url or url, additions.missing_params(prepared.url or url, token))
+    try:
+        prepared.prepare_url(url, dict(params or {}))
+        prepared.prepare_url(prepared.url or url, additions.missing_params(prepared.url or url, token))
+    except ValueError as error:
+        raise config.error("base_url", f"is not a valid URL ({type(error).__name__}). Check it") from None
     headers = CaseInsensitiveDict({"Accept": "application/json"})
     headers.update(additions.headers_to_set({}, {}, token))
     return Request(

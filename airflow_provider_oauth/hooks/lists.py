@@ -119,9 +119,9 @@ class ReadsLists(ReadsConnection):
         return redact_url(normalized_url(self._url(self._list_access.current_endpoint(request.endpoint))))
 
     def callback_values(self) -> dict[str, str]:
-        """Return the callback values with which lists are read, by their names in ``callback_map``.
+        """Return the callback values and lookup values with which lists are read, by their names.
 
-        :raises OAuthError: if the connection has callback values, there is no valid token, and none can be obtained
+        :raises OAuthError: if such values are stored with the tokens, there is no valid token, and none can be obtained
         """
         return self._list_access.callback_values()
 

@@ -166,11 +166,14 @@ class OAuthHook(ReadsLists, HttpHook):
         return super().run(endpoint, data, headers, extra_options, **request_kwargs)
 
     def url_from_endpoint(self, endpoint: str | None) -> str:
-        """Return the URL of ``endpoint``, with the callback values (``callback_map``).
+        """Return the URL of ``endpoint``, with the vendor's prefix, and with callback values and lookup values.
 
-        :param endpoint: a path relative to the API's base URL, or an absolute URL with the API's origin
+        :param endpoint: a path relative to the API's base URL, or an absolute URL with the API's origin. Only a
+            relative one gets the prefix
         :return: the absolute URL
-        :raises ConsentRequired: if ``endpoint`` contains the name of a callback value, and none is stored
+        :raises ConsentRequired: if a user must authorize the connection, because the URL needs a value that is not
+            stored
+        :raises ConfigurationError: if the URL needs a value that must be entered in the connection
         :raises ApiError: if ``endpoint`` is a URL that does not have the API's origin, because no token may be sent to
             it
         """

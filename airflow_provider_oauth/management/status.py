@@ -36,7 +36,7 @@ class ConnectionStatus:
         renewed before. None if the time is unknown, or the refresh token never expires
     :param has_refresh_token: whether the next renewal uses a refresh token
     :param missing_scopes: scopes that were requested and not granted to the stored token
-    :param callback: the callback values that are stored with the tokens, by their names in ``callback_map``
+    :param callback: the callback values and lookup values that are stored with the tokens, by their names
     """
 
     conn_id: str

@@ -36,8 +36,8 @@ class Token:
     :param base_url: the API's base URL, if the response contains it (``response_map``)
     :param refresh_expires_at: time when the current refresh token expires if it is not used; None if not known
     :param subject: the user whom the token is for, if the response contains an ID token
-    :param callback: the callback values that are kept with the grant (``callback_map``), by the callback's
-        parameter
+    :param callback: the values that are kept with the grant: callback values (``callback_map``) by the callback's
+        parameter, and lookup values by their names
     """
 
     access_token: str = field(repr=False)

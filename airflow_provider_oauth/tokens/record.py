@@ -48,7 +48,7 @@ class Record:
     :param refresh_token: the refresh token that the next renewal uses
     :param refresh_expires_at: when the refresh token expires if it is not used; None if not known
     :param subject: the server's ID of the user who has authorized the connection, if known
-    :param callback: the callback values that are kept with the grant, by the callback's parameter
+    :param callback: the values that are kept with the grant, as in ``Token``
     :param refused: the server's refusal, if the server refused the last token request and the connection has not been
         changed since
     :param raw: the content of a record that is not readable; it is written back unchanged

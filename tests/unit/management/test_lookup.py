@@ -298,6 +298,13 @@ def test_a_timeout_is_an_error(connect: Callable[..., OAuthConfig], requests_moc
     )
 
 
+def test_a_url_that_cannot_be_sent_is_an_error(connect: Callable[..., OAuthConfig]) -> None:
+    assert refusal(connect(host="https://.example.com")) == (
+        "cloud_id could not be read from Jira: API base URL (host) is not a valid URL (InvalidURL). Check it. Then "
+        "authorize again."
+    )
+
+
 def test_a_host_that_is_not_allowed_gets_no_request(
     connect: Callable[..., OAuthConfig], requests_mock: Mocker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
