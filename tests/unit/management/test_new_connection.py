@@ -49,7 +49,7 @@ def use(monkeypatch: pytest.MonkeyPatch, session: Session) -> Session:
     return session
 
 
-@pytest.mark.parametrize("conn_id", ["my acme", "a/b", "x" * 201, "", "a..b"])
+@pytest.mark.parametrize("conn_id", ["my acme", "a/b", "x" * 201, ""])
 def test_an_id_that_airflow_does_not_accept_is_refused(conn_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, Session())
     with pytest.raises(ConfigurationError, match="^The connection ID '.*' is not valid. The key"):
