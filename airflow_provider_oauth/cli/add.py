@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.presets.vendor import Vendor
     from airflow_provider_oauth.protocol.config import OAuthConfig
 
+PASSPHRASE = "private_key_passphrase"  # noqa: S105 - the name of a field
+#: A word in the header of an encrypted key (RFC 7468, and older formats).
+ENCRYPTED = "ENCRYPTED"
+
 
 def add(args: Namespace) -> None:
     """Create a connection of a vendor, then let the user authorize or test it.
@@ -158,7 +162,7 @@ def _ask_for(new: NewConnection, entry: Entry) -> NewConnection:
             print_line("Enter a text that does not begin or end with a space.")
             continue
         try:
-            with_text = new.with_text(entry, _key_in(text) if entry.name == "private_key" else text)
+            with_text = _with_key(new, entry, text) if entry.name == "private_key" else new.with_text(entry, text)
             with_text.check()
         except ConfigurationError as error:
             print_line(f"{error}")
@@ -177,6 +181,16 @@ def _answer(entry: Entry) -> str:
     if not entry.is_required:
         hint = f" [{entry.default or 'none'}]"
     return ask(f"{entry.label}{hint}: ").strip()
+
+
+def _with_key(new: NewConnection, entry: Entry, path: str) -> NewConnection:
+    """Return the connection with the private key in a file, and its passphrase if the key is encrypted."""
+    key = _key_in(path)
+    new = new.with_text(entry, key)
+    if ENCRYPTED in key and PASSPHRASE not in new.fields:
+        passphrase = ask_secret("Passphrase of the private key (not shown): ")
+        new = replace(new, fields={**new.fields, PASSPHRASE: passphrase})
+    return new
 
 
 def _key_in(path: str) -> str:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from airflow_provider_oauth.cli import add as add_module
 from airflow_provider_oauth.exceptions import ConfigurationError, TokenRequestError
@@ -300,6 +305,22 @@ def test_a_private_key_is_read_from_a_file_and_checked(
         "issuer": "https://login.keys.test",
         "private_key": pem.strip(),
     }
+
+
+def test_the_passphrase_of_an_encrypted_key_is_asked_for(
+    terminal: Terminal, stored: list[Connection], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(SECRET.encode()))
+    (tmp_path / "key.pem").write_bytes(pem)
+    path = str(tmp_path / "key.pem")
+    terminal.answers = ["https://login.keys.test", "https://api.keys.test", "my-client", path, "wrong", path, SECRET]
+    terminal.answers += ["n"]
+    add("key_works")
+
+    assert terminal.hidden == ["Passphrase of the private key (not shown): "] * 2
+    assert extra_of(stored[0])["private_key_passphrase"] == SECRET
+    assert SECRET not in capsys.readouterr().out
 
 
 def test_a_key_file_replaces_the_private_key(terminal: Terminal, stored: list[Connection]) -> None:
