@@ -83,11 +83,14 @@ def template_problem(url: str, choices: Mapping[str, Collection[str]]) -> str | 
 
 def _open_placeholder_problem(authority: str, name: str) -> str | None:
     """Return why a placeholder that can be any text is refused in a host; None if it is accepted."""
-    before, _, after = authority.partition(f"{{{name}}}")
-    if (before and not before.endswith(".")) or not after.startswith("."):
-        return f"has {{{name}}} next to other characters of its host. It must be a whole name between two dots"
-    if len([each for each in after.split(".") if LABEL.fullmatch(each)]) < FIXED_LABELS:
-        return f"needs at least two fixed names after {{{name}}} in its host, such as {{{name}}}.example.com"
+    text = f"{{{name}}}"
+    labels = authority.split(".")
+    for place in [i for i, label in enumerate(labels) if text in label]:
+        if labels[place] != text or place == len(labels) - 1:
+            return f"has {text} next to other characters of its host. It must be a whole name between two dots"
+        # Numbers do not count: 127.0.0.1 is an address.
+        if len([each for each in labels[place:] if LABEL.fullmatch(each) and not each.isdigit()]) < FIXED_LABELS:
+            return f"needs at least two fixed names after {text} in its host, such as {text}.example.com"
     return None
 
 

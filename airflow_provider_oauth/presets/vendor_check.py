@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_oauth.coercion import InvalidField, coerce
@@ -12,6 +13,7 @@ from airflow_provider_oauth.presets.placeholders import LABEL, URL_FIELDS, fille
 
 if TYPE_CHECKING:
     from airflow_provider_oauth.presets.vendor import Vendor
+    from airflow_provider_oauth.protocol.lookup import Lookup
 
 #: Fields of a connection that are secret, or that only the person who fills in the connection can know.
 NOT_IN_FILES = frozenset(
@@ -65,6 +67,22 @@ def check_vendor(vendor: Vendor, place: str) -> None:
     if unknown := sorted(names_in(vendor.endpoint_prefix) - {*vendor.values, *runtime_names(vendor)}):
         _refuse_file(f"{place}: endpoint_prefix", f"contains {{{unknown[0]}}}, which is not in values")
     _check_api_hosts(vendor, place)
+    if vendor.lookup:
+        _check_lookup(vendor, vendor.lookup, f"{place}: lookup")
+
+
+def _check_lookup(vendor: Vendor, lookup: Lookup, place: str) -> None:
+    from airflow_provider_oauth.extract.jmes import compiled  # here, because few files have a lookup
+
+    from_callback = runtime_names(replace(vendor, lookup=None))
+    if unknown := sorted(names_in(lookup.endpoint) - from_callback):
+        _refuse_file(f"{place}.endpoint", f"contains {{{unknown[0]}}}, which is not a callback value")
+    for name, path in lookup.values.items():
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in from_callback:
+            _refuse_file(f"{place}.values.{name}", "is not a valid name. Use lower case letters, digits and _")
+        compiled(path, f"{place}.values.{name}")
+    if lookup.describe:
+        compiled(lookup.describe, f"{place}.describe")
 
 
 def _check_api_hosts(vendor: Vendor, place: str) -> None:
@@ -103,8 +121,10 @@ def _check_field(vendor: Vendor, key: str, value: Any, place: str) -> None:
         _refuse_file(place, f"contains {{{unknown[0]}}}, which is not in values")
     if key in URL_FIELDS:
         _check_url(vendor, value, place)
+        if key == "host" and "://" not in value:
+            _refuse_file(place, "is not an https URL")
         return
-    if (choices := FIELDS[key].choices) and value not in choices:
+    if (choices := FIELDS[key].choices) and not (isinstance(value, str) and value in choices):
         _refuse_file(place, f"is {value!r}, which is not one of the choices: {', '.join(choices)}")
     samples = {name: each.sample for name, each in vendor.values.items()}
     try:

@@ -83,7 +83,7 @@ def _label(name: str, path: Path) -> str | None:
         return None
     try:
         label = tomllib.loads(path.read_text(encoding="utf-8")).get("label")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         log.warning("The vendor file %s cannot be read: %s. Correct it.", path, error)
         return name
     return label if isinstance(label, str) and label else name

@@ -11,6 +11,7 @@ import msgspec
 
 from airflow_provider_oauth.api.rate_limit import Budget
 from airflow_provider_oauth.api.wait_time import LimitHeaders
+from airflow_provider_oauth.coercion import InvalidField
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.extract.error_rules import ErrorRule
 from airflow_provider_oauth.presets.vendor import (
@@ -107,12 +108,21 @@ def parse_vendor(name: str, text: str) -> Vendor:
     :raises ConfigurationError: if it is not valid TOML, a key is missing or unknown, or a value is invalid; the text
         names the file and the key
     """
-    import tomllib  # only here: most connections have no vendor file
-
     place = f"Vendor file {name}.toml"
     try:
+        vendor = _parsed(name, text, place)
+        check_vendor(vendor, place)
+    except (InvalidField, RecursionError) as error:  # tables or expressions inside each other cause a RecursionError
+        raise ConfigurationError(f"{place}: the values are invalid: {str(error).rstrip('.')}.") from None
+    return vendor
+
+
+def _parsed(name: str, text: str, place: str) -> Vendor:
+    import tomllib  # only here: most connections have no vendor file
+
+    try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # very long numbers and arrays in arrays have other errors
         raise ConfigurationError(f"{place}: it is not valid TOML: {error}.") from None
     file = _converted(values, VendorFile, place)
     for key in file.seen_in:
@@ -123,7 +133,7 @@ def parse_vendor(name: str, text: str) -> Vendor:
         key: None if (table := getattr(file, key)) is None else _built(cls, table, f"{place}: {key}")
         for key, cls in TABLES.items()
     }
-    vendor = Vendor(
+    return Vendor(
         name=name,
         **{key: getattr(file, key) for key in SAME},
         values={key: _value(table) for key, table in file.values.items()},
@@ -134,8 +144,6 @@ def parse_vendor(name: str, text: str) -> Vendor:
         advice=_converted(file.advice, dict[int, str], f"{place}: advice", strict=False),
         **tables,
     )
-    check_vendor(vendor, place)
-    return vendor
 
 
 def _value(table: ValueTable) -> VendorValue:

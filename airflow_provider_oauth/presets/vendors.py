@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.presets.vendor_file import parse_vendor
 from airflow_provider_oauth.presets.vendor_index import VENDORS
+from airflow_provider_oauth.runtime.entry_points import entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,8 +52,7 @@ def vendor(name: str) -> Vendor:
     """
     packages = _in_packages()
     found: list[Traversable] = [each[name] for each in (_shipped(), _in_folder()) if name in each]
-    if name in packages:
-        found.append(files(packages[name]) / f"{name}.toml")
+    found += [_file_in_package(package, name) for package in packages.get(name, ())]
     if not found:
         raise ConfigurationError(f"The vendor {name!r} is not in the catalogue. {suggestion(name)}")
     if len(found) > 1:
@@ -97,9 +96,23 @@ def _in_folder() -> Mapping[str, Path]:
     return _files(Path(folder)) if folder else {}
 
 
-def _in_packages() -> Mapping[str, str]:
+def _in_packages() -> Mapping[str, list[str]]:
     """Return the packages with vendor files, by the name of the vendor."""
-    return {each.name: each.value for each in entry_points(group=ENTRY_POINTS) if _is_name(each.name)}
+    found: dict[str, set[str]] = {}
+    for each in entry_points(group=ENTRY_POINTS):
+        if _is_name(each.name):
+            found.setdefault(each.name, set()).add(each.value)
+    return {name: sorted(packages) for name, packages in found.items()}
+
+
+def _file_in_package(package: str, name: str) -> Traversable:
+    try:
+        return files(package) / f"{name}.toml"
+    except Exception as error:  # any error while the package is imported
+        raise ConfigurationError(
+            f"The vendor file {name}.toml cannot be read: the package {package!r} of its entry point cannot be "
+            f"imported: {type(error).__name__}. Correct or remove the package that defines the entry point."
+        ) from None
 
 
 def _files(folder: Path) -> Mapping[str, Path]:
