@@ -247,9 +247,10 @@ def instructions(name: str, example: Example, server: VendorServer) -> str:
     ]
     if example.authorize:
         steps.append("""When it shows a URL, open it in another terminal with the same variables, in place of a browser:
-   curl --location 'URL'""")
-    steps.append(f"""Read the list with OAuthExtractOperator:
-   {json.dumps(example.list_options)}""")
+   curl --location --cacert "$REQUESTS_CA_BUNDLE" 'URL'""")
+    options = {name: value for name, value in example.list_options.items() if name != "records_path"}
+    steps.append(f"""Read the list with OAuthExtractOperator and these arguments:
+   {json.dumps(options)}""")
     numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
     return f"""
 Proxy: {server.url}
@@ -300,7 +301,7 @@ def _show_requests(server: VendorServer, stop: threading.Event) -> None:
             shown += 1
             lines = [f"{exchange.step}: {exchange.received.method} {exchange.received.url}"]
             lines += [f"  differs: {text}" for text in exchange.differences]
-            lines += [f"  not documented: {text}" for text in exchange.extras]
+            lines += [f"  not in the example: {text}" for text in exchange.extras]
             sys.stdout.write("\n".join([*lines, ""]))
         sys.stdout.flush()
 
