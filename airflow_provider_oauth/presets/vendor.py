@@ -32,7 +32,7 @@ class ListOptions:
         match no other pattern
     :param method: HTTP method of the lists
     :param params: other parameters of every request, such as a page size. They are sent where the paginator sends its
-        own parameters
+        own parameters. If it sends none, they are in the query of GET, and in the body of other methods
     :param records_path: path of the rows, or several; None for that of the vendor
     """
 
@@ -56,7 +56,7 @@ class VendorList(ListOptions):
 
         :param request: a list
         """
-        param_in = getattr(self.paginator, "param_in", "query")
+        param_in = getattr(self.paginator, "param_in", "query" if request.method == "GET" else "body")
         if param_in == "header":
             headers = {name: str(value) for name, value in self.params.items()}
             return replace(request, headers={**headers, **(request.headers or {})})

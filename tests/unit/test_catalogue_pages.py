@@ -100,6 +100,15 @@ def test_google_analytics_pages_are_in_the_body(read: Callable[..., list[Any]], 
     assert read("google_analytics", endpoint, [{"metricHeaders": []}], "POST", json={"metrics": []}) == []
 
 
+def test_a_realtime_report_of_google_analytics_has_its_limit_in_the_body(
+    read: Callable[..., list[Any]], requests_mock: Mocker
+) -> None:
+    endpoint = "v1beta/properties/1:runRealtimeReport"
+    assert read("google_analytics", endpoint, [{"rows": [1, 2], "rowCount": 2}], "POST", json={"metrics": []}) == [1, 2]
+    assert requests_mock.request_history[1].url == f"{BASE_URL}/{endpoint}"
+    assert requests_mock.request_history[1].json() == {"metrics": [], "limit": 250000}
+
+
 def test_xero_reads_the_list_and_not_the_warnings(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
     paging = {"pageCount": 2, "itemCount": 2}
     pages = [{"Warnings": [{}], "Invoices": [1], "pagination": paging}, {"Invoices": [2], "pagination": paging}]
