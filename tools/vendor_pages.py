@@ -30,7 +30,7 @@ def page(name: str) -> str:
     parts = [f"# {found.label}", GENERATED.format(name=name), _facts(found)]
     if found.register:
         steps = [f"{i}. {step.replace('`{redirect_uri}`', REDIRECT_URI)}" for i, step in enumerate(found.register, 1)]
-        parts += [f"## At {found.label}", "\n".join(steps)]
+        parts += [f"## Register at {found.label}", "\n".join(steps)]
     parts += ["## The connection", *_connections(found)]
     if code := example_task(found, f"my_{name}"):
         parts += ["## A task", f"```python\n{code}\n```"]
@@ -42,12 +42,12 @@ def page(name: str) -> str:
         ]
     if found.notes or found.advice:
         advice = [f"Status {status}: {text}" for status, text in found.advice.items()]
-        parts += ["## What to know", "\n".join(f"- {each}" for each in (*found.notes, *advice))]
+        parts += ["## Notes", "\n".join(f"- {each}" for each in (*found.notes, *advice))]
     if found.seen_in:
         rows = ((f"`{key}`", source) for key, source in found.seen_in.items())
         parts += [
-            "## Not in the documentation",
-            f"These values of the vendor file are not in the documentation of {found.label} that we read.",
+            "## Values from other sources",
+            f"We did not find these values in the documentation of {found.label}.",
             _table(("key", "found in"), rows),
         ]
     return "\n\n".join(parts) + "\n"
@@ -71,7 +71,7 @@ def pages() -> dict[Path, str]:
 
 
 def _facts(found: Vendor) -> str:
-    read = f"read on {found.read}" if found.read else "the date when it was read is not recorded"
+    read = f"read on {found.read}" if found.read else "we did not record when we read it"
     links = "<br>".join(f"<{url}>" for url in found.documentation)
     facts = {
         "vendor": f"`{found.name}`",
@@ -99,7 +99,7 @@ def _connections(found: Vendor) -> list[str]:
             for name, value in found.values.items()
         ]
         parts += [
-            "These values are part of URLs. Enter them in *Vendor values*:",
+            "Enter these values in *Vendor values*:",
             _table(("name", "value", "default"), rows),
         ]
     labels = FIELDS["grant_type"].choices or {}
@@ -127,7 +127,10 @@ def _lists(found: Vendor) -> list[str]:
         )
         for each in sorted(found.paginators.values(), key=lambda each: not each.paths)
     ]
-    text = "Lists need no `paginator`: the first row that matches the URL's path is used."
+    text = (
+        "These lists need no `paginator` in a task. Airflow uses the first row that matches the method and the path of "
+        "the URL. For a list that matches no row, set `paginator`."
+    )
     return ["## Lists", text, _table(("list", "paginator", "parameters"), rows)]
 
 
