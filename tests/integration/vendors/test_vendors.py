@@ -169,7 +169,7 @@ def test_a_task_fails_with_an_explanation_if_a_limit_lasts_too_long(vendor: Vend
         with pytest.raises(ApiError) as raised:
             pull(run, name)
         advice = vendor_file(name).advice.get(limit.status)
-        assert (advice if limit.daily else f"The API requires a wait of {limit.wait:.0f}") in str(raised.value)
+        assert (advice if limit.daily else f" requires a wait of {limit.wait:.0f}") in str(raised.value)
 
 
 @pytest.mark.parametrize(("name", "limit"), limits(is_long=False))
