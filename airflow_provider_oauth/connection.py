@@ -297,8 +297,8 @@ def _apply_grant_type(preset: Preset, api: Vendor, values: dict[str, Any], warni
         values.setdefault("scope", preset.scope)
     if api.grants and grant_type not in (*api.grants, "refresh_token"):
         warnings.append(
-            f"The grant type {grant_type} is not among those of {api.label}: {', '.join(api.grants)}. Choose one of "
-            "these, or set the fields that this grant type needs."
+            f"The vendor file of {api.label} has no fields for the grant type {grant_type}. Choose one of "
+            f"{', '.join(api.grants)}, or set the fields that this grant type needs."
         )
 
 
@@ -321,8 +321,8 @@ def _vendor_defaults(
     defaults = vendor_defaults(api, values["grant_type"], own, entered)
     for name in defaults.replaced_urls:
         warnings.append(
-            f"{field_name(CONFIG_NAMES.get(name, name))} replaces the URL of {api.label}. Clear it, unless "
-            "you use another system of this vendor."
+            f"{field_name(CONFIG_NAMES.get(name, name))} replaces the URL of {api.label}. Clear this field, unless you "
+            "need another URL."
         )
     for name, value in defaults.fields.items():
         if name != "host":

@@ -122,8 +122,8 @@ def _check_complete(new: NewConnection) -> OAuthConfig:
     if missing:
         options = [f"{each.label} ({_option(each)})" for each in missing]
         raise SystemExit(
-            f"There is no terminal to ask for what is missing: {', '.join(options)}. Nothing was changed. Run the "
-            "command again with these options."
+            f"Some values are missing, and there is no terminal to ask for them: {', '.join(options)}. Nothing was "
+            "changed. Run the command again with these options."
         )
     return new.config()
 
@@ -159,7 +159,7 @@ def _ask_for(new: NewConnection, entry: Entry) -> NewConnection:
         if not text and not entry.is_required:
             return new
         if not text or text != text.strip():
-            print_line("Enter a text that does not begin or end with a space.")
+            print_line("Enter a value. It must not begin or end with a space.")
             continue
         try:
             with_text = _with_key(new, entry, text) if entry.name == "private_key" else new.with_text(entry, text)

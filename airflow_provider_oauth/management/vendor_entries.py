@@ -135,7 +135,7 @@ def _of_value(vendor: Vendor, name: str) -> Entry:
 
 
 def _of_runtime_value(vendor: Vendor, name: str) -> Entry:
-    description = f"{vendor.label} sends this value only after a user's consent. This grant type has no consent."
+    description = f"Airflow gets this value from {vendor.label} after a consent. This grant type has no consent."
     return Entry(name=name, label=name, description=description, is_value=True)
 
 

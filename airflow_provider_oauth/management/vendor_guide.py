@@ -41,7 +41,7 @@ def https_hint(vendor: Vendor) -> str:
     """
     return (
         f"If {vendor.label} accepts only https URLs, register https://localhost/ instead and add the option "
-        "--redirect-uri https://localhost/. After the consent, you paste the URL from the browser's address bar."
+        "--redirect-uri https://localhost/. After the consent, paste the URL from the browser's address bar."
     )
 
 

@@ -72,8 +72,8 @@ def check_values(config: OAuthConfig) -> None:
         for name in _names(getattr(config, field) or "", names):
             raise config.error(
                 field,
-                f"contains {{{name}}}, but no callback value can be part of this URL. Remove it, and use the value in "
-                "endpoints, API parameters or API headers",
+                f"contains {{{name}}}, but callback and lookup values cannot be part of this URL. Remove it, and use "
+                "the value in endpoints, API parameters or API headers",
             )
 
 

@@ -155,8 +155,8 @@ def test_a_grant_type_that_the_file_does_not_have_is_used_with_a_warning() -> No
         grant_type="password", username="u", user_password="fake", vendor_values={**VALUES, "company_id": "1"}
     )
     assert config.warnings == (
-        "The grant type password is not among those of Shop: authorization_code, client_credentials. Choose one of "
-        "these, or set the fields that this grant type needs.",
+        "The vendor file of Shop has no fields for the grant type password. Choose one of authorization_code, "
+        "client_credentials, or set the fields that this grant type needs.",
     )
 
 
@@ -169,7 +169,7 @@ def test_a_url_of_the_connection_replaces_that_of_the_vendor_with_a_warning() ->
         "API base URL (host)",
         "Token URL (grant_url)",
     ]
-    assert all("the URL of Shop. Clear it" in warning for warning in config.warnings)
+    assert all("the URL of Shop. Clear this field" in warning for warning in config.warnings)
 
 
 def test_values_that_only_a_replaced_url_needs_can_be_missing() -> None:

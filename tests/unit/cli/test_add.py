@@ -112,7 +112,7 @@ def test_an_invalid_answer_is_reported_immediately_and_asked_again(
     printed = capsys.readouterr().out
     assert "Subdomain (subdomain) in Vendor values (vendor_values) is 'evil.com/'" in printed
     assert "Enter a number from 1 to 2." in printed
-    assert "Enter a text that does not begin or end with a space." in printed
+    assert "Enter a value. It must not begin or end with a space." in printed
     assert SECRET not in printed
     assert extra_of(stored[0])["vendor_values"] == {"subdomain": "acme", "region": "europe"}
 
@@ -157,8 +157,8 @@ def test_without_a_terminal_the_error_names_what_is_missing(stored: list[Connect
         add(login="my-client")
 
     assert str(caught.value) == (
-        "There is no terminal to ask for what is missing: Subdomain (--value subdomain=…), Client secret "
-        "(--secret-env client_secret=VARIABLE). Nothing was changed. Run the command again with these options."
+        "Some values are missing, and there is no terminal to ask for them: Subdomain (--value subdomain=…), Client "
+        "secret (--secret-env client_secret=VARIABLE). Nothing was changed. Run the command again with these options."
     )
     assert stored == []
 

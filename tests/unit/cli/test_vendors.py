@@ -32,7 +32,7 @@ Redirect URIs, depending on where you authorize the connection:
   airflow oauth: http://127.0.0.1:8765/
   page OAuth connections: https://airflow.acme.test/team/oauth/callback
   If Acme CRM accepts only https URLs, register https://localhost/ instead and add the option --redirect-uri \
-https://localhost/. After the consent, you paste the URL from the browser's address bar.
+https://localhost/. After the consent, paste the URL from the browser's address bar.
 
 Grant types (the first one is the default):
   authorization_code: Authorization code (a user consents in the browser)
