@@ -118,6 +118,7 @@ def _from_options(args: Namespace, vendor: Vendor) -> NewConnection:
 
 def _check_complete(new: NewConnection) -> OAuthConfig:
     """Return the settings of the connection, if nothing is missing and everything is valid."""
+    new.check()  # first, because a typo in the name of a value would only be reported as a missing value
     missing = [each for each in new.missing() if each.is_required]
     if missing:
         options = [f"{each.label} ({_option(each)})" for each in missing]

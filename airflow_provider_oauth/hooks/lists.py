@@ -5,6 +5,7 @@ The modules that only lists need are imported when a list is read, because most 
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from airflow_provider_oauth.extract.position import Position
     from airflow_provider_oauth.extract.request import ListRequest
 
+log = logging.getLogger(__name__)
+
 
 class ReadsLists(ReadsConnection):
     """Reads lists of an API. The hook provides the session and the checks of responses."""
@@ -38,6 +41,8 @@ class ReadsLists(ReadsConnection):
     method: str
     merged_extra: dict[str, Any]
     budget: Budget | None
+    #: The vendor's paginator that the log names already: a task can read thousands of lists.
+    _logged_paginator: Paginator | None = None
 
     def _list_session(
         self, extra_options: dict[str, Any] | None, policy: RecoveryPolicy, concurrency: int, stop: threading.Event
@@ -189,4 +194,11 @@ class ReadsLists(ReadsConnection):
     def _with_vendor_defaults(self, request: ListRequest) -> ListRequest:
         endpoint = request.endpoint
         url = endpoint if "://" in endpoint else f"{self.config.base_url}/{endpoint.lstrip('/')}"
-        return self.vendor.with_defaults(request, urlsplit(url).path)
+        completed = self.vendor.with_defaults(request, urlsplit(url).path)
+        if request.paginator is None and completed.paginator not in (None, self._logged_paginator):
+            self._logged_paginator = completed.paginator
+            log.info(
+                "Connection %r: the vendor file of %s splits %s into pages with %s.",
+                self.oauth_conn_id, self.vendor.label, request.endpoint, type(completed.paginator).__name__,
+            )  # fmt: skip
+        return completed

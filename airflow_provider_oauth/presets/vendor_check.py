@@ -57,7 +57,8 @@ def check_vendor(vendor: Vendor, place: str) -> None:
     tables = {"fields": vendor.fields, **{f"grants.{name}": table for name, table in vendor.grants.items()}}
     for grant_type in vendor.grants:
         if grant_type not in (FIELDS["grant_type"].choices or ()):
-            _refuse_file(f"{place}: grants.{grant_type}", "is not a grant type")
+            known = ", ".join(FIELDS["grant_type"].choices or ())
+            _refuse_file(f"{place}: grants.{grant_type}", f"is not a grant type. Use one of {known}")
     for table, fields in tables.items():
         for key, value in fields.items():
             _check_field(vendor, key, value, f"{place}: {table}.{key}")
@@ -115,7 +116,7 @@ def _check_value(vendor: Vendor, name: str, place: str) -> None:
 def _check_field(vendor: Vendor, key: str, value: Any, place: str) -> None:
     """Check one field of the file, with samples instead of its placeholders."""
     if key != "host" and (key not in FIELDS or key in NOT_IN_FILES or FIELDS[key].secret):
-        _refuse_file(place, "is not a field that a vendor file can have")
+        raise ConfigurationError(f"{place} is not a field that a vendor file can have.{_question(key)}")
     known = {*vendor.values, *runtime_names(vendor), *([SCOPE] if key == "grant_params" else [])}
     if unknown := sorted(names_in(value) - known):
         _refuse_file(place, f"contains {{{unknown[0]}}}, which is not in values")
@@ -131,6 +132,15 @@ def _check_field(vendor: Vendor, key: str, value: Any, place: str) -> None:
         coerce(key, FIELDS[key], filled(value, samples, is_url=False))
     except InvalidField as error:
         raise ConfigurationError(f"{place}: the values are invalid: {error}") from None
+
+
+def _question(key: str) -> str:
+    """Return a question about a key that may be a typo; empty if no field has a similar name."""
+    import difflib  # only for this error
+
+    known = ["host", *(name for name, field in FIELDS.items() if name not in NOT_IN_FILES and not field.secret)]
+    similar = [] if key in FIELDS else difflib.get_close_matches(key, known, n=1)
+    return f" Did you mean {similar[0]}?" if similar else ""
 
 
 def _check_url(vendor: Vendor, url: Any, place: str) -> None:

@@ -124,3 +124,24 @@ def test_two_packages_must_not_have_the_same_vendor(tmp_path: Path, monkeypatch:
 
     with pytest.raises(ConfigurationError, match="There are several vendor files shop.toml"):
         vendors.vendor("shop")
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "question"),
+    [
+        ("fields", "grant_ulr", " Did you mean grant_url?"),
+        ("fields", "hots", " Did you mean host?"),
+        ("fields", "grant_params_secret", " Did you mean grant_params?"),
+        ("fields", "unlike_all_others", ""),
+        ("fields", "private_key", ""),
+        ("grants.password", "autorize_url", " Did you mean authorize_url?"),
+    ],
+)
+def test_the_error_suggests_the_field_of_a_typo(table: str, key: str, question: str) -> None:
+    expected = f"Vendor file shop.toml: {table}.{key} is not a field that a vendor file can have.{question}"
+
+    assert error_of(f'[{table}]\n{key} = "text"\n') == expected
+
+
+def test_the_error_names_the_grant_types() -> None:
+    assert "is not a grant type. Use one of client_credentials, " in error_of("[grants.client_credential]\n")

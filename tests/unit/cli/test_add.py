@@ -163,6 +163,13 @@ def test_without_a_terminal_the_error_names_what_is_missing(stored: list[Connect
     assert stored == []
 
 
+def test_without_a_terminal_a_typo_in_the_name_of_a_value_is_reported(stored: list[Connection]) -> None:
+    with pytest.raises(ConfigurationError, match="has 'subdomian', which Acme CRM does not use. It uses "):
+        add(values=[("subdomian", "acme")], login="my-client")
+
+    assert stored == []
+
+
 def test_without_a_terminal_nothing_is_authorized(
     stored: list[Connection], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

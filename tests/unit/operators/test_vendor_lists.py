@@ -61,6 +61,22 @@ def queries(requests_mock: Mocker) -> list[str]:
     return [request.query for request in sent(requests_mock)]
 
 
+def test_the_log_names_the_paginator_of_the_vendor_once(
+    requests_mock: Mocker, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests_mock.get(f"{HUBSPOT}/crm/v3/objects/contacts", json={"results": [{"id": "1"}]})
+    caplog.set_level("INFO", logger="airflow_provider_oauth.hooks.lists")
+    hook = OAuthHook("my_hubspot")
+
+    for _ in range(2):
+        list(hook.paginate("crm/v3/objects/contacts"))
+
+    assert [record.getMessage() for record in caplog.records if record.name.endswith("hooks.lists")] == [
+        "Connection 'my_hubspot': the vendor file of HubSpot splits crm/v3/objects/contacts into pages with "
+        "CursorPaginator."
+    ]
+
+
 # --- GitHub
 
 
