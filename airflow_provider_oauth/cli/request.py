@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 
 from airflow_provider_oauth.cli.output import print_line
 from airflow_provider_oauth.extract.completeness import error_of, is_usual_size, looks_paginated, member_paths
 from airflow_provider_oauth.extract.inspection import find_arrays
 from airflow_provider_oauth.extract.page import Page
 from airflow_provider_oauth.extract.records_path import records_paths
+from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.hooks.lookup import hook_of
 
 if TYPE_CHECKING:
@@ -62,20 +63,26 @@ def request_and_print(args: Namespace, config: OAuthConfig) -> None:
     hook = hook_of(args.conn_id, method=method)
     others = {} if method == "GET" else {"params": params}
     response = hook.run(args.endpoint, params if method == "GET" else None, json=body, **others)
+    vendor, url = hook.vendor, hook.list_url(ListRequest(endpoint=args.endpoint, method=method))
+    known = vendor.list_at(method, urlsplit(url).path)
+    paginator = f"{type(known.paginator).__name__}, from {vendor.label}'s vendor file. Tasks need none" if known else ""
     secrets = (*config.secrets, response.request.headers.get(config.header_name, "").rpartition(" ")[2])
-    for line in describe(response, args.conn_id, max(args.rows, 0), args.records_path):
+    for line in describe(response, args.conn_id, max(args.rows, 0), args.records_path, paginator):
         print_line(_redacted(line, secrets))
     if member := error_of(Page(response, args.records_path, args.conn_id)):
         raise SystemExit(f"The member {member} of the response reports an error.")
 
 
-def describe(response: requests.Response, conn_id: str, rows: int, records_path: str | None = None) -> Iterator[str]:
+def describe(
+    response: requests.Response, conn_id: str, rows: int, records_path: str | None = None, paginator: str = ""
+) -> Iterator[str]:
     """Yield lines about a response: status, keys, rows, and the paginator that fits.
 
     :param response: the response
     :param conn_id: the connection ID, for errors
     :param rows: the number of rows to show
     :param records_path: the path of the rows; None for the array with the most objects
+    :param paginator: the known paginator; empty to suggest one
     :raises ApiError: if the response is not JSON, or has no rows at ``records_path``
     """
     kind = response.headers.get("Content-Type", "no Content-Type")
@@ -97,7 +104,7 @@ def describe(response: requests.Response, conn_id: str, rows: int, records_path:
     yield from (_shortened(row.decode()) for row in page.sliced.lines[:rows])
     if rows and not page.count:
         yield f"Response: {_shortened(json.dumps(page.content, ensure_ascii=False))}"
-    yield _paginator(page)
+    yield f"Paginator: {paginator}" if paginator else _paginator(page)
 
 
 def _check(records_path: str | None) -> None:

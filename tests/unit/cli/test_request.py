@@ -58,6 +58,26 @@ def test_the_command_describes_the_response(api: Mocker, capsys: pytest.CaptureF
     ]
 
 
+@pytest.mark.parametrize(
+    ("method", "paginator"),
+    [
+        ("GET", "CursorPaginator, from HubSpot's vendor file. Tasks need none"),
+        ("PUT", 'CursorPaginator(path="paging.next.after", param="after"), because the response has paging.next.after'),
+    ],
+)
+def test_the_paginator_is_that_of_the_vendor(
+    api: Mocker,
+    define_connection: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    method: str,
+    paginator: str,
+) -> None:
+    define_connection("shop", vendor="hubspot", grant_type="client_credentials")
+    api.register_uri(method, ITEMS, json={"results": [{"id": 1}], "paging": {"next": {"after": "2"}}})
+    request(method=method)
+    assert capsys.readouterr().out.splitlines()[-1] == f"Paginator: {paginator}"
+
+
 def test_rows_are_printed_as_the_api_wrote_them(api: Mocker, capsys: pytest.CaptureFixture[str]) -> None:
     api.get(ITEMS, text='[{"n": 1.10,\n "big": 123456789012345678901234567890}]')
     request()
