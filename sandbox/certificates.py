@@ -73,7 +73,7 @@ def _key_usage(*, is_ca: bool) -> x509.KeyUsage:
 
 
 class CertificateAuthority:
-    """Issues a certificate for every host that is asked for, all with the same key, as a context manager.
+    """Issues a certificate for every requested host, all with the same key, as a context manager.
 
     :param folder: where its certificate is written, as ``ca.pem``
     """

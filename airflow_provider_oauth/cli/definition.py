@@ -50,14 +50,14 @@ REDIRECT_URI = Arg(
 )
 VENDOR_NAME = Arg(("vendor",), metavar="NAME", nargs="?", help="Name of a vendor. Default: list all vendors")
 VENDOR = Arg(("vendor",), help="Name of the vendor, as in airflow oauth vendors")
-GRANT_TYPE = Arg(("--grant-type",), help="Grant type. Default: the first one of the vendor")
+GRANT_TYPE = Arg(("--grant-type",), help="Grant type. Default: the first grant type of the vendor")
 VALUE = Arg(
     ("--value",),
     dest="values",
     metavar="NAME=VALUE",
     type=value_option,
     action="append",
-    help="A value of the vendor, such as subdomain=acme. You can repeat this option",
+    help="A vendor value, such as subdomain=acme. You can repeat this option",
 )
 FIELD = Arg(
     ("--field",),
@@ -73,7 +73,7 @@ SECRET_ENV = Arg(
     metavar="NAME=VARIABLE",
     type=secret_option,
     action="append",
-    help="A secret field, and the environment variable with its value: client_secret=MY_SECRET. You can repeat this "
+    help="A secret field and the environment variable with its value: client_secret=MY_SECRET. You can repeat this "
     "option",
 )
 LOGIN = Arg(("--login",), metavar="CLIENT_ID", help="Client ID")

@@ -25,7 +25,7 @@ class ApiCheck(NamedTuple):
     """The result of the request.
 
     :param works: whether the API accepts the token; None if the response does not show it
-    :param text: what the request shows, without a secret; "" if none was sent
+    :param text: the result as a text without secrets; "" if no request was sent
     :param is_refused: whether the API refused the token itself
     """
 

@@ -114,7 +114,7 @@ def combined(name: str, vendors: Any, own: Any) -> Any:
 def _fields(vendor: Vendor, grant_type: str) -> dict[str, Any]:
     """Return the fields of the file for a grant type.
 
-    With a refresh token that was obtained elsewhere, the fields of the grant type Authorization code are used.
+    If the file has no fields for the grant type Refresh token, those for Authorization code are used.
     """
     named = vendor.grants.get(grant_type)
     if named is None and grant_type == "refresh_token":

@@ -267,7 +267,7 @@ def test_both_http_clients_wait_for_the_time_in_the_vendors_header(
 # --- the lookup fails
 
 
-def test_of_several_sites_the_user_enters_one(
+def test_a_user_with_several_sites_enters_one_of_them(
     connect: Callable[..., OAuthConfig], server: Api, variables: dict[str, str]
 ) -> None:
     server.sites = [{"id": 7, "name": "Site A"}, {"id": 8, "name": "Site B"}]

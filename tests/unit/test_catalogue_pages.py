@@ -56,7 +56,7 @@ def test_quickbooks_reads_a_query_to_its_empty_page(read: Callable[..., list[Any
     assert read("quickbooks", "query", [{"QueryResponse": {}}], request_params=params) == []
 
 
-def test_quickbooks_refuses_an_entity_that_its_file_does_not_know(read: Callable[..., list[Any]]) -> None:
+def test_quickbooks_refuses_an_entity_that_the_vendor_file_does_not_list(read: Callable[..., list[Any]]) -> None:
     page = {"QueryResponse": {"Ship": [{"Id": 1}], "maxResults": 1}}
     with pytest.raises(ApiError, match="records_path of the vendor file does not have this entity"):
         read("quickbooks", "query", [page], request_params={"query": "select * from Ship"})

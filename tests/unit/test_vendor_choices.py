@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_without_vendors_of_ones_own_the_choices_are_those_of_the_index() -> None:
+def test_without_own_vendor_files_the_choices_are_those_of_the_index() -> None:
     assert list(vendor_choices().items()) == list(VENDORS.items())
 
 
@@ -88,7 +88,7 @@ def test_a_missing_folder_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert vendor_choices() == VENDORS
 
 
-def test_a_package_announces_its_files_by_entry_points_and_is_not_imported(
+def test_vendor_files_of_a_package_are_found_by_entry_points_without_an_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "acme_vendors_xyz"

@@ -141,7 +141,7 @@ def test_each_grant_type_has_its_own_fields() -> None:
     assert config.warnings == ()
 
 
-def test_a_refresh_token_from_elsewhere_has_the_fields_of_a_consent_except_those_for_the_browser() -> None:
+def test_the_grant_type_refresh_token_uses_the_fields_of_authorization_code() -> None:
     config = read(
         grant_type="refresh_token", refresh_token="fake-refresh", vendor_values={**VALUES, "company_id": "12"}
     )

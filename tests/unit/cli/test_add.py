@@ -102,7 +102,7 @@ def test_the_output_has_the_steps_the_summary_and_the_next_step(
         assert part in printed
 
 
-def test_an_invalid_answer_is_reported_immediately_and_asked_again(
+def test_an_invalid_answer_is_reported_immediately_and_the_question_is_repeated(
     terminal: Terminal, stored: list[Connection], capsys: pytest.CaptureFixture[str]
 ) -> None:
     terminal.answers = ["client_credentials", "evil.com/", "", "acme", "9", "europe", "my-client", f" {SECRET}", SECRET]
@@ -204,9 +204,7 @@ def test_ctrl_c_at_a_question_stores_nothing(
     assert stored == []
 
 
-def test_ctrl_c_after_the_connection_was_created_says_that_it_exists(
-    terminal: Terminal, stored: list[Connection]
-) -> None:
+def test_after_ctrl_c_the_text_says_that_the_connection_exists(terminal: Terminal, stored: list[Connection]) -> None:
     terminal.answers = ["", "acme", "", "my-client", SECRET, "", KeyboardInterrupt]
     with pytest.raises(SystemExit) as caught:
         add()

@@ -129,7 +129,7 @@ def test_an_invalid_vendor_file_does_not_hide_the_others(vendors: Path, capsys: 
     assert "acme" in {row["name"] for row in json.loads(captured.out)}
 
 
-def test_vendors_without_grants_or_with_their_own_type_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_text_says_if_a_vendor_has_no_grants_or_its_own_connection_type(capsys: pytest.CaptureFixture[str]) -> None:
     run("own_type")
     run("lists_only")
 

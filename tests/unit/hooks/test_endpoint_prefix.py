@@ -205,9 +205,7 @@ def test_without_a_value_a_grant_without_consent_needs_it_in_the_connection(
     assert sent(requests_mock) == []
 
 
-def test_a_name_in_the_prefix_that_nothing_has_a_value_for_is_an_error(
-    connect: Callable[..., None], requests_mock: Mocker
-) -> None:
+def test_a_name_in_the_prefix_without_a_value_is_an_error(connect: Callable[..., None], requests_mock: Mocker) -> None:
     connect({}, "client_credentials", {"lookup": None, "vendor_label": "QuickBooks", "endpoint_prefix": "v3/{realm}"})
 
     with pytest.raises(ConfigurationError, match="has no realm, which requests to QuickBooks need"):

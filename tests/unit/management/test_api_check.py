@@ -103,7 +103,7 @@ def test_the_token_that_the_test_got_is_sent_to_the_api(
     assert variables == {}
 
 
-def test_a_test_under_a_random_id_does_not_have_the_id_in_its_text(
+def test_the_result_of_a_test_does_not_contain_the_random_id_of_the_form(
     connect: Callable[..., OAuthHook], requests_mock: Mocker
 ) -> None:
     hook = connect()

@@ -187,7 +187,7 @@ def test_a_user_without_an_account_gets_an_error(connect: Callable[..., OAuthCon
     )
 
 
-def test_of_several_accounts_the_user_must_enter_one(
+def test_a_user_with_several_accounts_must_enter_one_of_them(
     connect: Callable[..., OAuthConfig], requests_mock: Mocker
 ) -> None:
     config = connect()
