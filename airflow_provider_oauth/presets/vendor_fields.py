@@ -114,16 +114,25 @@ def combined(name: str, vendors: Any, own: Any) -> Any:
 def _fields(vendor: Vendor, grant_type: str) -> dict[str, Any]:
     """Return the fields of the file for a grant type.
 
-    If the file has no fields for the grant type Refresh token, those for Authorization code are used.
+    If the file has no fields for the grant type Refresh token, those for Authorization code are used, except the scope:
+    that of the token is not known, and servers refuse a renewal with another one.
     """
     named = vendor.grants.get(grant_type)
     if named is None and grant_type == "refresh_token":
-        named = vendor.grants.get("authorization_code")
+        named = _without_scope(vendor.grants.get("authorization_code", {}))
     result = dict(vendor.fields)
     for name, value in (named or {}).items():
         result[name] = {**result[name], **value} if isinstance(value, dict) and name in result else value
     if grant_type != "authorization_code":
         result = {name: value for name, value in result.items() if name not in AUTHORIZATION}
+    return result
+
+
+def _without_scope(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields without the scope, and without token request parameters that contain it."""
+    result = {name: value for name, value in fields.items() if name != "scope"}
+    if params := result.get("grant_params"):
+        result["grant_params"] = {name: value for name, value in params.items() if SCOPE not in names_in(value)}
     return result
 
 

@@ -25,7 +25,8 @@ def read(
 
     def rows(vendor: str, endpoint: str, pages: list[Any], method: str = "GET", **request: Any) -> list[Any]:
         values = {name: value.example for name, value in catalogue_vendor(vendor).values.items()}
-        values |= {"xero": {"tenant_id": "1"}, "quickbooks": {"realm_id": "1"}}.get(vendor, {})
+        known = {"xero": {"tenant_id": "1"}, "jira": {"cloud_id": "1"}, "quickbooks": {"realm_id": "1"}}
+        values |= known.get(vendor, {})
         prefix = "v3/company/1/" if vendor == "quickbooks" else ""
         fields = {"grant_type": "refresh_token", "refresh_token": "fake-refresh-token", "vendor_values": values}
         define_connection("shop", vendor=vendor, host=BASE_URL, **fields)
@@ -120,6 +121,28 @@ def test_xero_reads_journals_after_the_last_number(read: Callable[..., list[Any]
     rows = [{"JournalNumber": 7}, {"JournalNumber": 9}]
     assert read("xero", "api.xro/2.0/Journals", [{"Journals": rows}, {"Journals": []}]) == rows
     assert queries(requests_mock) == ["", "offset=9"]
+
+
+def test_xero_reads_all_pages_of_projects(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
+    pages = [{"pagination": {"pageCount": 2, "itemCount": 2}, "items": [{"projectId": i}]} for i in range(2)]
+    assert read("xero", "projects.xro/2.0/projects", pages) == [{"projectId": 0}, {"projectId": 1}]
+    assert queries(requests_mock) == ["page=1&pageSize=500", "page=2&pageSize=500"]
+
+
+def test_a_list_of_xeros_other_apis_is_not_read_without_a_warning(
+    read: Callable[..., list[Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    pages = [{"pagination": {"page": 1, "pageSize": 50, "pageCount": 3, "itemCount": 120}, "assets": [{"id": 1}] * 50}]
+    read("xero", "assets.xro/1.0/Assets", pages, records_path="assets")
+    assert "looks like the first page of a longer list" in caplog.text
+
+
+def test_jira_filters_users_after_it_has_read_them(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
+    assert (
+        read("jira", "ex/jira/1/rest/api/3/user/assignable/search", [[{"accountId": "a"}] * 37])
+        == [{"accountId": "a"}] * 37
+    )
+    assert queries(requests_mock) == ["maxResults=1000"]
 
 
 def test_zoho_reads_records_with_a_page_token(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:

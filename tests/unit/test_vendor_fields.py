@@ -145,9 +145,16 @@ def test_the_grant_type_refresh_token_uses_the_fields_of_authorization_code() ->
     config = read(
         grant_type="refresh_token", refresh_token="fake-refresh", vendor_values={**VALUES, "company_id": "12"}
     )
-    assert config.scope == "read offline"
+    assert config.scope is None
     assert (config.authorize_url, config.callback_map, config.skip_pkce) == (None, {}, False)
     assert config.warnings == ()
+
+
+@pytest.mark.parametrize("scope", [None, "tickets:read"])
+def test_a_renewal_with_a_refresh_token_from_elsewhere_has_only_the_scope_of_the_connection(scope: str | None) -> None:
+    values = {"subdomain": "acme"}
+    config = read(vendor="zendesk", grant_type="refresh_token", refresh_token="r", scope=scope, vendor_values=values)
+    assert (config.scope, config.grant_params) == (scope, {})
 
 
 def test_a_grant_type_that_the_file_does_not_have_is_used_with_a_warning() -> None:
