@@ -63,6 +63,13 @@ def test_quickbooks_refuses_an_entity_that_the_vendor_file_does_not_list(read: C
         read("quickbooks", "query", [page], request_params={"query": "select * from Ship"})
 
 
+def test_a_query_of_notion_with_more_rows_than_it_returns_is_an_error(read: Callable[..., list[Any]]) -> None:
+    status = {"type": "incomplete", "incomplete_reason": "query_result_limit_reached"}
+    page = {"results": [{"id": 1}], "has_more": False, "next_cursor": None, "request_status": status}
+    with pytest.raises(ApiError, match="A query returns at most 10,000 rows, and this one has more. Split it"):
+        read("notion", "v1/data_sources/1/query", [page], "POST", json={})
+
+
 def test_amazon_sends_only_the_token_for_the_next_page_of_reports(
     read: Callable[..., list[Any]], requests_mock: Mocker
 ) -> None:
