@@ -41,7 +41,7 @@ class ReadsLists(ReadsConnection):
     method: str
     merged_extra: dict[str, Any]
     budget: Budget | None
-    #: The vendor's paginator that the log names already: a task can read thousands of lists.
+    #: The vendor's paginator that is already in the log. A task can read thousands of lists.
     _logged_paginator: Paginator | None = None
 
     def _list_session(
