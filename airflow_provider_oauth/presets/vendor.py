@@ -225,6 +225,7 @@ class Vendor:
         :param path: the path of the list's URL
         """
         lists = [each for each in self.paginators.values() if each.method == method]
+        path = path.rstrip("/")  # most APIs accept the slash, and the patterns do not have it
         for each in lists:
             if any(fnmatchcase(path, pattern) for pattern in each.paths):
                 return each

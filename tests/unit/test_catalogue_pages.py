@@ -130,6 +130,12 @@ def test_xero_reads_journals_after_the_last_number(read: Callable[..., list[Any]
     assert queries(requests_mock) == ["", "offset=9"]
 
 
+def test_a_slash_at_the_end_of_an_endpoint_does_not_change_the_paginator(read: Callable[..., list[Any]]) -> None:
+    paging = {"pageCount": 2, "itemCount": 2}
+    pages = [{"Invoices": [1], "pagination": paging}, {"Invoices": [2], "pagination": paging}]
+    assert read("xero", "api.xro/2.0/Invoices/", pages) == [1, 2]
+
+
 def test_xero_reads_all_pages_of_projects(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
     pages = [{"pagination": {"pageCount": 2, "itemCount": 2}, "items": [{"projectId": i}]} for i in range(2)]
     assert read("xero", "projects.xro/2.0/projects", pages) == [{"projectId": 0}, {"projectId": 1}]
