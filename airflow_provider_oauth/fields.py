@@ -64,8 +64,7 @@ FIELDS: dict[str, Field] = {
     "vendor_values": Field(
         "object",
         "Vendor values",
-        "Values that the vendor's URLs contain, such as your subdomain, as a JSON object. Only if the vendor needs "
-        "them.",
+        "Values that the vendor needs, such as the subdomain in its URLs, as a JSON object. Only for some vendors.",
         example='{"subdomain": "acme"}',
     ),
     "grant_type": Field(

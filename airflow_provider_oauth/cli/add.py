@@ -212,9 +212,8 @@ def _print_steps(vendor: Vendor, redirect_uri: str) -> None:
         print_line(f"\nRegister Airflow at {vendor.label}:")
         for number, step in enumerate(steps, 1):
             print_line(f"  {number}. {step}")
-    is_explained = any("--redirect-uri" in step for step in steps)
-    if redirect_uri == REDIRECT_URI and "authorization_code" in vendor.grants and not is_explained:
-        print_line(https_hint(vendor))
+    if redirect_uri == REDIRECT_URI and (hint := https_hint(vendor)):
+        print_line(hint)
     if callback_url() and "authorization_code" in vendor.grants:
         print_line(f"To authorize on Airflow's page OAuth connections, register its redirect URI: {callback_url()}")
 

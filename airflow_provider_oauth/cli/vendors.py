@@ -75,7 +75,7 @@ def describe(vendor: Vendor) -> dict[str, Any]:
         "redirect_uris": {"airflow oauth": REDIRECT_URI, "page OAuth connections": callback_url() or None}
         if "authorization_code" in vendor.grants
         else {},
-        "redirect_uri_hint": https_hint(vendor) if "authorization_code" in vendor.grants else None,
+        "redirect_uri_hint": https_hint(vendor) or None,
         "register": register_steps(vendor, REDIRECT_URI),
         "enter": _what_to_enter(vendor),
         "scopes": dict(vendor.scopes),
@@ -88,8 +88,8 @@ def describe(vendor: Vendor) -> dict[str, Any]:
 
 
 def _what_to_enter(vendor: Vendor) -> list[dict[str, Any]]:
-    """Return what users enter for the vendor's grant types, each with the grant types for which they enter it."""
-    found: dict[str, dict[str, Any]] = {}
+    """Return what users enter, each with its grant types. A field has a row for each of its defaults, such as Scope."""
+    found: dict[tuple[str, str | None], dict[str, Any]] = {}
     for grant_type in vendor.grants:
         for entry in entries(vendor, grant_type):
             row = {
@@ -101,7 +101,7 @@ def _what_to_enter(vendor: Vendor) -> list[dict[str, Any]]:
                 "default": entry.default,
                 "grants": [],
             }
-            found.setdefault(entry.name, row)["grants"].append(grant_type)
+            found.setdefault((entry.name, entry.default), row)["grants"].append(grant_type)
     return list(found.values())
 
 
@@ -113,7 +113,7 @@ def _text(guide: dict[str, Any]) -> list[str]:
     elif not guide["grants"]:
         lines += ["The vendor file has no grants. It describes only the lists and the errors of the API."]
     redirect_uris = [f"{name}: {uri}" for name, uri in guide["redirect_uris"].items() if uri]
-    redirect_uris += [guide["redirect_uri_hint"]] if redirect_uris else []
+    redirect_uris += [guide["redirect_uri_hint"]] if guide["redirect_uri_hint"] else []
     steps = [f"{number}. {step}" for number, step in enumerate(guide["register"], 1)]
     grants = [f"{name}: {label}" for name, label in guide["grants"].items()]
     lines += _section("Register Airflow at the vendor", steps)

@@ -37,8 +37,12 @@ def register_steps(vendor: Vendor, redirect_uri: str) -> list[str]:
 def https_hint(vendor: Vendor) -> str:
     """Return what to do if the vendor does not accept the default redirect URI of the command line.
 
+    The text is "" if the vendor has no redirect URI, or if the steps at the vendor already explain it.
+
     :param vendor: the vendor
     """
+    if "authorization_code" not in vendor.grants or any("--redirect-uri" in step for step in vendor.register):
+        return ""
     return (
         f"If {vendor.label} accepts only https URLs, register https://localhost/ instead and add the option "
         "--redirect-uri https://localhost/. After the consent, paste the URL from the browser's address bar."

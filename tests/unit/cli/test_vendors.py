@@ -44,7 +44,8 @@ What to enter:
   Region (region): Where your data is. One of europe, america. Default: europe
   Client ID (login): The ID of the client (app) that you registered.
   Client secret (password): The secret of this client.
-  Scope (scope): The scopes to request, separated by spaces. Default: contacts.read
+  Scope (scope), only for authorization_code: The scopes to request, separated by spaces. Default: contacts.read
+  Scope (scope), only for client_credentials and password: The scopes to request, separated by spaces.
   User name (username), only for password: The user on whose behalf Airflow calls the API. Example: reports@example.com
   User password (user_password), only for password: The password of that user.
 
