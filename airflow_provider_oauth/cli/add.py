@@ -100,13 +100,7 @@ def _from_options(args: Namespace, vendor: Vendor) -> NewConnection:
     """Return the connection with what the options specify. Missing options have no error here."""
     fields = dict(args.fields or [])
     fields |= {name: text for name, text in (("login", args.login), ("scope", args.scope)) if text}
-    for name, variable in args.secret_env or []:
-        if not os.environ.get(variable):
-            raise SystemExit(
-                f"The environment variable {variable} in --secret-env is not set or is empty. Set and export it, then "
-                "run the command again."
-            )
-        fields[name] = os.environ[variable]
+    fields |= {name: os.environ[variable] for name, variable in args.secret_env or []}
     return NewConnection(
         conn_id=args.conn_id,
         vendor=vendor,

@@ -16,7 +16,7 @@ CANCELED = "Canceled. Nothing was changed."
 
 def has_terminal() -> bool:
     """Return whether the user can answer questions."""
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()  # it is None if it was closed
 
 
 def ask(question: str, canceled: str = CANCELED) -> str:

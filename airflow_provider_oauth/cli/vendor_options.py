@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentTypeError
 
 from airflow_provider_oauth.fields import FIELDS
@@ -49,11 +50,18 @@ def secret_option(text: str) -> Pair:
     """Return the key of a secret field, and the name of the environment variable with its value.
 
     :param text: the argument of ``--secret-env``
-    :raises ArgumentTypeError: if there is no such secret field
+    :raises ArgumentTypeError: if there is no such secret field, or no such variable. The text does not contain the
+        name of the variable
     """
     name, variable = value_option(text)
     if name not in SECRETS:
         raise ArgumentTypeError(f"{name!r} is not a secret field. Use one of {', '.join(SECRETS)}.")
+    if not os.environ.get(variable):
+        # The text may be the secret itself. It must be refused here, because the audit log has all valid commands.
+        raise ArgumentTypeError(
+            f"The environment variable for {name} in --secret-env is not set or is empty. Enter the name of the "
+            "variable, not the secret. Set and export it, then run the command again."
+        )
     return SECRETS[name], variable
 
 

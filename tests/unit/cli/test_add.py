@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from airflow_provider_oauth.cli import add as add_module
+from airflow_provider_oauth.cli import questions
 from airflow_provider_oauth.exceptions import ConfigurationError, TokenRequestError
 from airflow_provider_oauth.management import grants
 from airflow_provider_oauth.management.grant_check import GrantCheck
@@ -185,12 +187,6 @@ def test_an_invalid_option_is_an_error(stored: list[Connection], monkeypatch: py
     with pytest.raises(ConfigurationError, match="'shop', which Acme CRM does not use. It uses subdomain, region."):
         add(values=[("subdomain", "acme"), ("shop", "x")], login="my-client", secret_env=[("password", "MY_SECRET")])
     assert stored == []
-
-
-def test_an_empty_environment_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MY_SECRET", raising=False)
-    with pytest.raises(SystemExit, match="^The environment variable MY_SECRET in --secret-env is not set or is empty"):
-        add(secret_env=[("password", "MY_SECRET")])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, EOFError])
@@ -380,3 +376,8 @@ def test_a_vendor_without_grants_is_refused() -> None:
 def test_an_unsupported_grant_type_is_refused() -> None:
     with pytest.raises(SystemExit, match="Use one of authorization_code, client_credentials, password.$"):
         add(grant_type="token_exchange")
+
+
+def test_a_closed_standard_input_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert questions.has_terminal() is False

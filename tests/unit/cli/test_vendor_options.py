@@ -26,7 +26,8 @@ def test_a_value_may_contain_an_equals_sign() -> None:
     assert value_option(" filter = a=b ") == ("filter", "a=b")
 
 
-def test_options_can_be_repeated() -> None:
+def test_options_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X", SECRET)
     found = parse("--value", "a=1", "--value", "b=2", "--secret-env", "client_secret=X", "--field", "timeout=30")
 
     assert found["values"] == [("a", "1"), ("b", "2")]
@@ -54,6 +55,19 @@ def test_a_secret_in_an_option_is_refused_before_the_audit_log_and_not_printed(
     assert SECRET not in printed
 
 
+def test_a_secret_instead_of_a_variable_is_refused_before_the_audit_log_and_not_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMPTY", "")
+    for text in (SECRET, "EMPTY"):
+        with pytest.raises(SystemExit):
+            parse("--secret-env", f"client_secret={text}")
+
+        printed = capsys.readouterr().err
+        assert "variable for client_secret in --secret-env is not set or is empty. Enter the name" in printed
+        assert SECRET not in printed
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
@@ -68,7 +82,7 @@ def test_other_fields_that_the_option_cannot_set_are_refused(text: str, error: s
 
 
 def test_only_secret_fields_can_come_from_the_environment() -> None:
-    assert secret_option("user_password=X") == ("user_password", "X")
+    assert secret_option("user_password=HOME") == ("user_password", "HOME")
     with pytest.raises(ArgumentTypeError, match="'scope' is not a secret field. Use one of client_secret, "):
         secret_option("scope=X")
 
