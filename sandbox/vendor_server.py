@@ -1,8 +1,8 @@
 """A server that plays any vendor from its example in ``tests/vendors``.
 
-It is a proxy for all hosts of the vendor, so a connection has the vendor's real URLs; only ``proxies`` and ``verify``
-point to this server, or the environment variables ``HTTPS_PROXY`` and ``REQUESTS_CA_BUNDLE``. A request that differs
-from the documented ones is answered with status 400 and a text with the differences.
+It is a proxy for all hosts of the vendor, so connections use the vendor's real URLs. To use it, set ``proxies`` and
+``verify`` in the connection, or the environment variables ``HTTPS_PROXY`` and ``REQUESTS_CA_BUNDLE``. If a request
+differs from the documented ones, the server responds with status 400 and a text with the differences.
 
 Run it with ``python -m sandbox.vendor_server NAME``.
 """
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from sandbox.vendor_example import Authorization, Example, Refusal, Request, Response
 
-#: Where the vendor sends a browser if the request does not say so: the redirect URI that is registered at the vendor.
+#: The redirect URI that is registered at the vendor. The vendor uses it if the request has none.
 REDIRECT_URI = "https://airflow.example.com/oauth/callback"
 #: Printed at the end of the instructions.
 READY = "Press Ctrl-C to stop"

@@ -149,7 +149,8 @@ class Vendor:
         the default; empty if the file does not specify them
     :param scopes: scopes that users may need, each with what it permits
     :param endpoint_prefix: what is added to endpoints that are relative to the API base URL
-    :param api_hosts: the hosts that a base URL in a token response may have; ``*`` at the beginning matches any name
+    :param api_hosts: the hosts that a base URL in a token response may have; ``*.`` at the beginning stands for any
+        subdomain
     :param lookup: a request after a consent whose result is kept with the grant
     :param test: the request that the action *Test* sends to the API
     :param limit_headers: the headers of the API's rate limit, if they are not the usual ones

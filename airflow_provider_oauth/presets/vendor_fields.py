@@ -114,8 +114,8 @@ def combined(name: str, vendors: Any, own: Any) -> Any:
 def _fields(vendor: Vendor, grant_type: str) -> dict[str, Any]:
     """Return the fields of the file for a grant type.
 
-    If the file has no fields for the grant type Refresh token, those for Authorization code are used, except the scope:
-    that of the token is not known, and servers refuse a renewal with another one.
+    If the file has no fields for the grant type Refresh token, those for Authorization code are used without the scope.
+    The scope of the refresh token is not known, and servers refuse a renewal with another scope.
     """
     named = vendor.grants.get(grant_type)
     if named is None and grant_type == "refresh_token":

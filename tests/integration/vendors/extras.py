@@ -1,4 +1,4 @@
-"""What this package sends although vendors do not document it, and why."""
+"""The undocumented parameters and headers that this package sends, with the reasons."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ TO_VENDOR: dict[str, dict[str, str]] = {
 
 
 def allowed(vendor: str) -> dict[str, str]:
-    """Return what may be sent to a vendor, with the reasons."""
+    """Return the undocumented parameters and headers that may be sent to a vendor, with the reasons."""
     return TO_ALL | TO_VENDOR.get(vendor, {})

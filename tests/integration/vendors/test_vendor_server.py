@@ -1,4 +1,4 @@
-"""The server that plays vendors accepts what the example documents, and names everything else."""
+"""The server that plays vendors accepts documented requests, and reports all differences from them."""
 
 from __future__ import annotations
 
