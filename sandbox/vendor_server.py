@@ -271,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m sandbox.vendor_server", description="Plays a vendor of tests/vendors.")
     parser.add_argument("vendor", help="the name of a file in tests/vendors, or the path of an example")
     parser.add_argument("--port", type=int, default=0, help="TCP port; 0 for a free one")
-    parser.add_argument("--refuse", choices=REFUSALS, help="respond to the first request for the list or a refresh so")
+    parser.add_argument("--refuse", choices=REFUSALS, help="the error to send once: for a list or a refresh")
     options = parser.parse_args(arguments)
     path = Path(options.vendor) if options.vendor.endswith(".toml") else EXAMPLES / f"{options.vendor}.toml"
     try:
