@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 LONGEST_ID = 200
 LEEWAY = 60
 #: Fields that make another field unnecessary, by that field.
-ALTERNATIVES = {"private_key": ("private_key_file", "assertion_file")}
+ALTERNATIVES = {
+    "private_key": ("private_key_file", "assertion_file"),
+    "grant_url": ("issuer",),
+    "authorize_url": ("issuer",),
+}
 #: Types of fields whose text is stored as a JSON value.
 JSON_TYPES = ("integer", "boolean", "object")
 

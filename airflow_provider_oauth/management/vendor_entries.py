@@ -91,9 +91,20 @@ def entries(vendor: Vendor, grant_type: str) -> list[Entry]:
     samples = {each.name: each.sample for each in values}
     known = vendor_defaults(vendor, grant_type, {}, samples).fields
     values += [_of_runtime_value(vendor, name) for name in _runtime_values(vendor, grant_type, known)]
-    names = dict.fromkeys([*vendor.ask, *_credentials(grant_type, known)])
+    names = dict.fromkeys([*vendor.ask, *_missing_urls(vendor, grant_type, known), *_credentials(grant_type, known)])
     used = [name for name in names if name not in known and GRANT_OF.get(name, grant_type) == grant_type]
     return [*values, *(_of_field(name) for name in used if name != "scope"), *_scope(vendor, known)]
+
+
+def _missing_urls(vendor: Vendor, grant_type: str, known: Mapping[str, Any]) -> list[str]:
+    """Return the URLs that the vendor's file neither contains nor asks for.
+
+    :param known: the vendor's fields
+    """
+    names = ["host"]
+    if "issuer" not in known and "issuer" not in vendor.ask:  # the metadata of an issuer has the other URLs
+        names += ["grant_url", *(["authorize_url"] if grant_type == "authorization_code" else [])]
+    return [name for name in names if name not in known]
 
 
 def _credentials(grant_type: str, known: Mapping[str, Any]) -> list[str]:

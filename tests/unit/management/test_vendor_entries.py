@@ -52,7 +52,7 @@ def names(grant_type: str, **changes: object) -> list[str]:
         ("client_credentials", "client_secret_jwt", ["login", "password"]),
         ("client_credentials", "private_key_jwt", ["login", "private_key"]),
         ("client_credentials", "tls_client_auth", ["login", "cert"]),
-        ("authorization_code", "none", ["login"]),
+        ("authorization_code", "none", ["authorize_url", "login"]),
         ("password", "none", ["login", "username", "user_password"]),
         ("refresh_token", None, ["login", "password", "refresh_token"]),
         ("jwt_bearer", "none", ["private_key"]),
@@ -143,3 +143,27 @@ def test_the_command_that_shows_rows_has_all_options_of_the_example() -> None:
         """airflow oauth request my_acme v1/orders --method POST --json '{"query": "it'"'"'s"}' --records-path data"""
     )
     assert example_request(Vendor(name="acme", label="Acme"), "my_acme") == ""
+
+
+@pytest.mark.parametrize(
+    ("grant_type", "changes", "expected"),
+    [
+        ("client_credentials", {"fields": {}}, ["host", "grant_url", "login", "password"]),
+        ("authorization_code", {"fields": {}}, ["host", "grant_url", "authorize_url", "login", "password"]),
+        ("authorization_code", {"fields": {"issuer": "https://acme.test"}}, ["host", "login", "password"]),
+        ("authorization_code", {"fields": {}, "ask": ("issuer",)}, ["issuer", "host", "login", "password"]),
+    ],
+)
+def test_users_enter_the_urls_that_the_file_lacks(
+    grant_type: str, changes: dict[str, object], expected: list[str]
+) -> None:
+    assert names(grant_type, **changes) == expected
+
+
+def test_an_issuer_replaces_the_urls_that_the_file_lacks() -> None:
+    acme = Vendor(name="acme", label="Acme", grants={"authorization_code": {}})
+    new = NewConnection(
+        conn_id="x", vendor=acme, grant_type="authorization_code", fields={"issuer": "https://acme.test"}
+    )
+
+    assert [each.name for each in new.missing()] == ["host", "login", "password"]
