@@ -12,7 +12,6 @@ from airflow_provider_oauth.presets.preset import STANDARD_LABELS
 from airflow_provider_oauth.presets.vendor_check import runtime_names
 from airflow_provider_oauth.presets.vendor_fields import needed_values, vendor_defaults
 from airflow_provider_oauth.protocol.config import OAuthConfig
-from airflow_provider_oauth.protocol.field_labels import field_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,7 +156,7 @@ def _of_field(name: str) -> Entry:
     known = FIELDS[name]
     return Entry(
         name=name,
-        label=field_name(name).partition(" (")[0],
+        label=known.label.partition(" (")[0],
         description=CONDITION.sub("", known.description),
         example=known.example or "",
         choices=known.choices or {},

@@ -167,3 +167,14 @@ def test_an_issuer_replaces_the_urls_that_the_file_lacks() -> None:
     )
 
     assert [each.name for each in new.missing()] == ["host", "login", "password"]
+
+
+def test_fields_have_the_labels_of_the_form() -> None:
+    fields = {"host": "https://api.acme.test", "client_auth": "tls_client_auth"}
+    acme = Vendor(name="acme", label="Acme", fields=fields, grants={"client_credentials": {}})
+
+    assert [each.label for each in entries(acme, "client_credentials")] == [
+        "Token URL",
+        "Client ID",
+        "Client certificate",
+    ]
