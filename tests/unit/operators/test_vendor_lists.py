@@ -274,4 +274,4 @@ def test_the_vendors_advice_and_message_are_in_its_errors(tmp_path: Path, reques
         fetch(tmp_path, "github", "repos/a/b/issues")
 
     assert "Not Found" in str(raised.value)
-    assert "GitHub responds with 404 instead of 403 to requests for private data" in str(raised.value)
+    assert "GitHub also responds with 404 if the user or the app may not read private data" in str(raised.value)
