@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_oauth.api.recovery import RecoveryPolicy, Reply
 from airflow_provider_oauth.exceptions import ApiError
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.presets.vendors import vendor as catalogue_vendor
@@ -128,6 +129,25 @@ def test_xero_reads_journals_after_the_last_number(read: Callable[..., list[Any]
     rows = [{"JournalNumber": 7}, {"JournalNumber": 9}]
     assert read("xero", "api.xro/2.0/Journals", [{"Journals": rows}, {"Journals": []}]) == rows
     assert queries(requests_mock) == ["", "offset=9"]
+
+
+def test_shopify_refuses_a_query_with_two_lists_that_have_more_pages(read: Callable[..., list[Any]]) -> None:
+    lists = {
+        name: {"nodes": [1], "pageInfo": {"hasNextPage": more, "endCursor": "x"}}
+        for name, more in (("products", False), ("orders", True))
+    }
+    endpoint = "admin/api/2026-10/graphql.json"
+    with pytest.raises(ApiError, match="A GraphQL query must have only one connection"):
+        read("shopify", endpoint, [{"data": lists}], "POST", json={"query": "x"})
+    lists["orders"]["pageInfo"] = {"hasNextPage": False, "endCursor": "x"}
+    assert read("shopify", endpoint, [{"data": lists}], "POST", json={"query": "x"}) == [1, 1]
+
+
+@pytest.mark.parametrize(("is_incomplete", "action"), [(b"true", "retry"), (b"false", None)])
+def test_github_repeats_a_search_that_did_not_finish(is_incomplete: bytes, action: str | None) -> None:
+    body = b'{"total_count": 1, "incomplete_results": %s, "items": [1]}' % is_incomplete
+    rule = RecoveryPolicy(rules=catalogue_vendor("github").error_rules).rule_for(Reply(200, {}, lambda: body))
+    assert (rule and rule.action) == action
 
 
 def test_a_slash_at_the_end_of_an_endpoint_does_not_change_the_paginator(read: Callable[..., list[Any]]) -> None:
