@@ -143,6 +143,7 @@ def _read(connection: Connection, preset: Preset) -> OAuthConfig:
         api_hosts=api.api_hosts,
         lookup=from_vendor.lookup,
         vendor_values=from_vendor.values,
+        account_values=from_vendor.account_values,
         refresh_bearer=preset.refresh_bearer,
         refresh_lifetime=preset.refresh_lifetime,
         allowed_hosts=_allowed_hosts(),

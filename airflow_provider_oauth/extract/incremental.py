@@ -153,16 +153,16 @@ class Incremental:
         return with_parameters(self, request, since, end, conn_id)
 
     def fingerprint(
-        self, request: ListRequest, conn_id: str, callback_values: Mapping[str, str] | None = None
+        self, request: ListRequest, conn_id: str, account_values: Mapping[str, str] | None = None
     ) -> dict[str, str]:
         """Return a hash of each parameter that determines which rows the API returns, by its name.
 
         :param request: the list, whose templates were rendered, without the parameters that :meth:`requested` adds
         :param conn_id: the connection ID, for errors and for the hash
-        :param callback_values: the callback values of the connection, by their names
+        :param account_values: the callback, lookup and vendor values of the connection, by their names
         :raises ConfigurationError: if the list is invalid
         """
-        return fingerprint(self, request, conn_id, callback_values or {})
+        return fingerprint(self, request, conn_id, account_values or {})
 
     def _lookback(self, mark: str) -> Position:
         if self.lookback is None:

@@ -73,7 +73,7 @@ def with_parameters(
 
 
 def fingerprint(
-    incremental: Incremental, request: ListRequest, conn_id: str, callback_values: Mapping[str, str]
+    incremental: Incremental, request: ListRequest, conn_id: str, account_values: Mapping[str, str]
 ) -> dict[str, str]:
     """Return a hash of each parameter that determines which rows the API returns, by its name.
 
@@ -82,14 +82,14 @@ def fingerprint(
     :param incremental: the parameters of the incremental extract
     :param request: the list, whose templates were rendered, without the parameters of a run
     :param conn_id: the connection ID
-    :param callback_values: the callback values of the connection, by their names. They identify the account whose rows
-        the API returns
+    :param account_values: the callback, lookup and vendor values of the connection, by their names. They identify the
+        account whose rows the API returns
     :raises ConfigurationError: if the list is invalid
     """
     check_list(request, conn_id)
     parts: dict[str, Any] = {"connection": conn_id, "method": request.method.upper(), "endpoint": request.endpoint}
     parts |= {name: getattr(incremental, name) for name in DISTINGUISHING}
-    parts |= {f"callback.{name}": value for name, value in callback_values.items()}
+    parts |= {f"account.{name}": value for name, value in account_values.items()}
     query = getattr(request, _query_field(request)) or {}
     parts |= {f"request_params.{name}": value for name, value in query.items()}
     parts["json"] = request.json or None

@@ -130,6 +130,13 @@ class ReadsLists(ReadsConnection):
         """
         return self._list_access.callback_values()
 
+    def account_values(self) -> dict[str, str]:
+        """Return the values that identify the account whose lists are read: callback, lookup and vendor values.
+
+        :raises OAuthError: as for ``callback_values``
+        """
+        return {**self.config.account_values, **self.callback_values()}
+
     def read_pages(
         self,
         request: ListRequest,

@@ -355,7 +355,7 @@ class OAuthExtractOperator(ExtractOperator):
             return None
         from airflow_provider_oauth.operators.incremental_run import begin_run
 
-        return begin_run(self, self.incremental, self._request, context, now, hook.callback_values())
+        return begin_run(self, self.incremental, self._request, context, now, hook.account_values())
 
     def _check_output(self) -> None:
         if self.path is None and not self.xcom_fields:

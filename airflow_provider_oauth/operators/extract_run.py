@@ -262,7 +262,7 @@ def _fingerprint(hook: OAuthHook, request: ListRequest, url: str) -> str:
     """Return a hash of everything that determines which rows are read. Another attempt recognizes the list by it."""
     config = hook.config
     connection = [config.identity, config.api_params, config.api_headers]
-    if values := hook.callback_values():  # left out if there are none, so that the hash stays the same
+    if values := hook.account_values():  # left out if there are none, so that the hash stays the same
         connection.append(values)
     return _hash([url, *connection, *(getattr(request, each.name) for each in fields(request))])
 

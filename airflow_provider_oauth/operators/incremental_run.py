@@ -73,7 +73,7 @@ class IncrementalRun:
     :param conn_id: the connection ID, for errors and the log
     :param context: the context of the task
     :param now: the start of this attempt, in UTC
-    :param callback_values: the callback values of the connection, by their names
+    :param account_values: the callback, lookup and vendor values of the connection, by their names
     :raises ConfigurationError: if a parameter is invalid, or the stored mark is for another request
     :raises OAuthError: if the mark cannot be read or stored
     """
@@ -85,7 +85,7 @@ class IncrementalRun:
         conn_id: str,
         context: Context,
         now: datetime,
-        callback_values: Mapping[str, str],
+        account_values: Mapping[str, str],
     ) -> None:
         from airflow_provider_oauth.runtime.mark_store import MarkStore
 
@@ -100,7 +100,7 @@ class IncrementalRun:
             initial=incremental.initial_text,
             format=incremental.format,
             timezone=incremental.timezone,
-            fingerprint=incremental.fingerprint(request, conn_id, callback_values),
+            fingerprint=incremental.fingerprint(request, conn_id, account_values),
             since_of=incremental.since,
             end_of=incremental.end,
             position=incremental.values.position,
@@ -211,7 +211,7 @@ def begin_run(
     request: ListRequest,
     context: Context,
     now: datetime,
-    callback_values: Mapping[str, str],
+    account_values: Mapping[str, str],
 ) -> IncrementalRun | None:
     """Begin a run of a task, and return what it reads; None if the task has no ``incremental``.
 
@@ -220,7 +220,7 @@ def begin_run(
     :param request: the request of the task
     :param context: the context of the task
     :param now: the current time, in UTC
-    :param callback_values: the callback values of the connection, by their names
+    :param account_values: the callback, lookup and vendor values of the connection, by their names
     :raises ConfigurationError: if a parameter is invalid, or the stored mark is for another request
     :raises OAuthError: if the mark cannot be read or stored
     """
@@ -232,4 +232,4 @@ def begin_run(
         raise ConfigurationError(
             f"Connection {conn_id!r}: incremental needs the context of a DAG run. Run the operator as a task of a DAG."
         )
-    return IncrementalRun(incremental, request, conn_id, context, now, callback_values)
+    return IncrementalRun(incremental, request, conn_id, context, now, account_values)

@@ -42,6 +42,7 @@ class VendorDefaults:
 
     :param fields: fields of the connection, converted to their types; ``host`` is one of them
     :param values: the callback and lookup values that the connection specifies in ``vendor_values``, by name
+    :param account_values: the other values that are used, by name
     :param lookup: the lookup after a consent; None if no value is missing
     :param endpoint_prefix: the vendor's ``endpoint_prefix``
     :param replaced_urls: the fields with a URL in the vendor file that the connection replaces
@@ -49,6 +50,7 @@ class VendorDefaults:
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
+    account_values: Mapping[str, str] = field(default_factory=dict)
     lookup: Lookup | None = None
     endpoint_prefix: str = ""
     replaced_urls: tuple[str, ...] = ()
@@ -85,6 +87,7 @@ def vendor_defaults(
     return VendorDefaults(
         fields={name: value if name == "host" else coerce(name, FIELDS[name], value) for name, value in fields.items()},
         values=given,
+        account_values={name: texts[name] for name in sorted(needed)},
         lookup=_remaining(vendor.lookup, given),
         endpoint_prefix=filled(vendor.endpoint_prefix, texts, is_url=True),
         replaced_urls=tuple(name for name in URL_FIELDS if name in known and own.get(name, known[name]) != known[name]),

@@ -91,6 +91,7 @@ class OAuthConfig:
     endpoint_prefix: str = ""  # from the vendor file; it may contain the names of callback and lookup values
     api_hosts: tuple[str, ...] = ()  # from the vendor file: hosts that a base URL in a token response may have
     lookup: Lookup | None = None  # from the vendor file
+    account_values: Mapping[str, str] = field(default_factory=dict)  # entered values in URLs of the vendor, by name
     vendor_values: Mapping[str, str] = field(default_factory=dict)  # entered callback and lookup values, by name
     token_url: str | None = field(default=None, repr=False)  # its query may contain a secret
     grant_type: str = "client_credentials"

@@ -270,3 +270,10 @@ def test_values_without_a_vendor_are_refused() -> None:
     assert error_of("https://api.example.com", vendor=None) == (
         "Vendor values (vendor_values) is set, but Vendor (vendor) is not. Choose the vendor."
     )
+
+
+def test_the_values_in_the_urls_identify_the_account() -> None:
+    assert read().account_values == {"subdomain": "acme", "system": "login", "tenant": "t 1"}
+    assert read("https://mock.example.com", vendor_values={"tenant": "t1"}).account_values == {
+        "system": "login", "tenant": "t1",
+    }  # fmt: skip
