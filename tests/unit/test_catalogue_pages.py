@@ -214,3 +214,10 @@ def test_a_range_of_google_sheets_without_values_has_no_rows(read: Callable[...,
 
 def test_a_list_of_microsoft_graph_without_a_link_is_complete(read: Callable[..., list[Any]]) -> None:
     assert read("microsoft_graph", "v1.0/users", [{"value": [*range(100)]}]) == [*range(100)]
+
+
+def test_hubspot_may_return_exactly_one_full_page(read: Callable[..., list[Any]]) -> None:
+    page = {"results": [{"id": number} for number in range(100)]}
+    assert len(read("hubspot", "crm/v3/objects/contacts", [page])) == 100
+    with pytest.raises(ApiError, match="which can be a full page"):
+        read("hubspot", "crm/v3/owners", [page])

@@ -88,8 +88,9 @@ def test_the_vendors_connection_types_have_vendor_files() -> None:
     [
         ("github", "GET", "/repos/octocat/Spoon-Knife/issues", "default"),
         ("github", "POST", "/graphql", None),
-        ("hubspot", "GET", "/crm/v3/objects/contacts", "default"),
-        ("hubspot", "GET", "/crm/objects/2026-03/contacts", "default"),
+        ("hubspot", "GET", "/crm/v3/objects/contacts", "objects"),
+        ("hubspot", "GET", "/crm/objects/2026-03/contacts", "objects"),
+        ("hubspot", "GET", "/crm/v3/owners", "default"),
         ("hubspot", "POST", "/crm/v3/objects/contacts/search", "search"),
         ("hubspot", "POST", "/crm/v3/objects/contacts", None),
         ("hubspot", "GET", "/crm/v3/properties/contacts", "unpaged"),
@@ -128,7 +129,7 @@ def test_a_page_size_is_added_to_the_json_of_a_search() -> None:
     changed = vendor("hubspot").with_defaults(request, "/x/search")
 
     assert changed.json == {"query": "a.b", "limit": 200}
-    assert changed.paginator == CursorPaginator(path="paging.next.after", param="after", param_in="body")
+    assert changed.paginator == CursorPaginator(path="paging.next.after", param="after", param_in="body", optional=True)
     assert changed.records_path == "results"
 
 

@@ -274,3 +274,11 @@ def test_the_end_has_the_notation_of_the_filter_too() -> None:
 def test_a_notation_that_cannot_be_written_is_an_error(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem):
         incremental(**changes).check("shop", is_rendered=False)
+
+
+def test_the_fingerprint_depends_on_the_account() -> None:
+    request = ListRequest(endpoint="items")
+    found = incremental().fingerprint(request, "shop", {"subdomain": "acme"})
+    other = incremental().fingerprint(request, "shop", {"subdomain": "other"})
+
+    assert {name for name in found if found[name] != other[name]} == {"account.subdomain"}
