@@ -108,7 +108,7 @@ DPOP_REQUIRED = (
     "tokens."
 )
 INSUFFICIENT_SCOPE = "The token lacks a scope that the API requires. Check Scope."
-CHECK_DATA = "Check data, and the page size of the paginator."
+CHECK_DATA = "Check the request's parameters and body, and the page size of the paginator."
 #: Advice about error responses: by what they mean for the token or, if the token is not the reason, by status.
 ADVICE: dict[ApiRefusal | int, str] = {
     ApiRefusal.INVALID_TOKEN: "The API does not accept the token. Check API base URL, Scope, Audience and Resource.",

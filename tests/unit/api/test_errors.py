@@ -158,10 +158,10 @@ def test_advice_of_the_vendor_follows_the_quote_and_replaces_the_general_advice(
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (400, "Check data, and the page size of the paginator."),
+        (400, "Check the request's parameters and body, and the page size of the paginator."),
         (404, "Check API base URL and endpoint."),
         (405, "Check method: OAuthHttpOperator and HttpOperator send POST by default."),
-        (422, "Check data, and the page size of the paginator."),
+        (422, "Check the request's parameters and body, and the page size of the paginator."),
     ],
 )
 def test_advice_for_a_status_names_the_parameters_to_check(status: int, expected: str) -> None:

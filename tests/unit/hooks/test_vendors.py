@@ -257,7 +257,10 @@ def test_the_errors_of_joor_are_quoted(connect: Callable[..., None], requests_mo
     connect("joor")
     errors = [{"status": 400, "message": "First", "details": "fake-body"}, {"message": "Second"}, {"status": 5}]
     text = error_of(requests_mock, JoorHook("shop"), status_code=400, json={"data": [], "errors": errors})
-    assert text.endswith("). Message from JOOR: 'First Second'. Check data, and the page size of the paginator.")
+    assert text.endswith(
+        "). Message from JOOR: 'First Second'. Check the request's parameters and body, and the page size of the "
+        "paginator."
+    )
     assert "fake-body" not in text
 
 
