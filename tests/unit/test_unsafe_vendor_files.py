@@ -54,7 +54,7 @@ def test_the_api_base_url_must_be_absolute(host: str) -> None:
     [
         "notes = " + "[" * 20_000 + "]" * 20_000,
         "fields = " + "{a = " * 5_000 + "1" + "}" * 5_000,
-        f"{VALUES}[fields.api_params{'.a' * 900}]\nb = 1",
+        f"{VALUES}[fields.api_params{'.a' * 5_000}]\nb = 1",
         f'[[error_rules]]\nstatus = 400\naction = "fail"\nwhen = "{"(" * 5_000}a{")" * 5_000}"',
         f"rate_limit_timeout = {'9' * 5_000}",
         "[fields]\nclient_auth = {a = 1}",

@@ -86,7 +86,7 @@ def test_a_mark_is_not_continued_with_the_rows_of_another_company(
     run(1)
     run(2)
     authorize("2", **fields)
-    with pytest.raises(ConfigurationError, match="These parts have changed: callback.realm_id. Change them back"):
+    with pytest.raises(ConfigurationError, match="These parts have changed: account.realm_id. Change them back"):
         run(3)
     authorize("1", **fields)
     run(4)
