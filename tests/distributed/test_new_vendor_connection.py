@@ -122,7 +122,7 @@ def test_ctrl_c_stores_nothing(airflow: Airflow) -> None:
 
 
 def test_a_script_without_a_terminal_creates_a_connection_or_fails(airflow: Airflow) -> None:
-    with pytest.raises(AirflowError, match=r"no terminal to ask for what is missing: Client secret \(--secret-env"):
+    with pytest.raises(AirflowError, match=r"there is no terminal to ask for them: Client secret \(--secret-env"):
         airflow.cli("oauth", "add", "hubspot", "scripted", "--login", CLIENT_ID)
     assert "scripted" not in connections(airflow)
 

@@ -285,7 +285,7 @@ def test_a_rule_renews_the_token_once(connect: Callable[..., None], api: Api) ->
 
 
 def test_a_success_status_can_be_an_error_in_both_hooks(connect: Callable[..., None], api: Api) -> None:
-    connect(vendor="marketo")
+    connect(vendor="marketo", body_format="form")
     failed = (200, JSON, b'{"success": false, "errors": [{"code": "1003", "message": "Invalid type"}]}')
     api.responses = [failed, failed]
     with pytest.raises(ApiError, match="Invalid type") as deferred:
@@ -298,7 +298,7 @@ def test_a_success_status_can_be_an_error_in_both_hooks(connect: Callable[..., N
 def test_the_rules_of_a_vendor_apply_and_the_body_is_still_there(
     connect: Callable[..., None], api: Api, clock: FakeClock
 ) -> None:
-    connect(vendor="marketo")
+    connect(vendor="marketo", body_format="form")
     too_fast = b'{"success": false, "errors": [{"code": "606", "message": "Max rate limit exceeded"}]}'
     api.responses = [(200, JSON, too_fast)]
     assert body_of(hook()) == ROWS

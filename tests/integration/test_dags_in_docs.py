@@ -16,12 +16,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.server import serve
+from sandbox.vendor_example import read_example
+from sandbox.vendor_server import connection_fields
+from sandbox.vendor_server import serve as serve_vendor
 from sandbox.vendors.shop import CUSTOMERS
 from tests.connections import connection_values
 from tests.documents import ROOT, blocks
 
 if TYPE_CHECKING:
     from sandbox.server import Sandbox
+    from sandbox.vendor_server import VendorServer
 
 
 #: The page with a package of its own has a test of its own.
@@ -55,6 +59,13 @@ def connections(sandbox: Sandbox) -> dict[str, str]:
             fields["refresh_token"] = sandbox.state.issue_refresh_token("shop", conn_id)
         found[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(connection_values(**fields))
     return found
+
+
+def vendor_connection(server: VendorServer) -> str:
+    """Return the connection of the DAG that reads from HubSpot."""
+    fields = {"vendor": "hubspot", "grant_type": "refresh_token", "refresh_token": "REFRESH_1"}
+    fields |= {"host": None, "grant_url": None, "login": "CLIENT_ID", "password": "CLIENT_SECRET"}
+    return json.dumps(connection_values(**fields, **connection_fields(server)))
 
 
 def save(folder: Path) -> list[Path]:
@@ -118,7 +129,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Run all DAGs in a new process with a new Airflow database, and return the results."""
     folder = tmp_path_factory.mktemp("airflow-home-docs")
     write_manifest(folder / "data" / "count_rows_from_elsewhere" / "from-elsewhere")
-    with serve(folder / "sandbox") as sandbox:
+    hubspot = read_example(ROOT / "tests" / "vendors" / "hubspot.toml")
+    with serve(folder / "sandbox") as sandbox, serve_vendor(hubspot, folder) as vendor:
         env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
             "AIRFLOW_HOME": str(folder),
@@ -126,6 +138,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "AIRFLOW__OAUTH__LOCK_FOLDER": str(folder / "locks"),
             "PYTHONPATH": str(ROOT),
             **connections(sandbox),
+            "AIRFLOW_CONN_MY_HUBSPOT": vendor_connection(vendor),
         }
         command = [sys.executable, str(Path(__file__).with_name("run_dags.py")), *map(str, save(folder))]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900, check=False)
@@ -162,6 +175,9 @@ def test_every_dag_succeeds_and_returns_what_the_text_says(results: dict[str, An
     with gzip.open(data / "customers_to_s3" / "customers.jsonl.gz") as file:
         without_name = [{key: value for key, value in each.items() if key != "name"} for each in CUSTOMERS]
         assert list(map(json.loads, file)) == without_name
+
+    contacts = (data / "hubspot" / "contacts.jsonl").read_text().splitlines()
+    assert len(contacts) == len({json.loads(row)["id"] for row in contacts}) == 3
 
     check_folders(data)
     check_incremental(data)
