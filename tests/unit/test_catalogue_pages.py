@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,9 @@ from airflow_provider_oauth.api.recovery import RecoveryPolicy, Reply
 from airflow_provider_oauth.exceptions import ApiError
 from airflow_provider_oauth.hooks.oauth import OAuthHook
 from airflow_provider_oauth.presets.vendors import vendor as catalogue_vendor
-from tests.connections import BASE_URL, TOKEN_URL
+from airflow_provider_oauth.protocol.token import Token
+from airflow_provider_oauth.tokens.source import TokenSource
+from tests.connections import BASE_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +23,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def read(
-    variables: dict[str, str], define_connection: Callable[..., None], requests_mock: Mocker
+    monkeypatch: pytest.MonkeyPatch, define_connection: Callable[..., None], requests_mock: Mocker
 ) -> Callable[..., list[Any]]:
-    """Read a list with a vendor's file; the API returns ``pages``."""
+    """Read a list with a vendor's file; the API returns ``pages``. No token is requested, which takes seconds."""
+    expires_at = datetime.now(UTC) + timedelta(hours=1)
+    token = Token(access_token="fake-token", token_type="Bearer", issued_at=datetime.now(UTC), expires_at=expires_at)
+    monkeypatch.setattr(TokenSource, "token", lambda self, scope=None: token)
 
     def rows(vendor: str, endpoint: str, pages: list[Any], method: str = "GET", **request: Any) -> list[Any]:
         values = {name: value.example for name, value in catalogue_vendor(vendor).values.items()}
@@ -31,7 +37,6 @@ def read(
         prefix = "v3/company/1/" if vendor == "quickbooks" else ""
         fields = {"grant_type": "refresh_token", "refresh_token": "fake-refresh-token", "vendor_values": values}
         define_connection("shop", vendor=vendor, host=BASE_URL, **fields)
-        requests_mock.post(TOKEN_URL, json={"access_token": "fake-token", "expires_in": 3600})
         requests_mock.request(method, f"{BASE_URL}/{prefix}{endpoint}", [{"json": page} for page in pages])
         hook = OAuthHook("shop", method=method)
         return [row for page in hook.paginate(endpoint, **request) for row in page.rows]
@@ -89,7 +94,7 @@ def test_google_ads_pages_are_in_the_body(read: Callable[..., list[Any]], reques
     pages = [{"results": [1], "nextPageToken": "b", "fieldMask": "x"}, {"results": [2], "fieldMask": "x"}]
     endpoint = "v26/customers/1/googleAds:search"
     assert read("google_ads", endpoint, pages, "POST", json={"query": "SELECT"}) == [1, 2]
-    assert [request.json() for request in requests_mock.request_history[1:]] == [
+    assert [request.json() for request in requests_mock.request_history] == [
         {"query": "SELECT"},
         {"query": "SELECT", "pageToken": "b"},
     ]
@@ -105,7 +110,7 @@ def test_google_analytics_pages_are_in_the_body(read: Callable[..., list[Any]], 
     pages = [{"rows": [1, 2], "rowCount": 3}, {"rows": [3], "rowCount": 3}]
     endpoint = "v1beta/properties/1:runReport"
     assert read("google_analytics", endpoint, pages, "POST", json={"metrics": [], "limit": 2}) == [1, 2, 3]
-    assert [request.json()["offset"] for request in requests_mock.request_history[1:]] == [0, 2]
+    assert [request.json()["offset"] for request in requests_mock.request_history] == [0, 2]
     assert read("google_analytics", endpoint, [{"metricHeaders": []}], "POST", json={"metrics": []}) == []
 
 
@@ -114,8 +119,8 @@ def test_a_realtime_report_of_google_analytics_has_its_limit_in_the_body(
 ) -> None:
     endpoint = "v1beta/properties/1:runRealtimeReport"
     assert read("google_analytics", endpoint, [{"rows": [1, 2], "rowCount": 2}], "POST", json={"metrics": []}) == [1, 2]
-    assert requests_mock.request_history[1].url == f"{BASE_URL}/{endpoint}"
-    assert requests_mock.request_history[1].json() == {"metrics": [], "limit": 250000}
+    assert requests_mock.request_history[0].url == f"{BASE_URL}/{endpoint}"
+    assert requests_mock.request_history[0].json() == {"metrics": [], "limit": 250000}
 
 
 def test_xero_reads_the_list_and_not_the_warnings(read: Callable[..., list[Any]], requests_mock: Mocker) -> None:
