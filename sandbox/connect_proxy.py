@@ -1,4 +1,4 @@
-"""A forward proxy that answers requests to every HTTPS host itself, with certificates of its own authority."""
+"""A forward proxy that answers requests to every HTTPS host itself, with certificates that it issues."""
 
 from __future__ import annotations
 

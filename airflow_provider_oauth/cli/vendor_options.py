@@ -9,7 +9,7 @@ from airflow_provider_oauth.fields import FIELDS
 
 #: Other names of secret fields in the option ``--secret-env``.
 SECRETS = {"client_secret": "password", **{name: name for name, field in FIELDS.items() if field.secret}}
-#: Fields for which the command has arguments of their own.
+#: Fields that have their own arguments of the command.
 ARGUMENTS = {"vendor": "the argument VENDOR", "vendor_values": "--value", "grant_type": "--grant-type"}
 
 Pair = tuple[str, str]

@@ -72,7 +72,7 @@ def _vendor_folder() -> str:
 
 def _label(name: str, path: Path) -> str | None:
     """Return the label in a vendor file; the vendor's name if the file is invalid; None if its name is not allowed."""
-    import tomllib  # only here: few installations have vendor files of their own
+    import tomllib  # only here: few installations have own vendor files
 
     if not re.fullmatch("[a-z0-9_]+", name) or (CATALOGUE / f"{name}.toml").exists():
         log.warning(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: The labels of the vendors by name, sorted by label. Vendors with a connection type of their own are left out.
+#: The labels of the vendors by name, sorted by label. Vendors with their own connection type are left out.
 VENDORS: dict[str, str] = {
     "amazon_selling_partner": "Amazon Selling Partner API",
     "asana": "Asana",
