@@ -16,6 +16,7 @@ from airflow_provider_oauth.fields import ALIASES, Field
 from airflow_provider_oauth.presets import OAUTH, PRESETS, Preset
 from airflow_provider_oauth.presets.preset import STANDARD_FIELDS
 from airflow_provider_oauth.presets.vendor_fields import VendorDefaults, combined, vendor_defaults
+from airflow_provider_oauth.presets.vendor_index import VENDORS
 from airflow_provider_oauth.presets.vendors import suggestion, vendor, vendor_names
 from airflow_provider_oauth.protocol.client_check import unused_fields
 from airflow_provider_oauth.protocol.config import OAuthConfig, TransportOptions, url_problem
@@ -264,7 +265,7 @@ def _check_vendor(preset: Preset, values: dict[str, Any], warnings: list[str]) -
     if name is not None and preset is not OAUTH:
         if values.pop("vendor") != preset.vendor:
             warnings.append("The extra field 'vendor' was ignored, because this connection type defines it. Remove it.")
-    elif name is not None and name not in vendor_names():
+    elif name is not None and name not in VENDORS and name not in vendor_names():
         raise InvalidField(
             f"Vendor (vendor) is {name!r}, which is not in the catalogue. Correct or remove it. {suggestion(name)}"
         )

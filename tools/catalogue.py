@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.presets import PRESETS
+from airflow_provider_oauth.presets.vendor_choices import CATALOGUE
 from tools.vendor_pages import pages
 from tools.vendor_schema import vendor_schema
 
-FOLDER = Path(__file__).parents[1] / "airflow_provider_oauth" / "presets"
-CATALOGUE = FOLDER / "catalogue"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = CATALOGUE.parent
 
 #: The first line of a vendor file.
 SCHEMA = "#:schema ./vendor.schema.json\n"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.management.vendor_guide import example_connection, example_task, grant_labels
-from airflow_provider_oauth.presets.vendors import CATALOGUE, vendor
+from airflow_provider_oauth.presets.vendor_choices import CATALOGUE
+from airflow_provider_oauth.presets.vendors import vendor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -62,7 +62,7 @@ def check_api(config: OAuthConfig, token: Token) -> ApiCheck:
 def _is_for(test: VendorTest, grant_type: str) -> bool:
     """Return whether the request can be sent with a token of this grant type.
 
-    With the grant type refresh_token, the token is one that a user has authorized elsewhere.
+    A refresh token that was obtained elsewhere (grant type refresh_token) comes from a user's consent.
     """
     types = {grant_type, "authorization_code"} if grant_type == "refresh_token" else {grant_type}
     return not test.grants or not types.isdisjoint(test.grants)

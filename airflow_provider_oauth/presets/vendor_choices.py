@@ -42,6 +42,11 @@ def vendor_choices() -> dict[str, str]:
     return dict(sorted({**own, **VENDORS}.items(), key=lambda vendor: vendor[1].casefold()))
 
 
+def is_vendor_name(name: str) -> bool:
+    """Return whether a vendor, and the vendor's file, can have this name."""
+    return re.fullmatch("[a-z0-9_]+", name) is not None
+
+
 def _own_files() -> dict[str, Path]:
     """Return the vendor files of other packages and in ``[oauth] vendor_folder``, by the vendor's name."""
     files = {entry.name: _file_in_package(entry.value, entry.name) for entry in entry_points(ENTRY_POINTS)}
@@ -74,7 +79,7 @@ def _label(name: str, path: Path) -> str | None:
     """Return the label in a vendor file; the vendor's name if the file is invalid; None if its name is not allowed."""
     import tomllib  # only here: few installations have own vendor files
 
-    if not re.fullmatch("[a-z0-9_]+", name) or (CATALOGUE / f"{name}.toml").exists():
+    if not is_vendor_name(name) or (CATALOGUE / f"{name}.toml").exists():
         log.warning(
             "The connection form does not show the vendor file %s. Its name must consist of a-z, 0-9 and _, and must "
             "not be the name of a vendor of this package. Rename it.",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_oauth.exceptions import ConfigurationError
+from airflow_provider_oauth.presets.vendor_choices import CATALOGUE, ENTRY_POINTS, is_vendor_name
 from airflow_provider_oauth.presets.vendor_file import parse_vendor
 from airflow_provider_oauth.presets.vendor_index import VENDORS
 from airflow_provider_oauth.runtime.entry_points import entry_points
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_oauth.presets.vendor import Vendor
 
-CATALOGUE = Path(__file__).parent / "catalogue"
-#: The entry points of packages with vendor files: the vendor's name, and the package that contains ``NAME.toml``.
-ENTRY_POINTS = "airflow_provider_oauth.vendors"
 #: How similar a name must be to be suggested, from 0 to 1.
 SIMILARITY = 0.6
 MOST_SUGGESTIONS = 3
@@ -100,7 +98,7 @@ def _in_packages() -> Mapping[str, list[str]]:
     """Return the packages with vendor files, by the name of the vendor."""
     found: dict[str, set[str]] = {}
     for each in entry_points(group=ENTRY_POINTS):
-        if _is_name(each.name):
+        if is_vendor_name(each.name):
             found.setdefault(each.name, set()).add(each.value)
     return {name: sorted(packages) for name, packages in found.items()}
 
@@ -116,8 +114,4 @@ def _file_in_package(package: str, name: str) -> Traversable:
 
 
 def _files(folder: Path) -> Mapping[str, Path]:
-    return {path.stem: path for path in sorted(folder.glob("*.toml")) if _is_name(path.stem)}
-
-
-def _is_name(name: str) -> bool:
-    return re.fullmatch(r"[a-z0-9_]+", name) is not None
+    return {path.stem: path for path in sorted(folder.glob("*.toml")) if is_vendor_name(path.stem)}

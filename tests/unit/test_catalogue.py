@@ -11,9 +11,10 @@ from jsonschema import Draft7Validator
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.presets import PRESETS
+from airflow_provider_oauth.presets.vendor_choices import CATALOGUE
 from airflow_provider_oauth.presets.vendor_file import parse_vendor
 from airflow_provider_oauth.presets.vendor_index import VENDORS
-from tools.catalogue import CATALOGUE, generated
+from tools.catalogue import generated
 
 if TYPE_CHECKING:
     from pathlib import Path

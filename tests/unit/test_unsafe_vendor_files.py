@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_oauth.exceptions import ConfigurationError
 from airflow_provider_oauth.presets import vendors
-from airflow_provider_oauth.presets.vendor_choices import vendor_choices
+from airflow_provider_oauth.presets.vendor_choices import ENTRY_POINTS, vendor_choices
 from airflow_provider_oauth.presets.vendor_file import parse_vendor
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_an_entry_point_whose_package_cannot_be_imported_is_an_error(
     (tmp_path / "broken_vendors_xyz.py").write_text("raise RuntimeError")
     monkeypatch.syspath_prepend(tmp_path)
     for package in ("broken_vendors_xyz", "not_installed_xyz", "airflow_provider_oauth:name"):
-        entry = EntryPoint("shop", package, vendors.ENTRY_POINTS)
+        entry = EntryPoint("shop", package, ENTRY_POINTS)
         monkeypatch.setattr(vendors, "entry_points", lambda group, entry=entry: [entry])
 
         with pytest.raises(ConfigurationError, match="of its entry point cannot be imported: "):
@@ -114,7 +114,7 @@ def test_an_entry_point_whose_package_cannot_be_imported_is_an_error(
 
 
 def test_two_packages_must_not_have_the_same_vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = [EntryPoint("shop", f"vendors_xyz_{i}", vendors.ENTRY_POINTS) for i in range(2)]
+    entries = [EntryPoint("shop", f"vendors_xyz_{i}", ENTRY_POINTS) for i in range(2)]
     for entry in entries:
         (tmp_path / entry.value).mkdir()
         (tmp_path / entry.value / "__init__.py").touch()

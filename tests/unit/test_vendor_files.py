@@ -14,8 +14,9 @@ from airflow_provider_oauth.extract.error_rules import ErrorRule
 from airflow_provider_oauth.extract.paginators import CursorPaginator, OffsetPaginator, PageNumberPaginator
 from airflow_provider_oauth.extract.request import ListRequest
 from airflow_provider_oauth.presets import JOOR, JUSTIMMO, JUSTLOGIN, PRESETS
+from airflow_provider_oauth.presets.vendor_choices import CATALOGUE
 from airflow_provider_oauth.presets.vendor_file import parse_vendor
-from airflow_provider_oauth.presets.vendors import CATALOGUE, vendor, vendor_names
+from airflow_provider_oauth.presets.vendors import vendor, vendor_names
 from tests.connections import airflow_connection
 
 if TYPE_CHECKING:

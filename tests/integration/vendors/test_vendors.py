@@ -16,7 +16,7 @@ from airflow_provider_oauth.exceptions import ApiError, ConsentRequired, Invalid
 from airflow_provider_oauth.extract.paginators import JsonLinkPaginator, OffsetPaginator
 from airflow_provider_oauth.fields import FIELDS
 from airflow_provider_oauth.hooks.repetition import LIST_RATE_LIMIT_TIMEOUT
-from airflow_provider_oauth.presets.vendors import CATALOGUE
+from airflow_provider_oauth.presets.vendor_choices import CATALOGUE
 from airflow_provider_oauth.presets.vendors import vendor as vendor_file
 from sandbox.vendor_example import EXAMPLES, LIST_KEYS, InvalidExample, read_example
 from tests.integration.vendors.extras import TO_VENDOR, allowed
